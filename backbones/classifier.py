@@ -139,7 +139,7 @@ class Classifier(layers.Network):
     def features(self, images: Tensor) -> Tensor:
         """Return A, the feature map (N,C,h,w) that is pooled, of images (N,3,H,W) or (N,1,H,W).
 
-        A is the output of the last non-linearity and of the attention, and it is not modified in place later. One gray
+        A is the output of the last non-linearity and of the attention, and it is not modified in place later. One grey
         channel is repeated to three. Raises ``BadValueError`` for any other shape.
         """
         A = self.extractor(self._as_input(images))

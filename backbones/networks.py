@@ -31,7 +31,7 @@ class ExternalNetwork:
     img_size: int | None = None
     channels: int | None = None
     mean: Numbers | None = None
-    """Mean of the gray values in [0, 1], one for all channels or one per channel."""
+    """Mean of the grey values in [0, 1], one for all channels or one per channel."""
     std: Numbers | None = None
     findings: tuple[str, ...] = ()
     """Names of its outputs."""
@@ -97,16 +97,16 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwor
     """Build torchxrayvision's DenseNet-121 with random weights, or the network of named weights."""
     library = xray_weights.library(name)
     size = 512 if "512" in name else 224
-    gray: dict[str, Any] = {"img_size": size, "channels": 1, "mean": (0.5,), "std": (1 / 2048,)}
+    grey: dict[str, Any] = {"img_size": size, "channels": 1, "mean": (0.5,), "std": (1 / 2048,)}
     if name in xray_weights.NAMES and "densenet" in name:
         findings = tuple(f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"]))
         module = library.models.DenseNet(weights=None, num_classes=len(findings))
         module.load_state_dict(xray_weights.state(name), strict=False)  # operating points do not affect logits
-        return ExternalNetwork(module, name, findings=findings, **gray)
+        return ExternalNetwork(module, name, findings=findings, **grey)
     if name != "densenet121":
         raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *xray_weights.NAMES))
     module = library.models.DenseNet(weights=None, num_classes=_require_outputs(name, outputs))
-    return ExternalNetwork(module, "random", **gray)
+    return ExternalNetwork(module, "random", **grey)
 
 
 def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:

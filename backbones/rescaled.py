@@ -1,4 +1,4 @@
-"""Conversion of ImageNet-normalised images to the gray values that other networks expect."""
+"""Conversion of ImageNet-normalised images to the grey values that other networks expect."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Rescale(nn.Module):
-    """Undo ImageNet's normalisation and return (p - mean) / std of the gray values p in [0, 255], in all channels.
+    """Undo ImageNet's normalisation and return (p - mean) / std of the grey values p in [0, 255], in all channels.
 
     Set by options of a backbone, for weights trained that way: ``densenet121:mean=128,std=64`` (jfhealthcare),
     ``mean=127.5,std=0.12451171875`` (torchxrayvision: -1024 to 1024). Has no parameters and stores nothing.
@@ -29,7 +29,7 @@ class Rescale(nn.Module):
         super().__init__()
         if isinstance(mean, str) or isinstance(std, str) or not std > 0:
             raise BadValueError(
-                f"mean and std must be gray values in [0, 255], and std above 0, but are {mean} and {std}"
+                f"mean and std must be grey values in [0, 255], and std above 0, but are {mean} and {std}"
             )
         scale = torch.tensor(STD, dtype=torch.float64) * 255 / std
         shift = (torch.tensor(MEAN, dtype=torch.float64) * 255 - mean) / std
@@ -56,7 +56,7 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Rescale | None:
-    """Return the conversion to (p - mean) / std of gray values p in [0, 1]; None if these are ImageNet's statistics.
+    """Return the conversion to (p - mean) / std of grey values p in [0, 1]; None if these are ImageNet's statistics.
 
     ``mean`` and ``std`` have one value for all ``channels`` or one each. Raises ``BadValueError`` for another number of
     values, or a standard deviation that is not above 0.
@@ -68,7 +68,7 @@ def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Re
         if len(values) not in (1, channels) or (word == "std" and not min(values) > 0):
             raise BadValueError(
                 f"--{word} is {' '.join(map(str, values))}: give one number, or one for each of the {channels} "
-                "channels, for gray values in [0, 1]; --std must be above 0"
+                "channels, for grey values in [0, 1]; --std must be above 0"
             )
     if channels == 3 and (tuple(mean), tuple(std)) == (MEAN, STD):
         return None

@@ -26,7 +26,7 @@ NAMES = {
 """Name of the weights -> their backbone."""
 RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
 GRAY = ":mean=127.5,std=0.12451171875"
-"""torchxrayvision scales gray values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
+"""torchxrayvision scales grey values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:

@@ -34,7 +34,7 @@ class Registry:
     """Parts of one package and of installed plugins, by name."""
 
     def __init__(self, package: str, kind: str, group: str | None = None, module: str = "__init__") -> None:
-        """Set the ``package`` that contains the parts and their ``kind`` (a noun for error messages, such as method).
+        """Set the ``package`` that contains the parts, and the ``kind`` of part, a noun for error messages: method.
 
         ``group``: the entry-point group of plugins. ``module``: the module that contains the class if a part is a
         package.
@@ -134,9 +134,8 @@ class Registry:
         except BROKEN as error:
             raise NotAvailableError(f"{description} cannot be imported: {reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
-            raise NotAvailableError(
-                f"{description} is not a class with name = {point.name!r}: use the same name for both"
-            )
+            wrong = f"{description} is not a class with name = {point.name!r}"
+            raise NotAvailableError(f"{wrong}: use the same name for the entry point and the class")
         return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:

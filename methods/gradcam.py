@@ -6,7 +6,7 @@ from methods.base import ChannelMethod, Evidence
 
 
 class GradCAM(ChannelMethod):
-    """Positions whose features raise the logit, each channel weighted by its mean gradient; values >= 0.
+    """Sum of the channels weighted by their mean gradients: positions whose features raise the logit; values >= 0.
 
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
 

@@ -7,7 +7,7 @@ from methods.base import ChannelMethod, Evidence
 
 
 class GradCAMpp(ChannelMethod):
-    """Positions whose features raise the logit, positive gradients weighted by a second-order alpha; values >= 0.
+    """Grad-CAM with positive gradients only, weighted by a second-order alpha; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy alpha_kc ReLU(G_kc)) A_c)``, ``alpha = G^2 / (2 G^2 + sum_xy(A) G^3)``, 0 where the
     denominator is 0. Source: Chattopadhay et al., WACV 2018, eq. 19, for Y = exp(S): exp(S) cancels out of alpha and

@@ -28,7 +28,7 @@ OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", 
 def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
     """Return the prefix of the extractor in ``state`` (``module.backbone.``), its weights by our names, and the rest.
 
-    The prefix is the one with most recognised names. First-layer weights of one gray channel are repeated to three.
+    The prefix is the one with most recognised names. First-layer weights of one grey channel are repeated to three.
     """
     state = _modern(_dialect(state, model))
     our_names = names(model)
@@ -135,6 +135,6 @@ def _modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _coloured(value: Tensor, target: Tensor) -> Tensor:
-    """Convert a first convolution on one gray channel to three equal channels with the same sum."""
-    gray = value.ndim == 4 and value.shape[1] == 1 and target.ndim == 4 and target.shape[1] == 3
-    return (value / 3).expand(-1, 3, -1, -1).contiguous() if gray and value.shape[2:] == target.shape[2:] else value
+    """Convert a first convolution on one grey channel to three equal channels with the same sum."""
+    grey = value.ndim == 4 and value.shape[1] == 1 and target.ndim == 4 and target.shape[1] == 3
+    return (value / 3).expand(-1, 3, -1, -1).contiguous() if grey and value.shape[2:] == target.shape[2:] else value

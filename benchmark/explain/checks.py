@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LARGEST = 20.0
-"""Limit of plausible values: images normalised as for ImageNet are within ±2.7, gray values of 0 to 255 are not."""
+"""Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
 ADVICE = "model.prepare(samples) returns images in the required form"
 
 

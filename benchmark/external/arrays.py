@@ -36,7 +36,7 @@ Array = NDArray[np.generic]
 
 
 def read(file: Path) -> dict[str, Array]:
-    """Return name -> array of a .npy, .npz or gray .png file; the name of a single array is "". Raises ``DataError``.
+    """Return name -> array of a .npy, .npz or grey .png file; the name of a single array is "". Raises ``DataError``.
 
     The arrays of the last file are cached, because the findings of an image are read one after the other.
     """
@@ -124,7 +124,7 @@ def _picture(file: Path) -> Array:
     with open_image(file, formats=("PNG",)) as image:
         require_sides((image.height, image.width), str(file))
         if image.mode not in GRAY:
-            raise DataError(f"{file} has the colour mode {image.mode}: a heat map or a mask must be gray")
+            raise DataError(f"{file} has the colour mode {image.mode}: a heat map or a mask must be grey")
         return np.asarray(image)
 
 

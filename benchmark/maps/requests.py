@@ -166,7 +166,7 @@ def _options(word: str, part: type) -> dict[str, str]:
 
 
 def _preprocessing() -> str:
-    """Return a digest of the evaluation transform applied to every gray value."""
+    """Return a digest of the evaluation transform applied to every grey value."""
     values = transforms.evaluation()(torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16))
     return hashlib.sha256(values.numpy().tobytes()).hexdigest()[:16]
 

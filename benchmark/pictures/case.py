@@ -21,7 +21,7 @@ class CasePicture:
     """Content of one figure; image, heat map and boxes share the frame (H, W)."""
 
     image: NDArray[np.uint8]
-    """(H, W) gray pixels."""
+    """(H, W) grey pixels."""
     heat: NDArray[np.float32]
     """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
     truth: FloatArray | None
@@ -72,7 +72,7 @@ def prepare_case(
 ) -> CasePicture:
     """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
 
-    ``pixels`` are (H', W') gray values of the file; everything is drawn in the frame of the sample. ``threshold``
+    ``pixels`` are (H', W') grey values of the file; everything is drawn in the frame of the sample. ``threshold``
     applies to the min-max scaled map; ``origin`` says how it was chosen. Raises ``BadValueError`` for nan or inf.
     """
     frame = frame_of(sample, pixels)

@@ -89,7 +89,7 @@ def _position(label: str, checkpoint: Checkpoint) -> int:
 
 
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Blend (H,W) gray pixels and a heat map in [0,1] into (H,W,3) colours of the colour map turbo.
+    """Blend (H,W) grey pixels and a heat map in [0,1] into (H,W,3) colours of the colour map turbo.
 
     >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
     [[[200, 200, 200], [145, 63, 62]]]

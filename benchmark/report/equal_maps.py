@@ -36,15 +36,15 @@ def equal_scores(records: Sequence[Record]) -> dict[str, str]:
 def same_as(method: str, pooling: str) -> str:
     """Return the method that gives the same map, up to a positive factor, with a pooling and a linear head; else "".
 
-    ``cam, rectified`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is
+    ``rectified cam`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is
     CAM, and X-Grad-CAM is Grad-CAM. With the poolings in ``UNCHANGING``, ShapleyCAM is Grad-CAM.
 
     >>> same_as("gradcam", "LSE:gamma=5"), same_as("hirescam", "AVG"), same_as("hirescam", "LSE")
-    ('cam, rectified', 'cam', '')
+    ('rectified cam', 'cam', '')
     """
     name = pooling.split(":")[0]
     if method == "gradcam" and name in PROPORTIONAL:
-        return "cam, rectified"
+        return "rectified cam"
     if method == "shapleycam" and name in UNCHANGING:
         return "gradcam"
     same = {"hirescam:smooth=eigen": "eigengradcam", "kpcacam:kernel=linear": "eigencam"}

@@ -96,11 +96,11 @@ def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArra
 
     ``image`` (H,W), ``heat`` (H,W) in [0,1], ``truth`` (M,4) in pixels. A map that is 0 everywhere is labelled as flat.
     """
-    gray = np.repeat(image[..., None], 3, axis=2)
+    grey = np.repeat(image[..., None], 3, axis=2)
     colours = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
     share = 0.8 * heat[..., None] ** 0.7  # low values are transparent
-    over = (gray * (1 - share) + colours * share).astype(np.uint8)
-    both = [_with_boxes(side, truth) for side in (gray, over)]
+    over = (grey * (1 - share) + colours * share).astype(np.uint8)
+    both = [_with_boxes(side, truth) for side in (grey, over)]
     if not heat.any():
         from benchmark.scoring.protocols.base import FLAT
 

@@ -11,8 +11,8 @@ class ThreadFlags:
     """CPU."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch. Default: all CPUs available to the process. In a suite whose YAML file
-    sets threads, that value is used instead."""
+    """Number of CPU threads for torch. Default: the value in the suite's YAML file, if it sets threads, else all
+    CPUs available to the process."""
 
 
 @dataclass(frozen=True)

@@ -25,17 +25,17 @@ class WiringFlags:
     head: str | None = None
     """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
     mean: tuple[float, ...] = ()
-    """Mean of the input's gray values in [0, 1], one number or one per channel. Default: the value in the
+    """Mean of the input's grey values in [0, 1], one number or one per channel. Default: the value in the
     network's library (such as timm), else ImageNet's. The value used is printed."""
     std: tuple[float, ...] = ()
-    """Standard deviation of the gray values; requires --mean. Default: as for --mean."""
+    """Standard deviation of the grey values; requires --mean. Default: as for --mean."""
     channels: Literal[1, 3] | None = None
     """Number of input channels, 1 or 3. Default: that of the first convolution."""
     img_size: Annotated[int | None, AtLeast(32)] = None
     """Side length of the input in pixels. Default: the value in the network's library, else that of the suite (if
     there is one), else 224."""
     preprocess: Literal["none", "jf"] = "none"
-    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with gray, as in
+    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with grey, as in
     jfhealthcare/Chexpert."""
 
 
@@ -44,8 +44,9 @@ class NetworkFlags(WiringFlags):
     """External network."""
 
     model: str | None = None
-    """Network to score: timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME or hf:FOLDER (an image classifier of
-    transformers), or path/to/file.py:build (a function or class that returns an nn.Module; its code is run)."""
+    """Network to score: timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME or hf:FOLDER (an image classifier from the
+    transformers library), or path/to/file.py:build (a function or class that returns an nn.Module; its code is
+    run)."""
     findings: tuple[str, ...] = ()
     """Findings that the outputs predict, in order, in any common spelling. Default: the names given by the network's
     library, else the findings of the data set if their number matches."""

@@ -53,7 +53,7 @@ class RecipeFlags:
     """Random augmentation of the training images: none, flip, light, affine_contrast, siim, jf. Append options to the
     name (light:rotation=10)."""
     preprocess: Literal["none", "jf"] = "none"
-    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with gray, as in
+    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with grey, as in
     jfhealthcare/Chexpert."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
     """Stop after this number of epochs without a better validation score. True means 5; False turns it off."""

@@ -198,7 +198,10 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path, states: Path, reasons: Path, shape: tuple[int, int, int]) -> None:
-    """Create an array of missing rows. Blocks are allocated now; otherwise a full disk would kill the process later."""
+    """Create the array, with every row marked as missing.
+
+    Blocks are allocated now; otherwise a full disk would kill the process later.
+    """
     remove_leftovers(path.parent.glob(".*"))
     reasons.unlink(missing_ok=True)
     with atomic(states) as temporary:

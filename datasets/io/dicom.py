@@ -1,4 +1,4 @@
-"""Decode DICOM files to gray uint8 pixels: modality, window, inverted grays and compressed files."""
+"""Decode DICOM files to grey uint8 pixels: modality, window, inverted grays and compressed files."""
 
 import contextlib
 import io
@@ -64,7 +64,7 @@ def header(path: Path) -> Header:
 
 
 def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
-    """Return the (H, W) uint8 gray pixels of a file of any transfer syntax and bit depth; bright is dense.
+    """Return the (H, W) uint8 grey pixels of a file of any transfer syntax and bit depth; bright is dense.
 
     Applies, in the order of the standard (DICOM PS3.4, N.2), rescale slope and intercept (or modality LUT), VOI LUT or
     the first window, and inversion for ``MONOCHROME1``. The range of the window becomes 0 to 255; without a window, the
@@ -132,6 +132,6 @@ def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
         supported = "MONOCHROME1, MONOCHROME2 and 8-bit colour"
         raise DataError(f"cannot decode {path}: its pixels are {kind}; supported are {supported}")
     values, low, high = dicom_pixels.windowed(pixels, file)
-    gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
-    gray = 255 - gray if kind == "MONOCHROME1" else gray
-    return np.rint(gray).astype(np.uint8)
+    grey = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
+    grey = 255 - grey if kind == "MONOCHROME1" else grey
+    return np.rint(grey).astype(np.uint8)

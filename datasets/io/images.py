@@ -1,4 +1,4 @@
-"""Decode image files to gray uint8 pixels: PNG and JPEG of 8 or 16 bit here, DICOM in ``datasets.io.dicom``."""
+"""Decode image files to grey uint8 pixels: PNG and JPEG of 8 or 16 bit here, DICOM in ``datasets.io.dicom``."""
 
 import contextlib
 import io
@@ -31,7 +31,7 @@ ROWS = 256
 
 
 def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
-    """Return the (H, W) uint8 gray pixels. Alpha is dropped, colour becomes luma, 16-bit values are divided by 257.
+    """Return the (H, W) uint8 grey pixels. Alpha is dropped, colour becomes luma, 16-bit values are divided by 257.
 
     ``content``: the bytes of the image if it is not on disk; ``path`` is then only its name. Raises ``DataError`` with
     the path and the reason for a file that is missing, truncated, broken or not an image.
@@ -139,7 +139,7 @@ def find(folder: Path, *patterns: str) -> ImageFiles:
 
 
 def _gray_png(path: Path | str, image: Image.Image) -> NDArray[np.uint8] | None:
-    """Return the pixels of a complete 8-bit gray PNG file by OpenCV, which is faster; None if Pillow has to read it."""
+    """Return the pixels of a complete 8-bit grey PNG file by OpenCV, which is faster; None if Pillow has to read it."""
     if image.format != "PNG" or image.mode != "L":
         return None
     content = np.fromfile(path, np.uint8)
@@ -160,8 +160,8 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
 
 def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Convert 16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
-    gray = np.empty(values.shape, np.uint8)
+    grey = np.empty(values.shape, np.uint8)
     for first in range(0, len(values), ROWS):
         part = slice(first, first + ROWS)
-        gray[part] = np.clip(np.rint(values[part].astype(np.float64) / 257), 0, 255)
-    return gray
+        grey[part] = np.clip(np.rint(values[part].astype(np.float64) / 257), 0, 255)
+    return grey

@@ -30,7 +30,7 @@ NORMAL, ABNORMAL = "No Finding", "Abnormal"
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 BOXES = "BBox_List_2017.csv"
 LAYOUT = (
-    f"expected images/*.png or images_001/images/*.png ..., {ENTRIES[0]} or {ENTRIES[1]}, {BOXES}, train_val_list.txt "
+    f"expected images/*.png (or images_*/images/*.png), {ENTRIES[0]} (or {ENTRIES[1]}), {BOXES}, train_val_list.txt "
     "and test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
 )
 

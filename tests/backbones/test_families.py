@@ -83,8 +83,8 @@ def test_the_map_of_a_densenet_is_rectified():
 
 
 def test_one_channel_is_repeated_to_three():
-    model, gray = backbones.build("custom", 2).eval(), torch.randn(2, 1, 96, 96)
-    assert torch.equal(model(gray), model(gray.repeat(1, 3, 1, 1)))
+    model, grey = backbones.build("custom", 2).eval(), torch.randn(2, 1, 96, 96)
+    assert torch.equal(model(grey), model(grey.repeat(1, 3, 1, 1)))
 
 
 @pytest.mark.parametrize("shape", [(3, 96, 96), (1, 2, 96, 96)])

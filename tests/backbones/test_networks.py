@@ -82,7 +82,7 @@ def test_an_unknown_number_of_outputs_raises_an_error():
         networks.build("timm:test_vit", None)
 
 
-def gray(side):
+def grey(side):
     return torch.randint(0, 256, (2, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
@@ -97,8 +97,8 @@ def assembled_of(word, outputs, channels, side, mean, std):
 )
 def test_images_are_normalised_by_the_networks_mean_and_std(mean, std, channels):
     rescale = normalised(mean, std, channels) or nn.Identity()
-    images = transforms.evaluation()(gray(8))[:, :channels]
-    expected = (gray(8)[:, None] / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / torch.tensor(std).reshape(1, -1, 1, 1)
+    images = transforms.evaluation()(grey(8))[:, :channels]
+    expected = (grey(8)[:, None] / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / torch.tensor(std).reshape(1, -1, 1, 1)
     assert torch.allclose(rescale(images), expected.expand(-1, channels, -1, -1), rtol=1e-5, atol=1e-5 / min(std))
 
 
@@ -112,9 +112,9 @@ def test_a_network_is_rebuilt_from_a_checkpoint_unless_its_file_changed(file):
     module, model = assembled_of(f"{file}:Net", 3, 1, 32, (0.5,), (0.25,))
     again = build_from_config.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
-    images = transforms.evaluation()(gray(32))
+    images = transforms.evaluation()(grey(32))
     assert torch.equal(again.eval()(images), model.eval()(images))
-    assert torch.allclose(model(images), module((gray(32)[:, None] / 255 - 0.5) / 0.25), atol=1e-6)
+    assert torch.allclose(model(images), module((grey(32)[:, None] / 255 - 0.5) / 0.25), atol=1e-6)
     file.write_text(FILE + "\n# changed")
     with pytest.raises(DataError, match=r"net\.py has changed"):
         build_from_config.rebuild(model.build_options, "its run", trust=True)
@@ -129,11 +129,11 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
     own.save_pretrained(tmp_path)
     _, model = assembled_of(f"hf:{tmp_path}", None, 3, 32, (0.5,), (0.5,))
     assert networks.build(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
-    images = ((gray(32)[:, None] / 255 - 0.5) / 0.5).expand(-1, 3, -1, -1)
-    assert torch.allclose(model.eval()(transforms.evaluation()(gray(32))), own(images).logits, atol=1e-5)
+    images = ((grey(32)[:, None] / 255 - 0.5) / 0.5).expand(-1, 3, -1, -1)
+    assert torch.allclose(model.eval()(transforms.evaluation()(grey(32))), own(images).logits, atol=1e-5)
     again = build_from_config.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
-    assert torch.equal(again.eval()(transforms.evaluation()(gray(32))), model(transforms.evaluation()(gray(32))))
+    assert torch.equal(again.eval()(transforms.evaluation()(grey(32))), model(transforms.evaluation()(grey(32))))
 
 
 def test_a_missing_transformers_package_raises_a_clear_error():

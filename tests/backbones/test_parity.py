@@ -67,8 +67,8 @@ def test_a_torchxrayvision_densenet_has_the_same_maps_as_ours():
     torch.manual_seed(0)
     net = calibrated(models.DenseNet(weights=None, num_classes=3), 1, 224)
     wrapped = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
-    gray = net.state_dict()["features.conv0.weight"]
-    first = torch.cat([gray, torch.zeros_like(gray), torch.zeros_like(gray)], 1)  # equal thirds would cause rounding errors
+    grey = net.state_dict()["features.conv0.weight"]
+    first = torch.cat([grey, torch.zeros_like(grey), torch.zeros_like(grey)], 1)  # equal thirds would cause rounding errors
     net_of_three = models.DenseNet(weights=None, num_classes=3, in_channels=3)
     net_of_three.load_state_dict({**net.state_dict(), "features.conv0.weight": first})
     check(wrapped, built("densenet121", net_of_three, net.classifier), "features.denseblock3", 224, 1)

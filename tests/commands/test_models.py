@@ -186,8 +186,8 @@ def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folde
     assert suite(folder, *words, "--entry", network.__name__, "--method", method, "--protocol", "locus") == 0
     table = pd.read_csv(folder / "results/small/leaderboard.csv").set_index(["backbone", "method"])
     samples = [sample for sample in datasets.load(DATA, split="test", img_size=64) if sample.boxes]
-    gray = torch.from_numpy(np.stack([sample.image for sample in samples]))[:, None] / 255
-    maps = locus.explain(model, (gray - torch.tensor(mean).reshape(-1, 1, 1)) / torch.tensor(std).reshape(-1, 1, 1), methods=[method])
+    grey = torch.from_numpy(np.stack([sample.image for sample in samples]))[:, None] / 255
+    maps = locus.explain(model, (grey - torch.tensor(mean).reshape(-1, 1, 1)) / torch.tensor(std).reshape(-1, 1, 1), methods=[method])
     arrays = {(s.image_id, f): shown[k].numpy() for s, shown in zip(samples, maps[method], strict=True) for k, f in enumerate(FINDINGS)}
     truth = {(s.image_id, finding): boxes for s in samples for finding, boxes in s.boxes.items()}
     frames, patients = {s.image_id: s.frame for s in samples}, {s.image_id: s.patient_id for s in samples}

@@ -79,7 +79,7 @@ def test_without_a_label_the_highest_score_of_the_newest_run_is_drawn_into_a_fol
     assert path.name == f"x_{finding.replace(' ', '_')}.png"
     assert float(out.split("score ")[1].split(",")[0]) >= 0.25
     pixels = np.asarray(Image.open(path)).astype(int)
-    assert (pixels.max(-1) - pixels.min(-1)).max() > 50  # colours over gray
+    assert (pixels.max(-1) - pixels.min(-1)).max() > 50  # colours over grey
 
 
 def test_a_dicom_file_is_drawn_too_by_a_checkpoint_s_path(typed, trained, tmp_path):

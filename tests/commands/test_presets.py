@@ -48,15 +48,15 @@ def started(request, tmp_path_factory):
 @pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_preset_trains_for_an_epoch_on_its_data_set_with_the_small_network(started, name):
     stated, _ = parse(TrainConfig, ["--config", str(CONFIGS / f"{name}.yaml")], "main.py")
-    gray = stated.backbone.partition(":")
-    folder = started(name, f"--img_size 32 --backbone custom{gray[1]}{gray[2]}")
+    grey = stated.backbone.partition(":")
+    folder = started(name, f"--img_size 32 --backbone custom{grey[1]}{grey[2]}")
     ran = yaml.safe_load((folder / "config.yaml").read_text())
     recipe = read_yaml(CONFIGS / f"{name}.yaml").keys() - {"dataset", "backbone", "pretrained", "epochs", "batch_size", "img_size"}
     assert {flag: ran[flag] for flag in recipe} == {flag: getattr(stated, flag) for flag in recipe}
 
 
 def test_a_map_of_padded_images_lies_where_their_truth_does(started, tmp_path):
-    """CheXpert's files are 20 x 15 here, of images that were published as 40 x 30: the right quarter of the square is gray."""
+    """CheXpert's files are 20 x 15 here, of images that were published as 40 x 30: the right quarter of the square is grey."""
     folder = started("chexpert5", "--img_size 32 --backbone custom:mean=128,std=64")
     shown = {}
     for name, asked in {"test": [], "file": ["--image", str(tmp_path / "valid/patient64541/study1/view1_frontal.jpg")]}.items():

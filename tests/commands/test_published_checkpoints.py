@@ -69,9 +69,9 @@ def test_torchxrayvisions_pickle_gives_18_outputs_of_gray_images(net, tmp_path: 
     torch.manual_seed(0)
     original = library.models.DenseNet(weights=None, num_classes=18)
     torch.save(original, tmp_path / "densenet121.pt")
-    gray = IMAGES[:, :1]
-    assert torch.equal(logits(net("torchxrayvision"), gray), logits(original, gray))
-    assert len(library.models.model_urls["densenet121-res224-nih"]["labels"]) == logits(original, gray).shape[1] == 18
+    grey = IMAGES[:, :1]
+    assert torch.equal(logits(net("torchxrayvision"), grey), logits(original, grey))
+    assert len(library.models.model_urls["densenet121-res224-nih"]["labels"]) == logits(original, grey).shape[1] == 18
 
 
 def test_eva_xs_convolutional_files_are_read_by_the_key_model(net):

@@ -36,7 +36,7 @@ BOXES = [
 
 
 def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
-    """Return a gray ramp in one of the modes of published files."""
+    """Return a grey ramp in one of the modes of published files."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ramp = np.tile(np.arange(side, dtype=np.uint8) * 16, (side, 1))
     if mode == "I;16":

@@ -1,4 +1,4 @@
-"""DICOM: all transfer syntaxes and both gray scales give the same pixels; broken files raise clear errors."""
+"""DICOM: all transfer syntaxes and both grey scales give the same pixels; broken files raise clear errors."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Decoding of PNG and JPEG: all modes give the same gray pixels; broken files raise clear errors."""
+"""Decoding of PNG and JPEG: all modes give the same grey pixels; broken files raise clear errors."""
 
 import os
 from pathlib import Path
@@ -43,8 +43,8 @@ def test_a_gray_png_has_the_pixels_that_pillow_reads_whatever_its_other_chunks_s
         exif[ExifTags.Base.Orientation] = option.pop("orientation")
     if "gamma" in option:
         chunks.add(b"gAMA", option.pop("gamma").to_bytes(4, "big"))
-    gray = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8))
-    gray.save(path, pnginfo=chunks, exif=exif, **option)
+    grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8))
+    grey.save(path, pnginfo=chunks, exif=exif, **option)
     np.testing.assert_array_equal(decode(path), np.asarray(Image.open(path)))
 
 

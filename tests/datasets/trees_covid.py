@@ -27,8 +27,8 @@ def write_covid(root: Path, layout: str = "masks", images: int = 121) -> Path:
 
 
 def _pictures(folder: Path, names: list[str]) -> None:
-    gray = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
-    files = [_png(gray.convert("RGB")), *[_png(gray)] * 8]
+    grey = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    files = [_png(grey.convert("RGB")), *[_png(grey)] * 8]
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(names):
         (folder / f"{name}.png").write_bytes(files[i % 9])

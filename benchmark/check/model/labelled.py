@@ -34,7 +34,7 @@ NORMALISATIONS = {
     "[0, 255]": ((0.0,), (1 / 255,)),
     "[-1024, 1024]": ((0.5,), (1 / 2048,)),
 }
-"""Usual normalisations, as mean and std of gray values in [0, 1]."""
+"""Usual normalisations, as mean and std of grey values in [0, 1]."""
 
 
 def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
@@ -50,13 +50,13 @@ def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]
         images = f"positive and negative images among the first {len(samples)}"
         raise DataError(f"no finding of {data.name} has {images}: increase --images")
     side = (loaded.img_size, loaded.img_size)
-    gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
-    table = _table(_logits(loaded, gray), labels, judged)
+    grey = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
+    table = _table(_logits(loaded, grey), labels, judged)
     names = [loaded.model.findings[k] for k in judged]
     own_aurocs = np.diag(table)
     by_finding = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
     seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}")
-    other = [] if loaded.network is None else [_normalisation(loaded, gray, labels, judged, float(own_aurocs.mean()))]
+    other = [] if loaded.network is None else [_normalisation(loaded, grey, labels, judged, float(own_aurocs.mean()))]
     present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
     errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
     return [seen, order(table, names, errors), *other]
@@ -85,13 +85,13 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
 
 
 def _normalisation(
-    loaded: LoadedNetwork, gray: Tensor, labels: FloatArray, judged: list[int], mean: float
+    loaded: LoadedNetwork, grey: Tensor, labels: FloatArray, judged: list[int], mean: float
 ) -> AnswerRow:
     """Check whether another usual normalisation gives a better mean AUROC."""
     means = {}
     for name, (centre, spread) in NORMALISATIONS.items():
         rescale = normalised(centre[: loaded.model.channels], spread[: loaded.model.channels], loaded.model.channels)
-        means[name] = float(np.diag(_table(_logits(loaded, gray, rescale), labels, judged)).mean())
+        means[name] = float(np.diag(_table(_logits(loaded, grey, rescale), labels, judged)).mean())
     best = max(means, key=means.__getitem__)
     if means[best] <= max(mean + MIN_NORMALISATION_GAIN, MIN_MEAN_AUROC):
         return AnswerRow("preprocessing", "pass", f"no usual normalisation has a clearly better AUROC than {mean:.3f}")
@@ -101,12 +101,12 @@ def _normalisation(
 
 
 @torch.inference_mode()
-def _logits(loaded: LoadedNetwork, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
+def _logits(loaded: LoadedNetwork, grey: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
     """Return the logits (n,K) of pixels (n,S,S), with another ``rescale`` if given."""
     model, original = loaded.model, loaded.model.rescale
     try:
         model.rescale = rescale[0] if rescale else original
-        return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(gray, BATCH)]).float()
+        return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(grey, BATCH)]).float()
     finally:
         model.rescale = original
 

@@ -67,13 +67,13 @@ def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
 
 @torch.no_grad()
 def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
-    """Compare the logits of gray images with those of the original network on manually normalised images."""
+    """Compare the logits of grey images with those of the original network on manually normalised images."""
     config = loaded.model.build_options or {}
-    gray = pixels(loaded)
+    grey = pixels(loaded)
     mean, std = (torch.tensor(config[word], dtype=torch.float64).reshape(-1, 1, 1) for word in ("mean", "std"))
-    images = (gray[:, None].double() / 255 - mean) / std
+    images = (grey[:, None].double() / 255 - mean) / std
     reference = logits_of(module(images.expand(-1, config["channels"], -1, -1).float()))
-    ours = loaded.model(transforms.evaluation()(gray))
+    ours = loaded.model(transforms.evaluation()(grey))
     gap = float((ours - reference).abs().max() / reference.abs().max().clamp(min=1e-12))
     if gap <= TOLERANCE:
         return AnswerRow("logits", "pass", f"equal to the original network's (relative difference {gap:.1g})")

@@ -6,6 +6,7 @@ from typing import TypeVar
 from benchmark.records.record import PUBLISHED, Record
 from benchmark.report import select
 from benchmark.report.select import main_value, model_key, network
+from benchmark.report.sentences import listed
 from core.names import BASELINES, CEILINGS, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND
 from core.scores import Score
 
@@ -73,7 +74,7 @@ def notes(record: Record, records: Sequence[Record]) -> str:
     sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if select.is_method(record):
         rivals = [name for name in beaten_by(record, records) if name != PRIOR or above is None]
-        sentences += [against_prior(above), f"lower score than {', '.join(rivals)}" if rivals else ""]
+        sentences += [against_prior(above), f"lower score than {listed(rivals)}" if rivals else ""]
     if record.cell.method == SECOND_READERS:
         sentences.append(record.reason)
     if record.status == "failed":

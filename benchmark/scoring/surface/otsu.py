@@ -1,6 +1,6 @@
 """Otsu's threshold of a surface, which splits its values into the two most distinct classes.
 
-Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979), equation 18: the split with
+Otsu, "A threshold selection method from grey-level histograms", IEEE Trans. SMC 9 (1979), equation 18: the split with
 the largest variance between the classes, w0·w1·(m1 - m0)², where w are their weights and m their means. There is no
 histogram: the values at the vertices are weighted as in the surface's integral over the frame, so that a vertex at the
 edge counts for the whole area it covers. All splits between distinct values are tried; the threshold is the middle of

@@ -55,7 +55,7 @@ def draw(
     cases: Sequence[selected_cases.SelectedCase],
     inches: float,
 ) -> Figure:
-    """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) gray pixels."""
+    """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
     left, right, top, bottom = MARGINS
     side = (inches - left - right) / (len(methods) + 1)
     height = side * len(cases) + top + bottom

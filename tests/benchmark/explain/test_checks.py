@@ -44,7 +44,7 @@ def with_nan():
         (lambda: images().double(), "torch.float64"),
         (with_nan, "1 of 2 images"),
     ],
-    ids=["an array", "one channel for three", "gray values", "uint8", "float64", "NaN"],
+    ids=["an array", "one channel for three", "grey values", "uint8", "float64", "NaN"],
 )
 def test_images_that_the_network_cannot_take_are_refused(batch, named):
     with pytest.raises(BadValueError, match=named):

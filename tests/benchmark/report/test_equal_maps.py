@@ -51,13 +51,13 @@ def test_methods_are_marked_equal_only_if_their_maps_are(found, first, second):
     word, maps = found
     roots = [root(method, word) for method in (first, second)]
     assert equal(maps[first], maps[second]) == (roots[0] == roots[1]), word
-    names = [name.removesuffix(", rectified") for name in roots]
+    names = [name.removeprefix("rectified ") for name in roots]
     assert equal(maps[first].clamp(min=0), maps[second].clamp(min=0)) == (names[0] == names[1]), word
 
 
 def test_options_of_the_pooling_do_not_matter():
     assert set(PROPORTIONAL) < set(POOLINGS)
-    assert {same_as("gradcam", f"{word}{options}") for word in PROPORTIONAL for options in ("", ":gamma=5")} == {"cam, rectified"}
+    assert {same_as("gradcam", f"{word}{options}") for word in PROPORTIONAL for options in ("", ":gamma=5")} == {"rectified cam"}
     assert [same_as("shapleycam", f"{word}:gamma=5") for word in ("LINEAR", "LSE", "PCAM")] == ["gradcam", "gradcam", ""]
     assert [same_as("gradcam", word) for word in ("", "PCAM", "LINEAR")] == ["", "", ""]
 

@@ -133,12 +133,12 @@ def test_rows_are_methods_then_baselines_then_truth_best_first(board):
 
 
 def test_equal_maps_are_marked_in_all_tables(suite, board):
-    assert {name: row["same map as"] for name, row in board.items() if row["same map as"]} == {"gradcam": "cam, rectified"}
+    assert {name: row["same map as"] for name, row in board.items() if row["same map as"]} == {"gradcam": "rectified cam"}
     visible = [section for section in texts(suite).values() if "| gradcam |" in section]
     assert len(visible) >= 3
-    assert all("| gradcam | cam, rectified |" in section for section in visible)
-    assert "| gradcam | cam, rectified |" in (suite / "leaderboard.md").read_text()
-    assert "& gradcam & cam, rectified &" in (suite / "leaderboard.tex").read_text()
+    assert all("| gradcam | rectified cam |" in section for section in visible)
+    assert "| gradcam | rectified cam |" in (suite / "leaderboard.md").read_text()
+    assert "& gradcam & rectified cam &" in (suite / "leaderboard.tex").read_text()
 
 
 def of_a_part(method):
