@@ -21,8 +21,9 @@ from core.types import Sample
 class Classifier(layers.Network):
     """Network with ``model(images) == model.head(model.features(images))``.
 
-    Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input. A
-    *wrapped* network was not made by ``backbones.build``: ``backbones.wrap`` made it from a user's own module.
+    Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input; A is
+    the feature map (N,C,h,w) that is pooled. A *wrapped* network was not made by ``backbones.build``:
+    ``backbones.wrap`` made it from a user's own module.
     """
 
     layer: str | None = None
@@ -74,7 +75,7 @@ class Classifier(layers.Network):
     @property
     def pooling(self) -> str:
         """Name of the pooling without options (``PCAM``); empty for a wrapped head that is a callable."""
-        return self.head.word
+        return self.head.pooling_name
 
     @property
     def num_classes(self) -> int | None:
@@ -169,7 +170,7 @@ class Classifier(layers.Network):
         Raises ``NotAvailableError`` for a network without such tokens.
         """
         layout = self._token_layouts.get(size) or find_token_layout(self, size)
-        if layout.read_weights.any():  # an all-zero head may change in training
+        if layout.read_weights.any():  # an untrained head reads none yet
             self._token_layouts[size] = layout
         return layout
 

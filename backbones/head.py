@@ -19,7 +19,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     @property
-    def word(self) -> str:
+    def pooling_name(self) -> str:
         """Registered name of the pooling, without options."""
         return self.pooling.name
 

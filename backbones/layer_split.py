@@ -44,7 +44,7 @@ def tail(model: Network, images: Tensor, layer: str) -> Tail:
 
     The network runs with the output of the layer replaced. If all paths pass through the layer, the layers before it
     run for one image only. If a path bypasses it (as within a dense or residual block), they run for each of the M
-    maps, which must be grouped by image in the order of ``images`` (N,3,H,W).
+    maps, which must be grouped by image in the order of ``images`` (N,3,H,W), M/N maps per image.
     """
     passes = _everything_passes(model, images[:1], layer)
 

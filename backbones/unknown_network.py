@@ -34,7 +34,7 @@ class Extractor(nn.Module):
 class ForeignHead(nn.Module):
     """Opaque head, with logits but without class maps."""
 
-    word = ""
+    pooling_name = ""
 
     def __init__(self, head: Step, num_classes: int | None) -> None:
         super().__init__()

@@ -146,13 +146,13 @@ class DatasetWrapper(Dataset):
     """Modified samples of another data set, with the same ``name``, ``split`` and other attributes."""
 
     def __init__(self, data: Dataset) -> None:
-        object.__setattr__(self, "name", data.name)
+        object.__setattr__(self, "name", data.name)  # a ClassVar, so type checkers forbid self.name = …
         self.data, self.findings, self.split, self.describe = data, data.findings, data.split, data.describe
 
     def __len__(self) -> int:
         return len(self.data)
 
     def readings(self, index: int) -> Mapping[str, Any]:
-        """Return each reader's boxes, for data sets with several readers."""
+        """Return the boxes of each reader (radiologist), for data sets with several readers."""
         read: Mapping[str, Any] = getattr(self.data, "readings")(index)  # noqa: B009 - few data sets have it
         return read

@@ -24,7 +24,7 @@ class Method:
     name: ClassVar[str]
     """Name on the command line, in records and in tables."""
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    """Inputs that the engine must provide: a subset of ``methods.evidence.NEEDS``."""
+    """Inputs that the engine (``benchmark.explain``) must provide: a subset of ``methods.evidence.NEEDS``."""
     costly: ClassVar[bool] = False
     """True if the method costs far more than a forward pass although its ``needs`` are cheap."""
     rectified: ClassVar[bool] = False

@@ -3,20 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
+from core.errors import examples
+
 
 class AnswerRow(NamedTuple):
     """One row of the table of a method, a network or a data set."""
 
     question: str
-    verdict: Literal["pass", "ok", "note", "info", "fail", "wrong"]
+    verdict: Literal["pass", "note", "info", "fail"]
     seen: str
     meaning: str = ""
     """Meaning of a failure of a method."""
 
 
 def conclude(name: str, answers: Sequence[AnswerRow], report: Callable[[str], None]) -> list[str]:
-    """``report`` the verdict on ``name``; return the questions with a wrong answer."""
-    wrong = [answer.question for answer in answers if answer.verdict == "wrong"]
-    verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"
-    report(f"\n{name}: {verdict}")
-    return wrong
+    """``report`` the verdict on ``name``; return the questions that it fails."""
+    failed = [answer.question for answer in answers if answer.verdict == "fail"]
+    report(f"\n{name} {f'fails: {examples(failed, 20)}' if failed else 'passes all checks'}")
+    return failed

@@ -19,7 +19,7 @@ USAGE = (
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check a data set, a network or methods; exit code 1 for a wrong answer, 2 for invalid input."""
+    """Check a data set, a network or methods; exit code 1 if a check fails, 2 for invalid input."""
     args = list(sys.argv[1:] if argv is None else argv)
     if args == ["methods"]:
         from benchmark.check.method import page

@@ -30,7 +30,7 @@ from methods.base import Method
 
 Model = Classifier | Path | str
 BASELINES_AND_BOUND = (CENTER, PRIOR, NOISE, UPPER_BOUND)
-"""Baselines and bounds listed in every table next to the methods."""
+"""Baselines and upper bound in every table; ``untrained`` would need the recipe of the network."""
 
 
 def evaluate(
@@ -71,7 +71,8 @@ def evaluate(
         garbage-collected; ``.save()`` keeps the tables.
 
     Raises:
-        BadValueError: a network that is not wrapped or has no findings or image size; models of different recipes.
+        BadValueError: a network that is not a ``Classifier`` (wrap it first) or has no findings or image size; models
+            of different recipes.
         UnknownNameError: an unknown method or protocol.
         DataError: no image has a truth box, or an image is broken.
         LeakError: all patients were in the training data. If only some were, they are left out.

@@ -66,7 +66,7 @@ def attended_at_once(images: Tensor, floats: int, memory_gib: float) -> int:
     return max(1, fits if images.is_cuda else min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
-def channels_last_on_cpu(images: Tensor) -> Tensor:
+def channels_last_if_on_cpu(images: Tensor) -> Tensor:
     """Convert (N,C,H,W) to channels-last format on a CPU, where convolutions are then up to 1.5 times as fast.
 
     Returns the tensor itself on a GPU, or if it already has this format.

@@ -101,7 +101,7 @@ class NetworkEvidence(Evidence):
         Used by methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
         """
         with evaluating(self.model):
-            logits = functional_call(self.model, self._weights, (memory.channels_last_on_cpu(images),))
+            logits = functional_call(self.model, self._weights, (memory.channels_last_if_on_cpu(images),))
         return logits[:, self._columns]
 
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
@@ -112,7 +112,7 @@ class NetworkEvidence(Evidence):
         bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
         with bar, no_grad_no_autocast(), evaluating(self.model):
             for start in range(0, count, step):
-                images = memory.channels_last_on_cpu(render(slice(start, min(start + step, count))))
+                images = memory.channels_last_if_on_cpu(render(slice(start, min(start + step, count))))
                 with self.autocast():
                     logits = functional_call(self.model, self._weights, (images,))
                 batches.append(logits[:, self._columns].float())
@@ -123,12 +123,12 @@ class NetworkEvidence(Evidence):
     def _weights(self) -> dict[str, Tensor]:
         """Weights of the convolutions in the memory format of the images; the model is not changed."""
         weights = self.model.named_parameters()
-        return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
+        return {name: memory.channels_last_if_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> Evidence:
         """Return evidence of the same images and findings at another layer, from one more forward pass (cached).
 
-        ``None`` is the model's default layer. Raises ``UnknownNameError`` with the available layers for an unknown one.
+        ``None`` is ``model.layer``. Raises ``UnknownNameError`` with the available layers for an unknown one.
         """
         if layer not in self._evidence_by_layer:
             rest = self.findings, layer, self.memory_gib, self.progress
@@ -172,10 +172,13 @@ class NetworkEvidence(Evidence):
         return full_gradients.terms(self.model, image, self.findings)
 
     def grid_at(self, layer: str | None) -> Grid:
-        """Return the grid of ``layer``; None is the pooled map."""
+        """Return the grid of ``layer``; None is the pooled map (not ``model.layer``)."""
         return self.model.grid((self.images.shape[-2], self.images.shape[-1]), layer)
 
     def max_batch(self, what: Pass) -> int:
-        """Return how many images fit a pass through the whole network, also for the part after an earlier layer."""
+        """Return how many images fit in memory in a pass through the whole network.
+
+        The same number is used for the part after an earlier layer.
+        """
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.images, self.memory_gib)

@@ -33,7 +33,7 @@ class PooledEvidence(NetworkEvidence):
         parts = torch.split(self.images, memory.images_at_once(self.images, self.memory_gib))
         with evaluating(self.model):
             with self.autocast():
-                features = [self.model.features(memory.channels_last_on_cpu(part)) for part in parts]
+                features = [self.model.features(memory.channels_last_if_on_cpu(part)) for part in parts]
             A = torch.cat(features).float().contiguous()
             return A, self.model.head(A.to(_precision(self.model))).float()
 

@@ -65,7 +65,7 @@ class ExternalEntry:
     @property
     def about(self) -> str:
         """Paragraph above the tables."""
-        kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
+        kind = f"maps, {self.geometry.sentence}" if self.boxes is None else "boxes"
         trained = self.trained_on or "unknown"
         what = "Cases without a map" if self.boxes is None else "Images without a box"
         handling = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}[self.missing]

@@ -21,7 +21,8 @@ class Geometry:
     """A declared alignment or grid."""
 
     declared: Any
-    """Value for the record: conventional, pixels, none (boxes), or the grid as a dict of size, stride and offset."""
+    """Value in the cell's recipe (not ``Record.geometry``): conventional, pixels, none (boxes), or the grid as a dict
+    of size, stride and offset."""
     grid: Grid | Alignment
 
     @property
@@ -30,7 +31,7 @@ class Geometry:
         return "conventional" if self.declared == "conventional" else "aligned"
 
     @property
-    def words(self) -> str:
+    def sentence(self) -> str:
         """Description in a sentence."""
         return f"alignment {self.declared}" if isinstance(self.declared, str) else f"grid {json.dumps(self.declared)}"
 
@@ -49,7 +50,7 @@ NONE = Geometry("none", "conventional")
 def of(word: str | None) -> Geometry:
     """Return the geometry of ``--alignment``. Raises ``BadValueError`` if it is missing or its file is broken.
 
-    >>> of("conventional").words, of("pixels").alignment
+    >>> of("conventional").sentence, of("pixels").alignment
     ('alignment conventional', 'aligned')
     """
     if word is None:

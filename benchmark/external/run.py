@@ -1,4 +1,7 @@
-"""Score an entry with the baselines: write records and tables, or compare with them for ``--verify``."""
+"""Score an external entry and the baselines: write records and tables, or compare with them for ``--verify``.
+
+An external entry has maps or boxes made elsewhere, under one name.
+"""
 
 import datetime
 import re
@@ -55,13 +58,13 @@ def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]
         return _verified(folder, [record for record, _ in scored], report)
     all_records = _recorded(folder, entry, scored)
     entries.write_flags(config, folder)
-    text, sentence = "", ""
+    printed, for_page = "", ""  # the comparison of ``--against``
     if row is not None:
         main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
-        text, sentence = against.compare(main, folder, row)
-    about = f"{entry.about} {sentence}".rstrip()
+        printed, for_page = against.compare(main, folder, row)
+    about = f"{entry.about} {for_page}".rstrip()
     sections = tables.write(folder, title=entry.name, about=about, records=all_records)
-    report(tables.headline(sections) + text)
+    report(tables.headline(sections) + printed)
     report(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
@@ -85,7 +88,7 @@ def score(
     """
     shared = _shared(entry, store)
     lacking: set[str] = set()
-    cells = [_cell(entry, method, word) for method in methods for word in _words(entry, method)]
+    cells = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
     for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
         if cell.protocol in lacking:
             continue
@@ -98,8 +101,8 @@ def score(
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
 
 
-def _words(entry: ExternalEntry, method: str) -> list[str]:
-    """Return the protocols of a method that the entry supports."""
+def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
+    """Return the protocols of the entry or of a baseline; baselines are maps, so they need a protocol of maps."""
     if entry.boxes is not None:
         fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
         return fit if method == entry.name else [word for word in fit if word in protocols.of_maps()]

@@ -40,7 +40,8 @@ def obtain(
     """Return the maps of each method in ``folder``; missing maps are generated.
 
     Args:
-        trained: the training runs of the model, one per fold if it has folds, each with its held-out images.
+        trained: the training runs of the model (which has one seed), one per fold if it has folds, each with its
+            held-out images.
         method_names: methods, with their options, and baselines.
         folder: folder of the maps.
         flags: flags for generating maps; None: missing maps give a ``NotStoredError`` instead.
@@ -60,18 +61,18 @@ def requests_of(
     folder: Path,
     slow_images: int | None,
     shown_only: bool = False,
-    all_images: Collection[str] = (),
+    methods_on_all_images: Collection[str] = (),
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
     """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``.
 
-    ``all_images``: names of the slow methods to which ``slow_images`` does not apply.
+    ``methods_on_all_images``: names of the slow methods to which ``slow_images`` does not apply.
     """
     if not select_samples(trained, None):
         raise DataError(f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored")
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:
-        count = None if word in all_images else slow_images
+        count = None if word in methods_on_all_images else slow_images
         try:
             requests.append(make_request(trained, word, build_method(word), folder, count, shown_only))
         except LocusError as error:
@@ -119,8 +120,8 @@ def generate_shard(requests: Sequence[MapRequest], number: int, count: int, flag
 
     Nothing is written for a method that fails.
     """
-    shards = [request.shard(number, count) for request in requests if _is_missing(request)]
-    generate([shard for shard in shards if shard.batches and _is_missing(shard)], flags)
+    shards = [request.shard(number, count) for request in requests if _needs_shards(request)]
+    generate([shard for shard in shards if shard.batches and _needs_shards(shard)], flags)
 
 
 def join(requests: Sequence[MapRequest], count: int) -> set[str]:
@@ -128,7 +129,7 @@ def join(requests: Sequence[MapRequest], count: int) -> set[str]:
     lacking = set()
     for request in requests:
         try:
-            if _is_missing(request):
+            if _needs_shards(request):
                 _join(request, count)
         except (NotStoredError, BadValueError):
             lacking.add(request.word)
@@ -139,7 +140,8 @@ def join(requests: Sequence[MapRequest], count: int) -> set[str]:
     return lacking
 
 
-def _is_missing(request: MapRequest) -> bool:
+def _needs_shards(request: MapRequest) -> bool:
+    """Whether maps of a method are missing; baselines have no shards."""
     return isinstance(request.method, Method) and _read(request) is None
 
 

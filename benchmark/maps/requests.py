@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     run: TrainingRun
     """The training run whose network explains the images."""
     rows: tuple[int, ...]
-    """Positions among its ``scorable_images``."""
+    """Positions among its ``scorable_images``: those with a truth box or a lung mask."""
     findings: tuple[int, ...] | None
     """Indices of the findings to explain; None: all."""
 
@@ -52,7 +52,7 @@ class MapRequest:
     """The training runs of the model, one per fold if it has folds, each with its network and held-out images."""
     method: Method | Prior | Truth
     fast: bool
-    """True if the method only needs the shared forward pass."""
+    """True if the method needs only the shared forward pass and gradients through the head."""
     batches: tuple[Batch, ...]
     """Batches of held-out images, in the order of processing."""
     path: Path
@@ -138,13 +138,13 @@ def _batches_of_shown(runs: Sequence[TrainingRun], images: Set[str]) -> Iterator
 
 
 def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
-    """Return indices of the ``findings`` that an image shows: with a truth box, or labelled on an image with lungs.
+    """Return indices of the ``findings`` that an image shows: with a truth box or, if it has a lung mask, a label.
 
     Protocols that do not count false alarms only score these pairs.
     """
-    has_lungs = sample.read_lungs is not None
+    has_lung_mask = sample.read_lungs is not None
     pairs = enumerate(zip(findings, sample.labels, strict=True))
-    return tuple(k for k, (finding, label) in pairs if finding in sample.boxes or (has_lungs and label == 1))
+    return tuple(k for k, (finding, label) in pairs if finding in sample.boxes or (has_lung_mask and label == 1))
 
 
 def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 Published files have these names, so they stay, although the rows of ``records.parquet`` are scores. Each has the cell,
 value, interval and n of a score. A record without scores has one row with its status and reason and without a metric.
+Rows per case are in other files: see ``benchmark.records.cases``.
 """
 
 import itertools

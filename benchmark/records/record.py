@@ -74,7 +74,8 @@ class Cell(FrozenModel):
     """The data set with its options, the number of findings and, if they apply, the size of the random subset of images
     and the other data set of training. ``Record.data`` is different: it describes the images."""
     recipe: dict[str, Any] = Field(default_factory=dict)
-    """Everything that the weights depend on: training flags with the seed, folds and the initial training run."""
+    """Everything that the weights depend on: training flags with the seed, folds and the initial training run. For
+    external maps and boxes, what their authors declare."""
 
     @cached_property
     def images(self) -> int | None:
@@ -153,7 +154,7 @@ class Record(FrozenModel):
     seconds: float | None = None
     """Duration of scoring, usually without training and explaining."""
     rests_on: dict[str, Any] = Field(default_factory=dict)
-    """Sample counts: training runs, images, patients, cases, truth boxes."""
+    """Sample counts (training runs, images, patients, cases, truth boxes) and remarks on the data."""
     data: dict[str, Any] = Field(default_factory=dict)
     """Description of the images (``Dataset.describe``): hashes of tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)

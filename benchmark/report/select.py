@@ -1,7 +1,7 @@
 """Select the records of a table, and group them by network and row.
 
-A network (backbone, pooling, attention) with its size, data set and training seed is a model. Boxed images have a truth
-box.
+A network (backbone, pooling, attention) with its size, data set and training seed is a model; each of
+its training runs is for one fold. Boxed images have a truth box.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -17,7 +17,7 @@ from core.names import normalize_data_set
 def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     """Return the names of a suite's methods and of the ``extra`` ones, without duplicates, then the baselines.
 
-    A suite with a check has only the baselines that it lists.
+    A suite of a validity check (``Suite.check``) has only the baselines that it lists.
 
     >>> from benchmark.suite import plan
     >>> method_names(plan.load("phantom").model_copy(update={"methods": ["gradcampp", "cam"]}))[:2]
@@ -32,9 +32,10 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
     """Return the cells of one model: that of the classifier, then methods and baselines for each protocol.
 
-    If slow methods explain only some images, they have no cells on all images, and every method has a cell on those
-    images. If the suite chooses its recipe among candidates (``Suite.choice``), a candidate has only the cell by which
-    it is compared with the others.
+    If slow methods explain only some images, they have no cells on all images (except
+    ``ModelPlan.methods_on_all_images``, for the main protocol), and every method has a cell on those images. If the
+    suite chooses its recipe among candidates (``Suite.choice``), a candidate has only the cell by which it is compared
+    with the others.
 
     >>> from benchmark.suite import plan
     >>> suite = plan.load("demo")
@@ -48,9 +49,8 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     if model.methods:
         suite = suite.model_copy(update={"methods": list(model.methods)})
     all_methods = method_names(suite, extra)
-    whole = [word for word in all_methods if word in model.all_images]
-    on_subset = [word for word in all_methods if word not in (*names.UNRANKED_METHODS, *whole)]
-    slow = [word for word in on_subset if not methods.is_fast(word)]
+    whole = [word for word in all_methods if word in model.methods_on_all_images]
+    slow = [word for word in all_methods if word not in (*names.UNRANKED_METHODS, *whole) and not methods.is_fast(word)]
     if not model.all_cells:  # only the cells behind the leaderboard
         if model.slow_images is not None or suite.check is not None:
             all_methods, slow = [word for word in all_methods if word not in slow], []

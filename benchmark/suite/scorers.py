@@ -49,7 +49,9 @@ def score_maps(source: CaseSource, cell: Cell, protocol_name: str) -> Scored:
     if isinstance(cases, LocusError):
         return _without_score(cases), []
     protocol, seed = protocols.get(protocol_name)(), cell.data_seed
-    result = protocol.evaluate(cases, source.findings, seed, source.validation(cell) if protocol.chooses else [])
+    result = protocol.evaluate(
+        cases, source.findings, seed, source.validation(cell) if protocol.chooses_thresholds else []
+    )
     fields = _fields(result, protocol.geometry)
     if cell.protocol == MAIN_PROTOCOL:
         fields["strata"] = strata.scores(result.rows, source.groups, source.findings, seed)

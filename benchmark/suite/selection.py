@@ -64,7 +64,7 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
     """
     suite = read_suite(name, config)
     for word in filter(runs_code, config.method):
-        methods.get(word)
+        methods.get(word)  # runs the user's file, so that its errors are raised before any work
     plan.check_methods(config.method)
     if not config.all and (unknown := [word for word in config.protocol if word not in (*suite.recorded, "all")]):
         raise BadValueError(f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {', '.join(suite.recorded)}")
@@ -90,10 +90,10 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         findings = data.load(scored, "test").findings
         paths = [str(external_network.write_run(network, Path(config.runs).parent, findings, scored.img_size))]
     declared = {"entry": config.entry, "trained_on": config.trained_on}
-    entry = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
+    flags = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
     if network is None and not config.trust:
-        refuse_code(plan.networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
-    return suite.model_copy(update={"models": [*suite.models, entry]})
+        refuse_code(plan.networks(suite.model_copy(update={"models": [flags]})), ", ".join(paths))
+    return suite.model_copy(update={"models": [*suite.models, flags]})
 
 
 def planned_models(suite: Suite, existing: Iterable[Record] = ()) -> list[ModelPlan]:
@@ -117,7 +117,8 @@ def missing_cells(planned: Sequence[ModelCells], config: RunConfig, existing: Se
 
     These cells have no record in ``existing``, or one that ``--overwrite`` replaces. ``--method`` limits them to its
     methods, including methods that the suite does not list, and ``--protocol`` to its protocols. ``--checkpoint``,
-    ``--model`` and ``--forget`` limit them to finished models (``ModelPlan.finished``), so that nothing is trained.
+    ``--model`` and ``--forget`` (which removes such models) limit them to finished models (``ModelPlan.finished``), so
+    that nothing is trained.
     Cells of a network that was trained again always run, because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
@@ -128,10 +129,12 @@ def missing_cells(planned: Sequence[ModelCells], config: RunConfig, existing: Se
     for job in (job for job in planned if job.model.finished is not None or not only_finished):
         has_data = missing_data(job.model) is None
         chosen = (c for c in job.cells if (not words or c.method in words) and (not by or c.protocol in by))
-        records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # slow keys
+        records_of = (
+            (cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen
+        )  # keys are slow
         missing = [cell for cell, record in records_of if not _keep(record, config.overwrite, has_data)]
         if job.model.id in outdated and has_data:
-            of_plan = [cell.without_method for cell in job.cells]  # other cells are dropped later
+            of_plan = [cell.without_method for cell in job.cells]  # their other records are removed later
             again = (cell for cell in outdated[job.model.id] if cell.without_method in of_plan)
             missing += [cell for cell in again if cell not in missing]
         if missing:

@@ -68,8 +68,8 @@ def clear_damaged(folder: Path) -> None:
         if done(folder) and not _evaluated(metrics, folder / "predictions.csv"):
             log.warning("%s or its predictions.csv is damaged: the run is evaluated again", metrics)
             metrics.unlink()
-        needed = ("best.ckpt",) if done(folder) else ("best.ckpt", "last.ckpt")
-        for file in (folder / name for name in needed):
+        checked = ("best.ckpt",) if done(folder) else ("best.ckpt", "last.ckpt")
+        for file in (folder / name for name in checked):
             if file.is_file() and not zipfile.is_zipfile(file):
                 log.warning("%s is damaged: the run is trained again", file)
                 shutil.rmtree(folder)

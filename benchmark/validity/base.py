@@ -79,7 +79,7 @@ class Check(ABC):
         return subset_runs(self.trained, select_samples(self.trained, self.max_images))
 
     def cases(self, method: str, runs: Sequence[TrainingRun] | None = None, label: str = TRAINED) -> list[Case]:
-        """Return the cases of a method with aligned maps, for ``runs`` with the ``label`` of their maps."""
+        """Return the cases of a method with aligned maps; ``label`` names the maps of ``runs``: one per set of runs."""
         runs = self.runs if runs is None else runs
         return make_cases(runs, self.maps(method, runs, label), "aligned")
 

@@ -289,7 +289,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
         "fullgrad;",
         "method pcam",
         "method rollout",
-        "nothing is wrong",
+        "passes all checks",
     ):
         assert fact in shown
 

@@ -23,9 +23,9 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
     refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
     missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
     return [
-        _answer("splits that load", refused, "wrong", "all three"),
+        _answer("splits that load", refused, "fail", "all three"),
         *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan)),
-        _answer("listed images without a file", missing, "wrong"),
+        _answer("listed images without a file", missing, "fail"),
         *(_validation_count(scan), _outside(scan), _frames(scan), _boxes_and_labels(scan)),
         _answer("warnings while loading", scan.warnings, "note"),
     ]
@@ -37,22 +37,22 @@ def _patients(scan: DatasetScan) -> AnswerRow:
         splits_of_patient[image.sample.patient_id].add(image.split)
     several = {patient: sorted(names) for patient, names in splits_of_patient.items() if len(names) > 1}
     shared = [f"{patient} ({', '.join(names)})" for patient, names in several.items()]
-    return _answer("patients in several splits", shared, "wrong")
+    return _answer("patients in several splits", shared, "fail")
 
 
 def _unreadable(scan: DatasetScan) -> AnswerRow:
     bad = [image.reason for image in scan.images if image.reason]
     if scan.left_out:
         remark = "were left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
-        return AnswerRow("unreadable files", "wrong", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
-    return _answer("unreadable files", bad, "wrong")
+        return AnswerRow("unreadable files", "fail", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
+    return _answer("unreadable files", bad, "fail")
 
 
 def _validation_count(scan: DatasetScan) -> AnswerRow:
     """Check the number of validation images, on which training chooses its checkpoint; a test set has none."""
     count = len(scan.labels.get("val", ()))
     sentence = splits.doubt(count) if count else ""
-    return AnswerRow("validation images", "note" if sentence else "ok", sentence or str(count))
+    return AnswerRow("validation images", "note" if sentence else "pass", sentence or str(count))
 
 
 def _duplicates(scan: DatasetScan) -> AnswerRow:
@@ -61,14 +61,14 @@ def _duplicates(scan: DatasetScan) -> AnswerRow:
     across = [group for group in groups if len({image.split for image in group}) > 1]
     where = "across splits" if across else "within a split"
     duplicates = [f"{where}: {_describe_group(group)}" for group in across or groups]
-    return _answer("duplicate images", duplicates, "wrong" if across else "note")
+    return _answer("duplicate images", duplicates, "fail" if across else "note")
 
 
 def _outside(scan: DatasetScan) -> AnswerRow:
     """Find boxes that are partly outside their frame or below one pixel, such as shares of the image."""
     boxed = ((image, finding) for image in scan.images for finding in image.sample.boxes)
     wrong = [f"{image.sample.image_id} {finding}" for image, finding in boxed if not _fits(image, finding)]
-    return _answer("boxes outside the image or below one pixel", wrong, "wrong")
+    return _answer("boxes outside the image or below one pixel", wrong, "fail")
 
 
 def _fits(image: ImageScan, finding: str) -> bool:
@@ -83,7 +83,7 @@ def _frames(scan: DatasetScan) -> AnswerRow:
         shape, frame = image.shape, image.sample.frame
         if shape and image.sample.boxes and abs(_ratio(shape) / _ratio(frame) - 1) > ASPECT_TOLERANCE:
             wrong.append(f"{image.sample.image_id} is {shape[1]}x{shape[0]}, its frame {frame[1]}x{frame[0]}")
-    return _answer("aspect ratio of image and frame", wrong, "wrong", "equal")
+    return _answer("aspect ratio of image and frame", wrong, "fail", "equal")
 
 
 def _ratio(size: tuple[int, int]) -> float:
@@ -106,7 +106,7 @@ def _labels(scan: DatasetScan) -> AnswerRow:
         present, absent = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
         names = [finding for finding, both in zip(scan.findings, present & absent, strict=True) if both]
         wrong += [f"{_describe_group(group)}: {examples(names)}"] if names else []
-    return _answer("duplicates with different labels", wrong, "wrong")
+    return _answer("duplicates with different labels", wrong, "fail")
 
 
 def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
@@ -126,7 +126,7 @@ def _describe_group(group: Sequence[ImageScan]) -> str:
     return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:NAMED]) + rest
 
 
-def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "wrong"], none: str = "none") -> AnswerRow:
+def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "fail"], none: str = "none") -> AnswerRow:
     if not wrong:
-        return AnswerRow(question, "ok", none)
+        return AnswerRow(question, "pass", none)
     return AnswerRow(question, verdict, f"{len(wrong)}: {examples(wrong)}")

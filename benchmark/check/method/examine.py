@@ -10,16 +10,16 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 import methods
-from benchmark.check import AnswerRow
+from benchmark.check import AnswerRow, conclude
 from benchmark.check.method import demands, effects, invariance, values
 from benchmark.check.method.question import MethodOnModel, Observation, Question, Verdict, on_models, question
-from core.errors import NotAvailableError, examples
+from core.errors import NotAvailableError
 from core.user_code import ANYTHING
 
 log = logging.getLogger(__name__)
 _PARTS = [part for module in (values, invariance, effects, demands) for part in vars(module).values()]
 QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
-"""All questions, found in the files of this package."""
+"""All questions of the modules imported above; the questions of a new module must be added there."""
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 
@@ -62,7 +62,10 @@ def _merged(question: Question, observations: dict[str, Observation]) -> AnswerR
 
 
 def _asked(question: Question, trial: MethodOnModel, size: float = float("inf")) -> Observation:
-    """Ask with copies of the model and the images, so that side effects of a method do not affect other questions."""
+    """Ask with copies of the model and the images, so that side effects of a method do not affect other questions.
+
+    ``size`` is that of an observation that the question raised an error; by default, it is reported before all others.
+    """
     copies = dataclasses.replace(trial, model=copy.deepcopy(trial.model), images=trial.images.clone())
     try:
         return question.ask(copies)
@@ -80,9 +83,8 @@ def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> li
     failing = []
     for word in methods.expand(words):
         answers = examine(word)
-        wrong = [answer.question for answer in answers if answer.verdict == "fail"]
-        report(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'passes all checks'}\n")
-        failing += [word] if wrong else []
+        report(table(answers))
+        failing += [word] if conclude(word, answers, report) else []
     return failing
 
 

@@ -69,7 +69,7 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     AUROC by chance.
 
     >>> order(np.array([[0.5, 0.9], [0.9, 0.5]]), ["Mass", "Nodule"], np.array([0.05, 0.05])).verdict
-    'wrong'
+    'fail'
     """
     rows, columns = linear_sum_assignment(table, maximize=True)
     fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + MIN_STANDARD_ERRORS * errors[f])
@@ -81,7 +81,7 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     if not moved:
         return AnswerRow("order", "pass", f"no output fits another of the {len(names)} findings clearly better")
     outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
-    return AnswerRow("order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; check --findings")
+    return AnswerRow("order", "fail", f"outputs fit other findings better: {examples(outputs, 9)}; check --findings")
 
 
 def _normalisation(
@@ -97,7 +97,7 @@ def _normalisation(
         return AnswerRow("preprocessing", "pass", f"no usual normalisation has a clearly better AUROC than {mean:.3f}")
     mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in NORMALISATIONS[best])
     flags = f"--mean {mean_flag} --std {std_flag}"
-    return AnswerRow("preprocessing", "wrong", f"{best} has {means[best]:.3f}, not {mean:.3f}: write {flags}")
+    return AnswerRow("preprocessing", "fail", f"{best} has {means[best]:.3f}, not {mean:.3f}: write {flags}")
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ TOLERANCE = 1e-5
 
 
 def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
-    """Check the network of ``config`` and ``report`` the table; return the questions with a wrong answer.
+    """Check the network of ``config`` and ``report`` the table; return the questions that it fails.
 
     Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.
     """
@@ -45,14 +45,14 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
 
 
 def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
-    """Return rows on weights, wiring and images, which are not judged, and on logits, grid and methods.
+    """Return rows on weights, layers and images, which are not judged, and on logits, grid and methods.
 
     Logits are compared with those of the original network.
     """
     steps = "" if loaded.preprocess == "none" else f", preprocessed by {loaded.preprocess}"
     informative = [
         AnswerRow("weights", "info", loaded.weights),
-        AnswerRow("wiring", "info", str(loaded.wiring or "a network of Locus")),
+        AnswerRow("layers", "info", str(loaded.wiring or "a network of Locus")),
         AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}{steps}"),
     ]
     compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
@@ -80,7 +80,7 @@ def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
     for word, after in (("sigmoid", ours.sigmoid()), ("softmax", ours.softmax(1))):
         if torch.allclose(after, reference, atol=1e-5):
             return AnswerRow("logits", "pass", f"equal to the original network's before its {word}")
-    return AnswerRow("logits", "wrong", f"differ from the original network's by {gap:.2g}: check what follows the head")
+    return AnswerRow("logits", "fail", f"differ from the original network's by {gap:.2g}: check what follows the head")
 
 
 def _grid(loaded: LoadedNetwork) -> AnswerRow:
@@ -88,7 +88,7 @@ def _grid(loaded: LoadedNetwork) -> AnswerRow:
     try:
         grid = loaded.model.grid((side, side))
     except LocusError as error:
-        return AnswerRow("grid", "wrong", str(error))
+        return AnswerRow("grid", "fail", str(error))
     if loaded.wiring is None:
         how = "computed from its modules"
     else:
@@ -105,7 +105,7 @@ def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
         maps = explain(loaded.model, images, methods="fast")
         reasons = {**maps.absent, **{word: _reason(loaded, images, word) for word in tried}}
     except LocusError as error:
-        return [AnswerRow("methods", "wrong", str(error))]
+        return [AnswerRow("methods", "fail", str(error))]
     serve = ", ".join([*maps, *(word for word in tried if not reasons[word])])
     rest = ", ".join(word for word in slow if word not in tried)
     none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in reasons.items() if reason]

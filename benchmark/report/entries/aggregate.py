@@ -1,6 +1,6 @@
 """All entries of a suite: the rows of its tables, charts and pages, from the records and the rows per case.
 
-An entry is the record of one table row: the mean over the training runs (seeds) of a model and method.
+An entry is the record of one table row: a method, averaged over the models that differ only by their training seed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -80,6 +80,7 @@ def _leaderboard(
     boards = {part: select.board(records, dataset, part) for part in (None, *select.parts(records, dataset))}
     runs = [record for board in boards.values() for record in board]
     hits = hits_of(runs, folders) if runs and folders else None
+    # The main column of each part: hits per patient, which give an entry its interval.
     columns = {part: None if hits is None else column_of(board, hits) for part, board in boards.items()}
     rows = {
         part: [entry(group, column.entry(group) if (column := columns[part]) else None) for group in trainings(board)]
@@ -90,6 +91,7 @@ def _leaderboard(
     entries = {}
     for part, column in columns.items():
         scores_by_row = {row: [*auroc.get(select.model_key(row), ())] for row in rows[part]}
+        # Paired records compare the methods of a model on the same cases: see ``benchmark.suite.paired``.
         of_part = (r for r in records if r.cell.protocol == PAIRED and r.cell.images == part)
         paired = {select.row_key(r): r.scores for r in of_part}
         for row, scores in comparisons(rows[part], column, paired, of_networks if part is None else ()):

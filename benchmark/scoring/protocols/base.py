@@ -127,7 +127,7 @@ class Protocol(ABC):
     """Name of the main metric; in scores it ends in ``@box`` if boxes replace masks."""
     geometry: ClassVar[str] = "surface"
     """Geometry of the boxes: see ``Record.geometry``."""
-    chooses: ClassVar[bool] = False
+    chooses_thresholds: ClassVar[bool] = False
     """True if it chooses score thresholds with the truth, and therefore uses validation cases."""
     judges: ClassVar[str] = "maps"
     """Input: ``maps``, ``confidences`` (boxes with confidences) or ``raw`` (unscaled values).

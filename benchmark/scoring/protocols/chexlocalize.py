@@ -39,7 +39,7 @@ class CheXlocalize(Protocol):
     name = "chexlocalize"
     main = "mask_iou"
     geometry = "pixels"
-    chooses = True
+    chooses_thresholds = True
     counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:

@@ -1,4 +1,6 @@
-"""The main protocol: one box per case (image and finding), at a score threshold chosen on other patients.
+"""The main protocol: one box per case, at a threshold of the map that is chosen on other patients.
+
+A case is an image and a finding with a truth box; other images and findings are not scored.
 
 The map, interpolated bilinearly between the positions of the feature map, is a surface; these positions are its
 vertices. A component is a connected part of the surface above the threshold.
@@ -52,15 +54,15 @@ class Locus(Protocol):
 
     name = "locus"
     main = MAIN
-    chooses = True
+    chooses_thresholds = True
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return all metrics for each threshold origin, and one row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), case_index(scored), case_index(val_cases)
-        validation_selector = CaseBatch(val_cases).selector, val_index
-        chosen = origins.choose((batch.selector, index), DEFAULT_THRESHOLD, seed, validation_selector)
+        on_validation = CaseBatch(val_cases).selector, val_index
+        chosen = origins.choose((batch.selector, index), DEFAULT_THRESHOLD, seed, on_validation)
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
         boxes_at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})

@@ -53,7 +53,7 @@ class MaxBox(Protocol):
     name = "maxbox"
     main = "maxboxacc"
     geometry = "pixels"
-    chooses = True
+    chooses_thresholds = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each origin, their optimism; a row per case."""

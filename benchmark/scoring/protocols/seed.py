@@ -38,7 +38,7 @@ class Seed(Protocol):
 
     name = "seed"
     main = MAIN
-    chooses = True
+    chooses_thresholds = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case."""

@@ -51,7 +51,7 @@ class ModelPlan:
     """The network if the suite does not train it: a checkpoint or a user's own network. None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
-    all_images: tuple[str, ...] = ()
+    methods_on_all_images: tuple[str, ...] = ()
     """Names of the slow methods that explain all images for the main protocol."""
     candidate: str = ""
     """Name of the candidate recipe (``Suite.choice``); empty if the suite has none, and for a chosen model."""

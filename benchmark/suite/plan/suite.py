@@ -13,7 +13,7 @@ from core.flags.training import RecipeFlags
 from core.names import BESIDE, CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED, duplicates
 from core.user_code import runs_code
 
-METHOD_KEYS = ("methods", "all_images")
+METHOD_KEYS = ("methods", "methods_on_all_images")
 """The keys of a model's own methods, and of its slow methods that explain all images."""
 NO_TRAINING_FLAGS = ("search", "search_storage", "resume", "evaluate")
 """Flags of ``main.py`` that do not belong to a training run."""
@@ -101,7 +101,7 @@ class Suite(pydantic.BaseModel):
     taken from each model."""
     models: Annotated[list[dict[str, Any]], AtLeastOne]
     """Flags per model; a list of values makes one model each. ``methods`` and ``slow_images`` of a model replace the
-    suite's; its slow methods in ``all_images`` explain all images for the main protocol."""
+    suite's; its slow methods in ``methods_on_all_images`` explain all images for the main protocol."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model with its own ``seed`` keeps it."""

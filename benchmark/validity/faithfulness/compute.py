@@ -27,9 +27,9 @@ class Faithfulness(Check):
     image; higher is better. ``deletion`` is the area while they are replaced by mean grey; lower is better (Petsiuk et
     al. 2018). ``road@morf`` and ``road@lerf`` are mean probabilities with the most and the least relevant pixels
     imputed from their neighbours, and ``road`` = (lerf - morf) / 2, as in grad-cam's ``ROADCombined``; higher is better
-    (Rong et al. 2022). ``hit@iou.3`` and ``pointing`` are scores of ``locus`` on the same cases, with thresholds chosen
-    on these cases; only these two use the truth. Cases are the findings with a truth box. A flat map does not order
-    pixels: its case is excluded and counted in ``unordered``.
+    (Rong et al. 2022). ``hit@iou.3`` (at cross-fitted thresholds) and ``pointing`` are scores of ``locus`` on the same
+    cases; only these two use the truth. Cases are the findings with a truth box. A flat map does not order pixels: its
+    case is excluded and counted in ``unordered``.
     """
 
     name = "faithfulness"

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.explain import VERSION, prepare
-from benchmark.explain.memory import channels_last_on_cpu, forward_at_once
+from benchmark.explain.memory import channels_last_if_on_cpu, forward_at_once
 from benchmark.maps.obtain import NotStoredError
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun
@@ -60,7 +60,7 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
     ``model`` is called on batches within ``memory_gib``.
     """
     parts = torch.split(pictures, forward_at_once(pictures, memory_gib))
-    return torch.cat([model(channels_last_on_cpu(part)).float() for part in parts])
+    return torch.cat([model(channels_last_if_on_cpu(part)).float() for part in parts])
 
 
 def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> Path:

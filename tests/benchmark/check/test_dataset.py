@@ -37,8 +37,8 @@ def config(root: Path) -> DatasetCheckConfig:
 
 
 def verdicts(root: Path) -> dict[str, str]:
-    """Return the rows that are not ok, except that on the single validation image."""
-    result = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
+    """Return the rows that do not pass, except that on the single validation image."""
+    result = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "pass"}
     assert result.pop("validation images").startswith("note best.ckpt is selected on only 1 validation images; with fewer than 100")
     return result
 
@@ -46,7 +46,7 @@ def verdicts(root: Path) -> dict[str, str]:
 def test_valid_data_pass_and_the_page_is_in_the_output_folder(root: Path):
     told: list[str] = []
     assert doctor.run(config(root), told.append) == []
-    assert "folder: nothing is wrong" in told[-1]
+    assert "folder passes all checks" in told[-1]
     assert sorted(path.name for path in (root.parent / "out" / "folder").iterdir()) == ["report.md", "samples.png"]
     assert "| test    | Mass      |" in (root.parent / "out" / "folder" / "report.md").read_text()
 
@@ -80,11 +80,11 @@ def test_counts_are_per_split_and_finding(root: Path):
     assert rows["val", "Nodule"] == (0, 0, 1, 0, 0)
 
 
-def test_same_pixels_in_two_splits_and_their_labels_are_wrong(root: Path):
+def test_same_pixels_in_two_splits_and_their_labels_fail(root: Path):
     shutil.copy(root / "a.png", root / "d.png")
     assert verdicts(root) == {
-        "duplicate images": "wrong 1: across splits: a.png (train) = d.png (test)",
-        "duplicates with different labels": "wrong 1: a.png (train) = d.png (test): Mass, Nodule",
+        "duplicate images": "fail 1: across splits: a.png (train) = d.png (test)",
+        "duplicates with different labels": "fail 1: a.png (train) = d.png (test): Mass, Nodule",
     }
 
 
@@ -98,7 +98,7 @@ def test_one_of_many_duplicates_per_split_is_named(root: Path):
     for name in [*range(9), "d"]:
         shutil.copy(root / "b.png", root / f"{name}.png")
     (root / "labels.csv").write_text("\n".join(["image,patient,split,Mass,Nodule", *ROWS, *rows]))
-    told = "wrong 1: across splits: 0.png (train) = b.png (val) = d.png (test) = 1.png (train) and 7 more"
+    told = "fail 1: across splits: 0.png (train) = b.png (val) = d.png (test) = 1.png (train) and 7 more"
     assert verdicts(root)["duplicate images"] == told
 
 
@@ -115,21 +115,21 @@ def test_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
     }
 
 
-def test_images_without_a_file_are_wrong_and_named(root: Path):
+def test_images_without_a_file_fail_and_named(root: Path):
     (root / "d.png").unlink()
     named = f"note 1: {root}: 1 of 2 test images have no file and are skipped: d.png"
-    assert verdicts(root) == {"listed images without a file": "wrong 1: test 1", "warnings while loading": named}
+    assert verdicts(root) == {"listed images without a file": "fail 1: test 1", "warnings while loading": named}
 
 
-def test_boxes_in_shares_of_the_image_are_wrong(root: Path):
+def test_boxes_in_shares_of_the_image_fail(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,.1,.2,.5,.6\n")
     with pytest.raises(DataError, match=r"boxes\.csv.* 1 .*c\.png Mass \[0\.1, 0\.2, 0\.5, 0\.6\].*width.*height"):
         read(config(root))
 
 
-def test_box_with_less_than_a_pixel_inside_the_image_is_wrong(root: Path):
+def test_box_with_less_than_a_pixel_inside_the_image_fails(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,29.5,3,40,12\n")
-    assert verdicts(root)["boxes outside the image or below one pixel"] == "wrong 1: c.png Mass"
+    assert verdicts(root)["boxes outside the image or below one pixel"] == "fail 1: c.png Mass"
 
 
 def test_a_hundred_validation_images_give_no_note(root: Path):
@@ -144,9 +144,9 @@ def test_box_outside_the_image_is_reported_with_its_split(root: Path):
     assert "c.png Mass [50.0, 3.0, 100.0, 12.0]" in verdicts(root)["splits that load"]
 
 
-def test_frame_of_another_shape_is_wrong(root: Path):
+def test_frame_of_another_shape_fails(root: Path):
     (root / "labels.csv").write_text("image,split,width,height,Mass\na.png,train,30,40,1\nb.png,val,30,40,1\nc.png,test,40,40,1\n")
-    assert verdicts(root) == {"aspect ratio of image and frame": "wrong 1: c.png is 30x40, its frame 40x40"}
+    assert verdicts(root) == {"aspect ratio of image and frame": "fail 1: c.png is 30x40, its frame 40x40"}
 
 
 def test_patient_in_two_splits_is_reported(root: Path):

@@ -107,7 +107,7 @@ def test_model_may_set_methods_for_all_seeds(suite):
     assert {(c.protocol, c.images) for c in of(small, 1) if c.method == "scorecam"} == {("locus", None)}
 
 
-@pytest.mark.parametrize("key", ["methods", "all_images"])
+@pytest.mark.parametrize("key", ["methods", "methods_on_all_images"])
 @pytest.mark.parametrize("words_of_model", ["cam", [], [1]])
 def test_methods_of_a_model_must_be_a_list(suite, key, words_of_model):
     with pytest.raises(ValueError, match=key):
@@ -116,7 +116,7 @@ def test_methods_of_a_model_must_be_a_list(suite, key, words_of_model):
 
 def test_slow_methods_on_all_images_have_cells_in_all_seeds(suite):
     base = suite("methods: [cam, saliency, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
-    small = with_models(base, {"backbone": "custom", "all_images": ["saliency"]})
+    small = with_models(base, {"backbone": "custom", "methods_on_all_images": ["saliency"]})
     cells = [{(c.protocol, c.images) for c in of(small, seed) if c.method == "saliency"} for seed in (0, 1)]
     assert cells == [{("locus", None), ("locus", 9)}, {("locus", None)}]
     assert {c.images for c in of(small, 0) if c.method == "scorecam"} == {9}
@@ -159,7 +159,7 @@ def test_slow_methods_explain_all_findings_only_where_a_protocol_reads_them(suit
     [
         ("slow_images: 0", DataError, r"small\.yaml.*slow_images: .* 1"),
         ("slow_images: 9\nprotocols: [pointing]", BadValueError, "'small'.*slow_images.*'locus'"),
-        ("models: [{all_images: [saliency]}]", BadValueError, "'small'.*all_images.*slow_images"),
+        ("models: [{methods_on_all_images: [saliency]}]", BadValueError, "'small'.*methods_on_all_images.*slow_images"),
         ("methods: quick", UnknownNameError, "method.*'quick'.*gradcampp"),
     ],
 )

@@ -50,5 +50,5 @@ def _scored(
     """Score one method by all protocols, as ``benchmark.suite.score`` does, and add the time to ``seconds``."""
     for name in names:
         begun, protocol = time.perf_counter(), protocols.get(name)()
-        protocol.evaluate(held_out, tuple(BOXES), 0, validation if protocol.chooses else ())
+        protocol.evaluate(held_out, tuple(BOXES), 0, validation if protocol.chooses_thresholds else ())
         seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - begun

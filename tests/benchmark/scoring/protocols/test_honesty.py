@@ -36,7 +36,7 @@ def worlds() -> list[list[Case]]:
 
 
 def test_all_protocols_with_thresholds_are_tested_here():
-    assert set(ASKED) == {name for name in protocols.names() if protocols.get(name).chooses}
+    assert set(ASKED) == {name for name in protocols.names() if protocols.get(name).chooses_thresholds}
 
 
 @pytest.mark.parametrize("name", ASKED)

@@ -11,7 +11,7 @@ from benchmark.scoring.protocols.maxbox import sweep
 
 FINDINGS = ("mass", "nodule")
 FRAME = (224, 224)
-every = pytest.mark.parametrize("name", [name for name in protocols.names() if protocols.get(name).chooses])
+every = pytest.mark.parametrize("name", [name for name in protocols.names() if protocols.get(name).chooses_thresholds])
 
 
 def cases(seed: int, n: int = 24, training: int = 0) -> list[Case]:
