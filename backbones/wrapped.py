@@ -86,7 +86,7 @@ def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
 
 
 def native(module: nn.Module) -> int:
-    """Return the native side length of the images of a network from timm or transformers, else 224."""
+    """Return the native input side length of a network from timm or transformers, else 224."""
     size = getattr(module, "pretrained_cfg", {}).get("input_size", (0, 0, 0))[-1]
     size = size or getattr(getattr(module, "config", None), "image_size", 0) or SIDE
     return int(size[0] if isinstance(size, list | tuple) else size)

@@ -62,7 +62,7 @@ class UnknownNameError(LocusError):
         """
         names = [str(name) for name in known]
         nearest = hint(str(value), [*names, *near]).rstrip()
-        listing = ", ".join(names) + (f"; also {also}" if also else "")
+        listing = ", ".join(names) + (f"; or use {also}" if also else "")
         allowed = f": {nearest} Known: {listing}" if nearest else f"; known: {listing}"
         what = f"value {str(value)!r} for {kind}" if kind.startswith("--") else f"{kind} {str(value)!r}"
         super().__init__(f"unknown {what}{allowed}")

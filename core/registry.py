@@ -34,7 +34,7 @@ class Registry:
     """Parts of one package and of installed plugins, by name."""
 
     def __init__(self, package: str, kind: str, group: str | None = None, module: str = "__init__") -> None:
-        """Set the ``package`` that contains the parts, and the ``kind`` of part, a noun for error messages: method.
+        """Set the ``package`` that contains the parts, and the ``kind`` of part, a noun such as "method", for errors.
 
         ``group``: the entry-point group of plugins. ``module``: the module that contains the class if a part is a
         package.

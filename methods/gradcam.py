@@ -6,12 +6,12 @@ from methods.base import ChannelMethod, Evidence
 
 
 class GradCAM(ChannelMethod):
-    """Sum of the channels weighted by their mean gradients: positions whose features raise the logit; values >= 0.
+    """Sum of the channels weighted by their mean gradients; values >= 0 show positions whose features raise the logit.
 
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
 
-    Note: gradients are of the logit, not of the probability. With AVG, MAX, LSE, EXP, AVG_MAX or AVG_MAX_LSE pooling
-    the map equals ReLU(CAM) / (h w), because their pooling weights sum to 1.
+    Note: the gradients are those of the logit, not of the probability. With AVG, MAX, LSE, EXP, AVG_MAX or AVG_MAX_LSE
+    pooling the map equals ReLU(CAM) / (h w), because their pooling weights sum to 1.
     """
 
     name = "gradcam"

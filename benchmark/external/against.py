@@ -15,7 +15,7 @@ FILE = "against.csv"
 
 
 def find(selector: str, results: Path, samples: list[Sample]) -> Selection:
-    """Return the row that ``selector`` names in the published results or below ``results``.
+    """Return the row that ``selector`` names in the published results or in ``results``.
 
     Raises ``LocusError`` if there is no such row, or if it was scored on none of the images of ``samples``.
     """

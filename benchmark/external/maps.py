@@ -59,7 +59,7 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
 
 
 def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapFile]]:
-    """Return the maps below ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
+    """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
     files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
     if not files:
         raise DataError(f"{folder} has no maps: it must contain {NAMED}")

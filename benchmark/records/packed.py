@@ -90,7 +90,7 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
 
 
 def suites(results: Path | str) -> list[Path]:
-    """Return the folders below ``results`` that contain records, sorted."""
+    """Return the folders in ``results`` that contain records, sorted."""
     folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
     return sorted(folder for folder in folders if (folder / CELLS_FILE).is_file() or unpacked(folder))
 

@@ -31,7 +31,7 @@ def measure(planned: Sequence[ModelCells], runs_dir: Path, folder: Path, config:
     """Update ``costs.parquet`` of ``folder`` for the methods of the ``planned`` cells, on this machine.
 
     Rows of another machine are measured again; all rows with ``--overwrite always``. A network without a training run
-    below ``runs_dir`` gets random weights, which cost the same. Raises ``WriteError`` if a file cannot be written.
+    in ``runs_dir`` gets random weights, which cost the same. Raises ``WriteError`` if a file cannot be written.
     """
     used = provenance.of_scoring()
     here = {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}

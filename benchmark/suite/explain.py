@@ -24,7 +24,7 @@ from config import EngineFlags, RunConfig
 
 
 def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
-    """Generate the maps of ``method_names`` that are missing below ``runs_dir``.
+    """Generate the maps of ``method_names`` that are missing in ``runs_dir``.
 
     If a method fails, it has no maps; scoring tries it again and records the reason.
     """

@@ -112,7 +112,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
 
 
 def _to_train(job: ModelCells, runs_dir: Path) -> str:
-    """Say how many training runs of a model are missing below ``runs_dir``; empty if none is."""
+    """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
     if job.model.finished is not None or selection.missing_data(job.model) is not None:
         return ""
     count = sum(not (folder / "metrics.json").is_file() for folder in job.model.run_configs(runs_dir))

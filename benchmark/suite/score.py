@@ -38,16 +38,16 @@ PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
 
 
 def score(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
-    """Write a record below ``folder`` for each cell of ``job``; the training runs must be finished.
+    """Write a record in ``folder`` for each cell of ``job``; the training runs must be finished.
 
-    Maps that are missing below ``runs_dir`` are generated first. If a method fails, only its cells are affected.
+    Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected.
     """
     machine.configure_torch(job.model.trainings[0].threads or flags.threads)
     score_and_record(ModelScorer(job.model, job.cells, finished(job.model, runs_dir), runs_dir, flags), folder)
 
 
 def score_and_record(scorer: "ModelScorer", folder: Path, bar: bool | None = None) -> None:
-    """Write a record below ``folder`` for each cell of ``scorer``.
+    """Write a record in ``folder`` for each cell of ``scorer``.
 
     ``bar``: show progress; None: only on a terminal.
     """

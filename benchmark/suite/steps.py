@@ -21,7 +21,7 @@ PORTION = 4
 def model_steps(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
     """Return all steps from a model to the records of its cells; a step skips finished work when it runs.
 
-    Training runs and maps are below ``runs_dir``, records below the suite's ``folder``. A step lists the steps that it
+    Training runs and maps are in ``runs_dir``, records below the suite's ``folder``. A step lists the steps that it
     needs; an executor may run all others at once.
 
     >>> from benchmark.suite import cells, plan

@@ -13,7 +13,7 @@ from datasets.io.content import content_stamp
 
 
 def finished(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
-    """Return the training runs of ``model`` below ``runs_dir``, all of which must be finished.
+    """Return the training runs of ``model`` in ``runs_dir``, all of which must be finished.
 
     The runs of the last model are cached with their images, because its steps follow each other. Raises ``DataError``
     if a run was trained on different data.

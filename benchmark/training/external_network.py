@@ -23,7 +23,7 @@ GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
 """Mean and standard deviation of ImageNet for one channel, as in timm."""
 SIDE = 224
 FOLDER = "models"
-"""Folder of these runs below ``runs``."""
+"""Folder of these runs in ``runs``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ def of_run(path: Path, trust: bool) -> LoadedNetwork:
 def write_run(
     flags: NetworkFlags, runs_dir: Path, default_findings: Sequence[str] = (), default_img_size: int | None = None
 ) -> Path:
-    """Build the network of ``flags`` and write its run folder below ``runs_dir``; return the folder.
+    """Build the network of ``flags`` and write its run folder in ``runs_dir``; return the folder.
 
     The name of the folder includes a hash of the weights and layers, so the same network is written once.
     """

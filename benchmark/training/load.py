@@ -122,7 +122,7 @@ def checkpoint(path: Path | str) -> Checkpoint:
     except PermissionError as error:
         raise DataError(f"cannot read {file} ({error.strerror}): change its permissions or use another file") from error
     except _BROKEN as error:
-        raise DataError(f"{file} is not a readable checkpoint ({_reason(file, error)}") from error
+        raise DataError(f"{file} cannot be read as a checkpoint ({_reason(file, error)}") from error
     if not isinstance(content, dict):
         raise DataError(f"{file} contains a {type(content).__name__}, not a checkpoint: use another file")
     return Checkpoint(Path(path), content)
@@ -155,7 +155,7 @@ def _reason(path: Path, error: Exception) -> str:
         start = file.read(4)
     if start == b"\x89HDF":
         return "it is an HDF5 file of Keras): use a PyTorch file"
-    return "truncated or of another type): use another file or train again"
+    return "it is truncated or not a checkpoint): use another file or train again"
 
 
 def digest(state: dict[str, torch.Tensor]) -> str:

@@ -45,7 +45,7 @@ class Check(ABC):
     See docs/validity.md.
 
     Maps of all ``methods`` are generated on first access, with shared forward passes, and stored in the check's folder
-    below ``folder``.
+    in ``folder``.
     """
 
     trained: Sequence[TrainingRun]

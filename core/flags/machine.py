@@ -11,8 +11,8 @@ class ThreadFlags:
     """CPU."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """Number of CPU threads for torch. Default: the value in the suite's YAML file, if it sets threads, else all
-    CPUs available to the process."""
+    """Number of CPU threads for torch. Default: all CPUs available to the process (in a suite: the value in its
+    YAML file, if set)."""
 
 
 @dataclass(frozen=True)

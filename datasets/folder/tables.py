@@ -59,7 +59,7 @@ def image_name(cell: str, path: Path) -> str:
 
 
 def _file(cell: str, root: Path, table: Path) -> Path:
-    """Return the path of the image below ``root``, or below its subfolder ``images``."""
+    """Return the path of the image in ``root``, or below its subfolder ``images``."""
     path = below(root, cell, table)
     return path if path.exists() else root / "images" / cell
 

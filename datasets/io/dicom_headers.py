@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
-    """Return image -> header for the readable ``files`` below ``root``, and an error message for each of the others.
+    """Return image -> header for the readable ``files`` in ``root``, and an error message for each of the others.
 
     The table in the folder ``cache`` has the name, modification time, length and header of each file; a broken table
     and outdated rows are ignored. Without ``cache``, each process reads all headers.

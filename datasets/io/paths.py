@@ -11,7 +11,7 @@ STAY = "the files of a data set must be in its folder, named by relative paths"
 
 
 def inside(root: Path, cell: str, table: Path) -> Path:
-    """Return the path below ``root`` that a ``cell`` of ``table`` contains. The file may be missing.
+    """Return the path in ``root`` that a ``cell`` of ``table`` contains. The file may be missing.
 
     Raises ``DataError`` for an empty cell, an absolute path, ``..``, and a link that leads out of the folder.
     """
@@ -35,14 +35,14 @@ def below(root: Path, cell: str, table: Path) -> Path:
 
 
 def refuse_links(paths: Iterable[Path], root: Path) -> None:
-    """Raise ``DataError`` for the first of the paths below ``root`` that a link leads out of it."""
+    """Raise ``DataError`` for the first of the paths in ``root`` that a link leads out of it."""
     seen = {root}
     for path in paths:
         _refuse(path, root, seen)
 
 
 def _refuse(path: Path, root: Path, seen: set[Path]) -> None:
-    """Check each folder below ``root`` once; a path without links is where its folder is."""
+    """Check each folder in ``root`` once; a path without links is where its folder is."""
     if path.parent not in seen and path.parent != path:
         _refuse(path.parent, root, seen)
         seen.add(path.parent)

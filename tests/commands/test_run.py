@@ -71,7 +71,7 @@ def suites(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def flags(suites, tmp_path_factory):
-    """flags(folder): a run below ``folder``, all with the same cache of pixels."""
+    """flags(folder): a run in ``folder``, all with the same cache of pixels."""
     cache = tmp_path_factory.mktemp("cache")
     return lambda at: ["--suites", suites, "--results", at / "results", "--runs", at / "runs", "--cache_dir", cache, "--threads", "1"]
 

@@ -28,7 +28,7 @@ def measure(
 ) -> dict[str, Any]:
     """Start on ``images`` images, kill the process, start again; train epochs of ``epoch_images`` with both loaders.
 
-    Every start is a new process. The data sets are created below ``folder`` and are not removed. Seconds are wall time.
+    Every start is a new process. The data sets are created in ``folder`` and are not removed. Seconds are wall time.
     """
     whole = tree.make(folder / f"nih-{images}", images, originals, broken=3)
     part = tree.make(folder / f"nih-{epoch_images}", epoch_images, originals, broken=3)

@@ -1,4 +1,4 @@
-"""Entry point ``python -m tools.serve`` (``make serve``): serve the page for the finished runs below ``--runs``."""
+"""Entry point ``python -m tools.serve`` (``make serve``): serve the page for the finished runs in ``--runs``."""
 
 import contextlib
 import signal

@@ -43,7 +43,7 @@ class PageServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, runs: Path, port: int) -> None:
-        """Serve the finished runs below ``runs``; ``port`` 0 is any free port. Raises ``OSError`` for a used port."""
+        """Serve the finished runs in ``runs``; ``port`` 0 is any free port. Raises ``OSError`` for a used port."""
         super().__init__((HOST, port), Handler)
         self.runs, self.checkpoints, self.lock = runs, finished_runs.finished(runs), threading.Lock()
 

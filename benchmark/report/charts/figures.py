@@ -22,7 +22,7 @@ DPI = 300
 
 
 def save(chart: Chart, leaderboard: Leaderboard, folder: Path, stem: str) -> list[Path]:
-    """Write a chart in each of ``FORMATS`` and ``WIDTHS`` below ``folder``: ``<stem>-<chart>-1col.pdf``.
+    """Write a chart in each of ``FORMATS`` and ``WIDTHS`` in ``folder``: ``<stem>-<chart>-1col.pdf``.
 
     The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data and ``WriteError`` if
     a file cannot be written.

@@ -117,9 +117,9 @@ def probabilities(network: Sequence[Entry]) -> list[RowScore]:
     Empty for a network with one training run.
     """
     methods = [(row, row.by_patient) for row in ordered_methods(network) if row.by_patient is not None]
-    most = max((len(entry.trainings) for _, entry in methods), default=0)
-    complete = [(row, entry) for row, entry in methods if len(entry.trainings) == most]
-    if most < 2 or len({entry.trainings for _, entry in complete}) > 1:
+    most = max((len(entry.runs) for _, entry in methods), default=0)
+    complete = [(row, entry) for row, entry in methods if len(entry.runs) == most]
+    if most < 2 or len({entry.runs for _, entry in complete}) > 1:
         return []
     shares = statistics.probability_of_best([[entry for _, entry in complete]])
     return [(row, [score("p_first", float(p))]) for (row, _), p in zip(complete, shares, strict=True)]

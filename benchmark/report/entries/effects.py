@@ -64,12 +64,12 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
 
 def _common(one: Rows, other: Rows) -> list[str]:
     """Return the networks with two or more common training runs; empty if there are fewer than two."""
-    networks = [name for name in one if name in other and len({*one[name].trainings} & {*other[name].trainings}) > 1]
+    networks = [name for name in one if name in other and len({*one[name].runs} & {*other[name].runs}) > 1]
     return networks if len(networks) > 1 else []
 
 
 def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray, np.ndarray]:
-    runs = [name for name in one.trainings if name in other.trainings]
+    runs = [name for name in one.runs if name in other.runs]
     one, other = one.restrict(runs), other.restrict(runs)
     return one.theta - other.theta, one.jackknife - other.jackknife
 

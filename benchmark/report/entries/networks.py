@@ -109,7 +109,7 @@ def _why_not_compared(ranked: Sequence[Entry], lacking: Sequence[str]) -> str:
     """Return why a network with the rows ``ranked`` cannot be compared; empty if it can."""
     if lacking:
         return f"{', '.join(lacking)} not scored on all images"
-    trainings = {row.by_patient.trainings for row in ranked if row.by_patient is not None}
+    trainings = {row.by_patient.runs for row in ranked if row.by_patient is not None}
     if len(trainings) > 1:
         return "its rank methods were scored on different training runs"
     return ONE_RUN if max(map(len, trainings), default=1) == 1 else ""

@@ -107,7 +107,7 @@ def _needed(parts: Mapping[Term, float], kind: Pairing, gap: float, trainings: i
 
 
 def power_text(suite: str, results: Path | str) -> str:
-    """Return the components of variance and the power of each data set of a suite below ``results``.
+    """Return the components of variance and the power of each data set of a suite in ``results``.
 
     Raises ``UnknownNameError`` for a suite without records and ``BadValueError`` if no network has two training runs.
     """

@@ -32,8 +32,8 @@ ABOUT = (
     "network under `compared with`. The text above the next table explains the interval."
 )
 EFFECTS_ABOUT = (
-    "The difference between two methods of a network, averaged over the networks that have both methods and two "
-    "training runs or more. `networks`: number of networks with the method. The networks are fixed: intervals cover "
+    "This table shows the difference between two methods on the same network, averaged over the networks that have "
+    "both methods and at least two training runs. `networks`: number of networks with the method. The networks are fixed: intervals cover "
     "new runs of these networks and new patients, not other networks. `may be the best`: no other method is "
     "significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the row scores than "
     "the method under `compared with`; a negative value means that the row scores higher. `in …`: the difference in "

@@ -136,11 +136,11 @@ def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
     shares: dict[tuple[str, ...], FloatArray] = {}
     drawn: list[FloatArray] = []
     for row in rows:
-        count = len(row.trainings)
-        if row.trainings not in shares:
-            shares[row.trainings] = random.multinomial(count, np.full(count, 1 / count), DRAWS) / count
+        count = len(row.runs)
+        if row.runs not in shares:
+            shares[row.runs] = random.multinomial(count, np.full(count, 1 / count), DRAWS) / count
         scores = weights @ patient_values(row.theta, row.jackknife).T  # (R, S)
-        drawn.append((scores * shares[row.trainings]).sum(1))
+        drawn.append((scores * shares[row.runs]).sum(1))
     return np.stack(drawn, 1)
 
 

@@ -28,17 +28,17 @@ BAND_RUNS = 3
 class EntryScores:
     """Scores of S training runs; all entries of a table have the same P patients."""
 
-    trainings: tuple[str, ...]
+    runs: tuple[str, ...]
     """(S,) names of the training runs; equal names denote the same network."""
     theta: FloatArray
     """(S,) scores."""
     jackknife: FloatArray
     """(S,P) scores with one patient left out."""
 
-    def restrict(self, trainings: Sequence[str]) -> "EntryScores":
+    def restrict(self, runs: Sequence[str]) -> "EntryScores":
         """Return the scores of the given training runs, in the given order."""
-        index = [self.trainings.index(name) for name in trainings]
-        return EntryScores(tuple(trainings), self.theta[index], self.jackknife[index])
+        index = [self.runs.index(name) for name in runs]
+        return EntryScores(tuple(runs), self.theta[index], self.jackknife[index])
 
     @property
     def interval(self) -> MrmcEstimate | None:
@@ -58,7 +58,7 @@ def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
 
 def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
     """Return one − other: paired on common training runs, else nested. If either has one run, runs count as fixed."""
-    if common := [name for name in one.trainings if name in other.trainings]:
+    if common := [name for name in one.runs if name in other.runs]:
         one, other = one.restrict(common), other.restrict(common)
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
     if 1 in (len(one.theta), len(other.theta)):
@@ -125,7 +125,7 @@ def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
 def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
     """Average several methods on the same training runs into one row: scores and jackknife."""
     theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
-    return EntryScores(rows[0].trainings, theta, jackknife)
+    return EntryScores(rows[0].runs, theta, jackknife)
 
 
 def one_more(theta: FloatArray) -> tuple[float, float] | None:
@@ -192,8 +192,8 @@ def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
     return share.sum(0) / np.maximum((winners > 0).sum(0), 1)
 
 
-def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:
+def drawn_means(samples: NDArray[np.float32], runs: int) -> FloatArray:
     """Return the means (R,K) of ``samples`` (R,K·S) over resampled training runs; K rows share S runs."""
-    by_training = samples.reshape(len(samples), -1, trainings)
-    drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(by_training))
-    return np.asarray((by_training * drawn[:, None]).sum(-1) / trainings)
+    by_training = samples.reshape(len(samples), -1, runs)
+    drawn = generator(0, "trainings").multinomial(runs, np.full(runs, 1 / runs), len(by_training))
+    return np.asarray((by_training * drawn[:, None]).sum(-1) / runs)

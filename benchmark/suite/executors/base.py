@@ -72,7 +72,7 @@ class Executor(ABC):
         """Stop the running steps. They must be able to resume from their files."""
 
     def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027 - local processes need no preparation
-        """Prepare for the ``steps`` of one suite, whose training runs and maps are below ``folder``."""
+        """Prepare for the ``steps`` of one suite, whose training runs and maps are in ``folder``."""
 
     @abstractmethod
     def start(self, step: Step) -> None:

@@ -77,7 +77,7 @@ class ModelPlan:
         return self.other_data or self.trainings[0]
 
     def maps_folder(self, runs_dir: Path) -> Path:
-        """Return the folder of its maps below ``runs_dir``; each data set has a separate folder."""
+        """Return the folder of its maps in ``runs_dir``; each data set has a separate folder."""
         suffix = "" if self.other_data is None else f"-on-{self.other_data.dataset.split(':')[0]}"
         if self.finished is not None:
             suffix = f"-{self.finished.digest[:8]}"
@@ -104,7 +104,7 @@ class ModelPlan:
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None, **named}
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
-        """Return run folder below ``runs_dir`` -> training run with its initial weights, one per fold.
+        """Return run folder in ``runs_dir`` -> training run with its initial weights, one per fold.
 
         The name of a folder contains a hash of all settings that determine the weights.
         """

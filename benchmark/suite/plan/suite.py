@@ -83,7 +83,7 @@ class Suite(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    """Name of the file, and of the folder below ``results``."""
+    """Name of the file, and of the folder in ``results``."""
     title: str
     """Heading of the tables."""
     about: str
@@ -138,7 +138,7 @@ class Suite(pydantic.BaseModel):
     """Flags of another data set (dataset, data_root_dir …) whose test images are explained and scored with the trained
     models."""
     trainings: str | None = None
-    """Another suite whose training runs and maps this suite uses, in its folder below ``--runs``; none: no other."""
+    """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
     predicted_by: str | None = None
     """The suite whose published training runs predict the range of each row, shown at the end of a run."""
 

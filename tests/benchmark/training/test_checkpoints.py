@@ -77,7 +77,7 @@ def test_damaged_checkpoint_is_an_error(tmp_path, content):
 def test_truncated_checkpoint_is_an_error(tiny, tmp_path):
     written(tmp_path / "x.ckpt", tiny())
     (tmp_path / "x.ckpt").write_bytes((tmp_path / "x.ckpt").read_bytes()[:5000])
-    sentence = r"/x\.ckpt is not a readable checkpoint \(truncated or of another type\): use another file or train again$"
+    sentence = r"/x\.ckpt cannot be read as a checkpoint \(it is truncated or not a checkpoint\): use another file or train again$"
     with pytest.raises(DataError, match=sentence):
         load.network(tmp_path / "x.ckpt")
 

@@ -39,7 +39,7 @@ class Training:
 
 
 def training(on: On, images: int, folder: Path, **flags: Any) -> Training:
-    """Prepare a training run of ``images`` images below ``folder``; ``flags``: other flags of main.py."""
+    """Prepare a training run of ``images`` images in ``folder``; ``flags``: other flags of main.py."""
     where = str(on["device"])
     run_folder = folder / f"run{next(FOLDERS)}"
     config = replace(

@@ -135,7 +135,7 @@ def test_probability_of_being_best_of_two_runs_follows_students_t():
 
 def test_equal_rows_share_the_probability_of_being_best():
     row = scores(world(1, 3))
-    worse = EntryScores(row.trainings, row.theta - 0.5, row.jackknife - 0.5)
+    worse = EntryScores(row.runs, row.theta - 0.5, row.jackknife - 0.5)
     assert entries.probability_of_best([[row, row, worse]]).tolist() == [0.5, 0.5, 0.0]
 
 
