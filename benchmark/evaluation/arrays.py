@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import NOT_GIVEN, Case, Result
-from benchmark.scoring.statistics.bootstrap import BLAS
+from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from core.errors import BadValueError, NotAvailableError, examples
 from core.frames import Alignment, Grid
 from core.types import FloatArray
@@ -20,7 +20,7 @@ GridLike = Grid | Alignment
 T = TypeVar("T")
 
 
-@BLAS.wrap(limits=1, user_api="blas")  # as in benchmark.suite.scorers
+@ONE_BLAS_THREAD
 def score(
     maps: Mapping[Pair, ArrayLike | None],
     truth: Mapping[Pair, ArrayLike],

@@ -15,7 +15,7 @@ from benchmark.report.html.views import view
 from benchmark.report.page import COMMITTED_PAGES, GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from benchmark.report.transfer.page import write as write_transfer
-from benchmark.scoring.statistics.bootstrap import BLAS
+from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from core.files import write_text
 from core.names import CENTER, MAIN, PAIRED, PRIOR, UNRANKED_METHODS, UPPER_BOUND
 
@@ -29,7 +29,7 @@ NOT_INCLUDED = {"nih": "the 112,120 NIH images are not part of this repository"}
 """Suite whose data is not in the repository -> the reason why its cells are n/a."""
 
 
-@BLAS.wrap(limits=1, user_api="blas")  # as tables.write
+@ONE_BLAS_THREAD
 def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingProxyType({})) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; return the path of ``index.html``.
 

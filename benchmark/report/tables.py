@@ -15,7 +15,7 @@ from benchmark.report.leaderboard.protocols import SEED
 from benchmark.report.leaderboard.sections import DatasetTables, tables_of
 from benchmark.report.page import missing, page, path_to_checkout, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
-from benchmark.scoring.statistics.bootstrap import BLAS
+from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
 
@@ -27,7 +27,7 @@ PICTURE, PICTURE_INCHES = "components.svg", 7.0
 """Picture of the components of variance, and its width in inches."""
 
 
-@BLAS.wrap(limits=1, user_api="blas")  # the number of threads changes rounding
+@ONE_BLAS_THREAD
 def write(
     folder: Path | str,
     title: str = "",

@@ -9,7 +9,7 @@ from benchmark.maps.obtain import NotStoredError
 from benchmark.records import Cell
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case, Result
-from benchmark.scoring.statistics.bootstrap import BLAS
+from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from benchmark.suite.classification import classification
 from core.errors import LocusError, NotAvailableError, WriteError
 from core.names import MAIN_PROTOCOL
@@ -42,7 +42,7 @@ def score_classifier(store: CaseStore) -> Scored:
     return _fields(classification(held_out, store.findings, store.exclusive), "none"), []
 
 
-@BLAS.wrap(limits=1, user_api="blas")  # products of small matrices are slower with several threads
+@ONE_BLAS_THREAD
 def score_maps(source: CaseSource, cell: Cell, protocol_name: str) -> Scored:
     """Score the maps of a method by a protocol; per-case rows include their strata."""
     cases = _result_or_error(lambda: source.cases(cell))

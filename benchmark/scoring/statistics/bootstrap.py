@@ -21,6 +21,8 @@ BLOCK = 2**21
 """Size of a block of temporary weights: 8 MB for any number of patients."""
 
 BLAS = ThreadpoolController()
+ONE_BLAS_THREAD = BLAS.wrap(limits=1, user_api="blas")
+"""Decorator: several threads change rounding, and are slower for products of small matrices."""
 Counts = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 
