@@ -34,7 +34,7 @@ class Registry:
     """Parts of one package and of installed plugins, by name."""
 
     def __init__(self, package: str, kind: str, group: str | None = None, module: str = "__init__") -> None:
-        """Set the ``package`` that contains the parts, and the ``kind`` of part, a noun such as "method", for errors.
+        """Set the ``package`` that contains the parts, and the ``kind`` of part: a noun for error messages.
 
         ``group``: the entry-point group of plugins. ``module``: the module that contains the class if a part is a
         package.
@@ -189,7 +189,7 @@ def options(spec: str) -> dict[str, Any]:
 
 
 def normalize_name(spec: str, known: Collection[str]) -> str:
-    """Return a spec with its name in the registered spelling; case and ``-``, ``_`` and spaces are ignored.
+    """Return a spec with its name in the registered spelling; case, ``-``, ``_`` and spaces are ignored.
 
     >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'

@@ -6,7 +6,7 @@ from methods.base import ChannelMethod, Evidence
 
 
 class GradCAM(ChannelMethod):
-    """Sum of the channels weighted by their mean gradients; values >= 0 show positions whose features raise the logit.
+    """Sum of the channels weighted by their mean gradients; positive values mark features that raise the logit.
 
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
 

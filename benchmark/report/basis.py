@@ -7,7 +7,7 @@ from benchmark.records import provenance
 from benchmark.records.record import Record
 from core.errors import examples
 
-LABELS = {"seed": "seeds", "img_size": "image size", "attention_map": "attention", "alignment": "alignment"}
+LABELS = {"seed": "seed", "img_size": "image size", "attention_map": "attention", "alignment": "alignment"}
 """Field of a cell -> its label above a table; left out if no cell has a value."""
 COUNTED = {"boxed images": "images with boxes"}
 """Name of a stored count -> its label, if it differs."""
@@ -26,7 +26,8 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
     settings["maximum epochs"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]
     for name, label in LABELS.items():
-        settings[label] = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
+        values = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
+        settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
     trained = sorted({provenance.describe(r.training) for r in records})
     training = "Training" if len(trained) == 1 else "Training (differs between runs)"

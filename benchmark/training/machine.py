@@ -63,7 +63,7 @@ def summary(flags: MachineFlags, num_workers: int | None) -> str:
     """Describe device, precision, threads and decoding processes of a run, with reasons, in one line."""
     device, count = devices.first(flags), devices.world(flags)
     fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
-    free = "available CPUs"
+    free = "one per available CPU"
     parts = {
         "device": f"{devices.name(device)} ({devices.reason(flags)})",
         "precision": f"{precision_here(flags)} ({fast if flags.precision == 'auto' else '--precision'})",

@@ -116,7 +116,7 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
 
 
 def _position(last: Path | None) -> tuple[int, int]:
-    """Return the epoch (from 0) at which ``last.ckpt`` resumes, and the number of its finished batches."""
+    """Return the epoch (from 0) at which training resumes from ``last``, and the number of its finished batches."""
     if last is None:
         return 0, 0
     content = load.checkpoint(last).content

@@ -46,7 +46,7 @@ class FolderFlags:
     cache_dir: str | None = None
     """Folder for decoded images. Default: that of main.py, runs/cache."""
     trust: bool = False
-    """Run Python files (path/to/file.py:Class) that are named in the YAML file of a suite, a checkpoint, a record or
+    """Run Python files (path/to/file.py:Class) that are named in a suite's YAML file, a checkpoint, a record or
     the --config file. Without this flag, only files named on the command line are run (docs/security.md)."""
 
 

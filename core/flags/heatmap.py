@@ -27,7 +27,7 @@ class OneImageFlags:
 
 @dataclass(frozen=True)
 class ImagesFlags:
-    """Several images: one picture per image, finding and method."""
+    """Several images (one picture per image, finding and method)."""
 
     checkpoint: str | None = None
     """A best.ckpt or its run folder. Default: the newest finished run in --runs."""

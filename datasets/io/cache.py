@@ -1,8 +1,8 @@
 """Cache of decoded images: a memory-mapped uint8 array on disk, filled row by row on demand.
 
-The file name is a hash of each image's source, modification time and length, so changed content gets a new file. A
-second file stores the state of each row (missing, decoded or bad), a third the reason why a row is bad. The state is
-written after the row, so the next run continues where an interrupted one stopped.
+The file name is a hash of the sources, modification times and file sizes of all images, so changed content gets a new
+file. A second file stores the state of each row (missing, decoded or bad), a third the reason why a row is bad. The
+state is written after the row, so the next run continues where an interrupted one stopped.
 """
 
 import atexit
@@ -108,7 +108,7 @@ class PixelCache:
         self._report()
 
     def bad(self) -> Bad:
-        """Return bad row -> the reason why it cannot be decoded, for the rows found so far, ascending."""
+        """Return row -> reason for each bad row found so far, in ascending order of rows."""
         if not self._reasons.exists():
             return {}
         lines = self._reasons.read_text(encoding="utf-8").splitlines()

@@ -155,7 +155,7 @@ def test_every_row_of_the_effect_of_a_method_over_networks(rows):
         if line["compared with"] != "–":
             assert numbers(line["worse by [95%]"]) == pytest.approx(over_networks(line["compared with"], name)[:3], abs=6e-4)
             for network, of in rows.items():
-                cell = line.get(f"in {network}", "–")
+                cell = line.get(f"on {network}", "–")
                 if cell != "–":
                     assert float(cell) == pytest.approx((of[line["compared with"]] - of[name]).theta.mean(), abs=6e-4)
 

@@ -36,8 +36,8 @@ EFFECTS_ABOUT = (
     "both methods and at least two training runs. `networks`: number of networks with the method. The networks are "
     "fixed: intervals cover new runs of these networks and new patients, not other networks. `may be the best`: no "
     "other method is significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the "
-    "row scores than the method under `compared with`; a negative value means that the row scores higher. `in …`: the"
-    " difference in one network. The mean may hide differences of opposite sign."
+    "row scores than the method under `compared with`; a negative value means that the row scores higher. `on …`: the"
+    " difference on one network. The mean may hide differences of opposite sign."
 )
 
 
@@ -78,7 +78,7 @@ def effects(leaderboard: Leaderboard) -> Table:
         TableColumn("method", lambda r: r.method),
         score("networks", formatter=lambda total: NOTHING if total is None else f"{total.value:.0f}"),
         *VERDICTS,
-        *(TableColumn(f"in {name}", partial(_worse_in, name)) for name in names),
+        *(TableColumn(f"on {name}", partial(_worse_in, name)) for name in names),
     ]
     filled = tabulated(f"{leaderboard.dataset}: effect of a method across networks", EFFECTS_ABOUT, columns, rows)
     return with_runs(filled, rows)

@@ -86,7 +86,7 @@ def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(t
     """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
     folder = suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(3, 6, BOTH, 20), MAX=(1, 2, BOTH, 20))
     table = networks.effects(compared(folder)[0])
-    assert table.header == ("method", "networks", "may be the best", "worse by [95%]", "compared with", "in custom AVG", "in custom LSE")
+    assert table.header == ("method", "networks", "may be the best", "worse by [95%]", "compared with", "on custom AVG", "on custom LSE")
     assert table.rows[0][:5] == ("cam", "2", "yes", "–", "–")
     method, count, _, gap, than, *item = table.rows[1]
     assert (method, count, gap[:5], than, item) == ("layercam", "2", "0.200", "cam", ["+0.200", "+0.200"])
