@@ -76,7 +76,7 @@ def load_dataset(
 def load(run: Path | str, trust: bool = False) -> "Classifier":
     """Load the classifier from a run folder or its best.ckpt, in evaluation mode on the CPU.
 
-    ``trust``: run the Python file that the checkpoint names, if any; without it such a checkpoint raises
+    ``trust``: run the Python file that the checkpoint names, if any. If False, such a checkpoint raises
     ``BadValueError``. Raises ``DataError`` for a missing or broken file.
     """
     from benchmark.training import load as checkpoints

@@ -14,7 +14,7 @@ UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, Asse
 """Errors of a network that does not accept such an image."""
 
 
-def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:
+def require_same_logits(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:
     """Raise ``BadValueError`` if ``head`` does not have the same output in ``model`` as in the network ``module``.
 
     Compares both on one image of noise, in evaluation mode and without gradients; the network is not changed. Networks

@@ -7,7 +7,7 @@ from torch import nn
 
 from backbones import probe
 from backbones.classifier import Classifier
-from backbones.consistency import SIDE, require_whole
+from backbones.consistency import SIDE, require_same_logits
 from backbones.forward_trace import observe
 from backbones.head import Head
 from backbones.model_spec import connect
@@ -71,7 +71,7 @@ def wrap(
     last: Any = Head(AVG(), step) if is_linear else ForeignHead(step, num_classes)
     model = Classifier(extractor, last, channels=channels, locate=locate)
     if is_linear:
-        require_whole(module, model, step, channels)
+        require_same_logits(module, model, step, channels)
     return model.set_outputs(findings, img_size)
 
 

@@ -120,7 +120,7 @@ def _to_train(job: ModelCells, runs_dir: Path) -> str:
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:
-    """Return the records of the folder; if no cells are to run, only tables or costs, also the published records."""
+    """Return the records of the folder. If only tables or costs are requested, add the published records."""
     own_records = selection.existing_records(folder.path)
     if folder.reason not in results_folder.RUN_NOTHING or folder.beside is None:
         return own_records

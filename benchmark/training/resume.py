@@ -54,7 +54,7 @@ def _last_checkpoint(path: Path) -> Path:
         instead = f"write --resume {path.parent}, or --init_from to start from these weights"
         raise DataError(f"--resume {path}: only a last.ckpt can be resumed: {instead}")
     if not last.is_file():
-        raise DataError(f"--resume {path}: no last.ckpt found: pass a run folder, its last.ckpt, True or False")
+        raise DataError(f"--resume: {path} does not exist; pass a run folder, its last.ckpt, True or False")
     return last
 
 

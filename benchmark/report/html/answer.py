@@ -182,7 +182,10 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
     single = sum(map(is_single, methods))
     rest = f" {single} of {len(methods)} rows have one run: another seed may change their order." if single else ""
     spread_words = f"Its {runs} runs have a standard deviation of {number(spread.value)}."
-    return (f"{band}{spread_words}", f"Comparisons of rows with several runs cover new runs and new patients.{rest}")
+    return (
+        f"{band}{spread_words}",
+        f"Comparisons of rows with several runs reflect variation between runs and between patients.{rest}",
+    )
 
 
 def answers_of_checks(reports: Sequence[CheckReport]) -> list[PageAnswer]:

@@ -29,8 +29,8 @@ THRESHOLDS = (
     "test annotations"
 )
 INTERVALS = (
-    "Intervals for a single training run account for new patients (BCa, 95%, 10,000 resamples) and require 10 "
-    "patients. `hit@…`: mean over findings."
+    "Intervals for a single training run reflect variation between patients (BCa, 95%, 10,000 resamples) and require "
+    "10 patients. `hit@…`: mean over findings."
 )
 PART = (
     "The columns are those of the first table of methods. Slow methods were scored on a random subset of the images "
@@ -45,10 +45,10 @@ COMPARED = (
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
-    "runs. The interval accounts for new runs and new patients, at fixed thresholds (Obuchowski and Rockette, Hillis; "
-    "coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column `this run only`, "
-    "accounts for new patients but not for other runs of the network. `one more run` (in index.html): 95% "
-    "prediction interval for the score of another run on these images."
+    "runs. The interval reflects variation between runs and between patients, at fixed thresholds (Obuchowski and "
+    "Rockette, Hillis; coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column "
+    "`this run only`, reflects variation between patients, but not between runs of the network. `one more run` (in "
+    "index.html): 95% prediction interval for the score of another run on these images."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "

@@ -34,10 +34,10 @@ ABOUT = (
 EFFECTS_ABOUT = (
     "This table shows the difference between two methods on the same network, averaged over the networks that have "
     "both methods and at least two training runs. `networks`: number of networks with the method. The networks are "
-    "fixed: intervals cover new runs of these networks and new patients, not other networks. `may be the best`: no "
-    "other method is significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the "
-    "row scores than the method under `compared with`; a negative value means that the row scores higher. `on …`: the"
-    " difference on one network. The mean may hide differences of opposite sign."
+    "fixed: intervals reflect variation between runs of these networks and between patients, not between networks. "
+    "`may be the best`: no other method is significantly better (5%, Holm over the comparisons of the row). `worse "
+    "by`: how much lower the row scores than the method under `compared with`; a negative value means that the row "
+    "scores higher. `on …`: the difference on one network. The mean may hide differences of opposite sign."
 )
 
 

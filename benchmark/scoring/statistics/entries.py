@@ -159,7 +159,7 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
     The rows of a network share its S training runs. Each draw shifts the rows of a network together by
     A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), where A is the matrix of their centred scores, z is standard normal
     and chi² has S - 1 degrees of freedom. It also shifts all rows by a normal draw with the patients' covariance. If
-    rows tie for first place, each gets an equal part of the draw. The result is descriptive, not a test.
+    rows tie for first place, the draw is split equally between them. The result is descriptive, not a test.
     """
     random = generator(0, "best")
     rows = [row for network in networks for row in network]
@@ -182,8 +182,8 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
 def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
     """Return each method's probability (K,...) of ranking first, from values (R,K,...) on the same resamples.
 
-    It is the share of resamples in which the method has the highest value. If methods tie, each gets an equal part of
-    the resample. An undefined value is never first; a resample without any value is left out.
+    It is the share of resamples in which the method has the highest value. If methods tie, the resample
+    is split equally between them. An undefined value is never first; a resample without any value is left out.
     """
     ranked = np.where(np.isfinite(samples), samples, -np.inf)
     best = (ranked == ranked.max(1, keepdims=True)) & np.isfinite(samples)
