@@ -22,8 +22,8 @@ class SplitFlags:
     num_classes: Annotated[int | None, AtLeast(1)] = None
     """Number of findings; the data set must support it (NIH: 14, 8 or 1). Default: chosen by the data set."""
     partition: Literal["official", "patient", "kfold"] = "official"
-    """How patients are divided into training and test sets: by the published lists (official), at random (patient), or into
-    --folds folds (kfold)."""
+    """How patients are divided into training and test sets: by the published lists (official), at random (patient),
+    or into --folds folds (kfold)."""
     folds: Annotated[int, AtLeast(2)] = 5
     """Number of folds of --partition kfold."""
     fold: Annotated[int, AtLeast(0)] = 0

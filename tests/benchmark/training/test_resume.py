@@ -132,7 +132,7 @@ def test_only_last_checkpoint_can_be_resumed(finished):
 def test_without_an_unfinished_run_it_is_an_error(tiny):
     with pytest.raises(DataError, match=r"--resume True.*/train\b"):
         training.fit(tiny(resume=True))
-    with pytest.raises(DataError, match=r"--resume absent.*last\.ckpt"):
+    with pytest.raises(DataError, match=r"--resume: absent.*last\.ckpt"):
         training.fit(tiny(resume="absent"))
     with pytest.raises(BadValueError, match=r"--early_stopping -1.* 0 "):
         tiny(early_stopping=-1)
