@@ -1,4 +1,4 @@
-"""Command ``locus train …`` and Python interface ``import locus``, from any folder after ``pip install -e .``.
+"""The command ``locus train …`` and the interface ``import locus``; both need ``pip install -e .``, in any folder.
 
 Import it before the ``datasets`` package of Hugging Face, which has the same name as a package of Locus.
 """

@@ -11,7 +11,7 @@ class GradCAM(ChannelMethod):
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
 
     Note: the gradients are those of the logit, not of the probability. With AVG, MAX, LSE, EXP, AVG_MAX or AVG_MAX_LSE
-    pooling the map equals ReLU(CAM) / (h w), because their pooling weights sum to 1.
+    pooling, the map equals ReLU(CAM) / (h w), because the weights of these pooling types sum to 1.
     """
 
     name = "gradcam"

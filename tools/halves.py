@@ -67,7 +67,7 @@ def text(folder: Path, count: int) -> str:
 
 def _table(network: str, methods: Rows, count: int) -> str:
     """Return the table of a network, one row per method, and the number of differences that exclude 0."""
-    halves = [{name: row.restrict(row.trainings[start : start + count]) for name, row in methods.items()}
+    halves = [{name: row.restrict(row.runs[start : start + count]) for name, row in methods.items()}
               for start in (0, count)]  # fmt: skip
     best = [_may_be_best(half) for half in halves]
     gaps = {name: difference(halves[0][name], halves[1][name]) for name in methods}

@@ -91,8 +91,8 @@ def evaluate(
             machine.configure_torch(threads)
         title = name or _name(listed[0], networks[0])
         result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
-        for one, network, number in zip(listed, networks, _seeds(networks), strict=True):
-            config = _config(network, title, data, seed, number, cache_dir)
+        for one, network, training_seed in zip(listed, networks, _seeds(networks), strict=True):
+            config = _config(network, title, data, seed, training_seed, cache_dir)
             given = _given(network, config, data, validation)
             path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
             run = GivenRun(config, path, network=network, given=given, predict_all=predict_all)

@@ -127,7 +127,11 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
     model = models[record.key]
     if (reason := selection.missing_data_message(suite, model)) != "":
         raise DataError(reason)
-    return record, folder, recorded(model, record.checkpoints, Path(config.runs) / (suite.trainings or suite.name))
+    return (
+        record,
+        folder,
+        recorded(model, record.checkpoints, Path(config.runs) / (suite.training_runs_of or suite.name)),
+    )
 
 
 def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Record:

@@ -46,7 +46,7 @@ def finalize(
     if changed or final != list(records_now):
         records.pack(folder.path, final)
     table_records = with_published(final, folder.published)
-    about = suite.title, suite.about, table_records, config.columns, folder.beside
+    about = suite.title, suite.about, table_records, config.columns, folder.published_folder
     sections = tables.write(folder.path, *about, suite.limits, suite.rank_methods, suite.held_out)
     return table_records, sections
 

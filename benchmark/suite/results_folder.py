@@ -30,7 +30,7 @@ class ResultsFolder:
     """Reason for not writing to the published folder; empty if the run writes there, or with ``--results``."""
 
     @property
-    def beside(self) -> Path | None:
+    def published_folder(self) -> Path | None:
         """The published folder of the suite, whose rows are shown, too; None if the run writes there."""
         folder = published() / self.path.name
         return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
@@ -38,14 +38,14 @@ class ResultsFolder:
     @property
     def published(self) -> list[Record]:
         """The published records of the suite that are shown with those of the run."""
-        if self.beside is None:
+        if self.published_folder is None:
             return []
-        runs = (record for record in records.load(self.beside) if record.source == "run")
+        runs = (record for record in records.load(self.published_folder) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
     def predicting(self, suite: str | None) -> list[Record]:
         """Return the main column of the published records of another ``suite``, if published rows are shown."""
-        folder = None if self.beside is None or suite is None else self.beside.parent / suite
+        folder = None if self.published_folder is None or suite is None else self.published_folder.parent / suite
         return records.load_metric(folder, MAIN) if folder and folder in records.suites(folder.parent) else []
 
 

@@ -77,7 +77,7 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
     """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
-    existing, runs_dir = _existing(folder), Path(config.runs) / (suite.trainings or suite.name)
+    existing, runs_dir = _existing(folder), Path(config.runs) / (suite.training_runs_of or suite.name)
     planned = selection.planned_cells(suite, existing, config.method)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads, executor.minutes)
@@ -122,9 +122,9 @@ def _to_train(job: ModelCells, runs_dir: Path) -> str:
 def _existing(folder: ResultsFolder) -> list[Record]:
     """Return the records of the folder. If only tables or costs are requested, add the published records."""
     own_records = selection.existing_records(folder.path)
-    if folder.reason not in results_folder.RUN_NOTHING or folder.beside is None:
+    if folder.reason not in results_folder.RUN_NOTHING or folder.published_folder is None:
         return own_records
-    return records.ordered(results_folder.with_published(own_records, records.load(folder.beside)))
+    return records.ordered(results_folder.with_published(own_records, records.load(folder.published_folder)))
 
 
 def _run_steps(

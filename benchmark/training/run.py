@@ -94,9 +94,9 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         run_callbacks.append(HeatMaps(module, splits["val"]))
     trainer = trainer_of(config, folder, *run_callbacks, *extra)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
-    shares = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
-    shared = (config.accumulate, shares, module.loss.counted(labels).numpy())
-    train = Batches(len(labels), config.batch, config.seed, rank, world, _position(last), *shared)
+    probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
+    common = (config.accumulate, probabilities, module.loss.counted(labels).numpy())
+    train = Batches(len(labels), config.batch, config.seed, rank, world, _position(last), *common)
     val = Batches(len(splits["val"]), config.batch, rank=rank, world_size=world)
     train.set_epoch(train.start[0])
     splits["train"].decode_in_order(np.concatenate([*train]))

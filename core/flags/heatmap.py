@@ -12,7 +12,7 @@ class OneImageFlags:
     """One image, one finding."""
 
     image_path: str | None = None
-    """Image to explain (PNG, JPEG or DICOM); short form: -i. The overlay, which is as large as the image, is the only
+    """Image to explain (PNG, JPEG or DICOM); short form: -i. The overlay, which has the size of the image, is the only
     output (see --output_path)."""
     label: str | None = None
     """Finding to explain, in any common spelling (covid_19, lung-opacity); short form: -l. Default: the finding with

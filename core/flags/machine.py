@@ -46,4 +46,4 @@ class EngineFlags:
     channels_last: bool = False
     """Store the weights in the channels-last format (faster convolutions on some machines, the same maps)."""
     compile: bool = False
-    """Compile the network with torch.compile (slower start, the same maps)."""
+    """Compile the network with torch.compile (slower start, then faster; the same maps)."""

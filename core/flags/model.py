@@ -22,7 +22,7 @@ class ModelFlags:
     """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA), or
     attention between positions (SAM)."""
     pretrained: bool | str = True
-    """Initial weights of the backbone: True means ImageNet (downloaded once), False means random; or the name of
+    """Initial weights of the backbone: True (ImageNet, downloaded once), False (random) or the name of
     torchxrayvision weights (densenet121-res224-nih)."""
     dropout: Annotated[float, AtLeast(0), AtMost(0.99)] = 0.0
     """Dropout rate of the pooled features."""

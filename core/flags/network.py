@@ -54,7 +54,8 @@ class NetworkFlags(WiringFlags):
     """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None
     """Training data of the network, shown in the tables: the name of a data set, or a .txt or .csv file of image names.
-    Test images that are in the training split of that data set, or listed in the file, are excluded and counted."""
+    Test images that are in the training split of that data set, or listed in the file, are excluded. Their number is
+    reported."""
 
 
 @dataclass(frozen=True)

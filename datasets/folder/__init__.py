@@ -63,15 +63,15 @@ class Folder(FileDataset):
         table, self.findings = read_labels(paths[0], root, tuple(str(ignore).split("+")) if ignore else ())
         if request.findings not in (None, len(self.findings)):
             raise BadValueError(f"{paths[0]} has {len(self.findings)} findings, not {request.findings}")
-        names = _names(paths[0], table, request)
-        splits.check_patients(table["patient"], names)
+        split_names = _split_names(paths[0], table, request)
+        splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
-        present = with_file(root, table.index[names == self.split], files, LAYOUT, self.split)
+        present = with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
         truth, clipped = _boxes(paths[1], table, self.findings, set(present)) if len(paths) > 1 else ({}, 0)
         table = table.loc[present]
-        marks, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
-        self.rows = TableRows(table, marks, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
-        without_file = int((names == self.split).sum()) - len(present)
+        label_values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
+        self.rows = TableRows(table, label_values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
+        without_file = int((split_names == self.split).sum()) - len(present)
         about = {"patients_named": bool((table["patient"] != table.index).any()), "boxed_images": len(truth)}
         self.describe = described(request.partition, present, without_file, clipped, paths, **about)
 
@@ -85,7 +85,7 @@ def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
     return [path for path in paths if path.is_file()]
 
 
-def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
+def _split_names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
     """Return (N,) split names: the column ``split`` for the official partition, else a random split by patient."""
     patients = table["patient"].tolist()
     if request.partition != "official":

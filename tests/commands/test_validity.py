@@ -19,16 +19,16 @@ models: [{{backbone: custom, global_pool: AVG}}]
 """
 SUITES = {
     "randomised": ("", "check: randomised\nimages: 6\nmethods: [cam, pcam, center, noise]"),
-    "alignment": ("", "check: alignment\ntrainings: randomised\nmethods: [cam]"),
-    "conventions": ("", "check: conventions\ntrainings: randomised\nimages: 6\nmethods: [cam]"),
-    "faithfulness": ("", "check: faithfulness\ntrainings: randomised\nimages: 3\nmethods: [cam, layercam]"),
+    "alignment": ("", "check: alignment\ntraining_runs_of: randomised\nmethods: [cam]"),
+    "conventions": ("", "check: conventions\ntraining_runs_of: randomised\nimages: 6\nmethods: [cam]"),
+    "faithfulness": ("", "check: faithfulness\ntraining_runs_of: randomised\nimages: 3\nmethods: [cam, layercam]"),
     "shortcut": (",shortcut=Pneumothorax", "check: shortcut\nmethods: [cam, center]"),
 }
 MEANT_WRONG = {
     "images: 12": r"wrong\.yaml: images.*check",
     "check: sanity": "check.*'sanity'.*alignment",
     "check: alignment\nconventional: [locus]": r"wrong\.yaml: .*check.*protocols.*conventional",
-    "trainings: nowhere": "suite.*'nowhere'",
+    "training_runs_of: nowhere": "suite.*'nowhere'",
 }
 
 

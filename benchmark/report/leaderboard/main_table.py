@@ -59,8 +59,8 @@ WITHIN = (
 )
 ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
 TWO_RUNS = (
-    "In simulations with two training runs and several equally good methods, at least one of them was wrongly called "
-    "worse in up to 17 of 100 data sets (docs/coverage.md)."
+    "In simulations with two training runs and several equally good methods, at least one method was wrongly "
+    "called worse in up to 17% of the simulations (docs/coverage.md)."
 )
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),

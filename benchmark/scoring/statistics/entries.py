@@ -129,7 +129,7 @@ def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
 
 
 def one_more(theta: FloatArray) -> tuple[float, float] | None:
-    """Return the 95% prediction interval of another run on the same images; None for fewer than ``BAND_RUNS`` runs.
+    """Return the 95% prediction interval for another run on the same images; None for fewer than ``BAND_RUNS`` runs.
 
     For two runs that agree by chance it would be far too narrow: see docs/coverage.md.
 

@@ -86,7 +86,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     existing = [record for record in all_records if record.key in models]
     chosen = selected_cases.of_model(existing, name, model_id)
     model = models[chosen[0].key]
-    runs_dir = Path(config.runs) / (suite.trainings or name)
+    runs_dir = Path(config.runs) / (suite.training_runs_of or name)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
     store = explain_model(model, trained, [r.cell.method for r in chosen if r.status == "ok"], runs_dir, None)

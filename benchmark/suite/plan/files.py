@@ -42,7 +42,10 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
             raise UnknownNameError(f"field of the suite {path}:", field, list(Suite.model_fields)) from error
         raise DataError(f"the suite {path}{f', field {field}' if field else ''}: {message}") from error
     suite_names = suites(folder)
-    for other, names in ((suite.trainings, suite_names), (suite.predicted_by, sorted({*suite_names, *suites()}))):
+    for other, names in (
+        (suite.training_runs_of, suite_names),
+        (suite.predicted_by, sorted({*suite_names, *suites()})),
+    ):
         if other is not None and other not in names:
             raise UnknownNameError("suite", other, names)
     for problem in _problems(suite, models(suite)):

@@ -137,7 +137,7 @@ class Suite(pydantic.BaseModel):
     test_on: dict[str, Any] | None = None
     """Flags of another data set (dataset, data_root_dir …) whose test images are explained and scored with the trained
     models."""
-    trainings: str | None = None
+    training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
     predicted_by: str | None = None
     """The suite whose published training runs predict the range of each row, shown at the end of a run."""

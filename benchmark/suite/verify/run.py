@@ -103,7 +103,7 @@ def verify_records(
 
             if config.threads:
                 machine.configure_torch(config.threads)
-            yield from rescore(model, of_model, Path(config.runs) / (suite.trainings or suite.name), folder)
+            yield from rescore(model, of_model, Path(config.runs) / (suite.training_runs_of or suite.name), folder)
 
 
 def _compare_all(

@@ -156,7 +156,7 @@ def test_invalid_flags_of_a_fold_are_refused(tmp_path, flags, choice, facts):
 @pytest.mark.slow
 def test_choice_with_one_candidate_equals_the_plain_suite(tmp_path):
     loaded(tmp_path, "one", choice={"candidates": {"only": {}}, "method": "cam"})
-    loaded(tmp_path, "plain", choice=None, trainings="one")
+    loaded(tmp_path, "plain", choice=None, training_runs_of="one")
     results, lines = tmp_path / "results", []
     flags = {"suites": str(tmp_path), "results": str(results), "runs": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
     for name in ("one", "plain", "one"):
