@@ -30,7 +30,7 @@ from methods.base import Method
 
 Model = Classifier | Path | str
 BASELINES_AND_BOUND = (CENTER, PRIOR, NOISE, UPPER_BOUND)
-"""Baselines and upper bound in every table; ``untrained`` would need the recipe of the network."""
+"""Baselines and upper bound in every table. ``untrained`` is not among them: it needs the recipe of the network."""
 
 
 def evaluate(

@@ -29,15 +29,14 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
         values = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
         settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    trained = sorted({provenance.describe(r.training) for r in records})
+    trained = sorted(
+        {provenance.describe(r.training) for r in records}, key=lambda text: (text == provenance.NOT_RECORDED, text)
+    )
     training = "Training" if len(trained) == 1 else "Training, depending on the run"
-    if len(trained) > 1 and provenance.NOT_RECORDED in trained:
-        trained.remove(provenance.NOT_RECORDED)
-        trained.append("unknown for some runs")
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
-    return f"{basis} {training}: {'; or '.join(trained)}. Software: {software}."
+    return f"{basis} {training}: {'; '.join(trained)}. Software: {software}."
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

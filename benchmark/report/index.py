@@ -42,9 +42,9 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
     about = (
         "`network` is the network with the highest mean over a fixed list of methods (`rank_methods` of the suite) or, "
         "if no networks are compared, the first network in the suite's table. `best method` is the one that scores "
-        "highest on this network. The next columns show its score and the scores of two baselines. Each suite's "
-        "page lists the rows that may be equally good, with the numbers of images and training runs. If a suite has "
-        "no `page` link below, `python -m benchmark.run --suite NAME` writes its page."
+        "highest on this network. The next columns show its score and the scores of two baselines. The HTML page "
+        "of a suite lists the rows that may be equally good, with the numbers of images and training runs. Where the "
+        "link `page` is missing, `python -m benchmark.run --suite NAME` writes the page."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Do rankings on the phantom hold for real images? See [{page.name}]({page.name})."

@@ -57,7 +57,7 @@ WITHIN = (
     "comparisons). `compared with` names the top method. If the top method is not significantly better than the row "
     "but other methods are, it names the best of these. To compare networks, use the table of networks instead."
 )
-ONE_RUN = "Comparisons of methods with one run account for patients only: another run may change the order."
+ONE_RUN = "With one run, comparisons account only for variation between patients: another run may change the order."
 TWO_RUNS = (
     "In simulations with two training runs and several equally good methods, at least one method was wrongly "
     "called worse in up to 17% of the simulations (docs/coverage.md)."

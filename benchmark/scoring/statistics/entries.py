@@ -57,7 +57,10 @@ def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
 
 
 def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
-    """Return one − other: paired on common training runs, else nested. If either has one run, runs count as fixed."""
+    """Return ``one`` − ``other``: paired on common training runs, nested if there are none.
+
+    If either has one run, the runs count as fixed.
+    """
     if common := [name for name in one.runs if name in other.runs]:
         one, other = one.restrict(common), other.restrict(common)
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
@@ -80,7 +83,7 @@ class Verdict:
 
 
 Gap = Callable[[int, int], MrmcEstimate | None]
-"""Function of two rows' indices that returns by how much the first is better; None if they cannot be compared."""
+"""Function that takes the indices of two rows and returns how much better the first is; None if not comparable."""
 
 
 def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
@@ -194,6 +197,6 @@ def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
 
 def drawn_means(samples: NDArray[np.float32], runs: int) -> FloatArray:
     """Return the means (R,K) of ``samples`` (R,K·S) over resampled training runs; K rows share S runs."""
-    by_training = samples.reshape(len(samples), -1, runs)
-    drawn = generator(0, "trainings").multinomial(runs, np.full(runs, 1 / runs), len(by_training))
-    return np.asarray((by_training * drawn[:, None]).sum(-1) / runs)
+    by_run = samples.reshape(len(samples), -1, runs)
+    drawn = generator(0, "trainings").multinomial(runs, np.full(runs, 1 / runs), len(by_run))
+    return np.asarray((by_run * drawn[:, None]).sum(-1) / runs)
