@@ -1,4 +1,4 @@
-"""The command ``locus train …`` and the interface ``import locus``. After ``pip install -e .``, both work in any folder.
+"""The command ``locus train …`` and the interface ``import locus``; both work in any folder after installation.
 
 Import it before the ``datasets`` package of Hugging Face, which has the same name as a package of Locus.
 """

@@ -20,8 +20,8 @@ from datasets.io.tables import numbers, raise_if_any, read_csv, refuse_duplicate
 from datasets.table_rows import TableRows
 
 LAYOUT = (
-    "expected labels.csv (columns: image; one per finding, each cell 0, 1 or empty; optionally patient and split), the PNG, "
-    "JPEG or DICOM files named in its first column, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
+    "expected labels.csv (columns: image; one per finding, each cell 0, 1 or empty; optionally patient and split), the "
+    "PNG, JPEG or DICOM files named in its first column, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
 EDGES = ("x0", "y0", "x1", "y1")
@@ -44,9 +44,9 @@ class Folder(FileDataset):
     or empty for unknown.
 
     Boxes are given by their edges; x runs right and y runs down from the upper left corner. Their frame is the
-    published image (``width`` and ``height``, or else the size of the image in the file). A box that extends beyond the image is
-    clipped and counted; a box outside the image is an error. Absolute paths, ``..`` and links that lead out of the root
-    are errors.
+    published image (``width`` and ``height``, or else the size of the image in the file). A box that extends beyond the
+    image is clipped and counted; a box outside the image is an error. Absolute paths, ``..`` and links that lead out of
+    the root are errors.
 
     Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings
     (joined by +: ``note+hospital``). The licence and citation are those of your data.

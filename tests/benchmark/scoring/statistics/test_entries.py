@@ -45,7 +45,7 @@ def test_jackknife_is_the_score_without_each_patient():
 def test_common_training_runs_are_paired_and_other_ones_nested():
     one, other = scores(world(1, 4)), scores(world(2, 4))
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
-    assert entries.difference(one, other.restrict(other.trainings[::-1])) == mrmc.difference(*rows)
+    assert entries.difference(one, other.restrict(other.runs[::-1])) == mrmc.difference(*rows)
     apart = EntryScores(tuple("bcde"), other.theta, other.jackknife)
     assert entries.difference(one, apart) == mrmc.difference_nested(*rows)
 
@@ -116,7 +116,7 @@ def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
 def test_mean_of_rows_averages_scores_and_jackknife():
     one, other = scores(world(1, 3)), scores(world(2, 3))
     mean = entries.mean_of_rows([one, other])
-    assert mean.trainings == one.trainings
+    assert mean.runs == one.trainings
     assert mean.theta == pytest.approx((one.theta + other.theta) / 2)
     assert mean.jackknife == pytest.approx((one.jackknife + other.jackknife) / 2)
 
