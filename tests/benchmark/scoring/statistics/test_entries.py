@@ -116,7 +116,7 @@ def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
 def test_mean_of_rows_averages_scores_and_jackknife():
     one, other = scores(world(1, 3)), scores(world(2, 3))
     mean = entries.mean_of_rows([one, other])
-    assert mean.runs == one.trainings
+    assert mean.runs == one.runs
     assert mean.theta == pytest.approx((one.theta + other.theta) / 2)
     assert mean.jackknife == pytest.approx((one.jackknife + other.jackknife) / 2)
 
