@@ -9,7 +9,7 @@ from typing import Any
 import methods as method_registry
 from backbones import Classifier
 from benchmark import records
-from benchmark.evaluation.given import GivenRun, as_dataset, exclude_seen_patients
+from benchmark.evaluation.in_memory import InMemoryRun, as_dataset, exclude_seen_patients
 from benchmark.evaluation.result import Evaluation
 from benchmark.explain.checks import check_model
 from benchmark.maps.finished import FinishedModel
@@ -93,9 +93,9 @@ def evaluate(
         result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
         for one, network, training_seed in zip(listed, networks, _seeds(networks), strict=True):
             config = _config(network, title, data, seed, training_seed, cache_dir)
-            given = _given(network, config, data, validation)
+            splits = _splits(network, config, data, validation)
             path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
-            run = GivenRun(config, path, network=network, given=given, predict_all=predict_all)
+            run = InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
             job = _job(run, title, suite)
             scorer = ModelScorer(job.model, job.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
             score_and_record(scorer, result.folder, progress)
@@ -105,7 +105,7 @@ def evaluate(
     return result
 
 
-def _job(run: GivenRun, title: str, suite: Suite) -> ModelCells:
+def _job(run: InMemoryRun, title: str, suite: Suite) -> ModelCells:
     """Return the cells of a ``suite`` whose only model is the finished network of ``run``."""
     network, config = run.network, run.config
     about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
@@ -184,7 +184,7 @@ def _config(
     )
 
 
-def _given(
+def _splits(
     network: Classifier, config: TrainConfig, data: Sequence[Sample], validation: Sequence[Sample]
 ) -> dict[str, Dataset]:
     """Return split -> its images, preprocessed for the network."""

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 import methods as method_registry
 from benchmark import records
-from benchmark.evaluation.given import GivenRun
+from benchmark.evaluation.in_memory import InMemoryRun
 from benchmark.maps.cases import CaseStore
 from benchmark.pictures import panels
 from benchmark.pictures.case import prepare_case
@@ -44,7 +44,7 @@ class Evaluation:
     """Folder of maps, records and rows per case; it is removed with this object."""
     classes: Sequence[type[Any]] = field(default=(), repr=False)
     """Methods given as classes."""
-    runs: list[tuple[ModelPlan, GivenRun]] = field(default_factory=list, repr=False)
+    runs: list[tuple[ModelPlan, InMemoryRun]] = field(default_factory=list, repr=False)
 
     @property
     def work(self) -> Path:
@@ -119,12 +119,12 @@ class Evaluation:
         Raises:
             UnknownNameError: for an image that was not explained, an unknown finding, a method without maps.
         """
-        plan, given = self.runs[run]
-        samples = {sample.image_id: sample for sample in given.scorable_images}
+        plan, in_memory = self.runs[run]
+        samples = {sample.image_id: sample for sample in in_memory.scorable_images}
         if image not in samples:
             raise UnknownNameError("image with a truth box", image, list(samples)[:20])
-        finding, word = match(finding, given.data.findings), method_registry.normalize_name(method or self._best())
-        store = self._store(plan, given, word)
+        finding, word = match(finding, in_memory.data.findings), method_registry.normalize_name(method or self._best())
+        store = self._store(plan, in_memory, word)
         stored = store.maps[word]
         if isinstance(stored, LocusError):
             raise stored
@@ -169,7 +169,7 @@ class Evaluation:
             raise BadValueError("no method was evaluated: give the argument method")
         return max(ranked, key=lambda record: select.main_value(record) or -1.0).method
 
-    def _store(self, plan: ModelPlan, run: GivenRun, word: str) -> CaseStore:
+    def _store(self, plan: ModelPlan, run: InMemoryRun, word: str) -> CaseStore:
         """Return the stored maps of a method. Raises ``UnknownNameError`` if it was not evaluated."""
         evaluated = dict.fromkeys(r.method for r in self.records if r.cell.method != CLASSIFIER)
         if word not in evaluated:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.records import provenance
+from benchmark.records.provenance import NOT_RECORDED, describe
 from benchmark.records.record import Record
 from core.errors import examples
 
@@ -29,14 +29,12 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
         values = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
         settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    trained = sorted(
-        {provenance.describe(r.training) for r in records}, key=lambda text: (text == provenance.NOT_RECORDED, text)
-    )
-    training = "Training" if len(trained) == 1 else "Training, depending on the run"
+    *trained, last = sorted({describe(r.training) for r in records}, key=lambda one: (one == NOT_RECORDED, one))
+    training = "; or ".join([*trained, f"for some runs {last}" if trained and last == NOT_RECORDED else last])
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
-    return f"{basis} {training}: {'; '.join(trained)}. Software: {software}."
+    return f"{basis} Training: {training}. Software: {software}."
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

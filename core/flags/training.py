@@ -39,13 +39,13 @@ class RecipeFlags:
     """Batch size per device. auto finds the largest power of two that fits into memory; the number is printed and
     saved with the flags of the run."""
     accumulate: Annotated[int, AtLeast(1)] = 1
-    """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images train like one of 32, with
+    """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images equal one of 32, with
     half the memory, if the loss is a mean over known labels and the network has no batch norm."""
     sampler: Literal["none", "weighted"] = "none"
     """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
     finding."""
     ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
-    """Decay per optimizer step of a moving average of the weights. The averaged weights are evaluated and saved in
+    """Keep a moving average of the weights, with this decay per optimizer step. The averaged weights are evaluated and saved in
     best.ckpt. 0 means off."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Maximum norm of the gradient. 0 means no limit."""

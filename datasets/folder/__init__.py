@@ -25,7 +25,7 @@ LAYOUT = (
 )
 
 EDGES = ("x0", "y0", "x1", "y1")
-CORNERS = "give the edges of each box: x0, y0, x1 = x0 + width, y1 = y0 + height"
+EDGES_HINT = "give the edges of each box: x0, y0, x1 = x0 + width, y1 = y0 + height"
 
 
 class Folder(FileDataset):
@@ -102,7 +102,7 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
     Raises ``DataError`` for images and findings that the label ``table`` lacks, duplicate rows, and boxes that are
     empty or outside the image.
     """
-    raw = read_csv(path, ("image", "finding", *EDGES), hint=CORNERS)
+    raw = read_csv(path, ("image", "finding", *EDGES), hint=EDGES_HINT)
     image = raw["image"].map(lambda cell: image_name(cell, path))
     raise_if_any(path, image[~image.isin(table.index)].str[:80].unique(), "images without labels")
     refuse_unknown(path, raw["finding"], findings)

@@ -93,11 +93,11 @@ def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Datas
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GivenRun(TrainingRun):
+class InMemoryRun(TrainingRun):
     """A network in memory and the images on which it is evaluated."""
 
     network: Classifier
-    given: Mapping[str, Dataset]
+    splits: Mapping[str, Dataset]
     """``test`` and ``val`` -> images; ``val`` may be empty."""
     predict_all: bool
     """True to predict all test images, False for those with scored maps only."""
@@ -114,7 +114,7 @@ class GivenRun(TrainingRun):
     @cached_property
     def data(self) -> Dataset:
         """Images of the split."""
-        return self.given[self.split]
+        return self.splits[self.split]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
@@ -123,10 +123,10 @@ class GivenRun(TrainingRun):
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
-        c, test = self.config, self.given["test"]
+        c, test = self.config, self.splits["test"]
         images = test if self.predict_all else Samples(self.scorable_images, test.findings, "test")
         splits = {
-            name: data.decode(c, part) for name, part in (("val", self.given["val"]), ("test", images)) if len(part)
+            name: data.decode(c, part) for name, part in (("val", self.splits["val"]), ("test", images)) if len(part)
         }
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
         model.to(memory_format=memory_format(c.channels_last))
