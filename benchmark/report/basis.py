@@ -29,12 +29,13 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
         values = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
         settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
     parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
-    *trained, last = sorted({describe(r.training) for r in records}, key=lambda one: (one == NOT_RECORDED, one))
-    training = "; or ".join([*trained, f"for some runs {last}" if trained and last == NOT_RECORDED else last])
+    trained = sorted({describe(r.training) for r in records}, key=lambda text: (text == NOT_RECORDED, text))
+    if len(trained) > 1 and trained[-1] == NOT_RECORDED:
+        trained[-1] = f"for some runs {NOT_RECORDED}"
     versions = sorted(_by_name([record.versions for record in records]).items())
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
     basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
-    return f"{basis} Training: {training}. Software: {software}."
+    return f"{basis} Training: {'; or '.join(trained)}. Software: {software}."
 
 
 def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -45,8 +45,8 @@ class RecipeFlags:
     """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
     finding."""
     ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
-    """Keep a moving average of the weights, with this decay per optimizer step. The averaged weights are evaluated and saved in
-    best.ckpt. 0 means off."""
+    """Keep a moving average of the weights, with this decay per optimizer step. The averaged weights are
+    evaluated and saved in best.ckpt. 0 means off."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Maximum norm of the gradient. 0 means no limit."""
     augment: str = "none"
