@@ -171,7 +171,7 @@ def _config(
     recipe, built = network.train_config or TrainConfig(), network.build_options or {}
     return TrainConfig(
         dataset=getattr(data, "name", "samples"),
-        backbone=name,
+        backbone=name,  # tables show it as the network
         global_pool=built.get("global_pool", network.pooling),
         lse_gamma=recipe.lse_gamma,
         attention_map=built.get("attention_map") or "none",

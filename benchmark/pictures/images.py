@@ -21,15 +21,15 @@ log = logging.getLogger(__name__)
 
 
 def readable_images(
-    samples: Sequence[Sample], max_bad_images: float, by: str
+    samples: Sequence[Sample], max_bad_images: float, methods: str
 ) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
     """Yield the samples with their pixels; unreadable files are left out and counted in a warning.
 
-    ``by``: methods, for a log line. Raises ``DataError`` if the share of unreadable images is larger than
+    ``methods``: their names, for a log line. Raises ``DataError`` if the share of unreadable images is larger than
     ``max_bad_images``, or none is left.
     """
     readable, bad = [], []
-    log.info("explaining %d images with %s", len(samples), by)
+    log.info("explaining %d images with %s", len(samples), methods)
     # read all images once before anything is written, without storing them: a folder may be large
     for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
         try:

@@ -60,13 +60,15 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)] if model.other_data is None else []
     if suite.check is not None and names.CHECKS.read_attribute(suite.check, "evaluates_classifier"):
         selected.append(_cell(shared, names.CLASSIFIER, suite.check))
-    selected += [_cell(shared, word, protocol, suite.images) for protocol in suite.scored_by for word in unrestricted]
+    selected += [
+        _cell(shared, word, protocol, suite.images) for protocol in suite.protocols_or_check for word in unrestricted
+    ]
     selected += [_cell(shared, word, names.MAIN_PROTOCOL) for word in whole]
     ranked = [word for word in unrestricted if word not in names.UNRANKED_METHODS]
     conventional = partial(_cell, shared, alignment="conventional")
     selected += [conventional(word, protocol) for protocol in suite.conventional for word in ranked]
     selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])]
-    if names.MAIN_PROTOCOL in suite.scored_by:
+    if names.MAIN_PROTOCOL in suite.protocols_or_check:
         parts = dict.fromkeys([None, model.slow_images if slow else None])
         people = {names.READERS: has_readings(model.scored_on.dataset), names.SECOND_READERS: suite.second_readers}
         rows = [word for word, included in people.items() if included]

@@ -66,8 +66,12 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
     for word in filter(runs_code, config.method):
         methods.get(word)  # runs the user's file, so that its errors are raised before any work
     plan.check_methods(config.method)
-    if not config.all and (unknown := [word for word in config.protocol if word not in (*suite.recorded, "all")]):
-        raise BadValueError(f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {', '.join(suite.recorded)}")
+    if not config.all and (
+        unknown := [word for word in config.protocol if word not in (*suite.recorded_protocols, "all")]
+    ):
+        raise BadValueError(
+            f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {', '.join(suite.recorded_protocols)}"
+        )
     return _with_finished_models(suite, config)
 
 

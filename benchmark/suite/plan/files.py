@@ -74,7 +74,7 @@ def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
         yield "has batch_size auto, which depends on the machine: use a number"
     if repeated := duplicates(plan.id for plan in plans):
         yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"
-    if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.scored_by:
+    if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.protocols_or_check:
         yield f"has slow_images, which requires the protocol {MAIN_PROTOCOL!r}: add it to protocols"
     if any(plan.methods_on_all_images and plan.slow_images is None for plan in plans):
         yield "has methods_on_all_images without slow_images, so every method explains all images: leave it out"

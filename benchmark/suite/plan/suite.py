@@ -205,16 +205,18 @@ class Suite(pydantic.BaseModel):
         return [*self.words, *(word for model in self.models for key in METHOD_KEYS for word in model.get(key, ()))]
 
     @property
-    def scored_by(self) -> list[str]:
+    def protocols_or_check(self) -> list[str]:
         """Names of its protocols, or of its check."""
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
 
     def protocols_of_model(self, all_cells: bool) -> list[str]:
         """Return the protocols of a model with ``all_cells``, else of one with only the cells of the leaderboard."""
-        return [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.scored_by else self.scored_by
+        return (
+            [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.protocols_or_check else self.protocols_or_check
+        )
 
     @property
-    def recorded(self) -> list[str]:
+    def recorded_protocols(self) -> list[str]:
         """Protocols of its records, including those of the classifier, paired comparisons and the choice."""
-        paired = [PAIRED] if MAIN_PROTOCOL in self.scored_by else []
-        return [*self.scored_by, CLASSIFICATION, *paired, *([CHOICE] if self.choice is not None else [])]
+        paired = [PAIRED] if MAIN_PROTOCOL in self.protocols_or_check else []
+        return [*self.protocols_or_check, CLASSIFICATION, *paired, *([CHOICE] if self.choice is not None else [])]

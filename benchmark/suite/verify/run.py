@@ -50,7 +50,7 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
             differ += 1
             report(_message(record, result))
     match = len(scored) - differ - unknown.total()
-    if not chosen and (not config.protocol or {*config.protocol} & {*suite.recorded, "all"}):
+    if not chosen and (not config.protocol or {*config.protocol} & {*suite.recorded_protocols, "all"}):
         unknown["the suite has no records: run it first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
     summary = [f"{match} records match", f"{differ} differ", f"{unknown.total()} cannot be verified"]

@@ -229,7 +229,7 @@ def test_paired_and_classification_can_run_alone(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus, pointing]")
     assert asked(small, tmp_path, protocol=("paired",)) == []
     assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
-    assert "paired" not in suite("protocols: [pointing]", "conventional: []").recorded
+    assert "paired" not in suite("protocols: [pointing]", "conventional: []").recorded_protocols
 
 
 def run(suite, tmp_path, *method):
