@@ -171,7 +171,7 @@ def test_layers_of_a_compiled_network_are_computed_uncompiled():
 
 def test_an_unknown_layer_raises_an_error_with_the_nearest():
     model = build("resnet18")
-    with pytest.raises(UnknownNameError, match=r"layer.*'layer5'.*'layer\d'.*act1, layer1, layer2, layer3; also"):
+    with pytest.raises(UnknownNameError, match=r"layer.*'layer5'.*'layer\d'.*act1, layer1, layer2, layer3; or use"):
         layer_split.run(model, IMAGES, "layer5")
     with pytest.raises(UnknownNameError, match=r"'layer3\.1\.conv'.*'layer3\.1\.conv\d'"):
         layer_split.tail(model, IMAGES, "layer3.1.conv")

@@ -92,7 +92,7 @@ def test_the_check_of_a_data_set_finds_runs_that_do_not_fit(nih_tree: Tree):
     root = write(nih_tree(), "Image Index", row("00000004_000.png", left="1 x"))
     seen = answers(read(DatasetCheckConfig(name="NIH:lungs=chexmask", root=str(root))))
     (unreadable,) = (answer for answer in seen if answer.question == "unreadable files")
-    assert (unreadable.verdict, "00000004_000.png" in unreadable.seen, "run lengths" in unreadable.seen) == ("wrong", True, True)
+    assert (unreadable.verdict, "00000004_000.png" in unreadable.seen, "run lengths" in unreadable.seen) == ("fail", True, True)
 
 
 def test_findings_of_the_heart_are_not_scored_inside_the_lungs(nih_tree: Tree):

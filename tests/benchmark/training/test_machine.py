@@ -73,7 +73,7 @@ def test_half_precision_on_the_cpu_is_an_error(machine_with):
 def test_an_unknown_strategy_is_a_sentence_with_the_known_ones(machine_with):
     machine_with(0)
     devices.check(TrainConfig(strategy="ddp"), 32)
-    with pytest.raises(UnknownNameError, match=r"--strategy.*'foo'.*auto, ddp"):
+    with pytest.raises(UnknownNameError, match=r"'foo'.*--strategy.*auto, ddp"):
         devices.check(TrainConfig(strategy="foo"), 32)
 
 
