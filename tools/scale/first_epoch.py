@@ -60,7 +60,7 @@ def _ratio(epoch: dict[str, float], plain: dict[str, float]) -> dict[str, float]
 
 
 def _command(root: Path, steps: int, flags: Sequence[str], cache: Path) -> list[str]:
-    recipe = "--dataset NIH --num_classes 8 --backbone custom --pretrained False --threads 1 --logger csv --num_GPU 0"
+    recipe = "--dataset NIH --num_classes 8 --backbone custom --pretrained False --logger csv --num_GPU 0"
     places = ["--data_root_dir", str(root), "--cache_dir", str(cache), "--batch_size", str(BATCH)]
     return [sys.executable, "-m", "tools.scale.watched", str(steps), *recipe.split(), *places, *flags]
 
@@ -96,4 +96,4 @@ def _plain(root: Path, count: int, size: int, workers: int) -> dict[str, float]:
     linked = (path for path in root.glob("images_*/images/*.png") if path.stat().st_nlink > 1)  # a cut file is a copy
     intact = sorted(linked)
     random.Random(0).shuffle(intact)
-    return plain.epoch(intact[:count], size, workers, BATCH, 1)
+    return plain.epoch(intact[:count], size, workers, BATCH)

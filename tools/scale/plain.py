@@ -30,9 +30,8 @@ class Files(Dataset):
             return self.ready(image.convert("L"))
 
 
-def epoch(files: list[Path], size: int, workers: int, batch: int, threads: int) -> dict[str, float]:
+def epoch(files: list[Path], size: int, workers: int, batch: int) -> dict[str, float]:
     """Train one epoch with the same network and the same steps, without Lightning; return its images and times."""
-    torch.set_num_threads(threads)
     model = build("custom", 8, "AVG", "none", False, 0.0)
     optimizer, loss = optimizers.build(TrainConfig(), model.parameters()), BCE()
     loader = DataLoader(Files(files, size), batch, shuffle=True, num_workers=workers)
