@@ -19,7 +19,7 @@ FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapped"}
 
 def names() -> list[str]:
     """Return the registered backbones, sorted. Other timm models with feature maps are accepted, too."""
-    return sorted({word for _, word in known.listed().values()})
+    return sorted(known.NAMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -1,15 +1,12 @@
-"""Find the family of a backbone by name and build the classifier."""
+"""Resolve the name of a backbone and build the classifier."""
 
 from collections.abc import Sequence
 
 from torch import nn
 
-from backbones import xray_weights
+from backbones import extractors, known, xray_weights
 from backbones.classifier import Classifier
-from backbones.family import Family
 from backbones.head import Head
-from backbones.known import families as families
-from backbones.known import listed, unknown
 from backbones.pretrained import require
 from backbones.rescaled import Rescale
 from core.errors import BadValueError
@@ -56,9 +53,9 @@ def build(
     if attention_map:
         attentions.get(attention_map)  # reports a typo before weights are loaded
     plain, colon, given = name.partition(":")
-    family, word = resolve(plain)
+    word = resolve(plain)
     rescale = construct(Rescale, "backbone", name, {}) if colon else None
-    extractor, width, layer_names = family.build(word, weights is True)
+    extractor, width, layer_names = extractors.build(word, weights is True)
     attention = attentions.build(attention_map, channels=width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word + colon + given, "num_classes": num_classes}
@@ -75,7 +72,7 @@ def require_weights(name: str, pretrained: bool | str) -> None:
     name, weights = xray_weights.resolve(name, pretrained)
     if isinstance(weights, str):
         xray_weights.require(weights)
-    word = resolve(name.partition(":")[0])[1].removesuffix("_signed")
+    word = resolve(name.partition(":")[0]).removesuffix("_signed")
     if weights is not True:
         return
     import timm  # slow import, only needed for its weights
@@ -84,15 +81,15 @@ def require_weights(name: str, pretrained: bool | str) -> None:
         require(word)
 
 
-def resolve(name: str) -> tuple[Family, str]:
-    """Return the family that builds ``name`` and the canonical name: the family that lists it, else timm.
+def resolve(name: str) -> str:
+    """Return the canonical name of a listed backbone or of a timm network.
 
     A name of timm may have a weight tag (``resnet101.a1_in1k``). Raises ``UnknownNameError`` with the nearest names.
     """
-    family, word = listed().get(name.lower(), ("timm", name.lower()))
-    if family == "timm":
-        import timm  # slow import, only if no other family lists the word
+    word = known.canonical(name)
+    if word not in known.NAMES:
+        import timm  # slow import, only if the name is not listed
 
         if not timm.is_model(word):
-            raise unknown(name, timm.list_models())
-    return families.get(family)(), word
+            raise known.unknown(name, timm.list_models())
+    return word

@@ -1,14 +1,18 @@
-"""Names of all backbones, read from source text, so that an unknown name is reported without importing torch."""
+"""Names of all backbones. An unknown name is reported without importing torch: timm's names are read from its text.
+
+Grids at the input's full size: ResNet has offset 0 at stride 32, DenseNet-121 14 (three average poolings of even size),
+VGG-16 15.5 (five max poolings of even size), SqueezeNet 15 at stride 16 (no padding). EfficientNet with symmetric
+padding has offset 0. TensorFlow's SAME padding depends on the size of each layer's input, so the offset of the ``tf_``
+variants changes with the image size. :mod:`backbones.geometry` computes all of them.
+"""
 
 import difflib
-import functools
 import importlib.util
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from core.errors import UnknownNameError
-from core.registry import Registry
 
 PUBLISHED = re.compile(r"(densenet121|resnet50)-res\d+-\w+")
 """Names of torchxrayvision's weights, which ``backbones.xray_weights`` checks."""
@@ -16,30 +20,42 @@ ARCHITECTURE = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILI
 """Definition of a network in timm's files."""
 
 
-families = Registry("backbones", "backbone family")
+NAMES = (
+    "custom", "densenet121", "densenet121_signed", "mobilenetv2_100_same", "mobilenetv2_100_same16", "resnet18",
+    "resnet34", "resnet50", "squeezenet1_1", "vgg16",
+    *(f"{padding}efficientnet_b{size}" for padding in ("", "tf_") for size in range(8)),
+)  # fmt: skip
+"""Canonical names of the listed backbones, in lower case; any other timm network with maps is accepted, too.
+
+Custom: a small network for the demo. DenseNet-121: Huang et al., CVPR 2017; timm's features end with batch norm *and*
+ReLU, so their output (1024 channels) is the map that is pooled; ``_signed`` omits this ReLU. EfficientNet B0 to B7: Tan
+and Le, ICML 2019; 1280 to 2560 channels after a SiLU, so A has negative values. MobileNetV2: Sandler et al., CVPR 2018.
+ResNet: He et al., CVPR 2016; 512 (18, 34) or 2048 (50) channels after the last block's ReLU. SqueezeNet 1.1: Iandola et
+al., arXiv:1602.07360. VGG-16: Simonyan and Zisserman, ICLR 2015.
+"""
+ALIASES = {
+    "efficientnet": "efficientnet_b0",
+    **{f"efficientnet-b{size}": f"tf_efficientnet_b{size}" for size in range(8)},
+}
+"""Other names, in lower case. The efficientnet-pytorch package (``efficientnet-b0``) pads SAME, as the ``tf_`` variants
+do; :mod:`backbones.published.bodies` converts its weights."""
 
 
-@functools.cache
-def listed() -> dict[str, tuple[str, str]]:
-    """Return each name of a backbone that a family lists, in lower case -> the family and the canonical name."""
-    names: dict[str, tuple[str, str]] = {}
-    for family in families.names():
-        names |= {word: (family, word) for word in families.read_attribute(family, "words") or ()}
-        aliases = families.read_attribute(family, "aliases") or {}
-        names |= {alias: (family, word) for alias, word in aliases.items()}
-    return names
+def canonical(name: str) -> str:
+    """Return the canonical name of a backbone, listed or not."""
+    return ALIASES.get(name.lower(), name.lower())
 
 
 def unknown(name: str, timm_names: Iterable[str]) -> UnknownNameError:
     """Return the error for an unknown backbone, with the listed names and the nearest of timm's names."""
-    words, near = {word for _, word in listed().values()}, difflib.get_close_matches(name.lower(), timm_names, n=5)
-    return UnknownNameError("backbone", name, sorted(words), near, also="any timm network with feature maps")
+    near = difflib.get_close_matches(name.lower(), timm_names, n=5)
+    return UnknownNameError("backbone", name, sorted(NAMES), near, also="any timm network with feature maps")
 
 
 def require_known(name: str) -> None:
-    """Raise ``UnknownNameError`` if neither a family of Locus nor timm has the backbone ``name``."""
-    word = name.partition(":")[0].lower()
-    if word in listed() or PUBLISHED.fullmatch(word):
+    """Raise ``UnknownNameError`` if neither Locus nor timm has the backbone ``name``."""
+    word = canonical(name.partition(":")[0])
+    if word in NAMES or PUBLISHED.fullmatch(word):
         return
     text = _timm()
     architecture = word.partition(".")[0]  # a weight tag may follow

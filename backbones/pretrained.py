@@ -11,44 +11,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
 
-from backbones.family import Family, Features
 from core.errors import NotAvailableError, one_line
 
 FILE = "model.safetensors"
 """Name of the weights file on the hub."""
 PATIENCE = 4
 """Timeout in seconds for a server of weights."""
-
-
-class MapsOf(nn.Module):
-    """timm network without its head: images -> ``forward_features``."""
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
-        self.native: tuple[int, int] = net.pretrained_cfg["input_size"][-2:]
-        """Native input size (H, W)."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the feature map (N,C,h,w) of images (N,3,H,W)."""
-        features: Tensor = self.net.forward_features(images)
-        return features
-
-
-class TimmFamily(Family):
-    """Networks of timm without their heads; a subclass sets ``name`` and ``words``."""
-
-    def build(self, name: str, pretrained: bool) -> Features:
-        """Build an extractor whose maps are timm's ``forward_features``, after the last non-linearity."""
-        net = create(name, pretrained)
-        return Features(MapsOf(net), net.num_features, layer_names(net))
-
-
-def layer_names(net: Any) -> tuple[str, ...]:
-    """Return the last submodule of each stage of a timm network, in forward order."""
-    return tuple(stage["module"] for stage in net.feature_info)
 
 
 def create(name: str, pretrained: bool, **options: Any) -> Any:

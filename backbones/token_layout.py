@@ -4,13 +4,13 @@ Measured with one image of noise. The size of the attention matrices gives the n
 respect to the last matrix shows which tokens the head reads. The blocks are the modules that compute the matrices.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.module_tracker import ModuleTracker
 
 from backbones.attention_capture import AttentionCapture
 from backbones.consistency import noise
@@ -74,33 +74,18 @@ def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list
     """Return the matrices for one image of noise, the modules that computed each (outermost first) and the logits."""
     matrices: list[Tensor] = []
     paths: list[tuple[str, ...]] = []
-    running: list[str] = []
+    running, root = ModuleTracker(), f"{type(model).__name__}."
 
     def keep(A: Tensor) -> Tensor:
         matrices.append(A.detach().requires_grad_() if not matrices else A)
-        paths.append(tuple(running))
+        paths.append(tuple(name.removeprefix(root) for name in sorted(running.parents, key=len)))
         return matrices[-1]
 
     image = noise(model, model.channels, max(size))[..., : size[0], : size[1]]
-    with ExitStack() as stack, evaluating(model), torch.compiler.set_stance("force_eager"):
-        for name, part in model.named_modules():
-            stack.callback(part.register_forward_pre_hook(_enter(running, name)).remove)
-            stack.callback(part.register_forward_hook(_leave(running)).remove)
-        stack.enter_context(torch.autocast(image.device.type, enabled=False))
-        with AttentionCapture(keep):
-            logits = model(image)
+    plain = torch.autocast(image.device.type, enabled=False)
+    with evaluating(model), torch.compiler.set_stance("force_eager"), plain, running, AttentionCapture(keep):
+        logits = model(image)
     return matrices, paths, logits
-
-
-def _enter(running: list[str], name: str) -> Callable[..., None]:
-    return lambda part, inputs: running.append(name)
-
-
-def _leave(running: list[str]) -> Callable[..., None]:
-    def leave(part: Any, inputs: Any, output: Any) -> None:
-        running.pop()
-
-    return leave
 
 
 def _rows(gradient: Tensor, prefix: int) -> Tensor:

@@ -56,19 +56,12 @@ class ForeignHead(nn.Module):
     def ablated_drops(self, A: Tensor) -> None:
         """Return None: an opaque head has no closed form."""
 
-    def class_maps(self, A: Tensor) -> Tensor:
-        """Raise ``NotAvailableError``."""
-        raise _opaque()
+    def class_maps(self, A: Tensor | None = None) -> Tensor:
+        """Raise ``NotAvailableError``: the weights are unknown."""
+        advice = "pass the name of its nn.Linear as head, or use a gradient method"
+        raise NotAvailableError(f"the weights of this wrapped head are unknown, because it is a callable: {advice}")
 
-    @property
-    def weight(self) -> Tensor:
-        """Raise ``NotAvailableError``."""
-        raise _opaque()
-
-    @property
-    def bias(self) -> Tensor:
-        """Raise ``NotAvailableError``."""
-        raise _opaque()
+    weight = bias = property(class_maps)
 
 
 def until(module: nn.Module, name: str) -> Step:
@@ -114,8 +107,3 @@ def _misfit(A: Tensor, reason: str) -> BadValueError:
     shape = tuple(A.shape)
     advice = "give a callable such as lambda A: fc(A.mean((2, 3)))"
     return BadValueError(f"the wrapped head does not convert {shape} to (N, K) ({reason}): {advice}")
-
-
-def _opaque() -> NotAvailableError:
-    advice = "pass the name of its nn.Linear as head, or use a gradient method"
-    return NotAvailableError(f"the weights of this wrapped head are unknown, because it is a callable: {advice}")

@@ -17,15 +17,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if word in ("pack", "-h", "--help"):
         flags = cli.first_as_flag("--run", args if word == "pack" else [word])
         packed, _ = cli.parse(PackConfig, flags, "python -m benchmark.submit pack RUN")
-        from benchmark.external.submissions import pack  # after the flags are checked: heavy imports
+        from benchmark.external.submissions.pack_and_check import pack  # after the flags are checked: heavy imports
 
-        return pack.run(packed, cli.say)
+        return pack(packed, cli.say)
     if word != "check":
         raise BadValueError(f"{f'unknown command {word!r}' if word else 'no command given'}: {USAGE}")
     config, _ = cli.parse(SubmissionConfig, cli.first_as_flag("--file", args), "python -m benchmark.submit check FILE")
-    from benchmark.external.submissions import check
+    from benchmark.external.submissions.pack_and_check import check
 
-    return check.run(config, cli.say)
+    return check(config, cli.say)
 
 
 if __name__ == "__main__":

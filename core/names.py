@@ -21,8 +21,6 @@ CHECKS = Registry("benchmark.validity", "check", module="compute")
 """Validity checks, imported on first use."""
 FAITHFULNESS = "faithfulness"
 """Validity check whose values per case are stored too, so that methods can be compared."""
-CHOICE = "choice"
-"""Protocol of the records that choose the recipe of a suite by nested cross-validation."""
 CLASSIFICATION = "classification"
 """Protocol of the records that evaluate the classifier's scores."""
 CLASSIFIER = "classifier"

@@ -58,11 +58,9 @@ FLAGS = {
 }
 for kind, program in FLAGS.items():  # whose words are read from the text of many files
     parser_of(kind, program), parser_of(kind, "")
-PARTS = (catalog.families, catalog.poolings, catalog.attentions, datasets.REGISTRY, executors.registry, protocols.registry)
+PARTS = (catalog.poolings, catalog.attentions, datasets.REGISTRY, executors.registry, protocols.registry)
 for registry in (*PARTS, methods.registry, CHECKS):  # whose words are read from the text of their files
     registry.names()
-for word in catalog.families.names():
-    catalog.families.get(word)
 for word in ("cam", "gradcam", "gradcampp", "layercam", "center", "noise"):
     code_digest(methods.get(word))
 gc.freeze()  # no command looks through the libraries for garbage

@@ -32,7 +32,7 @@ def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str
     """
     state = _modern(_dialect(state, model))
     our_names = names(model)
-    prefix = _wrapping(state, our_names)
+    prefix = prefix_of(state, our_names)
     inner = {name: name.removeprefix(prefix) for name in state if name.startswith(prefix)}
     inside = {name: our_names[short] for name, short in inner.items() if short in our_names}
     target = model.state_dict()
@@ -47,7 +47,8 @@ def names(model: Classifier) -> dict[str, str]:
     return {lead + name.removeprefix(root): name for name in model.state_dict() if name.startswith(root)}
 
 
-def _wrapping(state: Mapping[str, Tensor], known: Mapping[str, str]) -> str:
+def prefix_of(state: Mapping[str, Tensor], known: Collection[str]) -> str:
+    """Return the prefix in ``state`` without which most names are ``known``; the shortest if tied."""
     counts: Counter[str] = Counter()
     for name in state:
         parts = name.split(".")

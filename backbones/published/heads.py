@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backbones.classifier import Classifier
-from backbones.pretrained import MapsOf
+from backbones.extractors import MapsOf
 from core.errors import NotAvailableError
 
 WORDS = (

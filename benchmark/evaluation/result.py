@@ -16,8 +16,7 @@ from benchmark import records
 from benchmark.evaluation.in_memory import InMemoryRun
 from benchmark.maps.cases import CaseStore
 from benchmark.pictures import panels
-from benchmark.pictures.case import prepare_case
-from benchmark.pictures.explained import RawMap
+from benchmark.pictures.case import RawMap, prepare_case
 from benchmark.records import Record, Score, cases
 from benchmark.report import select, tables
 from benchmark.report.entries.aggregate import leaderboards

@@ -1,12 +1,12 @@
 """Explain a batch: all methods compute their maps from the evidence of one forward pass."""
 
-from benchmark.explain.batch import Maps, build_methods, collect_evidence, explain, explain_unchecked, named
+from benchmark.explain.batch import Maps, build_methods, collect_evidence, explain, maps_of
 from benchmark.explain.memory import prepare
 from benchmark.explain.run import MethodMaps, run_method, run_methods
 
 __all__ = [
-    "VERSION", "Maps", "MethodMaps", "build_methods", "collect_evidence", "explain", "explain_unchecked", "named",
-    "prepare", "run_method", "run_methods",
+    "VERSION", "Maps", "MethodMaps", "build_methods", "collect_evidence", "explain", "maps_of", "prepare", "run_method",
+    "run_methods",
 ]  # fmt: skip
 
 VERSION = 1

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from backbones import Classifier
 from backbones.attention_capture import AttentionCapture, Keep
 from backbones.probe import evaluating
 from backbones.token_layout import TokenLayout, as_tokens
@@ -16,14 +17,11 @@ from benchmark.explain.modes import Autocast, no_grad_no_autocast
 from core.errors import NotAvailableError
 from methods.attention import Attention
 
-if TYPE_CHECKING:
-    from backbones import Classifier
-
 Reduce = Callable[[Tensor, Tensor], Tensor]
 
 
 def parts(
-    model: "Classifier", images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
+    model: Classifier, images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
 ) -> list["Matrices"]:
     """Return the attention of (N,3,H,W) ``images``, in batches that fit in memory.
 
@@ -42,7 +40,7 @@ def parts(
 class Matrices(Attention):
     """Attention of a batch of images."""
 
-    model: "Classifier"
+    model: Classifier
     images: Tensor
     """(N,3,H,W)."""
     findings: tuple[int, ...]

@@ -1,33 +1,28 @@
 """Explain a batch: all methods share one forward pass and the gradients through the head."""
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 import methods as method_registry
+from backbones import Classifier
 from benchmark.explain import checks
-from benchmark.explain.layer import LayerEvidence
+from benchmark.explain.layer import LayerEvidence, PooledEvidence
 from benchmark.explain.modes import current_autocast, no_grad_no_autocast
 from benchmark.explain.network import NetworkEvidence
-from benchmark.explain.pooled import PooledEvidence
 from benchmark.explain.run import run_methods
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
 from methods.base import Method
 from methods.evidence import NEEDS
 
-if TYPE_CHECKING:
-    from backbones import Classifier
-
-
 log = logging.getLogger(__name__)
 
 
 def collect_evidence(
-    model: "Classifier",
+    model: Classifier,
     images: Tensor,
     findings: Sequence[int] | None = None,
     layer: str | None = None,
@@ -79,7 +74,7 @@ class Maps(dict[str, Tensor]):
 
 
 def explain(
-    model: "Classifier",
+    model: Classifier,
     images: Tensor,
     methods: str | Sequence[str | Method | type[Method]] = ("cam", "gradcampp"),
     findings: Sequence[int | str] | str | None = None,
@@ -120,22 +115,6 @@ def explain(
     checks.check_model(model)
     checks.check_images(model, images, any_size)
     positions = checks.finding_positions(model, findings)
-    return explain_unchecked(model, images, methods, positions, layer, memory_gib, progress)
-
-
-def explain_unchecked(
-    model: "Classifier",
-    images: Tensor,
-    methods: str | Sequence[str | Method | type[Method]],
-    positions: Sequence[int] | None = None,
-    layer: str | None = None,
-    memory_gib: float = 2.0,
-    progress: bool = False,
-) -> Maps:
-    """Explain as ``explain`` does, without checks of the size and values of the images: for tests with extreme inputs.
-
-    ``positions``: indices of the findings among the model's outputs; None: all.
-    """
     requested = [
         method_registry.normalize_name(method) if isinstance(method, str) else method
         for method in ([methods] if isinstance(methods, str) else methods)
@@ -144,10 +123,14 @@ def explain_unchecked(
     groups = [word for word in requested if word in method_registry.GROUPS]
     of_groups = set(method_registry.expand(groups)).difference(requested)
     needs = frozenset[str]().union(*(method.needs for method in parts.values()))
-    evidence = collect_evidence(model, images, positions, layer, memory_gib, progress, needs)
+    return maps_of(parts, collect_evidence(model, images, positions, layer, memory_gib, progress, needs), of_groups)
+
+
+def maps_of(methods: Mapping[str, Method], evidence: NetworkEvidence, optional: Set[str] = frozenset()) -> Maps:
+    """Return the maps of ``methods`` (name -> method) without checking the images; ``optional`` ones may be absent."""
     maps = Maps(evidence)
-    for word, answer in run_methods(parts, evidence).items():
-        if isinstance(answer, NotAvailableError) and word in of_groups:
+    for word, answer in run_methods(methods, evidence).items():
+        if isinstance(answer, NotAvailableError) and word in optional:
             maps.absent[word] = str(answer)
             log.info("left out: %s: %s", word, answer)
         elif isinstance(answer, LocusError):
@@ -165,7 +148,7 @@ def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, M
         for word in (method_registry.expand([method]) if isinstance(method, str) else [method])
     ]
     parts: dict[str, Method] = {}
-    for word, part in map(named, dict.fromkeys(words)):
+    for word, part in map(_named, dict.fromkeys(words)):
         if word in parts:
             modules = f"{type(parts[word]).__module__} and {type(part).__module__}"
             raise BadValueError(f"two methods have the name {word!r} ({modules}): use one of them")
@@ -173,7 +156,7 @@ def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, M
     return parts
 
 
-def named(method: str | Method | type[Method]) -> tuple[str, Method]:
+def _named(method: str | Method | type[Method]) -> tuple[str, Method]:
     """Return the name of a method (with its options, as in ``noise:seed=3``) and the method."""
     if not isinstance(method, str):
         part = method if isinstance(method, Method) else method()

@@ -3,15 +3,13 @@
 import logging
 import operator
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
+from backbones import Classifier
 from core.errors import BadValueError, UnknownNameError
 from core.names import find_finding
-
-if TYPE_CHECKING:
-    from backbones import Classifier
 
 log = logging.getLogger(__name__)
 LARGEST = 20.0
@@ -21,14 +19,12 @@ ADVICE = "model.prepare(samples) returns images in the required form"
 
 def check_model(model: Any) -> None:
     """Raise ``BadValueError`` unless ``model`` is a ``backbones.Classifier``."""
-    from backbones import Classifier
-
     if not isinstance(model, Classifier):
         advice = "wrap it first: locus.wrap(network, findings=[...], img_size=...)"
         raise BadValueError(f"the model is a {type(model).__name__}, not a backbones.Classifier: {advice}")
 
 
-def check_images(model: "Classifier", images: Any, any_size: bool = False) -> None:
+def check_images(model: Classifier, images: Any, any_size: bool = False) -> None:
     """Check that ``model`` can be explained on ``images``.
 
     Args:
@@ -41,7 +37,9 @@ def check_images(model: "Classifier", images: Any, any_size: bool = False) -> No
             accept, or values that are not finite or not normalised.
     """
     check_batch(model, images)
-    _check_channels(model, images)
+    if images.shape[1] == 1 and model.channels == 3:
+        advice = "images.expand(-1, 3, -1, -1) repeats a normalised channel"
+        raise BadValueError(f"images have 1 channel, but the network requires 3: {advice}; {ADVICE}")
     _check_values(model, images)
     size = (images.shape[-2], images.shape[-1])
     if not any_size and model.img_size is not None and size != (model.img_size, model.img_size):
@@ -51,7 +49,7 @@ def check_images(model: "Classifier", images: Any, any_size: bool = False) -> No
         )
 
 
-def check_batch(model: "Classifier", images: Any) -> None:
+def check_batch(model: Classifier, images: Any) -> None:
     """Raise ``BadValueError`` unless ``images`` are a (N,C,H,W) tensor with N at least 1 and the model's dtype."""
     if not isinstance(images, Tensor):
         advice = "use torch.from_numpy(array) for an array"
@@ -67,13 +65,7 @@ def check_batch(model: "Classifier", images: Any) -> None:
         raise BadValueError(f"images are {images.dtype}, but the weights of the model are {wanted}: {advice}")
 
 
-def _check_channels(model: "Classifier", images: Tensor) -> None:
-    if images.shape[1] == 1 and model.channels == 3:
-        advice = "images.expand(-1, 3, -1, -1) repeats a normalised channel"
-        raise BadValueError(f"images have 1 channel, but the network requires 3: {advice}; {ADVICE}")
-
-
-def _check_values(model: "Classifier", images: Tensor) -> None:
+def _check_values(model: Classifier, images: Tensor) -> None:
     """Raise if ``images`` have values that are not finite or not normalised; warn if they may not be normalised."""
     if not bool(images.isfinite().all()):
         count = int((~images.isfinite()).flatten(1).any(1).sum())
@@ -88,7 +80,7 @@ def _check_values(model: "Classifier", images: Tensor) -> None:
         log.warning("images have values of %.4g to %.4g: are they normalised? %s", low, high, ADVICE)
 
 
-def finding_positions(model: "Classifier", findings: "Sequence[int | str] | str | None") -> tuple[int, ...] | None:
+def finding_positions(model: Classifier, findings: "Sequence[int | str] | str | None") -> tuple[int, ...] | None:
     """Return the indices of ``findings`` among the model's outputs; None (all findings) stays None.
 
     Args:
@@ -104,7 +96,7 @@ def finding_positions(model: "Classifier", findings: "Sequence[int | str] | str 
     return tuple(_position(model, finding) for finding in ([findings] if isinstance(findings, str) else findings))
 
 
-def _position(model: "Classifier", finding: Any) -> int:
+def _position(model: Classifier, finding: Any) -> int:
     """Return the position of a finding, given by index or name, in the outputs of ``model``."""
     if not isinstance(finding, str):
         try:

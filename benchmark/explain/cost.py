@@ -1,22 +1,18 @@
 """Cost of a single method: time and memory per image, measured on the code path of the suites."""
 
 import contextlib
-import gc
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from backbones import Classifier
 from benchmark.explain.batch import collect_evidence
 from benchmark.explain.run import run_method
+from core.gc_control import gc_paused
 from methods.base import Method
-
-if TYPE_CHECKING:
-    from backbones import Classifier
 
 CALLS = 5
 BUDGET = 0.5
@@ -24,22 +20,8 @@ BUDGET = 0.5
 Explain = Callable[[Tensor], object]
 
 
-@dataclass(frozen=True)
-class Spent:
-    """The cost of one image."""
-
-    ms: float
-    """Time per image: on a CPU the process time of one core, on a GPU wall time."""
-    mib: float
-    """Peak memory of tensors for a batch of one image, without the network and the image."""
-    images: int
-    """Images per timed call."""
-    calls: int
-    """Number of timed calls; ``ms`` is their minimum."""
-
-
-def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float = 2.0) -> Spent:
-    """Measure the cost of the maps of ``method`` for all findings, including the forward pass.
+def spent(model: Classifier, images: Tensor, method: Method, memory_gib: float = 2.0) -> dict[str, float]:
+    """Measure ``ms``, ``mib``, ``images`` and ``calls`` of ``benchmark.records.costs.Cost``: the maps of all findings.
 
     ``images`` are (N,3,H,W). Memory is measured on one image. Time is that of up to ``CALLS`` calls on all images
     within ``BUDGET`` seconds, or on one image if all would take longer. Raises ``LocusError`` if the method does not
@@ -58,21 +40,19 @@ def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float
         while len(times) < CALLS and sum(times) < BUDGET:
             times.append(_seconds(explain, batch))
     ms = 1000 * min(times) / len(batch)  # other programs disturb the fastest call least
-    return Spent(round(ms, 3), round(mib, 3), len(batch), len(times))
+    return {"ms": round(ms, 3), "mib": round(mib, 3), "images": len(batch), "calls": len(times)}
 
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
     """Use one thread and no garbage collection, which would add time and memory."""
-    threads, collects = torch.get_num_threads(), gc.isenabled()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    gc.disable()
     try:
-        yield
+        with gc_paused():
+            yield
     finally:
         torch.set_num_threads(threads)
-        if collects:
-            gc.enable()
 
 
 def _seconds(explain: Explain, images: Tensor) -> float:

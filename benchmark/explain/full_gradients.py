@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from backbones import Classifier
 from backbones.grid_tracer import AxisGrid, AxisGrids, GridTracer
 from backbones.layers import path
 from backbones.probe import evaluating
 from benchmark.explain.modes import no_grad_no_autocast
 from core.errors import NotAvailableError
 from core.frames import Grid
-
-if TYPE_CHECKING:
-    from backbones import Classifier
 
 CLOSE = 1e-3
 """Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
@@ -32,7 +30,7 @@ class Added(NamedTuple):
     """Grid of the positions; None if parallel branches have different grids."""
 
 
-def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
+def terms(model: Classifier, image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
     """Yield, for each finding, the terms of the pixels and of the layers: grid and signed values (N,C,h,w).
 
     ``image`` is (N,3,H,W); the pixels are the input of the extractor. Raises ``NotAvailableError`` if the terms do not
@@ -49,7 +47,7 @@ def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterat
         yield [(_grid(summand, size), term) for summand, term in zip(added, values, strict=True)]
 
 
-def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor, Tensor]:
+def _recorded(model: Classifier, image: Tensor) -> tuple[list[Added], Tensor, Tensor]:
     """Return all summands before A, A, and the logits (N, all findings), in one graph."""
     biased, reached = Biased(), list[tuple[int, Tensor]]()
     extractor: Any = model.extractor

@@ -1,14 +1,10 @@
 """Batch sizes and memory format for explaining. They depend on a fixed budget, not on the free memory."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
+from backbones import Classifier
 from config import EngineFlags
-
-if TYPE_CHECKING:
-    from backbones import Classifier
 
 GIB = 2**30
 FLOATS_PER_PIXEL = 128
@@ -74,7 +70,7 @@ def channels_last_if_on_cpu(images: Tensor) -> Tensor:
     return images if images.is_cuda else images.contiguous(memory_format=torch.channels_last)
 
 
-def prepare(model: "Classifier", flags: EngineFlags) -> "Classifier":
+def prepare(model: Classifier, flags: EngineFlags) -> Classifier:
     """Return ``model``, with features compiled and weights in channels-last format according to ``flags``."""
     if flags.channels_last:
         model.to(memory_format=torch.channels_last)

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import torch
 from torch import Tensor
 from torch.func import functional_call
 from tqdm import tqdm
 
+from backbones import Classifier
 from backbones.probe import evaluating
 from benchmark.explain import attention, full_gradients, memory
 from benchmark.explain.modes import Autocast, no_grad_no_autocast
@@ -18,15 +19,12 @@ from core.frames import Grid
 from methods.attention import Attention
 from methods.evidence import Evidence, Pass
 
-if TYPE_CHECKING:
-    from backbones import Classifier
-
 
 @dataclass(frozen=True, eq=False)
 class NetworkEvidence(Evidence):
     """Evidence of a batch. The network runs when ``outputs`` are first read; attention does not need that run."""
 
-    model: "Classifier"
+    model: Classifier
     images: Tensor
     """(N,3,H,W)."""
     requested: tuple[int, ...] | None

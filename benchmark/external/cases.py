@@ -29,8 +29,6 @@ SIGMA = 0.25
 """Standard deviation of the Gaussian at the centre, as a share of the image's side; as in the method ``center``."""
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
-MapsOnGrid = tuple[Sequence[Map | FileMap], Grid]
-"""The maps of some cases, and their common grid."""
 SIDE = 32
 """Side of the baselines' maps for entries of boxes, which have no grid; as in ``prior``."""
 
@@ -103,30 +101,28 @@ class EntryCases:
     def _baseline(self, name: str) -> list[Case]:
         samples = [sample for sample in self.entry.samples if has_boxes_or_lungs(sample)]
         probabilities, pairs = self.entry.probabilities, _pairs(samples, self.findings)
-        maps, grid = self._prior(samples) if name == PRIOR else self._drawn(name, samples, pairs)
+        shape, grid = self._shape, self.entry.geometry.on(self._shape)
+        if name == PRIOR:
+            shape, grid = (SIDE, SIDE), conventional(grid.size, (SIDE, SIDE))
         return [
             make_case(sample, finding, label, values, grid, probability=probabilities.get((sample.image_id, finding)))
-            for (sample, finding, label), values in zip(pairs, maps, strict=True)
+            for (sample, finding, label), values in zip(pairs, self._maps(name, samples, grid, shape), strict=True)
             if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
         ]
 
-    def _prior(self, samples: Sequence[Sample]) -> MapsOnGrid:
-        """Return the maps of ``prior``: one per fold and finding, shared by many cases."""
-        fold, means = Prior().by_fold(samples, self.findings)
-        shape = (means.shape[2], means.shape[3])
-        maps = [one for number in fold for one in means[number]]
-        grid = conventional(self.entry.geometry.on(self._shape).size, shape)
-        return maps if _fits(len(maps), shape) else [FileMap(shape, partial(np.asarray, one)) for one in maps], grid
-
-    def _drawn(self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]) -> MapsOnGrid:
-        """Return the maps of another baseline: in memory, or computed on each access if there are too many."""
-        shape = self._shape
-        grid = self.entry.geometry.on(shape)
-        if _fits(len(pairs), shape):
-            maps, grid = baseline_maps(name, samples, self.findings, grid, shape)
-            return list(maps.reshape(-1, *maps.shape[2:])), grid
-        files = [FileMap(shape, partial(_alone, name, image, finding, grid, shape)) for image, finding, _ in pairs]
-        return files, grid
+    def _maps(
+        self, name: str, samples: Sequence[Sample], grid: Grid, shape: tuple[int, int]
+    ) -> Sequence[Map | FileMap]:
+        """Return a baseline's maps of all cases: in memory, or computed on each access if they exceed the limit."""
+        fits = len(samples) * len(self.findings) * shape[0] * shape[1] * 4 <= MAX_CACHED
+        if name == PRIOR:  # one map per fold and finding, shared by many cases
+            fold, means = Prior(side=SIDE).by_fold(samples, self.findings)
+            maps = [one for number in fold for one in means[number]]
+            return maps if fits else [FileMap(shape, partial(np.asarray, one)) for one in maps]
+        if fits:
+            return list(baseline_maps(name, samples, self.findings, grid, shape).reshape(-1, *shape))
+        rest = grid, shape
+        return [FileMap(shape, partial(baseline_map, name, s, f, *rest)) for s in samples for f in self.findings]
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
         """Return True if a case with truth is excluded from all rows because it has no map."""
@@ -142,31 +138,25 @@ class EntryCases:
 
 def baseline_maps(
     name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
-) -> tuple[FloatMap, Grid]:
-    """Return the maps (N,K,h,w) of a baseline for ``samples``, and their grid.
+) -> FloatMap:
+    """Return the maps (N,K,h,w) of a baseline for ``samples``.
 
     They have the ``grid`` and ``shape`` (h, w) of the external maps, so that the resolutions are equal.
     """
     if name == CENTER:
         y, x = grid.centres(shape, (1, 1))
         gaussian = np.exp(-((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2) / (2 * SIGMA**2)).astype(np.float32)
-        return np.broadcast_to(gaussian, (len(samples), len(findings), *shape)), grid
+        return np.broadcast_to(gaussian, (len(samples), len(findings), *shape))
     if name == NOISE:
         keys = [("noise", sample.image_id, finding) for sample in samples for finding in findings]
         draws = [generator(0, *key).random(shape, dtype=np.float32) for key in keys]  # uniform in [0,1)
-        return np.array(draws, dtype=np.float32).reshape(len(samples), len(findings), *shape), grid
-    return BASELINES[name]().maps(samples, findings, grid, shape)
+        return np.array(draws, dtype=np.float32).reshape(len(samples), len(findings), *shape)
+    return BASELINES[name]().maps(samples, findings, grid, shape)[0]
 
 
-def _alone(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
-    """Return a baseline's map of one case."""
-    values: Map = baseline_maps(name, [sample], [finding], grid, shape)[0][0, 0]
-    return values
-
-
-def _fits(count: int, shape: tuple[int, int]) -> bool:
-    """Return True if ``count`` maps fit into the memory limit."""
-    return count * shape[0] * shape[1] * 4 <= MAX_CACHED
+def baseline_map(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
+    """Return a baseline's map (h,w) of one case."""
+    return baseline_maps(name, [sample], [finding], grid, shape)[0, 0]
 
 
 def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[Pair]:

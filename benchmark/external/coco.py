@@ -121,17 +121,14 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
     """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
     suite = selection.read_suite(config.suite, config)
     folder = results_folder.base(config) / suite.name
-    planned = selection.planned_cells(suite, all_records := selection.existing_records(folder))
+    planned, all_records = selection.planned_cells(suite), selection.existing_records(folder)
     models = {cell.key: job.model for job in planned for cell in job.cells}
     record = _record([r for r in all_records if r.key in models], suite.name, config)
     model = models[record.key]
     if (reason := selection.missing_data_message(suite, model)) != "":
         raise DataError(reason)
-    return (
-        record,
-        folder,
-        recorded(model, record.checkpoints, Path(config.runs) / (suite.training_runs_of or suite.name)),
-    )
+    runs_dir = Path(config.runs) / (suite.training_runs_of or suite.name)
+    return record, folder, recorded(model, record.checkpoints, runs_dir)
 
 
 def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Record:

@@ -93,7 +93,7 @@ def score(
         if cell.protocol in lacking:
             continue
         start = time.perf_counter()
-        fields, rows = score_maps(store, cell, cell.protocol)
+        fields, rows = score_maps(store, cell)
         seconds = round(time.perf_counter() - start, 3)
         if cell.method == entry.name and fields.get("status") == "n/a":
             lacking.add(cell.protocol)

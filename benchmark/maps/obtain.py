@@ -29,43 +29,27 @@ class NotStoredError(DataError):
     """Raised if maps are not on disk and must not be generated; for an unsupported method: ``NotAvailableError``."""
 
 
-def obtain(
+def requests_of(
     trained: Sequence[TrainingRun],
     method_names: Sequence[str],
     folder: Path,
-    flags: EngineFlags | None,
     slow_images: int | None = None,
     shown_only: bool = False,
-) -> StoredMapsByMethod:
-    """Return the maps of each method in ``folder``; missing maps are generated.
+    methods_on_all_images: Collection[str] = (),
+) -> tuple[list[MapRequest], StoredMapsByMethod]:
+    """Return a request for the maps of each method in ``folder``, and the errors of methods that cannot be built.
 
     Args:
         trained: the training runs of the model (which has one seed), one per fold if it has folds, each with its
             held-out images.
         method_names: methods, with their options, and baselines.
         folder: folder of the maps.
-        flags: flags for generating maps; None: missing maps give a ``NotStoredError`` instead.
         slow_images: number of images that slow methods explain; None: all. Fast methods explain all images.
         shown_only: slow methods explain only the findings that an image shows, see ``shown_findings``.
+        methods_on_all_images: names of the slow methods to which ``slow_images`` does not apply.
 
     Raises:
         DataError: no held-out image has a truth box.
-    """
-    requests, broken = requests_of(trained, method_names, folder, slow_images, shown_only)
-    return broken | load_or_generate(requests, flags)
-
-
-def requests_of(
-    trained: Sequence[TrainingRun],
-    method_names: Sequence[str],
-    folder: Path,
-    slow_images: int | None,
-    shown_only: bool = False,
-    methods_on_all_images: Collection[str] = (),
-) -> tuple[list[MapRequest], StoredMapsByMethod]:
-    """Return a request for each method, and the errors of methods that cannot be built; arguments as in ``obtain``.
-
-    ``methods_on_all_images``: names of the slow methods to which ``slow_images`` does not apply.
     """
     if not select_samples(trained, None):
         raise DataError(f"no test image of {trained[0].config.dataset} has a truth box, so nothing can be scored")
@@ -89,7 +73,7 @@ def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[s
     runs = [run.validation for run in trained if run.other is None]
     if not any(sample.boxes for sample in select_samples(runs, None)):
         return []
-    return [request for request in requests_of(runs, method_names, folder, None)[0] if request.fast]
+    return [request for request in requests_of(runs, method_names, folder)[0] if request.fast]
 
 
 def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:

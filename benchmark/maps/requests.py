@@ -11,10 +11,9 @@ import torch
 
 import methods
 from benchmark.explain import VERSION
-from benchmark.maps import untrained
 from benchmark.maps.baselines import BASELINES, Prior, Truth
 from benchmark.maps.code import code_digest
-from benchmark.maps.trained import TrainingRun, select_samples
+from benchmark.maps.trained import UNTRAINED_METHOD, TrainingRun, select_samples, untrained
 from benchmark.maps.writer import file_name
 from core import registry, user_code
 from core.errors import LocusError, one_line
@@ -91,7 +90,7 @@ def build_method(word: str) -> Method | Prior | Truth:
     try:
         if word in BASELINES:
             return BASELINES[word]()
-        return methods.build(untrained.METHOD if word == UNTRAINED else word)
+        return methods.build(UNTRAINED_METHOD if word == UNTRAINED else word)
     except LocusError:
         raise
     except user_code.ANYTHING as error:
@@ -113,28 +112,26 @@ def make_request(
     """
     fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
-    runs = tuple(untrained.of(run) for run in trained) if word == UNTRAINED else tuple(trained)
+    runs = tuple(untrained(run) for run in trained) if word == UNTRAINED else tuple(trained)
     path, of_all = folder / file_name(word), _key(runs, word, type(method), images)
-    if fast or not shown_only:
-        return MapRequest(word, runs, method, fast, tuple(_batches(runs, frozenset(images))), path, of_all, of_all)
-    batches = tuple(_batches_of_shown(runs, frozenset(images)))
-    key_ = key([of_all, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
+    in_part = shown_only and not fast
+    batches, key_ = tuple(_batches(runs, frozenset(images), in_part)), of_all
+    if in_part:
+        key_ = key([of_all, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
     return MapRequest(word, runs, method, fast, batches, path, key_, of_all)
 
 
-def _batches(runs: Sequence[TrainingRun], images: Set[str]) -> Iterator[Batch]:
+def _batches(runs: Sequence[TrainingRun], images: Set[str], shown_only: bool) -> Iterator[Batch]:
+    """Yield batches of all findings, or with ``shown_only`` single images with the findings that they show."""
     for run in runs:
         rows = [row for row, sample in enumerate(run.scorable_images) if sample.image_id in images]
-        parts = (tuple(rows[start : start + BATCH_SIZE]) for start in range(0, len(rows), BATCH_SIZE))
-        yield from (Batch(run, part, None) for part in parts)
-
-
-def _batches_of_shown(runs: Sequence[TrainingRun], images: Set[str]) -> Iterator[Batch]:
-    for run in runs:
-        for row, sample in enumerate(run.scorable_images):
-            findings = shown_findings(sample, run.data.findings)
-            if sample.image_id in images and findings:
-                yield Batch(run, (row,), findings)
+        if shown_only:
+            for row in rows:
+                if findings := shown_findings(run.scorable_images[row], run.data.findings):
+                    yield Batch(run, (row,), findings)
+        else:
+            parts = (tuple(rows[start : start + BATCH_SIZE]) for start in range(0, len(rows), BATCH_SIZE))
+            yield from (Batch(run, part, None) for part in parts)
 
 
 def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:

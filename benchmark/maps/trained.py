@@ -1,4 +1,4 @@
-"""Finished training runs and their held-out images, on which maps are generated and scored."""
+"""Finished training runs and their held-out images, on which maps are generated and scored; the same untrained."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,27 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
-from backbones import Classifier
+import backbones
+from backbones import Classifier, build_from_config
 from benchmark.maps.finished import FinishedModel, external_test_set, images_of
 from benchmark.training import data as source
 from benchmark.training import load
 from config import TrainConfig
-from core.errors import DataError, examples
+from core.errors import DataError, NotAvailableError, examples
+from core.names import UNTRAINED
 from core.seeds import patient_ranks
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io.cache import PixelCache
 from datasets.lungs import has_boxes_or_lungs
+
+OTHER_SEED = 1_000_000
+"""Added to a training run's seed, so that the weights differ from the run's initial weights."""
+UNTRAINED_METHOD = "gradcam"
+"""Method that explains the untrained network; it supports every network and pooling."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +116,37 @@ def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
     """Convert a training run to ``kind``, a subclass of ``TrainingRun``; ``more`` sets its additional fields."""
     given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
     return kind(**given, **more)
+
+
+class Untrained(TrainingRun):
+    """The network of a training run with other random weights than its initial ones, for the same images.
+
+    Its maps show nothing that was learned: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018.
+    """
+
+    @property
+    def digest(self) -> str:
+        """Description of the weights by their seed."""
+        return f"{UNTRAINED}, seed {self.config.seed + OTHER_SEED}"
+
+    def model(self, device: str) -> Classifier:
+        """Return the architecture of the training flags with random weights."""
+        c = self.config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(c.seed + OTHER_SEED)
+            if self.finished is not None:
+                model = build_from_config.rebuild(load.checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
+            else:
+                words = c.pooling, c.attention_map
+                model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)
+        return model.to(device).eval()
+
+
+def untrained(run: TrainingRun) -> Untrained:
+    """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
+    if run.finished is not None and run.finished.network:
+        raise NotAvailableError(f"the initial weights of the network {run.finished.network} are unknown")
+    return convert_run(run, Untrained)
 
 
 def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sample]:

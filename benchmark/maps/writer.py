@@ -44,8 +44,13 @@ class Index(BaseModel):
 
     @property
     def cases(self) -> int:
-        """Number of maps."""
-        return count_cases(self.images, self.findings, self.shown)
+        """Number of maps: of the findings ``shown`` on each image, or of all findings if ``shown`` is empty.
+
+        >>> index = Index(key="", images=["a", "b"], findings=["mass", "nodule"])
+        >>> index.cases, index.model_copy(update={"shown": ((1,), (0, 1))}).cases
+        (4, 3)
+        """
+        return sum(map(len, self.shown)) if self.shown else len(self.images) * len(self.findings)
 
     def write(self, array: Path) -> None:
         """Write the index next to the file of its ``array``, atomically."""
@@ -66,15 +71,6 @@ def file_name(word: str) -> str:
     last = Path(word).name
     readable = re.sub(r"[^\w.=,+-]+", "_", last)
     return f"{readable}.npy" if last == word else f"{readable}-{files.key(word)}.npy"
-
-
-def count_cases(images: Sequence[str], findings: Sequence[str], shown: Sequence[Sequence[int]]) -> int:
-    """Count the maps: of the findings ``shown`` on each image, or of all findings if ``shown`` is empty.
-
-    >>> count_cases("ab", ["mass", "nodule"], []), count_cases("ab", ["mass", "nodule"], [[1], [0, 1]])
-    (4, 3)
-    """
-    return sum(map(len, shown)) if shown else len(images) * len(findings)
 
 
 @dataclass
@@ -129,23 +125,16 @@ def open_writer(
     ``shown``: see ``Index``. Raises ``BadValueError`` if maps of some ``images`` are missing, ``WriteError`` if writing
     fails.
     """
+    index = Index(key=key, images=tuple(images), findings=tuple(findings), shown=shown)
     with atomic(array) as temporary, temporary.open("wb") as file:
-        writer = Writer(file, count_cases(images, findings, shown))
+        writer = Writer(file, index.cases)
         yield writer
         if len(writer.peaks) != len(images):
             raise BadValueError(f"only {len(writer.peaks)} of {len(images)} images have maps for {array}")
         file.write(key.encode())
         length = file.tell()
-    Index(
-        key=key,
-        images=tuple(images),
-        findings=tuple(findings),
-        shown=shown,
-        shape=(writer.cases, *writer.shape),
-        bytes=length,
-        grid=writer.grid,
-        peaks=tuple(writer.peaks),
-    ).write(array)
+    shape, peaks = (writer.cases, *writer.shape), tuple(writer.peaks)
+    index.model_copy(update={"shape": shape, "bytes": length, "grid": writer.grid, "peaks": peaks}).write(array)
 
 
 def write_unsupported(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:

@@ -6,14 +6,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.pictures.explained import RawMap
 from benchmark.scoring.localize import boxes, to_frame
 from benchmark.scoring.surface import min_max
 from core.boxes import iou
-from core.frames import resize_image
+from core.frames import Alignment, Grid, resize_image
 from core.types import FloatArray, Sample
 
 OPAQUE = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class RawMap:
+    """Map of a method for one finding of one image."""
+
+    method: str
+    values: NDArray[np.float32]
+    """(h, w) map, neither resized nor scaled."""
+    grid: Grid | Alignment
+    """Positions of the map in the image."""
+    probability: float
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Choose the finished run that explains an image: by path, the newest of a backbone, or the newest of all."""
+"""Choose the finished run that explains an image: by path, or the newest of a backbone."""
 
 import contextlib
 from pathlib import Path
@@ -12,13 +12,11 @@ from core.errors import DataError, LocusError
 from datasets.labels import match
 
 
-def checkpoint_of(word: str | None, label: str | None, runs: Path) -> Path:
-    """Return the checkpoint for ``word``: a path, or the newest run in ``runs`` with that backbone (None: any).
+def checkpoint_of(word: str, label: str | None, runs: Path) -> Path:
+    """Return the checkpoint for ``word``: a path, or the newest run in ``runs`` with that backbone.
 
     Runs with the finding ``label`` are preferred. Raises ``DataError`` if there is no run.
     """
-    if word is None:
-        return finished_runs.newest(runs)
     if _is_path(word):
         return Path(word)
     backbone_name = _backbone(word)
@@ -41,7 +39,7 @@ def _is_path(word: str) -> bool:
 
 def _backbone(name: str) -> str:
     """Return the registered name of a backbone, without options. Raises ``UnknownNameError``."""
-    return resolve(xray_weights.resolve(name, False)[0].split(":")[0])[1]
+    return resolve(xray_weights.resolve(name, False)[0].split(":")[0])
 
 
 def _has_finding(checkpoint: Path, label: str) -> bool:

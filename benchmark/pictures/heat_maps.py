@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.pictures import finished_runs, panels
+from benchmark.pictures import panels
 from benchmark.pictures.case import CasePicture, prepare_case
-from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network
-from benchmark.pictures.images import dataset_images, users_images
+from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, dataset_images, open_network, users_images
 from benchmark.pictures.threshold import Thresholds
 from benchmark.training import machine, memory
 from config import HeatmapConfig
@@ -25,12 +24,13 @@ def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
     """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
     In ``boxes.json``, ``failed`` lists errors, and ``absent`` the methods that are not supported, with the reason. Both
-    are also printed with ``report``. Returns 1 if anything failed, else 0. Raises ``LocusError`` without a finished
-    run, for an unknown finding, method or layer, for too many unreadable images, and without a supported method.
+    are also printed with ``report``. ``config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises
+    ``LocusError`` for an unknown finding, method or layer, for too many unreadable images, and without a supported
+    method.
     """
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
-    path = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
+    path = Path(str(config.checkpoint))
     checkpoint, model = open_network(path, config, config.image)
     recipe, findings = checkpoint.config, checkpoint.findings
     if unknown := [finding for finding in config.findings if finding not in findings]:

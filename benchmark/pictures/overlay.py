@@ -12,8 +12,7 @@ from PIL import Image
 import methods
 from benchmark.pictures.case import frame_of, heat_in_frame, opacity
 from benchmark.pictures.chosen_run import checkpoint_of
-from benchmark.pictures.explained import ADVICE, Explainer, open_network
-from benchmark.pictures.images import users_images
+from benchmark.pictures.explained import ADVICE, Explainer, open_network, users_images
 from benchmark.training import machine, memory
 from benchmark.training.load import Checkpoint
 from config import HeatmapConfig
@@ -47,7 +46,7 @@ def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
         )
     machine.configure_torch(config.threads)
     original = images.decode(source)
-    run_path = config.checkpoint or checkpoint_of(config.model, config.label, Path(config.runs))
+    run_path = config.checkpoint or checkpoint_of(str(config.model), config.label, Path(config.runs))
     checkpoint, model = open_network(Path(run_path), config, str(source))
     k = None if config.label is None else _position(config.label, checkpoint)
     samples = users_images(source, checkpoint.config.preprocess)

@@ -1,14 +1,16 @@
-"""Pictures of one case: the image with boxes, the heat map over it, the heat map alone."""
+"""Pictures of one case: the image with boxes, the heat map over it, the heat map alone; figures without a date."""
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from benchmark.pictures import drawing
 from benchmark.pictures.case import CasePicture, opacity
-from benchmark.pictures.drawing import add_box, extent
+from core.files import atomic
+from core.types import FloatArray
 
 TRUTH, PREDICTED = "#e8590c", "#38b6ff"
 """Orange and blue: colour-blind readers can distinguish them."""
@@ -17,6 +19,13 @@ PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
 BAR = (0.9414, 0.0442, 0.0141, 0.7717)
 """Left, bottom, width and height in the figure. They are constants because automatic layout draws everything twice."""
 
+UNDATED: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    ".svg": {"Creator": None, "Date": None},
+}
+"""File type -> settings that remove its metadata."""
+
 
 def save(picture: CasePicture, path: Path) -> None:
     """Write the figure of ``draw`` atomically, as .png, .pdf or .svg by the suffix of ``path``.
@@ -24,7 +33,7 @@ def save(picture: CasePicture, path: Path) -> None:
     The same picture gives the same bytes.
     """
     with rc_context({"svg.hashsalt": path.name}):
-        drawing.save(draw(picture), path)
+        save_figure(draw(picture), path)
 
 
 def draw(picture: CasePicture) -> Figure:
@@ -56,3 +65,23 @@ def _boxes(axis: Axes, picture: CasePicture) -> None:
         add_box(axis, box, TRUTH, "-", 2)
     for number, box in enumerate(picture.predicted):
         add_box(axis, box, PREDICTED, "--" if number else "-", 1 if number else 2)
+
+
+def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the extent of pixels (H, W) in box coordinates: pixel i covers [i, i+1)."""
+    return 0, frame[1], frame[0], 0
+
+
+def add_box(axes: Axes, box: FloatArray, colour: str, line: str, width: float) -> None:
+    """Outline a box (x0, y0, x1, y1) in the frame."""
+    x0, y0, x1, y1 = box
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=width))
+
+
+def save_figure(figure: Figure, path: Path, **more: Any) -> None:
+    """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; ``more`` goes to ``savefig``.
+
+    The same figure gives the same bytes if ``svg.hashsalt`` is set.
+    """
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], metadata=UNDATED[path.suffix], **more)

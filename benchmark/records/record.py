@@ -116,7 +116,7 @@ class Cell(FrozenModel):
     @cached_property
     def without_seed(self) -> Self:
         """The cell without its training seed, equal for all training runs of a leaderboard entry."""
-        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights", "chosen")}
+        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
         if recipe.get("init"):
             recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
         return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})

@@ -10,8 +10,7 @@ from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
-from benchmark.report.html.suite import PAGE
-from benchmark.report.html.views import view
+from benchmark.report.html.suite import PAGE, view
 from benchmark.report.page import COMMITTED_PAGES, GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from benchmark.report.transfer.page import write as write_transfer

@@ -54,7 +54,6 @@ def page(
     """
     body = [_answer(report) for part in tables for report in part.reports if report.question]
     body += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
-    body += [markdown(table) for part in tables for table in part.choice]
     body += [text for part in tables for text in map(markdown, short_tables(part))]
     body.append(f"Held-out check: {held_out}" if held_out else "")
     sections = [f"# {title}", GENERATED, about, _links(pictures, suite, folder), *body, without_number(records)]
@@ -63,9 +62,13 @@ def page(
 
 def short_tables(tables: DatasetTables) -> list[Table]:
     """Return the tables of networks, methods and effects, then the tables on parts of the images."""
-    first, *others = (main_table.main(tables.leaderboard, part, COLUMNS) for part in tables.leaderboard.parts)
-    ordered = (*tables.networks, first, *tables.effects, *others)
-    return [_short(table, OF_BOARDS) for table in ordered if table.rows]
+    return [_short(table, OF_BOARDS) for table in main_tables(tables, COLUMNS)]
+
+
+def main_tables(tables: DatasetTables, columns: Sequence[str]) -> list[Table]:
+    """Return the non-empty tables of networks, methods, effects and parts; those of methods with ``columns`` only."""
+    first, *others = (main_table.main(tables.leaderboard, part, columns) for part in tables.leaderboard.parts)
+    return [table for table in (*tables.networks, first, *tables.effects, *others) if table.rows]
 
 
 def _short(table: Table, left_out: Sequence[str]) -> Table:

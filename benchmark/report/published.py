@@ -26,13 +26,8 @@ INSIDE, OUTSIDE, UNKNOWN = "yes", "no", "no interval"
 def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
     """Return the table for a terminal and one sentence; empty if no cell of ``records`` is published."""
     published_by_key = {record.key: record for record in published}
-    rows = [
-        r
-        for name in select.datasets(records)
-        for r in select.board(records, name)
-        if r.key in published_by_key and r.source == "run"
-    ]
-    pairs = [(published_by_key[row.key], row) for row in rows]
+    rows = [r for name in select.datasets(records) for r in select.board(records, name) if r.source == "run"]
+    pairs = [(published_by_key[row.key], row) for row in rows if row.key in published_by_key]
     if not pairs:
         return ""
     table = Table("Published scores and yours", "", HEADER, tuple(_row(*pair) for pair in pairs))

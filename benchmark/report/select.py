@@ -49,6 +49,17 @@ def row_key(record: Record) -> tuple[object, ...]:
     return (model_key(record), record.cell.method)
 
 
+def network_of(record: Record) -> str:
+    """Return a key that all methods, training runs and protocols of one recipe share."""
+    blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
+    return record.cell.without_seed.model_copy(update=blank).key
+
+
+def recipe_of(record: Record) -> tuple[object, ...]:
+    """Return a key that all methods and training runs of a recipe share, whatever their seed."""
+    return (*model_key(record)[:-2], record.cell.model_of_any_seed)
+
+
 def network(record: Record) -> str:
     """Return the name of a record's network: backbone, pooling and, if it has one, attention.
 

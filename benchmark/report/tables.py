@@ -8,12 +8,12 @@ from benchmark.records import Record, load, ordered
 from benchmark.report.charts import COMPONENTS, figures
 from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.html.render import link_documents
-from benchmark.report.html.suite import PAGE, SuitePage, suite_page
+from benchmark.report.html.suite import PAGE, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
 from benchmark.report.leaderboard.protocols import SEED
 from benchmark.report.leaderboard.sections import DatasetTables, tables_of
-from benchmark.report.page import missing, page, path_to_checkout, short_tables
+from benchmark.report.page import main_tables, missing, page, path_to_checkout, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from core.errors import BadValueError, hint
@@ -61,7 +61,8 @@ def write(
         DataError: for an invalid record.
         BadValueError: for a column that no table has.
     """
-    folder = Path(folder)
+    folder, title = Path(folder), title or Path(folder).name
+    linked_from = linked_from or folder
     folders = [folder, *([] if published is None else [published])]
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
     boards = leaderboards(all_records, folders, rank_methods)
@@ -70,14 +71,11 @@ def write(
     write_text(folder / "leaderboard.csv", numbers.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
     pictures = _pictures(folder, boards)
-    text = page(
-        all_records, title or folder.name, about, sections, pictures, folder.name, held_out, linked_from or folder
-    )
+    text = page(all_records, title, about, sections, pictures, folder.name, held_out, linked_from)
     write_text(folder / "leaderboard.md", text)
-    has_gallery = (folder / GALLERY).is_file()
-    suite = SuitePage(folder.name, title or folder.name, about, limits, held_out, has_gallery)
-    html = suite_page(suite, all_records, sections)
-    write_text(folder / PAGE, link_documents(html, path_to_checkout(Path(linked_from or folder))))
+    texts = {"name": folder.name, "title": title, "about": about, "limits": limits, "held_out": held_out}
+    html = suite_page({**texts, "has_gallery": (folder / GALLERY).is_file()}, all_records, sections)
+    write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))
     seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset)).rows]
     _write_workbook(folder / "seed.xlsx", seed)
     return sections
@@ -85,17 +83,10 @@ def write(
 
 def headline(sections: Sequence[DatasetTables]) -> str:
     """Return the main tables of a suite for a terminal, with the reasons for missing cells."""
-    tables = [table for part in sections for table in (*part.checks[:1], *part.choice[:1])]
-    tables += [table for part in sections for table in _headline(part)]
+    tables = [table for part in sections for table in part.checks[:1]]
+    tables += [chosen(t, main_table.SHORT) for part in sections for t in main_tables(part, main_table.SHORT)]
     tables += [missing(part.leaderboard.records) for part in sections[:1]]
     return "\n".join(as_text(table) for table in tables if table.rows)
-
-
-def _headline(part: DatasetTables) -> list[Table]:
-    """Return the tables of networks, methods and effects, then the methods on parts of the images."""
-    compared, effect = ([chosen(table, main_table.SHORT) for table in group] for group in (part.networks, part.effects))
-    methods, *of_parts = (main_table.main(part.leaderboard, n, main_table.SHORT) for n in part.leaderboard.parts)
-    return [*compared, methods, *effect, *of_parts]
 
 
 def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:

@@ -33,9 +33,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """Return the cells of one model: that of the classifier, then methods and baselines for each protocol.
 
     If slow methods explain only some images, they have no cells on all images (except
-    ``ModelPlan.methods_on_all_images``, for the main protocol), and every method has a cell on those images. If the
-    suite chooses its recipe among candidates (``Suite.choice``), a candidate has only the cell by which it is compared
-    with the others.
+    ``ModelPlan.methods_on_all_images``, for the main protocol), and every method has a cell on those images.
 
     >>> from benchmark.suite import plan
     >>> suite = plan.load("demo")
@@ -44,8 +42,6 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     ('custom-AVG-128px-seed0', 'classifier', 'classification')
     """
     shared = _shared(model)
-    if model.candidate and suite.choice is not None:
-        return [_cell(shared, suite.choice.method, names.CHOICE)]
     if model.methods:
         suite = suite.model_copy(update={"methods": list(model.methods)})
     all_methods = method_names(suite, extra)

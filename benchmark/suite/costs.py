@@ -8,9 +8,8 @@ import torch
 
 from backbones import Classifier
 from benchmark.explain import cost, prepare
-from benchmark.maps import untrained
 from benchmark.maps.requests import build_method
-from benchmark.maps.trained import TrainingRun
+from benchmark.maps.trained import TrainingRun, Untrained, untrained
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.suite.selection import ModelCells, missing_data
@@ -71,7 +70,7 @@ def _training(jobs: Sequence[ModelCells], runs_dir: Path) -> TrainingRun:
     """The first finished training run of a network, else the first one with random weights."""
     models = [job.model for job in jobs]
     runs = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]
-    return next((run for run in runs if run.checkpoint.is_file()), None) or untrained.of(runs[0])
+    return next((run for run in runs if run.checkpoint.is_file()), None) or untrained(runs[0])
 
 
 def _measured(run: TrainingRun, words: Sequence[str], config: RunConfig, report: Report) -> Iterator[dict[str, object]]:
@@ -79,13 +78,13 @@ def _measured(run: TrainingRun, words: Sequence[str], config: RunConfig, report:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model: Classifier = prepare(run.model(device), config)
     images = transforms.evaluation()(torch.from_numpy(run.pixels[:IMAGES]).to(device))
-    weights = "random" if isinstance(run, untrained.Untrained) else "trained"
+    weights = "random" if isinstance(run, Untrained) else "trained"
     for word in words:
         try:
             part = build_method(word)
             if isinstance(part, Method):
                 spent = cost.spent(model, images, part, config.memory_gib)
-                yield {"method": word, "findings": len(run.data.findings), "weights": weights, **vars(spent)}
+                yield {"method": word, "findings": len(run.data.findings), "weights": weights, **spent}
         except NotAvailableError:
             continue  # its cell's record has the reason
         except LocusError as error:

@@ -66,9 +66,9 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
         outcome = _run_missing(suite, folder, config, report, executor)
         if not outcome.ran:
             return outcome
-        # The first pass adds cells if it chooses a recipe or trains new weights.
+        # The first pass adds cells if it trains new weights.
         rest_config = replace(config, overwrite="never")
-        planned = selection.planned_cells(suite, outcome.own_records, config.method)
+        planned = selection.planned_cells(suite, config.method)
         if not selection.missing_cells(planned, rest_config, outcome.own_records):
             return outcome
         rest = _run_missing(suite, folder, rest_config, report, executor)
@@ -78,7 +78,7 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
     """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
     existing, runs_dir = _existing(folder), Path(config.runs) / (suite.training_runs_of or suite.name)
-    planned = selection.planned_cells(suite, existing, config.method)
+    planned = selection.planned_cells(suite, config.method)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)

@@ -29,7 +29,7 @@ from benchmark.suite.training_runs import finished
 from benchmark.training import machine, provenance
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
-from core.names import CHECKS, CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, READERS, SECOND_READERS
+from core.names import CHECKS, CLASSIFICATION, CLASSIFIER, READERS, SECOND_READERS
 from core.user_code import runs_code
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class ModelScorer:
             arguments = self.trained, self.store.findings, cell.data_seed, cell.images
             fields, rows = score_result(lambda: PEOPLE[cell.method](*arguments), "none")
         else:
-            fields, rows = score_maps(self.store, cell, MAIN_PROTOCOL if cell.protocol == CHOICE else cell.protocol)
+            fields, rows = score_maps(self.store, cell)
         return {**fields, "rests_on": {**sample_counts(self.trained, cell), **settings}}, rows
 
     @cached_property

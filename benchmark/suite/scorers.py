@@ -1,7 +1,7 @@
 """Score one cell: predictions of a classifier, maps of a method, boxes drawn by people, or a validity check."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from benchmark.maps import strata
 from benchmark.maps.cases import CaseStore
@@ -43,49 +43,39 @@ def score_classifier(store: CaseStore) -> Scored:
 
 
 @ONE_BLAS_THREAD
-def score_maps(source: CaseSource, cell: Cell, protocol_name: str) -> Scored:
-    """Score the maps of a method by a protocol; per-case rows include their strata."""
-    cases = _result_or_error(lambda: source.cases(cell))
-    if isinstance(cases, LocusError):
-        return _without_score(cases), []
-    protocol, seed = protocols.get(protocol_name)(), cell.data_seed
-    result = protocol.evaluate(
-        cases, source.findings, seed, source.validation(cell) if protocol.chooses_thresholds else []
-    )
-    fields = _fields(result, protocol.geometry)
+def score_maps(source: CaseSource, cell: Cell) -> Scored:
+    """Score the maps of a cell's method by its protocol; per-case rows include their strata."""
+    protocol, seed = protocols.get(cell.protocol)(), cell.data_seed
+
+    def evaluate() -> Result:
+        cases = source.cases(cell)
+        validation = source.validation(cell) if protocol.chooses_thresholds else []
+        return protocol.evaluate(cases, source.findings, seed, validation)
+
+    fields, rows = score_result(evaluate, protocol.geometry)
+    if "scores" not in fields:
+        return fields, rows
     if cell.protocol == MAIN_PROTOCOL:
-        fields["strata"] = strata.scores(result.rows, source.groups, source.findings, seed)
+        fields["strata"] = strata.scores(rows, source.groups, source.findings, seed)
     groups = source.groups.items()
     return fields, [
         {**row, **{variable: group.get((row["image"], row["finding"]), "") for variable, group in groups}}
-        for row in result.rows
+        for row in rows
     ]
 
 
 def score_result(evaluate: Callable[[], Result], geometry: str) -> Scored:
-    """Score with a function that computes the whole result: boxes drawn by people, or a validity check."""
-    result = _result_or_error(evaluate)
-    return (_without_score(result), []) if isinstance(result, LocusError) else (_fields(result, geometry), result.rows)
-
-
-T = TypeVar("T")
-
-
-def _result_or_error(compute: Callable[[], T]) -> T | LocusError:
-    """Return the result of ``compute``, or the error that explains why a method has no score.
+    """Score with a function that computes the whole result; if it fails, return the reason without scores.
 
     Raises ``NotStoredError`` and ``WriteError``, which are not errors of the method.
     """
     try:
-        return compute()
+        result = evaluate()
     except (NotStoredError, WriteError):
         raise
     except LocusError as error:
-        return error
-
-
-def _without_score(error: LocusError) -> dict[str, Any]:
-    return {"status": "n/a" if isinstance(error, NotAvailableError) else "failed", "reason": str(error)}
+        return {"status": "n/a" if isinstance(error, NotAvailableError) else "failed", "reason": str(error)}, []
+    return _fields(result, geometry), result.rows
 
 
 def _fields(result: Result, geometry: str) -> dict[str, Any]:

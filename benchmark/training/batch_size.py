@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from backbones import Classifier
-from benchmark.training import devices, load, memory, optimizers
+from benchmark.training import load, machine, memory, optimizers
 from benchmark.training.lightning import garbage_collection_cuda
 from benchmark.training.losses.base import Loss
 from config import TrainConfig
@@ -64,7 +64,7 @@ def resolve_batch_size(folder: Path, step: TrialStep, images: int) -> TrainConfi
         return step.config
     size = of_run(folder)
     if size is None:
-        device = devices.first(step.config)
+        device = machine.first_device(step.config)
         most = max(min(MAX_BATCH_SIZE[device.type], images // MIN_STEPS_PER_EPOCH), 1)
         size = largest(most, _fits_on(device, step))
         text = "batch size %d: the largest power of two up to %d that fits into memory; same as --batch_size %d"

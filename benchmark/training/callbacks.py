@@ -1,4 +1,4 @@
-"""Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM between steps.
+"""Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM, the progress bar.
 
 ``last.ckpt`` contains everything needed to resume an interrupted run.
 """
@@ -6,23 +6,22 @@
 import logging
 import math
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmark.training import checkpoints, runs
-from benchmark.training.lightning import Callback, LightningModule, Trainer
-from benchmark.training.module import ClassifierModule
-from core.files import write_text
+from benchmark.training import runs
+from benchmark.training.lightning import Callback, LightningModule, TQDMProgressBar, Trainer
+from benchmark.training.module import ClassifierModule, duration
+from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
 PATIENCE = 5
 """Patience of ``--early_stopping True``, in epochs."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit status of a program stopped by Ctrl-C."""
 ASK_EVERY = 8
 """Steps between two checks for a stop signal of another process; a check costs a message."""
 
@@ -60,6 +59,22 @@ def _merit(row: dict[str, float]) -> float:
     return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]
 
 
+def save(trainer: Trainer, path: Path, weights_only: bool) -> None:
+    """Write the state of the run (``weights_only``: without the optimizer) to ``path`` atomically.
+
+    All processes must call it. Raises ``DataError`` if the file cannot be written; an older file stays unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    with writing(path):
+        try:
+            trainer.save_checkpoint(temporary, weights_only=weights_only)
+            if trainer.is_global_zero:
+                temporary.replace(path)
+        finally:
+            if trainer.is_global_zero:
+                temporary.unlink(missing_ok=True)
+
+
 class CheckpointWriter(Callback):
     """Writes ``best.ckpt`` if it improved, ``metrics.csv`` and ``last.ckpt`` after each epoch.
 
@@ -74,11 +89,11 @@ class CheckpointWriter(Callback):
         """Write the files; stop the run if it has not improved for long enough."""
         history, config = self.module.history, self.module.config
         if kept_epoch(history, config.keep) == len(history):
-            checkpoints.save(trainer, self.folder / "best.ckpt", weights_only=True)
+            save(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
             rows = ([row[name] for name in history[0]] for row in history)
             write_text(self.folder / "metrics.csv", runs.csv_text([history[0], *rows]))
-        checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
+        save(trainer, self.folder / "last.ckpt", weights_only=False)
         trainer.should_stop = stopped_early(history, config.early_stopping)
 
 
@@ -101,14 +116,6 @@ class ProcessorTime(Callback):
             write_text(self.file, f"{self.seconds}\n")
 
     on_exception = on_train_epoch_end
-
-
-class Stopped(BaseException):
-    """Raised after a stop signal, when ``last.ckpt`` has been written. ``status`` is the exit status for a shell."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.status = 128 + signum
 
 
 class Interrupts(Callback):
@@ -141,7 +148,7 @@ class Interrupts(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Save and stop if a signal arrived: the previous step is complete, and no gradient is accumulated."""
         if batch_idx % trainer.accumulate_grad_batches == 0 and self._stop_requested(trainer, batch_idx):
-            checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
+            save(trainer, self.folder / "last.ckpt", weights_only=False)
             self._stop(trainer, f"after step {batch_idx} of {trainer.num_training_batches}")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -165,4 +172,20 @@ class Interrupts(Callback):
         if trainer.is_global_zero:
             text = "stopped in epoch %d, %s: use --resume %s to continue"
             log.info(text, trainer.current_epoch + 1, where, self.folder)
-        raise Stopped(self.received or signal.SIGINT)
+        sys.exit(128 + (self.received or signal.SIGINT))
+
+
+class Bar(TQDMProgressBar):
+    """Lightning's bar with the images per second of all processes and the time left of the run."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Return the text after the bar."""
+        metrics = dict(super().get_metrics(trainer, pl_module))
+        metrics.pop("v_num", None)
+        if isinstance(pl_module, ClassifierModule) and pl_module.batches:
+            passed = time.perf_counter() - pl_module.began
+            epochs = pl_module.config.epochs - trainer.current_epoch
+            steps = epochs * int(trainer.num_training_batches) - trainer.fit_loop.epoch_loop.batch_idx - 1
+            metrics["images/s"] = f"{pl_module.seen * trainer.world_size / max(passed, 1e-9):.0f}"
+            metrics["run left"] = duration(steps * passed / pl_module.batches)
+        return metrics

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import backbones
-from benchmark.training import checkpoints, data, load, load_weights, machine
+from benchmark.training import data, load, load_weights, machine, runs
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
 
@@ -28,7 +28,7 @@ def run(config: ConvertConfig) -> Path:
     parts = recipe.backbone, len(findings), recipe.pooling, recipe.attention_map
     model = backbones.build(*parts, dropout=recipe.dropout, findings=findings)
     load_weights.load(model, load.weights(config.checkpoint), config.checkpoint)
-    checkpoints.write_run(folder, recipe, model, checkpoints.stamp(recipe, model, findings))
+    runs.write_network(folder, recipe, model, runs.stamp(recipe, model, findings))
     return folder
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from backbones import Classifier
-from benchmark.training import data, devices, load, machine, memory, runs
+from benchmark.training import data, load, machine, memory, runs
 from benchmark.training.batches import Batches, PrefetchLoader
 from benchmark.training.data import SplitImages, Splits
 from benchmark.training.metrics.assess import assess
@@ -80,7 +80,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
 
     ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
     """
-    model = load.network(folder / "best.ckpt", devices.device(config), trust)
+    model = load.network(folder / "best.ckpt", machine.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}

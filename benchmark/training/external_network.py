@@ -12,7 +12,7 @@ from backbones.networks import ExternalNetwork
 from backbones.rescaled import MEAN, STD
 from backbones.traced import wiring_of
 from backbones.wrapped import channels_of
-from benchmark.training import checkpoints, load, load_weights
+from benchmark.training import load, load_weights, runs
 from config import TrainConfig
 from core.errors import BadValueError
 from core.files import key, safe_filename
@@ -119,9 +119,9 @@ def write_run(
     model, size = loaded.model, loaded.img_size
     config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=size, preprocess=flags.preprocess)
     declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
-    stamp = {**checkpoints.stamp(config, model, model.findings), **declared}
-    hashed = key([stamp, load.digest(checkpoints.prefixed(model))])[:8]
+    stamp = {**runs.stamp(config, model, model.findings), **declared}
+    hashed = key([stamp, load.digest(load_weights.prefixed(model))])[:8]
     folder = runs_dir / FOLDER / f"{safe_filename(Path(str(declared['entry'])).name)}-{hashed}"
     if not (folder / "best.ckpt").is_file():
-        checkpoints.write_run(folder, config, model, stamp)
+        runs.write_network(folder, config, model, stamp)
     return folder

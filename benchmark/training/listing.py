@@ -1,5 +1,7 @@
 """List the samples of each split of a run without importing torch, so that missing files are reported early."""
 
+import contextlib
+import ctypes
 import sys
 
 import datasets
@@ -24,7 +26,13 @@ def load_splits(config: TrainConfig) -> dict[str, DataSource]:
     Memory that was needed only while reading the tables is released.
     """
     splits = {split: load(config, split) for split in SPLITS}
-    arrow = sys.modules.get("pyarrow")  # pandas stores text in pyarrow's memory pool
-    if arrow is not None:
-        arrow.default_memory_pool().release_unused()
+    release()
     return splits
+
+
+def release() -> None:
+    """Return this process's free memory to the system, after work with a short peak."""
+    if (pyarrow := sys.modules.get("pyarrow")) is not None:  # pandas stores text in its memory pool
+        pyarrow.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # a C library that is not glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

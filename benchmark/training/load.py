@@ -46,7 +46,7 @@ class Checkpoint:
 
     @cached_property
     def stamp(self) -> dict[str, Any]:
-        """Metadata: see ``benchmark.training.checkpoints.stamp``."""
+        """Metadata: see ``benchmark.training.runs.stamp``."""
         stamped: Any = self.content.get("locus")
         match stamped:
             case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:

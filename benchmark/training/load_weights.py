@@ -10,6 +10,7 @@ from torch import nn
 
 from backbones import Classifier
 from backbones.published import Translated, translate
+from backbones.published.bodies import prefix_of
 from core.errors import DataError, examples
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,11 @@ def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     if hollow := [name for name, value in tensors.items() if not _is_complete(value)]:
         raise DataError(f"{len(hollow)} weights declare more values than their file contains: {examples(hollow)}")
     return {name: value for name, value in tensors.items() if not name.startswith(OF_THE_LOSS)}
+
+
+def prefixed(model: Classifier) -> dict[str, torch.Tensor]:
+    """Return the weights of ``model`` with the prefix that Lightning gives their names."""
+    return {PREFIX + name: value for name, value in model.state_dict().items()}
 
 
 def _is_complete(value: torch.Tensor) -> bool:
@@ -79,11 +85,7 @@ def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path |
     unexpected weights.
     """
     expected = module.state_dict()
-    starts = {"", *(name[: i + 1] for name in state for i, letter in enumerate(name) if letter == ".")}
-    counts = {
-        start: sum(name.startswith(start) and name[len(start) :] in expected for name in state) for start in starts
-    }
-    start = max(sorted(starts, key=len), key=counts.__getitem__)
+    start = prefix_of(state, expected)
     named = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
     missing = [name for name in _unlike(expected, named) if not name.endswith("num_batches_tracked")]
     unexpected = [name for name in state if name.removeprefix(start) not in expected]

@@ -1,9 +1,7 @@
 """Available memory, and out-of-memory errors as messages."""
 
 import contextlib
-import ctypes
 import resource
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,14 +38,6 @@ def is_oom(error: BaseException) -> bool:
 
     is_known_type = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
     return is_known_type or ("could not create a primitive" in str(error) and available() < LITTLE)
-
-
-def release() -> None:
-    """Return this process's free memory to the system, after work with a short peak."""
-    if (pyarrow := sys.modules.get("pyarrow")) is not None:
-        pyarrow.default_memory_pool().release_unused()
-    with contextlib.suppress(OSError, AttributeError):  # a C library that is not glibc
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def available() -> int:

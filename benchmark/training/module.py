@@ -3,6 +3,8 @@
 They depend on the seed, the epoch, the position of the batch, and the process of a distributed run.
 """
 
+import datetime
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from backbones import Classifier
-from benchmark.training import checkpoints, load_weights, optimizers
+from benchmark.training import load_weights, optimizers, runs
 from benchmark.training.batches import all_gather_lists
 from benchmark.training.data import Batch
 from benchmark.training.lightning import LightningModule
@@ -24,6 +26,7 @@ from core import seeds
 from core.errors import LocusError
 from datasets.io import transforms
 
+log = logging.getLogger(__name__)
 DIVERGED = "lower --lr or set --gradient_clip"
 """Advice for a diverging loss."""
 AVERAGE = "average."
@@ -45,8 +48,8 @@ class ClassifierModule(LightningModule):
         self.history: list[dict[str, float]] = []
         self.seen = self.batches = 0
         """Images and batches of this epoch so far, on this device."""
-        self.began = 0.0
-        """Start time of the epoch."""
+        self.began = self.validating = 0.0
+        """Start times of the epoch and of its validation."""
         self.scheduler: optimizers.Scheduler | None = None
         self._scheduler_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
@@ -82,6 +85,10 @@ class ClassifierModule(LightningModule):
         if self.scheduler is not None and not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
 
+    def on_validation_start(self) -> None:
+        """Record the end of the training part of the epoch."""
+        self.validating = time.perf_counter()
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Compute the logits of one batch."""
         pixels, labels = batch
@@ -113,6 +120,16 @@ class ClassifierModule(LightningModule):
         self.log_dict(row, rank_zero_only=True)
         if isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(loss)
+        if self.trainer.is_global_zero:
+            self._log_progress(self.history[-1])
+
+    def _log_progress(self, row: dict[str, float]) -> None:
+        """Log the metrics of an epoch, the images per second of its training part (all processes) and the time left."""
+        epochs = self.config.epochs
+        rate = self.seen * self.trainer.world_size / max(self.validating - self.began, 1e-9)
+        rest = (epochs - row["epoch"]) * (time.perf_counter() - self.began)
+        text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
+        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(rest))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimizer; its scheduler is kept in ``self.scheduler``."""
@@ -123,7 +140,7 @@ class ClassifierModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add metadata, history and the scheduler's state (key ``course``) to the checkpoint."""
         use_ema_weights(checkpoint)
-        checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
+        checkpoint["locus"] = runs.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
         # those of the current epoch
@@ -187,3 +204,12 @@ def _seed(number: int, device: torch.device) -> None:
 def memory_format(channels_last: bool) -> torch.memory_format:
     """Return the memory format of images and weights; channels last is the fastest for convolutions."""
     return torch.channels_last if channels_last else torch.contiguous_format
+
+
+def duration(seconds: float) -> str:
+    """Format hours, minutes and seconds.
+
+    >>> duration(3723.4)
+    '1:02:03'
+    """
+    return str(datetime.timedelta(seconds=round(seconds)))

@@ -1,5 +1,6 @@
 """Shared parts of the plots of a run: a grid of panels, colours for colour-blind readers, reproducible files."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -87,10 +88,8 @@ def curves(
 
 def write_reason(axes: Axes, reason: str) -> None:
     """Write into a panel why it has no curve."""
-    words, lines = reason.split(), [""]
-    for word in words:
-        lines = [*lines[:-1], f"{lines[-1]} {word}".strip()] if len(lines[-1]) + len(word) < 28 else [*lines, word]
-    axes.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", color=PALE, fontsize=8, transform=axes.transAxes)
+    text = textwrap.fill(reason, 28, break_long_words=False, break_on_hyphens=False)
+    axes.text(0.5, 0.5, text, ha="center", va="center", color=PALE, fontsize=8, transform=axes.transAxes)
 
 
 def with_interval(row: dict[str, Any], name: str) -> str:

@@ -8,10 +8,10 @@ import torch
 
 import backbones
 from backbones import Classifier, xray_weights
-from benchmark.training import batch_size, data, devices, load, load_weights, loggers, machine, memory
+from benchmark.training import batch_size, data, load, load_weights, loggers, machine
 from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
-from benchmark.training.listing import load_splits
+from benchmark.training.listing import load_splits, release
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import ClassifierModule, memory_format
 from config import TrainConfig
@@ -32,16 +32,17 @@ def prepare(
 
     ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
     """
-    devices.check(config, config.batch_size)
+    machine.check_flags(config, config.batch_size)
     loggers.check(config.logger)
-    machine.configure_torch(config.threads, len(devices.indices(config)))
+    processes = len(machine.device_indices(config))
+    machine.configure_torch(config.threads, processes)
     log.info("%s", machine.summary(config, config.num_workers))
     transforms.training(config.augment)
     loaded = loaded or load_splits(config)
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
-    splits = {name: data.decode(config, split, len(devices.indices(config))) for name, split in loaded.items()}
-    memory.release()  # after reading the tables of all images
+    splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
+    release()  # after reading the tables of all images
     if config.keep == "best" and (warning := doubt(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels
@@ -51,7 +52,7 @@ def prepare(
     config = batch_size.resolve_batch_size(folder, step, len(labels))
     if precision == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
-    batches = Batches(len(labels), config.batch, world_size=devices.world(config), accumulate=config.accumulate)
+    batches = Batches(len(labels), config.batch, world_size=machine.world_size(config), accumulate=config.accumulate)
     steps = len(batches) // config.accumulate
     return ClassifierModule(model, config, loss, findings, steps), splits
 

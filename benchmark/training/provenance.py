@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from benchmark.records.provenance import Provenance, describe, join
-from benchmark.training import devices, machine, runs
+from benchmark.training import machine, runs
 from benchmark.training.data import SplitImages
 from config import TrainConfig
 from core.errors import DataError
@@ -24,7 +24,7 @@ FILE = "provenance.json"
 
 def of_training(flags: MachineFlags) -> Provenance:
     """Return the provenance of a training run that starts now."""
-    return _used(machine.precision_here(flags), devices.name(devices.first(flags)))
+    return _used(machine.precision_here(flags), machine.device_name(machine.first_device(flags)))
 
 
 def of_scoring() -> Provenance:
@@ -35,7 +35,7 @@ def of_scoring() -> Provenance:
 def _used(precision: str, device: str) -> Provenance:
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     threads = torch.get_num_threads()
-    processor = devices.cpu_model() or platform.processor() or platform.machine()
+    processor = machine.cpu_model() or platform.processor() or platform.machine()
     return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)
 
 

@@ -3,22 +3,22 @@
 import logging
 import shutil
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmark.training import callbacks, load, machine, memory, provenance, resume, runs
+from benchmark.training import callbacks, load, loggers, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, PrefetchLoader, balanced_probabilities
 from benchmark.training.data import Splits
-from benchmark.training.lightning import Callback
+from benchmark.training.lightning import Callback, MisconfigurationException, PossibleUserWarning, Trainer
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
-from benchmark.training.trainer import Pace
-from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
-from core.errors import LocusError
+from core.errors import BadValueError, LocusError, one_line
+from core.interrupts import INTERRUPTED
 from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
-    history = load.checkpoint(last).content["history"] if last.exists() else []
+    content = load.checkpoint(last).content if last.exists() else {}
+    history, losses = content.get("history", []), content.get("losses")
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
         return
@@ -73,55 +74,82 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
             (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
         provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
         with memory.oom_as_error(ADVICE):
-            epochs(module, splits, folder, last if last.exists() else None, *extra)
+            epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
     except (LocusError, KeyboardInterrupt):
         if fresh and not last.exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | None, *extra: Callback) -> None:
-    """Train all epochs of a run, from the checkpoint ``last`` if there is one, with ``extra`` callbacks."""
-    config = module.config
-    run_callbacks: list[Callback] = [
-        callbacks.CheckpointWriter(module, folder),
-        Pace(module),
-        callbacks.Interrupts(folder),
-    ]
+def epochs(module: ClassifierModule, splits: Splits, folder: Path, start: tuple[int, int], *extra: Callback) -> None:
+    """Train all epochs of a run, from its ``last.ckpt`` if there is one, with ``extra`` callbacks.
+
+    ``start``: the epoch (from 0) of ``last.ckpt``, and the number of its finished batches.
+    """
+    config, last = module.config, folder / "last.ckpt"
+    run_callbacks: list[Callback] = [callbacks.CheckpointWriter(module, folder), callbacks.Interrupts(folder)]
     if config.heat_maps and "tensorboard" in config.logger:
         from benchmark.training.heat_maps import HeatMaps
 
         run_callbacks.append(HeatMaps(module, splits["val"]))
-    trainer = trainer_of(config, folder, *run_callbacks, *extra)
+    trainer = build_trainer(config, folder, *run_callbacks, *extra)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     common = (config.accumulate, probabilities, module.loss.counted(labels).numpy())
-    train = Batches(len(labels), config.batch, config.seed, rank, world, _position(last), *common)
+    train = Batches(len(labels), config.batch, config.seed, rank, world, start, *common)
     val = Batches(len(splits["val"]), config.batch, rank=rank, world_size=world)
-    train.set_epoch(train.start[0])
+    train.set_epoch(start[0])
     splits["train"].decode_in_order(np.concatenate([*train]))
     try:
         pairs = (splits["train"], train), (splits["val"], val)
         first, second = (PrefetchLoader(split, sampler=batches, batch_size=None) for split, batches in pairs)
-        trainer.fit(module, first, second, ckpt_path=last, weights_only=True)
-    except SystemExit as stop:
-        raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into SystemExit
-    except callbacks.Stopped as stop:
-        if trainer.global_rank > 0 or stop.status != callbacks.INTERRUPTED:
-            sys.exit(stop.status)
+        trainer.fit(module, first, second, ckpt_path=last if last.exists() else None, weights_only=True)
+    except SystemExit as stop:  # of callbacks.Interrupts, or of Lightning (status 1) after a second Ctrl-C
+        if stop.code != 1 and (trainer.global_rank > 0 or stop.code != INTERRUPTED):
+            raise
         raise KeyboardInterrupt from stop
     finally:
         for split in splits.values():
             split.pixels.close()
 
 
-def _position(last: Path | None) -> tuple[int, int]:
-    """Return the epoch (from 0) at which training resumes from ``last``, and the number of its finished batches."""
-    if last is None:
-        return 0, 0
-    content = load.checkpoint(last).content
-    losses = content.get("losses")
-    return len(content["history"]), 0 if losses is None else len(losses)
+def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -> Trainer:
+    """Build Lightning's trainer for ``config``; the ``run_callbacks`` write checkpoints and metrics.
+
+    Raises ``BadValueError`` for flags that do not work together on this machine.
+    """
+    if config.num_nodes > 1:
+        variables = "MASTER_ADDR, MASTER_PORT and NODE_RANK (0 to %d) set"
+        message = f"waiting for %d machines: start this command on each of them, with {variables}"
+        log.info(message, config.num_nodes, config.num_nodes - 1)
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)
+    where, indices = machine.device_type(config), machine.device_indices(config)
+    on_terminal = sys.stderr.isatty()
+    try:
+        return Trainer(
+            accelerator="gpu" if where == "cuda" else "cpu",
+            devices=indices if where == "cuda" else len(indices),
+            num_nodes=config.num_nodes,
+            strategy=config.strategy,
+            precision=machine.precision_here(config),  # type: ignore[arg-type]
+            max_epochs=config.epochs,
+            gradient_clip_val=config.gradient_clip or None,
+            accumulate_grad_batches=config.accumulate,
+            sync_batchnorm=where == "cuda",  # statistics of the whole batch, as on one device
+            logger=loggers.build(config, folder),
+            callbacks=[*run_callbacks, callbacks.Bar()] if on_terminal else [*run_callbacks],
+            default_root_dir=str(folder),
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=on_terminal,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=1,
+        )
+    except (MisconfigurationException, ImportError, ValueError) as error:
+        reason = one_line(error)
+        refused = f"--strategy {config.strategy} does not work with these devices ({reason})"
+        raise BadValueError(f"{refused}: use --strategy auto") from error
 
 
 def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:

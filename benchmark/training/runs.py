@@ -11,12 +11,15 @@ import shutil
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from config import TrainConfig
-from core.files import write_text, writing
+from core.files import atomic, write_text, writing
+
+if TYPE_CHECKING:
+    from backbones import Classifier
 
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
@@ -48,6 +51,28 @@ def flags_dict(config: TrainConfig) -> dict[str, Any]:
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
     """Write ``config.yaml`` (for ``--config``), starting with ``comments``."""
     write_text(folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False))
+
+
+def stamp(config: TrainConfig, model: "Classifier", findings: tuple[str, ...]) -> dict[str, Any]:
+    """Return the metadata with which ``benchmark.training.load`` rebuilds the network, as JSON values.
+
+    These are the configuration, the arguments of ``backbones.build`` and the findings.
+    """
+    return {"config": flags_dict(config), "model": model.build_options, "findings": list(findings)}
+
+
+def write_network(folder: Path, config: TrainConfig, model: "Classifier", stamped: dict[str, Any]) -> None:
+    """Write ``config.yaml`` and ``best.ckpt`` of a network that was not trained here, with its metadata ``stamped``.
+
+    Raises ``WriteError`` if a file cannot be written.
+    """
+    import torch
+
+    from benchmark.training.load_weights import prefixed
+
+    write_config(config, folder)
+    with atomic(folder / "best.ckpt") as temporary:
+        torch.save({"state_dict": prefixed(model), "locus": stamped, "history": []}, temporary)
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:

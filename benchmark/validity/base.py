@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import StoredMapsByMethod, obtain
+from benchmark.maps.obtain import StoredMapsByMethod, load_or_generate, requests_of
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun, convert_run, select_samples
 from benchmark.scoring.protocols.base import Case, Result
@@ -86,7 +86,8 @@ class Check(ABC):
     def maps(self, method: str, runs: Sequence[TrainingRun], label: str = TRAINED) -> StoredMaps:
         """Return the stored maps of a method. Raises the stored error if there are none."""
         if label not in self._maps:
-            self._maps[label] = obtain(runs, self.methods, self.folder / self.name / label, self.flags)
+            requests, broken = requests_of(runs, self.methods, self.folder / self.name / label)
+            self._maps[label] = broken | load_or_generate(requests, self.flags)
         maps = self._maps[label][method]
         if isinstance(maps, LocusError):
             raise maps

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from core.cli import AtLeast, Named
 from core.flags.choices import METHOD, Scored
 from core.flags.data import DataSet, SplitFlags
-from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED
+from core.names import BESIDE, CLASSIFICATION, PAIRED
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class SelectionFlags:
     """Methods to select. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
     all methods of the suite."""
     protocol: Annotated[
-        tuple[str, ...], Scored("benchmark.scoring.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
+        tuple[str, ...], Scored("benchmark.scoring.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
     ] = ()
     """Protocols and validity checks to select. Default: all protocols of the suite."""
     checkpoint: tuple[str, ...] = ()

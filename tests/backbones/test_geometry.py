@@ -5,20 +5,18 @@ import torch
 from torch import nn
 
 import backbones
-from backbones import geometry, probe
-from backbones.catalog import resolve
+from backbones import extractors, geometry, probe
 from core.frames import Grid
 
 SIZES = [(96, 96), (128, 160), (224, 224), (225, 201)]
 SMALL = [(96, 96), (97, 128)]
 LIGHT = ["custom", "resnet18", "densenet121", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
 QUICK = [*LIGHT, "vgg16"]
-OFFSETS = {"resnet": 0, "densenet": 14, "vgg": 15.5, "squeezenet": 15, "custom": 3.5}
+OFFSETS = {"densenet121": 14, "densenet121_signed": 14, "vgg16": 15.5, "squeezenet1_1": 15, "custom": 3.5}
 
 
 def check(name, sizes):
-    family, word = resolve(name)
-    extractor = family.build(word, False).extractor
+    extractor = extractors.build(name, False).extractor
     for size in sizes:
         assert geometry.arithmetic(extractor, size) == probe.grid(extractor, extractor, size)
 
@@ -39,15 +37,14 @@ def test_arithmetic_equals_gradient_probing_in_all_networks_and_at_usual_sizes(n
 @pytest.mark.contract
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in backbones.names()])
 def test_arithmetic_supports_every_listed_backbone(name):
-    family, word = resolve(name)
     with torch.device("meta"):
-        extractor = family.build(word, False).extractor
+        extractor = extractors.build(name, False).extractor
     for size in SIZES:
         grid = geometry.arithmetic(extractor, size)
-        fine = name.endswith("same16") or family.name == "squeezenet"
-        assert grid.stride == ((8, 8) if family.name == "custom" else (16, 16) if fine else (32, 32))
-        if not word.startswith("tf_") and "_same" not in name:  # the offset of same padding depends on the size
-            assert grid.offset == (OFFSETS.get(family.name, 0),) * 2
+        fine = name.endswith("same16") or name == "squeezenet1_1"
+        assert grid.stride == ((8, 8) if name == "custom" else (16, 16) if fine else (32, 32))
+        if not name.startswith("tf_") and "_same" not in name:  # the offset of same padding depends on the size
+            assert grid.offset == (OFFSETS.get(name, 0),) * 2
 
 
 @pytest.mark.byhand

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import backbones
-from backbones.catalog import attentions, poolings, resolve
+from backbones import extractors
+from backbones.catalog import attentions, poolings
 from backbones.classifier import Classifier
 from backbones.head import Head
 
@@ -19,7 +20,7 @@ FEW = ["custom", "resnet18", "densenet121"]
 def widths(names):
     """Return the widths of backbones, built on the meta device."""
     with torch.device("meta"):
-        return {family.build(word, False).width for family, word in map(resolve, names)}
+        return {extractors.build(name, False).width for name in names}
 
 
 @functools.cache

@@ -187,7 +187,6 @@ RUN_BY = {
     r"benchmark\.run .*--model": ("tests/commands/test_models.py", '"--model"'),
     r"--costs": ("tests/benchmark/suite/test_costs.py", "measure("),
     r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
-    r"nih-sample-choice": ("tests/benchmark/suite/test_choice.py", "run("),
     r"--suite randomised": ("tests/commands/test_validity.py", '"--suite"'),
     r"run --suite nih( |$)": ("tests/commands/test_nih_rehearsal.py", '"--suite"'),
     r"--suite mine": ("tests/commands/test_docs.py", "--suite mine"),

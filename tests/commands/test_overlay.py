@@ -13,7 +13,7 @@ from PIL import Image
 import backbones
 import heatmap
 from benchmark.pictures.overlay import blend
-from benchmark.training import checkpoints, runs
+from benchmark.training import runs
 from config import TrainConfig
 from core.cli import build
 from core.files import write_json
@@ -34,7 +34,7 @@ def trained(tmp_path_factory):
         model = backbones.build(backbone, 4)
         runs.write_config(config, place)
         state = {f"model.{name}": value for name, value in model.state_dict().items()}
-        torch.save({"state_dict": state, "locus": checkpoints.stamp(config, model, FINDINGS)}, place / "best.ckpt")
+        torch.save({"state_dict": state, "locus": runs.stamp(config, model, FINDINGS)}, place / "best.ckpt")
         write_json(place / "metrics.json", {})
         os.utime(place / "metrics.json", (1e9 - age, 1e9 - age))
     return folder

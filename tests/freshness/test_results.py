@@ -28,7 +28,7 @@ pytestmark = pytest.mark.freshness
 def committed(name):
     """The suite, its records and the cells that are planned: read once, to be looked at."""
     suite, existing = plan.load(name), selection.existing_records(ROOT / "results" / name)
-    return suite, existing, selection.planned_cells(suite, existing)
+    return suite, existing, selection.planned_cells(suite)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -16,7 +16,7 @@ from safetensors.torch import save as safetensors
 from benchmark import records
 from benchmark.external import arrays, boxes, geometry, maps
 from benchmark.external.names import Names
-from benchmark.external.submissions import archive, manifest
+from benchmark.external.submissions import archive
 from benchmark.maps import run_metadata
 from benchmark.records import files
 from benchmark.suite import plan
@@ -83,13 +83,13 @@ def _suite(path: Path) -> object:
 def _good_submission(path: Path) -> None:
     (path.parent / "a").write_bytes(b"")
     stated = dict.fromkeys(("entry", "by", "about", "trained_on", "license", "locus", "fingerprint"), "x")
-    content = manifest.Manifest(**stated, flags={"alignment": "pixels"}, files={"a": file_hash(path.parent / "a")})
+    content = archive.Manifest(**stated, flags={"alignment": "pixels"}, files={"a": file_hash(path.parent / "a")})
     archive.write(path, content, {"a": path.parent / "a"})
 
 
 def _submission(path: Path) -> object:
     stated = archive.unpack(path, path.parent / "out")
-    manifest.refuse_python_files(stated.flags, str(path))
+    archive.refuse_python_files(stated.flags, str(path))
     return stated.score_config(path.parent / "out", None)
 
 

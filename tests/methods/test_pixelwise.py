@@ -199,7 +199,7 @@ def few_pixels(monkeypatch):
 
 
 def small_budget(monkeypatch):
-    monkeypatch.setattr("benchmark.explain.pooled.PooledEvidence.max_batch", lambda self, what: {"backward": 2}[what])
+    monkeypatch.setattr("benchmark.explain.layer.PooledEvidence.max_batch", lambda self, what: {"backward": 2}[what])
 
 
 @pytest.mark.parametrize("set_budget", [few_pixels, small_budget])

@@ -21,7 +21,7 @@ import backbones
 from benchmark.explain import explain
 from benchmark.scoring import localize
 from benchmark.scoring.surface import min_max
-from benchmark.training import checkpoints, load_weights
+from benchmark.training import load_weights, runs
 from config import TrainConfig
 from core.frames import Grid
 from datasets.io import transforms
@@ -58,7 +58,7 @@ def serving(model, tmp_path_factory):
     run.mkdir()
     recipe = TrainConfig(backbone="custom", global_pool="PCAM", pretrained=False, img_size=64)
     state = {load_weights.PREFIX + name: value for name, value in model.state_dict().items()}
-    torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, FINDINGS), "history": []}, run / "best.ckpt")
+    torch.save({"state_dict": state, "locus": runs.stamp(recipe, model, FINDINGS), "history": []}, run / "best.ckpt")
     (run / "metrics.json").write_text("{}")
     with serve.PageServer(run.parent, 0) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()

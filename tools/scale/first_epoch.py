@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.training import devices
+from benchmark.training import machine
 from core.errors import LocusError
 from datasets.io import limits
 from datasets.io.decoding_worker import DECODED
@@ -44,7 +44,7 @@ def measure(
     plain = _plain(part, epochs[0]["images"], size, workers)
     bytes_each = (first["anonymous_kb"] - few["anonymous_kb"]) * 1024 / (first["listed"] - few["listed"])
     return {
-        "machine": f"{devices.cpu_model()}, {limits.cpus()} cores", "load": round(os.getloadavg()[0], 1),
+        "machine": f"{machine.cpu_model()}, {limits.cpus()} cores", "load": round(os.getloadavg()[0], 1),
         "images": images, "epoch_images": epoch_images, "size": size, "workers": workers,
         "training_images": first["images"], "listed_s": first["listed_s"], "first_step_s": first["first_step_s"],
         "bytes_per_image": round(bytes_each), "killed_after": killed, "decoded_before_restart": again["decoded_before"],

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 import datasets
 import locus
-from benchmark.pictures.drawing import add_box, extent
+from benchmark.pictures.panels import add_box, extent
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.surface.trace import trace
 from benchmark.scoring.surface.traces import Traces

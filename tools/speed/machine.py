@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 
-from benchmark.training import devices
+from benchmark.training.machine import cpu_model
 from core.errors import NotAvailableError
 from datasets.io import limits
 from tools.speed.record import Machine, Row, SpeedRecord
@@ -25,7 +25,7 @@ def measured(
     """
     begun = time.perf_counter()
     machine = Machine(
-        cpu=devices.cpu_model() or platform.processor() or platform.machine(),
+        cpu=cpu_model() or platform.processor() or platform.machine(),
         cores=limits.cpus(),
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",

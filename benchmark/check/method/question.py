@@ -10,7 +10,7 @@ from torch import Tensor
 
 import backbones
 from backbones import Classifier
-from benchmark.explain import Maps, collect_evidence, explain_unchecked
+from benchmark.explain import Maps, build_methods, collect_evidence, maps_of
 from core.seeds import generator
 from methods.base import Evidence, Method
 
@@ -72,7 +72,8 @@ class MethodOnModel:
         self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
     ) -> Maps:
         """Compute the maps of several methods from one forward pass."""
-        return explain_unchecked(self.model, self.images if images is None else images, list(methods), findings)
+        evidence = collect_evidence(self.model, self.images if images is None else images, findings)
+        return maps_of(build_methods(methods), evidence)
 
     def evidence(self) -> Evidence:
         """Return the evidence of the images."""

@@ -1,12 +1,11 @@
 """Detect copies of entries, even with other brightness, contrast or resolution, or boxes moved by about a pixel."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from benchmark.external.cases import baseline_maps
+from benchmark.external.cases import baseline_map
 from benchmark.external.entry import ExternalEntry
 from core.boxes import iou
 from core.names import UPPER_BOUND
@@ -42,12 +41,11 @@ def truth(entry: ExternalEntry) -> Excerpt:
     drawn: dict[tuple[str, str], FloatArray] = {}
     for sample in entry.samples:
         for finding in sample.boxes:
-            values = entry.values.get((sample.image_id, finding))
-            if values is not None:
-                shape = (values.shape[0], values.shape[1])
-                alone = replace(sample, boxes={finding: sample.boxes[finding]})
-                maps, _ = baseline_maps(UPPER_BOUND, [alone], [finding], entry.geometry.on(shape), shape)
-                drawn[sample.image_id, finding] = _brief(maps[0, 0])
+            pair = sample.image_id, finding
+            if pair in entry.values:
+                h, w = entry.values[pair].shape
+                values = baseline_map(UPPER_BOUND, sample, finding, entry.geometry.on((h, w)), (h, w))
+                drawn[pair] = _brief(values)
     return drawn
 
 

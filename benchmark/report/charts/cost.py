@@ -1,6 +1,6 @@
 """Chart and table of the cost of a method against its score."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmark.records import costs
@@ -21,18 +21,16 @@ NAMED = (
     f"A method is labelled if it scores higher than every other one that takes at most {NEAR:g} times as long. The "
     "tooltip and the table `cost` show the peak memory of tensors in MiB."
 )
-Key = tuple[str, str]
-"""Network without its seed, and method."""
 
 
 def draw(leaderboard: Leaderboard) -> Spec:
     """Draw a mark per entry with its interval; label the best one at each cost."""
     measured, about = _measured(leaderboard)
-    values = _values(measured)
-    if not values:
+    if not measured:
         raise NotAvailableError(
             f"no costs were measured on {leaderboard.dataset}: run `python -m benchmark.run --suite NAME --costs`"
         )
+    values = _values(measured)
     colours, shapes = by_network(values)
     cheapest, dearest = values[0]["ms"], values[-1]["ms"]
     reach = max(2, dearest / cheapest)
@@ -58,54 +56,46 @@ def cost_table(leaderboard: Leaderboard) -> Table:
     measured, about = _measured(leaderboard)
     cells = tuple(
         (select.network(row), row.method, number(select.main_value(row)), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
-        for cost, _, row in measured
+        for row, cost in measured.values()
     )
-    keys = tuple((row.key,) for _, _, row in measured)
+    keys = tuple((row.key,) for row, _ in measured.values())
     return Table("cost", about, ("network", "method", MAIN, "ms", "MiB"), cells, keys)
 
 
-def _key(row: Entry) -> Key:
-    return row.cell.model_of_any_seed, row.cell.method
-
-
-def _measured(leaderboard: Leaderboard) -> tuple[list[tuple[Cost, str, Entry]], str]:
-    """Return the measured rows with costs and labels, cheapest first, and what they show; empty without costs.
+def _measured(leaderboard: Leaderboard) -> tuple[dict[str, tuple[Entry, Cost]], str]:
+    """Return label -> measured row and its cost, cheapest first, and a description; empty without costs.
 
     Costs are those of the first folder that has any, so that a chart never mixes machines. The rows are those on the
-    largest part that slow methods explain.
+    largest part that slow methods explain. The description names the axes, the processor and the methods without costs.
     """
     read = next((measured for folder in leaderboard.folders if (measured := costs.read(Path(folder)))), [])
-    costs_by_key = {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
-    if not costs_by_key:
-        return [], ""
+    by_key = {(row.model, row.method): row for row in read if row.dataset == leaderboard.dataset}
+    if not by_key:
+        return {}, ""
     images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
     rows = {k: row for k, row in entries(leaderboard, images).items() if row.cell.method not in (*BESIDE, *PEOPLE)}
-    pairs = [(costs_by_key[_key(row)], label, row) for label, row in rows.items() if _key(row) in costs_by_key]
-    about = _about([*rows.values()], costs_by_key, images)
-    return sorted(pairs, key=lambda pair: pair[0].ms), about
+    of_rows = {label: by_key.get((row.cell.model_of_any_seed, row.cell.method)) for label, row in rows.items()}
+    absent = dict.fromkeys(rows[label].method for label, cost in of_rows.items() if cost is None)
+    first = next(iter(by_key.values()))
+    clock = f"one core of {first.processor}" if first.device == "cpu" else first.device
+    part = f" on the {images} images that slow methods explain too" if images else ""
+    about = (
+        f"{MAIN} and its interval{part}, against milliseconds per image on {clock} with one method, including "
+        f"the forward pass and all {first.findings} findings. "
+        + (f"Not measured: {', '.join(absent)}." if absent else "Every method was measured.")
+    )
+    with_costs = {label: (rows[label], cost) for label, cost in of_rows.items() if cost is not None}
+    return dict(sorted(with_costs.items(), key=lambda pair: pair[1][1].ms)), about
 
 
-def _values(measured: Sequence[tuple[Cost, str, Entry]]) -> list[Row]:
+def _values(measured: Mapping[str, tuple[Entry, Cost]]) -> list[Row]:
     """Return the marks; a mark has a label if no other of similar or lower cost scores as high."""
-    drawn = chart_rows({label: row for _, label, row in measured})
+    drawn = chart_rows({label: row for label, (row, _) in measured.items()})
     values = [
         scored | {"network": select.network(row), "method": row.method, "ms": cost.ms, "MiB": cost.mib}
-        for scored, (cost, _, row) in zip(drawn, measured, strict=True)
+        for scored, (row, cost) in zip(drawn, measured.values(), strict=True)
     ]
     for row in values:
         near = (other for other in values if other["ms"] <= NEAR * row["ms"])
         row["label"] = row["method"] if max(near, key=lambda other: other["value"]) is row else ""
     return values
-
-
-def _about(rows: Sequence[Entry], costs_by_key: Mapping[Key, Cost], images: int | None) -> str:
-    """Describe the chart: its axes, the processor, and the methods without a measured time."""
-    cost = next(iter(costs_by_key.values()))
-    clock = f"one core of {cost.processor}" if cost.device == "cpu" else cost.device
-    part = f" on the {images} images that slow methods explain too" if images else ""
-    words = dict.fromkeys(row.method for row in rows if _key(row) not in costs_by_key)
-    return (
-        f"{MAIN} and its interval{part}, against milliseconds per image on {clock} with one method, including "
-        f"the forward pass and all {cost.findings} findings. "
-        + (f"Not measured: {', '.join(words)}." if words else "Every method was measured.")
-    )

@@ -2,17 +2,7 @@
 
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import (
-    KINDS,
-    MAY_BE_BEST,
-    MOST,
-    chart_rows,
-    count,
-    entries,
-    leading,
-    leading_words,
-    limited,
-)
+from benchmark.report.charts.rows import KINDS, MAY_BE_BEST, MOST, chart_rows, entries, leading, limited
 from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, PALETTE, PURPLE, ROW, SHAPES, VERMILION
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry
@@ -32,8 +22,8 @@ def draw_intervals(leaderboard: Leaderboard) -> Spec:
 
     Intervals cover training runs and patients if there are several runs, else patients only.
     """
-    rows = entries(leaderboard)
-    values = chart_rows(limited(rows))
+    rows, words = limited(leaderboard)
+    values = chart_rows(rows)
     present = [kind for kind in KINDS if kind in {value["kind"] for value in values}]
     colours = dict(zip(KINDS, (BLUE, VERMILION, ORANGE, GREY, GREEN, PURPLE), strict=True))
     marks = dict(zip(KINDS, SHAPES, strict=False))
@@ -47,7 +37,7 @@ def draw_intervals(leaderboard: Leaderboard) -> Spec:
     bar = mark("rule", y, x, colour, strokeWidth=4, strokeOpacity=0.55)
     point = mark("point", y, {"x": field("value:Q")}, colour, shape, hint, filled=True, opacity=1, size=45)
     about = (
-        f"{count(rows)} of {leaderboard.dataset}, and the baselines, by network: {MAIN} with its 95% interval. "
+        f"{words} of {leaderboard.dataset}, and the baselines, by network: {MAIN} with its 95% interval. "
         "Shaded: no other method of the network is significantly better (5%, Holm). The interval of an entry with "
         "one training run covers new patients only, not other runs."
     )
@@ -59,10 +49,10 @@ def draw_matrix(leaderboard: Leaderboard) -> Spec:
 
     Colour is the main column from 0 to 1; the tooltip shows n.
     """
-    rows = entries(leaderboard)
+    rows, words = limited(leaderboard)
     values: list[Row] = [
         {"entry": label, "finding": score.finding, "value": score.value, "n": score.n}
-        for label, row in limited(rows).items()
+        for label, row in rows.items()
         for score in row.select(MAIN)
         if score.threshold_origin == "cross-fitted" and score.value is not None
     ]
@@ -75,7 +65,7 @@ def draw_matrix(leaderboard: Leaderboard) -> Spec:
     cells = mark("rect", base, shade, tooltip("entry:N", "finding:N", "value:Q", "n:Q"))
     ink = {"color": {"condition": {"test": "(datum.value > 0.55)", "value": "black"}, "value": "white"}}
     numbers = mark("text", base, ink, text={"expr": f"{READABLE} ? format(datum.value, '.2f') : ''"})
-    about = f"{count(rows)} of {leaderboard.dataset}, and the baselines, best first: {MAIN} by finding."
+    about = f"{words} of {leaderboard.dataset}, and the baselines, best first: {MAIN} by finding."
     lines = len({value["entry"] for value in values})
     return view(values, about, ROW * lines, cells, numbers)
 
@@ -112,7 +102,7 @@ def draw_strata(leaderboard: Leaderboard) -> Spec:
 
     Raises ``NotAvailableError`` if no record has groups.
     """
-    rows = leading(leaderboard)
+    rows, words = leading(leaderboard)
     values = [value for label, row in rows.items() for value in groups(label, row)]
     if not values:
         raise NotAvailableError(f"the records of {leaderboard.dataset} have no groups of cases")
@@ -130,8 +120,7 @@ def draw_strata(leaderboard: Leaderboard) -> Spec:
     rule = mark("rule", base, {"x": field("low:Q"), "x2": {"field": "high"}}, strokeOpacity=0.6)
     point = mark("point", base, position, hint, filled=True, size=34, opacity=1)
     about = (
-        f"{leaderboard.dataset}: {MAIN} within groups of the cases, for {leading_words(leaderboard)}. "
-        "Groups may contain different findings."
+        f"{leaderboard.dataset}: {MAIN} within groups of the cases, for {words}. Groups may contain different findings."
     )
     if any("low" in value for value in values):
         about += " Only entries with one training run have an interval here."

@@ -9,7 +9,7 @@ from benchmark.report import select
 from benchmark.report.charts.chart import Row
 from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import BLIND, Entry, is_single, recipe_of
+from benchmark.report.entries.entry import BLIND, Entry, is_single
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
 from core.names import CEILINGS, CENTER, MAIN, PRIOR, SECOND_READERS, UNRANKED_METHODS
@@ -42,46 +42,30 @@ def entries(leaderboard: Leaderboard, images: int | None = None) -> Rows:
     return dict(zip(labels([*rows.values()]), rows.values(), strict=True))
 
 
-def limited(rows: Rows) -> Rows:
-    """Return the first ``MOST`` methods, and the highest row of each baseline and upper bound, in their order."""
-    methods = [label for label, row in rows.items() if select.is_method(row)][:MOST]
+def limited(leaderboard: Leaderboard) -> tuple[Rows, str]:
+    """Return the first ``MOST`` methods and the highest row of each baseline and upper bound, and a description."""
+    rows = entries(leaderboard)
+    methods = [label for label, row in rows.items() if select.is_method(row)]
     others = {row.method: label for label, row in reversed(rows.items()) if row.cell.method in UNRANKED_METHODS}
-    return {label: row for label, row in rows.items() if label in methods or label in others.values()}
+    wanted = {*methods[:MOST], *others.values()}
+    words = f"The first {MOST} of {len(methods)} entries" if len(methods) > MOST else f"All {len(methods)} entries"
+    return {label: row for label, row in rows.items() if label in wanted}, words
 
 
-def count(rows: Rows) -> str:
-    """Describe how many of the rows a chart shows.
-
-    >>> count({})
-    'All 0 entries'
-    """
-    methods = sum(map(select.is_method, rows.values()))
-    return f"The first {MOST} of {methods} entries" if methods > MOST else f"All {methods} entries"
-
-
-def leading(leaderboard: Leaderboard) -> Rows:
-    """Return the best entry of the first ``NETWORKS`` networks, then the highest row of ``prior`` and of ``center``.
+def leading(leaderboard: Leaderboard) -> tuple[Rows, str]:
+    """Return the best entry of each of ``NETWORKS`` networks, the highest ``prior`` and ``center``, and a description.
 
     Charts with a line per entry show these rows; more lines would overlap.
     """
     rows = entries(leaderboard)
-    baselines = {row.method: label for label, row in reversed(rows.items()) if row.method in (PRIOR, CENTER)}
-    return {label: rows[label] for label in (*_best_of_networks(rows)[:NETWORKS], *baselines.values())}
-
-
-def leading_words(leaderboard: Leaderboard) -> str:
-    """Describe the rows of ``leading``."""
-    count = len(_best_of_networks(entries(leaderboard)))
-    networks = "each network" if count <= NETWORKS else f"the first {NETWORKS} of {count} networks"
-    return f"the best entry of {networks} and the highest row of two baselines"
-
-
-def _best_of_networks(rows: Rows) -> list[str]:
     best: dict[object, str] = {}
     for label, row in rows.items():
         if select.is_method(row):
-            best.setdefault(recipe_of(row), label)
-    return list(best.values())
+            best.setdefault(select.recipe_of(row), label)
+    baselines = {row.method: label for label, row in reversed(rows.items()) if row.method in (PRIOR, CENTER)}
+    networks = "each network" if len(best) <= NETWORKS else f"the first {NETWORKS} of {len(best)} networks"
+    words = f"the best entry of {networks} and the highest row of two baselines"
+    return {label: rows[label] for label in (*[*best.values()][:NETWORKS], *baselines.values())}, words
 
 
 def labels(records: Sequence[Record]) -> list[str]:

@@ -8,7 +8,7 @@ from benchmark.records import arrow, cases
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import Rows, leading, leading_words
+from benchmark.report.charts.rows import Rows, leading
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE, SHAPES
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.case_columns import codes
@@ -28,7 +28,7 @@ def draw_iou(leaderboard: Leaderboard) -> Spec:
 
     Raises ``NotAvailableError`` if no row has cases.
     """
-    rows = leading(leaderboard)
+    rows, words = leading(leaderboard)
     values = [value for label, row in rows.items() for value in iou_curve(leaderboard, label, row)]
     if not values:
         raise NotAvailableError(
@@ -46,7 +46,7 @@ def draw_iou(leaderboard: Leaderboard) -> Spec:
     points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
     about = (
         f"{leaderboard.dataset}: share of cases (mean over findings) whose box overlaps an annotation by more than "
-        f"this IoU, for {leading_words(leaderboard)}. All use the score thresholds chosen for IoU .3."
+        f"this IoU, for {words}. All use the score thresholds chosen for IoU .3."
     )
     return view(values, about, 300, line, points)
 
@@ -70,7 +70,7 @@ def iou_curve(leaderboard: Leaderboard, label: str, row: Entry) -> list[Row]:
 
 def draw_score(leaderboard: Leaderboard) -> Spec:
     """Draw a line per entry with a recorded score_curve, and a mark per entry and origin at the mean threshold."""
-    rows = leading(leaderboard)
+    rows, words = leading(leaderboard)
     chosen = [value for label, row in rows.items() for value in points(label, row)]
     board = leaderboard.runs()
     curves = {label: _curves(board, row) for label, row in rows.items()}
@@ -91,8 +91,8 @@ def draw_score(leaderboard: Leaderboard) -> Spec:
     marks = mark("point", channels, shape, hint, filled=True, opacity=1, size=70)
     line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
     about = (
-        f"{leaderboard.dataset}: {MAIN} (mean over findings) over the score threshold, for "
-        f"{leading_words(leaderboard)}. Marks: the threshold of each origin, mean over findings; oracle thresholds "
+        f"{leaderboard.dataset}: {MAIN} (mean over findings) over the score threshold, for {words}. "
+        "Marks: the threshold of each origin, mean over findings; oracle thresholds "
         f"are chosen on the test annotations. {_lines_words(rows, curves)}"
     )
     return view([*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin"))

@@ -112,17 +112,6 @@ def mean_record(group: Sequence[Record]) -> Record:
     return first.model_copy(update=changed)
 
 
-def network_of(record: Record) -> str:
-    """Return a key that all methods, training runs and protocols of one recipe share."""
-    blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
-    return record.cell.without_seed.model_copy(update=blank).key
-
-
-def recipe_of(record: Record) -> tuple[object, ...]:
-    """Return a key that all methods and training runs of a recipe share, whatever their seed."""
-    return (*select.model_key(record)[:-2], record.cell.model_of_any_seed)
-
-
 def _table_scores(record: Record) -> list[Score]:
     """Return the scores that a table of entries shows: all means, and the main column by finding."""
     return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]

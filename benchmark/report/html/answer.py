@@ -8,11 +8,12 @@ from benchmark.report import select
 from benchmark.report.checks import CheckReport
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import Entry, is_single, network_of, run_count, worse_by
+from benchmark.report.entries.entry import Entry, is_single, run_count, worse_by
 from benchmark.report.html.findings import by_finding
 from benchmark.report.html.scope import OTHERS, limits, name, network_name, of_data, rests
 from benchmark.report.table import Table, number, signed, with_interval
 from benchmark.scoring.statistics.entries import BAND_RUNS
+from core.errors import examples
 from core.names import MAIN
 
 NAMED = 6
@@ -45,7 +46,7 @@ def answer(leaderboard: Leaderboard) -> PageAnswer | None:
     methods = [row for row in leaderboard.entries if select.is_method(row) and select.main_value(row) is not None]
     if not methods:
         return None
-    groups = select.grouped(methods, network_of)
+    groups = select.grouped(methods, select.network_of)
     first, *_ = of_first = next(iter(groups.values()))
     behind = leaderboard.runs()
     return PageAnswer(
@@ -73,15 +74,17 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
         return (*([warning] if len(groups) > 1 else []), *list(sentences.values())[:NAMED])
     grids = select.grouped(compared, _bound)
     lines = [
-        words for grid in grids.values() for words in (_of_grid(grid, len(grids) > 1), sentences[network_of(grid[0])])
+        words
+        for grid in grids.values()
+        for words in (_of_grid(grid, len(grids) > 1), sentences[select.network_of(grid[0])])
     ]
     highest = max((row for group in groups.values() for row in group), key=lambda row: select.main_value(row) or 0.0)
-    if network_of(highest) != network_of(compared[0]):
+    if select.network_of(highest) != select.network_of(compared[0]):
         score = with_interval(select.main_score(highest))
         lines.append(
             f"The highest single score is {score}, by {name(highest)}. Networks are not compared by their best row."
         )
-    names = _listed([f"{network_name(r)} ({r.reason or 'the only network of its grid'})" for r in not_compared])
+    names = examples([f"{network_name(r)} ({r.reason or 'the only network of its grid'})" for r in not_compared], NAMED)
     return (*lines, *([f"Not compared: {names}."] if not_compared else []))
 
 
@@ -92,9 +95,9 @@ def _of_grid(grid: Sequence[Entry], several: bool) -> str:
     score = with_interval(first.find(MAIN))
     mean = f"{network_name(first)} has the highest mean over the suite's `rank_methods`{where}: {score}"
     equal, worse = _parted(others)
-    same = _listed([network_name(r) for r in equal])
+    same = examples([network_name(r) for r in equal], NAMED)
     sure = f"{same} may be as good" if equal else "it is significantly better than the others"
-    rest = f". Significantly worse: {_listed([_gap(network_name(r), r) for r in worse])}" if worse else ""
+    rest = f". Significantly worse: {examples([_gap(network_name(r), r) for r in worse], NAMED)}" if worse else ""
     return f"Network: {mean}; {sure}{rest}.{_chance(first)}{_over_prior(first)}"
 
 
@@ -106,7 +109,7 @@ def _of_network(group: Sequence[Entry]) -> str:
     head = f"Method on {network_name(first)}: `{first.method}` has {main} on `{MAIN}` ({_interval_scope(first)})"
     if not equal and not worse:
         return f"{head}.{_over_prior(first)}"
-    same = _listed([f"`{row.method}`" for row in equal])
+    same = examples([f"`{row.method}`" for row in equal], NAMED)
     alone = " with this training run" * is_single(first)
     sure = f"{same} may be as good{alone}" if equal else f"all others are significantly worse{alone}"
     next_one = f". Best of the significantly worse: {_gap(f'`{worse[0].method}`', worse[0])}" if worse else ""
@@ -122,11 +125,6 @@ def _parted(rows: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
 def _gap(name: str, row: Entry) -> str:
     gap = worse_by(row)[1]
     return name if gap is None else f"{name}, by {with_interval(gap)}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    rest = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
-    return ", ".join(words[:NAMED]) + rest
 
 
 def _interval_scope(first: Entry) -> str:

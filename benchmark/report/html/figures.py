@@ -32,6 +32,8 @@ for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, win
 addEventListener("DOMContentLoaded", window.drawCharts);
 """
 """Fills each ``<div data-chart="ID">`` with the chart of ``<script type="application/json" id="ID">``."""
+SETTINGS = {"options": OPTIONS, "themes": THEMES, "lighter": LIGHTER, "names": NAMES}
+SCRIPT = STARTER.format(**{name: json.dumps(value) for name, value in SETTINGS.items()})
 CACHE = Path(__file__).resolve().parents[3] / "runs" / "cache"
 
 
@@ -54,21 +56,15 @@ def charts(tables: DatasetTables) -> list[dict[str, Any]]:
 
 
 def scripts() -> str:
-    """Return Vega, Vega-Lite, vega-embed and ``starter`` as one script (0.9 MB), to be inlined once."""
+    """Return Vega, Vega-Lite, vega-embed and ``SCRIPT`` as one script (0.9 MB), to be inlined once."""
     import vl_convert  # starts a browser engine, only needed for pages
 
-    return vl_convert.javascript_bundle(starter())
-
-
-def starter() -> str:
-    """Return the script that draws a page's charts with Vega."""
-    words = {"options": OPTIONS, "themes": THEMES, "lighter": LIGHTER, "names": NAMES}
-    return STARTER.format(**{name: json.dumps(value) for name, value in words.items()})
+    return vl_convert.javascript_bundle(SCRIPT)
 
 
 def drawing() -> str:
     """Return the scripts that draw the charts. Bundling takes seconds, so they are cached in ``runs/cache``."""
-    cached = CACHE / f"vega-{version('vl-convert-python')}-{key(starter())}.js"
+    cached = CACHE / f"vega-{version('vl-convert-python')}-{key(SCRIPT)}.js"
     if cached.is_file():
         return cached.read_text(encoding="utf-8")
     text = scripts()

@@ -33,9 +33,6 @@ WORDS = {
     "p (Holm)": "p value of the difference to prior, corrected for the number of rows.",
     "P(best)": "Share of bootstrap draws of patients (and training runs) where the row has the highest score. It is "
     "descriptive, not a test.",
-    "recipe": "Training flags. If there are several recipes, each fold uses the one that is best on the other folds.",
-    "− chosen": "A recipe's score minus the score with nested selection. For the best recipe, this is the gain from "
-    "choosing it on the test images.",
     "optimism": "oracle − cross-fitted: how much a score gains if its threshold is chosen on the test annotations. "
     "Published numbers often include it.",
     "oracle": "Threshold chosen on the test annotations: an upper bound, never a result.",

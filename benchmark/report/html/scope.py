@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.basis import COUNTED
 from benchmark.report.entries.entry import is_single
+from benchmark.report.sentences import COUNTED
 from core.names import MAIN
 
 DRAWN = {

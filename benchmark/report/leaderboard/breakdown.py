@@ -6,12 +6,12 @@ from functools import partial
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated, with_common_n
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard.layout import ORIGINS, SHARED, origins
 from benchmark.report.leaderboard.main_table import INTERVALS, THRESHOLDS
+from benchmark.report.sentences import basis_lines
 from benchmark.report.table import Table, difference, with_interval
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 from core.scores import Score

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, TableColumn, count, score, tabulated
+from benchmark.report.sentences import basis_lines
 from benchmark.report.table import Table, with_interval, with_n
 from core.registry import Registry
 from core.scores import Origin

@@ -1,26 +1,18 @@
-"""Table of the methods within each network: protocol ``locus`` at cross-fitted thresholds, best first."""
+"""The three main tables: methods within each network, networks of each grid, effects of a method across networks."""
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from benchmark.records.record import Record
-from benchmark.report import select
-from benchmark.report.basis import basis_lines
-from benchmark.report.columns import (
-    ABOVE_PRIOR,
-    AUROC,
-    FIRST,
-    MAIN_OF_METHODS,
-    NAMES,
-    TableColumn,
-    count,
-    score,
-    tabulated,
-)
+from benchmark.report import columns, select
+from benchmark.report.columns import TableColumn, count, score, tabulated, with_runs
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import is_single, run_count
-from benchmark.report.table import Table, chance, with_interval
+from benchmark.report.entries.entry import BETTER, is_single, run_count, worse_by
+from benchmark.report.entries.networks import RANK_METHODS
+from benchmark.report.sentences import basis_lines
+from benchmark.report.table import NOTHING, Table, chance, signed, with_interval
 from core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 
 TITLE = "methods within each network"
@@ -72,12 +64,10 @@ SHORT = (
     *(MAIN, "this run only", "may be the best", "worse by", "compared with", "− prior", "note"),
 )
 """Columns shown in a terminal."""
-
-
 OTHERS = (
-    ABOVE_PRIOR,
+    columns.ABOVE_PRIOR,
     score("p_holm", heading="p (Holm)", formatter=chance, kind="optional"),
-    FIRST,
+    columns.FIRST,
     *(score(f"{RELATIVE_DROP}{who}", None, f"drop to {who} [95%]", with_interval, "optional") for who in PEOPLE),
     *(score(f"hit@{level}", "cross-fitted") for level in ("iou.1", "iou.5", "iobb.1", "iobb.5")),
     score("pointing"),
@@ -87,9 +77,40 @@ OTHERS = (
     score("anyhit@iou.3", "cross-fitted"),
     count("anyhit@iou.3", "cross-fitted", "n boxes"),
     score("boxes_per_case", "cross-fitted"),
-    *AUROC,
+    *columns.AUROC,
 )
 """Comparisons with ``prior``, other methods and people, then the other metrics."""
+NETWORKS_ABOUT = (
+    "A network is represented by its mean over a fixed list of methods: {methods} (`rank_methods` of the suite). Only "
+    "networks with the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that "
+    "grid can reach. Compare networks with different grids only by their `share of upper bound`, and with care. `may "
+    "be the best`: no other network with the same grid is significantly better (5%, Holm over all pairs of these "
+    "networks; runs are nested in networks, and patients are shared). `worse by`: how much lower the row scores than "
+    "the network under `compared with`. The text above the next table explains the interval."
+)
+EFFECTS_ABOUT = (
+    "This table shows the difference between two methods on the same network, averaged over the networks that have "
+    "both methods and at least two training runs. `networks`: number of networks with the method. The networks are "
+    "fixed: intervals reflect variation between runs of these networks and between patients, not between networks. "
+    "`may be the best`: no other method is significantly better (5%, Holm over the comparisons of the row). `worse "
+    "by`: how much lower the row scores than the method under `compared with`; a negative value means that the row "
+    "scores higher. `on …`: the difference on one network. The mean may hide differences of opposite sign."
+)
+NO_NETWORK = "**No network is compared: none has all these methods on all images and two or more training runs.**"
+OF_NETWORKS = (
+    *(column for column in columns.MODEL if column.heading != "seed"),
+    score(MAIN, heading=f"{MAIN}, mean over methods [95%]", formatter=with_interval),
+    columns.SPREAD_OVER_RUNS,
+    TableColumn(columns.TRAININGS, lambda r: str(run_count(r) or NOTHING)),
+    *columns.VERDICTS,
+    columns.ABOVE_PRIOR,
+    columns.FIRST,
+    score("bound", heading="upper bound", kind="optional"),
+    score("share_of_bound", heading="share of upper bound", kind="optional"),
+    *columns.AUROC,
+    TableColumn("note", lambda r: "; ".join(filter(None, (r.reason, ranking.against_prior(r.find("above_prior")))))),
+)
+"""Columns of the table of networks."""
 
 
 def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[str] = ()) -> Table:
@@ -105,12 +126,40 @@ def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[s
     about = [PART] if part else [ENTRIES, WITHIN, *([COMPARED] if paired else [])]
     about += [ONE_RUN] if any(map(is_single, rows)) else []
     intro = "\n".join([basis_lines(leaderboard.runs(images), THRESHOLDS), INTERVALS, *about])
-    wanted_columns = [c for c in columns(rows) if not wanted or c.heading.removesuffix(" [95%]") in wanted]
+    wanted_columns = [c for c in method_columns(rows) if not wanted or c.heading.removesuffix(" [95%]") in wanted]
     two = any(select.is_method(r) and run_count(r) == 2 for r in rows)
     table = tabulated(f"{leaderboard.dataset}: {title}", intro, wanted_columns, rows)
     return replace(table, footnote=TWO_RUNS if two else "")
 
 
-def columns(rows: Sequence[Record]) -> list[TableColumn]:
+def method_columns(rows: Sequence[Record]) -> list[TableColumn]:
     """Return the columns of the main table for its ``rows``, which the notes compare."""
-    return [*NAMES, *MAIN_OF_METHODS, *OTHERS, TableColumn("note", lambda r: ranking.notes(r, rows))]
+    return [*columns.NAMES, *columns.MAIN_OF_METHODS, *OTHERS, TableColumn("note", lambda r: ranking.notes(r, rows))]
+
+
+def networks(leaderboard: Leaderboard) -> Table:
+    """Return a row per network, with the reason if it is not compared; empty if fewer than two have several runs."""
+    rows = leaderboard.networks if sum((run_count(r) or 1) > 1 for r in leaderboard.networks) > 1 else ()
+    names = rows[0].data[RANK_METHODS] if rows else ()
+    about = NETWORKS_ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing")
+    lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
+    filled = tabulated(f"{leaderboard.dataset}: networks", "\n".join(lines), OF_NETWORKS, rows)
+    return with_runs(filled, rows)
+
+
+def effects(leaderboard: Leaderboard) -> Table:
+    """Return a row per method, best first; empty if no two networks have two methods in common."""
+    rows = leaderboard.effects
+    names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
+    of_effects = [
+        TableColumn("method", lambda r: r.method),
+        score("networks", formatter=lambda total: NOTHING if total is None else f"{total.value:.0f}"),
+        *columns.VERDICTS,
+        *(TableColumn(f"on {name}", partial(_worse_in, name)) for name in names),
+    ]
+    filled = tabulated(f"{leaderboard.dataset}: effect of a method across networks", EFFECTS_ABOUT, of_effects, rows)
+    return with_runs(filled, rows)
+
+
+def _worse_in(network: str, row: Record) -> str:
+    return signed(worse_by(row, network)[1])

@@ -54,7 +54,7 @@ def _lines(leaderboard: Leaderboard) -> Iterator[dict[str, Value]]:
         for word in CHECKS.names():
             yield from map(_check, select.of_check(leaderboard.records, leaderboard.dataset, word))
     for rows in leaderboard.parts.values():
-        columns = [c for c in main_table.columns(rows) if c not in MODEL and c.heading not in HEADINGS]
+        columns = [c for c in main_table.method_columns(rows) if c not in MODEL and c.heading not in HEADINGS]
         for row in rows:
             values = {name: value for column in columns for name, value in _values(column, row).items()}
             yield _cell(row) | _entry(row) | values

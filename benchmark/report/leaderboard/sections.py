@@ -8,14 +8,13 @@ from benchmark.report import select
 from benchmark.report.charts.cost import cost_table
 from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.leaderboard import breakdown, choice, components, main_table
+from benchmark.report.leaderboard import breakdown, components, main_table
 from benchmark.report.leaderboard.layout import TableLayout, layout_of_means
-from benchmark.report.leaderboard.networks import effects, networks
 from benchmark.report.leaderboard.protocols import LAYOUTS
 from benchmark.report.table import NOTHING, Table, share
-from core.names import CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+from core.names import CHECKS, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
-SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
+SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
 CLOSER = (breakdown.one_by_one, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
 PAPERS_ABOUT = (
@@ -34,8 +33,6 @@ class DatasetTables:
     """Validity checks."""
     checks: tuple[Table, ...]
     """Their tables."""
-    choice: tuple[Table, ...]
-    """Gain from choosing a recipe, and the recipe of each fold."""
     networks: tuple[Table, ...]
     """Comparison of the networks."""
     boards: tuple[Table, ...]
@@ -62,10 +59,9 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         leaderboard,
         check_reports,
         tuple(table for report in check_reports for table in report.tables()),
-        tuple(choice.tables(leaderboard)),
-        _given([networks(leaderboard)]),
+        _given([main_table.networks(leaderboard)]),
         _given(main_table.main(leaderboard, part) for part in leaderboard.parts),
-        _given([effects(leaderboard)]),
+        _given([main_table.effects(leaderboard)]),
         _given([breakdown.per_finding(leaderboard)]),
         (
             *_given(make(leaderboard) for make in CLOSER),

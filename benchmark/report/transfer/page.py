@@ -8,16 +8,8 @@ from pathlib import Path
 from benchmark.records import Record
 from benchmark.report.page import GENERATED
 from benchmark.report.table import Table, markdown, number
-from benchmark.report.transfer.pairs import (
-    FEWEST,
-    MEAN,
-    RankedTwice,
-    SuiteScores,
-    of_methods,
-    of_networks,
-    ranking,
-    suite_scores,
-)
+from benchmark.report.transfer import pairs
+from benchmark.report.transfer.pairs import FEWEST, MEAN, RankedTwice, SuiteScores
 from benchmark.report.transfer.words import conclusions, p_of, swaps, tau
 from benchmark.scoring.statistics.agreement import DRAWS
 from core.files import write_text
@@ -55,7 +47,9 @@ def write(folder: Path, records: Mapping[str, Sequence[Record]]) -> Path | None:
 
     Returns the path of the page, or None without one. Raises ``DataError`` for invalid per-case rows.
     """
-    loaded = (suite_scores(folder / name, records[name], data) for name, (data, _) in SUITES.items() if name in records)
+    loaded = (
+        pairs.suite_scores(folder / name, records[name], data) for name, (data, _) in SUITES.items() if name in records
+    )
     suites = [scores for scores in loaded if scores is not None]
     if len(suites) < 2:
         (folder / FILE).unlink(missing_ok=True)
@@ -71,7 +65,7 @@ def page(suites: Sequence[SuiteScores]) -> str:
     """
     words, tables = [], []
     for one, other in itertools.combinations(suites, 2):
-        methods, networks = of_methods(one, other), of_networks(one, other)
+        methods, networks = pairs.of_methods(one, other), pairs.of_networks(one, other)
         words.append(conclusions(one, other, methods, networks))
         title, about = f"{one.name} and {other.name}", OF_PAIR.format(one.name, other.name)
         tables += [
@@ -108,7 +102,9 @@ def _rankings(title: str, ranked: Sequence[RankedTwice]) -> Table:
     """Return both rankings of each network's methods, in the order of the first suite."""
     about = "Mean over training runs and, in brackets, rank among these methods."
     suites = ranked[0].suites if ranked else ("", "")
-    rows = [(pair.of, name, *_places(pair, name)) for pair in ranked for name in ranking(pair.sides[0], pair.names)]
+    rows = [
+        (pair.of, name, *_places(pair, name)) for pair in ranked for name in pairs.ranking(pair.sides[0], pair.names)
+    ]
     return Table(title, about, ("network", "method", *suites), tuple(rows))
 
 

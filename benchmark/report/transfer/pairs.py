@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmark.records import Record
 from benchmark.records.record import NOT_STATED
 from benchmark.report import select
-from benchmark.report.entries.entry import recipe_of, trainings
+from benchmark.report.entries.entry import trainings
 from benchmark.report.entries.main_column import MainColumn, main_column
 from benchmark.report.table import NOTHING
 from benchmark.scoring.statistics.agreement import Agreement, agreement
@@ -60,7 +60,7 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
     if column is None:
         return None
     networks: dict[str, NetworkScores] = {}
-    for groups in select.grouped(trainings(board), lambda group: recipe_of(group[0])).values():
+    for groups in select.grouped(trainings(board), lambda group: select.recipe_of(group[0])).values():
         name, network = select.network(groups[0][0]), _network(groups, column)
         if network.methods and (name not in networks or network.trainings > networks[name].trainings):
             networks[name] = network

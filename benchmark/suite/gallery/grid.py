@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from benchmark.pictures import drawing, selected_cases
-from benchmark.pictures.drawing import add_box, extent
+from benchmark.pictures import selected_cases
+from benchmark.pictures.panels import add_box, extent, save_figure
 from benchmark.report.charts.figures import DPI, FORMATS, WIDTHS
 from benchmark.report.charts.theme import FONT, ORANGE, SKY
 from benchmark.report.select import is_method
@@ -46,7 +46,7 @@ def save(model: OpenedModel, folder: Path, stem: str) -> None:
         with mpl.rc_context(LETTERS):
             figure = draw(images, ranked[: METHODS[name]], typical, inches)
             for kind in FORMATS:
-                drawing.save(figure, folder / f"{stem}-grid-{name}.{kind}", dpi=DPI)
+                save_figure(figure, folder / f"{stem}-grid-{name}.{kind}", dpi=DPI)
 
 
 def draw(

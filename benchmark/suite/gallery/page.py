@@ -81,7 +81,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     suite = selection.read_suite(name, config)
     folder = results_folder.base(config) / name
     all_records = selection.existing_records(folder)
-    planned = selection.planned_cells(suite, all_records)
+    planned = selection.planned_cells(suite)
     models = {cell.key: job.model for job in planned for cell in job.cells}
     existing = [record for record in all_records if record.key in models]
     chosen = selected_cases.of_model(existing, name, model_id)

@@ -53,23 +53,6 @@ class ModelPlan:
     """The model's own methods; empty: those of the suite."""
     methods_on_all_images: tuple[str, ...] = ()
     """Names of the slow methods that explain all images for the main protocol."""
-    candidate: str = ""
-    """Name of the candidate recipe (``Suite.choice``); empty if the suite has none, and for a chosen model."""
-    chosen_recipe: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)
-    """Items of the recipe of a model whose folds have different recipes: see ``choice.chosen_models``."""
-
-    @property
-    def network(self) -> str:
-        """The model's name without seed and candidate: ``custom-PCAM-128px``."""
-        first = self.trainings[0]
-        attention = first.attention_map if first.attention_map not in (None, "none") else ""
-        words = [first.backbone, first.global_pool, attention, f"{first.img_size}px"]
-        return "-".join(word.replace(":", "_") for word in words if word)
-
-    @property
-    def left_out_fold(self) -> int | None:
-        """The fold excluded from training and scoring; None: none."""
-        return self.trainings[0].leave_out_fold
 
     @property
     def scored_on(self) -> TrainConfig:
@@ -98,10 +81,7 @@ class ModelPlan:
             data_flags = {name: flags[name] for name in flags if name in DATA or name == "img_size"}
             declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
             return {**data_flags, **declared, "fold": folds, "weights": self.finished.digest}
-        if self.chosen_recipe:
-            return dict(self.chosen_recipe)
-        named = {"candidate": self.candidate} if self.candidate else {}
-        return {**flags, "fold": folds, "init": identity(self.init) if self.init else None, **named}
+        return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
         """Return run folder in ``runs_dir`` -> training run with its initial weights, one per fold.

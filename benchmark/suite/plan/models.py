@@ -1,8 +1,4 @@
-"""The models of a suite: each network and seed with its training runs, and finished models.
-
-A suite that chooses its recipe trains each candidate on all folds, and again without each fold. Fold k is scored by the
-candidate that is best on the folds j ≠ k, which are scored by training runs that saw neither j nor k.
-"""
+"""The models of a suite: each network and seed with its training runs, and finished models."""
 
 import dataclasses
 import itertools
@@ -36,7 +32,7 @@ def models(suite: Suite) -> list[ModelPlan]:
         else:
             axes = {name: values for name, values in entry.items() if name not in METHOD_KEYS}
             axes = axes if "seed" in axes else {**axes, **seeds}
-            trained = [plan for flags in _product(axes) for plan in _trained(suite, {**suite.train, **flags})]
+            trained = [_model(suite, {**suite.train, **flags}) for flags in _product(axes)]
             lists: dict[str, Any] = {name: tuple(entry.get(name, ())) for name in METHOD_KEYS}
             plans += [dataclasses.replace(plan, **lists) for plan in trained]
     return plans
@@ -60,26 +56,6 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
     return suite.model_copy(update={"train": {**suite.train, **given}, "models": entries, "init": start})
 
 
-def _trained(suite: Suite, flags: dict[str, Any]) -> Iterator[ModelPlan]:
-    """Yield the model with these ``flags``, or the models of all candidate recipes."""
-    if suite.choice is None:
-        yield _model(suite, flags)
-        return
-    for name, changed in suite.choice.candidates.items():
-        yield from _candidate(_model(suite, {**flags, **changed}), name)
-
-
-def _candidate(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
-    """Yield the candidate ``name`` with the recipe of ``plan``: on all folds, then without each fold."""
-    seed = plan.trainings[0].seed
-    yield dataclasses.replace(plan, id=f"{plan.network}-{name}-seed{seed}", candidate=name)
-    for outer in plan.trainings:
-        id_ = f"{plan.network}-{name}-without{outer.fold}-seed{seed}"
-        inner = (training for training in plan.trainings if training is not outer)
-        trainings = tuple(dataclasses.replace(training, leave_out_fold=outer.fold) for training in inner)
-        yield dataclasses.replace(plan, id=id_, candidate=name, trainings=trainings)
-
-
 def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     """Return the plan of one model of ``suite`` with one seed; it has one training run per fold."""
     shared = {name: flags[name] for name in SHARED if name in flags}
@@ -91,11 +67,13 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
         raise BadValueError(f"{wrong}: use a whole number above 0, or null for all images")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, **suite.fold_flags.get(fold, {}), "fold": fold}) for fold in folds)
-    seed = trainings[0].seed
-    full = suite.full_seeds is None or seed in suite.full_seeds
+    first = trainings[0]
+    full = suite.full_seeds is None or first.seed in suite.full_seeds
     shown_only = _shown_only(suite, slow_images, full)
-    plan = ModelPlan("", trainings, start, slow_images, shown_only, _other_data(suite, trainings), full)
-    return dataclasses.replace(plan, id=f"{plan.network}-seed{seed}")
+    attention = first.attention_map if first.attention_map not in (None, "none") else ""
+    words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
+    id_ = "-".join(word.replace(":", "_") for word in words if word)
+    return ModelPlan(id_, trainings, start, slow_images, shown_only, _other_data(suite, trainings), full)
 
 
 def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:

@@ -1,8 +1,8 @@
 """The fields of a suite's YAML file."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Annotated, Any, Literal, Self, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Self, TypeVar
 
 import pydantic
 
@@ -10,7 +10,7 @@ import methods
 from benchmark.records import published
 from benchmark.scoring import protocols
 from core.flags.training import RecipeFlags
-from core.names import BESIDE, CHECKS, CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED, duplicates
+from core.names import BESIDE, CHECKS, CLASSIFICATION, MAIN_PROTOCOL, PAIRED, duplicates
 from core.user_code import runs_code
 
 METHOD_KEYS = ("methods", "methods_on_all_images")
@@ -18,7 +18,7 @@ METHOD_KEYS = ("methods", "methods_on_all_images")
 NO_TRAINING_FLAGS = ("search", "search_storage", "resume", "evaluate")
 """Flags of ``main.py`` that do not belong to a training run."""
 CHANGEABLE = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
-"""Flags that a candidate or a fold may change: the training, but not the network, its data or its task."""
+"""Flags that ``fold_flags`` may change: the training, but not the network, its data or its task."""
 T = TypeVar("T")
 
 
@@ -48,12 +48,6 @@ def _distinct(items: list[T]) -> list[T]:
     return items
 
 
-def _forbidden_changes(subject: str, flags: Iterable[str]) -> Iterator[str]:
-    if other := sorted({*flags} - CHANGEABLE):
-        yield f"{subject} cannot change {other[0]}: allowed are {', '.join(sorted(CHANGEABLE))}"
-
-
-RecipeName = Annotated[str, pydantic.Field(pattern=r"^\w+$")]
 MethodName = Annotated[str, _checked_by(_check_method)]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
@@ -62,19 +56,6 @@ PaperName = Annotated[str, _checked_by(published.name)]
 Distinct = pydantic.AfterValidator(_distinct)
 AtLeastOne = pydantic.Field(min_length=1)
 Count = Annotated[int, pydantic.Field(ge=1)]
-
-
-class RecipeChoice(pydantic.BaseModel):
-    """How a suite chooses its recipe: each outer fold is scored by the candidate that is best on the other folds."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-    candidates: Annotated[dict[RecipeName, dict[str, Any]], pydantic.Field(min_length=1, max_length=3)]
-    """Name of a recipe -> the flags of ``train`` that it changes; the first one wins ties."""
-    method: Annotated[str, _checked_by(methods.registry.check)]
-    """The method whose maps are scored by ``locus`` for the choice; it must be fast."""
-    metric: Literal["hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"] = "hit@iou.3"
-    """The deciding metric: mean over findings, at the cross-fitted threshold if it needs one."""
 
 
 class Suite(pydantic.BaseModel):
@@ -109,8 +90,6 @@ class Suite(pydantic.BaseModel):
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
     fold_flags: dict[int, dict[str, Any]] = {}
     """Fold -> the flags of ``train`` that differ on it, because inner folds of an earlier trial chose them."""
-    choice: RecipeChoice | None = None
-    """Candidates for the recipe of each outer fold, chosen on inner folds; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
     """Names of methods, or the groups ``all``, ``fast`` and ``slow``; the baselines are always added."""
     rank_methods: list[MethodName] = []
@@ -155,7 +134,7 @@ class Suite(pydantic.BaseModel):
     def _consistent(self) -> Self:
         """Check all method names, and that no two fields contradict each other."""
         check_methods(self.all_words)
-        for problem in (*self._problems(), *self._problems_of_fold_flags(), *self._problems_of_choice()):
+        for problem in self._problems():
             raise ValueError(problem)
         return self
 
@@ -170,29 +149,12 @@ class Suite(pydantic.BaseModel):
         for flag in NO_TRAINING_FLAGS:
             if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
                 yield f"{flag} is not allowed in a suite: leave it out"
-
-    def _problems_of_fold_flags(self) -> Iterator[str]:
-        """Yield an error message for every mistake in the field ``fold_flags``."""
-        if self.fold_flags and self.choice is not None:
-            yield "fold_flags cannot be combined with choice: leave one out"
         for fold, flags in self.fold_flags.items():
             if fold not in (self.folds or ()):
                 yield f"fold_flags names fold {fold}, which is not in folds: add it there, or leave it out"
-            yield from _forbidden_changes(f"fold {fold} of fold_flags", flags)
-
-    def _problems_of_choice(self) -> Iterator[str]:
-        """Yield an error message for every mistake in the field ``choice``."""
-        if self.choice is None:
-            return
-        if self.folds is None or len(self.folds) < 2 or self.train.get("folds", 5) < 3:
-            yield "choice requires inner and outer folds: use folds: [0, 1, 2 …] and partition: kfold"
-        if self.check is not None or self.test_on is not None:
-            yield "choice cannot be combined with check or test_on: leave one out"
-        if not methods.is_fast(self.choice.method):
-            fast = ", ".join(methods.expand(["fast"]))
-            yield f"choice requires a fast method, but {self.choice.method} is slow: use one of {fast}"
-        for name, flags in self.choice.candidates.items():
-            yield from _forbidden_changes(f"the candidate {name!r} of choice", flags)
+            if other := sorted({*flags} - CHANGEABLE):
+                allowed = ", ".join(sorted(CHANGEABLE))
+                yield f"fold {fold} of fold_flags cannot change {other[0]}: allowed are {allowed}"
 
     @property
     def words(self) -> list[str]:
@@ -217,6 +179,6 @@ class Suite(pydantic.BaseModel):
 
     @property
     def recorded_protocols(self) -> list[str]:
-        """Protocols of its records, including those of the classifier, paired comparisons and the choice."""
+        """Protocols of its records, including those of the classifier and of paired comparisons."""
         paired = [PAIRED] if MAIN_PROTOCOL in self.protocols_or_check else []
-        return [*self.protocols_or_check, CLASSIFICATION, *paired, *([CHOICE] if self.choice is not None else [])]
+        return [*self.protocols_or_check, CLASSIFICATION, *paired]

@@ -90,7 +90,7 @@ def verify_records(
     yield from _compare_all(papers, lambda: [record for word in suite.published for record in published.read(word)])
     yield from _compare_all(pairs, lambda: paired.paired_records(folder, all_records))
     rest = [record for record in scored if record not in papers and record not in pairs]
-    models = {model.id: model for model in selection.planned_models(suite, all_records)}
+    models = {model.id: model for model in plan.models(suite)}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
         of_model = [record for record in rest if record.cell.model_id == word]
         model = models.get(word)

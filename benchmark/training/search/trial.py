@@ -15,7 +15,7 @@ import optuna
 import tabulate
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmark.training import devices
+from benchmark.training import machine
 from benchmark.training.lightning import Callback, LightningModule, Trainer
 from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
@@ -61,7 +61,7 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
     log.info("trial %d (%d of %d): %s", trial.number, n_started, plan.trials, as_typed(chosen))
     try:
         config = trial_config(fixed_flags, chosen)
-        if devices.world(config) > 1:
+        if machine.world_size(config) > 1:
             raise BadValueError("a search requires --devices 1: write that, and start one search per GPU")
         score = best_so_far(train(config, run, Pruning(trial, plan)), plan)
     except KeyboardInterrupt:

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.checks import CheckReport
 from benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
-from benchmark.report.sentences import counted
+from benchmark.report.sentences import basis_lines, counted
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from core.names import MAIN
 
@@ -41,10 +40,8 @@ class AlignmentReport(CheckReport):
 
     def sentences(self) -> Iterator[str]:
         """Yield a sentence per backbone, the largest loss first."""
-        backbones: dict[str, list[list[Record]]] = {}
-        for group in select.by_model(self.rows):
-            if gains(group):
-                backbones.setdefault(group[0].cell.backbone, []).append(group)
+        networks = [group for group in select.by_model(self.rows) if gains(group)]
+        backbones = select.grouped(networks, lambda group: group[0].cell.backbone)
         for backbone, groups in sorted(backbones.items(), key=lambda pair: min(map(_change, pair[1]))):
             yield _sentence(backbone, groups)
 

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.checks import CheckReport
 from benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
-from benchmark.report.sentences import network
+from benchmark.report.sentences import basis_lines, network
 from benchmark.report.table import NOTHING, Table, number
 from benchmark.scoring.statistics.components import VarianceDecomposition, variance_decomposition
 from core.names import MAIN

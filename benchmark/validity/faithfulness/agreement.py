@@ -11,7 +11,7 @@ from benchmark.report import select
 from benchmark.report.entries import case_columns
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.case_columns import CaseColumns
-from benchmark.report.entries.entry import mean_record, recipe_of, trainings
+from benchmark.report.entries.entry import mean_record, trainings
 from benchmark.report.table import share, signed
 from benchmark.scoring.statistics.agreement import RankAgreement, rank_agreements
 from benchmark.scoring.statistics.entries import ALPHA
@@ -35,9 +35,7 @@ def agreements(leaderboard: Leaderboard) -> list[Record]:
     """
     scored = select.of_check(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
-    groups: dict[tuple[object, ...], Group] = {}
-    for row in trainings(ranked):
-        groups.setdefault(recipe_of(row[0]), []).append(row)
+    groups = select.grouped(trainings(ranked), lambda row: select.recipe_of(row[0]))
     if not groups or not leaderboard.folders:
         return []
     columns = case_columns.read([record.cell for record in ranked], leaderboard.folders, [*BETTER])

@@ -63,9 +63,8 @@ def label(rows: Sequence[Row]) -> None:
 
     Marks at the same position share one label.
     """
-    groups: dict[tuple[str, float, float], list[Row]] = {}
+    groups = select.grouped(rows, lambda row: (row["network"], round(row["hits"], 2), round(row["road"], 2)))
     for row in rows:
-        groups.setdefault((row["network"], round(row["hits"], 2), round(row["road"], 2)), []).append(row)
         row["label"] = ""
     steps = HEIGHT / max(row["high"] or row["road"] for row in rows)
     marks = [(WIDTH * row["hits"], steps * row["road"]) for row in rows]

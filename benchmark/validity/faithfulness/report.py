@@ -5,11 +5,11 @@ from typing import ClassVar
 
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.charts.chart import Chart
 from benchmark.report.checks import CheckReport
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
 from benchmark.report.entries.entry import mean_records
+from benchmark.report.sentences import basis_lines
 from benchmark.report.table import NOTHING, Table, share, signed, with_interval
 from benchmark.validity.faithfulness import chart
 from benchmark.validity.faithfulness.agreement import PAIRS, agreements, sentence, tau_and_p, verdict

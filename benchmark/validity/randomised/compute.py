@@ -8,8 +8,7 @@ from scipy.stats import rankdata
 
 from backbones import Classifier
 from backbones.layers import path
-from benchmark.maps import untrained
-from benchmark.maps.trained import convert_run
+from benchmark.maps.trained import convert_run, untrained
 from benchmark.scoring.protocols.base import Case, Result, finite_map, with_truth
 from benchmark.scoring.statistics.summary import Column
 from benchmark.validity.base import TRAINED, Check, RunOnSubset
@@ -82,11 +81,11 @@ class PartlyReinitialised(RunOnSubset):
     @property
     def digest(self) -> str:
         """Description of the weights: those of the training run and the number of reinitialised parts."""
-        return f"{super().digest}, {self.depth} parts as in {untrained.of(self).digest}"
+        return f"{super().digest}, {self.depth} parts as in {untrained(self).digest}"
 
     def model(self, device: str) -> Classifier:
         """Return the network, in evaluation mode on ``device``."""
-        trained, drawn = super().model(device), untrained.of(self).model(device).state_dict()
+        trained, drawn = super().model(device), untrained(self).model(device).state_dict()
         anew = {key for _, keys in parts(trained)[: self.depth] for key in keys}
         state = trained.state_dict()
         trained.load_state_dict({key: drawn[key] if key in anew else value for key, value in state.items()})
@@ -121,7 +120,7 @@ def part_names(run: RunOnSubset) -> tuple[str, ...]:
 
     ``reinitialise`` counts the same way: depth 1 is the head only.
     """
-    return tuple(name for name, _ in parts(untrained.of(run).model("cpu")))
+    return tuple(name for name, _ in parts(untrained(run).model("cpu")))
 
 
 def reinitialise(run: RunOnSubset, depth: int) -> PartlyReinitialised:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.checks import CheckReport
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
-from benchmark.report.sentences import counted, listed, network
+from benchmark.report.sentences import basis_lines, counted, listed, network
 from benchmark.report.table import Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -33,9 +32,7 @@ class RandomisedReport(CheckReport):
 
         Backbones with the same parts share two tables.
         """
-        of_parts: dict[tuple[str, ...], list[Record]] = {}
-        for row in self.rows:
-            of_parts.setdefault(_parts(row), []).append(row)
+        of_parts = select.grouped(self.rows, _parts)
         return [table for parts, rows in of_parts.items() if parts for table in _steps(rows, parts, self.dataset)]
 
     def sentences(self) -> Iterator[str]:
@@ -143,10 +140,9 @@ def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
 
 def _by_method(records: Sequence[Record], rows: Sequence[Record], value: Callable[[Record], float]) -> str:
     """List each method with its networks and values."""
-    groups: dict[str, list[str]] = {}
-    for record in records:
-        groups.setdefault(record.method, []).append(f"{network(record, rows)} {number(value(record))}")
-    return listed([f"`{method}` ({', '.join(values)})" for method, values in groups.items()])
+    groups = select.grouped(records, lambda record: record.method)
+    values = {name: [f"{network(r, rows)} {number(value(r))}" for r in group] for name, group in groups.items()}
+    return listed([f"`{method}` ({', '.join(parts)})" for method, parts in values.items()])
 
 
 def _head(record: Record) -> float:

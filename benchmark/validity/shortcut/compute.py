@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from benchmark.maps.obtain import NotStoredError
 from benchmark.scoring.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, finite_map
 from benchmark.scoring.protocols.energy import inside
 from benchmark.scoring.protocols.pointing import distance
-from benchmark.scoring.statistics.bootstrap import Resampled, blocks, weights
-from benchmark.scoring.statistics.patients import ratio
 from benchmark.scoring.statistics.summary import Column, Estimate, difference, estimate, scores
 from benchmark.scoring.surface import surface
+from benchmark.training.metrics.predictions import Predictions
+from benchmark.training.metrics.ranking import METRICS, resampled
 from benchmark.validity.base import Check, RunOnSubset, subset_runs
 from benchmark.validity.shortcut.tokens import load_or_predict_logits, logits_path, token_rates
 from core.errors import DataError
@@ -102,36 +102,12 @@ def compared(
     is the share of (positive, negative) pairs of images whose positive has the larger logit; ties count half. It is nan
     for a finding with one class only. All variants use the same 10,000 resamples of patients.
     """
-    _, person = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     counts = np.array([np.isfinite(column).sum() for column in labels.T], dtype=np.int64)
-    estimates = {}
+    truth, names = torch.from_numpy(labels), tuple(findings)
+    estimates = []
     for name, values in logits.items():
-        per_finding = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
-        value = np.array([resampled.value for resampled in per_finding])
-        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.join(per_finding))
-    first, *others = estimates.values()
+        predictions = Predictions(names, torch.from_numpy(values), truth, patients)
+        auroc = resampled(predictions, seed)[:, METRICS.index("auroc")]
+        estimates.append(Estimate(f"auroc@{name}", "none", auroc.value, counts, auroc))
+    first, *others = estimates
     return [first, *others, *(difference(other, first, f"change@{other.metric}") for other in others)]
-
-
-def _resampled(values: FloatArray, labels: FloatArray, person: NDArray[np.int64], seed: int) -> Resampled:
-    people = int(person.max()) + 1
-    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
-    wins = (values[positive][:, None] > values[negative]) + 0.5 * (values[positive][:, None] == values[negative])
-    patients = person[positive], person[negative]
-    samples = _weighted(wins, weights(people, seed), *patients)
-    without = _weighted(wins, 1 - np.eye(people, dtype=np.float32), *patients)
-    present = np.bincount(np.concatenate(patients), minlength=people) > 0
-    value = _weighted(wins, np.ones((1, people), dtype=np.float32), *patients)[0]
-    return Resampled(np.asarray(value, dtype=np.float64), samples.astype(np.float32), without, present)
-
-
-def _weighted(
-    wins: FloatArray, times: NDArray[np.generic], above: NDArray[np.int64], below: NDArray[np.int64]
-) -> FloatArray:
-    """Return weighted shares (R,) of pairs won, from outcomes (P,Q) and weights (R,people); nan without pairs."""
-    out = np.full(len(times), np.nan)
-    table = wins.astype(np.float32)
-    for rows in blocks(len(times), max(1, len(below))):
-        up, down = (times[rows][:, patient].astype(np.float32) for patient in (above, below))
-        out[rows] = ratio((up @ table * down).sum(1), up.sum(1) * down.sum(1))
-    return out

@@ -4,11 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.basis import basis_lines
 from benchmark.report.checks import CheckReport
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
-from benchmark.report.entries.entry import recipe_of
-from benchmark.report.sentences import counted, network
+from benchmark.report.sentences import basis_lines, counted, network
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from core.names import CLASSIFIER, NOISE
 
@@ -54,9 +52,7 @@ class ShortcutReport(CheckReport):
     def sentences(self) -> Iterator[str]:
         """Yield the number of training runs that use the token; per network, its effect and the maps' positions."""
         trainings = select.by_model(self.rows)
-        networks: dict[tuple[object, ...], list[list[Record]]] = {}
-        for group in trainings:
-            networks.setdefault(recipe_of(group[0]), []).append(group)
+        networks = select.grouped(trainings, lambda group: select.recipe_of(group[0]))
         if len(networks) < len(trainings):
             yield _overall(trainings)
         firsts = [groups[0][0] for groups in networks.values()]

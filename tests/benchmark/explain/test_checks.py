@@ -10,7 +10,7 @@ from torch import nn
 import backbones
 import datasets
 from benchmark.explain import explain
-from benchmark.training import checkpoints, load
+from benchmark.training import load, runs
 from config import TrainConfig
 from core.errors import BadValueError, UnknownNameError
 from core.names import canonical_finding
@@ -114,7 +114,7 @@ def test_wrapped_network_has_its_findings_and_size():
 
 def test_a_checkpoint_gives_findings_and_size_back(tmp_path):
     trained, config = model(), TrainConfig(img_size=96, backbone="custom")
-    content = {"state_dict": trained.state_dict(), "locus": checkpoints.stamp(config, trained, NAMES)}
+    content = {"state_dict": trained.state_dict(), "locus": runs.stamp(config, trained, NAMES)}
     torch.save(content, tmp_path / "best.ckpt")
     loaded = load.network(tmp_path)
     assert (loaded.findings, loaded.img_size) == (NAMES, 96)

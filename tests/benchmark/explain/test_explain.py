@@ -66,7 +66,7 @@ def test_a_small_budget_explains_in_parts_and_changes_no_map(images, pool):
 
 
 def test_the_gradients_of_a_part_are_made_once_for_all_methods(images, monkeypatch):
-    from benchmark.explain.pooled import PooledEvidence
+    from benchmark.explain.layer import PooledEvidence
 
     calls = []
     plain = PooledEvidence.gradients.func

@@ -10,11 +10,10 @@ import methods
 from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import generate_shard, join, load_or_generate, obtain, requests_of, validation_requests
+from benchmark.maps.obtain import generate_shard, join, load_or_generate, requests_of, validation_requests
 from benchmark.maps.reader import NotMadeError
 from benchmark.maps.requests import build_method, make_request
-from benchmark.maps.trained import TrainingRun, select_samples, subset
-from benchmark.maps.untrained import Untrained
+from benchmark.maps.trained import TrainingRun, Untrained, select_samples, subset
 from benchmark.scoring import protocols
 from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
@@ -41,6 +40,12 @@ class Mine(methods.GradientMethod):
     def weights(self, A, G):
         return G.mean((-2, -1), keepdim=True) ** 1
 """
+
+
+def obtain(trained, words, folder, flags, slow_images=None, shown_only=False):
+    """Return the stored maps or the error of each method; missing maps are generated with ``flags``."""
+    requests, broken = requests_of(trained, words, folder, slow_images, shown_only)
+    return broken | load_or_generate(requests, flags)
 
 
 def suite(**fields):

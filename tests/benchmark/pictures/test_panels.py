@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmark.pictures import panels
-from benchmark.pictures.case import prepare_case
-from benchmark.pictures.explained import RawMap
+from benchmark.pictures.case import RawMap, prepare_case
 from core.types import Sample
 
 BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}

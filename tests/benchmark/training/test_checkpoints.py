@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.training import checkpoints, load, load_weights
+from benchmark.training import load, load_weights, runs
 from core.errors import DataError
 
 
@@ -23,7 +23,7 @@ def written(path, config, global_pool="PCAM", num_classes=8, name="custom"):
     model = backbones.build(name, num_classes, global_pool).eval()
     findings = tuple(f"F{k}" for k in range(num_classes))
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
-    torch.save({"state_dict": state, "locus": checkpoints.stamp(config, model, findings)}, path)
+    torch.save({"state_dict": state, "locus": runs.stamp(config, model, findings)}, path)
     return model
 
 

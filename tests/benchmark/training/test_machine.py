@@ -7,8 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from benchmark.training import devices, machine
-from benchmark.training.trainer import trainer
+from benchmark.training import machine, run
 from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
@@ -16,7 +15,7 @@ from core.errors import BadValueError, NotAvailableError, UnknownNameError
 @pytest.fixture
 def machine_with(monkeypatch):
     """machine_with(n): torch finds n GPUs."""
-    return lambda count: monkeypatch.setattr(devices, "gpus", lambda: count)
+    return lambda count: monkeypatch.setattr(machine, "gpus", lambda: count)
 
 
 @pytest.mark.byhand
@@ -37,7 +36,7 @@ def machine_with(monkeypatch):
 )
 def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(machine_with, count, flags, wanted):
     machine_with(count)
-    assert devices.indices(TrainConfig(**flags)) == wanted
+    assert machine.device_indices(TrainConfig(**flags)) == wanted
 
 
 @pytest.mark.byhand
@@ -45,10 +44,10 @@ def test_more_gpus_than_available_is_an_error(machine_with):
     machine_with(2)
     for flags in ({"devices": "3"}, {"device_ids": "0,2"}, {"num_GPU": 4}):
         with pytest.raises(NotAvailableError, match=r" 2: .*--devices.*--device_ids"):
-            devices.indices(TrainConfig(**flags))
+            machine.device_indices(TrainConfig(**flags))
     machine_with(0)
     with pytest.raises(BadValueError, match=r"'two'.*--devices 2"):
-        devices.indices(TrainConfig(devices="two"))
+        machine.device_indices(TrainConfig(devices="two"))
 
 
 @pytest.mark.byhand
@@ -57,46 +56,46 @@ def test_missing_gpu_is_an_error(machine_with, flags, words):
     machine_with(0)
     sentence = f"^{words} requires a GPU, but torch finds none: leave it out or use --num_GPU 0$"
     with pytest.raises(NotAvailableError, match=sentence):
-        devices.check(TrainConfig(**flags), 32)
+        machine.check_flags(TrainConfig(**flags), 32)
 
 
 @pytest.mark.byhand
 def test_half_precision_on_the_cpu_is_an_error(machine_with):
     machine_with(1)
-    devices.check(TrainConfig(precision="16-mixed"), 32)
+    machine.check_flags(TrainConfig(precision="16-mixed"), 32)
     machine_with(0)
     with pytest.raises(BadValueError, match=r"--precision 16-mixed.*GPU.*bf16-mixed, 32 "):
-        devices.check(TrainConfig(precision="16-mixed"), 32)
+        machine.check_flags(TrainConfig(precision="16-mixed"), 32)
 
 
 @pytest.mark.byhand
 def test_an_unknown_strategy_is_a_sentence_with_the_known_ones(machine_with):
     machine_with(0)
-    devices.check(TrainConfig(strategy="ddp"), 32)
+    machine.check_flags(TrainConfig(strategy="ddp"), 32)
     with pytest.raises(UnknownNameError, match=r"'foo'.*--strategy.*auto, ddp"):
-        devices.check(TrainConfig(strategy="foo"), 32)
+        machine.check_flags(TrainConfig(strategy="foo"), 32)
 
 
 @pytest.mark.byhand
 def test_unsuitable_strategy_is_an_error(tmp_path):
     with pytest.raises(BadValueError, match=r"--strategy fsdp.*--strategy auto$"):
-        trainer(TrainConfig(strategy="fsdp", num_GPU=0, logger=("csv",)), tmp_path, Callback())
+        run.build_trainer(TrainConfig(strategy="fsdp", num_GPU=0, logger=("csv",)), tmp_path, Callback())
 
 
 @pytest.mark.byhand
 def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        trainer(TrainConfig(num_nodes=2, num_GPU=0, logger=("csv",)), tmp_path, Callback())
+        run.build_trainer(TrainConfig(num_nodes=2, num_GPU=0, logger=("csv",)), tmp_path, Callback())
     assert "waiting for 2 machines: start this command on each of them, with MASTER_ADDR, MASTER_PORT and NODE_RANK (0 to 1)" in caplog.text
 
 
 @pytest.mark.byhand
 def test_the_gpu_is_used_when_there_is_one_and_not_forbidden(machine_with):
     machine_with(1)
-    assert devices.device(TrainConfig()) == "cuda"
-    assert devices.device(TrainConfig(num_GPU=0)) == devices.device(TrainConfig(devices="0")) == "cpu"
+    assert machine.device_type(TrainConfig()) == "cuda"
+    assert machine.device_type(TrainConfig(num_GPU=0)) == machine.device_type(TrainConfig(devices="0")) == "cpu"
     machine_with(0)
-    assert devices.device(TrainConfig()) == "cpu"
+    assert machine.device_type(TrainConfig()) == "cpu"
 
 
 @pytest.mark.byhand
@@ -120,5 +119,5 @@ def test_too_many_threads_or_processes_are_refused():
     with pytest.raises(BadValueError, match=rf"--threads 5000\b.* {os.cpu_count()} .* \d+ "):
         machine.configure_torch(5000)
     with pytest.raises(BadValueError, match=rf"--num_workers 5000\b.* {os.cpu_count()} .* \d+ "):
-        devices.workers(5000)
-    assert devices.workers(0) == 1
+        machine.workers(5000)
+    assert machine.workers(0) == 1

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from benchmark.training import devices
-from benchmark.training.machine import configure_torch
+from benchmark.training.machine import configure_torch, gpus
 from core.errors import BadValueError
 from tools.speed import names
 from tools.speed.machine import measured
@@ -86,6 +85,6 @@ def _gpu(config: MethodsSpeedConfig) -> str:
     """Return the name of the GPU if it is timed, else an empty string. Raises ``BadValueError`` if there is none."""
     if config.device == "cpu":
         return ""
-    if not devices.gpus():
+    if not gpus():
         raise BadValueError("--device cuda requires a GPU, but there is none: use --device cpu")
     return torch.cuda.get_device_name()

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmark.training import devices
-from benchmark.training.machine import configure_torch, has_fast_bfloat16, precision
+from benchmark.training.machine import configure_torch, gpus, has_fast_bfloat16, precision
 from tools.speed.machine import measured
 from tools.speed.names import CPU, GPU
 from tools.speed.record import On, Row, SpeedRecord
@@ -24,7 +23,7 @@ def run(config: TrainingSpeedConfig) -> SpeedRecord:
     configure_torch(config.threads)
     for package in ("benchmark.training", "datasets"):
         logging.getLogger(package).setLevel(logging.WARNING)  # hides the messages of many training runs
-    names = {CPU: "the processor"} | ({GPU: torch.cuda.get_device_name()} if devices.gpus() else {})
+    names = {CPU: "the processor"} | ({GPU: torch.cuda.get_device_name()} if gpus() else {})
     with tempfile.TemporaryDirectory() as folder:
         rows = _rows(config, list(names), Path(folder))
         return measured(config, PACKAGES, rows, torch.get_num_threads(), names.get(GPU, ""), _note(names))

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark import records, submit
 from benchmark.external import entry as entries
-from benchmark.external.submissions import archive, copies, manifest
+from benchmark.external.submissions import archive, copies
 from core.errors import DataError, LocusError
 from core.files import file_hash
 from tests.benchmark.external.given import PAIRS, config, write
@@ -36,7 +36,7 @@ def changed(tmp_path):
         how(folder, stated)
         contents = {name: folder / name for name in stated["files"]}
         stated["files"] = {name: file_hash(file) for name, file in contents.items()}
-        archive.write(tmp_path / "changed.zip", manifest.Manifest(**stated), contents)
+        archive.write(tmp_path / "changed.zip", archive.Manifest(**stated), contents)
         return tmp_path / "changed.zip"
 
     return make
@@ -153,7 +153,7 @@ def test_flags_with_python_files_or_outside_paths_are_refused(tmp_path, flags, m
     file = zipped(tmp_path / "x.zip", [stated({"alignment": "pixels", **flags}, {"a": "e3b0c44298fc1c14"}), ("a", b"")])
     one = archive.unpack(file, tmp_path / "out")
     with pytest.raises(LocusError, match=message):
-        _ = manifest.refuse_python_files(one.flags, "x.zip"), one.score_config(tmp_path / "out", None)
+        _ = archive.refuse_python_files(one.flags, "x.zip"), one.score_config(tmp_path / "out", None)
 
 
 def test_pickled_array_within_a_submission_is_refused(changed, capsys):

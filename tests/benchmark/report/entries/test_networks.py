@@ -5,7 +5,7 @@ import pytest
 
 from benchmark.records import load, pack
 from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.leaderboard import networks
+from benchmark.report.leaderboard import main_table
 from benchmark.scoring.statistics import mrmc
 from tests.benchmark.report.made_up import PATIENTS, hits, training
 
@@ -69,8 +69,8 @@ def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_neste
 
 def test_missing_rank_method_is_reported(folder):
     board, result = compared(folder, *BOTH, "integrated_gradients")
-    table = networks.networks(board)
-    assert networks.NO_NETWORK in table.intro
+    table = main_table.networks(board)
+    assert main_table.NO_NETWORK in table.intro
     assert {record.find("may_be_best") for record in result.values()} == {None}
     assert "integrated_gradients not scored on all images" in result["AVG"].reason
 
@@ -85,7 +85,7 @@ def test_default_rank_methods_are_those_of_all_networks(folder):
 def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(tmp_path):
     """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
     folder = suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(3, 6, BOTH, 20), MAX=(1, 2, BOTH, 20))
-    table = networks.effects(compared(folder)[0])
+    table = main_table.effects(compared(folder)[0])
     assert table.header == ("method", "networks", "may be the best", "worse by [95%]", "compared with", "on custom AVG", "on custom LSE")
     assert table.rows[0][:5] == ("cam", "2", "yes", "–", "–")
     method, count, _, gap, than, *item = table.rows[1]
@@ -94,5 +94,5 @@ def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(t
 
 def test_single_network_has_no_comparison_tables(tmp_path):
     board, _ = compared(suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(1, 6, BOTH, 20)))
-    assert networks.networks(board).rows == ()
-    assert networks.effects(board).rows == ()
+    assert main_table.networks(board).rows == ()
+    assert main_table.effects(board).rows == ()

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import spearmanr
 
 import backbones
-from benchmark.maps import untrained
+from benchmark.maps.trained import untrained
 from benchmark.validity.base import subset_runs
 from benchmark.validity.randomised.compute import Randomised, part_names, parts, reinitialise, spearman
 from config import EngineFlags
@@ -134,7 +134,7 @@ def test_last_step_has_no_trained_or_initial_weights(trained):
     last = drawn(run, len(part_names(run)))
     torch.manual_seed(run.config.seed)
     began = backbones.build(run.config.backbone, len(run.data.findings), run.config.global_pool, run.config.attention_map).state_dict()
-    assert not changed(untrained.of(subset_runs([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
+    assert not changed(untrained(subset_runs([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
     assert not any(last[key].any() for key in last if key.endswith("running_mean"))
     kernels = [key for key in last if last[key].ndim == 4]
     assert not [key for key in kernels if torch.corrcoef(torch.stack([last[key].ravel(), began[key].ravel()]))[0, 1] > 0.1]
