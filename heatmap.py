@@ -4,6 +4,7 @@
 ``python heatmap.py -i x.png -l covid_19 -m resnet18 -o y.jpg`` draws one overlay.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from core.errors import BadValueError, DataError
 from core.flags.network import network_flags
 from core.gc_control import gc_paused
 
+log = logging.getLogger(__name__)
 SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
 
 
@@ -44,9 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
             known.require_known(config.model)
-        finished_runs.newest(Path(config.runs))  # fails before the import of torch if there is no run
+        newest = finished_runs.newest(Path(config.runs))  # fails before the import of torch if there is no run
+        config = config if config.model else replace(config, checkpoint=str(newest))
     if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():
         raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
+    log.info("opening the network")  # imports torch
     if config.image_path is not None:
         with gc_paused():
             from benchmark.pictures import overlay

@@ -1,10 +1,13 @@
 """Entry point: draw the charts and maps of a suite for a paper, ``python -m benchmark.figures SUITE[/MODEL]``."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
 from config import PageConfig
 from core import cli
+
+log = logging.getLogger(__name__)
 
 
 @cli.entry_point
@@ -12,6 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write PDF, SVG and PNG files from records and stored maps; exit code 2 for invalid input."""
     flags = cli.first_as_flag("--suite", argv)
     config, _ = cli.parse(PageConfig, flags, "python -m benchmark.figures SUITE[/MODEL]")
+    log.info("reading records and maps")  # the imports below take seconds
     from benchmark.suite.gallery.figures import run  # after the flags are checked: heavy imports
 
     return run(config, cli.say)

@@ -55,12 +55,19 @@ def at_hand(word: str, root: Path | str | None = None) -> bool:
     return word.split(":")[0] == "phantom" or root_of(word, root).is_dir()
 
 
-def check_folder(word: str, root: Path | str | None = None) -> None:
-    """Raise ``DataError`` if the folder of a data set is needed but missing or empty. Does not import torch."""
+def check(name: str, root: Path | str | None = None) -> None:
+    """Check the options of a data set and its folder, without reading files. Does not import torch.
+
+    Raises ``BadValueError`` for a wrong option, and ``DataError`` if the folder is needed but missing or empty.
+    """
     from datasets.base import Request
 
-    if layout := REGISTRY.get(normalize_data_set(word)).layout:
-        Request(root_of(word, root)).folder(layout)
+    name = normalize_data_set(name)
+    part: Any = REGISTRY.get(name)
+    if chosen := options_of(name):  # validation imports pydantic
+        validated(part.__init__, chosen)
+    if part.layout:
+        Request(root_of(name, root)).folder(part.layout)
 
 
 def load(

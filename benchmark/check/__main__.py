@@ -4,6 +4,7 @@
 ``... methods`` lists all methods.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from config import CheckConfig, DatasetCheckConfig, ModelCheckConfig
 from core import cli
 from core.errors import BadValueError
 
+log = logging.getLogger(__name__)
 USAGE = (
     "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH` or `model FILE.py:build`; "
     "`methods` lists all methods"
@@ -22,6 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Check a data set, a network or methods; exit code 1 if a check fails, 2 for invalid input."""
     args = list(sys.argv[1:] if argv is None else argv)
     if args == ["methods"]:
+        log.info("importing all methods")
         from benchmark.check.method import page
 
         print(page(), end="")
@@ -36,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")
+    log.info("checking %s", ", ".join(config.method))
     from benchmark.check import method  # torch is imported after the arguments are checked
 
     return 1 if method.run(config.method, config.threads, cli.say) else 0
@@ -52,9 +56,10 @@ def _dataset(args: Sequence[str]) -> int:
         from datasets.io import download
 
         download.fetch(config.name, config.root)
-    from datasets import check_folder
+    import datasets
 
-    check_folder(config.name, config.root)
+    datasets.check(config.name, config.root)
+    log.info("reading the tables of %s", config.name)
     from benchmark.check.dataset.run import run
 
     return 1 if run(config, cli.say) else 0

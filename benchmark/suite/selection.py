@@ -10,7 +10,6 @@ from benchmark import records
 from benchmark.records import Cell, Record
 from benchmark.suite import plan
 from benchmark.suite.cells import cells
-from benchmark.suite.choice import chosen_models
 from benchmark.suite.plan import ModelPlan, Suite
 from config import FolderFlags, RunConfig, SuiteConfig, TrainConfig
 from core.errors import BadValueError, DataError
@@ -59,10 +58,13 @@ def read_suite(name: str, config: FolderFlags) -> Suite:
 def requested_suite(name: str, config: SuiteConfig) -> Suite:
     """Read a suite, check ``--method`` and ``--protocol``, and append the models that the flags add.
 
-    Raises ``BadValueError`` for a protocol that the suite does not have (``--all`` skips such suites instead), and
-    ``LocusError`` for a network that cannot be built, read or named.
+    Raises ``BadValueError`` for a protocol that the suite does not have (``--all`` skips such suites instead),
+    ``DataError`` for a ``--data_root_dir`` without files, and ``LocusError`` for a network that cannot be built, read
+    or named.
     """
     suite = read_suite(name, config)
+    if config.data_root_dir:
+        datasets.check(str(suite.train.get("dataset", TrainConfig.dataset)), config.data_root_dir)
     for word in filter(runs_code, config.method):
         methods.get(word)  # runs the user's file, so that its errors are raised before any work
     plan.check_methods(config.method)
@@ -100,20 +102,11 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     return suite.model_copy(update={"models": [*suite.models, flags]})
 
 
-def planned_models(suite: Suite, existing: Iterable[Record] = ()) -> list[ModelPlan]:
-    """Return all models of the suite, including those with recipes chosen from the ``existing`` records."""
-    planned = plan.models(suite)
-    return [*planned, *chosen_models(suite, planned, existing)]
-
-
 @gc_paused()
-def planned_cells(suite: Suite, existing: Iterable[Record] = (), method: Sequence[str] = ()) -> list[ModelCells]:
-    """Return all cells of the suite by model, including those of single methods in ``method``.
-
-    ``existing``: see ``planned_models``.
-    """
+def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelCells]:
+    """Return all cells of the suite by model, including those of single methods in ``method``."""
     named = [word for word in method if word not in methods.GROUPS]
-    return [ModelCells(model, tuple(cells(suite, model, named))) for model in planned_models(suite, existing)]
+    return [ModelCells(model, tuple(cells(suite, model, named))) for model in plan.models(suite)]
 
 
 def missing_cells(planned: Sequence[ModelCells], config: RunConfig, existing: Sequence[Record]) -> list[ModelCells]:
@@ -133,10 +126,9 @@ def missing_cells(planned: Sequence[ModelCells], config: RunConfig, existing: Se
     for job in (job for job in planned if job.model.finished is not None or not only_finished):
         has_data = missing_data(job.model) is None
         chosen = (c for c in job.cells if (not words or c.method in words) and (not by or c.protocol in by))
-        records_of = (
-            (cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen
-        )  # keys are slow
-        missing = [cell for cell, record in records_of if not _keep(record, config.overwrite, has_data)]
+        missing = list(chosen)
+        if record_by_key:  # else no key is computed, which is slow
+            missing = [c for c in missing if not _keep(record_by_key.get(c.key), config.overwrite, has_data)]
         if job.model.id in outdated and has_data:
             of_plan = [cell.without_method for cell in job.cells]  # their other records are removed later
             again = (cell for cell in outdated[job.model.id] if cell.without_method in of_plan)

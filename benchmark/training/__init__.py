@@ -31,6 +31,8 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         _check(config)
     from benchmark.training.listing import load_splits  # imports NumPy
 
+    if not config.resume and not datasets.is_synthetic(config.dataset):
+        log.info("reading the tables of %s", config.dataset)  # takes seconds for 100,000 images
     loaded = None if config.resume else load_splits(config)
     from benchmark.training.run import fit as start  # imports torch and Lightning
 
@@ -38,9 +40,9 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 
 def _check(config: TrainConfig) -> None:
-    """Check the backbone, data folder and pretrained weights of a new run, before anything slow."""
+    """Check the backbone, data set and pretrained weights of a new run, before anything slow."""
     require_known(config.backbone)
-    datasets.check_folder(config.dataset, config.data_root_dir)
+    datasets.check(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
         from backbones.catalog import require_weights
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from benchmark.training import devices
+from benchmark.training import machine
 from benchmark.training.listing import load as load
 from core.errors import DataError
 from core.flags.data import DataFlags
@@ -58,13 +58,18 @@ class SplitImages(Dataset[Batch]):
         return len(self.rows)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
-        """Return the batch of the (n,) positions ``index``: (n,S,S) uint8 images and (n,K) labels."""
+        """Return the batch of the (n,) positions ``index``: (n,S,S) uint8 images and (n,K) labels.
+
+        In training, other images of the batch replace unreadable ones; they are decoded, so nothing waits for them.
+        """
         images, readable = self.pixels.read(self.rows[index])
-        while self.split == "train" and not readable.all():
-            index = np.where(readable, index, (index + 1) % len(self))
+        while self.split == "train" and not readable.any():
+            index = (index + 1) % len(self)
             images, readable = self.pixels.read(self.rows[index])
         if not readable.all():
-            images, index = images[readable], index[readable]
+            intact = np.flatnonzero(readable)
+            chosen = np.resize(intact, len(readable)) if self.split == "train" else intact  # repeated to fill the batch
+            images, index = images[chosen], index[chosen]
         return torch.from_numpy(images), self.labels[index]
 
     def decode_in_order(self, index: NDArray[np.int64]) -> None:
@@ -74,9 +79,10 @@ class SplitImages(Dataset[Batch]):
 
     def readable(self) -> "SplitImages":
         """Return the split without the images that are known to be unreadable."""
-        chosen = np.flatnonzero(~np.isin(self.rows, [*self.pixels.bad()]))
-        description = {**self.describe, "used": len(chosen), "unreadable": len(self.pixels.bad())}
-        return replace(self, describe=description) if len(chosen) == len(self) else self.subset(chosen, description)
+        bad = self.pixels.bad()
+        used = np.flatnonzero(~np.isin(self.rows, [*bad]))
+        description = {**self.describe, "used": len(used), "unreadable": len(bad)}
+        return replace(self, rows=self.rows[used], labels=self.labels[used], describe=description)
 
     def complete(self) -> "SplitImages":
         """Decode all images; return the split without the unreadable ones. Raises ``DataError`` if none is left."""
@@ -85,10 +91,6 @@ class SplitImages(Dataset[Batch]):
         if not len(split):
             raise DataError(f"none of the {len(self)} {self.split} images can be read: check the image files")
         return split
-
-    def subset(self, chosen: NDArray[np.int64], description: dict[str, Any]) -> "SplitImages":
-        """Return the images at the positions ``chosen``, with a new ``description``."""
-        return replace(self, rows=self.rows[chosen], labels=self.labels[chosen], describe=description)
 
 
 Splits = Mapping[str, SplitImages]
@@ -100,7 +102,7 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     All test images are used, whatever ``train_on`` is. The CPUs are shared by ``processes`` processes. Raises
     ``DataError`` if no image is left or too many are known to be unreadable.
     """
-    workers = max(devices.workers(flags.num_workers) // processes, 1)
+    workers = max(machine.workers(flags.num_workers) // processes, 1)
     pixels, columns = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers), data.columns
     boxed = columns.boxed
     train_on = "all" if data.split == "test" else flags.train_on
@@ -108,10 +110,9 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
         raise DataError(f"{flags.dataset} has no {data.split} image with {chosen}: change these flags")
-    if data.split == "train" and np.isnan(columns.labels[rows]).all():
+    labels = torch.from_numpy(columns.labels[rows])
+    if data.split == "train" and labels.isnan().all():
         raise DataError(f"all labels of the {len(rows)} {data.split} images of {flags.dataset} are unknown")
-    everything, labels = np.arange(len(columns)), torch.from_numpy(columns.labels)
-    whole = SplitImages(data.findings, pixels, columns, everything, labels, dict(data.describe), data.split)
-    split = whole if len(rows) == len(whole) else whole.subset(rows, whole.describe)
+    split = SplitImages(data.findings, pixels, columns, rows, labels, dict(data.describe), data.split)
     log.info("%s: %d images of %d patients", data.split, len(split), len({patient for _, patient, _ in split.ids}))
     return split

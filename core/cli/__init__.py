@@ -68,7 +68,8 @@ def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple
     chosen = {**file_values, **typed}
     defaults = defaults_of(config_class, chosen)
     config = build(config_class, {**defaults, **chosen})
-    if defaults_text := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
+    defaults_text = ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen)
+    if defaults_text and "resume" not in chosen:  # a resumed run keeps its own values
         log.info("defaults from configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text)
     return config, frozenset(chosen)
 

@@ -21,7 +21,7 @@ MANY = 2000
 def content_key(data: Sequence[Sample], size: int) -> str:
     """Return 16 hex digits that identify the images of ``data`` resized to ``size``."""
     if len(data) > MANY:
-        log.info("listing %d images", len(data))
+        log.info("checking the files of %d images", len(data))
     columns = data.columns if isinstance(data, Dataset) else from_samples(data, len(data[0].labels) if data else 0)
     digest = hashlib.sha256(b"rows %d" % size)
     names = zip(columns.sources, columns.images, strict=True)

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from core.errors import DataError
 from core.types import FloatArray
@@ -49,6 +47,9 @@ class RunLengthMask:
 
     def _parts(self) -> tuple[int, NDArray[np.int32]]:
         """Return the number of connected parts, and the (n,) part of each run; touching runs share a part."""
+        from scipy.sparse import coo_array  # slow import, only for masks
+        from scipy.sparse.csgraph import connected_components
+
         height, count = self.size[0], len(self.start)
         low = np.searchsorted(self.stop, self.start + height, side="left")
         high = np.searchsorted(self.start, self.stop + height, side="right")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
 from core.boxes import as_boxes, iou
 from core.lazy import pd
@@ -75,6 +74,8 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
     boxes = as_boxes([box for marked in readings.values() for box in marked.get(finding, ())])
     if not len(boxes):
         return boxes
+    from scipy.sparse.csgraph import connected_components  # slow import
+
     number, group_of = connected_components(iou(boxes, boxes) >= ALIKE, directed=False)
     groups = [np.flatnonzero(group_of == group) for group in range(number)]
     return as_boxes([boxes[group].mean(axis=0) for group in groups if len(set(owners[group])) >= votes])

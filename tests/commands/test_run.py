@@ -408,3 +408,10 @@ def test_a_broken_record_is_a_sentence_with_its_path(run_command, sentence, flag
     (tmp_path / "runs/records/tiny").mkdir(parents=True)
     (tmp_path / "runs/records/tiny/x.json").write_text('{"half": ')
     assert "x.json" in sentence(run_command("benchmark.run", "--suite", "tiny", *flags(tmp_path)))
+
+
+def test_a_data_folder_on_the_command_line_that_does_not_exist_ends_the_command(run_command, sentence, tmp_path):
+    missing, results = tmp_path / "nowhere", tmp_path / "results"
+    done = run_command("benchmark.run", "--suite", "nih", "--data_root_dir", missing, "--results", results)
+    assert str(missing) in sentence(done)
+    assert not results.exists()

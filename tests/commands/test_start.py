@@ -8,12 +8,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SLOW = ("torch", "torchvision", "lightning", "pandas", "timm")
+SLOW = ("torch", "torchvision", "lightning", "pandas", "scipy.sparse", "timm")
 MISTAKES = {
     "unknown flag": ["main.py", "--epoch", "3"],
     "wrong value": ["main.py", "--epochs", "many"],
     "unknown backbone": ["main.py", "--backbone", "resnet1888", "--pretrained", "False"],
     "missing data": ["main.py", "--dataset", "NIH", "--data_root_dir", "no/such/folder"],
+    "missing files of CheXpert": ["main.py", "--dataset", "CheXpert", "--data_root_dir", "no/such/folder"],
+    "missing files of VinDr-CXR": ["main.py", "--dataset", "vindr_cxr", "--data_root_dir", "no/such/folder"],
+    "wrong option of a data set": ["main.py", "--dataset", "NIH:truth=chestx"],
     "missing checkpoint": ["heatmap.py", "--checkpoint", "no/such/run"],
     "unknown method": ["heatmap.py", "--method", "gradcamp"],
 }

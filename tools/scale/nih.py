@@ -4,16 +4,17 @@ from typing import Any
 
 from tools.scale import estimate as e
 
-TRAINED, MODELS, SUITE_EPOCHS = 78_000, 6, 10
-"""Approximate number of training images of the official split without validation; models and epochs of the suite."""
+TRAINED, MODELS, SUITE_EPOCHS = 86_524, 6, 10
+"""Training and validation images of the official split; models and epochs of the suite."""
 RATES = (200, 1000, 5000)
 """Images per second of other devices."""
 PLAN = """
 ## The suite `nih`
 
 `python -m benchmark.run --suite nih` trains {models} models (DenseNet-121 and ResNet-18, three pooling types each) for
-{epochs} epochs on about {trained:,} images. See [data_setup.md](data_setup.md#the-whole-suite) for the commands with
-one GPU, Slurm and Ray. Hours of training, one model at a time:
+{epochs} epochs on {trained:,} images (training and validation). See
+[data_setup.md](data_setup.md#the-whole-suite) for the commands with one GPU, Slurm and Ray. Hours of
+training, one model at a time:
 
 | device | hours |
 | --- | --- |

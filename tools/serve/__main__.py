@@ -1,6 +1,7 @@
 """Entry point ``python -m tools.serve`` (``make serve``): serve the page for the finished runs in ``--runs``."""
 
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from core import cli
 from core.cli import AtLeast, AtMost
 from core.errors import DataError
 from core.flags.machine import ThreadFlags
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")
     if not finished_runs.finished(Path(config.runs)):
         raise DataError(f"no finished run below {config.runs}/: train one with main.py, or use --runs FOLDER")
-    from benchmark.training import machine  # imports torch
+    log.info("importing torch")
+    from benchmark.training import machine
     from tools.serve.server import PageServer
 
     machine.configure_torch(config.threads)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from backbones import Classifier
-from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network
+from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network, uploaded_image
 from benchmark.pictures.gallery_page import data_url, packed_map
-from benchmark.pictures.images import uploaded_image
 from benchmark.pictures.threshold import Thresholds
 from benchmark.training import memory
 from config import HeatmapConfig

@@ -171,7 +171,7 @@ def test_invalid_methods_are_refused_when_the_suite_is_read(suite, line, kind, f
 def asked(suite, tmp_path, *method, **flags):
     config = RunConfig(suite=("small",), method=method, **flags)
     existing = selection.existing_records(tmp_path / "results/small")
-    work = selection.missing_cells(selection.planned_cells(suite, (), method), config, existing)
+    work = selection.missing_cells(selection.planned_cells(suite, method), config, existing)
     return [cell for part in work for cell in part.cells]
 
 
@@ -267,14 +267,14 @@ def test_unknown_method_is_refused_before_anything_runs(suite, tmp_path, word, k
 
 
 def test_wrong_data_folder_loses_no_result(suite, tmp_path):
-    small = suite("methods: [cam]", "protocols: [locus]").model_copy(update={"train": {"dataset": "NIH", "pretrained": False}})
+    small = suite("methods: [cam]", "protocols: [locus]").model_copy(
+        update={"train": {"dataset": "NIH", "data_root_dir": str(tmp_path / "typo"), "pretrained": False}}
+    )
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small.model_dump(exclude={"name"})))
     first, *rest = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
     folder = tmp_path / "results/small"
     records.write(Record(cell=first), folder)
-    config = RunConfig(
-        suite=("small",), suites=str(tmp_path), results=str(folder.parent), data_root_dir=str(tmp_path / "typo"), overwrite="always"
-    )
+    config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(folder.parent), overwrite="always")
     run_suite(selection.requested_suite("small", config), config, print, Local(1))
     status = {record.key: record.status for record in records.load(folder)}
     assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}

@@ -117,6 +117,22 @@ def test_unreadable_images_are_handled_equally_in_later_runs(tiny, tmp_path, cap
 
 
 @pytest.mark.planted
+def test_an_unreadable_image_of_a_training_batch_is_replaced_from_the_batch_itself(tiny, tmp_path):
+    (tmp_path / "in").mkdir()
+    folder_with_an_unreadable_image(tmp_path / "in")
+    places = {"dataset": "folder", "data_root_dir": str(tmp_path / "in"), "cache_dir": str(tmp_path / "cache")}
+    config = tiny(**places, img_size=32, max_bad_images=0.05, num_workers=1)
+    split = data.decode(config, data.load(config, "train"))
+    batch = np.array([7, 1, 5])  # 1 cannot be read
+    split.decode_in_order(batch)
+    images, labels = split[batch]
+    expected, _ = split.pixels.read(split.rows[[7, 5, 7]])
+    split.pixels.close()
+    assert torch.equal(images, torch.from_numpy(expected))
+    assert torch.equal(labels, split.labels[[7, 5, 7]])
+
+
+@pytest.mark.planted
 def test_training_stops_when_too_many_images_cannot_be_read(tiny, tmp_path):
     (tmp_path / "in").mkdir()
     folder_with_an_unreadable_image(tmp_path / "in")
