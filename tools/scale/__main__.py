@@ -1,6 +1,7 @@
 """Entry point ``python -m tools.scale``: ``--part scheduler`` (or plan, tables, nih) measures, ``--page`` writes."""
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from core import cli
 from core.files import write_json, write_text
 
+log = logging.getLogger(__name__)
 MEASURED = Path(__file__).with_name("measured.json")
 
 
@@ -55,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from tools.scale.page import page
 
         return write_text(config.output, page(measured))
+    log.info("measuring %s", config.part)
     figures = _measured(config)
     write_json(file, {**measured, config.part: figures})
     print(json.dumps(figures))

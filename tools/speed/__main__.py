@@ -4,6 +4,7 @@
 ``python -m tools.speed summary`` writes docs/speed.md.
 """
 
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from core.errors import BadValueError
 from core.files import write_text
 from tools.speed.subject import Subject, SummaryConfig, joined
 
+log = logging.getLogger(__name__)
 SUBJECTS = ("methods", "scoring", "training", "jobs", "external", "attention", "start")
 HEAD = """# How fast is it?
 
@@ -35,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_text(config.output, summary(config.records))
         print(config.output)
     elif name in SUBJECTS:
+        log.info("importing the measurements of %s", name)
         print(_subject(name)(flags))
     else:
         raise BadValueError(f"unknown subject {name!r}: choose from {', '.join(SUBJECTS)}, summary")
