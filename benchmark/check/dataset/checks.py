@@ -1,5 +1,6 @@
 """Checks of a data set: splits, patients, files, boxes and labels. Each returns a row of the table."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from benchmark.check import AnswerRow
 from benchmark.check.dataset.scan import DatasetScan, ImageScan
-from benchmark.report.select import grouped
 from core.boxes import clip
 from core.errors import examples
 from datasets import splits
@@ -32,11 +32,11 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
 
 
 def _patients(scan: DatasetScan) -> AnswerRow:
-    by_patient = grouped(scan.images, lambda image: image.sample.patient_id)
-    splits_of_patient = {patient: {image.split for image in images} for patient, images in by_patient.items()}
-    shared = [
-        f"{patient} ({', '.join(sorted(names))})" for patient, names in splits_of_patient.items() if len(names) > 1
-    ]
+    splits_of_patient: dict[str, set[str]] = defaultdict(set)
+    for image in scan.images:
+        splits_of_patient[image.sample.patient_id].add(image.split)
+    several = {patient: sorted(names) for patient, names in splits_of_patient.items() if len(names) > 1}
+    shared = [f"{patient} ({', '.join(names)})" for patient, names in several.items()]
     return _answer("patients in several splits", shared, "fail")
 
 
@@ -111,7 +111,10 @@ def _labels(scan: DatasetScan) -> AnswerRow:
 
 def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
     """Return groups of two or more images with equal pixels."""
-    groups = grouped((image for image in images if image.pixel_hash), lambda image: image.pixel_hash)
+    groups: dict[str, list[ImageScan]] = defaultdict(list)
+    for image in images:
+        if image.pixel_hash:
+            groups[image.pixel_hash].append(image)
     return [group for group in groups.values() if len(group) > 1]
 
 
