@@ -23,13 +23,13 @@ from core.flags.external import PackConfig, ScoreConfig, SubmissionConfig
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
-from core.flags.network import ModelCheckConfig, NetworkFlags, WiringFlags
+from core.flags.network import LoadingFlags, ModelCheckConfig, NetworkFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig", "EngineFlags",
-    "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PackConfig", "PageConfig", "PowerConfig",
-    "RunConfig", "ScoreConfig", "SubmissionConfig", "SuiteConfig", "TrainConfig", "VerifyConfig",
+    "NO_EFFECT_ON_WEIGHTS", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig",
+    "EngineFlags", "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PackConfig", "PageConfig",
+    "PowerConfig", "RunConfig", "ScoreConfig", "SubmissionConfig", "SuiteConfig", "TrainConfig", "VerifyConfig",
 ]  # fmt: skip
 
 
@@ -51,7 +51,7 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
             raise BadValueError("--search_storage requires --search: add --search FILE")
 
 
-WHERE = frozenset(
+NO_EFFECT_ON_WEIGHTS = frozenset(
     {field.name for part in (SearchFlags, OutputFlags, MachineFlags) for field in fields(part)}
     | {"cache_dir", "download", "num_workers"}
 )
@@ -59,7 +59,7 @@ WHERE = frozenset(
 
 
 @dataclass(frozen=True)
-class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringFlags, OneImageFlags):
+class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
     """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
 
 

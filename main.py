@@ -13,7 +13,7 @@ from core.gc_control import gc_paused
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Train a classifier, or evaluate a run again, and print the mean AUROC and the run folder."""
-    config, typed = cli.parse(TrainConfig, argv, "python main.py")
+    config, explicit_flags = cli.parse(TrainConfig, argv, "python main.py")
     if config.download:
         from datasets.io import download
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if config.search:
         from benchmark.training import search
 
-        folder = search.run(config, typed)
+        folder = search.run(config, explicit_flags)
         cli.say(f"trials: {folder}/trials.md")
         cli.say(f"train the best recipe again: python main.py --config {folder}/config.yaml")
         return
@@ -30,11 +30,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if isinstance(config.resume, str):
         from benchmark.training.resume import resumed  # imports torch
 
-        config = resumed(config, typed)
+        config = resumed(config, explicit_flags)
     if config.evaluate:
         from benchmark.training.evaluate import reevaluate  # imports torch
 
-        folder = reevaluate(config, typed)
+        folder = reevaluate(config, explicit_flags)
     else:
         folder = training.fit(config)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

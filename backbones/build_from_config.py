@@ -1,4 +1,4 @@
-"""Build third-party networks as classifiers, and rebuild them from the configuration in a checkpoint."""
+"""Build external networks as classifiers, and rebuild them from the configuration in a checkpoint."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -20,7 +20,7 @@ from core.files import file_hash
 def assemble(
     word: str,
     network: ExternalNetwork,
-    wiring: ModelSpec,
+    spec: ModelSpec,
     outputs: int,
     channels: int,
     mean: Sequence[float],
@@ -33,7 +33,7 @@ def assemble(
         "channels": channels,
         "mean": list(mean),
         "std": list(std),
-        "wiring": asdict(wiring),
+        "wiring": asdict(spec),
         "architecture": network.architecture,
         "code": _code(word),
     }
@@ -45,9 +45,9 @@ def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
     if "network" not in config:
         return bool(config.get("num_classes") == outputs)
     match config:
-        case {"network": str(), "outputs": count, "wiring": dict(wiring), **rest}:
+        case {"network": str(), "outputs": count, "wiring": dict(spec), **rest}:
             complete = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
-            return bool(complete and count == outputs and wiring.keys() == {field.name for field in fields(ModelSpec)})
+            return bool(complete and count == outputs and spec.keys() == {field.name for field in fields(ModelSpec)})
     return False
 
 

@@ -1,4 +1,4 @@
-"""Record the outputs of the submodules of a third-party network for one image."""
+"""Record the outputs of the submodules of an external network for one image."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field

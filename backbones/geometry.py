@@ -3,6 +3,11 @@
 The network runs once on the meta device (shapes only), which takes milliseconds and does not change it. Each
 convolution, pooling and padding transforms the grid; parallel branches must agree. If they do not, or for an
 unsupported operation, :mod:`backbones.probe` uses gradients instead.
+
+Grids at the input's full size: ResNet has offset 0 at stride 32, DenseNet-121 14 (three average poolings of even size),
+VGG-16 15.5 (five max poolings of even size), SqueezeNet 15 at stride 16 (no padding). EfficientNet with symmetric
+padding has offset 0. TensorFlow's SAME padding depends on the size of each layer's input, so the offset of the ``tf_``
+variants changes with the image size.
 """
 
 import contextlib

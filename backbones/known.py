@@ -1,10 +1,4 @@
-"""Names of all backbones. An unknown name is reported without importing torch: timm's names are read from its text.
-
-Grids at the input's full size: ResNet has offset 0 at stride 32, DenseNet-121 14 (three average poolings of even size),
-VGG-16 15.5 (five max poolings of even size), SqueezeNet 15 at stride 16 (no padding). EfficientNet with symmetric
-padding has offset 0. TensorFlow's SAME padding depends on the size of each layer's input, so the offset of the ``tf_``
-variants changes with the image size. :mod:`backbones.geometry` computes all of them.
-"""
+"""Names of all backbones. An unknown name is reported without importing torch: timm's names are read from its text."""
 
 import difflib
 import importlib.util

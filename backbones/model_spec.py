@@ -1,4 +1,4 @@
-"""Specification of the features and the head of a third-party network, and the classifier built from it."""
+"""Specification of the features and the head of an external network, and the classifier built from it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -47,15 +47,15 @@ POOLINGS = ("AVG", "MAX")
 """Supported poolings between features and a linear head."""
 
 
-def connect(module: nn.Module, wiring: ModelSpec, channels: int, rescale: nn.Module | None = None) -> Classifier:
+def connect(module: nn.Module, spec: ModelSpec, channels: int, rescale: nn.Module | None = None) -> Classifier:
     """Build a classifier from ``module`` and its specification; ``channels``: those of its input images."""
-    extractor: Any = Extractor(module, wiring.features, wiring.rectified)
-    if wiring.patch:
-        extractor = Patches(module, wiring.features, wiring.patch, wiring.prefix, wiring.stages)
-    if wiring.head is None:
-        return OpaqueHeadClassifier(extractor, wiring.features, channels, rescale)
-    head = Head(poolings.build(wiring.pooling), submodule(module, wiring.head))  # type: ignore[arg-type]
-    locate = extractor.grid if wiring.patch else lambda size: probe.grid(module, extractor, size, channels)
+    extractor: Any = Extractor(module, spec.features, spec.rectified)
+    if spec.patch:
+        extractor = Patches(module, spec.features, spec.patch, spec.prefix, spec.stages)
+    if spec.head is None:
+        return OpaqueHeadClassifier(extractor, spec.features, channels, rescale)
+    head = Head(poolings.build(spec.pooling), submodule(module, spec.head))  # type: ignore[arg-type]
+    locate = extractor.grid if spec.patch else lambda size: probe.grid(module, extractor, size, channels)
     return Classifier(extractor, head, channels=channels, locate=locate, rescale=rescale)
 
 

@@ -1,4 +1,4 @@
-"""Detect the features and the head of a third-party network from the outputs of its submodules for one image.
+"""Detect the features and the head of an external network from the outputs of its submodules for one image.
 
 If a linear layer returns the logits and its input is the mean or maximum of a map, these are head and features, and
 class maps exist. Otherwise the features are the last map on which the logits depend at every position, and the head is
@@ -23,7 +23,7 @@ REACHED = 0.9
 """Minimum share of the positions of a map that must affect the logits."""
 
 
-def wiring_of(
+def find_model_spec(
     module: nn.Module, trace: ForwardTrace, features: str | None = None, head: str | None = None
 ) -> ModelSpec:
     """Find the specification of ``module`` from a recorded forward pass; ``features`` and ``head`` may be named.
@@ -34,8 +34,8 @@ def wiring_of(
     for name in filter(None, (features, head)):
         submodule(module, name)
     candidates = list(_maps(module, trace, features))
-    if wiring := _pooled(trace, candidates, head):
-        return wiring
+    if spec := _pooled(trace, candidates, head):
+        return spec
     if head is not None:
         raise BadValueError(
             f"the input of {head!r} is not the mean of {f'the map of {features!r}' if features else 'a map'}"
@@ -62,8 +62,8 @@ def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Itera
         if output.ndim == 4 and not trace.is_tokens(output):
             if output.shape[-1] * output.shape[-2] > 1:
                 yield _plain(module, name, output, trace), output
-        elif (wiring := _tokens(name, output, trace)) and (A := _as_map(output, wiring, trace)) is not None:
-            yield wiring, A
+        elif (spec := _tokens(name, output, trace)) and (A := _as_map(output, spec, trace)) is not None:
+            yield spec, A
 
 
 def _plain(module: nn.Module, name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec:
@@ -92,11 +92,11 @@ def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], hea
     names = [head] if head else list(trace.linear)[-1:]
     for name in (name for name in names if name in trace.linear):
         taken = trace.linear[name][0]
-        for wiring, A in sorted(candidates, key=lambda item: item[0].features.count(".")):
+        for spec, A in sorted(candidates, key=lambda item: item[0].features.count(".")):
             for rectified in (False, True):
                 pooled_map = A.relu() if rectified else A
                 if A.shape[1] == taken.shape[1] and (word := _pooling(pooled_map, taken)):
-                    return ModelSpec(wiring.features, name, word, rectified, wiring.patch, wiring.prefix, wiring.stages)
+                    return ModelSpec(spec.features, name, word, rectified, spec.patch, spec.prefix, spec.stages)
     return None
 
 
@@ -110,11 +110,11 @@ def _pooling(A: Tensor, taken: Tensor) -> str | None:
 def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
     """Return the last map that affects the logits at every position, or the named one if it does."""
     _refuse_probabilities(trace)
-    parts = [trace.outputs[wiring.features] for wiring, _ in candidates]
+    parts = [trace.outputs[spec.features] for spec, _ in candidates]
     gradients = torch.autograd.grad(trace.logits.sum(), parts, allow_unused=True) if parts else ()
-    for (wiring, _), gradient in zip(candidates, gradients, strict=True):
-        if gradient is not None and _reached(gradient, wiring, trace) >= REACHED:
-            return wiring
+    for (spec, _), gradient in zip(candidates, gradients, strict=True):
+        if gradient is not None and _reached(gradient, spec, trace) >= REACHED:
+            return spec
     if features is not None:
         raise NotAvailableError(
             f"{features!r} is not a map, or the logits do not depend on all of its positions{_hint(trace)}: "
@@ -126,14 +126,14 @@ def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], f
     )
 
 
-def _reached(gradient: Tensor, wiring: ModelSpec, trace: ForwardTrace) -> float:
+def _reached(gradient: Tensor, spec: ModelSpec, trace: ForwardTrace) -> float:
     """Return the share of positions with a nonzero gradient of the logits."""
-    gradient_map = _as_map(gradient, wiring, trace) if wiring.patch else gradient
+    gradient_map = _as_map(gradient, spec, trace) if spec.patch else gradient
     return 0.0 if gradient_map is None else float((gradient_map.abs().sum(1) > 0).float().mean())
 
 
-def _as_map(output: Tensor, wiring: ModelSpec, trace: ForwardTrace) -> Tensor | None:
-    return Patches(nn.Identity(), "", wiring.patch, wiring.prefix, wiring.stages).as_map(output, trace.size)
+def _as_map(output: Tensor, spec: ModelSpec, trace: ForwardTrace) -> Tensor | None:
+    return Patches(nn.Identity(), "", spec.patch, spec.prefix, spec.stages).as_map(output, trace.size)
 
 
 def _hint(trace: ForwardTrace) -> str:

@@ -1,4 +1,4 @@
-"""Extractor and opaque head of a third-party network."""
+"""Extractor and opaque head of an external network."""
 
 import difflib
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Step = Callable[[Tensor], Tensor]
 
 
 class Extractor(nn.Module):
-    """A third-party network, run up to the feature map A.
+    """An external network, run up to the feature map A.
 
     ``features``: the submodule with output A, or a callable that returns A. ``rectified``: apply the ReLU that follows
     the submodule.

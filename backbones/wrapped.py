@@ -12,7 +12,7 @@ from backbones.forward_trace import observe
 from backbones.head import Head
 from backbones.model_spec import connect
 from backbones.pooling.avg import AVG
-from backbones.traced import wiring_of
+from backbones.traced import find_model_spec
 from backbones.unknown_network import Extractor, ForeignHead, Step, submodule
 from core.errors import BadValueError
 from core.frames import Grid
@@ -62,7 +62,7 @@ def wrap(
         if not isinstance(features, str | None) or not isinstance(head, str | None):
             raise BadValueError("features and head must both be given if one of them is a callable")
         trace = observe(module, channels, img_size or native(module))
-        model = connect(module, wiring_of(module, trace, features, head), channels)
+        model = connect(module, find_model_spec(module, trace, features, head), channels)
         return model.set_outputs(findings, img_size)
     extractor = Extractor(module, features)
     locate = grid or (lambda size: probe.grid(module, extractor, size, channels))

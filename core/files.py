@@ -116,17 +116,17 @@ def file_hash(path: Path | str) -> str:
 _canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def key(value: Any) -> str:
+def json_hash(value: Any) -> str:
     """Return the first 16 hex digits of the SHA-256 of a JSON-able value.
 
-    >>> key({"a": 1, "b": 2}) == key({"b": 2, "a": 1})
+    >>> json_hash({"a": 1, "b": 2}) == json_hash({"b": 2, "a": 1})
     True
     """
     return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
 
 
 def safe_filename(*parts: str) -> str:
-    """Join ``parts`` to a file name and replace unsafe characters.
+    """Join ``parts`` into a file name and replace unsafe characters.
 
     >>> safe_filename("a.png", "Nodule/Mass"), safe_filename("../../evil")
     ('a.png_Nodule_Mass', '.._.._evil')

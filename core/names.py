@@ -32,10 +32,12 @@ ABSENT = "the data is not there"
 """Start of the reason of an n/a record. Such a record is computed again when the data are available."""
 UPPER_BOUND = "truth"
 """Upper bound computed from the truth: no map on the same grid can score higher."""
-BESIDE = (PRIOR, UNTRAINED, UPPER_BOUND)
-"""Rows that are not methods but can be selected by ``--method``."""
+NOT_IN_METHODS = (PRIOR, UNTRAINED, UPPER_BOUND)
+"""Rows computed by the suite, without a file in ``methods``; ``--method`` accepts them."""
 BASELINES_AND_UPPER_BOUND = (*BASELINES, UPPER_BOUND)
 """Rows of every table that are not methods."""
+WITHOUT_TRAINING = (CENTER, PRIOR, NOISE, UPPER_BOUND)
+"""The same rows without ``untrained``, which needs the network's recipe."""
 READERS = "readers"
 """Row that compares the boxes of several radiologists with each other (``benchmark.suite.readers``)."""
 SECOND_READERS = "second readers"
@@ -46,9 +48,9 @@ AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
 RELATIVE_DROP = "relative_drop@"
 """Prefix of the metrics that measure how far a method is below ``readers`` or ``second readers``."""
-CEILINGS = (UPPER_BOUND, *PEOPLE)
-"""Upper bounds, excluded from ranks and tests."""
-UNRANKED_METHODS = (*BASELINES, *CEILINGS)
+UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *PEOPLE)
+"""Rows excluded from ranks and tests: the upper bound, and boxes drawn by people."""
+UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE)
 """Rows without a rank."""
 
 SPELLED = {"ChesXpert": "CheXpert"}

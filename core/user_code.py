@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
-from core.files import key
+from core.files import json_hash
 
 ANYTHING = (Exception, SystemExit)
 """Errors that user code may raise: any class."""
@@ -38,7 +38,7 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
         raise DataError(f"file {path!r} of the {kind} {word!r} not found: use path/to/file.py:{what.split()[-1]}")
-    label = f"outside_{Path(path).stem}_{key(str(Path(path).resolve()))}"
+    label = f"outside_{Path(path).stem}_{json_hash(str(Path(path).resolve()))}"
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
         raise DataError(f"{path!r} is not a Python file")

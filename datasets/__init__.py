@@ -108,8 +108,18 @@ def load(
     from datasets.base import Request
 
     name = normalize_data_set(name)
-    arguments = (split, partition, folds, fold, findings, seed, img_size, None if cache is None else Path(cache))
-    request = Request(root_of(name, root), *arguments, leave_out_fold)
+    request = Request(
+        root_of(name, root),
+        split=split,
+        partition=partition,
+        folds=folds,
+        fold=fold,
+        findings=findings,
+        seed=seed,
+        img_size=img_size,
+        cache=None if cache is None else Path(cache),
+        leave_out_fold=leave_out_fold,
+    )
     part: Callable[..., Dataset] = REGISTRY.get(name)
     options = validated(part.__init__, {**options, **options_of(name)})
     data: Dataset = construct(functools.partial(part, request), "dataset", name.split(":")[0], options)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import DataError, examples
-from core.files import key
+from core.files import json_hash
 from core.lazy import pd
 from core.seeds import generator
 from datasets import splits
@@ -91,7 +91,7 @@ class CovidRadiography(FileDataset):
             "images": len(chosen),
             "counts": {name: int((names == name).sum()) for name in SPLITS},
             "classes": {finding: int((chosen["finding"] == finding).sum()) for finding in CLASSES},
-            "files": key(table.index.tolist()),
+            "files": json_hash(table.index.tolist()),
             "images_with_lungs": len(lungs),
             "patients": "unknown",
         }
@@ -135,7 +135,7 @@ def _has_split_folders(table: pd.DataFrame) -> bool:
     return bool((table["split"] != "").all())
 
 
-def _splits(table: pd.DataFrame, request: Request, val: int, test: int) -> splits.Names:
+def _splits(table: pd.DataFrame, request: Request, val: int, test: int) -> splits.SplitNames:
     """Return (N,) split names: official is ``val`` and ``test`` images per class, by seed, or given by the folders."""
     if request.partition != "official":
         return splits.assign(table.index.tolist(), request)

@@ -49,7 +49,10 @@ class FileDataset(Dataset):
 
 
 def in_split(
-    patients: Sequence[str], request: Request, official: Callable[[], splits.Names] | None = None, whole: bool = False
+    patients: Sequence[str],
+    request: Request,
+    official: Callable[[], splits.SplitNames] | None = None,
+    whole: bool = False,
 ) -> NDArray[np.bool_]:
     """Return (N,) True for the images in the requested split, or all of them if ``whole``, which has only test.
 
@@ -88,7 +91,7 @@ def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: 
 def described(
     partition: str, rows: Sized, without_file: int, clipped: int, tables: Iterable[Path], **more: Any
 ) -> dict[str, Any]:
-    """Return the description of a data set for records: what its ``rows`` are made of and what is left out."""
+    """Return a description for records: partition, counts of images and clipped boxes, and hashes of the tables."""
     counts = {"images": len(rows), "images_without_file": without_file, "boxes_clipped": clipped}
     return {"partition": partition, **counts, **more, "tables": {path.name: file_hash(path) for path in tables}}
 

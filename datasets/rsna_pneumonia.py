@@ -32,7 +32,7 @@ class RsnaPneumonia(FileDataset):
                pneumonia-challenge-dataset-mappings_2018.json (recommended)
 
     Labels: 1 finding, Pneumonia (``Target``: opacities suspicious of it). Boxes: several per image, x, y, width, height
-    from the upper left edge, in the frame of the DICOM files, **1024x1024**; clipped at the image's edge.
+    from the upper left corner, in the frame of the DICOM files, **1024x1024**; clipped at the image's edge.
 
     ``patientId`` names an image, not a patient. RSNA's mapping to NIH's file names is required to keep a patient's
     images in one split, and to know which images a model trained on NIH has seen (``meta["nih"]``). Without it, each

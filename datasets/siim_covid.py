@@ -39,7 +39,7 @@ class SiimCovid(FileDataset):
 
     Labels: one of four appearances per study. The task with 1 finding is Pneumonia (any but ``Negative for
     Pneumonia``); the task with 4 has one label per image (softmax: ``--multi_label False``). Boxes: opacities, x, y,
-    width, height from the upper left edge, in the **frame of the DICOM file**, whose size varies; they count as boxes
+    width, height from the upper left corner, in the **frame of the DICOM file**, whose size varies; they count as boxes
     of the study's appearance.
 
     Studies with several images (some are lateral views or repeats) are excluded; ``studies="all"`` keeps them. Three of

@@ -9,7 +9,7 @@ from core.errors import BadValueError, LeakError, examples
 from core.seeds import patient_ranks
 from datasets.base import Request
 
-Names = NDArray[np.str_]
+SplitNames = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 LEFT_OUT = "out"
 """Split name of images that are excluded from all splits."""
@@ -28,21 +28,23 @@ def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
     return np.asarray(rank < held_out)
 
 
-def hold_out_val(patients: Sequence[str], training: NDArray[np.bool_], seed: int, share: float = VAL_SHARE) -> Names:
+def hold_out_val(
+    patients: Sequence[str], training: NDArray[np.bool_], seed: int, share: float = VAL_SHARE
+) -> SplitNames:
     """Return (N,) split names: ``val`` for a random ``share`` of the ``training`` patients, ``test`` for the others."""
     names = np.where(training, "train", "test")
-    at = np.flatnonzero(training)
-    if at.size:
-        names[at[cut([patients[i] for i in at.tolist()], share, seed)]] = "val"
+    training_rows = np.flatnonzero(training)
+    if training_rows.size:
+        names[training_rows[cut([patients[i] for i in training_rows.tolist()], share, seed)]] = "val"
     return names
 
 
-def by_patient(patients: Sequence[str], seed: int) -> Names:
+def by_patient(patients: Sequence[str], seed: int) -> SplitNames:
     """Return (N,) split names of a random partition by patient: 20% test, 10% of the rest validation."""
     return hold_out_val(patients, ~cut(patients, TEST_SHARE, seed), seed)
 
 
-def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None) -> Names:
+def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None) -> SplitNames:
     """Return (N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others.
 
     The patients of ``leave_out_fold`` get ``LEFT_OUT``.
@@ -56,14 +58,14 @@ def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_f
     return names
 
 
-def assign(patients: Sequence[str], request: Request) -> Names:
+def assign(patients: Sequence[str], request: Request) -> SplitNames:
     """Return (N,) split names for the partition ``patient`` or ``kfold``."""
     if request.partition == "kfold":
         return kfold(patients, request.folds, request.fold, request.seed, request.leave_out_fold)
     return by_patient(patients, request.seed)
 
 
-def doubt(count: int) -> str:
+def few_validation_images_warning(count: int) -> str:
     """Return a warning if ``count`` validation images are too few to select a checkpoint, else an empty string."""
     few = f"best.ckpt is selected on only {count} validation images"
     advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and largely decides the epoch: use --keep last"

@@ -11,7 +11,7 @@ class CAM(Method):
     ``M_k(x,y) = sum_c w_kc A_c(x,y)``. Source: Zhou et al., CVPR 2016, equation 2.
 
     All poolings of Locus have one linear weight vector per finding, so the map exists for all of them (with AVG_MAX the
-    weight groups are summed). A model without such weights has no CAM: n/a. Trap: the bias is not added.
+    weight groups are summed). A model without such weights has no CAM: n/a. Caveat: the bias is not added.
     """
 
     name = "cam"

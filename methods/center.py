@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Evidence, Method
-from methods.options import positive
+from methods.options import require_positive
 
 
 class Center(Method):
@@ -20,7 +20,7 @@ class Center(Method):
 
     def __init__(self, sigma: float = 0.25) -> None:
         """Set ``sigma``, a fraction of the image's side above 0."""
-        self.sigma = positive("sigma", sigma)
+        self.sigma = require_positive("sigma", sigma)
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return the same Gaussian for every image and finding, (N,K,h,w)."""

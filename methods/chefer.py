@@ -13,8 +13,8 @@ class Chefer(AttentionMethod):
     ``R_l = R_(l-1) + mean_heads(ReLU(dS_k/dA_l * A_l)) R_(l-1)``, ``R_0 = I``; the map is the row of the tokens that
     the head reads, over patches. Source: Chefer et al., ICCV 2021, equations 5 and 6.
 
-    One backward pass per finding. Only this row is computed, from the last block to the first. Trap: if the head pools
-    the patches, each patch starts with its own share of the row, which adds a constant to the map.
+    One backward pass per finding. Only this row is computed, from the last block to the first. Caveat: if the head
+    pools the patches, each patch starts with its own share of the row, which adds a constant to the map.
     """
 
     name = "chefer"

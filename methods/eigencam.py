@@ -13,7 +13,7 @@ class EigenCAM(Method):
     2020, without the mean; it is subtracted here as in the grad-cam package.
 
     Independent of the finding: computed once per image. The sign is chosen so that ``sum_xy L sum_c A_c > 0``; if the
-    channels cancel, as after a LayerNorm, the largest value is positive (:mod:`methods.principal`). Trap: the axis is
+    channels cancel, as after a LayerNorm, the largest value is positive (:mod:`methods.principal`). Caveat: the axis is
     not unique if the two largest singular values are equal.
     """
 

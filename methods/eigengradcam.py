@@ -14,7 +14,7 @@ class EigenGradCAM(Method):
     package (Gildenblat, github.com/jacobgil/pytorch-grad-cam), after Eigen-CAM; no paper.
 
     One decomposition per image and finding, hence not ``fast``. The sign is chosen so that
-    ``sum_xy L_k sum_c(G_kc * A_c) > 0``, or as in Eigen-CAM if these sums cancel. Trap: scaling all gradients of a
+    ``sum_xy L_k sum_c(G_kc * A_c) > 0``, or as in Eigen-CAM if these sums cancel. Caveat: scaling all gradients of a
     finding does not change the map's shape.
     """
 

@@ -12,7 +12,7 @@ from core.errors import BadValueError, NotAvailableError
 from methods.base import Evidence, Method
 from methods.evidence import EvidenceView
 from methods.gradients import Gradients
-from methods.options import positive, whole
+from methods.options import require_positive, require_whole_number
 
 BASES = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
 """Methods that use only gradients and can therefore explain a difference of logits."""
@@ -43,7 +43,7 @@ class FinerCAM(Method):
 
     def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:
         """Set ``alpha`` (weight of the other findings), ``count`` (how many of them) and ``base`` (from ``BASES``)."""
-        self.alpha, self.count = positive("alpha", alpha), whole("count", count)
+        self.alpha, self.count = require_positive("alpha", alpha), require_whole_number("count", count)
         if base not in BASES:
             raise BadValueError(f"finercam has base={base!r}: give one of {', '.join(BASES)}")
         self.base: Method = methods.get(base)()

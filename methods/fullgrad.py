@@ -18,7 +18,7 @@ class FullGrad(PixelMethod):
 
     Without psi the terms sum to the logit minus the head's bias. This is verified, and networks for which it does not
     hold are not supported (SiLU, GELU, layer norm, gates). The head's bias has no position and is left out, as in the
-    authors' code. Trap: psi gives all layers the same weight: a layer with negligible biases counts as much as the
+    authors' code. Caveat: psi gives all layers the same weight: a layer with negligible biases counts as much as the
     pixels.
     """
 

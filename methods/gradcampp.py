@@ -12,7 +12,7 @@ class GradCAMpp(ChannelMethod):
     ``L_k = ReLU(sum_c (sum_xy alpha_kc ReLU(G_kc)) A_c)``, ``alpha = G^2 / (2 G^2 + sum_xy(A) G^3)``, 0 where the
     denominator is 0. Source: Chattopadhay et al., WACV 2018, eq. 19, for Y = exp(S): exp(S) cancels out of alpha and
     otherwise only scales the map, so it is left out. Computed as ``1 / (2 + sum_xy(A) G)``: cubes of small gradients
-    underflow. Trap: (sum A) G^3, not sum (A G^3). Where A < 0 the denominator can be negative.
+    underflow. Caveat: (sum A) G^3, not sum (A G^3). Where A < 0 the denominator can be negative.
     """
 
     name = "gradcampp"

@@ -13,7 +13,7 @@ class HiResCAM(Method):
     ``L_k = sum_c G_kc * A_c``, position by position. Source: Draelos and Carin, arXiv:2011.08891.
 
     The paper has no ReLU. Its sum over positions is the sum of A * G for any head; with AVG pooling it equals
-    CAM / (h w). Trap: with MAX pooling G is 0 but at one position per channel, so the map is a few points.
+    CAM / (h w). Caveat: with MAX pooling G is 0 but at one position per channel, so the map is a few points.
     """
 
     name = "hirescam"

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from methods.evidence import Evidence
-from methods.options import whole
+from methods.options import require_whole_number
 from methods.pixelwise import PixelMethod, weighted_slopes
 
 
@@ -16,7 +16,7 @@ class IntegratedGradients(PixelMethod):
     ICML 2017, equation 1; the integral by Gauss-Legendre. Before magnitudes are taken, all pixels sum to
     S_k(I) - S_k(I0).
 
-    The baseline ``I0`` is 0 in the normalised space: the mean grey, as is common (the paper uses black). Trap: a
+    The baseline ``I0`` is 0 in the normalised space: the mean grey, as is common (the paper uses black). Caveat: a
     pixel as grey as the mean always gets 0. With 20 steps the median error of the sum is 1 to 3%, and the map differs
     by 2 to 6% (L1) from its limit on untrained networks; doubling the steps halves the error and doubles the cost.
     """
@@ -26,7 +26,7 @@ class IntegratedGradients(PixelMethod):
 
     def __init__(self, steps: int = 20) -> None:
         """Set ``steps``, the number of gradients per image and finding."""
-        self.steps = whole("steps", steps)
+        self.steps = require_whole_number("steps", steps)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return signed contributions to each logit (K,3,H,W) for an image (1,3,H,W)."""

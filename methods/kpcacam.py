@@ -5,7 +5,7 @@ from torch import Tensor
 
 from core.errors import BadValueError
 from methods.base import Evidence, Method
-from methods.options import positive
+from methods.options import require_positive
 from methods.principal import first_component
 
 KERNELS = ("sigmoid", "rbf", "linear")
@@ -38,7 +38,7 @@ class KPCACAM(Method):
         """Set ``kernel`` (sigmoid, rbf or linear) and its width ``gamma`` (default: 1 / channels)."""
         if kernel not in KERNELS:
             raise BadValueError(f"kpcacam has kernel={kernel!r}: give one of {', '.join(KERNELS)}")
-        self.kernel, self.gamma = kernel, None if gamma is None else positive("gamma", gamma)
+        self.kernel, self.gamma = kernel, None if gamma is None else require_positive("gamma", gamma)
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return one map per image, repeated K times, (N,K,h,w)."""

@@ -15,7 +15,7 @@ class LeGrad(AttentionMethod):
 
     Rows that the head does not read have no gradient, so the mean over all rows equals that of the rows read, up to a
     factor. One forward pass, with the head applied to the tokens of every block; each gradient passes through one block
-    only. Trap: the head was not trained on the tokens of early blocks.
+    only. Caveat: the head was not trained on the tokens of early blocks.
     """
 
     name = "legrad"

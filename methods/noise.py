@@ -8,7 +8,7 @@ from torch import Tensor
 
 from core.seeds import generator
 from methods.base import Evidence, Method
-from methods.options import whole
+from methods.options import require_whole_number
 
 
 class Noise(Method):
@@ -23,7 +23,7 @@ class Noise(Method):
 
     def __init__(self, seed: int = 0) -> None:
         """Set ``seed``, 0 or more; each seed gives another draw."""
-        self.seed = whole("seed", seed, least=0)
+        self.seed = require_whole_number("seed", seed, least=0)
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return one draw per image and finding, (N,K,h,w)."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from core.errors import BadValueError
 from methods.evidence import Evidence
-from methods.options import whole
+from methods.options import require_whole_number
 from methods.pixelwise import PixelMethod
 
 
@@ -18,7 +18,7 @@ class Occlusion(PixelMethod):
     together and count once.
 
     One forward pass per window and image serves all findings: captum covers a plane of ones, which masks the image.
-    Trap: the sign is lost, so squares that hide evidence against the finding have high values, too.
+    Caveat: the sign is lost, so squares that hide evidence against the finding have high values, too.
     """
 
     name = "occlusion"
@@ -30,8 +30,8 @@ class Occlusion(PixelMethod):
 
         The defaults give 49 windows on a square image.
         """
-        self.window = None if window is None else whole("window", window)
-        self.stride = None if stride is None else whole("stride", stride)
+        self.window = None if window is None else require_whole_number("window", window)
+        self.stride = None if stride is None else require_whole_number("stride", stride)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return the mean drop of each logit (K,1,H,W) for an image (1,3,H,W)."""

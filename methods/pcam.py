@@ -12,7 +12,7 @@ class PCAM(Method):
 
     ``P_k(x,y) = sigmoid(w_k . A(x,y) + b_k)``. Source: Ye et al., arXiv:2005.14480.
 
-    Requires a model with PCAM pooling: only then are the weights applied to single positions in training. Trap: a
+    Requires a model with PCAM pooling: only then are the weights applied to single positions in training. Caveat: a
     monotone function of CAM plus bias, so confident findings saturate near 1 and absent ones near 0.
     """
 

@@ -7,7 +7,7 @@ from torch.nn.functional import interpolate
 from core.errors import BadValueError
 from core.frames import Grid
 from methods.base import Evidence, Method
-from methods.options import positive, whole
+from methods.options import require_positive, require_whole_number
 
 
 class RISE(Method):
@@ -17,7 +17,7 @@ class RISE(Method):
     random cells, each open with probability p, drawn soft and shifted. Source: Petsiuk et al., BMVC 2018, equation 6.
 
     The paper does not subtract the mean logit, which only adds a constant for many masks, but noise for few. Covered
-    pixels are mean grey. Masks come from a separate generator and are the same for every image and finding. Trap: the
+    pixels are mean grey. Masks come from a separate generator and are the same for every image and finding. Caveat: the
     noise falls with the square root of ``count`` (the paper uses 4,000 to 8,000 masks).
     """
 
@@ -28,8 +28,11 @@ class RISE(Method):
 
     def __init__(self, count: int = 512, cells: int = 7, p: float = 0.5, seed: int = 0) -> None:
         """Set ``count`` masks of ``cells`` by ``cells`` cells, each open with probability ``p``, 0 < p < 1."""
-        self.count, self.cells = whole("count", count, least=2), whole("cells", cells, least=2)
-        self.p, self.seed = positive("p", p), whole("seed", seed, least=0)
+        self.count, self.cells = (
+            require_whole_number("count", count, least=2),
+            require_whole_number("cells", cells, least=2),
+        )
+        self.p, self.seed = require_positive("p", p), require_whole_number("seed", seed, least=0)
         if self.p >= 1:
             raise BadValueError(f"p is {p}: give a number above 0 and below 1")
 

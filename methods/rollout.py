@@ -13,7 +13,7 @@ class Rollout(AttentionMethod):
     over patches. Source: Abnar and Zuidema, ACL 2020, section 4 (equation 1).
 
     The identity represents the residual connection. Only this row is computed, from the last block to the first: the
-    class token's row if the head reads that token, the patches' mean row if it pools them. Trap: independent of the
+    class token's row if the head reads that token, the patches' mean row if it pools them. Caveat: independent of the
     finding and of all layers but attention.
     """
 

@@ -12,7 +12,7 @@ class Saliency(PixelMethod):
 
     ``L_k(x,y) = sum_rgb |dS_k/dI|``. Source: Simonyan et al., ICLR workshop 2014, section 3.
 
-    Summed over the colours (the paper takes their maximum). Trap: a sensitive pixel is not evidence for the finding.
+    Summed over the colours (the paper takes their maximum). Caveat: a sensitive pixel is not evidence for the finding.
     Costs a forward pass per image and a full backward pass per image and finding.
     """
 

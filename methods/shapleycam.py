@@ -15,7 +15,7 @@ class ShapleyCAM(ChannelMethod):
 
     Computes one Hessian-vector product through the head per finding. If a channel's mean gradient does not depend on
     the features (every pooling of Locus but PCAM, with a linear head), the mean product is 0 and the map is that of
-    Grad-CAM. Trap: under PCAM the second order may exceed the first and flip the sign of channels.
+    Grad-CAM. Caveat: under PCAM the second order may exceed the first and flip the sign of channels.
     """
 
     name = "shapleycam"

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from methods.evidence import Evidence
-from methods.options import positive, whole
+from methods.options import require_positive, require_whole_number
 from methods.pixelwise import PixelMethod, weighted_slopes
 
 
@@ -23,8 +23,8 @@ class SmoothGrad(PixelMethod):
 
     def __init__(self, samples: int = 16, level: float = 0.15, seed: int = 0) -> None:
         """Set the number of ``samples`` and the noise ``level`` relative to the image's range (paper: .1 to .2)."""
-        self.samples, self.level = whole("samples", samples), positive("level", level)
-        self.seed = whole("seed", seed, least=0)
+        self.samples, self.level = require_whole_number("samples", samples), require_positive("level", level)
+        self.seed = require_whole_number("seed", seed, least=0)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return mean gradients of each logit (K,3,H,W) for an image (1,3,H,W)."""

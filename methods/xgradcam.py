@@ -12,7 +12,7 @@ class XGradCAM(ChannelMethod):
     ``L_k = ReLU(sum_c (sum_xy(G_kc A_c) / sum_xy A_c) A_c)``, weight 0 where ``sum_xy A_c = 0``.
     Source: Fu et al., BMVC 2020.
 
-    With AVG pooling it equals Grad-CAM. Trap: if A has negative values (SiLU, FPA), sum A may be close to 0, and one
+    With AVG pooling it equals Grad-CAM. Caveat: if A has negative values (SiLU, FPA), sum A may be close to 0, and one
     channel then dominates the map. The formula is used as published; only an exact 0 is left out.
     """
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 class SAM(nn.Module):
     """A + factor * sum_j softmax_j(q_i . k_j) v_j. Source: Fu et al., CVPR 2019 (DANet), eq. 1 and 2.
 
-    Queries and keys have C / 8 channels. The learned ``factor`` starts at 0, so A is unchanged at first. Trap: the
+    Queries and keys have C / 8 channels. The learned ``factor`` starts at 0, so A is unchanged at first. Caveat: the
     features of a position may come from anywhere in the image.
     """
 

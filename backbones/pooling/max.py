@@ -9,9 +9,9 @@ class MAX(Pooling):
     """x_c = max_xy A_c. Source: Oquab et al., CVPR 2015.
 
     Ties: the first maximum in row-major order gets the whole gradient. Channels may have their maxima at different
-    positions, so the logit is not the maximum of its class map. Trap: a channel that is dead before the attention (SAM
-    adds the same value everywhere) is constant up to rounding after it. Rounding, and thus the batch size, then decides
-    which position gets the gradient.
+    positions, so the logit is not the maximum of its class map. Caveat: a channel that is dead before the attention
+    (SAM adds the same value everywhere) is constant up to rounding after it. Rounding, and thus the batch size, then
+    decides which position gets the gradient.
 
     >>> import torch
     >>> MAX()(torch.tensor([[[[1., 2.], [3., 6.]]]])).tolist()

@@ -30,7 +30,7 @@ class Translated(NamedTuple):
 
 
 def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
-    """Convert the third-party ``state`` for ``model``, without loading it.
+    """Convert the published ``state`` for ``model``, without loading it.
 
     Raises ``NotAvailableError`` for weights of an unsupported network (attention applied once per finding, batch norm
     before a PCAM head, another padding).

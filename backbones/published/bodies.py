@@ -1,4 +1,4 @@
-"""Feature extractors of third-party files, whose names are converted to those of timm and torchvision."""
+"""Feature extractors of published files, whose names are converted to those of timm and torchvision."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Heads of third-party files, converted to one linear layer: a layer or 1x1 convolution, or one per finding."""
+"""Heads of published files, converted to one linear layer: a layer or 1x1 convolution, or one per finding."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -5,12 +5,14 @@ from typing import Literal, NamedTuple
 
 from core.errors import examples
 
+Verdict = Literal["pass", "note", "info", "fail"]
+
 
 class AnswerRow(NamedTuple):
     """One row of the table of a method, a network or a data set."""
 
     question: str
-    verdict: Literal["pass", "note", "info", "fail"]
+    verdict: Verdict
     seen: str
     meaning: str = ""
     """Meaning of a failure of a method."""

@@ -22,15 +22,13 @@ from benchmark.training import load, machine
 from config import EngineFlags, TrainConfig
 from core.errors import BadValueError
 from core.files import safe_filename
-from core.names import CENTER, CLASSIFICATION, CLASSIFIER, NOISE, PRIOR, UPPER_BOUND
+from core.names import CLASSIFICATION, CLASSIFIER, WITHOUT_TRAINING
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io import preprocess
 from methods.base import Method
 
 Model = Classifier | Path | str
-BASELINES_AND_BOUND = (CENTER, PRIOR, NOISE, UPPER_BOUND)
-"""Baselines and upper bound in every table. ``untrained`` is not among them: it needs the recipe of the network."""
 
 
 def evaluate(
@@ -110,7 +108,7 @@ def _job(run: InMemoryRun, title: str, suite: Suite) -> ModelCells:
     network, config = run.network, run.config
     about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
     plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
-    method_names = {*method_registry.expand(suite.words), *BASELINES_AND_BOUND} if suite.protocols else set()
+    method_names = {*method_registry.expand(suite.words), *WITHOUT_TRAINING} if suite.protocols else set()
     method_names |= {CLASSIFIER} if run.predict_all else set()
     return ModelCells(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_names))
 

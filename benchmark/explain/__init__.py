@@ -1,11 +1,19 @@
 """Explain a batch: all methods compute their maps from the evidence of one forward pass."""
 
 from benchmark.explain.batch import Maps, build_methods, collect_evidence, explain, maps_of
-from benchmark.explain.memory import prepare
+from benchmark.explain.memory import apply_engine_flags
 from benchmark.explain.run import MethodMaps, run_method, run_methods
 
 __all__ = [
-    "VERSION", "Maps", "MethodMaps", "build_methods", "collect_evidence", "explain", "maps_of", "prepare", "run_method",
+    "VERSION",
+    "Maps",
+    "MethodMaps",
+    "apply_engine_flags",
+    "build_methods",
+    "collect_evidence",
+    "explain",
+    "maps_of",
+    "run_method",
     "run_methods",
 ]  # fmt: skip
 

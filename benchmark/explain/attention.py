@@ -29,7 +29,7 @@ def parts(
     """
     layout = model.token_layout((images.shape[-2], images.shape[-1]))
     rows = layout.read_weights.to(images.device)
-    step = memory.attended_at_once(images, layout.n_blocks * layout.heads * len(rows) ** 2, memory_gib)
+    step = memory.attention_batch_size(images, layout.n_blocks * layout.heads * len(rows) ** 2, memory_gib)
     return [
         Matrices(rows, layout.shape, layout.grid, model, part, findings, layout, autocast)
         for part in torch.split(images, step)

@@ -20,19 +20,20 @@ BUDGET = 0.5
 Explain = Callable[[Tensor], object]
 
 
-def spent(model: Classifier, images: Tensor, method: Method, memory_gib: float = 2.0) -> dict[str, float]:
+def spent(model: Classifier, images: Tensor, method: Method) -> dict[str, float]:
     """Measure ``ms``, ``mib``, ``images`` and ``calls`` of ``benchmark.records.costs.Cost``: the maps of all findings.
 
     ``images`` are (N,3,H,W). Memory is measured on one image. Time is that of up to ``CALLS`` calls on all images
-    within ``BUDGET`` seconds, or on one image if all would take longer. Raises ``LocusError`` if the method does not
-    support this model, or fails.
+    within ``BUDGET`` seconds, or on one image if all would take longer. Large batches are split for the default
+    ``--memory_gib``, so that costs are comparable. Raises ``LocusError`` if the method does not support this model, or
+    fails.
     """
 
     def explain(batch: Tensor) -> object:
-        return run_method(method, collect_evidence(model, batch, memory_gib=memory_gib))
+        return run_method(method, collect_evidence(model, batch))
 
     with _undisturbed():
-        collect_evidence(model, images[:1], memory_gib=memory_gib)
+        collect_evidence(model, images[:1])
         mib = (_peak_on_gpu if images.is_cuda else _peak)(explain, images[:1]) / 2**20
         first = _seconds(explain, images[:1])
         batch = images if first * len(images) <= BUDGET else images[:1]

@@ -32,7 +32,7 @@ class PooledEvidence(NetworkEvidence):
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Return the pooled map (N,C,h,w) and all logits, in batches that fit in memory."""
-        parts = torch.split(self.images, memory.images_at_once(self.images, self.memory_gib))
+        parts = torch.split(self.images, memory.images_that_fit(self.images, self.memory_gib))
         with evaluating(self.model):
             with self.autocast():
                 features = [self.model.features(memory.channels_last_if_on_cpu(part)) for part in parts]
@@ -46,7 +46,7 @@ class PooledEvidence(NetworkEvidence):
 
     def max_batch(self, what: Pass) -> int:
         """Return the number of feature maps for the head; for other passes as at any layer."""
-        return memory.maps_at_once(self.A, self.memory_gib) if what == "head" else super().max_batch(what)
+        return memory.head_batch_size(self.A, self.memory_gib) if what == "head" else super().max_batch(what)
 
     @cached_property
     def gradients(self) -> Gradients:
@@ -80,7 +80,7 @@ class PooledEvidence(NetworkEvidence):
 
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
-        max_pairs = memory.gradients_at_once(self.A, self.memory_gib)
+        max_pairs = memory.gradient_pairs_that_fit(self.A, self.memory_gib)
         images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
@@ -110,7 +110,7 @@ class LayerEvidence(NetworkEvidence):
 
     @property
     def _step(self) -> int:
-        return memory.recorded_at_once(self.images, self.memory_gib)
+        return memory.backward_batch_size(self.images, self.memory_gib)
 
     def _chunks(self) -> "Iterator[LayerEvidence]":
         """Yield evidence of ``_step`` images at a time, so that the graph of one chunk is in memory."""
@@ -153,7 +153,7 @@ class LayerEvidence(NetworkEvidence):
                 rows = slice(n * self._step, n * self._step + len(chunk.images))
                 yield from ((rows, part) for _, part in chunk.parts())
             return
-        step = max(1, memory.gradients_at_once(self.A, self.memory_gib) // len(self.A))
+        step = max(1, memory.gradient_pairs_that_fit(self.A, self.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
             part = replace(self, requested=self.findings[k : k + step], given_outputs=self.outputs)
             yield slice(0, len(self.A)), part

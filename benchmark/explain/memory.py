@@ -21,44 +21,44 @@ PIXELS = 8 * 224 * 224
 """Input pixels per forward pass on a CPU, eight images of 224 px: more are not faster and need memory."""
 
 
-def images_at_once(images: Tensor, memory_gib: float) -> int:
+def images_that_fit(images: Tensor, memory_gib: float) -> int:
     """Return how many images of the size of ``images`` (N,3,H,W) fit a forward pass, at least 1.
 
-    >>> images_at_once(torch.empty(1, 3, 224, 224), 2.0) > images_at_once(torch.empty(1, 3, 448, 448), 2.0)
+    >>> images_that_fit(torch.empty(1, 3, 224, 224), 2.0) > images_that_fit(torch.empty(1, 3, 448, 448), 2.0)
     True
     """
     bytes_per_image = images.shape[-2] * images.shape[-1] * FLOATS_PER_PIXEL * 4
     return max(1, int(memory_gib * GIB / bytes_per_image))
 
 
-def recorded_at_once(images: Tensor, memory_gib: float) -> int:
+def backward_batch_size(images: Tensor, memory_gib: float) -> int:
     """Return how many images fit a pass with gradients, which stores the outputs of all layers."""
-    return max(1, images_at_once(images, memory_gib) // BACKWARD)
+    return max(1, images_that_fit(images, memory_gib) // BACKWARD)
 
 
-def maps_at_once(A: Tensor, memory_gib: float) -> int:
+def head_batch_size(A: Tensor, memory_gib: float) -> int:
     """Return how many maps of the size of ``A`` (N,C,h,w) fit one call of the head."""
     return max(1, int(memory_gib * GIB / TEMPORARIES / (A[0].numel() * 4)))
 
 
-def forward_at_once(images: Tensor, memory_gib: float) -> int:
+def forward_batch_size(images: Tensor, memory_gib: float) -> int:
     """Return the number of images per forward pass.
 
     On a CPU they are fewer than fit in memory: a batch larger than the processor's cache is slower per image.
     """
-    fits = images_at_once(images, memory_gib)
+    fits = images_that_fit(images, memory_gib)
     return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
-def gradients_at_once(A: Tensor, memory_gib: float) -> int:
+def gradient_pairs_that_fit(A: Tensor, memory_gib: float) -> int:
     """Return the number of (image, finding) pairs whose gradients G, (C,h,w) each, fit in memory; at least 1."""
-    fits = maps_at_once(A, memory_gib)
+    fits = head_batch_size(A, memory_gib)
     return fits if A.is_cuda else max(1, min(fits, CACHE // (A[0].numel() * 4)))
 
 
-def attended_at_once(images: Tensor, floats: int, memory_gib: float) -> int:
+def attention_batch_size(images: Tensor, floats: int, memory_gib: float) -> int:
     """Return how many images fit a pass with gradients that stores ``floats`` attention values per image."""
-    fits = min(recorded_at_once(images, memory_gib), int(memory_gib * GIB / (ATTENDED * floats * 4)))
+    fits = min(backward_batch_size(images, memory_gib), int(memory_gib * GIB / (ATTENDED * floats * 4)))
     return max(1, fits if images.is_cuda else min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
@@ -70,7 +70,7 @@ def channels_last_if_on_cpu(images: Tensor) -> Tensor:
     return images if images.is_cuda else images.contiguous(memory_format=torch.channels_last)
 
 
-def prepare(model: Classifier, flags: EngineFlags) -> Classifier:
+def apply_engine_flags(model: Classifier, flags: EngineFlags) -> Classifier:
     """Return ``model``, with features compiled and weights in channels-last format according to ``flags``."""
     if flags.channels_last:
         model.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""Evidence of a batch, as far as it does not depend on the layer: what to explain, and the network's outputs for it."""
+"""The part of a batch's evidence that does not depend on the layer: images, findings and outputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -104,7 +104,7 @@ class NetworkEvidence(Evidence):
 
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """Return the logits (count,K) of images rendered batch by batch, with the caller's autocast."""
-        step = memory.forward_at_once(self.images, self.memory_gib)
+        step = memory.forward_batch_size(self.images, self.memory_gib)
         batches = [torch.empty(0, len(self.findings), device=self.images.device)]
         hidden = None if self.progress else True
         bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
@@ -178,5 +178,5 @@ class NetworkEvidence(Evidence):
 
         The same number is used for the part after an earlier layer.
         """
-        count = memory.recorded_at_once if what == "backward" else memory.images_at_once
+        count = memory.backward_batch_size if what == "backward" else memory.images_that_fit
         return count(self.images, self.memory_gib)

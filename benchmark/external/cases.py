@@ -16,15 +16,14 @@ from benchmark.maps.baselines import BASELINES, FloatMap, Prior
 from benchmark.maps.cases import make_case
 from benchmark.records import Cell
 from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import NOT_GIVEN, Case, FileMap
+from benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap
 from core.errors import NotAvailableError
 from core.frames import Grid, conventional
-from core.names import CENTER, NOISE, PRIOR, UPPER_BOUND
+from core.names import CENTER, NOISE, PRIOR
 from core.seeds import generator
 from core.types import Sample
 from datasets.lungs import has_boxes_or_lungs
 
-BASELINE_NAMES = (CENTER, PRIOR, NOISE, UPPER_BOUND)
 SIGMA = 0.25
 """Standard deviation of the Gaussian at the centre, as a share of the image's side; as in the method ``center``."""
 Pair = tuple[Sample, str, float]
@@ -112,17 +111,17 @@ class EntryCases:
 
     def _maps(
         self, name: str, samples: Sequence[Sample], grid: Grid, shape: tuple[int, int]
-    ) -> Sequence[Map | FileMap]:
+    ) -> Sequence[Map | LazyMap]:
         """Return a baseline's maps of all cases: in memory, or computed on each access if they exceed the limit."""
         fits = len(samples) * len(self.findings) * shape[0] * shape[1] * 4 <= MAX_CACHED
         if name == PRIOR:  # one map per fold and finding, shared by many cases
             fold, means = Prior(side=SIDE).by_fold(samples, self.findings)
             maps = [one for number in fold for one in means[number]]
-            return maps if fits else [FileMap(shape, partial(np.asarray, one)) for one in maps]
+            return maps if fits else [LazyMap(shape, partial(np.asarray, one)) for one in maps]
         if fits:
             return list(baseline_maps(name, samples, self.findings, grid, shape).reshape(-1, *shape))
         rest = grid, shape
-        return [FileMap(shape, partial(baseline_map, name, s, f, *rest)) for s in samples for f in self.findings]
+        return [LazyMap(shape, partial(baseline_map, name, s, f, *rest)) for s in samples for f in self.findings]
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
         """Return True if a case with truth is excluded from all rows because it has no map."""

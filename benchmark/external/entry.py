@@ -12,7 +12,7 @@ import datasets
 from benchmark.external import boxes, geometry, maps, values
 from benchmark.external.maps import Pair
 from benchmark.external.names import Names
-from benchmark.scoring.protocols.base import FileMap
+from benchmark.scoring.protocols.base import LazyMap
 from config import ScoreConfig
 from core import cli, files
 from core.errors import BadValueError, DataError
@@ -35,7 +35,7 @@ class ExternalEntry:
 
     name: str
     data: Dataset
-    values: Mapping[Pair, maps.Map | FileMap]
+    values: Mapping[Pair, maps.Map | LazyMap]
     """(image, finding) -> (h,w) map; empty for boxes."""
     boxes: boxes.BoxesByCase | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""
@@ -60,7 +60,7 @@ class ExternalEntry:
         """Settings that determine the scores in addition to the data; part of the records' keys."""
         kind = "maps" if self.boxes is None else "boxes"
         read_as = {"geometry": self.geometry.declared, "missing": self.missing}
-        return {"external": {"entry": self.name, "kind": kind, "files": files.key(self.hashes), **read_as}}
+        return {"external": {"entry": self.name, "kind": kind, "files": files.json_hash(self.hashes), **read_as}}
 
     @property
     def about(self) -> str:
@@ -114,7 +114,12 @@ def _refuse_name(config: ScoreConfig) -> None:
 
 
 def _data(config: ScoreConfig) -> Dataset:
-    flags = {"root": config.data_root_dir, "img_size": config.img_size, **config.request(), "leave_out_fold": None}
+    flags = {
+        "root": config.data_root_dir,
+        "img_size": config.img_size,
+        **config.split_arguments(),
+        "leave_out_fold": None,
+    }
     data = datasets.load(config.dataset, split="test", **flags)
     if not any(sample.boxes for sample in data):
         raise DataError(f"no test image of {config.dataset} has a truth box, so nothing can be scored")

@@ -22,7 +22,7 @@ NAMED = "<image>_<finding>.npy, .npz or .png, or <image>.npy and .npz with --fin
 
 
 @dataclass(frozen=True)
-class MapFile:
+class MapSource:
     """One map: its file and how to read it."""
 
     file: Path
@@ -40,7 +40,7 @@ Pair = tuple[str, str]
 """Image and finding."""
 
 
-def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapFile]:
+def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapSource]:
     """Return (image, finding) -> map, for the files below ``path``, the rows of an array or the masks of a JSON file.
 
     ``findings`` are the findings of the K maps in one file, in order; ``index`` is a CSV with the images and findings
@@ -58,7 +58,7 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
     return dict(pairs)
 
 
-def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapFile]]:
+def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapSource]]:
     """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
     files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
     if not files:
@@ -68,7 +68,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
         split = None if file.stem in names.images else names.split(file.stem)
         if split is not None:
             pair = split[0], names.finding(split[1], str(file))
-            out.append((pair, MapFile(file, str(file), partial(_single, file))))
+            out.append((pair, MapSource(file, str(file), partial(_single, file))))
         elif (image := names.image(file.stem)) is not None:
             out += _several(file, image, words, names)
         else:
@@ -77,7 +77,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
     return out
 
 
-def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapFile]]:
+def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapSource]]:
     """Return the maps of one image: (K,h,w) in the order of ``words``, or arrays named after their findings."""
     content = arrays.read(file)
     if len(content) == 1 and (stacked := _single(file)).ndim == 3:
@@ -90,13 +90,13 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
         raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
     findings = [names.finding(name, str(file)) for name in content]
     return [
-        ((image, finding), MapFile(file, f"{name} in {file}", partial(_named, file, name)))
+        ((image, finding), MapSource(file, f"{name} in {file}", partial(_named, file, name)))
         for finding, name in zip(findings, content, strict=True)
     ]
 
 
-def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapFile:
-    return MapFile(file, f"map {n + 1} of {file}", lambda: array()[n])
+def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> MapSource:
+    return MapSource(file, f"map {n + 1} of {file}", lambda: array()[n])
 
 
 def _single(file: Path) -> arrays.Array:
@@ -110,7 +110,7 @@ def _named(file: Path, name: str) -> arrays.Array:
     return arrays.read(file)[name]
 
 
-def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapFile]]:
+def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapSource]]:
     if index is None or file.suffix != ".npy":
         raise BadValueError(f"--maps {file} is a file: give a .npy of all maps and --index FILE (image, finding)")
     table = read_csv(index, ("image", "finding"))
@@ -123,7 +123,7 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapF
     return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
 
 
-def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
+def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
     """Read ``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
     try:
         content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, MapFile]]:
     out = []
     for image, (_, word, mask) in zip(images, pairs, strict=True):
         where = f"{image} {word} in {file}"
-        out.append(((image, names.finding(word, str(file))), MapFile(file, where, partial(_mask, mask, where))))
+        out.append(((image, names.finding(word, str(file))), MapSource(file, where, partial(_mask, mask, where))))
     return out
 
 

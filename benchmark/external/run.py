@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmark import records
 from benchmark.external import against
 from benchmark.external import entry as entries
-from benchmark.external.cases import BASELINE_NAMES, EntryCases
+from benchmark.external.cases import EntryCases
 from benchmark.external.entry import ExternalEntry
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
@@ -30,7 +30,7 @@ from benchmark.training import provenance
 from config import ScoreConfig
 from core.errors import BadValueError, DataError, one_line
 from core.files import write_text
-from core.names import MAIN_PROTOCOL
+from core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
 from datasets.io.tables import read_csv
 
 MODEL = "external"
@@ -53,7 +53,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]
     if entry.boxless:
         n_boxed = sum(bool(sample.boxes) for sample in entry.data)
         report(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
-    scored = list(score(entry, store, [entry.name, *BASELINE_NAMES]))
+    scored = list(score(entry, store, [entry.name, *WITHOUT_TRAINING]))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)
     all_records = _recorded(folder, entry, scored)
@@ -97,7 +97,7 @@ def score(
         seconds = round(time.perf_counter() - start, 3)
         if cell.method == entry.name and fields.get("status") == "n/a":
             lacking.add(cell.protocol)
-        source = "run" if cell.method in BASELINE_NAMES else "external"
+        source = "run" if cell.method in WITHOUT_TRAINING else "external"
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
 
 

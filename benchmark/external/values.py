@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.external.geometry import Geometry
-from benchmark.external.maps import Map, MapFile, Pair
-from benchmark.scoring.protocols.base import FileMap
+from benchmark.external.maps import Map, MapSource, Pair
+from benchmark.scoring.protocols.base import LazyMap
 from core.errors import DataError, examples
 from core.frames import box_coverage
 from core.types import FloatArray
@@ -24,8 +24,8 @@ MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
 
 
 def read(
-    given: Mapping[Pair, MapFile], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
-) -> dict[Pair, Map | FileMap]:
+    given: Mapping[Pair, MapSource], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
+) -> dict[Pair, Map | LazyMap]:
     """Return (image, finding) -> map (h,w), the first ``MAX_CACHED`` bytes in memory and the rest as files.
 
     Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
@@ -39,14 +39,14 @@ def read(
     wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
     available = [pair for pair in wanted if pair in given]
     bar = tqdm(available, desc="read maps", unit="map", leave=False, disable=None)
-    out: dict[Pair, Map | FileMap] = {}
+    out: dict[Pair, Map | LazyMap] = {}
     flat: list[str] = []
     inside: list[tuple[float, float]] = []
     total_bytes = 0
     for pair in bar:
         values = given[pair].read()
         total_bytes += values.nbytes
-        out[pair] = values if total_bytes <= MAX_CACHED else FileMap(values.shape, given[pair].read)
+        out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
         if values.min() == values.max():
             flat.append(given[pair].where)
         if pair in truth and isinstance(where.grid, str):

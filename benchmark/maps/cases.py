@@ -15,7 +15,7 @@ from benchmark.maps.obtain import NotStoredError, StoredMapsByMethod
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell
-from benchmark.scoring.protocols.base import Case, FileMap
+from benchmark.scoring.protocols.base import Case, LazyMap
 from core.errors import LocusError
 from core.frames import Alignment, Grid
 from core.types import Sample
@@ -114,18 +114,18 @@ def make_cases(
     ]
 
 
-def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | FileMap | None:
+def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | LazyMap | None:
     """Return the map of a case; if it was not generated, a map that raises ``NotMadeError`` when it is read."""
     if (sample.image_id, finding) in maps:
         return maps.stored(sample.image_id, finding)
-    return FileMap(maps.index.shape[1:], lambda: np.asarray(maps.stored(sample.image_id, finding)))
+    return LazyMap(maps.index.shape[1:], lambda: np.asarray(maps.stored(sample.image_id, finding)))
 
 
 def make_case(
     sample: Sample,
     finding: str,
     label: float,
-    values: NDArray[np.floating[Any]] | FileMap | None,
+    values: NDArray[np.floating[Any]] | LazyMap | None,
     grid: Grid | Alignment,
     **more: Any,
 ) -> Case:

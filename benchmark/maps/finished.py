@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import datasets
-from benchmark.training import data as source
+from benchmark.training.listing import load_split
 from config import DataFlags, TrainConfig
 from core.errors import DataError, LeakError
 from core.flags.data import SplitFlags
@@ -30,13 +30,13 @@ class FinishedModel:
     """Name in the tables."""
     checkpoint: Path
     digest: str
-    """Digest of the weights, and of the way a third-party network uses them."""
+    """Digest of the weights, and of the way an external network uses them."""
     findings: tuple[str, ...]
     """Names of its outputs, in order."""
     pooling: str
     """Name of the pooling; empty for an opaque head."""
     network: str = ""
-    """Name of a third-party network; empty for a network of Locus."""
+    """Name of an external network; empty for a network of Locus."""
     trained_on: str = ""
     """Training data, as declared or recorded by its run."""
     trained: TrainConfig | None = None
@@ -50,7 +50,7 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
 
     Nothing is excluded if the training data are unknown. If they are not available, a warning is logged.
     """
-    data = source.load(config, split)
+    data = load_split(config, split)
     positions = list(range(len(data)))
     counts: dict[str, int] = {}
     if finished.trained is not None and not _same_images(finished.trained, config):
@@ -97,7 +97,7 @@ def _image_names(config: TrainConfig) -> set[str]:
     names: set[str] = set()
     for split in ("train", "val"):
         with contextlib.suppress(DataError):  # only test images are available
-            names |= {sample.image_id for sample in source.load(config, split)}
+            names |= {sample.image_id for sample in load_split(config, split)}
     return names
 
 
@@ -114,9 +114,9 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     data set has it, else by identical pixels at the network's input size; images with neither count as
     ``images_not_traced``. Raises ``LeakError`` if no image is left.
     """
-    samples = source.load(other, "test")
+    samples = load_split(other, "test")
     positions, counts = exclude_seen_patients(config, other, samples)
-    relabeled = RelabeledDataset(samples, source.load(config, "test").findings, positions)
+    relabeled = RelabeledDataset(samples, load_split(config, "test").findings, positions)
     relabeled.describe |= {"trained_on": config.dataset, **counts}
     return relabeled
 
@@ -143,7 +143,7 @@ def unseen_positions(config: TrainConfig, samples: Dataset, patients: Sequence[s
 
     Logs a warning with the number left out. Raises ``LeakError`` if none is left.
     """
-    seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
+    seen = {patient for split in ("train", "val") for patient in load_split(config, split).patients}
     positions = [n for n, patient in enumerate(patients) if patient not in seen]
     where = f"patients in the training data ({config.dataset})"
     if not positions:
@@ -159,7 +159,7 @@ def _patient_of_image(config: TrainConfig) -> dict[str, str]:
     """Return image name and pixel hash -> patient, for all images of a training run's data set."""
     patients = {}
     for split in SPLITS:
-        data = source.load(config, split)
+        data = load_split(config, split)
         for sample, pixel_hash in zip(data, _pixel_hashes(config, data), strict=True):
             patients[sample.image_id] = patients[pixel_hash] = sample.patient_id
     return patients

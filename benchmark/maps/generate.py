@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from backbones import Classifier
-from benchmark.explain import MethodMaps, collect_evidence, prepare, run_methods
+from benchmark.explain import MethodMaps, apply_engine_flags, collect_evidence, run_methods
 from benchmark.maps.baselines import Prior, Truth
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun
@@ -78,7 +78,7 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
 
 
 def _add(word: str, answer: MethodMaps | LocusError, writer: Writer) -> LocusError | None:
-    """Write the maps of a batch; return the error of a method that has none, or none that fit to the earlier ones."""
+    """Write the maps of a batch; return the error of a method without maps or with maps unlike the earlier ones."""
     if isinstance(answer, LocusError):
         return answer
     try:
@@ -108,7 +108,7 @@ class _Networks:
         """Return evidence for a batch of one training run's images, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
-            self.models[run] = prepare(run.model(device), self.flags)
+            self.models[run] = apply_engine_flags(run.model(device), self.flags)
         batch = torch.from_numpy(run.pixels[list(rows)]).to(device)
         images = transforms.evaluation()(batch)
         return collect_evidence(self.models[run], images, findings, memory_gib=self.flags.memory_gib, progress=True)

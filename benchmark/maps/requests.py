@@ -17,14 +17,14 @@ from benchmark.maps.trained import UNTRAINED_METHOD, TrainingRun, select_samples
 from benchmark.maps.writer import file_name
 from core import registry, user_code
 from core.errors import LocusError, one_line
-from core.files import key
+from core.files import json_hash
 from core.names import UNTRAINED
 from core.types import Sample
 from datasets.io import transforms
 from methods import smoothing
 from methods.base import Method
 
-NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
+FLAGS_THAT_CHANGE_MAPS = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
 """Training flags that affect the network's maps besides its weights."""
 BATCH_SIZE = 32
 """Batch size of the networks."""
@@ -73,8 +73,8 @@ class MapRequest:
     def shard(self, number: int, count: int) -> "MapRequest":
         """Return shard ``number`` of ``count``, a request for some of the batches with a separate file."""
         first, last = (len(self.batches) * n // count for n in (number - 1, number))
-        path, key_ = self.shards / f"{number}-of-{count}.npy", key([self.key, number, count])
-        return replace(self, batches=self.batches[first:last], path=path, key=key_, key_of_all=key_)
+        path, key = self.shards / f"{number}-of-{count}.npy", json_hash([self.key, number, count])
+        return replace(self, batches=self.batches[first:last], path=path, key=key, key_of_all=key)
 
     @property
     def shards(self) -> Path:
@@ -115,10 +115,10 @@ def make_request(
     runs = tuple(untrained(run) for run in trained) if word == UNTRAINED else tuple(trained)
     path, of_all = folder / file_name(word), _key(runs, word, type(method), images)
     in_part = shown_only and not fast
-    batches, key_ = tuple(_batches(runs, frozenset(images), in_part)), of_all
+    batches, key = tuple(_batches(runs, frozenset(images), in_part)), of_all
     if in_part:
-        key_ = key([of_all, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
-    return MapRequest(word, runs, method, fast, batches, path, key_, of_all)
+        key = json_hash([of_all, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
+    return MapRequest(word, runs, method, fast, batches, path, key, of_all)
 
 
 def _batches(runs: Sequence[TrainingRun], images: Set[str], shown_only: bool) -> Iterator[Batch]:
@@ -146,11 +146,11 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
 
 def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
     """Hash the weights and the network, the pixels, the method with its options and code, and the engine's version."""
-    networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
+    networks = [[run.digest, *(getattr(run.config, name) for name in FLAGS_THAT_CHANGE_MAPS)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
     method = (part.__name__, _options(word, part), code_digest(part))
-    return key([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
+    return json_hash([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
 
 
 def _options(word: str, part: type) -> dict[str, str]:

@@ -14,12 +14,12 @@ from core.files import file_hash
 from core.flags.data import SplitFlags
 from datasets.io.tables import read_list
 
-NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
+FLAGS_OF_NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
 """Flags of a finished training run that apply whenever its network is scored."""
 
 
 def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[FinishedModel, dict[str, Any]]:
-    """Return the network of a run folder or checkpoint, called ``name`` in tables, and its flags ``NETWORK``.
+    """Return the network of a run folder or checkpoint, called ``name`` in tables, and its flags ``FLAGS_OF_NETWORK``.
 
     ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
     """
@@ -27,7 +27,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     config, stamp = checkpoint.config, checkpoint.stamp
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
-    by_us = bool(checkpoint.content.get("history"))  # converted runs and third-party networks have none
+    by_us = bool(checkpoint.content.get("history"))  # converted runs and external networks have none
     declared = trained_on or checkpoint.trained_on
     images = _listed_images(declared)
     if images:
@@ -43,7 +43,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         trained=config if by_us and not trained_on else _default_split(declared),
         trained_images=images,
     )
-    return finished, {name: getattr(config, name) for name in NETWORK}
+    return finished, {name: getattr(config, name) for name in FLAGS_OF_NETWORK}
 
 
 def _listed_images(declared: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Finished training runs and their held-out images, on which maps are generated and scored; the same untrained."""
+"""Training runs with the held-out images on which maps are generated and scored, and their untrained counterparts."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 import backbones
 from backbones import Classifier, build_from_config
 from benchmark.maps.finished import FinishedModel, external_test_set, images_of
-from benchmark.training import data as source
 from benchmark.training import load
+from benchmark.training.listing import load_split
 from config import TrainConfig
 from core.errors import DataError, NotAvailableError, examples
 from core.names import UNTRAINED
@@ -69,7 +69,7 @@ class TrainingRun:
             return external_test_set(self.config, self.other)
         if self.finished is not None:
             return images_of(self.config, self.split, self.finished)
-        return source.load(self.config, self.split)
+        return load_split(self.config, self.split)
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
         """Return the names of properties of the data that differ from ``recorded``; empty for the same data."""

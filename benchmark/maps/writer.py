@@ -70,7 +70,7 @@ def file_name(word: str) -> str:
     """
     last = Path(word).name
     readable = re.sub(r"[^\w.=,+-]+", "_", last)
-    return f"{readable}.npy" if last == word else f"{readable}-{files.key(word)}.npy"
+    return f"{readable}.npy" if last == word else f"{readable}-{files.json_hash(word)}.npy"
 
 
 @dataclass

@@ -14,9 +14,10 @@ from tqdm import tqdm
 import datasets
 import methods
 from backbones import Classifier
-from benchmark.explain import MethodMaps, build_methods, collect_evidence, prepare, run_methods
+from benchmark.explain import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
 from benchmark.pictures.case import RawMap
-from benchmark.training import data, load
+from benchmark.training import load
+from benchmark.training.listing import load_split
 from config import HeatmapConfig, TrainConfig
 from core.errors import DataError, LocusError, NotAvailableError, examples
 from core.frames import Alignment, resize_image
@@ -58,7 +59,7 @@ def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[
     Warns if a network trained on findings drawn by code explains a user's ``image``.
     """
     checkpoint = load.checkpoint(path)
-    model = prepare(checkpoint.network(config.trust), config)
+    model = apply_engine_flags(checkpoint.network(config.trust), config)
     log.info("network %s", checkpoint)
     if image is not None and datasets.is_synthetic(checkpoint.trained_on):
         log.warning(
@@ -154,7 +155,7 @@ def readable_images(
 
 def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sample]:
     """Return the first ``count`` test images of a network's data set, those with a truth box if it has any."""
-    test = data.load(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
+    test = load_split(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
     if boxed := [sample for sample in test if sample.boxes][:count]:
         return boxed
     log.info("no test image of %s has a truth box: the first images are explained, without truth", recipe.dataset)

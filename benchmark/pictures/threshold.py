@@ -27,7 +27,7 @@ class Thresholds:
     ) -> None:
         """Read the thresholds for the weights with a ``digest`` from the records in or next to the folder ``runs``.
 
-        Suites have none for a ``layer``. A ``typed`` threshold, from the command line, applies to all maps.
+        Suites store none for an earlier ``layer``. A ``typed`` threshold, from the command line, applies to all maps.
         """
         self.typed = typed
         results = tuple(folder / "results" for folder in (*reversed(runs.parents[:3]), runs))

@@ -17,8 +17,8 @@ LARGEST = 200_000_000
 DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 
 
-def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: Any = None) -> pyarrow.Table:
-    """Read a Parquet file. Raises ``DataError`` with the advice ``mend`` if it is missing or broken."""
+def read(file: Path, advice: str, columns: Sequence[str] | None = None, filters: Any = None) -> pyarrow.Table:
+    """Read a Parquet file. Raises ``DataError`` with ``advice`` if it is missing or broken."""
     try:
         content = parquet.ParquetFile(file)
         if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
@@ -27,7 +27,7 @@ def read(file: Path, mend: str, columns: Sequence[str] | None = None, filters: A
             return content.read(columns)
         return parquet.read_table(file, columns=columns, filters=filters, partitioning=None)
     except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
-        raise DataError(f"cannot read {file}: {one_line(error)}; {mend}") from error
+        raise DataError(f"cannot read {file}: {one_line(error)}; {advice}") from error
 
 
 def save(content: pyarrow.Table, file: Path) -> None:

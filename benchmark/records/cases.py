@@ -30,8 +30,8 @@ CASES = "cases.parquet"
 PACKED = (MAIN_PROTOCOL, FAITHFULNESS)
 BOX = ("x0", "y0", "x1", "y1", "iobb")
 OTHER_ORIGINS = ("threshold_", "iou_")
-AGAIN = "run the suite again with --overwrite always"
-MEND = f"restore it from version control, or delete it and {AGAIN}"
+RUN_AGAIN = "run the suite again with --overwrite always"
+ADVICE = f"restore it from version control, or delete it and {RUN_AGAIN}"
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
@@ -84,7 +84,7 @@ def exist(cell: Cell, folder: Path | str) -> bool:
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """Read the rows of a cell, unpacked before packed. Raises ``DataError`` if they are missing or broken."""
     if not exist(cell, folder):
-        raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
+        raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {RUN_AGAIN}")
     return arrow.words(read_columns([cell], folder)).to_pandas()
 
 
@@ -97,7 +97,7 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     tables = []
     for cell in cells:
         if (unpacked := path(folder, cell)).is_file():
-            tables.append(arrow.dictionaries(arrow.read(unpacked, MEND, columns)))
+            tables.append(arrow.dictionaries(arrow.read(unpacked, ADVICE, columns)))
             del remaining[cell.key]
     files = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
     tables += [_only(_packed(file, columns), remaining) for file in files if file.is_file()]
@@ -130,7 +130,7 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
 def _joined(keys: Collection[str], files: Mapping[str, Path], where: Path) -> pyarrow.Table:
     """Return the unpacked rows in ``files`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
     tables = [arrow.words(_only(_packed(where), {*keys} - files.keys()))] if where.is_file() else []
-    tables += [arrow.read(file, MEND) for _, file in sorted(files.items())]
+    tables += [arrow.read(file, ADVICE) for _, file in sorted(files.items())]
     filled = [table for table in tables if len(table)] or [pyarrow.table({})]
     return pyarrow.concat_tables(filled, promote_options="permissive")
 
@@ -165,7 +165,7 @@ def _packed(file: Path, columns: tuple[str, ...] | None = None) -> pyarrow.Table
 
 @lru_cache(maxsize=16)
 def _read(file: Path, columns: tuple[str, ...] | None, *state: int) -> pyarrow.Table:
-    rows = arrow.read(file, MEND, columns)
+    rows = arrow.read(file, ADVICE, columns)
     if "key" not in rows.column_names:
-        raise DataError(f"{file} has no column 'key': {MEND}")
+        raise DataError(f"{file} has no column 'key': {ADVICE}")
     return rows

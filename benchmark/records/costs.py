@@ -11,7 +11,7 @@ from benchmark.records import arrow
 from core.errors import DataError, first_problem
 
 FILE = "costs.parquet"
-MEND = "restore it from version control, or delete it and measure again with --costs"
+ADVICE = "restore it from version control, or delete it and measure again with --costs"
 
 
 class Cost(BaseModel):
@@ -56,7 +56,7 @@ def read(folder: Path) -> list[Cost]:
     if not file.is_file():
         return []
     try:
-        return [Cost.model_validate(row) for row in arrow.read(file, MEND).to_pylist()]
+        return [Cost.model_validate(row) for row in arrow.read(file, ADVICE).to_pylist()]
     except ValidationError as error:
         where, message = first_problem(error)
-        raise DataError(f"{file} is broken at {where}: {message}; {MEND}") from error
+        raise DataError(f"{file} is broken at {where}: {message}; {ADVICE}") from error

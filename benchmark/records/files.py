@@ -15,7 +15,7 @@ from core.files import write_json
 from core.scores import Score
 
 RESULTS, RUNS = "results", "runs"
-REPAIR = "delete it and run the suite again"
+ADVICE = "delete it and run the suite again"
 """Advice for a broken record of a suite."""
 
 
@@ -82,18 +82,18 @@ def read(file: Path | str) -> Record:
     return parse(content(file), file)
 
 
-def content(file: Path | str, mend: str = REPAIR) -> Any:
-    """Return the unvalidated content of a JSON file. Raises ``DataError`` with the advice ``mend``."""
+def content(file: Path | str, advice: str = ADVICE) -> Any:
+    """Return the unvalidated content of a JSON file. Raises ``DataError`` with ``advice``."""
     try:
         return json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"cannot read the record {file}: {error}; {mend}") from error
+        raise DataError(f"cannot read the record {file}: {error}; {advice}") from error
 
 
-def parse(loaded: Any, file: Path | str, mend: str = REPAIR) -> Record:
-    """Validate the record ``loaded`` from a file. Raises ``DataError`` with the advice ``mend``."""
+def parse(loaded: Any, file: Path | str, advice: str = ADVICE) -> Record:
+    """Validate the record ``loaded`` from a file. Raises ``DataError`` with ``advice``."""
     if not isinstance(loaded, dict):
-        raise DataError(f"the record {file} is not a JSON object: {mend}")
+        raise DataError(f"the record {file} is not a JSON object: {advice}")
     fields = {name: value for name, value in loaded.items() if name != "key"}
     if (version := fields.get("schema_version")) != SCHEMA_VERSION:  # a later schema converts the fields of older ones
         supported = f"this version of Locus reads version {SCHEMA_VERSION}: update Locus"
@@ -103,8 +103,8 @@ def parse(loaded: Any, file: Path | str, mend: str = REPAIR) -> Record:
     except ValidationError as error:
         where, message = first_problem(error)
         position = f" at {where}" if where else ""
-        raise DataError(f"the record {file} is invalid{position}: {message}; {mend}") from error
+        raise DataError(f"the record {file} is invalid{position}: {message}; {advice}") from error
     if loaded.get("key") not in (None, record.key):
         keys = f"the key {loaded['key']}, but its cell has the key {record.key}"
-        raise DataError(f"the record {file} has {keys}, so it was edited: {mend}")
+        raise DataError(f"the record {file} has {keys}, so it was edited: {advice}")
     return record

@@ -27,7 +27,7 @@ from core.files import writing
 NAME = ".lock"
 REFUSED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 """Errors of file systems without locks."""
-BEAT, SILENT = 15.0, 60.0
+HEARTBEAT_SECONDS, DEAD_AFTER_SECONDS = 15.0, 60.0
 """Seconds between two updates of the lock file, and seconds without one after which a process counts as dead."""
 
 
@@ -47,7 +47,7 @@ def only_writer(folder: Path) -> Iterator[None]:
         now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
         _state(file, json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "user": _user(), "since": now}))
         try:
-            with beating(path):
+            with heartbeat(path):
                 yield
         finally:
             _state(file, "")
@@ -64,7 +64,7 @@ def _take(file: BinaryIO, path: Path) -> None:
             raise HeldError(_sentence(path, _holder(file))) from error
     holder = _holder(file)
     here = holder.get("host") == socket.gethostname()
-    if holder and (not kernel and _runs(holder) if here else silence(path) < SILENT):
+    if holder and (not kernel and _runs(holder) if here else seconds_since_heartbeat(path) < DEAD_AFTER_SECONDS):
         raise HeldError(_sentence(path, holder))
 
 
@@ -103,7 +103,7 @@ def _state(file: BinaryIO, text: str) -> None:
 
 
 @contextlib.contextmanager
-def beating(file: Path) -> Iterator[None]:
+def heartbeat(file: Path) -> Iterator[None]:
     """Update the modification time of ``file`` regularly while the block runs, to show that the holder is alive."""
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(file, over), daemon=True)
@@ -115,7 +115,7 @@ def beating(file: Path) -> Iterator[None]:
         thread.join()
 
 
-def silence(file: Path) -> float:
+def seconds_since_heartbeat(file: Path) -> float:
     """Return the seconds since ``file`` was modified, by the file server's clock; infinite for a missing file."""
     with contextlib.suppress(FileNotFoundError), tempfile.NamedTemporaryFile(dir=file.parent, prefix=".now-") as now:
         return os.fstat(now.fileno()).st_mtime - file.stat().st_mtime
@@ -123,6 +123,6 @@ def silence(file: Path) -> float:
 
 
 def _beat(file: Path, over: threading.Event) -> None:
-    while not over.wait(BEAT):
+    while not over.wait(HEARTBEAT_SECONDS):
         with contextlib.suppress(OSError):  # the folder was removed or is briefly unreachable
             os.utime(file)

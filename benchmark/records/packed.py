@@ -25,7 +25,7 @@ from core.files import writing
 from core.gc_control import gc_paused
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
-REPAIR = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
+ADVICE = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
 CELL_FIELDS = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
     *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
@@ -122,23 +122,23 @@ def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
     if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
     filters = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
-    cells = arrow.read(folder / CELLS_FILE, REPAIR)
-    scores = arrow.read(folder / RECORDS_FILE, REPAIR, ["key", "variable", "group", *PACKED], filters)
+    cells = arrow.read(folder / CELLS_FILE, ADVICE)
+    scores = arrow.read(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *PACKED], filters)
     try:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
-        raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {REPAIR}") from error
-    return {name: parse(content, folder / CELLS_FILE, REPAIR) for name, content in contents.items()}
+        raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {ADVICE}") from error
+    return {name: parse(content, folder / CELLS_FILE, ADVICE) for name, content in contents.items()}
 
 
 def records_containing(folder: Path, text: str) -> list[str]:
     """Return the packed records, as JSON without scores, that contain ``text``, such as a checkpoint's digest."""
     if not (folder / CELLS_FILE).is_file():
         return []
-    records = arrow.read(folder / CELLS_FILE, REPAIR, ["record"])["record"].to_pylist()
+    records = arrow.read(folder / CELLS_FILE, ADVICE, ["record"])["record"].to_pylist()
     return [record for record in records if text in record]
 
 

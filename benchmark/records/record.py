@@ -90,7 +90,7 @@ class Cell(FrozenModel):
     @cached_property
     def key(self) -> str:
         """16 hex digits: equal configurations have equal keys."""
-        return files.key(self.model_dump(mode="json"))
+        return files.json_hash(self.model_dump(mode="json"))
 
     @property
     def model_of_any_seed(self) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.entries.entry import BLIND, Entry, is_single, run_count, worse_by
+from benchmark.report.entries.entry import NO_NETWORK, Entry, is_single, run_count, worse_by
 from benchmark.report.equal_maps import equal_scores, same_as
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval, with_n
 from core.names import MAIN
@@ -101,7 +101,7 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
     for n, record in enumerate(records):
         cells = tuple(_cell(column, record, equal) for column in columns)
         same = tuple(cell for cell, column in zip(cells, columns, strict=True) if column.kind not in OF_NETWORK)
-        merged.setdefault(same if record.cell.method in BLIND else (str(n),), []).append((record.key, cells))
+        merged.setdefault(same if record.cell.method in NO_NETWORK else (str(n),), []).append((record.key, cells))
     groups = [list(zip(*group, strict=True)) for group in merged.values()]
     rows = [[of[0] if len({*of}) == 1 else "any" for of in zip(*cells, strict=True)] for _, cells in groups]
     indices = [i for i, column in enumerate(columns) if _is_included(column.kind, [row[i] for row in rows])]

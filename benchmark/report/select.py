@@ -49,14 +49,14 @@ def row_key(record: Record) -> tuple[object, ...]:
     return (model_key(record), record.cell.method)
 
 
-def network_of(record: Record) -> str:
-    """Return a key that all methods, training runs and protocols of one recipe share."""
+def recipe_key(record: Record) -> str:
+    """Return a key that all methods, seeds and protocols of one training recipe share."""
     blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
     return record.cell.without_seed.model_copy(update=blank).key
 
 
-def recipe_of(record: Record) -> tuple[object, ...]:
-    """Return a key that all methods and training runs of a recipe share, whatever their seed."""
+def network_key(record: Record) -> tuple[object, ...]:
+    """Return a key that all methods and seeds of one network share; its recipe is not compared."""
     return (*model_key(record)[:-2], record.cell.model_of_any_seed)
 
 

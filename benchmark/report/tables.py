@@ -1,6 +1,5 @@
 """Generate the files of ``results/`` from records; the same records give the same bytes."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from benchmark.records import Record, load, ordered
 from benchmark.report.charts import COMPONENTS, figures
 from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.html.render import link_documents
-from benchmark.report.html.suite import PAGE, suite_page
+from benchmark.report.html.suite import PAGE, anchor, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
 from benchmark.report.leaderboard.protocols import SEED
@@ -114,7 +113,7 @@ def _latex(suite: str, sections: Sequence[DatasetTables], columns: Sequence[str]
         if columns
         else [table for part in sections for table in (*part.checks, *short_tables(part))]
     )
-    labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in selected)
+    labels = (f"tab:{suite}-{anchor(table.title)}" for table in selected)
     return "\n".join(latex(table, label) for table, label in zip(selected, labels, strict=True))
 
 

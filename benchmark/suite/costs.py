@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from backbones import Classifier
-from benchmark.explain import cost, prepare
+from benchmark.explain import apply_engine_flags, cost
 from benchmark.maps.requests import build_method
 from benchmark.maps.trained import TrainingRun, Untrained, untrained
 from benchmark.records import costs
@@ -17,7 +17,7 @@ from benchmark.suite.training_runs import recorded
 from benchmark.training import provenance
 from config import RunConfig
 from core.errors import LocusError, NotAvailableError
-from core.names import BESIDE, MAIN_PROTOCOL, PEOPLE
+from core.names import MAIN_PROTOCOL, NOT_IN_METHODS, PEOPLE
 from datasets.io import transforms
 from methods.base import Method
 
@@ -63,7 +63,7 @@ def _networks(planned: Sequence[ModelCells]) -> dict[tuple[str, str], list[Model
 def _words(jobs: Sequence[ModelCells]) -> list[str]:
     """The methods of the leaderboard; baselines and readers have no costs."""
     cells = [cell for job in jobs for cell in job.cells if cell.protocol == MAIN_PROTOCOL]
-    return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*BESIDE, *PEOPLE)))
+    return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*NOT_IN_METHODS, *PEOPLE)))
 
 
 def _training(jobs: Sequence[ModelCells], runs_dir: Path) -> TrainingRun:
@@ -76,14 +76,14 @@ def _training(jobs: Sequence[ModelCells], runs_dir: Path) -> TrainingRun:
 def _measured(run: TrainingRun, words: Sequence[str], config: RunConfig, report: Report) -> Iterator[dict[str, object]]:
     """The measured fields of a cost, for each method that supports the network."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model: Classifier = prepare(run.model(device), config)
+    model: Classifier = apply_engine_flags(run.model(device), config)
     images = transforms.evaluation()(torch.from_numpy(run.pixels[:IMAGES]).to(device))
     weights = "random" if isinstance(run, Untrained) else "trained"
     for word in words:
         try:
             part = build_method(word)
             if isinstance(part, Method):
-                spent = cost.spent(model, images, part, config.memory_gib)
+                spent = cost.spent(model, images, part)
                 yield {"method": word, "findings": len(run.data.findings), "weights": weights, **spent}
         except NotAvailableError:
             continue  # its cell's record has the reason

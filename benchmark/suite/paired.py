@@ -25,13 +25,13 @@ from benchmark.records import Record, Score, cases
 from benchmark.report.entries.common_cases import CASE, CommonCases, columns, common_cases, read
 from benchmark.report.select import is_method
 from benchmark.scoring.statistics.bootstrap import bootstrap_draws, mean, over_findings
-from benchmark.scoring.statistics.entries import probability_of_first
+from benchmark.scoring.statistics.entries import share_of_first_places
 from benchmark.scoring.statistics.intervals import interval
 from benchmark.scoring.statistics.paired import compare, corrected
 from benchmark.scoring.statistics.patients import CaseIndex, ratio
 from benchmark.scoring.statistics.summary import Column, sums
 from core.errors import DataError, examples
-from core.names import AGREEMENT, CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PEOPLE, PRIOR, RELATIVE_DROP
+from core.names import AGREEMENT, MAIN, MAIN_PROTOCOL, PAIRED, PEOPLE, PRIOR, RELATIVE_DROP, UPPER_BOUND_AND_PEOPLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
     Records without rows in ``folder`` are skipped with a warning. Raises ``DataError`` if the rows of two records have
     different cases.
     """
-    entered = [record for record in group if record.cell.method not in CEILINGS]
+    entered = [record for record in group if record.cell.method not in UPPER_BOUND_AND_PEOPLE]
     existing = [record for record in entered if cases.exist(record.cell, folder)]
     if absent := [record.cell.method for record in entered if record not in existing]:
         again = "to compare them, run it with --overwrite always"
@@ -107,7 +107,7 @@ def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]
     if entered := [n for n, record in enumerate(methods) if is_method(record)]:
         method_sums = sums([hits[n] for n in entered], common.index, findings)
         samples: NDArray[np.float32] = mean(bootstrap_draws(method_sums).samples, -2)  # (R, K)
-        for n, share in zip(entered, probability_of_first(samples), strict=True):
+        for n, share in zip(entered, share_of_first_places(samples), strict=True):
             scores[n].append(_score("p_first", float(share), len(common.index)))
     prior = next((n for n, record in enumerate(methods) if record.cell.method == PRIOR), None)
     others = [n for n in range(len(methods)) if n != prior]

@@ -34,7 +34,7 @@ from core.user_code import runs_code
 
 log = logging.getLogger(__name__)
 LIBRARIES = ("torch", "timm", "numpy", "numba")
-PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
+EVALUATE_PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
 
 
 def score(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
@@ -91,7 +91,7 @@ class ModelScorer:
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
             self.checks[name] = CHECKS.get(name)(self.trained, words, folder, self.flags, images)
         with_maps = (c for c in self.cells if c.protocol not in (CLASSIFICATION, *self.checks))
-        words = [*dict.fromkeys(cell.method for cell in with_maps if cell.method not in PEOPLE)]
+        words = [*dict.fromkeys(cell.method for cell in with_maps if cell.method not in EVALUATE_PEOPLE)]
         self.store = explain_model(self.model, self.trained, words, self.runs_dir, self.flags)
 
     def score(self, cell: Cell) -> Scored:
@@ -102,9 +102,9 @@ class ModelScorer:
         elif cell.protocol in self.checks:
             check, settings = self.checks[cell.protocol], self.checks[cell.protocol].settings
             fields, rows = score_result(lambda: check.evaluate(cell.method, cell.data_seed), check.geometry)
-        elif cell.method in PEOPLE:
+        elif cell.method in EVALUATE_PEOPLE:
             arguments = self.trained, self.store.findings, cell.data_seed, cell.images
-            fields, rows = score_result(lambda: PEOPLE[cell.method](*arguments), "none")
+            fields, rows = score_result(lambda: EVALUATE_PEOPLE[cell.method](*arguments), "none")
         else:
             fields, rows = score_maps(self.store, cell)
         return {**fields, "rests_on": {**sample_counts(self.trained, cell), **settings}}, rows

@@ -90,10 +90,11 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
     paths = list(config.checkpoint)
     if network is not None:
-        from benchmark.training import data, external_network  # after the flags are checked: imports torch
+        from benchmark.training import external_network  # after the flags are checked: imports torch
+        from benchmark.training.listing import load_split
 
         scored = plan.models(suite)[0].scored_on
-        findings = data.load(scored, "test").findings
+        findings = load_split(scored, "test").findings
         paths = [str(external_network.write_run(network, Path(config.runs).parent, findings, scored.img_size))]
     declared = {"entry": config.entry, "trained_on": config.trained_on}
     flags = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}

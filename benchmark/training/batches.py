@@ -72,17 +72,18 @@ class Batches(Sampler[NDArray[np.int64]]):
         the same weight, whatever their number of known labels.
         """
         first = batch_idx - batch_idx % self.accumulate
-        batches = [np.array_split(whole, self.world_size) for whole in self._batches()[first : first + self.accumulate]]
+        step = self._batches()[first : first + self.accumulate]
+        parts = [np.array_split(batch, self.world_size) for batch in step]
         terms = np.ones(self.n, np.int64) if self.loss_terms is None else self.loss_terms
-        whole = sum(int(terms[part].sum()) for parts in batches for part in parts)
-        part_terms = int(terms[batches[batch_idx - first][self.rank]].sum())
-        return part_terms * self.world_size * self.accumulate / whole if whole else 1.0
+        all_terms = sum(int(terms[batch].sum()) for batch in step)
+        own_terms = int(terms[parts[batch_idx - first][self.rank]].sum())
+        return own_terms * self.world_size * self.accumulate / all_terms if all_terms else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         skipped = self.start[1] if self.start[0] == self.epoch else 0
-        for whole in self._batches()[skipped:]:
+        for batch in self._batches()[skipped:]:
             # sorted, so that neighbours in the memory map are read together
-            yield np.sort(np.array_split(whole, self.world_size)[self.rank])
+            yield np.sort(np.array_split(batch, self.world_size)[self.rank])
 
     def _order(self) -> NDArray[np.int64]:
         """Return the images of this epoch in order: as listed, shuffled, or drawn with their probabilities."""

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import backbones
-from benchmark.training import data, load, load_weights, machine, runs
+from benchmark.training import load, load_weights, machine, runs
+from benchmark.training.listing import load_split
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
 
@@ -40,6 +41,6 @@ def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
             raise BadValueError(f"{counts}: leave one of them out")
         return named
     try:
-        return data.load(recipe, "test").findings
+        return load_split(recipe, "test").findings
     except (DataError, NotAvailableError) as error:
         raise BadValueError(f"the names of the outputs are unknown ({error}): pass --findings") from error

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from benchmark.training import machine
-from benchmark.training.listing import load as load
 from core.errors import DataError
 from core.flags.data import DataFlags
 from datasets.base import Dataset as DataSource

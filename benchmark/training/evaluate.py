@@ -17,10 +17,11 @@ from backbones import Classifier
 from benchmark.training import data, load, machine, memory, runs
 from benchmark.training.batches import Batches, PrefetchLoader
 from benchmark.training.data import SplitImages, Splits
+from benchmark.training.listing import load_split
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.module import memory_format
-from config import WHERE, TrainConfig
+from config import NO_EFFECT_ON_WEIGHTS, TrainConfig
 from core.errors import BadValueError, DataError, examples
 from core.files import write_json, write_text
 from datasets.io import transforms
@@ -30,18 +31,18 @@ Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
 IDENTIFYING = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
 """Flags that metrics.json repeats to identify the run."""
-MAY_DIFFER = WHERE | {"data_root_dir", "max_bad_images", "batch_size"}
+EVALUATE_MAY_CHANGE = NO_EFFECT_ON_WEIGHTS | {"data_root_dir", "max_bad_images", "batch_size"}
 """Flags that may differ between evaluation and training."""
 FACTS = ("best_epoch", "epochs", "train", "process_seconds")
 """Entries of metrics.json about the training, which a new evaluation copies."""
 
 
-def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
+def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     """Evaluate the run of ``config.evaluate`` (a folder or best.ckpt) and return its folder.
 
-    Uses the flags of the run, overridden by those in ``typed``. The same machine writes the same bytes again. Raises
-    ``DataError`` if there is no finished run or its data set lacks one of its findings, and ``BadValueError`` for flags
-    that only training may change.
+    Uses the flags of the run, overridden by those in ``explicit_flags``. The same machine writes the same bytes again.
+    Raises ``DataError`` if there is no finished run or its data set lacks one of its findings, and ``BadValueError``
+    for flags that only training may change.
     """
     path = Path(str(config.evaluate))
     folder = path if path.is_dir() else path.parent
@@ -50,14 +51,16 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     if trained and not runs.done(folder):
         raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
     checkpoint = load.checkpoint(best)
-    stamped, findings = checkpoint.config, checkpoint.findings
-    if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
+    run_config, findings = checkpoint.config, checkpoint.findings
+    fixed = explicit_flags - EVALUATE_MAY_CHANGE
+    if other := sorted(name for name in fixed if getattr(config, name) != getattr(run_config, name)):
         typed_flags = examples([f"--{name}" for name in other])
         raise BadValueError(f"--evaluate {path} uses the flags of that run: leave out {typed_flags}")
-    flags = dataclasses.replace(stamped, **{name: getattr(config, name) for name in typed - {"evaluate"}})
+    flags = dataclasses.replace(run_config, **{name: getattr(config, name) for name in explicit_flags - {"evaluate"}})
     old_metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(flags.threads)
-    splits = {name: _labelled(data.decode(flags, data.load(flags, name)), findings, flags.dataset) for name in HELD_OUT}
+    images = {name: data.decode(flags, load_split(flags, name)) for name in HELD_OUT}
+    splits = {name: _labelled(split, findings, flags.dataset) for name, split in images.items()}
     with memory.oom_as_error("lower --batch_size"):
         evaluate(folder, flags, splits, {name: old_metrics[name] for name in FACTS if name in old_metrics})
     return folder

@@ -10,12 +10,12 @@ from backbones.forward_trace import observe
 from backbones.model_spec import ModelSpec
 from backbones.networks import ExternalNetwork
 from backbones.rescaled import MEAN, STD
-from backbones.traced import wiring_of
+from backbones.traced import find_model_spec
 from backbones.wrapped import channels_of
 from benchmark.training import load, load_weights, runs
 from config import TrainConfig
 from core.errors import BadValueError
-from core.files import key, safe_filename
+from core.files import json_hash, safe_filename
 from core.flags.network import NetworkFlags
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class LoadedNetwork:
     network: ExternalNetwork | None
     """The network as its project builds it; None for a run of this project."""
     img_size: int
-    wiring: ModelSpec | None
+    spec: ModelSpec | None
     """Its layers; None for a network of this project."""
     weights: str
     """Number and source of the weights."""
@@ -61,13 +61,13 @@ def build(
     channels = flags.channels or network.channels or channels_of(network.module)
     size = flags.img_size or network.img_size or default_img_size or SIDE
     trace = observe(network.module, channels, size)
-    wiring, outputs = wiring_of(network.module, trace, flags.features, flags.head), trace.logits.shape[1]
+    spec, outputs = find_model_spec(network.module, trace, flags.features, flags.head), trace.logits.shape[1]
     mean, std, normalisation = _normalisation(flags, network, channels)
     findings = _findings(flags, network.findings or tuple(default_findings), outputs)
-    model = build_from_config.assemble(word, network, wiring, outputs, channels, mean, std).eval()
+    model = build_from_config.assemble(word, network, spec, outputs, channels, mean, std).eval()
     model.set_outputs(findings, size)
-    log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
-    return LoadedNetwork(model, network, size, wiring, weights, normalisation, flags.preprocess)
+    log.info("%s: %s; weights: %s; images of %d px, %s", word, spec, weights, size, normalisation)
+    return LoadedNetwork(model, network, size, spec, weights, normalisation, flags.preprocess)
 
 
 def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
@@ -102,9 +102,9 @@ def of_run(path: Path, trust: bool) -> LoadedNetwork:
     checkpoint = load.checkpoint(path)
     model, size = checkpoint.network(trust), checkpoint.config.img_size
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
-    wiring = (model.build_options or {}).get("wiring")
-    source = "from its run" if wiring else "ImageNet"
-    spec = ModelSpec(**wiring) if wiring else None
+    stored = (model.build_options or {}).get("wiring")
+    source = "from its run" if stored else "ImageNet"
+    spec = ModelSpec(**stored) if stored else None
     return LoadedNetwork(model, None, size, spec, weights, source, checkpoint.config.preprocess)
 
 
@@ -120,7 +120,7 @@ def write_run(
     config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=size, preprocess=flags.preprocess)
     declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
     stamp = {**runs.stamp(config, model, model.findings), **declared}
-    hashed = key([stamp, load.digest(load_weights.prefixed(model))])[:8]
+    hashed = json_hash([stamp, load.digest(load_weights.prefixed(model))])[:8]
     folder = runs_dir / FOLDER / f"{safe_filename(Path(str(declared['entry'])).name)}-{hashed}"
     if not (folder / "best.ckpt").is_file():
         runs.write_network(folder, config, model, stamp)

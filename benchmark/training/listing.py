@@ -11,21 +11,21 @@ from datasets.base import Dataset as DataSource
 from datasets.io import preprocess
 
 
-def load(config: TrainConfig, split: str) -> DataSource:
+def load_split(config: TrainConfig, split: str) -> DataSource:
     """Return the samples of one split (train, val or test), not yet decoded.
 
     Preprocessing and partition come from the flags. Raises an error of ``core.errors`` if data are missing.
     """
-    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.request()}
+    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.split_arguments()}
     return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
 def load_splits(config: TrainConfig) -> dict[str, DataSource]:
-    """Return the samples of all splits by name. Raises the same errors as ``load``.
+    """Return the samples of all splits by name. Raises the same errors as ``load_split``.
 
     Memory that was needed only while reading the tables is released.
     """
-    splits = {split: load(config, split) for split in SPLITS}
+    splits = {split: load_split(config, split) for split in SPLITS}
     release()
     return splits
 

@@ -20,7 +20,7 @@ from benchmark.training import load_weights
 from config import TrainConfig
 from core.cli import build
 from core.errors import DataError, examples, one_line
-from core.files import key
+from core.files import json_hash
 
 _BROKEN = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
@@ -87,7 +87,7 @@ class Checkpoint:
         if "network" not in model:
             return digest(self.weights)
         steps = self.config.preprocess
-        return key([digest(self.weights), model, *([] if steps == "none" else [steps])])
+        return json_hash([digest(self.weights), model, *([] if steps == "none" else [steps])])
 
     def network(self, trust: bool = False) -> Classifier:
         """Build the classifier with its weights, in evaluation mode on the CPU.

@@ -20,7 +20,7 @@ from core.flags.training import RecipeFlags
 from core.registry import Registry
 from datasets.base import Dataset as DataSource
 from datasets.io import transforms
-from datasets.splits import doubt
+from datasets.splits import few_validation_images_warning
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def prepare(
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
     splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
     release()  # after reading the tables of all images
-    if config.keep == "best" and (warning := doubt(len(splits["val"]))):
+    if config.keep == "best" and (warning := few_validation_images_warning(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels
     loss.prepare(labels)

@@ -53,13 +53,13 @@ def write(
     device = f"device {used.device}, {used.processor}"
     facts = (f"precision {used.precision}", f"threads {used.threads}", device, software)
     comments = "".join(f"# used: {fact}\n" for fact in facts)
-    comments += "".join(f"# before it was resumed: {describe(machine)}\n" for machine in used.others)
+    comments += "".join(f"# before it was resumed: {describe(earlier_part)}\n" for earlier_part in used.others)
     write_json(folder / FILE, used.model_dump())
     runs.write_config(config, folder, comments)
 
 
 def read(folder: Path) -> Provenance | None:
-    """Return the provenance of a run; None if it has none, as an old or an external run."""
+    """Return the provenance of a run; None for older and external runs, which have none."""
     file = folder / FILE
     if not file.is_file():
         return None

@@ -7,11 +7,11 @@ from typing import Any
 
 from benchmark.training import load, runs
 from benchmark.training.callbacks import stopped_early
-from config import WHERE, TrainConfig
+from config import NO_EFFECT_ON_WEIGHTS, TrainConfig
 from core.errors import BadValueError, DataError
 from core.flags.training import RecipeFlags
 
-MAY_DIFFER = WHERE | {"max_bad_images"}
+RESUME_MAY_CHANGE = NO_EFFECT_ON_WEIGHTS | {"max_bad_images"}
 """Flags that may differ when a run is resumed."""
 
 LENGTH = {"epochs", "early_stopping"}
@@ -35,11 +35,11 @@ def folder_for(config: TrainConfig) -> Path:
     return last.parent
 
 
-def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """Return the flags of the run of ``--resume PATH``, overridden by the ``typed`` ones."""
+def resumed(config: TrainConfig, explicit_flags: Set[str]) -> TrainConfig:
+    """Return the flags of the run of ``--resume PATH``, overridden by its ``explicit_flags``."""
     last = _last_checkpoint(Path(str(config.resume)))
     begun = load.checkpoint(last).config
-    return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*typed, "resume"}})
+    return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*explicit_flags, "resume"}})
 
 
 def can_continue(config: TrainConfig, folder: Path) -> bool:
@@ -93,4 +93,4 @@ def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:
     """Return the flags that identify the training of ``config``, with the batch size of ``begun`` instead of auto."""
     batch_size = begun.batch_size if config.batch_size == "auto" else config.batch_size
     flags = {**runs.flags_dict(config), "batch_size": batch_size}
-    return {name: value for name, value in flags.items() if name not in MAY_DIFFER}
+    return {name: value for name, value in flags.items() if name not in RESUME_MAY_CHANGE}

@@ -34,13 +34,13 @@ def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, Da
     if runs.done(folder) and not resume.can_continue(config, folder):
         log.info("%s is already finished", folder)
         return folder
-    cost = callbacks.ProcessorTime(folder)
+    cpu_time = callbacks.ProcessorTime(folder)
     with machine.log_file(config, folder), memory.oom_as_error(ADVICE):
         module, splits = prepare(config, folder, loaded)
-        _train(module, splits, folder, cost)
+        _train(module, splits, folder, cpu_time)
         if module.global_rank > 0:
             sys.exit(0)  # only the first process evaluates
-        _evaluate(module, splits, folder, cost)
+        _evaluate(module, splits, folder, cpu_time)
     return folder
 
 
@@ -74,14 +74,16 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
             (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
         provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
         with memory.oom_as_error(ADVICE):
-            epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
+            run_epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
     except (LocusError, KeyboardInterrupt):
         if fresh and not last.exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def epochs(module: ClassifierModule, splits: Splits, folder: Path, start: tuple[int, int], *extra: Callback) -> None:
+def run_epochs(
+    module: ClassifierModule, splits: Splits, folder: Path, start: tuple[int, int], *extra: Callback
+) -> None:
     """Train all epochs of a run, from its ``last.ckpt`` if there is one, with ``extra`` callbacks.
 
     ``start``: the epoch (from 0) of ``last.ckpt``, and the number of its finished batches.
@@ -95,15 +97,17 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, start: tuple[
     trainer = build_trainer(config, folder, *run_callbacks, *extra)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
-    common = (config.accumulate, probabilities, module.loss.counted(labels).numpy())
-    train = Batches(len(labels), config.batch, config.seed, rank, world, start, *common)
+    terms = module.loss.counted(labels).numpy()
+    train = Batches(
+        len(labels), config.batch, config.seed, rank, world, start, config.accumulate, probabilities, loss_terms=terms
+    )
     val = Batches(len(splits["val"]), config.batch, rank=rank, world_size=world)
     train.set_epoch(start[0])
     splits["train"].decode_in_order(np.concatenate([*train]))
     try:
-        pairs = (splits["train"], train), (splits["val"], val)
-        first, second = (PrefetchLoader(split, sampler=batches, batch_size=None) for split, batches in pairs)
-        trainer.fit(module, first, second, ckpt_path=last if last.exists() else None, weights_only=True)
+        train_loader = PrefetchLoader(splits["train"], sampler=train, batch_size=None)
+        val_loader = PrefetchLoader(splits["val"], sampler=val, batch_size=None)
+        trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
     except SystemExit as stop:  # of callbacks.Interrupts, or of Lightning (status 1) after a second Ctrl-C
         if stop.code != 1 and (trainer.global_rank > 0 or stop.code != INTERRUPTED):
             raise
@@ -123,19 +127,19 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
         message = f"waiting for %d machines: start this command on each of them, with {variables}"
         log.info(message, config.num_nodes, config.num_nodes - 1)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
-    where, indices = machine.device_type(config), machine.device_indices(config)
+    device_type, indices = machine.device_type(config), machine.device_indices(config)
     on_terminal = sys.stderr.isatty()
     try:
         return Trainer(
-            accelerator="gpu" if where == "cuda" else "cpu",
-            devices=indices if where == "cuda" else len(indices),
+            accelerator="gpu" if device_type == "cuda" else "cpu",
+            devices=indices if device_type == "cuda" else len(indices),
             num_nodes=config.num_nodes,
             strategy=config.strategy,
             precision=machine.precision_here(config),  # type: ignore[arg-type]
             max_epochs=config.epochs,
             gradient_clip_val=config.gradient_clip or None,
             accumulate_grad_batches=config.accumulate,
-            sync_batchnorm=where == "cuda",  # statistics of the whole batch, as on one device
+            sync_batchnorm=device_type == "cuda",  # statistics of the whole batch, as on one device
             logger=loggers.build(config, folder),
             callbacks=[*run_callbacks, callbacks.Bar()] if on_terminal else [*run_callbacks],
             default_root_dir=str(folder),
@@ -152,17 +156,17 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
         raise BadValueError(f"{refused}: use --strategy auto") from error
 
 
-def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cost: callbacks.ProcessorTime) -> None:
+def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cpu_time: callbacks.ProcessorTime) -> None:
     """Draw the training curves and evaluate the kept epoch on all splits."""
     from benchmark.training import evaluate  # slow imports, not needed before the first step
 
     best = callbacks.kept_epoch(module.history, module.config.keep)
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(module.history)}
-    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cost.seconds}
+    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cpu_time.seconds}
     if module.config.plots:
         from benchmark.training import plots
 
         plots.draw_curves(module.history, best, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)
-    cost.file.unlink(missing_ok=True)
+    cpu_time.file.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from core.cli import AtLeast, Named
 from core.flags.choices import METHOD, Scored
 from core.flags.data import DataSet, SplitFlags
-from core.names import BESIDE, CLASSIFICATION, PAIRED
+from core.names import CLASSIFICATION, NOT_IN_METHODS, PAIRED
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class SelectionFlags:
     """Select every suite."""
     suite: tuple[str, ...] = ()
     """Names of the suites."""
-    method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
+    method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *NOT_IN_METHODS))] = ()
     """Methods to select. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
     all methods of the suite."""
     protocol: Annotated[
@@ -158,5 +158,5 @@ class DatasetCheckConfig(SplitFlags):
     images: Annotated[int | None, AtLeast(0)] = None
     """Maximum number of images to open per split. Default: all, which is required to find every duplicate and
     unreadable file."""
-    output: str = "runs/doctor"
+    output: str = "runs/check"
     """Folder for the report, with one subfolder per data set."""

@@ -35,7 +35,7 @@ class SplitFlags:
     """Seed for the validation split, the folds and the images of the phantom. Training seeds (--seed of main.py) do not
     change them."""
 
-    def request(self) -> dict[str, Any]:
+    def split_arguments(self) -> dict[str, Any]:
         """Return these flags as keyword arguments of ``datasets.load``."""
         partition = {"partition": self.partition, "folds": self.folds, "fold": self.fold}
         return {

@@ -14,7 +14,7 @@ SOURCES = ("timm", "torchvision", "xrv", "hf")
 
 
 @dataclass(frozen=True)
-class WiringFlags:
+class LoadingFlags:
     """Loading an external network (--model)."""
 
     weights: str | None = None
@@ -40,7 +40,7 @@ class WiringFlags:
 
 
 @dataclass(frozen=True)
-class NetworkFlags(WiringFlags):
+class NetworkFlags(LoadingFlags):
     """External network."""
 
     model: str | None = None
@@ -95,7 +95,7 @@ def network_flags(config: Any) -> NetworkFlags | None:
         return NetworkFlags(
             **{field.name: getattr(config, field.name) for field in fields(NetworkFlags) if hasattr(config, field.name)}
         )
-    if extra := [field.name for field in fields(WiringFlags) if getattr(config, field.name) != field.default]:
+    if extra := [field.name for field in fields(LoadingFlags) if getattr(config, field.name) != field.default]:
         sources = ", ".join(f"{source}:NAME" for source in SOURCES)
         advice = f"write --model path/to/file.py:build or {sources} too"
         raise BadValueError(f"--{extra[0]} requires an external network: {advice}")

@@ -104,7 +104,7 @@ class CheXpert(FileDataset):
 
 def _held_out(
     tables: Mapping[str, pd.DataFrame], request: Request, listed: Mapping[str, object]
-) -> tuple[pd.DataFrame, splits.Names]:
+) -> tuple[pd.DataFrame, splits.SplitNames]:
     """Return HAM's images as test split, and the training images of all other patients; other images are excluded."""
     table = pd.concat(tables.values())
     test = table["path"].isin(listed).to_numpy()
@@ -116,7 +116,7 @@ def _held_out(
     return table[selected], splits.hold_out_val(table["patient"][selected].tolist(), ~test[selected], request.seed)
 
 
-def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.Names]:
+def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.SplitNames]:
     """Return the rows that are in a split, and (N,) split names; all views of a patient are in the same split."""
     table = pd.concat(tables.values())
     if request.partition != "official":

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import DataError
-from core.files import file_hash, key
+from core.files import file_hash, json_hash
 from core.frames import resize_image
 from core.lazy import pd
 from core.seeds import generator
@@ -21,12 +21,12 @@ from datasets.base import Request
 from datasets.implanted.picture import DRAWING, arranged, exposed, implant
 from datasets.io.content import content_stamp
 from datasets.io.images import decode, find
-from datasets.nih import FOLDERS
 from datasets.nih import tables as nih_tables
 from datasets.nih.lists import entries
+from datasets.nih.tables import IMAGE_FOLDERS
 from datasets.phantom import FIRST, Phantom
+from datasets.phantom.options import Conspicuity, Count, PhantomOptions, Prevalence, per_finding
 from datasets.phantom.patient import Patient, draw_patient
-from datasets.phantom.recipe import Conspicuity, Count, Prevalence, Recipe, per_finding
 
 ARRANGED_AT = 64
 """Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""
@@ -74,9 +74,9 @@ class Implanted(Phantom):
     ) -> None:
         self.apply(request, self.name)
         counts = {"train": train, "val": val, "test": test}
-        self.recipe = Recipe(per_finding(prevalence, 0.18), per_finding(conspicuity, 1))
+        self.options = PhantomOptions(per_finding(prevalence, 0.18), per_finding(conspicuity, 1))
         self.places, root = places, request.folder(self.layout)
-        self._files = find(root, *FOLDERS)
+        self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
         self.indices = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
         self.describe = {
@@ -89,11 +89,11 @@ class Implanted(Phantom):
             "backgrounds": len(self._backgrounds),
             "tables": {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()},
             "places": places,
-            "prevalence": self.recipe.prevalence,
-            "conspicuity": self.recipe.conspicuity,
+            "prevalence": self.options.prevalence,
+            "conspicuity": self.options.conspicuity,
         }
         files = [self._files[image] for image in self._backgrounds.index]
-        self.drawn_from = key([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
+        self.drawn_from = json_hash([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
 
     @functools.cached_property
     def patients(self) -> list[str]:
@@ -110,7 +110,7 @@ class Implanted(Phantom):
         """Return the (size, size) image ``number``. Raises ``DataError`` if its background cannot be decoded."""
         patient, background, exposure = self._plan(number)
         image = resize_image(decode(self._files[background]), (self.size, self.size))
-        return implant(exposed(image, patient.heart, exposure), patient, self.recipe.conspicuity)
+        return implant(exposed(image, patient.heart, exposure), patient, self.options.conspicuity)
 
     def _plan(self, number: int) -> tuple[Patient, str, float]:
         """Return the phantom patient with its findings positioned, the name of the background, and the exposure."""
@@ -124,7 +124,7 @@ class Implanted(Phantom):
     def _chosen(self, number: int) -> tuple[Patient, str, float, np.random.Generator]:
         """Return patient, background and exposure of image ``number``, and the generator for the positions."""
         rng = generator(self.seed, "implanted", number)
-        patient = draw_patient(rng, self.recipe)
+        patient = draw_patient(rng, self.options)
         background = str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))])
         return patient, background, float(rng.random()), rng
 
@@ -150,7 +150,7 @@ def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Seri
     return chosen
 
 
-def _names(patients: list[str], request: Request) -> splits.Names:
+def _names(patients: list[str], request: Request) -> splits.SplitNames:
     """Return (N,) split names. The official partition is a small random holdout."""
     if request.partition == "official":
         return splits.hold_out_val(patients, ~splits.cut(patients, HELD_OUT, request.seed), request.seed, HELD_OUT)

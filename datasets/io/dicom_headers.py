@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from core.errors import DataError
-from core.files import key, write_text
+from core.files import json_hash, write_text
 from datasets.io.content import MANY, content_stamp
 from datasets.io.dicom import Header, header
 
@@ -25,7 +25,7 @@ def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> t
     The table in the folder ``cache`` has the name, modification time, length and header of each file; a broken table
     and outdated rows are ignored. Without ``cache``, each process reads all headers.
     """
-    table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
+    table = cache and cache / f"headers-{json_hash(str(root.resolve()))}.json"
     cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
     bad, read = [], dict[str, Any]()

@@ -17,11 +17,9 @@ from datasets.io.images import find
 from datasets.nih import extra as extra_images
 from datasets.nih import lists as nih_lists
 from datasets.nih import second_team
-from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
+from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, IMAGE_FOLDERS, LAYOUT, read_boxes
 from datasets.table_rows import TableRows
 
-FOLDERS = ("images", "images_*", "images_*/images")
-"""Folders of the images. All that exist are used."""
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 
 
@@ -35,8 +33,8 @@ class NIH(FileDataset):
                train_val_list.txt   test_list.txt
 
     Labels: 14 findings mined from reports, the 8 of them that have boxes, or 1 (any finding). Boxes: at most one per
-    image and finding, x, y, w, h from the upper left edge, in the **1024x1024** frame of the published images, even if
-    the files are smaller; clipped at the image's edge.
+    image and finding, x, y, w, h from the upper left corner, in the **1024x1024** frame of the published images, even
+    if the files are smaller; clipped at the image's edge.
 
     Official split: the two lists; validation is cut from train_val by patient. Without them, ``train_list.txt``,
     ``val_list.txt``, ``test_list.txt`` with label columns are used. The task with 1 finding uses the experts'
@@ -77,7 +75,7 @@ class NIH(FileDataset):
         table, names, about = self._listed(experts, request.seed) if official else self._random(request)
         every_patient = table["patient"]
         splits.check_patients(every_patient.loc[names.index], names)
-        listed, files = names.index[names == self.split], find(self.root, *FOLDERS)
+        listed, files = names.index[names == self.split], find(self.root, *IMAGE_FOLDERS)
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
@@ -87,14 +85,14 @@ class NIH(FileDataset):
         self._add_lungs(lungs, table.index.tolist())
         if extra is not None and self.split == "train":
             held_out = {*every_patient[names.index[names != "train"]]}
-            new_rows = extra_images.read(self.root, extra, self.findings, FOLDERS, held_out, {*every_patient.index})
+            new_rows = extra_images.read(self.root, extra, self.findings, held_out, {*every_patient.index})
             self.rows = [*self.rows, *new_rows]
 
     def _load_second_team(self, request: Request, lungs: Lungs) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split
         tasks = second_team.tasks(self.root)
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
-        self.rows, self.describe = second_team.load(request, self.root, FOLDERS, self.findings)
+        self.rows, self.describe = second_team.load(request, self.root, self.findings)
         self._add_lungs(lungs, [row.image_id for row in self.rows])
 
     def _add_lungs(self, word: Lungs, images: Sequence[str]) -> None:
@@ -110,7 +108,7 @@ class NIH(FileDataset):
     def _random(self, request: Request) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
         """Return table and splits by a random partition of the patients with an image file."""
         table = nih_lists.entries(self.root, self.findings)
-        table = table[table.index.isin(list(find(self.root, *FOLDERS)))]
+        table = table[table.index.isin(list(find(self.root, *IMAGE_FOLDERS)))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
 
     def _truth(self, image: str) -> dict[str, FloatArray]:

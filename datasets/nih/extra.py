@@ -10,7 +10,7 @@ from datasets.columns import EXTRA
 from datasets.file_dataset import with_file
 from datasets.io.images import find
 from datasets.nih.lists import entries
-from datasets.nih.tables import ENTRIES, FRAME
+from datasets.nih.tables import ENTRIES, FRAME, IMAGE_FOLDERS
 from datasets.table_rows import TableRows
 
 
@@ -18,7 +18,6 @@ def read(
     root: Path,
     name: str,
     findings: Sequence[str],
-    image_folders: Sequence[str],
     held_out: Collection[str],
     known: Collection[str],
 ) -> TableRows:
@@ -34,7 +33,7 @@ def read(
         advice = f"create it with images/*.png and {ENTRIES[0]}"
         raise DataError(f"extra={name}: there is no such folder inside or next to {root}: {advice}")
     table = entries(folder, findings)
-    files = find(folder, *image_folders)
+    files = find(folder, *IMAGE_FOLDERS)
     left = table[~table["patient"].isin(held_out) & ~table.index.isin(known)]
     if not len(left):
         reason = "they are already in the data set, or belong to patients in validation or test"

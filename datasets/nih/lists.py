@@ -23,20 +23,20 @@ Experts = Literal["rad_consensus_voted", "attending_rad"]
 
 def read(root: Path, findings: Sequence[str], experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
     """Return the table, image -> split, and the kind of lists in ``root``: official, labelled or experts."""
-    readers = _readers(root, experts) if ABNORMAL in findings else None
-    kind = "experts" if readers else _kind(root)
+    chosen_experts = _available_experts(root, experts) if ABNORMAL in findings else None
+    kind = "experts" if chosen_experts else _kind(root)
     if kind == "official":
         table = entries(root, findings)
         return table, official(root, table, seed), kind
     if kind == "none":
         raise DataError(f"{root} has no lists of the official split: {LAYOUT}. Or use --partition patient or kfold")
-    columns, widths = ((ABNORMAL,), (1,)) if readers else (FINDINGS, (8, 14, 15))
-    files = binary_files(readers) if readers else LABELLED
+    columns, widths = ((ABNORMAL,), (1,)) if chosen_experts else (FINDINGS, (8, 14, 15))
+    files = binary_files(chosen_experts) if chosen_experts else LABELLED
     parts = {split: read_labelled(root / name, columns, widths) for split, name in files.items()}
     labels = pd.concat(list(parts.values())).reindex(columns=list(columns))
     table = _described(labels.astype(np.float32), read_entries(root))
     names = pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
-    return (table if readers else _for_task(root, table, findings)), names, kind
+    return (table if chosen_experts else _for_task(root, table, findings)), names, kind
 
 
 def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
@@ -58,10 +58,10 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
     return table
 
 
-def _readers(root: Path, named: str | None) -> str | None:
+def _available_experts(root: Path, named: str | None) -> str | None:
     """Return the experts whose lists are used: those ``named``, else the first present. Raises ``DataError``."""
-    files_of = {team: binary_files(team).values() for team in get_args(Experts)}
-    present = [team for team, files in files_of.items() if all((root / name).is_file() for name in files)]
+    files_of = {experts: binary_files(experts).values() for experts in get_args(Experts)}
+    present = [experts for experts, files in files_of.items() if all((root / name).is_file() for name in files)]
     if named is not None and named not in present:
         raise DataError(f"{root} lacks a file for experts={named}: it must contain {', '.join(files_of[named])}")
     return named or next(iter(present), None)

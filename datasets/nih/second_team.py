@@ -18,7 +18,7 @@ from datasets.file_dataset import described, in_split, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, read_list
 from datasets.nih.lists import ABOUT, OFFICIAL
-from datasets.nih.tables import read_entries
+from datasets.nih.tables import IMAGE_FOLDERS, read_entries
 
 JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
 FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
@@ -56,15 +56,13 @@ def read(root: Path) -> dict[str, Marks]:
     return marks
 
 
-def load(
-    request: Request, root: Path, image_folders: Sequence[str], findings: Sequence[str]
-) -> tuple[list[Sample], dict[str, Any]]:
+def load(request: Request, root: Path, findings: Sequence[str]) -> tuple[list[Sample], dict[str, Any]]:
     """Return the rows of a split with the second team's labels and outlines, and a description for records.
 
     The official split is that of NIH, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
     """
     paths, marks = annotation_files(root), read(root)
-    files = find(root, *image_folders)
+    files = find(root, *IMAGE_FOLDERS)
     images = with_file(root, sorted(marks), files, HOW_TO_GET)
     mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
     chosen = {image: marks[image] for image in compress(images, mask)}
@@ -77,7 +75,7 @@ def tasks(root: Path) -> dict[int, tuple[str, ...]]:
     return {13: FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
 
 
-def _official(root: Path, images: list[str], request: Request) -> splits.Names:
+def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:
     """Return (N,) split names by NIH's lists; ``splits.LEFT_OUT`` for an image in neither list."""
     if first_of(root, OFFICIAL[1:]) is None:
         raise DataError(f"{root} has no {OFFICIAL[1]}: copy NIH's lists there, or use --partition patient or kfold")

@@ -29,6 +29,8 @@ FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_
 NORMAL, ABNORMAL = "No Finding", "Abnormal"
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 BOXES = "BBox_List_2017.csv"
+IMAGE_FOLDERS = ("images", "images_*", "images_*/images")
+"""Folders of the images. All that exist are used."""
 LAYOUT = (
     f"expected images/*.png (or images_*/images/*.png), {ENTRIES[0]} (or {ENTRIES[1]}), {BOXES}, train_val_list.txt "
     "and test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
@@ -76,7 +78,7 @@ def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
 def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     """Return image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and the number of clipped boxes.
 
-    The columns x, y, w, h have one broken header and are measured from the upper left edge of the image. Raises
+    The columns x, y, w, h have one broken header and are measured from the upper left corner of the image. Raises
     ``DataError`` for a box that is empty or outside the image.
     """
     path = root / BOXES

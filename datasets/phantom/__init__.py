@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.files import key
+from core.files import json_hash
 from core.seeds import generator
 from core.types import Sample
 from datasets import splits
 from datasets.base import Dataset, Request
-from datasets.phantom import recipe
+from datasets.phantom import options
+from datasets.phantom.options import DRAWING, FINDINGS, PhantomOptions, per_finding
 from datasets.phantom.patient import TOKEN, Patient, draw_patient
 from datasets.phantom.picture import render
-from datasets.phantom.recipe import DRAWING, FINDINGS, Recipe, per_finding
 
 FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 
@@ -45,33 +45,33 @@ class Phantom(Dataset):
     def __init__(
         self,
         request: Request,
-        train: recipe.Count = 3000,
-        val: recipe.Count = 400,
-        test: recipe.Count = 800,
-        prevalence: recipe.Prevalence = 0.18,
-        conspicuity: recipe.Conspicuity = 1.0,
-        grain: recipe.Share = 0.03,
-        clutter: recipe.Factor = 1.0,
-        shortcut: recipe.Finding | None = None,
-        shortcut_present: recipe.Share = 0.9,
-        shortcut_absent: recipe.Share = 0.03,
-        softness: recipe.Softness = 0,
+        train: options.Count = 3000,
+        val: options.Count = 400,
+        test: options.Count = 800,
+        prevalence: options.Prevalence = 0.18,
+        conspicuity: options.Conspicuity = 1.0,
+        grain: options.Share = 0.03,
+        clutter: options.Factor = 1.0,
+        shortcut: options.Finding | None = None,
+        shortcut_present: options.Share = 0.9,
+        shortcut_absent: options.Share = 0.03,
+        softness: options.Softness = 0,
     ) -> None:
         self.apply(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}
-        self.recipe = Recipe(
+        self.options = PhantomOptions(
             per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, shortcut, shortcut_present,
             shortcut_absent, softness,
         )  # fmt: skip
         self.indices = _indices(counts, request)
         about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
-        self.describe = {**about, "counts": counts, **self.recipe.described}
-        self.drawn_from = key(self.describe)
+        self.describe = {**about, "counts": counts, **self.options.described}
+        self.drawn_from = json_hash(self.describe)
 
     def apply(self, request: Request, title: str) -> None:
         """Set findings, split, seed and size of a ``request``. Raises ``BadValueError``."""
         self.findings = request.task({len(FINDINGS): FINDINGS}, title, len(FINDINGS))
-        self.split, self.seed, self.size = request.split, request.seed, recipe.check_size(request.img_size)
+        self.split, self.seed, self.size = request.split, request.seed, options.check_size(request.img_size)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -107,7 +107,7 @@ class Phantom(Dataset):
     def render(self, number: int) -> NDArray[np.uint8]:
         """Draw the (size, size) image ``number``."""
         patient, rng = self._patient(number)
-        return render(patient, self.recipe, self.size, rng)
+        return render(patient, self.options, self.size, rng)
 
     def masks(self, number: int) -> dict[str, NDArray[np.bool_]]:
         """Return finding -> (size, size) truth mask of image ``number``, without findings smaller than a pixel."""
@@ -115,7 +115,7 @@ class Phantom(Dataset):
 
     def _patient(self, number: int) -> tuple[Patient, np.random.Generator]:
         rng = generator(self.seed, number)
-        return draw_patient(rng, self.recipe), rng
+        return draw_patient(rng, self.options), rng
 
 
 def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:

@@ -110,7 +110,7 @@ LOOKS: dict[str, Callable[[Pixels, Pixels, Pixels], Look]] = {
 BOTH = {"Infiltration": infiltration_both, "Pneumonia": pneumonia_both}
 """Variants for boxes that extend into both lungs."""
 STRENGTH = {
-    "Atelectasis": 0.38, "Cardiomegaly": 1.0, "Effusion": 0.38, "Infiltration": 0.32, "Mass": 0.50, "Nodule": 0.44,
+    "Atelectasis": 0.38, "Effusion": 0.38, "Infiltration": 0.32, "Mass": 0.50, "Nodule": 0.44,
     "Pneumonia": 0.38, "Pneumothorax": -0.23,
 }  # fmt: skip
 """Brightness that a finding adds at opacity 1; the heart is drawn with the anatomy instead."""

@@ -10,8 +10,8 @@ from core.boxes import as_boxes
 from core.types import FloatArray
 from datasets.phantom.canvas import Pixels, UnitBox, Window, window
 from datasets.phantom.findings import BOTH, LOOKS
+from datasets.phantom.options import FINDINGS, PhantomOptions
 from datasets.phantom.places import BOX_STATISTICS, HEART, WIDE, place_box
-from datasets.phantom.recipe import FINDINGS, Recipe
 
 PARTS = {
     "diaphragm": 2, "torso": 2, "lungs": 5, "ribs": 4, "clavicles": 2, "vessels": 12, "mediastinum": 4, "tube": 4,
@@ -97,22 +97,22 @@ class Patient:
         return union
 
 
-def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
+def draw_patient(rng: np.random.Generator, options: PhantomOptions) -> Patient:
     """Draw a random patient.
 
-    The numbers taken from ``rng`` do not depend on the recipe, so recipes that differ in one option give the same
-    patients except for this option.
+    The numbers taken from ``rng`` do not depend on the options, so changing one option changes nothing else about
+    the patients.
     """
     anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
     chance, places = rng.random(12).tolist(), rng.random((10, 7))
     textures, tissue = rng.random((10, 6, 6), dtype=np.float32), rng.random((9, 9), dtype=np.float32)
-    present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < recipe.prevalence[f]]
+    present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < options.prevalence[f]]
     chosen = [(f, i) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:
         chosen.append(("Nodule", 8))
     lesions = tuple(Lesion(f, place_box(BOX_STATISTICS[f], places[i].tolist()), textures[i]) for f, i in chosen)
     enlarged = (lesion for lesion in lesions if lesion.finding == "Cardiomegaly")
     heart = next(enlarged, Lesion("Cardiomegaly", place_box(HEART, places[9].tolist()), textures[1]))
-    share = recipe.shortcut_present if recipe.shortcut in present else recipe.shortcut_absent
-    token = recipe.shortcut is not None and chance[9] < share
+    share = options.shortcut_present if options.shortcut in present else options.shortcut_absent
+    token = options.shortcut is not None and chance[9] < share
     return Patient(lesions, heart, anatomy, tissue, conspicuity=0.75 + 0.5 * chance[10], token=token)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from datasets.phantom.canvas import WHOLE, Pixels, UnitBox, Window, add, band, blend, inside, noise, smooth, window
 from datasets.phantom.findings import STRENGTH
+from datasets.phantom.options import PhantomOptions
 from datasets.phantom.patient import TOKEN, Patient
-from datasets.phantom.recipe import Recipe
 
 AIR, WHITEST = 0.03, 0.95
 """Tone outside the body, and the tone at which findings saturate."""
@@ -18,7 +18,7 @@ LUNG_BOXES: tuple[UnitBox, UnitBox] = ((0.12, 0.25, 0.46, 0.8), (0.54, 0.25, 0.8
 """Areas of the vessels, left and right in the image."""
 
 
-def render(patient: Patient, recipe: Recipe, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def render(patient: Patient, options: PhantomOptions, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return a (size, size) uint8 image. ``rng`` generates the grain, the only part that depends on the pixel size."""
     image = np.full((size, size), AIR, np.float32)
     at = window(size, WHOLE)
@@ -27,10 +27,10 @@ def render(patient: Patient, recipe: Recipe, size: int, rng: np.random.Generator
     _bones(image, at, lungs, patient)
     _vessels(image, patient)
     _mediastinum(image, at, patient)
-    _findings(image, patient, recipe)
-    _clutter(image, patient, recipe.clutter)
+    _findings(image, patient, options)
+    _clutter(image, patient, options.clutter)
     image += (noise(patient.tissue, at.p, at.q) - 0.5) * 0.12 * body
-    return _exposed(image, patient, rng, recipe.grain)
+    return _exposed(image, patient, rng, options.grain)
 
 
 def _torso(image: Pixels, at: Window, patient: Patient) -> Pixels:
@@ -101,15 +101,15 @@ def _around(x: float, y: float, half_width: float, half_height: float) -> UnitBo
     return x - half_width, y - half_height, x + half_width, y + half_height
 
 
-def _findings(image: Pixels, patient: Patient, recipe: Recipe) -> None:
+def _findings(image: Pixels, patient: Patient, options: PhantomOptions) -> None:
     """Draw the findings except the heart: each whitens darker pixels or darkens brighter ones."""
     for lesion in patient.lesions:
         if lesion.finding == "Cardiomegaly":
             continue
         at, _, opacity = lesion.look(image.shape[0])
-        if recipe.softness:
-            at, opacity = _blurred(at, opacity, image.shape[0], recipe.softness)
-        strength = STRENGTH[lesion.finding] * patient.conspicuity * recipe.conspicuity[lesion.finding]
+        if options.softness:
+            at, opacity = _blurred(at, opacity, image.shape[0], options.softness)
+        strength = STRENGTH[lesion.finding] * patient.conspicuity * options.conspicuity[lesion.finding]
         part = image[at.rows, at.columns]
         room = WHITEST - part if strength > 0 else part + 0.1
         add(image, at, opacity * np.maximum(room, 0) * 1.4, strength)

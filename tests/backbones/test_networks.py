@@ -7,7 +7,7 @@ from torch import nn
 from backbones import build_from_config, networks
 from backbones.forward_trace import observe
 from backbones.rescaled import MEAN, STD, normalised
-from backbones.traced import wiring_of
+from backbones.traced import find_model_spec
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 from core.flags.network import SOURCES
 from datasets.io import transforms
@@ -88,8 +88,8 @@ def grey(side):
 
 def assembled_of(word, outputs, channels, side, mean, std):
     network = networks.build(word, outputs, channels)
-    wiring = wiring_of(network.module, observe(network.module, channels, side))
-    return network.module.eval(), build_from_config.assemble(word, network, wiring, outputs, channels, mean, std)
+    spec = find_model_spec(network.module, observe(network.module, channels, side))
+    return network.module.eval(), build_from_config.assemble(word, network, spec, outputs, channels, mean, std)
 
 
 @pytest.mark.parametrize(

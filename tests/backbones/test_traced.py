@@ -7,7 +7,7 @@ from torch import nn
 import backbones
 from backbones.forward_trace import observe
 from backbones.model_spec import ModelSpec
-from backbones.traced import wiring_of
+from backbones.traced import find_model_spec
 from benchmark.explain import explain
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
@@ -45,9 +45,9 @@ def net(tail, channels=3):
         (lambda net, A: net.fc(A.mean((2, 3))).sigmoid(), ModelSpec("body", "fc")),
     ],
 )
-def test_class_maps_exist_only_for_one_linear_layer_over_a_pooled_map(tail, wiring):
+def test_class_maps_exist_only_for_one_linear_layer_over_a_pooled_map(tail, spec):
     network = net(tail)
-    assert wiring_of(network, observe(network, 3, 64)) == wiring
+    assert find_model_spec(network, observe(network, 3, 64)) == spec
 
 
 @pytest.mark.parametrize("build", [torchvision.models.resnet18, torchvision.models.squeezenet1_1])
@@ -74,11 +74,11 @@ class Twice(nn.Module):
 def test_a_submodule_that_runs_twice_is_not_chosen_as_features():
     torch.manual_seed(0)
     network = Twice().eval()
-    assert wiring_of(network, observe(network, 3, 64)) == ModelSpec("body", None)
+    assert find_model_spec(network, observe(network, 3, 64)) == ModelSpec("body", None)
     maps = explain(backbones.wrap(network, img_size=64), image(), methods=["gradcam", "layercam"])
     assert {*maps} == {"gradcam", "layercam"}
     with pytest.raises(NotAvailableError, match="'again' runs several times"):
-        wiring_of(network, observe(network, 3, 64), "again")
+        find_model_spec(network, observe(network, 3, 64), "again")
 
 
 def test_another_head_is_opaque_and_says_why():
@@ -190,4 +190,4 @@ class WithScalar(nn.Module):
 def test_a_submodule_that_returns_a_number_is_skipped():
     torch.manual_seed(0)
     network = WithScalar().eval()
-    assert wiring_of(network, observe(network, 3, 64)).features == "body"
+    assert find_model_spec(network, observe(network, 3, 64)).features == "body"

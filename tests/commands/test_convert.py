@@ -13,7 +13,7 @@ import heatmap
 import main
 from benchmark import convert
 from benchmark.training import load
-from datasets.phantom.recipe import FINDINGS
+from datasets.phantom.options import FINDINGS
 
 pytestmark = pytest.mark.commands
 NETWORK = ["--backbone", "resnet18", "--img_size", "64", "--threads", "1"]

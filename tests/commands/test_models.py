@@ -31,7 +31,7 @@ from benchmark.training import load
 from config import ScoreConfig
 from core import cli, user_code
 from datasets.io import preprocess
-from datasets.phantom.recipe import FINDINGS
+from datasets.phantom.options import FINDINGS
 from tests.backbones.test_networks import FILE
 
 pytestmark = pytest.mark.commands

@@ -45,5 +45,5 @@ def test_nan_in_json_raises_an_error(tmp_path):
 
 
 def test_the_key_depends_on_all_values_but_not_on_their_order():
-    assert files.key({"a": 1, "b": [2]}) == files.key({"b": [2], "a": 1})
-    assert files.key({"a": 1}) != files.key({"a": 1.5})
+    assert files.json_hash({"a": 1, "b": [2]}) == files.json_hash({"b": [2], "a": 1})
+    assert files.json_hash({"a": 1}) != files.json_hash({"a": 1.5})

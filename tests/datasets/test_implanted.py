@@ -12,8 +12,8 @@ from datasets import implanted
 from datasets.base import Dataset
 from datasets.implanted.picture import USUAL_HEART, air, arranged, exposed, implant
 from datasets.io import cache
+from datasets.phantom.options import FINDINGS, PhantomOptions, per_finding
 from datasets.phantom.patient import Lesion, draw_patient
-from datasets.phantom.recipe import FINDINGS, Recipe, per_finding
 from tests.datasets.conftest import write_image
 
 pytestmark = pytest.mark.planted
@@ -29,9 +29,9 @@ def chest(size: int = SIZE) -> np.ndarray:
     return image
 
 
-def only(finding: str) -> Recipe:
+def only(finding: str) -> PhantomOptions:
     """Yield patients with one finding."""
-    return Recipe({f: float(f == finding) for f in FINDINGS}, per_finding(1, 1))
+    return PhantomOptions({f: float(f == finding) for f in FINDINGS}, per_finding(1, 1))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from benchmark.records import published
 from benchmark.report import tables
 from benchmark.suite import plan, selection
 from config import RunConfig
-from core.files import key
+from core.files import json_hash
 from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,8 +90,8 @@ def test_the_committed_records_are_the_cells_of_the_suite(name):
 @pytest.mark.parametrize("name", SUITES)
 def test_the_recorded_trainings_have_the_keys_that_are_planned_today(name):
     _, existing, planned = committed(name)
-    of_models = {(record.cell.model_id, key(record.cell.recipe)) for record in existing if record.cell.recipe}
-    assert of_models <= {(job.model.id, key(job.model.recipe)) for job in planned}
+    of_models = {(record.cell.model_id, json_hash(record.cell.recipe)) for record in existing if record.cell.recipe}
+    assert of_models <= {(job.model.id, json_hash(job.model.recipe)) for job in planned}
 
 
 def test_results_stay_small():

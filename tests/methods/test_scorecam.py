@@ -7,7 +7,7 @@ import torch
 import backbones
 import methods
 from benchmark.explain import collect_evidence, run_method
-from benchmark.explain.memory import forward_at_once
+from benchmark.explain.memory import forward_batch_size
 from core.errors import BadValueError
 from methods.masks import flat, on_the_grid
 
@@ -127,7 +127,7 @@ def test_masked_images_exist_only_one_batch_at_a_time(model, two):
     hook = model.extractor.register_forward_pre_hook(lambda _, given: rendered.append(len(given[0])))
     run_method(methods.build("scorecam"), evidence)
     hook.remove()
-    assert max(rendered) == forward_at_once(two, 0.01) < 8
+    assert max(rendered) == forward_batch_size(two, 0.01) < 8
 
 
 def test_an_image_alone_and_in_a_batch_has_the_same_map(model, two):

@@ -38,7 +38,7 @@ def watched(config: TrainConfig, steps: int) -> dict[str, Any]:
         listed, decoded_before = time.perf_counter(), _decoded(splits["train"])
         watch = Watch(steps)
         with contextlib.suppress(KeyboardInterrupt):
-            run.epochs(module, splits, Path(name), (0, 0), watch)
+            run.run_epochs(module, splits, Path(name), (0, 0), watch)
     return {
         "images": len(splits["train"]), "listed": sum(map(len, splits.values())), "decoded_before": decoded_before,
         "listed_s": round(loaded_s + listed - began, 2),

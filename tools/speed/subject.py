@@ -66,8 +66,8 @@ class Subject:
 
     def __call__(self, argv: Sequence[str]) -> str:
         """Measure (unless ``--page`` is given) and write the record and the page; return a message with their paths."""
-        flags, typed = cli.parse(self.config, argv, self.command)
-        flags = self.quick(flags, typed) if flags.quick else flags
+        flags, explicit_flags = cli.parse(self.config, argv, self.command)
+        flags = self.quick(flags, explicit_flags) if flags.quick else flags
         if not flags.page:
             run = import_module(f"tools.speed.{self.name}.run").run  # imports torch, after the flags are checked
             measured = run(flags)
@@ -76,10 +76,10 @@ class Subject:
         write_text(output, self.page(self.read(flags.records)))
         return f"{output} shows the records {flags.records}/{self.name}-*.json"
 
-    def quick(self, config: SpeedConfig, typed: Collection[str]) -> Any:
-        """Return the flags of a short test run; those that were ``typed`` are unchanged."""
+    def quick(self, config: SpeedConfig, explicit_flags: Collection[str]) -> Any:
+        """Return the flags of a short test run; ``explicit_flags`` are unchanged."""
         tiny = {"records": "runs/speed", **self.tiny}
-        return replace(config, **{name: value for name, value in tiny.items() if name not in typed})
+        return replace(config, **{name: value for name, value in tiny.items() if name not in explicit_flags})
 
     def read(self, folder: Path | str) -> list[SpeedRecord]:
         """Return the records of all machines, those without a GPU first. Raises ``DataError`` if there are none."""

@@ -51,7 +51,7 @@ def _unreadable(scan: DatasetScan) -> AnswerRow:
 def _validation_count(scan: DatasetScan) -> AnswerRow:
     """Check the number of validation images, on which training chooses its checkpoint; a test set has none."""
     count = len(scan.labels.get("val", ()))
-    sentence = splits.doubt(count) if count else ""
+    sentence = splits.few_validation_images_warning(count) if count else ""
     return AnswerRow("validation images", "note" if sentence else "pass", sentence or str(count))
 
 

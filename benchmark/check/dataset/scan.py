@@ -59,7 +59,7 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
     Unreadable images are included with their error; at most ``config.images`` images per split are opened.
     """
     parts: dict[str, Dataset] = {}
-    request = {"img_size": config.img_size, **config.request()}
+    request = {"img_size": config.img_size, **config.split_arguments()}
     refused: dict[str, DataError] = {}
     warnings, logger = BufferingHandler(sys.maxsize), logging.getLogger("datasets")
     warnings.setLevel(logging.WARNING)

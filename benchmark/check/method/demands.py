@@ -18,23 +18,23 @@ TIMES = 7
 
 
 @question("the map is not documented: write a docstring (what the map shows, formula, paper) and `source`")
-def stated(trial: MethodOnModel) -> Observation:
+def stated(subject: MethodOnModel) -> Observation:
     """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
-    part = type(trial.make())
+    part = type(subject.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
     return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
 
 
 @question("the engine computes what `needs` declares: list everything that the method reads")
-def needs(trial: MethodOnModel) -> Observation:
+def needs(subject: MethodOnModel) -> Observation:
     """Run the method on evidence that raises an error for everything undeclared.
 
     For example, reading gradients without "gradients" in ``needs`` fails.
     """
-    method = trial.make()
+    method = subject.make()
     if unknown := method.needs - NEEDS:
         return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(NEEDS))}")
-    evidence = trial.evidence()
+    evidence = subject.evidence()
     try:
         run_method(method, guarded(evidence, method.needs))
     except UndeclaredError as error:
@@ -87,7 +87,7 @@ def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
 
 
 @question("")
-def cost(trial: MethodOnModel) -> Observation:
+def cost(subject: MethodOnModel) -> Observation:
     """Measure the cost in forward passes of the same batch. The largest over the networks is reported, not judged.
 
     On each network, the shortest run is divided by the shortest plain forward pass. Both alternate up to ``TIMES``
@@ -96,9 +96,9 @@ def cost(trial: MethodOnModel) -> Observation:
     bare: list[float] = []
     whole: list[float] = []
     while len(bare) < TIMES and sum(whole) < SECONDS:  # alternate: other load affects both
-        bare.append(_seconds(lambda: trial.model(trial.images)))
-        whole.append(_seconds(trial.maps))
-    text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(trial.images)} images"
+        bare.append(_seconds(lambda: subject.model(subject.images)))
+        whole.append(_seconds(subject.maps))
+    text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(subject.images)} images"
     return Observation("info", text, min(bare))
 
 

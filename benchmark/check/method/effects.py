@@ -15,28 +15,28 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 @question("the method changes the model, so later maps are wrong: restore weights, modes and hooks")
-def model(trial: MethodOnModel) -> Observation:
+def model(subject: MethodOnModel) -> Observation:
     """Compare weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
 
     The network is partly in evaluation mode.
     """
-    trial.model.train()
-    trial.model.extractor.eval()  # like a partly frozen network
-    before = state(trial.model)
-    trial.maps()
-    return _changes(before, state(trial.model))
+    subject.model.train()
+    subject.model.extractor.eval()  # like a partly frozen network
+    before = state(subject.model)
+    subject.maps()
+    return _changes(before, state(subject.model))
 
 
 @question("the method changes global state, which affects other code: use core.seeds.generator and context managers")
-def process(trial: MethodOnModel) -> Observation:
+def process(subject: MethodOnModel) -> Observation:
     """Compare random states, gradient mode, default types and the images before and after.
 
     Explaining must not change the next random numbers of torch, numpy and random.
     """
     torch.rand(1), np.random.random(), random.random()  # so that a method that sets the seed is detected
-    before = _process(trial.images)
-    trial.maps()
-    return _changes(before, _process(trial.images))
+    before = _process(subject.images)
+    subject.maps()
+    return _changes(before, _process(subject.images))
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:

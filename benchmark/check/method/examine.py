@@ -10,9 +10,9 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 import methods
-from benchmark.check import AnswerRow, conclude
+from benchmark.check import AnswerRow, Verdict, conclude
 from benchmark.check.method import demands, effects, invariance, values
-from benchmark.check.method.question import MethodOnModel, Observation, Question, Verdict, on_models, question
+from benchmark.check.method.question import MethodOnModel, Observation, Question, on_models, question
 from core.errors import NotAvailableError
 from core.user_code import ANYTHING
 
@@ -24,10 +24,10 @@ RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 
 @question("the method returns no map for any of the small models; it must support AVG or PCAM pooling")
-def serves(trial: MethodOnModel) -> Observation:
+def serves(subject: MethodOnModel) -> Observation:
     """Check that the method supports the model."""
     try:
-        trial.maps()
+        subject.maps()
     except NotAvailableError as error:
         return Observation("fail", f"n/a: {error}")
     return Observation("pass", "maps")
@@ -39,9 +39,9 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
     The first question is ``serves``; a method that supports no model gets no other answer. Raises ``LocusError`` for an
     unknown method.
     """
-    trials = on_models(lambda: methods.build(word))
-    observations = {trial.name: _asked(serves, trial, 0.0) for trial in trials}
-    served = [trial for trial in trials if observations[trial.name].verdict == "pass"]
+    subjects = on_models(lambda: methods.build(word))
+    observations = {subject.name: _asked(serves, subject, 0.0) for subject in subjects}
+    served = [subject for subject in subjects if observations[subject.name].verdict == "pass"]
     if not served:
         return [_merged(serves, observations)]
     seen = "; ".join(f"{model}: {observation.text}" for model, observation in observations.items())
@@ -52,7 +52,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
 
 def answer(question: Question, served: Sequence[MethodOnModel]) -> AnswerRow:
     """Answer a question with the worst observation over all models that the method supports."""
-    return _merged(question, {trial.name: _asked(question, trial) for trial in served})
+    return _merged(question, {subject.name: _asked(question, subject) for subject in served})
 
 
 def _merged(question: Question, observations: dict[str, Observation]) -> AnswerRow:
@@ -61,12 +61,12 @@ def _merged(question: Question, observations: dict[str, Observation]) -> AnswerR
     return AnswerRow(question.name, worst.verdict, where + worst.text, question.meaning)
 
 
-def _asked(question: Question, trial: MethodOnModel, size: float = float("inf")) -> Observation:
+def _asked(question: Question, subject: MethodOnModel, size: float = float("inf")) -> Observation:
     """Ask with copies of the model and the images, so that side effects of a method do not affect other questions.
 
     ``size`` is that of an observation that the question raised an error; by default, it is reported before all others.
     """
-    copies = dataclasses.replace(trial, model=copy.deepcopy(trial.model), images=trial.images.clone())
+    copies = dataclasses.replace(subject, model=copy.deepcopy(subject.model), images=subject.images.clone())
     try:
         return question.ask(copies)
     except ANYTHING as error:

@@ -1,20 +1,19 @@
-"""Questions about methods, and trials of a method on small models."""
+"""Questions about methods, and the small models on which a method is checked."""
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 import backbones
 from backbones import Classifier
+from benchmark.check import Verdict
 from benchmark.explain import Maps, build_methods, collect_evidence, maps_of
 from core.seeds import generator
 from methods.base import Evidence, Method
 
-Verdict = Literal["pass", "info", "fail"]
 TOLERANCE = 1e-5
 """Largest difference between equal maps, as a share of their largest value."""
 

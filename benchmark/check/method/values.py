@@ -18,20 +18,20 @@ LARGE = 200.0
 
 
 @question("maps are compared and stored as float32: avoid numpy's float64, and detach gradients")
-def dtype(trial: MethodOnModel) -> Observation:
+def dtype(subject: MethodOnModel) -> Observation:
     """Check the return value of the method itself, before any conversion."""
     with torch.no_grad():
-        maps = trial.make().maps(trial.evidence())
+        maps = subject.make().maps(subject.evidence())
     return judged(maps.dtype == torch.float32, str(maps.dtype).removeprefix("torch."))
 
 
 @question("the method would fail on a GPU: create new tensors with device=evidence.A.device")
-def device(trial: MethodOnModel) -> Observation:
+def device(subject: MethodOnModel) -> Observation:
     """Check that new tensors are created on the images' device; this works without a GPU."""
-    evidence = trial.evidence()
+    evidence = subject.evidence()
     try:
         with torch.no_grad(), Elsewhere():
-            maps = trial.make().maps(evidence)
+            maps = subject.make().maps(evidence)
     except NotImplementedError:  # meta tensors cannot be moved back
         moved = "moves tensors to the images' device; only a GPU shows whether it moves all of them"
         return Observation("info", moved)
@@ -53,9 +53,9 @@ class Elsewhere(TorchFunctionMode):
 @question(
     "the maps would be drawn and scored at the wrong position: return maps of the size of A, or override grid(evidence)"
 )
-def grid(trial: MethodOnModel) -> Observation:
+def grid(subject: MethodOnModel) -> Observation:
     """Compare the shape of the maps with the grid of the method."""
-    method, evidence = trial.make(), trial.evidence()
+    method, evidence = subject.make(), subject.evidence()
     explained = run_method(method, evidence)
     where = explained.grid
     shape, expected = (explained.maps.shape[-2], explained.maps.shape[-1]), (evidence.A.shape[-2], evidence.A.shape[-1])
@@ -72,29 +72,31 @@ def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
 
 
 @question("maps are NaN or infinite: guard denominators against 0, subtract the maximum before exp")
-def finite(trial: MethodOnModel) -> Observation:
+def finite(subject: MethodOnModel) -> Observation:
     """Check constant images, huge values, feature maps of zeros and logits of 200 and -200."""
-    values = {value: torch.full_like(trial.images, value) for value in (0.0, 1.0, 1e4, -1e4)}
-    cases = {f"images of {value:g}": (trial.model, images) for value, images in values.items()}
-    cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
-    cases["the negative of these logits"] = (_loud(trial, -1), trial.images)
-    cases["feature maps of zeros"] = (_silent(trial), trial.images)
-    maps = {name: replace(trial, model=network, images=images[:2]).maps() for name, (network, images) in cases.items()}
+    values = {value: torch.full_like(subject.images, value) for value in (0.0, 1.0, 1e4, -1e4)}
+    cases = {f"images of {value:g}": (subject.model, images) for value, images in values.items()}
+    cases[f"logits up to {LARGE:g}"] = (_loud(subject, 1), subject.images)
+    cases["the negative of these logits"] = (_loud(subject, -1), subject.images)
+    cases["feature maps of zeros"] = (_silent(subject), subject.images)
+    maps = {
+        name: replace(subject, model=network, images=images[:2]).maps() for name, (network, images) in cases.items()
+    }
     bad = [name for name, values in maps.items() if not values.isfinite().all()]
     return judged(not bad, f"NaN or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
 
 
-def _loud(trial: MethodOnModel, sign: int) -> Classifier:
+def _loud(subject: MethodOnModel, sign: int) -> Classifier:
     """Return the model with a head scaled by ``sign`` until its logits reach ``LARGE``."""
-    network = copy.deepcopy(trial.model, {id(trial.model.extractor): trial.model.extractor})
+    network = copy.deepcopy(subject.model, {id(subject.model.extractor): subject.model.extractor})
     with torch.no_grad():
-        network.weight.mul_(sign * LARGE / float(trial.model(trial.images).abs().max()))
+        network.weight.mul_(sign * LARGE / float(subject.model(subject.images).abs().max()))
     return network
 
 
-def _silent(trial: MethodOnModel) -> Classifier:
+def _silent(subject: MethodOnModel) -> Classifier:
     """Return the model with feature maps of zeros: its normalisation layers output 0."""
-    network = copy.deepcopy(trial.model)
+    network = copy.deepcopy(subject.model)
     with torch.no_grad():
         for part in network.modules():
             if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):

@@ -52,7 +52,7 @@ def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
     steps = "" if loaded.preprocess == "none" else f", preprocessed by {loaded.preprocess}"
     informative = [
         AnswerRow("weights", "info", loaded.weights),
-        AnswerRow("layers", "info", str(loaded.wiring or "a network of Locus")),
+        AnswerRow("layers", "info", str(loaded.spec or "a network of Locus")),
         AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}{steps}"),
     ]
     compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
@@ -89,10 +89,10 @@ def _grid(loaded: LoadedNetwork) -> AnswerRow:
         grid = loaded.model.grid((side, side))
     except LocusError as error:
         return AnswerRow("grid", "fail", str(error))
-    if loaded.wiring is None:
+    if loaded.spec is None:
         how = "computed from its modules"
     else:
-        patch = loaded.wiring.patch
+        patch = loaded.spec.patch
         how = f"from patches of {patch} pixels" if patch else "found by probing with gradients"
     return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
 

@@ -17,7 +17,7 @@ from benchmark.records import Record, files
 from core.errors import DataError, UnknownNameError
 
 FOLDER = Path(__file__).parent
-REPAIR = "restore it from version control"
+ADVICE = "restore it from version control"
 """Advice for a broken file."""
 
 
@@ -37,9 +37,9 @@ def name(word: str) -> str:
 def read(word: str) -> list[Record]:
     """Return the records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a broken file."""
     file = FOLDER / f"{name(word)}.json"
-    loaded = files.content(file, REPAIR)
-    records = [files.parse(one, file, REPAIR) for one in (loaded if isinstance(loaded, list) else [loaded])]
+    loaded = files.content(file, ADVICE)
+    records = [files.parse(one, file, ADVICE) for one in (loaded if isinstance(loaded, list) else [loaded])]
     bad = (record.cell.method for record in records if record.reference is None or record.source != "paper")
     if unreferenced := list(bad):
-        raise DataError(f"the record of {unreferenced[0]} in {file} has no reference: {REPAIR}")
+        raise DataError(f"the record of {unreferenced[0]} in {file} has no reference: {ADVICE}")
     return records

@@ -12,7 +12,7 @@ from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry
 from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
-from core.names import BESIDE, MAIN, PEOPLE
+from core.names import MAIN, NOT_IN_METHODS, PEOPLE
 
 AXIS = "ms per image, one method alone"
 NEAR = 1.5
@@ -73,7 +73,9 @@ def _measured(leaderboard: Leaderboard) -> tuple[dict[str, tuple[Entry, Cost]], 
     if not by_key:
         return {}, ""
     images = max(select.parts(leaderboard.records, leaderboard.dataset), default=None)
-    rows = {k: row for k, row in entries(leaderboard, images).items() if row.cell.method not in (*BESIDE, *PEOPLE)}
+    rows = {
+        k: row for k, row in entries(leaderboard, images).items() if row.cell.method not in (*NOT_IN_METHODS, *PEOPLE)
+    }
     of_rows = {label: by_key.get((row.cell.model_of_any_seed, row.cell.method)) for label, row in rows.items()}
     absent = dict.fromkeys(rows[label].method for label, cost in of_rows.items() if cost is None)
     first = next(iter(by_key.values()))

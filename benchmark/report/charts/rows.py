@@ -9,16 +9,16 @@ from benchmark.report import select
 from benchmark.report.charts.chart import Row
 from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import BLIND, Entry, is_single
+from benchmark.report.entries.entry import NO_NETWORK, Entry, is_single
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
-from core.names import CEILINGS, CENTER, MAIN, PRIOR, SECOND_READERS, UNRANKED_METHODS
+from core.names import CENTER, MAIN, PRIOR, SECOND_READERS, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE
 
 MOST = 30
 """Maximum number of methods in a chart with a line per entry: they fit on one printed page."""
 NETWORKS = 4
 """Maximum number of networks in a chart with a colour per entry; with two baselines they use all colours."""
-KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, CEILING, TEAM = (
+KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, LIMIT, TEAM = (
     *("may be the best", "worse", "not compared", "baseline", "upper bound", "another team of radiologists"),
 )
 
@@ -36,7 +36,7 @@ def entries(leaderboard: Leaderboard, images: int | None = None) -> Rows:
     rows: dict[tuple[object, ...], Entry] = {}
     for row in leaderboard.parts[images]:
         if (value := select.main_value(row)) is not None:
-            rows.setdefault((row.method, value) if row.cell.method in BLIND else (row.key,), row)
+            rows.setdefault((row.method, value) if row.cell.method in NO_NETWORK else (row.key,), row)
     if not rows:
         raise NotAvailableError(f"{leaderboard.dataset} has no record with {MAIN} at cross-fitted thresholds")
     return dict(zip(labels([*rows.values()]), rows.values(), strict=True))
@@ -61,7 +61,7 @@ def leading(leaderboard: Leaderboard) -> tuple[Rows, str]:
     best: dict[object, str] = {}
     for label, row in rows.items():
         if select.is_method(row):
-            best.setdefault(select.recipe_of(row), label)
+            best.setdefault(select.network_key(row), label)
     baselines = {row.method: label for label, row in reversed(rows.items()) if row.method in (PRIOR, CENTER)}
     networks = "each network" if len(best) <= NETWORKS else f"the first {NETWORKS} of {len(best)} networks"
     words = f"the best entry of {networks} and the highest row of two baselines"
@@ -74,8 +74,9 @@ def labels(records: Sequence[Record]) -> list[str]:
     A baseline that does not use the network is named by its method alone if there is one such row.
     """
     methods = Counter(record.method for record in records)
-    alone = [r.cell.method in BLIND and methods[r.method] == 1 for r in records]
-    differ = [c for c in MODEL if len({c.cell(r) for r in records if r.cell.method not in BLIND} - {NOTHING}) > 1]
+    alone = [r.cell.method in NO_NETWORK and methods[r.method] == 1 for r in records]
+    of_networks = [r for r in records if r.cell.method not in NO_NETWORK]
+    differ = [column for column in MODEL if len({column.cell(r) for r in of_networks} - {NOTHING}) > 1]
     parts = itertools.accumulate(([column] for column in differ), initial=list[TableColumn]())
     words = [[_label(r, [] if one else part) for r, one in zip(records, alone, strict=True)] for part in parts]
     return _numbered(max(words, key=lambda labels: len({*labels})))
@@ -87,7 +88,7 @@ def chart_rows(rows: Rows) -> list[Row]:
     for label, row in rows.items():
         if (score := select.main_score(row)) is not None:
             runs = "one training run" if is_single(row) else "new training runs and patients"
-            behind = "new patients" if row.cell.method in BLIND else runs
+            behind = "new patients" if row.cell.method in NO_NETWORK else runs
             ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
             out.append({"entry": label, "kind": _kind(row), "value": score.value, "n": score.n, **ends})
     return out
@@ -113,7 +114,7 @@ def _kind(row: Record) -> str:
     if row.cell.method == SECOND_READERS:
         return TEAM
     if row.cell.method in UNRANKED_METHODS:
-        return CEILING if row.cell.method in CEILINGS else BASELINE
+        return LIMIT if row.cell.method in UPPER_BOUND_AND_PEOPLE else BASELINE
     if (verdict := row.find("may_be_best")) is None:
         return UNCOMPARED
     return MAY_BE_BEST if verdict.value else WORSE

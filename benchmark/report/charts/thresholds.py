@@ -12,7 +12,7 @@ from benchmark.report.charts.rows import Rows, leading
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE, SHAPES
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.case_columns import codes
-from benchmark.report.entries.entry import BLIND, Entry
+from benchmark.report.entries.entry import NO_NETWORK, Entry
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.scores import CURVE_THRESHOLDS
@@ -69,7 +69,7 @@ def iou_curve(leaderboard: Leaderboard, label: str, row: Entry) -> list[Row]:
 
 
 def draw_score(leaderboard: Leaderboard) -> Spec:
-    """Draw a line per entry with a recorded score_curve, and a mark per entry and origin at the mean threshold."""
+    """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
     rows, words = leading(leaderboard)
     chosen = [value for label, row in rows.items() for value in points(label, row)]
     board = leaderboard.runs()
@@ -118,11 +118,11 @@ def points(label: str, row: Entry) -> list[Row]:
 def score_curve(label: str, row: Entry, curves: Curves) -> list[Row]:
     """Return the mean of an entry's ``curves`` at ``CURVE_THRESHOLDS``; empty without curves.
 
-    Each score_curve is the share of hits of one training run, mean over findings.
+    Each curve is the share of hits of one training run, mean over findings.
     """
     if not curves:
         return []
-    share = "any" if row.cell.method in BLIND else f"{len(curves)} of {len(row.runs)}"
+    share = "any" if row.cell.method in NO_NETWORK else f"{len(curves)} of {len(row.runs)}"
     means = np.mean(curves, axis=0).round(6).tolist()
     pairs = zip(CURVE_THRESHOLDS, means, strict=True)
     return [{"entry": label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
@@ -130,7 +130,7 @@ def score_curve(label: str, row: Entry, curves: Curves) -> list[Row]:
 
 def _curves(board: Sequence[Record], row: Entry) -> Curves:
     """Return the curves of an entry's training runs; for a baseline without a network, those of all equal rows."""
-    if row.cell.method not in BLIND:
+    if row.cell.method not in NO_NETWORK:
         return [record.hits_by_threshold for record in row.runs if record.hits_by_threshold]
     same = [r for r in board if r.method == row.method and select.main_value(r) == select.main_value(row)]
     return [record.hits_by_threshold for record in same if record.hits_by_threshold]
@@ -140,7 +140,9 @@ def _lines_words(rows: Rows, curves: Mapping[str, Curves]) -> str:
     """Describe the lines, and list those that are missing or cover only some of the training runs."""
     if not any(curves.values()):
         return "The records have hits only at these thresholds. The gallery has a threshold slider for single cases."
-    counts = [(label, len(curves[label]), len(row.runs)) for label, row in rows.items() if row.cell.method not in BLIND]
+    counts = [
+        (label, len(curves[label]), len(row.runs)) for label, row in rows.items() if row.cell.method not in NO_NETWORK
+    ]
     partly = ", ".join(f"{label} ({n} of {of})" for label, n, of in counts if 0 < n < of)
     without = ", ".join(label for label in rows if not curves[label])
     some = f" Lines from some training runs only: {partly}." if partly else ""

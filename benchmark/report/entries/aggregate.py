@@ -78,8 +78,8 @@ def _leaderboard(
         part: [entry(group, column.entry(group) if (column := columns[part]) else None) for group in trainings(board)]
         for part, board in boards.items()
     }
-    groups, auroc = [*select.grouped(rows[None], select.network_of).values()], _auroc(records)
-    of_networks = [with_comparisons(n, auroc.get(select.recipe_of(n), ())) for n in networks(groups, rank_methods)]
+    groups, auroc = [*select.grouped(rows[None], select.recipe_key).values()], _auroc(records)
+    of_networks = [with_comparisons(n, auroc.get(select.network_key(n), ())) for n in networks(groups, rank_methods)]
     entries = {}
     for part, column in columns.items():
         scores_by_row = {row: [*auroc.get(select.model_key(row), ())] for row in rows[part]}
@@ -96,12 +96,12 @@ def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], list[Score]]:
     """Return the AUROC of each classifier, by the key of its model and, for means over runs, by that of its recipe."""
     of_models = select.scored(records, CLASSIFICATION)
     means = mean_records(of_models)
-    classifiers = {select.model_key(r): r for r in (*of_models, *means)} | {select.recipe_of(r): r for r in means}
+    classifiers = {select.model_key(r): r for r in (*of_models, *means)} | {select.network_key(r): r for r in means}
     return {key: [s for s in r.select(finding="mean") if s.metric in AUROC] for key, r in classifiers.items()}
 
 
 def _in_order(entries: Sequence[Entry], of_networks: Sequence[Entry]) -> list[Entry]:
     """Sort the methods network by network, in the order of the networks, best first; then baselines and upper bound."""
     rows = ranked(entries)
-    position = {key: n for n, key in enumerate(dict.fromkeys(map(select.network_of, [*of_networks, *rows])))}
-    return sorted(rows, key=lambda r: position[select.network_of(r)] if select.is_method(r) else len(position))
+    position = {key: n for n, key in enumerate(dict.fromkeys(map(select.recipe_key, [*of_networks, *rows])))}
+    return sorted(rows, key=lambda r: position[select.recipe_key(r)] if select.is_method(r) else len(position))

@@ -60,7 +60,7 @@ def read(record: Record, folder: Path) -> "pd.DataFrame":
     if absent or table.duplicated(CASE).any():
         wrong = f"missing columns {', '.join(absent)}" if absent else "repeated cases"
         name = f"{record.cell.model_id}, {record.cell.method} in {folder}"
-        raise DataError(f"the per-case rows of {name} are damaged ({wrong}): {rows.AGAIN}")
+        raise DataError(f"the per-case rows of {name} are damaged ({wrong}): {rows.RUN_AGAIN}")
     return table.astype(dict.fromkeys(CASE, str)).sort_values(CASE, ignore_index=True)
 
 

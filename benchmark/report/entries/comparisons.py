@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmark.records import Score
 from benchmark.report import select
-from benchmark.report.entries.entry import BETTER, Entry, RowScore, score
+from benchmark.report.entries.entry import WORSE_BY, Entry, RowScore, score
 from benchmark.report.entries.main_column import MainColumn
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores, Verdict
@@ -42,8 +42,8 @@ def comparisons(
     rows: Sequence[Entry], column: MainColumn | None, paired: Paired, of_networks: Sequence[Entry]
 ) -> Iterator[RowScore]:
     """Yield the comparisons of a board's rows. ``of_networks``: the networks whose verdict the rows repeat."""
-    groups = [*select.grouped(rows, select.network_of).values()]
-    best = {select.network_of(r): s for r in of_networks if (s := r.find("may_be_best")) is not None}
+    groups = [*select.grouped(rows, select.recipe_key).values()]
+    best = {select.recipe_key(r): s for r in of_networks if (s := r.find("may_be_best")) is not None}
     for row in rows:
         yield row, [*paired.get(select.row_key(row), ()), *_over_trainings(row)]
     for group in groups:
@@ -52,7 +52,7 @@ def comparisons(
             yield row, _relative_drops([paired.get(select.row_key(r), ()) for r in row.runs])
         methods = [(row, row.by_patient) for row in ordered_methods(group) if row.by_patient is not None]
         yield from (*_above_prior(several, paired), *probabilities(several), *within_network(methods))
-        if (verdict := best.get(select.network_of(group[0]))) is not None:
+        if (verdict := best.get(select.recipe_key(group[0]))) is not None:
             yield from ((row, [score("network_may_be_best", verdict.value)]) for row, _ in methods)
     yield from by_finding(groups, column)
 
@@ -157,5 +157,5 @@ def verdict_scores(verdict: Verdict, names: Sequence[str], finding: str = "mean"
         return []
     made = [score("may_be_best", float(verdict.may_be_best), finding=finding)]
     if verdict.compared_with is not None and (gap := verdict.worse_by) is not None:
-        made.append(score(f"{BETTER}{names[verdict.compared_with]}", gap.value, gap.low, gap.high, finding))
+        made.append(score(f"{WORSE_BY}{names[verdict.compared_with]}", gap.value, gap.low, gap.high, finding))
     return made

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmark.records import Cell, Score
 from benchmark.report.entries.comparisons import ordered_methods, verdict_scores
-from benchmark.report.entries.entry import BETTER, Entry, score
+from benchmark.report.entries.entry import WORSE_BY, Entry, score
 from benchmark.report.entries.networks import names
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics import mrmc
@@ -88,4 +88,4 @@ def _entry(rows: Sequence[Entry], order: Sequence[str], methods: Mapping[str, Ro
 
 def _by_network(name: str, better: Rows, mine: Rows) -> list[Score]:
     gaps = {network: _difference(better[network], mine[network])[0].mean() for network in _common(better, mine)}
-    return [score(f"{BETTER}{name}", float(gap), finding=network) for network, gap in gaps.items()]
+    return [score(f"{WORSE_BY}{name}", float(gap), finding=network) for network, gap in gaps.items()]

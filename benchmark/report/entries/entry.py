@@ -11,10 +11,10 @@ from benchmark.report import select
 from benchmark.scoring.statistics.entries import EntryScores
 from core.names import MAIN, UNRANKED_METHODS, UNTRAINED
 
-BETTER = "worse_by@"
+WORSE_BY = "worse_by@"
 """Prefix of a metric: how much worse a row is than the row named after it."""
-BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
-"""Baselines that do not use the network: rows with equal scores for several networks are merged."""
+NO_NETWORK = frozenset(UNRANKED_METHODS) - {UNTRAINED}
+"""Rows that do not use the network (baselines, upper bound, people): equal rows of several networks are merged."""
 
 
 class Entry(Record):
@@ -49,7 +49,7 @@ def score(
 
 def is_single(record: Record) -> bool:
     """Whether a row has one training run only. False for baselines that do not use the network."""
-    return record.cell.seed is not None and record.cell.method not in BLIND
+    return record.cell.seed is not None and record.cell.method not in NO_NETWORK
 
 
 def run_count(record: Record) -> int | None:
@@ -60,8 +60,8 @@ def run_count(record: Record) -> int | None:
 
 def worse_by(record: Record, finding: str = "mean") -> tuple[str, Score | None]:
     """Return the name of the better row and the difference; empty for the top row and if nothing was compared."""
-    metric = next((name for name, _ in record.names(finding=finding) if name.startswith(BETTER)), "")
-    return metric.removeprefix(BETTER), record.find(metric, finding) if metric else None
+    metric = next((name for name, _ in record.names(finding=finding) if name.startswith(WORSE_BY)), "")
+    return metric.removeprefix(WORSE_BY), record.find(metric, finding) if metric else None
 
 
 def entry(runs: Sequence[Record], by_patient: EntryScores | None) -> Entry:

@@ -7,7 +7,7 @@ from benchmark.records.record import PUBLISHED, Record
 from benchmark.report import select
 from benchmark.report.select import main_value, model_key, network
 from benchmark.report.sentences import listed
-from core.names import BASELINES, CEILINGS, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND
+from core.names import BASELINES, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 from core.scores import Score
 
 Row = TypeVar("Row", bound=Record)
@@ -29,7 +29,7 @@ def ranked(records: Iterable[Row]) -> list[Row]:
 
     def order(r: Record) -> tuple[bool, float, str, str]:
         value = main_value(r)
-        return r.cell.method in CEILINGS, 1.0 if value is None else -value, network(r), r.cell.method
+        return r.cell.method in UPPER_BOUND_AND_PEOPLE, 1.0 if value is None else -value, network(r), r.cell.method
 
     return sorted(records, key=order)
 

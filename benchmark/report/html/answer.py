@@ -10,7 +10,7 @@ from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry, is_single, run_count, worse_by
 from benchmark.report.html.findings import by_finding
-from benchmark.report.html.scope import OTHERS, limits, name, network_name, of_data, rests
+from benchmark.report.html.scope import OTHERS, basis_sentences, limits, name, network_name, of_data
 from benchmark.report.table import Table, number, signed, with_interval
 from benchmark.scoring.statistics.entries import BAND_RUNS
 from core.errors import examples
@@ -46,7 +46,7 @@ def answer(leaderboard: Leaderboard) -> PageAnswer | None:
     methods = [row for row in leaderboard.entries if select.is_method(row) and select.main_value(row) is not None]
     if not methods:
         return None
-    groups = select.grouped(methods, select.network_of)
+    groups = select.grouped(methods, select.recipe_key)
     first, *_ = of_first = next(iter(groups.values()))
     behind = leaderboard.runs()
     return PageAnswer(
@@ -54,7 +54,7 @@ def answer(leaderboard: Leaderboard) -> PageAnswer | None:
         _first(leaderboard.networks, groups),
         by_finding(of_first, leaderboard.entries),
         _another(first, methods),
-        (*rests(behind, [run_count(row) or 1 for row in methods]), *_optimism(first)),
+        (*basis_sentences(behind, [run_count(row) or 1 for row in methods]), *_optimism(first)),
         limits(methods, behind),
     )
 
@@ -76,10 +76,10 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
     lines = [
         words
         for grid in grids.values()
-        for words in (_of_grid(grid, len(grids) > 1), sentences[select.network_of(grid[0])])
+        for words in (_of_grid(grid, len(grids) > 1), sentences[select.recipe_key(grid[0])])
     ]
     highest = max((row for group in groups.values() for row in group), key=lambda row: select.main_value(row) or 0.0)
-    if select.network_of(highest) != select.network_of(compared[0]):
+    if select.recipe_key(highest) != select.recipe_key(compared[0]):
         score = with_interval(select.main_score(highest))
         lines.append(
             f"The highest single score is {score}, by {name(highest)}. Networks are not compared by their best row."
@@ -200,6 +200,6 @@ def _answer_of_check(report: CheckReport) -> PageAnswer:
         tuple(report.sentences()),
         None,
         ONCE if max(numbers) == 1 else SEVERAL,
-        (*rests(report.rows, numbers), f"Networks: {', '.join(networks)}."),
+        (*basis_sentences(report.rows, numbers), f"Networks: {', '.join(networks)}."),
         (*of_data(report.rows), report.limit, OTHERS),
     )

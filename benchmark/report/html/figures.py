@@ -10,7 +10,7 @@ from benchmark.report.charts import CHARTS
 from benchmark.report.charts.theme import LIGHTER, NAMES, THEMES
 from benchmark.report.leaderboard.sections import DatasetTables
 from core.errors import NotAvailableError, WriteError
-from core.files import key, write_text
+from core.files import json_hash, write_text
 
 AS_TABLE = ("matrix",)
 """Charts that the page shows as tables."""
@@ -64,7 +64,7 @@ def scripts() -> str:
 
 def drawing() -> str:
     """Return the scripts that draw the charts. Bundling takes seconds, so they are cached in ``runs/cache``."""
-    cached = CACHE / f"vega-{version('vl-convert-python')}-{key(SCRIPT)}.js"
+    cached = CACHE / f"vega-{version('vl-convert-python')}-{json_hash(SCRIPT)}.js"
     if cached.is_file():
         return cached.read_text(encoding="utf-8")
     text = scripts()

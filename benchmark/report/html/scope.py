@@ -37,7 +37,7 @@ def network_name(record: Record) -> str:
     return str(record.data.get("name") or select.network(record) or "maps as given")
 
 
-def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:
+def basis_sentences(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:
     """Return sentences on the counts of images, patients, cases and boxes, the training runs, split and thresholds.
 
     ``behind``: the records of every training run; ``trainings``: number of training runs of each row.

@@ -16,13 +16,13 @@ from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.sections import DatasetTables
 from benchmark.report.page import DECIDE, missing
 from benchmark.report.table import NOTHING, Table, with_interval
-from core.names import BASELINES, CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED
+from core.names import BASELINES, MAIN, MAIN_PROTOCOL, PAIRED, UPPER_BOUND_AND_PEOPLE
 
 PAGE = "index.html"
 View = dict[str, Any]
 """A table of a page: ``id``, ``title``, paragraphs of the ``intro``, ``headings``, ``lines`` and ``footnote``."""
 NUMBER = re.compile(r"^[<≥]?\s*[+−-]?\d")
-KINDS = dict.fromkeys(BASELINES, "baseline") | dict.fromkeys(CEILINGS, "ceiling")
+KINDS = dict.fromkeys(BASELINES, "baseline") | dict.fromkeys(UPPER_BOUND_AND_PEOPLE, "limit")
 """Method -> kind of its row; any other row with a method is a ``method``."""
 CELL_FIELDS = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id"),
@@ -30,7 +30,7 @@ CELL_FIELDS = (
 )
 RECORD_FIELDS = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
 FIELDS = (*CELL_FIELDS, *RECORD_FIELDS, "training", "scoring", "thresholds", "created", "score")
-SECTIONS = ("checks", "networks", "effects", "findings", "closer", "published")
+SECTIONS = ("checks", "networks", "effects", "findings", "details", "published")
 """Fields of ``DatasetTables`` that are sections of the page without changes."""
 
 

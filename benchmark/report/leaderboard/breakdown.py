@@ -54,7 +54,7 @@ def by_threshold(leaderboard: Leaderboard) -> Table:
     return tabulated(f"{leaderboard.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
-def one_by_one(leaderboard: Leaderboard) -> Table:
+def per_training_run(leaderboard: Leaderboard) -> Table:
     """Return a row per training run, best entry first: the spread between seeds. The main table has the means.
 
     Only entries with several training runs are included.
@@ -100,14 +100,14 @@ def strata(leaderboard: Leaderboard) -> Table:
     Rows are the best method of each network, then ``prior`` and ``center``. Headings or cells contain n.
     """
     scored = [r for r in leaderboard.runs() if r.strata]
-    rows = worth_reading(scored)
+    rows = best_methods_and_baselines(scored)
     groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
     columns = [with_common_n(": ".join(name), partial(within, name), rows) for name in groups]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{STRATA_ABOUT}"
     return tabulated(f"{leaderboard.dataset}: {MAIN} in strata", intro, [*NAMES, *columns], rows)
 
 
-def worth_reading(records: Sequence[Record]) -> list[Record]:
+def best_methods_and_baselines(records: Sequence[Record]) -> list[Record]:
     """Return the best method of each model, best model first, then ``prior`` and ``center`` of the best model."""
     models = select.by_model(records)
     winners = ranking.ranked([winner for group in models if (winner := ranking.best(group)) is not None])

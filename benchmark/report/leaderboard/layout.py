@@ -8,11 +8,9 @@ from benchmark.report import select
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, TableColumn, count, score, tabulated
 from benchmark.report.sentences import basis_lines
 from benchmark.report.table import Table, with_interval, with_n
-from core.registry import Registry
+from benchmark.scoring.protocols import registry
 from core.scores import Origin
 
-PROTOCOLS = Registry("benchmark.scoring.protocols", "protocol")
-"""Registry of the protocols, which are imported on first use."""
 ORIGINS = (
     "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: "
     "the best on the patients of the other folds; oracle: the best on the test cases themselves, an upper bound for "
@@ -59,7 +57,7 @@ def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
     ]
-    main_metric = PROTOCOLS.read_attribute(protocol, "main") if protocol in PROTOCOLS.names() else None
+    main_metric = registry.read_attribute(protocol, "main") if protocol in registry.names() else None
     main = next((mean for mean in means if mean[0] == main_metric), next(iter(means), ("", None)))
     return TableLayout(protocol, protocol, "see the columns", "Mean over findings.", tuple(columns), main)
 

@@ -9,7 +9,7 @@ from benchmark.report import columns, select
 from benchmark.report.columns import TableColumn, count, score, tabulated, with_runs
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import BETTER, is_single, run_count, worse_by
+from benchmark.report.entries.entry import WORSE_BY, is_single, run_count, worse_by
 from benchmark.report.entries.networks import RANK_METHODS
 from benchmark.report.sentences import basis_lines
 from benchmark.report.table import NOTHING, Table, chance, signed, with_interval
@@ -150,7 +150,7 @@ def networks(leaderboard: Leaderboard) -> Table:
 def effects(leaderboard: Leaderboard) -> Table:
     """Return a row per method, best first; empty if no two networks have two methods in common."""
     rows = leaderboard.effects
-    names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(BETTER) and f != "mean")
+    names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(WORSE_BY) and f != "mean")
     of_effects = [
         TableColumn("method", lambda r: r.method),
         score("networks", formatter=lambda total: NOTHING if total is None else f"{total.value:.0f}"),

@@ -16,7 +16,7 @@ from core.names import CHECKS, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
-CLOSER = (breakdown.one_by_one, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
+DETAILS = (breakdown.per_training_run, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
 PAPERS_ABOUT = (
     "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
     "other or with ours. second: quoted by another paper. Mean over findings."
@@ -41,7 +41,7 @@ class DatasetTables:
     """The methods over networks."""
     findings: tuple[Table, ...]
     """The main column by finding."""
-    closer: tuple[Table, ...]
+    details: tuple[Table, ...]
     """Training runs, thresholds, strata and alignments of the main table; components of variance; costs."""
     protocols: tuple[tuple[TableLayout, Table], ...]
     """Tables of the other protocols; a protocol may have several."""
@@ -64,7 +64,7 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         _given([main_table.effects(leaderboard)]),
         _given([breakdown.per_finding(leaderboard)]),
         (
-            *_given(make(leaderboard) for make in CLOSER),
+            *_given(make(leaderboard) for make in DETAILS),
             *components.tables(leaderboard.design, dataset),
             *_given([cost_table(leaderboard)]),
         ),

@@ -60,7 +60,7 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
     if column is None:
         return None
     networks: dict[str, NetworkScores] = {}
-    for groups in select.grouped(trainings(board), lambda group: select.recipe_of(group[0])).values():
+    for groups in select.grouped(trainings(board), lambda group: select.network_key(group[0])).values():
         name, network = select.network(groups[0][0]), _network(groups, column)
         if network.methods and (name not in networks or network.trainings > networks[name].trainings):
             networks[name] = network

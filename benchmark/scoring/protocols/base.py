@@ -25,7 +25,7 @@ NO_BOX, NOT_GIVEN = "no box", "no map was given"
 
 
 @dataclass(frozen=True, eq=False)
-class FileMap:
+class LazyMap:
     """A map read from its file whenever NumPy asks for its values, so that thousands of large ones fit in memory."""
 
     shape: tuple[int, ...]
@@ -44,7 +44,7 @@ class Case:
     image_id: str
     patient_id: str
     finding: str
-    map: "NDArray[np.floating[Any]] | FileMap | None"
+    map: "NDArray[np.floating[Any]] | LazyMap | None"
     """(h,w) heat map; None if the method failed. A map with NaN or infinite values also counts as failed.
 
     It may be scaled by any positive factor: no score depends on it.
@@ -86,7 +86,7 @@ class Case:
 
         It is cached for all protocols, except for a map in a file.
         """
-        return _scaled(self) if isinstance(self.map, FileMap) else self._cached_surface
+        return _scaled(self) if isinstance(self.map, LazyMap) else self._cached_surface
 
     _cached_surface = cached_property(lambda self: _scaled(self))
 

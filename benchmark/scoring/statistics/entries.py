@@ -179,10 +179,10 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
             z, chi = random.standard_normal((DRAWS, runs)), random.chisquare(runs - 1, (DRAWS, 1))
             drawn[:, first : first + len(network)] += z @ (theta - theta.mean(0)) / np.sqrt(runs * chi)
         first += len(network)
-    return probability_of_first(drawn.round(12))
+    return share_of_first_places(drawn.round(12))
 
 
-def probability_of_first(samples: NDArray[np.floating]) -> FloatArray:
+def share_of_first_places(samples: NDArray[np.floating]) -> FloatArray:
     """Return each method's probability (K,...) of ranking first, from values (R,K,...) on the same resamples.
 
     It is the share of resamples in which the method has the highest value. If methods tie, the resample

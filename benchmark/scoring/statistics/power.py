@@ -22,7 +22,7 @@ from core.types import FloatArray
 Pairing = Literal["paired", "nested"]
 """Two methods on the same training runs, or one method on two networks with separate training runs."""
 ALPHA, POWER, DRAWS = 0.05, 0.8, 20_000
-MANY = 1e9
+NO_LIMIT = 1e9
 """Degrees of freedom used if training runs do not differ."""
 PATIENTS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
 """Numbers of patients that are tried."""
@@ -82,7 +82,7 @@ def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tu
     total = np.maximum(sum(seeds) + np.maximum(covariance, 0), spread / P)  # never below the patients' variance
     deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
     of_df = sum(term**2 for term in seeds) / (S - 1)
-    df = np.divide(total**2, of_df, out=np.full(DRAWS, MANY), where=of_df > 0)
+    df = np.divide(total**2, of_df, out=np.full(DRAWS, NO_LIMIT), where=of_df > 0)
     return deviation * normal, np.interp(1 / df, *_quantiles()) * np.sqrt(total)
 
 
@@ -100,7 +100,7 @@ def _drawn(sides: int, trainings: int, patients: int) -> tuple[list[FloatArray],
 @cache
 def _quantiles() -> tuple[FloatArray, FloatArray]:
     """Return 1/df from 0 to 1 and Student's quantiles; linear interpolation between them is accurate to 1e-6."""
-    inverse = np.linspace(1 / MANY, 1, 4097)
+    inverse = np.linspace(1 / NO_LIMIT, 1, 4097)
     return inverse, special.stdtrit(1 / inverse, 1 - ALPHA / 2)
 
 

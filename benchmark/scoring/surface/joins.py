@@ -30,7 +30,7 @@ def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     h, w = f.shape
     out, peak = np.full((h, w), -np.inf), f.argmax()
     out[peak // w, peak % w] = f[peak // w, peak % w]
-    if f.size > MANY:
+    if f.size > SWEPT_ABOVE:
         for i in range(peak // w + 1, h):
             _take(f, out, i, i - 1)
         for i in range(h - 2, -1, -1):
@@ -45,7 +45,7 @@ def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     return out
 
 
-MANY = 2**12
+SWEPT_ABOVE = 2**12
 
 
 @njit(cache=True, nogil=True)

@@ -17,7 +17,7 @@ from numba import njit
 
 from benchmark.scoring.surface.bilinear import Surface, whole_weights
 
-MANY, BUCKETS = 2**14, 2**12
+BUCKETED_ABOVE, BUCKETS = 2**14, 2**12
 
 
 def otsu(heat: Surface) -> float:
@@ -29,7 +29,7 @@ def otsu(heat: Surface) -> float:
     """
     height, width = heat.frame
     rows, columns = whole_weights(heat.y, height), whole_weights(heat.x, width)
-    if heat.values.size > MANY:
+    if heat.values.size > BUCKETED_ABOVE:
         values, weights = _reduced(heat.values, rows[0], columns[0], *heat.span)
     else:
         values, weights = heat.values.ravel(), (rows.T * columns).ravel()

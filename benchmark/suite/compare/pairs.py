@@ -46,9 +46,9 @@ def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int
     Raises ``BadValueError`` if there are no pairs.
     """
     one, other = _records_by_name(first), _records_by_name(second)
-    free = [first.model is None and second.model is None, first.method is None and second.method is None]
-    bound = [n for n, is_free in enumerate(free) if is_free]
-    joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
+    unnamed = [first.model is None and second.model is None, first.method is None and second.method is None]
+    must_match = [n for n, is_unnamed in enumerate(unnamed) if is_unnamed]
+    joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in must_match)]
     pairs = [Pair(_common(*_on_same_images(one[a], other[b]))) for a, b in joined]
     distinct = [pair for pair in pairs if first.folder != second.folder or pair.sides[0] != pair.sides[1]]
     if not distinct:
@@ -104,8 +104,8 @@ def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -
         return (
             f"{first.selector} and {second.selector} select the same cells: write different suites, models or methods"
         )
-    free = (("model_id" if side.model is None else "method", side) for side in (first, second))
-    named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in free)
+    unnamed = (("model_id" if side.model is None else "method", side) for side in (first, second))
+    named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in unnamed)
     words = "; ".join(f"{selector}: {examples(words_of_side, 4)}" for selector, words_of_side in named)
     return (
         f"{first.selector} and {second.selector} have no cells with the same model and method ({words}): "

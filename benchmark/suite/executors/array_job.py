@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark.records.lock import SILENT, silence
+from benchmark.records.lock import DEAD_AFTER_SECONDS, seconds_since_heartbeat
 from benchmark.suite.executors.base import Step
 from benchmark.suite.executors.local import Local
 from core.errors import LocusError, WriteError
@@ -51,7 +51,7 @@ class StepQueue:
 
     def is_run_alive(self) -> bool:
         """Whether the run that made the queue still sends heartbeats."""
-        return silence(self.alive) < 2 * SILENT
+        return seconds_since_heartbeat(self.alive) < 2 * DEAD_AFTER_SECONDS
 
     def put(self, number: int) -> None:
         """Add a step to the queue. Raises ``WriteError``."""
@@ -135,7 +135,7 @@ class ArrayJob:
         signal.signal(signal.SIGTERM, self._wait_for_slurm)
         threading.Thread(target=_end_with_run, args=(self.queue,), daemon=True).start()
         try:
-            self._make_steps()
+            self._run_queue()
         except KeyboardInterrupt:
             log.info("stopped: the run has ended")
         finally:
@@ -148,7 +148,7 @@ class ArrayJob:
         self._stop()
         return submitit.helpers.DelayedSubmission(ArrayJob(self.queue, self.steps, self.cwd, self.minutes), number)
 
-    def _make_steps(self) -> None:
+    def _run_queue(self) -> None:
         """Take steps from the queue and run them until none arrives for a while."""
         last = time.monotonic()
         while time.monotonic() - last < IDLE and self.queue.alive.exists():

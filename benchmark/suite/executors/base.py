@@ -99,7 +99,7 @@ class Executor(ABC):
 
 
 @contextlib.contextmanager
-def sigterm_ends() -> Iterator[None]:
+def exit_on_sigterm() -> Iterator[None]:
     """Make SIGTERM end the block as Ctrl-C would, so that steps on other machines are stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from typing import ClassVar, Self
 
-from benchmark.suite.executors.base import Executor, Step, sigterm_ends
+from benchmark.suite.executors.base import Executor, Step, exit_on_sigterm
 from core.errors import LocusError, killed
 from core.gc_control import gc_skipped_at_exit
 
 log = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")
 """Not fork: a fork of a process that has used torch may hang."""
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Environment variables from which libraries read their number of threads when they are loaded."""
 
 
@@ -43,7 +43,7 @@ class Local(Executor):
     def __enter__(self) -> Self:
         """Make SIGTERM stop processes as Ctrl-C would: training runs are saved, other steps start again next time."""
         if not self._here:
-            self._signals.enter_context(sigterm_ends())
+            self._signals.enter_context(exit_on_sigterm())
         return self
 
     @property
@@ -160,13 +160,13 @@ class StepProcess:
 @contextlib.contextmanager
 def _inherited(threads: int) -> Iterator[None]:
     """Set the environment for a new process: ``threads`` threads, and SIGINT blocked until the process handles it."""
-    before = {name: os.environ.pop(name) for name in POOLS if name in os.environ}
+    before = {name: os.environ.pop(name) for name in THREAD_VARIABLES if name in os.environ}
     signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        os.environ.update(dict.fromkeys(POOLS, str(threads)))
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
         yield
     finally:
-        for name in POOLS:
+        for name in THREAD_VARIABLES:
             del os.environ[name]
         os.environ.update(before)
         signal.pthread_sigmask(signal.SIG_SETMASK, signals)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmark.suite.executors.base import Executor, Step
-from benchmark.suite.executors.local import POOLS
+from benchmark.suite.executors.local import THREAD_VARIABLES
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
@@ -71,9 +71,9 @@ class RayCluster(Executor):
         """Submit the step to Ray."""
         paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        variables = {**dict.fromkeys(POOLS, str(step.threads)), **passed, "PYTHONPATH": paths}
+        variables = {**dict.fromkeys(THREAD_VARIABLES, str(step.threads)), **passed, "PYTHONPATH": paths}
         options = {**self.wanted, "name": step.id, "num_cpus": step.threads, "runtime_env": {"env_vars": variables}}
-        task = self.ray.remote(_make).options(**options).remote(step, str(Path.cwd()))
+        task = self.ray.remote(_run_step).options(**options).remote(step, str(Path.cwd()))
         self._steps[task], self._begun[task] = step, time.monotonic()
 
     def wait(self) -> tuple[Step, LocusError | None]:
@@ -92,7 +92,7 @@ class RayCluster(Executor):
         return step, error
 
 
-def _make(step: Step, cwd: str) -> LocusError | None:
+def _run_step(step: Step, cwd: str) -> LocusError | None:
     """Run a step in a process of the cluster, in the folder of the run. Ray passes its output on."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     os.chdir(cwd)

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from benchmark.records.lock import SILENT, beating
+from benchmark.records.lock import DEAD_AFTER_SECONDS, heartbeat
 from benchmark.suite.executors.array_job import POLL, ArrayJob, StepQueue
-from benchmark.suite.executors.base import Executor, Step, sigterm_ends
+from benchmark.suite.executors.base import Executor, Step, exit_on_sigterm
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
@@ -59,11 +59,11 @@ class Slurm(Executor):
         self._alive, self._signals = ExitStack(), ExitStack()
         self._steps: Sequence[Step] = ()
         self._jobs: list[Any] = []
-        self._ended, self._looked = 0, 0.0
+        self._ended, self._last_poll = 0, 0.0
 
     def __enter__(self) -> Self:
         """Make SIGTERM end a run and its jobs as Ctrl-C would."""
-        self._signals.enter_context(sigterm_ends())
+        self._signals.enter_context(exit_on_sigterm())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,7 +82,7 @@ class Slurm(Executor):
         self.queue, self._steps = StepQueue(base / f"{time.time_ns()}"), steps
         self._number = {step.id: number for number, step in reversed([*enumerate(steps)])}
         self.queue.open()
-        self._alive.enter_context(beating(self.queue.alive))
+        self._alive.enter_context(heartbeat(self.queue.alive))
 
     def start(self, step: Step) -> None:
         """Add the step to the queue."""
@@ -93,8 +93,8 @@ class Slurm(Executor):
     def wait(self) -> tuple[Step, LocusError | None]:
         """Block until a step ends. Raises ``LocusError`` if the jobs end before they have run a step."""
         while (ended := self.queue.pop_ended()) is None:
-            if time.monotonic() - self._looked > POLL_JOBS_SECONDS:
-                self._look_after_jobs()
+            if time.monotonic() - self._last_poll > POLL_JOBS_SECONDS:
+                self._poll_jobs()
             time.sleep(POLL)
         self._ended += 1
         number, error = ended
@@ -113,9 +113,9 @@ class Slurm(Executor):
                 self._jobs = executor.map_array(call, range(count))
         except RuntimeError as error:
             raise LocusError(f"Slurm rejected the jobs: {one_line(error)}") from error
-        self._ended, self._looked = 0, time.monotonic()
+        self._ended, self._last_poll = 0, time.monotonic()
 
-    def _look_after_jobs(self) -> None:
+    def _poll_jobs(self) -> None:
         """Fail the steps of jobs that are gone, and submit new jobs if all are gone."""
         gone = {job.job_id: job for job in self._jobs if job.done()}
         for number, name in self.queue.taken_steps(gone):
@@ -127,7 +127,7 @@ class Slurm(Executor):
             if not self._ended:
                 raise LocusError(f"the Slurm jobs ended before they ran a step: see {self._jobs[0].paths.stderr}")
             self._submit()
-        self._looked = time.monotonic()
+        self._last_poll = time.monotonic()
 
     def _end(self) -> None:
         """Let running steps finish, then cancel the jobs that have not ended."""
@@ -157,7 +157,7 @@ def _check(cluster: str) -> None:
 
 
 def _wait_for_steps(queue: StepQueue) -> None:
-    """Wait until no job runs a step, at most ``SILENT`` seconds because lost nodes never report."""
+    """Wait until no job runs a step, at most ``DEAD_AFTER_SECONDS``, because lost nodes never report."""
     begun = time.monotonic()
-    while queue.taken_steps() and time.monotonic() - begun < SILENT:
+    while queue.taken_steps() and time.monotonic() - begun < DEAD_AFTER_SECONDS:
         time.sleep(POLL)

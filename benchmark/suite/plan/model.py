@@ -5,19 +5,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from config import WHERE, TrainConfig
-from core.files import key, safe_filename
+from config import NO_EFFECT_ON_WEIGHTS, TrainConfig
+from core.files import json_hash, safe_filename
 from core.flags.data import SplitFlags
 
 if TYPE_CHECKING:
     from benchmark.maps.finished import FinishedModel
 
-DATA = frozenset({
+DATA_FLAGS = frozenset({
     "dataset", "data_root_dir", "cache_dir", "num_workers", "threads", "max_bad_images",
     *(field.name for field in dataclasses.fields(SplitFlags)),
 })  # fmt: skip
 """Flags of a training run that determine the scored images."""
-NEVER_IN_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
+NEVER_IN_KEY = (NO_EFFECT_ON_WEIGHTS - {"precision", "threads"}) | {"data_root_dir", "init_from"}
 """Flags of a training run that are never in a key: machine and paths. Threads are, if the plan sets them."""
 ALWAYS_IN_KEY = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
@@ -78,7 +78,7 @@ class ModelPlan:
         flags = {name: v if any(one != v[0] for one in v) else v[0] for name, v in values.items()}
         folds = [training.fold for training in self.trainings]
         if self.finished is not None:
-            data_flags = {name: flags[name] for name in flags if name in DATA or name == "img_size"}
+            data_flags = {name: flags[name] for name in flags if name in DATA_FLAGS or name == "img_size"}
             declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
             return {**data_flags, **declared, "fold": folds, "weights": self.finished.digest}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
@@ -117,4 +117,4 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     'resnet18-AVG-fold2'
     """
     what = {**identity(config), "init": identity(start) if start else None}
-    return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{key(what)}".replace(":", "_")
+    return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{json_hash(what)}".replace(":", "_")

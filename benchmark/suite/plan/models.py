@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.scoring import protocols
-from benchmark.suite.plan.model import DATA, ModelPlan
+from benchmark.suite.plan.model import DATA_FLAGS, ModelPlan
 from benchmark.suite.plan.suite import METHOD_KEYS, Suite
 from config import TrainConfig
 from core import cli
@@ -129,12 +129,12 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     name = entry.get("entry") or read[0][0].name
     seeds = [flags["seed"] for _, flags in read]
     seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # numbered if seeds repeat
-    data = {key: value for key, value in suite.train.items() if key in DATA}
+    data = {key: value for key, value in suite.train.items() if key in DATA_FLAGS}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     plans = []
     for (finished, flags), seed in zip(read, seeds, strict=True):
         values = {**cli.defaults_of(TrainConfig, data), **flags, **data, "backbone": name, "seed": seed}
-        values = {key: value for key, value in values.items() if key in {*DATA, *flags, "backbone"}}
+        values = {key: value for key, value in values.items() if key in {*DATA_FLAGS, *flags, "backbone"}}
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
         slow = entry.get("slow_images", suite.slow_images)
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")

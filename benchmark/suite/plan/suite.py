@@ -10,7 +10,7 @@ import methods
 from benchmark.records import published
 from benchmark.scoring import protocols
 from core.flags.training import RecipeFlags
-from core.names import BESIDE, CHECKS, CLASSIFICATION, MAIN_PROTOCOL, PAIRED, duplicates
+from core.names import CHECKS, CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, PAIRED, duplicates
 from core.user_code import runs_code
 
 METHOD_KEYS = ("methods", "methods_on_all_images")
@@ -28,7 +28,7 @@ def check_methods(words: Sequence[str]) -> None:
     >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
     """
     for word in words:
-        if word not in (*BESIDE, *methods.GROUPS):
+        if word not in (*NOT_IN_METHODS, *methods.GROUPS):
             _check_method(word)
 
 

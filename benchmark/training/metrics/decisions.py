@@ -18,7 +18,7 @@ from core.scores import Origin
 from core.types import FloatArray
 
 METRICS = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")
-WORDS = {
+METRIC_NAMES = {
     False: {name: name for name in METRICS},
     True: {"sensitivity": "recall", "ppv": "precision", "f1": "f1", "accuracy": "accuracy"},
 }
@@ -28,7 +28,7 @@ REASONS = {
     "specificity": "no image is negative",
     "ppv": "no image is called positive",
     "npv": "no image is called negative",
-    "f1": "no image is positive or called so",
+    "f1": "no image is positive or called positive",
     "accuracy": "no label is known",
 }
 """Metric -> reason why its denominator is 0."""

@@ -1,4 +1,4 @@
-"""The YAML file of a search: a space of flag values, which is checked, and the flags of a trial."""
+"""Read and check the YAML file of a search, and build the flags of a trial."""
 
 import dataclasses
 from collections.abc import Mapping, Set
@@ -10,7 +10,7 @@ import pydantic
 
 from config import TrainConfig
 from core import cli
-from core.errors import BadValueError, DataError, hint
+from core.errors import BadValueError, DataError, first_problem, hint
 
 NOT_OF_TRIALS = {"search", "search_storage", "resume", "evaluate"}
 FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - NOT_OF_TRIALS
@@ -77,9 +77,8 @@ def read(path: Path) -> Plan:
     try:
         plan = Plan(**content)
     except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where, fields = ".".join(map(str, first["loc"][:3])), ", ".join(Plan.model_fields)
-        raise DataError(f"the search {path}, {where}: {first['msg']}; fields: {fields}") from error
+        where, message = first_problem(error)
+        raise DataError(f"the search {path}, {where}: {message}; fields: {', '.join(Plan.model_fields)}") from error
     for name in (*plan.flags, *(word.split(".")[0] for word in plan.space)):
         if name not in FLAGS:
             unknown = f"the search {path} has the unknown flag {name!r}"

@@ -13,7 +13,8 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmark.training import data, resume, runs
+from benchmark.training import resume, runs
+from benchmark.training.listing import load_split
 from benchmark.training.search.plan import Plan, merge_flags, read, trial_config
 from benchmark.training.search.trial import csv_of, markdown, objective, original_trial_number, retry
 from config import DataFlags, TrainConfig
@@ -22,8 +23,8 @@ from core.errors import BadValueError, DataError, LocusError, one_line
 from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
-DATA = frozenset(field.name for field in dataclasses.fields(DataFlags))
-MAY_DIFFER = resume.MAY_DIFFER | {"data_root_dir"}
+DATA_FLAGS = frozenset(field.name for field in dataclasses.fields(DataFlags))
+SEARCH_MAY_CHANGE = resume.RESUME_MAY_CHANGE | {"data_root_dir"}
 """Flags that may differ when a search is resumed."""
 MISSED_HEARTBEATS = 3
 """Missed heartbeats after which a trial counts as dead."""
@@ -84,15 +85,15 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
 
 def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise errors that would end all trials: invalid shared flags, missing data."""
-    if not {word.split(".")[0] for word in plan.space} & DATA:
+    if not {word.split(".")[0] for word in plan.space} & DATA_FLAGS:
         config = trial_config(fixed_flags, {})
         for split in ("train", "val"):
-            data.load(config, split)
+            load_split(config, split)
 
 
 def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` if the storage has another search of this name."""
-    fixed = {name: value for name, value in fixed_flags.items() if name not in MAY_DIFFER}
+    fixed = {name: value for name, value in fixed_flags.items() if name not in SEARCH_MAY_CHANGE}
     settings = {**plan.identity, "flags": fixed}
     begun = study.user_attrs.get("search")
     if begun is None:
@@ -106,7 +107,7 @@ def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any
 
 def _by_flag(search: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that must be the same: those of the search, and ``--name`` -> value of the shared flags."""
-    flags = {f"--{name}": value for name, value in search["flags"].items() if name not in MAY_DIFFER}
+    flags = {f"--{name}": value for name, value in search["flags"].items() if name not in SEARCH_MAY_CHANGE}
     return {name: value for name, value in search.items() if name != "flags"} | flags
 
 

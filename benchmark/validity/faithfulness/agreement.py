@@ -18,9 +18,9 @@ from benchmark.scoring.statistics.entries import ALPHA
 from benchmark.scoring.statistics.patients import Sums, by_patient
 from core.names import FAITHFULNESS, MAIN
 
-BETTER = {MAIN: 1, "insertion": 1, "deletion": -1, "road": 1}
+DIRECTION = {MAIN: 1, "insertion": 1, "deletion": -1, "road": 1}
 """Metric -> 1 if higher is better, -1 if lower is better."""
-PAIRS = tuple(itertools.combinations(BETTER, 2))
+PAIRS = tuple(itertools.combinations(DIRECTION, 2))
 Group = list[list[Record]]
 """Rows of a network: the training runs of each method."""
 
@@ -35,10 +35,10 @@ def agreements(leaderboard: Leaderboard) -> list[Record]:
     """
     scored = select.of_check(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
-    groups = select.grouped(trainings(ranked), lambda row: select.recipe_of(row[0]))
+    groups = select.grouped(trainings(ranked), lambda row: select.network_key(row[0]))
     if not groups or not leaderboard.folders:
         return []
-    columns = case_columns.read([record.cell for record in ranked], leaderboard.folders, [*BETTER])
+    columns = case_columns.read([record.cell for record in ranked], leaderboard.folders, [*DIRECTION])
     return [record for group in groups.values() if (record := _record(group, columns)) is not None]
 
 
@@ -48,8 +48,8 @@ def _record(group: Group, columns: CaseColumns) -> Record | None:
     if len(rows) < 3:
         return None
     keys = [record.key for row in rows for record in row]
-    measures = [_sums(columns, keys, measure) for measure in BETTER]
-    index = {measure: n for n, measure in enumerate(BETTER)}
+    measures = [_sums(columns, keys, measure) for measure in DIRECTION]
+    index = {measure: n for n, measure in enumerate(DIRECTION)}
     agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
     cell = mean_record(rows[0]).cell.model_copy(update={"method": ""})
     counts = {"trainings": most, "patients": len(measures[0].numerator)}
@@ -61,7 +61,7 @@ def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
     """Return the sums of a metric by patient and finding, a column per key; cases without a value are ignored."""
     values, findings = columns.wide(keys, measure), columns.findings
     finite = np.isfinite(values)
-    signed = BETTER[measure] * np.where(finite, values, 0)
+    signed = DIRECTION[measure] * np.where(finite, values, 0)
     return by_patient(signed, finite, findings, columns.patients, sorted({*findings.tolist()}))
 
 

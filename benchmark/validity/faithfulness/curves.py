@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmark.explain import VERSION, prepare
-from benchmark.explain.memory import channels_last_if_on_cpu, forward_at_once
+from benchmark.explain import VERSION, apply_engine_flags
+from benchmark.explain.memory import channels_last_if_on_cpu, forward_batch_size
 from benchmark.maps.obtain import NotStoredError
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun
@@ -21,8 +21,7 @@ from benchmark.validity.faithfulness import perturbation
 from benchmark.validity.faithfulness.imputation import NOISE, WEIGHTS
 from config import EngineFlags
 from core.errors import BadValueError
-from core.files import atomic
-from core.files import key as hash_key
+from core.files import atomic, json_hash
 from core.frames import Grid
 from core.seeds import generator
 from core.types import FloatArray
@@ -42,7 +41,7 @@ class Networks:
     def probabilities(self, run: TrainingRun) -> Callable[[Tensor], Tensor]:
         """Return a function from pictures (m,3,H,W) to probabilities (m,K), in batches within the memory budget."""
         if run.folder not in self.loaded:
-            model = prepare(run.model(self.device), self.flags)
+            model = apply_engine_flags(run.model(self.device), self.flags)
             activation = torch.nn.Softmax(1) if run.config.exclusive(len(run.data.findings)) else torch.nn.Sigmoid()
             self.loaded[run.folder] = lambda pictures: activation(in_batches(model, pictures, self.flags.memory_gib))
         return self.loaded[run.folder]
@@ -59,7 +58,7 @@ def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: 
 
     ``model`` is called on batches within ``memory_gib``.
     """
-    parts = torch.split(pictures, forward_at_once(pictures, memory_gib))
+    parts = torch.split(pictures, forward_batch_size(pictures, memory_gib))
     return torch.cat([model(channels_last_if_on_cpu(part)).float() for part in parts])
 
 
@@ -67,7 +66,7 @@ def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> 
     """Return the file of a method's curves; its name depends on the maps, the weights and all settings."""
     hidden = [perturbation.INSERTED_SHARES, perturbation.REMOVED, perturbation.BLUR]
     ways = [*hidden, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
-    return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
+    return folder / f"curves-{json_hash([maps.index.key, [run.digest for run in runs], ways])}.npy"
 
 
 def curves(

@@ -52,7 +52,7 @@ class ShortcutReport(CheckReport):
     def sentences(self) -> Iterator[str]:
         """Yield the number of training runs that use the token; per network, its effect and the maps' positions."""
         trainings = select.by_model(self.rows)
-        networks = select.grouped(trainings, lambda group: select.recipe_of(group[0]))
+        networks = select.grouped(trainings, lambda group: select.network_key(group[0]))
         if len(networks) < len(trainings):
             yield _overall(trainings)
         firsts = [groups[0][0] for groups in networks.values()]

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from benchmark.maps.trained import TrainingRun
-from benchmark.training.data import decode, load
+from benchmark.training.data import decode
 from benchmark.training.evaluate import predict, predictions_csv
+from benchmark.training.listing import load_split
 from config import TrainConfig
 from core.errors import BadValueError, DataError
-from core.files import key as hash_key
-from core.files import write_text
+from core.files import json_hash, write_text
 from core.registry import options
 from core.types import FloatArray
 
@@ -29,7 +29,7 @@ def token_rates(config: TrainConfig) -> tuple[str, float, float]:
 
     Raises ``BadValueError`` for data without one.
     """
-    description = load(config, "test").describe
+    description = load_split(config, "test").describe
     if description.get("shortcut") is None:
         advice = "the check 'shortcut' requires one, such as phantom:shortcut=Pneumothorax"
         raise BadValueError(f"{config.dataset} has no shortcut: {advice}")
@@ -70,12 +70,12 @@ def load_or_predict_logits(run: TrainingRun, folder: Path) -> tuple[dict[str, Fl
 def logits_path(run: TrainingRun, folder: Path) -> Path:
     """Return the file of a training run's logits."""
     datasets = [config.dataset for config in configs_by_variant(run.config).values()]
-    return folder / f"tokens-{hash_key([run.digest, datasets])}.csv"
+    return folder / f"tokens-{json_hash([run.digest, datasets])}.csv"
 
 
 def _predicted(run: TrainingRun, configs: dict[str, TrainConfig]) -> str:
     model = run.model("cpu")
-    splits = {name: decode(config, load(config, "test")).complete() for name, config in configs.items()}
+    splits = {name: decode(config, load_split(config, "test")).complete() for name, config in configs.items()}
     return predictions_csv(splits, {name: predict(model, split, BATCH) for name, split in splits.items()})
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.explain import collect_evidence, explain, memory, prepare, run_method, run_methods
+from benchmark.explain import apply_engine_flags, collect_evidence, explain, memory, run_method, run_methods
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
 from methods.base import GradientMethod, Method
@@ -106,7 +106,7 @@ def test_autocast_applies_only_to_the_forward_pass(images):
 def test_channels_last_changes_no_map(images):
     model = small("LSE")
     plain = explain(model, images, FAST)
-    close(explain(prepare(model, EngineFlags(channels_last=True)), images, FAST), plain)
+    close(explain(apply_engine_flags(model, EngineFlags(channels_last=True)), images, FAST), plain)
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_channels_last_changes_no_map(images):
 def test_a_compiled_network_gives_the_same_maps(images):
     model = small("LSE")
     plain = explain(model, images, FAST)
-    close(explain(prepare(model, EngineFlags(compile=True)), images, FAST), plain)
+    close(explain(apply_engine_flags(model, EngineFlags(compile=True)), images, FAST), plain)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -268,7 +268,7 @@ def test_maps_read_from_files_score_as_those_in_memory(tmp_path, monkeypatch, pr
     kept = EntryCases(entry.read(given)).cases(cell)
     monkeypatch.setattr(entry.values, "MAX_CACHED", 0)
     streamed = EntryCases(entry.read(given)).cases(cell)
-    assert {type(case.map).__name__ for case in streamed} == {"FileMap"}
+    assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
     one, other = (protocols.get(protocol)().evaluate(cases[:24], DATA.findings) for cases in (kept, streamed))
     assert (one.scores, one.rows) == (other.scores, other.rows)
 

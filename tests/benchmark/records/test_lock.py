@@ -57,19 +57,19 @@ def test_lock_is_released_however_its_process_ends(holder, tmp_path, number):
 
 
 def test_holder_on_another_machine_counts_while_it_is_alive(tmp_path):
-    other_host(tmp_path, lock.SILENT / 2)
+    other_host(tmp_path, lock.DEAD_AFTER_SECONDS / 2)
     with pytest.raises(HeldError, match="process 1 of ann on node7, since noon"), only_writer(tmp_path):
         pass
-    other_host(tmp_path, lock.SILENT * 2)
+    other_host(tmp_path, lock.DEAD_AFTER_SECONDS * 2)
     with only_writer(tmp_path):
-        assert lock.silence(tmp_path / ".lock") < 1
+        assert lock.seconds_since_heartbeat(tmp_path / ".lock") < 1
 
 
 def test_lock_file_is_updated_while_it_is_held(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "BEAT", 0.01)
+    monkeypatch.setattr(lock, "HEARTBEAT_SECONDS", 0.01)
     with only_writer(tmp_path):
         os.utime(tmp_path / ".lock", (0, 0))
-        while lock.silence(tmp_path / ".lock") > 10:
+        while lock.seconds_since_heartbeat(tmp_path / ".lock") > 10:
             pass
 
 

@@ -16,7 +16,7 @@ def tables_on_page(board):
     part = tables_of(board)
     protocols = [table for _, table in part.protocols]
     boards = [*part.networks, *part.boards, *part.effects]
-    return [*part.checks, *boards, *part.findings, *part.closer, *protocols, *part.published]
+    return [*part.checks, *boards, *part.findings, *part.details, *protocols, *part.published]
 
 
 def all_tables(folder):

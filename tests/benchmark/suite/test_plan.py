@@ -8,7 +8,7 @@ import yaml
 from benchmark.suite import plan
 from config import TrainConfig
 from core.errors import BadValueError, DataError, UnknownNameError
-from core.files import key
+from core.files import json_hash
 
 
 @pytest.mark.byhand
@@ -96,7 +96,7 @@ def test_seeds_are_models_of_the_same_images(tmp_path):
     assert [model.id for model in models] == ["custom-PCAM-128px-seed0", "custom-PCAM-128px-seed1", "resnet18-PCAM-128px-seed4"]
     assert [(model.trainings[0].seed, model.trainings[0].data_seed) for model in models] == [(0, 0), (1, 0), (4, 0)]
     alone = planned(tmp_path)
-    assert (key(models[0].recipe), folders(models[:1])) == (key(alone[0].recipe), folders(alone))
+    assert (json_hash(models[0].recipe), folders(models[:1])) == (json_hash(alone[0].recipe), folders(alone))
     assert len(set(folders(models))) == 3
 
 

@@ -11,6 +11,7 @@ import datasets
 from benchmark import training
 from benchmark.training import data, load
 from benchmark.training.batches import Batches
+from benchmark.training.listing import load_split
 from core.errors import DataError
 
 
@@ -50,7 +51,7 @@ def test_processes_share_the_images_without_overlap():
 @pytest.mark.planted
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_train_on_filters_the_training_side_only(tiny, split):
-    sides = {word: data.decode(tiny(train_on=word), data.load(tiny(), split)) for word in ("all", "boxed", "unboxed")}
+    sides = {word: data.decode(tiny(train_on=word), load_split(tiny(), split)) for word in ("all", "boxed", "unboxed")}
     counts = {word: len(side) for word, side in sides.items()}
     if split == "test":
         assert counts["boxed"] == counts["unboxed"] == counts["all"]
@@ -62,7 +63,7 @@ def test_train_on_filters_the_training_side_only(tiny, split):
 
 @pytest.mark.planted
 def test_a_batch_holds_the_pixels_and_labels_of_its_images(tiny):
-    source = data.load(tiny(), "train")
+    source = load_split(tiny(), "train")
     side = data.decode(tiny(train_on="boxed"), source)
     pixels, labels = side[np.array([0, 2])]
     wanted = [i for i in range(len(source)) if source[i].boxes]
@@ -74,7 +75,7 @@ def test_a_batch_holds_the_pixels_and_labels_of_its_images(tiny):
 def test_nothing_left_to_train_on_is_an_error(tiny):
     config = tiny(dataset="phantom:train=8,val=8,test=8,prevalence=0.0", train_on="boxed")
     with pytest.raises(DataError, match=r"phantom:train=8.*train.*--train_on boxed"):
-        data.decode(config, data.load(config, "train"))
+        data.decode(config, load_split(config, "train"))
 
 
 @pytest.mark.planted
@@ -84,7 +85,7 @@ def test_training_requires_known_labels(tiny, tmp_path):
     (tmp_path / "labels.csv").write_text("image,split,Mass,Nodule\na.png,train,,\nb.png,test,1,0\n")
     config = tiny(dataset="folder", data_root_dir=str(tmp_path))
     with pytest.raises(DataError, match=r"labels.* 1 train images of folder"):
-        data.decode(config, data.load(config, "train"))
+        data.decode(config, load_split(config, "train"))
 
 
 def folder_with_an_unreadable_image(folder, count=40):
@@ -122,7 +123,7 @@ def test_an_unreadable_image_of_a_training_batch_is_replaced_from_the_batch_itse
     folder_with_an_unreadable_image(tmp_path / "in")
     places = {"dataset": "folder", "data_root_dir": str(tmp_path / "in"), "cache_dir": str(tmp_path / "cache")}
     config = tiny(**places, img_size=32, max_bad_images=0.05, num_workers=1)
-    split = data.decode(config, data.load(config, "train"))
+    split = data.decode(config, load_split(config, "train"))
     batch = np.array([7, 1, 5])  # 1 cannot be read
     split.decode_in_order(batch)
     images, labels = split[batch]

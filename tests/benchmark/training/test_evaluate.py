@@ -12,6 +12,7 @@ import torch
 
 from benchmark import training
 from benchmark.training import data, evaluate, load
+from benchmark.training.listing import load_split
 from config import TrainConfig
 from core.cli import build
 from core.errors import BadValueError, DataError
@@ -75,7 +76,7 @@ def test_invalid_evaluation_is_an_error(finished, tmp_path):
 def test_studies_are_scored_too(finished, tmp_path):
     """Two images a study: the metrics by study are those of the largest logit and label of the two."""
     config = dataclasses.replace(load.checkpoint(finished / "best.ckpt").config, plots=False)
-    sides = {split: data.decode(config, data.load(config, split)) for split in ("val", "test")}
+    sides = {split: data.decode(config, load_split(config, split)) for split in ("val", "test")}
     logits = {split: torch.from_numpy(np.random.default_rng(0).normal(size=tuple(side.labels.shape))) for split, side in sides.items()}
     studies = [f"s{i // 2:02}" for i in range(40)]
     paired = {split: dataclasses.replace(side, columns=dataclasses.replace(side.columns, studies=studies)) for split, side in sides.items()}

@@ -11,6 +11,7 @@ import datasets
 from benchmark.records import Cell, Record
 from benchmark.records.provenance import Provenance, describe, join
 from benchmark.training import data, provenance
+from benchmark.training.listing import load_split
 from config import TrainConfig
 from core import cli
 
@@ -20,7 +21,7 @@ def test_run_folder_records_the_values_used_for_auto(tmp_path):
     config = TrainConfig(
         cache_dir=str(tmp_path / "cache"), img_size=32, dataset="phantom:train=32,val=16,test=16", backbone="custom", pretrained=False
     )
-    provenance.write(config, tmp_path, {"train": data.decode(config, data.load(config, "train"))})
+    provenance.write(config, tmp_path, {"train": data.decode(config, load_split(config, "train"))})
     used = provenance.read(tmp_path)
     assert used.threads == 1
     assert used.precision in ("32", "bf16-mixed")

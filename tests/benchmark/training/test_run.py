@@ -15,6 +15,7 @@ import torch
 from benchmark import training
 from benchmark.training import data, evaluate, load
 from benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
+from benchmark.training.listing import load_split
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from core.cli import build
@@ -106,7 +107,7 @@ def test_evaluation_uses_the_best_checkpoint(run):
     """Pitfall: "best" weights are the last."""
     model = load.network(run / "best.ckpt")
     config = model.train_config
-    side = data.decode(config, data.load(config, "test"))
+    side = data.decode(config, load_split(config, "test"))
     rows = [row for row in csv.DictReader((run / "predictions.csv").open()) if row["split"] == "test"]
     output = np.array([[float(row[f"logit_{f}"]) for f in side.findings] for row in rows])
     assert np.allclose(output, evaluate.predict(model, side, 32).numpy(), atol=1e-5)
@@ -129,7 +130,7 @@ def test_dropout_is_off_in_evaluation(run):
     """Pitfall: dropout active in evaluation: two runs differ."""
     model = load.network(run / "best.ckpt")
     config = model.train_config
-    side = data.decode(config, data.load(config, "val"))
+    side = data.decode(config, load_split(config, "val"))
     assert config.dropout == 0.5
     assert torch.equal(evaluate.predict(model, side, 8), evaluate.predict(model, side, 8))
 

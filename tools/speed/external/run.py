@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.external import arrays
 from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case, FileMap
+from benchmark.scoring.protocols.base import Case, LazyMap
 from core.names import MAIN_PROTOCOL
 from core.seeds import generator
 from tools.speed import memory, names
@@ -64,7 +64,7 @@ def _cases(kind: str, side: int, count: int, folder: Path) -> Sequence[Case]:
     for n, file in enumerate(files):
         np.save(file, KINDS[kind](side, n))
     truth = itertools.cycle(next(iter(by_finding.values())) for by_finding in boxes())
-    file_maps = (FileMap((side, side), partial(_read, file)) for file in itertools.cycle(files))
+    file_maps = (LazyMap((side, side), partial(_read, file)) for file in itertools.cycle(files))
     rows = zip(range(count), file_maps, truth, strict=False)
     return [Case(str(n), str(n), FINDING, values, "conventional", FRAME, box) for n, values, box in rows]
 

@@ -19,7 +19,7 @@ def rates(on: On, augment: str, config: TrainingSpeedConfig, folder: Path) -> li
     images = int(on["batch"]) * config.steps
     one = training(on, images, folder, epochs=config.rounds + 1, augment=augment)
     clock = Clock(one, config.steps)
-    run.epochs(one.module, one.splits, one.folder, (0, 0), clock)
+    run.run_epochs(one.module, one.splits, one.folder, (0, 0), clock)
     return [
         row("epoch", on | {"augment": augment}, contender, times, images, images=images)
         for contender, times in ((names.ALONE, clock.alone), (names.TRAINING, clock.training))

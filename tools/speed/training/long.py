@@ -29,11 +29,11 @@ def _measured(on: On, images: int, threads: int) -> list[Row]:
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         warm = training(on, int(on["batch"]), Path(folder), epochs=1, precision="32")
-        run.epochs(warm.module, warm.splits, warm.folder, (0, 0))
+        run.run_epochs(warm.module, warm.splits, warm.folder, (0, 0))
         loaded, begun = memory.status(ANONYMOUS), time.perf_counter()
         one = training(on, images, Path(folder), epochs=1, precision="32")
         parts = MemoryPerTenth()
-        run.epochs(one.module, one.splits, one.folder, (0, 0), parts)
+        run.run_epochs(one.module, one.splits, one.folder, (0, 0), parts)
         array, seconds = one.train.pixels.images.nbytes / 2**20, time.perf_counter() - begun
     on |= {"images": images, "array": round(array, 1), "seconds": round(seconds, 1)}
     figures = {

@@ -41,7 +41,7 @@ function showFinding(table, finding) {
   const column = indexOf(table, mainOf(table)), bars = indexOf(table, BARS), verdict = isLeaderboard(table) ? indexOf(table, VERDICT) : -1, gaps = GAP.map(name => indexOf(table, name)).filter(i => i >= 0);
   if (column < 0) return;
   const scores = rowsOf(table).map(row => scoreOf(row, finding));
-  const reach = (score, row) => score && score[0] !== null && !row.classList.contains("ceiling") ? [score[2] ?? score[0]] : [];
+  const reach = (score, row) => score && score[0] !== null && !row.classList.contains("limit") ? [score[2] ?? score[0]] : [];
   const top = Math.min(1, 1.05 * Math.max(.1, ...rowsOf(table).flatMap((row, i) => reach(scores[i], row))));
   headings(table)[bars].querySelector(".scale").replaceChildren(...[0, top / 2, top].map(value => Object.assign(document.createElement("span"), {textContent: value.toFixed(2)})));
   rowsOf(table).forEach((row, i) => {

@@ -19,7 +19,7 @@ function sortBy(table, name, descending) {
   const empty = value => value === null || value === "" || value === "–";
   const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
   const keyed = rowsOf(table).map(row => [key(row), row]);
-  const isLimit = row => row.classList.contains("ceiling"); // not a method: always last
+  const isLimit = row => row.classList.contains("limit"); // not a method: always last
   keyed.sort(([a, one], [b, other]) => (isLimit(one) - isLimit(other)) || (empty(a) - empty(b)) || (empty(a) ? 0 : (descending ? -1 : 1) * compare(a, b)) || one.dataset.order - other.dataset.order);
   table.tBodies[0].append(...keyed.map(([, row]) => row));
   headings(table).forEach((th, i) => i === index ? th.setAttribute("aria-sort", descending ? "descending" : "ascending") : th.removeAttribute("aria-sort"));

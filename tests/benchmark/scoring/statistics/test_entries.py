@@ -6,7 +6,7 @@ from scipy import stats
 
 from benchmark.scoring.statistics import entries, mrmc
 from benchmark.scoring.statistics.bootstrap import bootstrap_draws, over_findings
-from benchmark.scoring.statistics.entries import EntryScores, probability_of_first
+from benchmark.scoring.statistics.entries import EntryScores, share_of_first_places
 from benchmark.scoring.statistics.patients import by_patient
 
 FINDINGS = ("mass", "nodule", "rare")
@@ -149,8 +149,8 @@ def test_prediction_interval_needs_three_training_runs():
 @pytest.mark.byhand
 def test_first_places_are_counted_over_resamples_and_shared_among_equals():
     samples = np.array([[0.5, 0.4, np.nan], [0.5, 0.5, 0.1], [0.1, 0.4, 0.2], [np.nan] * 3])
-    assert probability_of_first(samples) == pytest.approx([0.5, 0.5, 0])
-    assert probability_of_first(np.array([[[1, 0], [0, 1]]])).tolist() == [[1, 0], [0, 1]]  # per finding
+    assert share_of_first_places(samples) == pytest.approx([0.5, 0.5, 0])
+    assert share_of_first_places(np.array([[[1, 0], [0, 1]]])).tolist() == [[1, 0], [0, 1]]  # per finding
 
 
 @pytest.mark.planted
@@ -159,6 +159,6 @@ def test_better_method_is_first_in_most_resamples_and_shares_the_place_with_a_co
     hits = rng.random((120, 2)) < (0.6, 0.3)
     part = np.concatenate([hits, hits[:, :1]], 1)
     sums = by_patient(part, np.ones_like(part), ["a", "b"] * 60, np.arange(120) // 2, ["a", "b"])
-    chance = probability_of_first(over_findings(bootstrap_draws(sums)).samples)
+    chance = share_of_first_places(over_findings(bootstrap_draws(sums)).samples)
     assert chance == pytest.approx([0.5, 0, 0.5], abs=0.01)
     assert chance.sum() == pytest.approx(1)

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.statistics.intervals import interval
-from benchmark.training import data as source
+from benchmark.training.listing import load_split
 from benchmark.validity.shortcut.compute import Shortcut, _row, compared
 from benchmark.validity.shortcut.tokens import configs_by_variant, load_or_predict_logits, token_rates
 from config import EngineFlags
@@ -46,7 +46,7 @@ def test_flat_map_has_no_peak_and_negative_map_no_energy():
 
 def test_other_tokens_do_not_change_the_patients(trained):
     wanted = configs_by_variant(trained[0].config)
-    sets = {name: source.load(config, "test") for name, config in wanted.items()}
+    sets = {name: load_split(config, "test") for name, config in wanted.items()}
     drawn = sets["drawn"]
     for name, other in sets.items():
         assert [s.image_id for s in other] == [s.image_id for s in drawn], name
@@ -59,7 +59,7 @@ def test_other_tokens_do_not_change_the_patients(trained):
 
 def test_images_differ_only_at_the_token(trained):
     wanted = configs_by_variant(trained[0].config)
-    drawn, none = (source.load(wanted[name], "test") for name in ("drawn", "none"))
+    drawn, none = (load_split(wanted[name], "test") for name in ("drawn", "none"))
     n = next(n for n, sample in enumerate(drawn) if sample.meta["token"] is not None)
     rows, columns = np.nonzero(drawn[n].image != none[n].image)
     x0, y0, x1, y1 = drawn[n].meta["token"]

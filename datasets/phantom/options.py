@@ -26,12 +26,12 @@ def _finding(name: str) -> str:
 
 Finding = Annotated[str, AfterValidator(_finding)]
 Prevalence = Share | Mapping[Finding, Share]
-"""One number for all findings, or numbers for some of them and the default for the rest; also of ``Conspicuity``."""
+"""One number for all findings, or numbers for some of them and the default for the rest; so is ``Conspicuity``."""
 Conspicuity = Factor | Mapping[Finding, Factor]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PhantomOptions:
     """Options of the phantom; shares are in [0, 1]."""
 
     prevalence: Mapping[str, float]
@@ -41,7 +41,7 @@ class Recipe:
     grain: float = 0
     """Standard deviation of the pixel noise, as a share of white."""
     clutter: float = 0
-    """Frequency of tubes, electrodes and side markers; 1 is the default."""
+    """Frequency of tubes, electrodes and side markers: 0 is none, 1 is usual."""
     shortcut: str | None = None
     """Finding correlated with the corner token."""
     shortcut_present: float = 0
