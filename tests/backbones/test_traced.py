@@ -36,7 +36,7 @@ def net(tail, channels=3):
 
 
 @pytest.mark.parametrize(
-    ("tail", "wiring"),
+    ("tail", "spec"),
     [
         (lambda net, A: net.fc(A.mean((2, 3))), ModelSpec("body", "fc")),
         (lambda net, A: net.fc(torch.relu_(A).mean((2, 3))), ModelSpec("body", "fc", rectified=True)),

@@ -100,17 +100,23 @@ def test_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monke
 SAMPLE = ROOT.parent / "shared/nih-sample"
 
 
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="nih-sample is not beside the checkout")
 @pytest.mark.parametrize(
-    ("pooling", "method", "counts", "part"), [("PCAM", "pcam", (1537, 604, 604), False), ("LSE", "saliency", (60, 64, 64), True)]
-)
+    ("suite", "flags", "method", "counts", "part"),
+    [
+        pytest.param(
+            "nih-sample", ["--data_root_dir", str(SAMPLE)], "pcam", (1537, 604, 604), False,
+            marks=pytest.mark.skipif(not SAMPLE.is_dir(), reason="nih-sample is not beside the checkout"),
+        ),
+        ("phantom", [], "occlusion", (120, 209, 204), True),
+    ],
+)  # fmt: skip
 def test_boxes_are_those_of_all_images_and_a_slow_method_has_the_truth_of_its_images(
-    pooling, method, counts, part, tmp_path, capsys, monkeypatch
+    suite, flags, method, counts, part, tmp_path, capsys, monkeypatch
 ):
-    """With LSE, the suite runs slow methods on 60 of the 538 boxed images, and scores the fast methods on these too."""
+    """The suite ``phantom`` runs occlusion on 120 of the boxed images, and scores the fast methods on these too."""
     monkeypatch.chdir(ROOT)
-    flags = ["--method", method, "--data_root_dir", str(SAMPLE), "--output", str(tmp_path)]
-    assert export.main(["nih-sample", *flags, "--model_id", f"custom-{pooling}-128px-seed0"]) == 0
+    flags = [*flags, "--method", method, "--output", str(tmp_path), "--model_id", "custom-PCAM-128px-seed0"]
+    assert export.main([suite, *flags]) == 0
     truth, boxes = (json.loads((tmp_path / name).read_text()) for name in ("truth.json", "boxes.json"))
     assert (len(truth["images"]), len(truth["annotations"]), len(boxes)) == counts
     assert ("a part of the boxed images only" in capsys.readouterr().out) == part
