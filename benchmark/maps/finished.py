@@ -55,7 +55,7 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
     counts: dict[str, int] = {}
     if finished.trained is not None and not _same_images(finished.trained, config):
         if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
-            positions, counts = exclude_seen_patients(finished.trained, config, data)
+            positions, counts = unseen_positions_and_counts(finished.trained, config, data)
         else:
             reason = f"the files of {finished.trained.dataset} are missing"
             log.warning("%s: training images in %s cannot be excluded: %s", finished.name, config.dataset, reason)
@@ -115,25 +115,25 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     ``images_not_traced``. Raises ``LeakError`` if no image is left.
     """
     samples = load_split(other, "test")
-    positions, counts = exclude_seen_patients(config, other, samples)
+    positions, counts = unseen_positions_and_counts(config, other, samples)
     relabeled = RelabeledDataset(samples, load_split(config, "test").findings, positions)
     relabeled.describe |= {"trained_on": config.dataset, **counts}
     return relabeled
 
 
-def exclude_seen_patients(
-    config: TrainConfig, other: TrainConfig, samples: Dataset
+def unseen_positions_and_counts(
+    training_config: TrainConfig, scored_config: TrainConfig, samples: Dataset
 ) -> tuple[list[int], dict[str, int]]:
-    """Return the positions of ``samples`` whose patients are not in the training data of ``config``, and counts.
+    """Return the positions of ``samples`` whose patients are not in the data of ``training_config``, and counts.
 
     Raises ``LeakError`` if no image is left.
     """
-    patient_of_image = _patient_of_image(config)
+    patient_of_image = _patient_of_image(training_config)
     patients = []  # patient of each image; "" if unknown
-    for sample, pixel_hash in zip(samples, _pixel_hashes(other, samples), strict=True):
+    for sample, pixel_hash in zip(samples, _pixel_hashes(scored_config, samples), strict=True):
         nih = sample.meta.get(NIH_IMAGE_KEY)
         patients.append(patient_of_image.get(pixel_hash if nih is None else nih, (nih or "").split("_")[0]))
-    positions, untraced = unseen_positions(config, samples, patients), patients.count("")
+    positions, untraced = unseen_positions(training_config, samples, patients), patients.count("")
     log.info("%s: the patients of %d images are unknown", samples.name, untraced)
     return positions, {"images_seen_in_training": len(samples) - len(positions), "images_not_traced": untraced}
 

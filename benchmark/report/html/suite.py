@@ -56,7 +56,7 @@ def suite_page(page: Mapping[str, Any], records: Sequence[Record], sections: Seq
         counts=_counts(records),
         seeds=_more_seeds(records),
         glossary=glossary(heading_texts(views)),
-        records=details(record for record in records if record.key in linked_keys),
+        records=record_details(record for record in records if record.key in linked_keys),
         findings={row.key: of_entry(row) for row in rows},
         protocols={key: table for part in sections for key, table in _by_finding(part).items()},
         charts=drawn,
@@ -169,7 +169,7 @@ def _heading(text: str, cells: Sequence[str]) -> dict[str, Any]:
     return {"text": text, "word": word_of(text) if meaning(text) else "", "numeric": numeric, "decides": decides}
 
 
-def details(records: Iterable[Record]) -> dict[str, Any]:
+def record_details(records: Iterable[Record]) -> dict[str, Any]:
     """Return ``fields``, the distinct ``values``, and for each record's key the index of each field's value."""
     encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
     index: dict[str, int] = {}
@@ -178,7 +178,7 @@ def details(records: Iterable[Record]) -> dict[str, Any]:
 
 
 def _values(record: Record) -> Iterable[Any]:
-    """Yield the values of a row of details, in the order of their names."""
+    """Yield the values of a row of ``record_details``, in the order of their names."""
     yield from (getattr(record.cell, name) for name in CELL_FIELDS)
     yield from (getattr(record, name) for name in RECORD_FIELDS)
     for provenance in (record.training, record.scoring):
