@@ -18,8 +18,8 @@ class AnswerRow(NamedTuple):
     """Meaning of a failure of a method."""
 
 
-def conclude(name: str, answers: Sequence[AnswerRow], report: Callable[[str], None]) -> list[str]:
-    """``report`` the verdict on ``name``; return the questions that it fails."""
+def conclude(name: str, answers: Sequence[AnswerRow], echo: Callable[[str], None]) -> list[str]:
+    """``echo`` the verdict on ``name``; return the questions that it fails."""
     failed = [answer.question for answer in answers if answer.verdict == "fail"]
-    report(f"\n{name} {f'fails: {examples(failed, 20)}' if failed else 'passes all checks'}")
+    echo(f"\n{name} {f'fails: {examples(failed, 20)}' if failed else 'passes all checks'}")
     return failed

@@ -12,12 +12,12 @@ from benchmark import records
 from benchmark.evaluation.in_memory import InMemoryRun, as_dataset, exclude_seen_patients
 from benchmark.evaluation.result import Evaluation
 from benchmark.explain.checks import check_model
-from benchmark.maps.finished import FinishedModel
+from benchmark.maps.unseen_images import GivenModel
 from benchmark.suite import paired
 from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite, identity
 from benchmark.suite.score import ModelScorer, score_and_record
-from benchmark.suite.selection import ModelCells
+from benchmark.suite.selection import ModelTask
 from benchmark.training import load, machine
 from config import EngineFlags, TrainConfig
 from core.errors import BadValueError
@@ -94,23 +94,23 @@ def evaluate(
             splits = _splits(network, config, data, validation)
             path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
             run = InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
-            job = _job(run, title, suite)
-            scorer = ModelScorer(job.model, job.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
+            task = _task(run, title, suite)
+            scorer = ModelScorer(task.model, task.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
             score_and_record(scorer, result.folder, progress)
-            result.runs.append((job.model, run))
+            result.runs.append((task.model, run))
     measured = records.load(result.folder)
     records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
     return result
 
 
-def _job(run: InMemoryRun, title: str, suite: Suite) -> ModelCells:
-    """Return the cells of a ``suite`` whose only model is the finished network of ``run``."""
+def _task(run: InMemoryRun, title: str, suite: Suite) -> ModelTask:
+    """Return the cells of a ``suite`` whose only model is the network of ``run``."""
     network, config = run.network, run.config
-    about = FinishedModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
-    plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, finished=about)
+    about = GivenModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
+    plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, given=about)
     method_names = {*method_registry.expand(suite.words), *WITHOUT_TRAINING} if suite.protocols else set()
     method_names |= {CLASSIFIER} if run.predict_all else set()
-    return ModelCells(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_names))
+    return ModelTask(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_names))
 
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:

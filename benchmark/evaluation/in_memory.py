@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 import datasets
 from backbones import Classifier
-from benchmark.maps.finished import unseen_positions
 from benchmark.maps.trained import TrainingRun
+from benchmark.maps.unseen_images import unseen_positions
 from benchmark.training import data, load
 from benchmark.training.evaluate import predict, predictions_csv
 from benchmark.training.module import memory_format

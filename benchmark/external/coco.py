@@ -31,11 +31,11 @@ TRUTH, BOXES, IMAGES = "truth.json", "boxes.json", "data"
 EDGES = ["x0", "y0", "x1", "y1"]
 DETECTION = "detection"
 """Protocol whose rows per case have a confidence."""
-Report = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
-def run(config: ExportConfig, report: Report) -> None:
-    """Write the export of ``config`` and report the files. Raises ``LocusError`` if there are no boxes or images."""
+def run(config: ExportConfig, echo: Echo) -> None:
+    """Write the export of ``config`` and ``echo`` the files. Raises ``LocusError`` if there are no boxes or images."""
     record, folder, trained = _chosen(config)
     table = _with_confidence(record, folder)
     findings, part = trained[0].data.findings, record.cell.images
@@ -49,13 +49,13 @@ def run(config: ExportConfig, report: Report) -> None:
     if config.images:
         _write_images(samples, output / IMAGES)
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
-    report(f"{title}: {counts} in {output}")
+    echo(f"{title}: {counts} in {output}")
     if part is not None:
-        report(f"{record.method} was run on a part of the boxed images only: {TRUTH} lists these images alone")
+        echo(f"{record.method} was run on a part of the boxed images only: {TRUTH} lists these images alone")
     if not results:
-        report(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
+        echo(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
     if (table["confidence"] == 1).all():
-        report("all scores are 1.0, because these rows have no confidence: do not compute an average precision")
+        echo("all scores are 1.0, because these rows have no confidence: do not compute an average precision")
 
 
 def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -> dict[str, Any]:

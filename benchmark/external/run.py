@@ -39,8 +39,8 @@ SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""
 
 
-def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]) -> int:
-    """Score the ``entry`` of the flags and write its folder, or ``--verify`` it. ``report`` prints a line for the user.
+def run(config: ScoreConfig, entry: ExternalEntry, echo: Callable[[str], None]) -> int:
+    """Score the ``entry`` of the flags and write its folder, or ``--verify`` it. ``echo`` prints a line for the user.
 
     Returns 1 if cases failed or scores differ. Everything is scored before anything is written. Raises ``LocusError``.
     """
@@ -49,13 +49,13 @@ def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]
     store = EntryCases(entry)
     fate = "left out" if entry.missing == "skip" else "counted as misses"
     if store.n_missing_maps:
-        report(f"{store.n_missing_maps} cases have no map: {fate}")
+        echo(f"{store.n_missing_maps} cases have no map: {fate}")
     if entry.boxless:
         n_boxed = sum(bool(sample.boxes) for sample in entry.data)
-        report(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
+        echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
     scored = list(score(entry, store, [entry.name, *WITHOUT_TRAINING]))
     if config.verify:
-        return _verified(folder, [record for record, _ in scored], report)
+        return _verified(folder, [record for record, _ in scored], echo)
     all_records = _recorded(folder, entry, scored)
     entries.write_flags(config, folder)
     printed, for_page = "", ""  # the comparison of ``--against``
@@ -63,9 +63,9 @@ def run(config: ScoreConfig, entry: ExternalEntry, report: Callable[[str], None]
         main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
         printed, for_page = against.compare(main, folder, row)
     about = f"{entry.about} {for_page}".rstrip()
-    sections = tables.write(folder, title=entry.name, about=about, records=all_records)
-    report(tables.headline(sections) + printed)
-    report(f"results: {folder / PAGE}, with leaderboard.md")
+    datasets = tables.write(folder, title=entry.name, about=about, records=all_records)
+    echo(tables.headline(datasets) + printed)
+    echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
@@ -169,7 +169,7 @@ def read_sources(folder: Path) -> dict[str, str]:
     return dict(zip(table["file"].tolist(), table["sha256"].tolist(), strict=True))
 
 
-def _verified(folder: Path, measured: list[Record], report: Callable[[str], None]) -> int:
+def _verified(folder: Path, measured: list[Record], echo: Callable[[str], None]) -> int:
     """Compare the folder's records with those measured now; return 0 if all agree."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if any(record.key not in records_by_key for record in measured):
@@ -177,6 +177,6 @@ def _verified(folder: Path, measured: list[Record], report: Callable[[str], None
     all_differences = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
     wrong = [(cell, differing[0]) for cell, differing in all_differences if differing]
     for cell, first in wrong:
-        report(one_line(f"{cell.method}, {cell.protocol}: {first}"))
-    report(f"{folder}: {len(measured) - len(wrong)} records match, {len(wrong)} differ")
+        echo(one_line(f"{cell.method}, {cell.protocol}: {first}"))
+    echo(f"{folder}: {len(measured) - len(wrong)} records match, {len(wrong)} differ")
     return 1 if wrong else 0

@@ -1,11 +1,11 @@
-"""Metadata of a finished run or checkpoint that a suite scores."""
+"""Metadata of a given run or checkpoint that a suite scores."""
 
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import datasets
-from benchmark.maps.finished import FinishedModel
+from benchmark.maps.unseen_images import GivenModel
 from benchmark.training import load
 from config import TrainConfig
 from core import cli
@@ -18,7 +18,7 @@ FLAGS_OF_NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "atten
 """Flags of a finished training run that apply whenever its network is scored."""
 
 
-def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[FinishedModel, dict[str, Any]]:
+def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[GivenModel, dict[str, Any]]:
     """Return the network of a run folder or checkpoint, called ``name`` in tables, and its flags ``FLAGS_OF_NETWORK``.
 
     ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
@@ -32,7 +32,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     images = _listed_images(declared)
     if images:
         declared = f"{len(images)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
-    finished = FinishedModel(
+    model = GivenModel(
         name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
         checkpoint=path / "best.ckpt" if path.is_dir() else path,
         digest=checkpoint.digest,
@@ -43,7 +43,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         trained=config if by_us and not trained_on else _default_split(declared),
         trained_images=images,
     )
-    return finished, {name: getattr(config, name) for name in FLAGS_OF_NETWORK}
+    return model, {name: getattr(config, name) for name in FLAGS_OF_NETWORK}
 
 
 def _listed_images(declared: str) -> frozenset[str]:

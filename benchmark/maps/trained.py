@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import backbones
 from backbones import Classifier, build_from_config
-from benchmark.maps.finished import FinishedModel, external_test_set, images_of
+from benchmark.maps.unseen_images import GivenModel, external_test_set, images_of
 from benchmark.training import load
 from benchmark.training.listing import load_split
 from config import TrainConfig
@@ -42,8 +42,8 @@ class TrainingRun:
     """Split of the images: ``test`` is scored, ``val`` is for choosing thresholds."""
     recorded_digest: str | None = None
     """Digest of the weights in a record; None: compute it from the checkpoint."""
-    finished: FinishedModel | None = None
-    """The finished network, if the suite did not train it."""
+    given: GivenModel | None = None
+    """The given model, if the suite did not train the network."""
     other: TrainConfig | None = None
     """Another data set whose test images are explained instead; see ``external_test_set``."""
 
@@ -59,7 +59,7 @@ class TrainingRun:
 
     def model(self, device: str) -> Classifier:
         """Load the network that is explained, in evaluation mode on ``device``."""
-        trust = self.finished is not None  # the plan has already refused untrusted code
+        trust = self.given is not None  # the plan has already refused untrusted code
         return load.network(self.checkpoint, device, trust)
 
     @cached_property
@@ -67,8 +67,8 @@ class TrainingRun:
         """The split, or the other data set's test images."""
         if self.other is not None:
             return external_test_set(self.config, self.other)
-        if self.finished is not None:
-            return images_of(self.config, self.split, self.finished)
+        if self.given is not None:
+            return images_of(self.config, self.split, self.given)
         return load_split(self.config, self.split)
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
@@ -134,7 +134,7 @@ class Untrained(TrainingRun):
         c = self.config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER_SEED)
-            if self.finished is not None:
+            if self.given is not None:
                 model = build_from_config.rebuild(load.checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
             else:
                 words = c.pooling, c.attention_map
@@ -144,8 +144,8 @@ class Untrained(TrainingRun):
 
 def untrained(run: TrainingRun) -> Untrained:
     """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
-    if run.finished is not None and run.finished.network:
-        raise NotAvailableError(f"the initial weights of the network {run.finished.network} are unknown")
+    if run.given is not None and run.given.network:
+        raise NotAvailableError(f"the initial weights of the network {run.given.network} are unknown")
     return convert_run(run, Untrained)
 
 

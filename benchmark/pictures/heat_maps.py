@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 @memory.oom_as_error(ADVICE)
-def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
+def run(config: HeatmapConfig, echo: Callable[[str], None]) -> int:
     """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
     In ``boxes.json``, ``failed`` lists errors, and ``absent`` the methods that are not supported, with the reason. Both
-    are also printed with ``report``. ``config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises
+    are also printed with ``echo``. ``config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises
     ``LocusError`` for an unknown finding, method or layer, for too many unreadable images, and without a supported
     method.
     """
@@ -56,12 +56,12 @@ def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
     settings = {"checkpoint": str(path)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
     write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unsupported})
-    report(f"{len(rows)} pictures of {path} are in {folder}/, boxes in {folder}/boxes.json")
+    echo(f"{len(rows)} pictures of {path} are in {folder}/, boxes in {folder}/boxes.json")
     for sentence in [
         *(f"n/a: {word}" for word in explainer.unsupported_sentences),
         *(f"failed: {case}" for case in failed),
     ]:
-        report(sentence)
+        echo(sentence)
     return 1 if failed else 0
 
 

@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 
 
 @memory.oom_as_error(ADVICE)
-def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
+def run(config: HeatmapConfig, echo: Callable[[str], None]) -> int:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
-    ``report`` the file with the finding, its probability, the method and the checkpoint; returns 0.
+    ``echo`` the file with the finding, its probability, the method and the checkpoint; returns 0.
 
     Raises ``LocusError`` for an unknown label or picture format, if the model has no training run, for an unreadable
     image, and for a method that is not supported or whose map is not finite.
@@ -64,7 +64,7 @@ def run(config: HeatmapConfig, report: Callable[[str], None]) -> int:
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
-    report(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}, {method}, by {checkpoint.path})")
+    echo(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}, {method}, by {checkpoint.path})")
     return 0
 
 

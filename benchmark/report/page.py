@@ -9,8 +9,8 @@ from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.checks import CheckReport
 from benchmark.report.leaderboard import main_table
+from benchmark.report.leaderboard.dataset_tables import DatasetTables
 from benchmark.report.leaderboard.main_table import COLUMNS
-from benchmark.report.leaderboard.sections import DatasetTables
 from benchmark.report.table import NOTHING, Table, chosen, markdown
 from core.cli import CONFIGS
 
@@ -41,7 +41,7 @@ def page(
     records: Sequence[Record],
     title: str,
     about: str = "",
-    tables: Sequence[DatasetTables] = (),
+    datasets: Sequence[DatasetTables] = (),
     pictures: Sequence[str] = (),
     suite: str = "",
     held_out: str = "",
@@ -49,12 +49,12 @@ def page(
 ) -> str:
     """Return the text of ``leaderboard.md``: the checks or the three tables of each data set, then missing cells.
 
-    ``tables``: tables of each data set. ``pictures``: names of picture files in the same folder. ``folder``: folder of
+    ``datasets``: their tables. ``pictures``: names of picture files in the same folder. ``folder``: folder of
     the page; pages in the checkout link to the documentation.
     """
-    body = [_answer(report) for part in tables for report in part.reports if report.question]
-    body += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
-    body += [text for part in tables for text in map(markdown, short_tables(part))]
+    body = [_answer(report) for data in datasets for report in data.reports if report.question]
+    body += [markdown(_short(table, OF_CHECKS)) for data in datasets for table in data.checks]
+    body += [text for data in datasets for text in map(markdown, short_tables(data))]
     body.append(f"Held-out check: {held_out}" if held_out else "")
     sections = [f"# {title}", GENERATED, about, _links(pictures, suite, folder), *body, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"

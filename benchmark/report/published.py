@@ -26,7 +26,7 @@ INSIDE, OUTSIDE, UNKNOWN = "yes", "no", "no interval"
 def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
     """Return the table for a terminal and one sentence; empty if no cell of ``records`` is published."""
     published_by_key = {record.key: record for record in published}
-    rows = [r for name in select.datasets(records) for r in select.board(records, name) if r.source == "run"]
+    rows = [r for name in select.datasets(records) for r in select.main_records(records, name) if r.source == "run"]
     pairs = [(published_by_key[row.key], row) for row in rows if row.key in published_by_key]
     if not pairs:
         return ""
@@ -61,7 +61,7 @@ def predicted(records: Sequence[Record], published: Sequence[Record], suite: str
 def _groups(records: Sequence[Record]) -> list[list[Record]]:
     """Return the training runs of each row of the main tables."""
     runs = [record for record in records if record.source == "run"]
-    return [group for name in select.datasets(runs) for group in trainings(select.board(runs, name))]
+    return [group for name in select.datasets(runs) for group in trainings(select.main_records(runs, name))]
 
 
 def _entry(cell: Cell) -> str:

@@ -126,7 +126,7 @@ def one_alignment(records: Sequence[Record]) -> list[Record]:
     return [r for r in records if r.cell.alignment != "conventional" or row_key(r) not in others]
 
 
-def board(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
+def main_records(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
     """Return the records of the main table (protocol ``locus``), one per model and method, without papers' numbers.
 
     ``images``: size of the part of the boxed images; None for all of them.

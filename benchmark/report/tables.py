@@ -10,8 +10,8 @@ from benchmark.report.html.render import link_documents
 from benchmark.report.html.suite import PAGE, anchor, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
+from benchmark.report.leaderboard.dataset_tables import DatasetTables, tables_of
 from benchmark.report.leaderboard.protocols import SEED
-from benchmark.report.leaderboard.sections import DatasetTables, tables_of
 from benchmark.report.page import main_tables, missing, page, path_to_checkout, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
@@ -65,26 +65,26 @@ def write(
     folders = [folder, *([] if published is None else [published])]
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
     boards = leaderboards(all_records, folders, rank_methods)
-    sections = [tables_of(board) for board in boards]
-    latex_text = _latex(folder.name, sections, columns)
+    datasets = [tables_of(board) for board in boards]
+    latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", numbers.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
     pictures = _pictures(folder, boards)
-    text = page(all_records, title, about, sections, pictures, folder.name, held_out, linked_from)
+    text = page(all_records, title, about, datasets, pictures, folder.name, held_out, linked_from)
     write_text(folder / "leaderboard.md", text)
     texts = {"name": folder.name, "title": title, "about": about, "limits": limits, "held_out": held_out}
-    html = suite_page({**texts, "has_gallery": (folder / GALLERY).is_file()}, all_records, sections)
+    html = suite_page({**texts, "has_gallery": (folder / GALLERY).is_file()}, all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))
     seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset)).rows]
     _write_workbook(folder / "seed.xlsx", seed)
-    return sections
+    return datasets
 
 
-def headline(sections: Sequence[DatasetTables]) -> str:
+def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the main tables of a suite for a terminal, with the reasons for missing cells."""
-    tables = [table for part in sections for table in part.checks[:1]]
-    tables += [chosen(t, main_table.SHORT) for part in sections for t in main_tables(part, main_table.SHORT)]
-    tables += [missing(part.leaderboard.records) for part in sections[:1]]
+    tables = [table for data in datasets for table in data.checks[:1]]
+    tables += [chosen(t, main_table.SHORT) for data in datasets for t in main_tables(data, main_table.SHORT)]
+    tables += [missing(data.leaderboard.records) for data in datasets[:1]]
     return "\n".join(as_text(table) for table in tables if table.rows)
 
 
@@ -99,9 +99,9 @@ def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
     return names
 
 
-def _latex(suite: str, sections: Sequence[DatasetTables], columns: Sequence[str]) -> str:
+def _latex(suite: str, datasets: Sequence[DatasetTables], columns: Sequence[str]) -> str:
     """Return the selected tables as LaTeX; raise if no table has a column of ``columns``."""
-    tables = [t for part in sections for t in (*part.checks, *part.networks, *part.boards, *part.effects)]
+    tables = [t for data in datasets for t in (*data.checks, *data.networks, *data.methods, *data.effects)]
     headings = {heading.removesuffix(" [95%]") for table in tables for heading in table.header}
     if unknown := [name for name in columns if name not in headings and tables]:
         raise BadValueError(
@@ -111,7 +111,7 @@ def _latex(suite: str, sections: Sequence[DatasetTables], columns: Sequence[str]
     selected = (
         [chosen(table, columns) for table in tables]
         if columns
-        else [table for part in sections for table in (*part.checks, *short_tables(part))]
+        else [table for data in datasets for table in (*data.checks, *short_tables(data))]
     )
     labels = (f"tab:{suite}-{anchor(table.title)}" for table in selected)
     return "\n".join(latex(table, label) for table, label in zip(selected, labels, strict=True))

@@ -94,7 +94,7 @@ def _shared(model: ModelPlan) -> Cell:
         partition=scored_on.partition,
         split="test",
         backbone=training.backbone,
-        global_pool=training.global_pool if model.finished is None else model.finished.pooling,
+        global_pool=training.global_pool if model.given is None else model.given.pooling,
         attention_map=training.attention_map or "none",
         img_size=training.img_size,
         seed=training.seed,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmark.suite.selection import ModelCells, missing_data
+from benchmark.suite.selection import ModelTask, missing_data
 from config import TrainConfig
 from core.names import CLASSIFIER
 
@@ -19,26 +19,26 @@ STRIDE, HALF, CHECKPOINTS = 32, 2, 16
 """Pixels per position of a map, bytes per position, and bytes per weight in the two checkpoints of a training run."""
 
 
-def lines(jobs: Sequence[ModelCells], runs_dir: Path) -> Iterator[str]:
-    """Yield sentences about the cost of the ``jobs``; none if a network or data set has no measured rate."""
-    if waiting := sum(len(job.cells) for job in jobs if missing_data(job.model)):
+def lines(tasks: Sequence[ModelTask], runs_dir: Path) -> Iterator[str]:
+    """Yield sentences about the cost of the ``tasks``; none if a network or data set has no measured rate."""
+    if waiting := sum(len(task.cells) for task in tasks if missing_data(task.model)):
         yield f"  {waiting} cells require missing data; with the data:"
-    plans = [config for job in jobs for config in job.model.trainings]
+    plans = [config for task in tasks for config in task.model.trainings]
     if not plans or any(c.dataset not in RATES["data_sets"] or c.backbone not in RATES["networks"] for c in plans):
         return
-    runs = (run for job in jobs for run in job.model.run_configs(runs_dir).items())
+    runs = (run for task in tasks for run in task.model.run_configs(runs_dir).items())
     missing = [config for folder, config in runs if not (folder / "best.ckpt").is_file()]
     seen = sum(config.epochs * _size(config)["train_val"] for config in missing)
     seconds = sum(config.epochs * _size(config)["train_val"] * _seconds(config, "training_s") for config in missing)
     hours = seconds / 3600
-    first_runs = [job.model.trainings[0] for job in jobs]
+    first_runs = [task.model.trainings[0] for task in tasks]
     explained = sum(_size(config)["boxed"] * _seconds(config, "explaining_s") for config in first_runs)
     yield (
         f"  {len(missing)} training runs on {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
         f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
     )
     yield f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}; scoring takes minutes per model"
-    sizes = ", ".join(f"{name} {gigabytes:.1f} GB" for name, gigabytes in _disk(jobs, missing).items())
+    sizes = ", ".join(f"{name} {gigabytes:.1f} GB" for name, gigabytes in _disk(tasks, missing).items())
     yield f"  disk: {sizes}; an interrupted run resumes"
 
 
@@ -51,13 +51,13 @@ def _seconds(config: TrainConfig, rate: str) -> float:
     return float(RATES["networks"][config.backbone][rate]) * (config.img_size / RATES["img_size"]) ** 2
 
 
-def _disk(jobs: Sequence[ModelCells], missing: Sequence[TrainConfig]) -> dict[str, float]:
+def _disk(tasks: Sequence[ModelTask], missing: Sequence[TrainConfig]) -> dict[str, float]:
     """GB of the pixel cache, of the missing checkpoints, and of all maps."""
-    caches = {(config.dataset, config.img_size): config for job in jobs for config in job.model.trainings}
+    caches = {(config.dataset, config.img_size): config for task in tasks for config in task.model.trainings}
     positions = 0
-    for job in jobs:
-        config = job.model.trainings[0]
-        methods = len({cell.method for cell in job.cells} - {CLASSIFIER})
+    for task in tasks:
+        config = task.model.trainings[0]
+        methods = len({cell.method for cell in task.cells} - {CLASSIFIER})
         maps = methods * _size(config)["boxed"] * (config.num_classes or _size(config)["findings"])
         positions += maps * (config.img_size // STRIDE) ** 2
     return {

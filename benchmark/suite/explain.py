@@ -18,7 +18,7 @@ from benchmark.maps.obtain import (
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun
 from benchmark.suite.plan import ModelPlan
-from benchmark.suite.training_runs import finished
+from benchmark.suite.training_runs import finished_runs
 from benchmark.training import machine
 from config import EngineFlags, RunConfig
 
@@ -29,19 +29,19 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
     If a method fails, it has no maps; scoring tries it again and records the reason.
     """
     machine.configure_torch(model.trainings[0].threads or flags.threads)
-    explain_model(model, finished(model, runs_dir), method_names, runs_dir, flags)
+    explain_model(model, finished_runs(model, runs_dir), method_names, runs_dir, flags)
 
 
 def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
     """Generate shard ``number`` of ``--shards`` of the missing maps: see ``benchmark.maps.obtain``."""
     machine.configure_torch(model.trainings[0].threads or flags.threads)
-    requests, _, validation = _requests(model, finished(model, runs_dir), method_names, runs_dir)
+    requests, _, validation = _requests(model, finished_runs(model, runs_dir), method_names, runs_dir)
     generate_shard([*requests, *validation], number, flags.shards, flags)
 
 
 def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
     """Join the shards of ``method_names`` and generate missing maps; for failed methods see ``explain``."""
-    requests, _, validation = _requests(model, finished(model, runs_dir), method_names, runs_dir)
+    requests, _, validation = _requests(model, finished_runs(model, runs_dir), method_names, runs_dir)
     lacking = join([*requests, *validation], flags.shards)
     explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 

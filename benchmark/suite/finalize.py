@@ -6,11 +6,11 @@ from collections.abc import Sequence, Set
 from benchmark import records
 from benchmark.records import Cell, Record, published
 from benchmark.report import tables
-from benchmark.report.leaderboard.sections import DatasetTables
+from benchmark.report.leaderboard.dataset_tables import DatasetTables
 from benchmark.suite import paired, selection
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder, with_published
-from benchmark.suite.selection import ModelCells
+from benchmark.suite.selection import ModelTask
 from config import RunConfig
 from core.errors import UnknownNameError
 from core.gc_control import gc_paused
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 @gc_paused()
 def finalize(
     suite: Suite,
-    planned: Sequence[ModelCells],
+    planned: Sequence[ModelTask],
     config: RunConfig,
     folder: ResultsFolder,
     before: list[Record],
@@ -36,7 +36,7 @@ def finalize(
     """
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     records_now = selection.existing_records(folder.path) if ran else before
-    current = _drop_obsolete(suite, [cell for job in planned for cell in job.cells], records_now, config.forget)
+    current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now, config.forget)
     run_records = [record for record in current if record.source == "run" and record.cell.protocol != PAIRED]
     paired_records = [record for record in current if record.cell.protocol == PAIRED]
     if changed or len(current) < len(records_now) or not paired_records:
@@ -47,8 +47,8 @@ def finalize(
         records.pack(folder.path, final)
     table_records = with_published(final, folder.published)
     about = suite.title, suite.about, table_records, config.columns, folder.published_folder
-    sections = tables.write(folder.path, *about, suite.limits, suite.rank_methods, suite.held_out)
-    return table_records, sections
+    datasets = tables.write(folder.path, *about, suite.limits, suite.rank_methods, suite.held_out)
+    return table_records, datasets
 
 
 def _drop_obsolete(

@@ -10,7 +10,7 @@ from benchmark.records import Record
 from benchmark.records.record import Status
 from benchmark.suite import selection
 from benchmark.suite.executors import Event, Step
-from benchmark.suite.selection import ModelCells
+from benchmark.suite.selection import ModelTask
 
 log = logging.getLogger(__name__)
 PACKED_PER_NEW = 10
@@ -27,7 +27,7 @@ class Pending:
     """
 
     folder: Path
-    cells: dict[str, ModelCells]
+    cells: dict[str, ModelTask]
     """Name of a step -> the cells that it scores."""
     stopped: dict[str, str] = field(default_factory=dict)
     """Model -> the reason why it failed, at least in part."""
@@ -47,12 +47,12 @@ class Pending:
         if event.kind == "started":
             self._writing.add(event.step.id)
             return
-        job = self.cells.pop(event.step.id)
+        task = self.cells.pop(event.step.id)
         self._writing.discard(event.step.id)
         if event.reason:
-            record_failure(job, "failed", event.reason, self.folder)
-            self.stopped[job.model.id] = event.reason
-        self._model_finished |= all(other.model.id != job.model.id for other in self.cells.values())
+            record_failure(task, "failed", event.reason, self.folder)
+            self.stopped[task.model.id] = event.reason
+        self._model_finished |= all(other.model.id != task.model.id for other in self.cells.values())
         # the last model's records are packed later, together with the records of the paired tests
         if self._model_finished and self.cells and not self._writing:
             unpacked = len(records.unpacked(self.folder))
@@ -62,11 +62,11 @@ class Pending:
             self._model_finished = False
 
 
-def record_failure(job: ModelCells, status: Status, reason: str, folder: Path) -> None:
+def record_failure(task: ModelTask, status: Status, reason: str, folder: Path) -> None:
     """Write a record with the reason for each cell that has no result; earlier results stay."""
     measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
-    missing = [cell for cell in job.cells if cell.key not in measured]
+    missing = [cell for cell in task.cells if cell.key not in measured]
     for cell in missing:
         records.write(Record(cell=cell, status=status, reason=reason), folder)
-    if n_existing := len(job.cells) - len(missing):
-        log.warning("%s failed (%s); %d records of earlier runs are kept", job.model.id, reason, n_existing)
+    if n_existing := len(task.cells) - len(missing):
+        log.warning("%s failed (%s); %d records of earlier runs are kept", task.model.id, reason, n_existing)

@@ -60,11 +60,11 @@ def with_published(records: Sequence[Record], published: Sequence[Record]) -> li
     return [*records, *(record for record in published if record.key not in keys)]
 
 
-def base(config: FolderFlags, finished: bool = False) -> Path:
-    """Return the results folder of ``--results``, or the published one; for ``finished`` models ``runs/results``."""
+def base(config: FolderFlags, given: bool = False) -> Path:
+    """Return the results folder of ``--results``, or the published one; for ``given`` models ``runs/results``."""
     if config.results is not None:
         return Path(config.results)
-    return UNPUBLISHED if finished else RESULTS
+    return UNPUBLISHED if given else RESULTS
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:

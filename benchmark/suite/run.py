@@ -18,15 +18,15 @@ from benchmark.suite.executors import Executor
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
-from benchmark.suite.selection import ModelCells
-from benchmark.suite.steps import check_jobs, model_steps
+from benchmark.suite.selection import ModelTask
+from benchmark.suite.steps import check_parallel, model_steps
 from config import RunConfig
 from core.files import remove_leftovers
 
 if TYPE_CHECKING:
-    from benchmark.report.leaderboard.sections import DatasetTables
+    from benchmark.report.leaderboard.dataset_tables import DatasetTables
 
-Report = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -50,20 +50,20 @@ class Outcome:
         return [record for record in self.records if record.source == "run"]
 
 
-def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> Outcome:
+def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
     """Run the missing cells of ``suite`` with ``executor`` and write its tables.
 
-    ``report`` receives the lines of the plan and of each step. If a model fails, its cells get records with the reason,
+    ``echo`` receives the lines of the plan and of each step. If a model fails, its cells get records with the reason,
     and the other models continue. Raises ``LocusError`` if a file cannot be written or if another process is using
     the suite's records or training runs.
     """
     name, folder, published = suite.name, results_folder.choose(suite, config), results_folder.published()
     if folder.reason:
-        report(f"{name}: {folder.reason}, so records and tables are written to {folder.path}, with the published rows")
+        echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}, with the published rows")
     if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
-        report(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
+        echo(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
-        outcome = _run_missing(suite, folder, config, report, executor)
+        outcome = _run_missing(suite, folder, config, echo, executor)
         if not outcome.ran:
             return outcome
         # The first pass adds cells if it trains new weights.
@@ -71,51 +71,51 @@ def run(suite: Suite, config: RunConfig, report: Report, executor: Executor) -> 
         planned = selection.planned_cells(suite, config.method)
         if not selection.missing_cells(planned, rest_config, outcome.own_records):
             return outcome
-        rest = _run_missing(suite, folder, rest_config, report, executor)
+        rest = _run_missing(suite, folder, rest_config, echo, executor)
         return replace(rest, stopped=(*outcome.stopped, *rest.stopped))
 
 
-def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
+def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
     """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
     existing, runs_dir = _existing(folder), Path(config.runs) / (suite.training_runs_of or suite.name)
     planned = selection.planned_cells(suite, config.method)
     todo = selection.missing_cells(planned, config, existing)
-    check_jobs(todo, executor.jobs, config.threads, executor.minutes)
-    total = sum(len(job.cells) for job in todo)
-    report(
+    check_parallel(todo, executor.jobs, config.threads, executor.minutes)
+    total = sum(len(task.cells) for task in todo)
+    echo(
         f"{suite.name}: {counted(total, 'cell')} to run"
         + (f" for {counted(len(todo), 'model')}" if total else ", tables only")
     )
-    for job in todo:
-        report(f"  {job.model.id}: {counted(len(job.cells), 'cell')}{_to_train(job, runs_dir)}")
+    for task in todo:
+        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir)}")
     if config.dry_run:
         for line in estimate.lines(todo or selection.waiting_for_data(planned, existing), runs_dir):
-            report(line)
+            echo(line)
         return Outcome((), existing, (), folder, ran=False)
     remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
     remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
-    missing_data = {job.model.id: selection.missing_data_message(suite, job.model) for job in todo}
-    for job in todo:
-        if reason := missing_data[job.model.id]:
-            record_failure(job, "n/a", reason, folder.path)
-    present = [job for job in todo if not missing_data[job.model.id]]
-    stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
+    missing_data = {task.model.id: selection.missing_data_message(suite, task.model) for task in todo}
+    for task in todo:
+        if reason := missing_data[task.model.id]:
+            record_failure(task, "n/a", reason, folder.path)
+    present = [task for task in todo if not missing_data[task.model.id]]
+    stopped = _run_steps(present, runs_dir, folder.path, config, executor, echo) if present else {}
     if config.costs:
         from benchmark.suite import costs  # imports torch, only if needed
 
-        costs.measure(planned, runs_dir, folder.path, config, report)
+        costs.measure(planned, runs_dir, folder.path, config, echo)
     from benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-    table_records, sections = finalize(suite, planned, config, folder, existing, bool(todo))
+    table_records, datasets = finalize(suite, planned, config, folder, existing, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
-    return Outcome(reasons, table_records, sections, folder, ran=bool(todo))
+    return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
 
 
-def _to_train(job: ModelCells, runs_dir: Path) -> str:
+def _to_train(task: ModelTask, runs_dir: Path) -> str:
     """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
-    if job.model.finished is not None or selection.missing_data(job.model) is not None:
+    if task.model.given is not None or selection.missing_data(task.model) is not None:
         return ""
-    count = sum(not (folder / "metrics.json").is_file() for folder in job.model.run_configs(runs_dir))
+    count = sum(not (folder / "metrics.json").is_file() for folder in task.model.run_configs(runs_dir))
     return f", after {counted(count, 'training run')}" if count else ""
 
 
@@ -128,16 +128,16 @@ def _existing(folder: ResultsFolder) -> list[Record]:
 
 
 def _run_steps(
-    jobs: Sequence[ModelCells], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
+    tasks: Sequence[ModelTask], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, echo: Echo
 ) -> dict[str, str]:
-    """Run all steps of ``jobs``; return model -> reason for each model that failed, at least in part."""
+    """Run all steps of ``tasks``; return model -> reason for each model that failed, at least in part."""
     from benchmark.suite.executors.view import run_with_progress  # slow import, not for a dry run
 
-    steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
+    steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)
     with records.only_writer(runs_dir):
         remove_leftovers(runs_dir.rglob(".*"))
         executor.begin(runs_dir, steps)
-        for event in run_with_progress(steps, executor, report):
+        for event in run_with_progress(steps, executor, echo):
             pending.take(event)
     return pending.stopped

@@ -24,8 +24,8 @@ from benchmark.suite import readers, second_readers
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import Scored, score_classifier, score_maps, score_result
-from benchmark.suite.selection import ModelCells
-from benchmark.suite.training_runs import finished
+from benchmark.suite.selection import ModelTask
+from benchmark.suite.training_runs import finished_runs
 from benchmark.training import machine, provenance
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
@@ -37,13 +37,13 @@ LIBRARIES = ("torch", "timm", "numpy", "numba")
 EVALUATE_PEOPLE = {READERS: readers.evaluate, SECOND_READERS: second_readers.evaluate}
 
 
-def score(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
-    """Write a record in ``folder`` for each cell of ``job``; the training runs must be finished.
+def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
+    """Write a record in ``folder`` for each cell of ``task``; the training runs must be finished.
 
     Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected.
     """
-    machine.configure_torch(job.model.trainings[0].threads or flags.threads)
-    score_and_record(ModelScorer(job.model, job.cells, finished(job.model, runs_dir), runs_dir, flags), folder)
+    machine.configure_torch(task.model.trainings[0].threads or flags.threads)
+    score_and_record(ModelScorer(task.model, task.cells, finished_runs(task.model, runs_dir), runs_dir, flags), folder)
 
 
 def score_and_record(scorer: "ModelScorer", folder: Path, bar: bool | None = None) -> None:

@@ -20,7 +20,7 @@ from core.user_code import refuse_code, runs_code
 
 
 @dataclass(frozen=True)
-class ModelCells:
+class ModelTask:
     """Some cells of one model: all planned ones, those that have to run, or those that wait for data."""
 
     model: ModelPlan
@@ -104,38 +104,38 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
 
 
 @gc_paused()
-def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelCells]:
+def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
     """Return all cells of the suite by model, including those of single methods in ``method``."""
     named = [word for word in method if word not in methods.GROUPS]
-    return [ModelCells(model, tuple(cells(suite, model, named))) for model in plan.models(suite)]
+    return [ModelTask(model, tuple(cells(suite, model, named))) for model in plan.models(suite)]
 
 
-def missing_cells(planned: Sequence[ModelCells], config: RunConfig, existing: Sequence[Record]) -> list[ModelCells]:
+def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]) -> list[ModelTask]:
     """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, or one that ``--overwrite`` replaces. ``--method`` limits them to its
     methods, including methods that the suite does not list, and ``--protocol`` to its protocols. ``--checkpoint``,
-    ``--model`` and ``--forget`` (which removes such models) limit them to finished models (``ModelPlan.finished``), so
-    that nothing is trained.
-    Cells of a network that was trained again always run, because a model never mixes records of different weights.
+    ``--model`` and ``--forget`` (which removes such models) limit them to given models (``ModelPlan.given``), so that
+    nothing is trained. Cells of a network that was trained again always run, because a model never mixes records of
+    different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
     words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
-    only_finished = bool(config.checkpoint or config.model or config.forget)
-    for job in (job for job in planned if job.model.finished is not None or not only_finished):
-        has_data = missing_data(job.model) is None
-        chosen = (c for c in job.cells if (not words or c.method in words) and (not by or c.protocol in by))
+    only_given = bool(config.checkpoint or config.model or config.forget)
+    for task in (task for task in planned if task.model.given is not None or not only_given):
+        has_data = missing_data(task.model) is None
+        chosen = (c for c in task.cells if (not words or c.method in words) and (not by or c.protocol in by))
         missing = list(chosen)
         if record_by_key:  # else no key is computed, which is slow
             missing = [c for c in missing if not _keep(record_by_key.get(c.key), config.overwrite, has_data)]
-        if job.model.id in outdated and has_data:
-            of_plan = [cell.without_method for cell in job.cells]  # their other records are removed later
-            again = (cell for cell in outdated[job.model.id] if cell.without_method in of_plan)
+        if task.model.id in outdated and has_data:
+            of_plan = [cell.without_method for cell in task.cells]  # their other records are removed later
+            again = (cell for cell in outdated[task.model.id] if cell.without_method in of_plan)
             missing += [cell for cell in again if cell not in missing]
         if missing:
-            todo.append(ModelCells(job.model, tuple(missing)))
+            todo.append(ModelTask(task.model, tuple(missing)))
     return todo
 
 
@@ -147,12 +147,12 @@ def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
     return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
 
 
-def waiting_for_data(planned: Sequence[ModelCells], existing: Iterable[Record]) -> list[ModelCells]:
+def waiting_for_data(planned: Sequence[ModelTask], existing: Iterable[Record]) -> list[ModelTask]:
     """Return the ``planned`` cells whose record reports missing data, if the data are still missing."""
     keys = {record.key for record in existing if record.status == "n/a" and record.reason.startswith(ABSENT)}
-    jobs = [job for job in planned if keys and missing_data(job.model)]
-    waiting = ((job, [cell for cell in job.cells if cell.key in keys]) for job in jobs)
-    return [ModelCells(job.model, tuple(cells)) for job, cells in waiting if cells]
+    tasks = [task for task in planned if keys and missing_data(task.model)]
+    waiting = ((task, [cell for cell in task.cells if cell.key in keys]) for task in tasks)
+    return [ModelTask(task.model, tuple(cells)) for task, cells in waiting if cells]
 
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:

@@ -9,7 +9,7 @@ import methods
 from benchmark.records import Cell
 from benchmark.suite.executors import Step
 from benchmark.suite.plan import folder_name
-from benchmark.suite.selection import ModelCells
+from benchmark.suite.selection import ModelTask
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
 from core.names import CHECKS, CLASSIFIER, PEOPLE, UNRANKED_METHODS
@@ -18,7 +18,7 @@ PORTION = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
 
 
-def model_steps(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
+def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
     """Return all steps from a model to the records of its cells; a step skips finished work when it runs.
 
     Training runs and maps are in ``runs_dir``, records below the suite's ``folder``. A step lists the steps that it
@@ -27,23 +27,23 @@ def model_steps(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig)
     >>> from benchmark.suite import cells, plan
     >>> suite = plan.load("demo")
     >>> model = plan.models(suite)[0]
-    >>> job = ModelCells(model, tuple(cells.cells(suite, model)[:9]))
-    >>> [step.kind for step in model_steps(job, Path("runs"), Path("results/demo"), RunConfig())]
+    >>> task = ModelTask(model, tuple(cells.cells(suite, model)[:9]))
+    >>> [step.kind for step in model_steps(task, Path("runs"), Path("results/demo"), RunConfig())]
     ['train', 'explain', 'score', 'score', 'score']
     """
-    model, name = job.model, f"{folder.name}/{job.model.id}"
+    model, name = task.model, f"{folder.name}/{task.model.id}"
     threads = model.trainings[0].threads or flags.threads
     first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
     starts = tuple(step.id for step in first)
     learning = [_training(config, path, threads, starts) for path, config in model.run_configs(runs_dir).items()]
-    if model.finished is not None:  # its predictions replace training
+    if model.given is not None:  # its predictions replace training
         predict = "benchmark.maps.predict.predict_held_out"
         learning = [
             replace(
                 step,
                 id=step.id.replace("train", "predict", 1),
                 function=predict,
-                arguments=(model.finished, *step.arguments),
+                arguments=(model.given, *step.arguments),
             )
             for step in learning
         ]
@@ -52,25 +52,27 @@ def model_steps(job: ModelCells, runs_dir: Path, folder: Path, flags: RunConfig)
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
         return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.{kind}.{kind}", arguments, needs, threads or 1)
 
-    together, portions = _parts(job.cells)
+    together, portions = _parts(task.cells)
     whole = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
     explaining = [part for step in whole for part in _sharded(step, flags.shards)]
     maps = {word: step.id for step in explaining for word in step.arguments[1]}
     scoring = []
     for number, cells in enumerate(portions, start=1):
         needs = tuple(dict.fromkeys(maps[cell.method] for cell in cells if cell.method in maps)) or trained
-        part, portion = f"{number} of {len(portions)}", ModelCells(model, tuple(cells))
+        part, portion = f"{number} of {len(portions)}", ModelTask(model, tuple(cells))
         scoring.append(after(needs, "score", part, portion, runs_dir, folder, flags))
     return [*first, *learning, *explaining, *scoring]
 
 
-def check_jobs(jobs: Sequence[ModelCells], at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
-    """Raise ``BadValueError`` if the models of ``jobs`` cannot run at the same time or be stopped after ``minutes``."""
+def check_parallel(
+    tasks: Sequence[ModelTask], at_a_time: int, threads: int | None, minutes: float | None = None
+) -> None:
+    """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time == 1 and minutes is None:
         return
     flag, instead = (f"--jobs {at_a_time}", "write --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
-    starts = [job.model.init for job in jobs if job.model.init is not None]
-    configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
+    starts = [task.model.init for task in tasks if task.model.init is not None]
+    configs = [*starts, *(config for task in tasks for config in task.model.trainings)]
     if threads is None and any(config.threads is None for config in configs):
         raise BadValueError(f"{flag} requires a fixed number of threads, because results depend on it: add --threads 1")
     if any(map(_uses_several_devices, configs)):

@@ -12,7 +12,7 @@ from core.errors import DataError
 from datasets.io.content import content_stamp
 
 
-def finished(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
+def finished_runs(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
     """Return the training runs of ``model`` in ``runs_dir``, all of which must be finished.
 
     The runs of the last model are cached with their images, because its steps follow each other. Raises ``DataError``
@@ -32,7 +32,7 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
         count = f"the record has {len(digests)} checkpoints"
         raise DataError(f"{count}, but the suite has {len(configs)} training runs of {model.id}")
     return [
-        TrainingRun(config, folder, recorded_digest=digest, finished=model.finished, other=model.other_data)
+        TrainingRun(config, folder, recorded_digest=digest, given=model.given, other=model.other_data)
         for (folder, config), digest in zip(configs.items(), digests, strict=True)
     ]
 
@@ -40,7 +40,7 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
 @lru_cache(maxsize=1)
 def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[TrainingRun]:
     """Return the finished training runs of a model; raise if the test data have changed since training."""
-    digest = None if model.finished is None else model.finished.digest
+    digest = None if model.given is None else model.given.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
     for run in runs:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]

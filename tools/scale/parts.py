@@ -25,7 +25,7 @@ from benchmark.suite import plan as plans
 from benchmark.suite.executors import Executor, Step
 from benchmark.suite.executors.view import run_with_progress
 from benchmark.suite.pending import PACKED_PER_NEW, Pending
-from benchmark.suite.selection import ModelCells
+from benchmark.suite.selection import ModelTask
 from benchmark.suite.steps import model_steps
 from config import RunConfig
 from core.errors import LocusError
@@ -68,10 +68,10 @@ def scheduler(cells: int, _: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "large").mkdir()
-        jobs = _jobs(_suite(cells))
-        steps = [step for job in jobs for step in model_steps(job, folder / "runs", folder / "large", RunConfig())]
+        tasks = _tasks(_suite(cells))
+        steps = [step for task in tasks for step in model_steps(task, folder / "runs", folder / "large", RunConfig())]
         rows = [_scheduled(steps, count, folder / "large") for count in JOBS]
-    about = {"cells": sum(len(job.cells) for job in jobs), "trainings": len(jobs), "steps": len(steps)}
+    about = {"cells": sum(len(task.cells) for task in tasks), "trainings": len(tasks), "steps": len(steps)}
     return {**about, "load": _load(), "jobs": rows}
 
 
@@ -187,8 +187,8 @@ def _suite(cells: int) -> plans.Suite:
     return suite.model_copy(update={"protocols": protocols[: max(1, count)]})
 
 
-def _jobs(suite: plans.Suite) -> list[ModelCells]:
-    return [ModelCells(model, tuple(suite_cells.cells(suite, model))) for model in plans.models(suite)]
+def _tasks(suite: plans.Suite) -> list[ModelTask]:
+    return [ModelTask(model, tuple(suite_cells.cells(suite, model))) for model in plans.models(suite)]
 
 
 def _load() -> float:

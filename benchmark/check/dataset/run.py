@@ -27,7 +27,7 @@ GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
-def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
+def run(config: DatasetCheckConfig, echo: Callable[[str], None]) -> list[str]:
     """Check the data set of ``config``; return the questions of the checks that failed.
 
     Writes ``report.md`` and ``samples.png`` in ``config.output``. Raises ``LocusError`` for data that cannot be loaded.
@@ -37,9 +37,9 @@ def run(config: DatasetCheckConfig, report: Callable[[str], None]) -> list[str]:
     folder = Path(config.output) / safe_filename(config.name)
     count = save_pictures(scanned, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, scanned, rows))
-    report("\n\n".join(_tables(scanned, rows, "simple")))
-    report(f"\n{count} images with their boxes: {folder / 'samples.png'}. Report: {folder / 'report.md'}")
-    return conclude(config.name, rows, report)
+    echo("\n\n".join(_tables(scanned, rows, "simple")))
+    echo(f"\n{count} images with their boxes: {folder / 'samples.png'}. Report: {folder / 'report.md'}")
+    return conclude(config.name, rows, echo)
 
 
 def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:

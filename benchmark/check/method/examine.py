@@ -77,14 +77,14 @@ WIDTHS = [None, None, 60, 60]
 """Maximum number of characters per line and column."""
 
 
-def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> list[str]:
-    """Examine each method of ``words`` and ``report`` its table; return the methods that fail a question."""
+def run(words: Sequence[str], threads: int, echo: Callable[[str], None]) -> list[str]:
+    """Examine each method of ``words`` and ``echo`` its table; return the methods that fail a question."""
     torch.set_num_threads(threads)
     failing = []
     for word in methods.expand(words):
         answers = examine(word)
-        report(table(answers))
-        failing += [word] if conclude(word, answers, report) else []
+        echo(table(answers))
+        failing += [word] if conclude(word, answers, echo) else []
     return failing
 
 

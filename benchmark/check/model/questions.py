@@ -25,8 +25,8 @@ TOLERANCE = 1e-5
 """Relative to the largest logit."""
 
 
-def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
-    """Check the network of ``config`` and ``report`` the table; return the questions that it fails.
+def run(config: ModelCheckConfig, echo: Callable[[str], None]) -> list[str]:
+    """Check the network of ``config`` and ``echo`` the table; return the questions that it fails.
 
     Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.
     """
@@ -40,8 +40,8 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     else:
         loaded = external_network.build(network, usual)
     rows = answers(loaded) + ([] if data is None else labelled.answers(loaded, data, config.images))
-    report(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
-    return conclude(str(config.model), rows, report)
+    echo(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
+    return conclude(str(config.model), rows, echo)
 
 
 def answers(loaded: LoadedNetwork) -> list[AnswerRow]:

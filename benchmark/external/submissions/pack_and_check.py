@@ -38,8 +38,8 @@ RECORDS = "records"
 """Folder of the entry's records in the submission, without baselines and paired records."""
 
 
-def pack(config: PackConfig, report: Callable[[str], None]) -> int:
-    """Pack the entry in ``config.run`` and report the path of the file. Raises ``LocusError``."""
+def pack(config: PackConfig, echo: Callable[[str], None]) -> int:
+    """Pack the entry in ``config.run`` and ``echo`` the path of the file. Raises ``LocusError``."""
     for name, advice in REQUIRED.items():
         if not getattr(config, name).strip():
             raise BadValueError(f"--{name} is required: {advice}")
@@ -53,7 +53,7 @@ def pack(config: PackConfig, report: Callable[[str], None]) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         contents |= _packed_records(folder, Path(temporary))
         archive.write(output, _manifest(config, scored, entry, file_flags, contents), contents)
-    report(f"submission: {output} ({len(contents)} files, {output.stat().st_size:,} bytes)")
+    echo(f"submission: {output} ({len(contents)} files, {output.stat().st_size:,} bytes)")
     return 0
 
 
@@ -99,8 +99,8 @@ def _manifest(
     )
 
 
-def check(config: SubmissionConfig, report: Callable[[str], None]) -> int:
-    """Score a submission again and ``report`` problems; return 1 if there are any, else 0.
+def check(config: SubmissionConfig, echo: Callable[[str], None]) -> int:
+    """Score a submission again and ``echo`` problems; return 1 if there are any, else 0.
 
     Raises ``LocusError`` for a file that cannot be read or scored, and if the local data differ from the scored data.
     """
@@ -108,12 +108,12 @@ def check(config: SubmissionConfig, report: Callable[[str], None]) -> int:
         raise BadValueError("no submission given: write `check FILE`, where FILE was written by `pack`")
     with tempfile.TemporaryDirectory() as temporary:
         submitted, entry = _read(Path(config.file), Path(temporary), config)
-        report(one_line(f"{entry.name} by {submitted.by} ({submitted.license}): {submitted.about}"))
+        echo(one_line(f"{entry.name} by {submitted.by} ({submitted.license}): {submitted.about}"))
         wrong = [*_wrong_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, submitted)]
     for problem in wrong:
-        report(one_line(problem))
+        echo(one_line(problem))
     verdict = f"{len(wrong)} problems" if wrong else "all records match, and nothing is copied"
-    report(f"{one_line(config.file)}: {verdict}")
+    echo(f"{one_line(config.file)}: {verdict}")
     return 1 if wrong else 0
 
 

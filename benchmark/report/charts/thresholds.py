@@ -72,8 +72,8 @@ def draw_score(leaderboard: Leaderboard) -> Spec:
     """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
     rows, words = leading(leaderboard)
     chosen = [value for label, row in rows.items() for value in points(label, row)]
-    board = leaderboard.runs()
-    curves = {label: _curves(board, row) for label, row in rows.items()}
+    runs = leaderboard.runs()
+    curves = {label: _curves(runs, row) for label, row in rows.items()}
     lines = [value for label, row in rows.items() for value in score_curve(label, row, curves[label])]
     if not chosen:
         raise NotAvailableError(f"the records of {leaderboard.dataset} contain no thresholds")
@@ -128,11 +128,11 @@ def score_curve(label: str, row: Entry, curves: Curves) -> list[Row]:
     return [{"entry": label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
 
 
-def _curves(board: Sequence[Record], row: Entry) -> Curves:
+def _curves(runs: Sequence[Record], row: Entry) -> Curves:
     """Return the curves of an entry's training runs; for a baseline without a network, those of all equal rows."""
     if row.cell.method not in NO_NETWORK:
         return [record.hits_by_threshold for record in row.runs if record.hits_by_threshold]
-    same = [r for r in board if r.method == row.method and select.main_value(r) == select.main_value(row)]
+    same = [r for r in runs if r.method == row.method and select.main_value(r) == select.main_value(row)]
     return [record.hits_by_threshold for record in same if record.hits_by_threshold]
 
 

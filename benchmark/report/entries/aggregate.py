@@ -46,7 +46,7 @@ class Leaderboard:
 
     def runs(self, images: int | None = None) -> list[Record]:
         """Return the records of the main table's training runs, on a part of the images or on all."""
-        return select.board(self.records, self.dataset, images)
+        return select.main_records(self.records, self.dataset, images)
 
     @cached_property
     def design(self) -> BalancedScores | None:
@@ -69,14 +69,16 @@ def _leaderboard(
     records: Sequence[Record], dataset: str, folders: Sequence[Path], rank_methods: Sequence[str]
 ) -> Leaderboard:
     """Return the entries of all parts, with classification scores and comparisons, for one data set."""
-    boards = {part: select.board(records, dataset, part) for part in (None, *select.parts(records, dataset))}
-    runs = [record for board in boards.values() for record in board]
+    by_part = {part: select.main_records(records, dataset, part) for part in (None, *select.parts(records, dataset))}
+    runs = [record for group in by_part.values() for record in group]
     hits = hits_of(runs, folders) if runs and folders else None
     # The main column of each part: hits per patient, which give an entry its interval.
-    columns = {part: None if hits is None else column_of(board, hits) for part, board in boards.items()}
+    columns = {part: None if hits is None else column_of(group, hits) for part, group in by_part.items()}
     rows = {
-        part: [entry(group, column.entry(group) if (column := columns[part]) else None) for group in trainings(board)]
-        for part, board in boards.items()
+        part: [
+            entry(group, column.entry(group) if (column := columns[part]) else None) for group in trainings(same_images)
+        ]
+        for part, same_images in by_part.items()
     }
     groups, auroc = [*select.grouped(rows[None], select.recipe_key).values()], _auroc(records)
     of_networks = [with_comparisons(n, auroc.get(select.network_key(n), ())) for n in networks(groups, rank_methods)]

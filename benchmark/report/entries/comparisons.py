@@ -41,7 +41,7 @@ SMALLEST_P = 1e-6
 def comparisons(
     rows: Sequence[Entry], column: MainColumn | None, paired: Paired, of_networks: Sequence[Entry]
 ) -> Iterator[RowScore]:
-    """Yield the comparisons of a board's rows. ``of_networks``: the networks whose verdict the rows repeat."""
+    """Yield the comparisons of a table's rows. ``of_networks``: the networks whose verdict the rows repeat."""
     groups = [*select.grouped(rows, select.recipe_key).values()]
     best = {select.recipe_key(r): s for r in of_networks if (s := r.find("may_be_best")) is not None}
     for row in rows:

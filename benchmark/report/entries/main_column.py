@@ -53,21 +53,21 @@ class MainColumn:
         return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
 
 
-def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
-    """Return the main column of a board's methods and baselines, or None without per-case rows in ``folders``.
+def main_column(records: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
+    """Return the main column of the methods and baselines, or None without per-case rows in ``folders``.
 
     Rows with other cases than the best row are left out, so that all comparisons use the same cases. Raises
     ``DataError`` for invalid rows.
     """
-    return column_of(board, hits_of(board, folders))
+    return column_of(records, hits_of(records, folders))
 
 
-def column_of(board: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
+def column_of(records: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
     """Return the main column of the records with the same cases as the best record, or None without any.
 
-    ``hits``: per-case rows of all records of ``board``.
+    ``hits``: per-case rows of ``records``.
     """
-    keys = [record.key for record in ranking.ranked(board) if _is_compared(record)]
+    keys = [record.key for record in ranking.ranked(records) if _is_compared(record)]
     order = [key for key in keys if key in hits.columns]
     if not order:
         return None
@@ -82,12 +82,12 @@ def column_of(board: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
     return MainColumn(columns, names, sums, *statistics.leave_one_out(sums))
 
 
-def hits_of(board: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
-    """Read the main column of a board's methods and baselines, a row per record and case.
+def hits_of(records: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
+    """Read the main column of the methods and baselines, a row per record and case.
 
     Raises ``DataError`` for invalid rows.
     """
-    return case_columns.read([record.cell for record in board if _is_compared(record)], folders, [MAIN])
+    return case_columns.read([record.cell for record in records if _is_compared(record)], folders, [MAIN])
 
 
 def _is_compared(record: Record) -> bool:
@@ -100,15 +100,15 @@ def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> 
     Baselines and methods on a part of the images are left out. ``folders`` contain the per-case rows. Raises
     ``DataError`` for invalid rows.
     """
-    runs = (record for record in records if record.source == "run")
-    board = [r for r in select.board(runs, dataset) if select.is_method(r) and r.cell.seed is not None]
-    if len({record.cell.seed for record in board}) < 2:
+    ours = (record for record in records if record.source == "run")
+    runs = [r for r in select.main_records(ours, dataset) if select.is_method(r) and r.cell.seed is not None]
+    if len({record.cell.seed for record in runs}) < 2:
         return None
-    column = main_column(board, folders)
+    column = main_column(runs, folders)
     if column is None:
         return None
     values = patient_values(column.theta, column.jackknife)
-    return largest_balanced_part({_factors(r): values[column.columns[r.key]] for r in board if r.key in column.columns})
+    return largest_balanced_part({_factors(r): values[column.columns[r.key]] for r in runs if r.key in column.columns})
 
 
 def _factors(record: Record) -> ScoreKey:

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.report.charts import CHARTS
 from benchmark.report.charts.theme import LIGHTER, NAMES, THEMES
-from benchmark.report.leaderboard.sections import DatasetTables
+from benchmark.report.leaderboard.dataset_tables import DatasetTables
 from core.errors import NotAvailableError, WriteError
 from core.files import json_hash, write_text
 
@@ -42,10 +42,10 @@ def charts(tables: DatasetTables) -> list[dict[str, Any]]:
 
     A chart without data has the reason as its caption and no specification.
     """
-    of_board = [chart for chart in CHARTS if chart.name not in AS_TABLE] if tables.boards else []
+    of_methods = [chart for chart in CHARTS if chart.name not in AS_TABLE] if tables.methods else []
     of_checks = (chart for report in tables.reports for chart in report.charts)
     dataset, views = tables.leaderboard.dataset, []
-    for chart in (*of_board, *of_checks):
+    for chart in (*of_methods, *of_checks):
         try:
             drawn = chart.spec(tables.leaderboard)
             about = {"about": drawn["description"], "spec": drawn}

@@ -13,7 +13,7 @@ from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary, meaning, word_of
 from benchmark.report.html.render import render
 from benchmark.report.leaderboard import main_table
-from benchmark.report.leaderboard.sections import DatasetTables
+from benchmark.report.leaderboard.dataset_tables import DatasetTables
 from benchmark.report.page import DECIDE, missing
 from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import BASELINES, MAIN, MAIN_PROTOCOL, PAIRED, UPPER_BOUND_AND_PEOPLE
@@ -34,31 +34,31 @@ SECTIONS = ("checks", "networks", "effects", "findings", "details", "published")
 """Fields of ``DatasetTables`` that are sections of the page without changes."""
 
 
-def suite_page(page: Mapping[str, Any], records: Sequence[Record], sections: Sequence[DatasetTables]) -> str:
+def suite_page(page: Mapping[str, Any], records: Sequence[Record], datasets: Sequence[DatasetTables]) -> str:
     """Render the page; the same records give the same bytes.
 
     ``page``: ``name``, ``title`` and ``about`` of the suite; ``limits``, its first limitation; ``held_out``, a footnote
     below the tables; ``has_gallery``, whether its folder has a ``gallery.html``.
     """
-    datasets = [_dataset(part) for part in sections]
+    contexts = [_dataset(tables) for tables in datasets]
     gaps = [view(table, {}) for table in [missing(records)] if table.rows]
-    views = [*(table for dataset in datasets for table in _views(dataset)), *gaps]
-    drawn = [chart for part in sections for chart in charts(part)]
+    views = [*(table for context in contexts for table in _views(context)), *gaps]
+    drawn = [chart for tables in datasets for chart in charts(tables)]
     linked_keys = {key for table in views for line in table["lines"] for key in line["records"]}
-    rows = [row for part in sections for entries in part.leaderboard.parts.values() for row in entries]
+    rows = [row for tables in datasets for entries in tables.leaderboard.parts.values() for row in entries]
     return render(
         "suite.html",
         page=page,
         main=MAIN,
         command=command(page["name"], records),
-        datasets=datasets,
+        datasets=contexts,
         missing=gaps,
         counts=_counts(records),
         seeds=_more_seeds(records),
         glossary=glossary(heading_texts(views)),
         records=record_details(record for record in records if record.key in linked_keys),
         findings={row.key: of_entry(row) for row in rows},
-        protocols={key: table for part in sections for key, table in _by_finding(part).items()},
+        protocols={key: table for tables in datasets for key, table in _by_finding(tables).items()},
         charts=drawn,
         drawing=drawing() if any(chart["spec"] for chart in drawn) else "",
     )
@@ -83,7 +83,7 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
 
 
 def _dataset(tables: DatasetTables) -> dict[str, Any]:
-    """Return the answers and tables of a data set by section; boards are pairs with their label in the menu."""
+    """Return the answers and tables of a data set by section; tables of methods are pairs of menu label and table."""
     leaderboard = tables.leaderboard
     answers = [one for one in (answer(leaderboard), *answers_of_checks(tables.reports)) if one is not None]
     runs = {row.key: [run.key for run in row.runs] for rows in leaderboard.parts.values() for row in rows}
@@ -97,16 +97,16 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
         "answers": answers,
         "first": views(one.findings for one in answers if one.findings is not None),
         **{section: views(getattr(tables, section)) for section in SECTIONS},
-        "boards": [
-            *((_label(board), board) for board in views(tables.boards)),
+        "methods": [
+            *((_label(view), view) for view in views(tables.methods)),
             *zip(labels, views(table for _, table in tables.protocols), strict=True),
         ],
     }
 
 
 def _views(dataset: Mapping[str, Any]) -> list[View]:
-    boards = [board for _, board in dataset["boards"]]
-    return [*dataset["first"], *boards, *(view for section in SECTIONS for view in dataset[section])]
+    methods = [view for _, view in dataset["methods"]]
+    return [*dataset["first"], *methods, *(view for section in SECTIONS for view in dataset[section])]
 
 
 def _by_finding(tables: DatasetTables) -> dict[str, Any]:
@@ -115,9 +115,9 @@ def _by_finding(tables: DatasetTables) -> dict[str, Any]:
     return {anchor(table.title): of_protocol_table(layout, table, by_key) for layout, table in tables.protocols}
 
 
-def _label(board: View) -> str:
+def _label(view: View) -> str:
     """Return the main protocol's name; for a part of the images with their number."""
-    return MAIN_PROTOCOL + str(board["title"]).removeprefix(main_table.TITLE).replace(", ", ": ")
+    return MAIN_PROTOCOL + str(view["title"]).removeprefix(main_table.TITLE).replace(", ", ": ")
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int]:

@@ -55,12 +55,12 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
 
     Baselines and methods that a training run lacks are left out. Raises ``DataError`` for invalid rows.
     """
-    board = [record for record in select.board(records, dataset) if select.is_method(record)]
-    column = main_column(board, [folder])
+    runs = [record for record in select.main_records(records, dataset) if select.is_method(record)]
+    column = main_column(runs, [folder])
     if column is None:
         return None
     networks: dict[str, NetworkScores] = {}
-    for groups in select.grouped(trainings(board), lambda group: select.network_key(group[0])).values():
+    for groups in select.grouped(trainings(runs), lambda group: select.network_key(group[0])).values():
         name, network = select.network(groups[0][0]), _network(groups, column)
         if network.methods and (name not in networks or network.trainings > networks[name].trainings):
             networks[name] = network

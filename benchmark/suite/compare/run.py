@@ -38,8 +38,8 @@ IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_
 """Fields of a data set's description that do not concern the content of the images."""
 
 
-def run(config: CompareConfig, report: Callable[[str], None]) -> int:
-    """Compare the two sides of ``config.pair`` and ``report`` the tables; always returns 0.
+def run(config: CompareConfig, echo: Callable[[str], None]) -> int:
+    """Compare the two sides of ``config.pair`` and ``echo`` the tables; always returns 0.
 
     Raises ``LocusError`` if a selector has no cells or the sides have no common case.
     """
@@ -49,10 +49,10 @@ def run(config: CompareConfig, report: Callable[[str], None]) -> int:
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare_selections(first, second)
-    report(text)
+    echo(text)
     if config.output is not None:
         table.write(rows, Path(config.output))
-        report(f"all {len(rows)} comparisons: {config.output}")
+        echo(f"all {len(rows)} comparisons: {config.output}")
     return 0
 
 
@@ -135,8 +135,8 @@ def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> 
 
 def _bounds(folder: Path) -> dict[str, float | None]:
     """Return model -> the score of ``truth`` on its grid."""
-    board = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
-    return {r.cell.model_of_any_seed: main_value(r) for r in board if r.cell.method == UPPER_BOUND}
+    compared = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
+    return {r.cell.model_of_any_seed: main_value(r) for r in compared if r.cell.method == UPPER_BOUND}
 
 
 def _named(side: Selection) -> str:

@@ -19,7 +19,7 @@ TIMED = 100
 BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
 
 
-def run_with_progress(steps: Sequence[Step], executor: Executor, report: Callable[[str], None]) -> Iterator[Event]:
+def run_with_progress(steps: Sequence[Step], executor: Executor, echo: Callable[[str], None]) -> Iterator[Event]:
     """Run ``steps`` and yield their events: with a progress bar on a terminal, else with a line per event."""
     kinds = {step.id: step.kind for step in steps}
     state, terminal = StepCounts(Counter(kinds.values()), executor.jobs), sys.stderr.isatty()
@@ -29,7 +29,7 @@ def run_with_progress(steps: Sequence[Step], executor: Executor, report: Callabl
             state.take(event)
             line = f"  {event.kind}: {event.step.id}" + (f": {event.reason}" if event.reason else "")
             if not terminal:
-                report(f"{line} ({state})")
+                echo(f"{line} ({state})")
             elif event.reason:
                 bar.write(line)
             bar.n = state.ended.total()

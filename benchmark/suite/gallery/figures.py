@@ -17,8 +17,8 @@ FOLDER = Path("runs/figures")
 TABLES = "leaderboard.tex"
 
 
-def run(config: PageConfig, report: Callable[[str], None]) -> int:
-    """Write all figures of ``config.suite``, and ``report`` their folder and the missing ones; returns 0.
+def run(config: PageConfig, echo: Callable[[str], None]) -> int:
+    """Write all figures of ``config.suite``, and ``echo`` their folder and the missing ones; returns 0.
 
     Raises ``LocusError`` for an unknown suite, a suite without records, and if a file cannot be written.
     """
@@ -32,7 +32,7 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
     try:
         grid.save(open_model(config), target, name)
     except DataError as error:
-        report(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
+        echo(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
     boards = leaderboards(records, [source])
     for board in boards:
         stem = name if len(boards) == 1 else f"{name}-{board.dataset}"
@@ -40,8 +40,8 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
             try:
                 figures.save(chart, board, target, stem)
             except NotAvailableError as error:
-                report(f"{chart.name}: n/a: {error}")
+                echo(f"{chart.name}: n/a: {error}")
     if (source / TABLES).is_file():
         write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
-    report(f"figures: {target} ({len(list(target.iterdir()))} files)")
+    echo(f"figures: {target} ({len(list(target.iterdir()))} files)")
     return 0

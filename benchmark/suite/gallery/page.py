@@ -34,8 +34,8 @@ DRAWN = "phantom"
 """Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
 
 
-def run(config: PageConfig, report: Callable[[str], None]) -> int:
-    """Write the gallery of ``config.suite`` and ``report`` its path; returns 0.
+def run(config: PageConfig, echo: Callable[[str], None]) -> int:
+    """Write the gallery of ``config.suite`` and ``echo`` its path; returns 0.
 
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
@@ -44,7 +44,7 @@ def run(config: PageConfig, report: Callable[[str], None]) -> int:
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
     page = _page(opened, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
     write_text(path, render_page(page))
-    report(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
+    echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
     return 0
 
 

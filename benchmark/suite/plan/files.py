@@ -56,10 +56,10 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
 
 
 def networks(suite: Suite) -> list[str]:
-    """Return the names of the external networks among its finished models."""
+    """Return the names of the external networks among its given models."""
     entries = [entry for entry in suite.models if CHECKPOINT in entry]
     plans = models(suite.model_copy(update={"models": entries}))
-    return [plan.finished.network for plan in plans if plan.finished is not None]
+    return [plan.given.network for plan in plans if plan.given is not None]
 
 
 def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:

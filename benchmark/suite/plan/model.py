@@ -10,7 +10,7 @@ from core.files import json_hash, safe_filename
 from core.flags.data import SplitFlags
 
 if TYPE_CHECKING:
-    from benchmark.maps.finished import FinishedModel
+    from benchmark.maps.unseen_images import GivenModel
 
 DATA_FLAGS = frozenset({
     "dataset", "data_root_dir", "cache_dir", "num_workers", "threads", "max_bad_images",
@@ -47,7 +47,7 @@ class ModelPlan:
     """The data set of ``test_on``; None: that of the training runs."""
     all_cells: bool = True
     """Whether the model has all cells, or only those for the leaderboard of several seeds."""
-    finished: "FinishedModel | None" = None
+    given: "GivenModel | None" = None
     """The network if the suite does not train it: a checkpoint or a user's own network. None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
@@ -62,8 +62,8 @@ class ModelPlan:
     def maps_folder(self, runs_dir: Path) -> Path:
         """Return the folder of its maps in ``runs_dir``; each data set has a separate folder."""
         suffix = "" if self.other_data is None else f"-on-{self.other_data.dataset.split(':')[0]}"
-        if self.finished is not None:
-            suffix = f"-{self.finished.digest[:8]}"
+        if self.given is not None:
+            suffix = f"-{self.given.digest[:8]}"
         return runs_dir / "maps" / f"{self.id}{suffix}"
 
     @cached_property
@@ -77,10 +77,10 @@ class ModelPlan:
         values = {name: [flags.get(name) for flags in by_fold] for name in names}
         flags = {name: v if any(one != v[0] for one in v) else v[0] for name, v in values.items()}
         folds = [training.fold for training in self.trainings]
-        if self.finished is not None:
+        if self.given is not None:
             data_flags = {name: flags[name] for name in flags if name in DATA_FLAGS or name == "img_size"}
-            declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
-            return {**data_flags, **declared, "fold": folds, "weights": self.finished.digest}
+            declared = {"trained_on": self.given.trained_on} if self.given.trained_on else {}
+            return {**data_flags, **declared, "fold": folds, "weights": self.given.digest}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
@@ -88,8 +88,8 @@ class ModelPlan:
 
         The name of a folder contains a hash of all settings that determine the weights.
         """
-        if self.finished is not None:
-            name, digest = safe_filename(self.finished.name), self.finished.digest[:8]
+        if self.given is not None:
+            name, digest = safe_filename(self.given.name), self.given.digest[:8]
             return {runs_dir / f"{name}-fold{config.fold}-{digest}": config for config in self.trainings}
         configs = self.trainings
         if self.init is not None:

@@ -1,4 +1,4 @@
-"""The models of a suite: each network and seed with its training runs, and finished models."""
+"""The models of a suite: each network and seed with its training runs, and given models."""
 
 import dataclasses
 import itertools
@@ -18,7 +18,7 @@ SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "prec
 """Flags of the model that the training run for the initial weights uses too."""
 
 CHECKPOINT = "checkpoint"
-"""The key of a finished model in a suite."""
+"""The key of a given model in a suite."""
 KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
 
 
@@ -132,11 +132,11 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     data = {key: value for key, value in suite.train.items() if key in DATA_FLAGS}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     plans = []
-    for (finished, flags), seed in zip(read, seeds, strict=True):
+    for (given, flags), seed in zip(read, seeds, strict=True):
         values = {**cli.defaults_of(TrainConfig, data), **flags, **data, "backbone": name, "seed": seed}
         values = {key: value for key, value in values.items() if key in {*DATA_FLAGS, *flags, "backbone"}}
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
         slow = entry.get("slow_images", suite.slow_images)
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
-        plans.append(ModelPlan(id_, trainings, None, slow, _shown_only(suite, slow, True), finished=finished))
+        plans.append(ModelPlan(id_, trainings, None, slow, _shown_only(suite, slow, True), given=given))
     return plans

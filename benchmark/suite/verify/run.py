@@ -20,27 +20,27 @@ MOST = 3
 """Maximum number of differences that are reported for a record."""
 
 
-def run(config: VerifyConfig, report: Callable[[str], None]) -> int:
-    """Verify the suites of the flags and ``report`` the outcome; return 0 if all records match, else 1.
+def run(config: VerifyConfig, echo: Callable[[str], None]) -> int:
+    """Verify the suites of the flags and ``echo`` the outcome; return 0 if all records match, else 1.
 
     A record without its maps or data cannot be verified and gives 1, too. Records without scores are counted. Raises
     ``LocusError`` for an invalid suite or record. Only the cache of decoded images is written.
     """
-    verified = [_verify_suite(name, config, report) for name in selection.names(config)]
+    verified = [_verify_suite(name, config, echo) for name in selection.names(config)]
     return 0 if all(verified) else 1
 
 
-def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]) -> bool:
+def _verify_suite(name: str, config: VerifyConfig, echo: Callable[[str], None]) -> bool:
     """Return whether all records of a suite were verified without a difference."""
-    suite, finished = selection.requested_suite(name, config), bool(config.checkpoint or config.model)
-    folder = results_folder.base(config, finished) / name
+    suite, given = selection.requested_suite(name, config), bool(config.checkpoint or config.model)
+    folder = results_folder.base(config, given) / name
     existing = selection.existing_records(folder)
     chosen = _chosen(suite, existing, config)
     scored = [record for record in chosen if record.scores]
     if not config.trust:
         typed = {*config.method, *suite.all_words}
         refuse_code([r.cell.method for r in scored if r.cell.method not in typed], folder)
-    report(f"{name}: {len(scored)} records to verify")
+    echo(f"{name}: {len(scored)} records to verify")
     results = verify_records(suite, scored, existing, folder, config)
     differ, unknown = 0, Counter[str]()
     for record, result in tqdm(results, f"verify {name}", len(scored), unit="record", leave=False, disable=None):
@@ -48,7 +48,7 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
             unknown[str(result)] += 1
         elif result:
             differ += 1
-            report(_message(record, result))
+            echo(_message(record, result))
     match = len(scored) - differ - unknown.total()
     if not chosen and (not config.protocol or {*config.protocol} & {*suite.recorded_protocols, "all"}):
         unknown["the suite has no records: run it first"] = 1
@@ -56,14 +56,14 @@ def _verify_suite(name: str, config: VerifyConfig, report: Callable[[str], None]
     summary = [f"{match} records match", f"{differ} differ", f"{unknown.total()} cannot be verified"]
     summary += [f"{count} without scores ({status})" for status, count in sorted(empty.items())]
     reasons = (f"  {count} cannot be verified: {one_line(why)}" for why, count in unknown.items())
-    report("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
+    echo("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
     return not differ and not unknown
 
 
 def _chosen(suite: Suite, existing: Sequence[Record], config: VerifyConfig) -> Sequence[Record]:
-    """Return the records of the finished models, methods and protocols named by the flags; without flags, all."""
+    """Return the records of the given models, methods and protocols named by the flags; without flags, all."""
     if config.checkpoint or config.model:
-        entered = {model.id for model in plan.models(suite) if model.finished is not None}
+        entered = {model.id for model in plan.models(suite) if model.given is not None}
         existing = [record for record in existing if record.cell.model_id in entered]
     words, by = methods.expand(config.method), config.protocol if "all" not in config.protocol else ()
     return [r for r in existing if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]

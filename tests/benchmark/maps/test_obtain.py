@@ -18,8 +18,8 @@ from benchmark.scoring import protocols
 from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
 from benchmark.suite.score import score
-from benchmark.suite.selection import ModelCells
-from benchmark.suite.training_runs import finished
+from benchmark.suite.selection import ModelTask
+from benchmark.suite.training_runs import finished_runs
 from benchmark.training import fit
 from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
@@ -58,7 +58,7 @@ def trained(tmp_path_factory):
     (model,) = plan.models(plan.with_flags(suite(), cache_dir=str(folder / "cache")))
     for run, config in model.run_configs(folder / "runs").items():
         fit(config, run)
-    return finished(model, folder / "runs")
+    return finished_runs(model, folder / "runs")
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +197,8 @@ def test_failing_method_has_failed_records_and_other_methods_have_scores(trained
     chosen, place = cells.cells(small, model), tmp_path / "results"
     for cell in chosen:
         records.write(records.Record(cell=cell, reason="old"), place)
-    job = ModelCells(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
-    score(job, trained[0].folder.parent, place, FLAGS)
+    task = ModelTask(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
+    score(task, trained[0].folder.parent, place, FLAGS)
     result = {record.cell.method: record for record in records.load(place)}
     assert {name: record.status for name, record in result.items() if record.status != "ok"} == {word: "failed"}
     assert "out of luck" in result[word].reason
@@ -338,7 +338,7 @@ def test_cell_of_a_subset_has_the_number_of_images_in_its_record(trained, first,
     tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
-    score(ModelCells(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
+    score(ModelTask(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
     result = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
     n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in result}
     assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import datasets
-from benchmark.maps.finished import external_test_set
+from benchmark.maps.unseen_images import external_test_set
 from benchmark.suite import plan
 from config import TrainConfig
 from core.errors import BadValueError, DataError, LeakError

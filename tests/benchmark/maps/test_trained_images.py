@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.maps.finished import FinishedModel, images_of
 from benchmark.maps.run_metadata import _listed_images
+from benchmark.maps.unseen_images import GivenModel, images_of
 from config import TrainConfig
 from core.errors import DataError, LeakError
 from datasets.nih.tables import BOXED
 from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
 
-MODEL = FinishedModel("net", Path("best.ckpt"), "digest", BOXED, "", trained_on="3 images of list.txt")
+MODEL = GivenModel("net", Path("best.ckpt"), "digest", BOXED, "", trained_on="3 images of list.txt")
 
 
 @pytest.fixture

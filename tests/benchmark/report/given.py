@@ -2,7 +2,7 @@
 
 from benchmark.records import load
 from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.leaderboard.sections import tables_of
+from benchmark.report.leaderboard.dataset_tables import tables_of
 from benchmark.report.table import markdown
 
 
@@ -12,11 +12,11 @@ def leaderboard(records, dataset="phantom", folder=None):
     return next(board for board in boards if board.dataset == dataset)
 
 
-def tables_on_page(board):
-    part = tables_of(board)
-    protocols = [table for _, table in part.protocols]
-    boards = [*part.networks, *part.boards, *part.effects]
-    return [*part.checks, *boards, *part.findings, *part.details, *protocols, *part.published]
+def tables_on_page(leaderboard):
+    tables = tables_of(leaderboard)
+    protocols = [table for _, table in tables.protocols]
+    main = [*tables.networks, *tables.methods, *tables.effects]
+    return [*tables.checks, *main, *tables.findings, *tables.details, *protocols, *tables.published]
 
 
 def all_tables(folder):

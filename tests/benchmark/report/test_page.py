@@ -9,7 +9,7 @@ from benchmark.records import Cell, Record, Score, Stratum, write
 from benchmark.report import tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
 from benchmark.report.leaderboard import breakdown, main_table
-from benchmark.report.leaderboard.sections import tables_of
+from benchmark.report.leaderboard.dataset_tables import tables_of
 from benchmark.report.page import COMMITTED_PAGES, page
 from tests.benchmark.report.given import leaderboard, tables_on_page
 

@@ -114,7 +114,7 @@ def test_leaderboard_csv_has_a_line_per_row_with_the_recorded_values(suite, reco
     with (suite / "leaderboard.csv").open(newline="") as file:
         lines = {line["method"]: line for line in csv.DictReader(file)}
     assert set(lines) == set(METHODS)
-    for record in select.board(records, "phantom"):
+    for record in select.main_records(records, "phantom"):
         main, pointing = record.find("hit@iou.3", origin="cross-fitted"), record.find("pointing")
         line = lines[record.cell.method]
         assert [float(line[f"hit@iou.3{end}"]) for end in ("", "_low", "_high")] == [main.value, main.low, main.high]

@@ -4,13 +4,13 @@ import pytest
 
 from benchmark.suite import estimate, plan
 from benchmark.suite.cells import cells
-from benchmark.suite.selection import ModelCells
+from benchmark.suite.selection import ModelTask
 from tools.scale import estimate as scale
 
 
-def jobs(name):
+def tasks(name):
     suite = plan.load(name)
-    return [ModelCells(model, tuple(cells(suite, model))) for model in plan.models(suite)]
+    return [ModelTask(model, tuple(cells(suite, model))) for model in plan.models(suite)]
 
 
 @pytest.mark.parametrize("network", estimate.RATES["networks"])
@@ -26,15 +26,15 @@ def test_the_rates_are_those_of_the_committed_measurements(network):
 @pytest.mark.byhand
 def test_nih_requires_six_runs_of_ten_epochs(tmp_path):
     """6 x 10 x 86,524 images, half at .0195 s and half at .0524 s; a cache of 112,120 x 224 x 224 bytes."""
-    text = "\n".join(estimate.lines(jobs("nih"), tmp_path))
+    text = "\n".join(estimate.lines(tasks("nih"), tmp_path))
     assert "6 training runs on 5,191,440 images: 52 hours" in text
     assert f"{5_191_440 / 500 / 3600:.1f} GPU hours" in text
     assert "cache 5.6 GB" in text
 
 
 def test_finished_runs_are_not_counted(tmp_path):
-    planned = jobs("nih")
-    folders = [folder for job in planned[:2] for folder in job.model.run_configs(tmp_path)]
+    planned = tasks("nih")
+    folders = [folder for task in planned[:2] for folder in task.model.run_configs(tmp_path)]
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / "best.ckpt").touch()
@@ -42,4 +42,4 @@ def test_finished_runs_are_not_counted(tmp_path):
 
 
 def test_unmeasured_network_has_no_estimate(tmp_path):
-    assert list(estimate.lines(jobs("demo"), tmp_path)) == []
+    assert list(estimate.lines(tasks("demo"), tmp_path)) == []

@@ -7,8 +7,8 @@ import pytest
 from benchmark.suite import cells, plan
 from benchmark.suite.executors import Step
 from benchmark.suite.pending import Pending
-from benchmark.suite.selection import ModelCells
-from benchmark.suite.steps import check_jobs, model_steps
+from benchmark.suite.selection import ModelTask
+from benchmark.suite.steps import check_parallel, model_steps
 from config import RunConfig
 from core.errors import BadValueError
 
@@ -19,44 +19,44 @@ SUITE = {
 }  # fmt: skip
 
 
-def jobs(**fields):
+def tasks(**fields):
     suite = plan.Suite(**{**SUITE, **fields})
-    return [ModelCells(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+    return [ModelTask(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
 
 
-def steps(job, **flags) -> list[Step]:
-    return model_steps(job, Path("runs/small"), Path("results/small"), RunConfig(**flags))
+def steps(task, **flags) -> list[Step]:
+    return model_steps(task, Path("runs/small"), Path("results/small"), RunConfig(**flags))
 
 
 def test_models_share_the_step_of_their_initial_run():
-    one, other = ({step.id for step in steps(job) if step.kind == "train"} for job in jobs())
+    one, other = ({step.id for step in steps(task) if step.kind == "train"} for task in tasks())
     (first,) = one & other
     assert (len(one), len(other)) == (3, 3)
-    assert all(step.needs == (first,) for job in jobs() for step in steps(job) if step.kind == "train" and step.id != first)
+    assert all(step.needs == (first,) for task in tasks() for step in steps(task) if step.kind == "train" and step.id != first)
 
 
 @pytest.mark.parametrize("fields", [{}, {"folds": None, "init": None}, {"check": "alignment", "protocols": None}])
 def test_steps_are_ordered_and_score_each_cell_once(fields):
-    for job in jobs(**fields):
+    for task in tasks(**fields):
         names: set[str] = set()
-        for step in steps(job):
+        for step in steps(task):
             assert names.issuperset(step.needs)
             names.add(step.id)
-        pending = Pending.of(steps(job), Path("results/small"))
+        pending = Pending.of(steps(task), Path("results/small"))
         scored = [cell.key for part in pending.cells.values() for cell in part.cells]
-        assert sorted(scored) == sorted(cell.key for cell in job.cells)
+        assert sorted(scored) == sorted(cell.key for cell in task.cells)
 
 
 def test_each_slow_method_is_explained_by_a_step_that_only_its_scoring_waits_for():
-    job = jobs()[0]
-    explained = {tuple(step.arguments[1]): step.id for step in steps(job) if step.kind == "explain"}
+    task = tasks()[0]
+    explained = {tuple(step.arguments[1]): step.id for step in steps(task) if step.kind == "explain"}
     assert sorted(map(len, explained)) == [1, 6]
-    waiting = [step for step in steps(job) if explained["occlusion",] in step.needs]
+    waiting = [step for step in steps(task) if explained["occlusion",] in step.needs]
     assert ["occlusion" in {cell.method for cell in step.arguments[0].cells} for step in waiting] == [True]
 
 
 def test_shards_of_an_explanation_wait_for_the_trainings_and_scoring_for_what_joins_them():
-    whole, sharded = ({step.id: step for step in steps(jobs()[0], shards=shards)} for shards in (1, 3))
+    whole, sharded = ({step.id: step for step in steps(tasks()[0], shards=shards)} for shards in (1, 3))
     added = {name for name in sharded if name not in whole}
     assert len(added) == 3 * len([step for step in whole.values() if step.kind == "explain"])
     for name, step in whole.items():
@@ -67,15 +67,15 @@ def test_shards_of_an_explanation_wait_for_the_trainings_and_scoring_for_what_jo
 
 
 def test_a_check_makes_its_maps_itself_in_one_step():
-    kinds = [step.kind for step in steps(jobs(check="alignment", folds=None, init=None)[0])]
+    kinds = [step.kind for step in steps(tasks(check="alignment", folds=None, init=None)[0])]
     assert kinds == ["train", "score"]
 
 
 @pytest.mark.parametrize("flags", [{"threads": None}, {"threads": 1, "devices": "2"}, {"threads": 1, "num_nodes": 2}])
 def test_several_jobs_need_the_threads_of_each_and_one_device(flags):
-    models = jobs(init=None, train={**SUITE["train"], **flags})
-    check_jobs(models, 1, None)
+    models = tasks(init=None, train={**SUITE["train"], **flags})
+    check_parallel(models, 1, None)
     with pytest.raises(BadValueError, match="--jobs 2"):
-        check_jobs(models, 2, None)
+        check_parallel(models, 2, None)
     with pytest.raises(BadValueError, match="--step_minutes"):
-        check_jobs(models, 1, None, minutes=5)
+        check_parallel(models, 1, None, minutes=5)

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmark.suite import plan
-from benchmark.suite.training_runs import finished
+from benchmark.suite.training_runs import finished_runs
 from benchmark.training import fit
 
 TRAIN = {
@@ -19,4 +19,4 @@ def trained(tmp_path_factory):
     (model,) = plan.models(plan.with_flags(suite, cache_dir=str(folder / "cache")))
     for run, config in model.run_configs(folder / "runs").items():
         fit(config, run)
-    return finished(model, folder / "runs")
+    return finished_runs(model, folder / "runs")

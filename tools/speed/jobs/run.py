@@ -11,7 +11,7 @@ from benchmark.suite import cells, executors, plan
 from benchmark.suite.executors import Step
 from benchmark.suite.executors.local import Local
 from benchmark.suite.pending import Pending
-from benchmark.suite.selection import ModelCells
+from benchmark.suite.selection import ModelTask
 from benchmark.suite.steps import model_steps
 from config import RunConfig
 from tools.speed import memory
@@ -53,8 +53,8 @@ def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
         name="speed", title="Speed", about="To be timed.", train=train, models=[{"seed": list(range(config.models))}],
         methods=list(config.methods), protocols=list(config.protocols), slow_images=config.slow_images,
     )  # fmt: skip
-    jobs = [ModelCells(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
-    return [step for job in jobs for step in model_steps(job, folder / "runs", folder / "made/speed", RunConfig())]
+    tasks = [ModelTask(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+    return [step for task in tasks for step in model_steps(task, folder / "runs", folder / "made/speed", RunConfig())]
 
 
 def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, float]:

@@ -64,7 +64,7 @@ def values(word, data):
 
 
 def cam(data):
-    board = select.board(data.records, "phantom")
+    board = select.main_records(data.records, "phantom")
     return [r for r in board if (r.method, r.cell.global_pool) == ("cam", "PCAM")]
 
 
@@ -99,7 +99,7 @@ def test_matrix_equals_the_recorded_findings(demo):
 
 def test_iou_curve_equals_the_recorded_hits(demo):
     curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
-    best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("xgradcam", "PCAM"))
+    best = next(r for r in select.main_records(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("xgradcam", "PCAM"))
     recorded = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
     assert [curve["xgradcam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
 
@@ -107,7 +107,7 @@ def test_iou_curve_equals_the_recorded_hits(demo):
 def test_threshold_marks_equal_the_recorded_hits(demo):
     rows = [row for row in values("score_thresholds", demo) if row["entry"] == "prior"]
     marks = {row["origin"]: row["value"] for row in rows if "origin" in row}
-    prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
+    prior = next(r for r in select.main_records(demo.records, "phantom") if r.method == "prior")
     assert marks == {origin: pytest.approx(prior.find(MAIN, origin=origin).value) for origin in marks}
     assert {"cross-fitted", "oracle", "fixed"} <= marks.keys()
     (line,) = (row["value"] for row in rows if "trainings" in row and row["threshold"] == 0.5)
@@ -126,7 +126,7 @@ def test_threshold_line_is_the_mean_over_runs_with_a_curve(several):
 
 def test_groups_equal_the_recorded_strata(demo):
     (small,) = (r for r in values("strata", demo) if (r["entry"], r["group"]) == ("prior", "size: small"))
-    prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
+    prior = next(r for r in select.main_records(demo.records, "phantom") if r.method == "prior")
     (stratum,) = (s for s in prior.strata if s.group == "small")
     score = next(s for s in stratum.scores if (s.metric, s.finding) == (MAIN, "mean"))
     assert (small["value"], small["n"]) == (score.value, score.n)

@@ -245,7 +245,7 @@ def test_browser_sorts_filters_links_explains_and_opens_records(page, tmp_path):
     is_open, text = output["record"]
     assert is_open
     assert "3 records" in text
-    trainings = [r.key for r in select.board(load(page.parent), "phantom") if mean_record([r, r]).key == entry]
+    trainings = [r.key for r in select.main_records(load(page.parent), "phantom") if mean_record([r, r]).key == entry]
     assert len(trainings) == 3
     assert all(key in text for key in trainings)
     assert "hit@iou.3 of this training" in text

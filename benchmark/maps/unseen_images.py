@@ -1,4 +1,4 @@
-"""Test images for finished networks and training runs, without the patients that they were trained on."""
+"""Test images for given models and training runs, without the patients that they were trained on."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ NIH_IMAGE_KEY = "nih"
 
 
 @dataclass(frozen=True)
-class FinishedModel:
+class GivenModel:
     """A network that is scored but not trained by the suite."""
 
     name: str
@@ -45,7 +45,7 @@ class FinishedModel:
     """Names of its training images, if a list was given."""
 
 
-def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Dataset:
+def images_of(config: TrainConfig, split: str, model: GivenModel) -> Dataset:
     """Return the images of a suite's split, without patients seen in training, labelled for the network's findings.
 
     Nothing is excluded if the training data are unknown. If they are not available, a warning is logged.
@@ -53,35 +53,35 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
     data = load_split(config, split)
     positions = list(range(len(data)))
     counts: dict[str, int] = {}
-    if finished.trained is not None and not _same_images(finished.trained, config):
-        if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
-            positions, counts = unseen_positions_and_counts(finished.trained, config, data)
+    if model.trained is not None and not _same_images(model.trained, config):
+        if datasets.at_hand(model.trained.dataset, model.trained.data_root_dir):
+            positions, counts = unseen_positions_and_counts(model.trained, config, data)
         else:
-            reason = f"the files of {finished.trained.dataset} are missing"
-            log.warning("%s: training images in %s cannot be excluded: %s", finished.name, config.dataset, reason)
-    if finished.trained_images:
-        unlisted, listed_counts = not_listed(finished, config, data) if split == "test" else (positions, {})
+            reason = f"the files of {model.trained.dataset} are missing"
+            log.warning("%s: training images in %s cannot be excluded: %s", model.name, config.dataset, reason)
+    if model.trained_images:
+        unlisted, listed_counts = not_listed(model, config, data) if split == "test" else (positions, {})
         positions, counts = [n for n in positions if n in {*unlisted}], counts | listed_counts
-    if finished.findings == data.findings and len(positions) == len(data):
+    if model.findings == data.findings and len(positions) == len(data):
         return data
-    relabeled = RelabeledDataset(data, finished.findings, positions)
-    relabeled.describe |= {"trained_on": finished.trained_on, **counts}
+    relabeled = RelabeledDataset(data, model.findings, positions)
+    relabeled.describe |= {"trained_on": model.trained_on, **counts}
     return relabeled
 
 
-def not_listed(finished: FinishedModel, config: TrainConfig, data: Dataset) -> tuple[list[int], dict[str, int]]:
+def not_listed(model: GivenModel, config: TrainConfig, data: Dataset) -> tuple[list[int], dict[str, int]]:
     """Return the positions in ``data`` of images that are not listed as training images, and counts.
 
     Unlisted images of listed patients stay and are counted. Raises ``DataError`` if no listed image is in the data set,
     ``LeakError`` if all images are listed.
     """
     names = [str(sample.meta.get(NIH_IMAGE_KEY, sample.image_id)) for sample in data]
-    positions = [n for n, name in enumerate(names) if name not in finished.trained_images]
-    if len(positions) == len(names) and not finished.trained_images & _image_names(config):
-        listed = f"none of the {len(finished.trained_images)} listed training images is in {config.dataset}"
-        raise DataError(f"{finished.trained_on}: {listed}: use the image names of the data set, such as {names[0]}")
+    positions = [n for n, name in enumerate(names) if name not in model.trained_images]
+    if len(positions) == len(names) and not model.trained_images & _image_names(config):
+        listed = f"none of the {len(model.trained_images)} listed training images is in {config.dataset}"
+        raise DataError(f"{model.trained_on}: {listed}: use the image names of the data set, such as {names[0]}")
     if not positions:
-        raise LeakError(f"all {len(names)} images of {data.name} are listed as training images: {finished.trained_on}")
+        raise LeakError(f"all {len(names)} images of {data.name} are listed as training images: {model.trained_on}")
     patients = {data.patients[n] for n in {*range(len(names))} - {*positions}}
     seen = len(names) - len(positions)
     counts = {

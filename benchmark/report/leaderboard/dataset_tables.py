@@ -35,7 +35,7 @@ class DatasetTables:
     """Their tables."""
     networks: tuple[Table, ...]
     """Comparison of the networks."""
-    boards: tuple[Table, ...]
+    methods: tuple[Table, ...]
     """The methods within each network: on all images, then on each part that slow methods explain."""
     effects: tuple[Table, ...]
     """The methods over networks."""
