@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import BadValueError
-
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""ImageNet statistics, used to normalise all images."""
+from core.types import IMAGENET_MEAN, IMAGENET_STD
 
 
 class Rescale(nn.Module):
@@ -17,7 +15,7 @@ class Rescale(nn.Module):
     Set by options of a backbone, for weights trained that way: ``densenet121:mean=128,std=64`` (jfhealthcare),
     ``mean=127.5,std=0.12451171875`` (torchxrayvision: -1024 to 1024). Has no parameters and stores nothing.
 
-    >>> black = (torch.zeros(3) - torch.tensor(MEAN)) / torch.tensor(STD)
+    >>> black = (torch.zeros(3) - torch.tensor(IMAGENET_MEAN)) / torch.tensor(IMAGENET_STD)
     >>> Rescale(mean=128, std=64)(black.reshape(1, 3, 1, 1)).flatten().round(decimals=5).tolist()
     [-2.0, -2.0, -2.0]
     """
@@ -31,8 +29,8 @@ class Rescale(nn.Module):
             raise BadValueError(
                 f"mean and std must be grey values in [0, 255], and std above 0, but are {mean} and {std}"
             )
-        scale = torch.tensor(STD, dtype=torch.float64) * 255 / std
-        shift = (torch.tensor(MEAN, dtype=torch.float64) * 255 - mean) / std
+        scale = torch.tensor(IMAGENET_STD, dtype=torch.float64) * 255 / std
+        shift = (torch.tensor(IMAGENET_MEAN, dtype=torch.float64) * 255 - mean) / std
         self.set(scale, shift)
 
     def set(self, scale: Tensor, shift: Tensor) -> None:
@@ -51,7 +49,9 @@ def normalise(pixels: Tensor) -> Tensor:
     >>> normalise(torch.zeros(1, 2, 2, dtype=torch.uint8)).shape
     torch.Size([1, 3, 2, 2])
     """
-    mean, std = (torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (MEAN, STD))
+    mean, std = (
+        torch.tensor(values, device=pixels.device).view(1, -1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
     return (pixels[:, None].to(torch.float32) / 255 - mean) / std
 
 
@@ -61,7 +61,7 @@ def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Re
     ``mean`` and ``std`` have one value for all ``channels`` or one each. Raises ``BadValueError`` for another number of
     values, or a standard deviation that is not above 0.
 
-    >>> normalised(MEAN, STD, 3) is None, normalised((0.5,), (0.5,), 1)(torch.zeros(1, 1, 1, 1)).shape
+    >>> normalised(IMAGENET_MEAN, IMAGENET_STD, 3) is None, normalised((0.5,), (0.5,), 1)(torch.zeros(1, 1, 1, 1)).shape
     (True, torch.Size([1, 1, 1, 1]))
     """
     for word, values in (("mean", mean), ("std", std)):
@@ -70,10 +70,10 @@ def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Re
                 f"--{word} is {' '.join(map(str, values))}: give one number, or one for each of the {channels} "
                 "channels, for grey values in [0, 1]; --std must be above 0"
             )
-    if channels == 3 and (tuple(mean), tuple(std)) == (MEAN, STD):
+    if channels == 3 and (tuple(mean), tuple(std)) == (IMAGENET_MEAN, IMAGENET_STD):
         return None
     wanted = [torch.tensor(values, dtype=torch.float64).expand(channels) for values in (mean, std)]
     rescale = Rescale()
-    ours, spread = (torch.tensor(values[:channels], dtype=torch.float64) for values in (MEAN, STD))
+    ours, spread = (torch.tensor(values[:channels], dtype=torch.float64) for values in (IMAGENET_MEAN, IMAGENET_STD))
     rescale.set(spread / wanted[1], (ours - wanted[0]) / wanted[1])
     return rescale

@@ -1,4 +1,4 @@
-"""Common types: a sample of a data set."""
+"""Common types and constants: a sample of a data set, and how its image is normalised."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of red, green and blue, on the scale 0 to 1; all images are normalised by them."""
 
 
 @dataclass(frozen=True, eq=False)

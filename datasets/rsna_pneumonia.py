@@ -10,6 +10,7 @@ from datasets.file_dataset import FileDataset, boxes_by_image, by_stem, describe
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json
+from datasets.nih.tables import patient_of
 from datasets.table_rows import file_sample
 
 FRAME = (1024, 1024)
@@ -58,7 +59,7 @@ class RsnaPneumonia(FileDataset):
         files = by_stem(root, "stage_2_train_images")
         images = with_file(root, target, files, self.layout)
         nih = _nih(root / MAPPING)
-        patients = [nih.get(image, image).split("_")[0] for image in images]
+        patients = [patient_of(nih.get(image, image)) for image in images]
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
         truth, clipped = boxes_by_image(root / LABELS, marks, dict.fromkeys(images, FRAME))
         chosen = dict(compress(zip(images, patients, strict=True), in_split(patients, request, whole=whole)))

@@ -15,6 +15,7 @@ from core.errors import DataError, LeakError
 from core.flags.data import SplitFlags
 from datasets.base import SPLITS, Dataset
 from datasets.io import cache
+from datasets.nih.tables import patient_of
 from datasets.relabeled import RelabeledDataset
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ def unseen_positions_and_counts(
     patients = []  # patient of each image; "" if unknown
     for sample, pixel_hash in zip(samples, _pixel_hashes(scored_config, samples), strict=True):
         nih = sample.meta.get(NIH_IMAGE_KEY)
-        patients.append(patient_of_image.get(pixel_hash if nih is None else nih, (nih or "").split("_")[0]))
+        patients.append(patient_of_image.get(pixel_hash if nih is None else nih, patient_of(nih or "")))
     positions, untraced = unseen_positions(training_config, samples, patients), patients.count("")
     log.info("%s: the patients of %d images are unknown", samples.name, untraced)
     return positions, {"images_seen_in_training": len(samples) - len(positions), "images_not_traced": untraced}

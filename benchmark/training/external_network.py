@@ -9,7 +9,6 @@ from backbones import Classifier, build_from_config, networks
 from backbones.forward_trace import observe
 from backbones.model_spec import ModelSpec
 from backbones.networks import ExternalNetwork
-from backbones.rescaled import MEAN, STD
 from backbones.traced import find_model_spec
 from backbones.wrapped import channels_of
 from benchmark.training import load, load_weights, runs
@@ -17,9 +16,10 @@ from config import TrainConfig
 from core.errors import BadValueError
 from core.files import json_hash, safe_filename
 from core.flags.network import NetworkFlags
+from core.types import IMAGENET_MEAN, IMAGENET_STD
 
 log = logging.getLogger(__name__)
-GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
+GRAY_MEAN, GRAY_STD = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
 """Mean and standard deviation of ImageNet for one channel, as in timm."""
 SIDE = 224
 FOLDER = "models"
@@ -91,7 +91,7 @@ def _normalisation(
     elif network.mean and network.std:
         mean, std, source = network.mean, network.std, "from its project"
     else:
-        mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
         source = "ImageNet; change with --mean and --std"
     numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
     return mean, std, "mean {}, std {} ({})".format(*numbers, source)

@@ -10,9 +10,8 @@ from torch.nn import functional
 
 from core.errors import BadValueError, UnknownNameError
 from core.registry import construct
+from core.types import IMAGENET_MEAN, IMAGENET_STD
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 Transform = Callable[[Tensor], Tensor]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import BadValueError, DataError, examples
 from core.lazy import pd
 from datasets.io.tables import raise_if_any, read_list
-from datasets.nih.tables import ABNORMAL, FINDINGS, LAYOUT, read_entries, read_labelled
+from datasets.nih.tables import ABNORMAL, FINDINGS, LAYOUT, patient_of, read_entries, read_labelled
 from datasets.splits import hold_out_val
 
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
@@ -88,8 +88,8 @@ def binary_files(experts: str) -> dict[str, str]:
 
 
 def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
-    """Add the patient of each image (the part of its name before _), and age, sex and view if known."""
+    """Add the patient of each image, and age, sex and view if known."""
     labels = labels[~labels.index.duplicated()]
-    about = pd.DataFrame({"patient": labels.index.str.split("_").str[0]}, index=labels.index)
+    about = pd.DataFrame({"patient": labels.index.map(patient_of)}, index=labels.index)
     metadata = pd.DataFrame() if table is None else table
     return pd.concat([about, metadata.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)

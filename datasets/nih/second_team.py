@@ -18,7 +18,7 @@ from datasets.file_dataset import described, in_split, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, read_list
 from datasets.nih.lists import ABOUT, OFFICIAL
-from datasets.nih.tables import IMAGE_FOLDERS, read_entries
+from datasets.nih.tables import IMAGE_FOLDERS, patient_of, read_entries
 
 JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
 FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
@@ -86,11 +86,6 @@ def _official(root: Path, images: list[str], request: Request) -> splits.SplitNa
     if training is not None:
         names[[not on_test and i not in training for i, on_test in zip(images, test, strict=True)]] = splits.LEFT_OUT
     return names
-
-
-def patient_of(image: str) -> str:
-    """Return the patient of an image: the part of its name before _."""
-    return image.partition("_")[0]
 
 
 def _about(root: Path) -> dict[str, dict[str, Any]]:

@@ -37,6 +37,11 @@ LAYOUT = (
 )
 
 
+def patient_of(image: str) -> str:
+    """Return the patient of an image: the part of its name before _."""
+    return image.partition("_")[0]
+
+
 def read_entries(root: Path) -> pd.DataFrame | None:
     """Return image name -> patient, age (years), sex, view and the 14 labels; None without the file."""
     path = first_of(root, ENTRIES)

@@ -6,10 +6,11 @@ from torch import nn
 
 from backbones import build_from_config, networks
 from backbones.forward_trace import observe
-from backbones.rescaled import MEAN, STD, normalised
+from backbones.rescaled import normalised
 from backbones.traced import find_model_spec
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 from core.flags.network import SOURCES
+from core.types import IMAGENET_MEAN, IMAGENET_STD
 from datasets.io import transforms
 
 FILE = """
@@ -93,7 +94,8 @@ def assembled_of(word, outputs, channels, side, mean, std):
 
 
 @pytest.mark.parametrize(
-    ("mean", "std", "channels"), [((0.5,), (1 / 2048,), 1), ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 3), (MEAN, STD, 3), ((0.0,), (1.0,), 3)]
+    ("mean", "std", "channels"),
+    [((0.5,), (1 / 2048,), 1), ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 3), (IMAGENET_MEAN, IMAGENET_STD, 3), ((0.0,), (1.0,), 3)],
 )
 def test_images_are_normalised_by_the_networks_mean_and_std(mean, std, channels):
     rescale = normalised(mean, std, channels) or nn.Identity()

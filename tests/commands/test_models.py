@@ -17,7 +17,7 @@ import datasets
 import heatmap
 import locus
 import main
-from backbones.rescaled import MEAN, STD
+from backbones.rescaled import IMAGENET_MEAN, IMAGENET_STD
 from benchmark import compare as compare
 from benchmark import convert, records, run, score
 from benchmark import verify as verify
@@ -151,7 +151,7 @@ def of_transformers(folder):
 
 def of_main(folder):
     run = run_of_main(folder)
-    return locus.load(run), MEAN, STD, ["--checkpoint", run]
+    return locus.load(run), IMAGENET_MEAN, IMAGENET_STD, ["--checkpoint", run]
 
 
 def of_convert(folder):
@@ -159,7 +159,7 @@ def of_convert(folder):
     network = ["--checkpoint", folder / "resnet.pth", "--backbone", "resnet18", "--img_size", "64", "--threads", "1"]
     data = ["--dataset", DATA, "--cache_dir", folder / "cache", "--output_dir", folder / "converted"]
     assert convert.main([*map(str, [*network, *data])]) == 0
-    return locus.load(folder / "converted"), MEAN, STD, ["--checkpoint", folder / "converted"]
+    return locus.load(folder / "converted"), IMAGENET_MEAN, IMAGENET_STD, ["--checkpoint", folder / "converted"]
 
 
 def saved(folder, net, word, mean=0.5, std=0.25):

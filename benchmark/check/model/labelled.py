@@ -7,13 +7,13 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from backbones.rescaled import MEAN, STD, normalised
+from backbones.rescaled import normalised
 from benchmark.check import AnswerRow
 from benchmark.training.external_network import LoadedNetwork
 from benchmark.training.metrics.ranking import scores
 from core.errors import DataError, examples
 from core.frames import resize_image
-from core.types import FloatArray
+from core.types import IMAGENET_MEAN, IMAGENET_STD, FloatArray
 from datasets.base import Dataset
 from datasets.io import preprocess, transforms
 from datasets.relabeled import RelabeledDataset
@@ -28,7 +28,7 @@ MIN_STANDARD_ERRORS = 4
 MIN_MEAN_AUROC = 0.65
 """A lower mean AUROC is inconclusive: few images, or an untrained network."""
 NORMALISATIONS = {
-    "ImageNet's": (MEAN, STD),
+    "ImageNet's": (IMAGENET_MEAN, IMAGENET_STD),
     "[0, 1]": ((0.0,), (1.0,)),
     "[-1, 1]": ((0.5,), (0.5,)),
     "[0, 255]": ((0.0,), (1 / 255,)),

@@ -11,7 +11,8 @@ from benchmark.report import select
 from benchmark.report.entries.main_column import design
 from benchmark.report.table import NOTHING, Table, as_text
 from benchmark.scoring.statistics.components import NESTED_IN, BalancedScores, Term
-from benchmark.scoring.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
+from benchmark.scoring.statistics.entries import ALPHA
+from benchmark.scoring.statistics.power import PATIENTS, POWER, Pairing, patients_needed, power, variance_of
 from core.errors import BadValueError, UnknownNameError
 
 DIFFERENCES, TRAININGS = (0.02, 0.05, 0.10), (2, 3, 5, 10)

@@ -15,13 +15,14 @@ import numpy as np
 from scipy import special
 
 from benchmark.scoring.statistics.components import Term
+from benchmark.scoring.statistics.entries import ALPHA
 from core.errors import BadValueError
 from core.seeds import generator
 from core.types import FloatArray
 
 Pairing = Literal["paired", "nested"]
 """Two methods on the same training runs, or one method on two networks with separate training runs."""
-ALPHA, POWER, DRAWS = 0.05, 0.8, 20_000
+POWER, DRAWS = 0.8, 20_000
 NO_LIMIT = 1e9
 """Degrees of freedom used if training runs do not differ."""
 PATIENTS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
