@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 FOLDER = Path(__file__).resolve().parents[2] / "results" / "phantom"
-RANK_METHODS = ["gradcam", "gradcampp", "hirescam", "layercam", "xgradcam"]
+RANK_METHODS = ("gradcam", "gradcampp", "hirescam", "integrated_gradients", "layercam", "xgradcam")
 pytestmark = [pytest.mark.freshness, pytest.mark.oracle]
 
 

@@ -83,10 +83,11 @@ OTHERS = (
 NETWORKS_ABOUT = (
     "A network is represented by its mean over a fixed list of methods: {methods} (`rank_methods` of the suite). Only "
     "networks with the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that "
-    "grid can reach. Compare networks with different grids only by their `share of upper bound`, and with care. `may "
-    "be the best`: no other network with the same grid is significantly better (5%, Holm over all pairs of these "
-    "networks; runs are nested in networks, and patients are shared). `worse by`: how much lower the row scores than "
-    "the network under `compared with`. The text above the next table explains the interval."
+    "grid can reach; methods that work on pixels, such as `integrated_gradients`, can exceed it. Compare networks with "
+    "different grids only by their `share of upper bound`, and with care. `may be the best`: no other network with the "
+    "same grid is significantly better (5%, Holm over all pairs of these networks; runs are nested in networks, and "
+    "patients are shared). `worse by`: how much lower the row scores than the network under `compared with`. The text "
+    "above the next table explains the interval."
 )
 EFFECTS_ABOUT = (
     "This table shows the difference between two methods on the same network, averaged over the networks that have "
