@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence, Set
 
 from benchmark import records
-from benchmark.records import Cell, Record, published
+from benchmark.records import Cell, Record, papers
 from benchmark.report import tables
 from benchmark.report.leaderboard.dataset_tables import DatasetTables
 from benchmark.suite import paired, selection
@@ -41,8 +41,8 @@ def finalize(
     paired_records = [record for record in current if record.cell.protocol == PAIRED]
     if changed or len(current) < len(records_now) or not paired_records:
         paired_records = paired.paired_records(folder.path, current)
-    published_records = [record for word in suite.published for record in published.read(word)]
-    final = records.ordered([*run_records, *paired_records, *published_records])
+    of_papers = [record for word in suite.papers for record in papers.read(word)]
+    final = records.ordered([*run_records, *paired_records, *of_papers])
     if changed or final != list(records_now):
         records.pack(folder.path, final)
     table_records = with_published(final, folder.published)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmark import records
-from benchmark.records import published
+from benchmark.records import papers
 from benchmark.report import tables
 from benchmark.suite import plan, selection
 from config import RunConfig
@@ -83,8 +83,8 @@ def test_the_committed_records_are_the_cells_of_the_suite(name):
     suite, existing, planned = committed(name)
     kept = [record for record in existing if record.cell.protocol != PAIRED]
     assert {record.key for record in kept if record.source == "run"} == {cell.key for job in planned for cell in job.cells}
-    papers = {record.key for word in suite.published for record in published.read(word)}
-    assert {record.key for record in kept if record.source == "paper"} == papers
+    keys = {record.key for word in suite.papers for record in papers.read(word)}
+    assert {record.key for record in kept if record.source == "paper"} == keys
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -30,7 +30,7 @@ CELL_FIELDS = (
 )
 RECORD_FIELDS = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
 FIELDS = (*CELL_FIELDS, *RECORD_FIELDS, "training", "scoring", "thresholds", "created", "score")
-SECTIONS = ("checks", "networks", "effects", "findings", "details", "published")
+SECTIONS = ("checks", "networks", "effects", "findings", "details", "papers")
 """Fields of ``DatasetTables`` that are sections of the page without changes."""
 
 

@@ -45,7 +45,7 @@ class DatasetTables:
     """Training runs, thresholds, strata and alignments of the main table; components of variance; costs."""
     protocols: tuple[tuple[TableLayout, Table], ...]
     """Tables of the other protocols; a protocol may have several."""
-    published: tuple[Table, ...]
+    papers: tuple[Table, ...]
 
 
 def tables_of(leaderboard: Leaderboard) -> DatasetTables:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self, TypeVar
 import pydantic
 
 import methods
-from benchmark.records import published
+from benchmark.records import papers
 from benchmark.scoring import protocols
 from core.flags.training import RecipeFlags
 from core.names import CHECKS, CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, PAIRED, duplicates
@@ -52,7 +52,7 @@ MethodName = Annotated[str, _checked_by(_check_method)]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
 CheckName = Annotated[str, _checked_by(CHECKS.check)]
-PaperName = Annotated[str, _checked_by(published.name)]
+PaperName = Annotated[str, _checked_by(papers.name)]
 Distinct = pydantic.AfterValidator(_distinct)
 AtLeastOne = pydantic.Field(min_length=1)
 Count = Annotated[int, pydantic.Field(ge=1)]
@@ -104,8 +104,8 @@ class Suite(pydantic.BaseModel):
     """Names of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
     conventional: Annotated[list[ProtocolName], Distinct] = []
     """Protocols that score the maps a second time with the conventional grid."""
-    published: list[PaperName] = []
-    """Papers of ``benchmark/records/published`` whose numbers are shown with ours."""
+    papers: list[PaperName] = []
+    """Papers of ``benchmark/records/papers`` whose numbers are shown with ours."""
     check: CheckName | None = None
     """A validity check that replaces ``protocols``; the baselines are then those in ``methods``."""
     images: Count | None = None

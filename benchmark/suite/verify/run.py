@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import methods
-from benchmark.records import Record, published
+from benchmark.records import Record, papers
 from benchmark.suite import paired, plan, results_folder, selection
 from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.suite.verify.differences import Difference, VerificationResult, differences
@@ -85,11 +85,11 @@ def verify_records(
 
     Sources are the files of papers, the per-case rows of paired records, and stored maps and predictions.
     """
-    papers = [record for record in scored if record.source == "paper"]
+    quoted = [record for record in scored if record.source == "paper"]
     pairs = [record for record in scored if record.cell.protocol == PAIRED]
-    yield from _compare_all(papers, lambda: [record for word in suite.published for record in published.read(word)])
+    yield from _compare_all(quoted, lambda: [record for word in suite.papers for record in papers.read(word)])
     yield from _compare_all(pairs, lambda: paired.paired_records(folder, all_records))
-    rest = [record for record in scored if record not in papers and record not in pairs]
+    rest = [record for record in scored if record not in quoted and record not in pairs]
     models = {model.id: model for model in plan.models(suite)}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
         of_model = [record for record in rest if record.cell.model_id == word]

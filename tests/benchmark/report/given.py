@@ -16,7 +16,7 @@ def tables_on_page(leaderboard):
     tables = tables_of(leaderboard)
     protocols = [table for _, table in tables.protocols]
     main = [*tables.networks, *tables.methods, *tables.effects]
-    return [*tables.checks, *main, *tables.findings, *tables.details, *protocols, *tables.published]
+    return [*tables.checks, *main, *tables.findings, *tables.details, *protocols, *tables.papers]
 
 
 def all_tables(folder):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import Cell, Record, Score, published, write
+from benchmark.records import Cell, Record, Score, papers, write
 from benchmark.report import tables
 from benchmark.suite.plan import load
 from core.errors import DataError, UnknownNameError
@@ -34,7 +34,7 @@ def ours(partition):
 @pytest.mark.skipif(not FIXTURE.is_file(), reason="the published tables are not beside the checkout")
 def test_wang_records_equal_the_published_tables():
     tables = json.loads(FIXTURE.read_text())
-    (wang,) = published.read("wang2017")
+    (wang,) = papers.read("wang2017")
     for kind, word in (("T_IoU", "iou"), ("T_IoBB", "iobb")):
         for threshold, columns in tables[kind].items():
             for measure in ("Acc", "AFP"):
@@ -46,14 +46,14 @@ def test_wang_records_equal_the_published_tables():
 
 
 def test_wang_n_are_truth_boxes_and_the_divisor_of_afp():
-    (wang,) = published.read("wang2017")
+    (wang,) = papers.read("wang2017")
     assert {s.finding: s.n for s in wang.scores if s.metric == "acc@iou.1"} == {**BOXES, "mean": 984}
     assert {s.n for s in wang.scores if s.metric.startswith("afp")} == {984}
 
 
-@pytest.mark.parametrize("word", published.names())
+@pytest.mark.parametrize("word", papers.names())
 def test_every_published_record_has_a_complete_reference(word):
-    result = published.read(word)
+    result = papers.read(word)
     assert result
     assert len({r.key for r in result}) == len(result)
     for record in result:
@@ -66,7 +66,7 @@ def test_every_published_record_has_a_complete_reference(word):
 
 
 def test_second_hand_rows_name_their_authors():
-    every = {r.cell.method: r for word in published.names() for r in published.read(word)}
+    every = {r.cell.method: r for word in papers.names() for r in papers.read(word)}
     named = {"Wang 2017", "Li 2022", "PCAN 2022", "CLARiTy 2025", "ThoraX-PriorNet 2024", "PYLON 2020", "CAM by PYLON"}
     assert {name for name in every if not name.endswith(("(EVA-X)", "(WSRPN)"))} == named
     thorax = every["ThoraX-PriorNet 2024"]
@@ -76,7 +76,7 @@ def test_second_hand_rows_name_their_authors():
 
 
 def test_scores_on_other_images_or_oracle_thresholds_have_separate_columns():
-    eva, wsrpn = published.read("evax2024"), published.read("wsrpn2024")
+    eva, wsrpn = papers.read("evax2024"), papers.read("wsrpn2024")
     assert (len(eva), len(wsrpn)) == (7, 9)
     best = {s.metric: (s.value, s.threshold_origin) for s in eva[-1].scores}
     assert best == {"mask_iou>.25": (0.1474, "oracle"), "mask_iou>.5": (0.0295, "oracle"), "mean_mask_iou": (0.0918, "oracle")}
@@ -88,20 +88,20 @@ def test_scores_on_other_images_or_oracle_thresholds_have_separate_columns():
 
 def test_paper_without_a_reference_is_refused(tmp_path, monkeypatch):
     (tmp_path / "new2026.json").write_text('[{"schema_version": 1, "cell": {"dataset": "NIH", "method": "New"}, "source": "paper"}]')
-    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    monkeypatch.setattr(papers, "FOLDER", tmp_path)
     with pytest.raises(DataError, match=r"New.*new2026\.json.*reference"):
-        published.read("new2026")
+        papers.read("new2026")
 
 
 def test_unique_prefix_names_a_paper():
-    assert published.name("wang") == "wang2017"
+    assert papers.name("wang") == "wang2017"
     with pytest.raises(UnknownNameError, match=r"''.*clarity2025, evax2024, pylon2020"):
-        published.name("")
+        papers.name("")
 
 
 def test_unknown_paper_is_named_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"'wang2018'.*'wang2017'"):
-        published.read("wang2018")
+        papers.read("wang2018")
 
 
 @pytest.mark.parametrize(
@@ -115,21 +115,21 @@ def test_unknown_paper_is_named_with_the_nearest():
 )
 def test_broken_file_of_a_paper_is_an_error(tmp_path, monkeypatch, content, facts):
     (tmp_path / "new2026.json").write_text(content)
-    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    monkeypatch.setattr(papers, "FOLDER", tmp_path)
     with pytest.raises(DataError, match=facts) as caught:
-        published.read("new2026")
+        papers.read("new2026")
     assert str(tmp_path / "new2026.json") in str(caught.value)
     assert "suite" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_papers_have_separate_tables_and_no_rank():
-    every = [ours("official"), *published.read("wang2017"), *published.read("clarity2025")]
-    run, papers = tables_on_page(leaderboard(every, "NIH"))
+    every = [ours("official"), *papers.read("wang2017"), *papers.read("clarity2025")]
+    run, quoted = tables_on_page(leaderboard(every, "NIH"))
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
-    assert papers.title == "NIH: numbers from papers, wang"
-    assert "do not compare rows with each other or with ours" in papers.intro
-    by = {row[papers.header.index("who")]: dict(zip(papers.header, row, strict=True)) for row in papers.rows}
+    assert quoted.title == "NIH: numbers from papers, wang"
+    assert "do not compare rows with each other or with ours" in quoted.intro
+    by = {row[quoted.header.index("who")]: dict(zip(quoted.header, row, strict=True)) for row in quoted.rows}
     assert by["Wang et al."]["entry"] == "Wang 2017"
     assert by["Wang et al."]["n"] == "984 boxes"
     assert by["Li et al."]["hand"] == "second"
@@ -139,15 +139,15 @@ def test_papers_have_separate_tables_and_no_rank():
 
 @pytest.mark.parametrize("word", ["evax2024", "wsrpn2024"])
 def test_each_row_of_a_paper_names_its_network(word):
-    (papers,) = tables_on_page(leaderboard(published.read(word), "NIH"))
-    named = [row[papers.header.index("entry")] for row in papers.rows]
-    assert sorted(named) == sorted(record.cell.method for record in published.read(word))
+    (quoted,) = tables_on_page(leaderboard(papers.read(word), "NIH"))
+    named = [row[quoted.header.index("entry")] for row in quoted.rows]
+    assert sorted(named) == sorted(record.cell.method for record in papers.read(word))
     assert len({*named}) == len(named) > 6
 
 
 def test_papers_without_runs_have_tables_and_no_leaderboard(tmp_path):
-    for word in published.names():
-        for record in published.read(word):
+    for word in papers.names():
+        for record in papers.read(word):
             write(record, tmp_path)
     tables.write(tmp_path)
     page = (tmp_path / "index.html").read_text()
@@ -157,4 +157,4 @@ def test_papers_without_runs_have_tables_and_no_leaderboard(tmp_path):
 
 @pytest.mark.parametrize("name", ["nih", "nih-sample"])
 def test_nihs_suites_show_the_papers(name):
-    assert load(name).published == ["wang2017", "thoraxpriornet2024", "clarity2025", "pylon2020", "evax2024", "wsrpn2024"]
+    assert load(name).papers == ["wang2017", "thoraxpriornet2024", "clarity2025", "pylon2020", "evax2024", "wsrpn2024"]
