@@ -31,13 +31,13 @@ class Method:
     """True if the paper's formula ends in max(0, ·)."""
     source: ClassVar[str] = ""
     """Paper and equation."""
-    serves: ClassVar[str] = ""
+    networks: ClassVar[str] = ""
     """Description of the supported networks; empty: all. For others the method raises ``NotAvailableError``."""
-    price: ClassVar[str] = ""
+    extra_cost: ClassVar[str] = ""
     """Description of the cost beyond the forward pass; empty if ``needs`` implies it."""
     smooth: "Callable[[Method, Evidence], Tensor] | None" = None
     """Replacement for ``maps`` from ``methods.smoothing``, set by the option ``smooth``."""
-    differs: ClassVar[str] = ""
+    other_packages: ClassVar[str] = ""
     """How other packages deviate from the paper, and how much this changes the map."""
 
     @classmethod
@@ -126,7 +126,7 @@ class AttentionMethod(Method):
     """
 
     needs = frozenset({"attention"})
-    serves = "vision transformers with global attention"
+    networks = "vision transformers with global attention"
 
     def relevance(self, attention: Attention, n_findings: int) -> Tensor:
         """Return the relevance of each token for each of the K = ``n_findings`` findings, (N,K,T)."""

@@ -17,7 +17,7 @@ class CAM(Method):
     name = "cam"
     needs = frozenset({"features", "class_maps"})
     source = "Zhou et al., CVPR 2016, eq. 2"
-    serves = "one linear layer over one pooled map"
+    networks = "one linear layer over one pooled map"
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return the model's class maps, (N,K,h,w)."""

@@ -19,7 +19,7 @@ class Chefer(AttentionMethod):
 
     name = "chefer"
     source = "Chefer et al., ICCV 2021, eq. 5-6"
-    price = "a forward pass, a backward pass per finding"
+    extra_cost = "a forward pass, a backward pass per finding"
 
     def relevance(self, attention: Attention, n_findings: int) -> Tensor:
         """Return the relevance of each token, (N,K,T)."""

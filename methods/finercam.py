@@ -34,12 +34,12 @@ class FinerCAM(Method):
     needs = frozenset({"features", "gradients", "all_findings"})
     rectified = True
     source = "Zhang et al., CVPR 2025"
-    differs = (
+    other_packages = (
         "torchcam gives the same map (alpha .6). grad-cam weights the other findings by their softmax and includes the "
         "gradient of these weights: with alpha 1 and random heads of 8 findings, masks at .5 overlap by .99 under AVG "
         "and .62 under PCAM. With one other finding (`count=1`) the maps are the same."
     )
-    serves = "models with two or more findings"
+    networks = "models with two or more findings"
 
     def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:
         """Set ``alpha`` (weight of the other findings), ``count`` (how many of them) and ``base`` (from ``BASES``)."""

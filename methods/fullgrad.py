@@ -24,8 +24,8 @@ class FullGrad(PixelMethod):
 
     name = "fullgrad"
     source = "Srinivas and Fleuret, NeurIPS 2019, sec. 4"
-    serves = "networks of convolutions, batch norm and rectifiers"
-    differs = (
+    networks = "networks of convolutions, batch norm and rectifiers"
+    other_packages = (
         "grad-cam scales each channel to [0, 1] separately, so that negligible channels count as much as the others, "
         "and resizes all layers without their grids: for a random small CNN, masks at .5 overlap by .95 under AVG and "
         ".90 under PCAM. If each layer has one channel, the maps are the same."

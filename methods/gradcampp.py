@@ -19,7 +19,7 @@ class GradCAMpp(ChannelMethod):
     needs = frozenset({"features", "gradients"})
     rectified = True
     source = "Chattopadhay et al., WACV 2018, eq. 19"
-    differs = (
+    other_packages = (
         "grad-cam adds 1e-6 to the denominator, which is not small compared with G^2 under AVG: masks at .5 overlap "
         "those of the exact formula by .77 to .84, and at 512 px the maximum is at the same position in a third of the "
         "maps. torchcam loses the division (it is done in place on a copy), so its weights are sums of ReLU(G)^3."

@@ -28,8 +28,8 @@ class KPCACAM(Method):
     needs = frozenset({"features"})
     costly = True
     source = "Karmani et al., arXiv:2410.00267"
-    price = "an eigenvalue problem of (h w) x (h w) per image"
-    differs = (
+    extra_cost = "an eigenvalue problem of (h w) x (h w) per image"
+    other_packages = (
         "grad-cam computes the kernel in float32, where tanh(1 + x) loses small x: for small features its map differs "
         "by 3 to 8% of the maximum (random small CNN). In float64 the maps are the same up to their sign."
     )

@@ -20,8 +20,8 @@ class LeGrad(AttentionMethod):
 
     name = "legrad"
     source = "Bousselham et al., ICCV 2025, eq. 7-9"
-    price = "a forward pass, a backward pass through one block per block and finding"
-    differs = (
+    extra_cost = "a forward pass, a backward pass through one block per block and finding"
+    other_packages = (
         "By default torchcam scores a block by the mean of all its tokens, even if the network reads the class token: "
         "for a random ViT of six blocks the rank correlation of the maps is .41 and masks at .5 overlap by .31. If it "
         "scores the class token, the maps are the same."

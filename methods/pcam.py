@@ -19,7 +19,7 @@ class PCAM(Method):
     name = "pcam"
     needs = frozenset({"features", "class_maps"})
     source = "Ye et al., arXiv:2005.14480"
-    serves = "PCAM pooling"
+    networks = "PCAM pooling"
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return probabilities (N,K,h,w). Raises ``NotAvailableError`` for another pooling."""

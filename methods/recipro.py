@@ -24,7 +24,7 @@ class Recipro(Method):
     name = "recipro"
     needs = frozenset({"features", "head"})
     source = "Byun and Lee, CVPR workshops 2024, eq. 2-3"
-    price = "h*w evaluations of the head per image"
+    extra_cost = "h*w evaluations of the head per image"
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return signed maps (N,K,h,w), computed in batches of positions that fit in memory."""

@@ -24,7 +24,7 @@ class RISE(Method):
     name = "rise"
     needs = frozenset({"forwards"})
     source = "Petsiuk et al., BMVC 2018, eq. 6"
-    price = "512 forward passes per image"
+    extra_cost = "512 forward passes per image"
 
     def __init__(self, count: int = 512, cells: int = 7, p: float = 0.5, seed: int = 0) -> None:
         """Set ``count`` masks of ``cells`` by ``cells`` cells, each open with probability ``p``, 0 < p < 1."""

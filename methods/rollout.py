@@ -19,7 +19,7 @@ class Rollout(AttentionMethod):
 
     name = "rollout"
     source = "Abnar and Zuidema, ACL 2020, eq. 1"
-    price = "a forward pass"
+    extra_cost = "a forward pass"
 
     def relevance(self, attention: Attention, n_findings: int) -> Tensor:
         """Return the relevance of each token, (N,K,T), the same for all findings."""

@@ -22,8 +22,8 @@ class ShapleyCAM(ChannelMethod):
     needs = frozenset({"features", "gradients", "head"})
     rectified = True
     source = "Cai, arXiv:2501.06261"
-    price = "two backward passes of the head per finding"
-    differs = "grad-cam has the same weights; its hooks fail to release the graph under torch 2.15."
+    extra_cost = "two backward passes of the head per finding"
+    other_packages = "grad-cam has the same weights; its hooks fail to release the graph under torch 2.15."
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return the mean gradients minus half their mean change, (N,K,C)."""

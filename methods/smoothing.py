@@ -21,7 +21,7 @@ class Aug:
     image size.
     """
 
-    differs = (
+    other_packages = (
         "grad-cam's `aug_smooth` multiplies the pixel values, not the image size, by .9, 1 and 1.1, and scales the map "
         "of each view to [0, 1]: for LayerCAM on a small CNN with random weights, the masks of grad-cam and Locus at "
         "threshold .5 have an overlap of .76 with AVG pooling and .83 with PCAM pooling."

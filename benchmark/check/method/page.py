@@ -42,10 +42,10 @@ def page() -> str:
 
 
 def _differences() -> Iterator[str]:
-    yield f"- `smooth=aug`: {Aug.differs}"
+    yield f"- `smooth=aug`: {Aug.other_packages}"
     for word in methods.names():
         with contextlib.suppress(NotAvailableError):
-            if text := methods.get(word).differs:
+            if text := methods.get(word).other_packages:
                 yield f"- `{word}`: {text}"
 
 
@@ -55,6 +55,6 @@ def _row(word: str) -> tuple[str, ...]:
     except NotAvailableError as error:
         return word, str(error), "", "", "", "", "", "slow"
     shows = " ".join(inspect.cleandoc(part.__doc__ or "").split("\n\n")[0].split())
-    price = part.price or next((price for need, price in PRICES.items() if need in part.needs), "")
-    about = f"`{word}`", shows, part.source, ", ".join(sorted(part.needs)), price, part.serves or "all"
+    price = part.extra_cost or next((price for need, price in PRICES.items() if need in part.needs), "")
+    about = f"`{word}`", shows, part.source, ", ".join(sorted(part.needs)), price, part.networks or "all"
     return *about, "yes" if part.rectified else "", "fast" if part.is_fast() else "slow"

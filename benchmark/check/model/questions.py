@@ -100,7 +100,7 @@ def _grid(loaded: LoadedNetwork) -> AnswerRow:
 def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
     """Check which methods work: all fast methods, and the slow methods that do not support all networks."""
     images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
-    tried = [word for word in slow if methods.get(word).serves]
+    tried = [word for word in slow if methods.get(word).networks]
     try:
         maps = explain(loaded.model, images, methods="fast")
         reasons = {**maps.absent, **{word: _reason(loaded, images, word) for word in tried}}
