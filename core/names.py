@@ -50,6 +50,8 @@ RELATIVE_DROP = "relative_drop@"
 """Prefix of the metrics that measure how far a method is below ``readers`` or ``second readers``."""
 UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *PEOPLE)
 """Rows excluded from ranks and tests: the upper bound, and boxes drawn by people."""
+ON_PIXELS = frozenset({"fullgrad", "integrated_gradients", "occlusion", "rise", "saliency", "smoothgrad"})
+"""Methods whose maps have the resolution of the image, not of the network's grid."""
 UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE)
 """Rows without a rank."""
 

@@ -27,7 +27,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
 GROUPS = ("all", "fast", "slow")
-"""Groups of methods. All ``fast`` methods together cost about one forward pass; the others are ``slow``."""
+"""Groups of methods. All ``fast`` methods together cost at most about 1.2 forward passes; the others are ``slow``."""
 FAST = frozenset({"features", "gradients", "class_maps", "all_findings", "others"})
 """Needs that the shared forward pass provides."""
 

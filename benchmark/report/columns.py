@@ -6,6 +6,7 @@ from typing import Literal
 
 from benchmark.records.record import Record
 from benchmark.report import select
+from benchmark.report.entries import ranking
 from benchmark.report.entries.entry import NO_NETWORK, Entry, is_single, run_count, worse_by
 from benchmark.report.equal_maps import equal_scores, same_as
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval, with_n
@@ -135,6 +136,13 @@ def yes_or_no(score: Score | None) -> str:
     return NOTHING if score is None else "yes" if score.value else "no"
 
 
+def _may_be_best(record: Record) -> str:
+    """Format the verdict on a row; a row below ``prior`` is never called the best."""
+    verdict = record.find("may_be_best")
+    below = verdict is not None and verdict.value and ranking.against_prior(record) == ranking.BELOW_PRIOR
+    return f"no: {ranking.BELOW_PRIOR}" if below else yes_or_no(verdict)
+
+
 def _main_of_method(record: Record) -> str:
     main = select.main_score(record)
     return f"{share(main)} (1 run)" if is_single(record) and main is not None else with_interval(main)
@@ -145,7 +153,7 @@ def _ends(score: Score | None) -> str:
 
 
 VERDICTS = (
-    TableColumn(MAY_BE_BEST, lambda r: yes_or_no(r.find("may_be_best")), "optional"),
+    TableColumn(MAY_BE_BEST, lambda r: _may_be_best(r), "optional"),
     TableColumn(WORSE_BY, lambda r: with_interval(worse_by(r)[1]), "optional"),
     TableColumn(THAN, lambda r: worse_by(r)[0] or NOTHING, "optional"),
 )

@@ -6,8 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmark import records
-from benchmark.records import Record
+from benchmark.records import Cell, Record, Score
 from benchmark.report import select
+from benchmark.report.entries import ranking
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE, view
@@ -22,6 +23,7 @@ HEADER = (
     *("suite", "title", "data", "network", "best method", MAIN, PRIOR, CENTER),
     *("cells", "cells n/a", "cells failed"),
 )
+AGAINST_PRIOR = ("above_prior", "above_prior_low", "above_prior_high", "p_holm")
 NETWORK = ("backbone", "global_pool", "attention_map", "img_size")
 FORMATS = ("md", "csv", "tex")
 NOT_INCLUDED = {"nih": "the 112,120 NIH images are not part of this repository"}
@@ -122,14 +124,23 @@ def _grid(network: tuple[str, ...], bounds: Mapping[tuple[str, ...], str]) -> tu
 def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -> str:
     """The method, with how many others may be as good, whether it is above ``prior``, and whether it has one run."""
     equal = sum(line["method_may_be_best"] == "True" for line in mine) - 1
-    low = first.get("above_prior_low")
     notes = [
-        "not shown to be above prior" if low and float(low) <= 0 else "",
+        _against_prior(first),
         f"{equal} more may be as good" if equal > 0 else "",
         "1 run" if first["trainings"] == "1" else "",
     ]
     remarks = "; ".join(filter(None, notes))
     return f"{first['method']} ({remarks})" if remarks else first["method"]
+
+
+def _against_prior(line: Mapping[str, str]) -> str:
+    """Return the note of ``ranking.against_prior`` from a line of ``leaderboard.csv``."""
+    values = {name: float(word) for name in AGAINST_PRIOR if (word := line.get(name))}
+    scores = [Score(finding="mean", metric="p_holm", value=values["p_holm"])] if "p_holm" in values else []
+    if "above_prior" in values:
+        low, high = values.get("above_prior_low"), values.get("above_prior_high")
+        scores.append(Score(finding="mean", metric="above_prior", value=values["above_prior"], low=low, high=high))
+    return ranking.against_prior(Record(cell=Cell(dataset="", method=line["method"]), scores=tuple(scores)))
 
 
 def _title(page: Path) -> str:

@@ -29,7 +29,7 @@ STANDS_FOR = {"Infiltration": "Consolidation", "Pneumonia": "Consolidation"}
 """NIH's finding -> the corresponding finding of ChestX-Det, if the names differ."""
 POOLED, MARKED = f"{MAIN}@pooled", f"{MAIN}@marked"
 """The main column over all cases pooled, and over only those that the second team marked."""
-LIMITS = "no upper bound, no reader's skill, and nothing about false marks"
+LIMITS = "no upper bound and no measure of reader skill; false marks are ignored"
 Rows = list[dict[str, Any]]
 
 
@@ -102,5 +102,5 @@ def clopper_pearson(share: float, patients: int) -> tuple[float, float]:
 def _remark(rows: Rows, pooled: Sequence[Score]) -> str:
     images = len({row["image"] for row in rows})
     shares = [f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}] of {score.n}" for score in pooled]
-    alone = f", {shares[1]} marked cases alone" if len(shares) > 1 else ""
-    return f"ChestX-Det's boxes on {images} images: {shares[0]} cases{alone} (pooled over findings); {LIMITS}"
+    alone = f", {shares[1]} cases that ChestX-Det marked" if len(shares) > 1 else ""
+    return f"ChestX-Det's boxes on {images} images, pooled over findings: {shares[0]} cases{alone}; {LIMITS}"

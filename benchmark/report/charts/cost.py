@@ -80,10 +80,10 @@ def _measured(leaderboard: Leaderboard) -> tuple[dict[str, tuple[Entry, Cost]], 
     absent = dict.fromkeys(rows[label].method for label, cost in of_rows.items() if cost is None)
     first = next(iter(by_key.values()))
     clock = f"one core of {first.processor}" if first.device == "cpu" else first.device
-    part = f" on the {images} images that slow methods explain too" if images else ""
+    part = f" on the {images} images on which slow methods were also scored" if images else ""
     about = (
-        f"{MAIN} and its interval{part}, against milliseconds per image on {clock} with one method, including "
-        f"the forward pass and all {first.findings} findings. "
+        f"{MAIN} and its interval{part}, against the run time of the method alone: milliseconds per image on {clock}, "
+        f"including the forward pass and all {first.findings} findings. "
         + (f"Not measured: {', '.join(absent)}." if absent else "Every method was measured.")
     )
     with_costs = {label: (rows[label], cost) for label, cost in of_rows.items() if cost is not None}

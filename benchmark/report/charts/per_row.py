@@ -91,8 +91,8 @@ def draw_seeds(leaderboard: Leaderboard) -> Spec:
     mean = mark("tick", y, {"x": field("mean:Q")}, thickness=2, size=13, color=GREY)
     dots = mark("point", y, x, hint, filled=True, size=38, opacity=0.75, color=BLUE)
     about = (
-        f"{leaderboard.dataset}: {MAIN} of each training run, with a dot per seed and a stroke at the mean; "
-        f"the first {min(MOST, len(rows))} of {len(rows)} entries with several training runs, network by network."
+        f"{leaderboard.dataset}: {MAIN} of each training run. Dots: training runs; tick: their mean. Shown: "
+        f"{min(MOST, len(rows))} of {len(rows)} entries with several training runs, network by network."
     )
     return view(values, about, ROW * min(MOST, len(rows)), mean, dots)
 

@@ -64,7 +64,7 @@ def leading(leaderboard: Leaderboard) -> tuple[Rows, str]:
             best.setdefault(select.network_key(row), label)
     baselines = {row.method: label for label, row in reversed(rows.items()) if row.method in (PRIOR, CENTER)}
     networks = "each network" if len(best) <= NETWORKS else f"the first {NETWORKS} of {len(best)} networks"
-    words = f"the best entry of {networks} and the highest row of two baselines"
+    words = f"the best entry of {networks} and the best row of two baselines"
     return {label: rows[label] for label in (*[*best.values()][:NETWORKS], *baselines.values())}, words
 
 

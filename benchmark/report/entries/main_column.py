@@ -44,12 +44,13 @@ class MainColumn:
         return EntryScores(names, self.theta[index], self.jackknife[index])
 
     def of_finding(self, name: str) -> "MainColumn":
-        """Return the main column of a single finding.
+        """Return the main column of a single finding, for the patients who have it.
 
         Raises ``ValueError`` for a finding that no case has.
         """
         here = slice(self.findings.index(name), self.findings.index(name) + 1)
-        sums = Sums(self.sums.numerator[:, here], self.sums.denominator[:, here])
+        having = self.sums.denominator[:, here].any((1, 2))
+        sums = Sums(self.sums.numerator[having, here], self.sums.denominator[having, here])
         return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
 
 

@@ -11,7 +11,7 @@ it is not compared.
 ``p_first``         probability of being the best of its grid
 ``above_prior``     difference from ``prior`` on the same training runs
 ``bound``           score of ``truth``: the upper bound of the grid
-``share_of_bound``  the mean divided by the bound
+``share_of_bound``  the mean over the rank methods whose maps have the network's grid, divided by the bound
 ``trainings``, ``seed_sd``  training runs, and the standard deviation of their means over the rank methods
 """
 
@@ -25,7 +25,7 @@ from benchmark.report.entries.comparisons import ordered_methods, verdict_scores
 from benchmark.report.entries.entry import Entry, score, with_comparisons
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores
-from core.names import MAIN, PRIOR, UPPER_BOUND
+from core.names import MAIN, ON_PIXELS, PRIOR, UPPER_BOUND
 
 RANK_METHODS = "rank_methods"
 """Field of ``Record.data``: the methods that the mean is over."""
@@ -91,6 +91,7 @@ def _entry(rows: Sequence[Entry], name: str, rank_methods: Sequence[str]) -> Ent
     reason = _why_not_compared(ranked, [method for method in rank_methods if method not in by_method])
     scores = [row.by_patient for row in ranked if row.by_patient is not None]
     mean = statistics.mean_of_rows(scores) if scores and reason in ("", ONE_RUN) else None
+    on_grid = [row.by_patient.theta.mean() for row in ranked if row.by_patient and row.cell.method not in ON_PIXELS]
     first = rows[0]
     prior = by_method[PRIOR].by_patient if PRIOR in by_method else None
     bound = next((select.main_value(row) for row in rows if row.cell.method == UPPER_BOUND), None)
@@ -99,7 +100,7 @@ def _entry(rows: Sequence[Entry], name: str, rank_methods: Sequence[str]) -> Ent
         source=first.source,
         reason=reason,
         data={RANK_METHODS: list(rank_methods), "name": name},
-        scores=(score("trainings", float(max(len(row.runs) for row in rows))), *_scores(mean, bound, prior)),
+        scores=(score("trainings", float(max(len(row.runs) for row in rows))), *_scores(mean, bound, on_grid, prior)),
         runs=tuple(record for row in (rows if mean is None else ranked) for record in row.runs),
         by_patient=mean,
     )
@@ -115,7 +116,9 @@ def _why_not_compared(ranked: Sequence[Entry], lacking: Sequence[str]) -> str:
     return ONE_RUN if max(map(len, trainings), default=1) == 1 else ""
 
 
-def _scores(mean: EntryScores | None, bound: float | None, prior: EntryScores | None) -> Iterator[Score]:
+def _scores(
+    mean: EntryScores | None, bound: float | None, on_grid: Sequence[float], prior: EntryScores | None
+) -> Iterator[Score]:
     """Yield the upper bound of a network, its mean with interval, the spread over seeds and the gap to ``prior``."""
     if bound is not None:
         yield score("bound", bound)
@@ -125,7 +128,7 @@ def _scores(mean: EntryScores | None, bound: float | None, prior: EntryScores | 
     yield score(MAIN, value) if interval is None else score(MAIN, value, interval.low, interval.high)
     if len(mean.theta) > 1:
         yield score("seed_sd", float(np.std(mean.theta, ddof=1)))
-    if bound:
-        yield score("share_of_bound", value / bound)
+    if bound and on_grid:
+        yield score("share_of_bound", float(np.mean(on_grid)) / bound)
     if prior is not None and (gap := statistics.compared(mean, prior)) is not None:
         yield score("above_prior", gap.value, gap.low, gap.high)

@@ -7,9 +7,10 @@ from benchmark.records.record import PUBLISHED, Record
 from benchmark.report import select
 from benchmark.report.select import main_value, model_key, network
 from benchmark.report.sentences import listed
+from benchmark.scoring.statistics.entries import ALPHA
 from core.names import BASELINES, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
-from core.scores import Score
 
+BELOW_PRIOR = "below prior"
 Row = TypeVar("Row", bound=Record)
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
@@ -47,20 +48,22 @@ def best(records: Iterable[Row]) -> Row | None:
     return ranked(entered)[0] if entered else None
 
 
-def against_prior(above: Score | None) -> str:
-    """Return a note unless a row is significantly above ``prior``.
+def against_prior(record: Record, finding: str = "mean") -> str:
+    """Return a note unless a row is significantly above ``prior``: after Holm's correction if it has ``p_holm``.
 
-    ``above``: the difference to ``prior`` with its interval, or None.
-
-    >>> against_prior(Score(finding="mean", metric="above_prior", value=0.01, low=-0.02, high=0.04))
+    >>> from benchmark.records import Cell
+    >>> above = Score(finding="mean", metric="above_prior", value=0.01, low=-0.02, high=0.04)
+    >>> against_prior(Record(cell=Cell(dataset="phantom", method="cam"), scores=(above,)))
     'not shown to be above prior'
     """
+    above, p = record.find("above_prior", finding), record.find("p_holm", finding)
     if above is None or above.value is None:
         return ""
-    if above.high is not None and above.high < 0:
-        return "below prior"
+    significant = p is None or p.value is None or p.value <= ALPHA
+    if significant and above.high is not None and above.high < 0:
+        return BELOW_PRIOR
     clear = above.value > 0 if above.low is None else above.low > 0
-    return "" if clear else "not shown to be above prior"
+    return "" if clear and significant else "not shown to be above prior"
 
 
 def notes(record: Record, records: Sequence[Record]) -> str:
@@ -70,11 +73,10 @@ def notes(record: Record, records: Sequence[Record]) -> str:
     >>> notes(Record(cell=Cell(dataset="phantom", method="prior")), [])
     "baseline: knows other patients' boxes"
     """
-    above = record.find("above_prior")
     sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if select.is_method(record):
-        rivals = [name for name in beaten_by(record, records) if name != PRIOR or above is None]
-        sentences += [against_prior(above), f"lower score than {listed(rivals)}" if rivals else ""]
+        rivals = [name for name in beaten_by(record, records) if name != PRIOR or record.find("above_prior") is None]
+        sentences += [against_prior(record), f"lower score than {listed(rivals)}" if rivals else ""]
     if record.cell.method == SECOND_READERS:
         sentences.append(record.reason)
     if record.status == "failed":

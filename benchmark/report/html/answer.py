@@ -12,14 +12,14 @@ from benchmark.report.entries.entry import Entry, is_single, run_count, worse_by
 from benchmark.report.html.findings import by_finding
 from benchmark.report.html.scope import OTHERS, basis_sentences, limits, name, network_name, of_data
 from benchmark.report.table import Table, number, signed, with_interval
-from benchmark.scoring.statistics.entries import BAND_RUNS
+from benchmark.scoring.statistics.entries import ALPHA, BAND_RUNS
 from core.errors import examples
 from core.names import MAIN
 
 NAMED = 6
 """Maximum number of rows that a sentence lists by name; the others are counted."""
 ONCE = (
-    "This is unknown: each network was trained once, and the intervals cover only new patients.",
+    "This is unknown: each network was trained once, and the intervals reflect only variation between patients.",
     "To check several training runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
 )
 SEVERAL = ("The check was applied to each training run. The spread over seeds shows how much another run may change.",)
@@ -48,9 +48,9 @@ def answer(leaderboard: Leaderboard) -> PageAnswer | None:
         return None
     groups = select.grouped(methods, select.recipe_key)
     first, *_ = of_first = next(iter(groups.values()))
-    behind = leaderboard.runs()
+    behind, both = leaderboard.runs(), "network and which method score"
     return PageAnswer(
-        f"Which {'network and which ' if len(groups) > 1 else ''}method is best on {leaderboard.dataset}?",
+        f"Which {both if len(groups) > 1 else 'method scores'} highest on {leaderboard.dataset}?",
         _first(leaderboard.networks, groups),
         by_finding(of_first, leaderboard.entries),
         _another(first, methods),
@@ -68,9 +68,9 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
     compared = [r for r in networks if r.find("may_be_best") is not None]
     not_compared = [r for r in networks if r not in compared]
     if not compared:
-        reasons = (r.reason or "no other network has the same grid and several runs" for r in not_compared)
-        why = "; ".join(dict.fromkeys(reasons))
-        warning = f"The {len(groups)} networks are not compared ({why}): do not read their order as a result."
+        warning = (
+            f"The {len(groups)} networks are not compared: {_why(not_compared)}. Their order here is not a result."
+        )
         return (*([warning] if len(groups) > 1 else []), *list(sentences.values())[:NAMED])
     grids = select.grouped(compared, _bound)
     lines = [
@@ -78,27 +78,46 @@ def _first(networks: Sequence[Entry], groups: Mapping[str, Sequence[Entry]]) -> 
         for grid in grids.values()
         for words in (_of_grid(grid, len(grids) > 1), sentences[select.recipe_key(grid[0])])
     ]
-    highest = max((row for group in groups.values() for row in group), key=lambda row: select.main_value(row) or 0.0)
+    rows = [row for group in groups.values() for row in group]
+    lines += _significant(groups[select.recipe_key(compared[0])][0], rows)
+    highest = max(rows, key=lambda row: select.main_value(row) or 0.0)
     if select.recipe_key(highest) != select.recipe_key(compared[0]):
-        score = with_interval(select.main_score(highest))
         lines.append(
-            f"The highest single score is {score}, by {name(highest)}. Networks are not compared by their best row."
+            f"The highest score of any row is {with_interval(select.main_score(highest))}, by {name(highest)}. It does "
+            "not decide between networks, because the best of many rows overstates the score."
         )
-    names = examples([f"{network_name(r)} ({r.reason or 'the only network of its grid'})" for r in not_compared], NAMED)
-    return (*lines, *([f"Not compared: {names}."] if not_compared else []))
+    return (*lines, *([f"Not compared: {_why(not_compared)}."] if not_compared else []))
+
+
+def _why(not_compared: Sequence[Entry]) -> str:
+    alone = "no other network has the same grid and several runs"
+    return examples([f"{network_name(r)} ({r.reason or alone})" for r in not_compared], NAMED)
+
+
+def _significant(first: Entry, rows: Sequence[Entry]) -> list[str]:
+    """Name the rows that are above ``prior`` after Holm's correction, unless the ``first`` is one of them."""
+    clear = [row for row in rows if (p := row.find("p_holm")) is not None and (p.value or 0.0) <= ALPHA]
+    above = [row for row in clear if (gap := row.find("above_prior")) is not None and (gap.value or 0.0) > 0]
+    if first in above or first.find("p_holm") is None:
+        return []
+    names = examples([f"{name(row)}, {with_interval(select.main_score(row))}" for row in above], NAMED)
+    return [
+        f"After correction for the number of methods, {names or 'no row'} is significantly above `prior`."
+        if len(above) < 2
+        else f"After correction for the number of methods, these rows are significantly above `prior`: {names}."
+    ]
 
 
 def _of_grid(grid: Sequence[Entry], several: bool) -> str:
     """Say which network of one grid size is best, and which others may be as good."""
     first, *others = grid
-    where = f" among the networks whose grid has the upper bound {number(_bound(first))}" if several else ""
+    where = f" among the networks with the grid of {first.cell.backbone}" if several else ""
     score = with_interval(first.find(MAIN))
     mean = f"{network_name(first)} has the highest mean over the suite's `rank_methods`{where}: {score}"
     equal, worse = _parted(others)
-    same = examples([network_name(r) for r in equal], NAMED)
-    sure = f"{same} may be as good" if equal else "it is significantly better than the others"
-    rest = f". Significantly worse: {examples([_gap(network_name(r), r) for r in worse], NAMED)}" if worse else ""
-    return f"Network: {mean}; {sure}{rest}.{_chance(first)}{_over_prior(first)}"
+    same = f" Not significantly worse: {examples([network_name(r) for r in equal], NAMED)}." if equal else ""
+    rest = f" Significantly worse: {examples([_gap(network_name(r), r) for r in worse], NAMED)}." if worse else ""
+    return f"Network: {mean}.{_certainty(first)}{same}{rest}"
 
 
 def _of_network(group: Sequence[Entry]) -> str:
@@ -106,14 +125,14 @@ def _of_network(group: Sequence[Entry]) -> str:
     first, *others = group
     main = with_interval(select.main_score(first))
     equal, worse = _parted(others)
-    head = f"Method on {network_name(first)}: `{first.method}` has {main} on `{MAIN}` ({_interval_scope(first)})"
-    if not equal and not worse:
-        return f"{head}.{_over_prior(first)}"
-    same = examples([f"`{row.method}`" for row in equal], NAMED)
+    head = f"Method on {network_name(first)}: `{first.method}` scores {main} on `{MAIN}` ({_interval_scope(first)})."
     alone = " with this training run" * is_single(first)
-    sure = f"{same} may be as good{alone}" if equal else f"all others are significantly worse{alone}"
-    next_one = f". Best of the significantly worse: {_gap(f'`{worse[0].method}`', worse[0])}" if worse else ""
-    return f"{head}; {sure}{next_one}.{_chance(first)}{_over_prior(first)}"
+    same = examples([f"`{row.method}`" for row in equal], NAMED)
+    sure = f" Not significantly worse{alone}: {same}." if equal else ""
+    if worse:
+        gap = _gap(f"`{worse[0].method}`", worse[0])
+        sure += f" The best method that is significantly worse{alone} is {gap}."
+    return f"{head}{_certainty(first)}{sure}"
 
 
 def _parted(rows: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -131,22 +150,20 @@ def _interval_scope(first: Entry) -> str:
     """Describe the interval of a row: for new patients only, or for new training runs too."""
     runs = run_count(first) or 0
     if is_single(first) or runs < 2:
-        return "95% interval for new patients only, from one training run"
-    few = ", too few for a reliable interval" * (runs < BAND_RUNS)
-    return f"95% interval for new training runs and patients, from {runs} runs{few}"
+        return "95% interval over patients only, from one training run"
+    few = "; with two runs, it is not reliable" * (runs < BAND_RUNS)
+    return f"95% interval over training runs and patients, from {runs} runs{few}"
 
 
-def _chance(first: Entry) -> str:
-    share = first.find("p_first")
-    return "" if share is None or share.value is None else f" It is first in {100 * share.value:.0f}% of resamples."
-
-
-def _over_prior(first: Entry) -> str:
-    above = first.find("above_prior")
-    if above is None or above.value is None:
-        return ""
-    verdict = ranking.against_prior(above) or "above prior"
-    return f" It is {verdict.replace('prior', '`prior`')}: {signed(above)}."
+def _certainty(first: Entry) -> str:
+    """Say how often a row ranks first, and whether it is above ``prior``."""
+    share, above, said = first.find("p_first"), first.find("above_prior"), []
+    if share is not None and share.value is not None:
+        said.append(f"ranks first in {100 * share.value:.0f}% of resamples")
+    if above is not None and above.value is not None:
+        verdict = ranking.against_prior(first) or "above prior"
+        said.append(f"is {verdict.replace('prior', '`prior`')} ({signed(above)})")
+    return f" It {' and '.join(said)}." if said else ""
 
 
 def _bound(record: Record) -> float | None:
@@ -160,7 +177,8 @@ def _optimism(first: Record) -> tuple[str, ...]:
     if score is None or score.value is None:
         return ()
     return (
-        f"Thresholds chosen on the test annotations would add {number(score.value)} to {name(first)} (`optimism`).",
+        f"With thresholds chosen on the test annotations, {name(first)} would score {number(score.value)} higher "
+        "(`optimism`).",
     )
 
 
@@ -169,8 +187,8 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
     following, spread, runs = first.find("one_more"), first.find("seed_sd"), run_count(first)
     if is_single(first) or spread is None or runs is None:
         return (
-            "This is unknown: the first row has one training run, so its interval and comparisons cover only new "
-            "patients. Another seed may change the order.",
+            "This is unknown: the first row has one training run, so its interval and comparisons reflect only "
+            "variation between patients. Another seed may change the order.",
             "To get intervals for new runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
         )
     band = f"{name(first)} has fewer than {BAND_RUNS} training runs, too few to predict the score of another run. "
@@ -178,7 +196,11 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
         ends = f"{number(following.low)} to {number(following.high)}"
         band = f"Another run of {name(first)} is expected to score {ends} on these images (95%). "
     single = sum(map(is_single, methods))
-    rest = f" {single} of {len(methods)} rows have one run: another seed may change their order." if single else ""
+    rest = (
+        f" {single} of {len(methods)} rows have one run, so their intervals do not include variation between runs."
+        if single
+        else ""
+    )
     spread_words = f"Its {runs} runs have a standard deviation of {number(spread.value)}."
     return (
         f"{band}{spread_words}",

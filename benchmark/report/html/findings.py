@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.records import Record, Score
+from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.entries.entry import is_single
 from benchmark.report.entries.ranking import against_prior
@@ -13,13 +13,21 @@ from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN, PRIOR
 from core.scores import Origin
 
-HEADER = ("finding", "first", "is it real?", "score [95%]", "− prior [95%]", "prior", "may be as good", "n cases")
+HEADER = (
+    "finding",
+    "best method",
+    "above prior?",
+    "score [95%]",
+    "− prior [95%]",
+    "prior",
+    "may be as good",
+    "n cases",
+)
 ABOUT = (
-    "The best method of this network for each finding, by `hit@iou.3`. may be as good: number of methods that no "
-    "other method beats significantly (5%, Holm over the comparisons of a method). is it real: above prior if the "
-    "interval of the difference is above 0. The best method is chosen on these images, so its score is slightly too "
-    "high. Each finding is tested separately: without any difference, one finding in forty would still be above "
-    "prior by chance."
+    "The best method of this network for each finding, by `hit@iou.3`. `above prior?`: yes if the interval of the "
+    "difference is above 0. `may be as good`: number of other methods that are not significantly worse than any "
+    "method (5%, Holm over the comparisons of a method). The findings are tested separately, and the best method is "
+    "chosen on these images. So its score is slightly too high, and some findings would be above prior by chance."
 )
 
 
@@ -35,7 +43,7 @@ def by_finding(methods: Sequence[Record], rows: Sequence[Record]) -> Table | Non
     if not lines:
         return None
     cells, keys = zip(*lines, strict=True)
-    title = f"{methods[0].cell.dataset}: first by finding, {network_name(methods[0])}"
+    title = f"{methods[0].cell.dataset}: best method of each finding, {network_name(methods[0])}"
     return Table(title, ABOUT, header, cells, tuple((key,) for key in keys))
 
 
@@ -77,7 +85,7 @@ def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record])
     of_network = (row for row in rows if select.model_key(row) == select.model_key(first))
     prior = next((select.main_value(row, finding) for row in of_network if row.cell.method == PRIOR), None)
     line = (
-        *(finding, name(first), _verdict(above, others), with_interval(score), signed(above)),
+        *(finding, name(first), _verdict(first, finding, others), with_interval(score), signed(above)),
         number(prior),
         f"{others} of {len(verdicts)}" if verdicts else NOTHING,
         str(score.n) if score is not None else NOTHING,
@@ -85,11 +93,12 @@ def _of_finding(finding: str, methods: Sequence[Record], rows: Sequence[Record])
     return line, first.key
 
 
-def _verdict(above: Score | None, others: int) -> str:
+def _verdict(first: Record, finding: str, others: int) -> str:
     """Say whether the best method of a finding is above the prior, and how many others may be as good."""
+    above = first.find("above_prior", finding)
     if above is None or above.value is None or (above.low is None and above.value > 0):
         return NOTHING
-    if verdict := against_prior(above):
-        return f"no: {verdict}"
+    if verdict := against_prior(first, finding):
+        return verdict.removesuffix(" to be above prior")
     names = "one other" if others == 1 else f"{others} others"
-    return f"above prior, but {names} may be as good" if others else "above prior and above all others"
+    return f"yes, but {names} may be as good" if others else "yes, and better than all others"

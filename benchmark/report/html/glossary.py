@@ -17,7 +17,7 @@ WORDS = {
     "method": "How the heat map is computed from the network. prior, center, noise and untrained are baselines; truth "
     "is the upper bound that the network's grid allows.",
     "same map as": "Method that gives the same map by construction under this pooling.",
-    "this run only": "95% interval for new patients and this one training run. Another run may score outside it.",
+    "this run only": "95% interval over patients, for this one training run. Another run may score outside it.",
     "training runs": "Number of training runs behind the row. They differ only by their seed.",
     "sd over runs": "Standard deviation of the scores of the training runs.",
     "one more run": "Interval in which another training run is expected to score on these images (95%).",
@@ -25,12 +25,12 @@ WORDS = {
     "network, networks within their grid.",
     "worse by": "How much better the row named under `compared with` is, with the 95% interval of that difference.",
     "compared with": "The top row. If it is not significantly better but other rows are, the best of those.",
-    "networks": "Networks with two training runs or more that have the method.",
+    "networks": "Number of networks with this method and at least two training runs.",
     "upper bound": "Score of truth: the best score that a map on this grid can reach.",
-    "share of upper bound": "The score divided by the upper bound.",
+    "share of upper bound": "Mean over the methods on the network's grid, divided by the upper bound.",
     "− prior": "The main column minus that of prior on the same cases. prior shows where other patients have the "
     "finding, so a method that does not beat it shows nothing about this image.",
-    "p (Holm)": "p value of the difference to prior, corrected for the number of rows.",
+    "p (Holm)": "p value of the difference from prior, corrected for the number of rows.",
     "P(best)": "Share of bootstrap draws of patients (and training runs) where the row has the highest score. It is "
     "descriptive, not a test.",
     "optimism": "oracle − cross-fitted: how much a score gains if its threshold is chosen on the test annotations. "
@@ -68,7 +68,10 @@ HIT_METRICS = {
     "anyhit": "Share of truth boxes that some box hits with",
     "afp": "False boxes per truth box. A box is false if it has no truth box with",
 }
-OVERLAPS = {"iou": "IoU (shared area over joint area)", "iobb": "IoBB (shared area over the box's own area)"}
+OVERLAPS = {
+    "iou": "IoU (area of the intersection divided by area of the union)",
+    "iobb": "IoBB (area of the intersection divided by area of the predicted box)",
+}
 
 
 def word_of(heading: str) -> str:

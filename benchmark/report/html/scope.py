@@ -9,14 +9,19 @@ from benchmark.report.sentences import COUNTED
 from core.names import MAIN
 
 DRAWN = {
-    "drawn by code": "The images and annotations are drawn by code: the order of methods may differ on radiographs.",
-    "drawn into radiographs": "Synthetic findings in radiographs: the order may differ for real findings.",
+    "drawn by code": "The images and annotations are drawn by code. The order of methods may differ on radiographs.",
+    "drawn into radiographs": "The findings are synthetic. The order of methods may differ for real findings.",
 }
 NETWORK = (
-    "Why a network predicts a finding: a map may hit the box and still not show what the network used "
-    "(suites `randomised`, `shortcut` and `faithfulness`)."
+    "A map may hit the box and still not show what the network used (suites `randomised`, `shortcut` and "
+    "`faithfulness`)."
 )
-OTHERS = "Results for other hospitals, findings or annotations. This is not for clinical use."
+OTHERS = "The results may not hold for other hospitals, findings or annotations. They are not for clinical use."
+SPLITS = {
+    "kfold": "each patient is tested in one fold",
+    "official": "official test split",
+    "patient": "test split by patient",
+}
 CROSS_FITTED = "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients."
 
 
@@ -44,12 +49,12 @@ def basis_sentences(behind: Sequence[Record], trainings: Sequence[int]) -> tuple
     """
     record = behind[0]
     facts = {COUNTED.get(word, word): count for word, count in record.rests_on.items() if word != "trainings"}
-    counts = ", ".join(f"{count} {word}" for word, count in facts.items() if isinstance(count, int))
-    split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
+    counts = ", ".join(f"{count:,} {word}" for word, count in facts.items() if isinstance(count, int))
+    split = SPLITS.get(record.cell.partition or "", record.cell.split)
     thresholds = [CROSS_FITTED] * any(s.threshold_origin == "cross-fitted" for r in behind for s in r.scores)
     return (
         f"{counts or 'counts not stated'}.",
-        f"{_trained(behind, trainings or [1])}; split: {split or 'not stated'}.",
+        f"{_trained(behind, trainings or [1])}. Split: {split or 'not stated'}.",
         *thresholds,
     )
 
@@ -57,9 +62,9 @@ def basis_sentences(behind: Sequence[Record], trainings: Sequence[int]) -> tuple
 def _trained(behind: Sequence[Record], numbers: Sequence[int]) -> str:
     few, many = min(numbers), max(numbers)
     if many == 1:
-        return "One training run of each network"
+        return "Each network was trained once"
     seeds = ", ".join(map(str, sorted({r.cell.seed for r in behind if r.cell.seed is not None})))
-    return f"{many if few == many else f'{few} to {many}'} training runs of each network (seeds {seeds})"
+    return f"Each network was trained {many if few == many else f'{few} to {many}'} times (seeds {seeds})"
 
 
 def limits(entered: Sequence[Record], behind: Sequence[Record]) -> tuple[str, ...]:
@@ -68,7 +73,7 @@ def limits(entered: Sequence[Record], behind: Sequence[Record]) -> tuple[str, ..
     They concern synthetic images, a single training run, the ranking by pointing, and other networks. ``behind``: the
     records of every training run.
     """
-    seeds = ["What another training run of these networks would give."] if is_single(entered[0]) else []
+    seeds = ["Another training run of these networks may give another order."] if is_single(entered[0]) else []
     return (*of_data(behind), *seeds, *_by_pointing(entered), NETWORK, OTHERS)
 
 
@@ -79,13 +84,15 @@ def of_data(records: Sequence[Record]) -> list[str]:
 
 
 def _by_pointing(entered: Sequence[Record]) -> list[str]:
-    """Say whether pointing ranks another method first."""
+    """Say whether pointing ranks another method of the first row's network first."""
+    entered = [row for row in entered if select.recipe_key(row) == select.recipe_key(entered[0])]
     values = {row.key: s.value for row in entered if (s := row.find("pointing")) is not None and s.value is not None}
     if not values:
         return []
     best = max((row for row in entered if row.key in values), key=lambda row: values[row.key])
     if best is entered[0]:
-        return [f"Whether other overlap thresholds give the same order: rows are ordered by `{MAIN}`."]
+        return [f"Rows are ordered by `{MAIN}`. Other overlap thresholds may give another order."]
     return [
-        f"That the first row is best by every metric: by `pointing` {name(best)} is best, with {values[best.key]:.3f}."
+        f"Rows are ordered by `{MAIN}`. Other metrics may give another order: by `pointing`, {name(best)} scores "
+        f"highest, with {values[best.key]:.3f}."
     ]

@@ -16,7 +16,9 @@ from benchmark.report.table import Table, difference, with_interval
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 from core.scores import Score
 
-ONE_NETWORK = "Each row is one training run. Its interval covers new patients only."
+ONE_NETWORK = (
+    "Each row is one training run. Its interval reflects variation between patients, not between training runs."
+)
 EACH_ALIGNMENT = "cross-fitted by patient, per finding, separately for each alignment"
 ALIGNMENT_ABOUT = (
     "Both placements are the same on a centred grid (the small CNN). Each interval is that of its column. The suite "
@@ -104,7 +106,7 @@ def strata(leaderboard: Leaderboard) -> Table:
     groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
     columns = [with_common_n(": ".join(name), partial(within, name), rows) for name in groups]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{STRATA_ABOUT}"
-    return tabulated(f"{leaderboard.dataset}: {MAIN} in strata", intro, [*NAMES, *columns], rows)
+    return tabulated(f"{leaderboard.dataset}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
 
 
 def best_methods_and_baselines(records: Sequence[Record]) -> list[Record]:

@@ -9,6 +9,7 @@ import numpy as np
 from benchmark import records
 from benchmark.report import select
 from benchmark.report.entries.main_column import design
+from benchmark.report.sentences import counted
 from benchmark.report.table import NOTHING, Table, as_text
 from benchmark.scoring.statistics.components import NESTED_IN, BalancedScores, Term
 from benchmark.scoring.statistics.entries import ALPHA
@@ -88,7 +89,7 @@ def basis(part: BalancedScores) -> str:
     """Describe the data behind the components: levels of each factor, training runs and patients."""
     _, _, _, trainings, patients = part.values.shape
     names = (f"{name} {len(words)} ({', '.join(words)})" for name, words in part.levels.items())
-    left_out = f"; {part.left_out} training runs left out to balance the design" if part.left_out else ""
+    left_out = f"; left out to balance the design: {counted(part.left_out, 'training run')}" if part.left_out else ""
     return f"{'; '.join(names)}; {trainings} training runs of each network; {patients} patients{left_out}."
 
 

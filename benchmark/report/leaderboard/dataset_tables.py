@@ -19,9 +19,9 @@ SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(layout.protocol f
 DETAILS = (breakdown.per_training_run, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
 PAPERS_ABOUT = (
     "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
-    "other or with ours. second: quoted by another paper. Mean over findings."
+    "other or with ours. source: first-hand, or second-hand if another paper quotes the number. Mean over findings."
 )
-PAPERS_HEADER = ("entry", "who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
+PAPERS_HEADER = ("entry", "authors", "year", "paper", "table", "source", "quoted by", "split", "n", "tuned on", "note")
 
 
 @dataclass(frozen=True)
@@ -96,5 +96,5 @@ def _reference(record: Record) -> tuple[str, ...]:
     s, remark = record.reference, record.reason
     if s is None:  # old record
         return (record.method, *(NOT_STATED for _ in PAPERS_HEADER[1:-1]), remark)
-    source = (s.authors, str(s.year), s.identifier, s.table, s.hand, s.quoted_by or NOTHING)
+    source = (s.authors, str(s.year), s.identifier, s.table, f"{s.hand}-hand", s.quoted_by or NOTHING)
     return (record.method, *source, s.split, s.n, s.tuned_on, remark)

@@ -17,7 +17,7 @@ from core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
 
 TITLE = "methods within each network"
 THRESHOLDS = (
-    "cross-fitted by patient in 5 folds, per finding; the oracle columns in index.html use thresholds chosen on the "
+    "cross-fitted by patient in 5 folds, per finding; the oracle columns of the page use thresholds chosen on the "
     "test annotations"
 )
 INTERVALS = (
@@ -27,32 +27,38 @@ INTERVALS = (
 PART = (
     "The columns are those of the first table of methods. Slow methods were scored on a random subset of the images "
     "with boxes, sampled by patient. All methods in this table are scored on that subset: do not compare their "
-    "scores with those in other tables. `auroc` (in index.html) is computed on all test images."
+    "scores with those in other tables. `auroc` (on the page) is computed on all test images."
 )
 COMPARED = (
-    "`− prior`: the difference from `prior` on the same cases. `p` (in index.html) comes from a sign-flip test over "
-    "patients if there is one run, otherwise from a test over runs and patients. It is Holm-corrected across the "
-    "network's methods. `P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in which "
-    "the method scores highest on its network. It is descriptive, not a test."
+    "`− prior`: the difference from `prior` on the same cases. `p (Holm)` (on the page): sign-flip test over patients "
+    "for one run, otherwise a test over runs and patients, corrected for the number of methods of the network. The "
+    "note `not shown to be above prior` means that this p is above .05 or that the interval contains 0. "
+    "`P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in which the method scores "
+    "highest on its network. It is descriptive, not a test."
+)
+SINGLE_RUN = (
+    "A row is one method on one training run of a network. Its interval, in the column `this run only`, reflects "
+    "variation between patients, but not between runs of the network."
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
     "runs. The interval reflects variation between runs and between patients, at fixed thresholds (Obuchowski and "
     "Rockette, Hillis; coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column "
-    "`this run only`, reflects variation between patients, but not between runs of the network. `one more run` (in "
-    "index.html): 95% prediction interval for the score of another run on these images."
+    "`this run only`, reflects variation between patients, but not between runs of the network. `one more run` (on "
+    "the page): 95% prediction interval for the score of another run on these images."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
     "significantly better (5%, Holm over the comparisons of the row). `worse by`: how much lower the row scores "
     "than the method under `compared with`, with the interval of the difference (not corrected for the number of "
     "comparisons). `compared with` names the top method. If the top method is not significantly better than the row "
-    "but other methods are, it names the best of these. To compare networks, use the table of networks instead."
+    "but other methods are, it names the best of these."
 )
+BETWEEN = "To compare networks, use the table of networks instead."
 ONE_RUN = "With one run, comparisons account only for variation between patients: another run may change the order."
 TWO_RUNS = (
-    "In simulations with two training runs and several equally good methods, at least one method was wrongly "
-    "called worse in up to 17% of the simulations (docs/coverage.md)."
+    "In simulations with two training runs and seven equally good methods, up to 17% of the methods were wrongly "
+    "called worse (docs/coverage.md)."
 )
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
@@ -83,33 +89,34 @@ OTHERS = (
 NETWORKS_ABOUT = (
     "A network is represented by its mean over a fixed list of methods: {methods} (`rank_methods` of the suite). Only "
     "networks with the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that "
-    "grid can reach; methods that work on pixels, such as `integrated_gradients`, can exceed it. Compare networks with "
-    "different grids only by their `share of upper bound`, and with care. `may be the best`: no other network with the "
-    "same grid is significantly better (5%, Holm over all pairs of these networks; runs are nested in networks, and "
-    "patients are shared). `worse by`: how much lower the row scores than the network under `compared with`. The text "
-    "above the next table explains the interval."
+    "grid can reach. `share of upper bound`: the mean over those of the methods whose maps have this grid, divided by "
+    "the bound; methods that work on pixels, such as `integrated_gradients`, are left out. Compare networks with "
+    "different grids only by this share, and with care. `may be the best`: no other network with the same grid is "
+    "significantly better (5%, Holm over all pairs of these networks; runs are nested in networks, and patients are "
+    "shared). `worse by`: how much lower the row scores than the network under `compared with`. The text above the "
+    "next table explains the interval."
 )
 EFFECTS_ABOUT = (
-    "This table shows the difference between two methods on the same network, averaged over the networks that have "
-    "both methods and at least two training runs. `networks`: number of networks with the method. The networks are "
-    "fixed: intervals reflect variation between runs of these networks and between patients, not between networks. "
-    "`may be the best`: no other method is significantly better (5%, Holm over the comparisons of the row). `worse "
-    "by`: how much lower the row scores than the method under `compared with`; a negative value means that the row "
-    "scores higher. `on …`: the difference on one network. The mean may hide differences of opposite sign."
+    "Each row is compared with the method under `compared with`, on the same networks. `worse by`: how much lower the "
+    "row scores, averaged over the networks that have both methods and at least two training runs; a negative value "
+    "means that the row scores higher. `on …`: the same difference on one network. The mean may hide differences of "
+    "opposite sign. `networks`: number of networks with the method. The networks are fixed: intervals reflect "
+    "variation between runs of these networks and between patients, not between networks. `may be the best`: no other "
+    "method is significantly better (5%, Holm over the comparisons of the row)."
 )
 NO_NETWORK = "**No network is compared: none has all these methods on all images and two or more training runs.**"
 OF_NETWORKS = (
     *(column for column in columns.MODEL if column.heading != "seed"),
+    score("bound", heading="upper bound", kind="optional"),
     score(MAIN, heading=f"{MAIN}, mean over methods [95%]", formatter=with_interval),
     columns.SPREAD_OVER_RUNS,
     TableColumn(columns.TRAININGS, lambda r: str(run_count(r) or NOTHING)),
     *columns.VERDICTS,
     columns.ABOVE_PRIOR,
     columns.FIRST,
-    score("bound", heading="upper bound", kind="optional"),
     score("share_of_bound", heading="share of upper bound", kind="optional"),
     *columns.AUROC,
-    TableColumn("note", lambda r: "; ".join(filter(None, (r.reason, ranking.against_prior(r.find("above_prior")))))),
+    TableColumn("note", lambda r: "; ".join(filter(None, (r.reason, ranking.against_prior(r))))),
 )
 """Columns of the table of networks."""
 
@@ -124,7 +131,9 @@ def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[s
     part = images is not None
     title = f"methods within each network, on {select.images_in_words(rows)} images" if part else TITLE
     paired = any(r.cell.protocol == PAIRED for r in leaderboard.records)
-    about = [PART] if part else [ENTRIES, WITHIN, *([COMPARED] if paired else [])]
+    first = [ENTRIES if any((run_count(r) or 1) > 1 for r in rows) else SINGLE_RUN, WITHIN]
+    first += [BETWEEN] if networks(leaderboard).rows else []
+    about = [PART] if part else [*first, *([COMPARED] if paired else [])]
     about += [ONE_RUN] if any(map(is_single, rows)) else []
     intro = "\n".join([basis_lines(leaderboard.runs(images), THRESHOLDS), INTERVALS, *about])
     wanted_columns = [c for c in method_columns(rows) if not wanted or c.heading.removesuffix(" [95%]") in wanted]

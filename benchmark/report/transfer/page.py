@@ -95,7 +95,7 @@ def _agreement(ranked: RankedTwice) -> tuple[str, ...]:
     patients = (str(next(iter(rows.values())).jackknife.shape[1]) for rows in ranked.sides)
     two = (ranked.first, map(_range, ranked.trainings), patients)
     first, trainings, of_patients = (", ".join(dict.fromkeys(words)) for words in two)
-    return ranked.of, str(len(a.names)), tau(ranked), p_of(ranked), first, swapped, trainings, of_patients
+    return ranked.of, str(a.rows), tau(ranked), p_of(ranked), first, swapped, trainings, of_patients
 
 
 def _rankings(title: str, ranked: Sequence[RankedTwice]) -> Table:

@@ -119,7 +119,7 @@ class RankedTwice:
     @property
     def enough(self) -> bool:
         """Whether there are enough rows for a rank correlation."""
-        return len(self.names) >= FEWEST
+        return self.agreement.rows >= FEWEST
 
 
 def common_networks(one: SuiteScores, other: SuiteScores) -> list[str]:

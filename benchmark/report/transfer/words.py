@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from math import comb
 
-from benchmark.report.table import NOTHING, number
+from benchmark.records import Score
+from benchmark.report.table import NOTHING, chance, number
 from benchmark.report.transfer.pairs import MEAN, RankedTwice, SuiteScores, common_networks, ranking
 
 
@@ -38,7 +39,7 @@ def tau(ranked: RankedTwice) -> str:
 
 def p_of(ranked: RankedTwice) -> str:
     """Format the exact p of tau; a dash if there are too few rows."""
-    return number(max(ranked.agreement.p, 0.001)) if ranked.enough else NOTHING
+    return chance(Score(finding="mean", metric="p", value=ranked.agreement.p)) if ranked.enough else NOTHING
 
 
 def swaps(ranked: RankedTwice) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.scoring.statistics.bootstrap import bootstrap_draws, over_findings
 from benchmark.scoring.statistics.components import patient_values
@@ -39,7 +40,9 @@ class RankAgreement:
     """95% percentile interval over patients and, if there are several, training runs; nan below 10 patients."""
     high: float
     p: float
-    """Exact two-sided p-value of tau for independent orders; equal rows count once."""
+    """Exact two-sided p-value of tau for independent orders."""
+    rows: int
+    """Number of rows; rows that are equal on both sides, such as equal maps, count once."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) 
     sides = [[side[name] for name in names] for side in (one, other)]
     means = [np.array([row.theta.mean() for row in rows]) for rows in sides]
     drawn = [_drawn_means(rows, f"0 {n}") for n, rows in enumerate(sides)]
-    return Agreement(float(kendall(*means)), *_ends(kendall(*drawn)), exact_p(*means), names, _swapped(names, sides))
+    one_each = _distinct(*means)
+    tau, p = float(kendall(*(mean[one_each] for mean in means))), exact_p(*means)
+    ends = _ends(kendall(*(scores[:, one_each] for scores in drawn)))
+    return Agreement(tau, *ends, p, len(one_each), names, _swapped(names, sides))
 
 
 def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], trainings: int) -> list[RankAgreement]:
@@ -78,14 +84,19 @@ def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], 
     value = scores.value.reshape(len(measures), -1, trainings).mean(-1)
     samples = drawn_means(scores.samples, trainings).astype(np.float32).reshape(-1, *value.shape)
     enough = scores.present.any(1).sum() >= SMALLEST
-    return [
-        RankAgreement(
-            float(kendall(*value[[*pair]])),
-            *_ends(kendall(*samples[:, pair].swapaxes(0, 1)), enough),
-            exact_p(*value[[*pair]]),
-        )
-        for pair in pairs
-    ]
+    out = []
+    for pair in pairs:
+        means, drawn = value[[*pair]], samples[:, pair].swapaxes(0, 1)
+        one_each = _distinct(*means)
+        ends = _ends(kendall(*drawn[..., one_each]), enough)
+        out.append(RankAgreement(float(kendall(*means[:, one_each])), *ends, exact_p(*means), len(one_each)))
+    return out
+
+
+def _distinct(first: FloatArray, second: FloatArray) -> NDArray[np.int64]:
+    """Return the indices of M rows without repetitions: rows that are equal by both metrics, such as equal maps."""
+    _, index = np.unique(np.stack([first, second], 1).round(12), axis=0, return_index=True)
+    return np.sort(index)
 
 
 def _ends(tau: FloatArray, enough: bool = True) -> tuple[float, float]:
@@ -119,7 +130,8 @@ def exact_p(first: FloatArray, second: FloatArray) -> float:
     >>> round(exact_p(np.arange(4.0), np.arange(4.0)), 4)  # 2 of the 24 orders
     0.0833
     """
-    x, y = np.unique(np.stack([first, second], 1).round(12), axis=0).T
+    one_each = _distinct(first, second)
+    x, y = first[one_each].round(12), second[one_each].round(12)
     pairs = len(x) * (len(x) - 1) // 2
     inversions = np.ones(1)
     for size in range(2, len(x) + 1):

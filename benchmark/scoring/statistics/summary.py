@@ -12,8 +12,11 @@ from benchmark.scoring.statistics.patients import CaseIndex, Sums, by_patient
 from core.scores import Origin, Score
 from core.types import FloatArray
 
-SHARES = ("hit@", "anyhit@", "pointing", "acc@", "center_inside", "out_of_reach", "left_out")
-"""Prefixes of metrics that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
+SHARES = (
+    *("hit@", "anyhit@", "peak@", "pointing", "acc@", "maxboxacc", "mean_iou", "energy", "no_energy", "no_overlap"),
+    *("unordered", "center_inside", "out_of_reach", "left_out"),
+)
+"""Prefixes of metrics whose cases have values in [0,1]: if all are 0 or all 1, they have the exact binomial bound."""
 BATCH = 16
 """Number of estimates whose intervals are computed together: their resamples fit in the processor's cache."""
 NOTHING = "nothing to divide by"
@@ -52,6 +55,8 @@ class Estimate:
     reason: str = NOTHING
     mean_interval: bool = True
     """True if the mean over findings also has an interval."""
+    is_difference: bool = False
+    """True for a difference of two estimates: its interval has no width if both are equal in every case."""
 
 
 def sums(columns: Sequence[Column], index: CaseIndex, names: Sequence[str]) -> Sums:
@@ -76,7 +81,8 @@ def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
     """Return ``first`` − ``second`` on the same cases and resamples, with a new name and the origin of ``first``."""
     samples = None if first.samples is None or second.samples is None else first.samples - second.samples
-    return Estimate(metric, first.origin, first.value - second.value, first.n, samples, reason=first.reason)
+    values = first.value - second.value
+    return Estimate(metric, first.origin, values, first.n, samples, reason=first.reason, is_difference=True)
 
 
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
@@ -106,6 +112,8 @@ def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
         present = np.asarray(e.samples.present).reshape(-1, len(names))
         bounds = exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
         ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
+    if not e.is_difference:  # without any variation there is no interval
+        ends = np.where(ends[:, :1] == ends[:, 1:], np.nan, ends)
     return [_score(e, *one) for one in zip([*names, "mean"], values, counts, ends, strict=True)]
 
 

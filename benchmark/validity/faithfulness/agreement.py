@@ -12,7 +12,7 @@ from benchmark.report.entries import case_columns
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.case_columns import CaseColumns
 from benchmark.report.entries.entry import mean_record, trainings
-from benchmark.report.table import share, signed
+from benchmark.report.table import chance, signed
 from benchmark.scoring.statistics.agreement import RankAgreement, rank_agreements
 from benchmark.scoring.statistics.entries import ALPHA
 from benchmark.scoring.statistics.patients import Sums, by_patient
@@ -30,8 +30,8 @@ def agreements(leaderboard: Leaderboard) -> list[Record]:
     """Return a record per network of the check; cached for the tables, the answer and the chart.
 
     ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two metrics, without baselines; its n is the
-    number of methods. ``p@ONE~OTHER`` is its exact p-value. Networks with fewer than three methods that have rows per
-    case are skipped. Raises ``DataError`` for invalid rows.
+    number of methods with different scores. ``p@ONE~OTHER`` is its exact p-value. Networks with fewer than three
+    methods that have rows per case are skipped. Raises ``DataError`` for invalid rows.
     """
     scored = select.of_check(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
@@ -53,7 +53,7 @@ def _record(group: Group, columns: CaseColumns) -> Record | None:
     agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
     cell = mean_record(rows[0]).cell.model_copy(update={"method": ""})
     counts = {"trainings": most, "patients": len(measures[0].numerator)}
-    scores = [s for pair, agreement in zip(PAIRS, agreements, strict=True) for s in _scores(pair, agreement, len(rows))]
+    scores = [s for pair, agreement in zip(PAIRS, agreements, strict=True) for s in _scores(pair, agreement)]
     return Record(cell=cell, rests_on=counts, scores=tuple(scores))
 
 
@@ -65,8 +65,8 @@ def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
     return by_patient(signed, finite, findings, columns.patients, sorted({*findings.tolist()}))
 
 
-def _scores(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> list[Score]:
-    name = "~".join(pair)
+def _scores(pair: tuple[str, str], agreement: RankAgreement) -> list[Score]:
+    name, methods = "~".join(pair), agreement.rows
     if np.isnan(agreement.tau):
         return [Score(finding="mean", metric=f"tau@{name}", n=methods, reason="all methods are tied")]
     low, high = (None if np.isnan(end) else end for end in (agreement.low, agreement.high))
@@ -103,7 +103,7 @@ def sentence(record: Record) -> str:
     }
     taus = {other: tau_and_p(record, one, other) for one, other in PAIRS if one == MAIN}
     measures_by_verdict = {
-        word: [f"{m} (tau {signed(tau)}, p {share(p)})" for m, (tau, p) in taus.items() if verdict(tau, p) == word]
+        word: [f"{m} (tau {signed(tau)}, p {chance(p)})" for m, (tau, p) in taus.items() if verdict(tau, p) == word]
         for word in words
     }
     parts = [words[word].format(", ".join(measures)) for word, measures in measures_by_verdict.items() if measures]

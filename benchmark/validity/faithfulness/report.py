@@ -10,7 +10,7 @@ from benchmark.report.checks import CheckReport
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
 from benchmark.report.entries.entry import mean_records
 from benchmark.report.sentences import basis_lines
-from benchmark.report.table import NOTHING, Table, share, signed, with_interval
+from benchmark.report.table import NOTHING, Table, chance, signed, with_interval
 from benchmark.validity.faithfulness import chart
 from benchmark.validity.faithfulness.agreement import PAIRS, agreements, sentence, tau_and_p, verdict
 from core.names import BASELINES, MAIN, UPPER_BOUND
@@ -95,7 +95,7 @@ def _agreement(networks: Sequence[Record], dataset: str) -> list[Table]:
 def _row(record: Record, pair: tuple[str, str]) -> tuple[str, ...]:
     tau, p = tau_and_p(record, *pair)
     names = (column.cell(record) for column in MODEL[:2])
-    return (*names, " ~ ".join(pair), signed(tau), share(p), verdict(tau, p), str(tau.n if tau else 0))
+    return (*names, " ~ ".join(pair), signed(tau), chance(p), verdict(tau, p), str(tau.n if tau else 0))
 
 
 def _beside(rows: Sequence[Record]) -> str:

@@ -110,7 +110,7 @@ def test_answer_has_its_basis_and_is_in_the_markdown():
     part = tables_of(leaderboard(records))
     (answer,) = answers_of_checks(part.reports)
     assert answer.based_on[1:] == (
-        "2 training runs of each network (seeds 0, 1); split: not stated.",
+        "Each network was trained 2 times (seeds 0, 1). Split: not stated.",
         "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients.",
         "Networks: resnet18 AVG.",
     )

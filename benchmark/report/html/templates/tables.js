@@ -4,7 +4,7 @@ const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 const headings = table => [...table.tHead.rows[0].cells];
 const rowsOf = table => [...table.tBodies[0].rows];
 const indexOf = (table, name) => headings(table).findIndex(th => th.dataset.name === name);
-const methodOf = table => Math.max(...["method", "first", "methods", "who"].map(name => indexOf(table, name))); // the column that names a row
+const methodOf = table => Math.max(...["method", "best method", "methods", "authors"].map(name => indexOf(table, name))); // the column that names a row
 const textOf = cell => cell.textContent.trim();
 const collator = new Intl.Collator("en", {numeric: true});
 

@@ -129,10 +129,10 @@ def test_papers_have_separate_tables_and_no_rank():
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
     assert quoted.title == "NIH: numbers from papers, wang"
     assert "do not compare rows with each other or with ours" in quoted.intro
-    by = {row[quoted.header.index("who")]: dict(zip(quoted.header, row, strict=True)) for row in quoted.rows}
+    by = {row[quoted.header.index("authors")]: dict(zip(quoted.header, row, strict=True)) for row in quoted.rows}
     assert by["Wang et al."]["entry"] == "Wang 2017"
     assert by["Wang et al."]["n"] == "984 boxes"
-    assert by["Li et al."]["hand"] == "second"
+    assert by["Li et al."]["source"] == "second-hand"
     assert by["Li et al."]["tuned on"] == "not stated"
     assert by["Wang et al."]["acc@iou.1"] == "0.568"
 

@@ -28,8 +28,8 @@ def test_bound_of_0_hits_is_above_0_and_counts_patients_not_cases():
         assert (score.low, score.high) == (0.0, 0.284914)
 
 
-def test_metric_that_is_not_a_share_keeps_its_interval():
-    assert {(s.low, s.high) for s in of([1] * 11, "boxes_per_case")} == {(1.0, 1.0)}
+def test_metric_that_is_not_a_share_has_no_interval_if_nothing_varies():
+    assert {(s.value, s.low, s.high) for s in of([1] * 11, "boxes_per_case")} == {(1.0, None, None)}
 
 
 def test_fewer_than_ten_patients_have_no_interval():
