@@ -13,11 +13,12 @@ ABOUT = """# Do the intervals contain the true value?
 **With five training runs: yes.** The 95% intervals contain the true value in {five} of 100 simulated data sets.
 
 **With three runs: nearly.** Intervals of rows contain it in {row_3} of 100 data sets. Of seven equally
-good methods, up to {wrong_3} of 100 are wrongly called worse. The low figures come from 500 patients and scores that vary much
-between runs (standard deviations of .05 to .10).
+good methods, up to {wrong_3} of 100 are wrongly called worse. The low figures come from 500 patients and scores that
+vary much between runs (standard deviations of .05 to .10).
 
 **With two runs: not reliably.** Intervals of rows contain it in {row_2} of 100 data sets. Of seven
-equally good methods, up to {wrong_2} of 100 are wrongly called worse. Add a third run before you say which method is best.
+equally good methods, up to {wrong_2} of 100 are wrongly called worse. Add a third run before you say which method is
+best.
 
 An interval covers another training run and other patients. `python -m tools.coverage` simulates {worlds} data sets for
 each setting: 30, 60 or 500 patients, standard deviations over runs of .01 to .10, three networks. The standard error of
