@@ -10,7 +10,7 @@ from benchmark.report.sentences import listed
 from benchmark.scoring.statistics.entries import ALPHA
 from core.names import BASELINES, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
-BELOW_PRIOR = "below prior"
+BELOW_PRIOR, NOT_SHOWN = "below prior", "not shown to be above prior"
 Row = TypeVar("Row", bound=Record)
 NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
@@ -63,7 +63,7 @@ def against_prior(record: Record, finding: str = "mean") -> str:
     if significant and above.high is not None and above.high < 0:
         return BELOW_PRIOR
     clear = above.value > 0 if above.low is None else above.low > 0
-    return "" if clear and significant else "not shown to be above prior"
+    return "" if clear and significant else NOT_SHOWN
 
 
 def notes(record: Record, records: Sequence[Record]) -> str:

@@ -162,6 +162,8 @@ def _certainty(first: Entry) -> str:
         said.append(f"ranks first in {100 * share.value:.0f}% of resamples")
     if above is not None and above.value is not None:
         verdict = ranking.against_prior(first) or "above prior"
+        if verdict == ranking.NOT_SHOWN and (above.low or 0.0) > 0:
+            verdict += " after correction for the number of methods"
         said.append(f"is {verdict.replace('prior', '`prior`')} ({signed(above)})")
     return f" It {' and '.join(said)}." if said else ""
 

@@ -28,11 +28,14 @@ findings, thresholds cross-fitted by patient. Baselines and slow methods (scored
 
 τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95% interval is a bootstrap with {DRAWS:,}
 draws of patients and training runs of each suite. With one run it covers patients only; with two or three runs it is
-slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated; equal maps count
-once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there is no τ,
-because even the same order would have p above .05. A pair swaps if both differences exclude 0 in opposite directions
+slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated. τ and p count equal
+maps once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there is no
+τ, because even the same order would have p above .05. A pair swaps if both differences exclude 0 in opposite directions
 (Obuchowski and Rockette; Holm over all pairs of both suites). If a row has one run, this test covers patients only.
 Methods with equal maps are tied on both suites (with AVG, `hirescam` is `cam` and `xgradcam` is `gradcam`).
+
+Only methods that both suites have are compared, so the first of them may not be the first of a suite. It may also not
+be above `prior`: see the tables of the suites.
 
 A network is a backbone with a pooling and an attention module. Each suite trains its networks with its own image size
 and recipe (last table), so rankings may differ because of images, size or recipe."""

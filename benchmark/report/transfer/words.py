@@ -55,7 +55,7 @@ def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], singl
     if alike := [with_tau(ranked) for ranked in methods if ranked.holds]:
         yield f"which methods are better on {', '.join(alike)}: both suites rank them alike;"
     if methods and not _other_first(methods):
-        yield "which method is first: it is the same on each network;"
+        yield "which of the common methods is first: it is the same on each network;"
     if alike := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
         trained = " (these training runs only)" if single else ""
         yield f"which of {_counted(networks)} networks{trained} is better, by the {', by the '.join(alike)};"
@@ -66,8 +66,8 @@ def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> It
     if undecided := [with_tau(ranked) for ranked in methods if not ranked.holds]:
         yield f"which methods are better on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):
-        same, differ = len(methods) - len(other), ", ".join(other)
-        yield f"which method is first: it is the same on {same} of {len(methods)} networks; it differs on {differ};"
+        same, differ = f"{len(methods) - len(other)} of {len(methods)}", ", ".join(other)
+        yield f"which of the common methods is first: it is the same on {same} networks; it differs on {differ};"
     if swapped := [f"{ranked.of}: {swaps(ranked)}" for ranked in methods if ranked.agreement.swapped]:
         pairs = sum(comb(len(ranked.agreement.names), 2) for ranked in methods)
         count = sum(len(ranked.agreement.swapped) for ranked in methods)
