@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark.suite.selection import ModelTask, missing_data
 from config import TrainConfig
-from core.names import CLASSIFIER
+from core.names import CLASSIFIER, ON_PIXELS
 
 RATES: dict[str, Any] = json.loads(Path(__file__).with_name("rates.json").read_text(encoding="utf-8"))
 EXAMPLE = 500
@@ -37,7 +37,12 @@ def lines(tasks: Sequence[ModelTask], runs_dir: Path) -> Iterator[str]:
         f"  {len(missing)} training runs on {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
         f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
     )
-    yield f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}; scoring takes minutes per model"
+    slow = sorted({cell.method for task in tasks for cell in task.cells} & ON_PIXELS)
+    without = f"; {', '.join(slow)}: not estimated" if slow else ""
+    yield (
+        f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}{without}; scoring takes minutes "
+        "per model"
+    )
     sizes = ", ".join(f"{name} {gigabytes:.1f} GB" for name, gigabytes in _disk(tasks, missing).items())
     yield f"  disk: {sizes}; an interrupted run resumes"
 
@@ -57,9 +62,10 @@ def _disk(tasks: Sequence[ModelTask], missing: Sequence[TrainConfig]) -> dict[st
     positions = 0
     for task in tasks:
         config = task.model.trainings[0]
-        methods = len({cell.method for cell in task.cells} - {CLASSIFIER})
-        maps = methods * _size(config)["boxed"] * (config.num_classes or _size(config)["findings"])
-        positions += maps * (config.img_size // STRIDE) ** 2
+        names = {cell.method for cell in task.cells} - {CLASSIFIER}
+        on_pixels = len(names & ON_PIXELS)
+        per_map = (len(names) - on_pixels) * (config.img_size // STRIDE) ** 2 + on_pixels * config.img_size**2
+        positions += per_map * _size(config)["boxed"] * (config.num_classes or _size(config)["findings"])
     return {
         "cache": sum(_size(config)["images"] * config.img_size**2 for config in caches.values()) / 1e9,
         "checkpoints": sum(RATES["networks"][config.backbone]["weights"] * CHECKPOINTS for config in missing) / 1e9,
