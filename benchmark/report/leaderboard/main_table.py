@@ -50,9 +50,9 @@ ENTRIES = (
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
     "significantly better (5%, Holm over the comparisons of the row); a row that is significantly below `prior` is "
-    "never called the best. `worse by`: how much lower the row scores than the method under `compared with`, with the "
-    "interval of the difference (not corrected for the number of comparisons). `compared with` names the top method. If the top method is not significantly better than the row "
-    "but other methods are, it names the best of these."
+    "never called the best. `worse by`: how much lower the row scores than the method under `compared with`, with the"
+    " interval of the difference (not corrected for the number of comparisons). `compared with` names the top method."
+    " If the top method is not significantly better than the row but other methods are, it names the best of these."
 )
 BETWEEN = "To compare networks, use the table of networks instead."
 ONE_RUN = "With one run, comparisons account only for variation between patients: another run may change the order."
