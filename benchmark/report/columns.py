@@ -137,9 +137,8 @@ def yes_or_no(score: Score | None) -> str:
 
 
 def _may_be_best(record: Record) -> str:
-    """Format the verdict on a row; a row below ``prior`` is never called the best."""
     verdict = record.find("may_be_best")
-    below = verdict is not None and verdict.value and ranking.against_prior(record) == ranking.BELOW_PRIOR
+    below = verdict is not None and verdict.value and not ranking.may_be_best(record)
     return f"no: {ranking.BELOW_PRIOR}" if below else yes_or_no(verdict)
 
 

@@ -123,7 +123,8 @@ def _grid(network: tuple[str, ...], bounds: Mapping[tuple[str, ...], str]) -> tu
 
 def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -> str:
     """The method, with how many others may be as good, whether it is above ``prior``, and whether it has one run."""
-    equal = sum(line["method_may_be_best"] == "True" for line in mine) - 1
+    others = [line for line in mine if line["method"] != first["method"]]
+    equal = sum(line["method_may_be_best"] == "True" and _against_prior(line) != ranking.BELOW_PRIOR for line in others)
     notes = [
         _against_prior(first),
         f"{equal} more may be as good" if equal > 0 else "",

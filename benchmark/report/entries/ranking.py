@@ -66,6 +66,12 @@ def against_prior(record: Record, finding: str = "mean") -> str:
     return "" if clear and significant else NOT_SHOWN
 
 
+def may_be_best(record: Record) -> bool:
+    """Return whether no other row is significantly better; a row below ``prior`` is never called the best."""
+    verdict = record.find("may_be_best")
+    return verdict is not None and bool(verdict.value) and against_prior(record) != BELOW_PRIOR
+
+
 def notes(record: Record, records: Sequence[Record]) -> str:
     """Return the notes of a row (baseline, upper bound, not above a baseline, failed), joined by semicolons.
 

@@ -136,8 +136,8 @@ def _of_network(group: Sequence[Entry]) -> str:
 
 
 def _parted(rows: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Split rows into those that may be the best and those that are significantly worse than another row."""
-    verdicts = [(row, bool(score.value)) for row in rows if (score := row.find("may_be_best")) is not None]
+    """Split rows into those that may be the best, and those significantly worse than another row or ``prior``."""
+    verdicts = [(row, ranking.may_be_best(row)) for row in rows if row.find("may_be_best") is not None]
     return [row for row, may in verdicts if may], [row for row, may in verdicts if not may]
 
 
