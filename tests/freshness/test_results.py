@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmark import records
-from benchmark.records import papers
+from benchmark.records import cases, papers
 from benchmark.report import tables
 from benchmark.suite import plan, selection
 from config import RunConfig
@@ -65,7 +65,11 @@ def test_hits_over_the_score_threshold_are_those_of_the_main_protocol_alone(name
     with_line = [record for record in committed(name)[1] if record.hits_by_threshold]
     assert {record.cell.protocol for record in with_line} <= {MAIN_PROTOCOL}
     for record in with_line:  # at .5 that of the fixed threshold
-        assert record.hits_by_threshold[10] == pytest.approx(record.find(MAIN, origin="fixed").value, abs=1.5e-6)
+        if record.hits_by_threshold[10] != pytest.approx(record.find(MAIN, origin="fixed").value, abs=1.5e-6):
+            rows = cases.read(record.cell, ROOT / "results" / name)  # an IoU of exactly .3 may be a hit by rounding
+            tied = rows[(rows["iou_fixed"] - 0.3).abs() < 1e-6]["finding"]
+            most = sum(1 / (rows["finding"] == finding).sum() for finding in tied) / rows["finding"].nunique()
+            assert record.hits_by_threshold[10] == pytest.approx(record.find(MAIN, origin="fixed").value, abs=most + 1.5e-6)
 
 
 def test_the_committed_index_and_comparison_of_suites_are_what_the_records_give(tmp_path):
@@ -97,8 +101,8 @@ def test_the_recorded_trainings_have_the_keys_that_are_planned_today(name):
 def test_results_stay_small():
     files = [file for file in (ROOT / "results").rglob("*") if file.is_file() and file.suffix != ".html"]  # pages apart
     assert len(files) <= 120
-    assert sum(file.stat().st_size for file in files) < 27e6
-    assert max(file.stat().st_size for file in files) < 10e6
+    assert sum(file.stat().st_size for file in files) < 33e6
+    assert max(file.stat().st_size for file in files) < 12e6
 
 
 def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
@@ -119,7 +123,7 @@ def test_the_readmes_excerpt_is_in_the_leaderboard():
     assert [row[:2] for row in first] == [["custom", "PCAM"]] * 4
     assert [cells[0] for cells in shown] == [*(row[2] for row in first), "prior"]
     on_first = methods[methods["model_id"] == methods["model_id"].iloc[0]]
-    assert (on_first["method_may_be_best"] == True).sum() == 2  # noqa: E712 - "every other method is significantly worse"
+    assert (on_first["method_may_be_best"] == True).sum() == 6  # noqa: E712 - "significantly better than 14 of the other 19"
     for cells in shown:
         rows = (row for row in board.splitlines() if row.startswith(("| custom | PCAM |", "| any | any |")))
         assert any(all(f"| {cell} |" in row for cell in cells) for row in rows), cells
