@@ -107,13 +107,13 @@ SAMPLE = ROOT.parent / "shared/nih-sample"
             "nih-sample", ["--data_root_dir", str(SAMPLE)], "pcam", (1537, 604, 604), False,
             marks=pytest.mark.skipif(not SAMPLE.is_dir(), reason="nih-sample is not beside the checkout"),
         ),
-        ("phantom", [], "occlusion", (120, 209, 204), True),
+        ("phantom", [], "rise", (120, 209, 204), True),
     ],
 )  # fmt: skip
 def test_boxes_are_those_of_all_images_and_a_slow_method_has_the_truth_of_its_images(
     suite, flags, method, counts, part, tmp_path, capsys, monkeypatch
 ):
-    """The suite ``phantom`` runs occlusion on 120 of the boxed images, and scores the fast methods on these too."""
+    """The suite ``phantom`` runs RISE on 120 of the boxed images, and scores the fast methods on these too."""
     monkeypatch.chdir(ROOT)
     flags = [*flags, "--method", method, "--output", str(tmp_path), "--model_id", "custom-PCAM-128px-seed0"]
     assert export.main([suite, *flags]) == 0

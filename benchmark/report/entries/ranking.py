@@ -51,7 +51,7 @@ def best(records: Iterable[Row]) -> Row | None:
 def against_prior(record: Record, finding: str = "mean") -> str:
     """Return a note unless a row is significantly above ``prior``: after Holm's correction if it has ``p_holm``.
 
-    >>> from benchmark.records import Cell
+    >>> from benchmark.records import Cell, Score
     >>> above = Score(finding="mean", metric="above_prior", value=0.01, low=-0.02, high=0.04)
     >>> against_prior(Record(cell=Cell(dataset="phantom", method="cam"), scores=(above,)))
     'not shown to be above prior'

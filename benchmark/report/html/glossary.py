@@ -92,7 +92,7 @@ def meaning(heading: str) -> str:
     """Explain a heading; empty if it needs no explanation.
 
     >>> meaning("hit@iobb.5")
-    "Share of cases with IoBB (shared area over the box's own area) > .x."
+    'Share of cases with IoBB (area of the intersection divided by area of the predicted box) > .x.'
     """
     word = word_of(heading)
     if word in WORDS:

@@ -14,7 +14,7 @@ from core.types import FloatArray
 
 SHARES = (
     *("hit@", "anyhit@", "peak@", "pointing", "acc@", "maxboxacc", "mean_iou", "energy", "no_energy", "no_overlap"),
-    *("unordered", "center_inside", "out_of_reach", "left_out"),
+    *("unordered", "hit_rate", "center_inside", "out_of_reach", "left_out"),
 )
 """Prefixes of metrics whose cases have values in [0,1]: if all are 0 or all 1, they have the exact binomial bound."""
 BATCH = 16
