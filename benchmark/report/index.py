@@ -110,7 +110,7 @@ def _which_network(first: Mapping[str, str], lines: Sequence[Mapping[str, str]])
     bounds = {_network(line): line["score"] for line in lines if line["method"] == UPPER_BOUND}
     grid = _grid(_network(first), bounds)
     equal = sum(verdict == "True" and _grid(network, bounds) == grid for network, verdict in names.items()) - 1
-    words = " ".join(first[name] for name in ("backbone", "global_pool"))
+    words = f"{first['backbone'].split(':')[0]} {first['global_pool']}"  # without the options of the backbone
     if not first["network_may_be_best"]:
         return f"{words} (not compared)" if len(names) > 1 else words
     return f"{words} ({equal} more may be as good)" if equal else words
