@@ -170,7 +170,7 @@ def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, r
     if suite == "small":  # what git would have committed, in another checkout: the first model is not run again
         shutil.rmtree(tmp_path / "runs")
         left = run_command("benchmark.run", "--suite", "small", "--dry_run", *flags(tmp_path)).stdout
-        assert "for 1 models" in left
+        assert "for 1 model\n" in left
     done = run_command("benchmark.run", "--suite", suite, *flags(tmp_path))
     assert done.returncode == 0, done.stderr
     poolings = {"single": {"AVG"}, "small": {"AVG", "PCAM"}}[suite]
