@@ -6,7 +6,7 @@ published. A hit is IoU >= t in COCO and IoU > t in Locus.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from config import ExportConfig
 from core.errors import BadValueError, DataError, UnknownNameError, examples
 from core.files import atomic, write_text
 from core.names import duplicates
-from core.types import FloatArray, Sample
+from core.types import Echo, FloatArray, Sample
 from datasets.io.images import SUFFIXES
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ TRUTH, BOXES, IMAGES = "truth.json", "boxes.json", "data"
 EDGES = ["x0", "y0", "x1", "y1"]
 DETECTION = "detection"
 """Protocol whose rows per case have a confidence."""
-Echo = Callable[[str], None]
 
 
 def run(config: ExportConfig, echo: Echo) -> None:

@@ -6,7 +6,7 @@ An external entry has maps or boxes made elsewhere, under one name.
 import datetime
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from config import ScoreConfig
 from core.errors import BadValueError, DataError, one_line
 from core.files import write_text
 from core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
+from core.types import Echo
 from datasets.io.tables import read_csv
 
 MODEL = "external"
@@ -39,7 +40,7 @@ SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""
 
 
-def run(config: ScoreConfig, entry: ExternalEntry, echo: Callable[[str], None]) -> int:
+def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     """Score the ``entry`` of the flags and write its folder, or ``--verify`` it. ``echo`` prints a line for the user.
 
     Returns 1 if cases failed or scores differ. Everything is scored before anything is written. Raises ``LocusError``.
@@ -169,7 +170,7 @@ def read_sources(folder: Path) -> dict[str, str]:
     return dict(zip(table["file"].tolist(), table["sha256"].tolist(), strict=True))
 
 
-def _verified(folder: Path, measured: list[Record], echo: Callable[[str], None]) -> int:
+def _verified(folder: Path, measured: list[Record], echo: Echo) -> int:
     """Compare the folder's records with those measured now; return 0 if all agree."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if any(record.key not in records_by_key for record in measured):

@@ -1,7 +1,6 @@
 """Heat maps of many images: select findings, and write pictures, boxes and raw maps."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from benchmark.training import machine, memory
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
 from core.files import atomic, safe_filename, write_json
+from core.types import Echo
 
 log = logging.getLogger(__name__)
 
 
 @memory.oom_as_error(ADVICE)
-def run(config: HeatmapConfig, echo: Callable[[str], None]) -> int:
+def run(config: HeatmapConfig, echo: Echo) -> int:
     """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
     In ``boxes.json``, ``failed`` lists errors, and ``absent`` the methods that are not supported, with the reason. Both

@@ -1,7 +1,6 @@
 """The heat map of one finding over an image of the original size, in one file."""
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ from benchmark.training.load import Checkpoint
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
 from core.files import atomic, safe_filename
+from core.types import Echo
 from datasets.io import images
 from datasets.labels import match
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 @memory.oom_as_error(ADVICE)
-def run(config: HeatmapConfig, echo: Callable[[str], None]) -> int:
+def run(config: HeatmapConfig, echo: Echo) -> int:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
     ``echo`` the file with the finding, its probability, the method and the checkpoint; returns 0.

@@ -152,7 +152,7 @@ def _ends(score: Score | None) -> str:
 
 
 VERDICTS = (
-    TableColumn(MAY_BE_BEST, lambda r: _may_be_best(r), "optional"),
+    TableColumn(MAY_BE_BEST, _may_be_best, "optional"),
     TableColumn(WORSE_BY, lambda r: with_interval(worse_by(r)[1]), "optional"),
     TableColumn(THAN, lambda r: worse_by(r)[0] or NOTHING, "optional"),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from benchmark import records
-from benchmark.records import Cell, Record, Score
+from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.entries import ranking
 from benchmark.report.html.glossary import WORDS
@@ -23,7 +23,6 @@ HEADER = (
     *("suite", "title", "data", "network", "best method", MAIN, PRIOR, CENTER),
     *("cells", "cells n/a", "cells failed"),
 )
-AGAINST_PRIOR = ("above_prior", "above_prior_low", "above_prior_high", "p_holm")
 NETWORK = ("backbone", "global_pool", "attention_map", "img_size")
 FORMATS = ("md", "csv", "tex")
 NOT_INCLUDED = {"nih": "the 112,120 NIH images are not part of this repository"}
@@ -135,13 +134,9 @@ def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -
 
 
 def _against_prior(line: Mapping[str, str]) -> str:
-    """Return the note of ``ranking.against_prior`` from a line of ``leaderboard.csv``."""
-    values = {name: float(word) for name in AGAINST_PRIOR if (word := line.get(name))}
-    scores = [Score(finding="mean", metric="p_holm", value=values["p_holm"])] if "p_holm" in values else []
-    if "above_prior" in values:
-        low, high = values.get("above_prior_low"), values.get("above_prior_high")
-        scores.append(Score(finding="mean", metric="above_prior", value=values["above_prior"], low=low, high=high))
-    return ranking.against_prior(Record(cell=Cell(dataset="", method=line["method"]), scores=tuple(scores)))
+    """Return the part of a line's ``note`` that compares it with ``prior``."""
+    notes = line.get("note", "").split("; ")
+    return next((note for note in notes if note in (ranking.BELOW_PRIOR, ranking.NOT_SHOWN)), "")
 
 
 def _title(page: Path) -> str:

@@ -1,7 +1,7 @@
 """``--costs``: measure the time and memory of each method of a suite, once per network."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -18,12 +18,12 @@ from benchmark.training import provenance
 from config import RunConfig
 from core.errors import LocusError, NotAvailableError
 from core.names import MAIN_PROTOCOL, NOT_IN_METHODS, PEOPLE
+from core.types import Echo
 from datasets.io import transforms
 from methods.base import Method
 
 IMAGES = 8
 """Number of images that are explained at once."""
-Echo = Callable[[str], None]
 
 
 def measure(planned: Sequence[ModelTask], runs_dir: Path, folder: Path, config: RunConfig, echo: Echo) -> None:

@@ -5,7 +5,7 @@ suite whose records all exist takes only seconds.
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +22,10 @@ from benchmark.suite.selection import ModelTask
 from benchmark.suite.steps import check_parallel, model_steps
 from config import RunConfig
 from core.files import remove_leftovers
+from core.types import Echo
 
 if TYPE_CHECKING:
     from benchmark.report.leaderboard.dataset_tables import DatasetTables
-
-Echo = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Check a data set: report tables, write a page and a sheet of pictures with truth boxes."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import shorten
 
@@ -17,6 +17,7 @@ from benchmark.check.dataset.scan import DatasetScan, ImageScan, read
 from config import DatasetCheckConfig
 from core.files import atomic, safe_filename, write_text
 from core.frames import resize_image
+from core.types import Echo
 
 COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
 SPLITS = ("split", "images", "patients", "opened")
@@ -27,7 +28,7 @@ GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
-def run(config: DatasetCheckConfig, echo: Callable[[str], None]) -> list[str]:
+def run(config: DatasetCheckConfig, echo: Echo) -> list[str]:
     """Check the data set of ``config``; return the questions of the checks that failed.
 
     Writes ``report.md`` and ``samples.png`` in ``config.output``. Raises ``LocusError`` for data that cannot be loaded.

@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from tabulate import tabulate
@@ -14,6 +14,7 @@ from benchmark.check import AnswerRow, Verdict, conclude
 from benchmark.check.method import demands, effects, invariance, values
 from benchmark.check.method.question import MethodOnModel, Observation, Question, on_models, question
 from core.errors import NotAvailableError
+from core.types import Echo
 from core.user_code import ANYTHING
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ WIDTHS = [None, None, 60, 60]
 """Maximum number of characters per line and column."""
 
 
-def run(words: Sequence[str], threads: int, echo: Callable[[str], None]) -> list[str]:
+def run(words: Sequence[str], threads: int, echo: Echo) -> list[str]:
     """Examine each method of ``words`` and ``echo`` its table; return the methods that fail a question."""
     torch.set_num_threads(threads)
     failing = []

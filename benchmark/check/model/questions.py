@@ -1,6 +1,5 @@
 """Check a network and report the table; most checks need no labelled images."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,13 +18,14 @@ from config import ModelCheckConfig
 from core.errors import LocusError, NotAvailableError
 from core.flags.network import network_flags
 from core.seeds import generator
+from core.types import Echo
 from datasets.io import transforms
 
 TOLERANCE = 1e-5
 """Relative to the largest logit."""
 
 
-def run(config: ModelCheckConfig, echo: Callable[[str], None]) -> list[str]:
+def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     """Check the network of ``config`` and ``echo`` the table; return the questions that it fails.
 
     Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark import records
@@ -20,6 +20,7 @@ from core.cli import CONFIGS
 from core.errors import BadValueError, DataError, LocusError, one_line
 from core.files import file_hash, safe_filename
 from core.names import PAIRED
+from core.types import Echo
 
 log = logging.getLogger(__name__)
 FLAGS = (
@@ -38,7 +39,7 @@ RECORDS = "records"
 """Folder of the entry's records in the submission, without baselines and paired records."""
 
 
-def pack(config: PackConfig, echo: Callable[[str], None]) -> int:
+def pack(config: PackConfig, echo: Echo) -> int:
     """Pack the entry in ``config.run`` and ``echo`` the path of the file. Raises ``LocusError``."""
     for name, advice in REQUIRED.items():
         if not getattr(config, name).strip():
@@ -99,7 +100,7 @@ def _manifest(
     )
 
 
-def check(config: SubmissionConfig, echo: Callable[[str], None]) -> int:
+def check(config: SubmissionConfig, echo: Echo) -> int:
     """Score a submission again and ``echo`` problems; return 1 if there are any, else 0.
 
     Raises ``LocusError`` for a file that cannot be read or scored, and if the local data differ from the scored data.

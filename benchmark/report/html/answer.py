@@ -12,7 +12,7 @@ from benchmark.report.entries.entry import Entry, is_single, run_count, worse_by
 from benchmark.report.html.findings import by_finding
 from benchmark.report.html.scope import OTHERS, basis_sentences, limits, name, network_name, of_data
 from benchmark.report.table import Table, number, signed, with_interval
-from benchmark.scoring.statistics.entries import ALPHA, BAND_RUNS
+from benchmark.scoring.statistics.entries import BAND_RUNS
 from core.errors import examples
 from core.names import MAIN
 
@@ -96,8 +96,7 @@ def _why(not_compared: Sequence[Entry]) -> str:
 
 def _significant(first: Entry, rows: Sequence[Entry]) -> list[str]:
     """Name the rows that are above ``prior`` after Holm's correction, unless the ``first`` is one of them."""
-    clear = [row for row in rows if (p := row.find("p_holm")) is not None and (p.value or 0.0) <= ALPHA]
-    above = [row for row in clear if (gap := row.find("above_prior")) is not None and (gap.value or 0.0) > 0]
+    above = [row for row in rows if row.find("p_holm") is not None and not ranking.against_prior(row)]
     if first in above or first.find("p_holm") is None:
         return []
     names = examples([f"{name(row)}, {with_interval(select.main_score(row))}" for row in above], NAMED)

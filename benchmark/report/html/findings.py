@@ -6,7 +6,7 @@ from typing import Any
 from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.entries.entry import is_single
-from benchmark.report.entries.ranking import against_prior
+from benchmark.report.entries.ranking import NOT_SHOWN, against_prior
 from benchmark.report.html.scope import name, network_name
 from benchmark.report.leaderboard.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
@@ -99,6 +99,6 @@ def _verdict(first: Record, finding: str, others: int) -> str:
     if above is None or above.value is None or (above.low is None and above.value > 0):
         return NOTHING
     if verdict := against_prior(first, finding):
-        return verdict.removesuffix(" to be above prior")
+        return "not shown" if verdict == NOT_SHOWN else verdict
     names = "one other" if others == 1 else f"{others} others"
     return f"yes, but {names} may be as good" if others else "yes, and better than all others"

@@ -9,7 +9,7 @@ from benchmark.report import columns, select
 from benchmark.report.columns import TableColumn, count, score, tabulated, with_runs
 from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.entries.entry import WORSE_BY, is_single, run_count, worse_by
+from benchmark.report.entries.entry import WORSE_BY, Entry, is_single, run_count, worse_by
 from benchmark.report.entries.networks import RANK_METHODS
 from benchmark.report.sentences import basis_lines
 from benchmark.report.table import NOTHING, Table, chance, signed, with_interval
@@ -132,7 +132,7 @@ def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[s
     title = f"methods within each network, on {select.images_in_words(rows)} images" if part else TITLE
     paired = any(r.cell.protocol == PAIRED for r in leaderboard.records)
     first = [ENTRIES if any((run_count(r) or 1) > 1 for r in rows) else SINGLE_RUN, WITHIN]
-    first += [BETWEEN] if networks(leaderboard).rows else []
+    first += [BETWEEN] if _networks_shown(leaderboard) else []
     about = [PART] if part else [*first, *([COMPARED] if paired else [])]
     about += [ONE_RUN] if any(map(is_single, rows)) else []
     intro = "\n".join([basis_lines(leaderboard.runs(images), THRESHOLDS), INTERVALS, *about])
@@ -149,12 +149,18 @@ def method_columns(rows: Sequence[Record]) -> list[TableColumn]:
 
 def networks(leaderboard: Leaderboard) -> Table:
     """Return a row per network, with the reason if it is not compared; empty if fewer than two have several runs."""
-    rows = leaderboard.networks if sum((run_count(r) or 1) > 1 for r in leaderboard.networks) > 1 else ()
+    rows = _networks_shown(leaderboard)
     names = rows[0].data[RANK_METHODS] if rows else ()
     about = NETWORKS_ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing")
     lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
     filled = tabulated(f"{leaderboard.dataset}: networks", "\n".join(lines), OF_NETWORKS, rows)
     return with_runs(filled, rows)
+
+
+def _networks_shown(leaderboard: Leaderboard) -> Sequence[Entry]:
+    """Return all networks if at least two have several training runs, else none."""
+    several = sum((run_count(row) or 1) > 1 for row in leaderboard.networks)
+    return leaderboard.networks if several > 1 else ()
 
 
 def effects(leaderboard: Leaderboard) -> Table:

@@ -10,9 +10,10 @@ corrects that pull, in 24%. For a clear perfect order the percentile interval ex
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,10 +69,7 @@ def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) 
     sides = [[side[name] for name in names] for side in (one, other)]
     means = [np.array([row.theta.mean() for row in rows]) for rows in sides]
     drawn = [_drawn_means(rows, f"0 {n}") for n, rows in enumerate(sides)]
-    one_each = _distinct(*means)
-    tau, p = float(kendall(*(mean[one_each] for mean in means))), exact_p(*means)
-    ends = _ends(kendall(*(scores[:, one_each] for scores in drawn)))
-    return Agreement(tau, *ends, p, len(one_each), names, _swapped(names, sides))
+    return Agreement(*_agreement(means, drawn), names, _swapped(names, sides))
 
 
 def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], trainings: int) -> list[RankAgreement]:
@@ -84,13 +82,17 @@ def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], 
     value = scores.value.reshape(len(measures), -1, trainings).mean(-1)
     samples = drawn_means(scores.samples, trainings).astype(np.float32).reshape(-1, *value.shape)
     enough = scores.present.any(1).sum() >= SMALLEST
-    out = []
-    for pair in pairs:
-        means, drawn = value[[*pair]], samples[:, pair].swapaxes(0, 1)
-        one_each = _distinct(*means)
-        ends = _ends(kendall(*drawn[..., one_each]), enough)
-        out.append(RankAgreement(float(kendall(*means[:, one_each])), *ends, exact_p(*means), len(one_each)))
-    return out
+    return [RankAgreement(*_agreement(value[[*pair]], samples[:, pair].swapaxes(0, 1), enough)) for pair in pairs]
+
+
+def _agreement(
+    means: Iterable[FloatArray], drawn: Iterable[NDArray[Any]], enough: bool = True
+) -> tuple[float, float, float, float, int]:
+    """Return the fields of a ``RankAgreement`` from the scores of M rows: ``means`` 2 (M,), ``drawn`` 2 (R,M)."""
+    first, second = means
+    one_each = _distinct(first, second)
+    ends = _ends(kendall(*(scores[:, one_each] for scores in drawn)), enough)
+    return float(kendall(first[one_each], second[one_each])), *ends, exact_p(first, second), len(one_each)
 
 
 def _distinct(first: FloatArray, second: FloatArray) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 """Differences between two sides, as tables on the terminal and optionally as a file."""
 
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from tqdm import tqdm
@@ -20,6 +20,7 @@ from benchmark.suite.compare.table import ComparisonRow
 from config import CompareConfig
 from core.errors import BadValueError, examples
 from core.names import MAIN, MAIN_PROTOCOL, UPPER_BOUND
+from core.types import Echo
 
 SEED = 0
 """Seed of the resamples and of the sign flips."""
@@ -38,7 +39,7 @@ IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_
 """Fields of a data set's description that do not concern the content of the images."""
 
 
-def run(config: CompareConfig, echo: Callable[[str], None]) -> int:
+def run(config: CompareConfig, echo: Echo) -> int:
     """Compare the two sides of ``config.pair`` and ``echo`` the tables; always returns 0.
 
     Raises ``LocusError`` if a selector has no cells or the sides have no common case.

@@ -1,6 +1,5 @@
 """All charts of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps for ``benchmark.figures``."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.report.charts import CHARTS, figures
@@ -12,12 +11,13 @@ from benchmark.suite.gallery.page import open_model
 from config import PageConfig
 from core.errors import DataError, NotAvailableError
 from core.files import write_text
+from core.types import Echo
 
 FOLDER = Path("runs/figures")
 TABLES = "leaderboard.tex"
 
 
-def run(config: PageConfig, echo: Callable[[str], None]) -> int:
+def run(config: PageConfig, echo: Echo) -> int:
     """Write all figures of ``config.suite``, and ``echo`` their folder and the missing ones; returns 0.
 
     Raises ``LocusError`` for an unknown suite, a suite without records, and if a file cannot be written.

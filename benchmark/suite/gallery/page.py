@@ -5,7 +5,7 @@ The page is made from records and stored maps, without a network.
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,14 @@ from benchmark.suite.plan import Suite
 from benchmark.suite.training_runs import recorded
 from config import PageConfig
 from core.files import write_text
+from core.types import Echo
 
 NAME = tables.GALLERY
 DRAWN = "phantom"
 """Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
 
 
-def run(config: PageConfig, echo: Callable[[str], None]) -> int:
+def run(config: PageConfig, echo: Echo) -> int:
     """Write the gallery of ``config.suite`` and ``echo`` its path; returns 0.
 
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.

@@ -14,13 +14,14 @@ from benchmark.suite.verify.differences import Difference, VerificationResult, d
 from config import VerifyConfig
 from core.errors import DataError, LocusError, one_line
 from core.names import PAIRED
+from core.types import Echo
 from core.user_code import refuse_code
 
 MOST = 3
 """Maximum number of differences that are reported for a record."""
 
 
-def run(config: VerifyConfig, echo: Callable[[str], None]) -> int:
+def run(config: VerifyConfig, echo: Echo) -> int:
     """Verify the suites of the flags and ``echo`` the outcome; return 0 if all records match, else 1.
 
     A record without its maps or data cannot be verified and gives 1, too. Records without scores are counted. Raises
@@ -30,7 +31,7 @@ def run(config: VerifyConfig, echo: Callable[[str], None]) -> int:
     return 0 if all(verified) else 1
 
 
-def _verify_suite(name: str, config: VerifyConfig, echo: Callable[[str], None]) -> bool:
+def _verify_suite(name: str, config: VerifyConfig, echo: Echo) -> bool:
     """Return whether all records of a suite were verified without a difference."""
     suite, given = selection.requested_suite(name, config), bool(config.checkpoint or config.model)
     folder = results_folder.base(config, given) / name
