@@ -45,16 +45,20 @@ class RISE(Method):
         return evidence.pixel_grid
 
     def _map(self, evidence: Evidence, image: Tensor) -> Tensor:
-        """Return maps (K,H,W) of an image (1,3,H,W). Masks are drawn twice: to mask the image and to be summed."""
+        """Return maps (K,H,W) of an image (1,3,H,W). Masks are drawn twice: to mask the image and to be summed.
+
+        Summed in float64: the terms cancel, and a map must not depend on which other findings were asked for.
+        """
         masks = Masks(self, image)
         logits = evidence.batched_forward(self.count, lambda part: image * masks(part))
-        weights = (logits - logits.mean(0)) / (self.count * self.p)
+        weights = (logits - logits.double().mean(0)) / (self.count * self.p)
         step = max(1, evidence.max_batch("forward"))
         parts = [slice(start, min(start + step, self.count)) for start in range(0, self.count, step)]
-        return sum(
-            (torch.einsum("mk,mhw->khw", weights[part], masks(part)[:, 0].float()) for part in parts),
+        summed = sum(
+            (torch.einsum("mk,mhw->khw", weights[part], masks(part)[:, 0].double()) for part in parts),
             torch.zeros(()).to(weights),
         )
+        return summed.to(logits.dtype)
 
 
 class Masks:
