@@ -52,7 +52,7 @@ TREES: dict[str, Path | None] = {}
 
 @pytest.fixture(params=datasets.names())
 def tiny(request: pytest.FixtureRequest) -> tuple[str, Path | None]:
-    """Each registered data set and a tiny copy of it to read, written once by the fixture ``<word in lower case>_tree``.
+    """Each registered data set and a tiny copy of it to read, written once by the fixture ``<name in lower case>_tree``.
 
     The phantom has no files.
     """

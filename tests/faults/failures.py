@@ -30,4 +30,4 @@ def method_that_raises(trial, random):
     assert method == "mine.py:Mine"
     assert "out of luck" in reason
     trial.edit("mine.py", raising, "pass  # HERE")
-    return "its cells fail with its error as the reason, and all others complete; exit 1"
+    return "the method's cells fail with the error as the reason, and all other cells complete; exit 1"

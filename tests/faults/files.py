@@ -63,10 +63,10 @@ def cut(name, pattern, *without, remedy=None):
         if remedy is None:
             assert done.returncode == 0, done.stderr[-2000:]
             assert re.search(rf"{file.stem}.* (broken|damaged)", done.stderr), done.stderr[-2000:]
-            return "a warning with its path; the same run creates it again and completes"
+            return "a warning with the path; the same run creates it again and completes"
         told = sentence(done)
         assert file.name in told
-        return f"an error with its path, exit 2; its advice ({remedy(trial, told)}) works"
+        return f"an error with the path, exit 2; following its advice works ({remedy(trial, told)})"
 
     fault.__doc__, fault.__name__ = f"{name} cut to half of its length", f"cut_{pattern.split('/')[0]}_{Path(pattern).name.strip('*.')}"
     return fault
@@ -76,14 +76,14 @@ def removed(trial, told):
     assert "delete records.parquet and cells.parquet there" in told
     for name in ("records.parquet", "cells.parquet"):
         (trial.folder / "results/tiny" / name).unlink()
-    return "to delete both and run again"
+    return "delete both files, then run again"
 
 
 def overwritten(trial, told):
     assert "delete it and run the suite again with --overwrite always" in told
     (trial.folder / "results/tiny/cases.parquet").unlink()
     assert trial.run("--overwrite", "always").returncode == 0
-    return "to delete it and `--overwrite always`"
+    return "delete the file, then run with `--overwrite always`"
 
 
 MADE = ("results", "runs/records")

@@ -9,11 +9,14 @@ SEEN = Path(__file__).with_name("seen.json")
 
 HEAD = """# What happens when a run is disturbed?
 
-Run the same command again. The run resumes from its files, and its records equal those of an undisturbed run, except for times. Files
-are written under a temporary name and then renamed, so none is incomplete.
+Run the same command again. The run resumes from its files. Its records equal those of an undisturbed run, except for times. If a result
+file is damaged, first follow the advice in the error message. Files are written under a temporary name and then renamed, so none is
+incomplete.
 
 `python -m tests.faults` caused these faults in a small suite of two models, with real processes, signals and files. *Equal* counts the
-faults after which no file was damaged, no process was left over and the next run gave the same records.
+trials after which the fault had left no incomplete file and no process, and the completed run gave the same records. A file that the
+test itself cut does not count. A *step* is a training run, the maps of a model, or some of its scores; a *job* runs one step at a time. A
+*cell* is one combination of model, method and protocol. Packing collects the records in one Parquet file.
 
 | fault | what happens | equal |
 | --- | --- | --- |
@@ -21,15 +24,16 @@ faults after which no file was damaged, no process was left over and the next ru
 TAIL = """
 ## What is not detected
 
-- A job that hangs, without `--step_minutes`. Press Ctrl-C to end the run, and again to end it at once.
-- A flipped bit in a checkpoint or in stored maps that leaves the file readable. Only truncated files are detected.
+- A job that hangs, unless `--step_minutes` sets a time limit per step. Press Ctrl-C twice: after the first, the run still waits for the
+  job; the second ends it.
+- A flipped bit in a checkpoint or in stored maps, if the file can still be read.
 
 A full disk was simulated by a limit on file size, a read-only disk by a read-only mount, and a lack of memory by SIGKILL.
 
 ## Setup
 
-Only one `make setup` runs at a time; a second one waits. After an interrupted setup, the next one creates a new `.venv`. A setup that
-failed, for example without a network, leaves `.venv` unchanged.
+Only one `make setup` runs at a time; a second one waits. After an interrupted setup, the next one creates a new `.venv`. After a setup
+that failed, for example without an internet connection, the next one continues with the same `.venv`.
 """
 
 

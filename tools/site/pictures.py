@@ -24,8 +24,8 @@ from core.boxes import iou
 from core.types import FloatArray
 
 ROOT = Path(__file__).resolve().parents[2]
-TRUTH, PREDICTED, INK = "#d55e00", "#009e73", "#1d2733"
-"""Vermilion and green of the colour-blind safe palette of Okabe and Ito, and the text colour."""
+TRUTH, PREDICTED, INK = "#d55e00", "#0072b2", "#1d2733"
+"""Vermilion and blue of the colour-blind safe palette of Okabe and Ito, and the text colour."""
 METHOD = "layercam"
 
 
@@ -101,7 +101,7 @@ def draw_entries(axes: Axes) -> str:
         axes.plot(dots, np.full(len(dots), y), "o", color=colour, ms=4, mfc="white")
     axes.set_yticks(range(len(table)), table.method, fontsize=8)
     axes.set_xlabel("hit@iou.3")
-    axes.set_title(f"Small CNN, PCAM, {int(table.trainings.max())} runs each; green: may be the best", fontsize=9)
+    axes.set_title(f"Small CNN, PCAM, {int(table.trainings.max())} runs each; blue: may be the best", fontsize=9)
     rows = table[["method", "score", "low", "high", "trainings", "method_may_be_best"]].itertuples(index=False)
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
@@ -131,7 +131,7 @@ def main(run: str) -> None:
         draw_case(axes, image, case, level, f"score threshold {level:g}")
     _save(second, "concept-protocol.png")
     third = Figure(figsize=(5.4, 3))
-    draw_origins(third.subplots(), cases, "Mass")
+    draw_origins(third.subplots(), cases, "Pneumonia")
     _save(third, "concept-origin.png")
 
 

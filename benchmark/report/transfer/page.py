@@ -42,7 +42,10 @@ and recipe (last table), so rankings may differ because of images, size or recip
 OF_PAIR = (
     "Two values in a cell are those of `{}` and `{}`. `a > b`: a is better on the first suite and worse on the second."
 )
-OF_NETWORKS = f"`{MEAN}`: mean over the methods that all these networks have."
+OF_NETWORKS = (
+    f"`{MEAN}`: mean over the methods that all these networks have on both suites. A suite's table of networks uses "
+    "its `rank_methods` instead, so the order there may differ."
+)
 
 
 def write(folder: Path, records: Mapping[str, Sequence[Record]]) -> Path | None:

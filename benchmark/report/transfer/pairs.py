@@ -15,7 +15,7 @@ from benchmark.scoring.statistics.entries import ALPHA, EntryScores, mean_of_row
 
 Rows = dict[str, EntryScores]
 """Name of a method or network -> its scores."""
-MEAN = "mean over methods"
+MEAN = "mean over common methods"
 """Name of the mean score that networks are ranked by, in addition to each single method."""
 FEWEST = 5
 """Smallest number of rows for a rank correlation: with fewer, even the same order has p above .05."""

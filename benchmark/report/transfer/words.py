@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import comb
 
 from benchmark.records import Score
+from benchmark.report.sentences import listed
 from benchmark.report.table import NOTHING, chance, number
 from benchmark.report.transfer.pairs import MEAN, RankedTwice, SuiteScores, common_networks, ranking
 
@@ -15,7 +16,7 @@ def conclusions(
     chief = [ranked for ranked in networks if ranked.of == MEAN]
     common = common_networks(one, other)
     once = {s.name: [name for name in common if s.networks[name].trainings == 1] for s in (one, other)}
-    single = [f"`{name}` trained {', '.join(networks)} once" for name, networks in once.items() if networks]
+    single = [f"`{name}` trained {listed(networks)} once" for name, networks in once.items() if networks]
     may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (

@@ -34,9 +34,9 @@ def test_five_methods_can_agree_but_two_networks_are_too_few(tmp_path):
     assert "**From `phantom` to `nih-sample`: In part.**" in page
     assert "- which of the common methods is first: it is the same on each network;" in page
     assert "| custom PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 | layercam | 0 of 10 | 3 | 20 |" in page  # 2 of the 120 orders
-    orders = "(by the mean over methods: custom PCAM > custom AVG on `phantom`, custom PCAM > custom AVG on `nih-sample`)"
+    orders = "(by the mean over common methods: custom PCAM > custom AVG on `phantom`, custom PCAM > custom AVG on `nih-sample`)"
     assert f"- which of 2 networks is better: they are too few for a rank correlation {orders};" in page
-    assert "| mean over methods | 2 | – | – |" in page
+    assert "| mean over common methods | 2 | – | – |" in page
 
 
 @pytest.mark.planted
