@@ -76,7 +76,7 @@ def _summary(table: pd.DataFrame) -> Table:
         (runs.replace(" ", ", "), *(" to ".join(map(_cell, ends.loc[(runs, name)])) for name in columns))
         for runs in _unique(table.runs)
     ]
-    text = "Lowest and highest coverage over all settings, in per cent. Below 93 it is **bold**."
+    text = "Lowest and highest coverage over all settings, in per cent. Values below 93 are **bold**."
     return Table("Training runs", text, ("runs of each network", *(COLUMNS[name] for name in columns)), tuple(rows))
 
 

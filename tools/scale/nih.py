@@ -20,24 +20,31 @@ training, one model at a time:
 | --- | --- |
 {hours}
 
-With one device per model, the slowest model takes {longest:.0f} h on a machine like the measured one. The maps and
-scores of all models take {rest:.1f} h on the measured machine. Disk space: {originals:.0f} GB for the published images,
-{cache:.1f} GB for the cache and {checkpoints:.1f} GB for checkpoints.
+With one device per model, the slowest model takes {longest:.0f} h on a machine like the measured one. The maps of the
+fast methods and the scores of all models take {rest:.1f} h on the measured machine. The slow method
+`integrated_gradients` is not included, because its time was not measured. Scores by `chexlocalize` are not included
+either ([speed.md](speed.md#scoring) shows the time for one method).
+
+The published images take {originals:.0f} GB of disk space, the cache {cache:.1f} GB and the
+checkpoints {checkpoints:.1f} GB.
 """
 START = """
 ### The first minutes
 
-Measured on folders in NIH's layout: {images:,} links to 1024x1024 files in twelve folders ({machine}, load {load},
-{workers} decoding processes, {size} px, and a tiny network, so that reading takes most of the time). The plain loader
-uses torchvision's transforms in torch's `DataLoader` with the same number of processes and the same network. It decodes
-every file in every epoch. Both use all cores. `main.py` chooses the precision itself, bfloat16 on this machine; the
-plain loop computes in fp32.
+The start was measured on a folder in NIH's layout, with {images:,} links to 1024×1024 files in twelve subfolders. The
+epochs were measured on a smaller folder, with {epoch_images:,} links. The machine was {machine}, with load {load}.
+Locus used {workers} decoding processes. The network was tiny and its input had {size} px, so reading took most of the
+time.
+
+For comparison, a plain loader uses torchvision's transforms in torch's `DataLoader`. It has the same number of
+processes, trains the same network, and decodes every file in every epoch. Both loaders use all cores. `main.py` chooses
+the precision itself, which is bfloat16 on this machine. With the plain loader, the network computes in fp32.
 
 | quantity | measured |
 | --- | --- |
 | time to list all images of three splits | {listed_s:.1f} s |
-| time from there to the first step, with an empty cache | {first_step_s:.1f} s |
-| time to the first step after the process was killed | {restart_first_step_s:.1f} s |
+| time from the end of the listing to the first step, with an empty cache | {first_step_s:.1f} s |
+| the same when restarted after the process was killed | {restart_first_step_s:.1f} s |
 | images decoded before the kill, and found in the cache afterwards | {killed_after:,} and {decoded_before_restart:,} |
 | memory of the main process per listed image | {bytes_per_image} bytes |
 | first epoch, {part:,} images: images per second divided by those of the plain loader | {first:.2f} |

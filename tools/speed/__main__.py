@@ -21,11 +21,14 @@ HEAD = """# How fast is it?
 
 <!-- Generated from tools/speed/records by `python -m tools.speed summary`: do not edit. -->
 
-Each section was measured in one run. The contenders of a table were timed in turn for several rounds, and the fastest
-round counts. No GPU was measured. "× ours" is a contender's time divided by that of Locus.
+Each section was measured in one run. The contenders of a table were timed in turn, and the fastest round of each
+counts. Where no number of rounds is given, there was one round. No GPU was measured.
 
-`python -m tools.speed SUBJECT --page` writes all measurements to `runs/speed/SUBJECT.md`. Without `--page`, it measures
-your machine. SUBJECT is one of """
+"× ours" is a contender's time divided by that of Locus. In the goals, *compared with ours* is the other program's time
+divided by that of Locus: 10× means that Locus is ten times as fast.
+
+`python -m tools.speed SUBJECT --page` writes all published measurements to `runs/speed/SUBJECT.md`. Without `--page`,
+it measures your machine. SUBJECT is one of """
 
 
 @cli.entry_point

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from benchmark.report.sentences import counted
 from benchmark.report.table import NOTHING, Table
 from tools.speed import names
 from tools.speed.goals import GoalVerdict
@@ -39,10 +40,10 @@ def machine(record: SpeedRecord) -> str:
     m = record.machine
     gpu = f"{m.gpu}; " if m.gpu else ""
     packages = ", ".join(f"{name} {number}" for name, number in m.packages.items())
-    threads = "1 thread" if m.threads == 1 else f"{m.threads} threads"
-    rounds = f", in at most {record.settings['rounds']} round(s)" if "rounds" in record.settings else ""
+    most = record.settings.get("rounds")
+    rounds = f", in {'at most ' * (most > 1)}{counted(most, 'round')}" if most else ""
     return (
-        f"Machine: {gpu}{m.cpu}, {m.cores} cores, {m.memory_gib:g} GiB, {m.system}; {threads}; "
+        f"Machine: {gpu}{m.cpu}, {m.cores} cores, {m.memory_gib:g} GiB, {m.system}; {counted(m.threads, 'thread')}; "
         f"load before the run {m.load:g}. Python {m.python}, {packages}. Run on {record.created[:10]} "
         f"for {record.seconds / 60:.0f} min{rounds}."
     )

@@ -1,1 +1,1 @@
-"""Time attention methods, contrast and faithfulness."""
+"""Time attention methods, Finer-CAM and faithfulness."""

@@ -1,4 +1,4 @@
-"""Time attention methods, contrast and faithfulness in turn with their references."""
+"""Time attention methods, Finer-CAM and faithfulness in turn with their references."""
 
 import logging
 from collections.abc import Callable, Iterator

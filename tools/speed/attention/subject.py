@@ -16,7 +16,7 @@ class AttentionSpeedConfig(SpeedConfig):
     transformers: tuple[str, ...] = ("small ViT", "base ViT")
     """Transformers: tiny ViT, small ViT, base ViT, with patches of 16 px."""
     network: str = "resnet18"
-    """Network for contrast and faithfulness."""
+    """Network for Finer-CAM and faithfulness."""
     size: Annotated[int, AtLeast(32)] = 224
     """Side in pixels of the square images."""
     findings: Annotated[int, AtLeast(2)] = 8
@@ -64,9 +64,10 @@ SUBJECT = Subject(
     name="attention",
     config=AttentionSpeedConfig,
     tiny={"transformers": ("tiny ViT",), "network": "custom", "size": 64, "findings": 2, "rounds": 1},
-    title="Attention, contrast and faithfulness",
+    title="Attention methods",
     about="""
 Times are CPU times of all threads. The networks have random weights. If another package makes the same map, the two are
-compared first. The loop over `chefer` is its authors' code, called once per finding.""",
+compared first. The loop over `chefer` works like its authors' code: with a forward and a backward pass per finding.
+LeGrad, Finer-CAM and faithfulness were also timed, but have no goals.""",
     sections=SECTIONS,
 )

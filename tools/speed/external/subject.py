@@ -33,9 +33,9 @@ COLUMNS = {
     "peak MiB": measured("mib"),
 }
 SECTIONS = (
-    Section("large", "Smooth maps", "Blurred noise, a resized class activation map, a Gaussian.", COLUMNS),
+    Section("large", "Smooth maps", "Maps are blurred noise, a resized class activation map and a Gaussian.", COLUMNS),
     Section("noise", "Pixel noise", "The worst case, without a goal: each of a million pixels is a peak.", COLUMNS),
-    Section("many", "Many small maps", "Random maps of the size of class activation maps.", COLUMNS),
+    Section("many", "Many small maps", "Maps are random and have the size of class activation maps.", COLUMNS),
 )
 SUBJECT = Subject(
     name="external",
@@ -43,9 +43,10 @@ SUBJECT = Subject(
     tiny={"side": 64, "cases": 8, "more": 16, "small": (14,), "many": 40},
     title="Your own maps",
     about="""
-The protocol `locus` on one finding, with confidence intervals from 10,000 resamples. Each map is read from its `.npy`
-file when it is needed, as `python -m benchmark.score` does after the first 64 MiB. Each row was measured in a separate
-process, with the memory of the whole process. The files were in the cache of the operating system.""",
+The protocol `locus` scores one finding, with confidence intervals from 10,000 resamples. Each map is read from its
+`.npy` file when it is needed. `python -m benchmark.score` keeps the first 64 MiB of maps in memory and does the same
+for the others. Each row was measured in a separate process, and the memory is that of the whole process. The files were
+in the cache of the operating system.""",
     sections=SECTIONS,
     highlights=(SECTIONS[0], SECTIONS[-1]),
 )

@@ -40,8 +40,9 @@ SUBJECT = Subject(
     tiny={"models": 1, "images": 20, "methods": ("cam",), "protocols": ("locus",), "rounds": 1},
     title="Two jobs at a time",
     about="""
-`python -m benchmark.run --jobs N` ([reproduce.md](reproduce.md)) explains and scores trained networks, with one thread
-per job and a new interpreter each time. If the machine is busy, N jobs get a larger share of it than one.""",
+The measurement explains and scores trained networks as `python -m benchmark.run --jobs N` does
+([reproduce.md](reproduce.md)). Each job has one thread, and each timing starts a new interpreter. On a busy machine, N
+jobs get a larger share of the CPU than one job, so the speed-up is then overstated.""",
     sections=(
         Section(
             "jobs",

@@ -112,11 +112,13 @@ SUBJECT = Subject(
     },
     title="Heat maps",
     about="""
-The bare forward pass runs in inference mode on contiguous images, as in ordinary use. `channels last` is the faster
-format on a CPU, which Locus uses. Each package is called as in its documentation, once per finding, after a check that
-its Grad-CAM map equals that of Locus. Locus computes seven methods at once (cam, gradcam, gradcampp, xgradcam,
-hirescam, layercam, eigencam), grad-cam six (without cam). grad-cam returns maps of the size of the image, the other
-packages of the size of the feature map.""",
+The bare forward pass runs in inference mode on contiguous images, as in ordinary use. On a CPU, Locus uses the memory
+format `channels last`, which is faster there. Its times can therefore be below those of the bare forward pass.
+
+Each package is called as in its documentation, once per finding. Before it is timed, its Grad-CAM map must equal that
+of Locus. Locus computes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam, eigencam),
+grad-cam six (without cam). grad-cam returns maps of the size of the image, the other packages of the size of the
+feature map.""",
     sections=SECTIONS,
     highlights=(
         Section(

@@ -81,8 +81,8 @@ WHOLE = Section(
     "A whole data set",
     f"Random boxes, as many as in NIH: {sum(BOXES.values())} boxes of {len(BOXES)} findings on {IMAGES} images of "
     f"{PATIENTS} patients, and {VALIDATION} validation images. The maps are random and smooth. Each row was measured "
-    "in a separate process, which scores one method after the other with thresholds of all origins and confidence "
-    "intervals from 10,000 resamples of patients.",
+    "in a separate process. The process scores one method after the other, with thresholds of all origins. Confidence "
+    "intervals come from 10,000 resamples of patients.",
     {
         "protocols": contender,
         "maps": in_words("{maps} of {side}×{side}"),
@@ -109,9 +109,10 @@ SUBJECT = Subject(
     },
     title="Scoring",
     about="""
-Before they are timed, all contenders must give the same numbers. "× ours" compares the smaller of wall and CPU time.
-The *surface* protocols are `wang`, `locus`, `seed`, `pointing` and `energy`. Contour searches and component labelling
-resize one map to a frame of 1024 px and binarise it at every threshold.""",
+Before they are timed, all contenders must give the same numbers. Comparisons with Locus use the smaller of wall time
+and CPU time. The seconds for a whole data set are wall time. The *surface* protocols are `wang`, `locus`, `seed`,
+`pointing` and `energy`. Contour searches and component labelling resize one map to a frame of 1024 px and binarise it
+at every threshold.""",
     sections=(*SMALL, WHOLE),
     highlights=(WHOLE._replace(columns={name: WHOLE.columns[name] for name in SHORT}),),
 )

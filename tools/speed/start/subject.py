@@ -23,8 +23,9 @@ SUBJECT = Subject(
     tiny={"rounds": 1},
     title="The start of a command",
     about="""
-Seconds from the start of the interpreter, with compiled bytecode. Errors are timed until the command ends, other
-commands until their first line, and training until the process ends after the first step on cached data.""",
+All times count from the start of the interpreter, with bytecode already compiled. In the goals, a time is a multiple of
+that of `import torch`. Errors are timed until the command ends, and other commands until they print their first line. A
+training run is timed until its process ends, after the first step on cached data.""",
     sections=(
         Section(
             "start",

@@ -49,4 +49,4 @@ def _note(names: Mapping[str, str]) -> str:
     """Describe the devices and their precision."""
     kinds = {device: precision("auto", has_fast_bfloat16(device)) for device in names}
     devices = (f"{name} (`{device}`; `--precision auto` selects {kinds[device]})" for device, name in names.items())
-    return f"Devices: {'; '.join(devices)}." + ("" if GPU in names else " **No GPU was measured.**")
+    return f"Devices: {'; '.join(devices)}."

@@ -56,11 +56,11 @@ def of_all_cores(record: SpeedRecord, row: Row) -> float | None:
     return share / record.machine.cores if isinstance(share, float) else None
 
 
+SHARE = "Share is the rate of training divided by that of the network alone."
 EPOCH = Section(
     "epoch",
     "A training epoch",
-    "Share is the rate of training divided by that of the network alone. The share of CPU time depends less on other "
-    "programs on the machine.",
+    f"{SHARE} The share of CPU time depends less on other programs on the machine.",
     {
         **NETWORK,
         "--augment": on("augment"),
@@ -133,8 +133,9 @@ SUBJECT = Subject(
     },
     title="Training",
     about="""
-An epoch with Lightning, including loader, augmentation and callbacks, is compared with as many steps of the network
-alone on one batch that stays on the device. Validation and checkpoints are not timed. The images are generated.""",
+An epoch is trained with Lightning, including loader, augmentation and callbacks. It is compared with as many steps of
+the network alone, on one batch that stays on the device. Validation and checkpoints are not timed. The images are
+generated.""",
     sections=SECTIONS,
-    highlights=(EPOCH._replace(columns={name: EPOCH.columns[name] for name in SHORT}),),
+    highlights=(EPOCH._replace(intro=SHARE, columns={name: EPOCH.columns[name] for name in SHORT}),),
 )
