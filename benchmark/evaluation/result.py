@@ -147,7 +147,7 @@ class Evaluation:
         target.mkdir(parents=True, exist_ok=True)
         for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
             shutil.copyfile(file, target / file.name)
-        tables.write(target, self.name, f"Evaluated from Python: {self.name}.")
+        tables.write(target, tables.Description(self.name, f"Evaluated from Python: {self.name}."))
         return target
 
     @property

@@ -64,7 +64,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
         printed, for_page = against.compare(main, folder, row)
     about = f"{entry.about} {for_page}".rstrip()
-    datasets = tables.write(folder, title=entry.name, about=about, records=all_records)
+    datasets = tables.write(folder, tables.Description(entry.name, about), all_records)
     echo(tables.headline(datasets) + printed)
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.records.record import Record
@@ -37,14 +38,26 @@ MISSING_HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "pro
 MISSING_ABOUT = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
 
 
+@dataclass(frozen=True)
+class Description:
+    """Texts about a suite on its pages, and the methods by which its networks are compared."""
+
+    title: str
+    about: str = ""
+    limits: str = ""
+    """A limitation of the suite, first in the list of limitations."""
+    held_out: str = ""
+    """Footnote below the tables."""
+    rank_methods: Sequence[str] = ()
+    """See ``benchmark.report.entries.networks``."""
+
+
 def page(
     records: Sequence[Record],
-    title: str,
-    about: str = "",
+    description: Description,
     datasets: Sequence[DatasetTables] = (),
     pictures: Sequence[str] = (),
     suite: str = "",
-    held_out: str = "",
     folder: Path | None = None,
 ) -> str:
     """Return the text of ``leaderboard.md``: the checks or the three tables of each data set, then missing cells.
@@ -55,8 +68,9 @@ def page(
     body = [_answer(report) for data in datasets for report in data.reports if report.question]
     body += [markdown(_short(table, OF_CHECKS)) for data in datasets for table in data.checks]
     body += [text for data in datasets for text in map(markdown, short_tables(data))]
-    body.append(f"Held-out check: {held_out}" if held_out else "")
-    sections = [f"# {title}", GENERATED, about, _links(pictures, suite, folder), *body, without_number(records)]
+    body.append(f"Held-out check: {description.held_out}" if description.held_out else "")
+    head = [f"# {description.title}", GENERATED, description.about, _links(pictures, suite, folder)]
+    sections = [*head, *body, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 

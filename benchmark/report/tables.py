@@ -12,13 +12,13 @@ from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
 from benchmark.report.leaderboard.dataset_tables import DatasetTables, tables_of
 from benchmark.report.leaderboard.protocols import SEED
-from benchmark.report.page import main_tables, missing, page, path_to_checkout, short_tables
+from benchmark.report.page import Description, main_tables, missing, page, path_to_checkout, short_tables
 from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
 
-__all__ = ["headline", "index", "page", "write"]
+__all__ = ["Description", "headline", "index", "page", "write"]
 
 
 GALLERY = "gallery.html"
@@ -29,14 +29,10 @@ PICTURE, PICTURE_INCHES = "components.svg", 7.0
 @ONE_BLAS_THREAD
 def write(
     folder: Path | str,
-    title: str = "",
-    about: str = "",
+    description: Description | None = None,
     records: Sequence[Record] | None = None,
     columns: Sequence[str] = (),
     published: Path | None = None,
-    limits: str = "",
-    rank_methods: Sequence[str] = (),
-    held_out: str = "",
     linked_from: Path | None = None,
 ) -> list[DatasetTables]:
     """Write all files generated from a folder's records, and remove outdated ones.
@@ -46,34 +42,30 @@ def write(
 
     Args:
         folder: folder of the suite.
-        title: heading of the pages.
-        about: the suite's description.
+        description: texts on the pages; by default only a title, the name of the folder.
         records: records of the folder, if already loaded.
         columns: columns of ``leaderboard.tex``.
         published: folder with the published per-case rows, if the records include published ones.
-        limits: a limitation of the suite, first in the list of limitations.
-        rank_methods: methods by which networks are compared: see ``entries.networks``.
-        held_out: footnote below the tables.
         linked_from: final folder of ``leaderboard.md``, for its links to the documentation; default ``folder``.
 
     Raises:
         DataError: for an invalid record.
         BadValueError: for a column that no table has.
     """
-    folder, title = Path(folder), title or Path(folder).name
+    folder = Path(folder)
+    description = description or Description(folder.name)
     linked_from = linked_from or folder
     folders = [folder, *([] if published is None else [published])]
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
-    boards = leaderboards(all_records, folders, rank_methods)
+    boards = leaderboards(all_records, folders, description.rank_methods)
     datasets = [tables_of(board) for board in boards]
     latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", numbers.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
     pictures = _pictures(folder, boards)
-    text = page(all_records, title, about, datasets, pictures, folder.name, held_out, linked_from)
+    text = page(all_records, description, datasets, pictures, folder.name, linked_from)
     write_text(folder / "leaderboard.md", text)
-    texts = {"name": folder.name, "title": title, "about": about, "limits": limits, "held_out": held_out}
-    html = suite_page({**texts, "has_gallery": (folder / GALLERY).is_file()}, all_records, datasets)
+    html = suite_page(folder.name, description, (folder / GALLERY).is_file(), all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))
     seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset)).rows]
     _write_workbook(folder / "seed.xlsx", seed)

@@ -46,9 +46,13 @@ def finalize(
     if changed or final != list(records_now):
         records.pack(folder.path, final)
     table_records = with_published(final, folder.published)
-    about = suite.title, suite.about, table_records, config.columns, folder.published_folder
-    datasets = tables.write(folder.path, *about, suite.limits, suite.rank_methods, suite.held_out)
+    datasets = tables.write(folder.path, describe(suite), table_records, config.columns, folder.published_folder)
     return table_records, datasets
+
+
+def describe(suite: Suite) -> tables.Description:
+    """Return the texts on the suite's pages."""
+    return tables.Description(suite.title, suite.about, suite.limits, suite.held_out, tuple(suite.rank_methods))
 
 
 def _drop_obsolete(

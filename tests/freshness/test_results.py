@@ -12,6 +12,7 @@ from benchmark import records
 from benchmark.records import cases, papers
 from benchmark.report import tables
 from benchmark.suite import plan, selection
+from benchmark.suite.finalize import describe
 from config import RunConfig
 from core.files import json_hash
 from core.names import MAIN, MAIN_PROTOCOL, PAIRED
@@ -48,8 +49,7 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     """A gallery shows maps too: see ``test_gallery``."""
     copy(name, tmp_path)
     suite = plan.load(name)
-    own = {"limits": suite.limits, "rank_methods": suite.rank_methods, "held_out": suite.held_out}
-    tables.write(tmp_path / name, suite.title, suite.about, **own, linked_from=ROOT / "results" / name)
+    tables.write(tmp_path / name, describe(suite), linked_from=ROOT / "results" / name)
     left_out = {"gallery.html"} | ({"index.html"} if name not in PAGES else set())
     given, published_files = (
         sorted(path for path in folder.iterdir() if path.is_file() and path.name not in left_out)

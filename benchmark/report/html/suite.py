@@ -14,7 +14,7 @@ from benchmark.report.html.glossary import glossary, meaning, word_of
 from benchmark.report.html.render import render
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.dataset_tables import DatasetTables
-from benchmark.report.page import DECIDE, missing
+from benchmark.report.page import DECIDE, Description, missing
 from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import BASELINES, MAIN, MAIN_PROTOCOL, PAIRED, UPPER_BOUND_AND_PEOPLE
 
@@ -34,12 +34,14 @@ SECTIONS = ("checks", "networks", "effects", "findings", "details", "papers")
 """Fields of ``DatasetTables`` that are sections of the page without changes."""
 
 
-def suite_page(page: Mapping[str, Any], records: Sequence[Record], datasets: Sequence[DatasetTables]) -> str:
-    """Render the page; the same records give the same bytes.
-
-    ``page``: ``name``, ``title`` and ``about`` of the suite; ``limits``, its first limitation; ``held_out``, a footnote
-    below the tables; ``has_gallery``, whether its folder has a ``gallery.html``.
-    """
+def suite_page(
+    name: str,
+    description: Description,
+    has_gallery: bool,
+    records: Sequence[Record],
+    datasets: Sequence[DatasetTables],
+) -> str:
+    """Render the page; the same records give the same bytes. ``has_gallery``: the folder has a ``gallery.html``."""
     contexts = [_dataset(tables) for tables in datasets]
     gaps = [view(table, {}) for table in [missing(records)] if table.rows]
     views = [*(table for context in contexts for table in _views(context)), *gaps]
@@ -48,9 +50,11 @@ def suite_page(page: Mapping[str, Any], records: Sequence[Record], datasets: Seq
     rows = [row for tables in datasets for entries in tables.leaderboard.parts.values() for row in entries]
     return render(
         "suite.html",
-        page=page,
+        name=name,
+        page=description,
+        has_gallery=has_gallery,
         main=MAIN,
-        command=command(page["name"], records),
+        command=command(name, records),
         datasets=contexts,
         missing=gaps,
         counts=_counts(records),

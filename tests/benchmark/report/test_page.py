@@ -10,7 +10,7 @@ from benchmark.report import tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
 from benchmark.report.leaderboard import breakdown, main_table
 from benchmark.report.leaderboard.dataset_tables import tables_of
-from benchmark.report.page import COMMITTED_PAGES, page
+from benchmark.report.page import COMMITTED_PAGES, Description, page
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -186,17 +186,17 @@ def test_no_committed_table_in_markdown_has_more_than_ten_columns_and_notes():
 def test_uncommitted_page_is_not_linked():
     remaining = re.findall(r"^!/results/(.+)/index.html$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
     assert {*remaining} == {*COMMITTED_PAGES}
-    assert "(index.html)" not in page([], "t", suite="other")
-    assert "[index.html](index.html)" in page([], "t", suite=remaining[0])
+    assert "(index.html)" not in page([], Description("t"), suite="other")
+    assert "[index.html](index.html)" in page([], Description("t"), suite=remaining[0])
 
 
 @pytest.mark.parametrize("folder", ["results/demo", "runs/results/demo"])
 def test_link_to_the_meaning_of_columns_works_from_any_folder(folder):
-    (link,) = re.findall(r"\[meaning of the columns\]\((.*?)\)", page([], "t", folder=ROOT / folder))
+    (link,) = re.findall(r"\[meaning of the columns\]\((.*?)\)", page([], Description("t"), folder=ROOT / folder))
     assert (ROOT / folder / link).resolve() == ROOT / "docs/protocols.md"
 
 
 def test_page_outside_the_checkout_has_no_link_to_the_documentation(tmp_path):
-    text = page([], "t", folder=tmp_path)
+    text = page([], Description("t"), folder=tmp_path)
     assert "docs/protocols.md" in text
     assert "](../" not in text

@@ -65,7 +65,7 @@ def page(three_trainings, tmp_path_factory):
     for record in load("results/demo"):
         if record.cell.protocol == "pointing" and record.cell.method in ("cam", "prior"):
             write(record, folder)
-    tables.write(folder, "A <b> title", "About `code` & more.")
+    tables.write(folder, tables.Description("A <b> title", "About `code` & more."))
     return folder / "index.html"
 
 

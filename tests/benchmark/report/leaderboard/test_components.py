@@ -30,9 +30,9 @@ def test_shares_of_a_scores_variance_add_up(three_trainings):
 
 
 def test_page_has_both_tables_and_a_reproducible_picture(three_trainings):
-    tables.write(three_trainings, "Demo")
+    tables.write(three_trainings)
     first = (three_trainings / tables.PICTURE).read_text()
-    tables.write(three_trainings, "Demo")
+    tables.write(three_trainings)
     assert ">components of variance</caption>" in (three_trainings / "index.html").read_text()
     assert f"({tables.PICTURE})" in (three_trainings / "leaderboard.md").read_text()
     assert first.startswith("<svg")
