@@ -7,7 +7,7 @@ from config import PackConfig, SubmissionConfig
 from core import cli
 from core.errors import BadValueError
 
-USAGE = "write `pack RUN` (a folder of benchmark.score) or `check FILE` (a file of pack)"
+USAGE = "use `pack RUN` (a folder written by benchmark.score) or `check FILE` (a file written by `pack`)"
 
 
 @cli.entry_point

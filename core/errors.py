@@ -51,6 +51,8 @@ class UnknownNameError(LocusError):
     "unknown method 'gradcamp': did you mean 'gradcampp'? Known: cam, gradcampp"
     >>> str(UnknownNameError("--format", "voc", ["coco"]))
     "unknown value 'voc' for --format; known: coco"
+    >>> str(UnknownNameError("class in mine.py:", "MyCAM", []))
+    "unknown class in mine.py: 'MyCAM'; known: none"
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class UnknownNameError(LocusError):
         """
         names = [str(name) for name in known]
         nearest = hint(str(value), [*names, *near]).rstrip()
-        listing = ", ".join(names) + (f"; or use {also}" if also else "")
+        listing = (", ".join(names) or "none") + (f"; or use {also}" if also else "")
         allowed = f": {nearest} Known: {listing}" if nearest else f"; known: {listing}"
         what = f"value {str(value)!r} for {kind}" if kind.startswith("--") else f"{kind} {str(value)!r}"
         super().__init__(f"unknown {what}{allowed}")
@@ -116,8 +118,8 @@ def first_problem(error: "ValidationError") -> tuple[str, str]:
 def killed(code: int, advice: str) -> str:
     """Describe a process that was killed by a signal (exit ``code`` below 0); ``advice`` says how to save memory.
 
-    >>> killed(-9, "try fewer --jobs")
-    'was killed (SIGKILL), perhaps because memory ran out: try fewer --jobs'
+    >>> killed(-9, "use a smaller --jobs")
+    'was killed (SIGKILL), perhaps because memory ran out: use a smaller --jobs'
     """
     return f"was killed ({signal.Signals(-code).name}), perhaps because memory ran out: {advice}"
 

@@ -47,13 +47,17 @@ class Registry:
     def adding(self, parts: Sequence[type[Any]]) -> Iterator[None]:
         """Register the classes ``parts``, for example from a notebook, for the duration of the block.
 
-        Raises ``BadValueError`` for a class without a ``name`` and for a name that is already taken.
+        Raises ``BadValueError`` for a class without a valid ``name`` and for a name that is already taken.
         """
         added: dict[str, type[Any]] = {}
         for part in parts:
             name = getattr(part, "name", None)
-            if not inspect.isclass(part) or not isinstance(name, str) or not name.isidentifier():
-                raise BadValueError(f'{part!r} has no name: set name = "my{self.kind}" in the {self.kind} class')
+            if not inspect.isclass(part):
+                raise BadValueError(f"{part!r} is not a class: give a {self.kind} class")
+            if not isinstance(name, str) or not name.isidentifier():
+                example = f'such as name = "my{self.kind.replace(" ", "")}"'
+                advice = f"set a Python identifier, {example}, in the {self.kind} class"
+                raise BadValueError(f"{part!r} has the name {name!r}: {advice}")
             if (name in self.names() and self.get(name) is not part) or added.get(name, part) is not part:
                 raise BadValueError(f"another {self.kind} is called {name!r}: give {part.__qualname__} another name")
             added[name] = part

@@ -50,7 +50,7 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {reason(error)}") from error
     if not fits(getattr(module, name, None)):
         declared = [n for n, o in vars(module).items() if fits(o) and getattr(o, "__module__", "") == module.__name__]
-        raise UnknownNameError(f"{what} in {path}", name, declared)
+        raise UnknownNameError(f"{what} in {path}:", name, declared)
     return getattr(module, name)
 
 

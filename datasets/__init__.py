@@ -13,7 +13,7 @@ from core.registry import options as options_of
 if TYPE_CHECKING:
     from datasets.base import Dataset
 
-REGISTRY = Registry("datasets", "dataset")
+REGISTRY = Registry("datasets", "data set")
 FILES_OF = {"implanted": "NIH"}
 """Data set -> the other data set whose files it reads and whose default folder it shares."""
 
@@ -122,5 +122,5 @@ def load(
     )
     part: Callable[..., Dataset] = REGISTRY.get(name)
     options = validated(part.__init__, {**options, **options_of(name)})
-    data: Dataset = construct(functools.partial(part, request), "dataset", name.split(":")[0], options)
+    data: Dataset = construct(functools.partial(part, request), "data set", name.split(":")[0], options)
     return data

@@ -60,10 +60,8 @@ class Request:
             raise BadValueError(f"fold {self.fold} does not exist: use a number from 0 to {self.folds - 1}")
         left_out = self.leave_out_fold
         if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
-            allowed_folds = (
-                f"it requires --partition kfold and a number from 0 to {self.folds - 1} other than {self.fold}"
-            )
-            raise BadValueError(f"leave_out_fold is {left_out}: {allowed_folds}")
+            number = f"a number from 0 to {self.folds - 1} other than the test fold, {self.fold}"
+            raise BadValueError(f"leave_out_fold is {left_out}: it requires --partition kfold and {number}")
 
     def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, default: int) -> tuple[str, ...]:
         """Return the findings of the requested task: one of the lists in ``tasks``, by its length.
@@ -73,7 +71,8 @@ class Request:
         """
         number = default if self.findings is None else self.findings
         if number not in tasks:
-            raise BadValueError(f"{name} has no task with {number} findings; choose from {', '.join(map(str, tasks))}")
+            allowed = ("one of " if len(tasks) > 1 else "") + ", ".join(map(str, tasks))
+            raise BadValueError(f"{name} does not support {number} findings: set --num_classes to {allowed}")
         return tasks[number]
 
     def folder(self, layout: str) -> Path:

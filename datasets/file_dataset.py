@@ -24,7 +24,7 @@ from datasets.table_rows import TableRows
 log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
-SHARES = "give boxes in pixels of the published image, not as fractions of its width and height"
+SHARES = "give boxes in pixels of the image as published, not as fractions of its width and height"
 """Advice for boxes narrower than a pixel."""
 
 
@@ -60,7 +60,8 @@ def in_split(
     Raises ``DataError`` for an empty split, such as train or val of a ``whole`` data set.
     """
     if whole and request.split != "test":
-        raise DataError(f"whole=True leaves no images for {request.split}: leave this option out to train")
+        reason = f"whole=True makes every image a test image, so {request.split} is empty"
+        raise DataError(f"{reason}: leave whole out to train")
     if whole:
         return np.ones(len(patients), bool)
     names = official() if official and request.partition == "official" else splits.assign(patients, request)
@@ -80,7 +81,7 @@ def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: 
     if split and not names:
         raise DataError(f"the tables of {root} list no {which}: use --partition patient or kfold")
     if not present:
-        raise DataError(f"{root} has none of the {len(names)} {which} in its tables: {layout}")
+        raise DataError(f"{root} has no file for any of the {which} in its tables ({len(names)}): {layout}")
     if len(present) < len(names):
         missing = [name for name in names if name not in files]
         text = "%s: %d of %d %s have no file and are skipped: %s"

@@ -82,15 +82,13 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     if leaks:
         listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in leaks.items())
         advice = f"{listing}; use lists without shared patients, or --partition patient"
-        raise LeakError(f"{len(leaks)} patients are in two splits: {advice}")
+        raise LeakError(f"patients are in two splits ({len(leaks)}): {advice}")
 
 
 def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
     """Raise ``LeakError`` if one of the training ``images`` has a truth box."""
     leaked = [image for image in images if image in boxed]
     if leaked:
-        listing = examples(leaked)
-        raise LeakError(
-            f"{len(leaked)} images with a truth box are in {which}: {listing}; "
-            "use the official lists, or --partition patient"
-        )
+        what = "images with a truth box, which the official partition reserves for testing,"
+        advice = "use the official lists, or --partition patient"
+        raise LeakError(f"{what} are in {which} ({len(leaked)}): {examples(leaked)}; {advice}")

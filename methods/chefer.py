@@ -8,7 +8,7 @@ from methods.base import AttentionMethod
 
 
 class Chefer(AttentionMethod):
-    """Propagate attention that raises the logit, block by block, to the tokens that the head reads; >= 0.
+    """Attention that raises the logit, propagated block by block to the tokens that the head reads; values >= 0.
 
     ``R_l = R_(l-1) + mean_heads(ReLU(dS_k/dA_l * A_l)) R_(l-1)``, ``R_0 = I``; the map is the row of the tokens that
     the head reads, over patches. Source: Chefer et al., ICCV 2021, equations 5 and 6.

@@ -7,7 +7,7 @@ from methods.principal import first_component
 
 
 class EigenCAM(Method):
-    """Project the features on their first principal axis; signed, one map for all findings.
+    """Projection of the features onto their first principal axis; signed, one map for all findings.
 
     ``L = (A - mean_xy A) v``, v the first right singular vector over positions. Source: Muhammad and Yeasin, IJCNN
     2020, without the mean; it is subtracted here as in the grad-cam package.

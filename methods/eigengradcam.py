@@ -8,7 +8,7 @@ from methods.principal import first_component
 
 
 class EigenGradCAM(Method):
-    """Project features times the finding's gradients on their first principal axis; signed.
+    """Projection of features times the finding's gradients onto their first principal axis; signed.
 
     ``L_k = (G_k * A - mean_xy(G_k * A)) v_k``, v_k the first right singular vector over positions. Source: the grad-cam
     package (Gildenblat, github.com/jacobgil/pytorch-grad-cam), after Eigen-CAM; no paper.

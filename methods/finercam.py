@@ -19,7 +19,7 @@ BASES = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
 
 
 class FinerCAM(Method):
-    """Positions whose features raise the logit above those of the most similar findings; values >= 0.
+    """Positions whose features raise the logit more than the logits of similar findings; values >= 0.
 
     Applies a base method to ``S_k - alpha * mean_j S_j``, where j are the ``count`` other findings with the logits
     nearest to S_k, chosen per image. Source: Zhang et al., CVPR 2025 (arXiv:2501.11309).

@@ -12,7 +12,7 @@ KERNELS = ("sigmoid", "rbf", "linear")
 
 
 class KPCACAM(Method):
-    """Project the features on their first kernel principal component; one map for all findings.
+    """Projection of the features onto their first kernel principal component; one map for all findings.
 
     ``L = sqrt(lambda) v``, (lambda, v) the first eigenpair of the centred kernel matrix of the positions. Source:
     Karmani et al., 2024 (arXiv:2410.00267), with the sigmoid kernel ``tanh(gamma x . y + 1)`` and gamma = 1 / C, as the

@@ -8,7 +8,7 @@ from methods.base import AttentionMethod
 
 
 class LeGrad(AttentionMethod):
-    """Patches to which more attention in a block would raise the score of this block; values >= 0.
+    """Patches for which more attention would raise the score, averaged over blocks; values >= 0.
 
     ``L_k = mean_l mean_heads mean_rows ReLU(ds_kl/dA_l)``, s_kl the score of block l: the network's last norm and head
     applied to its tokens; over patches. Source: Bousselham et al., ICCV 2025 (arXiv:2404.03214), equations 7 to 9.
@@ -23,8 +23,8 @@ class LeGrad(AttentionMethod):
     extra_cost = "a forward pass, a backward pass through one block per block and finding"
     other_packages = (
         "By default torchcam scores a block by the mean of all its tokens, even if the network reads the class token: "
-        "for a random ViT of six blocks the rank correlation of the maps is .41 and masks at .5 overlap by .31. If it "
-        "scores the class token, the maps are the same."
+        "for a random ViT of six blocks the rank correlation of the maps is .41 and masks at .5 have an overlap of "
+        ".31. If it scores the class token, the maps are the same."
     )
 
     def relevance(self, attention: Attention, n_findings: int) -> Tensor:

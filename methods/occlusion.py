@@ -11,7 +11,7 @@ from methods.pixelwise import PixelMethod
 
 
 class Occlusion(PixelMethod):
-    """Change of the logit when a grey square covers the pixel, averaged over all such squares; values >= 0.
+    """Absolute mean change of the logit over all grey squares that cover the pixel; values >= 0.
 
     ``L_k(x,y) = |mean over windows W with (x,y) in W of S_k(I) - S_k(I, W at 0)|``, 0 in the normalised space: the mean
     grey. Source: Zeiler and Fergus, ECCV 2014, section 4.2. In the logit's units: all colours are covered

@@ -11,7 +11,7 @@ BLUR = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]], device=
 
 
 class Recipro(Method):
-    """Rise of the logit if all features but those around the position are set to 0; signed; no gradients.
+    """Logit with only the features around the position, minus the logit with all features 0; signed; no gradients.
 
     ``L_k(x,y) = S_k(A * N_xy) - S_k(0)``, N_xy a 3 x 3 Gaussian around (x,y), 1/4 in its middle. Source: Byun and Lee,
     CVPR workshops 2024 (arXiv:2209.14074), equations 2 and 3.

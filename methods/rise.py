@@ -11,7 +11,7 @@ from methods.options import require_positive, require_whole_number
 
 
 class RISE(Method):
-    """Mean logit of random masks that show the pixel, minus the mean logit of all masks; signed.
+    """Mean logit under random masks that leave the pixel visible, minus the mean under all masks; signed.
 
     ``L_k(x,y) = sum_i (S_k(I * M_i) - mean_j S_k(I * M_j)) M_i(x,y) / (n p)``: masks M_i of ``cells`` x ``cells``
     random cells, each open with probability p, drawn soft and shifted. Source: Petsiuk et al., BMVC 2018, equation 6.

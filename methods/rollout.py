@@ -7,7 +7,7 @@ from methods.base import AttentionMethod
 
 
 class Rollout(AttentionMethod):
-    """Propagate attention block by block to the tokens that the head reads; one map for all findings; values >= 0.
+    """Attention, propagated block by block to the tokens that the head reads; one map for all findings; values >= 0.
 
     ``R_l = (mean_heads A_l + I) / 2 * R_(l-1)``, ``R_0 = I``; the map is the row of the tokens that the head reads,
     over patches. Source: Abnar and Zuidema, ACL 2020, section 4 (equation 1).

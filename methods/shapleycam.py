@@ -8,7 +8,7 @@ from methods.base import ChannelMethod, Evidence
 
 
 class ShapleyCAM(ChannelMethod):
-    """Positions whose features raise the logit, weighted by the mean gradient minus half its change; values >= 0.
+    """Sum of channels weighted by the mean gradient minus half the mean Hessian-feature product; values >= 0.
 
     ``L_k = ReLU(sum_c mean_xy(G_kc - (H_k A)_c / 2) A_c)``, H_k A the product of the Hessian of S_k and the features:
     their Shapley value to second order. Source: Cai, arXiv:2501.06261 (2025).
@@ -23,7 +23,7 @@ class ShapleyCAM(ChannelMethod):
     rectified = True
     source = "Cai, arXiv:2501.06261"
     extra_cost = "two backward passes of the head per finding"
-    other_packages = "grad-cam has the same weights; its hooks fail to release the graph under torch 2.15."
+    other_packages = "grad-cam uses the same weights. Under torch 2.15, its hooks keep the graph in memory."
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """Return the mean gradients minus half their mean change, (N,K,C)."""

@@ -7,7 +7,7 @@ from methods.base import ChannelMethod, Evidence
 
 
 class XGradCAM(ChannelMethod):
-    """Positions whose features raise the logit, channels weighted by activation-weighted mean gradients; values >= 0.
+    """Sum of channels; a weight is the channel's gradient, averaged with its activations as weights; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy(G_kc A_c) / sum_xy A_c) A_c)``, weight 0 where ``sum_xy A_c = 0``.
     Source: Fu et al., BMVC 2020.

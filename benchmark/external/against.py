@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from benchmark.records import Record, cases
+from benchmark.scoring.statistics.intervals import SMALLEST
 from benchmark.suite import results_folder
 from benchmark.suite.compare import table
 from benchmark.suite.compare.run import compare_selections
 from benchmark.suite.compare.selector import Selection, resolve_first
+from benchmark.suite.compare.table import ComparisonRow
 from core.errors import BadValueError
 from core.names import MAIN
 from core.types import Sample
@@ -36,8 +38,17 @@ def compare(record: Record, folder: Path, row: Selection) -> tuple[str, str]:
     entry = Selection(record.cell.method, folder, record.cell.model_id, record.cell.method, (record,))
     text, rows = compare_selections(entry, row)
     table.write(rows, folder / FILE)
-    main = next(one.comparison for one in rows if (one.comparison.metric, one.comparison.finding) == (MAIN, "mean"))
-    if main.difference is None or main.p is None or main.low is None:
-        return text, f"Against {row.selector}: no difference on {main.n} cases."
-    interval = f"{main.difference:+.3f} [{main.low:+.3f}, {main.high:+.3f}]"
-    return text, f"Against {row.selector}, {MAIN} on the same {main.n} cases: {interval}, p = {main.p:.4f} ({FILE})."
+    main = next(one for one in rows if (one.comparison.metric, one.comparison.finding) == (MAIN, "mean"))
+    return text, f"Against {row.selector}, {MAIN} on the same {main.comparison.n} cases: {_result(main)}."
+
+
+def _result(row: ComparisonRow) -> str:
+    """Return the difference with its interval, or why it has none, and p if there is one."""
+    main = row.comparison
+    if main.difference is None:
+        return "not compared, because a side has no score"
+    few = f"which requires {SMALLEST} patients (there are {row.patients})"
+    without = f" without an interval, {few if row.patients < SMALLEST else 'which is undefined'}"
+    interval = without if main.low is None else f" [{main.low:+.3f}, {main.high:+.3f}]"
+    p = "" if main.p is None else f", p = {main.p:.4f}"
+    return f"{main.difference:+.3f}{interval}{p} ({FILE})"

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from benchmark.external.names import Names
 from core.boxes import xywh_to_xyxy
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError, DataError, examples
+from core.names import duplicates
 from core.types import FloatArray
 from datasets.io import limits
 from datasets.io.tables import read_csv, refuse_duplicates
@@ -25,7 +26,7 @@ EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
 NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
 NUMBERS = ["a", "b", "c", "d", "score"]
 """Columns of a table of boxes: the four numbers in the format of the file, and the confidence."""
-PIXELS = " (boxes must be in pixels of the image as published)"
+PIXELS = " (boxes must be in pixels of the image as published, not of a resized copy)"
 SLACK = 1.0
 """Boxes may exceed the image by this many pixels; they are clipped."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
@@ -135,11 +136,13 @@ def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]
     images = names.resolve_images(table.pop("image").tolist(), "rows")
     refuse_duplicates(file, pd.Series(images, dtype=str))
     findings = [names.finding(str(word), str(file)) for word in table]
-    refuse_duplicates(file, pd.Series(findings, dtype=str))
+    if repeated := duplicates(findings):
+        raise DataError(f"{file} has several columns of the same finding: {examples(repeated)}; keep one per finding")
     out: dict[tuple[str, str], float] = {}
     for finding, column in zip(findings, table, strict=True):
         probabilities = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
         if not ((probabilities >= 0) & (probabilities <= 1)).all():
-            raise DataError(f"{file}: the column {column} has values outside 0 to 1: write probabilities, not logits")
+            wrong = f"the column {column} has values that are not numbers from 0 to 1"
+            raise DataError(f"{file}: {wrong}: give probabilities, not logits")
         out |= {(image, finding): value for image, value in zip(images, probabilities.tolist(), strict=True)}
     return out

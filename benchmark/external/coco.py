@@ -148,9 +148,9 @@ def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
     """Return the rows per case of a record, with the confidence from ``detection``, or 1 without it."""
     table = cases.read(record.cell, folder)
     if not {*EDGES} <= {*table.columns} or table[EDGES].isna().all(axis=None):
-        packed = "packed rows have boxes only for the lowest training seed"
-        advice = "choose --model_id of the lowest seed, or run the suite again and export before it is packed"
-        raise BadValueError(f"{record.cell.model_id}, {record.method} in {folder} has no boxes ({packed}): {advice}")
+        stored = "which are stored only for models with the lowest seed of a suite"
+        advice = f"use --model_id of such a model, or, if this is one, {cases.RUN_AGAIN}"
+        raise BadValueError(f"{record.cell.model_id}, {record.method} in {folder} has no boxes, {stored}: {advice}")
     other: Cell = record.cell.model_copy(update={"protocol": DETECTION})
     if not cases.exist(other, folder):
         return table.assign(confidence=1.0)

@@ -110,7 +110,7 @@ def _refuse_name(config: ScoreConfig) -> None:
     if config.entry in UNRANKED_METHODS:
         raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: choose another name")
     if (config.maps is None) == (config.boxes is None):
-        raise BadValueError("write either --maps FOLDER or --boxes FILE")
+        raise BadValueError("use exactly one of --maps (a folder or a file) and --boxes (a file)")
 
 
 def _data(config: ScoreConfig) -> Dataset:
@@ -122,7 +122,8 @@ def _data(config: ScoreConfig) -> Dataset:
     }
     data = datasets.load(config.dataset, split="test", **flags)
     if not any(sample.boxes for sample in data):
-        raise DataError(f"no test image of {config.dataset} has a truth box, so nothing can be scored")
+        advice = "check the file of its truth boxes and --partition"
+        raise DataError(f"no test image of {config.dataset} has a truth box, so nothing can be scored: {advice}")
     return data
 
 

@@ -11,8 +11,8 @@ from core.frames import Alignment, Grid, conventional
 from datasets.io import limits
 
 ADVICE = (
-    "write --alignment conventional (positions as plain interpolation assumes), pixels (values are pixels of the image "
-    "or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
+    "use --alignment conventional (for maps that you would enlarge by plain interpolation), pixels (for maps of the "
+    "size of the image or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
 )
 
 
@@ -64,7 +64,8 @@ def of(word: str | None) -> Geometry:
             raise ValueError("size and stride must be above 0 and all numbers finite")
     except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise BadValueError(
-            f"--alignment {word!r} is not a grid ({type(error).__name__}: {error}): {ADVICE}"
+            f"--alignment {word!r} is neither conventional nor pixels and cannot be read as a grid "
+            f"({type(error).__name__}: {error}): {ADVICE}"
         ) from error
     size = (int(pairs["size"][0]), int(pairs["size"][1]))
     return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))

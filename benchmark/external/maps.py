@@ -18,7 +18,10 @@ from datasets.io.tables import read_csv
 
 Map = NDArray[np.float32]
 SUFFIXES = (".npy", ".npz", ".png")
-NAMED = "<image>_<finding>.npy, .npz or .png, or <image>.npy and .npz with --findings"
+NAMED = (
+    "<image>_<finding>.npy, .npz or .png; <image>.npy or .npz (K, h, w) with --findings; or <image>.npz with one array "
+    "per finding, named after it"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
     of an array. Raises ``DataError`` for unknown images or findings, and ``BadValueError`` for missing flags.
     """
     if not path.exists():
-        raise DataError(f"--maps {path} not found: give a folder of {NAMED}, a .npy with --index, or a .json of masks")
+        raise DataError(f"--maps {path} not found: give a .npy with --index, a .json of masks, or a folder of {NAMED}")
     words = [names.finding(word, "--findings") for word in findings]
     if path.is_file():
         pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
@@ -112,12 +115,17 @@ def _named(file: Path, name: str) -> arrays.Array:
 
 def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapSource]]:
     if index is None or file.suffix != ".npy":
-        raise BadValueError(f"--maps {file} is a file: give a .npy of all maps and --index FILE (image, finding)")
+        raise BadValueError(
+            f"--maps {file}: a single file must be a .npy of all maps with --index FILE (columns image and finding), "
+            "or a .json of run-length masks"
+        )
     table = read_csv(index, ("image", "finding"))
     with arrays.reading(file):
         values = arrays.memory_map(file)
     if values.ndim != 3 or len(values) != len(table):
-        raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: give (rows, h, w)")
+        raise DataError(
+            f"{file} has the shape {values.shape}, but must have ({len(table)}, h, w): one map for each row of {index}"
+        )
     images = names.resolve_images(table["image"].tolist(), "rows")
     words = [names.finding(word, str(index)) for word in table["finding"]]
     return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]

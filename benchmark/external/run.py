@@ -174,7 +174,8 @@ def _verified(folder: Path, measured: list[Record], echo: Echo) -> int:
     """Compare the folder's records with those measured now; return 0 if all agree."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if any(record.key not in records_by_key for record in measured):
-        raise DataError(f"{folder} has no record of these files: its records are of other files")
+        absent = f"{folder} has no record of these files with these flags"
+        raise DataError(f"{absent}: use the flags with which they were scored, or score them again without --verify")
     all_differences = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
     wrong = [(cell, differing[0]) for cell, differing in all_differences if differing]
     for cell, first in wrong:

@@ -40,14 +40,15 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
     suites = {suite: _runs(loaded.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = (
-        "`network` is the network with the highest mean over a fixed list of methods (`rank_methods` of the suite) or, "
-        "if no networks are compared, the first network in the suite's table. `best method` is the one that scores "
-        "highest on this network. The next columns show its score and the scores of two baselines. The HTML page "
-        "of a suite lists the rows that may be equally good, with the numbers of images and training runs. Where the "
-        "link `page` is missing, `python -m benchmark.run --suite NAME` writes the page."
+        "A suite is one experiment. `network` has the highest mean over a fixed list of methods (`rank_methods` of the "
+        "suite). If no networks are compared, it is the first in the suite's table. Another network may have a row "
+        "with a higher score. `custom` is the small CNN. `best method` is the one that scores highest on this network. "
+        "The next columns show its score and the scores of two baselines. The HTML page of a suite lists the rows that "
+        "may also be the best, and the numbers of images and training runs. Where the link `page` is missing, `python "
+        "-m benchmark.run --suite NAME` writes the page. Other terms: [concepts](../docs/concepts.md#other-terms)."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
-        about += f" Do rankings on the phantom hold for real images? See [{page.name}]({page.name})."
+        about += f" Do rankings on synthetic images hold on radiographs? See [{page.name}]({page.name})."
     linked = tuple((*row, _files(row[0])) for row in rows)
     table = Table("Suites", about, (*HEADER, "files"), linked, footnote=" ".join(_without_data(suites)))
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
@@ -112,7 +113,7 @@ def _which_network(first: Mapping[str, str], lines: Sequence[Mapping[str, str]])
     words = f"{first['backbone'].split(':')[0]} {first['global_pool']}"  # without the options of the backbone
     if not first["network_may_be_best"]:
         return f"{words} (not compared)" if len(names) > 1 else words
-    return f"{words} ({equal} more may be as good)" if equal else words
+    return f"{words} ({equal} more may be the best)" if equal else words
 
 
 def _grid(network: tuple[str, ...], bounds: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
@@ -126,7 +127,7 @@ def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -
     equal = sum(line["method_may_be_best"] == "True" and _against_prior(line) != ranking.BELOW_PRIOR for line in others)
     notes = [
         _against_prior(first),
-        f"{equal} more may be as good" if equal > 0 else "",
+        f"{equal} more may be the best" if equal > 0 else "",
         "1 run" if first["trainings"] == "1" else "",
     ]
     remarks = "; ".join(filter(None, notes))

@@ -35,7 +35,10 @@ COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
 MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
 MISSING_HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
-MISSING_ABOUT = "Each of these cells has a record with the reason. Failed cases count as misses in the tables above."
+MISSING_ABOUT = (
+    "Each of these cells has a record with the reason. Cases (an image and a finding) whose map failed count as misses "
+    "in the tables above."
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Description:
     title: str
     about: str = ""
     limits: str = ""
-    """A limitation of the suite, first in the list of limitations."""
+    """A limitation of the suite: the end of the description in Markdown, the first limitation on the HTML page."""
     held_out: str = ""
     """Footnote below the tables."""
     rank_methods: Sequence[str] = ()
@@ -69,7 +72,8 @@ def page(
     body += [markdown(_short(table, OF_CHECKS)) for data in datasets for table in data.checks]
     body += [text for data in datasets for text in map(markdown, short_tables(data))]
     body.append(f"Held-out check: {description.held_out}" if description.held_out else "")
-    head = [f"# {description.title}", GENERATED, description.about, _links(pictures, suite, folder)]
+    about = f"{description.about} {description.limits}"
+    head = [f"# {description.title}", GENERATED, about, _links(pictures, suite, folder)]
     sections = [*head, *body, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark.report.sentences import counted
 from benchmark.suite.selection import ModelTask, missing_data
 from config import TrainConfig
 from core.names import CLASSIFIER, ON_PIXELS
@@ -20,11 +21,14 @@ STRIDE, HALF, CHECKPOINTS = 32, 2, 16
 
 
 def lines(tasks: Sequence[ModelTask], runs_dir: Path) -> Iterator[str]:
-    """Yield sentences about the cost of the ``tasks``; none if a network or data set has no measured rate."""
-    if waiting := sum(len(task.cells) for task in tasks if missing_data(task.model)):
-        yield f"  {waiting} cells require missing data; with the data:"
+    """Yield sentences about the cost of the ``tasks``; no estimate if a network or data set has no measured rate."""
     plans = [config for task in tasks for config in task.model.trainings]
-    if not plans or any(c.dataset not in RATES["data_sets"] or c.backbone not in RATES["networks"] for c in plans):
+    measured = all(c.dataset in RATES["data_sets"] and c.backbone in RATES["networks"] for c in plans)
+    has_estimate = bool(plans) and measured
+    if waiting := sum(len(task.cells) for task in tasks if missing_data(task.model)):
+        about = f"  {counted(waiting, 'cell')} cannot run, because data are missing"
+        yield f"{about}; estimates with the data present:" if has_estimate else about
+    if not has_estimate:
         return
     runs = (run for task in tasks for run in task.model.run_configs(runs_dir).items())
     missing = [config for folder, config in runs if not (folder / "best.ckpt").is_file()]
@@ -34,8 +38,9 @@ def lines(tasks: Sequence[ModelTask], runs_dir: Path) -> Iterator[str]:
     first_runs = [task.model.trainings[0] for task in tasks]
     explained = sum(_size(config)["boxed"] * _seconds(config, "explaining_s") for config in first_runs)
     yield (
-        f"  {len(missing)} training runs on {seen:,} images: {hours:.0f} hours on {RATES['machine']} (measured); "
-        f"{seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per second (not measured)"
+        f"  {counted(len(missing), 'training run')} with {seen:,} image passes (images × epochs): {hours:.0f} hours on "
+        f"{RATES['machine']} (measured); {seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per "
+        "second (not measured)"
     )
     slow = sorted({cell.method for task in tasks for cell in task.cells} & ON_PIXELS)
     without = f"; {', '.join(slow)}: not estimated" if slow else ""

@@ -74,7 +74,7 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
     entered = [record for record in group if record.cell.method not in UPPER_BOUND_AND_PEOPLE]
     existing = [record for record in entered if cases.exist(record.cell, folder)]
     if absent := [record.cell.method for record in entered if record not in existing]:
-        again = "to compare them, run it with --overwrite always"
+        again = f"to compare them, {cases.RUN_AGAIN}"
         log.warning("%s in %s: no per-case rows of %s; %s", group[0].cell.model_id, folder, examples(absent), again)
     if not existing:
         return []
@@ -82,7 +82,7 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
     if any(common.left_out):
         names = ", ".join(record.cell.method for record, count in zip(existing, common.left_out, strict=True) if count)
         differ = f"the methods of {existing[0].cell.model_id} in {folder} have different cases ({names})"
-        raise DataError(f"{differ}: run it with --overwrite always")
+        raise DataError(f"{differ}: {cases.RUN_AGAIN}")
     people = [record for record in group if record.cell.method in PEOPLE and cases.exist(record.cell, folder)]
     drops = [[_relative_drop(table, record, folder) for record in people] for table in common.tables]
     scores = zip(existing, _scores(existing, common), drops, strict=True)

@@ -69,4 +69,4 @@ def record_failure(task: ModelTask, status: Status, reason: str, folder: Path) -
     for cell in missing:
         records.write(Record(cell=cell, status=status, reason=reason), folder)
     if n_existing := len(task.cells) - len(missing):
-        log.warning("%s failed (%s); %d records of earlier runs are kept", task.model.id, reason, n_existing)
+        log.warning("%s: %s (existing records that are kept: %d)", task.model.id, reason, n_existing)

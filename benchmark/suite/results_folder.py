@@ -87,7 +87,7 @@ def _difference(suite: Suite, config: RunConfig) -> str:
     if config.suites is not None and Path(config.suites).resolve() != SUITES.resolve():
         return "the suite is from another folder"
     if RESULTS / suite.name not in records.suites(RESULTS):
-        return f"the suite {suite.name} has no published results"
+        return f"{RESULTS / suite.name} has no published records"
     if config.checkpoint or config.model:
         return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
     if config.forget:

@@ -58,7 +58,8 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
     """
     name, folder, published = suite.name, results_folder.choose(suite, config), results_folder.published()
     if folder.reason:
-        echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}, with the published rows")
+        rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
+        echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
     if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
         echo(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):

@@ -13,7 +13,7 @@ from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite
 from config import FolderFlags, RunConfig, SuiteConfig, TrainConfig
 from core.errors import BadValueError, DataError
-from core.flags.network import network_flags
+from core.flags.network import SOURCES, network_flags
 from core.gc_control import gc_paused
 from core.names import ABSENT, PAIRED
 from core.user_code import refuse_code, runs_code
@@ -81,7 +81,9 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     """Append the models of ``--checkpoint PATH`` and ``--model file.py:build``; without these, nothing changes."""
     network = network_flags(config)
     if config.model is not None and network is None:
-        raise BadValueError(f"--model {config.model} is not a network: use path/to/file.py:build or timm:NAME")
+        forms = ", ".join(f"{source}:NAME" for source in SOURCES)
+        advice = f"use path/to/file.py:build or one of {forms}; for a checkpoint or run folder, use --checkpoint"
+        raise BadValueError(f"--model {config.model} is not an external network: {advice}")
     if network is None and not config.checkpoint:
         if config.entry or config.trained_on or config.findings:
             raise BadValueError("--entry, --trained_on and --findings require --checkpoint or --model")

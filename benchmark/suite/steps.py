@@ -70,11 +70,12 @@ def check_parallel(
     """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time == 1 and minutes is None:
         return
-    flag, instead = (f"--jobs {at_a_time}", "write --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
+    flag, instead = (f"--jobs {at_a_time}", "use --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
     starts = [task.model.init for task in tasks if task.model.init is not None]
     configs = [*starts, *(config for task in tasks for config in task.model.trainings)]
     if threads is None and any(config.threads is None for config in configs):
-        raise BadValueError(f"{flag} requires a fixed number of threads, because results depend on it: add --threads 1")
+        reason = "because results depend on that number"
+        raise BadValueError(f"{flag} requires a fixed number of threads, {reason}: add --threads 1")
     if any(map(_uses_several_devices, configs)):
         raise BadValueError(f"{flag} requires training runs on a single device: {instead} for this suite")
 

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from benchmark.maps.trained import TrainingRun
+from benchmark.records import cases
+from benchmark.report.sentences import counted
 from benchmark.suite.plan import ModelPlan
 from core.errors import DataError
 from datasets.io.content import content_stamp
@@ -29,8 +31,9 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
     """
     configs = model.run_configs(runs_dir)
     if len(digests) != len(configs):
-        count = f"the record has {len(digests)} checkpoints"
-        raise DataError(f"{count}, but the suite has {len(configs)} training runs of {model.id}")
+        recorded_count = f"a record has {counted(len(digests), 'checkpoint')}"
+        planned_count = f"{model.id} has {counted(len(configs), 'training run')} in the suite"
+        raise DataError(f"{recorded_count}, but {planned_count}: {cases.RUN_AGAIN}")
     return [
         TrainingRun(config, folder, recorded_digest=digest, given=model.given, other=model.other_data)
         for (folder, config), digest in zip(configs.items(), digests, strict=True)

@@ -75,7 +75,7 @@ def _findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: i
     findings = flags.findings or default_findings
     if len(findings) != outputs:
         named = f"{'--findings' if flags.findings else 'the data set'} has {len(findings)} findings"
-        advice = "write --findings with a name for each output, in their order"
+        advice = "use --findings with a name for each output, in their order"
         raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
     return findings
 

@@ -51,7 +51,7 @@ def can_continue(config: TrainConfig, folder: Path) -> bool:
 def _last_checkpoint(path: Path) -> Path:
     last = path / "last.ckpt" if path.is_dir() else path
     if last.is_file() and last.name != "last.ckpt":
-        instead = f"write --resume {path.parent}, or --init_from to start from these weights"
+        instead = f"use --resume {path.parent}, or --init_from to start from these weights"
         raise DataError(f"--resume {path}: only a last.ckpt can be resumed: {instead}")
     if not last.is_file():
         raise DataError(f"--resume: {path} does not exist; pass a run folder, its last.ckpt, True or False")

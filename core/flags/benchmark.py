@@ -18,12 +18,15 @@ class SelectionFlags:
     suite: tuple[str, ...] = ()
     """Names of the suites."""
     method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *NOT_IN_METHODS))] = ()
-    """Methods to select. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
+    """Methods to select (docs/methods.md): names, the groups all, fast and slow, the baselines prior and untrained, or
+    the upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
     all methods of the suite."""
     protocol: Annotated[
         tuple[str, ...], Scored("benchmark.scoring.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
     ] = ()
-    """Protocols and validity checks to select. Default: all protocols of the suite."""
+    """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the
+    suite; classification (metrics of the classifier) and paired (comparisons of methods) are allowed, too. Default: all
+    of the suite."""
     checkpoint: tuple[str, ...] = ()
     """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by main.py
     or benchmark.convert. Several checkpoints count as training runs of one entry. The tables show them next to the
@@ -39,8 +42,10 @@ class FolderFlags:
     data_root_dir: str | None = None
     """Folder with the files of the data set. Default: the folder named in the suite."""
     results: str | None = None
-    """Folder for records and tables, with one subfolder per suite. Default: results, or runs/results if flags
-    change what the suite's file specifies."""
+    """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
+    runs/results; benchmark.run also uses runs/results if the suite has no published results or comes from another
+    folder (--suites), and with --forget, --columns, --costs (if costs are published) or a --method that the suite does
+    not list."""
     runs: str = "runs/suites"
     """Folder for checkpoints and stored maps, with one subfolder per suite."""
     cache_dir: str | None = None
@@ -56,16 +61,18 @@ class RunFlags:
 
     overwrite: Literal["never", "missing", "always"] = "missing"
     """Cells to run (a cell is a combination of data set, split, model, method, protocol and alignment). never: only
-    those without a record; missing: also those that failed or had no data; always: all."""
+    those without a record; missing: also those that failed, or whose data set was missing and is now available; always:
+    all."""
     jobs: Annotated[int, AtLeast(1)] = 1
-    """Number of training, explanation and scoring steps that run in parallel. More than one requires --threads. This
-    does not affect the records."""
+    """Number of training, explanation and scoring steps that run in parallel. More than one requires a fixed number of
+    threads (--threads, or threads in the suite's file). The number of jobs does not affect the records."""
     shards: Annotated[int, AtLeast(1)] = 1
     """Number of parts into which the images of an explanation step are split, so that several jobs can share the step.
     This does not affect the maps."""
     step_minutes: Annotated[float | None, AtLeast(0.1)] = None
     """Time limit in minutes for each training, explanation or scoring step. A step that exceeds it is stopped and
-    recorded as failed; the others continue. Default: no limit."""
+    recorded as failed; the others continue. Requires a fixed number of threads, as --jobs above 1 does. Default: no
+    limit."""
     executor: Annotated[str, Named("benchmark.suite.executors", "executor")] = "local"
     """Where the steps run: on this machine (local) or on a cluster (slurm, ray). Append options to the name
     (slurm:partition=gpu,time=240 or ray:address=auto); see docs/cluster.md."""
@@ -147,14 +154,16 @@ class CheckConfig:
 class DatasetCheckConfig(SplitFlags):
     """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME --root PATH``."""
 
-    name: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
+    name: Annotated[str, DataSet("datasets", "data set")] = "phantom"
     """Name of the data set. Append options to the name."""
     root: str | None = None
-    """Folder with the files of the data set. Default: data/<name>, or $LOCUS_DATA/<name>."""
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<name> if LOCUS_DATA is set, else data/<name>
+    (implanted: NIH's folder). The phantom needs no files."""
     download: bool = False
-    """Download the files first if --root is missing or empty. Available for the data sets on Kaggle."""
+    """Download the files first if --root is missing or empty. Works for the data sets on Kaggle: covid_radiography,
+    rsna_pneumonia, siim_covid and vindr_cxr."""
     img_size: Annotated[int, AtLeast(32)] = 224
-    """Side length in pixels of generated images (the phantom). Image files are read at their own size."""
+    """Side length in pixels of generated images (phantom, implanted). Image files are read at their own size."""
     images: Annotated[int | None, AtLeast(0)] = None
     """Maximum number of images to open per split. Default: all, which is required to find every duplicate and
     unreadable file."""

@@ -29,11 +29,11 @@ class SplitFlags:
     fold: Annotated[int, AtLeast(0)] = 0
     """Index of the test fold, counted from 0."""
     leave_out_fold: Annotated[int | None, AtLeast(0)] = None
-    """Index of a second fold whose patients are excluded from all splits, so that they cannot influence the choice of a
-    recipe."""
+    """Index of another fold, besides the test fold, whose patients are excluded from all splits, so that they cannot
+    influence the choice of training flags. Requires --partition kfold."""
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
-    """Seed for the validation split, the folds and the images of the phantom. Training seeds (--seed of main.py) do not
-    change them."""
+    """Seed for the validation split, the folds and generated images (phantom, implanted). Training seeds (--seed of
+    main.py) do not change them."""
 
     def split_arguments(self) -> dict[str, Any]:
         """Return these flags as keyword arguments of ``datasets.load``."""
@@ -55,14 +55,15 @@ class ReadingFlags:
 class DataFlags(SplitFlags, ReadingFlags):
     """Data."""
 
-    dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
+    dataset: Annotated[str, DataSet("datasets", "data set")] = "phantom"
     """Name of the data set. Append options to the name (phantom:train=3000). If configs/<name>.yaml exists, it sets the
     defaults of the other flags."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set. Default: data/<dataset>, or $LOCUS_DATA/<dataset>. The phantom needs no
-    files."""
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>
+    (implanted: NIH's folder). The phantom needs no files."""
     download: bool = False
-    """Download the files first if --data_root_dir is missing or empty. Available for the data sets on Kaggle."""
+    """Download the files first if --data_root_dir is missing or empty. Works for the data sets on Kaggle:
+    covid_radiography, rsna_pneumonia, siim_covid and vindr_cxr."""
     train_on: Literal["all", "boxed", "unboxed"] = "all"
     """Images to use for training and validation: all, only those with a truth box, or only those without one. The boxes
     themselves are never used for training."""

@@ -30,7 +30,7 @@ class ImagesFlags:
     """Several images (one picture per image, finding and method)."""
 
     checkpoint: str | None = None
-    """A best.ckpt or its run folder. Default: the newest finished run in --runs."""
+    """A best.ckpt, a last.ckpt or a run folder. Default: the newest finished run in --runs."""
     runs: str = "runs"
     """Folder to search for the newest run: first its subfolder train, then all of it."""
     image: str | None = None
@@ -44,8 +44,8 @@ class ImagesFlags:
     """Findings to explain. Default: those with a truth box; with --image, the finding with the highest score. For an
     external --model, the findings that its outputs predict, in order."""
     method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
-    """Methods to run: names or path/to/file.py:Class. The group fast contains the methods that together cost about one
-    forward pass; slow contains the others."""
+    """Methods to run: names, the groups all, fast and slow, or path/to/file.py:Class. All methods of the group fast
+    together cost at most about 1.2 forward passes; slow contains the others."""
     threshold: Annotated[float | None, AtLeast(0), AtMost(1)] = None
     """Score threshold for boxes, on the min-max scaled map. Default: the threshold that a suite chose for this network,
     or 0.5."""

@@ -17,7 +17,7 @@ class ModelFlags:
     global_pool: Annotated[str, Named("backbones.pooling", "pooling")] = "AVG"
     """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
     lse_gamma: Annotated[float | None, AtLeast(0)] = None
-    """Same as the option gamma of --global_pool LSE; other pooling types ignore it. Default: 10."""
+    """Same as the option gamma of --global_pool LSE and AVG_MAX_LSE; other pooling types ignore it. Default: 10."""
     attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",))] = "none"
     """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA), or
     attention between positions (SAM)."""

@@ -25,10 +25,11 @@ class LoadingFlags:
     head: str | None = None
     """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
     mean: tuple[float, ...] = ()
-    """Mean of the input's grey values in [0, 1], one number or one per channel. Default: the value in the
-    network's library (such as timm), else ImageNet's. The value used is printed."""
+    """Mean of the input's grey values in [0, 1], one number or one per channel; requires --std. Default: the value in
+    the network's library (such as timm), else ImageNet's. The value used is printed."""
     std: tuple[float, ...] = ()
-    """Standard deviation of the grey values; requires --mean. Default: as for --mean."""
+    """Standard deviation of the grey values; requires --mean. Default: the value in the network's library, else
+    ImageNet's."""
     channels: Literal[1, 3] | None = None
     """Number of input channels, 1 or 3. Default: that of the first convolution."""
     img_size: Annotated[int | None, AtLeast(32)] = None
@@ -65,11 +66,12 @@ class ModelCheckConfig(ThreadFlags, NetworkFlags):
     --model may also be a run folder or a best.ckpt.
     """
 
-    data: Annotated[str | None, DataSet("datasets", "dataset")] = None
+    data: Annotated[str | None, DataSet("datasets", "data set")] = None
     """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing. Default: these
     checks are skipped."""
     data_root_dir: str | None = None
-    """Folder with the files of the data set. Default: data/<data>, or $LOCUS_DATA/<data>."""
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<data> if LOCUS_DATA is set, else data/<data>
+    (implanted: NIH's folder). The phantom needs no files."""
     images: Annotated[int, AtLeast(10)] = 200
     """Maximum number of images to use."""
     trust: bool = False
@@ -97,6 +99,6 @@ def network_flags(config: Any) -> NetworkFlags | None:
         )
     if extra := [field.name for field in fields(LoadingFlags) if getattr(config, field.name) != field.default]:
         sources = ", ".join(f"{source}:NAME" for source in SOURCES)
-        advice = f"write --model path/to/file.py:build or {sources} too"
+        advice = f"add --model path/to/file.py:build, or one of {sources}"
         raise BadValueError(f"--{extra[0]} requires an external network: {advice}")
     return None

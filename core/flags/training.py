@@ -15,7 +15,11 @@ class RecipeFlags:
     """True: an image may have several findings (one sigmoid each). False: an image has exactly one (softmax) or,
     with --num_classes 1, is normal or abnormal."""
     loss: Annotated[str, Named("benchmark.training.losses", "loss")] = "bce"
-    """Loss function. Append options to the name (focal:gamma=2). Unknown labels are ignored."""
+    """Loss function: bce (binary cross-entropy); ce (softmax; requires --multi_label False and at least two findings);
+    focal (little weight for confident correct predictions); pos_weight (positives of a finding weighted by negatives /
+    positives in training); batch_pos_weight (the same, per batch); weighted_bce (equal weight for all positives and all
+    negatives of the batch); frequency (positives of a finding weighted by its share of negatives in training, negatives
+    by its share of positives). Append options to the name (focal:gamma=2). Unknown labels are ignored."""
     weighted_loss: bool = False
     """Same as --loss weighted_bce."""
     optimizer: Literal["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta"] = "Adam"
@@ -50,8 +54,11 @@ class RecipeFlags:
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Maximum norm of the gradient. 0 means no limit."""
     augment: str = "none"
-    """Random augmentation of the training images: none, flip, light, affine_contrast, siim, jf. Append options to the
-    name (light:rotation=10)."""
+    """Random augmentation of the training images, up to the amounts given here in either direction: none; flip
+    (left-right); light (rotation 5°, scale .05, translation .03, flip); affine_contrast (rotation 10°, scale .15,
+    translation .08, contrast .3, brightness .1); siim (rotation 11.355°, scale .2789, shear 1°, translation .07357); jf
+    (rotation 15°, scale .05, translation .05, grey outside the image). Append options to the name
+    (light:rotation=10)."""
     preprocess: Literal["none", "jf"] = "none"
     """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with grey, as in
     jfhealthcare/Chexpert."""
@@ -72,7 +79,7 @@ class RecipeFlags:
     def batch(self) -> int:
         """The number in ``batch_size``. A training run replaces ``auto`` before it uses this."""
         if isinstance(self.batch_size, str):
-            raise BadValueError("--batch_size auto is chosen by a training run: use a number here")
+            raise BadValueError("--batch_size auto works only in a training run: use a number here")
         return self.batch_size
 
     def exclusive(self, findings: int) -> bool:
@@ -103,8 +110,8 @@ class OutputFlags:
     """Probability threshold for a positive prediction. youden maximises TPR − FPR and f1 maximises F1 on the validation
     images; fixed is 0.5."""
     evaluate: str | None = None
-    """Finished or converted run to evaluate again. Its metrics, predictions and plots are rewritten; nothing is
-    trained."""
+    """Finished run, or run written by benchmark.convert, to evaluate again. Its metrics, predictions and plots are
+    rewritten; nothing is trained."""
 
 
 @dataclass(frozen=True)

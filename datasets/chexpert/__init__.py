@@ -15,7 +15,7 @@ from datasets.base import Request
 from datasets.chexmask import LungMasks, Lungs
 from datasets.chexpert import ham
 from datasets.chexpert.masks import Drawings
-from datasets.chexpert.tables import FIVE, LAYOUT, TASKS, find_tables, locate, read_table, task_labels
+from datasets.chexpert.tables import FIVE, LAYOUT, TABLES, TASKS, find_tables, locate, read_table, task_labels
 from datasets.file_dataset import FileDataset, with_file
 from datasets.table_rows import TableRows
 
@@ -134,9 +134,11 @@ def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) ->
 
 def _check(tables: Mapping[str, object], split: str, val: str) -> None:
     """Raise ``DataError`` if the official split needs a missing table."""
+    available = f"found only the tables {', '.join(tables)}"
     if val == "valid" and not {"valid", "test"} <= tables.keys():
-        raise DataError(f"val=valid requires valid.csv and test_labels.csv, found {', '.join(tables)}: use val=train")
+        raise DataError(f"val=valid requires valid.csv and test_labels.csv, {available}: use val=train")
     needed = "test" if "test" in tables else "valid"
     needed = needed if split == "test" else "valid" if (split, val) == ("val", "valid") else "train"
     if needed not in tables:
-        raise DataError(f"the official {split} split requires the table {needed}, found {', '.join(tables)}")
+        advice = "add it, or use --partition patient or kfold"
+        raise DataError(f"the official {split} split requires {' or '.join(TABLES[needed])}, {available}: {advice}")

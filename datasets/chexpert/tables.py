@@ -86,8 +86,8 @@ def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty
     """
     wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
     raw = table[wanted].to_numpy(np.float64)
-    few_validation_images_warning = np.array([POLICIES[policy].get(finding, np.nan) for finding in wanted])
-    values = np.where(raw == -1, few_validation_images_warning, np.where(np.isnan(raw), empty, raw))
+    of_uncertain = np.array([POLICIES[policy].get(finding, np.nan) for finding in wanted])
+    values = np.where(raw == -1, of_uncertain, np.where(np.isnan(raw), empty, raw))
     if ABNORMAL not in findings:
         return values
     any_at_all = (values == 1).any(axis=1, keepdims=True)

@@ -21,7 +21,7 @@ from datasets.table_rows import TableRows
 
 LAYOUT = (
     "expected labels.csv (columns: image; one per finding, each cell 0, 1 or empty; optionally patient and split), the "
-    "PNG, JPEG or DICOM files named in its first column, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
+    "PNG, JPEG or DICOM files named in its column image, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
 EDGES = ("x0", "y0", "x1", "y1")
@@ -62,7 +62,9 @@ class Folder(FileDataset):
         paths = _tables(root, str(labels), str(boxes))
         table, self.findings = read_labels(paths[0], root, tuple(str(ignore).split("+")) if ignore else ())
         if request.findings not in (None, len(self.findings)):
-            raise BadValueError(f"{paths[0]} has {len(self.findings)} findings, not {request.findings}")
+            count = len(self.findings)
+            advice = f"leave --num_classes out, or use --num_classes {count}"
+            raise BadValueError(f"{paths[0]} has {count} findings, not {request.findings}: {advice}")
         split_names = _split_names(paths[0], table, request)
         splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
@@ -104,7 +106,8 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
     """
     raw = read_csv(path, ("image", "finding", *EDGES), hint=EDGES_HINT)
     image = raw["image"].map(lambda cell: image_name(cell, path))
-    raise_if_any(path, image[~image.isin(table.index)].str[:80].unique(), "images without labels")
+    unlisted = image[~image.isin(table.index)].str[:80].unique()
+    raise_if_any(path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes")
     refuse_unknown(path, raw["finding"], findings)
     refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))

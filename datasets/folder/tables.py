@@ -38,7 +38,8 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
         raise DataError(f"{path} has {counts}: give one row per image and one column per finding")
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
-            raise DataError(f"{path} has the column {finding!r}, which is a reserved name: rename or ignore it")
+            advice = f"rename it or, if it is not a finding, use --dataset folder:ignore={finding}"
+            raise DataError(f"{path} has the column {finding!r}, which is a reserved name: {advice}")
     image = raw["image"].map(lambda cell: image_name(cell, path))
     refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
@@ -67,7 +68,7 @@ def _file(cell: str, root: Path, table: Path) -> Path:
 def _labels(path: Path, cells: pd.Series) -> pd.Series:
     text = cells.str.lower()
     wrong = cells[~text.isin(list(LABELS))].str[:40].unique()
-    advice = f"; correct them or, if it is not a finding, use --dataset folder:ignore={cells.name}"
+    advice = f"; correct them or, if the column is not a finding, use --dataset folder:ignore={cells.name}"
     raise_if_any(path, map(repr, wrong), f"labels other than 0, 1 and empty in the column {cells.name!r}", advice)
     return text.map(LABELS).astype(np.float32)
 

@@ -70,8 +70,9 @@ class Worker:
             return None
         if -code in CRASHES:
             return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
-        how = killed(code, "try fewer --num_workers") if code < 0 else "died"
-        raise DataError(f"a process that decodes images {how}; its image was {where}")
+        ended = f"ended with status {code}: run the command again"
+        what = killed(code, "use a smaller --num_workers") if code < 0 else ended
+        raise DataError(f"the process that was decoding {where} {what}")
 
 
 def start(job: Job) -> Worker:

@@ -117,7 +117,8 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
     if not 0 < height * width <= limits.LARGEST:
-        raise DataError(f"cannot decode {path}: its size, {height}x{width} pixels, is invalid")
+        size, allowed = f"{height}x{width} pixels", f"1 to {limits.LARGEST:,} pixels in all are allowed"
+        raise DataError(f"cannot decode {path}: its size is {size}; {allowed}")
     if count != 1:
         raise DataError(f"cannot decode {path}: it has {count} frames, expected one")
     return height, width

@@ -45,7 +45,7 @@ def fetch(word: str, root: Path | str | None) -> None:
     """
     origin = REGISTRY.get(normalize_data_set(word)).origin
     if not isinstance(origin, Kaggle):
-        raise NotAvailableError(f"--download is not available for the data set {word!r}: {origin}")
+        raise NotAvailableError(f"--download works only for data sets on Kaggle, not for {word!r}: {origin}")
     root = root_of(word, root)
     target = root.resolve()
     if target.exists() and not target.is_dir():

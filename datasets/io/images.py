@@ -80,7 +80,8 @@ def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Im
     try:
         with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
             if image.width * image.height > limits.LARGEST:
-                raise DataError(f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is invalid")
+                limit = f"above the limit of {limits.LARGEST:,} pixels"
+                raise DataError(f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is {limit}")
             yield image
     except FileNotFoundError:
         raise DataError(f"image file {path} not found") from None

@@ -13,7 +13,8 @@ STAY = "the files of a data set must be in its folder, named by relative paths"
 def inside(root: Path, cell: str, table: Path) -> Path:
     """Return the path in ``root`` that a ``cell`` of ``table`` contains. The file may be missing.
 
-    Raises ``DataError`` for an empty cell, an absolute path, ``..``, and a link that leads out of the folder.
+    Raises ``DataError`` for an empty or too long cell, an absolute path, ``..``, and a link that leads out of the
+    folder.
     """
     path = below(root, cell, table)
     refuse_links([path], root)
@@ -27,8 +28,11 @@ def below(root: Path, cell: str, table: Path) -> Path:
     'data/images/a.png'
     """
     longest = max((len(name.encode()) for name in Path(cell).parts), default=0)
-    if not cell or "\0" in cell or len(cell) > LONGEST or longest > LONGEST_NAME:
-        raise DataError(f"{table} has the invalid path {cell[:40]!r}: {STAY}")
+    if not cell or "\0" in cell:
+        raise DataError(f"{table} has the path {cell[:40]!r}, which is empty or contains a NUL character: correct it")
+    if len(cell) > LONGEST or longest > LONGEST_NAME:
+        limit = f"at most {LONGEST} characters, and {LONGEST_NAME} bytes per name, are allowed"
+        raise DataError(f"{table} has the path {cell[:40]!r}…, which is too long: {limit}")
     if Path(cell).is_absolute() or ".." in Path(cell).parts or "\\" in cell:
         raise DataError(f"{table} has the invalid path {cell!r}: {STAY} with / and without ..")
     return root / cell

@@ -76,11 +76,14 @@ def decode(packed: Any, where: str) -> RunLengthMask:
         counts = packed["counts"]
         lengths = _unpacked(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
         fits = min(height, width) > 0 and max(height, width) <= LARGEST
-        whole = bool(lengths.ndim == 1 and fits and (lengths >= 0).all() and lengths.sum() == height * width)
+        whole = bool(lengths.ndim == 1 and (lengths >= 0).all() and lengths.sum() == height * width)
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise DataError(f"{where} is not a run-length mask ({type(error).__name__}: {error})") from error
+    if not fits:
+        raise DataError(f"{where} has the size {height}x{width}: 1 to {LARGEST} pixels per side are allowed")
     if not whole:
-        raise DataError(f"{where} does not fill its image of {height}x{width} pixels: download the file again")
+        wrong = f"the run lengths of {where} are negative or do not add up to {height}x{width} pixels"
+        raise DataError(f"{wrong}: the file is damaged, so download or write it again")
     return _cut_at_columns((height, width), lengths)
 
 

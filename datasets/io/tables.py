@@ -81,7 +81,7 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
         raise DataError(f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)")
     heading = start.splitlines()[0]
     if separators := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
-        raise DataError(f"{path} separates cells by {separators[0]}: {AS_CSV}")
+        raise DataError(f"{path} separates cells with {separators[0]}: {AS_CSV}")
     text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
         # read_csv checks the width of later rows
@@ -126,10 +126,10 @@ def reading_json(path: Path, expected: str) -> Iterator[Any]:
 
 
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
-    """Raise ``DataError`` with count, description (``what``), examples and ``advice`` if there are ``wrong`` items."""
+    """Raise ``DataError`` with description (``what``), count, examples and ``advice`` if there are ``wrong`` items."""
     items = list(wrong)
     if items:
-        raise DataError(f"{path} has {len(items)} {what}: {examples(items)}{advice}")
+        raise DataError(f"{path} has {what} ({len(items)}): {examples(items)}{advice}")
 
 
 def numbers(path: Path, cells: pd.Series) -> pd.Series:
@@ -156,7 +156,7 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
     >>> refuse_duplicates(Path("a.csv"), pd.Series(["x", "y", "x"]))
     Traceback (most recent call last):
         ...
-    core.errors.DataError: a.csv has 1 duplicate rows: x; keep one of each
+    core.errors.DataError: a.csv has duplicate rows (1): x; keep one of each
     """
     raise_if_any(path, rows[rows.duplicated()].unique(), "duplicate rows", "; keep one of each")
 

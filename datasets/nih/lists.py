@@ -11,7 +11,7 @@ import numpy as np
 from core.errors import BadValueError, DataError, examples
 from core.lazy import pd
 from datasets.io.tables import raise_if_any, read_list
-from datasets.nih.tables import ABNORMAL, FINDINGS, LAYOUT, patient_of, read_entries, read_labelled
+from datasets.nih.tables import ABNORMAL, ENTRIES, FINDINGS, LAYOUT, patient_of, read_entries, read_labelled
 from datasets.splits import hold_out_val
 
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
@@ -29,7 +29,7 @@ def read(root: Path, findings: Sequence[str], experts: str | None, seed: int) ->
         table = entries(root, findings)
         return table, official(root, table, seed), kind
     if kind == "none":
-        raise DataError(f"{root} has no lists of the official split: {LAYOUT}. Or use --partition patient or kfold")
+        raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
     columns, widths = ((ABNORMAL,), (1,)) if chosen_experts else (FINDINGS, (8, 14, 15))
     files = binary_files(chosen_experts) if chosen_experts else LABELLED
     parts = {split: read_labelled(root / name, columns, widths) for split, name in files.items()}
@@ -43,7 +43,7 @@ def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
     """Return the table of entries with the task's label columns. Raises ``DataError`` if there is none."""
     table = read_entries(root)
     if table is None:
-        raise DataError(f"{root} has no table of entries: {LAYOUT}")
+        raise DataError(f"{root} has neither {' nor '.join(ENTRIES)}: {LAYOUT}")
     return _for_task(root, table, findings)
 
 

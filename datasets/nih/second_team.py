@@ -18,7 +18,7 @@ from datasets.file_dataset import described, in_split, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, read_list
 from datasets.nih.lists import ABOUT, OFFICIAL
-from datasets.nih.tables import IMAGE_FOLDERS, patient_of, read_entries
+from datasets.nih.tables import IMAGE_FOLDERS, LAYOUT, patient_of, read_entries
 
 JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
 FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
@@ -51,7 +51,8 @@ def read(root: Path) -> dict[str, Marks]:
         marks |= read_marks(path, marks, "image" if path.name == JOINED else "file_name")
     if wrong := [image for image in marks if not NIH_NAME.fullmatch(image)]:
         names = f"{len(wrong)} of {len(marks)} images do not have NIH's names ({examples(wrong)})"
-        advice = "do not mix images of both sets" if len(wrong) < len(marks) else HOW_TO_GET
+        mixed = len(wrong) < len(marks)
+        advice = "use NIH's image names only, not ChestX-Det's own numbers" if mixed else HOW_TO_GET
         raise DataError(f"{path}: {names}; expected names like 00000013_005.png: {advice}")
     return marks
 
@@ -63,7 +64,7 @@ def load(request: Request, root: Path, findings: Sequence[str]) -> tuple[list[Sa
     """
     paths, marks = annotation_files(root), read(root)
     files = find(root, *IMAGE_FOLDERS)
-    images = with_file(root, sorted(marks), files, HOW_TO_GET)
+    images = with_file(root, sorted(marks), files, LAYOUT)
     mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
     chosen = {image: marks[image] for image in compress(images, mask)}
     rows, clipped = marked_samples(paths[0], chosen, files, findings, patient_of, _about(root))

@@ -61,7 +61,7 @@ def check_size(img_size: int | None) -> int:
     """Return the side in pixels; None is 128."""
     size = 128 if img_size is None else img_size
     if not 32 <= size <= 4096:
-        raise BadValueError(f"img_size is {size}: give 32 to 4096 pixels")
+        raise BadValueError(f"img_size is {size}: it must be 32 to 4096 pixels")
     return size
 
 

@@ -59,7 +59,7 @@ class VindrCxr(FileDataset):
         root, self.split, self._votes = request.folder(self.layout), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
-            raise DataError(f"{root} has no table of marks: {self.layout}")
+            raise DataError(f"{root} has no table of annotations: {self.layout}")
         tables = {path: read_marks(path) for path in paths}
         physionet = any(path.parent != root for path in paths)
         self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)

@@ -54,7 +54,7 @@ def test_help_of_each_kind_of_check_lists_its_flags(run_command, kind):
         (["method", "absent.py:X"], r"'absent\.py'"),
         (["method", "noise:sede=3"], "'noise'.*'sede'.*seed$"),
         (["dataset"], "data set.*`method NAME`"),
-        (["dataset", "NHI"], "dataset.*'NHI'.*'NIH'"),
+        (["dataset", "NHI"], "data set.*'NHI'.*'NIH'"),
         (["dataset", "NIH", "--root", "nowhere"], " nowhere .*images/"),
         (["dataset", "folder"], r" data/folder .*labels\.csv"),
         (["method", "cam", "--thread", "3"], "'--thread'"),

@@ -49,7 +49,7 @@ def test_every_file_has_at_most_ten_lines_and_a_builder():
 
 
 def test_fourteen_is_the_order_of_nihs_findings():
-    assert PAGE.partition("`FOURTEEN` stands for `")[2].partition("`")[0].split() == list(FINDINGS)
+    assert PAGE.partition("`FOURTEEN` with `")[2].partition("`")[0].split() == list(FINDINGS)
 
 
 def test_chexnets_old_names_give_the_same_logits(net, tmp_path: Path):

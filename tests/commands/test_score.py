@@ -42,7 +42,7 @@ def test_external_maps_are_scored_verified_packed_and_checked(run_command, tmp_p
     sent = {"runs/results/my-maps": folder, "my-maps.zip": tmp_path / "my-maps.zip"}
     assert submit.main(["pack", *typed("submit.md", "benchmark.submit pack", **sent)]) == 0
     assert submit.main(["check", *typed("submit.md", "benchmark.submit check", **sent)]) == 0
-    assert "all records match, and nothing is copied" in capsys.readouterr().out
+    assert "all records match, and no copy of the truth or of another entry was found" in capsys.readouterr().out
 
 
 def test_boxes_are_scored_by_every_protocol_that_takes_boxes(run_command, tmp_path):

@@ -25,7 +25,7 @@ SUITES = {
     "shortcut": (",shortcut=Pneumothorax", "check: shortcut\nmethods: [cam, center]"),
 }
 MEANT_WRONG = {
-    "images: 12": r"wrong\.yaml: images.*check",
+    "images: 12": r"wrong\.yaml: `images`.*check",
     "check: sanity": "check.*'sanity'.*alignment",
     "check: alignment\nconventional: [locus]": r"wrong\.yaml: .*check.*protocols.*conventional",
     "training_runs_of: nowhere": "suite.*'nowhere'",

@@ -40,7 +40,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--logger", BadValueError, ["--logger", "at least one argument"]),
         ("--logger --epochs 3", BadValueError, ["--logger"]),
         ("--precision 16-true", UnknownNameError, ["--precision", "auto, 32, 64, 16-mixed, bf16-mixed"]),
-        ("--dataset CheXprt", UnknownNameError, ["dataset", "'CheXprt'", "'CheXpert'"]),
+        ("--dataset CheXprt", UnknownNameError, ["data set", "'CheXprt'", "'CheXpert'"]),
         ("--epochs", BadValueError, ["--epochs"]),
         ("--batchsize 4", BadValueError, ["'--batchsize'", "'--batch_size'"]),
         ("--sampler wieghted", UnknownNameError, ["--sampler", "'weighted'", "none"]),

@@ -224,5 +224,5 @@ def test_a_full_disk_raises_a_clear_error_and_leaves_no_file(tmp_path: Path):
 def test_a_process_that_dies_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(decoding, "FEW", 1)
     data = [Sample(str(i), "a", (8, 8), np.zeros(1, np.float32), {}, lambda: os._exit(1), f"none-{i}") for i in range(4)]
-    with pytest.raises(DataError, match=r"died.*none-\d"):
+    with pytest.raises(DataError, match=r"none-\d ended with status 1: run the command again$"):
         cache.pixels(data, 4, tmp_path, workers=2)

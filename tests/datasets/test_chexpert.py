@@ -139,7 +139,7 @@ def test_an_image_without_masks_has_the_frame_of_its_file(chexpert_tree: Tree):
 
 def test_annotated_images_in_training_raise_a_leak_error(chexpert_tree: Tree):
     masks = {"patient00002_study1_view1_frontal": {"Edema": drawn((0, 0, 5, 5))}}
-    with pytest.raises(LeakError, match=r"^1 .*train\.csv.*patient00002_study1_view1_frontal"):
+    with pytest.raises(LeakError, match=r"train\.csv \(1\): patient00002_study1_view1_frontal"):
         datasets.load("CheXpert", chexpert_tree(masks=masks))
 
 
@@ -147,7 +147,7 @@ def test_a_patient_in_both_tables_raises_a_leak_error(chexpert_tree: Tree):
     root = chexpert_tree()
     rewrite(root / "train.csv", "train/patient00004/", "train/patient64542/")
     rewrite(root / "valid.csv", "valid/patient64542/study1/view1", "valid/patient64542/study9/view1")
-    with pytest.raises(LeakError, match=r"^1 .*patient64542.*train.*test"):
+    with pytest.raises(LeakError, match=r"\(1\): patient64542.*train.*test"):
         datasets.load("CheXpert", root)
 
 
@@ -167,7 +167,7 @@ def test_a_patient_of_an_unused_table_may_be_in_the_test_split(chexpert_tree: Tr
     root = chexpert_tree(test=True)
     rewrite(root / "valid.csv", "valid/patient64542/study1/view1", "valid/patient64741/study9/view1")
     assert datasets.load("CheXpert", root).patients == ["patient64741"]
-    with pytest.raises(LeakError, match=r"^1 .*patient64741.*val.*test"):
+    with pytest.raises(LeakError, match=r"\(1\): patient64741.*val.*test"):
         datasets.load("CheXpert:val=valid", root)
 
 
@@ -175,7 +175,7 @@ def test_the_test_split_does_not_need_the_training_table(chexpert_tree: Tree):
     root = chexpert_tree()
     (root / "train.csv").unlink()
     assert len(datasets.load("CheXpert", root)) == 3
-    with pytest.raises(DataError, match=r"official.*train.*valid"):
+    with pytest.raises(DataError, match=r"requires train\.csv, found only the tables valid: .*--partition"):
         datasets.load("CheXpert", root, "train")
 
 
@@ -208,9 +208,9 @@ def test_a_link_out_of_the_folder_raises_an_error(chexpert_tree: Tree, tmp_path_
     ("file", "old", "new", "facts"),
     [
         ("valid.csv", "Lung Lesion", "Lesion", r"valid\.csv.*'Lung Lesion'.*Path, Sex"),
-        ("valid.csv", "view2_frontal", "view1_frontal", r"valid\.csv.* 1 duplicate.*patient64541_study1_view1_frontal"),
-        ("valid.csv", "CheXpert-v1.0-small/valid/patient64541", "../../patient64541", r" 1 .*'\.\./\.\./patient64541/"),
-        ("valid.csv", "CheXpert-v1.0-small/valid", "/etc", r"valid\.csv.* 1 .*'/etc/patient64541/"),
+        ("valid.csv", "view2_frontal", "view1_frontal", r"valid\.csv.*duplicate.*\(1\): patient64541_study1_view1"),
+        ("valid.csv", "CheXpert-v1.0-small/valid/patient64541", "../../patient64541", r"\(1\): '\.\./\.\./patient"),
+        ("valid.csv", "CheXpert-v1.0-small/valid", "/etc", r"valid\.csv.* \(1\): '/etc/patient64541/"),
         ("valid.csv", ",1.0,", ",2.0,", r"valid\.csv.*Cardiomegaly.*1, 0, -1.*'2\.0'"),
         ("CheXlocalize/gt_segmentations_val.json", "Cardiomegaly", "Heart", r"val\.json.*finding.*mask"),
         ("CheXlocalize/gt_segmentations_val.json", "{", "[", r"gt_segmentations_val\.json.*line 1"),

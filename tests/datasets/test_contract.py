@@ -79,7 +79,7 @@ def test_negative_indices_count_from_the_end(load: Callable[..., Dataset]):
         ({"split": "dev"}, "split.*'dev'.*train, val, test"),
         ({"partition": "random"}, "partition.*'random'.*official, patient, kfold"),
         ({"fold": 9, "partition": "kfold"}, "^fold 9 .* 0 .* 4$"),
-        ({"findings": 3}, "(^| )3( findings|$)"),
+        ({"findings": 3}, "(^| )3( findings|:|$)"),
         ({"shape": 1}, "'shape'"),
     ],
     ids=str,

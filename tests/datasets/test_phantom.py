@@ -174,7 +174,7 @@ def test_an_unknown_finding_raises_an_error_with_the_nearest():
         datasets.load("phantom", shortcut="Masss")
     with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
         datasets.load("phantom", prevalence={"Masss": 0.5})
-    with pytest.raises(UnknownNameError, match=r"dataset.*'fantom'.*'phantom'"):
+    with pytest.raises(UnknownNameError, match=r"data set.*'fantom'.*'phantom'"):
         datasets.load("fantom")
 
 

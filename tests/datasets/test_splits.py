@@ -69,12 +69,12 @@ def test_a_single_patient_is_in_training():
 def test_a_leak_raises_an_error_with_count_and_three_examples():
     patients = [f"p{i}" for i in range(5)] * 2
     sentence = (
-        r"^5 patients are in two splits: p0 \(train and test\), .* and 2 more; "
+        r"^patients are in two splits \(5\): p0 \(train and test\), .* and 2 more; "
         "use lists without shared patients, or --partition patient$"
     )
     with pytest.raises(LeakError, match=sentence):
         splits.check_patients(patients, ["train"] * 5 + ["test"] * 5)
-    sentence = "^2 images with a truth box are in train.csv: a, c; use the official lists, or --partition patient$"
+    sentence = r" reserves for testing, are in train\.csv \(2\): a, c; use the official lists, or --partition patient$"
     with pytest.raises(LeakError, match=sentence):
         splits.check_unboxed(["a", "b", "c"], {"a", "c", "d"}, "train.csv")
 

@@ -139,7 +139,7 @@ def unpack(path: Path, folder: Path) -> Manifest:
         for name in manifest.files:
             _extract(archive, members[name], folder / name)
     if changed := [name for name, digest in manifest.files.items() if files.file_hash(folder / name) != digest]:
-        raise DataError(f"{len(changed)} files in {path} differ from its manifest: {examples(changed)}")
+        raise DataError(f"{len(changed)} files in {path} differ from its manifest: {examples(changed)}; pack it again")
     return manifest
 
 

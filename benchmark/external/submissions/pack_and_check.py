@@ -13,6 +13,7 @@ from benchmark.external.entry import ExternalEntry
 from benchmark.external.run import read_sources, score
 from benchmark.external.submissions import archive, copies
 from benchmark.external.submissions.archive import Manifest
+from benchmark.report.sentences import counted
 from benchmark.suite.verify.differences import differences
 from benchmark.training import provenance
 from config import PackConfig, ScoreConfig, SubmissionConfig
@@ -29,12 +30,12 @@ FLAGS = (
 )  # fmt: skip
 """Flags of an entry that are copied to the submission."""
 REQUIRED = {
-    "run": "write `pack RUN`, where RUN is a folder written by benchmark.score",
-    "by": "write the authors and a contact address",
-    "license": "write the licence of the maps or boxes, such as CC-BY-4.0",
+    "run": "use `pack RUN`, where RUN is a folder written by benchmark.score",
+    "by": "give the authors and a contact address",
+    "license": "give the licence of the maps or boxes, such as CC-BY-4.0",
     "about": "describe the entry and how it was trained or made, in one or two sentences",
 }
-"""Required flag -> what to write."""
+"""Required flag -> what it requires."""
 RECORDS = "records"
 """Folder of the entry's records in the submission, without baselines and paired records."""
 
@@ -106,14 +107,15 @@ def check(config: SubmissionConfig, echo: Echo) -> int:
     Raises ``LocusError`` for a file that cannot be read or scored, and if the local data differ from the scored data.
     """
     if not config.file:
-        raise BadValueError("no submission given: write `check FILE`, where FILE was written by `pack`")
+        raise BadValueError("no submission given: use `check FILE`, where FILE was written by `pack`")
     with tempfile.TemporaryDirectory() as temporary:
         submitted, entry = _read(Path(config.file), Path(temporary), config)
         echo(one_line(f"{entry.name} by {submitted.by} ({submitted.license}): {submitted.about}"))
         wrong = [*_wrong_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, submitted)]
     for problem in wrong:
         echo(one_line(problem))
-    verdict = f"{len(wrong)} problems" if wrong else "all records match, and nothing is copied"
+    fine = "all records match, and no copy of the truth or of another entry was found"
+    verdict = counted(len(wrong), "problem") if wrong else fine
     echo(f"{one_line(config.file)}: {verdict}")
     return 1 if wrong else 0
 
@@ -125,7 +127,8 @@ def _read(file: Path, folder: Path, config: SubmissionConfig) -> tuple[Manifest,
         archive.refuse_python_files(submitted.flags, str(file))
     entry = entries.read(submitted.score_config(folder, config.data_root_dir))
     if provenance.fingerprint(entry.data) != submitted.fingerprint:
-        raise DataError(f"{file} was scored on other images, labels or truth boxes than the local data")
+        what = "images, labels or truth boxes that differ from the local data"
+        raise DataError(f"{file} was scored on {what}: check --data_root_dir")
     return submitted, entry
 
 
@@ -133,7 +136,7 @@ def _wrong_records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
     """Yield a sentence for each record that differs, is missing or is unexpected."""
     records_by_key = {record.key: record for record in records.load(folder)}
     if not any(record.cell.recipe == entry.recipe for record in records_by_key.values()):
-        yield "the records are of other files or other flags"
+        yield "the records were made from other files or flags than those submitted"
         return
     for measured, _ in score(entry, EntryCases(entry), [entry.name]):
         if (expected := records_by_key.pop(measured.key, None)) is None:

@@ -10,7 +10,7 @@ from benchmark.report.entries import ranking
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry, is_single, run_count, worse_by
 from benchmark.report.html.findings import by_finding
-from benchmark.report.html.scope import OTHERS, basis_sentences, limits, name, network_name, of_data
+from benchmark.report.html.scope import OTHERS, basis_sentences, is_external, limits, name, network_name, of_data
 from benchmark.report.table import Table, number, signed, with_interval
 from benchmark.scoring.statistics.entries import BAND_RUNS
 from core.errors import examples
@@ -22,7 +22,7 @@ ONCE = (
     "This is unknown: each network was trained once, and the intervals reflect only variation between patients.",
     "To check several training runs, set `seeds: [0, 1, 2]` in the suite's file and run it again.",
 )
-SEVERAL = ("The check was applied to each training run. The spread over seeds shows how much another run may change.",)
+SEVERAL = ("The check was applied to each training run. The spread over seeds shows how much another run may differ.",)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _significant(first: Entry, rows: Sequence[Entry]) -> list[str]:
     above = [row for row in rows if row.find("p_holm") is not None and not ranking.against_prior(row)]
     if first in above or first.find("p_holm") is None:
         return []
-    names = examples([f"{name(row)}, {with_interval(select.main_score(row))}" for row in above], NAMED)
+    names = examples([f"{name(row)} with {with_interval(select.main_score(row))}" for row in above], NAMED)
     return [
         f"After correction for the number of methods, {names or 'no row'} is significantly above `prior`."
         if len(above) < 2
@@ -110,9 +110,9 @@ def _significant(first: Entry, rows: Sequence[Entry]) -> list[str]:
 def _of_grid(grid: Sequence[Entry], several: bool) -> str:
     """Say which network of one grid size is best, and which others may be as good."""
     first, *others = grid
-    where = f" among the networks with the grid of {first.cell.backbone}" if several else ""
+    where = f" (among networks with the same grid as {first.cell.backbone})" if several else ""
     score = with_interval(first.find(MAIN))
-    mean = f"{network_name(first)} has the highest mean over the suite's `rank_methods`{where}: {score}"
+    mean = f"{network_name(first)} has the highest `{MAIN}`, averaged over the suite's `rank_methods`{where}: {score}"
     equal, worse = _parted(others)
     same = f" Not significantly worse: {examples([network_name(r) for r in equal], NAMED)}." if equal else ""
     rest = f" Significantly worse: {examples([_gap(network_name(r), r) for r in worse], NAMED)}." if worse else ""
@@ -186,6 +186,11 @@ def _optimism(first: Record) -> tuple[str, ...]:
 def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
     """Say what to expect of another training run."""
     following, spread, runs = first.find("one_more"), first.find("seed_sd"), run_count(first)
+    if is_external([first]):
+        return (
+            "This is unknown: the entry is scored as given, so its interval and comparisons reflect only variation "
+            "between patients.",
+        )
     if is_single(first) or spread is None or runs is None:
         return (
             "This is unknown: the first row has one training run, so its interval and comparisons reflect only "

@@ -27,7 +27,7 @@ ABOUT = (
     "The best method of this network for each finding, by `hit@iou.3`. `above prior?`: yes if the interval of the "
     "difference is above 0. `may be as good`: number of other methods that are not significantly worse than any "
     "method (5%, Holm over the comparisons of a method). The findings are tested separately, and the best method is "
-    "chosen on these images. So its score is slightly too high, and some findings would be above prior by chance."
+    "chosen on these images. So its score is slightly too high, and some findings may be above prior only by chance."
 )
 
 

@@ -34,12 +34,12 @@ def name(row: Record) -> str:
     """
     cell = row.cell
     words = (cell.backbone, cell.global_pool, cell.attention_map)
-    return f"`{row.method}` ({', '.join(word for word in words if word not in ('', 'none')) or 'maps as given'})"
+    return f"`{row.method}` ({', '.join(word for word in words if word not in ('', 'none')) or 'network unknown'})"
 
 
 def network_name(record: Record) -> str:
-    """Return the name of a network, such as ``custom PCAM``, or ``maps as given`` if it is unknown."""
-    return str(record.data.get("name") or select.network(record) or "maps as given")
+    """Return the name of a network, such as ``custom PCAM``, or ``network unknown``."""
+    return str(record.data.get("name") or select.network(record) or "network unknown")
 
 
 def basis_sentences(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:
@@ -59,8 +59,15 @@ def basis_sentences(behind: Sequence[Record], trainings: Sequence[int]) -> tuple
     )
 
 
+def is_external(records: Sequence[Record]) -> bool:
+    """Whether the records include maps or boxes that were supplied, so that their networks are unknown."""
+    return any(record.source == "external" for record in records)
+
+
 def _trained(behind: Sequence[Record], numbers: Sequence[int]) -> str:
     few, many = min(numbers), max(numbers)
+    if is_external(behind):
+        return "Training runs: not stated"
     if many == 1:
         return "Each network was trained once"
     seeds = ", ".join(map(str, sorted({r.cell.seed for r in behind if r.cell.seed is not None})))

@@ -12,6 +12,7 @@ from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary, meaning, word_of
 from benchmark.report.html.render import render
+from benchmark.report.html.scope import is_external
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.dataset_tables import DatasetTables
 from benchmark.report.page import DECIDE, Description, missing
@@ -55,6 +56,7 @@ def suite_page(
         has_gallery=has_gallery,
         main=MAIN,
         command=command(name, records),
+        external=is_external(records),
         datasets=contexts,
         missing=gaps,
         counts=_counts(records),
@@ -74,7 +76,7 @@ def command(name: str, records: Sequence[Record]) -> str:
     >>> command("demo", [])
     'python -m benchmark.run --suite demo'
     """
-    if any(record.source == "external" for record in records):
+    if is_external(records):
         return "python -m benchmark.score --entry …  (docs/score.md)"
     return f"python -m benchmark.run --suite {name}"
 

@@ -21,8 +21,8 @@ ONE_NETWORK = (
 )
 EACH_ALIGNMENT = "cross-fitted by patient, per finding, separately for each alignment"
 ALIGNMENT_ABOUT = (
-    "Both placements are the same on a centred grid (the small CNN). Each interval is that of its column. The suite "
-    "`alignment` has paired intervals of the difference."
+    "Both placements are the same on a centred grid (the small CNN). Each interval belongs to the score in its own "
+    "column. The suite `alignment` has paired intervals of the difference."
 )
 STRATA_ABOUT = (
     "Rows: the best method of each network over all cases, then prior and center. Other methods may be as good, and "

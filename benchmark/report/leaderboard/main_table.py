@@ -31,10 +31,10 @@ PART = (
 )
 COMPARED = (
     "`− prior`: the difference from `prior` on the same cases. `p (Holm)` (on the page): sign-flip test over patients "
-    "for one run, otherwise a test over runs and patients, corrected for the number of methods of the network. The "
-    "note `not shown to be above prior` means that this p is above .05 or that the interval contains 0. "
-    "`P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in which the method scores "
-    "highest on its network. It is descriptive, not a test."
+    "for one run, otherwise a test over runs and patients, corrected over the methods and baselines of the network. "
+    "The note `not shown to be above prior` means that this p is above .05 or that the interval contains 0. `P(best)`: "
+    "share of bootstrap draws (of patients, and of runs if there are several) in which the method scores highest on "
+    "its network. It is descriptive, not a test."
 )
 SINGLE_RUN = (
     "A row is one method on one training run of a network. Its interval, in the column `this run only`, reflects "
@@ -42,17 +42,18 @@ SINGLE_RUN = (
 )
 ENTRIES = (
     "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
-    "runs. The interval reflects variation between runs and between patients, at fixed thresholds (Obuchowski and "
-    "Rockette, Hillis; coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, in the column "
-    "`this run only`, reflects variation between patients, but not between runs of the network. `one more run` (on "
-    "the page): 95% prediction interval for the score of another run on these images."
+    "runs. The interval reflects variation between runs and between patients, with the thresholds held constant "
+    "(Obuchowski and Rockette, Hillis; coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, "
+    "in the column `this run only`, reflects variation between patients, but not between runs of the network. `one "
+    "more run` (on the page): 95% prediction interval for the score of another run on these images."
 )
 WITHIN = (
     "Every method is compared with every other method of its network. `may be the best`: no other method is "
     "significantly better (5%, Holm over the comparisons of the row); a row that is significantly below `prior` is "
-    "never called the best. `worse by`: how much lower the row scores than the method under `compared with`, with the"
-    " interval of the difference (not corrected for the number of comparisons). `compared with` names the top method."
-    " If the top method is not significantly better than the row but other methods are, it names the best of these."
+    "marked `no: below prior`. `worse by`: how much lower the row scores than the method under `compared with`, with "
+    "the interval of the difference (not corrected for the number of comparisons). `compared with` names the top "
+    "method. If the top method is not significantly better than the row but other methods are, it names the best of "
+    "these."
 )
 BETWEEN = "To compare networks, use the table of networks instead."
 ONE_RUN = "With one run, comparisons account only for variation between patients: another run may change the order."
@@ -89,7 +90,7 @@ OTHERS = (
 NETWORKS_ABOUT = (
     "A network is represented by its mean over a fixed list of methods: {methods} (`rank_methods` of the suite). Only "
     "networks with the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that "
-    "grid can reach. `share of upper bound`: the mean over those of the methods whose maps have this grid, divided by "
+    "grid can reach. `share of upper bound`: the mean over the listed methods whose maps have this grid, divided by "
     "the bound; methods that work on pixels, such as `integrated_gradients`, are left out. Compare networks with "
     "different grids only by this share, and with care. `may be the best`: no other network with the same grid is "
     "significantly better (5%, Holm over all pairs of these networks; runs are nested in networks, and patients are "
@@ -104,7 +105,7 @@ EFFECTS_ABOUT = (
     "variation between runs of these networks and between patients, not between networks. `may be the best`: no other "
     "method is significantly better (5%, Holm over the comparisons of the row)."
 )
-NO_NETWORK = "**No network is compared: none has all these methods on all images and two or more training runs.**"
+NO_NETWORK = "No network is compared: none has all these methods on all images and two or more training runs."
 OF_NETWORKS = (
     *(column for column in columns.MODEL if column.heading != "seed"),
     score("bound", heading="upper bound", kind="optional"),

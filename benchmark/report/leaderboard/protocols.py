@@ -12,7 +12,7 @@ IOBB = (".1", ".25", ".5", ".75", ".9")
 OVERLAPS = tuple(
     f"hit@{measure}{level}" for measure in ("iou", "iobb") for level in (".1", ".2", ".25", ".3", ".4", ".5")
 )
-GRID = "over a 7×7 grid of factor and high"
+GRID = "with factor and high from a 7×7 grid"
 
 
 def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
@@ -54,7 +54,10 @@ def _without(record: Record) -> str:
 
 
 WANG = (_wang("iou", "IoU", IOU), _wang("iobb", "IoBB", IOBB))
-SEED = (_seed("fixed", "min(1.95 · mean, .6)"), _seed("cross-fitted", f"by patient, per finding, {GRID}"))
+SEED = (
+    _seed("fixed", "min(factor · mean, high) with factor 1.95 and high .6"),
+    _seed("cross-fitted", f"the same rule, by patient, per finding, {GRID}"),
+)
 POINTING = TableLayout(
     "pointing",
     "pointing game",
@@ -86,7 +89,7 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayou
         f"maxbox, {name}",
         ORIGINS,
         f"{name}: {what}. At 224×224 pixels, mean over findings. Published scores use an oracle threshold shared by "
-        f"all cases: compare them with `oracle, shared`. {SHARED}",
+        f"all cases, as `oracle, shared` does; networks and images differ. {SHARED}",
         (*origins(metric, f"optimism@{metric}"), *more),
         (metric, "cross-fitted"),
         needs=metric,
@@ -99,7 +102,7 @@ def _chexlocalize(word: str, truth: str) -> TableLayout:
     return TableLayout(
         "chexlocalize",
         f"chexlocalize, {truth}",
-        f"one of .2, .3 … .8, by mean IoU; {ORIGINS}",
+        f"chosen from .2, .3 … .8 by mean IoU, except fixed and otsu; {ORIGINS}",
         f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over "
         f"findings; the published scores use `validation`. {SHARED} mask_iou_all: over the cases where at least one "
         "is non-empty; a miss or false alarm counts as 0. hit_rate: the map's first maximum is inside the truth.",

@@ -1,4 +1,4 @@
-"""Write ``transfer.md``: do real images rank methods and networks as the phantom does? The records answer."""
+"""Write ``transfer.md``: do rankings on synthetic images hold on radiographs? The records answer."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -22,20 +22,22 @@ SUITES = {
     "nih-sample": ("NIH", "radiographs"),
 }
 """Suite -> its data set, and a description of the images."""
-TITLE = "# Does the phantom predict real images?"
+TITLE = "# Do rankings on synthetic images hold on radiographs?"
 ABOUT = f"""Rankings use the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over
-findings, thresholds cross-fitted by patient. Baselines and slow methods (scored on part of the images) are left out.
+findings, thresholds cross-fitted by patient. Baselines are left out, and so are methods that were scored on only part
+of the images. `custom` is the small CNN.
 
 τ: Kendall's tau-b of two rankings; 1 is the same order, −1 the reverse. Its 95% interval is a bootstrap with {DRAWS:,}
 draws of patients and training runs of each suite. With one run it covers patients only; with two or three runs it is
-slightly too narrow. p: exact, the probability of such an order if the two rankings were unrelated. τ and p count equal
-maps once. Two rankings agree if p is below .05 and the interval is above 0. With fewer than {FEWEST} rows there is no
-τ, because even the same order would have p above .05. A pair swaps if both differences exclude 0 in opposite directions
-(Obuchowski and Rockette; Holm over all pairs of both suites). If a row has one run, this test covers patients only.
-Methods with equal maps are tied on both suites (with AVG, `hirescam` is `cam` and `xgradcam` is `gradcam`).
+slightly too narrow. p: exact two-sided p-value of τ under unrelated rankings. In τ and p, methods with equal maps count
+once; in the pairs, they count separately. Two rankings agree if p is below .05 and the interval is above 0. With fewer
+than {FEWEST} rows there is no τ, because even the same order would have p above .05. A pair swaps if both differences
+are significant and have opposite signs (Obuchowski and Rockette; p below .05 after Holm's correction over all pairs of
+both suites). If a row has one run, this test covers patients only. Methods with equal maps are tied on both suites
+(with AVG, `hirescam` is `cam` and `xgradcam` is `gradcam`).
 
-Only methods that both suites have are compared, so the first of them may not be the first of a suite. It may also not
-be above `prior`: see the tables of the suites.
+Only methods that both suites have are compared. Another method may score highest in one suite. The best of the
+compared methods may not be above `prior`: see the tables of the suites.
 
 A network is a backbone with a pooling and an attention module. Each suite trains its networks with its own image size
 and recipe (last table), so rankings may differ because of images, size or recipe."""

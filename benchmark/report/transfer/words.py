@@ -16,7 +16,7 @@ def conclusions(
     chief = [ranked for ranked in networks if ranked.of == MEAN]
     common = common_networks(one, other)
     once = {s.name: [name for name in common if s.networks[name].trainings == 1] for s in (one, other)}
-    single = [f"`{name}` trained {listed(networks)} once" for name, networks in once.items() if networks]
+    single = [f"{listed(networks)} on `{name}`" for name, networks in once.items() if networks]
     may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
@@ -54,9 +54,9 @@ def swaps(ranked: RankedTwice) -> str:
 def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
     """Yield the conclusions on which both suites agree."""
     if alike := [with_tau(ranked) for ranked in methods if ranked.holds]:
-        yield f"which methods are better on {', '.join(alike)}: both suites rank them alike;"
+        yield f"which methods are better on {', '.join(alike)}: the two rankings agree significantly;"
     if methods and not _other_first(methods):
-        yield "which of the common methods is first: it is the same on each network;"
+        yield "which of the common methods scores highest: it is the same on each network;"
     if alike := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
         trained = " (these training runs only)" if single else ""
         yield f"which of {_counted(networks)} networks{trained} is better, by the {', by the '.join(alike)};"
@@ -68,11 +68,12 @@ def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> It
         yield f"which methods are better on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):
         same, differ = f"{len(methods) - len(other)} of {len(methods)}", ", ".join(other)
-        yield f"which of the common methods is first: it is the same on {same} networks; it differs on {differ};"
+        yield f"which of the common methods scores highest: it is the same on {same} networks, and differs on {differ};"
     if swapped := [f"{ranked.of}: {swaps(ranked)}" for ranked in methods if ranked.agreement.swapped]:
         pairs = sum(comb(len(ranked.agreement.names), 2) for ranked in methods)
         count = sum(len(ranked.agreement.swapped) for ranked in methods)
-        yield f"which of two methods is better: {count} of {pairs} pairs swap significantly ({'; '.join(swapped)});"
+        better = f"the first of a pair is better on `{methods[0].suites[0]}`: {'; '.join(swapped)}"
+        yield f"which of two methods is better: {count} of {pairs} pairs swap significantly ({better});"
     for ranked in networks:
         if not _orders(ranked):
             swapped_words = f"; {swaps(ranked)} swap" if ranked.agreement.swapped else ""
@@ -85,18 +86,20 @@ def _why_open(ranked: RankedTwice) -> str:
     """Explain why the networks are undecided: too few of them, or no agreement."""
     if ranked.enough:
         return f"no agreement is shown by the {with_tau(ranked)}"
-    orders = (" > ".join(ranking(rows, ranked.names)) for rows in ranked.sides)
-    return f"they are too few for a rank correlation (by the {ranked.of}: {', '.join(_on_suites(orders, ranked))})"
+    orders = (", ".join(ranking(rows, ranked.names)) for rows in ranked.sides)
+    return (
+        f"they are too few for a rank correlation (order by the {ranked.of}: {'; '.join(_on_suites(orders, ranked))})"
+    )
 
 
 def _limits(one: SuiteScores, other: SuiteScores, single: Sequence[str]) -> Iterator[str]:
     """Yield what these rankings cannot show; ``single``: names of the networks with one training run."""
     best = (f"{number(max(_scores(suite)))} on `{suite.name}`" for suite in (one, other))
-    yield f"how high a score is: the best is {', '.join(best)};"
+    yield f"how high scores are: the highest is {' and '.join(best)};"
     if single:
         yield (
-            f"what another training run would give: {'; '.join(single)}, so intervals and swaps of "
-            "these networks cover patients only;"
+            f"what another training run would give: there is one training run of {'; '.join(single)}, so intervals "
+            "and swaps of these networks do not reflect variation between runs;"
         )
     if absent := [name for name in one.networks if name not in other.networks]:
         yield f"anything about {', '.join(absent)}, which `{other.name}` does not have;"

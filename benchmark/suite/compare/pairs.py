@@ -99,15 +99,13 @@ def weights_key(record: Record) -> str:
 
 
 def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -> str:
-    """Explain why nothing can be compared, and what to write instead."""
+    """Explain why nothing can be compared, and what to use instead."""
     if themselves:
-        return (
-            f"{first.selector} and {second.selector} select the same cells: write different suites, models or methods"
-        )
+        return f"{first.selector} and {second.selector} select the same cells: use different suites, models or methods"
     unnamed = (("model_id" if side.model is None else "method", side) for side in (first, second))
     named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in unnamed)
     words = "; ".join(f"{selector}: {examples(words_of_side, 4)}" for selector, words_of_side in named)
     return (
         f"{first.selector} and {second.selector} have no cells with the same model and method ({words}): "
-        "write a model or a method on both sides, as in suite/model or suite/model/method"
+        "name a model or a method on both sides, as in suite/model or suite/model/method"
     )

@@ -10,6 +10,7 @@ from benchmark.report.entries.common_cases import columns, common_cases, read
 from benchmark.report.select import main_value, one_alignment, scored
 from benchmark.report.table import as_text, number
 from benchmark.scoring.statistics.bootstrap import RESAMPLES
+from benchmark.scoring.statistics.intervals import SMALLEST
 from benchmark.scoring.statistics.paired import compare, compare_over_trainings
 from benchmark.scoring.statistics.signflip import FLIPS
 from benchmark.suite import results_folder
@@ -25,13 +26,13 @@ from core.types import Echo
 SEED = 0
 """Seed of the resamples and of the sign flips."""
 INTERVALS = (
-    f"intervals for one training run: BCa 95%, {RESAMPLES:,} resamples of patients (seed {SEED}), fixed thresholds, "
-    "10 patients or more"
+    f"intervals for one training run: BCa 95%, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held "
+    f"constant, {SMALLEST} patients or more"
 )
 OVER_TRAININGS = (
     "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if "
-    "both sides have the same runs, else nested; over patients only if a side has one run; fixed thresholds; Holm "
-    "over all comparisons of a metric"
+    "both sides have the same runs, else nested; over patients only, if a side has one run; thresholds held constant; "
+    "Holm over all comparisons of a metric"
 )
 TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided; Holm over all comparisons of a metric"
 PATIENTS_ONLY = "the comparison is over patients only, and another training run may reverse it"

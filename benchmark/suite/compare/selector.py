@@ -121,11 +121,11 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:
         raise DataError(
-            f"no record in {results} is of the checkpoint {selector} (digest {digest}): "
+            f"no record in {results} was made with the checkpoint {selector} (digest {digest}): "
             "use a checkpoint of a suite that has run"
         )
     if len(words) > 1:
-        advice = f"write one of {', '.join(words)}"
-        raise BadValueError(f"{selector} was scored as several suites or models: {advice}")
+        advice = f"use one of {', '.join(words)}"
+        raise BadValueError(f"{selector} belongs to several suites or models: {advice}")
     folder, model = named.pop()
     return _select(selector, folder, comparable[folder], model, None)

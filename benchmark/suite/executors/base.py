@@ -19,6 +19,8 @@ from typing import Any, ClassVar, Literal, Self
 
 from core.errors import LocusError, WriteError
 
+SAVE_MEMORY = "use a smaller --jobs or --memory_gib, and run the command again"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -45,7 +47,7 @@ class Step:
         except LocusError as error:
             return LocusError(str(error))
         except MemoryError:
-            return LocusError(f"{self.id} ran out of memory: lower --jobs, or run the command again")
+            return LocusError(f"{self.id} ran out of memory: {SAVE_MEMORY}")
         return None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
 from typing import ClassVar, Self
 
-from benchmark.suite.executors.base import Executor, Step, exit_on_sigterm
+from benchmark.suite.executors.base import SAVE_MEMORY, Executor, Step, exit_on_sigterm
 from core.errors import LocusError, killed
 from core.gc_control import gc_skipped_at_exit
 
@@ -148,7 +148,7 @@ class StepProcess:
         self._logging.join(timeout=1)  # one of its children may keep the pipe open
         code = self.process.exitcode or 0
         if code < 0:
-            return f"{self._name} {killed(code, 'use fewer --jobs, or run it again')}"
+            return f"{self._name} {killed(code, SAVE_MEMORY)}"
         return f"{self._name} failed with status {code}: see its output above, or run it again with --jobs 1"
 
     def _log(self) -> None:

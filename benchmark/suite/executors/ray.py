@@ -65,7 +65,8 @@ class RayCluster(Executor):
         try:
             self.ray.init(self.address or "local", logging_level=logging.WARNING, **({} if self.address else alone))
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise LocusError(f"no Ray cluster at {self.address}: {one_line(error)}") from error
+            problem = f"no Ray cluster at {self.address}" if self.address else "Ray cannot start on this machine"
+            raise LocusError(f"{problem}: {one_line(error)}") from error
 
     def start(self, step: Step) -> None:
         """Submit the step to Ray."""

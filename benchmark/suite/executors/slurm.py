@@ -120,7 +120,8 @@ class Slurm(Executor):
         gone = {job.job_id: job for job in self._jobs if job.done()}
         for number, name in self.queue.taken_steps(gone):
             state, file = gone[name].state, gone[name].paths.stderr
-            reason = f"{self._steps[number].id}: Slurm job {name} ended before this step ({state}): see {file}"
+            step = self._steps[number].id
+            reason = f"{step}: Slurm job {name} ended before it finished this step ({state}): see {file}"
             self.queue.end(number, name, LocusError(reason))
             self._ended += 1
         if len(gone) == len(self._jobs) and self.queue.has_waiting():

@@ -67,14 +67,14 @@ def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
     trainings = [training for plan in plans for training in plan.trainings]
     for training in trainings:
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
-            yield "has several folds with the same test images: use partition: kfold"
+            yield "has several folds with the same test images: use `partition: kfold`"
         if training.fold >= training.folds:
             yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
     if any(training.batch_size == "auto" for training in trainings):
-        yield "has batch_size auto, which depends on the machine: use a number"
+        yield "has `batch_size: auto`, which depends on the machine: use a number"
     if repeated := duplicates(plan.id for plan in plans):
         yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"
     if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.protocols_or_check:
-        yield f"has slow_images, which requires the protocol {MAIN_PROTOCOL!r}: add it to protocols"
+        yield f"has `slow_images`, which requires the protocol {MAIN_PROTOCOL!r}: add it to `protocols`"
     if any(plan.methods_on_all_images and plan.slow_images is None for plan in plans):
-        yield "has methods_on_all_images without slow_images, so every method explains all images: leave it out"
+        yield "has `methods_on_all_images` without `slow_images`, so every method explains all images: leave it out"

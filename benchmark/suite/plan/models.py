@@ -63,7 +63,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     slow_images = flags.get("slow_images", suite.slow_images)
     flags = {name: value for name, value in flags.items() if name != "slow_images"}
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
-        wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
+        wrong = f"a model of the suite {suite.name!r} has `slow_images` {slow_images!r}"
         raise BadValueError(f"{wrong}: use a whole number above 0, or null for all images")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, **suite.fold_flags.get(fold, {}), "fold": fold}) for fold in folds)
@@ -92,8 +92,8 @@ def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig |
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
-        both = f"the suite {suite.name!r} has test_on and {len(trainings)} folds"
-        raise BadValueError(f"{both}, but test_on requires a single training run: leave folds out")
+        both = f"the suite {suite.name!r} has `test_on` and {len(trainings)} folds"
+        raise BadValueError(f"{both}, but `test_on` requires a single training run: leave `folds` out")
     names = ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
     same = {name: getattr(trainings[0], name) for name in names}
     return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
@@ -116,11 +116,11 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     Raises ``BadValueError`` for an unknown key, ``DataError`` for a path that is not a run.
     """
     if unknown := [key for key in entry if key not in KEYS]:
-        both = f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}"
-        raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with checkpoint")
+        both = f"a model of the suite {suite.name!r} has `checkpoint` and `{unknown[0]}`"
+        raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with `checkpoint`")
     if suite.test_on is not None or suite.check is not None:
         raise BadValueError(
-            f"the suite {suite.name!r} has test_on or check and accepts no checkpoint: use another suite"
+            f"the suite {suite.name!r} has `test_on` or `check` and accepts no checkpoint: use another suite"
         )
     from benchmark.maps import run_metadata  # imports torch, only to read weights
 

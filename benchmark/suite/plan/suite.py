@@ -127,7 +127,7 @@ class Suite(pydantic.BaseModel):
         """Check that the methods of a model are lists of names."""
         for key, words in ((key, model[key]) for model in models for key in METHOD_KEYS if key in model):
             if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
-                raise ValueError(f"a model has {key} {words!r}: write a list of names, such as [cam, layercam]")
+                raise ValueError(f"a model has `{key}` {words!r}: write a list of names, such as [cam, layercam]")
         return models
 
     @pydantic.model_validator(mode="after")
@@ -141,20 +141,23 @@ class Suite(pydantic.BaseModel):
     def _problems(self) -> Iterator[str]:
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and (self.protocols or self.conventional):
-            yield "check cannot be combined with protocols or conventional: leave these out"
+            yield "`check` cannot be combined with `protocols` or `conventional`: leave these out"
         if self.check is None and self.images is not None:
-            yield "images requires check: use slow_images, or add a check"
+            yield "`images` requires `check`: use `slow_images`, or add a `check`"
         if self.seeds is not None and "seed" in self.train:
-            yield "seeds cannot be combined with seed in train: leave one out"
+            yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
         for flag in NO_TRAINING_FLAGS:
             if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
-                yield f"{flag} is not allowed in a suite: leave it out"
+                yield f"`{flag}` is not allowed in a suite: leave it out"
         for fold, flags in self.fold_flags.items():
             if fold not in (self.folds or ()):
-                yield f"fold_flags names fold {fold}, which is not in folds: add it there, or leave it out"
+                yield (
+                    f"`fold_flags` has fold {fold}, which is not in `folds`: add it to `folds`, or remove it from "
+                    "`fold_flags`"
+                )
             if other := sorted({*flags} - CHANGEABLE):
                 allowed = ", ".join(sorted(CHANGEABLE))
-                yield f"fold {fold} of fold_flags cannot change {other[0]}: allowed are {allowed}"
+                yield f"fold {fold} of `fold_flags` cannot change `{other[0]}`; allowed: {allowed}"
 
     @property
     def words(self) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 import methods
-from benchmark.records import Record, papers
+from benchmark.records import Record, cases, papers
 from benchmark.suite import paired, plan, results_folder, selection
 from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.suite.verify.differences import Difference, VerificationResult, differences
@@ -88,8 +88,10 @@ def verify_records(
     """
     quoted = [record for record in scored if record.source == "paper"]
     pairs = [record for record in scored if record.cell.protocol == PAIRED]
-    yield from _compare_all(quoted, lambda: [record for word in suite.papers for record in papers.read(word)])
-    yield from _compare_all(pairs, lambda: paired.paired_records(folder, all_records))
+    of_papers = "no paper in `papers` of the suite contains them: run the suite again"
+    yield from _compare_all(quoted, lambda: [r for word in suite.papers for r in papers.read(word)], of_papers)
+    no_rows = f"their per-case rows are missing: {cases.RUN_AGAIN}"
+    yield from _compare_all(pairs, lambda: paired.paired_records(folder, all_records), no_rows)
     rest = [record for record in scored if record not in quoted and record not in pairs]
     models = {model.id: model for model in plan.models(suite)}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
@@ -108,15 +110,18 @@ def verify_records(
 
 
 def _compare_all(
-    scored: Sequence[Record], recompute: Callable[[], Sequence[Record]]
+    scored: Sequence[Record], recompute: Callable[[], Sequence[Record]], why_gone: str
 ) -> Iterator[tuple[Record, VerificationResult]]:
-    """Compare each ``scored`` record with the recomputed record of the same cell."""
+    """Compare each ``scored`` record with the recomputed record of the same cell.
+
+    ``why_gone``: why a record cannot be recomputed.
+    """
     try:
         by_key: dict[str, Record] = {record.key: record for record in recompute()} if scored else {}
     except LocusError as error:
         yield from ((record, error) for record in scored)
     else:
-        gone = DataError("its per-case rows or the file of its paper are missing")
+        gone = DataError(why_gone)
         yield from ((r, differences(r, by_key[r.key]) if r.key in by_key else gone) for r in scored)
 
 
@@ -125,5 +130,5 @@ def _unverifiable(model: ModelPlan | None, suite: Suite, model_records: Sequence
     if model is not None:
         return selection.missing_data_message(suite, model)
     if any("weights" in record.cell.recipe for record in model_records):
-        return "their model was added with --checkpoint or --model: write the same flags here"
+        return "their model was added with --checkpoint or --model: give benchmark.verify the same flags"
     return "their model is no longer in the suite"

@@ -94,7 +94,7 @@ def test_model_may_set_slow_images(suite):
     small = with_models(suite("slow_images: 9"), {"backbone": "custom"}, {"slow_images": 3}, {"slow_images": None})
     assert [{c.images for c in of(small, number)} for number in range(3)] == [{None, 9}, {None, 3}, {None}]
     assert words(of(small, 2), protocol="wang") >= set(methods.expand(["slow"]))
-    with pytest.raises(BadValueError, match=r"'small'.*slow_images 'few'"):
+    with pytest.raises(BadValueError, match=r"'small'.*`slow_images` 'few'"):
         plan.models(with_models(small, {"slow_images": "few"}))
 
 

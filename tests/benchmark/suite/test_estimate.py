@@ -27,7 +27,7 @@ def test_the_rates_are_those_of_the_committed_measurements(network):
 def test_nih_requires_six_runs_of_ten_epochs(tmp_path):
     """6 x 10 x 86,524 images, half at .0195 s and half at .0524 s; a cache of 112,120 x 224 x 224 bytes."""
     text = "\n".join(estimate.lines(tasks("nih"), tmp_path))
-    assert "6 training runs on 5,191,440 images: 52 hours" in text
+    assert "6 training runs with 5,191,440 image passes (images × epochs): 52 hours" in text
     assert f"{5_191_440 / 500 / 3600:.1f} GPU hours" in text
     assert "cache 5.6 GB" in text
 
@@ -38,7 +38,7 @@ def test_finished_runs_are_not_counted(tmp_path):
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / "best.ckpt").touch()
-    assert "4 training runs on 3,460,960 images" in "\n".join(estimate.lines(planned, tmp_path))
+    assert "4 training runs with 3,460,960 image passes" in "\n".join(estimate.lines(planned, tmp_path))
 
 
 def test_unmeasured_network_has_no_estimate(tmp_path):

@@ -21,7 +21,7 @@ def test_folder_names_of_recorded_runs_do_not_change():
 @pytest.mark.byhand
 def test_suite_refuses_automatic_batch_size(tmp_path):
     (tmp_path / "tiny.yaml").write_text("title: t\nabout: a\ntrain: {dataset: phantom, batch_size: auto}\nmodels: [{backbone: custom}]\n")
-    with pytest.raises(BadValueError, match=r"'tiny'.*batch_size auto"):
+    with pytest.raises(BadValueError, match=r"'tiny'.*batch_size: auto"):
         plan.load("tiny", tmp_path)
 
 
@@ -36,7 +36,7 @@ def test_suite_refuses_automatic_batch_size(tmp_path):
         ({"models": [{"backbone": "custom", "lr": [0.001, 0.01]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"models": [{"backbone": "custom", "fold": [0, 1]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"protocols": ["pointing", "pointing"]}, DataError, r"tiny\.yaml.*protocols.*pointing"),
-        ({"train": {"dataset": "phantom", "search": "a.yaml"}}, DataError, r"tiny\.yaml.* search "),
+        ({"train": {"dataset": "phantom", "search": "a.yaml"}}, DataError, r"tiny\.yaml.*`search` "),
     ],
 )
 def test_suite_that_repeats_images_or_mixes_models_is_refused(tmp_path, stated, kind, facts):

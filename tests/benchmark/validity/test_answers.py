@@ -6,7 +6,7 @@ from benchmark.records import Cell, Record, Score
 from benchmark.report.checks import REPORTS, reports
 from benchmark.report.html.answer import SEVERAL, answers_of_checks
 from benchmark.report.leaderboard.dataset_tables import tables_of
-from benchmark.report.page import page
+from benchmark.report.page import Description, page
 from core.names import CHECKS
 from tests.benchmark.report.given import leaderboard
 from tests.benchmark.validity.faithfulness import test_report as test_faithfulness
@@ -115,7 +115,7 @@ def test_answer_has_its_basis_and_is_in_the_markdown():
         "Networks: resnet18 AVG.",
     )
     assert answer.another == SEVERAL
-    text = page(records, "t", datasets=[part])
+    text = page(records, Description("t"), datasets=[part])
     assert all(f"- {sentence}\n" in text for sentence in answer.first)
 
 

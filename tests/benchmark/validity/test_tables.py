@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.records import Cell, Record, Score
 from benchmark.report.leaderboard.dataset_tables import tables_of
-from benchmark.report.page import page
+from benchmark.report.page import Description, page
 from benchmark.validity.alignment.report import GAIN, AlignmentReport
 from benchmark.validity.conventions.report import ConventionsReport
 from benchmark.validity.randomised.report import RandomisedReport, marks
@@ -83,7 +83,7 @@ def test_check_without_a_report_has_a_plain_table_of_means(monkeypatch):
     (table,) = part.checks
     assert (table.title, table.header[-1]) == ("phantom: sanity", "agree@half")
     assert [row[-1] for row in table.rows] == ["0.250 (n 40)", "0.250 (n 40)"]
-    assert page(records, "t", datasets=[part]).count("## phantom: sanity") == 1
+    assert page(records, Description("t"), datasets=[part]).count("## phantom: sanity") == 1
 
 
 def placed(method, gain, low, high, **fields):
@@ -130,4 +130,4 @@ def test_page_without_a_check_has_none_of_these_tables():
     plain = record("pointing", "cam", [score("pointing", 0.5)])
     part = tables_of(leaderboard([plain]))
     assert part.checks == ()
-    assert "randomised" not in page([plain], "t", datasets=[part])
+    assert "randomised" not in page([plain], Description("t"), datasets=[part])

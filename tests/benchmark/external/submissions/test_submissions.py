@@ -57,7 +57,7 @@ def test_wrong_scores_are_reported(changed, capsys):
 
 
 def test_records_of_other_maps_and_copies_of_entries_are_reported(changed, tmp_path, capsys):
-    """One of 52 maps is changed: the records are of other files, and the entry is still a copy of the first."""
+    """One of 52 maps is changed: the records were made from other files, and the entry is still a copy of the first."""
 
     def brighter(folder, stated):
         file = next(folder.glob("maps/*.npy"))
@@ -67,7 +67,7 @@ def test_records_of_other_maps_and_copies_of_entries_are_reported(changed, tmp_p
     shutil.copy(SENT[0], tmp_path / "first.zip")
     assert submit.main(["check", str(file)]) == 1
     shown = capsys.readouterr().out
-    assert "the records are of other files" in shown
+    assert "the records were made from other files or flags" in shown
     assert "copies Layer-CAM of a small CNN" in shown
 
 

@@ -99,7 +99,7 @@ def test_page_loads_nothing_and_all_links_have_targets(page, read):
 def test_answer_names_network_method_certainty_and_effect_of_another_run(read):
     text = " ".join(read.text.split())
     for words in (
-        "has the highest mean over the suite's rank_methods",
+        "averaged over the suite's rank_methods",
         "Method on custom ",
         "501 patients",
         "Each network was trained 3 times (seeds 0, 1, 2)",
