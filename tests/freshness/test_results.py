@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITES = [folder.name for folder in records.suites(ROOT / "results")]
 PAGES = ("demo", "phantom", "nih-sample")
 """The suites whose ``index.html`` is committed; that of the others is written on the spot."""
+CHECKS = [name for name in SUITES if plan.load(name).training_runs_of and name != "faithfulness"]
+"""Suites with the training runs of another suite; those of ``faithfulness`` are from an earlier training (its text)."""
 PACKED = ("cells.parquet", "records.parquet", "cases.parquet")
 pytestmark = pytest.mark.freshness
 
@@ -96,6 +98,17 @@ def test_the_recorded_trainings_have_the_keys_that_are_planned_today(name):
     _, existing, planned = committed(name)
     of_models = {(record.cell.model_id, json_hash(record.cell.recipe)) for record in existing if record.cell.recipe}
     assert of_models <= {(job.model.id, json_hash(job.model.recipe)) for job in planned}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_checks_use_the_weights_of_the_suite_whose_training_runs_they_name(name):
+    (suite, existing, _), weights = committed(name), {}
+    for record in committed(suite.training_runs_of)[1]:
+        if record.checkpoints:
+            weights[record.cell.model_id] = record.checkpoints
+    used = {(r.cell.model_id, r.checkpoints) for r in existing if r.cell.model_id in weights and r.checkpoints}
+    assert used
+    assert used == {(model, weights[model]) for model, _ in used}
 
 
 def test_results_stay_small():
