@@ -42,10 +42,11 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
     about = (
         "A suite is one experiment. `network` has the highest mean over a fixed list of methods (`rank_methods` of the "
         "suite). If no networks are compared, it is the first in the suite's table. Another network may have a row "
-        "with a higher score. `custom` is the small CNN. `best method` is the one that scores highest on this network. "
-        "The next columns show its score and the scores of two baselines. The HTML page of a suite lists the rows that "
-        "may also be the best, and the numbers of images and training runs. Where the link `page` is missing, `python "
-        "-m benchmark.run --suite NAME` writes the page. Other terms: [concepts](../docs/concepts.md#other-terms)."
+        "with a higher score, also one that is above `prior`. `custom` is the small CNN. `best method` is the one that "
+        "scores highest on this network. The next columns show its score and the scores of two baselines. The HTML "
+        "page of a suite lists the rows that may also be the best, and the numbers of images and training runs. Where "
+        "the link `page` is missing, `python -m benchmark.run --suite NAME` writes the page. Other terms: "
+        "[concepts](../docs/concepts.md#other-terms)."
     )
     if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Do rankings on synthetic images hold on radiographs? See [{page.name}]({page.name})."

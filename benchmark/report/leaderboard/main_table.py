@@ -32,9 +32,9 @@ PART = (
 COMPARED = (
     "`− prior`: the difference from `prior` on the same cases. `p (Holm)` (on the page): sign-flip test over patients "
     "for one run, otherwise a test over runs and patients, corrected over the methods and baselines of the network. "
-    "The note `not shown to be above prior` means that this p is above .05 or that the interval contains 0. `P(best)`: "
-    "share of bootstrap draws (of patients, and of runs if there are several) in which the method scores highest on "
-    "its network. It is descriptive, not a test."
+    "The note `not shown to be above prior` means that this p is above .05 or that the interval contains 0. The "
+    "interval is not corrected. `P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in "
+    "which the method scores highest on its network. It is descriptive, not a test."
 )
 SINGLE_RUN = (
     "A row is one method on one training run of a network. Its interval, in the column `this run only`, reflects "

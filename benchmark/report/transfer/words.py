@@ -54,7 +54,7 @@ def swaps(ranked: RankedTwice) -> str:
 def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
     """Yield the conclusions on which both suites agree."""
     if alike := [with_tau(ranked) for ranked in methods if ranked.holds]:
-        yield f"which methods are better on {', '.join(alike)}: the two rankings agree significantly;"
+        yield f"that a method ranked higher on one suite tends to rank higher on the other, on {', '.join(alike)};"
     if methods and not _other_first(methods):
         yield "which of the common methods scores highest: it is the same on each network;"
     if alike := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
@@ -65,7 +65,7 @@ def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], singl
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:
     """Yield the questions that the comparison of the two suites leaves open."""
     if undecided := [with_tau(ranked) for ranked in methods if not ranked.holds]:
-        yield f"which methods are better on {', '.join(undecided)}: no agreement is shown;"
+        yield f"how methods rank on {', '.join(undecided)}: no agreement is shown;"
     if other := _other_first(methods):
         same, differ = f"{len(methods) - len(other)} of {len(methods)}", ", ".join(other)
         yield f"which of the common methods scores highest: it is the same on {same} networks, and differs on {differ};"
@@ -73,7 +73,7 @@ def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> It
         pairs = sum(comb(len(ranked.agreement.names), 2) for ranked in methods)
         count = sum(len(ranked.agreement.swapped) for ranked in methods)
         better = f"the first of a pair is better on `{methods[0].suites[0]}`: {'; '.join(swapped)}"
-        yield f"which of two methods is better: {count} of {pairs} pairs swap significantly ({better});"
+        yield f"which is better in a given pair of methods: {count} of {pairs} pairs swap significantly ({better});"
     for ranked in networks:
         if not _orders(ranked):
             swapped_words = f"; {swaps(ranked)} swap" if ranked.agreement.swapped else ""
@@ -86,10 +86,8 @@ def _why_open(ranked: RankedTwice) -> str:
     """Explain why the networks are undecided: too few of them, or no agreement."""
     if ranked.enough:
         return f"no agreement is shown by the {with_tau(ranked)}"
-    orders = (", ".join(ranking(rows, ranked.names)) for rows in ranked.sides)
-    return (
-        f"they are too few for a rank correlation (order by the {ranked.of}: {'; '.join(_on_suites(orders, ranked))})"
-    )
+    orders = "; ".join(_on_suites((", ".join(ranking(rows, ranked.names)) for rows in ranked.sides), ranked))
+    return f"they are too few for a rank correlation (order by the {ranked.of}, not by `rank_methods`: {orders})"
 
 
 def _limits(one: SuiteScores, other: SuiteScores, single: Sequence[str]) -> Iterator[str]:

@@ -35,7 +35,7 @@ def test_five_methods_can_agree_but_two_networks_are_too_few(tmp_path):
     assert "- which of the common methods scores highest: it is the same on each network;" in page
     assert "| custom PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 | layercam | 0 of 10 | 3 | 20 |" in page  # 2 of the 120 orders
     order = "custom PCAM, custom AVG"
-    orders = f"(order by the mean over common methods: {order} on `phantom`; {order} on `nih-sample`)"
+    orders = f"(order by the mean over common methods, not by `rank_methods`: {order} on `phantom`; {order} on `nih-sample`)"
     assert f"- which of 2 networks is better: they are too few for a rank correlation {orders};" in page
     assert "| mean over common methods | 2 | – | – |" in page
 
@@ -46,7 +46,7 @@ def test_reverse_order_is_a_no_and_lists_swapped_pairs(tmp_path):
     suite(tmp_path, "nih-sample", PCAM=DOWN, AVG=UP)
     page = text(tmp_path)
     assert "**From `phantom` to `nih-sample`: No.**" in page
-    assert "- which methods are better on custom PCAM (τ -1.00 [-1.00, -1.00], p 0.017): no agreement is shown;" in page
+    assert "- how methods rank on custom PCAM (τ -1.00 [-1.00, -1.00], p 0.017): no agreement is shown;" in page
     assert "pairs swap significantly (the first of a pair is better on `phantom`: custom PCAM: " in page
     assert "layercam > cam" in page
     assert "- more than that: the two suites have too few networks or methods in common;" in page
