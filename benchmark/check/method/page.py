@@ -35,7 +35,7 @@ Append it to the name: `gradcam:smooth=aug`, `finercam:count=1,smooth=eigen`. Th
 DIFFERS = """## Where other packages differ from the papers
 
 grad-cam is the package `pytorch-grad-cam`. Where a method or a package is not named below, the map is the same, to \
-1e-5 of its maximum. A *mask at .5* is the map above .5 of its range. *Overlap* is the IoU of two masks."""
+1e-5 of its maximum. A *mask at .5* is the map above .5 of its range."""
 
 
 def page() -> str:
