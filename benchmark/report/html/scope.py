@@ -65,9 +65,9 @@ def is_external(records: Sequence[Record]) -> bool:
 
 
 def _trained(behind: Sequence[Record], numbers: Sequence[int]) -> str:
-    few, many = min(numbers), max(numbers)
     if is_external(behind):
         return "Training runs: not stated"
+    few, many = min(numbers), max(numbers)
     if many == 1:
         return "Each network was trained once"
     seeds = ", ".join(map(str, sorted({r.cell.seed for r in behind if r.cell.seed is not None})))
