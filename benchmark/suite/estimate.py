@@ -16,6 +16,8 @@ from core.names import CLASSIFIER, ON_PIXELS
 RATES: dict[str, Any] = json.loads(Path(__file__).with_name("rates.json").read_text(encoding="utf-8"))
 EXAMPLE = 500
 """Assumed images per second for the GPU hours; this rate is not measured."""
+MEASURED = "integrated_gradients"
+"""The slow method whose time was measured."""
 STRIDE, HALF, CHECKPOINTS = 32, 2, 16
 """Pixels per position of a map, bytes per position, and bytes per weight in the two checkpoints of a training run."""
 
@@ -42,14 +44,26 @@ def lines(tasks: Sequence[ModelTask], runs_dir: Path) -> Iterator[str]:
         f"{RATES['machine']} (measured); {seen / EXAMPLE / 3600:.1f} GPU hours if a GPU trains {EXAMPLE} images per "
         "second (not measured)"
     )
-    slow = sorted({cell.method for task in tasks for cell in task.cells} & ON_PIXELS)
-    without = f"; {', '.join(slow)}: not estimated" if slow else ""
     yield (
-        f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}{without}; scoring takes minutes "
-        "per model"
+        f"  maps of fast methods: {explained / 3600:.2f} hours on {RATES['machine']}{_slow(tasks)}; scoring takes "
+        "minutes per model"
     )
     sizes = ", ".join(f"{name} {gigabytes:.1f} GB" for name, gigabytes in _disk(tasks, missing).items())
     yield f"  disk: {sizes}; an interrupted run resumes"
+
+
+def _slow(tasks: Sequence[ModelTask]) -> str:
+    """Return the hours of Integrated Gradients, and the names of other methods on pixels, which were not measured."""
+    using = [task.model.trainings[0] for task in tasks if MEASURED in {cell.method for cell in task.cells}]
+    seconds = sum(_maps(config) * _seconds(config, f"{MEASURED}_s") for config in using)
+    others = sorted({cell.method for task in tasks for cell in task.cells} & ON_PIXELS - {MEASURED})
+    known = f"; of {MEASURED}: {seconds / 3600:.1f} hours" if using else ""
+    return known + (f"; {', '.join(others)}: not estimated" if others else "")
+
+
+def _maps(config: TrainConfig) -> int:
+    """Number of maps of a method: images with boxes, times findings."""
+    return _size(config)["boxed"] * (config.num_classes or _size(config)["findings"])
 
 
 def _size(config: TrainConfig) -> dict[str, int]:
@@ -70,7 +84,7 @@ def _disk(tasks: Sequence[ModelTask], missing: Sequence[TrainConfig]) -> dict[st
         names = {cell.method for cell in task.cells} - {CLASSIFIER}
         on_pixels = len(names & ON_PIXELS)
         per_map = (len(names) - on_pixels) * (config.img_size // STRIDE) ** 2 + on_pixels * config.img_size**2
-        positions += per_map * _size(config)["boxed"] * (config.num_classes or _size(config)["findings"])
+        positions += per_map * _maps(config)
     return {
         "cache": sum(_size(config)["images"] * config.img_size**2 for config in caches.values()) / 1e9,
         "checkpoints": sum(RATES["networks"][config.backbone]["weights"] * CHECKPOINTS for config in missing) / 1e9,

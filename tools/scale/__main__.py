@@ -1,4 +1,4 @@
-"""Entry point ``python -m tools.scale``: ``--part scheduler`` (or plan, tables, nih) measures, ``--page`` writes."""
+"""Entry point ``python -m tools.scale``: ``--part NAME`` measures, ``--page`` writes."""
 
 import json
 import logging
@@ -19,10 +19,10 @@ MEASURED = Path(__file__).with_name("measured.json")
 class ScaleConfig:
     """Measure the overhead of a large suite, or write the page: ``python -m tools.scale``."""
 
-    part: Literal["scheduler", "plan", "tables", "nih"] = "scheduler"
+    part: Literal["scheduler", "plan", "tables", "integrated_gradients", "nih"] = "scheduler"
     """Measurement: CPU time of the scheduler and idle jobs (scheduler), a dry run (plan), tables of many cells
-    (tables), or the start of a training run on generated files in NIH's layout, compared with a plain DataLoader
-    (nih)."""
+    (tables), the time of Integrated Gradients (integrated_gradients), or the start of a training run on generated
+    files in NIH's layout, compared with a plain DataLoader (nih)."""
     cells: int = 10_000
     """Approximate number of cells. Use 2000 for tables."""
     cases: int = 1000
@@ -70,6 +70,10 @@ def _measured(config: ScaleConfig) -> dict[str, Any]:
 
         sizes = config.images, config.epoch_images, config.img_size, config.num_workers
         return first_epoch.measure(Path(config.folder), *sizes, Path(config.originals) if config.originals else None)
+    if config.part == "integrated_gradients":
+        from tools.scale import integrated_gradients
+
+        return integrated_gradients.measure()
     from tools.scale import parts  # the page needs no torch
 
     figures: dict[str, Any] = getattr(parts, config.part)(config.cells, config.cases)

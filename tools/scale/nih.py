@@ -6,6 +6,8 @@ from tools.scale import estimate as e
 
 TRAINED, MODELS, SUITE_EPOCHS = 86_524, 6, 10
 """Training and validation images of the official split; models and epochs of the suite."""
+MAPS = 880 * 8
+"""Maps of a method and model: images with boxes, times findings."""
 RATES = (200, 1000, 5000)
 """Images per second of other devices."""
 PLAN = """
@@ -21,12 +23,12 @@ training, one model at a time:
 {hours}
 
 With one device per model, the slowest model takes {longest:.0f} h on a machine like the measured one. The maps of the
-fast methods and the scores of all models take {rest:.1f} h on the measured machine. The slow method
-`integrated_gradients` is not included, because its time was not measured. Scores by `chexlocalize` are not included
-either ([speed.md](speed.md#scoring) shows the time for one method).
+fast methods and the scores of all models take {rest:.1f} h on the measured machine. The maps of
+`integrated_gradients` take {gradients:.0f} h (seconds per map: {each}). Scores by
+`chexlocalize` are not included ([speed.md](speed.md#scoring) shows the time for one method).
 
-The published images take {originals:.0f} GB of disk space, the cache {cache:.1f} GB and the
-checkpoints {checkpoints:.1f} GB.
+The published images take {originals:.0f} GB of disk space, the cache {cache:.1f} GB, the checkpoints
+{checkpoints:.1f} GB and the maps of `integrated_gradients` {maps:.1f} GB.
 """
 START = """
 ### The first minutes
@@ -65,7 +67,11 @@ def section(measured: dict[str, Any]) -> list[str]:
     longest = max(hours.values()) * len(e.NETWORKS) / MODELS
     rest = MODELS * (e.BOXED * sum(map(e.fast, e.NETWORKS)) / len(e.NETWORKS) + e.scoring()) / e.HOUR
     weights = sum(e.NETWORKS.values()) / len(e.NETWORKS) * MODELS * e.CHECKPOINT_BYTES / 1e9
+    gradients = measured["integrated_gradients"]["seconds"]
+    per_network = MODELS / len(gradients) * MAPS
     plan = PLAN.format(
+        gradients=per_network * sum(gradients.values()) / e.HOUR, maps=MODELS * MAPS * e.SIZE**2 * 2 / 1e9,
+        each=", ".join(f"{seconds:.2f} for {name}" for name, seconds in gradients.items()),
         models=MODELS, epochs=SUITE_EPOCHS, trained=TRAINED, hours="\n".join(rows), rest=rest, longest=longest,
         originals=ORIGINALS_GB, cache=e.IMAGES["NIH"] * e.SIZE**2 / 1e9, checkpoints=weights,
     )  # fmt: skip

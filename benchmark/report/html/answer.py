@@ -116,7 +116,11 @@ def _of_grid(grid: Sequence[Entry], several: bool) -> str:
     equal, worse = _parted(others)
     same = f" Not significantly worse: {examples([network_name(r) for r in equal], NAMED)}." if equal else ""
     rest = f" Significantly worse: {examples([_gap(network_name(r), r) for r in worse], NAMED)}." if worse else ""
-    return f"Network: {mean}.{_certainty(first)}{same}{rest}"
+    two = [network_name(r) for r in grid if run_count(r) == 2]
+    few = (
+        f" With two training runs ({examples(two, NAMED)}), this comparison is not reliable." if two and others else ""
+    )
+    return f"Network: {mean}.{_certainty(first)}{same}{rest}{few}"
 
 
 def _of_network(group: Sequence[Entry]) -> str:

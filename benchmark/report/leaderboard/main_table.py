@@ -61,6 +61,10 @@ TWO_RUNS = (
     "In simulations with two training runs and seven equally good methods, up to 17% of the methods were wrongly "
     "called worse (docs/coverage.md)."
 )
+TWO_RUNS_OF_A_NETWORK = (
+    "A network has two training runs. In simulations of networks with two, three and five runs, the interval of a "
+    "difference contained the true value in as few as 89% of the data sets instead of 95% (docs/coverage.md)."
+)
 COLUMNS = (
     *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
     *(MAIN, "this run only", "may be the best", "worse by", "compared with", "− prior", "pointing", "note"),
@@ -89,13 +93,13 @@ OTHERS = (
 """Comparisons with ``prior``, other methods and people, then the other metrics."""
 NETWORKS_ABOUT = (
     "A network is represented by its mean over a fixed list of methods: {methods} (`rank_methods` of the suite). Only "
-    "networks with the same grid are compared. `upper bound`: the score of `truth`, the best score that a map on that "
-    "grid can reach. `share of upper bound`: the mean over the listed methods whose maps have this grid, divided by "
-    "the bound; methods that work on pixels, such as `integrated_gradients`, are left out. Compare networks with "
-    "different grids only by this share, and with care. `may be the best`: no other network with the same grid is "
-    "significantly better (5%, Holm over all pairs of these networks; runs are nested in networks, and patients are "
-    "shared). `worse by`: how much lower the row scores than the network under `compared with`. The text above the "
-    "next table explains the interval."
+    "networks with the same grid, and so the same upper bound, are compared. `upper bound`: the score of `truth`, the "
+    "best score that a map on that grid can reach. `share of upper bound`: the mean over the listed methods whose maps "
+    "have this grid, divided by the bound; methods that work on pixels, such as `integrated_gradients`, are left out. "
+    "Compare networks with different grids only by this share, and with care. `may be the best`: no other network with "
+    "the same grid is significantly better (5%, Holm over all pairs of these networks; runs are nested in networks, "
+    "and patients are shared). `worse by`: how much lower the row scores than the network under `compared with`. The "
+    "text above the next table explains the interval."
 )
 EFFECTS_ABOUT = (
     "Each row is compared with the method under `compared with`, on the same networks. `worse by`: how much lower the "
@@ -155,7 +159,8 @@ def networks(leaderboard: Leaderboard) -> Table:
     about = NETWORKS_ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing")
     lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
     filled = tabulated(f"{leaderboard.dataset}: networks", "\n".join(lines), OF_NETWORKS, rows)
-    return with_runs(filled, rows)
+    two = any(run_count(r) == 2 and not r.reason for r in rows)
+    return replace(with_runs(filled, rows), footnote=TWO_RUNS_OF_A_NETWORK if two else "")
 
 
 def _networks_shown(leaderboard: Leaderboard) -> Sequence[Entry]:

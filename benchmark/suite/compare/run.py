@@ -31,10 +31,10 @@ INTERVALS = (
 )
 OVER_TRAININGS = (
     "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if "
-    "both sides have the same runs, else nested; over patients only, if a side has one run; thresholds held constant; "
-    "Holm over all comparisons of a metric"
+    "both sides have the same runs, else nested; over patients only, if a side has one run; thresholds held constant"
 )
-TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided; Holm over all comparisons of a metric"
+TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided"
+HOLM = "p (Holm): corrected over all comparisons of a metric in this output, so it differs from p in the suite's tables"
 PATIENTS_ONLY = "the comparison is over patients only, and another training run may reverse it"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
 """Fields of a data set's description that do not concern the content of the images."""
@@ -117,7 +117,7 @@ def _provenance(
     lines.append(f"patients: {span}; training seeds: {_seeds(pairs)}; `mean` is over findings")
     several = [pair.several for pair in pairs]
     single = sum(pair.over_patients_only for pair in pairs)
-    lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else [])]
+    lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else []), HOLM]
     if single:
         where = "" if single == len(several) else f"in {single} of {len(several)} pairs "
         lines.append(f"{where}a side has one training run: {PATIENTS_ONLY}")

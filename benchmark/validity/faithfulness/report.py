@@ -19,7 +19,7 @@ THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
 MEASURES = (
     "Higher is better, except for `deletion` and `road@morf`. insertion, deletion: area under the probability "
     "(Petsiuk et al. 2018). road: (lerf − morf) / 2, from mean probabilities with the least and the most relevant "
-    f"pixels imputed (Rong et al. 2022). `{MAIN}` and `pointing` are on the same cases. Sorted by `road`."
+    f"pixels imputed (Rong et al. 2022). `{MAIN}` and `pointing` are on the same images. Sorted by `road`."
 )
 AGREES = (
     "Kendall's tau between two metrics over the methods of a network, without baselines: 1 is the same order, -1 the "

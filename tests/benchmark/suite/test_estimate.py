@@ -1,11 +1,16 @@
 """Estimated cost of a suite in a dry run."""
 
+import json
+
 import pytest
 
 from benchmark.suite import estimate, plan
 from benchmark.suite.cells import cells
 from benchmark.suite.selection import ModelTask
+from tools.scale import __main__ as scale_command
 from tools.scale import estimate as scale
+
+MEASURED = json.loads(scale_command.MEASURED.read_text())
 
 
 def tasks(name):
@@ -18,8 +23,9 @@ def test_the_rates_are_those_of_the_committed_measurements(network):
     rates = estimate.RATES["networks"][network]
     assert rates["training_s"] == pytest.approx(scale.rate(network), rel=1e-2)
     assert rates["explaining_s"] == pytest.approx(scale.fast(network), rel=1e-2)
+    assert rates["integrated_gradients_s"] == MEASURED["integrated_gradients"]["seconds"][network]
     assert rates["weights"] == scale.NETWORKS[network]
-    assert estimate.RATES["machine"] == scale.machine()
+    assert estimate.RATES["machine"] == scale.machine() == MEASURED["integrated_gradients"]["machine"]
     assert estimate.RATES["data_sets"]["NIH"]["images"] == scale.IMAGES["NIH"]
 
 
@@ -30,6 +36,10 @@ def test_nih_requires_six_runs_of_ten_epochs(tmp_path):
     assert "6 training runs with 5,191,440 image passes (images × epochs): 52 hours" in text
     assert f"{5_191_440 / 500 / 3600:.1f} GPU hours" in text
     assert "cache 5.6 GB" in text
+    maps = 880 * 8 * 3  # of each backbone, with three pooling types
+    hours = maps * sum(rates["integrated_gradients_s"] for rates in estimate.RATES["networks"].values()) / 3600
+    assert f"of integrated_gradients: {hours:.1f} hours" in text
+    assert "not estimated" not in text
 
 
 def test_finished_runs_are_not_counted(tmp_path):
