@@ -24,8 +24,8 @@ training, one model at a time:
 
 With one device per model, the slowest model takes {longest:.0f} h on a machine like the measured one. The maps of the
 fast methods and the scores of all models take {rest:.1f} h on the measured machine. The maps of
-`integrated_gradients` take {gradients:.0f} h (seconds per map: {each}). Scores by
-`chexlocalize` are not included ([speed.md](speed.md#scoring) shows the time for one method).
+`integrated_gradients` take {gradients:.0f} h ({models} models × {per_model:,} maps; seconds per map: {each}).
+Scores by `chexlocalize` are not included ([speed.md](speed.md#scoring) shows the time for one method).
 
 The published images take {originals:.0f} GB of disk space, the cache {cache:.1f} GB, the checkpoints
 {checkpoints:.1f} GB and the maps of `integrated_gradients` {maps:.1f} GB.
@@ -71,7 +71,7 @@ def section(measured: dict[str, Any]) -> list[str]:
     per_network = MODELS / len(gradients) * MAPS
     plan = PLAN.format(
         gradients=per_network * sum(gradients.values()) / e.HOUR, maps=MODELS * MAPS * e.SIZE**2 * 2 / 1e9,
-        each=", ".join(f"{seconds:.2f} for {name}" for name, seconds in gradients.items()),
+        per_model=MAPS, each=", ".join(f"{seconds:.2f} for {name}" for name, seconds in gradients.items()),
         models=MODELS, epochs=SUITE_EPOCHS, trained=TRAINED, hours="\n".join(rows), rest=rest, longest=longest,
         originals=ORIGINALS_GB, cache=e.IMAGES["NIH"] * e.SIZE**2 / 1e9, checkpoints=weights,
     )  # fmt: skip
