@@ -54,11 +54,15 @@ def lines(tasks: Sequence[ModelTask], runs_dir: Path) -> Iterator[str]:
 
 def _slow(tasks: Sequence[ModelTask]) -> str:
     """Return the hours of Integrated Gradients, and the names of other methods on pixels, which were not measured."""
-    using = [task.model.trainings[0] for task in tasks if MEASURED in {cell.method for cell in task.cells}]
+    using = [task.model.trainings[0] for task in tasks if MEASURED in _methods(task)]
     seconds = sum(_maps(config) * _seconds(config, f"{MEASURED}_s") for config in using)
-    others = sorted({cell.method for task in tasks for cell in task.cells} & ON_PIXELS - {MEASURED})
+    others = sorted(set().union(*map(_methods, tasks)) & ON_PIXELS - {MEASURED})
     known = f"; of {MEASURED}: {seconds / 3600:.1f} hours" if using else ""
     return known + (f"; {', '.join(others)}: not estimated" if others else "")
+
+
+def _methods(task: ModelTask) -> set[str]:
+    return {cell.method for cell in task.cells} - {CLASSIFIER}
 
 
 def _maps(config: TrainConfig) -> int:
@@ -81,7 +85,7 @@ def _disk(tasks: Sequence[ModelTask], missing: Sequence[TrainConfig]) -> dict[st
     positions = 0
     for task in tasks:
         config = task.model.trainings[0]
-        names = {cell.method for cell in task.cells} - {CLASSIFIER}
+        names = _methods(task)
         on_pixels = len(names & ON_PIXELS)
         per_map = (len(names) - on_pixels) * (config.img_size // STRIDE) ** 2 + on_pixels * config.img_size**2
         positions += per_map * _maps(config)

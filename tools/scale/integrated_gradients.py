@@ -1,16 +1,15 @@
 """Measure the time of Integrated Gradients on the networks of the suite ``nih``."""
 
 import os
-import time
 from typing import Any
 
-from benchmark.explain import explain
 from benchmark.training.machine import configure_torch, cpu_model
 from datasets.io import limits
 from tools.scale.estimate import NETWORKS, SIZE
-from tools.speed.methods.contenders import network
+from tools.speed.methods.contenders import locus, network
+from tools.speed.timing import Times
 
-FINDINGS, ROUNDS = 8, 3
+METHOD, FINDINGS, ROUNDS = "integrated_gradients", 8, 3
 
 
 def measure() -> dict[str, Any]:
@@ -18,13 +17,10 @@ def measure() -> dict[str, Any]:
     configure_torch(None)
     seconds = {}
     for name in NETWORKS:
-        model, images = network({"backbone": name, "size": SIZE, "batch": 1}, FINDINGS)
-        seconds[name] = round(min(_seconds(model, images) for _ in range(ROUNDS)) / FINDINGS, 3)
+        call = locus(METHOD)(*network({"backbone": name, "size": SIZE, "batch": 1}, FINDINGS), range(FINDINGS))
+        times = Times()
+        for _ in range(ROUNDS):
+            times.add(call)
+        seconds[name] = round(min(times.wall) / FINDINGS, 3)
     machine = f"{cpu_model()}, {limits.cpus()} cores"
     return {"machine": machine, "load": round(os.getloadavg()[0], 1), "findings": FINDINGS, "seconds": seconds}
-
-
-def _seconds(model: Any, images: Any) -> float:
-    begun = time.perf_counter()
-    explain(model, images, ("integrated_gradients",), range(FINDINGS))
-    return time.perf_counter() - begun

@@ -117,9 +117,7 @@ def _of_grid(grid: Sequence[Entry], several: bool) -> str:
     same = f" Not significantly worse: {examples([network_name(r) for r in equal], NAMED)}." if equal else ""
     rest = f" Significantly worse: {examples([_gap(network_name(r), r) for r in worse], NAMED)}." if worse else ""
     two = [network_name(r) for r in grid if run_count(r) == 2]
-    few = (
-        f" With two training runs ({examples(two, NAMED)}), this comparison is not reliable." if two and others else ""
-    )
+    few = f" With two training runs ({examples(two, NAMED)}), this comparison is not reliable." if two else ""
     return f"Network: {mean}.{_certainty(first)}{same}{rest}{few}"
 
 

@@ -7,10 +7,8 @@ import pytest
 from benchmark.suite import estimate, plan
 from benchmark.suite.cells import cells
 from benchmark.suite.selection import ModelTask
-from tools.scale import __main__ as scale_command
 from tools.scale import estimate as scale
-
-MEASURED = json.loads(scale_command.MEASURED.read_text())
+from tools.scale.__main__ import MEASURED
 
 
 def tasks(name):
@@ -23,9 +21,10 @@ def test_the_rates_are_those_of_the_committed_measurements(network):
     rates = estimate.RATES["networks"][network]
     assert rates["training_s"] == pytest.approx(scale.rate(network), rel=1e-2)
     assert rates["explaining_s"] == pytest.approx(scale.fast(network), rel=1e-2)
-    assert rates["integrated_gradients_s"] == MEASURED["integrated_gradients"]["seconds"][network]
+    gradients = json.loads(MEASURED.read_text())["integrated_gradients"]
+    assert rates["integrated_gradients_s"] == gradients["seconds"][network]
     assert rates["weights"] == scale.NETWORKS[network]
-    assert estimate.RATES["machine"] == scale.machine() == MEASURED["integrated_gradients"]["machine"]
+    assert estimate.RATES["machine"] == scale.machine() == gradients["machine"]
     assert estimate.RATES["data_sets"]["NIH"]["images"] == scale.IMAGES["NIH"]
 
 
