@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.records import Record
+from benchmark.report import select
 from benchmark.suite.compare.selector import Selection, model_of
 from core.errors import BadValueError, examples
-from core.names import UNRANKED_METHODS
+from core.names import MAIN_PROTOCOL, UNRANKED_METHODS
 
 Name = tuple[str, str]
 """Model and method."""
@@ -38,6 +39,22 @@ class Pair:
         """Model and method; both names if they differ."""
         one, other = map(model_and_method, self.sides)
         return tuple(a if a == b else f"{a} − {b}" for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
+
+
+def largest_difference(one: Sequence[Record], other: Sequence[Record]) -> tuple[int, int, float]:
+    """Return the numbers of equal and of common scores, and the largest difference, of the main score of equal cells.
+
+    Only cells with a score on both sides count; the difference is 0 if there are none.
+    """
+    first, second = map(_main_scores, (one, other))
+    gaps = [abs(first[key] - second[key]) for key in first if key in second]
+    return gaps.count(0), len(gaps), max(gaps, default=0.0)
+
+
+def _main_scores(records: Sequence[Record]) -> dict[str, float]:
+    """Return key of the cell -> its main score."""
+    scores = ((r.key, select.main_value(r)) for r in records if r.cell.protocol == MAIN_PROTOCOL)
+    return {key: value for key, value in scores if value is not None}
 
 
 def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int, int]]:

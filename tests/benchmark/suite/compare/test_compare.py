@@ -6,10 +6,12 @@ import pytest
 
 from benchmark.records import cases
 from benchmark.report.entries.common_cases import common_cases, read
+from benchmark.suite.compare.pairs import largest_difference
 from benchmark.suite.compare.run import run
 from benchmark.suite.compare.selector import resolve
 from config import CompareConfig
 from core.errors import BadValueError, DataError
+from tests.benchmark.report.made_up import training
 
 
 @pytest.fixture
@@ -112,3 +114,12 @@ def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):
         file.unlink()
     with pytest.raises(DataError, match=rf"AVG, cam.*{tmp_path}/tiny.*--overwrite always"):
         compare("tiny/AVG", "tiny/PCAM")
+
+
+@pytest.mark.byhand
+def test_the_largest_difference_is_over_common_cells_with_a_score(tmp_path):
+    one = [training(tmp_path, method, 0, count) for method, count in {"cam": 10, "gradcam": 12, "prior": 5}.items()]
+    other = [training(tmp_path, method, 0, count) for method, count in {"cam": 10, "gradcam": 9, "layercam": 7}.items()]
+    equal, common, difference = largest_difference(one, other)
+    assert (equal, common, round(difference, 9)) == (1, 2, 0.15)  # of 20 cases, 3 differ
+    assert largest_difference(one, []) == (0, 0, 0.0)
