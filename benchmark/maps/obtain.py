@@ -1,10 +1,5 @@
-"""Load the stored maps of a model's methods, and generate missing ones, at once or in shards.
+"""Load the stored maps of a model's methods, and generate missing ones."""
 
-A shard consists of whole batches. Their maps do not depend on other batches, so the joined file is identical to that of
-a single job. Baselines that use the truth need all images at once and have no shards.
-"""
-
-import shutil
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -12,11 +7,8 @@ from benchmark.maps.generate import generate
 from benchmark.maps.reader import StoredMaps, read
 from benchmark.maps.requests import MapRequest, build_method, make_request
 from benchmark.maps.trained import TrainingRun, select_samples
-from benchmark.maps.writer import open_writer, write_unsupported
 from config import EngineFlags
-from core.errors import BadValueError, DataError, LocusError, NotAvailableError
-from core.files import writing
-from methods.base import Method
+from core.errors import DataError, LocusError, NotAvailableError
 
 StoredMapsByMethod = dict[str, StoredMaps | LocusError]
 """Method with its options (``MapRequest.word``) -> its stored maps, or its error.
@@ -97,48 +89,3 @@ def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
     if flags is None:
         return NotStoredError(f"{request.path.parent} has no maps of these weights, images and version of the code")
     return DataError(f"another run with other code replaced the maps in {request.path}: try again when it is finished")
-
-
-def generate_shard(requests: Sequence[MapRequest], number: int, count: int, flags: EngineFlags) -> None:
-    """Write shard ``number`` of ``count`` for ``requests`` with missing maps, unless the shard exists.
-
-    Nothing is written for a method that fails.
-    """
-    shards = [request.shard(number, count) for request in requests if _needs_shards(request)]
-    generate([shard for shard in shards if shard.batches and _needs_shards(shard)], flags)
-
-
-def join(requests: Sequence[MapRequest], count: int) -> set[str]:
-    """Join the ``count`` shards of each method and remove them; return the words of methods that lack a shard."""
-    lacking = set()
-    for request in requests:
-        try:
-            if _needs_shards(request):
-                _join(request, count)
-        except (NotStoredError, BadValueError):
-            lacking.add(request.word)
-            continue
-        if request.shards.exists():
-            with writing(request.shards):
-                shutil.rmtree(request.shards)
-    return lacking
-
-
-def _needs_shards(request: MapRequest) -> bool:
-    """Whether maps of a method are missing; baselines have no shards."""
-    return isinstance(request.method, Method) and _read(request) is None
-
-
-def _join(request: MapRequest, count: int) -> None:
-    """Write one file of all shards, or the reason why the method is not supported."""
-    images, findings = request.images, request.runs[0].data.findings
-    shards = [request.shard(number, count) for number in range(1, count + 1)]
-    try:
-        with open_writer(request.path, request.key, images, findings, request.shown) as writer:
-            for shard in [shard for shard in shards if shard.batches]:
-                maps = read(shard.path, shard.key)
-                if not isinstance(maps, StoredMaps):
-                    raise maps or NotStoredError(f"no maps in {shard.path}")
-                writer.copy(maps.values, maps.index.peaks, maps.index.grid)
-    except NotAvailableError as error:
-        write_unsupported(request.path, request.key, images, findings, reason=str(error))

@@ -3,7 +3,7 @@
 import hashlib
 import inspect
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,17 +69,6 @@ class MapRequest:
     def shown(self) -> tuple[tuple[int, ...], ...]:
         """Indices of the explained findings per image; empty: all findings of all images."""
         return tuple(findings for _, rows, findings in self.batches if findings is not None for _ in rows)
-
-    def shard(self, number: int, count: int) -> "MapRequest":
-        """Return shard ``number`` of ``count``, a request for some of the batches with a separate file."""
-        first, last = (len(self.batches) * n // count for n in (number - 1, number))
-        path, key = self.shards / f"{number}-of-{count}.npy", json_hash([self.key, number, count])
-        return replace(self, batches=self.batches[first:last], path=path, key=key, key_of_all=key)
-
-    @property
-    def shards(self) -> Path:
-        """Folder of the shards."""
-        return self.path.with_suffix(".shards")
 
 
 def build_method(word: str) -> Method | Prior | Truth:

@@ -87,10 +87,6 @@ class Writer:
     def add(self, maps: NDArray[np.float32], grid: Grid) -> None:
         """Append the raw maps (n,K,h,w) of the next n images. Raises ``BadValueError`` if shape or grid change."""
         scaled, peaks = compress(maps)
-        self.copy(scaled, [tuple(float(peak) if np.isfinite(peak) else None for peak in row) for row in peaks], grid)
-
-    def copy(self, scaled: NDArray[np.float16], peaks: Sequence[tuple[float | None, ...]], grid: Grid) -> None:
-        """Append scaled maps (..., h, w) and their peaks in the form of an index; errors as in ``add``."""
         shape = (scaled.shape[-2], scaled.shape[-1])
         if not self.peaks:
             self.shape, self.grid = shape, grid
@@ -99,7 +95,7 @@ class Writer:
         if (shape, grid) != (self.shape, self.grid):
             raise BadValueError(f"maps of shape {shape} on {grid} follow maps of shape {self.shape} on {self.grid}")
         self.file.write(scaled.tobytes())
-        self.peaks += peaks
+        self.peaks += [tuple(float(peak) if np.isfinite(peak) else None for peak in row) for row in peaks]
 
 
 def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:

@@ -7,14 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.maps.cases import CaseStore
-from benchmark.maps.obtain import (
-    StoredMapsByMethod,
-    generate_shard,
-    join,
-    load_or_generate,
-    requests_of,
-    validation_requests,
-)
+from benchmark.maps.obtain import StoredMapsByMethod, load_or_generate, requests_of, validation_requests
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import TrainingRun
 from benchmark.suite.plan import ModelPlan
@@ -30,20 +23,6 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
     """
     machine.configure_torch(model.trainings[0].threads or flags.threads)
     explain_model(model, finished_runs(model, runs_dir), method_names, runs_dir, flags)
-
-
-def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
-    """Generate shard ``number`` of ``--shards`` of the missing maps: see ``benchmark.maps.obtain``."""
-    machine.configure_torch(model.trainings[0].threads or flags.threads)
-    requests, _, validation = _requests(model, finished_runs(model, runs_dir), method_names, runs_dir)
-    generate_shard([*requests, *validation], number, flags.shards, flags)
-
-
-def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
-    """Join the shards of ``method_names`` and generate missing maps; for failed methods see ``explain``."""
-    requests, _, validation = _requests(model, finished_runs(model, runs_dir), method_names, runs_dir)
-    lacking = join([*requests, *validation], flags.shards)
-    explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 
 
 def explain_model(

@@ -137,7 +137,7 @@ def _run_steps(
     pending = Pending.of(steps, folder)
     with records.only_writer(runs_dir):
         remove_leftovers(runs_dir.rglob(".*"))
-        executor.begin(runs_dir, steps)
+        executor.begin()
         for event in run_with_progress(steps, executor, echo):
             pending.take(event)
     return pending.stopped

@@ -53,8 +53,7 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
         return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.{kind}.{kind}", arguments, needs, threads or 1)
 
     together, portions = _parts(task.cells)
-    whole = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
-    explaining = [part for step in whole for part in _sharded(step, flags.shards)]
+    explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
     maps = {word: step.id for step in explaining for word in step.arguments[1]}
     scoring = []
     for number, cells in enumerate(portions, start=1):
@@ -89,16 +88,6 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
     """Return a training step with this number of ``threads``, unless the configuration sets one."""
     name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
-
-
-def _sharded(step: Step, count: int) -> list[Step]:
-    """Return an explaining step, or ``count`` steps that explain a part of the images each, and one that joins them."""
-    if count == 1:
-        return [step]
-    shard, join = "benchmark.suite.explain.explain_shard", "benchmark.suite.explain.join_shards"
-    names = {n: f"{step.id}, shard {n} of {count}" for n in range(1, count + 1)}
-    shards = [replace(step, id=name, function=shard, arguments=(*step.arguments, n)) for n, name in names.items()]
-    return [*shards, replace(step, function=join, needs=tuple(names.values()))]
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

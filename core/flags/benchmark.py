@@ -66,16 +66,13 @@ class RunFlags:
     jobs: Annotated[int, AtLeast(1)] = 1
     """Number of training, explanation and scoring steps that run in parallel. More than one requires a fixed number of
     threads (--threads, or threads in the suite's file). The number of jobs does not affect the records."""
-    shards: Annotated[int, AtLeast(1)] = 1
-    """Number of parts into which the images of an explanation step are split, so that several jobs can share the step.
-    This does not affect the maps."""
     step_minutes: Annotated[float | None, AtLeast(0.1)] = None
     """Time limit in minutes for each training, explanation or scoring step. A step that exceeds it is stopped and
     recorded as failed; the others continue. Requires a fixed number of threads, as --jobs above 1 does. Default: no
     limit."""
     executor: Annotated[str, Named("benchmark.suite.executors", "executor")] = "local"
-    """Where the steps run: on this machine (local) or on a cluster (slurm, ray). Append options to the name
-    (slurm:partition=gpu,time=240 or ray:address=auto); see docs/cluster.md."""
+    """Where the steps run: on this machine (local) or on a cluster (ray). Append options to the name
+    (ray:address=auto,gpus=1); see docs/cluster.md."""
     forget: tuple[str, ...] = ()
     """Models to remove from the records, by their names in the tables. Only models that were added with --checkpoint or
     --model can be removed."""

@@ -162,7 +162,6 @@ def test_every_command_of_readme_and_docs_is_understood_with_all_its_flags(monke
 
 
 RUN_BY = {
-    r"--executor slurm": ("tests/benchmark/suite/executors/test_slurm.py", "slurm:"),
     r"--executor ray": ("tests/faults/signals.py", "ray:address="),
     r"main\.py --config": ("tests/commands/test_presets.py", "--config"),
     r"main\.py --search": ("tests/commands/test_search.py", "--search"),

@@ -218,22 +218,6 @@ def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_p
 
 
 @pytest.mark.slow
-def test_a_slurm_job_whose_node_is_wanted_is_queued_again_and_the_records_are_those_of_this_machine(started, flags, small, tmp_path):
-    """By submitit's own stand-in for Slurm; the signal is the one that Slurm sends."""
-    running = started("benchmark.run", "--suite", "single", *flags(tmp_path), "--executor", "slurm:cluster=local")
-    while not any(tmp_path.glob("runs/single/*/last.ckpt")) and running.poll() is None:
-        time.sleep(0.01)
-    (taken,) = tmp_path.glob("runs/single/.slurm/*/taken/*")
-    controller = taken.suffix[1:]
-    os.kill(int(Path(f"/proc/{controller}/task/{controller}/children").read_text().split()[0]), signal.SIGUSR2)
-    done = running.done()
-    assert done.returncode == 0, done.stderr
-    assert "Requeued job" in next(tmp_path.glob("runs/single/.slurm/*/jobs/*.err")).read_text()
-    whole = recorded(small, "small").items()
-    assert recorded(tmp_path, "single") == {key: record for key, record in whole if record["cell"]["global_pool"] == "AVG"}
-
-
-@pytest.mark.slow
 def test_a_node_that_is_taken_out_of_ray_costs_no_record(started, flags, small, tmp_path):
     pytest.importorskip("ray", reason="needs Ray: pip install -e '.[ray]'")
     from ray.cluster_utils import Cluster

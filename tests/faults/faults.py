@@ -8,7 +8,6 @@ from tests.faults.signals import (
     interrupted_in,
     killed_anywhen,
     killed_in,
-    killed_in_shard,
     killed_job,
     lost_node,
     overdue_job,
@@ -17,7 +16,6 @@ from tests.faults.signals import (
 FAULTS = [
     killed_anywhen,
     *map(killed_in, SIGNS),
-    killed_in_shard,
     *map(interrupted_in, SIGNS),
     killed_job,
     hanging_job,

@@ -43,14 +43,6 @@ def killed_in(step):
     return fault
 
 
-def killed_in_shard(trial, random):
-    """SIGKILL while explaining in shards (`--shards 2`); the next run uses no shards"""
-    running = trial.start("--shards", "2")
-    trial.until(running, "runs/tiny/maps/*/*.shards/*")
-    time.sleep(random.uniform(0, 0.05))
-    return kill(running)
-
-
 def interrupted_in(step):
     def fault(trial, random):
         running = trial.start()

@@ -1,6 +1,6 @@
 """Executors run the steps of a suite. Each file defines one; a new file adds a name to ``--executor``.
 
-Append options to the name: ``slurm:partition=gpu,time=240`` (see ``docs/cluster.md``).
+Append options to the name: ``ray:address=auto,gpus=1`` (see ``docs/cluster.md``).
 
 A step is a training run, an explanation or a scoring: plain data that any process can call. ``run`` orders the steps in
 the same way for all executors.
@@ -15,7 +15,7 @@ registry = Registry("benchmark.suite.executors", "executor")
 
 
 def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
-    """Build the executor of a word with options, ``slurm:partition=gpu,time=240``, for ``jobs`` steps at a time.
+    """Build the executor of a word with options, ``ray:address=auto,gpus=1``, for ``jobs`` steps at a time.
 
     A step that takes longer than ``minutes`` fails. Raises ``UnknownNameError``, ``BadValueError`` and
     ``NotAvailableError``.

@@ -14,7 +14,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from core.errors import LocusError, WriteError
@@ -73,8 +72,8 @@ class Executor(ABC):
     def __exit__(self, *_: object) -> None:
         """Stop the running steps. They must be able to resume from their files."""
 
-    def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027 - local processes need no preparation
-        """Prepare for the ``steps`` of one suite, whose training runs and maps are in ``folder``."""
+    def begin(self) -> None:  # noqa: B027 - local processes need no preparation
+        """Prepare for the steps of a suite."""
 
     @abstractmethod
     def start(self, step: Step) -> None:

@@ -32,10 +32,9 @@ class Local(Executor):
 
     name: ClassVar[str] = "local"
 
-    def __init__(self, jobs: int, patience: float | None = None) -> None:
-        """Processes start when needed. ``patience`` is how many seconds one has to stop; None: no limit."""
+    def __init__(self, jobs: int) -> None:
+        """Processes start when needed."""
         super().__init__(jobs)
-        self.patience = patience
         self._ended: list[tuple[Step, LocusError | None]] = []
         self._processes: list[StepProcess] = []
         self._signals = contextlib.ExitStack()
@@ -56,7 +55,7 @@ class Local(Executor):
             for process in self._processes:
                 process.stop()
             for process in self._processes:
-                process.process.join(self.patience)
+                process.process.join()
         finally:
             for process in self._processes:
                 process.kill()

@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,7 +56,7 @@ class RayCluster(Executor):
         if self.ray.is_initialized():
             self.ray.shutdown()
 
-    def begin(self, folder: Path, steps: Sequence[Step]) -> None:
+    def begin(self) -> None:
         """Connect to the cluster, or start one. Raises ``LocusError`` if there is none at the address."""
         if self.ray.is_initialized():
             return

@@ -10,7 +10,7 @@ import methods
 from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import generate_shard, join, load_or_generate, requests_of, validation_requests
+from benchmark.maps.obtain import load_or_generate, requests_of, validation_requests
 from benchmark.maps.reader import NotMadeError
 from benchmark.maps.requests import build_method, make_request
 from benchmark.maps.trained import TrainingRun, Untrained, select_samples, subset
@@ -216,43 +216,6 @@ def test_changed_method_is_explained_again(trained, tmp_path):
     assert len(list((tmp_path / "maps").glob("*.npy"))) == 1
 
 
-def files(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_joined_shards_equal_the_files_of_one_job(trained, first, tmp_path, count):
-    for number in reversed(range(1, count + 1)):
-        generate_shard(requests_of(trained, WORDS, tmp_path, 6)[0], number, count, FLAGS)
-    assert len([*tmp_path.glob("cam.shards/*.npy")]) == min(count, 2), "two batches of images"
-    assert join(requests_of(trained, WORDS, tmp_path, 6)[0], count) == set()
-    assert files(tmp_path) == {name: file for name, file in files(first[0]).items() if name.split(".")[0] not in ("prior", "truth")}
-
-
-def test_only_missing_and_broken_shards_are_generated(trained, first, tmp_path):
-    (request,) = requests_of(trained, ["cam"], tmp_path, None)[0]
-    for number in (1, 2):
-        generate_shard([request], number, 2, FLAGS)
-    whole, cut = (request.shard(number, 2).path for number in (1, 2))
-    cut.write_bytes(cut.read_bytes()[:-1])
-    before = whole.stat().st_mtime_ns
-    assert join([request], 2) == {"cam"}
-    for number in (1, 2):
-        generate_shard([request], number, 2, FLAGS)
-    assert (whole.stat().st_mtime_ns, join([request], 2)) == (before, set())
-    generate_shard([request], 1, 2, FLAGS)
-    assert files(tmp_path) == {name: file for name, file in files(first[0]).items() if name.startswith("cam.")}
-
-
-def test_method_that_fails_in_a_shard_is_tried_again_by_scoring(trained, breaks, tmp_path):
-    word = breaks(2, "RuntimeError")
-    requests, _ = requests_of(trained, [word], tmp_path / "maps", None)
-    for number in (1, 2):
-        generate_shard(requests, number, 2, FLAGS)
-    assert join(requests, 2) == {word}
-    assert not requests[0].path.exists()
-
-
 def test_slow_methods_explain_only_the_findings_that_an_image_shows(trained, first, tmp_path):
     shown, every = obtain(trained, ["cam", "saliency"], tmp_path, FLAGS, 6, shown_only=True), first[1]
     assert shown["cam"].values.tobytes() == every["cam"].values.tobytes()
@@ -278,16 +241,6 @@ def test_missing_map_raises_when_a_protocol_reads_it(trained, tmp_path):
 def test_maps_of_all_findings_serve_a_request_for_shown_findings(trained, first):
     made = obtain(trained, ["saliency"], first[0], None, 6, shown_only=True)["saliency"]
     assert made.index == first[1]["saliency"].index
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_joined_shards_of_shown_findings_equal_the_files_of_one_job(trained, tmp_path, count):
-    obtain(trained, ["saliency"], tmp_path / "whole", FLAGS, 6, shown_only=True)
-    requests, _ = requests_of(trained, ["saliency"], tmp_path / "shards", 6, shown_only=True)
-    for number in range(1, count + 1):
-        generate_shard(requests, number, count, FLAGS)
-    assert join(requests, count) == set()
-    assert files(tmp_path / "shards") == files(tmp_path / "whole")
 
 
 def keys(trained, *words, slow_images=None):

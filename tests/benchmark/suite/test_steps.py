@@ -55,17 +55,6 @@ def test_each_slow_method_is_explained_by_a_step_that_only_its_scoring_waits_for
     assert ["occlusion" in {cell.method for cell in step.arguments[0].cells} for step in waiting] == [True]
 
 
-def test_shards_of_an_explanation_wait_for_the_trainings_and_scoring_for_what_joins_them():
-    whole, sharded = ({step.id: step for step in steps(tasks()[0], shards=shards)} for shards in (1, 3))
-    added = {name for name in sharded if name not in whole}
-    assert len(added) == 3 * len([step for step in whole.values() if step.kind == "explain"])
-    for name, step in whole.items():
-        needed = {other for other in sharded[name].needs if other in added}
-        assert len(needed) == (3 if step.kind == "explain" else 0)
-        assert all(sharded[shard].needs == step.needs for shard in needed)
-    assert {step.id for step in whole.values() if step.kind == "score"} < {*sharded}
-
-
 def test_a_check_makes_its_maps_itself_in_one_step():
     kinds = [step.kind for step in steps(tasks(check="alignment", folds=None, init=None)[0])]
     assert kinds == ["train", "score"]

@@ -70,7 +70,7 @@ def test_leaving_early_ends_the_processes(error):
 def test_processes_end_for_a_background_command():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        with Local(2, patience=60) as local:
+        with Local(2) as local:
             local.start(SLEEP)
             begun = time.monotonic()
     finally:
