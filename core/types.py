@@ -39,8 +39,6 @@ class Sample:
     """view, sex, age …, if known."""
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
     """Function that draws the truth masks; None if the data set has only boxes."""
-    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
-    """Function that draws the lungs, where heat is plausible; None without a lung mask. The lungs are not truth."""
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -51,8 +49,3 @@ class Sample:
     def masks(self) -> Mapping[str, NDArray[np.bool_]]:
         """finding -> (H, W) truth mask in ``frame``; empty if the data set has only boxes."""
         return {} if self.read_masks is None else self.read_masks()
-
-    @property
-    def lungs(self) -> NDArray[np.bool_] | None:
-        """(H, W) mask of both lungs in ``frame``, or None. Raises ``DataError`` for a broken file."""
-        return None if self.read_lungs is None else self.read_lungs()

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from core.types import FloatArray, Sample
 from datasets.io.texts import Texts
 
-EXTRA = "extra"
-"""Field of a sample's ``meta`` that marks an additional training image: ``--train_on boxed`` keeps it."""
-
 
 @dataclass(frozen=True, eq=False)
 class Columns(Sequence[tuple[str, str, bool]]):
@@ -27,8 +24,6 @@ class Columns(Sequence[tuple[str, str, bool]]):
     """(N, K) 0, 1 or nan (unknown)."""
     boxed: NDArray[np.bool_]
     """(N,) True for an image with a truth box."""
-    extra: NDArray[np.bool_]
-    """(N,) True for an additional training image."""
     studies: Sequence[str]
     """The study of each image; empty if any image has none."""
     truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]]
@@ -44,7 +39,7 @@ class Columns(Sequence[tuple[str, str, bool]]):
 def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
     """Return the columns of ``samples`` with K = ``findings`` labels."""
     images, patients, sources, studies = Texts(), Texts(), Texts(), Texts()
-    labels, boxed, extra = array("f"), bytearray(), bytearray()
+    labels, boxed = array("f"), bytearray()
     truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
     for sample in samples:
         images.append(sample.image_id)
@@ -53,9 +48,8 @@ def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
         studies.append(str(sample.meta.get("study") or ""))
         labels.frombytes(sample.labels.tobytes())
         boxed.append(bool(sample.boxes))
-        extra.append(EXTRA in sample.meta)
         if sample.boxes:
             truth[sample.image_id] = sample.frame, sample.boxes
     table = np.frombuffer(labels, np.float32).reshape(len(images), findings)
-    flags = np.frombuffer(boxed, bool), np.frombuffer(extra, bool)
-    return Columns(images, patients, sources, table, *flags, studies if all(studies) else (), truth)
+    flags = np.frombuffer(boxed, bool)
+    return Columns(images, patients, sources, table, flags, studies if all(studies) else (), truth)

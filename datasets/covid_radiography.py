@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from core.errors import DataError, examples
@@ -20,9 +18,8 @@ from datasets import splits
 from datasets.base import SPLITS, Request
 from datasets.file_dataset import FileDataset
 from datasets.io.download import Kaggle
-from datasets.io.images import decode, find
+from datasets.io.images import find
 from datasets.io.tables import raise_if_any
-from datasets.lungs import resize_mask
 from datasets.table_rows import TableRows
 
 CLASSES = {
@@ -38,7 +35,7 @@ UNPACKED = ("COVID-19_Radiography_Dataset", "COVID-19 Radiography Database")
 """Top-level folders of the archives."""
 ORIGIN = Kaggle("datasets", "tawsifurrahman/covid19-radiography-database")
 LAYOUT = (
-    "expected COVID/images/*.png and COVID/masks/*.png (or COVID/*.png), the same for Lung_Opacity, Normal and "
+    "expected COVID/images/*.png (or COVID/*.png), the same for Lung_Opacity, Normal and "
     f"Viral Pneumonia, from {ORIGIN}"
 )
 Count = Annotated[int, Field(ge=1)]
@@ -46,18 +43,17 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class CovidRadiography(FileDataset):
-    """COVID-19 Radiography Database: 21,165 frontal radiographs of four classes; later releases have lung masks.
+    """COVID-19 Radiography Database: 21,165 frontal radiographs of four classes.
 
     COVID-19 3,616, Lung Opacity 6,012, Normal 10,192 and Viral Pneumonia 1,345, from several collections.
 
     ::
 
-        root/  COVID/images/*.png  COVID/masks/*.png     (or COVID/*.png, as first released; or all in the folder
+        root/  COVID/images/*.png                        (or COVID/*.png, as first released; or all in the folder
                Lung_Opacity/  Normal/  Viral Pneumonia/   of the unpacked archive)
 
-    Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes. The
-    lungs of a sample are in ``Sample.lungs``, (H, W) in the frame of 299x299 of the published images; the mask
-    files are smaller and are scaled by nearest neighbour.
+    Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes;
+    lung masks are not read. The frame is 299x299.
 
     Official split (none is published; this is the split of earlier work): 60 random images of each class for test, 60
     for validation (options ``test``, ``val``), the rest for training. If the root has folders ``train``, ``val`` and
@@ -78,11 +74,8 @@ class CovidRadiography(FileDataset):
         table = _images(request.folder(LAYOUT))
         names = _splits(table, request, val, test)
         chosen = table[names == self.split]
-        masks = chosen["mask"].dropna().to_dict()
-        lungs = {image: functools.partial(_lungs, mask) for image, mask in masks.items()}
         labels = chosen["finding"].to_numpy()[:, None] == np.array(self.findings)
-        truth = {"frame": FRAME, "boxes": {}}
-        self.rows = TableRows(chosen, labels, chosen["path"], lambda image: {**truth, "read_lungs": lungs.get(image)})
+        self.rows = TableRows(chosen, labels, chosen["path"], lambda _: {"frame": FRAME, "boxes": {}})
         self.describe = {
             "partition": request.partition,
             "split_by": "folders" if _has_split_folders(table) else "seed",
@@ -92,13 +85,12 @@ class CovidRadiography(FileDataset):
             "counts": {name: int((names == name).sum()) for name in SPLITS},
             "classes": {finding: int((chosen["finding"] == finding).sum()) for finding in CLASSES},
             "files": json_hash(table.index.tolist()),
-            "images_with_lungs": len(lungs),
             "patients": "unknown",
         }
 
 
 def _images(root: Path) -> pd.DataFrame:
-    """Return image -> patient (the image itself), finding, path, mask (None: no lung mask) and split, sorted.
+    """Return image -> patient (the image itself), finding, path and split, sorted.
 
     The split is that of the image's folder, empty if the folders do not define it. Raises ``DataError`` for a missing
     class.
@@ -109,7 +101,7 @@ def _images(root: Path) -> pd.DataFrame:
     rows = [(*row, split) for split, folder in sides for row in _in_folder(root, folder)]
     order = list(CLASSES)
     rows.sort(key=lambda row: (order.index(row[1]), row[0]))
-    table = pd.DataFrame(rows, columns=["patient", "finding", "path", "mask", "split"], dtype=object)
+    table = pd.DataFrame(rows, columns=["patient", "finding", "path", "split"], dtype=object)
     table = table.set_index("patient", drop=False)
     lacking = [finding for finding in CLASSES if finding not in set(table["finding"])]
     if lacking:
@@ -119,16 +111,15 @@ def _images(root: Path) -> pd.DataFrame:
     return table
 
 
-def _in_folder(root: Path, folder: Path) -> Iterator[tuple[str, str, str, str | None]]:
-    """Yield name, finding, path and mask of the images in the class folders of ``folder``."""
+def _in_folder(root: Path, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield name, finding and path of the images in the class folders of ``folder``."""
     for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
         plain = re.sub("[ _-]", "", subfolder.name.lower())
         finding = next((finding for finding, words in CLASSES.items() if plain in words), None)
         if finding is not None:
             inner = subfolder.relative_to(root)
-            masks = find(root, (inner / "masks").as_posix())
             images = find(root, (inner / "images").as_posix()) or find(root, inner.as_posix())
-            yield from ((name, finding, path, masks.get(name)) for name, path in images.items())
+            yield from ((name, finding, path) for name, path in images.items())
 
 
 def _has_split_folders(table: pd.DataFrame) -> bool:
@@ -152,8 +143,3 @@ def _splits(table: pd.DataFrame, request: Request, val: int, test: int) -> split
         drawn = generator(request.seed, "covid_radiography", finding).permutation(at)
         names[drawn[:test]], names[drawn[test : test + val]] = "test", "val"
     return names
-
-
-def _lungs(path: str) -> NDArray[np.bool_]:
-    """Return the white pixels of a mask file, (299, 299)."""
-    return resize_mask(decode(path) > 127, FRAME)

@@ -15,7 +15,6 @@ from core.files import file_hash
 from core.types import FloatArray, Sample
 from datasets import splits
 from datasets.base import Dataset, Request
-from datasets.chexmask import LungMasks
 from datasets.columns import Columns
 from datasets.io import images
 from datasets.io.tables import raise_if_any
@@ -32,8 +31,6 @@ class FileDataset(Dataset):
     """Data set whose constructor sets ``rows``, one sample per image."""
 
     rows: Sequence[Sample]
-    lungs: LungMasks | None = None
-    """Lung masks that are added to the samples."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -45,7 +42,7 @@ class FileDataset(Dataset):
 
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index``; its file is decoded on demand."""
-        return self.lungs.add(self.rows[index]) if self.lungs else self.rows[index]
+        return self.rows[index]
 
 
 def in_split(

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.types import FloatArray, Sample
-from datasets.columns import EXTRA, Columns
+from datasets.columns import Columns
 from datasets.io import images
 from datasets.io.texts import Texts
 
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-ABOUT = ("age", "sex", "view", "study", EXTRA)
+ABOUT = ("age", "sex", "view", "study")
 """Columns of a table that are copied to a sample's ``meta``."""
 
 
@@ -27,7 +27,7 @@ def file_sample(
     image: str, patient: str, path: Path | str, frame: tuple[int, int], labels: NDArray[np.float32],
     boxes: Mapping[str, FloatArray], meta: Mapping[str, Any] = MappingProxyType({}), **masks: Any,
 ) -> Sample:  # fmt: skip
-    """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks`` and ``read_lungs``."""
+    """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks``."""
     read = functools.partial(images.decode, path)
     return Sample(image, patient, frame, labels, boxes, read, str(path), meta, **masks)
 
@@ -66,7 +66,7 @@ class TableRows(Sequence[Sample]):
         rows = [self[i] for i in np.flatnonzero(boxed)]
         studies = [str(study or "") for study in self._about.get("study", ())]
         return Columns(
-            self._images, self._patients, self._paths, self._labels, boxed, np.zeros_like(boxed),
+            self._images, self._patients, self._paths, self._labels, boxed,
             Texts(studies) if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
         )  # fmt: skip
 

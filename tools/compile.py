@@ -27,7 +27,6 @@ def cases() -> list[Case]:
     truth: dict[str, Any] = {
         "boxes": box,
         "read_mask": lambda: mask,
-        "read_lungs": lambda: mask,
         "label": 1,
         "probability": 0.5,
     }

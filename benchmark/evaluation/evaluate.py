@@ -52,7 +52,7 @@ def evaluate(
         model: a built, loaded or wrapped network with findings and image size, a run folder or a checkpoint. Several
             models of one recipe with different training seeds give one row per method.
         data: the test images: a data set, or samples whose labels are in the order of the model's findings. Images with
-            a truth box or a lung mask are explained.
+            a truth box are explained.
         methods: names, groups (``fast``) and classes of methods.
         protocols: names; ``classification`` adds AUROC and average precision over all images of ``data``.
         validation: images on which additional thresholds are chosen (their ``threshold_origin`` is ``validation``).

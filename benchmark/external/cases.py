@@ -22,7 +22,6 @@ from core.frames import Grid, conventional
 from core.names import CENTER, NOISE, PRIOR
 from core.seeds import generator
 from core.types import Sample
-from datasets.lungs import has_boxes_or_lungs
 
 SIGMA = 0.25
 """Standard deviation of the Gaussian at the centre, as a share of the image's side; as in the method ``center``."""
@@ -98,7 +97,7 @@ class EntryCases:
         return make_case(sample, finding, label, values, entry.geometry.grid, **more)
 
     def _baseline(self, name: str) -> list[Case]:
-        samples = [sample for sample in self.entry.samples if has_boxes_or_lungs(sample)]
+        samples = [sample for sample in self.entry.samples if sample.boxes]
         probabilities, pairs = self.entry.probabilities, _pairs(samples, self.findings)
         shape, grid = self._shape, self.entry.geometry.on(self._shape)
         if name == PRIOR:

@@ -19,7 +19,6 @@ from core.errors import BadValueError, DataError
 from core.names import UNRANKED_METHODS
 from core.types import Sample
 from datasets.base import Dataset
-from datasets.lungs import has_boxes_or_lungs
 
 FLAGS = "flags.yaml"
 """The flags of an entry, saved with its records, so that it can be packed and scored again."""
@@ -51,9 +50,9 @@ class ExternalEntry:
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """Scored images without skipped ones: for maps, the images with boxes or a lung mask; for boxes, all images."""
+        """Scored images without skipped ones: for maps, the images with boxes; for boxes, all images."""
         skipped = self.boxless if self.missing == "skip" else frozenset()
-        return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or has_boxes_or_lungs(s))]
+        return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or s.boxes)]
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from core.errors import DataError, examples
 from core.frames import box_coverage
 from core.types import FloatArray
 from datasets.base import Dataset
-from datasets.lungs import has_boxes_or_lungs
 
 log = logging.getLogger(__name__)
 MAX_CACHED = 2**26
@@ -30,7 +29,7 @@ def read(
 
     Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
     """
-    scorable = [s for s in data if has_boxes_or_lungs(s)]
+    scorable = [s for s in data if s.boxes]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
     absent = [" ".join(pair) for pair in truth if pair not in given]
     if len(absent) == len(truth):

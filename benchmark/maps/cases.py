@@ -19,7 +19,6 @@ from benchmark.scoring.protocols.base import Case, LazyMap
 from core.errors import LocusError
 from core.frames import Alignment, Grid
 from core.types import Sample
-from datasets.lungs import OUTSIDE
 
 
 @dataclass
@@ -101,10 +100,7 @@ class CaseStore:
 def make_cases(
     trained: Sequence[TrainingRun], maps: StoredMaps, alignment: str, images: int | None = None
 ) -> list[Case]:
-    """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods).
-
-    Lung masks are set only for findings that the image shows, because maps of absent findings are not explanations.
-    """
+    """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods)."""
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
     return [
@@ -142,7 +138,6 @@ def make_case(
         frame=sample.frame,
         boxes=sample.boxes.get(finding, np.zeros((0, 4))),
         read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
-        read_lungs=sample.read_lungs if label == 1 and finding not in OUTSIDE else None,
         label=label,
         **more,
     )

@@ -59,10 +59,9 @@ def requests_of(
 def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
     """Return requests for the fast methods' maps of the validation images.
 
-    There are none if no validation image has a truth box, as in the official NIH lists, or if the model is scored on
-    another data set than it was trained on.
+    There are none if no validation image has a truth box, as in the official NIH lists.
     """
-    runs = [run.validation for run in trained if run.other is None]
+    runs = [run.validation for run in trained]
     if not any(sample.boxes for sample in select_samples(runs, None)):
         return []
     return [request for request in requests_of(runs, method_names, folder)[0] if request.fast]

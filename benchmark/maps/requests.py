@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     run: TrainingRun
     """The training run whose network explains the images."""
     rows: tuple[int, ...]
-    """Positions among its ``scorable_images``: those with a truth box or a lung mask."""
+    """Positions among its ``scorable_images``: those with a truth box."""
     findings: tuple[int, ...] | None
     """Indices of the findings to explain; None: all."""
 
@@ -124,13 +124,8 @@ def _batches(runs: Sequence[TrainingRun], images: Set[str], shown_only: bool) ->
 
 
 def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
-    """Return indices of the ``findings`` that an image shows: with a truth box or, if it has a lung mask, a label.
-
-    Protocols that do not count false alarms only score these pairs.
-    """
-    has_lung_mask = sample.read_lungs is not None
-    pairs = enumerate(zip(findings, sample.labels, strict=True))
-    return tuple(k for k, (finding, label) in pairs if finding in sample.boxes or (has_lung_mask and label == 1))
+    """Return indices of the ``findings`` with a truth box; protocols without false alarms score no others."""
+    return tuple(k for k, finding in enumerate(findings) if finding in sample.boxes)
 
 
 def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import backbones
 from backbones import Classifier, build_from_config
-from benchmark.maps.unseen_images import GivenModel, external_test_set, images_of
+from benchmark.maps.unseen_images import GivenModel, images_of
 from benchmark.training import load
 from benchmark.training.listing import load_split
 from config import TrainConfig
@@ -24,7 +24,6 @@ from core.seeds import patient_ranks
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io.cache import PixelCache
-from datasets.lungs import has_boxes_or_lungs
 
 OTHER_SEED = 1_000_000
 """Added to a training run's seed, so that the weights differ from the run's initial weights."""
@@ -44,8 +43,6 @@ class TrainingRun:
     """Digest of the weights in a record; None: compute it from the checkpoint."""
     given: GivenModel | None = None
     """The given model, if the suite did not train the network."""
-    other: TrainConfig | None = None
-    """Another data set whose test images are explained instead; see ``external_test_set``."""
 
     @property
     def checkpoint(self) -> Path:
@@ -64,9 +61,7 @@ class TrainingRun:
 
     @cached_property
     def data(self) -> Dataset:
-        """The split, or the other data set's test images."""
-        if self.other is not None:
-            return external_test_set(self.config, self.other)
+        """The images of the split."""
         if self.given is not None:
             return images_of(self.config, self.split, self.given)
         return load_split(self.config, self.split)
@@ -82,8 +77,8 @@ class TrainingRun:
 
     @cached_property
     def scorable_images(self) -> list[Sample]:
-        """Images of the split on which a map can be scored: with a truth box or a lung mask."""
-        return [sample for sample in self.data if has_boxes_or_lungs(sample)]
+        """Images of the split on which a map can be scored: with a truth box."""
+        return [sample for sample in self.data if sample.boxes]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
@@ -95,7 +90,7 @@ class TrainingRun:
         images, readable = cached.read(cached.order)
         missing = [sample.image_id for sample, good in zip(self.scorable_images, readable, strict=True) if not good]
         if missing:
-            broken = f"{len(missing)} images with a truth box or a lung mask cannot be decoded"
+            broken = f"{len(missing)} images with a truth box cannot be decoded"
             raise DataError(f"{broken}: {examples(missing)}; repair or remove them")
         return images
 

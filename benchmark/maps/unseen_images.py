@@ -108,26 +108,13 @@ def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:
     return all(getattr(trained, name) == getattr(config, name) for name in names)
 
 
-def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
-    """Return the test images of ``other`` for the training run of ``config``, with labels for their common findings.
-
-    Images of patients seen in training are left out and counted. Patients are identified by the NIH file name if the
-    data set has it, else by identical pixels at the network's input size; images with neither count as
-    ``images_not_traced``. Raises ``LeakError`` if no image is left.
-    """
-    samples = load_split(other, "test")
-    positions, counts = unseen_positions_and_counts(config, other, samples)
-    relabeled = RelabeledDataset(samples, load_split(config, "test").findings, positions)
-    relabeled.describe |= {"trained_on": config.dataset, **counts}
-    return relabeled
-
-
 def unseen_positions_and_counts(
     training_config: TrainConfig, scored_config: TrainConfig, samples: Dataset
 ) -> tuple[list[int], dict[str, int]]:
     """Return the positions of ``samples`` whose patients are not in the data of ``training_config``, and counts.
 
-    Raises ``LeakError`` if no image is left.
+    Patients are identified by the NIH file name if the data set has it, else by identical pixels at the network's input
+    size; images with neither count as ``images_not_traced``. Raises ``LeakError`` if no image is left.
     """
     patient_of_image = _patient_of_image(training_config)
     patients = []  # patient of each image; "" if unknown

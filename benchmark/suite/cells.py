@@ -53,7 +53,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         suite = suite.model_copy(update={"protocols": suite.protocols_of_model(all_cells=False), "conventional": []})
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in (*slow, *whole)]
-    selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)] if model.other_data is None else []
+    selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
     if suite.check is not None and names.CHECKS.read_attribute(suite.check, "evaluates_classifier"):
         selected.append(_cell(shared, names.CLASSIFIER, suite.check))
     selected += [
@@ -66,7 +66,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
         parts = dict.fromkeys([None, model.slow_images if slow else None])
-        people = {names.READERS: has_readings(model.scored_on.dataset), names.SECOND_READERS: suite.second_readers}
+        people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
         rows = [word for word, included in people.items() if included]
         selected += [_cell(shared, word, names.MAIN_PROTOCOL, images) for word in rows for images in parts]
     return selected
@@ -85,13 +85,10 @@ def _cell(shared: Cell, method: str, protocol: str, images: int | None = None, a
 
 def _shared(model: ModelPlan) -> Cell:
     """Return a cell with the fields that all cells of a model share."""
-    training, scored_on = model.trainings[0], model.scored_on
-    data = {"dataset": scored_on.dataset, "findings": training.num_classes}
-    if model.other_data is not None:
-        data["trained_on"] = training.dataset
+    training = model.trainings[0]
     return Cell(
-        dataset=scored_on.dataset.split(":")[0],
-        partition=scored_on.partition,
+        dataset=training.dataset.split(":")[0],
+        partition=training.partition,
         split="test",
         backbone=training.backbone,
         global_pool=training.global_pool if model.given is None else model.given.pooling,
@@ -99,6 +96,6 @@ def _shared(model: ModelPlan) -> Cell:
         img_size=training.img_size,
         seed=training.seed,
         model_id=model.id,
-        data=data,
+        data={"dataset": training.dataset, "findings": training.num_classes},
         recipe=model.recipe,
     )

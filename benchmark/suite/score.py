@@ -129,12 +129,10 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
     ``explained images`` is included if these are only a part of the boxed images.
     """
     samples = select_samples(trained, cell.images)
-    lungs = sum(sample.read_lungs is not None for sample in samples)
     return {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),
         "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
-        **({"images with lungs": lungs} if lungs else {}),
         **({"explained images": len(samples)} if cell.images is not None else {}),
         "patients": len({sample.patient_id for sample in samples}),
         "cases": sum(len(sample.boxes) for sample in samples),

@@ -53,7 +53,7 @@ def evaluate(
 
 def _rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Rows:
     """Return the overlap of the second readers' boxes with the truth, case after case."""
-    config = trained[0].other or trained[0].config
+    config = trained[0].config
     try:
         marks = second_team.read(datasets.root_of(config.dataset, config.data_root_dir))
     except DataError as error:

@@ -95,7 +95,7 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         from benchmark.training import external_network  # after the flags are checked: imports torch
         from benchmark.training.listing import load_split
 
-        scored = plan.models(suite)[0].scored_on
+        scored = plan.models(suite)[0].trainings[0]
         findings = load_split(scored, "test").findings
         paths = [str(external_network.write_run(network, Path(config.runs).parent, findings, scored.img_size))]
     declared = {"entry": config.entry, "trained_on": config.trained_on}
@@ -169,9 +169,9 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
 
 
 def missing_data(model: ModelPlan) -> TrainConfig | None:
-    """Return the configuration whose data set is missing, for training or scoring; None if both are present."""
-    configs = (model.trainings[0], model.scored_on)
-    return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
+    """Return the configuration of the model's data set if that is missing; None if it is present."""
+    config = model.trainings[0]
+    return None if datasets.at_hand(config.dataset, config.data_root_dir) else config
 
 
 def missing_data_message(suite: Suite, model: ModelPlan) -> str:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
         planned_count = f"{model.id} has {counted(len(configs), 'training run')} in the suite"
         raise DataError(f"{recorded_count}, but {planned_count}: {cases.RUN_AGAIN}")
     return [
-        TrainingRun(config, folder, recorded_digest=digest, given=model.given, other=model.other_data)
+        TrainingRun(config, folder, recorded_digest=digest, given=model.given)
         for (folder, config), digest in zip(configs.items(), digests, strict=True)
     ]
 
@@ -47,8 +46,7 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
     for run in runs:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
-        on_training_data = run if run.other is None else replace(run, other=None)
-        if differing := on_training_data.unlike(seen):
+        if differing := run.unlike(seen):
             reason = f"was trained on different data ({', '.join(differing)} differ)"
             raise DataError(f"{run.folder} {reason}: remove the folder to train again")
     return tuple(runs)

@@ -105,7 +105,7 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     pixels, columns = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers), data.columns
     boxed = columns.boxed
     train_on = "all" if data.split == "test" else flags.train_on
-    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed | columns.extra, "unboxed": ~boxed}[train_on])
+    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])
     if not len(rows):
         chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
         raise DataError(f"{flags.dataset} has no {data.split} image with {chosen}: change these flags")

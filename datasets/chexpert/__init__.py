@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from core.files import file_hash
 from core.lazy import pd
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks, Lungs
-from datasets.chexpert import ham
 from datasets.chexpert.masks import Drawings
 from datasets.chexpert.tables import FIVE, LAYOUT, TABLES, TASKS, find_tables, locate, read_table, task_labels
 from datasets.file_dataset import FileDataset, with_file
@@ -46,10 +44,6 @@ class CheXpert(FileDataset):
     exists, it is the test split, and ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds
     require. Masks of training images raise ``LeakError``.
 
-    Option ``truth=ham``: the truth is HAM's boxes (one radiologist, 9 findings, ``BBoxes.json``). Their images are the
-    test split; all other images of these patients are excluded. Option ``lungs=chexmask``: lung masks by a network, for
-    ``energy_in_lungs`` (``datasets.chexmask``).
-
     From https://stanfordaimi.azurewebsites.net: non-commercial research under Stanford's agreement, no redistribution.
     Cite: Irvin et al., AAAI 2019, 590-597; Saporta et al., Nature Machine Intelligence 4 (2022), 867-878.
     """
@@ -64,19 +58,13 @@ class CheXpert(FileDataset):
         empty: Literal["zeros", "ignore"] = "zeros",
         views: Literal["frontal", "lateral", "all"] = "frontal",
         val: Literal["train", "valid"] = "train",
-        truth: Literal["ham"] | None = None,
-        lungs: Lungs = None,
     ) -> None:
         self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
         options = {"policy": policy, "empty": empty, "views": views, "val": val}
         paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
-        boxes_path, listed_boxes = (None, {}) if truth is None else ham.read(root)
-        if truth is None:
-            table, names = _assigned(tables, request, val)
-        else:
-            table, names = _held_out(tables, request, listed_boxes)
+        table, names = _assigned(tables, request, val)
         splits.check_patients(table["patient"], names)
         if request.partition == "official" and "train" in tables:
             boxed = {image for image in tables["train"].index if image in drawn}
@@ -85,35 +73,11 @@ class CheXpert(FileDataset):
         files = locate(root, listed)
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
-        marks: Callable[[str], dict[str, Any]] = drawn.truth
-        if boxes_path is not None:
-            on_disk = {i: (path, files[i]) for i, path in table["path"].items() if path in listed_boxes}
-            marked = ham.truth(boxes_path, listed_boxes, on_disk, self.findings)
-            marks = lambda image: marked.get(image, {"frame": None, "boxes": {}})  # noqa: E731
-        self.rows = TableRows(table, labels, files, marks)
+        self.rows = TableRows(table, labels, files, drawn.truth)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
         counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
         self.describe |= {**counts, "partition": request.partition, **options}
-        truth_files = drawn.files if boxes_path is None else [boxes_path]
-        self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *truth_files]}
-        if boxes_path is not None:
-            self.describe |= {"truth": truth, "boxed_images": sum(bool(row.boxes) for row in self.rows)}
-        self.lungs = LungMasks(root, lungs, "Path", table["path"].items())
-        self.describe |= self.lungs.described
-
-
-def _held_out(
-    tables: Mapping[str, pd.DataFrame], request: Request, listed: Mapping[str, object]
-) -> tuple[pd.DataFrame, splits.SplitNames]:
-    """Return HAM's images as test split, and the training images of all other patients; other images are excluded."""
-    table = pd.concat(tables.values())
-    test = table["path"].isin(listed).to_numpy()
-    test_patients = set(table["patient"][test])
-    source = np.concatenate([np.full(len(rows), name) for name, rows in tables.items()])
-    selected = test | ((source == "train") & ~table["patient"].isin(test_patients).to_numpy())
-    if request.partition != "official":
-        raise DataError(f"truth=ham requires --partition official, not {request.partition}")
-    return table[selected], splits.hold_out_val(table["patient"][selected].tolist(), ~test[selected], request.seed)
+        self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
 
 
 def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.SplitNames]:

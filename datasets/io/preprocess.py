@@ -29,14 +29,13 @@ def one(sample: Sample, word: str) -> Sample:
     """
     if word == "none":
         return sample
-    masks, lungs, side = sample.read_masks, sample.read_lungs, max(sample.frame)
+    masks, side = sample.read_masks, max(sample.frame)
     return replace(
         sample,
         frame=(side, side),
         read=lambda: jf(sample.read()),
         source=_source(sample.source),
         read_masks=masks and (lambda: {finding: square(mask, side) for finding, mask in masks().items()}),
-        read_lungs=lungs and (lambda: square(lungs(), side)),
     )
 
 

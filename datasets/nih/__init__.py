@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,10 +10,8 @@ from core.lazy import pd
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks, Lungs
 from datasets.file_dataset import FileDataset, described, with_file
 from datasets.io.images import find
-from datasets.nih import extra as extra_images
 from datasets.nih import lists as nih_lists
 from datasets.nih import second_team
 from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, IMAGE_FOLDERS, LAYOUT, read_boxes
@@ -46,11 +43,6 @@ class NIH(FileDataset):
     (``datasets.nih.second_team``), for the 3,543 images whose NIH names are known. 683 of them are official test
     images.
 
-    Option ``lungs=chexmask``: lung masks by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
-
-    Option ``extra=FOLDER``: additional images for training only, in a folder inside or next to this one
-    (``datasets.nih.extra``).
-
     From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite:
     Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.
     """
@@ -63,18 +55,15 @@ class NIH(FileDataset):
         request: Request,
         experts: nih_lists.Experts | None = None,
         truth: Literal["chestx_det"] | None = None,
-        lungs: Lungs = None,
-        extra: str | None = None,
     ) -> None:
         if truth is not None:
-            self._load_second_team(request, lungs)
+            self._load_second_team(request)
             return
         self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
         self._boxes, clipped = read_boxes(self.root)
         official = request.partition == "official"
         table, names, about = self._listed(experts, request.seed) if official else self._random(request)
-        every_patient = table["patient"]
-        splits.check_patients(every_patient.loc[names.index], names)
+        splits.check_patients(table["patient"].loc[names.index], names)
         listed, files = names.index[names == self.split], find(self.root, *IMAGE_FOLDERS)
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
@@ -82,22 +71,12 @@ class NIH(FileDataset):
         tables = [path for path in sorted(self.root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file()]
         about["boxed_images"] = sum(image in self._boxes for image in table.index)
         self.describe = described(request.partition, table, len(listed) - len(table), clipped, tables, **about)
-        self._add_lungs(lungs, table.index.tolist())
-        if extra is not None and self.split == "train":
-            held_out = {*every_patient[names.index[names != "train"]]}
-            new_rows = extra_images.read(self.root, extra, self.findings, held_out, {*every_patient.index})
-            self.rows = [*self.rows, *new_rows]
 
-    def _load_second_team(self, request: Request, lungs: Lungs) -> None:
+    def _load_second_team(self, request: Request) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split
         tasks = second_team.tasks(self.root)
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
         self.rows, self.describe = second_team.load(request, self.root, self.findings)
-        self._add_lungs(lungs, [row.image_id for row in self.rows])
-
-    def _add_lungs(self, word: Lungs, images: Sequence[str]) -> None:
-        self.lungs = LungMasks(self.root, word, "Image Index", zip(images, images, strict=True))
-        self.describe |= self.lungs.described
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
         """Return table, splits and kind of the published lists. Raises ``LeakError`` for boxed images in training."""

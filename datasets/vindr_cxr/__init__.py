@@ -11,7 +11,6 @@ from core.errors import DataError
 from core.types import Sample
 from datasets import splits
 from datasets.base import Request
-from datasets.chexmask import LungMasks, Lungs
 from datasets.file_dataset import FileDataset, by_stem, described, in_split, log_unreadable, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
@@ -39,8 +38,6 @@ class VindrCxr(FileDataset):
     split is random. Patients are not published: each image counts as one. Option ``whole=True``: all images are test,
     for a model trained on other data.
 
-    Option ``lungs=chexmask``: lung masks by a network, for ``energy_in_lungs`` (``datasets.chexmask``).
-
     Licence: PhysioNet's credentialed licence, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al.,
     VinDr-CXR: An open dataset of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429;
     doi:10.13026/3akn-b287.
@@ -55,7 +52,7 @@ class VindrCxr(FileDataset):
     )
     has_readings = True
 
-    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False, lungs: Lungs = None) -> None:
+    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False) -> None:
         root, self.split, self._votes = request.folder(self.layout), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
@@ -76,13 +73,12 @@ class VindrCxr(FileDataset):
         marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
-        self.lungs = LungMasks(root, lungs, "image_id", zip(headers, headers, strict=True))
         self.describe = described(
             "whole" if whole else request.partition, self.rows, len(listed) - len(images),
             sum(clipped for _, clipped in read), paths,
             lists="consensus of five is test" if test else "none published: drawn by image",
             patients="unknown: each image counts as one", votes=votes,
-            images_unreadable=log_unreadable(root, bad, len(headers)), **self.lungs.described,
+            images_unreadable=log_unreadable(root, bad, len(headers)),
         )  # fmt: skip
 
     def readings(self, index: int) -> Readings:

@@ -168,12 +168,3 @@ def test_chexlocalizes_masks_of_the_published_size_score_maps_of_smaller_files(s
     rows = {(row["image"], row["finding"]): row for row in json.loads((tmp_path / "out/boxes.json").read_text())["cases"]}
     row = rows["patient64541_study1_view1_frontal", "Lung Opacity"]
     assert (row["frame"], row["truth"]) == (list(FRAME), [[1, 2, 5, 9], [20, 5, 28, 12]])
-
-
-@pytest.mark.slow
-def test_a_suite_without_any_box_scores_the_heat_inside_the_lungs(scored, tmp_path):
-    write_covid(tmp_path / "data", images=12)
-    means, _ = scored(word="covid_radiography:val=3,test=4", root=tmp_path / "data", more="multi_label: false", protocol="energy")
-    assert means["center"]["energy_in_lungs"] == pytest.approx(149 / 299, abs=0.01)  # the left half of each image
-    assert 0 < means["cam"]["energy_in_lungs"] < 1
-    assert means["cam"]["energy"] is None

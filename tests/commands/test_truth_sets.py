@@ -6,7 +6,6 @@ import pytest
 
 import main as trains
 from benchmark.records import load
-from tests.benchmark.maps.test_other_dataset import nih  # noqa: F401 - a fixture
 from tests.datasets.trees_radiologists import (  # noqa: F401 - fixtures
     chestx_det_tree,
     rsna_pneumonia_tree,
@@ -71,20 +70,3 @@ def test_a_suite_scores_the_set_and_heatmap_shows_it(tree, flags, run_command):
     done = run_command("heatmap.py", "--runs", place / "runs", "--method", "cam", "--threads", "1", "--output_dir", place / "maps")
     assert done.returncode == 0, done.stderr
     assert json.loads((place / "maps/boxes.json").read_text())["cases"]
-
-
-@pytest.mark.slow
-def test_a_model_of_nih_is_scored_on_the_boxes_of_another_set_without_its_own_patients(nih, rsna_pneumonia_tree, flags, run_command):  # noqa: F811
-    """Five of RSNA's ten images are of patients of the training; two of the others have boxes."""
-    place, common = flags
-    other = f'test_on: {{dataset: "rsna_pneumonia:whole=True", data_root_dir: {rsna_pneumonia_tree()}}}\n'
-    (place / "tiny.yaml").write_text(other + SUITE.format(name="NIH", root=nih, more="num_classes: 14"))
-    places = ["--results", place / "results", "--runs", place / "runs", *common]
-    done = run_command("benchmark.run", "--suite", "tiny", "--suites", place, *places)
-    assert done.returncode == 0, done.stderr
-    found = [record.model_dump(mode="json") for record in load(place / "results/tiny")]
-    own = [record for record in found if record["cell"]["protocol"] == "locus"]
-    assert {record["cell"]["dataset"] for record in found} == {"rsna_pneumonia"}
-    assert {(record["data"]["images_seen_in_training"], record["data"]["trained_on"]) for record in own} == {(5, "NIH")}
-    again = run_command("benchmark.verify", "--suite", "tiny", "--suites", place, *places)
-    assert again.returncode == 0, again.stdout

@@ -1,4 +1,4 @@
-"""The COVID-19 Radiography Database: layouts, splits and lung masks."""
+"""The COVID-19 Radiography Database: layouts and splits."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -61,31 +61,6 @@ def test_the_folder_of_the_archive_is_found(covid_radiography_tree: Tree, tmp_pa
     before = names(root, word)
     (root / "COVID-19_Radiography_Dataset").rename(tmp_path / folder)
     assert names(tmp_path, word) == before
-
-
-def test_lungs_are_in_the_published_frame_and_are_not_truth(covid_radiography_tree: Tree):
-    sample = next(s for s in datasets.load("covid_radiography", covid_radiography_tree()) if s.read_lungs is not None)
-    assert sample.lungs.shape == sample.frame == (299, 299)
-    assert sample.lungs.mean(axis=0).tolist() == [1.0] * 149 + [0.0] * 150  # the centre of the middle column is on the edge
-    assert (dict(sample.boxes), dict(sample.masks), sample.read_masks) == ({}, {}, None)
-
-
-def test_images_without_a_mask_have_no_lungs_and_are_counted(covid_radiography_tree: Tree):
-    root = covid_radiography_tree()
-    data = [datasets.load("covid_radiography", root, split) for split in SPLITS]
-    without = [s.image_id for side in data for s in side if s.lungs is None]
-    assert sorted(without) == ["COVID-121.png", "Lung_Opacity-121.png", "Normal-121.png", "Viral Pneumonia-121.png"]
-    assert sum(side.describe["images"] - side.describe["images_with_lungs"] for side in data) == 4
-
-
-def test_a_broken_mask_raises_an_error_when_it_is_read(covid_radiography_tree: Tree):
-    root = covid_radiography_tree()
-    for path in root.glob("*/Normal/masks/*.png"):
-        path.write_bytes(b"")
-    sample = next(s for s in datasets.load("covid_radiography", root) if s.image_id.startswith("Normal") and s.read_lungs)
-    assert sample.image.shape == (8, 8)
-    with pytest.raises(DataError, match=r"/Normal/masks/Normal-\d+\.png"):
-        _ = sample.lungs
 
 
 def test_too_few_images_of_a_class_raise_an_error(covid_radiography_tree: Tree):

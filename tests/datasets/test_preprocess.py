@@ -40,14 +40,12 @@ def test_padding_grows_the_frame_and_keeps_the_truth():
     found = Sample(
         *("a", "p", (80, 60), np.ones(1, np.float32), boxes, lambda: IMAGE),
         read_masks=lambda: {"Mass": mask},
-        read_lungs=lambda: mask,
     )
     ready = preprocess.one(found, "jf")
     assert (ready.frame, ready.image.shape) == ((80, 80), (40, 40))
     assert ready.boxes is boxes
-    for grown in (ready.masks["Mass"], ready.lungs):
-        assert np.array_equal(grown[:, :60], mask)
-        assert not grown[:, 60:].any()
+    assert np.array_equal(ready.masks["Mass"][:, :60], mask)
+    assert not ready.masks["Mass"][:, 60:].any()
     assert preprocess.one(found, "none") is found
 
 

@@ -1,4 +1,4 @@
-"""A tiny COVID-19 Radiography Database in all layouts, with RGB files, masks of another size and a missing mask."""
+"""A tiny COVID-19 Radiography Database in all layouts, with RGB files and a folder of masks."""
 
 import io
 from pathlib import Path
@@ -22,7 +22,7 @@ def write_covid(root: Path, layout: str = "masks", images: int = 121) -> Path:
         base = root / "COVID-19_Radiography_Dataset" / folder / "images" if layout == "masks" else root / folder
         _pictures(base, names)
         if layout == "masks":
-            _masks(base.parent / "masks", names[:-1])
+            _pictures(base.parent / "masks", names[:-1])
     return root
 
 
@@ -32,14 +32,6 @@ def _pictures(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(names):
         (folder / f"{name}.png").write_bytes(files[i % 9])
-
-
-def _masks(folder: Path, names: list[str]) -> None:
-    """Write a mask whose left half is lung, as RGB and in another size than the images, as published."""
-    half = _png(Image.fromarray(np.array([[255, 255, 0, 0]] * 4, np.uint8)).convert("RGB"))
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        (folder / f"{name}.png").write_bytes(half)
 
 
 def _png(image: Image.Image) -> bytes:

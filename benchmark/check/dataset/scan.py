@@ -95,7 +95,7 @@ def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[I
 
 def _scan_image(split: str, sample: Sample) -> ImageScan:
     try:
-        pixels, *_ = sample.image, sample.masks, sample.lungs  # masks are decoded only to find broken ones
+        pixels, _ = sample.image, sample.masks  # masks are decoded only to find broken ones
     except DataError as error:
         return ImageScan(split, sample, reason=str(error))
     digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()

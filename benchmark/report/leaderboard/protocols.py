@@ -71,13 +71,8 @@ ENERGY = TableLayout(
     "energy",
     "none, the whole map is used",
     "energy: share of the rectified map's integral inside the truth, mean over findings. no energy: maps without "
-    "positive values, which are left out. in lungs: share inside the lungs, for data sets with lung masks.",
-    (
-        score("energy", formatter=with_interval),
-        count("energy"),
-        TableColumn("no energy", _without),
-        score("energy_in_lungs", heading="in lungs", formatter=with_interval, kind="optional"),
-    ),
+    "positive values, which are left out.",
+    (score("energy", formatter=with_interval), count("energy"), TableColumn("no energy", _without)),
     ("energy", None),
 )
 

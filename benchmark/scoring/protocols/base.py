@@ -57,8 +57,6 @@ class Case:
     """(M,4) truth boxes xyxy in ``frame``; (0,4) if the image has only boxes of other findings."""
     read_mask: Callable[[], NDArray[np.bool_]] | None = None
     """Function that returns ``mask``; None if the data set has no masks."""
-    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
-    """Function that returns ``lungs``; None if the data set has no lung masks."""
     reason: str = ""
     """Why ``map`` is None, if known."""
     training: int = 0
@@ -74,11 +72,6 @@ class Case:
     def mask(self) -> NDArray[np.bool_] | None:
         """(H,W) truth mask in ``frame``; None if there are only boxes."""
         return None if self.read_mask is None else self.read_mask()
-
-    @property
-    def lungs(self) -> NDArray[np.bool_] | None:
-        """(H,W) mask of both lungs in ``frame``; None if the data set has none."""
-        return None if self.read_lungs is None else self.read_lungs()
 
     @property
     def load_surface(self) -> "tuple[Surface | None, str]":

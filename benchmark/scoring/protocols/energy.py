@@ -1,7 +1,6 @@
 """The energy-based pointing game: the share of the map inside the truth."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,27 +19,21 @@ class Energy(Protocol):
     Negative values of the raw map are set to 0, then the map is interpolated; all integrals are exact. There is no
     threshold and no scaling, so an offset of the values changes the score, unlike in other protocols. A map without
     positive values has no energy (0/0): it is left out of ``energy`` and counted in ``no_energy``. The energy of a
-    constant positive map is the truth's share of the image, that of a failed case 0. ``energy_in_lungs`` is the share
-    inside the lungs, over all images with lung masks; ``no_energy_in_lungs`` counts those without energy. Wang et al.,
-    "Score-CAM", CVPR Workshops 2020, section 4.3.
+    constant positive map is the truth's share of the image, that of a failed case 0. Wang et al., "Score-CAM", CVPR
+    Workshops 2020, section 4.3.
     """
 
     name = "energy"
     main = "energy"
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return ``energy``, ``no_energy`` and, with lung masks, the same for the lungs; a row per scored case."""
-        of_interest = (case for case in cases if case.finding in findings)
-        scored = [case for case in of_interest if len(case.boxes) or case.read_lungs is not None]
-        shares = [_shares(case) for case in scored]
-        energy, in_lungs, reasons = zip(*shares, strict=True) if shares else ((),) * 3
-        truth = np.array([len(case.boxes) > 0 for case in scored], dtype=bool)
-        lungs = np.array([case.read_lungs is not None for case in scored], dtype=bool)
-        columns = _columns("energy", energy, truth)
-        columns += _columns("energy_in_lungs", in_lungs, lungs) if lungs.any() else []
-        estimates = estimate(columns, case_index(scored), findings, seed)
+        """Return ``energy`` and ``no_energy``; a row per case with a truth box."""
+        scored = [case for case in cases if case.finding in findings and len(case.boxes)]
+        shares = [_share(case) for case in scored]
+        energy, reasons = zip(*shares, strict=True) if shares else ((), ())
+        estimates = estimate(_columns(energy), case_index(scored), findings, seed)
         kinds = ["box" if case.read_mask is None else "mask" for case in scored]
-        table = rows(scored, reasons, {"truth": kinds, "energy": energy, "energy_in_lungs": in_lungs})
+        table = rows(scored, reasons, {"truth": kinds, "energy": energy})
         return Result(scores(estimates, findings), table, {}, failures(scored, reasons))
 
 
@@ -67,24 +60,19 @@ def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else float("nan")
 
 
-def _shares(case: Case) -> tuple[float, float, str]:
-    """Return the energy of a case in the truth and in the lungs, and the reason for a failure."""
+def _share(case: Case) -> tuple[float, str]:
+    """Return the energy of a case (0 for a failed case, nan for 0/0), and the reason for a failure."""
     values, reason = finite_map(case)
-    heat = None if values is None else surface(np.maximum(values, 0), case.frame, case.grid)
-    truth = (case.boxes if (mask := case.mask) is None else mask) if len(case.boxes) else None
-    return _within(heat, truth), _within(heat, case.lungs), FLAT if heat is not None and heat.flat else reason
+    if values is None:
+        return 0.0, reason
+    heat = surface(np.maximum(values, 0), case.frame, case.grid)
+    share = inside(heat, case.boxes) if (mask := case.mask) is None else inside_mask(heat, mask)
+    return share, FLAT if heat.flat else reason
 
 
-def _within(heat: Surface | None, truth: NDArray[Any] | None) -> float:
-    """Return the share inside ``truth`` (a mask or boxes): 0 for a failed case, nan for 0/0 and without truth."""
-    if heat is None or truth is None:
-        return float("nan") if truth is None else 0.0
-    return inside_mask(heat, truth) if truth.dtype == np.bool_ else inside(heat, truth)
-
-
-def _columns(name: str, shares: Sequence[float], applicable: NDArray[np.bool_]) -> list[Column]:
-    """Return the columns of the shares, and of the ``applicable`` cases without a share (0/0)."""
+def _columns(shares: Sequence[float]) -> list[Column]:
+    """Return the columns of the shares, and of the cases without a share (0/0)."""
     values = np.array(shares, dtype=np.float64)
     missing = np.isnan(values)
-    absent = Column(f"no_{name}", "none", missing & applicable, applicable.astype(np.float64))
-    return [Column(name, "none", np.where(missing, 0, values), (applicable & ~missing).astype(np.float64)), absent]
+    absent = Column("no_energy", "none", missing, np.ones(len(values)))
+    return [Column("energy", "none", np.where(missing, 0, values), (~missing).astype(np.float64)), absent]

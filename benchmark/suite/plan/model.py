@@ -43,8 +43,6 @@ class ModelPlan:
     """Number of images that slow methods explain; None: all."""
     shown_only: bool = False
     """Whether slow methods explain only the findings present in an image, because no protocol uses others."""
-    other_data: TrainConfig | None = None
-    """The data set of ``test_on``; None: that of the training runs."""
     all_cells: bool = True
     """Whether the model has all cells, or only those for the leaderboard of several seeds."""
     given: "GivenModel | None" = None
@@ -54,28 +52,15 @@ class ModelPlan:
     methods_on_all_images: tuple[str, ...] = ()
     """Names of the slow methods that explain all images for the main protocol."""
 
-    @property
-    def scored_on(self) -> TrainConfig:
-        """The flags that determine the scored images."""
-        return self.other_data or self.trainings[0]
-
     def maps_folder(self, runs_dir: Path) -> Path:
-        """Return the folder of its maps in ``runs_dir``; each data set has a separate folder."""
-        suffix = "" if self.other_data is None else f"-on-{self.other_data.dataset.split(':')[0]}"
-        if self.given is not None:
-            suffix = f"-{self.given.digest[:8]}"
+        """Return the folder of its maps in ``runs_dir``."""
+        suffix = "" if self.given is None else f"-{self.given.digest[:8]}"
         return runs_dir / "maps" / f"{self.id}{suffix}"
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights.
-
-        A flag that differs between the folds is a list with one value per fold.
-        """
-        by_fold = list(map(identity, self.trainings))
-        names = dict.fromkeys(name for flags in by_fold for name in flags)
-        values = {name: [flags.get(name) for flags in by_fold] for name in names}
-        flags = {name: v if any(one != v[0] for one in v) else v[0] for name, v in values.items()}
+        """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights."""
+        flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
         if self.given is not None:
             data_flags = {name: flags[name] for name in flags if name in DATA_FLAGS or name == "img_size"}

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,14 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
         wrong = f"a model of the suite {suite.name!r} has `slow_images` {slow_images!r}"
         raise BadValueError(f"{wrong}: use a whole number above 0, or null for all images")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
-    trainings = tuple(_config({**flags, **suite.fold_flags.get(fold, {}), "fold": fold}) for fold in folds)
+    trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     first = trainings[0]
     full = suite.full_seeds is None or first.seed in suite.full_seeds
     shown_only = _shown_only(suite, slow_images, full)
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
     id_ = "-".join(word.replace(":", "_") for word in words if word)
-    return ModelPlan(id_, trainings, start, slow_images, shown_only, _other_data(suite, trainings), full)
+    return ModelPlan(id_, trainings, start, slow_images, shown_only, full)
 
 
 def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
@@ -85,18 +85,6 @@ def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
         return False
     names = suite.protocols_of_model(all_cells) if slow_images is None else [MAIN_PROTOCOL]
     return not any(map(protocols.reads_absent_findings, names))
-
-
-def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
-    """Return the data set of ``test_on``, prepared like the training images; raises for several folds."""
-    if suite.test_on is None:
-        return None
-    if len(trainings) > 1:
-        both = f"the suite {suite.name!r} has `test_on` and {len(trainings)} folds"
-        raise BadValueError(f"{both}, but `test_on` requires a single training run: leave `folds` out")
-    names = ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
-    same = {name: getattr(trainings[0], name) for name in names}
-    return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
@@ -118,10 +106,8 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     if unknown := [key for key in entry if key not in KEYS]:
         both = f"a model of the suite {suite.name!r} has `checkpoint` and `{unknown[0]}`"
         raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with `checkpoint`")
-    if suite.test_on is not None or suite.check is not None:
-        raise BadValueError(
-            f"the suite {suite.name!r} has `test_on` or `check` and accepts no checkpoint: use another suite"
-        )
+    if suite.check is not None:
+        raise BadValueError(f"the suite {suite.name!r} has `check` and accepts no checkpoint: use another suite")
     from benchmark.maps import run_metadata  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]

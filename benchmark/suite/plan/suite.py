@@ -1,6 +1,5 @@
 """The fields of a suite's YAML file."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Self, TypeVar
 
@@ -9,7 +8,6 @@ import pydantic
 import methods
 from benchmark.records import papers
 from benchmark.scoring import protocols
-from core.flags.training import RecipeFlags
 from core.names import CHECKS, CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, PAIRED, duplicates
 from core.user_code import runs_code
 
@@ -17,8 +15,6 @@ METHOD_KEYS = ("methods", "methods_on_all_images")
 """The keys of a model's own methods, and of its slow methods that explain all images."""
 NO_TRAINING_FLAGS = ("search", "search_storage", "resume", "evaluate")
 """Flags of ``main.py`` that do not belong to a training run."""
-CHANGEABLE = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
-"""Flags that ``fold_flags`` may change: the training, but not the network, its data or its task."""
 T = TypeVar("T")
 
 
@@ -88,8 +84,6 @@ class Suite(pydantic.BaseModel):
     model with its own ``seed`` keeps it."""
     folds: Annotated[list[int], AtLeastOne, Distinct] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
-    fold_flags: dict[int, dict[str, Any]] = {}
-    """Fold -> the flags of ``train`` that differ on it, because inner folds of an earlier trial chose them."""
     methods: list[str] | str = "all"
     """Names of methods, or the groups ``all``, ``fast`` and ``slow``; the baselines are always added."""
     rank_methods: list[MethodName] = []
@@ -113,9 +107,6 @@ class Suite(pydantic.BaseModel):
     second_readers: bool = False
     """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in
     the folder of NIH's files or next to it."""
-    test_on: dict[str, Any] | None = None
-    """Flags of another data set (dataset, data_root_dir …) whose test images are explained and scored with the trained
-    models."""
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
     predicted_by: str | None = None
@@ -149,15 +140,6 @@ class Suite(pydantic.BaseModel):
         for flag in NO_TRAINING_FLAGS:
             if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
                 yield f"`{flag}` is not allowed in a suite: leave it out"
-        for fold, flags in self.fold_flags.items():
-            if fold not in (self.folds or ()):
-                yield (
-                    f"`fold_flags` has fold {fold}, which is not in `folds`: add it to `folds`, or remove it from "
-                    "`fold_flags`"
-                )
-            if other := sorted({*flags} - CHANGEABLE):
-                allowed = ", ".join(sorted(CHANGEABLE))
-                yield f"fold {fold} of `fold_flags` cannot change `{other[0]}`; allowed: {allowed}"
 
     @property
     def words(self) -> list[str]:

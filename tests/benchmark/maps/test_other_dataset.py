@@ -9,10 +9,9 @@ import pytest
 from PIL import Image
 
 import datasets
-from benchmark.maps.unseen_images import external_test_set
-from benchmark.suite import plan
+from benchmark.maps.unseen_images import GivenModel, images_of
 from config import TrainConfig
-from core.errors import BadValueError, DataError, LeakError
+from core.errors import DataError, LeakError
 from core.names import canonical_finding
 from datasets.base import Dataset
 from datasets.relabeled import RelabeledDataset
@@ -46,7 +45,7 @@ def training(nih: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig
 
 def on(training: TrainConfig, word: str, root: Path) -> Dataset:
     other = TrainConfig(dataset=word, data_root_dir=str(root), img_size=32, cache_dir=training.cache_dir, max_bad_images=0.5)
-    return external_test_set(training, other)
+    return images_of(other, "test", GivenModel("net", Path("best.ckpt"), "digest", NIH, "", trained=training))
 
 
 @pytest.mark.parametrize(
@@ -113,13 +112,3 @@ def test_data_with_training_patients_only_are_refused(training: TrainConfig, rsn
     sentence = r"^all 10 images of rsna_pneumonia are of patients in the training data \(NIH\)$"
     with pytest.raises(LeakError, match=sentence):
         on(training, "rsna_pneumonia:whole=True", root)
-
-
-def test_suite_on_other_data_trains_once_and_its_cells_name_the_data():
-    flags = {"name": "s", "title": "", "about": "", "train": {"dataset": "NIH", "pretrained": False}, "models": [{"backbone": "custom"}]}
-    suite = plan.Suite(**flags, test_on={"dataset": "chestx_det:whole=True", "data_root_dir": "there"})
-    (model,) = plan.models(suite)
-    assert (model.scored_on.dataset, model.scored_on.img_size) == ("chestx_det:whole=True", model.trainings[0].img_size)
-    assert model.maps_folder(Path()).name == f"{model.id}-on-chestx_det"
-    with pytest.raises(BadValueError, match=r"'s'.*test_on.* 2 folds"):
-        plan.models(suite.model_copy(update={"folds": [0, 1]}))

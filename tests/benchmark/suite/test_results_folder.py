@@ -143,4 +143,4 @@ def test_missing_scored_data_is_named(tmp_path):
     at_hand = plan.models(plan.load("phantom"))[0]
     absent = replace(at_hand.trainings[0], dataset="NIH", data_root_dir=str(tmp_path / "none"))
     assert selection.missing_data_message(plan.load("phantom"), at_hand) == ""
-    assert f"(NIH: {tmp_path / 'none'}): " in selection.missing_data_message(plan.load("phantom"), replace(at_hand, other_data=absent))
+    assert f"(NIH: {tmp_path / 'none'}): " in selection.missing_data_message(plan.load("phantom"), replace(at_hand, trainings=(absent,)))

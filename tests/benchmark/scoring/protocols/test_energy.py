@@ -69,15 +69,10 @@ def test_energy_of_a_constant_map_is_the_truths_share_of_the_image():
 
 
 @pytest.mark.byhand
-def test_mask_replaces_boxes_and_lungs_have_a_separate_score():
+def test_mask_replaces_boxes():
     left = np.zeros(FRAME, dtype=bool)
     left[:, :15] = True
     assert score(evaluate(case("a", [[0, 0, 30, 30]], read_mask=lambda: left)), "energy") == (0.5, 1)
-    result = evaluate(case("a", [], read_lungs=lambda: left), case("b", [[5, 5, 15, 15]]))
-    assert score(result, "energy_in_lungs") == (0.5, 1)
-    assert score(result, "energy") == (0.25, 1)
-    assert score(result, "no_energy_in_lungs") == (0, 1)
-    assert "energy_in_lungs" not in {s.metric for s in evaluate(case("a", [[5, 5, 15, 15]])).scores}
 
 
 @pytest.mark.oracle
@@ -93,19 +88,3 @@ def test_share_of_pixels_converges_to_the_exact_share(grid):
         errors.append(abs(picture[truth].sum(dtype=np.float64) / picture.sum(dtype=np.float64) - inside(on, [box])))
     assert errors[1] < errors[0] / 3 + 2e-6
     assert errors[1] < 1e-5
-
-
-@pytest.mark.byhand
-def test_no_energy_in_the_lungs_is_left_out_and_counted_and_masks_are_drawn_once():
-    drawn = []
-
-    def lungs():
-        drawn.append(1)
-        return np.ones(FRAME, dtype=bool)
-
-    nothing = case("b", [], np.zeros((3, 3), np.float32), read_lungs=lungs)
-    result = evaluate(case("a", [], read_lungs=lungs), nothing)
-    assert score(result, "energy_in_lungs") == (pytest.approx(1), 1)
-    assert score(result, "no_energy_in_lungs") == (0.5, 2)
-    assert [row["energy_in_lungs"] for row in result.rows] == [pytest.approx(1), None]
-    assert len(drawn) == 2
