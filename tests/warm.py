@@ -34,7 +34,6 @@ LIBRARIES = [
     "matplotlib.backends.backend_svg",
     "numba",
     "pyarrow.parquet",
-    "openpyxl",
     "cv2",
     "jsonargparse",
     "pydantic",

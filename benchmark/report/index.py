@@ -63,8 +63,7 @@ def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingP
 def _without_data(suites: Mapping[Path, Sequence[Record]]) -> list[str]:
     """A sentence on each suite whose cells are all n/a because its data is not in the repository."""
     return [
-        f"{folder.name}: nothing was run, because {NOT_INCLUDED[folder.name]}; "
-        f"`python -m benchmark.run --suite {folder.name} --dry_run` estimates the cost of a run."
+        f"{folder.name}: nothing was run, because {NOT_INCLUDED[folder.name]}."
         for folder, runs in suites.items()
         if folder.name in NOT_INCLUDED and runs and all(record.status == "n/a" for record in runs)
     ]

@@ -11,12 +11,11 @@ from benchmark.report.html.suite import PAGE, anchor, suite_page
 from benchmark.report.index import index
 from benchmark.report.leaderboard import main_table, numbers
 from benchmark.report.leaderboard.dataset_tables import DatasetTables, tables_of
-from benchmark.report.leaderboard.protocols import SEED
 from benchmark.report.page import Description, main_tables, missing, page, path_to_checkout, short_tables
-from benchmark.report.table import Table, as_text, chosen, latex
+from benchmark.report.table import as_text, chosen, latex
 from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from core.errors import BadValueError, hint
-from core.files import atomic, write_text
+from core.files import write_text
 
 __all__ = ["Description", "headline", "index", "page", "write"]
 
@@ -37,8 +36,8 @@ def write(
 ) -> list[DatasetTables]:
     """Write all files generated from a folder's records, and remove outdated ones.
 
-    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and, if they are not empty, ``components.svg``
-    and ``seed.xlsx``. Returns the tables of each data set. Nothing is written on an error.
+    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and, if it is not empty, ``components.svg``.
+    Returns the tables of each data set. Nothing is written on an error.
 
     Args:
         folder: folder of the suite.
@@ -67,8 +66,6 @@ def write(
     write_text(folder / "leaderboard.md", text)
     html = suite_page(folder.name, description, (folder / GALLERY).is_file(), all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))
-    seed = [table for b in boards for layout in SEED if (table := layout.fill(b.records, b.dataset)).rows]
-    _write_workbook(folder / "seed.xlsx", seed)
     return datasets
 
 
@@ -107,14 +104,3 @@ def _latex(suite: str, datasets: Sequence[DatasetTables], columns: Sequence[str]
     )
     labels = (f"tab:{suite}-{anchor(table.title)}" for table in selected)
     return "\n".join(latex(table, label) for table, label in zip(selected, labels, strict=True))
-
-
-def _write_workbook(file: Path, tables: Sequence[Table]) -> None:
-    """Write tables for Excel, or remove the file if there are none."""
-    if not tables:
-        file.unlink(missing_ok=True)
-        return
-    from benchmark.report.excel import workbook  # slow import
-
-    with atomic(file) as temporary:
-        temporary.write_bytes(workbook(tables))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import methods
 from benchmark import records
-from benchmark.records import Record, costs
+from benchmark.records import Record
 from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import FolderFlags, RunConfig
@@ -16,9 +16,7 @@ from core.names import BASELINES_AND_UPPER_BOUND, MAIN
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
 OTHER_COLUMNS = "the published table has different columns"
-OWN_COSTS = "the published costs were measured on another machine"
-RUN_NOTHING = (OTHER_COLUMNS, OWN_COSTS)
-"""Reasons for which no cell runs, because the published records are used."""
+"""Reason for which no cell runs, because the published records are used."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,4 @@ def _difference(suite: Suite, config: RunConfig) -> str:
     planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
     if extra := [word for word in config.method if word not in planned_words]:
         return f"{', '.join(extra)} is not part of the published plan"
-    if config.costs and (RESULTS / suite.name / costs.FILE).is_file():
-        return OWN_COSTS
     return OTHER_COLUMNS if config.columns else ""

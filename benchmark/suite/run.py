@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from benchmark import records
 from benchmark.records import Record
 from benchmark.report.sentences import counted
-from benchmark.suite import estimate, results_folder, selection
+from benchmark.suite import results_folder, selection
 from benchmark.suite.executors import Executor
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
@@ -89,8 +89,6 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
     for task in todo:
         echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir)}")
     if config.dry_run:
-        for line in estimate.lines(todo or selection.waiting_for_data(planned, existing), runs_dir):
-            echo(line)
         return Outcome((), existing, (), folder, ran=False)
     remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
     remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
@@ -100,10 +98,6 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
             record_failure(task, "n/a", reason, folder.path)
     present = [task for task in todo if not missing_data[task.model.id]]
     stopped = _run_steps(present, runs_dir, folder.path, config, executor, echo) if present else {}
-    if config.costs:
-        from benchmark.suite import costs  # imports torch, only if needed
-
-        costs.measure(planned, runs_dir, folder.path, config, echo)
     from benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
     table_records, datasets = finalize(suite, planned, config, folder, existing, bool(todo))
@@ -120,9 +114,9 @@ def _to_train(task: ModelTask, runs_dir: Path) -> str:
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:
-    """Return the records of the folder. If only tables or costs are requested, add the published records."""
+    """Return the records of the folder. If only tables are requested, add the published records."""
     own_records = selection.existing_records(folder.path)
-    if folder.reason not in results_folder.RUN_NOTHING or folder.published_folder is None:
+    if folder.reason != results_folder.OTHER_COLUMNS or folder.published_folder is None:
         return own_records
     return records.ordered(results_folder.with_published(own_records, records.load(folder.published_folder)))
 

@@ -21,7 +21,7 @@ from core.user_code import refuse_code, runs_code
 
 @dataclass(frozen=True)
 class ModelTask:
-    """Some cells of one model: all planned ones, those that have to run, or those that wait for data."""
+    """Some cells of one model: all planned ones, or those that have to run."""
 
     model: ModelPlan
     cells: tuple[Cell, ...]
@@ -147,14 +147,6 @@ def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
     if overwrite == "never" or record.status == "ok":
         return True
     return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
-
-
-def waiting_for_data(planned: Sequence[ModelTask], existing: Iterable[Record]) -> list[ModelTask]:
-    """Return the ``planned`` cells whose record reports missing data, if the data are still missing."""
-    keys = {record.key for record in existing if record.status == "n/a" and record.reason.startswith(ABSENT)}
-    tasks = [task for task in planned if keys and missing_data(task.model)]
-    waiting = ((task, [cell for cell in task.cells if cell.key in keys]) for task in tasks)
-    return [ModelTask(task.model, tuple(cells)) for task, cells in waiting if cells]
 
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:

@@ -44,8 +44,7 @@ class FolderFlags:
     results: str | None = None
     """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
     runs/results; benchmark.run also uses runs/results if the suite has no published results or comes from another
-    folder (--suites), and with --forget, --columns, --costs (if costs are published) or a --method that the suite does
-    not list."""
+    folder (--suites), and with --forget, --columns or a --method that the suite does not list."""
     runs: str = "runs/suites"
     """Folder for checkpoints and stored maps, with one subfolder per suite."""
     cache_dir: str | None = None
@@ -77,10 +76,7 @@ class RunFlags:
     """Models to remove from the records, by their names in the tables. Only models that were added with --checkpoint or
     --model can be removed."""
     dry_run: bool = False
-    """List the steps that would run, with their estimated cost, then exit."""
-    costs: bool = False
-    """Also measure the time and memory per image of each method, once per network and machine. index.html plots them
-    against the scores."""
+    """List the steps that would run, then exit."""
     columns: tuple[str, ...] = ()
     """Columns of leaderboard.tex, named as in index.html. Default: as many as fit on a page."""
 

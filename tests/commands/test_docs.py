@@ -184,7 +184,6 @@ RUN_BY = {
     r"benchmark\.compare": ("tests/commands/test_ask.py", '"benchmark.compare"'),
     r"benchmark\.verify": ("tests/commands/test_ask.py", '"benchmark.verify"'),
     r"benchmark\.run .*--model": ("tests/commands/test_models.py", '"--model"'),
-    r"--costs": ("tests/benchmark/suite/test_costs.py", "measure("),
     r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
     r"--suite randomised": ("tests/commands/test_validity.py", '"--suite"'),
     r"run --suite nih( |$)": ("tests/commands/test_nih_rehearsal.py", '"--suite"'),

@@ -125,7 +125,7 @@ def whole(path):
             parquet.read_table(path)
         elif path.suffix == ".npy":
             np.load(io.BytesIO(content))
-        return zipfile.is_zipfile(path) if path.suffix in (".ckpt", ".xlsx") else bool(content) or path.suffix == ".lock"
+        return zipfile.is_zipfile(path) if path.suffix == ".ckpt" else bool(content) or path.suffix == ".lock"
     except (ValueError, OSError, EOFError):
         return False
 

@@ -4,7 +4,7 @@ A page includes 0.9 MB of scripts, and 2 to 40 kB per chart. In return, charts f
 window width and show value, interval and n in a tooltip. ``figures`` draws the same charts as PDF, SVG or PNG.
 """
 
-from benchmark.report.charts import cost, per_row, thresholds
+from benchmark.report.charts import per_row, thresholds
 from benchmark.report.charts.chart import Chart
 
 COMPONENTS = Chart("components", "Components of variance", per_row.draw_components)
@@ -15,7 +15,6 @@ CHARTS = (
     Chart("score_thresholds", "Hits over the score threshold", thresholds.draw_score),
     Chart("seeds", "Individual training runs", per_row.draw_seeds),
     COMPONENTS,
-    Chart("cost", "Cost against score", cost.draw),
     Chart("strata", "Groups of cases", per_row.draw_strata),
 )
 """Charts of a leaderboard, in the order of the page. Checks have other charts: see ``report.checks``."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from benchmark.records.record import NOT_STATED, Record
 from benchmark.report import select
-from benchmark.report.charts.cost import cost_table
 from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard import breakdown, components, main_table
@@ -42,7 +41,7 @@ class DatasetTables:
     findings: tuple[Table, ...]
     """The main column by finding."""
     details: tuple[Table, ...]
-    """Training runs, thresholds, strata and alignments of the main table; components of variance; costs."""
+    """Training runs, thresholds, strata and alignments of the main table; components of variance."""
     protocols: tuple[tuple[TableLayout, Table], ...]
     """Tables of the other protocols; a protocol may have several."""
     papers: tuple[Table, ...]
@@ -66,7 +65,6 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         (
             *_given(make(leaderboard) for make in DETAILS),
             *components.tables(leaderboard.design, dataset),
-            *_given([cost_table(leaderboard)]),
         ),
         tuple((layout, table) for layout, table in filled if table.rows),
         tuple(from_papers(records, dataset)),

@@ -5,11 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
-import openpyxl
 import pytest
 
 from benchmark.records import Cell, Record, Score, load, pack, write
@@ -107,7 +105,7 @@ def test_tables_regenerate_byte_for_byte(suite):
         shutil.move(file, copy / file.name)
     tables.write(copy)
     assert before == {p.name: p.read_bytes() for p in copy.iterdir() if p.suffix != ".parquet"}
-    assert set(before) == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "seed.xlsx"}
+    assert set(before) == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"}
 
 
 def test_leaderboard_csv_has_a_line_per_row_with_the_recorded_values(suite, records):
@@ -290,24 +288,11 @@ def test_the_latex_of_a_check_has_its_numbers():
     assert r"custom & PCAM & 128 & cam & 0.620 & 0.617" in text
 
 
-def test_seed_workbook_has_numbers(suite):
-    book = openpyxl.load_workbook(suite / "seed.xlsx")
-    assert book.sheetnames == ["phantom seed, fixed", "phantom seed, cross-fitted"]
-    assert isinstance(list(book.worksheets[0].values)[-1][7], (int, float))
-
-
 def test_order_of_records_does_not_change_the_files(suite, tmp_path):
     handed = tmp_path / "handed" / "demo"
     sections = tables.write(handed, records=load(suite)[::-1])
     assert {p.name: p.read_bytes() for p in handed.iterdir()} == {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
     assert tables.headline(sections) == tables.headline(tables.write(suite))
-
-
-@pytest.mark.freshness
-def test_workbook_has_no_date(suite):
-    with zipfile.ZipFile(suite / "seed.xlsx") as book:
-        assert {entry.date_time[0] for entry in book.infolist()} == {1980}
-        assert set(re.findall(rb"(\d{4})-\d\d-\d\dT", b"".join(map(book.read, book.namelist())))) == {b"1980"}
 
 
 def test_the_index_links_every_suite(suite):

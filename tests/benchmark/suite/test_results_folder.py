@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import run
-from benchmark.records import Cell, Record, Score, costs, load, pack, write
+from benchmark.records import Cell, Record, Score, load, pack, write
 from benchmark.records.provenance import Provenance
 from benchmark.report.published import side_by_side
 from benchmark.suite import plan, results_folder, selection
@@ -111,18 +111,6 @@ def test_a_model_that_was_added_stays_with_a_line_that_says_so_until_it_is_forgo
     assert run.main(["--suite", "demo", "--forget", "mine"]) == 0
     assert not [r for r in load("runs/results/demo") if r.cell.model_id == "mine"]
     assert not Path("runs/suites").exists()
-
-
-def test_published_costs_stay_as_they_are_and_nothing_is_run_to_measure_this_machine_s(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
-    monkeypatch.chdir(tmp_path)
-    before = Path("results/demo/costs.parquet").read_bytes()
-    assert run.main(["--suite", "demo", "--costs"]) == 0
-    assert "0 cells to run" in capsys.readouterr().out
-    assert Path("results/demo/costs.parquet").read_bytes() == before
-    assert costs.read(Path("runs/results/demo"))
-    named = results_folder.choose(plan.load("demo"), RunConfig(costs=True, results="results"))
-    assert named.path == Path("results/demo")
 
 
 def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):

@@ -3,15 +3,12 @@
 import csv
 import dataclasses
 import json
-import re
 from pathlib import Path
 
 import altair as alt
 import pytest
 
 from benchmark import records
-from benchmark.records import costs
-from benchmark.records.costs import Cost
 from benchmark.report import charts, select
 from benchmark.report.entries.aggregate import leaderboards
 from benchmark.report.html.figures import scripts
@@ -42,19 +39,6 @@ def several(three_trainings):
 @pytest.fixture(scope="module")
 def checked():
     return gathered("results/faithfulness")
-
-
-COSTS = {"cam": (3.0, 20.0), "xgradcam": (4.0, 21.0), "gradcam": (5.0, 22.0)}
-"""Method -> ms and MiB."""
-
-
-@pytest.fixture(scope="module")
-def costed(demo, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("costs")
-    machine = {"device": "cpu", "processor": "Abacus", "threads": 1, "torch": "2"}
-    basis = {"dataset": "phantom", "model": "custom-PCAM-128px", "findings": 4, "images": 8, "calls": 5, "weights": "trained"}
-    costs.write([Cost(method=word, ms=ms, mib=mib, **basis, **machine) for word, (ms, mib) in COSTS.items()], folder)
-    return dataclasses.replace(demo, folders=[folder, *demo.folders])
 
 
 def values(word, data):
@@ -144,32 +128,10 @@ def test_component_bars_equal_the_table(several):
     assert visible == pytest.approx(recorded, abs=1e-6)
 
 
-def test_cost_chart_equals_the_cost_file(demo, costed):
-    visible = {row["entry"]: row for row in values("cost", costed)}
-    assert {name: (row["ms"], row["MiB"]) for name, row in visible.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
-    assert visible["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
-    assert [row["label"] for row in visible.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
-    about = CHARTS["cost"].spec(costed)["description"]
-    assert "one core of Abacus" in about
-    assert "Not measured: layercam" in about
-
-
-def test_committed_costs_equal_their_file():
-    page = Path("results/phantom/index.html").read_text(encoding="utf-8")
-    (spec,) = re.findall(r'<script type="application/json" id="chart-phantom-cost">(.*?)</script>', page)
-    (visible,) = json.loads(spec)["datasets"].values()
-    recorded = [row for row in costs.read(Path("results/phantom")) if row.model.startswith("custom")]
-    expected = {(" ".join(row.model.split("-")[:2]), row.method): (row.ms, row.mib) for row in recorded}
-    at = {(row["network"], row["method"]): (row["ms"], row["MiB"]) for row in visible}
-    assert at.items() <= expected.items()
-    assert len(at) > 40
-
-
-@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two training runs"), ("cost", "--costs")])
-def test_a_chart_without_data_says_why(demo, tmp_path, word, reason):
-    data = dataclasses.replace(demo, folders=[tmp_path]) if word == "cost" else demo
+@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two training runs")])
+def test_a_chart_without_data_says_why(demo, word, reason):
     with pytest.raises(NotAvailableError, match=reason):
-        CHARTS[word].spec(data)
+        CHARTS[word].spec(demo)
 
 
 def test_the_same_records_give_the_same_bytes(demo):
@@ -188,7 +150,7 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
 @pytest.mark.parametrize("word", CHARTS)
 def test_every_chart_is_valid_vega_lite(word, request):
     data = request.getfixturevalue(
-        {"components": "several", "seeds": "several", "cost": "costed", "faithfulness": "checked"}.get(word, "demo")
+        {"components": "several", "seeds": "several", "faithfulness": "checked"}.get(word, "demo")
     )
     chart = alt.Chart.from_dict(CHARTS[word].draw(data))  # Altair holds it against Vega-Lite's schema
     assert chart.to_dict()["description"]
