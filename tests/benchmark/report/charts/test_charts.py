@@ -149,8 +149,6 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
 @pytest.mark.contract
 @pytest.mark.parametrize("word", CHARTS)
 def test_every_chart_is_valid_vega_lite(word, request):
-    data = request.getfixturevalue(
-        {"components": "several", "seeds": "several", "faithfulness": "checked"}.get(word, "demo")
-    )
+    data = request.getfixturevalue({"components": "several", "seeds": "several", "faithfulness": "checked"}.get(word, "demo"))
     chart = alt.Chart.from_dict(CHARTS[word].draw(data))  # Altair holds it against Vega-Lite's schema
     assert chart.to_dict()["description"]
