@@ -19,7 +19,7 @@ from core.flags.benchmark import (
     SelectionFlags,
 )
 from core.flags.data import DataFlags, ReadingFlags
-from core.flags.external import PackConfig, ScoreConfig, SubmissionConfig
+from core.flags.external import ScoreConfig
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
@@ -28,8 +28,8 @@ from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
     "NO_EFFECT_ON_WEIGHTS", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig",
-    "EngineFlags", "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PackConfig", "PageConfig",
-    "PowerConfig", "RunConfig", "ScoreConfig", "SubmissionConfig", "SuiteConfig", "TrainConfig", "VerifyConfig",
+    "EngineFlags", "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PageConfig",
+    "PowerConfig", "RunConfig", "ScoreConfig", "SuiteConfig", "TrainConfig", "VerifyConfig",
 ]  # fmt: skip
 
 

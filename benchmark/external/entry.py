@@ -1,12 +1,10 @@
 """External maps or boxes for a data set, checked completely before anything is scored or written."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 import datasets
 from benchmark.external import boxes, geometry, maps, values
@@ -14,18 +12,11 @@ from benchmark.external.maps import Pair
 from benchmark.external.names import Names
 from benchmark.scoring.protocols.base import LazyMap
 from config import ScoreConfig
-from core import cli, files
+from core import files
 from core.errors import BadValueError, DataError
 from core.names import UNRANKED_METHODS
 from core.types import Sample
 from datasets.base import Dataset
-
-FLAGS = "flags.yaml"
-"""The flags of an entry, saved with its records, so that it can be packed and scored again."""
-FILE_FLAGS = ("maps", "boxes", "index", "predictions", "alignment")
-"""Flags that may name a file or a folder."""
-OUTPUT_FLAGS = ("verify", "against", "results")
-"""Flags that do not change the scores."""
 
 
 @dataclass(frozen=True)
@@ -124,22 +115,3 @@ def _data(config: ScoreConfig) -> Dataset:
         advice = "check the file of its truth boxes and --partition"
         raise DataError(f"no test image of {config.dataset} has a truth box, so nothing can be scored: {advice}")
     return data
-
-
-def write_flags(config: ScoreConfig, folder: Path) -> None:
-    """Save the flags in ``folder``, with absolute paths."""
-    values = {name: value for name, value in asdict(config).items() if name not in OUTPUT_FLAGS}
-    values["findings"] = list(config.findings)
-    named = {name: values[name] for name in (*FILE_FLAGS, "data_root_dir") if values[name]}
-    paths = {name: str(Path(word).resolve()) for name, word in named.items() if Path(word).exists()}
-    files.write_text(folder / FLAGS, yaml.safe_dump({**values, **paths}, sort_keys=False))
-
-
-def read_flags(folder: Path) -> ScoreConfig:
-    """Read the flags with which the records in ``folder`` were scored. Raises ``DataError`` if there are none.
-
-    Paths are absolute, so the entry can be scored again from any folder.
-    """
-    if not (folder / FLAGS).is_file():
-        raise DataError(f"{folder} has no {FLAGS}: give a folder written by `python -m benchmark.score`")
-    return cli.build(ScoreConfig, cli.read_yaml(folder / FLAGS))

@@ -15,7 +15,6 @@ from tqdm import tqdm
 
 from benchmark import records
 from benchmark.external import against
-from benchmark.external import entry as entries
 from benchmark.external.cases import EntryCases
 from benchmark.external.entry import ExternalEntry
 from benchmark.records import Cell, Record
@@ -32,7 +31,6 @@ from core.errors import BadValueError, DataError, one_line
 from core.files import write_text
 from core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
 from core.types import Echo
-from datasets.io.tables import read_csv
 
 MODEL = "external"
 """Model id of all records of external entries, whose networks are unknown."""
@@ -58,7 +56,6 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     if config.verify:
         return _verified(folder, [record for record, _ in scored], echo)
     all_records = _recorded(folder, entry, scored)
-    entries.write_flags(config, folder)
     printed, for_page = "", ""  # the comparison of ``--against``
     if row is not None:
         main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
@@ -162,12 +159,6 @@ def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, lis
     table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
     write_text(folder / SOURCES, table.to_csv(index=False))
     return all_records
-
-
-def read_sources(folder: Path) -> dict[str, str]:
-    """Return file -> hash of the files scored in ``folder``, from ``sources.csv``. Raises ``DataError`` without it."""
-    table = read_csv(folder / SOURCES, ("file", "sha256"))
-    return dict(zip(table["file"].tolist(), table["sha256"].tolist(), strict=True))
 
 
 def _verified(folder: Path, measured: list[Record], echo: Echo) -> int:

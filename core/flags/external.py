@@ -63,34 +63,3 @@ class ScoreConfig(SplitFlags):
     def __post_init__(self) -> None:
         if self.leave_out_fold is not None:
             raise BadValueError("--leave_out_fold does not change the scored test images: leave it out")
-
-
-@dataclass(frozen=True)
-class PackConfig:
-    """Pack a scored entry into one file for submission: ``python -m benchmark.submit pack RUN``."""
-
-    run: str = ""
-    """Folder written by benchmark.score. Required."""
-    by: str = ""
-    """Authors and contact address. Required."""
-    about: str = ""
-    """Description of the entry and how it was made, in one or two sentences. Required."""
-    license: str = ""
-    """Licence of the maps or boxes, such as CC-BY-4.0. Required."""
-    output: str | None = None
-    """File to write. Default: <entry>.zip in the current folder."""
-
-
-@dataclass(frozen=True)
-class SubmissionConfig:
-    """Score a submitted entry again and compare with its stored scores: ``python -m benchmark.submit check FILE``."""
-
-    file: str = ""
-    """File written by benchmark.submit pack. Required."""
-    data_root_dir: str | None = None
-    """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>
-    (implanted: NIH's folder). The phantom needs no files."""
-    beside: str | None = None
-    """Folder of other entries; copies of them are detected. Default: the folder of the file."""
-    trust: bool = False
-    """Run Python files (path/to/file.py:Class) that the entry names. Without this flag, such an entry is rejected."""

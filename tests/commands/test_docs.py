@@ -171,7 +171,6 @@ RUN_BY = {
     r"heatmap\.py": ("tests/commands/test_convert.py", "heatmap.main"),
     r"benchmark\.convert": ("tests/commands/test_convert.py", "convert.main"),
     r"benchmark\.score": ("tests/commands/test_score.py", '"benchmark.score'),
-    r"benchmark\.submit": ("tests/commands/test_score.py", '"benchmark.submit'),
     r"benchmark\.export": ("tests/commands/test_export.py", '"benchmark.export"'),
     r"benchmark\.power": ("tests/commands/test_power.py", '"benchmark.power"'),
     r"check dataset.*--download": ("tests/commands/test_data_sets.py", '"--download"'),

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 
 import benchmark.score as score
-from benchmark import submit
 from benchmark.records import Cell
 from core import cli
 from core.cli.entry_point import PrintableFormatter
 from core.errors import BadValueError, DataError, one_line, printable
-from tests.benchmark.external.submissions.test_submissions import SENT, changed  # noqa: F401 - fixture
 
 FORGED = "x\natt.zip: all records match\x1b[2J\u202egnp.exe"
 SHOWN = r"x att.zip: all records match\x1b[2J\u202egnp.exe"
@@ -23,20 +21,6 @@ pytestmark = pytest.mark.commands
 def test_foreign_text_is_one_line_without_control_and_bidirectional_characters():
     assert one_line(FORGED) == SHOWN
     assert printable("a\nb\r\x00\u200b\udcff") == "a\nb" + r"\r\x00\u200b\udcff"
-
-
-def test_a_manifest_cannot_forge_the_verdict_of_a_check(changed, capsys):  # noqa: F811 - the fixture
-    """The manifest's text stands in the first line alone; the last line is the verdict."""
-
-    def forge(folder, stated):
-        stated.update(about=FORGED, by=FORGED, license=FORGED)
-        file = next(folder.glob("maps/*.npy"))
-        np.save(file, np.load(file)[:, ::-1])
-
-    assert submit.main(["check", str(changed(forge))]) == 1
-    first, *rest = capsys.readouterr().out.splitlines()
-    assert first.count(SHOWN) == 3
-    assert [line for line in rest if "all records match" in line] == []
 
 
 def test_log_messages_with_foreign_names_stay_on_one_line():

@@ -65,7 +65,6 @@ def cases() -> Iterator[tuple[str, bytes]]:
     yield from _pictures()
     yield from _arrays()
     yield from _weights()
-    yield from _zips()
 
 
 def _yaml() -> Iterator[tuple[str, bytes]]:
@@ -185,15 +184,3 @@ def _weights() -> Iterator[tuple[str, bytes]]:
     for content in (*contents, *({**CHECKPOINT, "locus": {**stated, **more}} for more in odd)):
         torch.save(content, stream := io.BytesIO())
         yield "best.ckpt", stream.getvalue()
-
-
-def _zips() -> Iterator[tuple[str, bytes]]:
-    yield from (("entry.zip", content) for content in (b"", b"PK\3\4", b"PK\5\6" + bytes(18), _zip({}), _zip({"../a": b""})))
-    flags = {"findings": ["Mass"] * 500_000}
-    stated = dict.fromkeys(("entry", "by", "about", "trained_on", "license", "locus", "fingerprint"), "x\x1b[2J")
-    yield "entry.zip", _zip({"submission.json": json.dumps({**stated, "flags": flags, "files": {}}).encode()})
-    yield from (("entry.zip", _zip({name: b"", "submission.json": b"{}"})) for name in ("./a", "maps//a", "a\x1b", "caf\u00e9/"))
-    for text in ("", "{", "[]", DEEP, '{"format": 1e999}', '{"files": {"../x": "y"}}'):
-        yield "entry.zip", _zip({"submission.json": text.encode()})
-    yield "entry.zip", _zip({"submission.json": b"{}"}, {"submission.json": 2**31})
-    yield "entry.zip", _zip({"submission.json": b"{}"}, flags=1)

@@ -16,13 +16,11 @@ from safetensors.torch import save as safetensors
 from benchmark import records
 from benchmark.external import arrays, boxes, geometry, maps
 from benchmark.external.names import Names
-from benchmark.external.submissions import archive
 from benchmark.maps import run_metadata
 from benchmark.records import files
 from benchmark.suite import plan
 from benchmark.training import load
 from core import cli
-from core.files import file_hash
 from datasets.io import images
 from tests.benchmark.report.made_up import training
 from tests.datasets.trees_radiologists import write_dicom
@@ -80,19 +78,6 @@ def _suite(path: Path) -> object:
     return plan.load(path.stem, path.parent)
 
 
-def _good_submission(path: Path) -> None:
-    (path.parent / "a").write_bytes(b"")
-    stated = dict.fromkeys(("entry", "by", "about", "trained_on", "license", "locus", "fingerprint"), "x")
-    content = archive.Manifest(**stated, flags={"alignment": "pixels"}, files={"a": file_hash(path.parent / "a")})
-    archive.write(path, content, {"a": path.parent / "a"})
-
-
-def _submission(path: Path) -> object:
-    stated = archive.unpack(path, path.parent / "out")
-    archive.refuse_python_files(stated.flags, str(path))
-    return stated.score_config(path.parent / "out", None)
-
-
 CHECKPOINT = {
     "state_dict": {"model.extractor.a": torch.zeros(2)},
     "locus": {
@@ -122,7 +107,6 @@ READERS = {
         ("map.npz", _planes, _stream(lambda s: np.savez_compressed(s, a=np.eye(3), b=np.eye(9)))),
         ("w.safetensors", load.weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
         ("best.ckpt", run_metadata.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
-        ("entry.zip", _submission, _good_submission),
     ]
 }
 

@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 """Markdown link to a file: text, path, anchor."""
-SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results", "submissions")
+SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results")
 ANCHOR = re.compile(r'<a href="(?!https?:)([^"#]+)">(.*?)</a>')
 """HTML link to a file: path, text."""
 KINDS = {".md", ".html", ".svg", ".png", ".csv", ".tex", ".cff", ""}
