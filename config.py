@@ -29,7 +29,7 @@ from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 __all__ = [
     "NO_EFFECT_ON_WEIGHTS", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig",
     "EngineFlags", "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PageConfig",
-    "PowerConfig", "RunConfig", "ScoreConfig", "SuiteConfig", "TrainConfig", "VerifyConfig",
+    "PowerConfig", "RunConfig", "ScoreConfig", "SuiteConfig", "TrainConfig",
 ]  # fmt: skip
 
 
@@ -92,11 +92,3 @@ class SuiteConfig(NetworkFlags, FolderFlags, SelectionFlags):
 @dataclass(frozen=True)
 class RunConfig(ThreadFlags, EngineFlags, RunFlags, SuiteConfig):
     """Run benchmark suites (train, explain, score) and write their tables: ``python -m benchmark.run``."""
-
-
-@dataclass(frozen=True)
-class VerifyConfig(ThreadFlags, SuiteConfig):
-    """Verify the records of suites by scoring the stored maps again: ``python -m benchmark.verify --all``.
-
-    No network is run. The exit status is 1 unless every record is reproduced.
-    """

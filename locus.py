@@ -52,7 +52,6 @@ ENTRY_POINTS = {
     "convert": "benchmark.convert",
     "power": "benchmark.power",
     "compare": "benchmark.compare",
-    "verify": "benchmark.verify",
     "gallery": "benchmark.gallery",
     "figures": "benchmark.figures",
     "export": "benchmark.export",

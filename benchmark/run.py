@@ -15,7 +15,6 @@ from datasets.io import limits
 
 MOVED = {
     "--compare": "python -m benchmark.compare A B",
-    "--verify": "python -m benchmark.verify --all",
     "--gallery": "python -m benchmark.gallery SUITE[/MODEL]",
     "--figures": "python -m benchmark.figures SUITE[/MODEL]",
     "--output": "python -m benchmark.compare, benchmark.gallery or benchmark.figures with --output",

@@ -36,7 +36,6 @@ ENTRY_POINTS = (
     "benchmark.suite.run",
     "benchmark.suite.selection",
     "benchmark.training.run",
-    "benchmark.suite.verify.run",
     "datasets.phantom",
 )
 """What they import; not they themselves, which run as ``__main__``."""

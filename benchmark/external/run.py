@@ -1,4 +1,4 @@
-"""Score an external entry and the baselines: write records and tables, or compare with them for ``--verify``.
+"""Score an external entry and the baselines, and write records and tables.
 
 An external entry has maps or boxes made elsewhere, under one name.
 """
@@ -24,10 +24,9 @@ from benchmark.report.html.suite import PAGE
 from benchmark.scoring import protocols
 from benchmark.suite import paired
 from benchmark.suite.scorers import score_maps
-from benchmark.suite.verify.differences import differences
 from benchmark.training import provenance
 from config import ScoreConfig
-from core.errors import BadValueError, DataError, one_line
+from core.errors import BadValueError
 from core.files import write_text
 from core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
 from core.types import Echo
@@ -39,9 +38,9 @@ SOURCES = "sources.csv"
 
 
 def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
-    """Score the ``entry`` of the flags and write its folder, or ``--verify`` it. ``echo`` prints a line for the user.
+    """Score the ``entry`` of the flags and write its folder. ``echo`` prints a line for the user.
 
-    Returns 1 if cases failed or scores differ. Everything is scored before anything is written. Raises ``LocusError``.
+    Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
     folder = _folder(config, entry)
     row = against.find(config.against, Path(config.results), entry.samples) if config.against else None
@@ -53,8 +52,6 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         n_boxed = sum(bool(sample.boxes) for sample in entry.data)
         echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
     scored = list(score(entry, store, [entry.name, *WITHOUT_TRAINING]))
-    if config.verify:
-        return _verified(folder, [record for record, _ in scored], echo)
     all_records = _recorded(folder, entry, scored)
     printed, for_page = "", ""  # the comparison of ``--against``
     if row is not None:
@@ -159,17 +156,3 @@ def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, lis
     table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
     write_text(folder / SOURCES, table.to_csv(index=False))
     return all_records
-
-
-def _verified(folder: Path, measured: list[Record], echo: Echo) -> int:
-    """Compare the folder's records with those measured now; return 0 if all agree."""
-    records_by_key = {record.key: record for record in records.load(folder)}
-    if any(record.key not in records_by_key for record in measured):
-        absent = f"{folder} has no record of these files with these flags"
-        raise DataError(f"{absent}: use the flags with which they were scored, or score them again without --verify")
-    all_differences = [(record.cell, differences(records_by_key[record.key], record)) for record in measured]
-    wrong = [(cell, differing[0]) for cell, differing in all_differences if differing]
-    for cell, first in wrong:
-        echo(one_line(f"{cell.method}, {cell.protocol}: {first}"))
-    echo(f"{folder}: {len(measured) - len(wrong)} records match, {len(wrong)} differ")
-    return 1 if wrong else 0

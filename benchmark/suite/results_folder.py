@@ -58,11 +58,9 @@ def with_published(records: Sequence[Record], published: Sequence[Record]) -> li
     return [*records, *(record for record in published if record.key not in keys)]
 
 
-def base(config: FolderFlags, given: bool = False) -> Path:
-    """Return the results folder of ``--results``, or the published one; for ``given`` models ``runs/results``."""
-    if config.results is not None:
-        return Path(config.results)
-    return UNPUBLISHED if given else RESULTS
+def base(config: FolderFlags) -> Path:
+    """Return the results folder of ``--results``, or the published one."""
+    return RESULTS if config.results is None else Path(config.results)
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:

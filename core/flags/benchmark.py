@@ -83,11 +83,11 @@ class RunFlags:
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Compare two suites, networks or methods on the same cases: ``python -m benchmark.compare A B``."""
+    """Compare two suites, networks, methods or results folders: ``python -m benchmark.compare A B``."""
 
     pair: tuple[str, ...] = ()
     """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method], or the path of a checkpoint
-    of a suite's model. Required."""
+    of a suite's model; or both are folders with results of one suite, such as results/demo. Required."""
     results: str | None = None
     """Folder of records, with one subfolder per suite. Default: results, then runs/results."""
     output: str | None = None

@@ -55,8 +55,6 @@ class ScoreConfig(SplitFlags):
     against: str | None = None
     """Row of a suite to compare with on the same cases, as suite/model/method. The suite is looked up in the published
     results, then in --results."""
-    verify: bool = False
-    """Score again, write nothing, and report which records are reproduced. The exit status is 1 unless all are."""
     results: str = "runs/results"
     """Folder for records and tables, with one subfolder per entry."""
 

@@ -1,4 +1,4 @@
-"""``python -m benchmark.compare``, ``.verify``, ``.gallery`` and ``.figures``, which run nothing, on a suite that ran."""
+"""``python -m benchmark.compare``, ``.gallery`` and ``.figures``, which run nothing, on a suite that ran."""
 
 import csv
 import json
@@ -14,10 +14,9 @@ import pytest
 from PIL import Image
 
 from benchmark import records
-from benchmark import verify as verify
 from benchmark.records import cases
+from benchmark.report.select import main_score
 from tests.browser import dom, needs_browser
-from tests.commands.test_run import ABSENT
 from tests.gallery import pictures, scores_of
 
 pytestmark = pytest.mark.commands
@@ -41,7 +40,6 @@ def places(tmp_path_factory):
     """places(folder): the flags that say where everything lies."""
     shared = tmp_path_factory.mktemp("shared")
     (shared / "small.yaml").write_text(SUITE)
-    (shared / "absent.yaml").write_text(f"{ABSENT}protocols: [pointing]\n")
     return lambda at: ["--suites", shared, "--results", at / "results", "--runs", at / "runs", "--cache_dir", shared / "cache"]
 
 
@@ -68,71 +66,6 @@ def record(folder, *words):
 
 def state(folder):
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
-
-
-def test_every_record_of_a_finished_suite_holds_without_its_checkpoints_and_nothing_is_written(run_command, places, copy):
-    for checkpoint in copy.glob("runs/small/*/*.ckpt"):
-        checkpoint.unlink()
-    before, count = state(copy), len(records.load(copy / "results/small"))
-    done = run_command("benchmark.verify", "--suite", "small", *places(copy))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"small: {count} records match, 0 differ, 0 cannot be verified" in done.stdout
-    assert state(copy) == before
-
-
-@pytest.fixture(scope="module")
-def spoilt(run_command, places, ran, tmp_path_factory):
-    """A copy in which a score was edited, per-case rows were edited, and maps are missing; and what verifying it says."""
-    copy = Path(shutil.copytree(ran, tmp_path_factory.mktemp("spoilt") / "copy"))
-    true = record(copy, "PCAM", "layercam", "aligned", "pointing")
-    score = next(score for score in true.scores if score.finding == "mean")
-    scores = [each.model_copy(update={"value": 0.987654}) if each == score else each for each in true.scores]
-    records.write(true.model_copy(update={"scores": tuple(scores)}), copy / "results/small")
-    records.pack(copy / "results/small")
-    file = copy / "results/small/cases.parquet"
-    rows = pd.read_parquet(file)
-    rows.loc[rows["key"] == record(copy, "AVG", "cam", "aligned", "locus").key, "hit@iou.3"] = True
-    rows.to_parquet(file, index=False)
-    (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
-    done = run_command("benchmark.verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
-    assert done.returncode == 1, done.stderr
-    return f"({true.key})", f"mean {score.metric} value: recorded 0.987654, recomputed {score.value}", done.stdout
-
-
-def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt):
-    key, told, said = spoilt
-    assert f"{PCAM} layercam aligned pointing {key} differs:\n  {told}" in said
-
-
-def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spoilt):
-    *_, said = spoilt
-    assert f"{AVG} cam aligned locus" in said
-    assert "hit@iou.3: recorded 1.0, recomputed 0.0" in said
-    assert f"{AVG} cam aligned paired" in said
-    assert "mean above_prior (cross-fitted) value" in said
-
-
-def test_missing_maps_are_told_and_the_other_records_still_verified(spoilt):
-    *_, said = spoilt
-    assert re.search(rf"3 cannot be verified: \S*{AVG} has no maps", said)
-    assert "small: 9 records match, 4 differ, 3 cannot be verified" in said
-
-
-def test_records_without_figures_are_counted_apart(run_command, places, tmp_path):
-    assert run_command("benchmark.run", "--suite", "absent", *places(tmp_path)).returncode == 0
-    done = run_command("benchmark.verify", "--suite", "absent", *places(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "absent: 0 records match, 0 differ, 0 cannot be verified, 7 without scores (n/a)" in done.stdout
-
-
-@pytest.mark.usefixtures("terminal")
-def test_what_a_protocols_records_hold_can_be_asked_alone_and_a_bar_counts_them(places, ran, capsys):
-    words = ["--suite", "small", "--protocol", "classification", "paired", *map(str, places(ran))]
-    status = verify.main(words)
-    said, shown = capsys.readouterr()
-    assert (status, "small: 12 records match, 0 differ" in said) == (0, True), said + shown
-    assert "verify small:   0%" in shown
-    assert "0/12" in shown
 
 
 def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(run_command, places, copy):
@@ -228,10 +161,26 @@ def inches(file):
     return float(number) / {"in": 1, "pt": 72}[unit]
 
 
-def test_a_suite_that_never_ran_does_not_hold(run_command, places, tmp_path):
-    done = run_command("benchmark.verify", "--suite", "small", *places(tmp_path))
-    assert done.returncode == 1
-    assert "the suite has no records: run it first" in done.stdout
+def test_two_results_folders_of_a_suite_are_compared_in_one_line(run_command, ran, copy):
+    def compared():
+        done = run_command("benchmark.compare", ran / "results/small", copy / "results/small")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    count = len(records.load(ran / "results/small"))
+    assert compared() == f"{count} of {count} common cells are equal; the largest difference of hit@iou.3 is 0\n"
+    true = record(copy, "PCAM", "layercam", "locus")
+    scores = [s.model_copy(update={"value": s.value + 0.25}) if s == main_score(true) else s for s in true.scores]
+    records.write(true.model_copy(update={"scores": tuple(scores)}), copy / "results/small")
+    told = f"{count - 1} of {count} common cells are equal; the largest difference of hit@iou.3 is 0.25 (layercam, {PCAM})\n"
+    assert compared() == told
+
+
+def test_folders_that_share_no_results_are_a_sentence(run_command, sentence, ran, tmp_path):
+    small, demo = ran / "results/small", Path(__file__).resolve().parents[2] / "results/demo"
+    assert f"{tmp_path}/small has no records" in sentence(run_command("benchmark.compare", small, tmp_path / "small"))
+    assert "have no common cell" in sentence(run_command("benchmark.compare", small, demo))
+    assert "--output" in sentence(run_command("benchmark.compare", small, small, "--output", tmp_path / "x.csv"))
 
 
 def test_two_checkpoints_are_the_models_that_they_belong_to(run_command, ran, tmp_path):
@@ -266,12 +215,8 @@ def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran)
         (["compare"], " 0: "),
         (["compare", "small", "small"], " small .* small "),
         (["compare", f"small/{AVG}", f"small/{PCAM}", "--suite", "small"], "--suite"),
-        (["verify", "--all", "--overwrite", "always"], "--overwrite"),
-        (["verify"], "--suite NAME"),
-        (["verify", "--suite", "randomised", "--protocol", "locus"], "'randomised'.*'locus'.*randomised, class"),
         (["run", "--suite", "randomised", "--protocol", "paired"], "'randomised'.*'paired'.*randomised, classification"),
-        (["run", "--compare", "a", "b", "--verify"], r"--compare.*python -m benchmark\.compare A B$"),
-        (["run", "--verify", "--suite", "small"], r"--verify.*python -m benchmark\.verify"),
+        (["run", "--compare", "a", "b"], r"--compare.*python -m benchmark\.compare A B$"),
         (["run", "--gallery=small"], r"--gallery.*python -m benchmark\.gallery SUITE"),
         (["run", "--figures", "small"], r"--figures.*python -m benchmark\.figures SUITE"),
         (["run", "--all", "--output", "x.csv"], r"--output.*benchmark\.compare"),

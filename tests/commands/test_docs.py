@@ -181,7 +181,6 @@ RUN_BY = {
     r"benchmark\.figures": ("tests/commands/test_ask.py", '"benchmark.figures"'),
     r"benchmark\.gallery": ("tests/commands/test_ask.py", '"benchmark.gallery"'),
     r"benchmark\.compare": ("tests/commands/test_ask.py", '"benchmark.compare"'),
-    r"benchmark\.verify": ("tests/commands/test_ask.py", '"benchmark.verify"'),
     r"benchmark\.run .*--model": ("tests/commands/test_models.py", '"--model"'),
     r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
     r"--suite randomised": ("tests/commands/test_validity.py", '"--suite"'),

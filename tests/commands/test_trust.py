@@ -10,10 +10,8 @@ import heatmap
 import locus
 from backbones.model_spec import ModelSpec
 from benchmark import run
-from benchmark import verify as verify
 from core import cli
 from core.errors import BadValueError, LocusError
-from tests.benchmark.report.made_up import training
 
 SUITE = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], "methods": ["cam"]}
 WIRING = dict.fromkeys(field.name for field in dataclasses.fields(ModelSpec))
@@ -48,26 +46,20 @@ def refused(tmp_path, capsys):
     return refused
 
 
-def suite(folder, *more, command=run):
+def suite(folder, *more):
     where = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs", "--suite", "small"]
-    return command.main([*map(str, [*where, *more])])
+    return run.main([*map(str, [*where, *more])])
 
 
-@pytest.mark.parametrize(("command", "more"), [(run, []), (run, ["--dry_run"]), (verify, [])])
-def test_a_method_in_a_suites_yaml_does_not_run(tmp_path, code, refused, command, more):
+@pytest.mark.parametrize("more", [[], ["--dry_run"]])
+def test_a_method_in_a_suites_yaml_does_not_run(tmp_path, code, refused, more):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SUITE, "methods": ["cam", code]}))
-    refused(suite(tmp_path, *more, command=command))
+    refused(suite(tmp_path, *more))
 
 
 def test_a_checkpoint_in_a_suites_yaml_does_not_run(tmp_path, checkpoint, refused):
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SUITE, "models": [{"checkpoint": str(checkpoint)}]}))
     refused(suite(tmp_path))
-
-
-def test_a_method_in_a_record_does_not_run_when_it_is_verified(tmp_path, code, refused):
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SUITE))
-    training(tmp_path / "results/small", code, seed=0, count=5)
-    refused(suite(tmp_path, command=verify))
 
 
 def test_a_checkpoint_does_not_run(tmp_path, checkpoint, refused):

@@ -65,8 +65,6 @@ def test_a_suite_scores_the_set_and_heatmap_shows_it(tree, flags, run_command):
     assert done.returncode == 0, done.stderr
     assert ("readers" in {record.cell.method for record in load(place / "results/tiny")}) == (name == "vindr_cxr")
     assert ("| readers |" in (place / "results/tiny/leaderboard.md").read_text()) == (name == "vindr_cxr")
-    again = run_command("benchmark.verify", "--suite", "tiny", "--suites", place, *places)
-    assert again.returncode == 0, again.stdout
     done = run_command("heatmap.py", "--runs", place / "runs", "--method", "cam", "--threads", "1", "--output_dir", place / "maps")
     assert done.returncode == 0, done.stderr
     assert json.loads((place / "maps/boxes.json").read_text())["cases"]

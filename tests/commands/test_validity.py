@@ -89,17 +89,6 @@ def test_training_runs_of_another_suite_are_reused(run):
     assert len(list(runs.glob("randomised/custom-*"))) == 1
 
 
-@pytest.mark.slow
-def test_every_record_is_verified_without_a_model(run, run_command):
-    folder, _, command = run
-    for file in (folder / "runs").rglob("*.ckpt"):
-        file.rename(file.with_suffix(".away"))
-    done = run_command("benchmark.verify", *command[1:])
-    for file in (folder / "runs").rglob("*.away"):
-        file.rename(file.with_suffix(".ckpt"))
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_second_run_changes_nothing(run, run_command):
     folder, _, command = run
     before = {path: path.read_bytes() for path in Path(folder / "results").rglob("*") if path.is_file()}

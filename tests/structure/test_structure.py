@@ -25,7 +25,7 @@ REGISTRIES = {"datasets": "dataset", "methods": "method", "backbones.pooling": "
          "benchmark.suite.executors": "executor"}  # fmt: skip
 ENTRY_POINTS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export", "benchmark.power",
-    "benchmark.score", "benchmark.compare", "benchmark.verify", "benchmark.gallery",
+    "benchmark.score", "benchmark.compare", "benchmark.gallery",
     "benchmark.figures",
 )  # fmt: skip
 VAGUE = {"found", "told", "own", "there", "place", "every"}

@@ -6,8 +6,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmark import records
+from benchmark.records import Record
 from benchmark.report.entries.common_cases import columns, common_cases, read
 from benchmark.report.select import main_value, one_alignment, scored
+from benchmark.report.sentences import counted
 from benchmark.report.table import as_text, number
 from benchmark.scoring.statistics.bootstrap import RESAMPLES
 from benchmark.scoring.statistics.intervals import SMALLEST
@@ -46,8 +48,13 @@ def run(config: CompareConfig, echo: Echo) -> int:
     Raises ``LocusError`` if a selector has no cells or the sides have no common case.
     """
     if len(config.pair) != 2:
-        advice = "each is suite[/model][/method] or the path of a checkpoint"
+        advice = "each is suite[/model][/method], the path of a checkpoint or a results folder"
         raise BadValueError(f"compare requires two arguments, A and B, but got {len(config.pair)}: {advice}")
+    if any(map(_has_records, config.pair)):
+        if config.output is not None:
+            raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
+        echo(compare_folders(*config.pair))
+        return 0
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     text, rows = compare_selections(first, second)
@@ -56,6 +63,42 @@ def run(config: CompareConfig, echo: Echo) -> int:
         table.write(rows, Path(config.output))
         echo(f"all {len(rows)} comparisons: {config.output}")
     return 0
+
+
+def _has_records(word: str) -> bool:
+    """Whether ``word`` is the path of a suite's results, such as ``results/demo``; a name alone is a suite."""
+    return "/" in word and Path(word) in records.suites(Path(word).parent)
+
+
+def compare_folders(first: str, second: str) -> str:
+    """Say in one line how many cells of two results folders are equal, and the largest difference of ``MAIN``.
+
+    Only scores that both have are compared. Raises ``BadValueError`` if a folder has no records, or without a common
+    cell.
+    """
+    for word in (first, second):
+        if not _has_records(word):
+            raise BadValueError(f"{word} has no records: use two folders with results of one suite, or name two suites")
+    one, other = ({r.key: r for r in records.load(Path(word)) if r.scores} for word in (first, second))
+    both = [(one[key], other[key]) for key in one if key in other]
+    if not both:
+        raise BadValueError(f"{first} and {second} have no common cell: they have results of different suites")
+    equal = sum(_are_equal(*pair) for pair in both)
+    text = f"{equal} of {counted(len(both), 'common cell')} are equal"
+    if alone := len(one) + len(other) - 2 * len(both):
+        text += f" (only one folder has {counted(alone, 'other cell')})"
+    main = [(main_value(a), main_value(b), a.cell) for a, b in both if a.cell.protocol == MAIN_PROTOCOL]
+    gaps = [(abs(a - b), cell) for a, b, cell in main if a is not None and b is not None]
+    if gaps:
+        gap, cell = max(gaps, key=lambda pair: pair[0])
+        where = f" ({cell.method}, {cell.model_id})" if gap else ""
+        text += f"; the largest difference of {MAIN} is {gap:.3g}{where}"
+    return text
+
+
+def _are_equal(one: Record, other: Record) -> bool:
+    first, second = ({(s.finding, s.metric, s.threshold_origin): s.value for s in r.scores} for r in (one, other))
+    return all(first[name] == second[name] for name in first.keys() & second.keys())
 
 
 def compare_selections(first: Selection, second: Selection) -> tuple[str, list[ComparisonRow]]:

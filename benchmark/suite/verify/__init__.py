@@ -1,1 +1,0 @@
-"""``python -m benchmark.verify``: recompute all values of the records from stored maps and per-case rows."""
