@@ -4,9 +4,11 @@ A configuration that shares no group with others is defined there. The command l
 from these dataclasses. Nothing here imports torch.
 """
 
-from dataclasses import dataclass, fields
+import inspect
+from dataclasses import dataclass
 
 from core.errors import BadValueError
+from core.flags import MAPS, flags_with
 from core.flags.benchmark import (
     CheckConfig,
     CompareConfig,
@@ -27,7 +29,7 @@ from core.flags.network import LoadingFlags, ModelCheckConfig, NetworkFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "NO_EFFECT_ON_WEIGHTS", "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig",
+    "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig",
     "EngineFlags", "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PageConfig",
     "PowerConfig", "RunConfig", "ScoreConfig", "SuiteConfig", "TrainConfig",
 ]  # fmt: skip
@@ -51,13 +53,6 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
             raise BadValueError("--search_storage requires --search: add --search FILE")
 
 
-NO_EFFECT_ON_WEIGHTS = frozenset(
-    {field.name for part in (SearchFlags, OutputFlags, MachineFlags) for field in fields(part)}
-    | {"cache_dir", "download", "num_workers"}
-)
-"""Flags that do not change the trained model: folders, logs and hardware."""
-
-
 @dataclass(frozen=True)
 class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
     """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
@@ -71,9 +66,9 @@ class ConvertConfig(TrainConfig):
     """
 
     hidden = frozenset(
-        field.name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for field in fields(part)
-    ) - {"threads", "multi_label", "preprocess"}
-    """Flags that are accepted but not shown by ``--help``."""
+        name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for name in inspect.get_annotations(part)
+    ) - flags_with(RecipeFlags, MAPS)
+    """Flags that are accepted but not shown by ``--help``: those that do not describe the network."""
     checkpoint: str | None = None
     """Weights of the other project: a state dict, a training checkpoint that contains one, or a .safetensors file.
     Required."""

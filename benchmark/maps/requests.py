@@ -15,17 +15,17 @@ from benchmark.maps.baselines import BASELINES, Prior, Truth
 from benchmark.maps.code import code_digest
 from benchmark.maps.trained import UNTRAINED_METHOD, TrainingRun, select_samples, untrained
 from benchmark.maps.writer import file_name
+from config import TrainConfig
 from core import registry, user_code
 from core.errors import LocusError, one_line
 from core.files import json_hash
+from core.flags import MAPS, flags_with
 from core.names import UNTRAINED
 from core.types import Sample
 from datasets.io import transforms
 from methods import smoothing
 from methods.base import Method
 
-FLAGS_THAT_CHANGE_MAPS = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
-"""Training flags that affect the network's maps besides its weights."""
 BATCH_SIZE = 32
 """Batch size of the networks."""
 
@@ -130,7 +130,8 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
 
 def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
     """Hash the weights and the network, the pixels, the method with its options and code, and the engine's version."""
-    networks = [[run.digest, *(getattr(run.config, name) for name in FLAGS_THAT_CHANGE_MAPS)] for run in trained]
+    flags = sorted(flags_with(TrainConfig, MAPS))
+    networks = [[run.digest, *(getattr(run.config, name) for name in flags)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
     method = (part.__name__, _options(word, part), code_digest(part))

@@ -1,6 +1,5 @@
 """Metadata of a given run or checkpoint that a suite scores."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,12 @@ from config import TrainConfig
 from core import cli
 from core.errors import DataError
 from core.files import file_hash
-from core.flags.data import SplitFlags
+from core.flags import DATA, MACHINE, MAPS, flags_with
 from datasets.io.tables import read_list
-
-FLAGS_OF_NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
-"""Flags of a finished training run that apply whenever its network is scored."""
 
 
 def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[GivenModel, dict[str, Any]]:
-    """Return the network of a run folder or checkpoint, called ``name`` in tables, and its flags ``FLAGS_OF_NETWORK``.
+    """Return the network of a run folder or checkpoint, called ``name`` in tables, and the flags that describe it.
 
     ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
     """
@@ -43,7 +39,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         trained=config if by_us and not trained_on else _default_split(declared),
         trained_images=images,
     )
-    return model, {name: getattr(config, name) for name in FLAGS_OF_NETWORK}
+    return model, {name: getattr(config, name) for name in {*flags_with(TrainConfig, MAPS), "seed"}}
 
 
 def _listed_images(declared: str) -> frozenset[str]:
@@ -63,6 +59,6 @@ def _default_split(declared: str) -> TrainConfig | None:
     """Return the default split of the data set with this name; None if there is no such data set."""
     if declared.split(":")[0] not in datasets.names():
         return None
-    names = {"dataset", "data_root_dir", "cache_dir", *(field.name for field in fields(SplitFlags))}
+    names = flags_with(TrainConfig, DATA | MACHINE)
     values = {**cli.defaults_of(TrainConfig, {"dataset": declared}), "dataset": declared}
     return cli.build(TrainConfig, {name: value for name, value in values.items() if name in names})

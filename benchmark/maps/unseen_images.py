@@ -5,14 +5,13 @@ import functools
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
 from benchmark.training.listing import load_split
 from config import DataFlags, TrainConfig
 from core.errors import DataError, LeakError
-from core.flags.data import SplitFlags
 from datasets.base import SPLITS, Dataset
 from datasets.io import cache
 from datasets.nih.tables import patient_of
@@ -104,8 +103,7 @@ def _image_names(config: TrainConfig) -> set[str]:
 
 def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:
     """Return True if a training run held out exactly the images that the suite scores."""
-    names = ("dataset", *(field.name for field in fields(SplitFlags)))
-    return all(getattr(trained, name) == getattr(config, name) for name in names)
+    return (trained.dataset, trained.split_arguments()) == (config.dataset, config.split_arguments())
 
 
 def unseen_positions_and_counts(

@@ -21,18 +21,17 @@ from benchmark.training.listing import load_split
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.module import memory_format
-from config import NO_EFFECT_ON_WEIGHTS, TrainConfig
+from config import TrainConfig
 from core.errors import BadValueError, DataError, examples
 from core.files import write_json, write_text
+from core.flags import MACHINE, MODE, OUTPUT, WEIGHTS, flags_with
 from datasets.io import transforms
 
 log = logging.getLogger(__name__)
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
-IDENTIFYING = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
-"""Flags that metrics.json repeats to identify the run."""
-EVALUATE_MAY_CHANGE = NO_EFFECT_ON_WEIGHTS | {"data_root_dir", "max_bad_images", "batch_size"}
-"""Flags that may differ between evaluation and training."""
+MAY_CHANGE = flags_with(TrainConfig, MACHINE | OUTPUT | MODE) | {"data_root_dir", "batch_size"}
+"""Flags that may differ between evaluation and training: the images may have moved and need less memory."""
 FACTS = ("best_epoch", "epochs", "train", "process_seconds")
 """Entries of metrics.json about the training, which a new evaluation copies."""
 
@@ -52,7 +51,7 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
         raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
     checkpoint = load.checkpoint(best)
     run_config, findings = checkpoint.config, checkpoint.findings
-    fixed = explicit_flags - EVALUATE_MAY_CHANGE
+    fixed = explicit_flags - MAY_CHANGE
     if other := sorted(name for name in fixed if getattr(config, name) != getattr(run_config, name)):
         typed_flags = examples([f"--{name}" for name in other])
         raise BadValueError(f"--evaluate {path} uses the flags of that run: leave out {typed_flags}")
@@ -121,7 +120,7 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
 
         plots.draw(folder, test, metrics)
     described = {name: split.describe for name, split in splits.items()}
-    flags = {name: getattr(config, name) for name in IDENTIFYING}
+    flags = {name: getattr(config, name) for name in sorted(flags_with(TrainConfig, WEIGHTS))}
     write_json(folder / "metrics.json", undefined_as_none({"flags": flags, **facts, **metrics, "data": described}))
 
 

@@ -7,12 +7,10 @@ from typing import Any
 
 from benchmark.training import load, runs
 from benchmark.training.callbacks import stopped_early
-from config import NO_EFFECT_ON_WEIGHTS, TrainConfig
+from config import TrainConfig
 from core.errors import BadValueError, DataError
+from core.flags import DATA, MACHINE, WEIGHTS, flags_with
 from core.flags.training import RecipeFlags
-
-RESUME_MAY_CHANGE = NO_EFFECT_ON_WEIGHTS | {"max_bad_images"}
-"""Flags that may differ when a run is resumed."""
 
 LENGTH = {"epochs", "early_stopping"}
 """Flags for the length of a run; a resumed run may change them."""
@@ -93,4 +91,5 @@ def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:
     """Return the flags that identify the training of ``config``, with the batch size of ``begun`` instead of auto."""
     batch_size = begun.batch_size if config.batch_size == "auto" else config.batch_size
     flags = {**runs.flags_dict(config), "batch_size": batch_size}
-    return {name: value for name, value in flags.items() if name not in RESUME_MAY_CHANGE}
+    fixed = flags_with(TrainConfig, WEIGHTS | DATA) - flags_with(TrainConfig, MACHINE)
+    return {name: value for name, value in flags.items() if name in fixed}

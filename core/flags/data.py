@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from core.cli import AtLeast, AtMost, Named
+from core.flags import DATA, MACHINE, MAPS, NEWER, WEIGHTS
 from core.names import normalize_data_set
 
 
@@ -19,6 +20,7 @@ class DataSet(Named):
 class SplitFlags:
     """Splits."""
 
+    role = WEIGHTS | DATA
     num_classes: Annotated[int | None, AtLeast(1)] = None
     """Number of findings; the data set must support it (NIH: 14, 8 or 1). Default: chosen by the data set."""
     partition: Literal["official", "patient", "kfold"] = "official"
@@ -28,7 +30,7 @@ class SplitFlags:
     """Number of folds of --partition kfold."""
     fold: Annotated[int, AtLeast(0)] = 0
     """Index of the test fold, counted from 0."""
-    leave_out_fold: Annotated[int | None, AtLeast(0)] = None
+    leave_out_fold: Annotated[int | None, AtLeast(0), WEIGHTS | DATA | NEWER] = None
     """Index of another fold, besides the test fold, whose patients are excluded from all splits, so that they cannot
     influence the choice of training flags. Requires --partition kfold."""
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
@@ -47,6 +49,7 @@ class SplitFlags:
 class ReadingFlags:
     """Unreadable images."""
 
+    role = WEIGHTS | MACHINE
     max_bad_images: Annotated[float, AtLeast(0), AtMost(1)] = 0.01
     """Maximum share of unreadable images. They are skipped and counted; a larger share is an error."""
 
@@ -55,19 +58,20 @@ class ReadingFlags:
 class DataFlags(SplitFlags, ReadingFlags):
     """Data."""
 
-    dataset: Annotated[str, DataSet("datasets", "data set")] = "phantom"
+    role = MACHINE
+    dataset: Annotated[str, DataSet("datasets", "data set"), WEIGHTS | DATA] = "phantom"
     """Name of the data set. Append options to the name (phantom:train=3000). If configs/<name>.yaml exists, it sets the
     defaults of the other flags."""
-    data_root_dir: str | None = None
+    data_root_dir: Annotated[str | None, DATA] = None
     """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>
     (implanted: NIH's folder). The phantom needs no files."""
     download: bool = False
     """Download the files first if --data_root_dir is missing or empty. Works for the data sets on Kaggle:
     covid_radiography, rsna_pneumonia, siim_covid and vindr_cxr."""
-    train_on: Literal["all", "boxed", "unboxed"] = "all"
+    train_on: Annotated[Literal["all", "boxed", "unboxed"], WEIGHTS] = "all"
     """Images to use for training and validation: all, only those with a truth box, or only those without one. The boxes
     themselves are never used for training."""
-    img_size: Annotated[int, AtLeast(32)] = 224
+    img_size: Annotated[int, AtLeast(32), WEIGHTS | MAPS | DATA] = 224
     """Side length of the network's square input in pixels. Images are resized, not cropped."""
     num_workers: Annotated[int | None, AtLeast(0)] = None
     """Number of processes that decode images into the cache. Default: one per CPU."""

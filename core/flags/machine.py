@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from core.cli import AtLeast
+from core.flags import MACHINE, NEWER, WEIGHTS
 
 
 @dataclass(frozen=True)
 class ThreadFlags:
     """CPU."""
 
-    threads: Annotated[int | None, AtLeast(1)] = None
+    threads: Annotated[int | None, AtLeast(1), WEIGHTS | MACHINE | NEWER] = None
     """Number of CPU threads for torch. Default: all CPUs available to the process (in a suite: the value in its
     YAML file, if set)."""
 
@@ -19,6 +20,7 @@ class ThreadFlags:
 class MachineFlags(ThreadFlags):
     """Hardware."""
 
+    role = MACHINE
     devices: str = "auto"
     """GPUs to use, as in Lightning: a number, or auto (one GPU if available)."""
     device_ids: str | None = None
@@ -29,7 +31,7 @@ class MachineFlags(ThreadFlags):
     """Number of machines that train together, as in Lightning."""
     strategy: str = "auto"
     """Strategy for several devices, as in Lightning (auto, ddp …)."""
-    precision: Literal["auto", "32", "64", "16-mixed", "bf16-mixed"] = "auto"
+    precision: Annotated[Literal["auto", "32", "64", "16-mixed", "bf16-mixed"], WEIGHTS | MACHINE] = "auto"
     """Numerical precision, as in Lightning. auto: bf16-mixed if the GPU or CPU supports fast bfloat16, else 32."""
     compile: bool = False
     """Compile the network with torch.compile (slower start, faster steps)."""

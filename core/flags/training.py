@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 
 from core.cli import AtLeast, AtMost, Named
 from core.errors import BadValueError
+from core.flags import MAPS, MODE, NEWER, OUTPUT, WEIGHTS
 
 
 @dataclass(frozen=True)
 class RecipeFlags:
     """Recipe."""
 
-    multi_label: bool = True
+    role = WEIGHTS
+    multi_label: Annotated[bool, WEIGHTS | MAPS] = True
     """True: an image may have several findings (one sigmoid each). False: an image has exactly one (softmax) or,
     with --num_classes 1, is normal or abnormal."""
     loss: Annotated[str, Named("benchmark.training.losses", "loss")] = "bce"
@@ -35,20 +37,20 @@ class RecipeFlags:
     scheduler: Literal["none", "step", "cosine", "plateau", "onecycle"] = "none"
     """Learning rate schedule. step divides the rate by 10 every --step_epochs epochs; plateau divides it by 10 after 2
     epochs without a lower validation loss."""
-    step_epochs: Annotated[int, AtLeast(1)] = 3
+    step_epochs: Annotated[int, AtLeast(1), WEIGHTS | NEWER] = 3
     """Epochs between two steps of --scheduler step."""
     epochs: Annotated[int, AtLeast(1)] = 10
     """Number of passes over the training images."""
     batch_size: int | str = 32
     """Batch size per device. auto finds the largest power of two that fits into memory; the number is printed and
     saved with the flags of the run."""
-    accumulate: Annotated[int, AtLeast(1)] = 1
+    accumulate: Annotated[int, AtLeast(1), WEIGHTS | NEWER] = 1
     """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images equal one of 32, with
     half the memory, if the loss is a mean over known labels and the network has no batch norm."""
-    sampler: Literal["none", "weighted"] = "none"
+    sampler: Annotated[Literal["none", "weighted"], WEIGHTS | NEWER] = "none"
     """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
     finding."""
-    ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
+    ema: Annotated[float, AtLeast(0), AtMost(0.99999), WEIGHTS | NEWER] = 0.0
     """Keep a moving average of the weights, with this decay per optimizer step. The averaged weights are
     evaluated and saved in best.ckpt. 0 means off."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
@@ -59,12 +61,12 @@ class RecipeFlags:
     translation .08, contrast .3, brightness .1); siim (rotation 11.355°, scale .2789, shear 1°, translation .07357); jf
     (rotation 15°, scale .05, translation .05, grey outside the image). Append options to the name
     (light:rotation=10)."""
-    preprocess: Literal["none", "jf"] = "none"
+    preprocess: Annotated[Literal["none", "jf"], WEIGHTS | MAPS | NEWER] = "none"
     """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with grey, as in
     jfhealthcare/Chexpert."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
     """Stop after this number of epochs without a better validation score. True means 5; False turns it off."""
-    keep: Literal["best", "last"] = "best"
+    keep: Annotated[Literal["best", "last"], WEIGHTS | NEWER] = "best"
     """Weights to evaluate and save in best.ckpt: those of the epoch with the best validation score, or of the last
     epoch."""
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
@@ -91,6 +93,7 @@ class RecipeFlags:
 class OutputFlags:
     """Output."""
 
+    role = OUTPUT
     model_save_dir: str = "runs/train"
     """Folder of the runs. Each run gets a subfolder."""
     log_dir: str = "runs/logs"
@@ -103,13 +106,13 @@ class OutputFlags:
     """Log heat maps of a few validation images to TensorBoard after each epoch."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
-    resume: bool | str = False
+    resume: Annotated[bool | str, MODE] = False
     """Run to resume: the path of a last.ckpt or a run folder, or True for the newest unfinished run with the same
     flags."""
     threshold_choice: Literal["youden", "f1", "fixed"] = "youden"
     """Probability threshold for a positive prediction. youden maximises TPR − FPR and f1 maximises F1 on the validation
     images; fixed is 0.5."""
-    evaluate: str | None = None
+    evaluate: Annotated[str | None, MODE] = None
     """Finished run, or run written by benchmark.convert, to evaluate again. Its metrics, predictions and plots are
     rewritten; nothing is trained."""
 
@@ -118,6 +121,7 @@ class OutputFlags:
 class SearchFlags:
     """Search."""
 
+    role = MODE
     search: str | None = None
     """YAML file that defines a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line
     apply to all trials."""

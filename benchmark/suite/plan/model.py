@@ -5,31 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from config import NO_EFFECT_ON_WEIGHTS, TrainConfig
+from config import TrainConfig
 from core.files import json_hash, safe_filename
-from core.flags.data import SplitFlags
+from core.flags import DATA, MACHINE, NEWER, WEIGHTS, flags_with
 
 if TYPE_CHECKING:
     from benchmark.maps.unseen_images import GivenModel
-
-DATA_FLAGS = frozenset({
-    "dataset", "data_root_dir", "cache_dir", "num_workers", "threads", "max_bad_images",
-    *(field.name for field in dataclasses.fields(SplitFlags)),
-})  # fmt: skip
-"""Flags of a training run that determine the scored images."""
-NEVER_IN_KEY = (NO_EFFECT_ON_WEIGHTS - {"precision", "threads"}) | {"data_root_dir", "init_from"}
-"""Flags of a training run that are never in a key: machine and paths. Threads are, if the plan sets them."""
-ALWAYS_IN_KEY = frozenset({
-    "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
-    "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
-    "weighted_loss", "optimizer", "lr", "momentum", "weight_decay", "amsgrad", "scheduler", "epochs", "batch_size",
-    "gradient_clip", "augment", "early_stopping", "seed", "precision",
-})  # fmt: skip
-"""Flags that are in every key.
-
-Newer flags are in a key only if they differ from their default, so a default never changes and the keys of recorded
-training runs stay valid.
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +44,7 @@ class ModelPlan:
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
         if self.given is not None:
-            data_flags = {name: flags[name] for name in flags if name in DATA_FLAGS or name == "img_size"}
+            data_flags = {name: flags[name] for name in flags if name in flags_with(TrainConfig, DATA | MACHINE)}
             declared = {"trained_on": self.given.trained_on} if self.given.trained_on else {}
             return {**data_flags, **declared, "fold": folds, "weights": self.given.digest}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
@@ -84,15 +65,18 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """Return the fields that determine the weights: ``ALWAYS_IN_KEY``, and newer ones if not at their default.
+    """Return the flags that determine the weights, newer ones only if not at their default.
+
+    ``init_from`` is not among them: it is a path, and the plan has the run that writes it.
 
     >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
     >>> flags["lr"], "cache_dir" in flags
     (0.01, False)
     """
-    fields = [field for field in dataclasses.fields(config) if field.name not in NEVER_IN_KEY]
+    names, newer = (flags_with(type(config), role) for role in (WEIGHTS, NEWER))
+    fields = [field for field in dataclasses.fields(config) if field.name in names - {"init_from"}]
     values = {field.name: getattr(config, field.name) for field in fields}
-    return {f.name: values[f.name] for f in fields if f.name in ALWAYS_IN_KEY or values[f.name] != f.default}
+    return {f.name: values[f.name] for f in fields if f.name not in newer or values[f.name] != f.default}
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.scoring import protocols
-from benchmark.suite.plan.model import DATA_FLAGS, ModelPlan
+from benchmark.suite.plan.model import ModelPlan
 from benchmark.suite.plan.suite import METHOD_KEYS, Suite
 from config import TrainConfig
 from core import cli
 from core.errors import BadValueError
+from core.flags import DATA, MACHINE, MAPS, flags_with
 from core.names import MAIN_PROTOCOL
 
-SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
-"""Flags of the model that the training run for the initial weights uses too."""
+SHARED = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
+"""Flags of the model that the training run for the initial weights uses too; its task may differ."""
 
 CHECKPOINT = "checkpoint"
 """The key of a given model in a suite."""
@@ -115,12 +116,13 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     name = entry.get("entry") or read[0][0].name
     seeds = [flags["seed"] for _, flags in read]
     seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # numbered if seeds repeat
-    data = {key: value for key, value in suite.train.items() if key in DATA_FLAGS}
+    read_flags = flags_with(TrainConfig, DATA | MACHINE)
+    data = {key: value for key, value in suite.train.items() if key in read_flags}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     plans = []
     for (given, flags), seed in zip(read, seeds, strict=True):
-        values = {**cli.defaults_of(TrainConfig, data), **flags, **data, "backbone": name, "seed": seed}
-        values = {key: value for key, value in values.items() if key in {*DATA_FLAGS, *flags, "backbone"}}
+        values = {**cli.defaults_of(TrainConfig, data), **data, **flags, "backbone": name, "seed": seed}
+        values = {key: value for key, value in values.items() if key in {*read_flags, *flags}}
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
         slow = entry.get("slow_images", suite.slow_images)
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")

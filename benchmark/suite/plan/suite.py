@@ -8,13 +8,13 @@ import pydantic
 import methods
 from benchmark.records import papers
 from benchmark.scoring import protocols
+from config import TrainConfig
+from core.flags import MODE, flags_with
 from core.names import CHECKS, CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, PAIRED, duplicates
 from core.user_code import runs_code
 
 METHOD_KEYS = ("methods", "methods_on_all_images")
 """The keys of a model's own methods, and of its slow methods that explain all images."""
-NO_TRAINING_FLAGS = ("search", "search_storage", "resume", "evaluate")
-"""Flags of ``main.py`` that do not belong to a training run."""
 T = TypeVar("T")
 
 
@@ -137,7 +137,7 @@ class Suite(pydantic.BaseModel):
             yield "`images` requires `check`: use `slow_images`, or add a `check`"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
-        for flag in NO_TRAINING_FLAGS:
+        for flag in sorted(flags_with(TrainConfig, MODE)):
             if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
                 yield f"`{flag}` is not allowed in a suite: leave it out"
 

@@ -1,6 +1,5 @@
 """Read and check the YAML file of a search, and build the flags of a trial."""
 
-import dataclasses
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -11,9 +10,10 @@ import pydantic
 from config import TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, first_problem, hint
+from core.flags import MODE, flags_with
 
-NOT_OF_TRIALS = {"search", "search_storage", "resume", "evaluate"}
-FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - NOT_OF_TRIALS
+FLAGS = flags_with(TrainConfig, ~MODE)
+"""Flags of a trial."""
 
 
 class Span(pydantic.BaseModel):

@@ -1,7 +1,6 @@
 """Hyperparameter search with Optuna: one trial after another, in a storage from which a killed search resumes."""
 
 import contextlib
-import dataclasses
 import logging
 import time
 import warnings
@@ -13,19 +12,19 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmark.training import resume, runs
+from benchmark.training import runs
 from benchmark.training.listing import load_split
 from benchmark.training.search.plan import Plan, merge_flags, read, trial_config
 from benchmark.training.search.trial import csv_of, markdown, objective, original_trial_number, retry
-from config import DataFlags, TrainConfig
+from config import TrainConfig
 from core import seeds
 from core.errors import BadValueError, DataError, LocusError, one_line
 from core.files import write_text, writing
+from core.flags import DATA, MACHINE, WEIGHTS, flags_with
 
 log = logging.getLogger(__name__)
-DATA_FLAGS = frozenset(field.name for field in dataclasses.fields(DataFlags))
-SEARCH_MAY_CHANGE = resume.RESUME_MAY_CHANGE | {"data_root_dir"}
-"""Flags that may differ when a search is resumed."""
+FIXED = flags_with(TrainConfig, WEIGHTS) - flags_with(TrainConfig, MACHINE)
+"""Flags that must be the same when a search is resumed."""
 MISSED_HEARTBEATS = 3
 """Missed heartbeats after which a trial counts as dead."""
 
@@ -85,7 +84,7 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
 
 def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise errors that would end all trials: invalid shared flags, missing data."""
-    if not {word.split(".")[0] for word in plan.space} & DATA_FLAGS:
+    if not {word.split(".")[0] for word in plan.space} & flags_with(TrainConfig, DATA):
         config = trial_config(fixed_flags, {})
         for split in ("train", "val"):
             load_split(config, split)
@@ -93,7 +92,7 @@ def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
 
 def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` if the storage has another search of this name."""
-    fixed = {name: value for name, value in fixed_flags.items() if name not in SEARCH_MAY_CHANGE}
+    fixed = {name: value for name, value in fixed_flags.items() if name in FIXED}
     settings = {**plan.identity, "flags": fixed}
     begun = study.user_attrs.get("search")
     if begun is None:
@@ -107,7 +106,7 @@ def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any
 
 def _by_flag(search: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that must be the same: those of the search, and ``--name`` -> value of the shared flags."""
-    flags = {f"--{name}": value for name, value in search["flags"].items() if name not in SEARCH_MAY_CHANGE}
+    flags = {f"--{name}": value for name, value in search["flags"].items() if name in FIXED}
     return {name: value for name, value in search.items() if name != "flags"} | flags
 
 

@@ -1,6 +1,7 @@
 """Plan of a suite: keys of training runs, seeds, invalid files."""
 
 import dataclasses
+from typing import Annotated
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from benchmark.suite import plan
 from config import TrainConfig
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import json_hash
+from core.flags import NEWER, WEIGHTS
 
 
 @pytest.mark.byhand
@@ -57,7 +59,7 @@ def test_unknown_rank_method_is_refused_with_a_suggestion(tmp_path):
 def test_newer_flags_are_in_the_key_only_if_not_default():
     @dataclasses.dataclass(frozen=True)
     class Later(TrainConfig):
-        newest: int = 3
+        newest: Annotated[int, WEIGHTS | NEWER] = 3
 
     assert plan.identity(Later()) == plan.identity(TrainConfig())
     assert plan.identity(Later(newest=4)) == {**plan.identity(TrainConfig()), "newest": 4}
