@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from benchmark.maps import strata
-from benchmark.maps.obtain import NotStoredError, StoredMapsByMethod
+from benchmark.maps.obtain import StoredMapsByMethod
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell
@@ -73,11 +73,8 @@ class CaseStore:
         return self._load_cases("test", self.trained, self.maps, cell, cell.images)
 
     def validation(self, cell: Cell) -> list[Case]:
-        """Return the validation cases for choosing a cell's thresholds; empty if its method has no validation maps.
-
-        Raises ``NotStoredError`` if maps are missing and must not be generated.
-        """
-        if not isinstance(self.validation_maps.get(cell.method), StoredMaps | NotStoredError):
+        """Return the validation cases for choosing a cell's thresholds; empty if its method has no validation maps."""
+        if not isinstance(self.validation_maps.get(cell.method), StoredMaps):
             return []
         return self._load_cases("val", [run.validation for run in self.trained], self.validation_maps, cell, None)
 

@@ -69,15 +69,14 @@ def score_and_record(scorer: "ModelScorer", folder: Path, bar: bool | None = Non
 class ModelScorer:
     """Scores the cells of a model from stored maps and predictions.
 
-    Missing maps are generated on creation, for all ``cells`` at once. Without ``flags`` no map is generated and no
-    network loaded: a cell without maps raises ``NotStoredError``.
+    Missing maps are generated on creation, for all ``cells`` at once.
     """
 
     model: ModelPlan
     cells: Sequence[Cell]
     trained: Sequence[TrainingRun]
     runs_dir: Path
-    flags: EngineFlags | None
+    flags: EngineFlags
     checks: dict[str, Check] = field(init=False)
     """Name -> validity check among the protocols of the cells."""
     store: CaseStore = field(init=False)

@@ -5,7 +5,6 @@ from typing import Any, Protocol
 
 from benchmark.maps import strata
 from benchmark.maps.cases import CaseStore
-from benchmark.maps.obtain import NotStoredError
 from benchmark.records import Cell
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case, Result
@@ -67,11 +66,11 @@ def score_maps(source: CaseSource, cell: Cell) -> Scored:
 def score_result(evaluate: Callable[[], Result], geometry: str) -> Scored:
     """Score with a function that computes the whole result; if it fails, return the reason without scores.
 
-    Raises ``NotStoredError`` and ``WriteError``, which are not errors of the method.
+    Raises ``WriteError``, which is not an error of the method.
     """
     try:
         result = evaluate()
-    except (NotStoredError, WriteError):
+    except WriteError:
         raise
     except LocusError as error:
         return {"status": "n/a" if isinstance(error, NotAvailableError) else "failed", "reason": str(error)}, []

@@ -52,7 +52,7 @@ class Check(ABC):
     methods: Sequence[str]
     """Methods that can be evaluated."""
     folder: Path
-    flags: EngineFlags | None
+    flags: EngineFlags
     max_images: int | None
     """Number of boxed images to use; None: all."""
     _maps: dict[str, StoredMapsByMethod] = field(default_factory=dict, init=False, repr=False)

@@ -59,8 +59,8 @@ class Faithfulness(Check):
         return Result(scores(estimates, self.findings), rows, {}, failures(cases, [row["reason"] for row in rows]))
 
     @cached_property
-    def _networks(self) -> Networks | None:
-        return None if self.flags is None else Networks(self.flags)
+    def _networks(self) -> Networks:
+        return Networks(self.flags)
 
 
 def measures(answers: FloatArray) -> dict[str, FloatArray]:

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from benchmark.explain import VERSION, apply_engine_flags
 from benchmark.explain.memory import channels_last_if_on_cpu, forward_batch_size
-from benchmark.maps.obtain import NotStoredError
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import TrainingRun
 from benchmark.scoring.protocols.base import Case
@@ -70,16 +69,14 @@ def curves_path(runs: Sequence[TrainingRun], maps: StoredMaps, folder: Path) -> 
 
 
 def curves(
-    runs: Sequence[TrainingRun], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks | None
+    runs: Sequence[TrainingRun], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks
 ) -> FloatArray:
     """Return curves (N,n), see ``PARTS``, of the ``cases`` of one method; nan for flat maps.
 
-    Cases of an image are consecutive. Without ``networks``, curves missing in ``folder`` raise ``NotStoredError``.
+    Cases of an image are consecutive. Curves that ``folder`` has are not computed again.
     """
     where = curves_path(runs, maps, folder)
     if not where.is_file():
-        if networks is None:
-            raise NotStoredError(f"{folder} has no curves of these weights, images, maps and version of the code")
         joined = np.concatenate([*_compute_curves(runs, cases, networks)]).astype(np.float32)
         with atomic(where) as temporary, temporary.open("wb") as file:
             np.save(file, joined)

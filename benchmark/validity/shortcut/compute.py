@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmark.maps.obtain import NotStoredError
 from benchmark.scoring.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, finite_map
 from benchmark.scoring.protocols.energy import inside
 from benchmark.scoring.protocols.pointing import distance
@@ -15,7 +14,7 @@ from benchmark.scoring.surface import surface
 from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.metrics.ranking import METRICS, resampled
 from benchmark.validity.base import Check, RunOnSubset, subset_runs
-from benchmark.validity.shortcut.tokens import load_or_predict_logits, logits_path, token_rates
+from benchmark.validity.shortcut.tokens import load_or_predict_logits, token_rates
 from core.errors import DataError
 from core.names import CLASSIFIER
 from core.types import FloatArray
@@ -48,8 +47,6 @@ class Shortcut(Check):
         return Result(scores(estimates, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
 
     def _scores(self, seed: int) -> Result:
-        if self.flags is None and not all(logits_path(run, self.folder).exists() for run in self.trained):
-            raise NotStoredError(f"{self.folder} has no logits of the images without tokens and with exchanged tokens")
         parts = [load_or_predict_logits(run, self.folder) for run in self.trained]
         values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
         labels = np.concatenate([part[1] for part in parts])
