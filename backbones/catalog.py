@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from backbones import attention as attentions
 from backbones import extractors, known, xray_weights
+from backbones import pooling as poolings
 from backbones.classifier import Classifier
 from backbones.head import Head
 from backbones.pretrained import require
 from backbones.rescaled import Rescale
 from core.errors import BadValueError
-from core.registry import Registry, construct
-
-poolings = Registry("backbones.pooling", "pooling")
-attentions = Registry("backbones.attention", "attention map")
+from core.registry import construct, named
 
 
 def build(
@@ -51,12 +50,12 @@ def build(
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
     if attention_map:
-        attentions.get(attention_map)  # reports a typo before weights are loaded
+        named(attentions.ATTENTIONS, "attention map", attention_map)  # reports a typo before weights are loaded
     plain, colon, given = name.partition(":")
     word = resolve(plain)
     rescale = construct(Rescale, "backbone", name, {}) if colon else None
     extractor, width, layer_names = extractors.build(word, weights is True)
-    attention = attentions.build(attention_map, channels=width) if attention_map else None
+    attention = attentions.build(attention_map, width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word + colon + given, "num_classes": num_classes}
     config |= {"global_pool": global_pool, "attention_map": attention_map}

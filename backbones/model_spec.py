@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from backbones import layer_split, probe
-from backbones.catalog import poolings
+from backbones import pooling as poolings
 from backbones.classifier import Classifier
 from backbones.consistency import logits_of
 from backbones.head import Head

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from backbones.catalog import poolings
+from backbones import pooling as poolings
 from backbones.forward_trace import ForwardTrace
 from backbones.model_spec import POOLINGS, ModelSpec, Patches
 from backbones.tokens import MOST_PREFIX

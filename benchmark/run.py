@@ -10,25 +10,14 @@ from benchmark.suite import executors, selection
 from benchmark.suite.run import Outcome, run
 from config import RunConfig
 from core import cli
-from core.errors import BadValueError, LocusError
+from core.errors import LocusError
 from datasets.io import limits
-
-MOVED = {
-    "--compare": "python -m benchmark.compare A B",
-    "--gallery": "python -m benchmark.gallery SUITE[/MODEL]",
-    "--figures": "python -m benchmark.figures SUITE[/MODEL]",
-    "--output": "python -m benchmark.compare, benchmark.gallery or benchmark.figures with --output",
-}
-"""Flags of earlier versions -> the command that replaces them."""
 
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the suites of the flags and print their leaderboards; exit code 1 if a cell failed, 2 for invalid input."""
-    words = sys.argv[1:] if argv is None else argv
-    if moved := [flag for word in words if (flag := word.split("=")[0]) in MOVED]:
-        raise BadValueError(f"{moved[0]} is no longer a flag of benchmark.run: use {MOVED[moved[0]]}")
-    config, _ = cli.parse(RunConfig, words, "python -m benchmark.run")
+    config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
     limits.check_count(config.threads or 1, "--threads")
     limits.check_count(config.jobs, "--jobs")
     counts: Counter[str] = Counter()

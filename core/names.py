@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Hashable, Iterable
 from typing import TypeVar
 
-from core.registry import Registry
-
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Hashable)
 
@@ -17,8 +15,6 @@ MAIN_PROTOCOL = "locus"
 """Protocol of the main table. Methods are compared on its cases."""
 PAIRED = "paired"
 """Protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
-CHECKS = Registry("benchmark.validity", "check", module="compute")
-"""Validity checks, imported on first use."""
 FAITHFULNESS = "faithfulness"
 """Validity check whose values per case are stored too, so that methods can be compared."""
 CLASSIFICATION = "classification"
@@ -50,8 +46,6 @@ RELATIVE_DROP = "relative_drop@"
 """Prefix of the metrics that measure how far a method is below ``readers`` or ``second readers``."""
 UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *PEOPLE)
 """Rows excluded from ranks and tests: the upper bound, and boxes drawn by people."""
-ON_PIXELS = frozenset({"fullgrad", "integrated_gradients", "occlusion", "rise", "saliency", "smoothgrad"})
-"""Methods whose maps have the resolution of the image, not of the network's grid."""
 UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE)
 """Rows without a rank."""
 

@@ -1,9 +1,9 @@
-"""Registry of parts (methods, data sets, pooling types …). Each part is a class that has a ``name`` and its own file.
+"""Registry of parts: methods, data sets, protocols. Each part is a class that has a ``name`` and its own file.
 
 Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a
-missing library disables only one part, and a new part is one new file. Installed packages add parts through entry
-points (``mycam = "pkg.module:MyCAM"``). A spec is a name with options: ``LSE:gamma=5`` means ``LSE(gamma=5)``. In other
-modules, a ``word`` is a spec that was given on the command line or in a suite.
+missing library disables only one part, and a new part is one new file. A spec is a name with options:
+``occlusion:window=32`` means ``Occlusion(window=32)``. In other modules, a ``word`` is a spec that was given on the
+command line or in a suite.
 """
 
 import ast
@@ -13,16 +13,16 @@ import importlib
 import importlib.util
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
-from core.static_attributes import declared, read_attribute
-from core.user_code import reason
+from core.static_attributes import declared, module_name, read_attribute
+from core.user_code import module_of, reason
 
+T = TypeVar("T")
 BROKEN = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError,
@@ -31,15 +31,14 @@ BROKEN = (
 
 
 class Registry:
-    """Parts of one package and of installed plugins, by name."""
+    """Parts of one package, by name."""
 
-    def __init__(self, package: str, kind: str, group: str | None = None, module: str = "__init__") -> None:
+    def __init__(self, package: str, kind: str, folder: str | None = None) -> None:
         """Set the ``package`` that contains the parts, and the ``kind`` of part: a noun for error messages.
 
-        ``group``: the entry-point group of plugins. ``module``: the module that contains the class if a part is a
-        package.
+        ``folder``: the folder for parts of the user, relative to the working folder.
         """
-        self.package, self.kind, self.group, self.module = package, kind, group, module
+        self.package, self.kind, self.folder = package, kind, folder
         self.added: dict[str, type[Any]] = {}
         """Name -> a class registered in this session; see ``adding``."""
 
@@ -68,82 +67,101 @@ class Registry:
             self.added = before
 
     @functools.cached_property
-    def files(self) -> dict[str, Path]:
-        """Name -> the file that defines it, sorted. Raises ``DataError`` for a name in two files."""
+    def home(self) -> Path:
+        """The folder of the package. Raises ``DataError`` if it is missing."""
         package = importlib.util.find_spec(self.package)
         if package is None or not package.submodule_search_locations:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
-        files: dict[str, Path] = {}
-        folder = Path(package.submodule_search_locations[0])
-        for path in sorted([*folder.glob("*.py"), *folder.glob(f"*/{self.module}.py")]):
-            for name in declared(path, self.module):
-                if name in files:
-                    raise self._twice(name, str(files[name]), str(path))
-                files[name] = path
-        return dict(sorted(files.items()))
+        return Path(package.submodule_search_locations[0])
 
     @functools.cached_property
-    def plugins(self) -> dict[str, EntryPoint]:
-        """Name -> the entry point of an installed package. Raises ``DataError`` for a name that is already taken."""
-        plugins: dict[str, EntryPoint] = {}
-        for point in entry_points(group=self.group) if self.group else ():
-            if point.name in self.files or point.name in plugins:
-                first = str(self.files.get(point.name) or _origin(plugins[point.name]))
-                raise self._twice(point.name, first, _origin(point))
-            plugins[point.name] = point
-        return plugins
+    def packaged(self) -> dict[str, Path]:
+        """Name -> the file of the package that defines it, sorted. Raises ``DataError`` for a name in two files."""
+        paths = [*self.home.glob("*.py"), *self.home.glob("*/__init__.py")]
+        return self._named(
+            {}, [path for path in paths if path.name not in ("__init__.py", "base.py") or path.parent != self.home]
+        )
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Name -> the file that defines it: those of the package, then those of the user's folder.
+
+        Raises ``DataError`` for a name in two files and for a part without a readable name.
+        """
+        folder = Path(self.folder).absolute() if self.folder else None
+        if folder is None or not folder.is_dir() or folder.samefile(self.home):
+            return self.packaged
+        return self._named(self.packaged, [path for path in folder.glob("*.py") if not path.name.startswith("_")])
+
+    def _named(self, files: dict[str, Path], paths: Iterable[Path]) -> dict[str, Path]:
+        """Return ``files`` and the parts of the files ``paths``."""
+        more: dict[str, Path] = {}
+        for path in sorted(paths):
+            for name in declared(path, self.home):
+                if first := (files | more).get(name):
+                    raise DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {path}; rename one")
+                more[name] = path
+        return files | dict(sorted(more.items()))
 
     def names(self) -> list[str]:
-        """Return all names, sorted, without importing any part."""
-        return sorted({*self.files, *self.plugins, *self.added})
+        """Return all names without importing any part: sorted, those of the user's folder after the others."""
+        return [*self.files, *sorted(self.added.keys() - self.files.keys())]
 
     def check(self, spec: str) -> str:
         """Return the name in a spec. Raises ``UnknownNameError``; imports nothing."""
         name = spec.split(":")[0]
-        if name not in self.files and name not in self.plugins and name not in self.added:
+        if name not in self.added and name not in self.files:
             raise UnknownNameError(self.kind, name, self.names())
         return name
 
     def get(self, spec: str) -> type[Any]:
         """Return the class of a spec. Raises ``UnknownNameError``, or ``NotAvailableError`` if the import fails."""
         name = self.check(spec)
-        if name in self.added:
-            return self.added[name]
-        return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
+        return self.added[name] if name in self.added else _with_name(self._module(name), name)
 
     def read_attribute(self, spec: str, attribute: str) -> Any:
         """Return the literal assigned to ``attribute`` in the class of a spec or its bases, without importing it.
 
-        None if there is no such literal, or if the part is not in a file of the package. Raises ``UnknownNameError``.
+        None if there is no such literal, or if the part is not in a file. Raises ``UnknownNameError``.
         """
-        name = self.check(spec)
-        return read_attribute(self.files[name], name, attribute) if name in self.files else None
+        name, files = self.check(spec), self.files
+        return read_attribute(files[name], name, attribute, self.home) if name in files else None
 
     def build(self, spec: str, **given: Any) -> Any:
         """Create an instance with the options of the spec and the ``given`` keyword arguments."""
         return construct(self.get(spec), self.kind, spec, given)
 
     def _module(self, name: str) -> ModuleType:
+        path = self.files[name]
         try:
-            path = self.files[name]
-            module = path.stem if path.stem != self.module else f"{path.parent.name}.{path.stem}"
-            return importlib.import_module(f"{self.package}.{module.removesuffix('.__init__')}")
+            if self.home in path.parents:
+                return importlib.import_module(f"{self.package}.{module_name(path)}")
+            return _of_user(path)
         except BROKEN as error:
             raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
 
-    def _plugged(self, point: EntryPoint) -> type[Any]:
-        description = f"the {self.kind} {point.name!r} of {_origin(point)}"
-        try:
-            part: type[Any] = point.load()
-        except BROKEN as error:
-            raise NotAvailableError(f"{description} cannot be imported: {reason(error)}") from error
-        if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
-            wrong = f"{description} is not a class with name = {point.name!r}"
-            raise NotAvailableError(f"{wrong}: use the same name for the entry point and the class")
-        return part
 
-    def _twice(self, name: str, first: str, second: str) -> DataError:
-        return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}; rename one")
+METHODS = Registry("methods", "method", folder="methods")
+"""Heat-map methods: those of Locus, then those of ``./methods``."""
+DATASETS = Registry("datasets", "data set")
+PROTOCOLS = Registry("benchmark.scoring.protocols", "protocol")
+
+
+def build(parts: Mapping[str, Callable[..., Any]], kind: str, spec: str, **given: Any) -> Any:
+    """Create the part of a spec, as ``construct`` does. Raises ``UnknownNameError`` if it is not among the ``parts``.
+
+    >>> build({"complex": complex}, "number", "complex:real=3", imag=4)
+    (3+4j)
+    """
+    return construct(named(parts, kind, spec), kind, spec, given)
+
+
+def named(parts: Mapping[str, T], kind: str, spec: str) -> T:
+    """Return the part that a spec names. Raises ``UnknownNameError`` if it is not among the ``parts``."""
+    name = spec.split(":")[0]
+    if name not in parts:
+        raise UnknownNameError(kind, name, [*parts])
+    return parts[name]
 
 
 def construct(part: Callable[..., Any], kind: str, spec: str, given: dict[str, Any]) -> Any:
@@ -209,9 +227,9 @@ def _bare(name: str) -> str:
     return re.sub("[-_ ]", "", name.lower().replace("+", "p"))
 
 
-def _origin(point: EntryPoint) -> str:
-    """Describe the source of an entry point: ``the package locus-mycam (mycam.methods:MyCAM)``."""
-    return f"the package {point.dist.name if point.dist else '?'} ({point.value})"
+@functools.cache
+def _of_user(path: Path) -> ModuleType:
+    return module_of(path)
 
 
 def _with_name(module: ModuleType, name: str) -> type[Any]:

@@ -5,6 +5,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
@@ -38,20 +39,29 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
         raise DataError(f"file {path!r} of the {kind} {word!r} not found: use path/to/file.py:{what.split()[-1]}")
-    label = f"outside_{Path(path).stem}_{json_hash(str(Path(path).resolve()))}"
-    spec = importlib.util.spec_from_file_location(label, path)
-    if spec is None or spec.loader is None:
-        raise DataError(f"{path!r} is not a Python file")
-    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
     try:
-        spec.loader.exec_module(module)
+        module = module_of(Path(path))
     except ANYTHING as error:
-        del sys.modules[label]
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {reason(error)}") from error
     if not fits(getattr(module, name, None)):
         declared = [n for n, o in vars(module).items() if fits(o) and getattr(o, "__module__", "") == module.__name__]
         raise UnknownNameError(f"{what} in {path}:", name, declared)
     return getattr(module, name)
+
+
+def module_of(path: Path) -> ModuleType:
+    """Run a Python file and return its module. Raises any error of the code."""
+    label = f"outside_{path.stem}_{json_hash(str(path.resolve()))}"
+    spec = importlib.util.spec_from_file_location(label, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{str(path)!r} is not a Python file")
+    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
+    try:
+        spec.loader.exec_module(module)
+    except ANYTHING:
+        del sys.modules[label]
+        raise
+    return module
 
 
 def reason(error: BaseException) -> str:

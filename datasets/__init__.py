@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.names import normalize_data_set
-from core.registry import Registry, construct, validated
+from core.registry import DATASETS, construct, validated
 from core.registry import options as options_of
 
 if TYPE_CHECKING:
     from datasets.base import Dataset
 
-REGISTRY = Registry("datasets", "data set")
+REGISTRY = DATASETS
 FILES_OF = {"implanted": "NIH"}
 """Data set -> the other data set whose files it reads and whose default folder it shares."""
 

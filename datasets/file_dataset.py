@@ -4,7 +4,7 @@ import functools
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,7 @@ SHARES = "give boxes in pixels of the image as published, not as fractions of it
 class FileDataset(Dataset):
     """Data set whose constructor sets ``rows``, one sample per image."""
 
+    name: ClassVar[str]
     rows: Sequence[Sample]
 
     def __len__(self) -> int:

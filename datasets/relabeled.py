@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ class RelabeledDataset(DatasetWrapper):
     A finding that the data set lacks is unknown (nan) on every image and has no box. Raises ``DataError`` if it lacks
     all of them. Cite the original data set.
     """
+
+    name: ClassVar[str]
 
     def __init__(self, data: Dataset, findings: Sequence[str], indices: Sequence[int]) -> None:
         position = {canonical_finding(finding): k for k, finding in enumerate(data.findings)}

@@ -3,7 +3,7 @@
 ``names()`` lists all methods, ``get(word)`` returns the class and ``build(word)`` an instance. A word is a name in any
 spelling (``Grad-CAM++`` is ``gradcampp``), a name with options (``noise:seed=3``) or a class of a file
 (``path/to/file.py:Class``). ``expand(words)`` replaces ``all``, ``fast`` and ``slow`` by the methods in these groups.
-Installed packages add methods through the entry-point group ``locus.methods``.
+Methods in the folder ``methods`` of the working folder are listed, too; a file is run when its method is used.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadValueError, DataError, NotAvailableError
-from core.registry import BROKEN, Registry, construct
+from core.registry import BROKEN, METHODS, construct
 from core.registry import normalize_name as match_name
 from core.user_code import from_file, runs_code
 
@@ -25,20 +25,21 @@ __all__ = [
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
-registry = Registry("methods", "method", "locus.methods")
+registry = METHODS
 GROUPS = ("all", "fast", "slow")
 """Groups of methods. All ``fast`` methods together cost at most about 1.2 forward passes; the others are ``slow``."""
-FAST = frozenset({"features", "gradients", "class_maps", "all_findings", "others"})
+FAST = frozenset({"features", "gradients", "class_maps", "all_findings"})
 """Needs that the shared forward pass provides."""
 
 
 def names() -> list[str]:
-    """Return all methods of this and of installed packages, sorted. Raises ``DataError`` for one named like a group."""
+    """Return all methods; those of ``./methods`` follow. Raises ``DataError`` for one named like a group."""
     method_names = registry.names()
     for word in GROUPS:
         if word in method_names:
-            where = registry.files.get(word) or registry.plugins[word].value
-            raise DataError(f"the method {word!r} ({where}) has the name of a group of methods: rename it")
+            raise DataError(
+                f"the method {word!r} ({registry.files.get(word)}) has the name of a group of methods: rename it"
+            )
     return method_names
 
 
@@ -63,12 +64,12 @@ def _members(group: str) -> list[str]:
 def is_fast(word: str) -> bool:
     """Return True if a method costs about one forward pass. Log a warning and return False if it cannot be imported.
 
-    Methods of this package are not imported: their attributes are read from the source text.
+    Methods are imported only if their attributes cannot be read from the source text.
     """
     if split_smooth(word)[1]:
         return False
     name = normalize_name(word).split(":")[0]
-    needs = registry.read_attribute(name, "needs") if name in registry.files else None
+    needs = registry.read_attribute(name, "needs") if name in registry.names() else None
     if isinstance(needs, set | frozenset):
         return needs <= FAST and not registry.read_attribute(name, "costly")
     try:

@@ -14,12 +14,10 @@ from core.frames import Grid
 from methods.attention import Attention
 from methods.gradients import Gradients
 
-NEEDS = frozenset(
-    {"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "all_findings", "others"}
-)
+NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "all_findings"})
 """Inputs that a method may need: feature maps; gradients of the logits; class maps from the weights of the head;
 evaluations of the head; forward passes; gradients of the pixels; attention of a transformer; evidence for all findings
-of the model (``others`` is the earlier name)."""
+of the model."""
 Pass = Literal["head", "forward", "backward"]
 
 
@@ -123,16 +121,11 @@ class Evidence(Protocol):
         """Grid of a map with one position per pixel of the input."""
         return Grid((self.images.shape[-2], self.images.shape[-1]), (1, 1), (0, 0))
 
-    drops: Any = property(lambda self: self.ablation_drops, doc="Earlier name of ``ablation_drops``.")
-    others: Any = property(lambda self: self.all_findings, doc="Earlier name of ``all_findings``.")
-    sweep: Any = property(lambda self: self.batched_forward, doc="Earlier name of ``batched_forward``.")
-
 
 class EvidenceView:
     """View of other evidence in which a subclass overrides some attributes."""
 
     G, pixel_grid = Evidence.G, Evidence.pixel_grid
-    drops, others, sweep = Evidence.drops, Evidence.others, Evidence.sweep
 
     def __init__(self, source: Callable[[], Evidence]) -> None:
         """``source``: returns the evidence to view."""

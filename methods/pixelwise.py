@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import reduce
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -22,7 +23,9 @@ class PixelMethod(Method):
     would mean that no pixel matters.
     """
 
+    name: ClassVar[str]
     needs = frozenset({"pixels"})
+    on_pixels = True
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return signed attributions (K,3,H,W), or (K,1,H,W) if colours are not separate, for an image (1,3,H,W)."""

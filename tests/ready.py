@@ -10,16 +10,13 @@ import pydantic
 import config
 import datasets
 import methods
-from backbones import catalog
 from benchmark.maps.code import code_digest
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.locus import Locus
 from benchmark.scoring.protocols.seed import Seed
-from benchmark.suite import executors
 from benchmark.training.metrics.ranking import areas, descending
 from core.cli.parser import parser_of
-from core.names import CHECKS
 
 ENTRY_POINTS = (
     "benchmark.external.run",
@@ -57,8 +54,7 @@ FLAGS = {
 }
 for kind, program in FLAGS.items():  # whose words are read from the text of many files
     parser_of(kind, program), parser_of(kind, "")
-PARTS = (catalog.poolings, catalog.attentions, datasets.REGISTRY, executors.registry, protocols.registry)
-for registry in (*PARTS, methods.registry, CHECKS):  # whose words are read from the text of their files
+for registry in (datasets.REGISTRY, protocols.registry, methods.registry):  # whose words are read from the text of their files
     registry.names()
 for word in ("cam", "gradcam", "gradcampp", "layercam", "center", "noise"):
     code_digest(methods.get(word))

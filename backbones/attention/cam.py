@@ -11,8 +11,6 @@ class CAM(nn.Module):
     There are C / ``ratio`` channels between W1 and W2. Without batch norm, so a batch of one image can be trained.
     """
 
-    name = "CAM"
-
     def __init__(self, channels: int, ratio: int = 2) -> None:
         super().__init__()
         if not 1 <= ratio <= channels:

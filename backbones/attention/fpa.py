@@ -15,8 +15,6 @@ class FPA(nn.Module):
     Sizes are rounded up: a 3x3 map becomes 2x2, 1x1, 1x1. The result may be negative.
     """
 
-    name = "FPA"
-
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.middle = _block(channels, channels, 1)

@@ -11,8 +11,6 @@ class SAM(nn.Module):
     features of a position may come from anywhere in the image.
     """
 
-    name = "SAM"
-
     def __init__(self, channels: int) -> None:
         super().__init__()
         narrow = max(channels // 8, 1)

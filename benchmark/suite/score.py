@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 import methods
+from benchmark import validity
 from benchmark.maps.cases import CaseStore
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell, Record
@@ -29,7 +30,7 @@ from benchmark.suite.training_runs import finished_runs
 from benchmark.training import machine, provenance
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
-from core.names import CHECKS, CLASSIFICATION, CLASSIFIER, READERS, SECOND_READERS
+from core.names import CLASSIFICATION, CLASSIFIER, READERS, SECOND_READERS
 from core.user_code import runs_code
 
 log = logging.getLogger(__name__)
@@ -85,10 +86,10 @@ class ModelScorer:
     def __post_init__(self) -> None:
         folder = self.model.maps_folder(self.runs_dir)
         self.checks = {}
-        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS.names()):
+        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in validity.CHECKS):
             of_check = [cell for cell in self.cells if cell.protocol == name and cell.method != CLASSIFIER]
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = CHECKS.get(name)(self.trained, words, folder, self.flags, images)
+            self.checks[name] = validity.get(name)(self.trained, words, folder, self.flags, images)
         with_maps = (c for c in self.cells if c.protocol not in (CLASSIFICATION, *self.checks))
         words = [*dict.fromkeys(cell.method for cell in with_maps if cell.method not in EVALUATE_PEOPLE)]
         self.store = explain_model(self.model, self.trained, words, self.runs_dir, self.flags)

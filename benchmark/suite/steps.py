@@ -10,9 +10,10 @@ from benchmark.records import Cell
 from benchmark.suite.executors import Step
 from benchmark.suite.plan import folder_name
 from benchmark.suite.selection import ModelTask
+from benchmark.validity import CHECKS
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
-from core.names import CHECKS, CLASSIFIER, PEOPLE, UNRANKED_METHODS
+from core.names import CLASSIFIER, PEOPLE, UNRANKED_METHODS
 
 PORTION = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
@@ -95,7 +96,7 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
 
     Fast methods are explained together, slow ones separately. A check generates the maps for all its cells at once.
     """
-    if any(cell.protocol in CHECKS.names() for cell in cells):
+    if any(cell.protocol in CHECKS for cell in cells):
         return {}, [list(cells)]
     words = list(dict.fromkeys(cell.method for cell in cells))
     slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]

@@ -8,7 +8,7 @@ import torch
 
 import backbones
 from backbones import Classifier, xray_weights
-from benchmark.training import batch_size, data, load, load_weights, loggers, machine
+from benchmark.training import batch_size, data, load, load_weights, loggers, losses, machine
 from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits, release
@@ -17,7 +17,6 @@ from benchmark.training.module import ClassifierModule, memory_format
 from config import TrainConfig
 from core.errors import BadValueError
 from core.flags.training import RecipeFlags
-from core.registry import Registry
 from datasets.base import Dataset as DataSource
 from datasets.io import transforms
 from datasets.splits import few_validation_images_warning
@@ -63,11 +62,10 @@ def _loss(recipe: RecipeFlags, findings: int) -> Loss:
         raise BadValueError(f"--weighted_loss True cannot be combined with --loss {recipe.loss}: leave one of them out")
     exclusive = recipe.exclusive(findings)
     word = "weighted_bce" if recipe.weighted_loss else "ce" if exclusive and recipe.loss == "bce" else recipe.loss
-    losses = Registry("benchmark.training.losses", "loss")
-    loss: Loss = losses.build(word)
+    loss = losses.build(word)
     if loss.exclusive != exclusive:
         task = "one class per image (--multi_label False)" if exclusive else "independent findings"
-        suited = [name for name in losses.names() if losses.get(name).exclusive == exclusive]
+        suited = [name for name, part in losses.LOSSES.items() if part.exclusive == exclusive]
         raise BadValueError(f"--loss {word} does not fit {task}: use one of {', '.join(suited)}")
     return loss
 

@@ -2,5 +2,23 @@
 
 ``compute.py`` scores a method and needs the networks; ``report.py`` makes tables and an answer from the records alone.
 A suite with the field ``check: NAME`` is scored only by that check. It has one record per model and method, with the
-name of the check as its protocol. ``core.names.CHECKS`` lists the names without importing the checks.
+name of the check as its protocol. Checks are imported on first use.
 """
+
+import importlib
+from typing import Any
+
+CHECKS = {
+    "alignment": "Alignment",
+    "conventions": "Conventions",
+    "faithfulness": "Faithfulness",
+    "randomised": "Randomised",
+    "shortcut": "Shortcut",
+}
+"""Name of a check -> its class."""
+
+
+def get(name: str) -> type[Any]:
+    """Return the class of a check."""
+    part: type[Any] = getattr(importlib.import_module(f"benchmark.validity.{name}.compute"), CHECKS[name])
+    return part

@@ -59,8 +59,6 @@ class Check(ABC):
     name: ClassVar[str]
     geometry: ClassVar[str] = "surface"
     """Geometry of its boxes: see ``Record.geometry``."""
-    evaluates_classifier: ClassVar[bool] = False
-    """True if the check also evaluates the model's predictions, as the method name ``classifier``."""
     settings: ClassVar[Mapping[str, str]] = {}
     """Settings of the check, shown in its records and above its tables."""
 

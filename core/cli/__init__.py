@@ -1,8 +1,8 @@
 """Command line generated from a frozen dataclass, with typed values, defaults from YAML files and one-line errors.
 
 A value comes from the command line, else from the ``--config`` file, else from ``configs/<dataset>.yaml``, else from
-the dataclass. Annotations give limits and registered names: ``Annotated[int, AtLeast(1)]``, ``Annotated[str,
-Named("methods", "method")]``.
+the dataclass. Annotations give limits and names: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("loss",
+("bce", "ce"))]``.
 """
 
 import copy

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 from core.errors import BadValueError, UnknownNameError
@@ -21,32 +22,26 @@ class AtMost(NamedTuple):
     limit: float
 
 
-class Named(NamedTuple):
-    """Name of a registered part; the files of the parts are not imported."""
+@dataclass(frozen=True)
+class Named:
+    """Name of a part, with options if it has some; the files of the parts are not imported."""
 
-    package: str
-    """Dotted name of the package that contains the parts."""
     kind: str
     """Noun for a part in error messages (``method``)."""
-    also: tuple[str, ...] = ()
-    """Other words that are allowed."""
+    names: tuple[str, ...] = ()
+    """Names that are allowed."""
+    registry: Registry | None = None
+    """Registry whose parts are allowed, too."""
     files: bool = False
     """Allow a class of a Python file, ``path/to/file.py:Class``."""
-    group: str | None = None
-    """Group of the entry points through which installed packages add parts."""
 
     def known(self) -> list[str]:
         """Return all names that the flag accepts."""
-        return [*self.also, *_words(self.package, self.kind, self.group)]
+        return [*self.names, *(self.registry.names() if self.registry else ())]
 
     def normalize(self, word: str) -> str:
         """Return the registered spelling of a name."""
         return word
-
-
-@functools.cache
-def _words(package: str, kind: str, group: str | None) -> list[str]:
-    return Registry(package, kind, group).names()
 
 
 @functools.cache

@@ -1,12 +1,12 @@
 """Flags of suites, checks and conversions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from core.cli import AtLeast, Named
-from core.flags.choices import METHOD, Scored
-from core.flags.data import DataSet, SplitFlags
-from core.names import CLASSIFICATION, NOT_IN_METHODS, PAIRED
+from core.flags.choices import METHOD, PROTOCOL
+from core.flags.data import DATA_SET, SplitFlags
+from core.names import NOT_IN_METHODS
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,11 @@ class SelectionFlags:
     """Select every suite."""
     suite: tuple[str, ...] = ()
     """Names of the suites."""
-    method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *NOT_IN_METHODS))] = ()
+    method: Annotated[tuple[str, ...], replace(METHOD, names=(*METHOD.names, *NOT_IN_METHODS))] = ()
     """Methods to select (docs/methods.md): names, the groups all, fast and slow, the baselines prior and untrained, or
     the upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
     all methods of the suite."""
-    protocol: Annotated[
-        tuple[str, ...], Scored("benchmark.scoring.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
-    ] = ()
+    protocol: Annotated[tuple[str, ...], PROTOCOL] = ()
     """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the
     suite; classification (metrics of the classifier) and paired (comparisons of methods) are allowed, too. Default: all
     of the suite."""
@@ -69,7 +67,7 @@ class RunFlags:
     """Time limit in minutes for each training, explanation or scoring step. A step that exceeds it is stopped and
     recorded as failed; the others continue. Requires a fixed number of threads, as --jobs above 1 does. Default: no
     limit."""
-    executor: Annotated[str, Named("benchmark.suite.executors", "executor")] = "local"
+    executor: Annotated[str, Named("executor", ("local", "ray"))] = "local"
     """Where the steps run: on this machine (local) or on a cluster (ray). Append options to the name
     (ray:address=auto,gpus=1); see docs/cluster.md."""
     forget: tuple[str, ...] = ()
@@ -147,7 +145,7 @@ class CheckConfig:
 class DatasetCheckConfig(SplitFlags):
     """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME --root PATH``."""
 
-    name: Annotated[str, DataSet("datasets", "data set")] = "phantom"
+    name: Annotated[str, DATA_SET] = "phantom"
     """Name of the data set. Append options to the name."""
     root: str | None = None
     """Folder with the files of the data set. Default: $LOCUS_DATA/<name> if LOCUS_DATA is set, else data/<name>

@@ -1,8 +1,8 @@
 """Types of flags that name a method, a protocol or a validity check."""
 
 from core.cli import Named
-from core.names import CHECKS
-from core.registry import normalize_name
+from core.names import CLASSIFICATION, PAIRED
+from core.registry import METHODS, PROTOCOLS, normalize_name
 
 
 class MethodName(Named):
@@ -13,8 +13,9 @@ class MethodName(Named):
         return normalize_name(word, self.known())
 
 
-METHOD = MethodName("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
+METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
+CHECKS = ("alignment", "conventions", "faithfulness", "randomised", "shortcut")
 
 
 class Scored(Named):
@@ -22,4 +23,7 @@ class Scored(Named):
 
     def known(self) -> list[str]:
         """Return all names that the flag accepts."""
-        return [*super().known(), *CHECKS.names()]
+        return [*super().known(), *CHECKS]
+
+
+PROTOCOL = Scored("protocol", ("all", CLASSIFICATION, PAIRED), PROTOCOLS)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from core.cli import AtLeast, AtMost, Named
 from core.flags import DATA, MACHINE, MAPS, NEWER, WEIGHTS
 from core.names import normalize_data_set
+from core.registry import DATASETS
 
 
 class DataSet(Named):
@@ -14,6 +15,9 @@ class DataSet(Named):
     def normalize(self, word: str) -> str:
         """Return the name in its current spelling."""
         return normalize_data_set(word)
+
+
+DATA_SET = DataSet("data set", registry=DATASETS)
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class DataFlags(SplitFlags, ReadingFlags):
     """Data."""
 
     role = MACHINE
-    dataset: Annotated[str, DataSet("datasets", "data set"), WEIGHTS | DATA] = "phantom"
+    dataset: Annotated[str, DATA_SET, WEIGHTS | DATA] = "phantom"
     """Name of the data set. Append options to the name (phantom:train=3000). If configs/<name>.yaml exists, it sets the
     defaults of the other flags."""
     data_root_dir: Annotated[str | None, DATA] = None

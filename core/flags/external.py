@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from core.cli import AtLeast
 from core.errors import BadValueError
-from core.flags.data import DataSet, SplitFlags
+from core.flags.data import DATA_SET, SplitFlags
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class ScoreConfig(SplitFlags):
     """False: the command does not train, so flags that it lacks are ignored in the preset of a data set."""
     hidden = frozenset({"leave_out_fold"})
     """Flags that ``--help`` does not show: this one is rejected."""
-    dataset: Annotated[str, DataSet("datasets", "data set")] = "phantom"
+    dataset: Annotated[str, DATA_SET] = "phantom"
     """Data set of the images. Its test split is scored. Append options to the name."""
     data_root_dir: str | None = None
     """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>

@@ -7,6 +7,9 @@ from core.cli import AtLeast, AtMost, Named
 from core.errors import BadValueError
 from core.flags import MAPS, WEIGHTS
 
+POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
+ATTENTIONS = ("CAM", "FPA", "SAM")
+
 
 @dataclass(frozen=True)
 class ModelFlags:
@@ -16,11 +19,11 @@ class ModelFlags:
     backbone: Annotated[str, WEIGHTS | MAPS] = "densenet121"
     """Backbone: densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small),
     or a network from timm or torchxrayvision."""
-    global_pool: Annotated[str, Named("backbones.pooling", "pooling"), WEIGHTS | MAPS] = "AVG"
+    global_pool: Annotated[str, Named("pooling", POOLINGS), WEIGHTS | MAPS] = "AVG"
     """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
     lse_gamma: Annotated[float | None, AtLeast(0), WEIGHTS | MAPS] = None
     """Same as the option gamma of --global_pool LSE and AVG_MAX_LSE; other pooling types ignore it. Default: 10."""
-    attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",)), WEIGHTS | MAPS] = "none"
+    attention_map: Annotated[str, Named("attention", ("none", *ATTENTIONS)), WEIGHTS | MAPS] = "none"
     """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA), or
     attention between positions (SAM)."""
     pretrained: bool | str = True

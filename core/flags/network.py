@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from core.cli import AtLeast
 from core.errors import BadValueError
-from core.flags.data import DataSet
+from core.flags.data import DATA_SET
 from core.flags.machine import ThreadFlags
 from core.user_code import runs_code
 
@@ -66,7 +66,7 @@ class ModelCheckConfig(ThreadFlags, NetworkFlags):
     --model may also be a run folder or a best.ckpt.
     """
 
-    data: Annotated[str | None, DataSet("datasets", "data set")] = None
+    data: Annotated[str | None, DATA_SET] = None
     """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing. Default: these
     checks are skipped."""
     data_root_dir: str | None = None

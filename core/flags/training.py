@@ -7,6 +7,8 @@ from core.cli import AtLeast, AtMost, Named
 from core.errors import BadValueError
 from core.flags import MAPS, MODE, NEWER, OUTPUT, WEIGHTS
 
+LOSSES = ("batch_pos_weight", "bce", "ce", "focal", "frequency", "pos_weight", "weighted_bce")
+
 
 @dataclass(frozen=True)
 class RecipeFlags:
@@ -16,7 +18,7 @@ class RecipeFlags:
     multi_label: Annotated[bool, WEIGHTS | MAPS] = True
     """True: an image may have several findings (one sigmoid each). False: an image has exactly one (softmax) or,
     with --num_classes 1, is normal or abnormal."""
-    loss: Annotated[str, Named("benchmark.training.losses", "loss")] = "bce"
+    loss: Annotated[str, Named("loss", LOSSES)] = "bce"
     """Loss function: bce (binary cross-entropy); ce (softmax; requires --multi_label False and at least two findings);
     focal (little weight for confident correct predictions); pos_weight (positives of a finding weighted by negatives /
     positives in training); batch_pos_weight (the same, per batch); weighted_bce (equal weight for all positives and all

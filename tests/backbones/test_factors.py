@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from backbones.catalog import poolings
+from backbones import pooling as poolings
 from backbones.head import Head
 from backbones.unknown_network import ForeignHead
 
-WORDS = poolings.names()
+WORDS = poolings.POOLINGS
 CLOSED = ["AVG", "EXP", "LINEAR", "LSE", "MAX", "PCAM"]
 
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 import backbones
-from backbones.catalog import attentions, poolings
+from backbones import attention as attentions
+from backbones import pooling as poolings
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 LIGHT = ["custom", "resnet18", "tf_efficientnet_b0", "squeezenet1_1"]
 OPEN = ["resnet10t", "mobilenetv3_small_050", "convnext_atto"]
 QUICK = [*LIGHT, "resnet10t"]
-COMBINATIONS = list(itertools.product(poolings.names(), ["none", *attentions.names()]))
+COMBINATIONS = list(itertools.product(poolings.POOLINGS, ["none", *attentions.ATTENTIONS]))
 
 
 def check(name, size):

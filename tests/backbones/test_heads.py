@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 import backbones
+from backbones import attention as attentions
 from backbones import extractors
-from backbones.catalog import attentions, poolings
+from backbones import pooling as poolings
 from backbones.classifier import Classifier
 from backbones.head import Head
 
-ATTENTIONS = ["none", *attentions.names()]
+ATTENTIONS = ["none", *attentions.ATTENTIONS]
 USUAL, OTHERS = (128, 512, 1024, 2048), (1280, 1408, 1536, 1792, 2304, 2560)
 FEW = ["custom", "resnet18", "densenet121"]
 
@@ -27,7 +28,7 @@ def widths(names):
 def attended(attention, width):
     """Return an attention, cached because initialising large ones is slow."""
     torch.manual_seed(0)
-    return None if attention == "none" else attentions.build(attention, channels=width).eval()
+    return None if attention == "none" else attentions.build(attention, width).eval()
 
 
 def classifier(width, pooling="AVG", attention="none", findings=3, dropout=0.0):
@@ -47,7 +48,7 @@ def test_tests_cover_the_widths_of_all_families(names):
 @pytest.mark.contract
 @pytest.mark.parametrize("asked", [USUAL, pytest.param(OTHERS, marks=pytest.mark.slow)], ids=["usual", "others"])
 @pytest.mark.parametrize("attention", ATTENTIONS)
-@pytest.mark.parametrize("pooling", poolings.names())
+@pytest.mark.parametrize("pooling", poolings.POOLINGS)
 def test_every_head_works_at_every_width(pooling, attention, asked):
     for width in asked:
         model = classifier(width, pooling, attention)
@@ -59,7 +60,7 @@ def test_every_head_works_at_every_width(pooling, attention, asked):
         assert A.shape == maps.shape
         assert logits.shape == (1, 3)
         assert model.class_maps(A).shape == (1, 3, 3, 4)
-        assert model.weight.shape == (3, width * poolings.get(pooling).groups)
+        assert model.weight.shape == (3, width * poolings.POOLINGS[pooling].groups)
         assert model.bias.shape == (3,)
         assert torch.equal(A, before)
         assert A._version == version
@@ -67,7 +68,7 @@ def test_every_head_works_at_every_width(pooling, attention, asked):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("pooling", poolings.names())
+@pytest.mark.parametrize("pooling", poolings.POOLINGS)
 def test_the_head_is_differentiable_in_a_leaf(pooling):
     A = torch.randn(2, 8, 3, 3, requires_grad=True)
     (G,) = torch.autograd.grad(classifier(8, pooling).head(A)[:, 1].sum(), A)
@@ -76,14 +77,14 @@ def test_the_head_is_differentiable_in_a_leaf(pooling):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("pooling", poolings.names())
+@pytest.mark.parametrize("pooling", poolings.POOLINGS)
 def test_one_image_does_not_depend_on_its_batch(pooling):
     model, A = classifier(8, pooling), torch.randn(4, 8, 3, 3)
     assert torch.allclose(model.head(A)[2:3], model.head(A[2:3]), atol=1e-6)
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("pooling", poolings.names())
+@pytest.mark.parametrize("pooling", poolings.POOLINGS)
 def test_eval_mode_is_deterministic_with_dropout(pooling):
     """Pitfall: dropout active in evaluation: two runs differ."""
     model, A = classifier(64, pooling, dropout=0.5), torch.randn(2, 64, 3, 3)
@@ -93,7 +94,7 @@ def test_eval_mode_is_deterministic_with_dropout(pooling):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("pooling", poolings.names())
+@pytest.mark.parametrize("pooling", poolings.POOLINGS)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_the_head_computes_in_float32_under_autocast(pooling, dtype):
     model, A = classifier(8, pooling), torch.randn(2, 8, 3, 3).to(dtype)

@@ -40,17 +40,6 @@ def test_a_package_is_one_part_and_its_modules_are_not(shelf, tmp_path):
     assert parts().build("NIH").size == 3
 
 
-def test_a_part_may_be_a_named_module_of_its_package(shelf, tmp_path):
-    for word in ("alignment", "broken"):
-        (tmp_path / "shelf_of_parts" / word).mkdir()
-    shelf("alignment/compute.py", PART.format(name="alignment"))
-    shelf("alignment/report.py", PART.format(name="alignment"))
-    shelf("broken/compute.py", "class Part(:")
-    checks = registry.Registry("shelf_of_parts", "check", module="compute")
-    assert checks.names() == ["alignment", "broken"]
-    assert checks.get("alignment").__module__ == "shelf_of_parts.alignment.compute"
-
-
 def test_names_are_listed_without_importing_the_parts(shelf):
     shelf("broken.py", "import a_library_that_nobody_has\n" + PART.format(name="broken"))
     shelf("good.py", PART.format(name="good"))
@@ -132,6 +121,12 @@ def test_only_literal_attributes_are_read_from_the_source(shelf, written, stated
     assert parts().read_attribute("own", "needs") == stated
 
 
+def test_a_part_of_a_dictionary_is_built_with_options():
+    assert registry.build({"complex": complex}, "number", "complex:real=3", imag=4) == 3 + 4j
+    with pytest.raises(UnknownNameError, match=r"number.*'komplex'.*'complex'"):
+        registry.build({"complex": complex}, "number", "komplex")
+
+
 def test_attributes_of_base_classes_in_sibling_files_are_read(shelf):
     shelf("base.py", "from shelf_of_parts.own import Own\n\nclass Base:\n    needs = {'a'}\n")
     shelf("own.py", "from shelf_of_parts.base import Base\n\nclass Own(Base):\n    name = 'own'\n")
@@ -156,56 +151,63 @@ def test_a_broken_file_outside_the_repository_raises_a_clear_error(tmp_path):
         user_code.from_file(f"{tmp_path}/absent.py:Part", "part")
 
 
-@pytest.fixture
-def installed(tmp_path, monkeypatch):
-    """Return a function that installs a distribution with entry points, as pip does."""
-
-    def install(package, *points):
-        site = tmp_path / package
-        (site / f"{package}-1.0.dist-info").mkdir(parents=True)
-        (site / f"{package}-1.0.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (site / f"{package}-1.0.dist-info" / "entry_points.txt").write_text("\n".join(["[shelf.parts]", *points]))
-        monkeypatch.syspath_prepend(site)
-        return site
-
-    return install
+BASE = "from typing import ClassVar\nclass Base:\n    name: ClassVar[str]\n"
 
 
-def with_plugins():
-    return registry.Registry("shelf_of_parts", "part", "shelf.parts")
+@pytest.mark.parametrize(
+    "body",
+    ["name = 'x'", "name: str = 'x'", "name: ClassVar[str] = 'x'", "name, size = 'x', 3", "(size, name) = (3, 'x')",
+     "[size, (name, kind)] = [3, ('x', 4)]", "size = name = 'x'", "name = 'w'; name = 'x'", "name = ('x')"],
+)  # fmt: skip
+def test_a_name_is_read_in_every_form_that_python_allows(shelf, body):
+    shelf("base.py", BASE)
+    shelf("own.py", f"from typing import ClassVar\nfrom shelf_of_parts.base import Base\nclass Own(Base):\n    {body}\n")
+    assert parts().names() == ["x"] == [parts().get("x").name]
 
 
-def test_an_installed_package_adds_its_part_by_an_entry_point(shelf, installed):
-    shelf("own.py", PART.format(name="own"))
-    (installed("friend", "theirs = part_of_a_friend:Part") / "part_of_a_friend.py").write_text(PART.format(name="theirs"))
-    assert with_plugins().names() == ["own", "theirs"]
-    assert "part_of_a_friend" not in sys.modules  # names are listed without importing it
-    assert with_plugins().build("theirs:size=5").size == 5
-    assert parts().names() == ["own"]  # without a group, only the folder counts
+@pytest.mark.parametrize(
+    "body",
+    ["pass", "size = 3", "name = 'x' + 'y'", "name, size = 'xy'", "(name := 'x')", "name = 'x'; name += 'y'", "name = 'two words'",
+     "name = 'x'\n    def name(self): pass", "if True: name = 'x'"],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "first",
+    ["from shelf_of_parts.base import Base", "from .base import Base", "from shelf_of_parts import Base", "import locus\nBase = 3",
+     "try:\n  from shelf_of_parts.base import Base as Other\nfinally:\n  class Base(Other): name = 'base'"],
+)  # fmt: skip
+def test_a_part_without_a_readable_name_is_an_error_that_says_what_to_write(shelf, first, body):
+    shelf("base.py", BASE)
+    kind = "locus.Base" if "locus" in first else "Base"
+    shelf("own.py", f"{first}\nclass Own({kind}):\n    {body}\n")
+    with pytest.raises(DataError, match=r'^the class Own in /.*/own\.py has no readable name: write name = "own" in its body$'):
+        parts().names()
 
 
-def test_a_broken_package_breaks_only_its_own_part(shelf, installed):
-    shelf("own.py", PART.format(name="own"))
-    site = installed("broken", "absent = no_such_module:Part", "torn = torn_part:Part", "odd = odd_part:Odd", "other = odd_part:Part")
-    (site / "torn_part.py").write_text("def :")
-    (site / "odd_part.py").write_text("Odd = 3\n" + PART.format(name="x"))
-    assert with_plugins().build("own").size == 3
-    for word, facts in [
-        ("absent", r"'absent'.*broken \(no_such_module:Part\).*'no_such_module'"),
-        ("torn", r"broken \(torn_part:Part\).*SyntaxError"),
-        ("odd", r"broken \(odd_part:Odd\).*name = 'odd'"),
-        ("other", r"broken \(odd_part:Part\).*name = 'other'"),
-    ]:
-        with pytest.raises(NotAvailableError, match=facts):
-            with_plugins().get(word)
+def test_other_classes_and_bases_that_leave_the_name_open_are_no_parts(shelf):
+    shelf("base.py", BASE)
+    shelf("more.py", "from shelf_of_parts.base import Base\nclass More(Base):\n    name: ClassVar[str]\n")
+    shelf("own.py", "from shelf_of_parts.more import More\nclass _Half(More): pass\nclass Other: pass\nclass Own(_Half): name = 'own'\n")
+    assert parts().names() == ["own"]
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_a_name_with_two_origins_raises_an_error_with_both(shelf, installed, own):
-    installed("second", "twin = b:Part")
-    if own:
-        shelf("twin.py", PART.format(name="twin"))
-    else:
-        installed("first", "twin = a:Part")
-    with pytest.raises(DataError, match=r"'twin'.*(twin\.py|first \(a:Part\)).*second \(b:Part\)"):
-        with_plugins().names()
+def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shelf, tmp_path, monkeypatch):
+    shelf("base.py", BASE)
+    shelf("own.py", "from shelf_of_parts.base import Base\nclass Own(Base): name = 'own'\n")
+    here = tmp_path / "here" / "parts"
+    here.mkdir(parents=True)
+    (here / "a.py").write_text("from shelf_of_parts.base import Base\nclass A(Base): name, size = 'mine', 4\n")
+    (here / "b.py").write_text("1 / 0\nfrom shelf_of_parts.own import Own\nclass B(Own): name = 'broken'\nclass C: name = 'other'\n")
+    (here / "_c.py").write_text("class C(:")
+    both = registry.Registry("shelf_of_parts", "part", folder="parts")
+    assert both.names() == ["own"]
+    monkeypatch.chdir(here.parent)
+    assert both.names() == ["own", "broken", "mine"]
+    assert both.get("mine") is both.get("mine")
+    assert (both.get("mine").size, both.read_attribute("mine", "size")) == (4, 4)
+    with pytest.raises(NotAvailableError, match=r"^the part 'broken' cannot be imported: ZeroDivisionError: division by zero$"):
+        both.get("broken")
+    (here / "d.py").write_text("from shelf_of_parts.base import Base\nclass D(Base): name = 'own'\n")
+    with pytest.raises(DataError, match=r"^the part 'own' is defined twice: in .*/own\.py and in .*/here/parts/d\.py; rename one$"):
+        both.names()
+    monkeypatch.chdir(tmp_path)
+    assert registry.Registry("shelf_of_parts", "part", folder="shelf_of_parts").names() == ["own"]

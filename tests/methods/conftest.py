@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import backbones
-from backbones.catalog import poolings
+from backbones import pooling as poolings
 from backbones.classifier import Classifier
 from backbones.head import Head
 from core.frames import Grid

@@ -1,6 +1,7 @@
-"""The groups all, fast and slow, and methods of installed packages."""
+"""The groups all, fast and slow, and methods of the working folder."""
 
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,49 +9,39 @@ from pathlib import Path
 import pytest
 
 import methods
+from benchmark.explain import explain
 from config import HeatmapConfig
-from core.cli.constraints import Named, constraints_of
+from core.cli import constraints
 from core.errors import DataError
-from core.registry import Registry
 from methods.base import FAST
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN = '''
-import methods
+MINE = """
+from locus import GradientMethod
 
 
-class {kind}(methods.GradientMethod):
-    """A method of an installed package."""
+class Mine(GradientMethod):
+    '''A method of the working folder.'''
 
-    name = "{name}"
-    source = "test"
+    name, source = {name!r}, "test"
 
     def weights(self, A, G):
         return G.mean((-2, -1), keepdim=True)
-'''
+"""
 
 
 @pytest.fixture
-def installed(tmp_path, monkeypatch):
-    """Return a function that installs a distribution with one method per module."""
+def written(tmp_path, monkeypatch):
+    """Return a function that writes files into ``./methods`` of a new working folder."""
 
-    def install(**modules):
-        info = tmp_path / "site" / "plugins-1.0.dist-info"
-        info.mkdir(parents=True)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugins\nVersion: 1.0\n")
-        points = [f"{name} = plugin_{name}:{name.title()}" for name in modules]
-        (info / "entry_points.txt").write_text("\n".join(["[locus.methods]", *points]))
-        for name, text in modules.items():
-            (info.parent / f"plugin_{name}.py").write_text(text)
-        monkeypatch.syspath_prepend(info.parent)
-        monkeypatch.setattr(methods, "registry", Registry("methods", "method", "locus.methods"))
-        return info.parent
+    def write(**files):
+        (tmp_path / "methods").mkdir()
+        for name, text in files.items():
+            (tmp_path / "methods" / f"{name}.py").write_text(text)
+        monkeypatch.chdir(tmp_path)
+        return tmp_path
 
-    return install
-
-
-def plugin(name):
-    return PLUGIN.format(name=name, kind=name.title())
+    return write
 
 
 def test_groups_contain_every_method_once_and_fast_ones_need_one_forward_pass():
@@ -72,37 +63,44 @@ def test_names_are_accepted_in_any_spelling_in_python():
     assert methods.build("Integrated-Gradients").name == "integrated_gradients"
 
 
-def test_a_method_of_an_installed_package_is_listed_built_and_in_its_group(installed):
-    installed(theirs=plugin("theirs"))
-    assert "theirs" in methods.names()
-    assert "plugin_theirs" not in sys.modules
-    assert methods.build("theirs").name == "theirs"
+def test_a_method_of_the_working_folder_is_listed_built_and_in_its_group_without_running_others(written):
+    folder = written(mine=MINE.format(name="theirs"), torn="class Torn(:")
+    assert methods.names()[-2:] == ["theirs", "torn"]
+    assert methods.is_fast("theirs")
+    assert not [name for name in sys.modules if name.startswith("outside_mine_") and str(folder) in str(sys.modules[name])]
+    assert methods.build("Theirs").name == "theirs"
     assert "theirs" in methods.expand(["fast"])
+    assert constraints.checked(HeatmapConfig, "method", ("theirs",)) == ("theirs",)
 
 
-def test_the_command_line_accepts_installed_methods_and_groups_without_torch(installed):
-    site = installed(theirs=plugin("theirs"))
-    code = f"import sys; sys.path.insert(0, {str(site)!r}); sys.modules['torch'] = None; import heatmap; heatmap.main(['--help'])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    told = " ".join(done.stdout.split())
-    assert "One of: all, fast, slow, " in told
-    assert "theirs" in told
+def test_the_command_line_lists_methods_of_the_working_folder_without_torch(written):
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.modules['torch'] = None; import heatmap; heatmap.main(['--help'])"
+    folder = written(mine=MINE.format(name="theirs"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert re.search("One of: all, fast, slow, ablationcam, .*, xgradcam, theirs[.]", " ".join(done.stdout.split()))
 
 
-def test_the_flag_accepts_all_groups():
-    named = next(mark for mark in constraints_of(HeatmapConfig, "method") if isinstance(mark, Named))
-    assert (named.also, named.group) == (methods.GROUPS, methods.registry.group)
-
-
-def test_a_broken_package_counts_as_slow_and_does_not_affect_others(installed, caplog):
-    installed(torn="import a_library_that_nobody_has", nomethod="class Nomethod:\n    name = 'nomethod'\n")
+def test_a_broken_file_counts_as_slow_and_does_not_affect_others(written, caplog):
+    written(torn="class Torn(:")
     with caplog.at_level(logging.WARNING):
         assert "cam" in methods.expand(["fast"])
-    assert "a_library_that_nobody_has" in caplog.text
-    assert {"torn", "nomethod"} <= set(methods.expand(["slow"]))
+    assert "SyntaxError" in caplog.text
+    assert "torn" in methods.expand(["slow"])
 
 
-def test_a_method_named_like_a_group_raises_an_error_with_its_file(installed):
-    installed(fast=plugin("fast"))
-    with pytest.raises(DataError, match=r"'fast' \(plugin_fast:Fast\)"):
+def test_a_method_named_like_a_group_raises_an_error_with_its_file(written):
+    written(fast=MINE.format(name="fast"))
+    with pytest.raises(DataError, match=r"'fast' \(.*/methods/fast\.py\)"):
         methods.names()
+
+
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+BLOCKS = [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)]
+WRITTEN = [block for block in BLOCKS if re.search(r"^class \w+\(.*Method\):", block, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("block", WRITTEN, ids=lambda block: re.search(r"class (\w+)", block)[1])
+def test_a_method_of_the_pages_works_as_a_file_of_the_working_folder(written, model, images, block):
+    written(mine="import locus\n" + block.split("\n\n\nmine = ")[0])
+    (name,) = [name for name in methods.names() if name not in methods.registry.packaged]
+    assert explain(model, images[:1], [name])[name].shape[:2] == (1, 3)

@@ -7,7 +7,6 @@ import backbones
 import methods
 from benchmark.explain import collect_evidence, explain, run_method
 from core.errors import NotAvailableError
-from core.names import ON_PIXELS
 from methods.gradcam import GradCAM
 
 SUM_TO_ONE = ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"]
@@ -106,4 +105,6 @@ def test_pcam_is_not_available_for_another_pooling(make_model, images):
 def test_methods_on_pixels_are_those_whose_maps_have_the_size_of_the_image(make_model, images):
     available = {word for word in methods.names() if "attention" not in methods.get(word).needs}
     maps = explain(make_model("PCAM"), images[:1], sorted(available))
-    assert {word for word, of in maps.items() if of.shape[-2:] == images.shape[-2:]} == ON_PIXELS
+    assert {word for word, of in maps.items() if of.shape[-2:] == images.shape[-2:]} == {
+        word for word in available if methods.get(word).on_pixels
+    }

@@ -10,13 +10,11 @@ import torch
 
 import backbones
 import methods
-from benchmark.check import method as conformance
 from benchmark.explain import explain
 from core.errors import BadValueError, NotAvailableError
 from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDS = [question for question in conformance.QUESTIONS if question.name == "needs"]
 
 MINE = '''
 import methods
@@ -74,22 +72,3 @@ def test_a_class_that_is_not_a_method_raises_a_clear_error(tmp_path, body):
     (tmp_path / "x.py").write_text(body)
     with pytest.raises(BadValueError, match=r"x\.py:X.*methods\.Method"):
         methods.build(f"{tmp_path}/x.py:X")
-
-
-class EarlierNames(methods.Method):
-    """Uses the names of evidence in version 0.1; the mean effect of a channel over all findings."""
-
-    name, source = "earliernames", "here"
-    needs = frozenset({"features", "head", "forwards", "others"})
-
-    def maps(self, evidence):
-        whole, images = evidence.others, evidence.images
-        logits = evidence.sweep(len(images), lambda part: images[part])
-        torch.testing.assert_close(logits, evidence.logits)
-        drops = whole.drops.mean(1, keepdim=True).expand(-1, len(evidence.findings), -1)
-        return torch.einsum("nkc,nchw->nkhw", drops, evidence.A)
-
-
-def test_a_method_that_uses_the_earlier_names_of_evidence_still_works(model, images):
-    assert explain(model, images, [EarlierNames])["earliernames"].shape == (4, 3, 12, 12)
-    assert conformance.examine(f"{__file__}:EarlierNames", NEEDS)[0].verdict == "pass"

@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from core.registry import Registry
+from backbones.attention import ATTENTIONS
+from backbones.pooling import POOLINGS
+from benchmark.suite.executors import EXECUTORS
+from benchmark.training.losses import LOSSES
+from config import RunConfig, TrainConfig
+from core.cli import Named, constraints
+from core.registry import DATASETS, METHODS, PROTOCOLS
 from core.static_attributes import module_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,9 +26,7 @@ FILES = sorted(path for package in (*PACKAGES, "tools") for path in (ROOT / pack
     ROOT / d for d in ("main.py", "heatmap.py", "locus.py", "config.py")
 ]
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
-REGISTRIES = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
-         "benchmark.scoring.protocols": "protocol", "benchmark.training.losses": "loss",
-         "benchmark.suite.executors": "executor"}  # fmt: skip
+REGISTRIES = (METHODS, DATASETS, PROTOCOLS)
 ENTRY_POINTS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export", "benchmark.power",
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
@@ -97,8 +101,8 @@ def test_a_local_name_tells_its_type():
 
 
 def test_class_names_are_unique():
-    """Registered parts may share the name of their paper: attention ``CAM``, method ``CAM``."""
-    parts = {folder for name in REGISTRIES for folder in [name.replace(".", "/")]}
+    """Parts may share the name of their paper: attention ``CAM``, method ``CAM``."""
+    parts = {"datasets", "methods", "benchmark/scoring/protocols", "backbones/pooling", "backbones/attention"}
     names = collections.Counter(
         node.name
         for path in FILES
@@ -109,10 +113,18 @@ def test_class_names_are_unique():
     assert [name for name, count in names.items() if count > 1] == []
 
 
-@pytest.mark.parametrize("package", REGISTRIES)
-def test_the_file_of_a_part_has_its_name_in_lower_case(package):
-    for word, path in Registry(package, REGISTRIES[package]).files.items():
-        assert module_name(path) == word.lower()
+def test_the_file_of_a_part_has_its_name_in_lower_case():
+    for registry in REGISTRIES:
+        assert [word for word, path in registry.files.items() if module_name(path) != word.lower()] == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "parts"),
+    [("global_pool", POOLINGS), ("attention_map", {"none": None, **ATTENTIONS}), ("loss", LOSSES), ("executor", EXECUTORS)],
+)
+def test_a_flag_names_the_parts_that_there_are(flag, parts):
+    marks = constraints.constraints_of(RunConfig if flag == "executor" else TrainConfig, flag)
+    assert [mark.known() for mark in marks if isinstance(mark, Named)] == [[*parts]]
 
 
 def test_everything_public_is_documented():

@@ -25,7 +25,8 @@ from benchmark.report.entries.comparisons import ordered_methods, verdict_scores
 from benchmark.report.entries.entry import Entry, score, with_comparisons
 from benchmark.scoring.statistics import entries as statistics
 from benchmark.scoring.statistics.entries import EntryScores
-from core.names import MAIN, ON_PIXELS, PRIOR, UPPER_BOUND
+from core.names import MAIN, PRIOR, UPPER_BOUND
+from core.registry import METHODS
 
 RANK_METHODS = "rank_methods"
 """Field of ``Record.data``: the methods that the mean is over."""
@@ -91,7 +92,7 @@ def _entry(rows: Sequence[Entry], name: str, rank_methods: Sequence[str]) -> Ent
     reason = _why_not_compared(ranked, [method for method in rank_methods if method not in by_method])
     scores = [row.by_patient for row in ranked if row.by_patient is not None]
     mean = statistics.mean_of_rows(scores) if scores and reason in ("", ONE_RUN) else None
-    on_grid = [row.by_patient.theta.mean() for row in ranked if row.by_patient and row.cell.method not in ON_PIXELS]
+    on_grid = [row.by_patient.theta.mean() for row in ranked if row.by_patient and not _on_pixels(row)]
     first = rows[0]
     prior = by_method[PRIOR].by_patient if PRIOR in by_method else None
     bound = next((select.main_value(row) for row in rows if row.cell.method == UPPER_BOUND), None)
@@ -104,6 +105,12 @@ def _entry(rows: Sequence[Entry], name: str, rank_methods: Sequence[str]) -> Ent
         runs=tuple(record for row in (rows if mean is None else ranked) for record in row.runs),
         by_patient=mean,
     )
+
+
+def _on_pixels(row: Entry) -> bool:
+    """Return whether the method of a row has one value per pixel; False if it is not in the folders of methods."""
+    name = row.cell.method.split(":")[0]
+    return name in METHODS.names() and METHODS.read_attribute(name, "on_pixels") is True
 
 
 def _why_not_compared(ranked: Sequence[Entry], lacking: Sequence[str]) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from core.registry import Registry
+from core.registry import PROTOCOLS
 
-registry = Registry("benchmark.scoring.protocols", "protocol")
+registry = PROTOCOLS
 
 
 def names() -> list[str]:

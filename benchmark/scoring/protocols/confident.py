@@ -7,7 +7,7 @@ An image with a truth box of a finding is a positive, an image labelled without 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,7 @@ NO_NEGATIVE = "no image without the finding"
 class ConfidenceProtocol(Protocol):
     """Scores boxes with confidences on positives and negatives. A subclass defines ``measure``."""
 
+    name: ClassVar[str]
     judges = "confidences"
     takes_boxes = True
 

@@ -1,4 +1,4 @@
-"""Executors run the steps of a suite. Each file defines one; a new file adds a name to ``--executor``.
+"""Executors run the steps of a suite. Each file defines one.
 
 Append options to the name: ``ray:address=auto,gpus=1`` (see ``docs/cluster.md``).
 
@@ -7,11 +7,13 @@ the same way for all executors.
 """
 
 from benchmark.suite.executors.base import Event, Executor, Step, run
-from core.registry import Registry
+from benchmark.suite.executors.local import Local
+from benchmark.suite.executors.ray import RayCluster
+from core import registry
 
-__all__ = ["Event", "Executor", "Step", "build", "registry", "run"]
+__all__ = ["EXECUTORS", "Event", "Executor", "Step", "build", "run"]
 
-registry = Registry("benchmark.suite.executors", "executor")
+EXECUTORS: dict[str, type[Executor]] = {part.name: part for part in (Local, RayCluster)}
 
 
 def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
@@ -20,6 +22,6 @@ def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
     A step that takes longer than ``minutes`` fails. Raises ``UnknownNameError``, ``BadValueError`` and
     ``NotAvailableError``.
     """
-    executor: Executor = registry.build(word, jobs=jobs)
+    executor: Executor = registry.build(EXECUTORS, "executor", word, jobs=jobs)
     executor.minutes = minutes
     return executor

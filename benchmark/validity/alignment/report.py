@@ -20,7 +20,6 @@ CAPTION = (
 class AlignmentReport(CheckReport):
     """Gain of the aligned over the conventional placement, for each network and method."""
 
-    name = "alignment"
     question = "How much does the conventional placement of maps lower scores?"
     limit = "The effect on other networks. It depends on strides, padding and image size."
 

@@ -18,7 +18,6 @@ MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixe
 class ConventionsReport(CheckReport):
     """Share of the variance due to the convention, and scores of methods × conventions."""
 
-    name = "conventions"
     question = "How much do scores depend on rendering conventions?"
     limit = "Which convention gives the best pictures for people. Only `ours` uses the exact grid of the network."
 

@@ -33,7 +33,6 @@ AGREES = (
 class FaithfulnessReport(CheckReport):
     """Metrics of each method, their agreement, and the most faithful method of each network."""
 
-    name = "faithfulness"
     question = "Do methods that hit the lesion more often explain the network better?"
     limit = (
         "Whether a prediction changes because information is lost or because of the replaced pixels. The network was "

@@ -23,7 +23,6 @@ THRESHOLDS = "cross-fitted by patient, per finding and network"
 class RandomisedReport(CheckReport):
     """Correlations and hits while weights are randomised from the head down."""
 
-    name = "randomised"
     question = "Do maps change when the weights are randomised?"
     limit = "Whether a map is right. A change only shows that the map depends on the weights."
 

@@ -33,7 +33,6 @@ class Shortcut(Check):
     """
 
     name = "shortcut"
-    evaluates_classifier = True
 
     def evaluate(self, method: str, seed: int) -> Result:
         """Return the classifier's AUROC with tokens as drawn, without and exchanged, or a method's peaks and energy."""

@@ -20,7 +20,6 @@ INSIDE = (
 class ShortcutReport(CheckReport):
     """AUROC with tokens as drawn, without tokens and with exchanged tokens, and positions of the maps' peaks."""
 
-    name = "shortcut"
     question = "Do the scores depend on a shortcut, and do the maps show it?"
     limit = "Unknown shortcuts. Here the position of the token is known."
 

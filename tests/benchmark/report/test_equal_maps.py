@@ -11,10 +11,9 @@ from benchmark.explain import collect_evidence, run_method
 from benchmark.records import Cell, Record, Score
 from benchmark.report.columns import NAMES, tabulated
 from benchmark.report.equal_maps import FEWEST, PROPORTIONAL, same_as
-from core.registry import Registry
+from core.flags.model import POOLINGS
 
 RELATED = ("cam", "gradcam", "hirescam", "xgradcam", "shapleycam")
-POOLINGS = Registry("backbones.pooling", "pooling").names()
 SLOW = {"AVG_MAX", "EXP", "MAX"}
 
 

@@ -14,7 +14,8 @@ from benchmark.suite.run import run as run_suite
 from config import RunConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
-from core.names import CHECKS, NOT_IN_METHODS
+from core.flags.choices import CHECKS
+from core.names import NOT_IN_METHODS
 
 SUITE = """
 title: Small
@@ -220,7 +221,7 @@ def test_unknown_protocol_is_refused_before_anything_runs(suite, tmp_path):
 
 
 def test_flags_accept_all_names_of_a_suite():
-    words = [*NOT_IN_METHODS, *protocols.names(), *CHECKS.names(), "classification", "paired"]
+    words = [*NOT_IN_METHODS, *protocols.names(), *CHECKS, "classification", "paired"]
     typed, _ = cli.parse(RunConfig, ["--method", *NOT_IN_METHODS, "--protocol", *words[len(NOT_IN_METHODS) :]], "run")
     assert (*typed.method, *typed.protocol) == tuple(words)
 

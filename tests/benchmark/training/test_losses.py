@@ -6,21 +6,20 @@ import pytest
 import torch
 from torchvision.ops import sigmoid_focal_loss
 
+from benchmark.training import losses
 from core.errors import BadValueError
-from core.registry import Registry
 
-LOSSES = Registry("benchmark.training.losses", "loss")
 NAN = math.nan
 
 
 def loss_of(name, labels=((1.0, 0.0), (0.0, 1.0))):
-    loss = LOSSES.build(name)
+    loss = losses.build(name)
     loss.prepare(torch.tensor(labels))
     return loss
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("name", LOSSES.names())
+@pytest.mark.parametrize("name", losses.LOSSES)
 def test_an_unknown_label_changes_neither_loss_nor_gradient(name):
     logits = torch.tensor([[0.3, -1.0], [2.0, 0.5]], requires_grad=True)
     other = torch.tensor([[0.3, -1.0], [-7.0, 9.0]], requires_grad=True)
@@ -34,7 +33,7 @@ def test_an_unknown_label_changes_neither_loss_nor_gradient(name):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("name", LOSSES.names())
+@pytest.mark.parametrize("name", losses.LOSSES)
 def test_batch_without_known_labels_has_no_loss(name):
     logits = torch.tensor([[0.3, -1.0]], requires_grad=True)
     value = loss_of(name)(logits, torch.full((1, 2), NAN))
@@ -44,7 +43,7 @@ def test_batch_without_known_labels_has_no_loss(name):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("name", LOSSES.names())
+@pytest.mark.parametrize("name", losses.LOSSES)
 def test_loss_is_finite_for_confident_errors(name):
     assert loss_of(name)(torch.tensor([[-200.0, 200.0]]), torch.tensor([[1.0, 0.0]])).isfinite()
 
@@ -87,9 +86,9 @@ def test_frequency_weighs_a_side_by_the_share_of_the_other():
 @pytest.mark.byhand
 def test_focal_with_gamma_0_is_bce():
     logits, labels = torch.tensor([[math.log(3), math.log(3)]]), torch.tensor([[1.0, 0.0]])
-    value = LOSSES.build("focal:gamma=2")(logits, labels)
+    value = losses.build("focal:gamma=2")(logits, labels)
     assert value.item() == pytest.approx((0.25**2 * math.log(4 / 3) + 0.75**2 * math.log(4)) / 2)
-    assert LOSSES.build("focal:gamma=0")(logits, labels).item() == pytest.approx(loss_of("bce")(logits, labels).item())
+    assert losses.build("focal:gamma=0")(logits, labels).item() == pytest.approx(loss_of("bce")(logits, labels).item())
 
 
 @pytest.mark.parametrize("gamma", [0, 0.5, 1, 2, 3.5])
@@ -97,16 +96,16 @@ def test_focal_is_torchvision_s_and_its_gradient_a_number_for_sure_answers_too(g
     logits = torch.linspace(-8, 8, 33, dtype=torch.float64)[:, None].requires_grad_()
     labels = (torch.arange(33) % 2).double()[:, None]
     theirs = sigmoid_focal_loss(logits, labels, alpha=-1, gamma=gamma, reduction="mean")
-    assert LOSSES.build(f"focal:gamma={gamma}")(logits, labels).item() == pytest.approx(theirs.item(), rel=1e-5)
+    assert losses.build(f"focal:gamma={gamma}")(logits, labels).item() == pytest.approx(theirs.item(), rel=1e-5)
     sure = torch.tensor([[40.0], [-40.0]], requires_grad=True)
-    LOSSES.build(f"focal:gamma={gamma}")(sure, torch.tensor([[1.0], [0.0]])).backward()
+    losses.build(f"focal:gamma={gamma}")(sure, torch.tensor([[1.0], [0.0]])).backward()
     assert torch.allclose(sure.grad, torch.zeros(2, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("word", ["focal:gamma=-1", "focal:gamma=much", "focal:alpha=1"])
 def test_invalid_loss_option_lists_valid_ones(word):
     with pytest.raises(BadValueError, match=r"'focal'.*gamma"):
-        LOSSES.build(word)
+        losses.build(word)
 
 
 @pytest.mark.byhand

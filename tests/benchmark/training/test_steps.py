@@ -8,17 +8,14 @@ import backbones
 from benchmark import training
 from benchmark.training import load, module
 from benchmark.training.batches import Batches, balanced_probabilities
+from benchmark.training.losses import build as build_loss
 from core.errors import BadValueError, DataError
-from core.registry import Registry
 
 SMALL = {"dataset": "phantom:train=64,val=16,test=16", "img_size": 32, "optimizer": "SGD", "lr": 0.01, "precision": "32", "epochs": 1}
 
 
 def kept(folder, file="last.ckpt"):
     return load.checkpoint(folder / file).content["state_dict"]
-
-
-LOSSES = Registry("benchmark.training.losses", "loss")
 
 
 def weights(folder, file="last.ckpt"):
@@ -43,7 +40,7 @@ def test_accumulated_batches_are_weighted_by_known_labels(loss, world, accumulat
     generator = torch.Generator().manual_seed(0)
     labels = torch.eye(3)[torch.arange(24) % 3] if loss == "ce" else (torch.rand(24, 3, generator=generator) > 0.5).float()
     labels[torch.rand(24, 3, generator=generator) < 0.4] = torch.nan
-    logits, mean = torch.randn(24, 3, generator=generator).requires_grad_(), LOSSES.build(loss)
+    logits, mean = torch.randn(24, 3, generator=generator).requires_grad_(), build_loss(loss)
     options = {"accumulate": accumulate, "loss_terms": mean.counted(labels).numpy()}
     parts = [Batches(24, 24 // world // accumulate, 0, rank, world, **options) for rank in range(world)]
     losses = [mean(logits[i], labels[i]) * part.loss_weight(step) for part in parts for step, i in enumerate(part)]

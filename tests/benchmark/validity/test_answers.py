@@ -3,11 +3,10 @@
 import pytest
 
 from benchmark.records import Cell, Record, Score
-from benchmark.report.checks import REPORTS, reports
+from benchmark.report.checks import reports
 from benchmark.report.html.answer import SEVERAL, answers_of_checks
 from benchmark.report.leaderboard.dataset_tables import tables_of
 from benchmark.report.page import Description, page
-from core.names import CHECKS
 from tests.benchmark.report.given import leaderboard
 from tests.benchmark.validity.faithfulness import test_report as test_faithfulness
 from tests.benchmark.validity.test_tables import cascade, painted, placed, record, score
@@ -122,4 +121,3 @@ def test_answer_has_its_basis_and_is_in_the_markdown():
 def test_suite_without_a_check_has_no_answer():
     scores = (Score(finding="mean", metric="pointing", value=0.5),)
     assert reports(leaderboard([Record(cell=Cell(dataset="phantom", method="cam", protocol="pointing"), scores=scores)])) == []
-    assert {*REPORTS.names()} <= {*CHECKS.names()}

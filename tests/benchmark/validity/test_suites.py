@@ -1,14 +1,14 @@
 """Planned suites of the checks."""
 
 import functools
-import subprocess
-import sys
 
 import pytest
 
+from benchmark.report.checks import REPORTS
 from benchmark.suite import cells, plan
+from benchmark.validity import CHECKS
 from core.cli import CONFIGS, read_yaml
-from core.names import CHECKS
+from core.flags.choices import CHECKS as FLAG
 
 NAMES = [name for name in plan.suites() if "check" in read_yaml(CONFIGS / "suites" / f"{name}.yaml")]
 
@@ -25,16 +25,7 @@ def folders(name):
 
 @pytest.mark.contract
 def test_every_check_has_a_suite():
-    assert {suite.check for suite in suites().values()} == set(CHECKS.names())
-
-
-@pytest.mark.contract
-@pytest.mark.parametrize("word", CHECKS.names())
-def test_classifier_attribute_is_read_without_importing_the_check(word):
-    check, suite = CHECKS.get(word), next(suite for suite in suites().values() if suite.check == word)
-    assert (CHECKS.read_attribute(word, "evaluates_classifier") is True) == check.evaluates_classifier
-    planned = cells.cells(suite, plan.models(suite)[0])
-    assert (("classifier", word) in {(cell.method, cell.protocol) for cell in planned}) == check.evaluates_classifier
+    assert {suite.check for suite in suites().values()} == {*CHECKS} == {*REPORTS} == {*FLAG}
 
 
 @pytest.mark.contract
@@ -56,8 +47,3 @@ def test_suites_that_reuse_training_runs_have_the_same_recipes():
     assert folders("randomised") <= folders("phantom")
     assert folders("conventions") <= folders("phantom")
     assert folders("alignment") >= {folder for folder in folders("phantom") if folder in first}
-
-
-def test_names_of_checks_need_no_torch():
-    told = "import sys; from core.names import CHECKS; assert 'shortcut' in CHECKS.names(); assert 'torch' not in sys.modules"
-    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0

@@ -9,7 +9,6 @@ from benchmark.validity.alignment.report import GAIN, AlignmentReport
 from benchmark.validity.conventions.report import ConventionsReport
 from benchmark.validity.randomised.report import RandomisedReport, marks
 from benchmark.validity.shortcut.report import ShortcutReport
-from core.names import CHECKS
 from tests.benchmark.report.given import leaderboard
 
 MAIN = "hit@iou.3"
@@ -74,16 +73,6 @@ def test_shortcut_tables_have_aurocs_and_positions_of_maps():
     assert (row["other findings, as drawn"], row["n images"]) == ("0.800", "40")
     assert "Mass" in first.title
     assert second.rows[0][-5:] == ("0.250", "0.250", "0.250", "0.250", "40")
-
-
-def test_check_without_a_report_has_a_plain_table_of_means(monkeypatch):
-    monkeypatch.setitem(CHECKS.files, "sanity", CHECKS.files["alignment"])
-    records = [record("sanity", method, [score("agree@half", 0.25)], data={"images": 12}) for method in ("cam", "gradcam")]
-    part = tables_of(leaderboard(records))
-    (table,) = part.checks
-    assert (table.title, table.header[-1]) == ("phantom: sanity", "agree@half")
-    assert [row[-1] for row in table.rows] == ["0.250 (n 40)", "0.250 (n 40)"]
-    assert page(records, Description("t"), datasets=[part]).count("## phantom: sanity") == 1
 
 
 def placed(method, gain, low, high, **fields):
