@@ -52,8 +52,8 @@ def load(folder: Path | str) -> list[Record]:
     An unpacked record replaces the packed one of its cell. Raises ``DataError`` for a missing folder and for a broken
     file.
 
-    >>> len(load("results/shortcut"))
-    80
+    >>> len(load("results/alignment"))
+    108
     """
     return _all(Path(folder), None)
 

@@ -14,7 +14,6 @@ REPORTS = {
     "conventions": "ConventionsReport",
     "faithfulness": "FaithfulnessReport",
     "randomised": "RandomisedReport",
-    "shortcut": "ShortcutReport",
 }
 """Name of a check -> the class of its report, which is imported on first use."""
 

@@ -25,7 +25,7 @@ OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, images
 OF_CHECKS = (
     "n of road",
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
-    *("pointing, aligned", "other findings, as drawn", "other findings, no token", "road@morf", "road@lerf"),
+    *("pointing, aligned", "road@morf", "road@lerf"),
     *("constant maps", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),
     *("range over conventions", "size", "n cases", "captum bilinear"),
 )

@@ -54,8 +54,6 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in (*slow, *whole)]
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
-    if suite.check == "shortcut":
-        selected.append(_cell(shared, names.CLASSIFIER, suite.check))
     selected += [
         _cell(shared, word, protocol, suite.images) for protocol in suite.protocols_or_check for word in unrestricted
     ]

@@ -13,7 +13,6 @@ CHECKS = {
     "conventions": "Conventions",
     "faithfulness": "Faithfulness",
     "randomised": "Randomised",
-    "shortcut": "Shortcut",
 }
 """Name of a check -> its class."""
 

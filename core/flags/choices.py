@@ -15,7 +15,7 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("alignment", "conventions", "faithfulness", "randomised", "shortcut")
+CHECKS = ("alignment", "conventions", "faithfulness", "randomised")
 
 
 class Scored(Named):

@@ -13,7 +13,7 @@ from datasets import splits
 from datasets.base import Dataset, Request
 from datasets.phantom import options
 from datasets.phantom.options import DRAWING, FINDINGS, PhantomOptions, per_finding
-from datasets.phantom.patient import TOKEN, Patient, draw_patient
+from datasets.phantom.patient import Patient, draw_patient
 from datasets.phantom.picture import render
 
 FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
@@ -33,10 +33,8 @@ class Phantom(Dataset):
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
     finding; ``grain``, standard deviation of the pixel noise as a share of white; ``clutter``, frequency of tubes and
-    electrodes (0 none, 1 usual); ``shortcut``, a finding correlated with a token in the corner, which is drawn with
-    probability ``shortcut_present`` if the finding is present, else ``shortcut_absent``. The box of the token is in
-    ``Sample.meta["token"]``. ``softness`` blurs the edges of findings by a Gaussian with this standard deviation, as a
-    share of the image side; masks, boxes and the heart are unchanged.
+    electrodes (0 none, 1 usual). ``softness`` blurs the edges of findings by a Gaussian with this standard deviation,
+    as a share of the image side; masks, boxes and the heart are unchanged.
     """
 
     name = "phantom"
@@ -52,17 +50,13 @@ class Phantom(Dataset):
         conspicuity: options.Conspicuity = 1.0,
         grain: options.Share = 0.03,
         clutter: options.Factor = 1.0,
-        shortcut: options.Finding | None = None,
-        shortcut_present: options.Share = 0.9,
-        shortcut_absent: options.Share = 0.03,
         softness: options.Softness = 0,
     ) -> None:
         self.apply(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}
         self.options = PhantomOptions(
-            per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, shortcut, shortcut_present,
-            shortcut_absent, softness,
-        )  # fmt: skip
+            per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, softness
+        )
         self.indices = _indices(counts, request)
         about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
         self.describe = {**about, "counts": counts, **self.options.described}
@@ -101,8 +95,7 @@ class Phantom(Dataset):
     def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
         """Return the phantom patient of image ``number``, the patient's name, and the sample's other attributes."""
         patient, _ = self._patient(number)
-        token = [edge * self.size for edge in TOKEN] if patient.token else None
-        return patient, f"{number:07d}", {"conspicuity": patient.conspicuity, "token": token}
+        return patient, f"{number:07d}", {"conspicuity": patient.conspicuity}
 
     def render(self, number: int) -> NDArray[np.uint8]:
         """Draw the (size, size) image ``number``."""

@@ -42,12 +42,6 @@ class PhantomOptions:
     """Standard deviation of the pixel noise, as a share of white."""
     clutter: float = 0
     """Frequency of tubes, electrodes and side markers: 0 is none, 1 is usual."""
-    shortcut: str | None = None
-    """Finding correlated with the corner token."""
-    shortcut_present: float = 0
-    """Share of the images with that finding that have the token."""
-    shortcut_absent: float = 0
-    """Share of the other images that have the token."""
     softness: float = 0
     """Standard deviation of the Gaussian that blurs the synthetic findings, as a share of the image side."""
 

@@ -20,8 +20,6 @@ PARTS = {
 """Number of random numbers for each part of the drawing."""
 SECOND_NODULE = 0.3
 """Share of the images with a nodule that have two."""
-TOKEN: UnitBox = (0.03, 0.90, 0.11, 0.96)
-"""Box of the shortcut's token."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +68,6 @@ class Patient:
     """(9, 9) texture of the soft tissue."""
     conspicuity: float
     """Factor of all findings' brightness, .75 to 1.25."""
-    token: bool
-    """Whether the shortcut's token is drawn."""
 
     @property
     def diaphragm(self) -> tuple[float, float]:
@@ -113,6 +109,4 @@ def draw_patient(rng: np.random.Generator, options: PhantomOptions) -> Patient:
     lesions = tuple(Lesion(f, place_box(BOX_STATISTICS[f], places[i].tolist()), textures[i]) for f, i in chosen)
     enlarged = (lesion for lesion in lesions if lesion.finding == "Cardiomegaly")
     heart = next(enlarged, Lesion("Cardiomegaly", place_box(HEART, places[9].tolist()), textures[1]))
-    share = options.shortcut_present if options.shortcut in present else options.shortcut_absent
-    token = options.shortcut is not None and chance[9] < share
-    return Patient(lesions, heart, anatomy, tissue, conspicuity=0.75 + 0.5 * chance[10], token=token)
+    return Patient(lesions, heart, anatomy, tissue, conspicuity=0.75 + 0.5 * chance[10])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from datasets.phantom.canvas import WHOLE, Pixels, UnitBox, Window, add, band, blend, inside, noise, smooth, window
 from datasets.phantom.findings import STRENGTH
 from datasets.phantom.options import PhantomOptions
-from datasets.phantom.patient import TOKEN, Patient
+from datasets.phantom.patient import Patient
 
 AIR, WHITEST = 0.03, 0.95
 """Tone outside the body, and the tone at which findings saturate."""
@@ -125,7 +125,7 @@ def _blurred(at: Window, opacity: Pixels, size: int, softness: float) -> tuple[W
 
 
 def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
-    """Draw a tube, up to three electrodes and a side marker, unrelated to the findings; and the shortcut's token."""
+    """Draw a tube, up to three electrodes and a side marker, unrelated to the findings."""
     size = image.shape[0]
     presence, length, bend, lean = patient.anatomy["tube"]
     if presence < 0.35 * amount:
@@ -140,14 +140,12 @@ def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
     presence, side, y = patient.anatomy["marker"]
     if presence < 0.8 * amount:
         box = _around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03)
-        _strokes(image, window(size, box, margin=0.2), 0.8)
-    if patient.token:
-        _strokes(image, window(size, TOKEN), 0.0)
+        _strokes(image, window(size, box, margin=0.2))
 
 
-def _strokes(image: Pixels, at: Window, corner: float) -> None:
-    """Draw two bright strokes that meet: an L at the window's ``corner`` .8, a cross at 0."""
-    upright, level = band(at.p + corner, 0.45), band(at.q - corner, 0.45)
+def _strokes(image: Pixels, at: Window) -> None:
+    """Draw two bright strokes that meet: an L in the window's corner."""
+    upright, level = band(at.p + 0.8, 0.45), band(at.q - 0.8, 0.45)
     blend(image, at, np.maximum(upright + 0 * at.q, level + 0 * at.p), WHITEST)
 
 

@@ -133,23 +133,6 @@ def test_softness_blurs_the_image_but_not_the_truth_or_older_descriptions():
     assert soft.describe["softness"] == 0.03
 
 
-def test_the_shortcut_token_correlates_with_its_finding_and_has_a_box():
-    data = datasets.load("phantom", test=400, shortcut="Pneumothorax", prevalence={"Pneumothorax": 0.5})
-    token = np.array([s.meta["token"] is not None for s in data])
-    present = data.labels[:, 7] == 1
-    assert token[present].mean() == pytest.approx(0.9, abs=0.07)
-    assert token[~present].mean() == pytest.approx(0.03, abs=0.04)
-    x0, y0, x1, y1 = (int(v) for v in data[int(np.flatnonzero(token)[0])].meta["token"])
-    plain = datasets.load("phantom", test=400, prevalence={"Pneumothorax": 0.5})[int(np.flatnonzero(token)[0])].image
-    changed = plain != data[int(np.flatnonzero(token)[0])].image
-    assert changed[y0 : y1 + 1, x0 : x1 + 1].any()
-    assert changed.sum() == changed[y0 - 1 : y1 + 2, x0 - 1 : x1 + 2].sum()
-
-
-def test_without_a_shortcut_there_is_no_token():
-    assert all(s.meta["token"] is None for s in datasets.load("phantom", test=30))
-
-
 @pytest.mark.parametrize(
     ("options", "facts"),
     [
@@ -170,8 +153,6 @@ def test_an_invalid_option_raises_a_clear_error(options: dict, facts: str):
 
 
 def test_an_unknown_finding_raises_an_error_with_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
-        datasets.load("phantom", shortcut="Masss")
     with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
         datasets.load("phantom", prevalence={"Masss": 0.5})
     with pytest.raises(UnknownNameError, match=r"data set.*'fantom'.*'phantom'"):

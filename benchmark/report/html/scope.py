@@ -12,10 +12,7 @@ DRAWN = {
     "drawn by code": "The images and annotations are drawn by code. The order of methods may differ on radiographs.",
     "drawn into radiographs": "The findings are synthetic. The order of methods may differ for real findings.",
 }
-NETWORK = (
-    "A map may hit the box and still not show what the network used (suites `randomised`, `shortcut` and "
-    "`faithfulness`)."
-)
+NETWORK = "A map may hit the box and still not show what the network used (suites `randomised` and `faithfulness`)."
 OTHERS = "The results may not hold for other hospitals, findings or annotations. They are not for clinical use."
 SPLITS = {
     "kfold": "each patient is tested in one fold",

@@ -1,4 +1,4 @@
-"""A briefly trained network on a phantom with a shortcut."""
+"""A briefly trained network on a phantom."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from benchmark.suite.training_runs import finished_runs
 from benchmark.training import fit
 
 TRAIN = {
-    "dataset": "phantom:train=32,val=16,test=24,prevalence=0.5,shortcut=Pneumothorax", "backbone": "custom", "img_size": 64,
+    "dataset": "phantom:train=32,val=16,test=24,prevalence=0.5", "backbone": "custom", "img_size": 64,
     "pretrained": False, "epochs": 1, "batch_size": 16, "threads": 1, "logger": ["csv"], "plots": False,
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from benchmark.report.leaderboard.dataset_tables import tables_of
 from benchmark.report.page import Description, page
 from tests.benchmark.report.given import leaderboard
 from tests.benchmark.validity.faithfulness import test_report as test_faithfulness
-from tests.benchmark.validity.test_tables import cascade, painted, placed, record, score
+from tests.benchmark.validity.test_tables import cascade, painted, placed
 
 MAIN = "hit@iou.3"
 
@@ -59,44 +59,6 @@ def test_sentence_gives_the_share_of_conventions_with_and_without_ours():
     assert sentence.endswith(
         "by 0.300 (mean over methods); under `ours` the methods differ by 0.200. 0 of 1 pairs of methods change order."
     )
-
-
-def looking(method, token, finding, **fields):
-    peaks = [score("peak@token", token, token - 0.05, token + 0.05), score("peak@finding", finding, finding - 0.05, finding + 0.05)]
-    return record("shortcut", method, [*peaks, score("energy@token", token / 10)], **fields)
-
-
-def judged(change, high, **fields):
-    aurocs = [score(f"auroc@{name}", 0.9, finding="Mass") for name in ("drawn", "none", "flipped")]
-    change = score("change@auroc@flipped", change, change - 0.1, high, finding="Mass")
-    return record("shortcut", "classifier", [*aurocs, change], **fields)
-
-
-@pytest.mark.byhand
-def test_sentences_name_what_depends_on_the_token():
-    maps = [looking("cam", 0.5, 0.1), looking("gradcam", 0.1, 0.5), looking("layercam", 0.3, 0.3), looking("noise", 0.1, 0.1)]
-    owed, peaks, energy, no_sign = said([judged(-0.3, -0.2), *maps, judged(0.0, 0.1, global_pool="PCAM")])
-    assert owed.startswith("resnet18 AVG: the AUROC of Mass depends on the token: 0.900 as drawn")
-    assert "1 of 3 methods point at the token (`cam` 0.500, the finding 0.100), 1 at the finding; 1 are undecided" in peaks
-    assert energy == "resnet18 AVG: at most 0.050 of a map's energy is on the token (`cam`); `noise` has 0.010."
-    assert no_sign.startswith("resnet18 PCAM: the AUROC of Mass is not shown to depend on the token")
-
-
-@pytest.mark.byhand
-def test_sentences_count_training_runs_that_depend_on_the_token():
-    resting = [judged(-0.3, -0.2, seed=0), looking("cam", 0.5, 0.1, seed=0), looking("noise", 0.1, 0.1, seed=0)]
-    silent = [judged(-0.3, -0.2, seed=1), looking("cam", 0.1, 0.5, seed=1)]
-    overall, owed, peaks, energy = said([*resting, *silent, judged(0.0, 0.1, seed=2)])
-    assert overall.startswith("2 of 3 training runs depend on the token. In 1 of these 2, at least one method points at it")
-    assert owed.startswith("resnet18 AVG: the AUROC of Mass depends on the token in 2 of 3 training runs.")
-    assert owed.endswith("seed 0 0.900, 0.900, 0.900; seed 1 0.900, 0.900, 0.900; seed 2 0.900, 0.900, 0.900.")
-    assert peaks == "resnet18 AVG: methods that point at the token: seed 0 1 of 1; seed 1 0 of 1. At the finding: 0 of 1, 1 of 1."
-    assert energy == "resnet18 AVG: at most 0.050 of a map's energy is on the token (`cam`); `noise` has 0.010."
-
-
-def test_networks_that_differ_by_size_only_have_different_names():
-    names = [line.partition(":")[0] for line in said([judged(-0.3, -0.2, img_size=size, seed=1) for size in (96, 128)])]
-    assert names == ["resnet18 AVG 128 px", "resnet18 AVG 96 px"]
 
 
 def test_sentence_names_the_most_faithful_method(tmp_path):

@@ -8,11 +8,9 @@ from benchmark.report.page import Description, page
 from benchmark.validity.alignment.report import GAIN, AlignmentReport
 from benchmark.validity.conventions.report import ConventionsReport
 from benchmark.validity.randomised.report import RandomisedReport, marks
-from benchmark.validity.shortcut.report import ShortcutReport
 from tests.benchmark.report.given import leaderboard
 
 MAIN = "hit@iou.3"
-DATA = {"shortcut": "Mass", "shortcut_present": 0.9, "shortcut_absent": 0.03}
 
 
 def score(metric, value, low=None, high=None, finding="mean", n=40):
@@ -22,7 +20,7 @@ def score(metric, value, low=None, high=None, finding="mean", n=40):
 
 def record(check, method, scores, **fields):
     cell = {"dataset": "phantom", "backbone": "resnet18", "global_pool": "AVG", "img_size": 96, "seed": 0, "model_id": "m", **fields}
-    return Record(cell=Cell(**cell, method=method, protocol=check), scores=tuple(scores), data=DATA)
+    return Record(cell=Cell(**cell, method=method, protocol=check), scores=tuple(scores))
 
 
 def cascade(method, rho, change, high, head=0.1, **fields):
@@ -59,20 +57,6 @@ def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_t
     ]
     assert len(tables) == 4
     assert tables[2].rows[-1][-1] == "does not change; hits stay"
-
-
-def test_shortcut_tables_have_aurocs_and_positions_of_maps():
-    auroc = [score(f"auroc@{name}", value, finding="Mass") for name, value in (("drawn", 0.99), ("none", 0.9), ("flipped", 0.5))]
-    auroc += [score("auroc@drawn", 0.8, finding=finding) for finding in ("Nodule", "Effusion")]
-    auroc += [score("change@auroc@flipped", -0.49, -0.55, -0.4, finding="Mass")]
-    looks = [score(f"{what}@{where}", 0.25) for what in ("peak", "energy") for where in ("token", "finding")]
-    records = [record("shortcut", "classifier", auroc), record("shortcut", "cam", looks)]
-    first, second = ShortcutReport("shortcut", leaderboard(records)).tables()
-    row = dict(zip(first.header, first.rows[0], strict=True))
-    assert (row["as drawn"], row["exchanged"], row["exchanged − as drawn"]) == ("0.990", "0.500", "-0.490 [-0.550, -0.400]")
-    assert (row["other findings, as drawn"], row["n images"]) == ("0.800", "40")
-    assert "Mass" in first.title
-    assert second.rows[0][-5:] == ("0.250", "0.250", "0.250", "0.250", "40")
 
 
 def placed(method, gain, low, high, **fields):

@@ -1,1 +1,0 @@
-"""Check ``shortcut``: the effect of a shortcut on scores and maps."""
