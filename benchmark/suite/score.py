@@ -30,7 +30,7 @@ from benchmark.suite.training_runs import finished_runs
 from benchmark.training import machine, provenance
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
-from core.names import CLASSIFICATION, CLASSIFIER, READERS, SECOND_READERS
+from core.names import CLASSIFICATION, READERS, SECOND_READERS
 from core.user_code import runs_code
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class ModelScorer:
         folder = self.model.maps_folder(self.runs_dir)
         self.checks = {}
         for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in validity.CHECKS):
-            of_check = [cell for cell in self.cells if cell.protocol == name and cell.method != CLASSIFIER]
+            of_check = [cell for cell in self.cells if cell.protocol == name]
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
             self.checks[name] = validity.get(name)(self.trained, words, folder, self.flags, images)
         with_maps = (c for c in self.cells if c.protocol not in (CLASSIFICATION, *self.checks))
@@ -101,7 +101,7 @@ class ModelScorer:
             fields, rows = score_classifier(self.store)
         elif cell.protocol in self.checks:
             check, settings = self.checks[cell.protocol], self.checks[cell.protocol].settings
-            fields, rows = score_result(lambda: check.evaluate(cell.method, cell.data_seed), check.geometry)
+            fields, rows = score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
         elif cell.method in EVALUATE_PEOPLE:
             arguments = self.trained, self.store.findings, cell.data_seed, cell.images
             fields, rows = score_result(lambda: EVALUATE_PEOPLE[cell.method](*arguments), "none")

@@ -57,8 +57,6 @@ class Check(ABC):
     """Number of boxed images to use; None: all."""
     _maps: dict[str, StoredMapsByMethod] = field(default_factory=dict, init=False, repr=False)
     name: ClassVar[str]
-    geometry: ClassVar[str] = "surface"
-    """Geometry of its boxes: see ``Record.geometry``."""
     settings: ClassVar[Mapping[str, str]] = {}
     """Settings of the check, shown in its records and above its tables."""
 

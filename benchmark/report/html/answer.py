@@ -218,7 +218,7 @@ def _another(first: Entry, methods: Sequence[Entry]) -> tuple[str, ...]:
 
 def answers_of_checks(reports: Sequence[CheckReport]) -> list[PageAnswer]:
     """Return the answer of each check; checks without a question have none."""
-    return [_answer_of_check(report) for report in reports if report.question]
+    return [_answer_of_check(report) for report in reports]
 
 
 def _answer_of_check(report: CheckReport) -> PageAnswer:
