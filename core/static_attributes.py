@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ def module_name(path: Path) -> str:
 def declared(path: Path, package: Path) -> list[str]:
     """Return the names of the parts in a file: strings assigned to ``name`` in the bodies of its classes.
 
-    In a file outside of ``package``, only classes that derive from the base class of the package are parts. Raises
+    In a file outside of ``package``, only classes that derive from a class of Locus are parts. Raises
     ``DataError`` for such a class without a readable name. A base class for other files declares its name without a
     value (``name: ClassVar[str]``) or starts with ``_``.
     """
@@ -28,11 +29,14 @@ def declared(path: Path, package: Path) -> list[str]:
     try:
         for kind in _classes(path):
             name, is_part = _name(kind), _is_part(kind, path, package)
-            if name is not None and (is_part or package in path.parents):
+            origins = [_origin(ast.unparse(base), path).split(".")[0] for base in kind.bases]
+            if name is not None and (is_part or package in path.parents or {"locus", package.name} & {*origins}):
                 names.append(name)
             if name is None and is_part and not kind.name.startswith("_") and not _leaves_name_open(kind):
-                example = f'name = "{module_name(path).lower()}"'
-                raise DataError(f"the class {kind.name} in {path} has no readable name: write {example} in its body")
+                example = re.sub(r"\W", "", module_name(path).lower())
+                raise DataError(
+                    f'the class {kind.name} in {path} has no readable name: write name = "{example}" in its body'
+                )
     except (SyntaxError, ValueError):
         return [module_name(path)]  # importing it reports the error
     return names
@@ -99,13 +103,18 @@ def _find_class(name: str, here: list[ast.ClassDef], path: Path, package: Path) 
     for kind in here:
         if kind.name == name:
             return kind, path
-    first, dot, rest = name.partition(".")
-    *modules, original = (_imports(path).get(first, first) + dot + rest).split(".")
+    *modules, original = _origin(name, path).split(".")
     stem = modules[-1] if modules else ""
     files = [path.with_name(f"{stem}.py"), package / f"{stem}.py", package / stem / "__init__.py"]
     files += [package / "base.py"] if modules and modules[0] in ("locus", package.name) else []
     others = (_find_class(original, _classes(file), file, package) for file in files if file != path and file.is_file())
     return next((other for other in others if other), None)
+
+
+def _origin(name: str, path: Path) -> str:
+    """Return the dotted origin of a name that a file uses, as its imports say."""
+    (first, dot, rest), imports = name.partition("."), _imports(path)
+    return (imports.get(first) or imports.get("*", "").removesuffix("*") + first) + dot + rest
 
 
 def _imports(path: Path) -> dict[str, str]:

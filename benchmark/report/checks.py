@@ -8,14 +8,7 @@ from benchmark.report import select
 from benchmark.report.charts.chart import Chart
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.table import Table
-
-REPORTS = {
-    "alignment": "AlignmentReport",
-    "conventions": "ConventionsReport",
-    "faithfulness": "FaithfulnessReport",
-    "randomised": "RandomisedReport",
-}
-"""Name of a check -> the class of its report, which is imported on first use."""
+from core.flags.choices import CHECKS
 
 
 class CheckReport:
@@ -44,6 +37,6 @@ class CheckReport:
 
 def reports(leaderboard: Leaderboard) -> list[CheckReport]:
     """Return the report of each check that has records of a data set, in the order of the checks' names."""
-    modules = {name: importlib.import_module(f"benchmark.validity.{name}.report") for name in REPORTS}
-    all_reports = (getattr(module, REPORTS[name])(name, leaderboard) for name, module in modules.items())
+    modules = {name: importlib.import_module(f"benchmark.validity.{name}.report") for name in CHECKS}
+    all_reports = (getattr(part, f"{name.capitalize()}Report")(name, leaderboard) for name, part in modules.items())
     return [report for report in all_reports if report.rows]

@@ -30,6 +30,7 @@ from benchmark.suite.training_runs import finished_runs
 from benchmark.training import machine, provenance
 from benchmark.validity.base import Check
 from config import EngineFlags, RunConfig
+from core.flags.choices import CHECKS
 from core.names import CLASSIFICATION, READERS, SECOND_READERS
 from core.user_code import runs_code
 
@@ -86,7 +87,7 @@ class ModelScorer:
     def __post_init__(self) -> None:
         folder = self.model.maps_folder(self.runs_dir)
         self.checks = {}
-        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in validity.CHECKS):
+        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
             of_check = [cell for cell in self.cells if cell.protocol == name]
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
             self.checks[name] = validity.get(name)(self.trained, words, folder, self.flags, images)

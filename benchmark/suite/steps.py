@@ -10,9 +10,9 @@ from benchmark.records import Cell
 from benchmark.suite.executors import Step
 from benchmark.suite.plan import folder_name
 from benchmark.suite.selection import ModelTask
-from benchmark.validity import CHECKS
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
+from core.flags.choices import CHECKS
 from core.names import CLASSIFIER, PEOPLE, UNRANKED_METHODS
 
 PORTION = 4

@@ -8,16 +8,8 @@ name of the check as its protocol. Checks are imported on first use.
 import importlib
 from typing import Any
 
-CHECKS = {
-    "alignment": "Alignment",
-    "conventions": "Conventions",
-    "faithfulness": "Faithfulness",
-    "randomised": "Randomised",
-}
-"""Name of a check -> its class."""
-
 
 def get(name: str) -> type[Any]:
-    """Return the class of a check."""
-    part: type[Any] = getattr(importlib.import_module(f"benchmark.validity.{name}.compute"), CHECKS[name])
+    """Return the class of a check: ``Alignment`` for ``alignment``."""
+    part: type[Any] = getattr(importlib.import_module(f"benchmark.validity.{name}.compute"), name.capitalize())
     return part

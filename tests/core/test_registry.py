@@ -172,7 +172,7 @@ def test_a_name_is_read_in_every_form_that_python_allows(shelf, body):
 )  # fmt: skip
 @pytest.mark.parametrize(
     "first",
-    ["from shelf_of_parts.base import Base", "from .base import Base", "from shelf_of_parts import Base", "import locus\nBase = 3",
+    ["from shelf_of_parts.base import Base", "from .base import Base", "from shelf_of_parts import *", "import locus\nBase = 3",
      "try:\n  from shelf_of_parts.base import Base as Other\nfinally:\n  class Base(Other): name = 'base'"],
 )  # fmt: skip
 def test_a_part_without_a_readable_name_is_an_error_that_says_what_to_write(shelf, first, body):
@@ -197,15 +197,18 @@ def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shel
     here.mkdir(parents=True)
     (here / "a.py").write_text("from shelf_of_parts.base import Base\nclass A(Base): name, size = 'mine', 4\n")
     (here / "b.py").write_text("1 / 0\nfrom shelf_of_parts.own import Own\nclass B(Own): name = 'broken'\nclass C: name = 'other'\n")
+    (here / "typo.py").write_text("from shelf_of_parts import Bsae\nclass Typo(Bsae): name = 'typo'\n")
     (here / "_c.py").write_text("class C(:")
     both = registry.Registry("shelf_of_parts", "part", folder="parts")
     assert both.names() == ["own"]
     monkeypatch.chdir(here.parent)
-    assert both.names() == ["own", "broken", "mine"]
+    assert both.names() == ["own", "broken", "mine", "typo"]
     assert both.get("mine") is both.get("mine")
     assert (both.get("mine").size, both.read_attribute("mine", "size")) == (4, 4)
     with pytest.raises(NotAvailableError, match=r"^the part 'broken' cannot be imported: ZeroDivisionError: division by zero$"):
         both.get("broken")
+    with pytest.raises(NotAvailableError, match=r"^the part 'typo' cannot be imported: cannot import name 'Bsae'"):
+        both.get("typo")
     (here / "d.py").write_text("from shelf_of_parts.base import Base\nclass D(Base): name = 'own'\n")
     with pytest.raises(DataError, match=r"^the part 'own' is defined twice: in .*/own\.py and in .*/here/parts/d\.py; rename one$"):
         both.names()

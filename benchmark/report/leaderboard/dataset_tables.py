@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from benchmark.records.record import NOT_STATED, Record
 from benchmark.report import select
-from benchmark.report.checks import REPORTS, CheckReport, reports
+from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.leaderboard import breakdown, components, main_table
 from benchmark.report.leaderboard.layout import TableLayout, layout_of_means
 from benchmark.report.leaderboard.protocols import LAYOUTS
 from benchmark.report.table import NOTHING, Table, share
+from core.flags.choices import CHECKS
 from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
@@ -50,7 +51,7 @@ class DatasetTables:
 def tables_of(leaderboard: Leaderboard) -> DatasetTables:
     """Return all tables of one data set; protocols without a layout, such as a user's, use the layout of means."""
     records, dataset = leaderboard.records, leaderboard.dataset
-    words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*REPORTS})
+    words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*CHECKS})
     layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]
     filled = ((layout, layout.fill(records, dataset)) for layout in layouts)
     check_reports = tuple(reports(leaderboard))

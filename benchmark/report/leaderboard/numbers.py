@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.checks import REPORTS
 from benchmark.report.columns import HEADINGS, MODEL, TableColumn
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import is_single, run_count, worse_by
 from benchmark.report.leaderboard import main_table
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
+from core.flags.choices import CHECKS
 from core.scores import Score
 
 CELL = (
@@ -51,7 +51,7 @@ def leaderboard_csv(leaderboards: Sequence[Leaderboard]) -> str:
 def _lines(leaderboard: Leaderboard) -> Iterator[dict[str, Value]]:
     """Yield the rows of the table of numbers: those of checks, or those of entries."""
     if not leaderboard.entries:
-        for word in REPORTS:
+        for word in CHECKS:
             yield from map(_check, select.of_check(leaderboard.records, leaderboard.dataset, word))
     for rows in leaderboard.parts.values():
         columns = [c for c in main_table.method_columns(rows) if c not in MODEL and c.heading not in HEADINGS]

@@ -8,9 +8,9 @@ import pydantic
 import methods
 from benchmark.records import papers
 from benchmark.scoring import protocols
-from benchmark.validity import CHECKS
 from config import TrainConfig
 from core.flags import MODE, flags_with
+from core.flags.choices import CHECKS
 from core.names import CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, PAIRED, duplicates
 from core.registry import named
 from core.user_code import runs_code
@@ -49,7 +49,7 @@ def _distinct(items: list[T]) -> list[T]:
 MethodName = Annotated[str, _checked_by(_check_method)]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
-CheckName = Annotated[str, _checked_by(lambda word: named(CHECKS, "check", word))]
+CheckName = Annotated[str, _checked_by(lambda word: named(dict.fromkeys(CHECKS), "check", word))]
 PaperName = Annotated[str, _checked_by(papers.name)]
 Distinct = pydantic.AfterValidator(_distinct)
 AtLeastOne = pydantic.Field(min_length=1)
