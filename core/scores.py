@@ -1,9 +1,10 @@
 """Value of a metric with its confidence interval, sample count and the origin of its threshold."""
 
+import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from core.errors import BadValueError, is_shown
 
@@ -36,9 +37,7 @@ Name = Annotated[str, AfterValidator(_printable)]
 """Text shown in tables and messages. Raises ``BadValueError`` for control or invisible characters."""
 
 
-class Score(FrozenModel):
-    """Value of one metric for a finding, with its sample count."""
-
+class _Fields(NamedTuple):
     finding: str
     """A finding, or ``mean`` for the unweighted mean over the findings that have a value."""
     metric: str
@@ -57,12 +56,35 @@ class Score(FrozenModel):
     reason: str = ""
     """Why the value is missing."""
 
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with updated fields, validated and rounded like every score."""
-        return type(self).model_validate({**super().model_copy(deep=deep).__dict__, **(update or {})})
 
-    @field_validator("value", "low", "high")
-    @classmethod
-    def _rounded(cls, value: float | None) -> float | None:
-        """Round to six decimals and remove -0, so that values survive writing and reading unchanged."""
-        return None if value is None else round(value, 6) + 0.0
+class Score(_Fields):
+    """Value of one metric for a finding, with its sample count; ``Score._make`` takes fields that are rounded."""
+
+    __slots__ = ()
+
+    def __new__(  # noqa: D102
+        cls,
+        finding: str,
+        metric: str,
+        value: float | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        n: int = 0,
+        threshold_origin: Origin = "none",
+        reason: str = "",
+    ) -> Self:
+        value, low, high = map(_rounded, (value, low, high))
+        return super().__new__(cls, finding, metric, value, low, high, n, threshold_origin, reason)
+
+    def with_interval(self, low: float, high: float) -> "Score":
+        """Return a copy with another interval."""
+        return Score(**{**self._asdict(), "low": low, "high": high})
+
+
+def _rounded(value: float | None) -> float | None:
+    """Round to six decimals and remove -0, so that values survive writing and reading unchanged."""
+    if value is None:
+        return None
+    if not math.isfinite(value):
+        raise ValueError(f"a score is {value}: use None for a missing value")
+    return round(float(value), 6) + 0.0

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from pydantic import ValidationError
 from benchmark.records.record import SCHEMA_VERSION, Cell, Record
 from core.errors import DataError, first_problem
 from core.files import write_json
-from core.scores import Score
 
 RESULTS, RUNS = "results", "runs"
 ADVICE = "delete it and run the suite again"
@@ -67,14 +65,8 @@ def write(record: Record, folder: Path | str) -> Path:
     defaults. Raises ``WriteError`` if the file cannot be written.
     """
     where = path(folder, record.cell)
-    strata = [{**stratum.model_dump(mode="json"), "scores": _score_dicts(stratum.scores)} for stratum in record.strata]
-    content = {**record.model_dump(mode="json"), "scores": _score_dicts(record.scores), "strata": strata}
-    write_json(where, {"key": record.key, **content})
+    write_json(where, {"key": record.key, **record.model_dump(mode="json")})
     return where
-
-
-def _score_dicts(scores: Sequence[Score]) -> list[dict[str, Any]]:
-    return [score.model_dump(mode="json", exclude_defaults=True) for score in scores]
 
 
 def read(file: Path | str) -> Record:

@@ -13,16 +13,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow
-from numpy.typing import NDArray
 
 from benchmark.records import arrow, cases, files
 from benchmark.records.arrow import DICT_STRING
 from benchmark.records.files import parse, stem, unpacked
 from benchmark.records.record import Record
-from benchmark.records.score import PACKED, PackedScores
 from core.errors import DataError, one_line
 from core.files import writing
 from core.gc_control import gc_paused
+from core.scores import Score
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
 ADVICE = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
@@ -31,6 +30,7 @@ CELL_FIELDS = (
     *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
 )
 """Fields of the cell that every row has."""
+SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
 SCHEMA = pyarrow.schema(
     [
         ("key", DICT_STRING),
@@ -123,7 +123,7 @@ def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
         return {}
     filters = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
     cells = arrow.read(folder / CELLS_FILE, ADVICE)
-    scores = arrow.read(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *PACKED], filters)
+    scores = arrow.read(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS], filters)
     try:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
@@ -148,7 +148,7 @@ def _record_json(record: Record) -> str:
     return json.dumps({"key": record.key, **fields, "strata": strata}, ensure_ascii=False, allow_nan=False)
 
 
-Groups = dict[tuple[str, str], PackedScores]
+Groups = dict[tuple[str, str], tuple[Score, ...]]
 """Variable and group of a stratum -> its scores; ("", ""): the scores of all cases."""
 
 
@@ -166,7 +166,7 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
         same = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
         for name, value in (same | {name: getattr(record, name) for name in ("key", "status", "source")}).items():
             columns[name] += [value] * len(rows)
-        for name, values in zip(("variable", "group", *PACKED), zip(*rows, strict=True), strict=True):
+        for name, values in zip(("variable", "group", *SCORE_FIELDS), zip(*rows, strict=True), strict=True):
             columns[name] += values
     return pyarrow.Table.from_pydict(columns, schema=SCHEMA)
 
@@ -175,29 +175,31 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
     """Yield a row per score, strata last, or one row with the reason if there is no score."""
     for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
         for score in scores:
-            yield (variable, group, *(getattr(score, name) for name in PACKED))
+            yield (variable, group, *(getattr(score, name) for name in SCORE_FIELDS))
     if not record.scores:
         yield ("", "", None, None, None, None, None, None, None, record.reason)
 
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Return record key -> its scores."""
-    columns = [_values(scores[name]) for name in PACKED]
-    names = [scores[name].combine_chunks() for name in ("key", "variable", "group")]
-    codes = np.stack([arrow.numbers(array.indices) for array in names])
+    made = tuple(map(Score._make, zip(*(_values(scores[name]) for name in Score._fields), strict=True)))
+    names = scores.select(["key", "variable", "group"])
+    codes = np.stack([arrow.numbers(column.combine_chunks().indices) for column in names.columns])
     starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))
+    groups = zip(*map(_values, names.take(starts).columns), strict=True)
     out: dict[str, Groups] = {}
-    for start, stop in itertools.pairwise([*starts.tolist(), len(scores)]):
-        key, variable, group = (array.dictionary[array.indices[start].as_py()].as_py() for array in names)
-        if columns[PACKED.index("metric")][start] is not None:
-            out.setdefault(key, {})[variable, group] = PackedScores(columns, slice(start, stop))
+    for (key, variable, group), (start, stop) in zip(
+        groups, itertools.pairwise([*starts.tolist(), len(made)]), strict=True
+    ):
+        if made[start].metric is not None:  # a record without scores has a row without a metric
+            out.setdefault(key, {})[variable, group] = made[start:stop]
     return out
 
 
-def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
-    """Return a column as an array of objects (strings) or numbers; nan if missing."""
+def _values(column: pyarrow.ChunkedArray) -> list[Any]:
+    """Return a column as strings or numbers; None if missing."""
     array = column.combine_chunks()
     if pyarrow.types.is_dictionary(array.type):
         words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
-        return words[arrow.numbers(array.indices, len(words) - 1)]
-    return arrow.numbers(array, 0 if pyarrow.types.is_integer(array.type) else np.nan)
+        return words[arrow.numbers(array.indices, len(words) - 1)].tolist()
+    return array.to_pylist()

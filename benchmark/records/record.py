@@ -1,12 +1,12 @@
 """A record: the configuration of a cell, how it was run, and its scores."""
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, PlainSerializer, WrapValidator, field_validator
 
 from benchmark.records.provenance import Provenance
-from benchmark.records.score import Scores, rows_by_name
 from core import files
 from core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score
 
@@ -16,6 +16,19 @@ Status = Literal["ok", "n/a", "failed"]
 Source = Literal["run", "external", "paper", "published"]
 PUBLISHED = "published"
 """Source of published records that are shown next to a user's records; not stored in files."""
+
+
+def _validated(scores: Any, validate: Callable[[Any], tuple[Score, ...]]) -> tuple[Score, ...]:
+    return scores if isinstance(scores, tuple) and {*map(type, scores)} <= {Score} else validate(scores)
+
+
+def _dicts(scores: tuple[Score, ...]) -> list[dict[str, Any]]:
+    defaults = Score._field_defaults
+    return [{name: x for name, x in s._asdict().items() if x != defaults.get(name, ...)} for s in scores]
+
+
+Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), PlainSerializer(_dicts)]
+"""Scores of a record; existing ones are not validated again. JSON has only the fields that differ from the defaults."""
 
 
 class Stratum(FrozenModel):
@@ -206,4 +219,13 @@ class Record(FrozenModel):
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
-        return rows_by_name(self.scores)
+        return _rows_by_name(tuple((score.metric, score.finding, score.threshold_origin) for score in self.scores))
+
+
+@lru_cache(maxsize=128)
+def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """Return metric and finding -> rows and their origins; cached, since records of a protocol have the same names."""
+    rows: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for n, (metric, finding, origin) in enumerate(names):
+        rows.setdefault((metric, finding), []).append((n, origin))
+    return rows

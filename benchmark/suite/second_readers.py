@@ -75,8 +75,7 @@ def _with_exact_interval(score: Score, rows: Rows) -> Score:
     if score.finding == "mean" or score.value is None or score.metric == "mean_iou":
         return score
     patients = {row["patient"] for row in rows if row["finding"] == score.finding}
-    low, high = clopper_pearson(score.value, len(patients))
-    return score.model_copy(update={"low": low, "high": high})
+    return score.with_interval(*clopper_pearson(score.value, len(patients)))
 
 
 def _pooled(metric: str, rows: Rows) -> Score:

@@ -170,7 +170,7 @@ def test_two_results_folders_of_a_suite_are_compared_in_one_line(run_command, ra
     count = len(records.load(ran / "results/small"))
     assert compared() == f"{count} of {count} common cells are equal; the largest difference of hit@iou.3 is 0\n"
     true = record(copy, "PCAM", "layercam", "locus")
-    scores = [s.model_copy(update={"value": s.value + 0.25}) if s == main_score(true) else s for s in true.scores]
+    scores = [s._replace(value=s.value + 0.25) if s == main_score(true) else s for s in true.scores]
     records.write(true.model_copy(update={"scores": tuple(scores)}), copy / "results/small")
     told = f"{count - 1} of {count} common cells are equal; the largest difference of hit@iou.3 is 0.25 (layercam, {PCAM})\n"
     assert compared() == told

@@ -75,7 +75,7 @@ def _over_trainings(row: Entry) -> list[Score]:
         counted.append(score("one_more", main.value, *band))
     if row.by_patient is None or main.low is not None or (estimate := row.by_patient.interval) is None:
         return counted
-    return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]
+    return [*counted, main.with_interval(estimate.low, estimate.high)]
 
 
 def _above_prior(network: Sequence[Entry], paired: Paired) -> list[RowScore]:
@@ -142,7 +142,7 @@ def _on_finding(rows: Sequence[Entry], hits: MainColumn) -> Iterator[RowScore]:
     for row, entry in methods:
         main = select.main_score(row, name)
         if main is not None and (estimate := entry.interval) is not None:
-            yield row, [main.model_copy(update={"low": estimate.low, "high": estimate.high})]
+            yield row, [main.with_interval(estimate.low, estimate.high)]
     yield from within_network(methods, name)
     prior = next((hits.entry(row.runs) for row in rows if row.cell.method == PRIOR), None)
     if methods and prior is not None:

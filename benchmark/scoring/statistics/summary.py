@@ -118,8 +118,7 @@ def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
 
 
 def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
-    fields = {"finding": finding, "metric": e.metric, "n": int(n), "threshold_origin": e.origin}
     if not np.isfinite(value):
-        return Score(**fields, reason=e.reason)
+        return Score(finding, e.metric, n=int(n), threshold_origin=e.origin, reason=e.reason)
     low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
-    return Score(**fields, value=float(value), low=low, high=high)
+    return Score(finding, e.metric, float(value), low, high, int(n), e.origin)

@@ -26,7 +26,7 @@ def training(folder, method, seed, count, pooling="PCAM", **other):
     """One record with its rows per case: a patient has one image and one mass."""
     row = hits(count, seed if method != "prior" else 0)
     share = Score(finding="mean", metric="hit@iou.3", value=row.mean(), low=0.01, high=0.99, n=PATIENTS, threshold_origin="cross-fitted")
-    scores = (share, share.model_copy(update={"finding": "Mass"}))
+    scores = (share, share._replace(finding="Mass"))
     record = Record(cell=cell(method, seed, pooling, **other), scores=scores, checkpoints=(f"{pooling}{seed}",))
     cases.write(
         [{"image": f"i{n:02}", "patient": f"p{n:02}", "finding": "Mass", "hit@iou.3": bool(hit)} for n, hit in enumerate(row)],

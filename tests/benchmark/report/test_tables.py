@@ -67,7 +67,7 @@ def records() -> list[Record]:
         *(record("cam", name) for name in protocols.of_maps() if name != "locus"),
         Record(
             cell=cell(method="classifier", protocol="classification"),
-            scores=(auroc, auroc.model_copy(update={"metric": "auroc@boxed", "value": 0.8})),
+            scores=(auroc, auroc._replace(metric="auroc@boxed", value=0.8)),
         ),
         Record(cell=cell(dataset="NIH", method="cam", protocol="locus"), status="n/a", reason="no data: put the images | below data/NIH"),
     ]
@@ -186,7 +186,7 @@ def test_scores_on_a_part_are_marked_in_csv_terminal_and_latex(both):
 
 def test_method_below_a_baseline_has_a_note(records):
     prior = next(r for r in records if r.cell.method == "prior")
-    fewer = tuple(s.model_copy(update={"value": 0.0}) for s in prior.scores if s.value is not None)
+    fewer = tuple(s._replace(value=0.0) for s in prior.scores if s.value is not None)
     worse = prior.model_copy(update={"cell": cell(method="mycam", protocol="locus", alignment="aligned"), "scores": fewer})
     assert "prior" in standing.notes(worse, [*records, worse])
 
