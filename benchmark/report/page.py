@@ -26,8 +26,8 @@ OF_CHECKS = (
     "n of road",
     *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
     *("pointing, aligned", "road@morf", "road@lerf"),
-    *("constant maps", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),
-    *("range over conventions", "size", "n cases", "captum bilinear"),
+    *("constant maps", "same map as", "features.1", "layer1", "layer2", "n methods"),
+    *("size", "n cases", "captum bilinear"),
 )
 """The same, for the tables of checks."""
 COMMITTED_PAGES = ("demo", "phantom", "nih-sample")

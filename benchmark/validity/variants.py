@@ -1,4 +1,4 @@
-"""Compare variants (networks, placements, conventions) on the same cases: hits, and paired differences."""
+"""Compare variants (networks, placements, pictures) on the same cases: hits, and paired differences."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

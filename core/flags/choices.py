@@ -15,7 +15,7 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("alignment", "conventions", "faithfulness", "randomised")
+CHECKS = ("alignment", "faithfulness", "randomised")
 """Validity checks; the class of ``alignment`` is ``Alignment``, and that of its report ``AlignmentReport``."""
 
 

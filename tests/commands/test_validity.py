@@ -20,7 +20,6 @@ models: [{backbone: custom, global_pool: AVG}]
 SUITES = {
     "randomised": "check: randomised\nimages: 6\nmethods: [cam, pcam, center, noise]",
     "alignment": "check: alignment\ntraining_runs_of: randomised\nmethods: [cam]",
-    "conventions": "check: conventions\ntraining_runs_of: randomised\nimages: 6\nmethods: [cam]",
     "faithfulness": "check: faithfulness\ntraining_runs_of: randomised\nimages: 3\nmethods: [cam, layercam]",
 }
 MEANT_WRONG = {
@@ -54,7 +53,7 @@ def test_answer_and_tables_of_the_check_come_first_in_all_formats(run, suite):
     page = (folder / "leaderboard.md").read_text()
     answer, table, *_ = [line for line in page.splitlines() if line.startswith("## ")]
     assert answer.endswith("?")
-    assert {"alignment": "exact grid", "conventions": "convention"}.get(suite, suite) in table
+    assert {"alignment": "exact grid"}.get(suite, suite) in table
     assert r"\toprule" in (folder / "leaderboard.tex").read_text()
     lines = list(csv.DictReader((folder / "leaderboard.csv").open()))
     scored = {r["cell"]["method"] for r in records(run[0], suite) if r["cell"]["protocol"] == suite and r["scores"]}

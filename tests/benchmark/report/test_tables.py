@@ -284,7 +284,7 @@ def test_latex_has_the_requested_columns(suite):
 
 
 def test_the_latex_of_a_check_has_its_numbers():
-    text = (Path(__file__).parents[3] / "results/conventions/leaderboard.tex").read_text()
+    text = (Path(__file__).parents[3] / "results/alignment/leaderboard.tex").read_text()
     assert r"custom & PCAM & 128 & cam & 0.620 & 0.617" in text
 
 

@@ -1,13 +1,13 @@
-"""The checks ``alignment`` and ``conventions`` on the same maps."""
+"""The check ``alignment``: placements and pictures of the same maps."""
 
 import numpy as np
 import pytest
 
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.locus import Locus
-from benchmark.validity.alignment.compute import Alignment
-from benchmark.validity.conventions.compute import Conventions, painted
-from benchmark.validity.conventions.pictures import CONVENTIONS, ours
+from benchmark.validity.alignment import compute
+from benchmark.validity.alignment.compute import Alignment, painted
+from benchmark.validity.alignment.pictures import CONVENTIONS, ours
 from config import EngineFlags
 from core.errors import BadValueError
 from core.frames import Grid
@@ -39,7 +39,7 @@ def test_aligned_score_equals_that_of_locus(placed):
 
 
 def test_change_is_the_difference_of_both_placements(trained, tmp_path):
-    check = Conventions(trained, ["cam"], tmp_path, EngineFlags(), 12)
+    check = Alignment(trained, ["cam"], tmp_path, EngineFlags(), 12)
     found = known(check.evaluate("cam", 0))
     for name in list(CONVENTIONS)[1:]:
         one, two, change = (found[f"{word}hit@iou.3@{name}", "cross-fitted"].value for word in ("", "change@", ""))
@@ -47,8 +47,17 @@ def test_change_is_the_difference_of_both_placements(trained, tmp_path):
         assert change == one
 
 
+def test_pictures_are_scored_on_a_part_of_the_images(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(compute, "IMAGES", 6)
+    whole, part = (known(Alignment(trained, ["cam"], tmp_path / str(n), EngineFlags(), n).evaluate("cam", 0)) for n in (None, 6))
+    pictures = {key for key in whole if key[0].split("@")[-1] in CONVENTIONS}
+    assert len(pictures) == 3 * (2 * len(CONVENTIONS) - 1)
+    assert {key: whole[key] for key in pictures} == {key: part[key] for key in pictures}
+    assert whole["hit@iou.3@ours", "fixed"].n < whole["hit@iou.3@aligned", "fixed"].n
+
+
 def test_bars_count_conventions_and_variants(trained, tmp_path, terminal):
-    Conventions(trained, ["cam"], tmp_path, EngineFlags(), 2).evaluate("cam", 0)
+    Alignment(trained, ["cam"], tmp_path, EngineFlags(), 2).evaluate("cam", 0)
     shown = terminal()
     assert "paint:   0%" in shown
     assert "score variants:   0%" in shown
@@ -70,5 +79,5 @@ def test_picture_has_the_pixels_of_the_input():
 def test_failed_case_is_unchanged_and_a_case_without_grid_is_refused():
     grid = Grid((64, 64), (32, 32), (0, 0))
     assert painted(case(None, grid), ours).map is None
-    with pytest.raises(BadValueError, match=r"convention.*grid.*aligned"):
+    with pytest.raises(BadValueError, match=r"picture.*grid.*aligned"):
         painted(case(np.eye(2), "conventional"), ours)

@@ -6,7 +6,6 @@ from benchmark.records import Cell, Record, Score
 from benchmark.report.leaderboard.dataset_tables import tables_of
 from benchmark.report.page import Description, page
 from benchmark.validity.alignment.report import GAIN, AlignmentReport
-from benchmark.validity.conventions.report import ConventionsReport
 from benchmark.validity.randomised.report import RandomisedReport, marks
 from tests.benchmark.report.given import leaderboard
 
@@ -78,25 +77,17 @@ def test_gain_of_a_network_is_the_mean_over_methods_with_its_ends():
 def painted(method, values, **fields):
     names = ("ours", "grad-cam", "captum")
     return record(
-        "conventions", method, [score(f"{m}@{n}", v) for m in (MAIN, "pointing") for n, v in zip(names, values, strict=True)], **fields
+        "alignment", method, [score(f"{m}@{n}", v) for m in (MAIN, "pointing") for n, v in zip(names, values, strict=True)], **fields
     )
 
 
 @pytest.mark.byhand
-def test_variance_is_decomposed_with_and_without_ours():
-    apart, hits, *_ = ConventionsReport("conventions", leaderboard([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])).tables()
-    rows = [dict(zip(apart.header, row, strict=True)) for row in apart.rows if row[apart.header.index("score")] == MAIN]
-    assert [(row["conventions"], row["methods %"], row["conventions %"], row["both %"]) for row in rows] == [
-        ("all (3)", "33", "67", "0"),
-        ("peers (2)", "100", "0", "0"),
-    ]
-    assert (rows[0]["range over methods"], rows[0]["range over conventions"], rows[0]["order reversed"]) == ("0.200", "0.300", "0 of 1")
+def test_pictures_have_a_table_per_metric_for_the_records_that_have_them():
+    records = [painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1)), placed("cam", 0.2, 0.1, 0.3)]
+    _, single, hits, _, pointing = AlignmentReport("alignment", leaderboard(records)).tables()
+    assert (len(single.rows), len(hits.rows), len(pointing.rows)) == (3, 2, 2)
+    assert hits.header[-5:] == ("ours", "grad-cam", "captum", "range", "n cases")
     assert hits.rows[0][-5:] == ("0.600", "0.300", "0.300", "0.300", "40")
-
-
-def test_variance_of_a_single_method_is_not_decomposed():
-    apart = ConventionsReport("conventions", leaderboard([painted("a", (0.6, 0.3, 0.3))])).tables()[0]
-    assert apart.rows == ()
 
 
 def test_page_without_a_check_has_none_of_these_tables():

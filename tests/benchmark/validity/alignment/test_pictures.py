@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.validity.conventions.pictures import CONVENTIONS, captum, captum_bilinear, grad_cam, ours, torchcam, wsolevaluation, x_ray
+from benchmark.validity.alignment.pictures import CONVENTIONS, captum, captum_bilinear, grad_cam, ours, torchcam, wsolevaluation, x_ray
 from core.frames import Grid, conventional
 
 SIZE = (64, 96)
