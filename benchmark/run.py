@@ -5,12 +5,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark import records
 from benchmark.records import Record
-from benchmark.suite import executors, selection
+from benchmark.report.sentences import counted
+from benchmark.suite import executors, results_folder, selection
 from benchmark.suite.run import Outcome, run
 from config import RunConfig
 from core import cli
 from core.errors import LocusError
+from core.names import MAIN
 from datasets.io import limits
 
 
@@ -32,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.records
             if not config.dry_run and not config.all:
-                _say_leaderboards(outcome, suite.predicted_by)
+                _say_leaderboards(outcome)
     in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     if not config.dry_run:
         from benchmark.report import tables  # slow imports, not for a dry run
@@ -44,15 +47,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if counts["failed"] else 0
 
 
-def _say_leaderboards(outcome: Outcome, predicted_by: str | None) -> None:
-    """Print the main tables of a suite, with published results, and those that another suite predicts."""
+def _say_leaderboards(outcome: Outcome) -> None:
+    """Print the main tables of a suite, with published results, and the largest difference from these."""
     from benchmark.report import tables
-    from benchmark.report.published import predicted, side_by_side
+    from benchmark.report.published import side_by_side
 
-    folder, all_records = outcome.folder, outcome.records
     cli.say(tables.headline(outcome.tables))
-    cli.say(side_by_side(all_records, folder.published))
-    cli.say(predicted(all_records, folder.predicting(predicted_by), predicted_by or ""))
+    cli.say(side_by_side(outcome.records, outcome.folder.published))
+    cli.say(_distance(outcome.own_records, results_folder.published() / outcome.folder.path.name, outcome.folder.path))
+
+
+def _distance(scored: Sequence[Record], published: Path, folder: Path) -> str:
+    """Say how far ``scored`` are from the ``published`` scores of their suite; empty if ``folder`` is that, or none."""
+    from benchmark.suite.compare.pairs import largest_difference
+
+    if folder.resolve() == published.resolve() or published not in records.suites(published.parent):
+        return ""
+    _, common, gap = largest_difference(scored, records.load_metric(published, MAIN))
+    return f"Largest difference from the published {MAIN} over {counted(common, 'row')}: {gap:.3f}" if common else ""
 
 
 if __name__ == "__main__":

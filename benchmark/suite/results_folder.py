@@ -11,7 +11,7 @@ from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import FolderFlags, RunConfig
 from core.cli import CONFIGS
-from core.names import BASELINES_AND_UPPER_BOUND, MAIN
+from core.names import BASELINES_AND_UPPER_BOUND
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
@@ -40,11 +40,6 @@ class ResultsFolder:
             return []
         runs = (record for record in records.load(self.published_folder) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
-
-    def predicting(self, suite: str | None) -> list[Record]:
-        """Return the main column of the published records of another ``suite``, if published rows are shown."""
-        folder = None if self.published_folder is None or suite is None else self.published_folder.parent / suite
-        return records.load_metric(folder, MAIN) if folder and folder in records.suites(folder.parent) else []
 
 
 def published() -> Path:

@@ -177,7 +177,6 @@ RUN_BY = {
     r"check model": ("tests/commands/test_models.py", 'check.main(["model"'),
     r"check dataset": ("tests/commands/test_check.py", '"dataset"'),
     r"tools\.nih_sample": ("tests/tools/test_nih_sample.py", "main("),
-    r"tools\.halves": ("tests/tools/test_halves.py", "halves.main("),
     r"benchmark\.figures": ("tests/commands/test_ask.py", '"benchmark.figures"'),
     r"benchmark\.gallery": ("tests/commands/test_ask.py", '"benchmark.gallery"'),
     r"benchmark\.compare": ("tests/commands/test_ask.py", '"benchmark.compare"'),

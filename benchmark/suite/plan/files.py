@@ -41,13 +41,8 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         if field and field.split(".")[0] not in Suite.model_fields:
             raise UnknownNameError(f"field of the suite {path}:", field, list(Suite.model_fields)) from error
         raise DataError(f"the suite {path}{f', field {field}' if field else ''}: {message}") from error
-    suite_names = suites(folder)
-    for other, names in (
-        (suite.training_runs_of, suite_names),
-        (suite.predicted_by, sorted({*suite_names, *suites()})),
-    ):
-        if other is not None and other not in names:
-            raise UnknownNameError("suite", other, names)
+    if suite.training_runs_of is not None and suite.training_runs_of not in suites(folder):
+        raise UnknownNameError("suite", suite.training_runs_of, suites(folder))
     for problem in _problems(suite, models(suite)):
         raise BadValueError(f"the suite {name!r} {problem}")
     if not trust:

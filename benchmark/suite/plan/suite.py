@@ -111,8 +111,6 @@ class Suite(pydantic.BaseModel):
     the folder of NIH's files or next to it."""
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
-    predicted_by: str | None = None
-    """The suite whose published training runs predict the range of each row, shown at the end of a run."""
 
     @pydantic.field_validator("models")
     @classmethod

@@ -65,12 +65,13 @@ def test_published_rows_are_marked(published):
     assert results_folder.choose(plan.load("demo"), RunConfig()).published == []
 
 
-def test_run_is_compared_with_the_published_runs(published):
-    write(of(0.75), "results/phantom")
-    pack("results/phantom")
-    (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).predicting("phantom")
-    assert record.scores[0].value == 0.75
-    assert results_folder.choose(plan.load("demo"), RunConfig()).predicting("phantom") == []
+def test_a_run_elsewhere_says_how_far_it_is_from_the_published_scores(tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
+    shutil.copytree(tmp_path / "results/demo", tmp_path / "mine/demo")
+    monkeypatch.chdir(tmp_path)
+    for folder, count in (("mine", 1), ("results", 0)):
+        assert run.main(["--suite", "demo", "--results", folder, "--overwrite", "never"]) == 0
+        assert capsys.readouterr().out.count("Largest difference from the published hit@iou.3 over 25 rows: 0.000") == count
 
 
 def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(published):
