@@ -44,8 +44,7 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
     """
 
     def __post_init__(self) -> None:
-        """Raise ``BadValueError`` for an invalid value and for flags that exclude each other."""
-        RecipeFlags.__post_init__(self)
+        """Raise ``BadValueError`` for flags that exclude each other."""
         modes = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
         if len(modes) > 1:
             raise BadValueError(f"{' and '.join(modes)} cannot be combined: use only one of them")

@@ -56,6 +56,6 @@ def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, fol
     images = torch.empty(2, channels, *size, device="meta")
     if follow is not None:
         follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
-    compiles = hasattr(sys.modules.get("torch._dynamo"), "__file__")  # importing it here would be slow
+    compiles = "torch._dynamo" in sys.modules  # importing it here would be slow
     with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # only shapes are needed
         return functional_call(extractor, state, (images,))

@@ -130,5 +130,5 @@ class InMemoryRun(TrainingRun):
         }
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
         model.to(memory_format=memory_format(c.channels_last))
-        logits = {name: predict(model, split, c.batch) for name, split in splits.items()}
+        logits = {name: predict(model, split, c.batch_size) for name, split in splits.items()}
         return pd.read_csv(io.StringIO(predictions_csv(splits, logits)), dtype={"image": str, "patient": str})

@@ -13,8 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+
 from benchmark.training import runs
-from benchmark.training.lightning import Callback, LightningModule, TQDMProgressBar, Trainer
 from benchmark.training.module import ClassifierModule, duration
 from core.files import write_text, writing
 

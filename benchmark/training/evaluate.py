@@ -85,7 +85,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     model = load.network(folder / "best.ckpt", machine.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT}
-    logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}
+    logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)
 
 

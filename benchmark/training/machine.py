@@ -29,18 +29,15 @@ def device_type(flags: MachineFlags) -> str:
     return "cuda" if gpus() and flags.num_GPU != 0 and flags.devices != "0" else "cpu"
 
 
-def check_flags(flags: MachineFlags, batch_size: int | str) -> None:
+def check_flags(flags: MachineFlags) -> None:
     """Check the machine flags. Raises the errors of ``device_indices``, and others for invalid values.
 
-    These are ``UnknownNameError`` for an unknown strategy, and ``BadValueError`` for half precision on the CPU and for
-    ``--batch_size auto`` on several machines.
+    These are ``UnknownNameError`` for an unknown strategy, and ``BadValueError`` for half precision on the CPU.
     """
     device_indices(flags)
     if flags.precision == "16-mixed" and device_type(flags) == "cpu":
         raise BadValueError("--precision 16-mixed requires a GPU: use bf16-mixed, 32 or auto for the CPU")
-    if flags.num_nodes > 1 and batch_size == "auto":
-        raise BadValueError("--batch_size auto cannot be combined with --num_nodes above 1: use a number")
-    from benchmark.training.lightning import StrategyRegistry  # slow import, not needed to explain
+    from lightning.pytorch.strategies import StrategyRegistry  # slow import, not needed to explain
 
     strategies = ["auto", *StrategyRegistry.available_strategies()]
     if flags.strategy not in strategies:

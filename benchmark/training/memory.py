@@ -34,7 +34,7 @@ def oom_as_error(advice: str) -> Iterator[None]:
 
 def is_oom(error: BaseException) -> bool:
     """Whether ``error`` reports that memory ran out."""
-    from benchmark.training.lightning import is_oom_error  # slow import, only after a failure
+    from lightning.pytorch.utilities.memory import is_oom_error  # slow import, only after a failure
 
     is_known_type = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
     return is_known_type or ("could not create a primitive" in str(error) and available() < LITTLE)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -19,7 +20,6 @@ from backbones import Classifier
 from benchmark.training import load_weights, optimizers, runs
 from benchmark.training.batches import all_gather_lists
 from benchmark.training.data import Batch
-from benchmark.training.lightning import LightningModule
 from benchmark.training.losses.base import Loss
 from config import TrainConfig
 from core import seeds

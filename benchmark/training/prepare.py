@@ -8,7 +8,11 @@ import torch
 
 import backbones
 from backbones import Classifier, xray_weights
+<<<<<<< HEAD
 from benchmark.training import batch_size, data, load, load_weights, loggers, losses, machine
+=======
+from benchmark.training import data, load, load_weights, loggers, machine
+>>>>>>> 7f589d16 (WIP: batch_size auto, heat maps in loggers, MLflow and the fake compiler go)
 from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits, release
@@ -31,7 +35,7 @@ def prepare(
 
     ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
     """
-    machine.check_flags(config, config.batch_size)
+    machine.check_flags(config)
     loggers.check(config.logger)
     processes = len(machine.device_indices(config))
     machine.configure_torch(config.threads, processes)
@@ -46,12 +50,11 @@ def prepare(
         log.warning("%s", warning)
     labels = splits["train"].labels
     loss.prepare(labels)
-    precision = machine.precision_here(config)
-    step = batch_size.TrialStep(config, precision, model, loss, labels[:1])
-    config = batch_size.resolve_batch_size(folder, step, len(labels))
-    if precision == "64":
+    if machine.precision_here(config) == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
-    batches = Batches(len(labels), config.batch, world_size=machine.world_size(config), accumulate=config.accumulate)
+    batches = Batches(
+        len(labels), config.batch_size, world_size=machine.world_size(config), accumulate=config.accumulate
+    )
     steps = len(batches) // config.accumulate
     return ClassifierModule(model, config, loss, findings, steps), splits
 

@@ -60,7 +60,7 @@ def _newest_unfinished(config: TrainConfig) -> Path:
     paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths:
         begun = load.checkpoint(path).config
-        if not runs.done(path.parent) and _identity(begun, begun) == _identity(config, begun):
+        if not runs.done(path.parent) and _identity(begun) == _identity(config):
             return path.parent
     raise DataError(
         f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave --resume out"
@@ -69,7 +69,7 @@ def _newest_unfinished(config: TrainConfig) -> Path:
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
     """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
-    requested, ran = _identity(config, begun), _identity(begun, begun)
+    requested, ran = _identity(config), _identity(begun)
     other = {name: value for name, value in ran.items() if name not in LENGTH and value != requested[name]}
     if not Path(str(begun.data_root_dir)).exists():
         other.pop("data_root_dir", None)  # the data have been moved
@@ -87,9 +87,7 @@ def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained
         raise BadValueError(f"--resume {last}: the run already has {trained} epochs: use --epochs {trained} or more")
 
 
-def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:
-    """Return the flags that identify the training of ``config``, with the batch size of ``begun`` instead of auto."""
-    batch_size = begun.batch_size if config.batch_size == "auto" else config.batch_size
-    flags = {**runs.flags_dict(config), "batch_size": batch_size}
+def _identity(config: TrainConfig) -> dict[str, Any]:
+    """Return the flags that identify the training of ``config``."""
     fixed = flags_with(TrainConfig, WEIGHTS | DATA) - flags_with(TrainConfig, MACHINE)
-    return {name: value for name, value in flags.items() if name in fixed}
+    return {name: value for name, value in runs.flags_dict(config).items() if name in fixed}

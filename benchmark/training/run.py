@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch import Callback, Trainer
 
 from benchmark.training import callbacks, load, loggers, machine, memory, provenance, resume, runs
 from benchmark.training.batches import Batches, PrefetchLoader, balanced_probabilities
 from benchmark.training.data import Splits
-from benchmark.training.lightning import Callback, MisconfigurationException, PossibleUserWarning, Trainer
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
 from config import TrainConfig
@@ -89,19 +91,14 @@ def run_epochs(
     ``start``: the epoch (from 0) of ``last.ckpt``, and the number of its finished batches.
     """
     config, last = module.config, folder / "last.ckpt"
-    run_callbacks: list[Callback] = [callbacks.CheckpointWriter(module, folder), callbacks.Interrupts(folder)]
-    if config.heat_maps and "tensorboard" in config.logger:
-        from benchmark.training.heat_maps import HeatMaps
-
-        run_callbacks.append(HeatMaps(module, splits["val"]))
+    run_callbacks = callbacks.CheckpointWriter(module, folder), callbacks.Interrupts(folder)
     trainer = build_trainer(config, folder, *run_callbacks, *extra)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     terms = module.loss.counted(labels).numpy()
-    train = Batches(
-        len(labels), config.batch, config.seed, rank, world, start, config.accumulate, probabilities, loss_terms=terms
-    )
-    val = Batches(len(splits["val"]), config.batch, rank=rank, world_size=world)
+    size, parts = config.batch_size, config.accumulate
+    train = Batches(len(labels), size, config.seed, rank, world, start, parts, probabilities, loss_terms=terms)
+    val = Batches(len(splits["val"]), size, rank=rank, world_size=world)
     train.set_epoch(start[0])
     splits["train"].decode_in_order(np.concatenate([*train]))
     try:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from core.cli import AtLeast, AtMost, Named
-from core.errors import BadValueError
 from core.flags import MAPS, MODE, NEWER, OUTPUT, WEIGHTS
 
 LOSSES = ("batch_pos_weight", "bce", "ce", "focal", "frequency", "pos_weight", "weighted_bce")
@@ -43,9 +42,8 @@ class RecipeFlags:
     """Epochs between two steps of --scheduler step."""
     epochs: Annotated[int, AtLeast(1)] = 10
     """Number of passes over the training images."""
-    batch_size: int | str = 32
-    """Batch size per device. auto finds the largest power of two that fits into memory; the number is printed and
-    saved with the flags of the run."""
+    batch_size: Annotated[int, AtLeast(1)] = 32
+    """Batch size per device."""
     accumulate: Annotated[int, AtLeast(1), WEIGHTS | NEWER] = 1
     """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images equal one of 32, with
     half the memory, if the loss is a mean over known labels and the network has no batch norm."""
@@ -74,18 +72,6 @@ class RecipeFlags:
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed for weights, image order, augmentation and dropout."""
 
-    def __post_init__(self) -> None:
-        """Raise ``BadValueError`` for a batch size that is neither a positive integer nor auto."""
-        if self.batch_size != "auto" and (not isinstance(self.batch_size, int) or self.batch_size < 1):
-            raise BadValueError(f"bad value {self.batch_size!r} for --batch_size: use 1 or more, or auto")
-
-    @property
-    def batch(self) -> int:
-        """The number in ``batch_size``. A training run replaces ``auto`` before it uses this."""
-        if isinstance(self.batch_size, str):
-            raise BadValueError("--batch_size auto works only in a training run: use a number here")
-        return self.batch_size
-
     def exclusive(self, findings: int) -> bool:
         """Return whether each image has exactly one of the ``findings`` (softmax) instead of any number (sigmoids)."""
         return not self.multi_label and findings > 1
@@ -99,13 +85,11 @@ class OutputFlags:
     model_save_dir: str = "runs/train"
     """Folder of the runs. Each run gets a subfolder."""
     log_dir: str = "runs/logs"
-    """Folder for TensorBoard events, local files of wandb and mlflow, and log files."""
-    logger: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv", "tensorboard")
-    """Loggers: csv (metrics.csv in the run folder, always written), tensorboard, wandb, mlflow."""
+    """Folder for TensorBoard events, local files of wandb, and log files."""
+    logger: tuple[Literal["csv", "tensorboard", "wandb"], ...] = ("csv", "tensorboard")
+    """Loggers: csv (metrics.csv in the run folder, always written), tensorboard, wandb."""
     plots: bool = True
     """Plot the results of the run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
-    heat_maps: bool = True
-    """Log heat maps of a few validation images to TensorBoard after each epoch."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: Annotated[bool | str, MODE] = False

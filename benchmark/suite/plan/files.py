@@ -59,14 +59,11 @@ def networks(suite: Suite) -> list[str]:
 
 def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
     """Yield the problems of a suite's models, with advice."""
-    trainings = [training for plan in plans for training in plan.trainings]
-    for training in trainings:
+    for training in (training for plan in plans for training in plan.trainings):
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
             yield "has several folds with the same test images: use `partition: kfold`"
         if training.fold >= training.folds:
             yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
-    if any(training.batch_size == "auto" for training in trainings):
-        yield "has `batch_size: auto`, which depends on the machine: use a number"
     if repeated := duplicates(plan.id for plan in plans):
         yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"
     if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.protocols_or_check:

@@ -13,10 +13,10 @@ from typing import Any
 
 import optuna
 import tabulate
+from lightning.pytorch import Callback, LightningModule, Trainer
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.training import machine
-from benchmark.training.lightning import Callback, LightningModule, Trainer
 from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
 from benchmark.training.runs import csv_text

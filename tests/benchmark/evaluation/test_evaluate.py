@@ -13,7 +13,7 @@ DATA = "phantom:train=32,val=16,test=32"
 SUITE = f"""
 title: Tiny
 about: Tiny.
-train: {{dataset: "{DATA}", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false, heat_maps: false, pretrained: false}}
+train: {{dataset: "{DATA}", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false, pretrained: false}}
 models: [{{backbone: custom, global_pool: PCAM}}]
 seeds: [0, 1]
 methods: [gradcam, noise]

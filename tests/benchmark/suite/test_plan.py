@@ -21,13 +21,6 @@ def test_folder_names_of_recorded_runs_do_not_change():
 
 
 @pytest.mark.byhand
-def test_suite_refuses_automatic_batch_size(tmp_path):
-    (tmp_path / "tiny.yaml").write_text("title: t\nabout: a\ntrain: {dataset: phantom, batch_size: auto}\nmodels: [{backbone: custom}]\n")
-    with pytest.raises(BadValueError, match=r"'tiny'.*batch_size: auto"):
-        plan.load("tiny", tmp_path)
-
-
-@pytest.mark.byhand
 @pytest.mark.parametrize(
     ("stated", "kind", "facts"),
     [

@@ -56,24 +56,24 @@ def test_missing_gpu_is_an_error(machine_with, flags, words):
     machine_with(0)
     sentence = f"^{words} requires a GPU, but torch finds none: leave it out or use --num_GPU 0$"
     with pytest.raises(NotAvailableError, match=sentence):
-        machine.check_flags(TrainConfig(**flags), 32)
+        machine.check_flags(TrainConfig(**flags))
 
 
 @pytest.mark.byhand
 def test_half_precision_on_the_cpu_is_an_error(machine_with):
     machine_with(1)
-    machine.check_flags(TrainConfig(precision="16-mixed"), 32)
+    machine.check_flags(TrainConfig(precision="16-mixed"))
     machine_with(0)
     with pytest.raises(BadValueError, match=r"--precision 16-mixed.*GPU.*bf16-mixed, 32 "):
-        machine.check_flags(TrainConfig(precision="16-mixed"), 32)
+        machine.check_flags(TrainConfig(precision="16-mixed"))
 
 
 @pytest.mark.byhand
 def test_an_unknown_strategy_is_a_sentence_with_the_known_ones(machine_with):
     machine_with(0)
-    machine.check_flags(TrainConfig(strategy="ddp"), 32)
+    machine.check_flags(TrainConfig(strategy="ddp"))
     with pytest.raises(UnknownNameError, match=r"'foo'.*--strategy.*auto, ddp"):
-        machine.check_flags(TrainConfig(strategy="foo"), 32)
+        machine.check_flags(TrainConfig(strategy="foo"))
 
 
 @pytest.mark.byhand

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Callback, LightningModule, Trainer
+
 from benchmark.training import run
-from benchmark.training.lightning import Callback, LightningModule, Trainer
 from tools.speed import names
 from tools.speed.record import On, Row
 from tools.speed.timing import Times, row, until_done

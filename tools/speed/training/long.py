@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmark.training import run
-from benchmark.training.lightning import Callback, LightningModule, Trainer
 from tools.speed import memory
 from tools.speed.record import On, Row
 from tools.speed.training.trainings import training

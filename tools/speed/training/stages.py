@@ -29,7 +29,7 @@ def rates(on: On, config: TrainingSpeedConfig, folder: Path) -> list[Row]:
 
 def _calls(one: Training) -> dict[str, tuple[int, Callable[[], object]]]:
     """Return contender -> number of images per call, and the call."""
-    size, total = one.module.config.batch, len(one.train)
+    size, total = one.module.config.batch_size, len(one.train)
     pixels, images = one.train[np.arange(size)][0].to(one.where), resident(one)[0]
     batches = Batches(total, size, seed=0)
     return {

@@ -64,7 +64,7 @@ def training(on: On, images: int, folder: Path, **flags: Any) -> Training:
 
 def resident(one: Training) -> tuple[Tensor, Tensor]:
     """Return the first batch, normalised and on the device: (N,3,S,S) and (N,K)."""
-    pixels, labels = one.train[np.arange(one.module.config.batch)]
+    pixels, labels = one.train[np.arange(one.module.config.batch_size)]
     images = transforms.evaluation()(pixels.to(one.where))
     return images.contiguous(memory_format=memory_format(one.module.config.channels_last)), labels.to(one.where)
 
