@@ -18,7 +18,7 @@ from benchmark.maps.trained import TrainingRun
 from benchmark.maps.unseen_images import unseen_positions
 from benchmark.training import data, load
 from benchmark.training.evaluate import predict, predictions_csv
-from benchmark.training.module import memory_format
+from benchmark.training.machine import memory_format
 from config import TrainConfig
 from core.errors import BadValueError
 from core.types import Sample

@@ -18,9 +18,9 @@ from benchmark.training import data, load, machine, memory, runs
 from benchmark.training.batches import Batches, PrefetchLoader
 from benchmark.training.data import SplitImages, Splits
 from benchmark.training.listing import load_split
+from benchmark.training.machine import memory_format
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.module import memory_format
 from config import TrainConfig
 from core.errors import BadValueError, DataError, examples
 from core.files import write_json, write_text

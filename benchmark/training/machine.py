@@ -168,6 +168,11 @@ def summary(flags: MachineFlags, num_workers: int | None) -> str:
     return "; ".join(f"{name}: {text}" for name, text in {**parts, **several}.items())
 
 
+def memory_format(channels_last: bool) -> torch.memory_format:
+    """Return the memory format of images and weights; channels last is the fastest for convolutions."""
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
 @contextlib.contextmanager
 def log_file(flags: OutputFlags, folder: Path) -> Iterator[None]:
     """Also write the log to ``<log_dir>/<run>.log`` inside the block, with ``--logtofile``."""

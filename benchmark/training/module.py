@@ -21,6 +21,7 @@ from benchmark.training import load_weights, optimizers, runs
 from benchmark.training.batches import all_gather_lists
 from benchmark.training.data import Batch
 from benchmark.training.losses.base import Loss
+from benchmark.training.machine import memory_format
 from config import TrainConfig
 from core import seeds
 from core.errors import LocusError
@@ -199,11 +200,6 @@ def _seed(number: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(number)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(number)
-
-
-def memory_format(channels_last: bool) -> torch.memory_format:
-    """Return the memory format of images and weights; channels last is the fastest for convolutions."""
-    return torch.channels_last if channels_last else torch.contiguous_format
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,8 @@ from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits, release
 from benchmark.training.losses.base import Loss
-from benchmark.training.module import ClassifierModule, memory_format
+from benchmark.training.machine import memory_format
+from benchmark.training.module import ClassifierModule
 from config import TrainConfig
 from core.errors import BadValueError
 from core.flags.training import RecipeFlags

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from benchmark.training import machine, optimizers
 from benchmark.training.data import SplitImages
-from benchmark.training.module import ClassifierModule, memory_format
+from benchmark.training.machine import memory_format
+from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from datasets.io import transforms
