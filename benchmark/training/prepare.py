@@ -8,11 +8,7 @@ import torch
 
 import backbones
 from backbones import Classifier, xray_weights
-<<<<<<< HEAD
-from benchmark.training import batch_size, data, load, load_weights, loggers, losses, machine
-=======
-from benchmark.training import data, load, load_weights, loggers, machine
->>>>>>> 7f589d16 (WIP: batch_size auto, heat maps in loggers, MLflow and the fake compiler go)
+from benchmark.training import data, load, load_weights, loggers, losses, machine
 from benchmark.training.batches import Batches
 from benchmark.training.data import SplitImages
 from benchmark.training.listing import load_splits, release
