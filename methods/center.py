@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from core.frames import Grid
 from methods.base import Evidence, Method
 from methods.options import require_positive
 
@@ -24,8 +25,12 @@ class Center(Method):
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return the same Gaussian for every image and finding, (N,K,h,w)."""
-        h, w = evidence.A.shape[-2:]
-        y, x = evidence.grid.centres((h, w), (1, 1))
-        squared = torch.from_numpy((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2).to(evidence.A)
-        gaussian = torch.exp(-squared / (2 * self.sigma**2))
-        return gaussian.expand(len(evidence.images), len(evidence.findings), h, w).clone()
+        shape = (evidence.A.shape[-2], evidence.A.shape[-1])
+        gaussian = self.gaussian(evidence.grid, shape).to(evidence.A)
+        return gaussian.expand(len(evidence.images), len(evidence.findings), *shape).clone()
+
+    def gaussian(self, grid: Grid, shape: tuple[int, int]) -> Tensor:
+        """Return the Gaussian at the positions of ``grid``, (h,w) float32."""
+        y, x = grid.centres(shape, (1, 1))
+        squared = torch.from_numpy((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2).float()
+        return torch.exp(-squared / (2 * self.sigma**2))

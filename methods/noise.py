@@ -4,6 +4,7 @@ import zlib
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.seeds import generator
@@ -27,15 +28,13 @@ class Noise(Method):
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return one draw per image and finding, (N,K,h,w)."""
-        shape = tuple(evidence.A.shape[-2:])
-        draws = [
-            [
-                generator(self.seed, "noise", key, finding).random(shape, dtype=np.float32)
-                for finding in evidence.findings
-            ]
-            for key in map(_key, evidence.images)
-        ]
+        shape, keys = (evidence.A.shape[-2], evidence.A.shape[-1]), map(_key, evidence.images)
+        draws = [[self.draw(key, finding, shape) for finding in evidence.findings] for key in keys]
         return torch.from_numpy(np.array(draws, dtype=np.float32)).to(evidence.A.device)
+
+    def draw(self, image: int | str, finding: int | str, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the draw of an image and a finding, (h,w)."""
+        return generator(self.seed, "noise", image, finding).random(shape, dtype=np.float32)
 
 
 def _key(image: Tensor) -> int:

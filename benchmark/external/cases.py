@@ -12,23 +12,23 @@ from benchmark.external.entry import ExternalEntry
 from benchmark.external.maps import Map
 from benchmark.external.values import MAX_CACHED
 from benchmark.maps import strata
-from benchmark.maps.baselines import BASELINES, FloatMap, Prior
+from benchmark.maps.baselines import Prior, Truth
 from benchmark.maps.cases import make_case
 from benchmark.records import Cell
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap
 from core.errors import NotAvailableError
 from core.frames import Grid, conventional
-from core.names import CENTER, NOISE, PRIOR
-from core.seeds import generator
+from core.names import CENTER, NOISE, PRIOR, UPPER_BOUND
 from core.types import Sample
+from methods.center import Center
+from methods.noise import Noise
 
-SIGMA = 0.25
-"""Standard deviation of the Gaussian at the centre, as a share of the image's side; as in the method ``center``."""
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
-SIDE = 32
-"""Side of the baselines' maps for entries of boxes, which have no grid; as in ``prior``."""
+PRIOR_MAPS = Prior()
+SIDE = PRIOR_MAPS.side
+"""Side of the baselines' maps for entries of boxes, which have no grid."""
 
 
 @dataclass
@@ -114,13 +114,13 @@ class EntryCases:
         """Return a baseline's maps of all cases: in memory, or computed on each access if they exceed the limit."""
         fits = len(samples) * len(self.findings) * shape[0] * shape[1] * 4 <= MAX_CACHED
         if name == PRIOR:  # one map per fold and finding, shared by many cases
-            fold, means = Prior(side=SIDE).by_fold(samples, self.findings)
+            fold, means = PRIOR_MAPS.by_fold(samples, self.findings)
             maps = [one for number in fold for one in means[number]]
             return maps if fits else [LazyMap(shape, partial(np.asarray, one)) for one in maps]
-        if fits:
-            return list(baseline_maps(name, samples, self.findings, grid, shape).reshape(-1, *shape))
-        rest = grid, shape
-        return [LazyMap(shape, partial(baseline_map, name, s, f, *rest)) for s in samples for f in self.findings]
+        if name == UPPER_BOUND and fits:  # masks are read once per image
+            return list(Truth().maps(samples, self.findings, grid, shape)[0].reshape(-1, *shape))
+        make = [partial(_baseline_map, name, s, f, grid, shape) for s in samples for f in self.findings]
+        return [one() for one in make] if fits else [LazyMap(shape, one) for one in make]
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
         """Return True if a case with truth is excluded from all rows because it has no map."""
@@ -134,27 +134,13 @@ class EntryCases:
         return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
 
 
-def baseline_maps(
-    name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
-) -> FloatMap:
-    """Return the maps (N,K,h,w) of a baseline for ``samples``.
-
-    They have the ``grid`` and ``shape`` (h, w) of the external maps, so that the resolutions are equal.
-    """
+def _baseline_map(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
+    """Return a baseline's map of one case, with the ``grid`` and ``shape`` (h, w) of the external maps."""
     if name == CENTER:
-        y, x = grid.centres(shape, (1, 1))
-        gaussian = np.exp(-((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2) / (2 * SIGMA**2)).astype(np.float32)
-        return np.broadcast_to(gaussian, (len(samples), len(findings), *shape))
+        return Center().gaussian(grid, shape).numpy()
     if name == NOISE:
-        keys = [("noise", sample.image_id, finding) for sample in samples for finding in findings]
-        draws = [generator(0, *key).random(shape, dtype=np.float32) for key in keys]  # uniform in [0,1)
-        return np.array(draws, dtype=np.float32).reshape(len(samples), len(findings), *shape)
-    return BASELINES[name]().maps(samples, findings, grid, shape)[0]
-
-
-def baseline_map(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
-    """Return a baseline's map (h,w) of one case."""
-    return baseline_maps(name, [sample], [finding], grid, shape)[0, 0]
+        return Noise().draw(sample.image_id, finding, shape)
+    return Truth().maps([sample], [finding], grid, shape)[0][0, 0]
 
 
 def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[Pair]:
