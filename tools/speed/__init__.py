@@ -1,5 +1,1 @@
-"""Time Locus and other packages: ``python -m tools.speed SUBJECT``.
-
-Each subject is a package with its flags, contenders and tables. It writes a record; docs/speed.md is generated from the
-records.
-"""
+"""Time Locus and other packages: ``python -m tools.speed SUBJECT`` prints the tables of docs/speed.md."""

@@ -1,106 +1,130 @@
-"""Time several contenders in turn, round by round, and take the minimum of each.
+"""Time several calls in turn, measure peak memory, and format the results."""
 
-Disturbances (other processes, a warmer CPU) then affect all contenders, and the minimum is the least disturbed round.
-The first round also warms up caches.
-"""
-
-import logging
+import datetime
+import multiprocessing
+import os
+import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
-from tools.speed.record import On, Row
+from core.errors import NotAvailableError
+from datasets.io import limits
 
-log = logging.getLogger(__name__)
-
-SHORT = 0.01
-"""Seconds below which a call is repeated, because a single short call mostly measures cache misses."""
-
-
-class Task(NamedTuple):
-    """A contender and its amount of work."""
-
-    contender: str
-    amount: int
-    """Number of findings or thresholds; 0 if that does not apply."""
+T = TypeVar("T")
+Key = TypeVar("Key", bound=Hashable)
+SHORT = 10.0
+"""Milliseconds below which a call is repeated, because a single short call mostly measures cache misses."""
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+NOTHING = "–"
 
 
-@dataclass
-class Times:
-    """Seconds of each timed call."""
+class Time(NamedTuple):
+    """Milliseconds of a call."""
 
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+    wall: float
+    cpu: float
     """CPU time of all threads."""
 
-    def add(self, call: Callable[[], object]) -> None:
-        """Time a call. It is repeated until ``SHORT`` seconds have passed, and the mean is added."""
-        wall, cpu, calls, passed = time.perf_counter(), time.process_time(), 0, 0.0
-        while passed < SHORT:
-            call()
-            calls, passed = calls + 1, time.perf_counter() - wall
-        self.wall.append(passed / calls)
-        self.cpu.append((time.process_time() - cpu) / calls)
+    @property
+    def least(self) -> float:
+        """The smaller of both: on a busy machine, long calls wait for a core and short calls do not."""
+        return min(self)
 
 
-def until_done(call: Callable[[], object], device: str) -> Callable[[], object]:
-    """Return a call that waits until the ``device`` (``cpu`` or ``cuda``) has finished."""
-    if device == "cpu":
-        return call
-
-    def synchronized() -> object:
-        import torch
-
-        result = call()
-        torch.cuda.synchronize()
-        return result
-
-    return synchronized
+def once(call: Callable[[], object]) -> Time:
+    """Time a call. It is repeated until ``SHORT`` milliseconds have passed, and the mean is returned."""
+    wall, cpu, calls, passed = time.perf_counter(), time.process_time(), 0, 0.0
+    while passed < SHORT:
+        call()
+        calls, passed = calls + 1, 1000 * (time.perf_counter() - wall)
+    return Time(passed / calls, 1000 * (time.process_time() - cpu) / calls)
 
 
-def interleaved(
-    calls: Mapping[Task, Callable[[], object]],
-    rounds: int,
-    budget: float = float("inf"),
-    patience: float = float("inf"),
-) -> dict[Task, Times]:
-    """Time ``calls`` in at most ``rounds`` rounds.
+def fastest(calls: Mapping[Key, Callable[[], object]], rounds: int, budget: float) -> dict[Key, Time]:
+    """Time ``calls`` in turn, in at most ``rounds`` rounds, and return the minimum of each.
 
-    A call is not timed again after ``budget`` seconds, and not at all (empty times) if it is ``expected`` to take more
-    than ``patience`` seconds.
+    Disturbances (other processes, a warmer CPU) then affect all calls, and the minimum is the least disturbed one. A
+    call is not repeated after ``budget`` seconds.
     """
-    measured = {task: Times() for task in calls}
-    for turn in range(rounds):
-        for task, call in calls.items():
-            times = measured[task]
-            if 0 < sum(times.wall) < budget if turn else expected(task, measured) <= patience:
-                times.add(call)
-    return measured
+    times: dict[Key, list[Time]] = {key: [] for key in calls}
+    for _ in range(rounds):
+        for key, call in calls.items():
+            if not times[key] or sum(one.wall for one in times[key]) < 1000 * budget:
+                times[key].append(once(call))
+    return {key: Time(*map(min, zip(*all_times, strict=True))) for key, all_times in times.items()}
 
 
-def expected(task: Task, measured: Mapping[Task, Times]) -> float:
-    """Return an upper estimate of the seconds of a first call from other amounts of the same contender, else 0.
+def in_new_process(function: Callable[..., T], *values: Any) -> T:
+    """Return ``function(*values)``, called in a new process, so that its peak memory can be measured."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *values).result()
 
-    >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
-    10.0
+
+def reset_peak() -> float | None:
+    """Reset the peak of ``peak`` to the resident memory, and return that in MiB; None without ``/proc``."""
+    if CLEAR.exists():
+        CLEAR.write_text("5")
+    return _status("VmRSS")
+
+
+def peak() -> float | None:
+    """Return the peak memory of the process since ``reset_peak`` in MiB; None without ``/proc``.
+
+    ``ru_maxrss`` cannot be used, because a process inherits it from its parent.
     """
-    same = [(other.amount, times.wall) for other, times in measured.items() if other.contender == task.contender]
-    shortest = [(amount, min(wall)) for amount, wall in same if wall and amount]
-    return min((seconds * task.amount / amount for amount, seconds in shortest), default=0.0)
+    return _status("VmHWM")
 
 
-def fastest(group: str, on: On, contender: str, rounds: Sequence[Mapping[str, float]]) -> Row:
-    """Return a row with the figures of the round with the least ``wall_s``."""
-    figures = min(rounds, key=lambda figures: figures["wall_s"])
-    log.info("  %s %s: %s", contender, on, figures)
-    return Row(group=group, on=on, contender=contender, figures={**figures, "rounds": len(rounds)})
+def _status(field: str) -> float | None:
+    lines = STATUS.read_text().splitlines() if STATUS.exists() else ()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), None)
 
 
-def row(group: str, on: On, contender: str, times: Times, per: int = 1, reason: str = "", **figures: float) -> Row:
-    """Return a row with the minimum over the rounds, in milliseconds per image; a call has ``per`` images."""
-    if times.wall:
-        wall, cpu = (round(1000 * min(seconds) / per, 5) for seconds in (times.wall, times.cpu))
-        figures = {"wall_ms": wall, "cpu_ms": cpu, "rounds": len(times.wall), **figures}
-    log.info("  %s %s: %s", contender, on, reason or figures)
-    return Row(group=group, on=on, contender=contender, figures=figures, reason=reason)
+def machine(threads: int, *packages: str) -> str:
+    """Describe the machine, the ``packages`` and the date. Raises ``NotAvailableError`` for a missing package."""
+    from benchmark.training.machine import cpu_model  # imports torch, whose memory would count in new processes
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"Machine: {cpu_model() or platform.machine()}, {limits.cpus()} cores, {memory:.1f} GiB, {platform.system()} "
+        f"{platform.release()}; threads: {threads}; load before the run {os.getloadavg()[0]:.2f}. Python "
+        f"{platform.python_version()}, {', '.join(f'{name} {_version(name)}' for name in packages)}. Run on "
+        f"{datetime.datetime.now(datetime.UTC).date()}."
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError as error:
+        install = "pip install -e '.[test]' --constraint constraints.txt"
+        raise NotAvailableError(f"{package} is not installed and cannot be timed: {install}") from error
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Format a Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows))
+
+
+def short(value: float | None) -> str:
+    """Format a measurement with three digits.
+
+    >>> short(1.0449), short(12.34), short(512.4), short(None)
+    ('1.04', '12.3', '512', '–')
+    """
+    if value is None:
+        return NOTHING
+    return f"{value:.{0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2}f}"
+
+
+def compared(value: float, ratio: float | None) -> str:
+    """Format a time, and in brackets how many times as long as Locus it took.
+
+    >>> compared(2208.2, 172.6), compared(12.8, None)
+    ('2208 (173×)', '12.8')
+    """
+    return short(value) if ratio is None else f"{short(value)} ({short(ratio)}×)"

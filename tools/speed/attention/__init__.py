@@ -1,1 +1,0 @@
-"""Time attention methods, Finer-CAM and faithfulness."""

@@ -1,1 +1,0 @@
-"""Time ``locus`` on large maps in files, and measure the memory for many."""

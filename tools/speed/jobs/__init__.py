@@ -1,1 +1,0 @@
-"""Time explaining and scoring a suite with one job and with several."""

@@ -1,1 +1,0 @@
-"""Time heat maps of Locus, grad-cam, torchcam and captum."""

@@ -1,1 +1,0 @@
-"""Time scoring, and contour searches and component labelling for comparison."""

@@ -1,1 +1,0 @@
-"""Start time of the commands, compared with ``import torch``."""

@@ -1,1 +1,0 @@
-"""Time training: each stage alone, and epochs compared with the network alone."""
