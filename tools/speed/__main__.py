@@ -7,7 +7,8 @@ from importlib import import_module
 from core import cli
 from core.errors import BadValueError
 
-SUBJECTS = ("methods", "costs", "scoring")
+SUBJECTS = {"methods": "MethodsConfig", "costs": "CostsConfig", "scoring": "ScoringConfig"}
+"""Module -> its flags."""
 
 
 @cli.entry_point
@@ -17,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name not in SUBJECTS:
         raise BadValueError(f"unknown subject {name!r}: choose from {', '.join(SUBJECTS)}")
     subject = import_module(f"tools.speed.{name}")
-    config, _ = cli.parse(subject.Config, flags, f"python -m tools.speed {name}")
+    config, _ = cli.parse(getattr(subject, SUBJECTS[name]), flags, f"python -m tools.speed {name}")
     for paragraph in subject.report(config):
         print(paragraph, end="\n\n", flush=True)
 

@@ -23,7 +23,7 @@ SLOW = 62.5
 
 
 @dataclass(frozen=True)
-class Config:
+class CostsConfig:
     """Time each method of Locus: ``python -m tools.speed costs``."""
 
     backbones: tuple[str, ...] = ("custom", "resnet18", "densenet121")
@@ -34,7 +34,7 @@ class Config:
     """Maximum number of calls of each method within half a second; the fastest counts."""
 
 
-def report(config: Config) -> Iterator[str]:
+def report(config: CostsConfig) -> Iterator[str]:
     """Yield the machine and a table of CPU milliseconds per image, the maps of all findings."""
     torch.set_num_threads(1)
     yield timing.machine(1, "torch", "timm")
@@ -46,7 +46,7 @@ def report(config: Config) -> Iterator[str]:
     yield table(header, [row for row in rows if set(row[1:]) != {NOTHING}])
 
 
-def _costs(backbone: str, size: int, config: Config) -> dict[str, float | None]:
+def _costs(backbone: str, size: int, config: CostsConfig) -> dict[str, float | None]:
     """Return the milliseconds of each method; None if it does not support the network."""
     torch.manual_seed(0)
     model = backbones.build(backbone, FINDINGS, global_pool="PCAM").eval()

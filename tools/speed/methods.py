@@ -39,7 +39,7 @@ TINY = 64
 
 
 @dataclass(frozen=True)
-class Config:
+class MethodsConfig:
     """Time the methods of Locus, grad-cam, torchcam and captum: ``python -m tools.speed methods``."""
 
     backbones: tuple[str, ...] = ("resnet18", "densenet121")
@@ -58,7 +58,7 @@ class Config:
     """Number of CPU threads of torch. Default: all CPUs available to the process."""
 
 
-class Network(NamedTuple):
+class NetworkAtSize(NamedTuple):
     """A network and its images."""
 
     backbone: str
@@ -182,7 +182,7 @@ MEASURED: Sequence[Task] = (
 SCORECAM = ("Locus, Score-CAM", "grad-cam, Score-CAM")
 
 
-def report(config: Config) -> Iterator[str]:
+def report(config: MethodsConfig) -> Iterator[str]:
     """Yield the machine and the tables. Raises ``LocusError`` for a missing package and for maps that differ."""
     if len(config.sizes) != len(config.batches):
         counts = f"--sizes has {len(config.sizes)} values, --batches {len(config.batches)}"
@@ -190,7 +190,7 @@ def report(config: Config) -> Iterator[str]:
     configure_torch(config.threads)
     yield timing.machine(torch.get_num_threads(), "torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
     images = tuple(zip(config.sizes, config.batches, strict=True))
-    networks = [Network(backbone, *one) for backbone in config.backbones for one in images]
+    networks = [NetworkAtSize(backbone, *one) for backbone in config.backbones for one in images]
     for network in networks:
         check(*network.build())
     times = {network: timed(network, TIMED, config) for network in networks}
@@ -206,7 +206,7 @@ def report(config: Config) -> Iterator[str]:
         yield "The same for Score-CAM:\n\n" + memory_table({f"{small}, batch of {n}": one for n, one in peaks.items()})
 
 
-def timed(network: Network, tasks: Sequence[Task], config: Config) -> dict[Task, Time]:
+def timed(network: NetworkAtSize, tasks: Sequence[Task], config: MethodsConfig) -> dict[Task, Time]:
     """Time ``tasks`` in turn, per image."""
     model, images = network.build()
     calls = {(name, count): CONTENDERS[name](model, images, range(count)) for name, count in tasks}
@@ -214,12 +214,12 @@ def timed(network: Network, tasks: Sequence[Task], config: Config) -> dict[Task,
     return {task: Time(one.wall / len(images), one.cpu / len(images)) for task, one in times.items()}
 
 
-def memory(network: Network, task: Task) -> float | None:
+def memory(network: NetworkAtSize, task: Task) -> float | None:
     """Return the peak memory of a call in MiB, in addition to that of packages, model and images."""
     return timing.in_new_process(_memory, network, task, torch.get_num_threads())
 
 
-def _memory(network: Network, task: Task, threads: int) -> float | None:
+def _memory(network: NetworkAtSize, task: Task, threads: int) -> float | None:
     """Measure in the new process, after a call with one tiny image, which loads packages and thread pools."""
     torch.set_num_threads(threads)
     (name, count), (model, images) = task, network.build()
@@ -232,14 +232,14 @@ def _memory(network: Network, task: Task, threads: int) -> float | None:
     return None if before is None or after is None else max(0.0, after - before)
 
 
-def time_table(times: Mapping[Network, Mapping[Task, Time]]) -> str:
+def time_table(times: Mapping[NetworkAtSize, Mapping[Task, Time]]) -> str:
     """Return a table of the times per image; brackets compare a package with Locus."""
 
-    def cell(found: Mapping[Task, Time], name: str, count: int) -> str:
-        wall, ours = found[name, count].wall, found.get((OURS.get(name, ""), count))
+    def cell(column: Mapping[Task, Time], name: str, count: int) -> str:
+        wall, ours = column[name, count].wall, column.get((OURS.get(name, ""), count))
         return compared(wall, wall / ours.wall if ours else None)
 
-    rows = ((name, count, (cell(found, name, count) for found in times.values())) for name, count in _tasks(times))
+    rows = ((name, count, (cell(column, name, count) for column in times.values())) for name, count in _tasks(times))
     return table(_header(times), [(name, str(count or ""), *cells) for name, count, cells in rows])
 
 
@@ -249,8 +249,8 @@ def memory_table(measured: Mapping[Any, Mapping[Task, float | None]]) -> str:
     return table(_header(measured), [(name, str(count or ""), *cells) for name, count, cells in rows])
 
 
-def _tasks(found: Mapping[Any, Mapping[Task, object]]) -> list[Task]:
-    return list(next(iter(found.values())))
+def _tasks(times: Mapping[Any, Mapping[Task, object]]) -> list[Task]:
+    return list(next(iter(times.values())))
 
 
 def _header(columns: Mapping[Any, object]) -> list[str]:

@@ -40,7 +40,7 @@ Which = Literal["largest", "all"]
 
 
 @dataclass(frozen=True)
-class Config:
+class ScoringConfig:
     """Time scoring, contour searches and component labelling: ``python -m tools.speed scoring``."""
 
     positions: Annotated[tuple[int, ...], AtLeast(2)] = (7, 14, 32)
@@ -63,7 +63,7 @@ class Config:
     """Seconds after which a contender is not timed again. Each contender is timed at least once."""
 
 
-def report(config: Config) -> Iterator[str]:
+def report(config: ScoringConfig) -> Iterator[str]:
     """Yield the machine and the tables. Raises ``LocusError`` for a missing package and for contenders that differ."""
     packages = ("numpy", "numba", "opencv-python-headless", "scikit-image", "scipy")
     yield timing.machine(limits.cpus(), *packages)
@@ -219,7 +219,7 @@ def check_small(values: Map, contenders: Mapping[str, Callable[[Map, FloatArray]
             raise LocusError(f"{name} differs from Locus by {gap}: not timed")
 
 
-def on_small_map(positions: int, config: Config) -> dict[tuple[str, int], timing.Time]:
+def on_small_map(positions: int, config: ScoringConfig) -> dict[tuple[str, int], timing.Time]:
     """Time all contenders on a map of ``positions``×``positions``."""
     values = smooth(positions)
     check_small(values)
@@ -308,7 +308,7 @@ def check_large(values: Map, contenders: Mapping[str, Curve] = LARGE) -> None:
                 raise LocusError(f"the IoUs of {name} and Locus differ for the same map: not timed")
 
 
-def on_large_maps(config: Config) -> Iterator[Ratios]:
+def on_large_maps(config: ScoringConfig) -> Iterator[Ratios]:
     """Time the original evaluator on all maps at one size, and the search per level on hard maps at all sizes."""
     few, many = min(config.levels), max(config.levels)
     first, *_ = config.sizes
@@ -320,7 +320,7 @@ def on_large_maps(config: Config) -> Iterator[Ratios]:
             yield _ratios("OpenCV, contours per distinct level", which, side, few, kinds, config)
 
 
-def _ratios(name: str, which: Which, side: int, count: int, kinds: Sequence[str], config: Config) -> Ratios:
+def _ratios(name: str, which: Which, side: int, count: int, kinds: Sequence[str], config: ScoringConfig) -> Ratios:
     by_map = {}
     for kind in kinds:
         values = picture(kind, side)

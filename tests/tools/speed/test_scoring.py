@@ -5,10 +5,10 @@ import pytest
 
 from core.errors import LocusError
 from tools.speed import scoring
-from tools.speed.scoring import BOXES, KINDS, LARGE, SIDE, SMALL, Config, Ratios
+from tools.speed.scoring import BOXES, KINDS, LARGE, SIDE, SMALL, Ratios, ScoringConfig
 from tools.speed.timing import Time
 
-TINY = Config(positions=(7,), thresholds=(10,), sizes=(32,), levels=(10, 20), rounds=1)
+TINY = ScoringConfig(positions=(7,), thresholds=(10,), sizes=(32,), levels=(10, 20), rounds=1)
 
 
 def test_every_contender_is_timed():
