@@ -16,7 +16,6 @@ from core.flags.benchmark import (
     ExportConfig,
     FolderFlags,
     PageConfig,
-    PowerConfig,
     RunFlags,
     SelectionFlags,
 )
@@ -31,7 +30,7 @@ from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 __all__ = [
     "CheckConfig", "CompareConfig", "ConvertConfig", "DataFlags", "DatasetCheckConfig",
     "EngineFlags", "ExportConfig", "FolderFlags", "HeatmapConfig", "ModelCheckConfig", "PageConfig",
-    "PowerConfig", "RunConfig", "ScoreConfig", "SuiteConfig", "TrainConfig",
+    "RunConfig", "ScoreConfig", "SuiteConfig", "TrainConfig",
 ]  # fmt: skip
 
 

@@ -50,7 +50,6 @@ ENTRY_POINTS = {
     "score": "benchmark.score",
     "check": "benchmark.check.__main__",
     "convert": "benchmark.convert",
-    "power": "benchmark.power",
     "compare": "benchmark.compare",
     "gallery": "benchmark.gallery",
     "figures": "benchmark.figures",

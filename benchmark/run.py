@@ -2,8 +2,9 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark import records
 from benchmark.records import Record
@@ -16,6 +17,9 @@ from core.errors import LocusError
 from core.names import MAIN
 from datasets.io import limits
 
+if TYPE_CHECKING:
+    from benchmark.report.leaderboard.dataset_tables import DatasetTables
+
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     limits.check_count(config.jobs, "--jobs")
     counts: Counter[str] = Counter()
     stopped: list[str] = []
-    written: dict[Path, dict[Path, list[Record]]] = {}
+    written: dict[Path, dict[Path, Sequence[DatasetTables]]] = {}
     with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
         for name in selection.names(config):
             suite = selection.requested_suite(name, config)
@@ -33,18 +37,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             counts.update(record.status for record in outcome.own_records)
             stopped += outcome.stopped
             path = outcome.folder.path
-            written.setdefault(path.parent, {})[path] = outcome.records
+            written.setdefault(path.parent, {})[path] = outcome.tables
             if not config.dry_run and not config.all:
                 _say_leaderboards(outcome)
     in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     if not config.dry_run:
-        from benchmark.report import tables  # slow imports, not for a dry run
-
         for folder, by_suite in written.items():
-            cli.say(f"results: {tables.index(folder, by_suite)} ({in_words})")
+            cli.say(f"results: {_index(folder, by_suite)} ({in_words})")
     if stopped:
         raise LocusError(f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0
+
+
+def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> Path:
+    """Write the overview of all suites in a results ``folder``, those just ``written`` and those of earlier runs."""
+    from benchmark.report import tables  # slow imports, not for a dry run
+    from benchmark.suite.finalize import leaderboards_of
+
+    earlier = {path: leaderboards_of(path) for path in records.suites(folder) if path not in written}
+    return tables.index(folder, {path: [t.leaderboard for t in of] for path, of in written.items()} | earlier)
 
 
 def _say_leaderboards(outcome: Outcome) -> None:

@@ -1,21 +1,22 @@
-"""Overview of all suites (``results/index.html`` and ``README.md``), and ``transfer.md``."""
+"""Overview of all suites: ``results/index.html`` and ``README.md``, with the agreement of their rankings."""
 
-import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 
-from benchmark import records
-from benchmark.records import Record
+from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.entries import ranking
+from benchmark.report.entries.aggregate import Leaderboard
+from benchmark.report.entries.entry import Entry, run_count
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE, view
 from benchmark.report.page import COMMITTED_PAGES, GENERATED
-from benchmark.report.table import NOTHING, Table, markdown, number
-from benchmark.report.transfer.page import write as write_transfer
+from benchmark.report.table import NOTHING, Table, chance, markdown, number
+from benchmark.scoring.statistics.agreement import agreement
 from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
+from benchmark.scoring.statistics.entries import EntryScores
 from core.files import write_text
 from core.names import CENTER, MAIN, PAIRED, PRIOR, UNRANKED_METHODS, UPPER_BOUND
 
@@ -23,49 +24,95 @@ HEADER = (
     *("suite", "title", "data", "network", "best method", MAIN, PRIOR, CENTER),
     *("cells", "cells n/a", "cells failed"),
 )
-NETWORK = ("backbone", "global_pool", "attention_map", "img_size")
 FORMATS = ("md", "csv", "tex")
+ABOUT = (
+    "A suite is one experiment. `network` has the highest mean over a fixed list of methods (`rank_methods` of the "
+    "suite). If no networks are compared, it is the first in the suite's table. Another network may have a row "
+    "with a higher score, also one that is above `prior`. `custom` is the small CNN. `best method` is the one that "
+    "scores highest on this network. The next columns show its score and the scores of two baselines. The HTML "
+    "page of a suite lists the rows that may also be the best, and the numbers of images and training runs. Where "
+    "the link `page` is missing, `python -m benchmark.run --suite NAME` writes the page. Other terms: "
+    "[concepts](../docs/concepts.md#other-terms)."
+)
 NOT_INCLUDED = {"nih": "the 112,120 NIH images are not part of this repository"}
 """Suite whose data is not in the repository -> the reason why its cells are n/a."""
+FEWEST = 5
+"""Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""
+AGREEMENT_ABOUT = (
+    "Do two suites rank methods alike? τ is Kendall's tau-b of the methods that both suites scored on the same "
+    f"network, by `{MAIN}`, without baselines: 1 is the same order, −1 the reverse. Its 95% interval covers patients "
+    "and, if there are several, training runs. p: exact and two-sided, for unrelated rankings. Methods with equal maps "
+    f"count once; fewer than {FEWEST} methods are not compared. Each suite trains its networks with its own images, "
+    "sizes and recipes. A high τ does not mean that the best method is the same."
+)
+AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
 
 
 @ONE_BLAS_THREAD
-def index(folder: Path | str, loaded: Mapping[Path, Sequence[Record]] = MappingProxyType({})) -> Path:
+def index(folder: Path | str, boards: Mapping[Path, Sequence[Leaderboard]]) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; return the path of ``index.html``.
 
-    ``loaded``: folder of a suite -> its records, if they are already loaded. Also writes ``transfer.md`` if its suites
-    have records. Raises ``DataError`` for an invalid record.
+    ``boards``: folder of each suite -> its leaderboards.
     """
-    folder = Path(folder)
-    suites = {suite: _runs(loaded.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
+    folder, suites = Path(folder), dict(sorted(boards.items()))
     rows = tuple(_suite(*suite) for suite in suites.items())
-    about = (
-        "A suite is one experiment. `network` has the highest mean over a fixed list of methods (`rank_methods` of the "
-        "suite). If no networks are compared, it is the first in the suite's table. Another network may have a row "
-        "with a higher score, also one that is above `prior`. `custom` is the small CNN. `best method` is the one that "
-        "scores highest on this network. The next columns show its score and the scores of two baselines. The HTML "
-        "page of a suite lists the rows that may also be the best, and the numbers of images and training runs. Where "
-        "the link `page` is missing, `python -m benchmark.run --suite NAME` writes the page. Other terms: "
-        "[concepts](../docs/concepts.md#other-terms)."
-    )
-    if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
-        about += f" Do rankings on synthetic images hold on radiographs? See [{page.name}]({page.name})."
     linked = tuple((*row, _files(row[0])) for row in rows)
-    table = Table("Suites", about, (*HEADER, "files"), linked, footnote=" ".join(_without_data(suites)))
-    write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
-    suites_view, link = view(Table("Suites", "", HEADER, rows), {}), page.name if page else ""
+    table = Table("Suites", ABOUT, (*HEADER, "files"), linked, footnote=" ".join(_without_data(suites)))
+    agreements = rank_agreement(suites)
+    texts = [markdown(part).strip() for part in (table, agreements) if part.rows]
+    write_text(folder / "README.md", "\n\n".join(["# Results", GENERATED, *texts]) + "\n")
+    overview, below = view(Table("Suites", "", HEADER, rows), {}), view(agreements, {})
     write_text(
-        folder / PAGE, render("index.html", suites=suites_view, committed=COMMITTED_PAGES, words=WORDS, transfer=link)
+        folder / PAGE, render("index.html", suites=overview, agreements=below, committed=COMMITTED_PAGES, words=WORDS)
     )
     return folder / PAGE
 
 
-def _without_data(suites: Mapping[Path, Sequence[Record]]) -> list[str]:
+def rank_agreement(suites: Mapping[Path, Sequence[Leaderboard]]) -> Table:
+    """Return Kendall's tau of the methods of each network that two suites share."""
+    networks = {
+        folder.name if len(boards) == 1 else f"{folder.name} ({board.dataset})": _methods(board)
+        for folder, boards in suites.items()
+        for board in boards
+    }
+    rows = [
+        (one, other, name, *cells)
+        for (one, first), (other, second) in itertools.combinations(networks.items(), 2)
+        for name in first
+        if name in second and (cells := _agreement(first[name], second[name]))
+    ]
+    return Table("Rank agreement between suites", AGREEMENT_ABOUT, AGREEMENT_HEADER, tuple(rows))
+
+
+def _agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) -> tuple[str, ...]:
+    """Return the number of common methods, tau with its interval, and p; empty for fewer than ``FEWEST`` methods."""
+    if len(one.keys() & other.keys()) < FEWEST or (a := agreement(one, other)).rows < FEWEST:
+        return ()
+    p = chance(Score(finding="mean", metric="p", value=a.p))
+    return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]", p
+
+
+def _methods(board: Leaderboard) -> dict[str, dict[str, EntryScores]]:
+    """Return network -> method -> its scores; of several recipes of a network, those with most training runs."""
+    rows = [row for row in board.entries if select.is_method(row) and row.source == "run"]
+    recipes = select.grouped(sorted(rows, key=lambda row: row.method), select.network_key).values()
+    out: dict[str, dict[str, EntryScores]] = {}
+    for recipe in sorted(recipes, key=_most):
+        scores = {row.method: row.by_patient for row in recipe if len(row.runs) == _most(recipe) and row.by_patient}
+        out[select.network(recipe[0])] = scores
+    return dict(sorted(out.items()))
+
+
+def _most(rows: Sequence[Entry]) -> int:
+    return max(len(row.runs) for row in rows)
+
+
+def _without_data(suites: Mapping[Path, Sequence[Leaderboard]]) -> list[str]:
     """A sentence on each suite whose cells are all n/a because its data is not in the repository."""
     return [
         f"{folder.name}: nothing was run, because {NOT_INCLUDED[folder.name]}."
-        for folder, runs in suites.items()
-        if folder.name in NOT_INCLUDED and runs and all(record.status == "n/a" for record in runs)
+        for folder, boards in suites.items()
+        if folder.name in NOT_INCLUDED and boards and all(record.status == "n/a" for record in _runs(boards))
     ]
 
 
@@ -75,69 +122,62 @@ def _files(suite: str) -> str:
     return f"{page}{files}, [records]({suite}/records.parquet)"
 
 
-def _runs(records: Sequence[Record]) -> list[Record]:
-    return [r for r in records if r.source == "run" and r.cell.protocol != PAIRED]
+def _runs(boards: Sequence[Leaderboard]) -> list[Record]:
+    """Return the suite's own records."""
+    return [r for board in boards[:1] for r in board.records if r.source == "run" and r.cell.protocol != PAIRED]
 
 
-def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
+def _suite(folder: Path, boards: Sequence[Leaderboard]) -> tuple[str, ...]:
+    runs = _runs(boards)
     gaps = (str(sum(r.status == status for r in runs)) for status in ("n/a", "failed"))
     names = (folder.name, _title(folder / "leaderboard.md"), ", ".join(select.datasets(runs)))
-    return (*names, *_first(folder / "leaderboard.csv"), str(len(runs)), *gaps)
+    return (*names, *_first([row for board in boards for row in board.entries]), str(len(runs)), *gaps)
 
 
-def _first(file: Path) -> tuple[str, ...]:
-    """Return network, method, score and the scores of two baselines, from the first row of ``leaderboard.csv``."""
-    lines: list[dict[str, str]] = []
-    if file.is_file():
-        with file.open(newline="", encoding="utf-8") as text:
-            lines = [line for line in csv.DictReader(text) if "score" in line and not line["images"]]
-    first = next((line for line in lines if line["method"] not in UNRANKED_METHODS and line["score"]), None)
+def _first(rows: Sequence[Entry]) -> tuple[str, ...]:
+    """Return network, method, score and the scores of two baselines, from the first method of a suite."""
+    scored = (row for row in rows if row.method not in UNRANKED_METHODS and select.main_value(row) is not None)
+    first = next(scored, None)
     if first is None:
         return (NOTHING,) * 5
-    mine = [line for line in lines if _network(line) == _network(first)]
-    beside = ({line["method"]: line["score"] for line in mine}.get(word) for word in (PRIOR, CENTER))
-    scores = (number(float(value) if value else None) for value in (first["score"], *beside))
-    return (_which_network(first, lines), _which_method(first, mine), *scores)
+    mine = [row for row in rows if _network(row) == _network(first)]
+    beside = {row.method: select.main_value(row) for row in mine}
+    scores = (select.main_value(first), beside.get(PRIOR), beside.get(CENTER))
+    return (_which_network(first, rows), _which_method(first, mine), *map(number, scores))
 
 
-def _network(line: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(line[name] for name in ("dataset", *NETWORK))
+def _network(row: Record) -> tuple[object, ...]:
+    cell = row.cell
+    return cell.dataset, cell.backbone, cell.global_pool, cell.attention_map, cell.img_size
 
 
-def _which_network(first: Mapping[str, str], lines: Sequence[Mapping[str, str]]) -> str:
+def _which_network(first: Entry, rows: Sequence[Entry]) -> str:
     """The network's name, and how many other networks of the same grid may be as good."""
-    names = {_network(line): line["network_may_be_best"] for line in lines if line["method"] == first["method"]}
-    bounds = {_network(line): line["score"] for line in lines if line["method"] == UPPER_BOUND}
-    grid = _grid(_network(first), bounds)
-    equal = sum(verdict == "True" and _grid(network, bounds) == grid for network, verdict in names.items()) - 1
-    words = f"{first['backbone'].split(':')[0]} {first['global_pool']}"  # without the options of the backbone
-    if not first["network_may_be_best"]:
-        return f"{words} (not compared)" if len(names) > 1 else words
-    return f"{words} ({equal} more may be the best)" if equal else words
+    bounds = {_network(row): select.main_value(row) for row in rows if row.method == UPPER_BOUND}
+    by_network = {_network(row): row for row in rows if row.method == first.method}
+    verdicts = {network: row.find("network_may_be_best") for network, row in by_network.items()}
+    equal = [n for n, v in verdicts.items() if v and v.value and _grid(n, bounds) == _grid(_network(first), bounds)]
+    words = f"{first.cell.backbone.split(':')[0]} {first.cell.global_pool}"  # without the options of the backbone
+    if first.find("network_may_be_best") is None:
+        return f"{words} (not compared)" if len(verdicts) > 1 else words
+    return f"{words} ({len(equal) - 1} more may be the best)" if len(equal) > 1 else words
 
 
-def _grid(network: tuple[str, ...], bounds: Mapping[tuple[str, ...], str]) -> tuple[str, ...]:
+def _grid(network: tuple[object, ...], bounds: Mapping[tuple[object, ...], float | None]) -> tuple[object, ...]:
     """Return a network's grid as in ``entries.networks``: the score of ``truth``, else backbone and size."""
-    return (bounds[network],) if bounds.get(network) else (network[1], network[-1])
+    return (bounds[network],) if bounds.get(network) is not None else (network[1], network[-1])
 
 
-def _which_method(first: Mapping[str, str], mine: Sequence[Mapping[str, str]]) -> str:
+def _which_method(first: Entry, mine: Sequence[Entry]) -> str:
     """The method, with how many others may be as good, whether it is above ``prior``, and whether it has one run."""
-    others = [line for line in mine if line["method"] != first["method"]]
-    equal = sum(line["method_may_be_best"] == "True" and _against_prior(line) != ranking.BELOW_PRIOR for line in others)
+    equal = sum(row.method != first.method and ranking.may_be_best(row) for row in mine)
     notes = [
-        _against_prior(first),
+        ranking.against_prior(first),
         f"{equal} more may be the best" if equal > 0 else "",
-        "1 run" if first["trainings"] == "1" else "",
+        "1 run" if run_count(first) == 1 else "",
     ]
     remarks = "; ".join(filter(None, notes))
-    return f"{first['method']} ({remarks})" if remarks else first["method"]
-
-
-def _against_prior(line: Mapping[str, str]) -> str:
-    """Return the part of a line's ``note`` that compares it with ``prior``."""
-    notes = line.get("note", "").split("; ")
-    return next((note for note in notes if note in (ranking.BELOW_PRIOR, ranking.NOT_SHOWN)), "")
+    return f"{first.method} ({remarks})" if remarks else first.method
 
 
 def _title(page: Path) -> str:

@@ -59,21 +59,19 @@ def page(
     records: Sequence[Record],
     description: Description,
     datasets: Sequence[DatasetTables] = (),
-    pictures: Sequence[str] = (),
     suite: str = "",
     folder: Path | None = None,
 ) -> str:
     """Return the text of ``leaderboard.md``: the checks or the three tables of each data set, then missing cells.
 
-    ``datasets``: their tables. ``pictures``: names of picture files in the same folder. ``folder``: folder of
-    the page; pages in the checkout link to the documentation.
+    ``datasets``: their tables. ``folder``: folder of the page; pages in the checkout link to the documentation.
     """
     body = [_answer(report) for data in datasets for report in data.reports if report.question]
     body += [markdown(_short(table, OF_CHECKS)) for data in datasets for table in data.checks]
     body += [text for data in datasets for text in map(markdown, short_tables(data))]
     body.append(f"Held-out check: {description.held_out}" if description.held_out else "")
     about = f"{description.about} {description.limits}"
-    head = [f"# {description.title}", GENERATED, about, _links(pictures, suite, folder)]
+    head = [f"# {description.title}", GENERATED, about, _links(suite, folder)]
     sections = [*head, *body, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
@@ -103,10 +101,10 @@ def _answer(report: CheckReport) -> str:
     return "\n".join([f"## {report.question}", "", *(f"- {line}" for line in lines)])
 
 
-def _links(pictures: Sequence[str], suite: str, folder: Path | None) -> str:
-    files = " · ".join(f"[{name}]({name})" for name in ("leaderboard.csv", *pictures))
+def _links(suite: str, folder: Path | None) -> str:
     page = "[index.html](index.html)" if suite in COMMITTED_PAGES else "`index.html` (written when you run the suite)"
-    return f"All tables, charts and the records behind them: {page} · {files} · {_meanings(folder)}"
+    files = f"{page} · [leaderboard.csv](leaderboard.csv)"
+    return f"All tables, charts and the records behind them: {files} · {_meanings(folder)}"
 
 
 def _meanings(folder: Path | None) -> str:

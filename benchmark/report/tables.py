@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report.charts import COMPONENTS, figures
-from benchmark.report.entries.aggregate import Leaderboard, leaderboards
+from benchmark.report.entries.aggregate import leaderboards
 from benchmark.report.html.render import link_documents
 from benchmark.report.html.suite import PAGE, anchor, suite_page
 from benchmark.report.index import index
@@ -21,8 +20,6 @@ __all__ = ["Description", "headline", "index", "page", "write"]
 
 
 GALLERY = "gallery.html"
-PICTURE, PICTURE_INCHES = "components.svg", 7.0
-"""Picture of the components of variance, and its width in inches."""
 
 
 @ONE_BLAS_THREAD
@@ -36,7 +33,7 @@ def write(
 ) -> list[DatasetTables]:
     """Write all files generated from a folder's records, and remove outdated ones.
 
-    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and, if it is not empty, ``components.svg``.
+    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``.
     Returns the tables of each data set. Nothing is written on an error.
 
     Args:
@@ -61,8 +58,7 @@ def write(
     latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", numbers.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
-    pictures = _pictures(folder, boards)
-    text = page(all_records, description, datasets, pictures, folder.name, linked_from)
+    text = page(all_records, description, datasets, folder.name, linked_from)
     write_text(folder / "leaderboard.md", text)
     html = suite_page(folder.name, description, (folder / GALLERY).is_file(), all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))
@@ -75,17 +71,6 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
     tables += [chosen(t, main_table.SHORT) for data in datasets for t in main_tables(data, main_table.SHORT)]
     tables += [missing(data.leaderboard.records) for data in datasets[:1]]
     return "\n".join(as_text(table) for table in tables if table.rows)
-
-
-def _pictures(folder: Path, boards: Sequence[Leaderboard]) -> list[str]:
-    """Draw the components of variance of each data set that has any, remove outdated pictures; return their names."""
-    drawn = [board for board in boards if board.design is not None]
-    names = [PICTURE if len(drawn) == 1 else PICTURE.replace(".", f"-{board.dataset}.") for board in drawn]
-    for board, name in zip(drawn, names, strict=True):
-        write_text(folder / name, figures.drawing(COMPONENTS.spec(board), PICTURE_INCHES))
-    for outdated in {*folder.glob(PICTURE.replace(".", "*."))} - {folder / name for name in names}:
-        outdated.unlink()
-    return names
 
 
 def _latex(suite: str, datasets: Sequence[DatasetTables], columns: Sequence[str]) -> str:

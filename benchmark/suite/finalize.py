@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Sequence, Set
+from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Cell, Record, papers
 from benchmark.report import tables
+from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.leaderboard.dataset_tables import DatasetTables
-from benchmark.suite import paired, selection
+from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
+from benchmark.suite import paired, plan, selection
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder, with_published
 from benchmark.suite.selection import ModelTask
@@ -48,6 +51,16 @@ def finalize(
     table_records = with_published(final, folder.published)
     datasets = tables.write(folder.path, describe(suite), table_records, config.columns, folder.published_folder)
     return table_records, datasets
+
+
+@ONE_BLAS_THREAD
+@gc_paused()
+def leaderboards_of(folder: Path) -> list[Leaderboard]:
+    """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
+    results, name = ResultsFolder(folder), folder.name
+    rank_methods = plan.load(name).rank_methods if name in plan.suites() else ()
+    folders = [path for path in (folder, results.published_folder) if path is not None]
+    return leaderboards(with_published(records.load(folder), results.published), folders, rank_methods)
 
 
 def describe(suite: Suite) -> tables.Description:

@@ -104,16 +104,6 @@ class PageConfig(FolderFlags):
 
 
 @dataclass(frozen=True)
-class PowerConfig:
-    """Estimate the number of runs and patients that a comparison needs: ``python -m benchmark.power --suite NAME``."""
-
-    suite: str = ""
-    """Name of a suite that was run with at least two seeds. Required."""
-    results: str = "results"
-    """Folder of records and tables, with one subfolder per suite."""
-
-
-@dataclass(frozen=True)
 class ExportConfig(FolderFlags):
     """Export the truth and the boxes of a suite for other tools: ``python -m benchmark.export SUITE --format coco``."""
 

@@ -172,7 +172,6 @@ RUN_BY = {
     r"benchmark\.convert": ("tests/commands/test_convert.py", "convert.main"),
     r"benchmark\.score": ("tests/commands/test_score.py", '"benchmark.score'),
     r"benchmark\.export": ("tests/commands/test_export.py", '"benchmark.export"'),
-    r"benchmark\.power": ("tests/commands/test_power.py", '"benchmark.power"'),
     r"check dataset.*--download": ("tests/commands/test_data_sets.py", '"--download"'),
     r"check model": ("tests/commands/test_models.py", 'check.main(["model"'),
     r"check dataset": ("tests/commands/test_check.py", '"dataset"'),

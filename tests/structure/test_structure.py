@@ -28,7 +28,7 @@ FILES = sorted(path for package in (*PACKAGES, "tools") for path in (ROOT / pack
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
 REGISTRIES = (METHODS, DATASETS, PROTOCOLS)
 ENTRY_POINTS = (
-    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export", "benchmark.power",
+    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export",
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
     "benchmark.figures",
 )  # fmt: skip

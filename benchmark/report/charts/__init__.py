@@ -7,14 +7,12 @@ window width and show value, interval and n in a tooltip. ``figures`` draws the 
 from benchmark.report.charts import per_row, thresholds
 from benchmark.report.charts.chart import Chart
 
-COMPONENTS = Chart("components", "Components of variance", per_row.draw_components)
 CHARTS = (
     Chart("intervals", "Entries with their intervals", per_row.draw_intervals),
     Chart("matrix", "Findings and methods", per_row.draw_matrix),
     Chart("iou_thresholds", "Hits over the IoU threshold", thresholds.draw_iou),
     Chart("score_thresholds", "Hits over the score threshold", thresholds.draw_score),
     Chart("seeds", "Individual training runs", per_row.draw_seeds),
-    COMPONENTS,
     Chart("strata", "Groups of cases", per_row.draw_strata),
 )
 """Charts of a leaderboard, in the order of the page. Checks have other charts: see ``report.checks``."""

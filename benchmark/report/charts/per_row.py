@@ -1,4 +1,4 @@
-"""Charts with a line per row: entries, their findings, training runs and groups of cases, components of variance."""
+"""Charts with a line per row: entries, their findings, training runs and groups of cases."""
 
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, field, mark, scale, tooltip, view
@@ -7,14 +7,11 @@ from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, PALETTE, PU
 from benchmark.report.entries.aggregate import Leaderboard
 from benchmark.report.entries.entry import Entry
 from benchmark.report.leaderboard.breakdown import within
-from benchmark.report.leaderboard.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
 from core.names import MAIN
 
 READABLE = "width > 44 * 10"
 """Condition on the width for showing numbers in the cells."""
-AXIS_FACTOR = 1.25
-"""Length of the axis relative to the longest bar, which leaves space for its label."""
 
 
 def draw_intervals(leaderboard: Leaderboard) -> Spec:
@@ -140,29 +137,3 @@ def groups(label: str, row: Entry) -> list[Row]:
             about: Row = {"entry": label, "group": f"{variable}: {group}", "n": scores[0].n}
             out.append(about | {"value": round(value, 6)} | ends)
     return out
-
-
-def draw_components(leaderboard: Leaderboard) -> Spec:
-    """Draw a bar per component, in the unit of the main column.
-
-    Raises ``NotAvailableError`` if no network has two training runs.
-    """
-    if leaderboard.design is None:
-        raise NotAvailableError(
-            f"components of variance need a network with two training runs, and {leaderboard.dataset} has none: "
-            "run more seeds"
-        )
-    values = [
-        {"component": name_of(term), "value": round(sd, 6)} for term, sd in in_a_score(leaderboard.design).items()
-    ]
-    reach = AXIS_FACTOR * (max(in_a_score(leaderboard.design).values()) or 1.0)
-    base = {
-        "x": field("value:Q", title="sd in the score of one training run", **scale(domain=[0, round(reach, 6)])),
-        "y": field("component:N", sort=None, title=None),
-    }
-    bars = mark("bar", base, tooltip("component:N", "value:Q"), color=BLUE, height=11)
-    numbers = mark("text", base, {"text": field("value:Q", format=".3f")}, align="left", dx=4)
-    about = (
-        f"{leaderboard.dataset}: what each component of variance contributes to a score. {basis(leaderboard.design)}"
-    )
-    return view(values, about, ROW * len(values), bars, numbers)

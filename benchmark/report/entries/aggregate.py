@@ -5,7 +5,6 @@ An entry is the record of one table row: a method, averaged over the models that
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from benchmark.records import Record, Score
@@ -13,10 +12,9 @@ from benchmark.report import select
 from benchmark.report.entries.comparisons import comparisons
 from benchmark.report.entries.effects import effects
 from benchmark.report.entries.entry import Entry, entry, mean_records, trainings, with_comparisons
-from benchmark.report.entries.main_column import column_of, design, hits_of
+from benchmark.report.entries.main_column import column_of, hits_of
 from benchmark.report.entries.networks import networks
 from benchmark.report.entries.ranking import ranked
-from benchmark.scoring.statistics.components import BalancedScores
 from core.names import CLASSIFICATION, PAIRED
 
 AUROC = ("auroc", "auroc@boxed")
@@ -47,11 +45,6 @@ class Leaderboard:
     def runs(self, images: int | None = None) -> list[Record]:
         """Return the records of the main table's training runs, on a part of the images or on all."""
         return select.main_records(self.records, self.dataset, images)
-
-    @cached_property
-    def design(self) -> BalancedScores | None:
-        """The training runs as a balanced design, for components of variance; None if there is none."""
-        return design(self.records, self.dataset, self.folders) if self.folders else None
 
 
 def leaderboards(

@@ -1,4 +1,4 @@
-"""The main column of a leaderboard by case, from the per-case rows of its records, also as a balanced design."""
+"""The main column of a leaderboard by case, from the per-case rows of its records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from benchmark.report import select
 from benchmark.report.entries import case_columns, ranking
 from benchmark.report.entries.case_columns import CaseColumns
 from benchmark.scoring.statistics import entries as statistics
-from benchmark.scoring.statistics.components import BalancedScores, ScoreKey, largest_balanced_part, patient_values
 from benchmark.scoring.statistics.entries import EntryScores
 from benchmark.scoring.statistics.patients import Sums, by_patient
 from core.names import BASELINES, MAIN
@@ -54,15 +53,6 @@ class MainColumn:
         return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
 
 
-def main_column(records: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
-    """Return the main column of the methods and baselines, or None without per-case rows in ``folders``.
-
-    Rows with other cases than the best row are left out, so that all comparisons use the same cases. Raises
-    ``DataError`` for invalid rows.
-    """
-    return column_of(records, hits_of(records, folders))
-
-
 def column_of(records: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
     """Return the main column of the records with the same cases as the best record, or None without any.
 
@@ -93,26 +83,3 @@ def hits_of(records: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
 
 def _is_compared(record: Record) -> bool:
     return select.is_method(record) or record.cell.method in BASELINES
-
-
-def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> BalancedScores | None:
-    """Return the main column by network, method, training run and patient; None if no network has two training runs.
-
-    Baselines and methods on a part of the images are left out. ``folders`` contain the per-case rows. Raises
-    ``DataError`` for invalid rows.
-    """
-    ours = (record for record in records if record.source == "run")
-    runs = [r for r in select.main_records(ours, dataset) if select.is_method(r) and r.cell.seed is not None]
-    if len({record.cell.seed for record in runs}) < 2:
-        return None
-    column = main_column(runs, folders)
-    if column is None:
-        return None
-    values = patient_values(column.theta, column.jackknife)
-    return largest_balanced_part({_factors(r): values[column.columns[r.key]] for r in runs if r.key in column.columns})
-
-
-def _factors(record: Record) -> ScoreKey:
-    cell = record.cell
-    words = (cell.backbone, f"{cell.img_size}px", *(word for word in [cell.attention_map] if word not in ("", "none")))
-    return " ".join(words), cell.global_pool, record.method, cell.seed or 0

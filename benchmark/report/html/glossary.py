@@ -57,9 +57,6 @@ WORDS = {
     "road": "Half the difference in probability between imputing the least and the most relevant pixels. Higher is "
     "more faithful.",
     "tau": "Kendall's rank correlation: 1 is the same order, -1 the reverse order.",
-    "component": "Source of variance: network, method, training run, patients, and their interactions.",
-    "sd": "Standard deviation of the component.",
-    "in a score": "Standard deviation of the component in the score of one training run on these patients.",
     "alignment": "aligned: the map is placed where the network looked. conventional: where interpolation puts it.",
 }
 LEVEL = re.compile(r"(hit|acc|afp|anyhit)@(iou|iobb)\.(?:\d+|x)")

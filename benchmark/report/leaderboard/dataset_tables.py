@@ -7,7 +7,7 @@ from benchmark.records.record import NOT_STATED, Record
 from benchmark.report import select
 from benchmark.report.checks import CheckReport, reports
 from benchmark.report.entries.aggregate import Leaderboard
-from benchmark.report.leaderboard import breakdown, components, main_table
+from benchmark.report.leaderboard import breakdown, main_table
 from benchmark.report.leaderboard.layout import TableLayout, layout_of_means
 from benchmark.report.leaderboard.protocols import LAYOUTS
 from benchmark.report.table import NOTHING, Table, share
@@ -42,7 +42,7 @@ class DatasetTables:
     findings: tuple[Table, ...]
     """The main column by finding."""
     details: tuple[Table, ...]
-    """Training runs, thresholds, strata and alignments of the main table; components of variance."""
+    """Training runs, thresholds, strata and alignments of the main table."""
     protocols: tuple[tuple[TableLayout, Table], ...]
     """Tables of the other protocols; a protocol may have several."""
     papers: tuple[Table, ...]
@@ -63,10 +63,7 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         _given(main_table.main(leaderboard, part) for part in leaderboard.parts),
         _given([main_table.effects(leaderboard)]),
         _given([breakdown.per_finding(leaderboard)]),
-        (
-            *_given(make(leaderboard) for make in DETAILS),
-            *components.tables(leaderboard.design, dataset),
-        ),
+        _given(make(leaderboard) for make in DETAILS),
         tuple((layout, table) for layout, table in filled if table.rows),
         tuple(from_papers(records, dataset)),
     )

@@ -12,7 +12,6 @@ from benchmark import records
 from benchmark.report import charts, select
 from benchmark.report.entries.aggregate import leaderboards
 from benchmark.report.html.figures import scripts
-from benchmark.report.leaderboard import components
 from benchmark.validity.faithfulness.report import FaithfulnessReport
 from core.errors import NotAvailableError
 from core.names import MAIN, SECOND_READERS, UPPER_BOUND
@@ -122,16 +121,9 @@ def test_dots_are_training_runs(several):
     assert len(dots) == 3
 
 
-def test_component_bars_equal_the_table(several):
-    visible = {row["component"]: row["value"] for row in values("components", several)}
-    recorded = {components.name_of(term): sd for term, sd in components.in_a_score(several.design).items()}
-    assert visible == pytest.approx(recorded, abs=1e-6)
-
-
-@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two training runs")])
-def test_a_chart_without_data_says_why(demo, word, reason):
-    with pytest.raises(NotAvailableError, match=reason):
-        CHARTS[word].spec(demo)
+def test_a_chart_without_data_says_why(demo):
+    with pytest.raises(NotAvailableError, match="one training"):
+        CHARTS["seeds"].spec(demo)
 
 
 def test_the_same_records_give_the_same_bytes(demo):
@@ -149,6 +141,6 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
 @pytest.mark.contract
 @pytest.mark.parametrize("word", CHARTS)
 def test_every_chart_is_valid_vega_lite(word, request):
-    data = request.getfixturevalue({"components": "several", "seeds": "several", "faithfulness": "checked"}.get(word, "demo"))
+    data = request.getfixturevalue({"seeds": "several", "faithfulness": "checked"}.get(word, "demo"))
     chart = alt.Chart.from_dict(CHARTS[word].draw(data))  # Altair holds it against Vega-Lite's schema
     assert chart.to_dict()["description"]

@@ -1,1 +1,0 @@
-"""``transfer.md``: whether two suites rank methods and networks alike, from their records."""

@@ -1,0 +1,40 @@
+"""The overview of all suites: rank agreement of two suites."""
+
+import pytest
+
+from benchmark.records import load, pack
+from benchmark.report import index
+from benchmark.report.entries.aggregate import leaderboards
+from tests.benchmark.report.made_up import training
+
+UP = {"cam": 2, "gradcam": 6, "hirescam": 10, "xgradcam": 14, "layercam": 18}
+DOWN = dict(zip(UP, [*UP.values()][::-1], strict=True))
+FEW = {"cam": 2, "layercam": 18}
+
+
+def boards(folder, seeds=(0, 1, 2), **networks):
+    """The leaderboards of a suite whose networks, by pooling, hit so often by each method."""
+    for pooling, methods in networks.items():
+        for method, count in methods.items():
+            for seed in seeds:
+                training(folder, method, seed, count, pooling)
+    pack(folder)
+    return {folder: leaderboards(load(folder), [folder])}
+
+
+@pytest.mark.planted
+def test_methods_are_compared_on_each_network_that_two_suites_share(tmp_path):
+    one, other = boards(tmp_path / "a", PCAM=UP, AVG=UP, LSE=FEW), boards(tmp_path / "b", [0], PCAM=UP, AVG=DOWN, LSE=FEW)
+    index.index(tmp_path, {**other, **one})
+    text = (tmp_path / "README.md").read_text()
+    assert "| a | b | custom AVG | 5 | -1.00 [-1.00, -1.00] | 0.017 |" in text  # 2 of the 120 orders
+    assert "| a | b | custom PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 |" in text
+    assert "custom LSE" not in text.split("## Rank agreement")[1]  # two methods
+    assert "Rank agreement between suites" in (tmp_path / "index.html").read_text()
+
+
+def test_a_single_suite_has_no_rank_agreement(tmp_path):
+    index.index(tmp_path, boards(tmp_path / "a", [0], PCAM=FEW))
+    for file in ("README.md", "index.html"):
+        assert "Rank agreement" not in (tmp_path / file).read_text()
+    assert "| a | – | phantom | custom PCAM | layercam (1 run) | 0.900 | – | – | 2 | 0 | 0 |" in (tmp_path / "README.md").read_text()
