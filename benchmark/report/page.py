@@ -49,8 +49,6 @@ class Description:
     about: str = ""
     limits: str = ""
     """A limitation of the suite: the end of the description in Markdown, the first limitation on the HTML page."""
-    held_out: str = ""
-    """Footnote below the tables."""
     rank_methods: Sequence[str] = ()
     """See ``benchmark.report.entries.networks``."""
 
@@ -69,7 +67,6 @@ def page(
     body = [_answer(report) for data in datasets for report in data.reports if report.question]
     body += [markdown(_short(table, OF_CHECKS)) for data in datasets for table in data.checks]
     body += [text for data in datasets for text in map(markdown, short_tables(data))]
-    body.append(f"Held-out check: {description.held_out}" if description.held_out else "")
     about = f"{description.about} {description.limits}"
     head = [f"# {description.title}", GENERATED, about, _links(suite, folder)]
     sections = [*head, *body, without_number(records)]

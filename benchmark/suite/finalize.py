@@ -65,7 +65,7 @@ def leaderboards_of(folder: Path) -> list[Leaderboard]:
 
 def describe(suite: Suite) -> tables.Description:
     """Return the texts on the suite's pages."""
-    return tables.Description(suite.title, suite.about, suite.limits, suite.held_out, tuple(suite.rank_methods))
+    return tables.Description(suite.title, suite.about, suite.limits, tuple(suite.rank_methods))
 
 
 def _drop_obsolete(

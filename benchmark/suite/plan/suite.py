@@ -68,9 +68,7 @@ class Suite(pydantic.BaseModel):
     about: str
     """Description printed above the tables: the data and the limits of the results."""
     limits: str = ""
-    """One sentence, printed first in the list of limitations."""
-    held_out: str = ""
-    """Result of a check of the recipe on other images: a footnote below the tables, not compared in them."""
+    """Printed first in the list of limitations."""
     how_to_get: str = ""
     """How to get the data, shown if it is missing."""
     train: dict[str, Any]
