@@ -72,12 +72,12 @@ def report(config: ScoringConfig) -> Iterator[str]:
     )
     yield "Curve of MaxBoxAcc for a map of pixels, times compared with Locus:\n\n" + ratio_table(on_large_maps(config))
     counts = config.images, min(VALIDATION, config.images)
-    every = {
+    measured = {
         (name, side): timing.in_new_process(whole, name, side, 1 if name == "chexlocalize" else config.methods, counts)
         for side in config.grids
         for name in WHOLE
     }
-    yield "A whole data set:\n\n" + whole_table(every)
+    yield "A whole data set:\n\n" + whole_table(measured)
 
 
 # Maps
@@ -231,12 +231,12 @@ def on_small_map(positions: int, config: ScoringConfig) -> dict[tuple[str, int],
 def small_table(times: Mapping[int, Mapping[tuple[str, int], timing.Time]]) -> str:
     """Return a table of the times per map; brackets compare a contender with Locus."""
 
-    def cell(found: Mapping[tuple[str, int], timing.Time], name: str, count: int) -> str:
-        own, ours = found[name, count], found["Locus, surface", count]
-        return compared(own.wall, own.least / ours.least if own is not ours else None)
+    def cell(column: Mapping[tuple[str, int], timing.Time], name: str, count: int) -> str:
+        timed, ours = column[name, count], column["Locus, surface", count]
+        return compared(timed.wall, timed.least / ours.least if timed is not ours else None)
 
     tasks = list(next(iter(times.values())))
-    rows = [(name, f"{count}", *(cell(found, name, count) for found in times.values())) for name, count in tasks]
+    rows = [(name, f"{count}", *(cell(column, name, count) for column in times.values())) for name, count in tasks]
     return table(("contender", "thresholds", *(f"{positions}×{positions}" for positions in times)), rows)
 
 
