@@ -12,21 +12,21 @@ from core.errors import DataError, LocusError
 from datasets.labels import match
 
 
-def checkpoint_of(word: str, label: str | None, runs: Path) -> Path:
-    """Return the checkpoint for ``word``: a path, or the newest run in ``runs`` with that backbone.
+def checkpoint_of(word: str, label: str | None, folder: Path) -> Path:
+    """Return the checkpoint for ``word``: a path, or the newest run in ``folder`` with that backbone.
 
     Runs with the finding ``label`` are preferred. Raises ``DataError`` if there is no run.
     """
     if _is_path(word):
         return Path(word)
     backbone_name = _backbone(word)
-    backbones = {path: _backbone_of_run(path.parent / "config.yaml") for path in finished_runs.finished(runs)}
+    backbones = {path: _backbone_of_run(path.parent / "config.yaml") for path in finished_runs.finished(folder)}
     same = [path for path, backbone in backbones.items() if backbone == backbone_name]
     if same:
         return next((path for path in same if label is None or _has_finding(path, label)), same[0])
     available = ", ".join(sorted(set(backbones.values()))) or "none"
     raise DataError(
-        f"no finished run in {runs}/ has the backbone {backbone_name} (available: {available}): "
+        f"no finished run in {folder}/ has the backbone {backbone_name} (available: {available}): "
         "train one, or write the path of a checkpoint"
     )
 

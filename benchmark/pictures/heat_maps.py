@@ -75,8 +75,8 @@ def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw:
     """Write the files of a case; return its entry in ``boxes.json``."""
     name = safe_filename(picture.image_id, picture.finding, picture.raw.method)
     if picture.flat:
-        case = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
-        log.warning("%s: flat map: all positions have the same value, so there is no box", case)
+        words = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
+        log.warning("%s: flat map: all positions have the same value, so there is no box", words)
     for kind in kinds:
         panels.save(picture, folder / f"{name}.{kind}")
     if save_raw:

@@ -99,8 +99,8 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
         if (unpacked := path(folder, cell)).is_file():
             tables.append(arrow.dictionaries(arrow.read(unpacked, ADVICE, columns)))
             del remaining[cell.key]
-    files = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
-    tables += [_only(_packed(file, columns), remaining) for file in files if file.is_file()]
+    paths = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
+    tables += [_only(_packed(file, columns), remaining) for file in paths if file.is_file()]
     tables = tables or [pyarrow.schema([(name, arrow.DICT_STRING) for name in columns or ()]).empty_table()]
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
@@ -127,10 +127,10 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def _joined(keys: Collection[str], files: Mapping[str, Path], where: Path) -> pyarrow.Table:
-    """Return the unpacked rows in ``files`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
-    tables = [arrow.words(_only(_packed(where), {*keys} - files.keys()))] if where.is_file() else []
-    tables += [arrow.read(file, ADVICE) for _, file in sorted(files.items())]
+def _joined(keys: Collection[str], paths: Mapping[str, Path], where: Path) -> pyarrow.Table:
+    """Return the unpacked rows in ``paths`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
+    tables = [arrow.words(_only(_packed(where), {*keys} - paths.keys()))] if where.is_file() else []
+    tables += [arrow.read(file, ADVICE) for _, file in sorted(paths.items())]
     filled = [table for table in tables if len(table)] or [pyarrow.table({})]
     return pyarrow.concat_tables(filled, promote_options="permissive")
 

@@ -13,7 +13,8 @@ from core.errors import DataError, examples
 from core.types import Sample
 from datasets import splits
 from datasets.base import Request
-from datasets.chestx_det import FINDINGS, TEN, Marks, marked_samples, read_marks
+from datasets import chestx_det
+from datasets.chestx_det import TEN, Marks, marked_samples, read_marks
 from datasets.file_dataset import described, in_split, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of, read_list
@@ -73,7 +74,7 @@ def load(request: Request, root: Path, findings: Sequence[str]) -> tuple[list[Sa
 
 def tasks(root: Path) -> dict[int, tuple[str, ...]]:
     """Return number of findings -> findings, for the tasks that the annotation files support."""
-    return {13: FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
+    return {13: chestx_det.FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
 
 
 def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:

@@ -76,9 +76,9 @@ def test_merging_doubles_the_stride_and_keeps_the_grid_centred():
     with torch.device("meta"):
         model = backbones.build(SWIN, 3)
     assert model.layer_names == ("layers.0", "layers.1", "layers.2", "layers.3")  # a norm follows the last
-    grids = [model.grid((224, 224), layer) for layer in model.layer_names]
-    assert [(grid.stride[0], grid.offset[0]) for grid in grids] == [(4, 1.5), (8, 3.5), (16, 7.5), (32, 15.5)]
-    assert model.grid((224, 224)) == grids[-1]
+    placed = [model.grid((224, 224), layer) for layer in model.layer_names]
+    assert [(grid.stride[0], grid.offset[0]) for grid in placed] == [(4, 1.5), (8, 3.5), (16, 7.5), (32, 15.5)]
+    assert model.grid((224, 224)) == placed[-1]
     assert geometry.features(model.extractor, (96, 132)).shape[-2:] == (3, 5)  # 33 patches: 17, 9, 5
 
 

@@ -42,10 +42,10 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, runs: Path, port: int) -> None:
-        """Serve the finished runs in ``runs``; ``port`` 0 is any free port. Raises ``OSError`` for a used port."""
+    def __init__(self, folder: Path, port: int) -> None:
+        """Serve the finished runs in ``folder``; ``port`` 0 is any free port. Raises ``OSError`` for a used port."""
         super().__init__((HOST, port), Handler)
-        self.runs, self.checkpoints, self.lock = runs, finished_runs.finished(runs), threading.Lock()
+        self.runs, self.checkpoints, self.lock = folder, finished_runs.finished(folder), threading.Lock()
 
     @property
     def hosts(self) -> set[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from benchmark.records.record import PUBLISHED, Record
+from benchmark.records import Record
+from benchmark.records.record import PUBLISHED
 from benchmark.report import select
 from benchmark.report.select import main_value, model_key, network
 from benchmark.report.sentences import listed

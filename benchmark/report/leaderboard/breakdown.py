@@ -61,7 +61,7 @@ def per_training_run(leaderboard: Leaderboard) -> Table:
 
     Only entries with several training runs are included.
     """
-    rows = [run for entry in ranking.ranked(leaderboard.entries) if len(entry.runs) > 1 for run in entry.runs]
+    rows = [run for row in ranking.ranked(leaderboard.entries) if len(row.runs) > 1 for run in row.runs]
     columns = [
         *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
         score(MAIN, "cross-fitted", f"{MAIN} [95%, this run only]", with_interval),

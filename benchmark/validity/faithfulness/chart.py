@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmark.records.record import Record
+from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.charts.chart import Row, Spec, by_network, field, mark, scale, tooltip, view
 from benchmark.report.entries.aggregate import Leaderboard

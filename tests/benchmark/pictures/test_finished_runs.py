@@ -9,7 +9,7 @@ from core.errors import DataError
 
 
 @pytest.fixture
-def runs(tmp_path):
+def add_run(tmp_path):
     """``add(folder, age)`` makes a finished run; the path is that of ``runs``."""
 
     def add(folder, seconds):
@@ -23,16 +23,16 @@ def runs(tmp_path):
     return add
 
 
-def test_a_user_s_own_run_comes_before_a_newer_one_of_a_suite(runs):
-    expected, suite = runs("train/mine", 1e9), runs("suites/demo/a", 1e9 + 9)
-    older = runs("train/older", 1e9 - 9)
-    assert finished_runs.newest(runs.path) == expected
-    assert finished_runs.finished(runs.path) == [expected, older, suite]
+def test_a_user_s_own_run_comes_before_a_newer_one_of_a_suite(add_run):
+    expected, suite = add_run("train/mine", 1e9), add_run("suites/demo/a", 1e9 + 9)
+    older = add_run("train/older", 1e9 - 9)
+    assert finished_runs.newest(add_run.path) == expected
+    assert finished_runs.finished(add_run.path) == [expected, older, suite]
 
 
-def test_suite_run_is_used_if_there_is_no_other(runs):
-    newest = (runs("suites/demo/a", 1e9), runs("suites/demo/b", 1e9 + 9))[1]
-    assert finished_runs.newest(runs.path) == newest
+def test_suite_run_is_used_if_there_is_no_other(add_run):
+    newest = (add_run("suites/demo/a", 1e9), add_run("suites/demo/b", 1e9 + 9))[1]
+    assert finished_runs.newest(add_run.path) == newest
 
 
 def test_no_run_at_all_is_an_error(tmp_path):
