@@ -59,7 +59,7 @@ def run(config: HeatmapConfig, echo: Echo) -> int:
     echo(f"{len(rows)} pictures of {path} are in {folder}/, boxes in {folder}/boxes.json")
     for sentence in [
         *(f"n/a: {word}" for word in explainer.unsupported_sentences),
-        *(f"failed: {case}" for case in failed),
+        *(f"failed: {words}" for words in failed),
     ]:
         echo(sentence)
     return 1 if failed else 0
