@@ -21,6 +21,7 @@ from benchmark.records import Record, Score, cases
 from benchmark.report import select, tables
 from benchmark.report.entries.aggregate import leaderboards
 from benchmark.report.entries.entry import mean_record, trainings
+from benchmark.report.page import Description
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
@@ -147,7 +148,7 @@ class Evaluation:
         target.mkdir(parents=True, exist_ok=True)
         for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
             shutil.copyfile(file, target / file.name)
-        tables.write(target, tables.Description(self.name, f"Evaluated from Python: {self.name}."))
+        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}."))
         return target
 
     @property

@@ -21,6 +21,7 @@ from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
+from benchmark.report.page import Description
 from benchmark.scoring import protocols
 from benchmark.suite import paired
 from benchmark.suite.scorers import score_maps
@@ -58,7 +59,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
         printed, for_page = against.compare(main, folder, row)
     about = f"{entry.about} {for_page}".rstrip()
-    datasets = tables.write(folder, tables.Description(entry.name, about), all_records)
+    datasets = tables.write(folder, Description(entry.name, about), all_records)
     echo(tables.headline(datasets) + printed)
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0

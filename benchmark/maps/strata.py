@@ -24,10 +24,9 @@ import pandas as pd
 from scipy.special import log_softmax
 
 from benchmark.records.record import Stratum
-from benchmark.scoring.statistics import groups
+from benchmark.scoring.statistics import groups, summary
 from benchmark.scoring.statistics.patients import CaseIndex
 from benchmark.scoring.statistics.summary import Column, Estimate, estimate
-from benchmark.scoring.statistics.summary import scores as summary
 from core.boxes import area
 from core.names import MAIN
 from core.scores import Origin
@@ -124,7 +123,7 @@ def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[
 
 
 def _stratum(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
-    scores_ = [score for score in summary(estimates, findings) if score.n]
+    scores_ = [score for score in summary.scores(estimates, findings) if score.n]
     reported = tuple(score for score in scores_ if score.metric == MAIN or score.finding == "mean")
     return Stratum(variable=variable, group=group, scores=reported)
 

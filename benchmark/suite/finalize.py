@@ -9,6 +9,7 @@ from benchmark.records import Cell, Record, papers
 from benchmark.report import tables
 from benchmark.report.entries.aggregate import Leaderboard, leaderboards
 from benchmark.report.leaderboard.dataset_tables import DatasetTables
+from benchmark.report.page import Description
 from benchmark.scoring.statistics.bootstrap import ONE_BLAS_THREAD
 from benchmark.suite import paired, plan, selection
 from benchmark.suite.plan import Suite
@@ -63,9 +64,9 @@ def leaderboards_of(folder: Path) -> list[Leaderboard]:
     return leaderboards(with_published(records.load(folder), results.published), folders, rank_methods)
 
 
-def describe(suite: Suite) -> tables.Description:
+def describe(suite: Suite) -> Description:
     """Return the texts on the suite's pages."""
-    return tables.Description(suite.title, suite.about, suite.limits, tuple(suite.rank_methods))
+    return Description(suite.title, suite.about, suite.limits, tuple(suite.rank_methods))
 
 
 def _drop_obsolete(

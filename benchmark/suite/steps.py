@@ -57,9 +57,9 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
     maps = {word: step.id for step in explaining for word in step.arguments[1]}
     scoring = []
-    for number, cells in enumerate(portions, start=1):
-        needs = tuple(dict.fromkeys(maps[cell.method] for cell in cells if cell.method in maps)) or trained
-        part, portion = f"{number} of {len(portions)}", ModelTask(model, tuple(cells))
+    for number, chosen in enumerate(portions, start=1):
+        needs = tuple(dict.fromkeys(maps[cell.method] for cell in chosen if cell.method in maps)) or trained
+        part, portion = f"{number} of {len(portions)}", ModelTask(model, tuple(chosen))
         scoring.append(after(needs, "score", part, portion, runs_dir, folder, flags))
     return [*first, *learning, *explaining, *scoring]
 

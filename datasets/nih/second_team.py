@@ -11,9 +11,8 @@ import numpy as np
 
 from core.errors import DataError, examples
 from core.types import Sample
-from datasets import splits
+from datasets import chestx_det, splits
 from datasets.base import Request
-from datasets import chestx_det
 from datasets.chestx_det import TEN, Marks, marked_samples, read_marks
 from datasets.file_dataset import described, in_split, with_file
 from datasets.io.images import find

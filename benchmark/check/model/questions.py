@@ -35,10 +35,11 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
-    if network is None:
-        loaded = external_network.of_run(Path(str(config.model)), config.trust)
-    else:
-        loaded = external_network.build(network, usual)
+    loaded = (
+        external_network.of_run(Path(str(config.model)), config.trust)
+        if network is None
+        else external_network.build(network, usual)
+    )
     rows = answers(loaded) + ([] if data is None else labelled.answers(loaded, data, config.images))
     echo(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
     return conclude(str(config.model), rows, echo)

@@ -94,9 +94,9 @@ def _cell(record: Record) -> dict[str, Value]:
 def _check(record: Record) -> dict[str, Value]:
     """Return the line of a validity check: all means of its record."""
     cell = _cell(record) | {"method": record.method}
-    for score in record.select(finding="mean"):
-        origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
-        cell |= _with_interval(score.metric + origin, score)
+    for one in record.select(finding="mean"):
+        origin = "" if one.threshold_origin in ("none", "cross-fitted") else f",{one.threshold_origin}"
+        cell |= _with_interval(one.metric + origin, one)
     return cell
 
 

@@ -14,6 +14,7 @@ from benchmark.report import select, tables
 from benchmark.report.entries.entry import mean_record
 from benchmark.report.html.findings import by_finding
 from benchmark.report.html.glossary import glossary, meaning
+from benchmark.report.page import Description
 from benchmark.report.table import Table, latex
 from tests.benchmark.report.given import all_tables, leaderboard
 from tests.browser import answers
@@ -65,7 +66,7 @@ def page(three_trainings, tmp_path_factory):
     for record in load("results/demo"):
         if record.cell.protocol == "pointing" and record.cell.method in ("cam", "prior"):
             write(record, folder)
-    tables.write(folder, tables.Description("A <b> title", "About `code` & more."))
+    tables.write(folder, Description("A <b> title", "About `code` & more."))
     return folder / "index.html"
 
 
