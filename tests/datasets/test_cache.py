@@ -20,29 +20,29 @@ from datasets.io import cache, decoding
 from datasets.io.images import decode
 
 
-def sample(path: Path) -> Sample:
+def sample(path):
     return Sample(path.name, path.stem, (8, 8), np.zeros(1, np.float32), {}, functools.partial(decode, path), str(path))
 
 
-def folder_of_images(folder: Path, count: int) -> list[Sample]:
+def folder_of_images(folder, count):
     folder.mkdir(exist_ok=True)
     for i in range(count):
         Image.fromarray(np.full((8, 8), i, np.uint8)).save(folder / f"{i:03d}.png")
     return [sample(folder / f"{i:03d}.png") for i in range(count)]
 
 
-def arrays(folder: Path) -> list[Path]:
+def arrays(folder):
     return [path for path in folder.iterdir() if path.suffix == ".npy"]
 
 
-def test_the_rows_are_the_images_in_order(tmp_path: Path):
+def test_the_rows_are_the_images_in_order(tmp_path):
     found = cache.pixels(folder_of_images(tmp_path / "in", 5), 4, tmp_path / "out")
     assert found.images.shape == (5, 4, 4)
     assert found.images[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
     assert isinstance(found.images, np.memmap)
 
 
-def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_several_processes_give_what_one_gives(tmp_path, monkeypatch):
     data = folder_of_images(tmp_path / "in", 11)
     (tmp_path / "in" / "004.png").write_bytes(b"broken")
     one = cache.pixels(data, 4, tmp_path / "one", max_bad=0.2, workers=1)
@@ -52,7 +52,7 @@ def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pyte
     assert one.bad == many.bad
 
 
-def test_a_second_call_decodes_nothing(tmp_path: Path):
+def test_a_second_call_decodes_nothing(tmp_path):
     data = folder_of_images(tmp_path / "in", 3)
     cache.pixels(data, 4, tmp_path / "out")
     before = arrays(tmp_path / "out")[0].stat().st_mtime_ns
@@ -60,7 +60,7 @@ def test_a_second_call_decodes_nothing(tmp_path: Path):
     assert [path.stat().st_mtime_ns for path in arrays(tmp_path / "out")] == [before]
 
 
-def test_changed_content_gets_a_new_array(tmp_path: Path):
+def test_changed_content_gets_a_new_array(tmp_path):
     data = folder_of_images(tmp_path / "in", 3)
     cache.pixels(data, 4, tmp_path / "out")
     Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "in" / "001.png")
@@ -70,13 +70,13 @@ def test_changed_content_gets_a_new_array(tmp_path: Path):
     assert len(arrays(tmp_path / "out")) == 4
 
 
-def test_pixels_without_a_source_are_part_of_the_key(tmp_path: Path):
+def test_pixels_without_a_source_are_part_of_the_key(tmp_path):
     for value in (3, 4):
         data = [Sample("a", "a", (8, 8), np.zeros(1, np.float32), {}, lambda v=value: np.full((8, 8), v, np.uint8))]
         assert cache.pixels(data, 4, tmp_path).images[0, 0, 0] == value
 
 
-def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path, caplog):
     data = folder_of_images(tmp_path / "in", 4)
     (tmp_path / "in" / "001.png").write_bytes(b"broken")
     for _ in ("made", "found"):
@@ -88,7 +88,7 @@ def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path: Path, caplo
     assert caplog.text.count("skipped: cannot decode") == 2  # once per call
 
 
-def test_too_many_unreadable_images_raise_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_too_many_unreadable_images_raise_an_error(tmp_path, caplog):
     data = folder_of_images(tmp_path / "in", 4)
     (tmp_path / "in" / "001.png").write_bytes(b"broken")
     sentence = r"^1 of 4 images cannot be read \(--max_bad_images allows a share of 0\.01\): .*/001\.png"
@@ -97,7 +97,7 @@ def test_too_many_unreadable_images_raise_an_error(tmp_path: Path, caplog: pytes
     assert [record for record in caplog.records if record.levelname != "INFO"] == []  # the error says it
 
 
-def counted(path: Path, pause: float = 0.0) -> np.ndarray:
+def counted(path, pause=0.0):
     """Decode slowly and write a line per decoded image."""
     time.sleep(pause)
     with (path.parents[1] / "decoded.txt").open("a") as file:
@@ -105,21 +105,21 @@ def counted(path: Path, pause: float = 0.0) -> np.ndarray:
     return decode(path)
 
 
-def decoded_names(folder: Path) -> list[str]:
+def decoded_names(folder):
     file = folder / "decoded.txt"
     return file.read_text().split() if file.exists() else []
 
 
-def counting(data: list[Sample], pause: float = 0.0) -> list[Sample]:
+def counting(data, pause=0.0):
     return [dataclasses.replace(one, read=functools.partial(counted, Path(one.source), pause)) for one in data]
 
 
-def _make_slowly(folder: Path, out: Path, pause: float, workers: int = 1) -> None:
+def _make_slowly(folder, out, pause, workers=1):
     cache.pixels(counting([sample(path) for path in sorted(folder.iterdir())], pause), 4, out, workers=workers)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
+def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(decoding, "FEW", 10)
     data = folder_of_images(tmp_path / "in", 40)
     process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.05, workers))
@@ -135,7 +135,7 @@ def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path: Path, mo
     assert len(names) <= 40 + workers  # each process may have lost one image
 
 
-def test_images_are_decoded_in_the_requested_order(tmp_path: Path):
+def test_images_are_decoded_in_the_requested_order(tmp_path):
     data = counting(folder_of_images(tmp_path / "in", 40), 0.01)
     one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
     assert decoded_names(tmp_path) == []
@@ -148,7 +148,7 @@ def test_images_are_decoded_in_the_requested_order(tmp_path: Path):
     assert decoded_names(tmp_path) == [f"{i:03d}.png" for i in reversed(range(40))]
 
 
-def test_a_closed_cache_keeps_decoded_images_and_leaves_no_process(tmp_path: Path):
+def test_a_closed_cache_keeps_decoded_images_and_leaves_no_process(tmp_path):
     data = counting(folder_of_images(tmp_path / "in", 100), 0.02)
     one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
     one.read(np.array([0]))
@@ -160,7 +160,7 @@ def test_a_closed_cache_keeps_decoded_images_and_leaves_no_process(tmp_path: Pat
     assert len(decoded_names(tmp_path)) <= 101
 
 
-def test_a_terminated_process_is_replaced(tmp_path: Path):
+def test_a_terminated_process_is_replaced(tmp_path):
     data = counting(folder_of_images(tmp_path / "in", 60), 0.02)
     one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
     one.read(np.array([0]))
@@ -171,7 +171,7 @@ def test_a_terminated_process_is_replaced(tmp_path: Path):
     assert readable.all()
 
 
-def test_progress_is_logged_regularly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_progress_is_logged_regularly(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(decoding, "EVERY", 0.0)
     with caplog.at_level(logging.INFO):
         cache.pixels(folder_of_images(tmp_path / "in", 40), 4, tmp_path / "out", workers=1)
@@ -179,7 +179,7 @@ def test_progress_is_logged_regularly(tmp_path: Path, monkeypatch: pytest.Monkey
     assert lines == [f"decoded {n} of 40 images" for n in (16, 32, 40)]
 
 
-def test_unreadable_images_are_logged_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_unreadable_images_are_logged_up_to_a_limit(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(cache, "NAMED", 2)
     data = folder_of_images(tmp_path / "in", 5)
     for path in sorted((tmp_path / "in").iterdir())[:4]:
@@ -190,7 +190,7 @@ def test_unreadable_images_are_logged_up_to_a_limit(tmp_path: Path, monkeypatch:
     assert len(warnings) == 3
 
 
-def test_two_simultaneous_runs_give_the_same_array(tmp_path: Path):
+def test_two_simultaneous_runs_give_the_same_array(tmp_path):
     data = folder_of_images(tmp_path / "in", 6)
     work = [
         multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.02)) for _ in range(2)
@@ -204,7 +204,7 @@ def test_two_simultaneous_runs_give_the_same_array(tmp_path: Path):
     assert cache.pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def _with_a_full_disk(folder: Path, out: Path) -> None:
+def _with_a_full_disk(folder, out):
     logging.disable()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
     try:
@@ -214,14 +214,14 @@ def _with_a_full_disk(folder: Path, out: Path) -> None:
     os._exit(9)
 
 
-def test_a_full_disk_raises_a_clear_error_and_leaves_no_file(tmp_path: Path):
+def test_a_full_disk_raises_a_clear_error_and_leaves_no_file(tmp_path):
     process = multiprocessing.get_context("fork").Process(target=_with_a_full_disk, args=(tmp_path / "in", tmp_path / "out"))
     process.start()
     process.join()
     assert process.exitcode == 7
 
 
-def test_a_process_that_dies_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_process_that_dies_raises_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "FEW", 1)
     data = [Sample(str(i), "a", (8, 8), np.zeros(1, np.float32), {}, lambda: os._exit(1), f"none-{i}") for i in range(4)]
     with pytest.raises(DataError, match=r"none-\d ended with status 1: run the command again$"):

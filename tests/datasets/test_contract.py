@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +12,18 @@ import datasets
 from core.errors import BadValueError
 from core.types import Sample
 from core.user_code import from_file
-from datasets.base import Dataset, Request
+from datasets.base import Request
 
 pytestmark = pytest.mark.contract
 
 
 @pytest.fixture
-def load(tiny: tuple[str, Path | None]) -> Callable[..., Dataset]:
+def load(tiny):
     name, root = tiny
     return lambda **options: datasets.load(name, root, **options)
 
 
-def test_samples_match_the_attributes_of_the_data_set(load: Callable[..., Dataset]):
+def test_samples_match_the_attributes_of_the_data_set(load):
     data = load()
     sample = data[0]
     assert isinstance(sample, Sample)
@@ -35,7 +34,7 @@ def test_samples_match_the_attributes_of_the_data_set(load: Callable[..., Datase
     assert set(sample.boxes) <= set(data.findings)
 
 
-def test_labels_and_patients_equal_those_of_the_samples(load: Callable[..., Dataset]):
+def test_labels_and_patients_equal_those_of_the_samples(load):
     data = load()
     few = data[:20]
     assert (data.labels[:20] == np.stack([s.labels for s in few])).all()
@@ -43,7 +42,7 @@ def test_labels_and_patients_equal_those_of_the_samples(load: Callable[..., Data
     assert len({s.image_id for s in few}) == len(few)
 
 
-def test_every_box_is_inside_its_frame(load: Callable[..., Dataset]):
+def test_every_box_is_inside_its_frame(load):
     for sample in load()[:50]:
         for boxes in sample.boxes.values():
             height, width = sample.frame
@@ -53,20 +52,20 @@ def test_every_box_is_inside_its_frame(load: Callable[..., Dataset]):
             assert (boxes[:, 2:] <= [width, height]).all()
 
 
-def test_the_description_for_records_is_json(load: Callable[..., Dataset]):
+def test_the_description_for_records_is_json(load):
     data = load()
     assert json.loads(json.dumps(data.describe, allow_nan=False)) == data.describe
     assert (data.split, data.name in datasets.names()) == ("test", True)
 
 
-def test_no_patient_is_in_two_splits_of_any_partition(load: Callable[..., Dataset]):
+def test_no_patient_is_in_two_splits_of_any_partition(load):
     """Pitfall: a random split has patients on both sides."""
     for partition in ("official", "patient", "kfold"):
         sides = [set(load(split=split, partition=partition, folds=2).patients) for split in ("train", "val", "test")]
         assert sum(map(len, sides)) == len(set.union(*sides))
 
 
-def test_negative_indices_count_from_the_end(load: Callable[..., Dataset]):
+def test_negative_indices_count_from_the_end(load):
     data = load()
     assert data[-1].image_id == data[len(data) - 1].image_id
     with pytest.raises(IndexError, match=rf"\b{len(data)}\b.*\b{len(data)}\b"):
@@ -84,7 +83,7 @@ def test_negative_indices_count_from_the_end(load: Callable[..., Dataset]):
     ],
     ids=str,
 )
-def test_an_invalid_argument_raises_a_clear_error(load: Callable[..., Dataset], wrong: dict, facts: str):
+def test_an_invalid_argument_raises_a_clear_error(load, wrong, facts):
     with pytest.raises(BadValueError, match=facts):
         load(**wrong)
 
@@ -103,7 +102,7 @@ def test_importing_the_package_imports_neither_torch_nor_a_data_set():
 
 
 @pytest.mark.freshness
-def test_the_data_set_of_the_docs_works_as_printed(tmp_path: Path):
+def test_the_data_set_of_the_docs_works_as_printed(tmp_path):
     page = (Path(datasets.__file__).parents[1] / "docs" / "add_a_dataset.md").read_text()
     (tmp_path / "example.py").write_text(page.split("```python\n")[1].split("```")[0])
     (tmp_path / "labels.csv").write_text("image,patient,Mass,Nodule\n" + "".join(f"{i}.png,{i},1,\n" for i in range(20)))

@@ -10,19 +10,18 @@ import datasets
 from core.boxes import iou
 from core.errors import BadValueError, UnknownNameError
 from core.frames import conventional, resample
-from core.types import Sample
 from datasets.phantom.places import BOX_STATISTICS
 
 pytestmark = pytest.mark.planted
 
 
 @pytest.fixture(scope="module")
-def many() -> list[Sample]:
+def many():
     return list(datasets.load("phantom", split="train", train=4000))
 
 
 @pytest.fixture(scope="module")
-def truth(many: list[Sample]) -> dict[str, np.ndarray]:
+def truth(many):
     """Return finding -> (M,4) boxes as shares of the image side."""
     return {f: np.concatenate([s.boxes[f] for s in many if f in s.boxes]) / 128 for f in BOX_STATISTICS}
 
@@ -74,7 +73,7 @@ def test_kfold_splits_the_union_of_the_splits():
     assert sum(map(len, folds)) == 50
 
 
-def test_findings_are_independent_with_a_prevalence_of_18_per_cent(many: list[Sample]):
+def test_findings_are_independent_with_a_prevalence_of_18_per_cent(many):
     labels = np.stack([sample.labels for sample in many])
     assert np.abs(labels.mean(0) - 0.18).max() < 0.025
     correlation = np.corrcoef(labels.T) - np.eye(8)
@@ -82,7 +81,7 @@ def test_findings_are_independent_with_a_prevalence_of_18_per_cent(many: list[Sa
 
 
 @pytest.mark.parametrize("finding", BOX_STATISTICS)
-def test_sizes_and_positions_follow_the_published_boxes(truth: dict[str, np.ndarray], finding: str):
+def test_sizes_and_positions_follow_the_published_boxes(truth, finding):
     boxes = truth[finding]
     place, shares, at = BOX_STATISTICS[finding], (0.1, 0.5, 0.9), np.array([1, 3, 5])
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
@@ -147,7 +146,7 @@ def test_softness_blurs_the_image_but_not_the_truth_or_older_descriptions():
         ({"colour": 1}, "'phantom'.*'colour'.*prevalence"),
     ],
 )
-def test_an_invalid_option_raises_a_clear_error(options: dict, facts: str):
+def test_an_invalid_option_raises_a_clear_error(options, facts):
     with pytest.raises(BadValueError, match=facts):
         datasets.load("phantom", **options)
 

@@ -1,7 +1,6 @@
 """SIIM COVID-19, RSNA pneumonia, VinDr-CXR and ChestX-Det, with their known defects."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +11,26 @@ from core.errors import BadValueError, DataError
 from datasets.io.cache import pixels
 from datasets.vindr_cxr.readers import agreed
 
-Tree = Callable[..., Path]
 SPLITS = ("train", "val", "test")
 SIIM, RSNA, VINDR, DET = "train_image_level.csv", "stage_2_train_labels.csv", "train.csv", "ChestX_Det_test.json"
 
 
 @pytest.fixture(autouse=True)
-def _reader_of_dicom() -> None:
+def _reader_of_dicom():
     pytest.importorskip("pydicom")
 
 
-def _rewrite(path: Path, old: str, new: str) -> None:
+def _rewrite(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
 
 
-def _everything(name: str, root: Path, **options) -> dict:
+def _everything(name, root, **options):
     return {sample.image_id: sample for split in SPLITS for sample in datasets.load(name, root, split, **options)}
 
 
-def test_siim_studies_with_several_images_and_broken_files_are_excluded_and_counted(siim_covid_tree: Tree, caplog):
+def test_siim_studies_with_several_images_and_broken_files_are_excluded_and_counted(siim_covid_tree, caplog):
     root = siim_covid_tree()
     found = _everything("siim_covid:balanced=none", root)
     assert set(found) == {f"image{i:02}" for i in range(12)} - {"image03", "image05"}
@@ -42,14 +40,14 @@ def test_siim_studies_with_several_images_and_broken_files_are_excluded_and_coun
     assert "1 files cannot be read and are skipped: cannot decode" in caplog.text
 
 
-def test_siim_images_have_one_of_four_appearances_with_its_boxes(siim_covid_tree: Tree):
+def test_siim_images_have_one_of_four_appearances_with_its_boxes(siim_covid_tree):
     found = _everything("siim_covid", siim_covid_tree(), findings=4)
     assert {int(sample.labels.sum()) for sample in found.values()} == {1}
     assert found["image01"].boxes["Typical Appearance"].tolist() == [[4.5, 2, 12.5, 12], [20, 2, 32, 12]]
     assert (found["image01"].frame, found["image04"].boxes) == ((24, 32), {})
 
 
-def test_siim_pneumonia_is_balanced_in_training(siim_covid_tree: Tree):
+def test_siim_pneumonia_is_balanced_in_training(siim_covid_tree):
     root = siim_covid_tree()
     train = [datasets.load("siim_covid", root, "train", seed=seed) for seed in (0, 1, 2, 0)]
     assert [data.labels.mean() for data in train] == [0.5] * 4
@@ -57,7 +55,7 @@ def test_siim_pneumonia_is_balanced_in_training(siim_covid_tree: Tree):
     assert sum(data.describe["left_out_to_balance"] for data in train) > 0
 
 
-def test_siim_test_images_are_balanced_only_on_request(siim_covid_tree: Tree):
+def test_siim_test_images_are_balanced_only_on_request(siim_covid_tree):
     root = siim_covid_tree()
     for split in ("val", "test"):
         whole = datasets.load("siim_covid:balanced=none", root, split)
@@ -66,19 +64,19 @@ def test_siim_test_images_are_balanced_only_on_request(siim_covid_tree: Tree):
     assert sum(data.describe["left_out_to_balance"] for data in every) > 0
 
 
-def test_siim_patients_come_from_the_dicom_files(siim_covid_tree: Tree):
+def test_siim_patients_come_from_the_dicom_files(siim_covid_tree):
     found = _everything("siim_covid:balanced=none", siim_covid_tree())
     assert found["image00"].patient_id == found["image10"].patient_id == "patient0"
     assert found["image00"].meta == {"sex": "F", "study": "study00", "appearance": "Negative for Pneumonia"}
 
 
-def test_siim_pixels_do_not_depend_on_the_compression(siim_covid_tree: Tree):
+def test_siim_pixels_do_not_depend_on_the_compression(siim_covid_tree):
     found = _everything("siim_covid:balanced=none", siim_covid_tree())
     assert (found["image00"].image == found["image04"].image).all()
     assert (found["image01"].image == 255 - found["image00"].image).all()
 
 
-def test_rsna_boxes_are_clipped_edges_and_duplicate_rows_count_once(rsna_pneumonia_tree: Tree):
+def test_rsna_boxes_are_clipped_edges_and_duplicate_rows_count_once(rsna_pneumonia_tree):
     data = datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree())
     assert (len(data), data.labels.sum()) == (10, 5)
     assert data[1].boxes["Pneumonia"].tolist() == [[264, 152, 477, 531], [562, 152, 1024, 605]]
@@ -87,7 +85,7 @@ def test_rsna_boxes_are_clipped_edges_and_duplicate_rows_count_once(rsna_pneumon
     assert (data[0].meta["age"], "view" in data[0].meta) == (40.0, False)
 
 
-def test_rsna_patients_are_those_of_nih_if_the_mapping_exists(rsna_pneumonia_tree: Tree):
+def test_rsna_patients_are_those_of_nih_if_the_mapping_exists(rsna_pneumonia_tree):
     root = rsna_pneumonia_tree()
     assert len(set(datasets.load("rsna_pneumonia:whole=True", root).patients)) == 8
     (root / "pneumonia-challenge-dataset-mappings_2018.json").unlink()
@@ -96,13 +94,13 @@ def test_rsna_patients_are_those_of_nih_if_the_mapping_exists(rsna_pneumonia_tre
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_a_whole_data_set_has_no_training_split(rsna_pneumonia_tree: Tree, split: str):
+def test_a_whole_data_set_has_no_training_split(rsna_pneumonia_tree, split):
     with pytest.raises(DataError, match=f"^whole=True .* {split} is empty: leave whole out"):
         datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree(), split)
 
 
 @pytest.mark.parametrize("name", ["siim_covid", "vindr_cxr"])
-def test_a_folder_of_broken_files_raises_a_clear_error(request: pytest.FixtureRequest, name: str):
+def test_a_folder_of_broken_files_raises_a_clear_error(request, name):
     root = request.getfixturevalue(f"{name}_tree")()
     for path in [*root.rglob("*.dcm"), *root.rglob("*.dicom")]:
         path.write_bytes(b"this is no DICOM file")
@@ -110,7 +108,7 @@ def test_a_folder_of_broken_files_raises_a_clear_error(request: pytest.FixtureRe
         _everything(name, root)
 
 
-def test_a_file_with_broken_pixels_is_skipped_when_decoded(rsna_pneumonia_tree: Tree, tmp_path: Path):
+def test_a_file_with_broken_pixels_is_skipped_when_decoded(rsna_pneumonia_tree, tmp_path):
     data = datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree())
     broken = Path(data[3].source)
     broken.write_bytes(broken.read_bytes()[:-200])
@@ -120,7 +118,7 @@ def test_a_file_with_broken_pixels_is_skipped_when_decoded(rsna_pneumonia_tree: 
 
 
 @pytest.mark.byhand
-def test_the_truth_of_vindr_is_the_agreement_of_two_readers(vindr_cxr_tree: Tree):
+def test_the_truth_of_vindr_is_the_agreement_of_two_readers(vindr_cxr_tree):
     root = vindr_cxr_tree()
     data = datasets.load("vindr_cxr:whole=True", root)
     heart, opacity = data.findings.index("Cardiomegaly"), data.findings.index("Lung Opacity")
@@ -132,7 +130,7 @@ def test_the_truth_of_vindr_is_the_agreement_of_two_readers(vindr_cxr_tree: Tree
     assert [data[i].frame for i in (0, 1)] == [(24, 32), (48, 32)]
 
 
-def test_the_readers_of_vindr_are_available(vindr_cxr_tree: Tree):
+def test_the_readers_of_vindr_are_available(vindr_cxr_tree):
     data = datasets.load("vindr_cxr:whole=True", vindr_cxr_tree())
     assert {reader: sorted(marked) for reader, marked in data.readings(1).items()} == {
         "R8": ["Cardiomegaly"],
@@ -141,7 +139,7 @@ def test_the_readers_of_vindr_are_available(vindr_cxr_tree: Tree):
     }
 
 
-def test_the_consensus_of_physionet_is_the_test_split_with_22_findings(vindr_cxr_tree: Tree):
+def test_the_consensus_of_physionet_is_the_test_split_with_22_findings(vindr_cxr_tree):
     data = datasets.load("vindr_cxr", vindr_cxr_tree(physionet=True), findings=22)
     assert [sample.image_id for sample in data] == ["test0", "test1", "test2"]
     assert data[0].boxes["Rib fracture"].tolist() == [[1, 2, 9, 8]]
@@ -156,7 +154,7 @@ def test_overlapping_boxes_of_enough_readers_are_merged():
     assert agreed(readings, "Mass", 3).shape == agreed({}, "Mass", 1).shape == (0, 4)
 
 
-def test_chestx_det_has_boxes_and_masks_of_the_same_findings(chestx_det_tree: Tree):
+def test_chestx_det_has_boxes_and_masks_of_the_same_findings(chestx_det_tree):
     data = datasets.load("chestx_det", chestx_det_tree())
     assert data[0].boxes["Mass"].tolist() == [[100, 200, 300, 400], [500, 500, 600, 700]]
     assert data[0].boxes["Effusion"].tolist() == [[0, 800, 200, 1024]]
@@ -166,7 +164,7 @@ def test_chestx_det_has_boxes_and_masks_of_the_same_findings(chestx_det_tree: Tr
     assert (data[1].boxes, data[1].masks, data.labels[1].sum()) == ({}, {}, 0)
 
 
-def test_chestx_det10_has_ten_findings_and_no_masks(chestx_det_tree: Tree):
+def test_chestx_det10_has_ten_findings_and_no_masks(chestx_det_tree):
     root = chestx_det_tree(ten=True)
     data = datasets.load("chestx_det", root)
     assert (len(data.findings), data[0].masks, len(data[0].boxes["Mass"])) == (10, {}, 2)
@@ -174,7 +172,7 @@ def test_chestx_det10_has_ten_findings_and_no_masks(chestx_det_tree: Tree):
         datasets.load("chestx_det", root, findings=13)
 
 
-def test_outlines_without_boxes_get_tight_boxes(chestx_det_tree: Tree):
+def test_outlines_without_boxes_get_tight_boxes(chestx_det_tree):
     root = chestx_det_tree()
     entries = json.loads((root / DET).read_text())
     (root / DET).write_text(json.dumps([{k: v for k, v in entry.items() if k != "boxes"} for entry in entries]))
@@ -222,7 +220,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("name", "file", "old", "new", "facts"), BROKEN)
-def test_a_broken_table_raises_a_clear_error(request: pytest.FixtureRequest, name: str, file: str, old: str, new: str, facts: str):
+def test_a_broken_table_raises_a_clear_error(request, name, file, old, new, facts):
     root = request.getfixturevalue(f"{name}_tree")()
     _rewrite(root / file, old, new)
     with pytest.raises(DataError, match=facts) as caught:
@@ -231,7 +229,7 @@ def test_a_broken_table_raises_a_clear_error(request: pytest.FixtureRequest, nam
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "null", '"x"'])
-def test_an_empty_file_of_chestx_det_raises_an_error(chestx_det_tree: Tree, content: str):
+def test_an_empty_file_of_chestx_det_raises_an_error(chestx_det_tree, content):
     root = chestx_det_tree()
     (root / "ChestX_Det_train.json").write_text(content)
     with pytest.raises(DataError, match=r"ChestX_Det_train\.json.*file_name, syms.*boxes.*polygons"):
@@ -239,7 +237,7 @@ def test_an_empty_file_of_chestx_det_raises_an_error(chestx_det_tree: Tree, cont
 
 
 @pytest.mark.parametrize("name", ["rsna_pneumonia", "chestx_det"])
-def test_json_with_a_byte_order_mark_is_read(request: pytest.FixtureRequest, name: str):
+def test_json_with_a_byte_order_mark_is_read(request, name):
     root = request.getfixturevalue(f"{name}_tree")()
     usual = _everything(name, root)
     for path in root.glob("*.json"):
@@ -248,7 +246,7 @@ def test_json_with_a_byte_order_mark_is_read(request: pytest.FixtureRequest, nam
 
 
 @pytest.mark.parametrize("name", ["siim_covid", "rsna_pneumonia", "vindr_cxr", "chestx_det"])
-def test_a_missing_folder_or_table_raises_an_error_with_layout_and_source(tmp_path: Path, name: str):
+def test_a_missing_folder_or_table_raises_an_error_with_layout_and_source(tmp_path, name):
     for root in (None, tmp_path / "nowhere"):
         with pytest.raises(DataError, match=r"\.csv.*`kaggle competitions download|ChestX_Det.*https://github"):
             datasets.load(name, root)
@@ -266,12 +264,12 @@ def test_a_missing_folder_or_table_raises_an_error_with_layout_and_source(tmp_pa
         ("rsna_pneumonia:all=True", "'rsna_pneumonia'.*'all'.*whole"),
     ],
 )
-def test_an_invalid_option_raises_an_error_with_the_allowed_values(tmp_path: Path, word: str, facts: str):
+def test_an_invalid_option_raises_an_error_with_the_allowed_values(tmp_path, word, facts):
     with pytest.raises(BadValueError, match=facts):
         datasets.load(word, tmp_path)
 
 
-def test_a_link_that_leads_out_of_the_folder_raises_an_error(rsna_pneumonia_tree: Tree, tmp_path_factory: pytest.TempPathFactory):
+def test_a_link_that_leads_out_of_the_folder_raises_an_error(rsna_pneumonia_tree, tmp_path_factory):
     root = rsna_pneumonia_tree()
     image = root / "stage_2_train_images" / "0004cfab-00.dcm"
     image.rename(tmp_path_factory.mktemp("outside") / "secret.dcm").touch()

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,10 +25,10 @@ MARKS = [
 
 
 @pytest.fixture
-def tree(nih_tree: Callable[..., Path]) -> Callable[..., Path]:
+def tree(nih_tree):
     """Return a function that writes a tiny copy of NIH with a file of annotations."""
 
-    def write(marks: list[dict] = MARKS, name: str = "annotations.json") -> Path:
+    def write(marks=MARKS, name="annotations.json"):
         root = nih_tree()
         (root / "chestx_det").mkdir()
         (root / "chestx_det" / name).write_text(json.dumps(marks))
@@ -38,11 +37,11 @@ def tree(nih_tree: Callable[..., Path]) -> Callable[..., Path]:
     return write
 
 
-def cases(root: Path, split: str) -> Counter:
+def cases(root, split):
     return Counter(finding for sample in datasets.load(WORD, root, split) for finding in sample.boxes)
 
 
-def test_annotations_of_the_second_team_are_labels_boxes_and_masks(tree: Callable[..., Path]):
+def test_annotations_of_the_second_team_are_labels_boxes_and_masks(tree):
     data = datasets.load(WORD, tree())
     assert (len(data.findings), [sample.image_id for sample in data]) == (13, ["00000004_000.png", "00000005_001.png"])
     sample = data[0]
@@ -53,7 +52,7 @@ def test_annotations_of_the_second_team_are_labels_boxes_and_masks(tree: Callabl
     assert (data.describe["truth"], data.describe["images_without_file"]) == ("chestx_det", 0)
 
 
-def test_splits_are_those_of_nih_and_may_have_boxes_in_training(tree: Callable[..., Path]):
+def test_splits_are_those_of_nih_and_may_have_boxes_in_training(tree):
     root = tree()
     images = {split: {sample.image_id for sample in datasets.load(WORD, root, split)} for split in ("train", "val")}
     assert images["train"] | images["val"] == {"00000001_000.png", "00000002_000.png"}
@@ -62,8 +61,8 @@ def test_splits_are_those_of_nih_and_may_have_boxes_in_training(tree: Callable[.
         [datasets.load(WORD, root, split) for split in ("train", "val")]
 
 
-def test_the_first_release_has_ten_findings_and_nihs_names(tree: Callable[..., Path]):
-    def entries(some: list[dict]) -> list[dict]:
+def test_the_first_release_has_ten_findings_and_nihs_names(tree):
+    def entries(some):
         return [{"file_name": entry["image"], "syms": entry["syms"], "boxes": entry["boxes"]} for entry in some]
 
     root = tree(entries(MARKS[:2]), "test.json")
@@ -84,20 +83,20 @@ def test_the_first_release_has_ten_findings_and_nihs_names(tree: Callable[..., P
         ({"polygons": [[[1, 2], [3, 4]]] * 2}, r"00000004_000\.png.*polygon.* 3 points"),
     ],
 )
-def test_a_broken_annotation_raises_a_clear_error(tree: Callable[..., Path], change: dict, facts: str):
+def test_a_broken_annotation_raises_a_clear_error(tree, change, facts):
     root = tree([MARKS[0] | change, *MARKS[1:]])
     with pytest.raises(DataError, match=facts) as caught:
         datasets.load(WORD, root)
     assert "\n" not in str(caught.value)
 
 
-def test_names_of_the_later_release_raise_an_error(tree: Callable[..., Path]):
+def test_names_of_the_later_release_raise_an_error(tree):
     root = tree([entry | {"image": entry["file_name"]} for entry in MARKS])
     with pytest.raises(DataError, match=r"4 of 4 images.*36200\.png.*first release"):
         datasets.load(WORD, root)
 
 
-def test_missing_annotations_and_an_unknown_truth_raise_clear_errors(nih_tree: Callable[..., Path]):
+def test_missing_annotations_and_an_unknown_truth_raise_clear_errors(nih_tree):
     root = nih_tree()
     with pytest.raises(DataError, match=r"no annotations of ChestX-Det.*annotations\.json.*train\.json.*chestx_det"):
         datasets.load(WORD, root)
@@ -106,7 +105,7 @@ def test_missing_annotations_and_an_unknown_truth_raise_clear_errors(nih_tree: C
 
 
 @pytest.mark.skipif(not (ANNOTATIONS).is_file(), reason="ChestX-Det under NIH's names is not beside the checkout")
-def test_there_are_6257_cases_and_1474_on_official_test_images(tmp_path: Path):
+def test_there_are_6257_cases_and_1474_on_official_test_images(tmp_path):
     """../shared/EXPORTS.md, section B."""
     (tmp_path / "chestx_det").mkdir()
     shutil.copy(ANNOTATIONS, tmp_path / "chestx_det")
