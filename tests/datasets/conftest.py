@@ -45,6 +45,13 @@ def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
         Image.fromarray(ramp).convert(mode).save(path)
 
 
+def rewrite(path: Path, old: str, new: str) -> None:
+    """Replace a text that a file contains."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
 WORDS = {"covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4"}
 """Data sets whose default sizes are too large for a tiny copy."""
 TREES: dict[str, Path | None] = {}

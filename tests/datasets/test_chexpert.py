@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import datasets
-from core.errors import BadValueError, DataError, LeakError
+from core.errors import DataError, LeakError
 from datasets import studies
+from tests.datasets.conftest import rewrite
 from tests.datasets.trees_chexpert import BATCHES, FRAME, MASKS, OBSERVATIONS, drawn
 
 
@@ -13,12 +14,6 @@ def labels(root, **options):
     """Return image -> finding -> label of all training and validation images."""
     sides = [datasets.load("CheXpert", root, split, **options) for split in ("train", "val")]
     return {s.image_id: dict(zip(side.findings, s.labels.tolist(), strict=True)) for side in sides for s in side}
-
-
-def rewrite(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
 
 
 INSIDE, SMALL = ["", "CheXpert-v1.0", "CheXpert-v1.0-small", "CheXpert", BATCHES[0]], "CheXpert-v1.0-small"
@@ -172,66 +167,7 @@ def test_the_test_split_does_not_need_the_training_table(chexpert_tree):
         datasets.load("CheXpert", root, "train")
 
 
-def test_images_without_a_file_are_skipped_and_counted(chexpert_tree, caplog):
-    root = chexpert_tree()
-    (root / "valid/patient64541/study1/view2_frontal.jpg").unlink()
-    data = datasets.load("CheXpert", root)
-    assert (len(data), data.describe["images_without_file"]) == (2, 1)
-    assert "1 of 3 test images have no file" in caplog.text
-
-
-def test_a_broken_image_raises_an_error_when_it_is_decoded(chexpert_tree):
-    root = chexpert_tree(masks=None)
-    (root / "valid/patient64541/study1/view1_frontal.jpg").write_bytes(b"PK\x03\x04 a zip")
-    sample = datasets.load("CheXpert", root)[0]
-    with pytest.raises(DataError, match=r"/patient64541/study1/view1_frontal\.jpg.*PNG or JPEG"):
-        _ = sample.image
-
-
-def test_a_link_out_of_the_folder_raises_an_error(chexpert_tree, tmp_path_factory):
-    root, outside = chexpert_tree(masks=None), tmp_path_factory.mktemp("outside") / "secret.jpg"
-    file = root / "valid/patient64541/study1/view1_frontal.jpg"
-    file.rename(outside)
-    file.symlink_to(outside)
-    with pytest.raises(DataError, match=r"view1_frontal\.jpg.*link.*secret\.jpg"):
-        _ = datasets.load("CheXpert", root)[0].image
-
-
-@pytest.mark.parametrize(
-    ("file", "old", "new", "facts"),
-    [
-        ("valid.csv", "Lung Lesion", "Lesion", r"valid\.csv.*'Lung Lesion'.*Path, Sex"),
-        ("valid.csv", "view2_frontal", "view1_frontal", r"valid\.csv.*duplicate.*\(1\): patient64541_study1_view1"),
-        ("valid.csv", "CheXpert-v1.0-small/valid/patient64541", "../../patient64541", r"\(1\): '\.\./\.\./patient"),
-        ("valid.csv", "CheXpert-v1.0-small/valid", "/etc", r"valid\.csv.* \(1\): '/etc/patient64541/"),
-        ("valid.csv", ",1.0,", ",2.0,", r"valid\.csv.*Cardiomegaly.*1, 0, -1.*'2\.0'"),
-        ("CheXlocalize/gt_segmentations_val.json", "Cardiomegaly", "Heart", r"val\.json.*finding.*mask"),
-        ("CheXlocalize/gt_segmentations_val.json", "{", "[", r"gt_segmentations_val\.json.*line 1"),
-        ("CheXlocalize/gt_segmentations_val.json", "[40, 30]", "[30, 30]", "Cardiomegaly.*patient64541_study1.*30x30"),
-    ],
-)
-def test_a_broken_table_raises_a_clear_error(chexpert_tree, file, old, new, facts):
-    root = chexpert_tree()
-    rewrite(root / file, old, new)
-    with pytest.raises(DataError, match=facts):
-        datasets.load("CheXpert", root)
-
-
-def test_an_unknown_option_value_raises_an_error_with_the_allowed_ones(chexpert_tree):
-    root = chexpert_tree()
-    with pytest.raises(BadValueError, match=r"'one'.*policy.*'ones'"):
-        datasets.load("CheXpert:policy=one", root)
-    with pytest.raises(BadValueError, match=r"\[1\].*policy.*'ones', 'zeros', 'ignore' or 'mixed'"):
-        datasets.load("CheXpert:policy=[1]", root)
-    with pytest.raises(BadValueError, match=r"'side'.*views.*'frontal', 'lateral' or 'all'"):
-        datasets.load("CheXpert", root, views="side")
-    with pytest.raises(BadValueError, match=r"CheXpert.* 8 .* 5, 14, 1"):
-        datasets.load("CheXpert", root, findings=8)
-
-
-def test_missing_data_raise_an_error_with_layout_and_source(tmp_path):
-    with pytest.raises(DataError, match=rf"{tmp_path}.*empty.*train\.csv, valid\.csv.*https://stanfordaimi"):
-        datasets.load("CheXpert", tmp_path)
+def test_missing_tables_raise_an_error_with_layout_and_source(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(DataError, match=rf"{tmp_path}.*table.*train\.csv, valid\.csv.*https://stanfordaimi"):
         datasets.load("CheXpert", tmp_path)

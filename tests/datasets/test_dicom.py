@@ -11,11 +11,6 @@ FULL = np.rint((RAMP - RAMP.min()) / (RAMP.max() - RAMP.min()) * 255).astype(np.
 EIGHT = np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))
 
 
-@pytest.fixture(autouse=True)
-def _reader_of_dicom():
-    pytest.importorskip("pydicom")
-
-
 @pytest.mark.parametrize("syntax", ["", "RLE", "JPEG2000", "JPEGLossless"])
 def test_every_lossless_transfer_syntax_gives_the_same_pixels(tmp_path, syntax):
     assert (dicom.decode(write_dicom(tmp_path / "a.dcm", syntax=syntax)) == FULL).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import datasets
-from core.errors import BadValueError, DataError
+from core.errors import DataError
 from datasets import implanted
 from datasets.implanted.picture import USUAL_HEART, air, arranged, exposed, implant
 from datasets.io import cache
@@ -143,21 +143,6 @@ def test_a_folder_without_backgrounds_raises_a_clear_error(nih_tree):
     table.write_text(table.read_text().replace("No Finding", "Hernia"))
     with pytest.raises(DataError, match=r" 0 .* 3 .*images/\*\.png"):
         datasets.load("implanted", root)
-
-
-@pytest.mark.parametrize(
-    ("options", "facts"),
-    [
-        ({"places": 0}, r"^bad value 0 for the option .places.: .* 1$"),
-        ({"places": 65}, r"^bad value 65 for the option .places.: .* 64$"),
-        ({"places": 1.5}, r"^bad value 1\.5 for the option .places.: .*integer$"),
-        ({"findings": 14}, "implanted.* 14 .* 8$"),
-        ({"prevalence": 2}, r"^bad value 2 for the option .prevalence.: .* 1\b"),
-    ],
-)
-def test_an_invalid_option_raises_a_clear_error(load, options, facts):
-    with pytest.raises(BadValueError, match=facts):
-        load(**options)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the optional folder nih-sample is not beside the checkout")

@@ -7,6 +7,7 @@ import pytest
 
 import datasets
 from core.errors import BadValueError, DataError, LeakError
+from tests.datasets.conftest import rewrite
 
 HEADER_2017 = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
@@ -14,24 +15,12 @@ HEADER_2017 = (
 )
 
 
-def _rewrite(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
-def test_the_boxes_are_edges_in_the_1024_frame_and_infiltrate_means_infiltration(nih_tree):
-    sample = datasets.load("NIH", nih_tree())[0]
-    assert sample.frame == (1024, 1024)
-    assert sample.image.shape == (16, 16)
-    assert sample.boxes["Infiltration"].tolist() == [[100.5, 200.25, 400.5, 600.25]]
-    assert sample.labels.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
-
-
-def test_a_box_beyond_the_edge_is_clipped_counted_and_logged(nih_tree, caplog):
+def test_boxes_are_edges_in_the_1024_frame_and_clipped_and_infiltrate_means_infiltration(nih_tree, caplog):
     data = datasets.load("NIH", nih_tree())
-    assert data[1].boxes["Nodule"].tolist() == [[900, 950, 1024, 1024]]
-    assert data.describe["boxes_clipped"] == 1
+    assert (data[0].frame, data[0].image.shape) == ((1024, 1024), (16, 16))
+    assert data[0].boxes["Infiltration"].tolist() == [[100.5, 200.25, 400.5, 600.25]]
+    assert data[0].labels.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
+    assert (data[1].boxes["Nodule"].tolist(), data.describe["boxes_clipped"]) == ([[900, 950, 1024, 1024]], 1)
     assert "clipped 1 boxes" in caplog.text
 
 
@@ -64,19 +53,11 @@ def test_validation_is_cut_by_patient_and_depends_only_on_the_seed(nih_tree):
     assert not (train | val) & test
 
 
-def test_images_without_a_file_are_skipped_and_counted(nih_tree, caplog):
-    root = nih_tree()
-    (root / "images" / "00000005_000.png").unlink()
-    data = datasets.load("NIH", root)
-    assert (len(data), data.describe["images_without_file"]) == (2, 1)
-    assert "1 of 3 test images have no file" in caplog.text
-
-
 def test_lists_that_share_a_patient_raise_a_leak_error(nih_tree):
     """Pitfall: a random split has patients on both sides."""
     root = nih_tree()
-    _rewrite(root / "test_list.txt", "00000004_000.png", "00000004_000.png\n00000001_001.png")
-    _rewrite(root / "train_val_list.txt", "00000001_001.png\n", "")
+    rewrite(root / "test_list.txt", "00000004_000.png", "00000004_000.png\n00000001_001.png")
+    rewrite(root / "train_val_list.txt", "00000001_001.png\n", "")
     with pytest.raises(LeakError, match=r"\(1\): 00000001 .*train.*test"):
         datasets.load("NIH", root)
 
@@ -84,40 +65,13 @@ def test_lists_that_share_a_patient_raise_a_leak_error(nih_tree):
 def test_a_boxed_image_in_training_raises_a_leak_error(nih_tree):
     """Pitfall: a random split has boxed images in training."""
     root = nih_tree()
-    _rewrite(root / "test_list.txt", "00000004_000.png\n", "")
-    _rewrite(root / "train_val_list.txt", "00000003_000.png", "00000003_000.png\n00000004_000.png")
+    rewrite(root / "test_list.txt", "00000004_000.png\n", "")
+    rewrite(root / "train_val_list.txt", "00000003_000.png", "00000003_000.png\n00000004_000.png")
     with pytest.raises(LeakError, match=r"training.*\(1\): 00000004_000\.png"):
         datasets.load("NIH", root)
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "facts"),
-    [
-        ("Data_Entry_2017_v2020.csv", "Patient ID", "Patient", "'Patient ID'.*Image Index, Finding Labels"),
-        ("Data_Entry_2017_v2020.csv", "Nodule", "Nodul", "Data_Entry.*finding.*'Nodul'.*'Nodule'"),
-        ("Data_Entry_2017_v2020.csv", "00000005_001.png", "00000005_000.png", r"Data_Entry.* \(1\): 00000005_000\.png"),
-        ("BBox_List_2017.csv", "Finding Label", "Finding", "'Finding Label'.*Image Index, Finding"),
-        ("BBox_List_2017.csv", "Nodule", "Noodle", "finding.*'Noodle'.*'Nodule'"),
-        ("BBox_List_2017.csv", "100.5,200.25", "1100.5,200.25", r"outside.*\(1\): 00000004_000\.png Infiltration"),
-        ("BBox_List_2017.csv", "30,40", "0,40", r"empty.*\(1\): 00000005_001\.png Atelectasis"),
-        ("BBox_List_2017.csv", "100.5", "left", r"numbers \(1\): 'left'"),
-        ("BBox_List_2017.csv", "00000005_001.png,Atelectasis", "00000005_000.png,Nodule", r"\(1\).*5_000\.png Nodule"),
-        ("test_list.txt", "00000005_000.png", "00000009_000.png", r"Data_Entry_2017 \(1\): 00000009_000\.png"),
-        ("test_list.txt", "00000005_000.png", "00000004_000.png", r"duplicate.*\(1\): 00000004_000\.png"),
-        ("test_list.txt", "00000005_000.png", "00000005_000.png 1", " 1 .* 2 cells"),
-    ],
-)
-def test_a_broken_table_raises_a_clear_error(nih_tree, file, old, new, facts):
-    root = nih_tree()
-    _rewrite(root / file, old, new)
-    with pytest.raises(DataError, match=facts):
-        datasets.load("NIH", root)
-
-
-def test_a_missing_folder_raises_an_error_with_layout_and_source(tmp_path):
-    for root in (None, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"images/\*\.png.*https://nihcc.*--data_root_dir.*LOCUS_DATA"):
-            datasets.load("NIH", root)
+def test_missing_lists_and_tables_raise_an_error_with_the_layout(tmp_path):
     (tmp_path / "notes.md").touch()
     with pytest.raises(DataError, match=r"official.*test_list\.txt.*--partition"):
         datasets.load("NIH", tmp_path)
@@ -128,8 +82,6 @@ def test_a_missing_folder_raises_an_error_with_layout_and_source(tmp_path):
 def test_an_unknown_number_of_findings_raises_an_error_with_the_allowed_ones(nih_tree):
     with pytest.raises(BadValueError, match=r"^NIH does not support 9 findings: set --num_classes to one of 14, 8, 1$"):
         datasets.load("NIH", nih_tree(), findings=9)
-    with pytest.raises(BadValueError, match=r"'attending'.*'attending_rad'"):
-        datasets.load("NIH", nih_tree(), findings=1, experts="attending")
 
 
 def test_labelled_lists_are_used_without_the_official_ones(nih_tree):

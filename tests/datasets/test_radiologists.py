@@ -12,18 +12,6 @@ from datasets.io.cache import pixels
 from datasets.vindr_cxr.readers import agreed
 
 SPLITS = ("train", "val", "test")
-SIIM, RSNA, VINDR, DET = "train_image_level.csv", "stage_2_train_labels.csv", "train.csv", "ChestX_Det_test.json"
-
-
-@pytest.fixture(autouse=True)
-def _reader_of_dicom():
-    pytest.importorskip("pydicom")
-
-
-def _rewrite(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 def _everything(name, root, **options):
@@ -173,59 +161,10 @@ def test_chestx_det10_has_ten_findings_and_no_masks(chestx_det_tree):
 
 
 def test_outlines_without_boxes_get_tight_boxes(chestx_det_tree):
-    root = chestx_det_tree()
-    entries = json.loads((root / DET).read_text())
-    (root / DET).write_text(json.dumps([{k: v for k, v in entry.items() if k != "boxes"} for entry in entries]))
-    assert datasets.load("chestx_det", root)[0].boxes["Mass"].tolist() == [[100, 200, 300, 400], [500, 500, 600, 700]]
-
-
-BROKEN = [
-    ("siim_covid", SIIM, "'width': 8", "'wide': 8", r"image_level\.csv.*image\d\d.*'wide'.*'width'"),
-    ("siim_covid", SIIM, "[{'x': 4.5", "__import__('os').abort() or [{'x': 4.5", r"image\d\d.*__import__.*'width'"),
-    ("siim_covid", SIIM, "image02_image", "image01_image", r"image_level\.csv.*duplicate.*\(1\): image01"),
-    ("siim_covid", SIIM, ",study02", ",study99", r"image_level\.csv.*train_study_level\.csv.*\(1\): image02"),
-    ("siim_covid", SIIM, "'width': 8", "'width': 0", r"level\.csv.*boxes.*empty.*\(3\): .*\[4\.5, 2\.0, 4\.5, 12"),
-    (
-        "siim_covid",
-        "train_study_level.csv",
-        "study01_study,0,1,0,0",
-        "study01_study,0,1,1,0",
-        r"train_study_level\.csv.*studies.*appearance \(1\): study01",
-    ),
-    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,,,,,2", r"labels\.csv.*Target.* 0 .* 1.* 2$"),
-    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-01,,,,,0", r"labels\.csv.*both.*\(1\): 0004cfab-01"),
-    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,1,1,5,5,0", r"labels\.csv.*boxes.* 0.*0004cfab-00"),
-    ("rsna_pneumonia", RSNA, "264.0", "", r"labels\.csv.*numbers \(5\): ''"),
-    ("rsna_pneumonia", RSNA, "264.0", "2640", r"labels\.csv.*boxes.*outside.*\(5\): 0004cfab-01 Pneumonia"),
-    ("rsna_pneumonia", "pneumonia-challenge-dataset-mappings_2018.json", "subset_img_id", "id", "2018.*subset_img_id"),
-    ("vindr_cxr", VINDR, "Cardiomegaly", "Cardiomegalie", r"train\.csv.*finding.*'Cardiomegalie'.*'Cardiomegaly'"),
-    ("vindr_cxr", VINDR, "12,6,28,18.5", "12,6,,18.5", r"train\.csv.*numbers \(8\): ''"),
-    ("vindr_cxr", VINDR, "x_min", "left", r"train\.csv.*'x_min'.*image_id, class_name"),
-    ("chestx_det", DET, "Effusion", "Efusion", r"Det_test\.json.*finding.*'Efusion'.*'Effusion'"),
-    ("chestx_det", DET, "[100, 200, 300, 400], ", "", r"Det_test\.json.*40000\.png.* 3 syms.* 2 boxes.* 3 polygons"),
-    ("chestx_det", DET, "40001.png", "40000.png", r"Det_test\.json.*twice \(1\): 40000\.png"),
-    ("chestx_det", DET, "40001.png", "36200.png", r"Det_test\.json.*twice \(1\): 36200\.png"),
-    ("chestx_det", DET, '"syms"', '"symptoms"', r"Det_test\.json.*file_name, syms.*boxes.*polygons"),
-    ("chestx_det", DET, "[500, 500], ", "", r"Det_test\.json.*40000\.png.*polygon.* 3 points"),
-    ("chestx_det", DET, "[500, 500], ", "[500, NaN], ", r"Det_test\.json.*40000\.png.*polygon.*numbers"),
-    (
-        "chestx_det",
-        DET,
-        "[100, 200, 300, 400], ",
-        "[100, 200, NaN, 400], ",
-        r"boxes.*\(2\): 40000\.png Mass \[100\.0, 200\.0, nan, 400\.0\]",
-    ),
-    ("siim_covid", "train_image_level.csv", "'x': 4.5", "'x': 'nan'", r"level\.csv.*\(3\): .*\[nan, 2\.0, nan, 12\.0"),
-]
-
-
-@pytest.mark.parametrize(("name", "file", "old", "new", "facts"), BROKEN)
-def test_a_broken_table_raises_a_clear_error(request, name, file, old, new, facts):
-    root = request.getfixturevalue(f"{name}_tree")()
-    _rewrite(root / file, old, new)
-    with pytest.raises(DataError, match=facts) as caught:
-        _everything(name, root)
-    assert "\n" not in str(caught.value)
+    path = chestx_det_tree() / "ChestX_Det_test.json"
+    entries = json.loads(path.read_text())
+    path.write_text(json.dumps([{k: v for k, v in entry.items() if k != "boxes"} for entry in entries]))
+    assert datasets.load("chestx_det", path.parent)[0].boxes["Mass"].tolist() == [[100, 200, 300, 400], [500, 500, 600, 700]]
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "null", '"x"'])
@@ -243,36 +182,3 @@ def test_json_with_a_byte_order_mark_is_read(request, name):
     for path in root.glob("*.json"):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert list(_everything(name, root)) == list(usual)
-
-
-@pytest.mark.parametrize("name", ["siim_covid", "rsna_pneumonia", "vindr_cxr", "chestx_det"])
-def test_a_missing_folder_or_table_raises_an_error_with_layout_and_source(tmp_path, name):
-    for root in (None, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"\.csv.*`kaggle competitions download|ChestX_Det.*https://github"):
-            datasets.load(name, root)
-    with pytest.raises(DataError, match=f"{tmp_path} .*(kaggle competitions download|https://github)"):
-        datasets.load(name, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("word", "facts"),
-    [
-        ("siim_covid:studies=frontal", "'frontal'.*studies.*single.*all"),
-        ("siim_covid:balanced=yes", "'yes'.*balanced.*train.*all.*none"),
-        ("vindr_cxr:votes=4", "4 .*votes.* 1, 2 .*3"),
-        ("rsna_pneumonia:whole=no", "^bad value 'no' for the option .whole.: .*boolean"),
-        ("rsna_pneumonia:all=True", "'rsna_pneumonia'.*'all'.*whole"),
-    ],
-)
-def test_an_invalid_option_raises_an_error_with_the_allowed_values(tmp_path, word, facts):
-    with pytest.raises(BadValueError, match=facts):
-        datasets.load(word, tmp_path)
-
-
-def test_a_link_that_leads_out_of_the_folder_raises_an_error(rsna_pneumonia_tree, tmp_path_factory):
-    root = rsna_pneumonia_tree()
-    image = root / "stage_2_train_images" / "0004cfab-00.dcm"
-    image.rename(tmp_path_factory.mktemp("outside") / "secret.dcm").touch()
-    image.symlink_to(tmp_path_factory.getbasetemp() / "outside0" / "secret.dcm")
-    with pytest.raises(DataError, match=r"0004cfab-00\.dcm.*link.*secret\.dcm"):
-        datasets.load("rsna_pneumonia", root)

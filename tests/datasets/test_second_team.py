@@ -96,12 +96,10 @@ def test_names_of_the_later_release_raise_an_error(tree):
         datasets.load(WORD, root)
 
 
-def test_missing_annotations_and_an_unknown_truth_raise_clear_errors(nih_tree):
+def test_missing_annotations_raise_a_clear_error(nih_tree):
     root = nih_tree()
     with pytest.raises(DataError, match=r"no annotations of ChestX-Det.*annotations\.json.*train\.json.*chestx_det"):
         datasets.load(WORD, root)
-    with pytest.raises(BadValueError, match=r"'chestxdet'.*'chestx_det'"):
-        datasets.load("NIH:truth=chestxdet", root)
 
 
 @pytest.mark.skipif(not (ANNOTATIONS).is_file(), reason="ChestX-Det under NIH's names is not beside the checkout")

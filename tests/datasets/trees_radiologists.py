@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -17,7 +18,6 @@ RAMP = np.tile(np.arange(32, dtype=np.uint16) * 128, (24, 1))
 
 def write_dicom(path: Path, pixels: np.ndarray = RAMP, kind: str = "MONOCHROME2", syntax: str = "", bits: int = 12, **tags) -> Path:
     """Write a DICOM file; ``syntax``: "" (uncompressed), RLE, JPEG (8 bits, lossy), JPEGLossless or JPEG2000."""
-    pydicom = pytest.importorskip("pydicom")
     uid = pydicom.uid
     data = pydicom.Dataset()
     data.file_meta = pydicom.dataset.FileMetaDataset()
@@ -35,13 +35,13 @@ def write_dicom(path: Path, pixels: np.ndarray = RAMP, kind: str = "MONOCHROME2"
     if syntax == "RLE":
         data.compress(uid.RLELossless)
     elif syntax:
-        _encapsulate(pydicom, data, pixels, syntax)
+        _encapsulate(data, pixels, syntax)
     path.parent.mkdir(parents=True, exist_ok=True)
     data.save_as(path, enforce_file_format=True)
     return path
 
 
-def _encapsulate(pydicom, data, pixels: np.ndarray, syntax: str) -> None:
+def _encapsulate(data, pixels: np.ndarray, syntax: str) -> None:
     stream = io.BytesIO()
     if syntax == "JPEG":
         Image.fromarray(pixels).save(stream, "JPEG", quality=95)
