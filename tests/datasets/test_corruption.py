@@ -7,7 +7,6 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -63,10 +62,8 @@ def walk(name, root):
     finally:
         opened = WATCHED.pop("open")
     assert {path: path.lstat().st_mtime_ns for path in root.parent.rglob("*")} == before
-    strangers = [
-        path for path in opened if Path(path).resolve().is_relative_to(root.parent) and not Path(path).resolve().is_relative_to(root)
-    ]
-    assert strangers == []
+    outside = (path for path in {Path(path).resolve() for path in opened} if not path.is_relative_to(root))
+    assert [path for path in outside if path.is_relative_to(root.parent)] == []
     for error in told:
         assert "Traceback" not in str(error)
         assert len(str(error)) < 3000
@@ -99,10 +96,6 @@ def other_encoding(path):
     path.write_bytes(path.read_bytes().decode("latin-1").encode("utf-16"))
 
 
-def latin_letters(path):
-    path.write_bytes(b"\xe9\xff" + path.read_bytes())
-
-
 def zipped(path):
     content = path.read_bytes()
     with zipfile.ZipFile(path, "w") as archive:
@@ -114,18 +107,12 @@ def a_folder(path):
     path.mkdir()
 
 
-def binary(path):
-    path.write_bytes(np.random.default_rng(0).bytes(4000))
-
-
 def a_few(*quick, slow=()):
     """Return the cases; similar ones at the end are marked as slow."""
     return [*quick, *(pytest.param(case, marks=pytest.mark.slow) for case in slow)]
 
 
-@pytest.mark.parametrize(
-    "damage", a_few(empty, halved, other_encoding, a_folder, slow=(latin_letters, zipped, binary)), ids=lambda d: d.__name__
-)
+@pytest.mark.parametrize("damage", a_few(empty, halved, other_encoding, a_folder, slow=(zipped,)), ids=lambda d: d.__name__)
 def test_a_broken_table_raises_a_clear_error(apart, damage):
     name, root = apart
     for path in list(files(root, TABLES)):
@@ -136,7 +123,7 @@ def test_a_broken_table_raises_a_clear_error(apart, damage):
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("damage", a_few(empty, halved, a_folder, slow=(binary, zipped)), ids=lambda d: d.__name__)
+@pytest.mark.parametrize("damage", a_few(empty, halved, a_folder, slow=(zipped,)), ids=lambda d: d.__name__)
 def test_broken_images_raise_clear_errors(apart, damage, caplog):
     name, root = apart
     for path in list(files(root, IMAGES)):
@@ -221,9 +208,3 @@ def test_no_cell_can_name_a_path_outside_the_folder(tmp_path_factory, cell):
     root = tmp_path_factory.getbasetemp()
     with contextlib.suppress(DataError):
         assert inside(root, cell, Path("labels.csv")).resolve().is_relative_to(root.resolve())
-
-
-@given(st.lists(st.text("ab_-. é0", min_size=1, max_size=20).filter(lambda name: name != ".."), min_size=1, max_size=5).map("/".join))
-def test_a_relative_path_is_accepted_unchanged(tmp_path_factory, cell):
-    root = tmp_path_factory.getbasetemp()
-    assert inside(root, cell, Path("labels.csv")) == root / cell

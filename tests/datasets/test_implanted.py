@@ -1,7 +1,5 @@
 """Findings drawn into real radiographs of patients without a truth box."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,6 @@ from datasets.phantom.patient import Lesion, draw_patient
 from tests.datasets.conftest import write_image
 
 pytestmark = pytest.mark.planted
-SHARED = Path(__file__).parents[3] / "shared" / "nih-sample"
 SIZE = 64
 
 
@@ -82,16 +79,6 @@ def test_images_with_a_broken_background_are_skipped_and_logged(load, tmp_path):
     assert all(broken in reason for _, reason in found.bad)
 
 
-def test_labels_boxes_and_masks_agree(load):
-    for sample in load(prevalence=0.5):
-        present = {f for f, label in zip(FINDINGS, sample.labels, strict=True) if label}
-        assert present == set(sample.boxes) == set(sample.masks)
-        for finding, mask in sample.masks.items():
-            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-            edges = sample.boxes[finding]
-            assert [*edges[:, :2].min(0), *edges[:, 2:].max(0)] == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-
-
 def test_positions_do_not_depend_on_the_image_size(load):
     for small, large in zip(load(img_size=64), load(img_size=128), strict=True):
         assert (small.labels == large.labels).mean() > 0.8  # the smallest may vanish
@@ -145,11 +132,10 @@ def test_a_folder_without_backgrounds_raises_a_clear_error(nih_tree):
         datasets.load("implanted", root)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the optional folder nih-sample is not beside the checkout")
-def test_no_background_patient_has_a_boxed_image_in_any_fold():
-    nih = [datasets.load("NIH", SHARED, split=split, partition="kfold") for split in ("train", "val", "test")]
+def test_no_background_patient_has_a_boxed_image_in_any_fold(nih_sample):
+    nih = [datasets.load("NIH", nih_sample, split=split, partition="kfold") for split in ("train", "val", "test")]
     boxed = {sample.patient_id for part in nih for sample in part if sample.boxes}
-    drawn = [datasets.load("implanted", SHARED, split=split) for split in ("train", "val", "test")]
+    drawn = [datasets.load("implanted", nih_sample, split=split) for split in ("train", "val", "test")]
     backgrounds = {str(patient) for part in drawn for patient in part._backgrounds}
     assert {part[0].patient_id for part in drawn} <= backgrounds
     assert len(boxed) > 400

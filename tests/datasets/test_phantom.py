@@ -42,9 +42,11 @@ def test_the_same_index_is_the_same_patient_at_128_and_512():
         assert np.abs(shrunk - a.image).mean() < 12
 
 
-def test_labels_boxes_and_masks_agree():
-    for sample in datasets.load("phantom", test=60):
-        present = {f for f, label in zip(datasets.load("phantom").findings, sample.labels, strict=True) if label}
+@pytest.mark.parametrize("name", ["phantom", "implanted"])
+def test_labels_boxes_and_masks_agree(nih_tree, name):
+    data = datasets.load(f"{name}:test=40,prevalence=0.5", nih_tree(), img_size=64)
+    for sample in data:
+        present = {f for f, label in zip(data.findings, sample.labels, strict=True) if label}
         assert present == set(sample.boxes) == set(sample.masks)
         for finding, mask in sample.masks.items():
             rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
@@ -137,9 +139,3 @@ def test_an_invalid_size_or_prevalence_of_a_finding_raises_a_clear_error():
 def test_an_unknown_finding_raises_an_error_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
         datasets.load("phantom", prevalence={"Masss": 0.5})
-    with pytest.raises(UnknownNameError, match=r"data set.*'fantom'.*'phantom'"):
-        datasets.load("fantom")
-
-
-def test_options_follow_the_name_of_the_data_set():
-    assert datasets.load("phantom:grain=0.1,test=3").describe["grain"] == 0.1

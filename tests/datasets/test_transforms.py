@@ -72,7 +72,9 @@ def test_the_amounts_determine_the_matrix():
     assert matrix.tolist() == [pytest.approx([0, 0.5, -0.5], abs=1e-6), pytest.approx([-0.5, 0, 0], abs=1e-6)]
 
 
-def test_the_siim_augmentation_equals_the_published_one():
+def test_augmentations_equal_the_published_ones():
+    assert AUGMENTS["flip"] == Augment(flip=True)
+    assert AUGMENTS["jf"] == Augment(rotation=15, translation=0.05, scale=0.05, fill=128 / 255)
     siim = AUGMENTS["siim"]
     assert (siim.rotation, siim.scale, siim.shear, siim.translation) == (11.355, 0.2789, 1, 0.07357)
     assert math.isclose(siim.contrast, 0)
@@ -85,8 +87,3 @@ def test_the_area_outside_the_image_has_the_fill_value():
         moved = transforms._changed(images, Augment(translation=0.4, fill=fill), seeded())
         assert moved.min().item() == pytest.approx(fill)
         assert moved.max().item() == pytest.approx(1.0)
-
-
-def test_the_other_augmentations_equal_the_published_ones():
-    assert AUGMENTS["flip"] == Augment(flip=True)
-    assert AUGMENTS["jf"] == Augment(rotation=15, translation=0.05, scale=0.05, fill=128 / 255)
