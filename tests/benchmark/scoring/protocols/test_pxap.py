@@ -1,7 +1,5 @@
 """PxAP, against the original evaluator."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +8,7 @@ from sklearn.metrics import average_precision_score
 
 from benchmark.scoring import protocols
 from benchmark.scoring.pixels.contours import score_thresholds
+from benchmark.scoring.pixels.painted import interior
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.pxap import BEYOND, histogram, pxap
 from core.errors import BadValueError
@@ -17,15 +16,10 @@ from core.errors import BadValueError
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("step", [0.01, 0.001])
-def test_pxap_of_forty_maps_equals_the_original_evaluator_bit_for_bit(fixtures, step):
-    told = json.loads((fixtures / "wsol_dev.json").read_text())
-    with np.load(fixtures / "wsol_dev.npz") as values:
-        maps = [values[f"{name}/map"] for name in told["ids"]]
-        masks = [np.zeros(m.shape, dtype=bool) for m in maps]
-        for name, mask in zip(told["ids"], masks, strict=True):
-            for x0, y0, x1, y1 in values[f"{name}/gt"]:
-                mask[y0 : y1 + 1, x0 : x1 + 1] = True
-    assert pxap(maps, masks, step) == told[f"PxAP_step{step}"]
+def test_pxap_of_forty_maps_equals_the_original_evaluator_bit_for_bit(wsol, step):
+    maps = [wsol[f"{name}/map"] for name in wsol["ids"]]
+    masks = [interior(wsol[f"{name}/gt"] + [0, 0, 1, 1], values.shape) for name, values in zip(wsol["ids"], maps, strict=True)]
+    assert pxap(maps, masks, step) == wsol[f"PxAP_step{step}"]
 
 
 @pytest.mark.oracle
