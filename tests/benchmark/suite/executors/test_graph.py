@@ -32,12 +32,8 @@ def test_steps_of_one_name_run_once(tmp_path):
 
 
 def test_a_failed_step_cancels_what_needs_it_and_nothing_else(tmp_path):
-    steps = [
-        Step("a", "explain", "core.cli.read_yaml", (Path("absent.yaml"),)),
-        mkdir("b", tmp_path, "a"),
-        mkdir("c", tmp_path, "b"),
-        mkdir("d", tmp_path),
-    ]
+    absent = Step("a", "explain", "core.cli.read_yaml", (Path("absent.yaml"),))
+    steps = [absent, mkdir("b", tmp_path, "a"), mkdir("c", tmp_path, "b"), mkdir("d", tmp_path)]
     kinds = {event.step.id: event.kind for event in run(steps, Local(1))}
     assert kinds == {"a": "failed", "b": "cancelled", "c": "cancelled", "d": "done"}
     (reason,) = {event.reason for event in run(steps[:3], Local(1)) if event.kind != "started"}
