@@ -48,7 +48,7 @@ def copy(name, folder):
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
-    """A gallery shows maps too: see ``test_gallery``."""
+    """A gallery shows maps too: see ``test_pages``."""
     copy(name, tmp_path)
     suite = plan.load(name)
     tables.write(tmp_path / name, describe(suite), linked_from=ROOT / "results" / name)

@@ -88,6 +88,10 @@ def explanation(**asked):
     return f"/explain?{urlencode({'network': 0, 'suffix': '.png', 'method': ['cam', 'gradcam'], **asked}, doseq=True)}"
 
 
+def unpacked(packed):
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed["values"])), "<f2").reshape(packed["shape"])
+
+
 def test_an_image_has_the_probabilities_and_maps_that_python_gives_and_leaves_no_file(serving, model, png, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "left"))
     (tmp_path / "left").mkdir()
@@ -98,9 +102,8 @@ def test_an_image_has_the_probabilities_and_maps_that_python_gives_and_leaves_no
     assert answer["probabilities"] == pytest.approx(maps.logits[0].sigmoid().tolist(), abs=1e-6)
     for given in answer["methods"]:
         for k, packed in enumerate(given["maps"]):
-            values = np.frombuffer(zlib.decompress(base64.b64decode(packed["values"])), "<f2").reshape(packed["shape"])
             raw = maps[given["method"]][0, k].numpy()
-            np.testing.assert_allclose(values, raw / np.abs(raw).max(), atol=1e-3)
+            np.testing.assert_allclose(unpacked(packed), raw / np.abs(raw).max(), atol=1e-3)
             assert packed["grid"]["stride"] == list(maps.grids[given["method"]].stride)
             assert packed["threshold"] == 0.5
     assert list((tmp_path / "left").iterdir()) == []
@@ -216,9 +219,7 @@ def test_a_browser_shows_the_answer_and_its_slider_moves_the_boxes(serving, png,
     maps = [method["maps"][finding] for method in answer["methods"]]
     for threshold in (0.5, 0.8):
         for packed, boxes in zip(maps, shown[f"at {threshold}"], strict=True):
-            values = np.frombuffer(zlib.decompress(base64.b64decode(packed["values"])), "<f2").reshape(packed["shape"])
-            expected = localize.boxes(
-                min_max(values), threshold, (64, 64), Grid(**{name: tuple(pair) for name, pair in packed["grid"].items()})
-            )
+            grid = Grid(**{name: tuple(pair) for name, pair in packed["grid"].items()})
+            expected = localize.boxes(min_max(unpacked(packed)), threshold, (64, 64), grid)
             np.testing.assert_allclose(boxes, expected, atol=1e-6)
     assert shown["at 0.5"] != shown["at 0.8"]
