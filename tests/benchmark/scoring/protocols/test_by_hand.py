@@ -140,6 +140,17 @@ def test_center_inside_checks_the_centre_of_the_truth():
     assert score("locus", cases, "center_inside", origin="fixed").value == pytest.approx(2 / 3, abs=1e-6)  # the box is 10 … 20
 
 
+def test_miou_joins_boxes_and_counts_five_unscaled_thresholds_the_same():
+    """All of the image is above .1 to .3, none above .4: the boxes cover half of it."""
+    boxes, raw = [[0, 0, 10, 30], [5, 0, 15, 30]], np.array([[0.31, 0.32]], dtype=np.float32)
+    for values, share in ((raw, 3 * 0.5 / 5), (raw / 2, 0.5 / 5), (-raw, 0)):
+        assert score("miou", [case("a", boxes, values=values)], "miou@raw").value == pytest.approx(share)
+
+
+def test_only_suites_that_name_miou_run_it():
+    assert "miou" in {*protocols.names()} - {*protocols.of_maps(), *protocols.judging("maps", "confidences")}
+
+
 def test_truth_much_smaller_than_a_cell_is_out_of_reach():
     cases = [case("a", [[0, 0, 5, 5]]), case("b", [[0, 0, 10, 4]]), case("c", [[0, 0, 30, 30]])]  # cells of 10 × 10
     reach = score("locus", cases, "out_of_reach")
