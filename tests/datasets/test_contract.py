@@ -37,11 +37,10 @@ def test_samples_match_the_attributes_of_the_data_set(load):
 def test_every_box_is_inside_its_frame(load):
     for sample in load()[:50]:
         for boxes in sample.boxes.values():
-            height, width = sample.frame
             assert boxes.dtype == np.float64
             assert (boxes[:, :2] >= 0).all()
             assert (boxes[:, :2] < boxes[:, 2:]).all()
-            assert (boxes[:, 2:] <= [width, height]).all()
+            assert (boxes[:, 2:] <= sample.frame[::-1]).all()
 
 
 def test_the_description_for_records_is_json(load):

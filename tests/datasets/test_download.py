@@ -54,11 +54,13 @@ def client(tmp_path, monkeypatch):
     return write
 
 
-def test_the_archive_is_unpacked_to_a_new_folder_and_read(client, tmp_path):
+@pytest.mark.parametrize("name", ["covid", None], ids=["given", "default"])
+def test_the_archive_is_unpacked_to_a_new_or_the_default_folder_and_read(client, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("LOCUS_DATA", str(tmp_path / "data"))
     client()
-    fetch(WORD, tmp_path / "data" / "covid")
-    assert len(datasets.load(WORD, tmp_path / "data" / "covid", "train")) == 8
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["covid"]
+    fetch(WORD, name and tmp_path / "data" / name)
+    assert len(datasets.load(WORD, name and tmp_path / "data" / name, "train")) == 8
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [name or "covid_radiography"]
 
 
 def test_an_empty_folder_is_filled_and_one_with_files_is_unchanged(client, tmp_path):
@@ -81,10 +83,8 @@ def test_competitions_are_downloaded_by_their_own_command(client, tmp_path, word
 def test_a_killed_download_leaves_no_folder_and_the_next_one_completes(client, tmp_path):
     root = tmp_path / "covid"
     client(KILLED)
-    done = subprocess.run(
-        [sys.executable, "-c", FETCH, WORD, root], env={**os.environ, "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
-    )
-    assert done.returncode == -9
+    environment = {**os.environ, "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", FETCH, WORD, root], env=environment).returncode == -9
     assert not root.exists()
     stale = tmp_path / ".covid.download" / "unpacked" / "COVID" / "stale.png"  # left by a run killed while unpacking
     stale.parent.mkdir(parents=True)
@@ -136,13 +136,6 @@ def test_a_file_instead_of_the_folder_raises_an_error_before_the_download(tmp_pa
     (tmp_path / "covid").touch()
     with pytest.raises(BadValueError, match=f"--data_root_dir {tmp_path}/covid "):
         fetch(WORD, tmp_path / "covid")
-
-
-def test_without_a_folder_the_default_folder_is_filled(client, tmp_path, monkeypatch):
-    monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
-    client()
-    fetch(WORD, None)
-    assert len(datasets.load(WORD, split="train")) == 8
 
 
 @pytest.mark.contract

@@ -6,10 +6,6 @@ import datasets
 from core.errors import BadValueError, DataError
 from tests.datasets.conftest import rewrite
 
-OUTSIDE = (
-    r"/labels\.csv has the invalid path '\.\./a\.png': the files of a data set must be in its folder, "
-    r"named by relative paths with / and without \.\.$"
-)
 BROKEN = {
     ("NIH", "Data_Entry_2017_v2020.csv"): [
         ("Patient ID", "Patient", "'Patient ID'.*Image Index, Finding Labels"),
@@ -33,7 +29,6 @@ BROKEN = {
         ("Lung Lesion", "Lesion", r"valid\.csv.*'Lung Lesion'.*Path, Sex"),
         ("view2_frontal", "view1_frontal", r"valid\.csv.*duplicate.*\(1\): patient64541_study1_view1"),
         ("CheXpert-v1.0-small/valid/patient64541", "../../patient64541", r"\(2\): '\.\./\.\./patient"),
-        ("CheXpert-v1.0-small/valid", "/etc", r"valid\.csv.* \(4\): '/etc/patient64541/"),
         (",1.0,", ",2.0,", r"valid\.csv.*Cardiomegaly.*1, 0, -1.*'2\.0'"),
     ],
     ("CheXpert", "CheXlocalize/gt_segmentations_val.json"): [
@@ -42,8 +37,7 @@ BROKEN = {
         ("[40, 30]", "[30, 30]", "Cardiomegaly.*patient64541_study1.*30x30"),
     ],
     ("folder", "labels.csv"): [
-        ("a.png", "../a.png", OUTSIDE),
-        ("a.png", "/etc/a.png", r"labels\.csv.*'/etc/a\.png'"),
+        ("a.png", "../a.png", r"/labels\.csv has the invalid path '\.\./a\.png': .* with / and without \.\.$"),
         ("a.png", "passwd", r"labels\.csv.*'passwd'.*\.png, \.jpg"),
         ("a.png", f"{'a' * 300}.png", r"labels\.csv.*'a{40}'.*too long: at most 1000 "),
         ("b.png", "./a.png", r"/labels\.csv has duplicate rows \(1\): a\.png; keep one of each$"),
@@ -53,7 +47,6 @@ BROKEN = {
         ("Nodule", "Mass ", r"labels\.csv.*duplicate column.*'Mass'"),
         ("Nodule", "", r"labels\.csv.*column.*'Unnamed: 4'"),
         ("Nodule", "mean", r"labels\.csv.*'mean'.*reserved.*folder:ignore=mean$"),
-        ("Nodule", "_path", r"labels\.csv.*'_path'.*reserved"),
         ("p3,test", "p3,tset", r"labels\.csv.*split.*'tset'.*'test'.*train, val, test"),
         ("p3", "", r"/labels\.csv .*\b1 rows.*patient"),
         ("Mass,Nodule", "age,view", r"labels\.csv.* 6 .* 0 findings"),
@@ -78,7 +71,6 @@ BROKEN = {
         ("image02_image", "image01_image", r"image_level\.csv.*duplicate.*\(1\): image01"),
         (",study02", ",study99", r"image_level\.csv.*train_study_level\.csv.*\(1\): image02"),
         ("'width': 8", "'width': 0", r"level\.csv.*boxes.*empty.*\(3\): .*\[4\.5, 2\.0, 4\.5, 12"),
-        ("'x': 4.5", "'x': 'nan'", r"level\.csv.*\(3\): .*\[nan, 2\.0, nan, 12\.0"),
     ],
     ("siim_covid", "train_study_level.csv"): [
         ("y01_study,0,1,0", "y01_study,0,1,1", r"train_study_level\.csv.*studies.*appearance \(1\): study01"),
@@ -90,9 +82,7 @@ BROKEN = {
         ("264.0", "", r"labels\.csv.*numbers \(5\): ''"),
         ("264.0", "2640", r"labels\.csv.*boxes.*outside.*\(5\): 0004cfab-01 Pneumonia"),
     ],
-    ("rsna_pneumonia", "pneumonia-challenge-dataset-mappings_2018.json"): [
-        ("subset_img_id", "id", "2018.*subset_img_id"),
-    ],
+    ("rsna_pneumonia", "pneumonia-challenge-dataset-mappings_2018.json"): [("subset_img_id", "id", "2018.*subset_img")],
     ("vindr_cxr", "train.csv"): [
         ("Cardiomegaly", "Cardiomegalie", r"train\.csv.*finding.*'Cardiomegalie'.*'Cardiomegaly'"),
         ("12,6,28,18.5", "12,6,,18.5", r"train\.csv.*numbers \(8\): ''"),

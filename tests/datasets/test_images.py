@@ -75,7 +75,7 @@ def test_a_pipe_raises_an_error_immediately(tmp_path):
 
 
 def test_only_files_with_image_extensions_are_found(tmp_path):
+    (tmp_path / "images").mkdir()
     for name in ("b.png", "a.JPG", "notes.txt"):
-        (tmp_path / "images").mkdir(exist_ok=True)
         (tmp_path / "images" / name).touch()
     assert list(find(tmp_path, "images", "absent")) == ["a.JPG", "b.png"]

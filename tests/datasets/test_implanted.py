@@ -6,21 +6,20 @@ import pytest
 import datasets
 from core.errors import DataError
 from datasets import implanted
-from datasets.implanted.picture import USUAL_HEART, air, arranged, exposed, implant
+from datasets.implanted.picture import USUAL_HEART, air, arranged, exposed
 from datasets.io import cache
 from datasets.phantom.options import FINDINGS, PhantomOptions, per_finding
 from datasets.phantom.patient import Lesion, draw_patient
-from tests.datasets.conftest import write_image
+from tests.datasets.conftest import rewrite, write_image
 
 pytestmark = pytest.mark.planted
 SIZE = 64
 
 
-def chest(size=SIZE):
+def chest():
     """Return a bright image with two dark lungs."""
-    image = np.full((size, size), 180, np.uint8)
-    image[size // 5 : size * 7 // 10, size // 6 : size * 2 // 5] = 60
-    image[size // 5 : size * 7 // 10, size * 3 // 5 : size * 5 // 6] = 60
+    image = np.full((SIZE, SIZE), 180, np.uint8)
+    image[12:44, 10:25] = image[12:44, 38:53] = 60
     return image
 
 
@@ -49,9 +48,12 @@ def test_the_default_folder_is_that_of_nih(nih_tree, tmp_path, monkeypatch):
     assert len(datasets.load("implanted", split="train", train=5)) == 5
 
 
-def test_a_patient_with_one_boxed_image_gives_no_background(nih_tree):
+def test_patients_with_a_boxed_image_or_a_finding_give_no_background(nih_tree):
     root = nih_tree(boxes=["00000001_000.png,Effusion,1,1,300,400,,,"])
     with pytest.raises(DataError, match=r" 2 .* 3 .*images/\*\.png"):
+        datasets.load("implanted", root)
+    rewrite(root / "Data_Entry_2017_v2020.csv", "No Finding", "Hernia")
+    with pytest.raises(DataError, match=r" 0 .* 3 .*images/\*\.png"):
         datasets.load("implanted", root)
 
 
@@ -86,20 +88,6 @@ def test_positions_do_not_depend_on_the_image_size(load):
             assert np.abs(small.boxes[finding][0] * 2 - large.boxes[finding][0]).max() <= 4
 
 
-def test_a_finding_changes_only_pixels_near_its_box():
-    for seed in range(10):
-        patient = draw_patient(np.random.default_rng(seed), only("Mass"))
-        image = exposed(chest(), patient.heart, 0.5)
-        patient = arranged(patient, image, 4, np.random.default_rng(seed))
-        plain, drawn = implant(image, patient, dict.fromkeys(FINDINGS, 0.0)), implant(image, patient, dict.fromkeys(FINDINGS, 1.0))
-        x0, y0, x1, y1 = (np.array(patient.lesions[0].box) * SIZE).astype(int)
-        margin = int(0.3 * max(x1 - x0, y1 - y0)) + 4
-        far = np.ones_like(drawn, bool)
-        far[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
-        assert (plain != drawn).any()
-        assert not ((plain != drawn) & far).any()
-
-
 @pytest.mark.parametrize("finding", [f for f in FINDINGS if f != "Cardiomegaly"])
 def test_more_candidate_positions_give_more_air(finding):
     one, many = [], []
@@ -122,14 +110,6 @@ def test_the_stretched_heart_fills_its_box():
     assert np.abs(same - (image / 255.0) ** 0.85).max() < 0.05
     assert grown[round(0.57 * side), round(0.33 * side)] > 0.9  # inside the new box, outside the usual one
     assert grown[round(0.57 * side), round(0.2 * side)] < 0.1
-
-
-def test_a_folder_without_backgrounds_raises_a_clear_error(nih_tree):
-    root = nih_tree()
-    table = root / "Data_Entry_2017_v2020.csv"
-    table.write_text(table.read_text().replace("No Finding", "Hernia"))
-    with pytest.raises(DataError, match=r" 0 .* 3 .*images/\*\.png"):
-        datasets.load("implanted", root)
 
 
 def test_no_background_patient_has_a_boxed_image_in_any_fold(nih_sample):

@@ -13,7 +13,6 @@ from core.errors import BadValueError, DataError
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ANNOTATIONS = SHARED / "chestx-det/annotations.json"
 WORD = "NIH:truth=chestx_det"
-SPLITS = ("train", "val", "test")
 MARKS = [
     {"image": "00000004_000.png", "file_name": "36200.png", "syms": ["Mass", "Mass"], "boxes": [[10, 20, 110, 220], [500, 500, 600, 600]],
      "polygons": [[[10, 20], [110, 20], [110, 220], [10, 220]], [[500, 500], [600, 500], [600, 600]]]},
@@ -35,10 +34,6 @@ def tree(nih_tree):
         return root
 
     return write
-
-
-def cases(root, split):
-    return Counter(finding for sample in datasets.load(WORD, root, split) for finding in sample.boxes)
 
 
 def test_annotations_of_the_second_team_are_labels_boxes_and_masks(tree):
@@ -111,7 +106,8 @@ def test_there_are_6257_cases_and_1474_on_official_test_images(tmp_path):
     (tmp_path / "images").mkdir()
     for entry in json.loads((tmp_path / "chestx_det/annotations.json").read_text()):
         (tmp_path / "images" / entry["image"]).touch()
-    counts = {split: cases(tmp_path, split) for split in SPLITS}
+    data = {split: datasets.load(WORD, tmp_path, split) for split in ("train", "val", "test")}
+    counts = {split: Counter(finding for s in samples for finding in s.boxes) for split, samples in data.items()}
     every = sum(counts.values(), Counter())
     assert (every.total(), counts["test"].total()) == (6257, 1474)
     assert {finding: (every[finding], counts["test"][finding]) for finding in every} == {
@@ -119,7 +115,6 @@ def test_there_are_6257_cases_and_1474_on_official_test_images(tmp_path):
         "Diffuse Nodule": (134, 25), "Effusion": (1429, 350), "Emphysema": (176, 34), "Fibrosis": (499, 99),
         "Fracture": (389, 82), "Mass": (142, 20), "Nodule": (384, 47), "Pleural Thickening": (497, 125), "Pneumothorax": (189, 75),
     }  # fmt: skip
-    data = {split: datasets.load(WORD, tmp_path, split) for split in SPLITS}
     unmarked = {split: sum(not sample.boxes for sample in samples) for split, samples in data.items()}
     assert (sum(len(samples) for samples in data.values()), len(data["test"])) == (3543, 683)
     assert (sum(unmarked.values()), unmarked["test"]) == (611, 63)

@@ -68,24 +68,13 @@ def test_a_single_patient_is_in_training():
 
 def test_a_leak_raises_an_error_with_count_and_three_examples():
     patients = [f"p{i}" for i in range(5)] * 2
-    sentence = (
-        r"^patients are in two splits \(5\): p0 \(train and test\), .* and 2 more; "
-        "use lists without shared patients, or --partition patient$"
-    )
-    with pytest.raises(LeakError, match=sentence):
+    with pytest.raises(LeakError, match=r"in two splits \(5\): p0 \(train and test\), .* and 2 more.*--partition patient$"):
         splits.check_patients(patients, ["train"] * 5 + ["test"] * 5)
-    sentence = r" reserves for testing, are in train\.csv \(2\): a, c; use the official lists, or --partition patient$"
-    with pytest.raises(LeakError, match=sentence):
+    with pytest.raises(LeakError, match=r" testing, are in train\.csv \(2\): a, c; .*--partition patient$"):
         splits.check_unboxed(["a", "b", "c"], {"a", "c", "d"}, "train.csv")
 
 
-@pytest.mark.parametrize(
-    ("folds", "facts"),
-    [
-        (1, r"folds.*\b1\b.*\b2\b"),
-        (4, r"folds.*\b4\b.*\b3\b"),
-    ],
-)
+@pytest.mark.parametrize(("folds", "facts"), [(1, r"folds.*\b1\b.*\b2\b"), (4, r"folds.*\b4\b.*\b3\b")])
 def test_an_impossible_number_of_folds_raises_a_clear_error(folds, facts):
     with pytest.raises(BadValueError, match=facts):
         splits.assign(["a", "b", "c"], Request(partition="kfold", folds=folds))

@@ -23,7 +23,6 @@ PAGES = ("demo", "phantom", "nih-sample")
 """The suites whose ``index.html`` is committed; that of the others is written on the spot."""
 CHECKS = [name for name in SUITES if plan.load(name).training_runs_of]
 """Suites that use the training runs of another suite."""
-PACKED = ("cells.parquet", "records.parquet", "cases.parquet")
 pytestmark = pytest.mark.freshness
 
 

@@ -49,9 +49,8 @@ def test_every_method_and_protocol_has_a_page():
 def test_the_site_is_built_without_warnings(site):
     if importlib.util.find_spec("zensical") is None:
         pytest.skip("needs the extra docs: pip install -e '.[docs]'")
-    done = subprocess.run(
-        [sys.executable, "-m", "zensical", "build", "-f", site / "zensical.toml"], capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-m", "zensical", "build", "-f", site / "zensical.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "No issues found" in done.stdout + done.stderr
     page = (site / "site" / "index.html").read_text(encoding="utf-8")
     asked = re.findall(r'<(?:script|link rel="stylesheet")[^>]* (?:src|href)="(?:\./)?([^"]+)"', page)
