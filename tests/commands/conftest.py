@@ -6,11 +6,15 @@ import resource
 from pathlib import Path
 
 import pytest
+import yaml
 
 import main
 from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
+SUITE = {"title": "Small", "about": "Too small to mean anything.", "models": [{"backbone": "custom"}], "methods": ["cam"]}
+TRAIN = {"dataset": "phantom:train=32,val=16,test=24", "img_size": 64, "epochs": 1, "threads": 1, "pretrained": False}
+QUIET = {"logger": ["csv"], "plots": False}
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +30,7 @@ def run_command(environment):
 
 @pytest.fixture(scope="session")
 def succeed(run_command):
-    """The same, after checking that the status is 0."""
+    """``run_command``, after checking that the status is 0."""
 
     def run(script, *flags, **options):
         done = run_command(script, *flags, **options)
@@ -38,7 +42,7 @@ def succeed(run_command):
 
 @pytest.fixture(scope="session")
 def started(environment):
-    """The same, without waiting for its end."""
+    """The process of ``run_command``, without waiting for its end."""
     return lambda script, *flags: Running(script, flags, env=environment)
 
 
@@ -53,6 +57,17 @@ def sentence():
         return error
 
     return one
+
+
+@pytest.fixture(scope="session")
+def write_suite():
+    """write_suite(path, train=…, **fields): write the file of a suite that is as small as possible but for these."""
+
+    def write(path, train=None, **fields):
+        suite = {**SUITE, "protocols": ["locus"], **fields, "train": {**TRAIN, **QUIET, **(train or {})}}
+        path.write_text(yaml.safe_dump({name: value for name, value in suite.items() if value is not None}, default_flow_style=None))
+
+    return write
 
 
 @pytest.fixture

@@ -23,17 +23,6 @@ from tests.datasets.trees_covid import write_covid
 
 pytestmark = pytest.mark.commands
 SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --logger csv --plots False"
-SUITE = """
-title: Tiny
-about: Too small to mean anything.
-train: {{dataset: "{word}", data_root_dir: {root}, img_size: 32, epochs: 1,
-    threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
-models:
-  - {{backbone: custom}}
-methods: [cam, gradcam]
-protocols: [{protocol}]
-"""
-
 CLIENT = """#!{python}
 import sys, shutil
 from pathlib import Path
@@ -43,23 +32,6 @@ assert sys.argv[1:5] == ["datasets", "download", "tawsifurrahman/covid19-radiogr
 tree = write_covid(Path(sys.argv[5]) / "tree", images=4)
 shutil.make_archive(sys.argv[5] + "/covid19-radiography-database", "zip", tree)
 """
-
-
-@pytest.fixture
-def scored(tmp_path, succeed):
-    """scored(**fields of SUITE) -> method -> metric -> mean score, and the folder of the suite's runs."""
-
-    def run(**fields):
-        (tmp_path / "tiny.yaml").write_text(SUITE.format(**fields))
-        places = ["--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
-        succeed("benchmark.run", "--suite", "tiny", "--suites", tmp_path, *places, "--threads", "1")
-        records = [record.model_dump(mode="json") for record in load(tmp_path / "results/tiny")]
-        own = [record for record in records if record["cell"]["protocol"] == fields["protocol"]]
-        assert {record["status"] for record in own} == {"ok"}
-        means = {r["cell"]["method"]: {s["metric"]: s.get("value") for s in r["scores"] if s["finding"] == "mean"} for r in own}
-        return means, tmp_path / "runs/tiny"
-
-    return run
 
 
 @pytest.mark.parametrize("word", [word for word in datasets.names() if word != "phantom"])
@@ -145,12 +117,17 @@ def write_abnormality(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_chexlocalizes_masks_of_the_published_size_score_maps_of_smaller_files(scored, succeed, tmp_path):
+def test_chexlocalizes_masks_of_the_published_size_score_maps_of_smaller_files(write_suite, succeed, tmp_path):
     write_chexpert(tmp_path / "data", inside="CheXpert-v1.0-small")
-    means, runs = scored(word="ChesXpert", root=tmp_path / "data", more="num_classes: 14", protocol="chexlocalize")
-    assert "mask_iou" in means["cam"]
-    assert means["truth"]["mask_iou"] > 0.3
-    succeed("heatmap.py", "--runs", runs, "--method", "cam", "--threads", "1", "--output_dir", tmp_path / "out")
+    train = {"dataset": "ChesXpert", "data_root_dir": f"{tmp_path}/data", "img_size": 32, "num_classes": 14}
+    write_suite(tmp_path / "tiny.yaml", train, methods=["cam", "gradcam"], protocols=["chexlocalize"])
+    places = ["--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
+    succeed("benchmark.run", "--suite", "tiny", "--suites", tmp_path, *places, "--threads", "1")
+    scored = {record.cell.method: record for record in load(tmp_path / "results/tiny") if record.cell.protocol == "chexlocalize"}
+    assert {record.status for record in scored.values()} == {"ok"}
+    assert scored["cam"].find("mask_iou") is not None
+    assert scored["truth"].find("mask_iou").value > 0.3
+    succeed("heatmap.py", "--runs", tmp_path / "runs/tiny", "--method", "cam", "--threads", "1", "--output_dir", tmp_path / "out")
     rows = {(row["image"], row["finding"]): row for row in json.loads((tmp_path / "out/boxes.json").read_text())["cases"]}
     row = rows["patient64541_study1_view1_frontal", "Lung Opacity"]
     assert (row["frame"], row["truth"]) == (list(FRAME), [[1, 2, 5, 9], [20, 5, 28, 12]])
