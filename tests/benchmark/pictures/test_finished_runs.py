@@ -30,11 +30,9 @@ def test_a_user_s_own_run_comes_before_a_newer_one_of_a_suite(runs):
     assert finished_runs.finished(runs.path) == [expected, older, suite]
 
 
-def test_suite_run_is_used_if_there_is_no_other(runs):
-    newest = (runs("suites/demo/a", 1e9), runs("suites/demo/b", 1e9 + 9))[1]
-    assert finished_runs.newest(runs.path) == newest
-
-
-def test_no_run_at_all_is_an_error(tmp_path):
+def test_suite_run_is_used_if_there_is_no_other_and_no_run_at_all_is_an_error(runs):
     with pytest.raises(DataError, match=r"main\.py"):
-        finished_runs.newest(tmp_path)
+        finished_runs.newest(runs.path)
+    runs("suites/demo/a", 1e9)
+    newest = runs("suites/demo/b", 1e9 + 9)
+    assert finished_runs.newest(runs.path) == newest
