@@ -117,7 +117,8 @@ def _of_the_case(row: dict) -> dict:
 
 @every
 def test_failing_image_counts_as_a_miss(name):
-    failing = [dataclasses.replace(c, map=None, reason="the method broke") if c.image_id == "i4" else c for c in planted()]
+    broken = {"map": None, "reason": "the method broke"}
+    failing = [dataclasses.replace(c, **broken) if c.image_id == "i4" else c for c in planted()]
     before, after = result_of(name), evaluate(name, failing)
     assert ("i4", "mass", "the method broke") in after.failed
     drawn = ("mean_iobb", "mask_iou", "optimism@box")  # defined where something is drawn

@@ -12,7 +12,8 @@ from tools.coverage.measure import EXCLUSION, STATISTICS, measure
 from tools.coverage.worlds import Simulation
 
 READERS, CASES = 5, 114
-every_difference = pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+DIFFERENCES = (mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks)
+every_difference = pytest.mark.parametrize("compare", DIFFERENCES)
 
 
 def row_of(hits):
