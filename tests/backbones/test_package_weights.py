@@ -17,7 +17,7 @@ def package(size, findings=5):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("size", ["b0", *(pytest.param(f"b{number}", marks=pytest.mark.slow) for number in range(1, 8))])
+@pytest.mark.parametrize("size", ["b0", *(pytest.param(f"b{n}", marks=pytest.mark.slow) for n in range(1, 8))])
 def test_logits_equal_the_package(size):
     net, images = package(size)
     model = backbones.build(f"efficientnet-{size}", 5).eval()

@@ -14,7 +14,7 @@ POOLINGS = ["AVG", "MAX", "LSE", "EXP", "LINEAR", "PCAM", "AVG_MAX", "AVG_MAX_LS
 
 
 def small_model(pool, classes=3, seed=0, name="custom"):
-    """Return a copy of a network with calibrated batch norm and head weights of realistic size; by default the small CNN."""
+    """Return a copy of a network with calibrated batch norm and head weights of realistic size."""
     model = copy.deepcopy(calibrated(pool, classes, seed, name))
     torch.manual_seed(seed)
     return model

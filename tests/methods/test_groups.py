@@ -53,6 +53,7 @@ def test_groups_contain_every_method_once_and_fast_ones_need_one_forward_pass():
     assert sorted(fast + slow) == methods.names()
     assert all(methods.get(word).needs <= FAST and not methods.get(word).costly for word in fast)
     assert {"cam", "gradcam", "gradcampp", "center", "noise"} <= set(fast)
+    assert not methods.is_fast("gradcam:smooth=eigen")
 
 
 def test_expanding_keeps_the_order_and_drops_duplicates():

@@ -14,15 +14,11 @@ def network(make_model):
     return make_model("LSE:gamma=1", name="resnet18")
 
 
-def test_without_layers_only_the_pooled_map_is_used(network, images):
-    maps = explain(network, images, ["layercam"])
+def test_fused_maps_have_the_grid_of_the_finest_layer_and_without_layers_that_of_the_pooled_map(network, images):
+    word = "layercam:layers=layer2+layer3"
+    maps = explain(network, images, [word, "layercam"])
     assert maps["layercam"].shape[-2:] == (3, 3)
     assert maps.grids["layercam"] == network.grid((96, 96))
-
-
-def test_fused_maps_have_the_grid_of_the_finest_layer(network, images):
-    word = "layercam:layers=layer2+layer3"
-    maps = explain(network, images, [word])
     assert maps[word].shape == (4, 3, 12, 12)
     assert maps.grids[word] == Grid((96, 96), (8, 8), (0, 0))
     assert maps[word].min() >= 0

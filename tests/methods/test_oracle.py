@@ -13,15 +13,8 @@ ClassifierOutputTarget = pytest.importorskip("pytorch_grad_cam.utils.model_targe
 LayerGradCam = pytest.importorskip("captum.attr").LayerGradCam
 
 pytestmark = pytest.mark.oracle
-PACKAGE = {
-    "gradcam": grad_cam.GradCAM,
-    "xgradcam": grad_cam.XGradCAM,
-    "hirescam": grad_cam.HiResCAM,
-    "layercam": grad_cam.LayerCAM,
-    "eigencam": grad_cam.EigenCAM,
-    "eigengradcam": grad_cam.EigenGradCAM,
-    "ablationcam": grad_cam.AblationCAM,
-}
+CLASSES = "GradCAM", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM", "EigenGradCAM", "AblationCAM"
+PACKAGE = {name.lower(): getattr(grad_cam, name) for name in CLASSES}
 RECTIFIED = {"gradcam", "xgradcam", "layercam", "ablationcam"}
 SIGN_IS_FREE = {"eigencam", "eigengradcam"}
 ALLOWED = {"ablationcam": 5e-5, "xgradcam": 5e-5}

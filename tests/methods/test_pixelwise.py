@@ -30,11 +30,13 @@ def maps(model, images, word, **options):
 
 
 BY_HAND = {
-    "saliency": ([[0.0, 2.0], [-1.0, 1.0]], [[5.0, 3.0], [1.0, 2.0]], [0.75] * 4, [0.75] * 4),  # (2 + 1) / 4 and 3 / 4
-    "smoothgrad:samples=3": ([[0.0, 2.0], [-1.0, 1.0]], [[5.0, 3.0], [1.0, 2.0]], [0.75] * 4, [0.75] * 4),  # with any noise
-    "integrated_gradients:steps=3": ([[1.0, -2.0]], [[4.0, 0.0]], [1.0 + 2.0, 2.0 + 0.0], [6.0, 0.0]),  # I_1 + I_2 / 2 and 3 I_2 / 2
+    # (2 + 1) / 4 and 3 / 4, with or without noise
+    "saliency": ([[0.0, 2.0], [-1.0, 1.0]], [[5.0, 3.0], [1.0, 2.0]], [0.75] * 4, [0.75] * 4),
+    "smoothgrad:samples=3": ([[0.0, 2.0], [-1.0, 1.0]], [[5.0, 3.0], [1.0, 2.0]], [0.75] * 4, [0.75] * 4),
+    # the magnitudes I_1 + I_2 / 2 and 3 I_2 / 2
+    "integrated_gradients:steps=3": ([[1.0, -2.0]], [[4.0, 0.0]], [1.0 + 2.0, 2.0 + 0.0], [6.0, 0.0]),
     # a window of one of four pixels: the logit drops by the term of this pixel
-    "occlusion:window=1,stride=1": ([[0.0, 0.0]] * 2, [[4.0, -8.0], [0.0, 4.0]], [1.0, 2.0, 0.0, 1.0], [3.0, 6.0, 0.0, 3.0]),
+    "occlusion:window=1,stride=1": ([[0.0] * 2] * 2, [[4.0, -8.0], [0.0, 4.0]], [1.0, 2.0, 0, 1.0], [3.0, 6.0, 0, 3.0]),
     # windows of two pixels one apart: drops (1 + 2), (2 + 4); the middle pixel is under both
     "occlusion:window=2,stride=1": ([[0.0] * 3] * 2, [[1.0, 2.0, 4.0]] * 2, [1.0, 1.5, 2.0] * 2, [3.0, 4.5, 6.0] * 2),
 }
@@ -137,7 +139,7 @@ LIMITS = {
 
 @pytest.mark.parametrize("word", ["smoothgrad:samples=5", "integrated_gradients:steps=5"])
 @pytest.mark.parametrize("limit", LIMITS)
-def test_backward_passes_respect_the_memory_budget_and_the_pixel_limit(model, monkeypatch, two, batch_sizes, limit, word):
+def test_backward_passes_respect_memory_budget_and_pixel_limit(model, monkeypatch, two, batch_sizes, limit, word):
     whole = maps(model, two[:1], word)
     monkeypatch.setattr(limit, LIMITS[limit])
     assert max(batch_sizes(model, lambda: maps(model, two[:1], word))) == 2

@@ -30,8 +30,8 @@ def scorecam(model, images, word="scorecam", **options):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("value", [0.0, 5.0, -7.3])
-def test_two_channels_equal_the_result_by_hand_and_a_constant_one_has_no_weight_and_no_forward_pass(on_features, batch_sizes, value):
-    """A = I = (0 2), (4 2); seen through the first channel the logit is 1, through the second 0: weights e and 1, over e + 1."""
+def test_channels_equal_the_result_by_hand_and_a_constant_one_has_no_forward_pass(on_features, batch_sizes, value):
+    """A = I = (0 2), (4 2); seen through the first channel the logit is 1, through the second 0: weights e and 1."""
     image = torch.tensor([[0.0, 2.0], [4.0, 2.0], [value, value]]).view(1, 3, 1, 2)
     expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
     model = on_features("AVG", [[1.0, 0.0, 0.0]])
@@ -83,16 +83,18 @@ def test_the_true_grid_gives_another_map_than_aligned_corners(model, two):
 
 def test_one_forward_pass_serves_all_findings(model, two, batch_sizes):
     evidences = [collect_evidence(model, two, findings=findings) for findings in ([1], None)]
-    alone, all_three = (sum(batch_sizes(model, lambda e=e: run_method(methods.build("scorecam"), e))) for e in evidences)
+    method = methods.build("scorecam")
+    alone, all_three = (sum(batch_sizes(model, lambda e=e: run_method(method, e))) for e in evidences)
     assert alone == all_three <= 2 * 128
 
 
 @pytest.mark.parametrize("memory_gib", [0.002, 0.01, 0.2])
-def test_masked_images_exist_one_batch_at_a_time_whose_size_does_not_change_the_map(model, two, batch_sizes, memory_gib):
+def test_masked_images_exist_one_batch_at_a_time_and_its_size_changes_no_map(model, two, batch_sizes, memory_gib):
     evidence, whole = collect_evidence(model, two, memory_gib=memory_gib), scorecam(model, two)
     sizes = batch_sizes(model, lambda: run_method(methods.build("scorecam"), evidence))
     assert max(sizes) == min(sum(sizes), forward_batch_size(two, memory_gib))
-    torch.testing.assert_close(run_method(methods.build("scorecam"), evidence).maps, whole, atol=1e-5 * whole.max().item(), rtol=0)
+    parts = run_method(methods.build("scorecam"), evidence).maps
+    torch.testing.assert_close(parts, whole, atol=1e-5 * whole.max().item(), rtol=0)
 
 
 def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):

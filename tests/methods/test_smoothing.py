@@ -4,7 +4,6 @@ import pytest
 import torch
 
 import backbones
-import methods
 from benchmark.explain import explain
 from core.errors import NotAvailableError
 from core.frames import Grid
@@ -71,10 +70,6 @@ def test_smooth_eigen_of_hirescam_is_eigengradcam_and_needs_channels(make_model,
     torch.testing.assert_close(map_of("hirescam:smooth=eigen", model, images), map_of("eigengradcam", model, images))
     with pytest.raises(NotAvailableError, match="'occlusion'"):
         map_of("occlusion:smooth=eigen", model, images)
-
-
-def test_a_smoothed_method_is_slow():
-    assert not methods.is_fast("gradcam:smooth=eigen")
 
 
 def test_views_in_half_precision_equal_those_in_single_precision(make_model, images):

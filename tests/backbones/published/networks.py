@@ -10,7 +10,7 @@ JF_FINDINGS = 5
 
 
 def seen(net, images=None):
-    """Return ``net`` in evaluation mode with calibrated batch norms, so that its logits depend on the image; by default on noise."""
+    """Return ``net`` in evaluation mode with calibrated batch norms, so that logits depend on the image."""
     for part in net.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.momentum = 1.0
