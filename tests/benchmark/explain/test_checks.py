@@ -71,7 +71,7 @@ def test_findings_are_asked_for_by_name_alias_or_position():
 @pytest.mark.parametrize(
     ("known", "findings", "error", "named"),
     [
-        *((NAMES, findings, UnknownNameError, "Mass") for findings in ("Masss", ["Massive"], ["Mas"])),  # a prefix is another name
+        *((NAMES, findings, UnknownNameError, "Mass") for findings in ("Masss", ["Massive"], ["Mas"])),
         *(((), [finding], BadValueError, str(finding)) for finding in ("Mass", 1.7)),
     ],
 )

@@ -13,6 +13,7 @@ from methods.base import GradientMethod, Method
 from methods.gradcam import GradCAM
 from methods.pcam import PCAM
 
+IMAGE = 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB  # the memory of an image in a forward pass
 FAST = ["cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam"]
 
 
@@ -85,7 +86,7 @@ def test_a_budget_bounds_the_images_of_a_forward_pass(images):
     model.grid((64, 64))  # found by a run of its own, once
     with hooked(model, seen):
         whole = explain(model, images, ["cam"])
-        parts = explain(model, images, ["cam"], memory_gib=2 * 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB)
+        parts = explain(model, images, ["cam"], memory_gib=2 * IMAGE)
     assert seen == [5, 2, 2, 1]
     close(parts, whole)
     with pytest.raises(BadValueError, match=r"memory_gib.*\b0\b.*\b0\b"):
@@ -141,7 +142,7 @@ def test_batched_forward_respects_the_budget(images):
     model, seen = small(), []
     model.grid((64, 64))
     with hooked(model, seen):
-        small_steps = explain(model, images, [Sweeping()], memory_gib=3 * 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB)
+        small_steps = explain(model, images, [Sweeping()], memory_gib=3 * IMAGE)
     assert max(seen) == 3
     close(explain(model, images, [Sweeping()]), small_steps)
 

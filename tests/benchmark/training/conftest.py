@@ -16,7 +16,7 @@ TINY = {
 
 @pytest.fixture(scope="session")
 def tiny_in(tmp_path_factory):
-    """tiny_in(folder, **flags) -> a TrainConfig whose files lie in the folder (the cache in one for the whole session)."""
+    """tiny_in(folder, **flags) -> a TrainConfig whose files are in the folder (one cache for the session)."""
 
     def make(folder, **flags) -> TrainConfig:
         cache = tmp_path_factory.getbasetemp() / "cache"

@@ -34,7 +34,7 @@ def test_the_order_depends_on_seed_and_epoch_alone_and_is_the_data_s_without_a_s
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("shares", [None, balanced_probabilities(np.eye(4, dtype=np.float32)[np.arange(41) % 4])], ids=["all", "drawn"])
+@pytest.mark.parametrize("shares", [None, balanced_probabilities(np.eye(4)[np.arange(41) % 4])], ids=["all", "drawn"])
 def test_the_parts_of_a_batch_are_that_batch_and_weigh_as_much_as_their_images(shares):
     whole = Batches(41, 8, seed=0, probabilities=shares)
     first, second = (Batches(41, 4, seed=0, rank=rank, world_size=2, probabilities=shares) for rank in (0, 1))

@@ -138,7 +138,7 @@ def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path
 def test_foreign_head_is_ignored_by_init_from_and_refused_by_convert(tmp_path):
     """priyavrat-misra's VGG-16 has three layers behind its maps."""
     whole = backbones.build("squeezenet1_1", 4).state_dict()
-    state = {f"features.{name.removeprefix('extractor.')}": value for name, value in whole.items() if "extractor" in name}
+    state = {name.replace("extractor.", "features.", 1): value for name, value in whole.items() if "extractor" in name}
     torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
     loaded(tmp_path / "wide.pth", "squeezenet1_1", 4, initial=True)
     with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):

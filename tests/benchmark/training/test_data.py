@@ -54,7 +54,7 @@ def test_training_requires_known_labels(tiny, tmp_path):
 
 @pytest.fixture
 def unreadable(tiny, tmp_path):
-    """unreadable(**flags) -> the flags of a folder of drawn files in which the second image of each split is cut off."""
+    """unreadable(**flags) -> the flags of a folder with drawn images; the second image of each split is cut off."""
     folder, lines = tmp_path / "in", ["image,split,Mass,Nodule"]
     folder.mkdir()
     for i, sample in enumerate(datasets.load("phantom:train=120,val=1,test=1", split="train", img_size=32)):

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.byhand
 def finished(tiny_in, tmp_path_factory):
     """One finished run, in a folder that tests only read."""
     folder = tmp_path_factory.mktemp("evaluated")
-    return training.fit(tiny_in(folder, dataset="phantom:train=48,val=40,test=40", epochs=1, plots=True), folder / "run")
+    config = tiny_in(folder, dataset="phantom:train=48,val=40,test=40", epochs=1, plots=True)
+    return training.fit(config, folder / "run")
 
 
 @pytest.fixture

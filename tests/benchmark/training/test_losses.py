@@ -45,12 +45,12 @@ WORKED = {
     "weighted_bce is the mean of the positives plus the mean of the negatives": (
         "weighted_bce", [[0, 0], [THREE, -THREE]], [[1, 0], [0, 0]], TWO + (TWO + FOUR + math.log(4 / 3)) / 3,
     ),
-    "ce is the softmax of the class and leaves out images without one": ("ce", [[THREE, 0], [0, 0]], [[1, 0], [0, 0]], math.log(4 / 3)),
+    "ce is a softmax and leaves out images without a class": ("ce", [[THREE, 0], [0, 0]], [[1, 0], [0, 0]], math.log(4 / 3)),
     "batch_pos_weight balances each finding and leaves out those without a positive": (
         "batch_pos_weight", [[0, 0]] * 4, [[1, 0], [0, 0], [0, NAN], [0, 0]], (3 + 3) * TWO / 7,
     ),
-    "focal weighs by the error": ("focal:gamma=2", [[THREE, THREE]], [[1, 0]], (0.25**2 * math.log(4 / 3) + 0.75**2 * FOUR) / 2),
-    "focal with gamma 0 is bce": ("focal:gamma=0", [[THREE, THREE]], [[1, 0]], (math.log(4 / 3) + FOUR) / 2),
+    "focal weighs by the error": ("focal:gamma=2", [[THREE] * 2], [[1, 0]], (math.log(4 / 3) + 9 * FOUR) / 32),
+    "focal with gamma 0 is bce": ("focal:gamma=0", [[THREE] * 2], [[1, 0]], (math.log(4 / 3) + FOUR) / 2),
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(machine_with, co
         (2, {"devices": "3"}, " 2: .*--devices.*--device_ids"),
         (2, {"device_ids": "0,2"}, " 2: .*--devices.*--device_ids"),
         (2, {"num_GPU": 4}, " 2: .*--devices.*--device_ids"),
-        (0, {"device_ids": "7"}, "^--device_ids 7 requires a GPU, but torch finds none: leave it out or use --num_GPU 0$"),
+        (0, {"device_ids": "7"}, "^--device_ids 7 requires a GPU, but torch finds none: .* --num_GPU 0$"),
         (0, {"num_GPU": 1}, "^--num_GPU 1 requires a GPU"),
     ],
     ids=str,

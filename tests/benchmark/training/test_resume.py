@@ -51,7 +51,7 @@ def test_resume_in_a_config_file_uses_its_flags(finished, tmp_path):
     assert (folder_for(config), config.backbone, config.epochs) == (finished, "custom", 9)
     (tmp_path / "other.yaml").write_text("backbone: resnet18\n")
     config = resumed(*parse(TrainConfig, ["--resume", str(finished), "--config", str(tmp_path / "other.yaml")], "main.py"))
-    with pytest.raises(BadValueError, match=rf"^--resume {finished}/last\.ckpt: the run has --backbone custom, not resnet18: "):
+    with pytest.raises(BadValueError, match=rf"^--resume {finished}/last\.ckpt: .* --backbone custom, not resnet18: "):
         folder_for(config)
 
 
@@ -63,7 +63,8 @@ def test_finished_run_without_changes_is_unchanged(finished):
 
 def test_finished_run_can_train_more_epochs_and_its_flags_do_not_say_that_it_was_resumed(finished, tmp_path):
     folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
-    whole = training.fit(dataclasses.replace(load.checkpoint(finished / "last.ckpt").config, epochs=3), tmp_path / "whole")
+    config = load.checkpoint(finished / "last.ckpt").config
+    whole = training.fit(dataclasses.replace(config, epochs=3), tmp_path / "whole")
     last = load.checkpoint(folder / "last.ckpt")
     assert last.digest == load.checkpoint(whole / "last.ckpt").digest
     assert read_yaml(folder / "config.yaml")["resume"] is last.content["locus"]["config"]["resume"] is False

@@ -16,7 +16,7 @@ def one(values, labels):
 
 @pytest.mark.byhand
 def test_youden_takes_the_highest_of_equal_thresholds():
-    (result,) = choose(one([9.0, 8.0, 7.0, 6.0, 5.0, 4.0], [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]))  # J is 1/3 at 9 and at 7, 0 at 8
+    (result,) = choose(one([9.0, 8.0, 7.0, 6.0, 5.0, 4.0], [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]))  # J: 1/3, 0, 1/3
     assert (result["logit"], result["origin"], result["choice"], result["n"], result.get("reason")) == (9, "validation", "youden", 6, None)
 
 
@@ -27,7 +27,7 @@ def test_youden_takes_the_highest_of_equal_thresholds():
         ([5, 4, 3, 2, 1, 0], [1.0, 0, 0, 1, 0, 0], "youden", 5),  # J: 1/2, 1/4, 0, 1/2: the highest of two
         ([5, 4, 3, 2, 1, 0], [1.0, 0, 0, 1, 0, 0], "f1", 5),  # F1: 2/3, 1/2, 2/5, 2/3
         ([2, 1, 0], [1.0, 1, 0], "youden", 1),  # a logit at the threshold is positive
-        ([1, 2, 3], [1.0, 0, 0], "youden", 1),  # ranks backwards: J is 0 if all are called positive, and below 0 elsewhere
+        ([1, 2, 3], [1.0, 0, 0], "youden", 1),  # ranks backwards: J is 0 at 1, and below 0 elsewhere
     ],
 )
 def test_threshold_is_that_worked_by_hand(values, labels, choice, threshold):

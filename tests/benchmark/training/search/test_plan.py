@@ -21,7 +21,8 @@ def written(path, **changes):
 def test_committed_searches_are_valid(path):
     plan = read(path)
     for i in (0, -1):
-        chosen = {name: values[i] if isinstance(values, list) else (values.low, values.high)[i] for name, values in plan.space.items()}
+        ends = {name: v if isinstance(v, list) else (v.low, v.high) for name, v in plan.space.items()}
+        chosen = {name: values[i] for name, values in ends.items()}
         whole = {name: int(chosen[name]) for name in ("batch_size", "epochs") if name in chosen}
         config = trial_config(plan.flags, {**chosen, **whole})
         assert config.lr in (plan.space["lr"].low, plan.space["lr"].high)
