@@ -30,17 +30,9 @@ document.body.append(Object.assign(document.createElement("pre"), {id: "answers"
 
 def dom(page: Path, address: str = "") -> str:
     """Return the document after its scripts have run; ``address``: the part after #."""
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--virtual-time-budget=60000",
-        "--allow-file-access-from-files",
-    ]
-    command = [str(BROWSER), *flags, "--dump-dom", f"{page.resolve().as_uri()}#{address}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    return done.stdout
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--allow-file-access-from-files"]
+    command = [BROWSER, *flags, "--virtual-time-budget=60000", "--dump-dom", f"{page.resolve().as_uri()}#{address}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
 
 
 def answers(page: Path, questions: dict[str, str], folder: Path) -> dict[str, Any]:

@@ -24,28 +24,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = [
-    "lightning.pytorch",
-    "timm",
-    "torchvision.transforms.v2",
-    "pandas",
-    "scipy.stats",
-    "sklearn.metrics",
-    "matplotlib.figure",
-    "matplotlib.backends.backend_svg",
-    "numba",
-    "pyarrow.parquet",
-    "cv2",
-    "jsonargparse",
-    "pydantic",
-    "tensorboard.summary",
-    "sympy",
-    "docstring_parser",
-    "huggingface_hub",
-    "captum.attr",
-    "tabulate",
-    "pyarrow.dataset",
+    "lightning.pytorch", "timm", "torchvision.transforms.v2", "pandas", "scipy.stats", "sklearn.metrics",
+    "matplotlib.figure", "matplotlib.backends.backend_svg", "numba", "pyarrow.parquet", "cv2", "jsonargparse", "pydantic",
+    "tensorboard.summary", "sympy", "docstring_parser", "huggingface_hub", "captum.attr", "tabulate", "pyarrow.dataset",
     "tests.ready",
-]
+]  # fmt: skip
 OURS = {"backbones", "benchmark", "config", "core", "datasets", "methods", "tests"}
 ADDRESS = "LOCUS_TESTS_SERVER"
 """Environment variable: the socket of the server."""

@@ -6,32 +6,27 @@ from torch import nn
 
 import backbones
 from backbones import extractors, geometry, probe
+from benchmark.check.method.effects import state
 from core.frames import Grid
 
 SIZES = [(96, 96), (128, 160), (224, 224), (225, 201)]
-SMALL = [(96, 96), (97, 128)]
 LIGHT = ["custom", "resnet18", "densenet121", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
 QUICK = [*LIGHT, "vgg16"]
 OFFSETS = {"densenet121": 14, "densenet121_signed": 14, "vgg16": 15.5, "squeezenet1_1": 15, "custom": 3.5}
 
 
-def check(name, sizes):
+@pytest.mark.contract
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        *((name, [(96, 96), (97, 128)]) for name in LIGHT),
+        *(pytest.param(name, SIZES, marks=pytest.mark.slow) for name in backbones.names()),
+    ],
+)
+def test_arithmetic_equals_gradient_probing(name, sizes):
     extractor = extractors.build(name, False).extractor
     for size in sizes:
         assert geometry.arithmetic(extractor, size) == probe.grid(extractor, extractor, size)
-
-
-@pytest.mark.contract
-@pytest.mark.parametrize("name", LIGHT)
-def test_arithmetic_equals_gradient_probing(name):
-    check(name, SMALL)
-
-
-@pytest.mark.slow
-@pytest.mark.contract
-@pytest.mark.parametrize("name", backbones.names())
-def test_arithmetic_equals_gradient_probing_in_all_networks_and_at_usual_sizes(name):
-    check(name, SIZES)
 
 
 @pytest.mark.contract
@@ -81,15 +76,10 @@ def test_attention_does_not_change_the_grid():
 def test_computing_the_grid_has_no_side_effects(name):
     model = backbones.build(name, 2, dropout=0.5).train()
     model.head.eval()
-    modes = [part.training for part in model.modules()]
-    state = {key: value.clone() for key, value in model.state_dict().items()}
-    random = torch.get_rng_state()
+    before, random = state(model), torch.get_rng_state()
     with torch.inference_mode():
         model.grid((96, 96))
-    assert [part.training for part in model.modules()] == modes
-    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
-    assert all(parameter.grad is None and not parameter.is_meta for parameter in model.parameters())
-    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+    assert state(model) == before
     assert torch.equal(random, torch.get_rng_state())
 
 

@@ -69,15 +69,6 @@ def test_every_head_works_at_every_width(pooling, attention, asked):
 
 @pytest.mark.contract
 @pytest.mark.parametrize("pooling", poolings.POOLINGS)
-def test_the_head_is_differentiable_in_a_leaf(pooling):
-    A = torch.randn(2, 8, 3, 3, requires_grad=True)
-    (G,) = torch.autograd.grad(classifier(8, pooling).head(A)[:, 1].sum(), A)
-    assert G.shape == A.shape
-    assert G.abs().sum() > 0
-
-
-@pytest.mark.contract
-@pytest.mark.parametrize("pooling", poolings.POOLINGS)
 def test_one_image_does_not_depend_on_its_batch(pooling):
     model, A = classifier(8, pooling), torch.randn(4, 8, 3, 3)
     assert torch.allclose(model.head(A)[2:3], model.head(A[2:3]), atol=1e-6)
@@ -104,11 +95,6 @@ def test_the_head_computes_in_float32_under_autocast(pooling, dtype):
     assert torch.equal(logits, model.head(A.float()))
 
 
-def test_with_avg_the_mean_class_map_plus_bias_is_the_logit():
-    model, A = classifier(8, "AVG"), torch.randn(2, 8, 3, 3)
-    assert torch.allclose(model.class_maps(A).mean((-2, -1)) + model.bias, model.head(A), atol=1e-6)
-
-
 def test_with_pcam_the_probability_weighted_class_map_plus_bias_is_the_logit():
     model, A = classifier(8, "PCAM"), torch.randn(2, 8, 3, 3)
     maps = model.class_maps(A)
@@ -122,12 +108,3 @@ def test_weight_groups_add_up_in_class_maps(pooling):
     model, A = classifier(4, pooling), torch.randn(1, 4, 2, 2)
     total = sum(model.weight.split(4, dim=1))
     assert torch.allclose(model.class_maps(A), torch.einsum("kc,nchw->nkhw", total, A), atol=1e-6)
-
-
-@pytest.mark.parametrize("pooling", ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"])
-def test_cam_is_proportional_to_the_gradient_weighted_map(pooling):
-    """Pitfall: CAM read from another layer than Grad-CAM."""
-    model, A = classifier(8, pooling), torch.randn(1, 8, 3, 4, requires_grad=True)
-    (G,) = torch.autograd.grad(model.head(A)[0, 1], A)
-    gradcam = (G.mean((-2, -1), keepdim=True) * A).sum(1)
-    assert torch.allclose(12 * gradcam, model.class_maps(A)[:, 1], atol=1e-5)

@@ -7,12 +7,14 @@ from torch import nn
 import backbones
 from backbones import layer_split
 from backbones.layers import path
+from benchmark.check.method.effects import state
 from core.errors import NotAvailableError, UnknownNameError
 from core.frames import Grid
 
 IMAGES = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
-LIGHT = ["custom", "resnet18", "squeezenet1_1"]
-HEAVY = ["mobilenetv3_small_050", "densenet121", "vgg16", "resnet50", "convnext_atto", "efficientnet_b0", "tf_efficientnet_b0"]
+HEAVY = ["densenet121", "vgg16", "resnet50", "convnext_atto", "mobilenetv3_small_050"]
+HEAVY += ["efficientnet_b0", "tf_efficientnet_b0"]
+NAMES = ["custom", "resnet18", "squeezenet1_1", *(pytest.param(name, marks=pytest.mark.slow) for name in HEAVY)]
 INSIDE = {"resnet18": "layer3.1.conv1", "densenet121": "features.denseblock3.denselayer5", "efficientnet_b0": "blocks.2.1.conv_pw"}
 
 
@@ -55,19 +57,10 @@ def check_tail(model, layer, A, logits, gradient):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("name", LIGHT)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_gradients_at_every_level_are_those_of_plain_autograd(name):
     model = build(name)
     assert model.layer_names
-    for layer in [*model.layer_names, *([INSIDE[name]] if name in INSIDE else [])]:
-        check(model, layer)
-
-
-@pytest.mark.slow
-@pytest.mark.contract
-@pytest.mark.parametrize("name", HEAVY)
-def test_the_gradients_at_every_level_of_a_large_network_are_those_of_plain_autograd(name):
-    model = build(name)
     for layer in [*model.layer_names, *([INSIDE[name]] if name in INSIDE else [])]:
         check(model, layer)
 
@@ -126,8 +119,7 @@ def test_computing_a_layer_has_no_side_effects(layer):
     model = build("resnet18", "FPA", "PCAM")
     model.train()
     model.extractor.net.layer1.eval()
-    modes = [part.training for part in model.modules()]
-    state = {key: value.clone() for key, value in model.state_dict().items()}
+    before = state(model)
     for context in (torch.enable_grad, torch.no_grad, torch.inference_mode):
         with context():
             A, logits = layer_split.run(model, IMAGES, layer)
@@ -135,10 +127,7 @@ def test_computing_a_layer_has_no_side_effects(layer):
             model.grid((96, 96), layer)
         assert A.requires_grad
         assert logits.requires_grad
-    assert [part.training for part in model.modules()] == modes
-    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
-    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
-    assert not any(part._forward_hooks for part in model.modules())
+    assert state(model) == before
 
 
 def test_the_layers_before_run_once_if_no_path_bypasses_the_layer():

@@ -1,5 +1,3 @@
-import importlib.util
-
 import pytest
 import torch
 from torch import nn
@@ -8,7 +6,7 @@ from backbones import build_from_config, networks
 from backbones.forward_trace import observe
 from backbones.rescaled import normalised
 from backbones.traced import find_model_spec
-from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
+from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.flags.network import SOURCES
 from core.types import IMAGENET_MEAN, IMAGENET_STD
 from datasets.io import transforms
@@ -136,10 +134,3 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
     again = build_from_config.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(transforms.evaluation()(grey(32))), model(transforms.evaluation()(grey(32))))
-
-
-def test_a_missing_transformers_package_raises_a_clear_error():
-    if importlib.util.find_spec("transformers"):
-        pytest.skip("transformers is installed")
-    with pytest.raises(NotAvailableError, match=r"transformers.*\[hf\]"):
-        networks.build("hf:x", None)

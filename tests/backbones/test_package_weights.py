@@ -1,27 +1,24 @@
 import pytest
 import torch
-from torch import nn
 
 import backbones
 from benchmark.training import load_weights
 from core.errors import DataError
+from tests.backbones.published.networks import seen
 
 
 def package(size, findings=5):
-    """Return a network of the package with random weights and calibrated batch norm."""
+    """Return a network of the package with random weights and calibrated batch norm, and images."""
     network = pytest.importorskip("efficientnet_pytorch").EfficientNet
     torch.manual_seed(0)
-    net = network.from_name(f"efficientnet-{size}", num_classes=findings, dropout_rate=0.0, drop_connect_rate=0.0).train()
-    for part in net.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.momentum = 1.0
+    net = network.from_name(f"efficientnet-{size}", num_classes=findings, dropout_rate=0.0, drop_connect_rate=0.0)
     images = torch.randn(2, 3, net._global_params.image_size, net._global_params.image_size)
-    with torch.no_grad():
-        net(images)
-    return net.eval(), images
+    return seen(net, images), images
 
 
-def check(size):
+@pytest.mark.oracle
+@pytest.mark.parametrize("size", ["b0", *(pytest.param(f"b{n}", marks=pytest.mark.slow) for n in range(1, 8))])
+def test_logits_equal_the_package(size):
     net, images = package(size)
     model = backbones.build(f"efficientnet-{size}", 5).eval()
     load_weights.load(model, net.state_dict(), "package.pth")
@@ -30,18 +27,6 @@ def check(size):
         expected = net(images)
         assert expected.std() > 0.01
         assert torch.allclose(model(images), expected, rtol=0, atol=1e-5)
-
-
-@pytest.mark.oracle
-def test_logits_equal_the_package():
-    check("b0")
-
-
-@pytest.mark.slow
-@pytest.mark.oracle
-@pytest.mark.parametrize("size", ["b1", "b2", "b3", "b4", "b5", "b6", "b7"])
-def test_logits_equal_the_package_in_large_networks(size):
-    check(size)
 
 
 def test_a_head_of_another_width_is_not_loaded():

@@ -7,18 +7,9 @@ import torchvision
 
 import backbones
 from benchmark.explain import explain
+from tests.backbones.published.networks import seen
 
 METHODS = ["cam", "gradcam", "hirescam"]
-
-
-def calibrated(net, channels, size):
-    """Calibrate the batch norms of random weights, so that maps do not vanish."""
-    for part in net.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.momentum = None  # the average over the batch below
-    with torch.no_grad():
-        net.train()(torch.randn(4, channels, size, size, generator=torch.Generator().manual_seed(2)))
-    return net.eval()
 
 
 def built(name, net, linear):
@@ -48,14 +39,14 @@ def compare(found, expected):
 @pytest.mark.oracle
 def test_a_torchvision_resnet_has_the_same_maps_as_ours():
     torch.manual_seed(0)
-    net = calibrated(torchvision.models.resnet18(weights=None, num_classes=3), 3, 96)
+    net = seen(torchvision.models.resnet18(weights=None, num_classes=3), torch.randn(4, 3, 96, 96))
     check(backbones.wrap(net, features="layer4", head="fc"), built("resnet18", net, net.fc), "layer3")
 
 
 @pytest.mark.oracle
 def test_a_timm_efficientnet_has_the_same_maps_as_ours():
     torch.manual_seed(0)
-    net = calibrated(timm.create_model("efficientnet_b0", num_classes=3), 3, 96)
+    net = seen(timm.create_model("efficientnet_b0", num_classes=3), torch.randn(4, 3, 96, 96))
     wrapped = backbones.wrap(net, features=net.forward_features, head="classifier")
     check(wrapped, built("efficientnet_b0", net, net.classifier), "blocks.4")
 
@@ -65,7 +56,7 @@ def test_a_timm_efficientnet_has_the_same_maps_as_ours():
 def test_a_torchxrayvision_densenet_has_the_same_maps_as_ours():
     models = pytest.importorskip("torchxrayvision").models
     torch.manual_seed(0)
-    net = calibrated(models.DenseNet(weights=None, num_classes=3), 1, 224)
+    net = seen(models.DenseNet(weights=None, num_classes=3), torch.randn(4, 1, 224, 224))
     wrapped = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
     grey = net.state_dict()["features.conv0.weight"]
     first = torch.cat([grey, torch.zeros_like(grey), torch.zeros_like(grey)], 1)  # equal thirds would cause rounding errors

@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import timm
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 import backbones
 from backbones.pretrained import reachable, require, weights_file
@@ -22,9 +22,8 @@ def without_network(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1"])
 def test_missing_weights_raise_an_error_with_url_and_path(name, tmp_path):
-    file = f"{tmp_path}/hub/checkpoints/{name}"
-    sentence = f"^ImageNet weights of '{name}' not found: download https://.* to {file}.*, or use --pretrained False$"
-    with pytest.raises(NotAvailableError, match=sentence):
+    facts = rf"'{name}' not found: .*https://.* {tmp_path}/hub/checkpoints/{name}.*--pretrained False$"
+    with pytest.raises(NotAvailableError, match=facts):
         backbones.build(name, 2, pretrained=True)
 
 
@@ -43,51 +42,44 @@ def test_a_server_that_answers_with_an_error_is_reachable(monkeypatch):
     assert not reachable(address)
 
 
-def laid_by_hand(name):
-    """Write weights to the path of a download and return the network."""
-    source = timm.create_model(name)
-    place = weights_file(name)
-    place.parent.mkdir(parents=True)
-    save_file(source.state_dict(), place)
-    return source
+@pytest.fixture
+def store():
+    """Return a function that writes weights to the path of a download."""
+
+    def write(name, content):
+        weights_file(name).parent.mkdir(parents=True)
+        weights_file(name).write_bytes(content)
+
+    return write
 
 
-def test_weights_in_the_checkpoint_folder_are_loaded():
-    source = laid_by_hand("resnet18")
+def test_weights_in_the_checkpoint_folder_are_loaded(store):
+    source = timm.create_model("resnet18")
+    store("resnet18", save(source.state_dict()))
     model = backbones.build("resnet18", 2, pretrained=True)
     assert torch.equal(model.extractor.net.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
     assert model.build_options["pretrained"] is False  # a rebuilt model needs no download
 
 
-def test_weights_of_a_transformer_are_loaded_for_any_image_size():
-    source = laid_by_hand("vit_tiny_patch16_224")
+def test_weights_of_a_transformer_are_loaded_for_any_image_size(store):
+    source = timm.create_model("vit_tiny_patch16_224")
+    store("vit_tiny_patch16_224", save(source.state_dict()))
     model = backbones.build("vit_tiny_patch16_224", 2, pretrained=True)
     assert torch.equal(model.extractor.net.pos_embed, source.pos_embed)
     assert model.features(torch.zeros(1, 3, 96, 64)).shape == (1, 192, 6, 4)
 
 
-def test_weights_of_another_network_raise_clear_errors():
-    place = weights_file("resnet18")
-    place.parent.mkdir(parents=True)
-    save_file({"conv1.weight": torch.zeros(1)}, place)
-    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*ResNet.*conv1.*--pretrained False"):
+OTHER = save({"conv1.weight": torch.zeros(1)})
+
+
+@pytest.mark.parametrize(("content", "facts"), [(OTHER, "ResNet.*conv1"), (b"nothing", "header")])
+def test_weights_of_another_network_and_a_damaged_file_raise_a_clear_error(store, content, facts):
+    store("resnet18", content)
+    with pytest.raises(NotAvailableError, match=rf"/resnet18\..*'resnet18'.*{facts}.*--pretrained False"):
         backbones.build("resnet18", 2, pretrained=True)
 
 
-def test_a_damaged_weights_file_raises_a_clear_error():
-    place = weights_file("resnet18")
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b"nothing")
-    with pytest.raises(NotAvailableError, match=r"/resnet18\..*'resnet18'.*header.*--pretrained False"):
-        backbones.build("resnet18", 2, pretrained=True)
-
-
-@pytest.mark.slow
-def test_unpublished_weights_raise_a_clear_error():
-    with pytest.raises(NotAvailableError, match=r"'efficientnet_b7'.*--pretrained False"):
-        backbones.build("efficientnet_b7", 2, pretrained=True)
-
-
-def test_the_small_network_has_no_pretrained_weights():
-    with pytest.raises(NotAvailableError, match=r"'custom'.*--pretrained False"):
-        backbones.build("custom", 2, pretrained=True)
+@pytest.mark.parametrize("name", ["custom", pytest.param("efficientnet_b7", marks=pytest.mark.slow)])
+def test_weights_that_were_not_published_raise_a_clear_error(name):
+    with pytest.raises(NotAvailableError, match=rf"'{name}'.*--pretrained False"):
+        backbones.build(name, 2, pretrained=True)

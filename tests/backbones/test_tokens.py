@@ -28,7 +28,9 @@ def tokens_of(net, given):
     return tokens.flatten(1, 2) if tokens.ndim == 4 else getattr(net, "fc_norm", lambda x: x)(tokens)[:, net.num_prefix_tokens :]
 
 
-def check(name):
+@pytest.mark.contract
+@pytest.mark.parametrize("name", [VIT, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
+def test_the_map_has_the_tokens_and_the_grid_of_the_patches(name):
     model = build(name)
     for size in [(64, 96), (96, 128)] if name == VIT else [(96, 128), (224, 224)]:
         given = images(*size)
@@ -42,11 +44,7 @@ def check(name):
         assert torch.allclose(model(given), logits, atol=1e-6)
         assert model.class_maps(A).shape == (2, 3, *A.shape[-2:])
         assert model.grid(size) == Grid(size, (stride, stride), (offset, offset))
-    check_level(model, model.layer_names[-2])
-
-
-def check_level(model, layer):
-    given = images(96, 128)
+    given, layer = images(96, 128), model.layer_names[-2]
     A, logits = layer_split.run(model, given, layer)
     (gradient,) = torch.autograd.grad(logits[:, 1].sum(), A)
     with torch.no_grad():
@@ -57,18 +55,6 @@ def check_level(model, layer):
         assert torch.allclose(tail(A.repeat_interleave(2, 0)), logits.repeat_interleave(2, 0), atol=1e-5)
         risen = (tail(moved) - logits)[:, 1].sum()
     assert float(risen) == pytest.approx(1e-2 * float(gradient.norm()), rel=0.1)
-
-
-@pytest.mark.contract
-def test_a_vision_transformer_passes_the_checks():
-    check(VIT)
-
-
-@pytest.mark.slow
-@pytest.mark.contract
-@pytest.mark.parametrize("name", MORE)
-def test_other_transformers_pass_the_checks(name):
-    check(name)
 
 
 @pytest.mark.byhand
@@ -111,11 +97,3 @@ def test_a_submodule_without_tokens_raises_a_clear_error():
     assert model.grid((96, 128), "blocks.3.norm1") == model.grid((96, 128))
     with pytest.raises(NotAvailableError, match=r"'blocks\.3\.attn\.q_norm'.*\(2, 3, 49, 64\).*\(N, C, h, w\)"):
         layer_split.run(model, images(96, 128), "blocks.3.attn.q_norm")
-
-
-def test_the_config_builds_the_same_transformer():
-    model = build(VIT)
-    again = backbones.build(**model.build_options).eval()
-    again.load_state_dict(model.state_dict())
-    with torch.no_grad():
-        assert torch.equal(model(images(96, 96)), again(images(96, 96)))

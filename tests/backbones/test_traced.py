@@ -8,6 +8,7 @@ import backbones
 from backbones.forward_trace import observe
 from backbones.model_spec import ModelSpec
 from backbones.traced import find_model_spec
+from benchmark.check.method.effects import state
 from benchmark.explain import explain
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
@@ -148,11 +149,9 @@ def test_a_network_without_a_map_raises_a_clear_error():
 
 def test_detection_does_not_change_the_network():
     network = net(lambda net, A: net.fc(A.mean((2, 3)))).train()
-    before = {name: value.clone() for name, value in network.state_dict().items()}
+    before = state(network)
     backbones.wrap(network, img_size=64)
-    assert network.training
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert not any(part._forward_hooks for part in network.modules())
+    assert state(network) == before
 
 
 class Patchwise(nn.Module):

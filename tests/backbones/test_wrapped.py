@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import backbones
+from benchmark.check.method.effects import state
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
 from core.frames import Grid
 
@@ -48,12 +49,10 @@ def test_naming_a_linear_layer_gives_class_maps(net):
 
 def test_features_without_a_rectifier_raise_an_error(net):
     net.features.train()
-    before = {name: value.clone() for name, value in net.state_dict().items()}
+    before = state(net)
     with pytest.raises(BadValueError, match=r"head.*features.*network.*0\.\d+.*callable.*lambda"):
         backbones.wrap(net, features="features", head="classifier")
-    assert [net.training, net.features.training, net.classifier.training] == [False, True, False]
-    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    assert not net.classifier._forward_hooks
+    assert state(net) == before
 
 
 def test_layers_after_the_linear_layer_do_not_count(net):
@@ -82,16 +81,13 @@ def test_class_maps_of_an_opaque_head_raise_a_clear_error(net):
             ask()
 
 
-def test_the_grid_of_a_wrapped_network_is_probed(net):
+def test_the_grid_of_a_wrapped_network_is_probed_unless_it_is_given(net):
+    given = backbones.wrap(net, "features", lambda A: A, grid=lambda size: Grid(size, (4, 4), (9, 9)))
+    assert given.grid((96, 96)).offset == (9, 9)
     model = backbones.wrap(net.train(), features="features", head=lambda A: A)
     assert model.grid((96, 97)) == Grid((96, 97), (4, 4), (1.5, 1.5))
     assert net.training
     assert net.features[1].num_batches_tracked == 0
-
-
-def test_a_grid_may_be_given(net):
-    given = backbones.wrap(net, "features", lambda A: A, grid=lambda size: Grid(size, (4, 4), (9, 9)))
-    assert given.grid((96, 96)).offset == (9, 9)
 
 
 def test_a_network_without_gradients_cannot_be_probed():

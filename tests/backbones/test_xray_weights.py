@@ -47,7 +47,8 @@ def net(xrv, tmp_path):
 @pytest.mark.parametrize(
     "flags", [{"name": "densenet121", "pretrained": WORD}, {"name": WORD, "pretrained": True}], ids=["pretrained", "backbone"]
 )
-def test_features_equal_those_of_torchxrayvision(net, flags):
+def test_features_equal_those_of_torchxrayvision_without_internet(net, flags):
+    require_weights(flags["name"], flags["pretrained"])
     model = backbones.build(num_classes=2, **flags).eval()
     theirs = net.features(((2 * IMAGES[:, None].float() / 255) - 1) * 1024).relu()
     ours = model.features(transforms.evaluation()(IMAGES))
@@ -81,11 +82,6 @@ def test_weights_that_cannot_be_downloaded_are_reported_before_the_data_are_read
         backbones.build("densenet121", 2, pretrained=WORD)
     with pytest.raises(NotAvailableError, match=facts):
         require_weights(WORD, True)
-
-
-def test_existing_weights_need_no_internet(net):
-    require_weights("densenet121", WORD)
-    require_weights(WORD, True)
 
 
 @pytest.mark.parametrize(

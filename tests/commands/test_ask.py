@@ -21,33 +21,23 @@ from tests.gallery import pictures, scores_of
 
 pytestmark = pytest.mark.commands
 
-SUITE = """
-title: Small
-about: Too small to mean anything.
-train: {dataset: "phantom:train=32,val=16,test=24", backbone: custom, img_size: 64, pretrained: false, epochs: 1,
-    threads: 1, logger: [csv], plots: false}
-models:
-  - {global_pool: [AVG, PCAM]}
-methods: [cam, layercam]
-protocols: [locus, pointing]
-conventional: [pointing]
-"""
+ROOT = Path(__file__).resolve().parents[2]
+POOLINGS = [{"backbone": "custom", "global_pool": ["AVG", "PCAM"]}]
 AVG, PCAM = "custom-AVG-64px-seed0", "custom-PCAM-64px-seed0"
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory):
+def places(write_suite, tmp_path_factory):
     """places(folder): the flags that say where everything lies."""
-    shared = tmp_path_factory.mktemp("shared")
-    (shared / "small.yaml").write_text(SUITE)
+    shared, two = tmp_path_factory.mktemp("shared"), {"methods": ["cam", "layercam"], "protocols": ["locus", "pointing"]}
+    write_suite(shared / "small.yaml", models=POOLINGS, conventional=["pointing"], **two)
     return lambda at: ["--suites", shared, "--results", at / "results", "--runs", at / "runs", "--cache_dir", shared / "cache"]
 
 
 @pytest.fixture(scope="module")
-def ran(run_command, places, tmp_path_factory):
+def ran(succeed, places, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ran")
-    done = run_command("benchmark.run", "--suite", "small", *places(folder))
-    assert done.returncode == 0, done.stderr
+    succeed("benchmark.run", "--suite", "small", *places(folder))
     return folder
 
 
@@ -64,10 +54,6 @@ def record(folder, *words):
     return found
 
 
-def state(folder):
-    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
-
-
 def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(run_command, places, copy):
     before = {path: path.read_bytes() for path in (copy / "results").rglob("*") if path.is_file()}
     gone = record(copy, "AVG", "cam", "paired").key
@@ -80,12 +66,10 @@ def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(run_comm
 
 
 @pytest.fixture(scope="module")
-def gallery(run_command, places, ran, tmp_path_factory):
+def gallery(succeed, places, ran, tmp_path_factory):
     """The page of the AVG network, on which ``pcam`` would have no answer, and where it lies by itself."""
     page = tmp_path_factory.mktemp("gallery") / "page.html"
-    done = run_command("benchmark.gallery", f"small/{AVG}", "--output", page, *places(ran))
-    assert done.returncode == 0, done.stderr
-    assert f"gallery: {page} (" in done.stdout
+    assert f"gallery: {page} (" in succeed("benchmark.gallery", f"small/{AVG}", "--output", page, *places(ran)).stdout
     return page
 
 
@@ -98,7 +82,7 @@ def rows_of(ran):
     return {(row["method"], row["image"], row["finding"]): row for row in rows.to_dict("records")}
 
 
-def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_same_page(run_command, places, ran, rows_of, gallery):
+def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_same_page(succeed, places, ran, rows_of, gallery):
     text = gallery.read_text()
     shown = pictures(text)
     rows = [rows_of[each["method"], each["image"], each["finding"]] for each in shown]
@@ -109,7 +93,7 @@ def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_s
     for method, score in scores.items():
         main = record(ran, "AVG", method, "aligned", "locus").find("hit@iou.3", origin="cross-fitted")
         assert score == f"{main.value:.3f}"
-    assert run_command("benchmark.gallery", f"small/{AVG}", *places(ran)).returncode == 0
+    succeed("benchmark.gallery", f"small/{AVG}", *places(ran))
     page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
     back, elsewhere = 'href="index.html"', os.path.relpath(ran / "results/small/index.html", gallery.parent)
     assert back in page.read_text()
@@ -129,26 +113,21 @@ def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
         assert edges == pytest.approx([row[edge] for edge in ("x0", "y0", "x1", "y1")], abs=1e-3, nan_ok=True)
 
 
-def test_a_gallery_without_maps_is_a_sentence(run_command, sentence, places, copy):
+def test_a_gallery_without_maps_and_figures_of_an_unknown_model_are_a_sentence(run_command, sentence, places, copy):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     assert "no maps" in sentence(run_command("benchmark.gallery", f"small/{AVG}", *places(copy)))
+    assert AVG in sentence(run_command("benchmark.figures", f"small/{AVG}s", *places(copy)))
 
 
 @pytest.mark.slow
-def test_figures_are_whole_and_as_wide_as_one_and_two_columns(run_command, places, ran, tmp_path):
-    done = run_command("benchmark.figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
-    assert done.returncode == 0, done.stderr
+def test_figures_are_whole_and_as_wide_as_one_and_two_columns(succeed, places, ran, tmp_path):
+    done = succeed("benchmark.figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
     drawn = ["intervals", "iou_thresholds", "matrix", "score_thresholds", "strata", "grid"]
     names = [f"small-{word}-{width}.{kind}" for word in drawn for width in ("1col", "2col") for kind in ("pdf", "svg", "png")]
     assert {file.name for file in tmp_path.iterdir()} == {*names, "leaderboard.tex"}
-    assert {name: inches(tmp_path / name) for name in names} == {
-        name: pytest.approx(7 if "2col" in name else 3.35, abs=0.01) for name in names
-    }
+    widths = {name: 7 if "2col" in name else 3.35 for name in names}
+    assert {name: inches(tmp_path / name) for name in names} == pytest.approx(widths, abs=0.01)
     assert "seeds: n/a: every entry of phantom has one training" in done.stdout
-
-
-def test_figures_of_an_unknown_model_are_a_sentence(run_command, sentence, places, ran):
-    assert AVG in sentence(run_command("benchmark.figures", f"small/{AVG}s", *places(ran)))
 
 
 def inches(file):
@@ -161,11 +140,9 @@ def inches(file):
     return float(number) / {"in": 1, "pt": 72}[unit]
 
 
-def test_two_results_folders_of_a_suite_are_compared_in_one_line(run_command, ran, copy):
+def test_two_results_folders_of_a_suite_are_compared_in_one_line(succeed, ran, copy):
     def compared():
-        done = run_command("benchmark.compare", ran / "results/small", copy / "results/small")
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return succeed("benchmark.compare", ran / "results/small", copy / "results/small").stdout
 
     count = len(records.load(ran / "results/small"))
     assert compared() == f"{count} of {count} common cells are equal; the largest difference of hit@iou.3 is 0\n"
@@ -177,20 +154,18 @@ def test_two_results_folders_of_a_suite_are_compared_in_one_line(run_command, ra
 
 
 def test_folders_that_share_no_results_are_a_sentence(run_command, sentence, ran, tmp_path):
-    small, demo = ran / "results/small", Path(__file__).resolve().parents[2] / "results/demo"
+    small, demo = ran / "results/small", ROOT / "results/demo"
     assert f"{tmp_path}/small has no records" in sentence(run_command("benchmark.compare", small, tmp_path / "small"))
     assert "have no common cell" in sentence(run_command("benchmark.compare", small, demo))
     assert "--output" in sentence(run_command("benchmark.compare", small, small, "--output", tmp_path / "x.csv"))
 
 
-def test_two_checkpoints_are_the_models_that_they_belong_to(run_command, ran, tmp_path):
+def test_two_checkpoints_are_the_models_that_they_belong_to(succeed, ran, tmp_path):
     paths = [next(ran.glob(f"runs/small/custom-{pooling}-*")) for pooling in ("AVG", "PCAM")]
     files = [tmp_path / f"{n}.csv" for n in range(2)]
     sides = ([paths[0], paths[1] / "best.ckpt"], [f"small/{AVG}", f"small/{PCAM}"])
     for file, pair in zip(files, sides, strict=True):
-        done = run_command("benchmark.compare", *pair, "--results", ran / "results", "--output", file)
-        assert done.returncode == 0, done.stderr
-        assert "A − B [95%]" in done.stdout
+        assert "A − B [95%]" in succeed("benchmark.compare", *pair, "--results", ran / "results", "--output", file).stdout
     assert files[0].read_bytes() == files[1].read_bytes()
     rows = list(csv.DictReader(files[0].open()))
     assert {(row["method_A"], row["method_B"]) for row in rows} == {("cam", "cam"), ("layercam", "layercam")}
@@ -199,8 +174,7 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(run_command, ran, tm
 def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran):
     words = [f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
     code = f"import sys; sys.modules['torch'] = None; from benchmark.compare import main; sys.exit(main({words}))"
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     gap = record(ran, "AVG", "cam", "paired").find("above_prior")
     assert f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]" in done.stdout

@@ -28,10 +28,14 @@ def weights(tmp_path_factory):
     return path
 
 
+def converted(*flags):
+    """The status of the command in this process."""
+    return convert.main([*map(str, flags)])
+
+
 def test_converted_weights_explain_an_image(weights, tmp_path, caplog):
     data = ["--dataset", "phantom:train=48,val=24,test=24", "--cache_dir", tmp_path / "cache"]
-    flags = ["--checkpoint", weights, *NETWORK, *data, "--output_dir", tmp_path / "run"]
-    assert convert.main([*map(str, flags)]) == 0
+    assert converted("--checkpoint", weights, *NETWORK, *data, "--output_dir", tmp_path / "run") == 0
     assert "122 weights loaded" in caplog.text
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 80), dtype=np.uint8)).save(tmp_path / "a.png")
     asked = ["--checkpoint", tmp_path / "run", "--image", tmp_path / "a.png", "--output_dir", tmp_path / "maps", "--threads", "1"]
@@ -47,7 +51,7 @@ def evaluated(weights, tmp_path):
         folder = tmp_path / f"run{len(list(tmp_path.glob('run*')))}"
         data = ["--dataset", "phantom:train=8,val=24,test=24", "--cache_dir", tmp_path / "cache"]
         named = ["--findings", *findings] if findings else []
-        assert convert.main([*map(str, ["--checkpoint", weights, *NETWORK, *data, "--output_dir", folder]), *named]) == 0
+        assert converted("--checkpoint", weights, *NETWORK, *data, "--output_dir", folder, *named) == 0
         return main.main(["--evaluate", str(folder), "--plots", "False"]), folder
 
     return run
@@ -74,7 +78,7 @@ def refused(capsys):
     """refused(*flags) -> the sentence with which the command refuses these words, in this process."""
 
     def run(*flags):
-        assert convert.main([*map(str, flags)]) == 2
+        assert converted(*flags) == 2
         return capsys.readouterr().err
 
     return run
@@ -84,7 +88,7 @@ def test_without_data_the_findings_are_asked_for_and_then_taken_once(refused, we
     flags = ["--checkpoint", weights, *NETWORK, "--dataset", "NIH", "--output_dir", tmp_path / "run"]
     assert "--findings" in refused(*flags)
     assert not (tmp_path / "run").exists()
-    assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
+    assert converted(*flags, "--findings", *"abcdefgh") == 0
     assert load.checkpoint(tmp_path / "run").findings == tuple("abcdefgh")
     elsewhere = [*flags[:-1], tmp_path / "other"]
     assert re.search(r"--findings.* 2 .*--num_classes.* 8\b", refused(*elsewhere, "--findings", "a", "b"))
@@ -96,10 +100,9 @@ def test_without_data_the_findings_are_asked_for_and_then_taken_once(refused, we
 def test_where_no_data_set_is_named_the_weights_have_the_preset_of_none(refused, weights, tmp_path):
     flags = ["--checkpoint", weights, "--backbone", "resnet18", "--threads", "1", "--output_dir", tmp_path / "run"]
     assert re.search("--findings.*--dataset", refused(*flags))
-    assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
+    assert converted(*flags, "--findings", *"abcdefgh") == 0
     ours = load.network(tmp_path / "run")
-    recipe = ours.train_config
-    assert (recipe.global_pool, recipe.img_size) == ("AVG", 224)
+    assert (ours.train_config.global_pool, ours.train_config.img_size) == ("AVG", 224)
     theirs = torchvision.models.resnet18(num_classes=8).eval()
     theirs.load_state_dict({name.removeprefix("module."): value for name, value in torch.load(weights).items()})
     images = torch.randn(2, 3, 64, 64)
@@ -108,19 +111,15 @@ def test_where_no_data_set_is_named_the_weights_have_the_preset_of_none(refused,
 
 def test_weights_of_another_network_are_refused_with_counts_and_write_nothing(refused, weights, tmp_path):
     flags = ["--checkpoint", weights, "--backbone", "resnet34", "--threads", "1", "--output_dir", tmp_path / "run", "--dataset", "phantom"]
-    told = refused(*flags, "--pretrained", "False")
-    assert re.search(r"resnet34.* \d+ of \d+ weights", told)
+    assert re.search(r"resnet34.* \d+ of \d+ weights", refused(*flags, "--pretrained", "False"))
     assert not (tmp_path / "run").exists()
-
-
-def test_what_is_to_be_converted_must_be_named(refused):
     assert "--checkpoint FILE" in refused()
 
 
 def test_the_pooling_of_a_data_sets_preset_is_not_that_of_somebodys_network(weights, tmp_path, capsys):
     flags = ["--checkpoint", weights, "--backbone", "resnet18", "--dataset", "phantom:train=8,val=8,test=8", "--threads", "1"]
-    assert convert.main([*map(str, [*flags, "--output_dir", tmp_path / "run"])]) == 0
+    assert converted(*flags, "--output_dir", tmp_path / "run") == 0
     assert load.checkpoint(tmp_path / "run").config.global_pool == "AVG"
     assert "pooling AVG" in capsys.readouterr().out
-    assert convert.main([*map(str, [*flags, "--global_pool", "PCAM", "--output_dir", tmp_path / "other"])]) == 0
+    assert converted(*flags, "--global_pool", "PCAM", "--output_dir", tmp_path / "other") == 0
     assert load.checkpoint(tmp_path / "other").config.global_pool == "PCAM"

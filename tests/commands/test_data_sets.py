@@ -11,7 +11,6 @@ from PIL import Image
 
 import datasets
 import heatmap
-import main as trains
 from benchmark.check import __main__ as checks
 from benchmark.records import load
 from benchmark.suite.plan import identity
@@ -23,18 +22,7 @@ from tests.datasets.trees_chexpert import FRAME, write_chexpert
 from tests.datasets.trees_covid import write_covid
 
 pytestmark = pytest.mark.commands
-SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --threads 1 --logger csv --plots False"
-SUITE = """
-title: Tiny
-about: Too small to mean anything.
-train: {{dataset: "{word}", data_root_dir: {root}, img_size: 32, epochs: 1,
-    threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
-models:
-  - {{backbone: custom}}
-methods: [cam, gradcam]
-protocols: [{protocol}]
-"""
-
+SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --logger csv --plots False"
 CLIENT = """#!{python}
 import sys, shutil
 from pathlib import Path
@@ -46,48 +34,21 @@ shutil.make_archive(sys.argv[5] + "/covid19-radiography-database", "zip", tree)
 """
 
 
-@pytest.fixture
-def typed(tmp_path):
-    """typed(words) -> exit status; runs, logs and cache lie in the test's folder."""
-    places = f"--model_save_dir {tmp_path}/train --log_dir {tmp_path}/logs --cache_dir {tmp_path}/cache"
-    return lambda words: trains.main([*words.split(), *SMALL.split(), *places.split()])
-
-
-@pytest.fixture
-def scored(tmp_path, run_command):
-    """scored(**fields of SUITE) -> method -> metric -> mean score, and the folder of the suite's runs."""
-
-    def run(**fields):
-        (tmp_path / "tiny.yaml").write_text(SUITE.format(**fields))
-        places = ["--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
-        done = run_command("benchmark.run", "--suite", "tiny", "--suites", tmp_path, *places, "--threads", "1")
-        assert done.returncode == 0, done.stderr
-        records = [record.model_dump(mode="json") for record in load(tmp_path / "results/tiny")]
-        own = [record for record in records if record["cell"]["protocol"] == fields["protocol"]]
-        assert {record["status"] for record in own} == {"ok"}
-        means = {r["cell"]["method"]: {s["metric"]: s.get("value") for s in r["scores"] if s["finding"] == "mean"} for r in own}
-        return means, tmp_path / "runs/tiny"
-
-    return run
-
-
 @pytest.mark.parametrize("word", [word for word in datasets.names() if word != "phantom"])
 @pytest.mark.parametrize("there", [False, True])
-def test_absent_data_are_one_sentence_with_the_layout_and_the_download(typed, tmp_path, capsys, word, there):
+def test_absent_data_are_one_sentence_with_the_layout_and_the_download(refused, tmp_path, word, there):
     root = tmp_path / "data"
     if there:
         root.mkdir()
-    assert typed(f"--dataset {word} --data_root_dir {root}") == 2
-    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert re.search(rf" {root}.*\.(csv|png|dcm)", errors[0])
-    assert ("--download True" in errors[0]) == isinstance(datasets.REGISTRY.get(word).origin, Kaggle)
+    error = refused(f"--dataset {word} --data_root_dir {root} {SMALL}")
+    assert re.search(rf" {root}.*\.(csv|png|dcm)", error)
+    assert ("--download True" in error) == isinstance(datasets.REGISTRY.get(word).origin, Kaggle)
     assert sorted(path.name for path in tmp_path.iterdir()) == (["data"] if there else [])
 
 
-def test_the_spelling_of_earlier_work_trains_with_a_note(typed, tmp_path, caplog):
+def test_the_spelling_of_earlier_work_trains_with_a_note(train, tmp_path, caplog):
     write_chexpert(tmp_path / "data")
-    assert typed(f"--dataset ChesXpert:policy=ones --data_root_dir {tmp_path}/data") == 0
+    assert train(f"--dataset ChesXpert:policy=ones --data_root_dir {tmp_path}/data {SMALL}") == 0
     assert "the current spelling is CheXpert" in caplog.text
     run = next((tmp_path / "train").iterdir())
     assert run.name.startswith("CheXpert-custom")
@@ -100,19 +61,18 @@ def test_the_spelling_of_earlier_work_has_the_same_defaults(old, word):
     assert first == second
 
 
-def test_a_download_fills_the_folder_and_the_command_continues(typed, tmp_path, monkeypatch):
+def test_a_download_fills_the_folder_and_the_command_continues(train, tmp_path, monkeypatch):
     """Kaggle's client is a little program on the path that checks its words and brings a generated archive."""
     client = tmp_path / "bin" / "kaggle"
     client.parent.mkdir()
-    client.write_text(CLIENT.format(python=sys.executable, root=str(Path(trains.__file__).parent)))
+    client.write_text(CLIENT.format(python=sys.executable, root=str(Path(heatmap.__file__).parent)))
     client.chmod(0o755)
     monkeypatch.setenv("PATH", str(client.parent))
     word = "covid_radiography:val=1,test=1"
-    assert (
-        checks.main(["dataset", word, "--root", f"{tmp_path}/a", "--download", "--output", f"{tmp_path}/page"]) == 1
-    )  # all images are alike
+    page = ["--output", f"{tmp_path}/page"]
+    assert checks.main(["dataset", word, "--root", f"{tmp_path}/a", "--download", *page]) == 1  # all images are alike
     assert (tmp_path / "page/covid_radiography_val=1_test=1/report.md").is_file()
-    assert typed(f"--dataset {word} --data_root_dir {tmp_path}/b --download True --multi_label False") == 0
+    assert train(f"--dataset {word} --data_root_dir {tmp_path}/b --download True --multi_label False {SMALL}") == 0
     assert [path.name for path in tmp_path.glob("*/COVID-19_Radiography_Dataset/*/images/COVID-1.png")] == ["COVID-1.png"] * 2
     assert not list(tmp_path.glob(".*.download"))
 
@@ -121,9 +81,9 @@ def test_a_download_is_no_part_of_what_a_training_is():
     assert identity(TrainConfig(download=True)) == identity(TrainConfig())
 
 
-def test_a_data_set_without_boxes_has_its_test_images_explained_without_truth(typed, tmp_path, caplog):
+def test_a_data_set_without_boxes_has_its_test_images_explained_without_truth(train, tmp_path, caplog):
     write_covid(tmp_path / "data", images=4)
-    assert typed(f"--dataset covid_radiography:val=1,test=1 --data_root_dir {tmp_path}/data --multi_label False") == 0
+    assert train(f"--dataset covid_radiography:val=1,test=1 --data_root_dir {tmp_path}/data --multi_label False {SMALL}") == 0
     assert heatmap.main([*f"--runs {tmp_path}/train --cases 2 --threads 1 --output_dir {tmp_path}/out".split()]) == 0
     assert "no test image of covid_radiography:val=1,test=1 has a truth box: the first images are explained, without truth" in caplog.text
     rows = json.loads((tmp_path / "out/boxes.json").read_text())["cases"]
@@ -131,10 +91,9 @@ def test_a_data_set_without_boxes_has_its_test_images_explained_without_truth(ty
 
 
 @pytest.mark.parametrize(("experts", "count"), [("rad_consensus_voted", 6), ("attending_rad", 8)])
-def test_abnormality_by_the_experts_lists_trains(typed, tmp_path, experts, count):
+def test_abnormality_by_the_experts_lists_trains(train, tmp_path, experts, count):
     write_abnormality(tmp_path / "data")
-    task = "--num_classes 1 --multi_label False"
-    assert typed(f"--dataset NIH:experts={experts} {task} --data_root_dir {tmp_path}/data") == 0
+    assert train(f"--dataset NIH:experts={experts} --data_root_dir {tmp_path}/data --num_classes 1 --multi_label False {SMALL}") == 0
     metrics = json.loads(next((tmp_path / "train").glob("*/metrics.json")).read_text())
     assert (metrics["train"]["n"], metrics["val"]["n"], metrics["test"]["n"]) == (12, 4, count)
     assert list(metrics["test"]["findings"]) == ["Abnormal"]
@@ -158,13 +117,17 @@ def write_abnormality(root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_chexlocalizes_masks_of_the_published_size_score_maps_of_smaller_files(scored, run_command, tmp_path):
+def test_chexlocalizes_masks_of_the_published_size_score_maps_of_smaller_files(write_suite, succeed, tmp_path):
     write_chexpert(tmp_path / "data", inside="CheXpert-v1.0-small")
-    means, runs = scored(word="ChesXpert", root=tmp_path / "data", more="num_classes: 14", protocol="chexlocalize")
-    assert "mask_iou" in means["cam"]
-    assert means["truth"]["mask_iou"] > 0.3
-    done = run_command("heatmap.py", "--runs", runs, "--method", "cam", "--threads", "1", "--output_dir", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    train = {"dataset": "ChesXpert", "data_root_dir": f"{tmp_path}/data", "img_size": 32, "num_classes": 14}
+    write_suite(tmp_path / "tiny.yaml", train, methods=["cam", "gradcam"], protocols=["chexlocalize"])
+    places = ["--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
+    succeed("benchmark.run", "--suite", "tiny", "--suites", tmp_path, *places, "--threads", "1")
+    scored = {record.cell.method: record for record in load(tmp_path / "results/tiny") if record.cell.protocol == "chexlocalize"}
+    assert {record.status for record in scored.values()} == {"ok"}
+    assert scored["cam"].find("mask_iou") is not None
+    assert scored["truth"].find("mask_iou").value > 0.3
+    succeed("heatmap.py", "--runs", tmp_path / "runs/tiny", "--method", "cam", "--threads", "1", "--output_dir", tmp_path / "out")
     rows = {(row["image"], row["finding"]): row for row in json.loads((tmp_path / "out/boxes.json").read_text())["cases"]}
     row = rows["patient64541_study1_view1_frontal", "Lung Opacity"]
     assert (row["frame"], row["truth"]) == (list(FRAME), [[1, 2, 5, 9], [20, 5, 28, 12]])

@@ -51,17 +51,20 @@ def checkout(tmp_path_factory):
     return folder
 
 
-def typed(checkout, line):
-    """The line as typed in the checkout; pip installs into a folder of the test, from what is there."""
+def typed(checkout, line, status=0):
+    """The output of the line as typed in the checkout; pip installs into a folder of the test, from what is there."""
     site = checkout / "site"
     if line.startswith("pip install"):
         line += f" --quiet --no-index --no-deps --no-build-isolation --target {site}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{checkout}{os.pathsep}{site}", "CUDA_VISIBLE_DEVICES": ""}
     if not line.startswith("python ") or ">" in line:
-        return subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
-    script, *flags = line.removeprefix("python ").removeprefix("-m ").split()
-    return Running(script, flags, cwd=checkout, env=environment, root=checkout).done()
+        done = subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    else:
+        script, *flags = line.removeprefix("python ").removeprefix("-m ").split()
+        done = Running(script, flags, cwd=checkout, env=environment, root=checkout).done()
+    assert done.returncode == status, f"{line}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
 
 
 @pytest.mark.slow
@@ -71,11 +74,11 @@ def test_the_commands_of_the_first_page_run_on_small_data(checkout):
         Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(checkout / name)
     (checkout / "data" / "mine" / "labels.csv").write_text("image,split,Mass\na.png,train,1\n")
     lines = [line.split("  #")[0].strip() for line in COMMAND.findall((ROOT / "docs" / "start.md").read_text())]
-    elsewhere = ("--dataset NIH", "--suite nih", "--all")  # run by other tests: see RUN_BY
+    elsewhere = ("--dataset NIH", "--suite nih", "--all")  # run by other tests
     here = dict.fromkeys(line for line in lines if not any(words in line for words in elsewhere))
     for line in sorted(here, key=lambda line: "main.py" not in line):
-        done = typed(checkout, (f"{line} {SMALL}" if line.startswith("python main.py") else line).replace("densenet121", "custom"))
-        assert done.returncode == int("check dataset" in line), f"{line}\n{done.stdout}\n{done.stderr}"  # one image is not enough
+        small = (f"{line} {SMALL}" if line.startswith("python main.py") else line).replace("densenet121", "custom")
+        typed(checkout, small, status=int("check dataset" in line))  # one image is not enough
     assert len(lines) == 10
     assert (checkout / "runs" / "mass.jpg").stat().st_size > 1000
 
@@ -85,16 +88,13 @@ def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
     for kind, text in BLOCK.findall((ROOT / "docs" / "add_a_method.md").read_text()):
         if kind == "sh":
             for line in text.splitlines():
-                done = typed(checkout, line)
-                assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+                typed(checkout, line)
         else:
             file = checkout / text.splitlines()[0].removeprefix("# ")
             file.parent.mkdir(exist_ok=True)
             file.write_text(text)
     table = (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
-    assert "mycam" in table
-    assert "| published |" in table
-    assert "hole" in table
+    assert [word for word in ("mycam", "| published |", "hole") if word not in table] == []
 
 
 @pytest.mark.slow
@@ -104,8 +104,7 @@ def test_the_page_about_networks_leads_from_a_file_to_rows_and_from_a_run_too(ch
     lines = sorted((line for kind, text in blocks if kind == "sh" for line in text.splitlines()), key=lambda line: "RUN" in line)
     for line in lines:
         run = next((checkout / "runs" / "models").glob("*"), "")
-        done = typed(checkout, line.replace("RUN", f"{run} --trust"))  # a run of net.py
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        typed(checkout, line.replace("RUN", f"{run} --trust"))  # a run of net.py
     assert "mynet" in (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
 
 
@@ -113,9 +112,7 @@ def test_the_page_about_networks_leads_from_a_file_to_rows_and_from_a_run_too(ch
 def test_the_suite_of_ten_lines_runs_as_it_stands(checkout):
     text = next(text for kind, text in BLOCK.findall((ROOT / "docs" / "reproduce.md").read_text()) if kind == "yaml")
     (checkout / text.splitlines()[0].removeprefix("# ")).write_text(text)
-    done = typed(checkout, "python -m benchmark.run --suite mine")
-    assert done.returncode == 0, done.stderr
-    assert {"AVG", "PCAM"} <= set(re.findall(r"AVG|PCAM", done.stdout))
+    assert {"AVG", "PCAM"} <= set(re.findall(r"AVG|PCAM", typed(checkout, "python -m benchmark.run --suite mine")))
 
 
 def test_what_a_pages_command_is_told_to_write_lies_below_runs():
@@ -161,54 +158,11 @@ def test_every_command_of_readme_and_docs_is_understood_with_all_its_flags(monke
     assert [line for line in lines if not understood(line.replace("\\\n", " "), monkeypatch)] == []
 
 
-RUN_BY = {
-    r"--executor ray": ("tests/faults/signals.py", "ray:address="),
-    r"main\.py --config": ("tests/commands/test_presets.py", "--config"),
-    r"main\.py --search": ("tests/commands/test_search.py", "--search"),
-    r"main\.py --evaluate": ("tests/commands/test_convert.py", "--evaluate"),
-    r"main\.py.*--dataset NIH": ("tests/commands/test_main.py", "NIH"),
-    r"main\.py( |$)": ("tests/commands/test_docs.py", "start.md"),
-    r"heatmap\.py": ("tests/commands/test_convert.py", "heatmap.main"),
-    r"benchmark\.convert": ("tests/commands/test_convert.py", "convert.main"),
-    r"benchmark\.score": ("tests/commands/test_score.py", '"benchmark.score'),
-    r"benchmark\.export": ("tests/commands/test_export.py", '"benchmark.export"'),
-    r"check dataset.*--download": ("tests/commands/test_data_sets.py", '"--download"'),
-    r"check model": ("tests/commands/test_models.py", 'check.main(["model"'),
-    r"check dataset": ("tests/commands/test_check.py", '"dataset"'),
-    r"tools\.nih_sample": ("tests/tools/test_nih_sample.py", "main("),
-    r"benchmark\.figures": ("tests/commands/test_ask.py", '"benchmark.figures"'),
-    r"benchmark\.gallery": ("tests/commands/test_ask.py", '"benchmark.gallery"'),
-    r"benchmark\.compare": ("tests/commands/test_ask.py", '"benchmark.compare"'),
-    r"benchmark\.run .*--model": ("tests/commands/test_models.py", '"--model"'),
-    r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
-    r"--suite randomised": ("tests/commands/test_validity.py", '"--suite"'),
-    r"run --suite nih( |$)": ("tests/commands/test_nih_rehearsal.py", '"--suite"'),
-    r"--suite mine": ("tests/commands/test_docs.py", "--suite mine"),
-    r"--jobs": ("tests/commands/test_run.py", '"--jobs"'),
-    r"run --all": ("tests/freshness/test_results.py", "RunConfig(all=True)"),
-}
-"""What a command is -> the tests that run such a one on small data, and their words for it; pages that are walked apart."""
-WALKED = ("start.md", "add_a_method.md", "score_your_own.md", "python.md")
-
-
-def test_every_command_of_a_page_is_of_a_kind_that_a_test_runs():
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-    lines = [line for page in pages if page.name not in WALKED for line in COMMAND.findall(page.read_text())]
-    kinds = {line: next((kind for kind in RUN_BY if re.search(kind, line)), None) for line in lines}
-    assert [line for line, kind in kinds.items() if kind is None] == []
-    assert {*kinds.values()} == {*RUN_BY}
-    assert [file for file, words in RUN_BY.values() if words not in (ROOT / file).read_text()] == []
-
-
 def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
     blocks = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())]
-    script = checkout / "blocks.py"
-    script.write_text(
-        "\n".join([*blocks[:-1], "print(len(result.table()), len(score.scores), found.shape, picture.shape == boxed[0].frame)"])
-    )
-    done = typed(checkout, "python blocks.py")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("4) True\n")
+    end = "print(len(result.table()), len(score.scores), found.shape, picture.shape == boxed[0].frame)"
+    (checkout / "blocks.py").write_text("\n".join([*blocks[:-1], end]))
+    assert typed(checkout, "python blocks.py").endswith("4) True\n")
 
 
 def test_the_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
@@ -223,16 +177,7 @@ def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrot
     told = subprocess.run(["git", "status", "--porcelain", "-uall"], cwd=checkout, capture_output=True, text=True, check=True).stdout
     changed = {line[3:].strip('"') for line in told.splitlines()}
     written = (
-        "methods/mycam.py",
-        "methods/hole.py",
-        "methods/inputgradient.py",
-        "docs/methods.md",
-        "configs/suites/mine.yaml",
-        "blocks.py",
-        "net.py",
-        "my_image.png",
-        "mine/",
-        "locus-theirs/",
-        "site/",
-    )
+        "methods/mycam.py", "methods/hole.py", "methods/inputgradient.py", "docs/methods.md", "configs/suites/mine.yaml",
+        "blocks.py", "net.py", "my_image.png", "mine/", "locus-theirs/", "site/",
+    )  # fmt: skip
     assert [path for path in changed if not path.startswith(written)] == []

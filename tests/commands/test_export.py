@@ -55,9 +55,8 @@ def test_ids_start_at_one_and_negatives_are_listed(coco):
     assert sorted(known.getAnnIds()) == [1, 2, 3]
     assert known.getAnnIds(imgIds=[2]) == []
     assert known.loadAnns([1])[0]["bbox"] == [10, 20, 20, 40]
-    assert [(a["image_id"], a["category_id"], a["bbox"], a["score"]) for a in read.loadAnns(read.getAnnIds())] == [
-        (1, 1, [10, 20, 20, 40], 0.5)
-    ]
+    (box,) = read.loadAnns(read.getAnnIds())
+    assert (box["image_id"], box["category_id"], box["bbox"], box["score"]) == (1, 1, [10, 20, 20, 40], 0.5)
 
 
 @pytest.mark.oracle
@@ -88,8 +87,7 @@ def test_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monke
     said = capsys.readouterr().out
     truth = coco.COCO(tmp_path / "truth.json")
     boxes = truth.loadRes(str(tmp_path / "boxes.json"))
-    counts = len(truth.imgs), len(truth.anns), len(boxes.anns)
-    assert "{} images, {} truth boxes, {} boxes".format(*counts) in said
+    assert f"{len(truth.imgs)} images, {len(truth.anns)} truth boxes, {len(boxes.anns)} boxes" in said
     assert "all scores are 1.0" in said
     assert set(boxes.imgToAnns) < set(truth.imgs)
     assert len(truth.imgToAnns) < len(truth.imgs)  # negatives
@@ -97,29 +95,25 @@ def test_published_suite_is_exported_and_read_back(tmp_path: Path, capsys, monke
     assert Image.open(tmp_path / "data" / first["file_name"]).size == (first["width"], first["height"])
 
 
-SAMPLE = ROOT.parent / "shared/nih-sample"
+def boxes_of(suite, method, folder, *flags):
+    """The counts of images, truth boxes and boxes of an exported suite."""
+    words = ["--method", method, "--output", str(folder), "--model_id", "custom-PCAM-128px-seed0"]
+    assert export.main([suite, *words, *flags]) == 0
+    truth, boxes = (json.loads((folder / name).read_text()) for name in ("truth.json", "boxes.json"))
+    return len(truth["images"]), len(truth["annotations"]), len(boxes)
 
 
-@pytest.mark.parametrize(
-    ("suite", "flags", "method", "counts", "part"),
-    [
-        pytest.param(
-            "nih-sample", ["--data_root_dir", str(SAMPLE)], "pcam", (1537, 604, 604), False,
-            marks=pytest.mark.skipif(not SAMPLE.is_dir(), reason="nih-sample is not beside the checkout"),
-        ),
-        ("phantom", [], "rise", (120, 209, 204), True),
-    ],
-)  # fmt: skip
-def test_boxes_are_those_of_all_images_and_a_slow_method_has_the_truth_of_its_images(
-    suite, flags, method, counts, part, tmp_path, capsys, monkeypatch
-):
+def test_boxes_are_those_of_all_images(nih_sample, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert boxes_of("nih-sample", "pcam", tmp_path, "--data_root_dir", str(nih_sample)) == (1537, 604, 604)
+    assert "a part of the boxed images only" not in capsys.readouterr().out
+
+
+def test_a_slow_method_has_the_truth_of_its_images(tmp_path, capsys, monkeypatch):
     """The suite ``phantom`` runs RISE on 120 of the boxed images, and scores the fast methods on these too."""
     monkeypatch.chdir(ROOT)
-    flags = [*flags, "--method", method, "--output", str(tmp_path), "--model_id", "custom-PCAM-128px-seed0"]
-    assert export.main([suite, *flags]) == 0
-    truth, boxes = (json.loads((tmp_path / name).read_text()) for name in ("truth.json", "boxes.json"))
-    assert (len(truth["images"]), len(truth["annotations"]), len(boxes)) == counts
-    assert ("a part of the boxed images only" in capsys.readouterr().out) == part
+    assert boxes_of("phantom", "rise", tmp_path) == (120, 209, 204)
+    assert "a part of the boxed images only" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -133,6 +127,5 @@ def test_boxes_are_those_of_all_images_and_a_slow_method_has_the_truth_of_its_im
     ],
 )
 def test_records_without_boxes_are_an_error(run_command, sentence, flags, facts, tmp_path: Path):
-    said = sentence(run_command("benchmark.export", *flags, "--output", tmp_path / "out"))
-    assert re.search(facts, said), said
+    assert re.search(facts, sentence(run_command("benchmark.export", *flags, "--output", tmp_path / "out")))
     assert not (tmp_path / "out").exists()

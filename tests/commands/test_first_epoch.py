@@ -2,75 +2,44 @@
 
 import errno
 import os
-import resource
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import main as run_command
-
 pytestmark = pytest.mark.commands
-TINY = (
-    "--dataset folder --epochs 1 --img_size 64 --num_classes 2 --backbone custom --pretrained False --threads 1 --plots False --logger csv"
-)
+TINY = "--dataset folder --epochs 1 --img_size 64 --num_classes 2 --backbone custom --pretrained False --plots False --logger csv"
 BROKEN = "003.png"
-COUNT = 60
 
 
 @pytest.fixture
 def images(tmp_path):
-    """A third of the images each for train, val and test; one training image is cut off."""
+    """The flags of a training on a third of the images each for train, val and test; one training image is cut off."""
     folder, random = tmp_path / "images", np.random.default_rng(0)
     folder.mkdir()
     lines = ["image,split,Mass,Nodule"]
-    for i in range(COUNT):
+    for i in range(60):
         Image.fromarray(random.integers(0, 255, (64, 64), np.uint8)).save(folder / f"{i:03}.png")
         lines.append(f"{i:03}.png,{('train', 'val', 'test')[i % 3]},{i // 3 % 2},{i // 6 % 2}")
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
-    broken = folder / BROKEN
-    broken.write_bytes(broken.read_bytes()[:60])
-    return folder
+    (folder / BROKEN).write_bytes((folder / BROKEN).read_bytes()[:60])
+    return f"{TINY} --data_root_dir {folder}"
 
 
-@pytest.fixture
-def train(tmp_path, images, capsys, caplog):
-    """train(limit, flags) -> exit status, log and stderr of the command; no file may be larger than ``limit``."""
-
-    def run(limit=resource.RLIM_INFINITY, more=""):
-        places = f"--data_root_dir {images} --model_save_dir {tmp_path}/runs --log_dir {tmp_path}/logs --cache_dir {tmp_path}/cache"
-        caplog.clear()
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-        try:
-            status = run_command.main([*TINY.split(), *places.split(), *more.split()])
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        return status, caplog.text, capsys.readouterr().err
-
-    return run
-
-
-def test_an_unreadable_image_is_named_and_left_out_and_too_many_stop_the_run(train):
-    status, _, stderr = train()
-    assert status == 2
-    (error,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
-    assert "--max_bad_images" in error
-    assert BROKEN in error
-    status, log, _ = train(more="--max_bad_images 0.1")
-    assert status == 0
-    (line,) = [line for line in log.splitlines() if "skipped: " in line]
+def test_an_unreadable_image_is_named_and_left_out_and_too_many_stop_the_run(train, refused, images, caplog):
+    assert re.search(rf"--max_bad_images.*{BROKEN}", refused(images))
+    caplog.clear()
+    assert train(f"{images} --max_bad_images 0.1") == 0
+    (line,) = [line for line in caplog.text.splitlines() if "skipped: " in line]
     assert BROKEN in line
 
 
-def test_a_disk_that_fills_up_is_one_sentence_and_the_next_start_decodes_nothing_again(train, tmp_path):
+def test_a_disk_that_fills_up_is_one_sentence_and_the_next_start_decodes_nothing_again(train, refused, file_limit, images, caplog):
     """The cache fits on the disk, the checkpoint of the first epoch does not."""
-    status, log, stderr = train(limit=500_000, more="--max_bad_images 0.1")
-    assert status == 2
-    (error,) = [line for line in stderr.splitlines() if line.startswith("error: ")]
-    assert os.strerror(errno.EFBIG) in error
-    assert log.count(" decoding 20 images") == 2  # of training and validation
-    status, log, _ = train(more="--max_bad_images 0.1")
-    assert status == 0
-    assert log.count(" decoding 20 images") == 1  # of the test images
-    assert len([*(tmp_path / "cache").glob("*.npy")]) == 3
+    with file_limit(500_000):
+        assert os.strerror(errno.EFBIG) in refused(f"{images} --max_bad_images 0.1")
+    assert caplog.text.count(" decoding 20 images") == 2  # of training and validation
+    caplog.clear()
+    assert train(f"{images} --max_bad_images 0.1") == 0
+    assert caplog.text.count(" decoding 20 images") == 1  # of the test images

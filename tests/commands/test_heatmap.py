@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import subprocess
 import sys
 
@@ -27,87 +26,72 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture
-def run_command(capsys, caplog):
-    """run_command("heatmap.py", flags…) in this process, its log as its errors; test_overlay.py starts it as a process of its own."""
+def run_command(runs, tmp_path, capsys, caplog):
+    """run_command(*flags) -> status, output and log of heatmap.py in this process; test_overlay.py starts a process of its own."""
 
-    def run(script, *flags):
+    def run(*flags):
         caplog.clear()
-        status = heatmap.main([*map(str, flags)])
+        status = heatmap.main(["--runs", str(runs), "--output_dir", f"{tmp_path}/out", *map(str, flags)])
         out, errors = capsys.readouterr()
-        return subprocess.CompletedProcess(script, status, out, errors + caplog.text)
+        return subprocess.CompletedProcess(flags, status, out, errors + caplog.text)
 
     return run
 
 
-def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(run_command, runs, tmp_path):
-    done = run_command("heatmap.py", "--method", "gradcampp", "--cases", "3", "--runs", runs, "--output_dir", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "out" / "boxes.json").read_text())["cases"]
+@pytest.fixture
+def cases(run_command, tmp_path):
+    """cases(*flags) -> the rows of ``boxes.json``, after checking that the status is 0."""
+
+    def rows(*flags):
+        done = run_command(*flags)
+        assert done.returncode == 0, done.stderr
+        return json.loads((tmp_path / "out/boxes.json").read_text())["cases"]
+
+    return rows
+
+
+def noise(height=200, width=160):
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (height, width), dtype=np.uint8))
+
+
+def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(cases, tmp_path, caplog):
+    rows = cases("--method", "gradcampp", "--cases", "3")
     assert len({row["image"] for row in rows}) == 3
-    assert {row["method"] for row in rows} == {"gradcampp"}
+    assert {(row["method"], row["threshold_origin"]) for row in rows} == {("gradcampp", "fixed")}
     for row in rows:
         assert Image.open(tmp_path / "out" / row["picture"]).size[0] > 1000
         assert np.load(tmp_path / "out" / row["raw"]).shape == (12, 12)
         assert row["truth"]
         assert 0 <= row["iou"] <= 1
-        assert row["threshold_origin"] == "fixed"
+    (network,) = [line for line in caplog.text.splitlines() if "best.ckpt" in line]
+    assert [word for word in ("trained on phantom:train=32", "96x96", "Mass") if word not in network] == []
+    assert "drawn by code" not in caplog.text
 
 
-def test_which_network_explains_and_what_it_was_trained_on_is_said_first(run_command, runs, tmp_path):
-    done = run_command("heatmap.py", "--cases", "1", "--runs", runs, "--output_dir", tmp_path)
-    (first,) = [line for line in done.stderr.splitlines() if "best.ckpt" in line]
-    assert "trained on phantom:train=32" in first
-    assert "96x96" in first
-    assert "Mass" in first
-    assert "drawn by code" not in done.stderr
+def test_a_network_of_drawn_findings_warns_of_a_user_s_image(run_command, tmp_path):
+    noise().save(tmp_path / "a.png")
+    for flags in (["--image", tmp_path / "a.png"], ["-i", tmp_path / "a.png", "-o", tmp_path / "o.png"]):
+        assert "drawn by code" in run_command(*flags).stderr
 
 
-def test_a_network_of_drawn_findings_warns_of_a_user_s_image(run_command, runs, tmp_path):
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)).save(tmp_path / "a.png")
-    for flags in (["--image", tmp_path / "a.png", "--output_dir", tmp_path], ["-i", tmp_path / "a.png", "-o", tmp_path / "o.png"]):
-        assert "drawn by code" in run_command("heatmap.py", "--runs", runs, *flags).stderr
-
-
-def test_several_methods_findings_and_a_threshold_of_ones_own(run_command, runs, tmp_path):
+def test_several_methods_findings_and_a_threshold_of_ones_own(cases, tmp_path):
     flags = ["--method", "cam", "gradcam", "--findings", "Mass", "Nodule", "--threshold", "0.7", "--save_raw", "False", "--cases", "1"]
-    done = run_command("heatmap.py", *flags, "--format", "svg", "--runs", runs, "--output_dir", tmp_path)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "boxes.json").read_text())["cases"]
-    assert [(r["finding"], r["method"]) for r in rows] == [
-        ("Mass", "cam"),
-        ("Mass", "gradcam"),
-        ("Nodule", "cam"),
-        ("Nodule", "gradcam"),
-    ]
+    rows = cases(*flags, "--format", "svg")
+    assert [(r["finding"], r["method"]) for r in rows] == [(f, m) for f in ("Mass", "Nodule") for m in ("cam", "gradcam")]
     assert {row["threshold"] for row in rows} == {0.7}
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["boxes.json", *(row["picture"] for row in rows)])
-    text = (tmp_path / rows[0]["picture"]).read_text()
-    assert "threshold 0.7 (typed)" in text
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"boxes.json", *(row["picture"] for row in rows)}
+    assert "threshold 0.7 (typed)" in (tmp_path / "out" / rows[0]["picture"]).read_text()
 
 
-def test_a_file_and_a_folder_of_ones_own_images(run_command, runs, tmp_path):
+def test_a_file_and_a_folder_of_ones_own_images(cases, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)).save(folder / "a.png")
+    noise().save(folder / "a.png")
     write_dicom(folder / "b.dcm", np.random.default_rng(1).integers(0, 4096, (200, 160), dtype=np.uint16))
     for path, count in [(folder / "b.dcm", 1), (folder, 2)]:
-        done = run_command("heatmap.py", "--image", path, "--runs", runs, "--output_dir", tmp_path / f"out{count}")
-        assert done.returncode == 0, done.stderr
-        rows = json.loads((tmp_path / f"out{count}" / "boxes.json").read_text())["cases"]
+        rows = cases("--image", path)
         assert len(rows) == count
-        assert rows[0]["truth"] is None
-        assert rows[0]["iou"] is None
-        assert rows[0]["frame"] == [200, 160]
-
-
-def test_without_any_run_one_sentence_says_what_to_run_first(run_command, sentence, tmp_path):
-    done = run_command("heatmap.py", "--method", "gradcampp", "--runs", tmp_path / "none")
-    assert re.search(rf"{tmp_path}/none.*`python main\.py`", sentence(done))
-
-
-def test_no_run_is_told_before_torch_is_imported(environment, tmp_path):
-    none = f"import sys, heatmap; s = heatmap.main(['--runs', {str(tmp_path)!r}]); sys.exit(s + 10 * ('torch' in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", none], env=environment, capture_output=True, check=False).returncode == 2
+        assert (rows[0]["truth"], rows[0]["iou"], rows[0]["frame"]) == (None, None, [200, 160])
 
 
 def test_one_image_is_explained_without_what_takes_long_to_import(environment, runs, tmp_path):
@@ -119,93 +103,72 @@ def test_one_image_is_explained_without_what_takes_long_to_import(environment, r
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_misspelt_method_gets_the_nearest(run_command, sentence, runs):
-    assert re.search("'gradcamp'.*'gradcampp'", sentence(run_command("heatmap.py", "--method", "gradcamp", "--runs", runs)))
-
-
-def test_a_misspelt_finding_gets_the_nearest(run_command, sentence, runs):
-    assert re.search("'Nodul'.*'Nodule'", sentence(run_command("heatmap.py", "--findings", "Nodul", "--runs", runs)))
-
-
-def test_a_truncated_image_is_a_sentence_with_path_and_reason(run_command, sentence, runs, tmp_path):
-    path = tmp_path / "cut.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)).save(path)
-    path.write_bytes(path.read_bytes()[:9000])
-    done = run_command("heatmap.py", "--image", path, "--runs", runs, "--output_dir", tmp_path / "out")
-    assert "cut.png" in sentence(done)
+@pytest.mark.parametrize(
+    ("flags", "facts"),
+    [
+        (["--runs", "no/runs"], r"no/runs.*`python main\.py`"),
+        (["--method", "gradcamp"], "'gradcamp'.*'gradcampp'"),
+        (["--findings", "Nodul"], "'Nodul'.*'Nodule'"),
+        (["--layer", "layer9"], "layer.*'layer9'.*features"),
+        (["--method", "cam", "--layer", "features.1"], r"map.*\bcam: .*'features\.1'"),
+        (["--image", "cut.png"], "cut.png"),
+        (["--checkpoint", "best.ckpt"], "best.ckpt"),
+    ],
+)
+def test_what_cannot_be_explained_is_one_sentence(run_command, sentence, tmp_path, monkeypatch, flags, facts):
+    monkeypatch.chdir(tmp_path)
+    noise().save("cut.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:9000])
+    (tmp_path / "best.ckpt").write_bytes(b"PK nothing")  # of another tool
+    assert re.search(facts, sentence(run_command(*flags)))
     assert not (tmp_path / "out").exists()
 
 
-def test_more_bad_images_than_allowed_stop_with_a_count(run_command, sentence, runs, tmp_path):
+def test_more_bad_images_than_allowed_stop_with_a_count(run_command, sentence, tmp_path):
     for name in "abcd":
-        Image.fromarray(np.full((50, 50), 99, dtype=np.uint8)).save(tmp_path / f"{name}.png")
+        noise(50, 50).save(tmp_path / f"{name}.png")
     (tmp_path / "a.png").write_bytes(b"not an image")
-    done = run_command("heatmap.py", "--image", tmp_path, "--runs", runs, "--output_dir", tmp_path / "out")
-    assert re.search(r" 1 of 4 .*--max_bad_images.*a\.png", sentence(done))
-    done = run_command("heatmap.py", "--image", tmp_path, "--runs", runs, "--output_dir", tmp_path / "out", "--max_bad_images", "0.3")
-    assert done.returncode == 0, done.stderr
-    assert "1 of 4 images" in done.stderr
+    assert re.search(r" 1 of 4 .*--max_bad_images.*a\.png", sentence(run_command("--image", tmp_path)))
+    done = run_command("--image", tmp_path, "--max_bad_images", "0.3")
+    assert (done.returncode, "1 of 4 images" in done.stderr) == (0, True), done.stderr
 
 
-def test_a_checkpoint_of_another_tool_is_a_sentence(run_command, sentence, tmp_path):
-    (tmp_path / "best.ckpt").write_bytes(b"PK nothing")
-    assert f"{tmp_path}/best.ckpt" in sentence(run_command("heatmap.py", "--checkpoint", tmp_path / "best.ckpt"))
-
-
-def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(run_command, sentence, runs, tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
-        done = run_command("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--cases", "1")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(run_command, sentence, file_limit, tmp_path):
+    with file_limit(20_000):
+        done = run_command("--cases", "1")
     assert f"{tmp_path}/out" in sentence(done)
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_the_same_method_with_two_options_gives_two_pictures(run_command, runs, tmp_path):
-    done = run_command("heatmap.py", "--runs", runs, "--output_dir", tmp_path, "--cases", "1", "--method", "noise:seed=1", "noise:seed=2")
-    assert done.returncode == 0, done.stderr
-    rows = json.loads((tmp_path / "boxes.json").read_text())["cases"]
+def test_the_same_method_with_two_options_gives_two_pictures(cases, tmp_path):
+    rows = cases("--cases", "1", "--method", "noise:seed=1", "noise:seed=2")
     assert rows[0]["boxes"] != rows[1]["boxes"]
-    assert len(list(tmp_path.glob("*.png"))) == len(rows)
+    assert len(list(tmp_path.glob("out/*.png"))) == len(rows)
 
 
-def test_a_map_with_nan_is_named_the_others_go_on_and_the_status_is_1(run_command, runs, tmp_path):
-    (tmp_path / "broken.py").write_text(
-        "import methods\nclass Broken(methods.GradientMethod):\n    name = 'broken'\n    def weights(self, A, G): return G / 0\n"
-    )
-    flags = ["--cases", "1", "--method", f"{tmp_path}/broken.py:Broken", "cam"]
-    done = run_command("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", *flags)
+def test_a_map_with_nan_is_named_the_others_go_on_and_the_status_is_1(run_command, tmp_path):
+    text = "import methods\nclass Broken(methods.GradientMethod):\n    name = 'broken'\n    def weights(self, A, G): return G / 0\n"
+    (tmp_path / "broken.py").write_text(text)
+    done = run_command("--cases", "1", "--method", f"{tmp_path}/broken.py:Broken", "cam")
     assert done.returncode == 1, done.stderr
     assert "broken: the heat map has" in done.stdout
     assert {row["method"] for row in json.loads((tmp_path / "out" / "boxes.json").read_text())["cases"]} == {"cam"}
 
 
-def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not_fit(run_command, runs, tmp_path):
+def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not_fit(run_command, tmp_path):
     flags = ["--method", "pcam", "fast", "--layer", "features.1", "--cases", "1", "--findings", "Mass", "--precision", "bf16"]
-    done = run_command("heatmap.py", "--runs", runs, "--output_dir", tmp_path, *flags)
+    done = run_command(*flags)
     assert done.returncode == 0, done.stderr
     assert re.search(r"n/a: cam: .*'features\.1'", done.stdout)
-    told = json.loads((tmp_path / "boxes.json").read_text())
+    told = json.loads((tmp_path / "out/boxes.json").read_text())
     assert "pcam" in told["absent"]
     assert {"gradcam", "layercam", "center"} <= {row["method"] for row in told["cases"]}
-    assert np.load(tmp_path / told["cases"][0]["raw"]).shape == (24, 24)
+    assert np.load(tmp_path / "out" / told["cases"][0]["raw"]).shape == (24, 24)
 
 
-def test_when_no_method_fits_one_sentence_says_why(run_command, sentence, runs, tmp_path):
-    done = run_command("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--method", "cam", "--layer", "features.1")
-    assert re.search(r"map.*\bcam: .*'features\.1'", sentence(done))
-    assert not (tmp_path / "out").exists()
+def test_the_engine_s_flags_change_no_map(cases, tmp_path):
+    def explained(*flags):
+        return np.load(tmp_path / "out" / cases("--cases", "1", "--method", "gradcam", *flags)[0]["raw"])
 
-
-def test_an_unknown_layer_is_told_those_there_are(run_command, sentence, runs):
-    assert re.search("layer.*'layer9'.*features", sentence(run_command("heatmap.py", "--runs", runs, "--layer", "layer9")))
-
-
-def test_the_engine_s_flags_change_no_map(run_command, runs, tmp_path):
-    for name, flags in {"plain": [], "other": ["--channels_last", "True", "--memory_gib", "0.01"]}.items():
-        done = run_command("heatmap.py", "--runs", runs, "--cases", "1", "--output_dir", tmp_path / name, "--method", "gradcam", *flags)
-        assert done.returncode == 0, done.stderr
-    plain, other = (np.load(next((tmp_path / name).glob("*.npy"))) for name in ("plain", "other"))
+    plain, other = explained(), explained("--channels_last", "True", "--memory_gib", "0.01")
     assert np.allclose(plain, other, atol=1e-5 * np.abs(plain).max())

@@ -49,43 +49,40 @@ def image(tmp_path_factory):
 
 @pytest.fixture
 def typed(trained, image, capsys):
-    """typed(*flags) -> status, output and errors of the command, called with these words in this process."""
+    """typed(*flags) -> output of the command in this process, after checking its status; its errors if that is 2."""
 
-    def run(*flags, source=image):
-        status = heatmap.main(["-i", str(source), "--runs", str(trained), "--threads", "1", *map(str, flags)])
-        return status, *capsys.readouterr()
+    def run(*flags, source=image, status=0):
+        ended = heatmap.main(["-i", str(source), "--runs", str(trained), "--threads", "1", *map(str, flags)])
+        out, errors = capsys.readouterr()
+        assert ended == status, errors
+        return errors if status else out
 
     return run
 
 
-def test_the_command_of_the_covid_project_makes_one_overlay_of_the_image_s_own_size(run_command, trained, image, tmp_path):
+def test_the_command_of_the_covid_project_makes_one_overlay_of_the_image_s_own_size(succeed, trained, image, tmp_path):
     flags = ["--image_path", image, "--label", "covid_19", "--model", "resnet18", "--output_path", tmp_path / "y.jpg", "--runs", trained]
-    done = run_command("heatmap.py", *flags)
-    assert done.returncode == 0, done.stderr
-    assert f"overlay: {tmp_path}/y.jpg (COVID-19, score 0." in done.stdout
-    assert "gradcam, by" in done.stdout
-    assert "ResNet18/best.ckpt" in done.stdout
+    told = succeed("heatmap.py", *flags).stdout
+    for words in (f"overlay: {tmp_path}/y.jpg (COVID-19, score 0.", "gradcam, by", "ResNet18/best.ckpt"):
+        assert words in told
     drawn = Image.open(tmp_path / "y.jpg")
     assert (drawn.format, drawn.mode, drawn.size) == ("JPEG", "RGB", (150, 200))
     assert [path.name for path in tmp_path.iterdir()] == ["y.jpg"]
 
 
 def test_without_a_label_the_highest_score_of_the_newest_run_is_drawn_into_a_folder(typed, tmp_path):
-    status, out, _ = typed("-o", tmp_path)
-    assert status == 0
+    out = typed("-o", tmp_path)
     assert "custom/best.ckpt" in out
     (path,) = tmp_path.iterdir()
-    finding = out.split("(")[1].split(",")[0]
-    assert path.name == f"x_{finding.replace(' ', '_')}.png"
-    assert float(out.split("score ")[1].split(",")[0]) >= 0.25
+    finding, score = re.search(r"\(([^,]+), score ([\d.]+)", out).groups()
+    assert (path.name, float(score) >= 0.25) == (f"x_{finding.replace(' ', '_')}.png", True)
     pixels = np.asarray(Image.open(path)).astype(int)
     assert (pixels.max(-1) - pixels.min(-1)).max() > 50  # colours over grey
 
 
 def test_a_dicom_file_is_drawn_too_by_a_checkpoint_s_path(typed, trained, tmp_path):
     write_dicom(tmp_path / "a.dcm", np.random.default_rng(0).integers(0, 4000, (120, 100), dtype=np.uint16))
-    status, out, _ = typed("-m", trained / "custom", "-l", "viral_pneumonia", "-o", tmp_path / "a.png", source=tmp_path / "a.dcm")
-    assert status == 0
+    out = typed("-m", trained / "custom", "-l", "viral_pneumonia", "-o", tmp_path / "a.png", source=tmp_path / "a.dcm")
     assert "(Viral Pneumonia, score" in out
     assert Image.open(tmp_path / "a.png").size == (100, 120)
 
@@ -95,8 +92,7 @@ def test_a_name_with_slashes_stays_in_the_folder(typed, trained, tmp_path):
     content["locus"]["findings"] = ["../../Nodule/Mass", *FINDINGS[1:]]
     torch.save(content, tmp_path / "odd.ckpt")
     (tmp_path / "out").mkdir()
-    status, _, errors = typed("-m", tmp_path / "odd.ckpt", "-l", "../../Nodule/Mass", "-o", tmp_path / "out")
-    assert status == 0, errors
+    typed("-m", tmp_path / "odd.ckpt", "-l", "../../Nodule/Mass", "-o", tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x_.._.._Nodule_Mass.png"]
 
 
@@ -107,9 +103,7 @@ def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_o
     shutil.copytree(trained / "ResNet18", tmp_path / "runs" / "ResNet18")
     (tmp_path / "resnet18").mkdir()
     monkeypatch.chdir(tmp_path)
-    status, out, errors = typed("-m", "resnet18", "-o", tmp_path / "y.png", "--runs", tmp_path / "runs")
-    assert status == 0, errors
-    assert "ResNet18/best.ckpt" in out
+    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-o", tmp_path / "y.png", "--runs", tmp_path / "runs")
 
 
 @pytest.mark.parametrize(
@@ -128,24 +122,33 @@ def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_o
     ],
 )
 def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, facts):
-    status, _, errors = typed(*(flags if "-o" in flags else [*flags, "-o", tmp_path / "y.png"]))
-    assert status == 2
+    errors = typed(*(flags if "-o" in flags else [*flags, "-o", tmp_path / "y.png"]), status=2)
     assert re.search(facts, errors)
     assert not list(tmp_path.iterdir())
 
 
-def test_too_little_memory_is_a_sentence_with_what_to_change(typed, tmp_path):
-    (tmp_path / "hungry.py").write_text(
-        "import methods\nclass Hungry(methods.GradientMethod):\n    name = 'hungry'\n    def weights(self, A, G): return bytearray(2**60)\n"
-    )
-    status, _, errors = typed("--method", f"{tmp_path}/hungry.py:Hungry", "-o", tmp_path / "y.png")
-    assert status == 2
+METHODS = """
+import methods, torch
+class Hungry(methods.GradientMethod):
+    name = "hungry"
+    def weights(self, A, G): return bytearray(2**60)
+class Flat(methods.Method):
+    name = "flat"
+    needs = frozenset({"features"})
+    def maps(self, evidence): return torch.ones(*evidence.logits.shape, *evidence.A.shape[-2:])
+"""
+
+
+def test_too_little_memory_and_a_flat_map_are_reported(typed, tmp_path, caplog):
+    (tmp_path / "mine.py").write_text(METHODS)
+    typed("--method", f"{tmp_path}/mine.py:Flat", "-o", tmp_path / "y.png")
+    assert "flat map" in caplog.text
+    errors = typed("--method", f"{tmp_path}/mine.py:Hungry", "-o", tmp_path / "y.png", status=2)
     assert re.search("memory.*--memory_gib", errors)
 
 
 def test_an_absent_image_and_flags_without_one_are_sentences(typed, tmp_path, capsys):
-    status, _, errors = typed(source=tmp_path / "none.png")
-    assert (status, f"{tmp_path}/none.png" in errors) == (2, True)
+    assert f"{tmp_path}/none.png" in typed(source=tmp_path / "none.png", status=2)
     assert heatmap.main(["-l", "covid_19"]) == 2
     assert re.search("--label.*--image_path", capsys.readouterr().err)
 
@@ -165,16 +168,6 @@ def test_of_two_runs_of_a_backbone_the_one_that_knows_the_label_is_taken_however
     content["locus"]["findings"] = ["Mass", "Nodule", "Effusion", "Fibrosis"]
     torch.save(content, newer / "best.ckpt")
     where = ["-o", tmp_path / "y.png", "--runs", tmp_path / "runs"]
-    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", *where)[1]
-    assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", *where)[1]
-    status, _, errors = typed("-m", "resnet18", "-l", "hernia", *where)
-    assert (status, f"{tmp_path}/runs" in errors) == (2, True)
-
-
-def test_a_flat_map_is_told(typed, tmp_path, caplog):
-    text = "import methods, torch\nclass Flat(methods.Method):\n    name = 'flat'\n    needs = frozenset({'features'})\n"
-    (tmp_path / "flat.py").write_text(
-        text + "    def maps(self, evidence): return torch.ones(*evidence.logits.shape, *evidence.A.shape[-2:])\n"
-    )
-    assert typed("--method", f"{tmp_path}/flat.py:Flat", "-o", tmp_path / "y.png")[0] == 0
-    assert "flat map" in caplog.text
+    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", *where)
+    assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", *where)
+    assert f"{tmp_path}/runs" in typed("-m", "resnet18", "-l", "hernia", *where, status=2)

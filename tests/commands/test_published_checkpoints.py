@@ -41,14 +41,11 @@ def logits(network: torch.nn.Module, images: torch.Tensor = IMAGES) -> torch.Ten
         return network.eval()(images)
 
 
-def test_every_file_has_at_most_ten_lines_and_a_builder():
+def test_every_file_has_at_most_ten_lines_and_a_builder_and_fourteen_is_the_order_of_nihs_findings():
     blocks = [block for blocks in SECTIONS.values() for block in blocks]
     assert len(blocks) == 6
     assert all(len([line for line in block.splitlines() if line.strip()]) <= 10 for block in blocks)
     assert all(re.search(r"(def|class) build", block) for block in blocks)
-
-
-def test_fourteen_is_the_order_of_nihs_findings():
     assert PAGE.partition("`FOURTEEN` with `")[2].partition("`")[0].split() == list(FINDINGS)
 
 
@@ -117,34 +114,26 @@ def test_eva_xs_vit_counts_positions_in_patches_of_16(net, eva_x):
     assert torch.allclose(net("EVA-X", 1).rope.get_embed(), expected, atol=1e-5)
 
 
-def test_medicalpatchnet_is_the_mean_of_64_gray_patches_alone(net):
+def test_medicalpatchnet_is_the_mean_of_64_gray_patches_alone_and_reads_its_file_by_its_names(net):
     built = net("MedicalPatchNet")
     images = torch.linspace(0, 1, 512 * 512).reshape(1, 1, 512, 512)
     patches = torch.cat([images[:, :, y : y + 64, x : x + 64] for y in range(0, 512, 64) for x in range(0, 512, 64)])
     assert torch.allclose(logits(built, images), logits(built.baseBackbone, patches).mean(0, keepdim=True), atol=1e-5)
-
-
-def test_medicalpatchnets_file_is_read_by_its_names(net):
-    built = net("MedicalPatchNet")
     original = torchvision.models.efficientnet_v2_s(num_classes=1000)
     original.features[0][0] = torch.nn.Conv2d(1, 24, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
     original.classifier[1] = torch.nn.Linear(1280, 14)
     state = {f"_orig_mod.baseBackbone.{name}": value for name, value in original.state_dict().items()}
     assert "none missing, none unexpected" in load_foreign(built, state, "MedicalPatchNet_weights.pt", "net.py:build")
-    outputs = re.search(r"CheXpert's order: `([^`]*)`", PAGE)[1]
-    assert tuple(shlex.split(outputs)) == CHEXPERT
+    assert tuple(shlex.split(re.search(r"CheXpert's order: `([^`]*)`", PAGE)[1])) == CHEXPERT
 
 
-def test_jfhealthcares_file_is_read_by_its_names_and_gives_a_logit_per_finding(net):
+def test_jfhealthcares_file_is_read_by_its_names_with_the_flags_of_its_normalisation_and_findings(net):
     """The names and shapes themselves: tests/backbones/published/test_jfhealthcare.py."""
     torch.manual_seed(0)
     built, other = net("jfhealthcare"), JFHealthcare()
     assert "none missing, none unexpected" in load_foreign(built, other.state_dict(), "pre_train.pth", "net.py:build")
     assert logits(built).shape == (2, len(JF_FINDINGS))
     assert torch.equal(logits(built), logits(other))
-
-
-def test_jfhealthcares_flags_are_its_normalisation_and_findings():
     text = PAGE.partition("\n## jfhealthcare")[2]
     assert f"| outputs | `{' '.join(JF_FINDINGS)}` |" in text
     mean, std = map(float, re.findall(r"--mean ([\d.]+) --std ([\d.]+)", text)[0])

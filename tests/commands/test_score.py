@@ -22,12 +22,11 @@ def typed(page, command, **given):
     return [str(given.get(word, word)) for word in words]
 
 
-def test_external_maps_are_scored(run_command, tmp_path):
+def test_external_maps_are_scored(succeed, tmp_path):
     flags = [*typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(tmp_path / "maps")), "--results", tmp_path]
-    done = run_command(COMMAND, *flags)
-    assert done.returncode == 0, done.stderr
+    told = succeed(COMMAND, *flags).stdout
     for word in ("My maps", "prior", "center", "noise", "truth", "leaderboard.md"):
-        assert word in done.stdout
+        assert word in told
     folder = tmp_path / "my-maps"
     entered = {r.cell.protocol: r for r in records.load(folder) if r.source == "external"}
     assert {"locus", "wang", "seed", "pointing", "energy", "maxbox", "pxap", "chexlocalize", "paired"} == set(entered)
@@ -39,12 +38,11 @@ def test_external_maps_are_scored(run_command, tmp_path):
     assert f"{entered['paired'].find('above_prior').value:+.3f}" in said
 
 
-def test_boxes_are_scored_by_every_protocol_that_takes_boxes(run_command, tmp_path):
+def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, tmp_path):
     rows = [f"{s.image_id},{f},{','.join(map(str, box))},.9" for s in DATA for f, boxes in s.boxes.items() for box in boxes.tolist()]
     (tmp_path / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1,score", *rows]) + "\n")
     flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
-    done = run_command(COMMAND, *flags, "--results", tmp_path)
-    assert done.returncode == 0, done.stderr
+    succeed(COMMAND, *flags, "--results", tmp_path)
     entered = {r.cell.protocol: r for r in records.load(tmp_path / "my-detector") if r.source == "external"}
     assert {"locus", "pointing", "detection", "froc", "lroc", "paired"} == set(entered)
     for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("lroc", "lroc"), ("locus", "hit@iou.3")):
@@ -52,8 +50,6 @@ def test_boxes_are_scored_by_every_protocol_that_takes_boxes(run_command, tmp_pa
 
 
 def test_invalid_entry_is_an_error_and_writes_nothing(run_command, sentence, tmp_path):
-    done = run_command(
-        COMMAND, *DATASET, "--maps", tmp_path / "absent", "--alignment", "pixels", "--entry", "x", "--results", tmp_path / "out"
-    )
-    assert "absent" in sentence(done)
+    flags = ["--maps", tmp_path / "absent", "--alignment", "pixels", "--entry", "x", "--results", tmp_path / "out"]
+    assert "absent" in sentence(run_command(COMMAND, *DATASET, *flags))
     assert not (tmp_path / "out").exists()

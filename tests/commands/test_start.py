@@ -1,11 +1,15 @@
-"""What a user did wrong is said before anything slow is imported."""
+"""What a user did wrong is said before anything slow is imported, and Ctrl-C during the imports ends a command in one sentence."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from core import interrupts
+
+pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]
 
 SLOW = ("torch", "torchvision", "lightning", "pandas", "scipy.sparse", "timm")
@@ -19,15 +23,19 @@ MISTAKES = {
     "wrong option of a data set": ["main.py", "--dataset", "NIH:truth=chestx"],
     "missing checkpoint": ["heatmap.py", "--checkpoint", "no/such/run"],
     "unknown method": ["heatmap.py", "--method", "gradcamp"],
+    "missing run": ["heatmap.py", "--runs", "no/such/folder"],
 }
 
 
-@pytest.mark.commands
+def python(*words, **options):
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False, **options)
+
+
 @pytest.mark.parametrize("words", MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_before_anything_slow_is_imported(words):
     code = f"import runpy, sys\nsys.argv = {words!r}\ntry: runpy.run_path(sys.argv[0], run_name='__main__')\n"
     code += f"except SystemExit as end: print(end.code, *(name for name in {SLOW!r} if name in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = python("-c", code)
     assert done.stdout.splitlines()[-1].split() == ["2"], done.stderr
 
 
@@ -43,9 +51,36 @@ runpy.run_path("main.py", run_name="__main__")
 """
 
 
-@pytest.mark.commands
 def test_the_first_step_of_a_training_imports_nothing_that_it_does_not_need(tmp_path):
     places = ["--model_save_dir", f"{tmp_path}/train", "--log_dir", f"{tmp_path}/logs", "--cache_dir", f"{tmp_path}/cache"]
     words = ["--dataset", "phantom:train=8,val=8,test=8", "--img_size", "64", "--batch_size", "4", "--threads", "1", "--num_GPU", "0"]
-    done = subprocess.run([sys.executable, "-c", FIRST_STEP, *words, *places], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = python("-c", FIRST_STEP, *words, *places)
     assert done.stdout.splitlines()[-1:] == ["imported:"], done.stderr
+
+
+@pytest.mark.parametrize("words", [["main.py"], ["heatmap.py"], ["-m", "benchmark.run"], ["-m", "benchmark.score"], ["-m", "tools.serve"]])
+def test_an_interrupt_during_the_imports_is_one_sentence(tmp_path, words):
+    """A library that is interrupted while it is imported: Python sends itself the signal from within ``import yaml``."""
+    (tmp_path / "yaml.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nfor _ in range(10**8): pass\n")
+    done = python(*words, "--help", env={"PYTHONPATH": str(tmp_path)})
+    assert (done.returncode, done.stderr) == (interrupts.INTERRUPTED, "error: interrupted\n")
+
+
+def test_an_import_from_python_leaves_ctrl_c_as_it_is():
+    code = "import signal, core, benchmark; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    assert python("-c", code).returncode == 0
+
+
+def test_a_command_raises_interrupts_again_when_it_begins():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        interrupts.exit_quietly()
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+        interrupts.raise_again()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        interrupts.exit_quietly()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

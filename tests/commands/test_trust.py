@@ -88,13 +88,6 @@ def test_a_word_that_was_typed_runs(tmp_path, code, capsys):
     assert (tmp_path / "ran").exists()
 
 
-def test_commands_that_read_files_of_others_have_the_flag(capsys):
-    for run_command in (run.main, heatmap.main):
-        with pytest.raises(SystemExit):
-            run_command(["--help"])
-        assert "--trust" in capsys.readouterr().out
-
-
 def test_code_in_a_file_of_flags_runs_where_it_is_trusted(tmp_path, code):
     from config import HeatmapConfig
 

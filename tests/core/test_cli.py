@@ -38,7 +38,6 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--epochs many", BadValueError, ["bad value 'many' for --epochs: use a whole number"]),
         ("--epochs 0", BadValueError, ["--epochs 0 is too small: use 1 or more"]),
         ("--logger", BadValueError, ["--logger", "at least one argument"]),
-        ("--logger --epochs 3", BadValueError, ["--logger"]),
         ("--precision 16-true", UnknownNameError, ["--precision", "auto, 32, 64, 16-mixed, bf16-mixed"]),
         ("--dataset CheXprt", UnknownNameError, ["data set", "'CheXprt'", "'CheXpert'"]),
         ("--epochs", BadValueError, ["--epochs"]),
@@ -49,7 +48,6 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--seed 99999999999999999999", BadValueError, ["--seed 99999999999999999999", "4294967295"]),
         ("--accumulate 0", BadValueError, ["--accumulate 0", " 1 "]),
         ("--preprocess fj", UnknownNameError, ["'fj' for --preprocess", "none, jf"]),
-        ("--serach a.yaml", BadValueError, ["'--serach'", "'--search'"]),
         ("--search_storage a.db", BadValueError, ["--search_storage", "--search FILE"]),
         ("--search a.yaml --resume True", BadValueError, ["--search", "--resume"]),
         ("phantom", BadValueError, ["'phantom'", "need a flag"]),
@@ -59,7 +57,6 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--logger wandbb", UnknownNameError, ["--logger", "'wandb'", "csv, tensorboard"]),
         ("--global_pool PCAN", UnknownNameError, ["'PCAM'"]),
         ("--attention_map SAN", UnknownNameError, ["'SAM'"]),
-        ("--dataset NHI", UnknownNameError, ["'NIH'"]),
         ("--config absent.yaml", DataError, ["'absent.yaml'", "configs/"]),
     ],
 )
@@ -71,10 +68,11 @@ def test_an_invalid_flag_raises_an_error_with_the_value_and_what_is_allowed(argv
 
 
 @pytest.mark.byhand
-def test_flags_override_the_file_the_data_set_and_the_class_in_this_order(tmp_path):
-    (tmp_path / "mine.yaml").write_text("lr: 2e-4\nepochs: 3\n")
-    config = parsed("--config", str(tmp_path / "mine.yaml"), "--epochs", "5")
+def test_flags_override_the_file_the_data_set_and_the_class_and_those_of_the_file_count_as_typed(tmp_path):
+    (tmp_path / "mine.yaml").write_text("lr: 2e-4\nepochs: 3\nlogger: csv\n")
+    config, typed = parse(TrainConfig, ["--config", str(tmp_path / "mine.yaml"), "--epochs", "5", "--seed=1"], "main.py")
     assert (config.epochs, config.lr, config.backbone, config.batch_size) == (5, 2e-4, "custom", TrainConfig.batch_size)
+    assert (config.logger, typed) == (("csv",), {"logger", "lr", "epochs", "seed"})
 
 
 @pytest.mark.byhand
@@ -105,18 +103,6 @@ def test_a_list_flag_takes_several_values():
     assert parsed("--logger", "csv", "tensorboard").logger == ("csv", "tensorboard")
 
 
-@pytest.mark.byhand
-def test_the_typed_flags_are_returned():
-    assert parse(TrainConfig, ["--lr", "1", "--dataset=NIH"], "main.py")[1] == {"lr", "dataset"}
-
-
-@pytest.mark.byhand
-def test_flags_in_a_file_count_as_typed_and_a_single_word_becomes_a_list(tmp_path):
-    (tmp_path / "mine.yaml").write_text("logger: csv\n")
-    config, given = parse(TrainConfig, ["--lr", "1", "--config", str(tmp_path / "mine.yaml")], "main.py")
-    assert (config.logger, given) == (("csv",), {"logger", "lr"})
-
-
 @pytest.mark.contract
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)
 def test_every_preset_parses_and_contains_only_changed_defaults(path):
@@ -125,18 +111,10 @@ def test_every_preset_parses_and_contains_only_changed_defaults(path):
 
 
 @pytest.mark.byhand
-def test_an_error_in_yaml_names_file_line_and_column(tmp_path):
-    (tmp_path / "bad.yaml").write_text("lr: 1\nepochs: [1, 2\n")
-    with pytest.raises(DataError, match=r"bad\.yaml.*line 3, column 1") as raised:
-        parsed("--config", str(tmp_path / "bad.yaml"))
-    assert "unicode string" not in str(raised.value)
-
-
-@pytest.mark.byhand
 @pytest.mark.parametrize(
     ("text", "kind", "facts"),
     [
-        ("lr: [", DataError, r"bad\.yaml.*YAML.*line 1"),
+        ("lr: 1\nepochs: [1, 2\n", DataError, r"bad\.yaml.*YAML(?!.*unicode string).*line 3, column 1"),
         ("- a", DataError, r"bad\.yaml.*list.*'flag: value'"),
         ("learning_rate: 3", BadValueError, "'learning_rate'.*`python main.py --help`"),
         ("epochs: null", BadValueError, "--epochs.*null"),

@@ -19,13 +19,9 @@ def test_a_conventional_grid_resamples_like_torch_interpolate(shape):
 
 
 @pytest.mark.byhand
-def test_the_grid_of_a_resnet_is_centred_on_the_pixels_0_32_64():
+def test_the_grid_of_a_resnet_is_centred_on_the_pixels_0_32_64_and_15_5_off_the_conventional_one():
     y, x = frames.Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (224, 224))
     assert y.tolist() == x.tolist() == [0.5, 32.5, 64.5, 96.5, 128.5, 160.5, 192.5]
-
-
-@pytest.mark.byhand
-def test_the_conventional_grid_is_15_5_pixels_off_that_of_a_resnet():
     assert frames.conventional((224, 224), (7, 7)).offset == (15.5, 15.5)
 
 

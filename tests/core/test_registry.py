@@ -26,10 +26,14 @@ def parts():
     return registry.Registry("shelf_of_parts", "part")
 
 
-def test_a_new_file_registers_a_part_without_other_edits(shelf):
+def test_a_new_file_registers_a_part_with_options_without_other_edits(shelf):
     shelf("nih.py", PART.format(name="NIH"))
     assert parts().names() == ["NIH"]
-    assert parts().build("NIH").size == 3
+    assert (parts().build("NIH").size, parts().build("NIH:size=7").size) == (3, 7)
+    with pytest.raises(BadValueError, match=r"^the part 'NIH' has no option 'sise'; it has: size$"):
+        parts().build("NIH:sise=7")
+    with pytest.raises(UnknownNameError, match=r"part.*'NHI'.*'NIH'"):
+        parts().get("NHI")
 
 
 def test_a_package_is_one_part_and_its_modules_are_not(shelf, tmp_path):
@@ -40,20 +44,15 @@ def test_a_package_is_one_part_and_its_modules_are_not(shelf, tmp_path):
     assert parts().build("NIH").size == 3
 
 
-def test_names_are_listed_without_importing_the_parts(shelf):
+def test_names_are_listed_without_importing_the_parts_and_a_broken_part_breaks_no_other(shelf):
     shelf("broken.py", "import a_library_that_nobody_has\n" + PART.format(name="broken"))
+    shelf("torn.py", "def :")
     shelf("good.py", PART.format(name="good"))
-    assert parts().names() == ["broken", "good"]
+    assert parts().names() == ["broken", "good", "torn"]
     assert parts().build("good").size == 3
     sentence = "^the part 'broken' cannot be imported: No module named 'a_library_that_nobody_has'$"
     with pytest.raises(NotAvailableError, match=sentence):
         parts().get("broken")
-
-
-def test_a_syntax_error_breaks_only_its_own_part(shelf):
-    shelf("torn.py", "def :")
-    shelf("good.py", PART.format(name="good"))
-    assert parts().build("good").size == 3
     with pytest.raises(NotAvailableError, match=r"'torn'.*SyntaxError"):
         parts().get("torn")
 
@@ -63,17 +62,6 @@ def test_a_duplicate_name_raises_an_error_with_both_files(shelf):
     shelf("two.py", PART.format(name="twin"))
     with pytest.raises(DataError, match=r"^the part 'twin' is defined twice: in .*/one\.py and in .*/two\.py; rename one$"):
         parts().names()
-
-
-def test_options_follow_the_name(shelf):
-    shelf("lse.py", PART.format(name="LSE"))
-    assert parts().build("LSE:size=7").size == 7
-
-
-def test_an_unknown_option_raises_an_error_with_the_existing_ones(shelf):
-    shelf("lse.py", PART.format(name="LSE"))
-    with pytest.raises(BadValueError, match=r"^the part 'LSE' has no option 'sise'; it has: size$"):
-        parts().build("LSE:sise=7")
 
 
 def _part(size: Literal["small", "large"] = "small", share: Annotated[float, Field(le=1)] = 0.5, whole: bool = False):
@@ -97,12 +85,6 @@ def test_options_are_converted_by_their_annotations_and_others_are_kept():
 def test_an_option_that_its_annotation_does_not_allow_raises_a_clear_error(options, facts):
     with pytest.raises(BadValueError, match=facts):
         registry.validated(_part, options)
-
-
-def test_a_misspelled_name_raises_an_error_with_the_nearest(shelf):
-    shelf("gradcampp.py", PART.format(name="gradcampp"))
-    with pytest.raises(UnknownNameError, match=r"part.*'gradcamp'.*'gradcampp'"):
-        parts().get("gradcamp")
 
 
 @pytest.mark.parametrize(
@@ -134,16 +116,12 @@ def test_attributes_of_base_classes_in_sibling_files_are_read(shelf):
     assert parts().read_attribute("own", "costly") is None
 
 
-def test_a_class_is_loaded_from_a_file_outside_the_repository(tmp_path):
+def test_a_class_is_loaded_from_a_file_outside_the_repository_and_a_broken_one_is_a_clear_error(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(PART.format(name="mine"))
     assert user_code.from_file(f"{file}:Part", "part")().size == 3
     with pytest.raises(UnknownNameError, match=r"mine\.py.*'Pat'.*'Part'"):
         user_code.from_file(f"{file}:Pat", "part")
-
-
-def test_a_broken_file_outside_the_repository_raises_a_clear_error(tmp_path):
-    file = tmp_path / "mine.py"
     file.write_text("def :")
     with pytest.raises(LocusError, match=r"mine\.py.*SyntaxError"):
         user_code.from_file(f"{file}:Part", "part")

@@ -12,10 +12,8 @@ from tests.datasets.trees_chexpert import write_chexpert
 from tests.datasets.trees_covid import write_covid
 from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, siim_covid_tree, vindr_cxr_tree  # noqa: F401
 
-HEADER_V2020 = (
-    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
-    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
-)
+HEADER_V2020 = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+HEADER_V2020 += "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
 ENTRIES = [
     ("00000001_000.png", "Cardiomegaly|Effusion", 1, "057"),
     ("00000001_001.png", "No Finding", 1, "058"),
@@ -28,11 +26,8 @@ ENTRIES = [
 ]
 TRAIN_VAL = ["00000001_000.png", "00000001_001.png", "00000002_000.png", "00000003_000.png", "00000006_000.png"]
 TEST = ["00000004_000.png", "00000005_000.png", "00000005_001.png"]
-BOXES = [
-    "00000004_000.png,Infiltrate,100.5,200.25,300,400,,,",
-    "00000005_000.png,Nodule,900,950,200,100,,,",
-    "00000005_001.png,Atelectasis,10,20,30,40,,,",
-]
+BOXES = ["00000004_000.png,Infiltrate,100.5,200.25,300,400,,,", "00000005_000.png,Nodule,900,950,200,100,,,"]
+BOXES += ["00000005_001.png,Atelectasis,10,20,30,40,,,"]
 
 
 def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
@@ -43,6 +38,13 @@ def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
         Image.fromarray(ramp.astype(np.uint16) * 257).save(path)
     else:
         Image.fromarray(ramp).convert(mode).save(path)
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    """Replace a text that a file contains."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 WORDS = {"covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4"}
@@ -89,14 +91,8 @@ def implanted_tree(nih_tree: Callable[..., Path]) -> Callable[..., Path]:
     return nih_tree
 
 
-FOLDER_ROWS = [
-    "a.png,p1,train,1,0",
-    "b.png,p1,train,0,",
-    "deep/c.png,p2,train,,1",
-    "d.png,p3,test,1,0",
-    "e.jpg,p4,test,0,1",
-    "f.png,p5,test,1,1",
-]
+FOLDER_ROWS = ["a.png,p1,train,1,0", "b.png,p1,train,0,", "deep/c.png,p2,train,,1"]
+FOLDER_ROWS += ["d.png,p3,test,1,0", "e.jpg,p4,test,0,1", "f.png,p5,test,1,1"]
 FOLDER_BOXES = ["d.png,Mass,2,3,10.5,8", "f.png,Mass,0,0,4,4", "f.png,Mass,8,8,99,12", "f.png,Nodule,1,1,2,2"]
 
 

@@ -1,10 +1,11 @@
-"""The pixel cache: its key, decoding on demand, interrupted runs and unreadable images."""
+"""The pixel cache: its key, decoding on demand and in processes, crashes, interrupted runs and unreadable images."""
 
 import dataclasses
 import functools
 import logging
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import time
@@ -20,31 +21,69 @@ from datasets.io import cache, decoding
 from datasets.io.images import decode
 
 
-def sample(path: Path) -> Sample:
-    return Sample(path.name, path.stem, (8, 8), np.zeros(1, np.float32), {}, functools.partial(decode, path), str(path))
+def picture(number):
+    return np.full((8, 8), number, np.uint8)
 
 
-def folder_of_images(folder: Path, count: int) -> list[Sample]:
+def sample(number, read, source=""):
+    name = f"{number:03d}.png"
+    return Sample(name, name, (8, 8), np.zeros(1, np.float32), {}, read, str(source or name))
+
+
+def samples(count, *failing, failure=os.abort):
+    """Return samples without files; those with the numbers ``failing`` call ``failure`` when they are decoded."""
+    return [sample(i, failure if i in failing else functools.partial(picture, i)) for i in range(count)]
+
+
+def images(folder, count, *broken):
+    """Write images and return their samples."""
     folder.mkdir(exist_ok=True)
-    for i in range(count):
-        Image.fromarray(np.full((8, 8), i, np.uint8)).save(folder / f"{i:03d}.png")
-    return [sample(folder / f"{i:03d}.png") for i in range(count)]
+    paths = [folder / f"{i:03d}.png" for i in range(count)]
+    for i, path in enumerate(paths):
+        Image.fromarray(picture(i)).save(path)
+        if i in broken:
+            path.write_bytes(path.read_bytes()[:40])
+    return [sample(i, functools.partial(decode, path), path) for i, path in enumerate(paths)]
 
 
-def arrays(folder: Path) -> list[Path]:
+def counting(folder, count, pause=0.0):
+    """Return samples that decode slowly and write their number and process to a file; see ``decoded``."""
+    return [sample(i, functools.partial(_counted, folder, i, pause)) for i in range(count)]
+
+
+def _counted(folder, number, pause):
+    time.sleep(pause)
+    with (folder / "decoded.txt").open("a") as file:
+        file.write(f"{number} {os.getpid()}\n")
+    return picture(number)
+
+
+def decoded(folder, column=0):
+    """Return the numbers of decoded images (column 0), or the processes that decoded them (1)."""
+    file = folder / "decoded.txt"
+    return [int(line.split()[column]) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def forked(work, *arguments, **named):
+    process = multiprocessing.get_context("fork").Process(target=work, args=arguments, kwargs=named)
+    process.start()
+    return process
+
+
+def arrays(folder):
     return [path for path in folder.iterdir() if path.suffix == ".npy"]
 
 
-def test_the_rows_are_the_images_in_order(tmp_path: Path):
-    found = cache.pixels(folder_of_images(tmp_path / "in", 5), 4, tmp_path / "out")
-    assert found.images.shape == (5, 4, 4)
-    assert found.images[:, 0, 0].tolist() == [0, 1, 2, 3, 4]
-    assert isinstance(found.images, np.memmap)
+def test_the_rows_are_the_images_in_order_and_a_second_call_decodes_nothing(tmp_path):
+    for _ in range(2):
+        found = cache.pixels(counting(tmp_path, 5), 4, tmp_path / "out")
+        assert found.images.shape == (5, 4, 4)
+        assert found.images[:, 0, 0].tolist() == decoded(tmp_path) == [0, 1, 2, 3, 4]
+        assert isinstance(found.images, np.memmap)
 
 
-def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    data = folder_of_images(tmp_path / "in", 11)
-    (tmp_path / "in" / "004.png").write_bytes(b"broken")
+def test_several_processes_give_what_one_gives(tmp_path, monkeypatch):
+    data = images(tmp_path / "in", 11, 4)
     one = cache.pixels(data, 4, tmp_path / "one", max_bad=0.2, workers=1)
     monkeypatch.setattr(decoding, "FEW", 2)
     many = cache.pixels(data, 4, tmp_path / "many", max_bad=0.2, workers=3)
@@ -52,177 +91,192 @@ def test_several_processes_give_what_one_gives(tmp_path: Path, monkeypatch: pyte
     assert one.bad == many.bad
 
 
-def test_a_second_call_decodes_nothing(tmp_path: Path):
-    data = folder_of_images(tmp_path / "in", 3)
+def test_changed_content_gets_a_new_array(tmp_path):
+    data = images(tmp_path / "in", 3)
     cache.pixels(data, 4, tmp_path / "out")
-    before = arrays(tmp_path / "out")[0].stat().st_mtime_ns
-    assert cache.pixels(data, 4, tmp_path / "out").images.shape == (3, 4, 4)
-    assert [path.stat().st_mtime_ns for path in arrays(tmp_path / "out")] == [before]
-
-
-def test_changed_content_gets_a_new_array(tmp_path: Path):
-    data = folder_of_images(tmp_path / "in", 3)
-    cache.pixels(data, 4, tmp_path / "out")
-    Image.fromarray(np.full((8, 8), 99, np.uint8)).save(tmp_path / "in" / "001.png")
+    Image.fromarray(picture(99)).save(tmp_path / "in" / "001.png")
     assert cache.pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 99, 2]
     cache.pixels(data, 8, tmp_path / "out")
     cache.pixels(data[:2], 4, tmp_path / "out")
     assert len(arrays(tmp_path / "out")) == 4
 
 
-def test_pixels_without_a_source_are_part_of_the_key(tmp_path: Path):
+def test_pixels_without_a_source_are_part_of_the_key(tmp_path):
     for value in (3, 4):
-        data = [Sample("a", "a", (8, 8), np.zeros(1, np.float32), {}, lambda v=value: np.full((8, 8), v, np.uint8))]
+        data = [dataclasses.replace(sample(0, functools.partial(picture, value)), source="")]
         assert cache.pixels(data, 4, tmp_path).images[0, 0, 0] == value
 
 
-def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    data = folder_of_images(tmp_path / "in", 4)
-    (tmp_path / "in" / "001.png").write_bytes(b"broken")
+def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path, caplog):
+    data = images(tmp_path / "in", 4, 1)
     for _ in ("made", "found"):
         found = cache.pixels(data, 4, tmp_path / "out", max_bad=0.25)
-        assert found.kept.tolist() == [0, 2, 3]
-        assert found.images[found.kept, 0, 0].tolist() == [0, 2, 3]
-        assert [name for name, _ in found.bad] == ["001.png"]
-        assert "cannot decode" in found.bad[0][1]
+        assert found.kept.tolist() == found.images[found.kept, 0, 0].tolist() == [0, 2, 3]
+        assert [(name, "cannot decode" in reason) for name, reason in found.bad] == [("001.png", True)]
     assert caplog.text.count("skipped: cannot decode") == 2  # once per call
 
 
-def test_too_many_unreadable_images_raise_an_error(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    data = folder_of_images(tmp_path / "in", 4)
-    (tmp_path / "in" / "001.png").write_bytes(b"broken")
+def test_too_many_unreadable_images_raise_an_error(tmp_path, caplog):
     sentence = r"^1 of 4 images cannot be read \(--max_bad_images allows a share of 0\.01\): .*/001\.png"
     with pytest.raises(DataError, match=sentence):
-        cache.pixels(data, 4, tmp_path / "out")
+        cache.pixels(images(tmp_path / "in", 4, 1), 4, tmp_path / "out")
     assert [record for record in caplog.records if record.levelname != "INFO"] == []  # the error says it
 
 
-def counted(path: Path, pause: float = 0.0) -> np.ndarray:
-    """Decode slowly and write a line per decoded image."""
-    time.sleep(pause)
-    with (path.parents[1] / "decoded.txt").open("a") as file:
-        file.write(f"{path.name}\n")
-    return decode(path)
-
-
-def decoded_names(folder: Path) -> list[str]:
-    file = folder / "decoded.txt"
-    return file.read_text().split() if file.exists() else []
-
-
-def counting(data: list[Sample], pause: float = 0.0) -> list[Sample]:
-    return [dataclasses.replace(one, read=functools.partial(counted, Path(one.source), pause)) for one in data]
-
-
-def _make_slowly(folder: Path, out: Path, pause: float, workers: int = 1) -> None:
-    cache.pixels(counting([sample(path) for path in sorted(folder.iterdir())], pause), 4, out, workers=workers)
+def test_unreadable_images_are_logged_up_to_a_limit(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cache, "NAMED", 2)
+    cache.pixels(images(tmp_path / "in", 5, 0, 1, 2, 3), 4, tmp_path / "out", max_bad=0.9)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [word in warning for word, warning in zip(("000.png", "001.png", "2 more"), warnings, strict=True)] == [True] * 3
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
+def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(decoding, "FEW", 10)
-    data = folder_of_images(tmp_path / "in", 40)
-    process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.05, workers))
-    process.start()
-    while len(decoded_names(tmp_path)) < 8:
+    process = forked(cache.pixels, counting(tmp_path, 40, 0.05), 4, tmp_path / "out", workers=workers)
+    while len(decoded(tmp_path)) < 8:
         time.sleep(0.02)
-    os.kill(process.pid or 0, signal.SIGKILL)
+    os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert cache.pixels(counting(data), 4, tmp_path / "out").images[:, 0, 0].tolist() == [*range(40)]
+    assert cache.pixels(counting(tmp_path, 40), 4, tmp_path / "out").images[:, 0, 0].tolist() == [*range(40)]
     assert len(arrays(tmp_path / "out")) == 1
-    names = decoded_names(tmp_path)
-    assert set(names) == {one.image_id for one in data}
-    assert len(names) <= 40 + workers  # each process may have lost one image
+    assert {*decoded(tmp_path)} == {*range(40)}
+    assert len(decoded(tmp_path)) <= 40 + workers  # each process may have lost one image
 
 
-def test_images_are_decoded_in_the_requested_order(tmp_path: Path):
-    data = counting(folder_of_images(tmp_path / "in", 40), 0.01)
-    one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
-    assert decoded_names(tmp_path) == []
+def test_images_are_decoded_in_the_requested_order(tmp_path):
+    one = cache.PixelCache(counting(tmp_path, 40, 0.01), 4, tmp_path / "out", workers=1)
+    assert decoded(tmp_path) == []
     one.order = np.arange(40)[::-1]
-    images, readable = one.read(np.array([39, 38]))
-    assert images[:, 0, 0].tolist() == [39, 38]
+    pixels, readable = one.read(np.array([39, 38]))
+    assert pixels[:, 0, 0].tolist() == [39, 38]
     assert readable.all()
-    assert len(decoded_names(tmp_path)) < 40
+    assert len(decoded(tmp_path)) < 40
     one.read(np.arange(40))
-    assert decoded_names(tmp_path) == [f"{i:03d}.png" for i in reversed(range(40))]
+    assert decoded(tmp_path) == [*reversed(range(40))]
 
 
-def test_a_closed_cache_keeps_decoded_images_and_leaves_no_process(tmp_path: Path):
-    data = counting(folder_of_images(tmp_path / "in", 100), 0.02)
-    one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
+def test_a_closed_cache_keeps_decoded_images_and_leaves_no_process(tmp_path):
+    one = cache.PixelCache(counting(tmp_path, 100, 0.02), 4, tmp_path / "out", workers=1)
     one.read(np.array([0]))
     one.close()
     assert multiprocessing.active_children() == []
-    done = len(decoded_names(tmp_path))
-    assert 0 < done < 100
+    assert 0 < len(decoded(tmp_path)) < 100
     one.read(np.arange(100))
-    assert len(decoded_names(tmp_path)) <= 101
+    assert len(decoded(tmp_path)) <= 101
 
 
-def test_a_terminated_process_is_replaced(tmp_path: Path):
-    data = counting(folder_of_images(tmp_path / "in", 60), 0.02)
-    one = cache.PixelCache(data, 4, tmp_path / "out", workers=1)
+def test_a_terminated_process_is_replaced(tmp_path):
+    one = cache.PixelCache(counting(tmp_path, 60, 0.02), 4, tmp_path / "out", workers=1)
     one.read(np.array([0]))
     for process in multiprocessing.active_children():
-        os.kill(process.pid or 0, signal.SIGTERM)  # as a cluster stops a job
-    images, readable = one.read(np.arange(60))
-    assert images[:, 0, 0].tolist() == [*range(60)]
+        os.kill(process.pid, signal.SIGTERM)  # as a cluster stops a job
+    pixels, readable = one.read(np.arange(60))
+    assert pixels[:, 0, 0].tolist() == [*range(60)]
     assert readable.all()
 
 
-def test_progress_is_logged_regularly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+def test_progress_is_logged_regularly(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(decoding, "EVERY", 0.0)
     with caplog.at_level(logging.INFO):
-        cache.pixels(folder_of_images(tmp_path / "in", 40), 4, tmp_path / "out", workers=1)
+        cache.pixels(samples(40), 4, tmp_path, workers=1)
     lines = [line for line in caplog.messages if line.startswith("decoded")]
     assert lines == [f"decoded {n} of 40 images" for n in (16, 32, 40)]
 
 
-def test_unreadable_images_are_logged_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
-    monkeypatch.setattr(cache, "NAMED", 2)
-    data = folder_of_images(tmp_path / "in", 5)
-    for path in sorted((tmp_path / "in").iterdir())[:4]:
-        path.write_bytes(path.read_bytes()[:40])
-    cache.pixels(data, 4, tmp_path / "out", max_bad=0.9)
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert ["000.png" in warnings[0], "001.png" in warnings[1], "2 more" in warnings[2]] == [True] * 3
-    assert len(warnings) == 3
-
-
-def test_two_simultaneous_runs_give_the_same_array(tmp_path: Path):
-    data = folder_of_images(tmp_path / "in", 6)
-    work = [
-        multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.02)) for _ in range(2)
-    ]
-    for process in work:
-        process.start()
-    for process in work:
+def test_two_simultaneous_runs_give_the_same_array(tmp_path):
+    processes = [forked(cache.pixels, counting(tmp_path, 6, 0.02), 4, tmp_path / "out", workers=1) for _ in range(2)]
+    for process in processes:
         process.join()
-    assert [process.exitcode for process in work] == [0, 0]
+    assert [process.exitcode for process in processes] == [0, 0]
     assert len(arrays(tmp_path / "out")) == 1
-    assert cache.pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert cache.pixels(counting(tmp_path, 6), 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def _with_a_full_disk(folder: Path, out: Path) -> None:
+def _with_a_full_disk(out):
     logging.disable()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
     try:
-        cache.pixels(folder_of_images(folder, 30), 64, out)
+        cache.pixels(samples(30), 64, out)
     except DataError as error:
         os._exit(7 if "cannot write" in str(error) and not arrays(out) else 8)
     os._exit(9)
 
 
-def test_a_full_disk_raises_a_clear_error_and_leaves_no_file(tmp_path: Path):
-    process = multiprocessing.get_context("fork").Process(target=_with_a_full_disk, args=(tmp_path / "in", tmp_path / "out"))
-    process.start()
+def test_a_full_disk_raises_a_clear_error_and_leaves_no_file(tmp_path):
+    process = forked(_with_a_full_disk, tmp_path)
     process.join()
     assert process.exitcode == 7
 
 
-def test_a_process_that_dies_raises_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_process_that_dies_raises_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "FEW", 1)
-    data = [Sample(str(i), "a", (8, 8), np.zeros(1, np.float32), {}, lambda: os._exit(1), f"none-{i}") for i in range(4)]
-    with pytest.raises(DataError, match=r"none-\d ended with status 1: run the command again$"):
-        cache.pixels(data, 4, tmp_path, workers=2)
+    with pytest.raises(DataError, match=r"\d\.png ended with status 1: run the command again$"):
+        cache.pixels(samples(4, *range(4), failure=functools.partial(os._exit, 1)), 4, tmp_path, workers=2)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_image_that_crashes_its_decoder_is_skipped(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(decoding, "FEW", 5)
+    found = cache.pixels(samples(50, 7, 8, 40), 8, tmp_path, max_bad=0.1, workers=workers)
+    reasons = {name: f"cannot decode {name}: its decoder crashed (SIGABRT)" for name in ("007.png", "008.png", "040.png")}
+    assert found.bad == [*reasons.items()]
+    assert found.images[found.kept, 0, 0].tolist() == [i for i in range(50) if i not in (7, 8, 40)]
+    assert cache.pixels(samples(50), 8, tmp_path, max_bad=0.1).bad == found.bad  # nothing is decoded again
+
+
+def test_decoding_stops_with_an_error_if_every_image_crashes(tmp_path):
+    began = time.perf_counter()
+    with pytest.raises(DataError, match=r" 1000 .*--max_bad_images .* 0\.01.*\.png.*SIGABRT"):
+        cache.pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
+    assert time.perf_counter() - began < 30  # a thousand crashes would take minutes
+
+
+def _killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_does_not_mark_its_image_as_bad(tmp_path):
+    with pytest.raises(DataError, match=r"3\.png was killed \(SIGKILL\).* use a smaller --num_workers$"):
+        cache.pixels(samples(6, 3, failure=_killed), 8, tmp_path, max_bad=0.5)
+    assert cache.pixels(samples(6), 8, tmp_path).images[:, 0, 0].tolist() == [*range(6)]
+
+
+def _too_large():
+    raise MemoryError
+
+
+def test_an_image_that_needs_too_much_memory_is_skipped(tmp_path):
+    found = cache.pixels(samples(4, 2, failure=_too_large), 8, tmp_path, max_bad=0.5)
+    assert found.bad == [("002.png", "cannot decode 002.png: out of memory")]
+
+
+def test_the_progress_bar_counts_images_of_crashed_processes(tmp_path, monkeypatch, terminal, caplog):
+    monkeypatch.setattr(decoding, "ROWS_PER_TASK", 1)
+    data = counting(tmp_path, 4, 0.15)  # a bar is drawn ten times a second at most
+    data[1] = sample(1, os.abort)
+    with caplog.at_level(logging.INFO):
+        cache.pixels(data, 8, tmp_path, max_bad=0.5)
+    assert "decoding 4 images, processes: 1" in caplog.messages
+    shown = terminal()
+    assert "list images: " in shown
+    counts = re.findall(r"decode: +\d+%[^\r]* (\d)/4 ", shown)
+    assert (counts[0], counts[-1]) == ("0", "4")
+
+
+def test_decoding_processes_end_with_their_parent(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "FEW", 10)
+    process = forked(cache.pixels, counting(tmp_path, 10_000, 0.02), 8, tmp_path / "out", workers=3)
+    while len(pids := {*decoded(tmp_path, 1)}) < 3:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    limit = time.perf_counter() + 10
+    while any(map(_alive, pids)):
+        assert time.perf_counter() < limit
+        time.sleep(0.05)
+
+
+def _alive(pid):
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -5,10 +5,8 @@ import functools
 import shutil
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,12 +17,11 @@ from datasets.io.paths import inside
 
 pytestmark = pytest.mark.contract
 TABLES, IMAGES = (".csv", ".txt", ".json"), (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
-Damage = Callable[[Path], None]
 WATCHED: dict[str, list[str]] = {}
 """Paths opened during a test."""
 
 
-def _opened(event: str, values: tuple) -> None:
+def _opened(event, values):
     if event == "open" and WATCHED and isinstance(values[0], str | Path):
         WATCHED["open"].append(str(values[0]))
 
@@ -33,7 +30,7 @@ sys.addaudithook(_opened)
 
 
 @pytest.fixture
-def apart(tiny: tuple[str, Path | None], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+def apart(tiny, tmp_path_factory):
     """Return the name of a data set and a tiny copy in a folder next to files that must not be read."""
     name, tree = tiny
     if tree is None:
@@ -45,16 +42,16 @@ def apart(tiny: tuple[str, Path | None], tmp_path_factory: pytest.TempPathFactor
     return name, root
 
 
-def some(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def some(root, suffixes):
     found = list(files(root, suffixes))
     return found or pytest.skip(f"no {' '.join(suffixes)}")
 
 
-def files(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+def files(root, suffixes):
     return (path for path in sorted(root.rglob("*")) if path.suffix.lower() in suffixes and path.is_file())
 
 
-def walk(name: str, root: Path) -> list[LocusError]:
+def walk(name, root):
     """Read everything that a run would read; check that errors are clear and that only files in the folder are read."""
     before = {path: path.lstat().st_mtime_ns for path in root.parent.rglob("*")}
     told: list[LocusError] = []
@@ -65,17 +62,15 @@ def walk(name: str, root: Path) -> list[LocusError]:
     finally:
         opened = WATCHED.pop("open")
     assert {path: path.lstat().st_mtime_ns for path in root.parent.rglob("*")} == before
-    strangers = [
-        path for path in opened if Path(path).resolve().is_relative_to(root.parent) and not Path(path).resolve().is_relative_to(root)
-    ]
-    assert strangers == []
+    outside = (path for path in {Path(path).resolve() for path in opened} if not path.is_relative_to(root))
+    assert [path for path in outside if path.is_relative_to(root.parent)] == []
     for error in told:
         assert "Traceback" not in str(error)
         assert len(str(error)) < 3000
     return told
 
 
-def _walk(name: str, root: Path, split: str) -> Iterator[LocusError]:
+def _walk(name, root, split):
     try:
         data = list(datasets.load(name, root, split))
     except LocusError as error:
@@ -89,46 +84,41 @@ def _walk(name: str, root: Path, split: str) -> Iterator[LocusError]:
                 yield error
 
 
-def empty(path: Path) -> None:
+def empty(path):
     path.write_bytes(b"")
 
 
-def halved(path: Path) -> None:
+def halved(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def other_encoding(path: Path) -> None:
+def other_encoding(path):
     path.write_bytes(path.read_bytes().decode("latin-1").encode("utf-16"))
 
 
-def latin_letters(path: Path) -> None:
-    path.write_bytes(b"\xe9\xff" + path.read_bytes())
+def duplicated(path):
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([header, *rows, *rows]) + "\n")
 
 
-def zipped(path: Path) -> None:
+def zipped(path):
     content = path.read_bytes()
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(path.name, content)
 
 
-def a_folder(path: Path) -> None:
+def a_folder(path):
     path.unlink()
     path.mkdir()
 
 
-def binary(path: Path) -> None:
-    path.write_bytes(np.random.default_rng(0).bytes(4000))
-
-
-def a_few(*quick: object, slow: tuple = ()) -> list:
+def a_few(*quick, slow=()):
     """Return the cases; similar ones at the end are marked as slow."""
     return [*quick, *(pytest.param(case, marks=pytest.mark.slow) for case in slow)]
 
 
-@pytest.mark.parametrize(
-    "damage", a_few(empty, halved, other_encoding, a_folder, slow=(latin_letters, zipped, binary)), ids=lambda d: d.__name__
-)
-def test_a_broken_table_raises_a_clear_error(apart: tuple[str, Path], damage: Damage):
+@pytest.mark.parametrize("damage", a_few(empty, halved, duplicated, other_encoding, a_folder, slow=(zipped,)))
+def test_a_broken_table_raises_a_clear_error(apart, damage):
     name, root = apart
     for path in list(files(root, TABLES)):
         whole = path.read_bytes()
@@ -138,8 +128,8 @@ def test_a_broken_table_raises_a_clear_error(apart: tuple[str, Path], damage: Da
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("damage", a_few(empty, halved, a_folder, slow=(binary, zipped)), ids=lambda d: d.__name__)
-def test_broken_images_raise_clear_errors(apart: tuple[str, Path], damage: Damage, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("damage", a_few(empty, halved, a_folder, slow=(zipped,)))
+def test_broken_images_raise_clear_errors(apart, damage, caplog):
     name, root = apart
     for path in list(files(root, IMAGES)):
         damage(path)
@@ -147,30 +137,22 @@ def test_broken_images_raise_clear_errors(apart: tuple[str, Path], damage: Damag
 
 
 @functools.cache
-def million_columns(first: str) -> str:
+def million_columns(first):
     return ",".join([first, *(f"c{i}" for i in range(1_000_000))]) + "\n1\n"
 
 
 @pytest.mark.parametrize("first", a_few('"\n"', slow=("c", "c\r")), ids=["after a quoted line end", "plain", "of old line ends"])
-def test_a_table_of_a_million_columns_raises_an_error_without_being_read(apart: tuple[str, Path], first: str):
+def test_a_table_of_a_million_columns_raises_an_error_without_being_read(apart, first):
     name, root = apart
     for path in some(root, (".csv",)):
         path.write_text(million_columns(first), newline="")
     assert any("columns" in str(error) for error in walk(name, root))
 
 
-def test_duplicate_rows_raise_an_error_or_have_no_effect(apart: tuple[str, Path]):
-    name, root = apart
-    for path in files(root, (".csv", ".txt")):
-        lines = path.read_text().splitlines()
-        path.write_text("\n".join([*lines, *lines[1:]]) + "\n")
-    walk(name, root)
-
-
 @pytest.mark.parametrize(
     "path", a_few("../outside", "{outside}", "a\\u0000b", slow=("../../outside", "images/../../outside", "..\\\\outside"))
 )
-def test_a_path_in_a_table_never_leads_out_of_the_folder(apart: tuple[str, Path], path: str):
+def test_a_path_in_a_table_never_leads_out_of_the_folder(apart, path):
     name, root = apart
     image = next(files(root, IMAGES))
     bad = path.format(outside=root.parent / "outside")
@@ -184,7 +166,7 @@ def test_a_path_in_a_table_never_leads_out_of_the_folder(apart: tuple[str, Path]
 
 
 @pytest.mark.parametrize("suffixes", [TABLES, IMAGES], ids=["tables", "images"])
-def test_a_link_out_of_the_folder_raises_an_error(apart: tuple[str, Path], suffixes: tuple[str, ...]):
+def test_a_link_out_of_the_folder_raises_an_error(apart, suffixes):
     name, root = apart
     for path in some(root, suffixes):
         target = root.parent / f"secret-{path.name}"
@@ -193,7 +175,7 @@ def test_a_link_out_of_the_folder_raises_an_error(apart: tuple[str, Path], suffi
     assert any("leads out of" in str(error) for error in walk(name, root))
 
 
-def test_linked_image_folders_raise_an_error(apart: tuple[str, Path]):
+def test_linked_image_folders_raise_an_error(apart):
     name, root = apart
     for folder in {path.relative_to(root).parts[0] for path in files(root, IMAGES) if path.parent != root}:
         shutil.move(root / folder, root.parent / f"secret-{folder}")
@@ -203,7 +185,7 @@ def test_linked_image_folders_raise_an_error(apart: tuple[str, Path]):
 
 @settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_changed_bytes_give_data_or_a_clear_error(apart: tuple[str, Path], data: st.DataObject):
+def test_changed_bytes_give_data_or_a_clear_error(apart, data):
     name, root = apart
     path = data.draw(st.sampled_from(list(files(root, TABLES + IMAGES))))
     whole = path.read_bytes()
@@ -219,13 +201,7 @@ def test_changed_bytes_give_data_or_a_clear_error(apart: tuple[str, Path], data:
 
 @settings(max_examples=50)
 @given(st.text(max_size=300) | st.lists(st.sampled_from(["..", ".", "a", "", "/", "~"]), max_size=6).map("/".join))
-def test_no_cell_can_name_a_path_outside_the_folder(tmp_path_factory: pytest.TempPathFactory, cell: str):
+def test_no_cell_can_name_a_path_outside_the_folder(tmp_path_factory, cell):
     root = tmp_path_factory.getbasetemp()
     with contextlib.suppress(DataError):
         assert inside(root, cell, Path("labels.csv")).resolve().is_relative_to(root.resolve())
-
-
-@given(st.lists(st.text("ab_-. é0", min_size=1, max_size=20).filter(lambda name: name != ".."), min_size=1, max_size=5).map("/".join))
-def test_a_relative_path_is_accepted_unchanged(tmp_path_factory: pytest.TempPathFactory, cell: str):
-    root = tmp_path_factory.getbasetemp()
-    assert inside(root, cell, Path("labels.csv")) == root / cell

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,11 +30,10 @@ content = pathlib.Path({archive!r}).read_bytes()
 WHOLE = "place.write_bytes(content)"
 KILLED = "place.write_bytes(content[:500]); os.kill(os.getppid(), signal.SIGKILL)"
 FETCH = "import logging, sys; from datasets.io.download import fetch; fetch(sys.argv[1], sys.argv[2])"
-Client = Callable[..., Path]
 
 
 @pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
+def client(tmp_path, monkeypatch):
     """Put a program ``kaggle`` on the path and its key into an empty home; return the file that counts its calls."""
     tree = write_covid(tmp_path / "tree", images=4)
     archive = Path(shutil.make_archive(str(tmp_path / "published"), "zip", tree))
@@ -44,7 +42,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
-    def write(end: str = WHOLE, words: tuple[str, ...] = ("datasets", "download", NAME, "-p"), key: bool = True) -> Path:
+    def write(end=WHOLE, words=("datasets", "download", NAME, "-p"), key=True):
         program, calls, token = tmp_path / "bin" / "kaggle", tmp_path / "calls", tmp_path / "home" / ".kaggle" / "access_token"
         for path in (program, token):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,14 +54,16 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
     return write
 
 
-def test_the_archive_is_unpacked_to_a_new_folder_and_read(client: Client, tmp_path: Path):
+@pytest.mark.parametrize("name", ["covid", None], ids=["given", "default"])
+def test_the_archive_is_unpacked_to_a_new_or_the_default_folder_and_read(client, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("LOCUS_DATA", str(tmp_path / "data"))
     client()
-    fetch(WORD, tmp_path / "data" / "covid")
-    assert len(datasets.load(WORD, tmp_path / "data" / "covid", "train")) == 8
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["covid"]
+    fetch(WORD, name and tmp_path / "data" / name)
+    assert len(datasets.load(WORD, name and tmp_path / "data" / name, "train")) == 8
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [name or "covid_radiography"]
 
 
-def test_an_empty_folder_is_filled_and_one_with_files_is_unchanged(client: Client, tmp_path: Path):
+def test_an_empty_folder_is_filled_and_one_with_files_is_unchanged(client, tmp_path):
     calls, root = client(), tmp_path / "covid"
     root.mkdir()
     fetch(WORD, root)
@@ -73,20 +73,18 @@ def test_an_empty_folder_is_filled_and_one_with_files_is_unchanged(client: Clien
 
 
 @pytest.mark.parametrize("word", ["siim_covid", "rsna_pneumonia", "vindr_cxr"])
-def test_competitions_are_downloaded_by_their_own_command(client: Client, tmp_path: Path, word: str):
+def test_competitions_are_downloaded_by_their_own_command(client, tmp_path, word):
     origin = datasets.REGISTRY.get(word).origin
     client(words=("competitions", "download", origin.name, "-p"))
     fetch(word, tmp_path / "data")
     assert any((tmp_path / "data").iterdir())
 
 
-def test_a_killed_download_leaves_no_folder_and_the_next_one_completes(client: Client, tmp_path: Path):
+def test_a_killed_download_leaves_no_folder_and_the_next_one_completes(client, tmp_path):
     root = tmp_path / "covid"
     client(KILLED)
-    done = subprocess.run(
-        [sys.executable, "-c", FETCH, WORD, root], env={**os.environ, "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
-    )
-    assert done.returncode == -9
+    environment = {**os.environ, "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", FETCH, WORD, root], env=environment).returncode == -9
     assert not root.exists()
     stale = tmp_path / ".covid.download" / "unpacked" / "COVID" / "stale.png"  # left by a run killed while unpacking
     stale.parent.mkdir(parents=True)
@@ -97,7 +95,7 @@ def test_a_killed_download_leaves_no_folder_and_the_next_one_completes(client: C
     assert not list(tmp_path.rglob("stale.png"))
 
 
-def test_a_broken_archive_raises_a_clear_error_and_is_removed(client: Client, tmp_path: Path):
+def test_a_broken_archive_raises_a_clear_error_and_is_removed(client, tmp_path):
     client("place.write_bytes(content[:-500])")
     with pytest.raises(DataError, match=r"covid19-radiography-database\.zip.*removed"):
         fetch(WORD, tmp_path / "covid")
@@ -105,7 +103,7 @@ def test_a_broken_archive_raises_a_clear_error_and_is_removed(client: Client, tm
     assert not list(tmp_path.glob(".covid.download/*.zip"))
 
 
-def test_archive_members_cannot_leave_the_folder(client: Client, tmp_path: Path):
+def test_archive_members_cannot_leave_the_folder(client, tmp_path):
     write = "file.writestr('../../out.txt', 'x'); file.writestr('/abs.txt', 'x')"
     client(f"import zipfile\nwith zipfile.ZipFile(place, 'w') as file: {write}")
     fetch(WORD, tmp_path / "covid")
@@ -113,7 +111,7 @@ def test_archive_members_cannot_leave_the_folder(client: Client, tmp_path: Path)
     assert not list(tmp_path.glob("out.txt"))
 
 
-def test_the_error_of_a_failed_download_names_the_file_of_the_key(client: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_the_error_of_a_failed_download_names_the_file_of_the_key(client, tmp_path, capfd):
     client(key=False)
     with pytest.raises(NotAvailableError, match=r"status 1.*/settings/api.*~/\.kaggle/access_token.*kaggle\.json"):
         fetch(WORD, tmp_path / "covid")
@@ -121,35 +119,28 @@ def test_the_error_of_a_failed_download_names_the_file_of_the_key(client: Client
     assert not (tmp_path / "covid").exists()
 
 
-def test_the_error_of_a_competition_names_its_rules(client: Client, tmp_path: Path):
+def test_the_error_of_a_competition_names_its_rules(client, tmp_path):
     client("sys.exit('403 - Forbidden')", ("competitions", "download", "siim-covid19-detection", "-p"))
     with pytest.raises(NotAvailableError, match=r"status 1.*https://.*/competitions/siim-covid19-detection/rules"):
         fetch("siim_covid", tmp_path / "siim")
 
 
-def test_without_the_client_the_error_says_how_to_install_it(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_the_client_the_error_says_how_to_install_it(client, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(NotAvailableError, match="pip install kaggle"):
         fetch(WORD, tmp_path / "new" / "covid")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_file_instead_of_the_folder_raises_an_error_before_the_download(tmp_path: Path):
+def test_a_file_instead_of_the_folder_raises_an_error_before_the_download(tmp_path):
     (tmp_path / "covid").touch()
     with pytest.raises(BadValueError, match=f"--data_root_dir {tmp_path}/covid "):
         fetch(WORD, tmp_path / "covid")
 
 
-def test_without_a_folder_the_default_folder_is_filled(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
-    client()
-    fetch(WORD, None)
-    assert len(datasets.load(WORD, split="train")) == 8
-
-
 @pytest.mark.contract
 @pytest.mark.parametrize("word", datasets.names())
-def test_a_data_set_that_cannot_be_downloaded_says_how_to_get_it(word: str, tmp_path: Path):
+def test_a_data_set_that_cannot_be_downloaded_says_how_to_get_it(word, tmp_path):
     origin = datasets.REGISTRY.get(word).origin
     if isinstance(origin, Kaggle):
         assert f"kaggle {origin.kind} download" in str(origin)

@@ -1,8 +1,5 @@
 """The data set ``folder``, with typical errors of users."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,15 +7,8 @@ import datasets
 from core.errors import BadValueError, DataError, LeakError
 from tests.datasets.trees_radiologists import write_dicom
 
-Tree = Callable[..., Path]
-OUTSIDE = (
-    r"/labels\.csv has the invalid path '\.\./a\.png': the files of a data set must be in its folder, "
-    r"named by relative paths with / and without \.\.$"
-)
-MISSING = r"^the folder .* is missing: expected labels\.csv .*; set another folder with --data_root_dir .* LOCUS_DATA$"
 
-
-def test_labels_are_1_0_or_unknown_and_images_may_be_in_subfolders(folder_tree: Tree):
+def test_labels_are_1_0_or_unknown_and_images_may_be_in_subfolders(folder_tree):
     root = folder_tree()
     data = datasets.load("folder", root, "train", "patient")
     assert data.findings == ("Mass", "Nodule")
@@ -29,7 +19,7 @@ def test_labels_are_1_0_or_unknown_and_images_may_be_in_subfolders(folder_tree: 
 
 
 @pytest.mark.byhand
-def test_boxes_are_edges_in_pixels_and_clipped_at_the_image_edge(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
+def test_boxes_are_edges_in_pixels_and_clipped_at_the_image_edge(folder_tree, caplog):
     data = datasets.load("folder", folder_tree())
     truth = {sample.image_id: sample.boxes for sample in data}
     assert truth["d.png"]["Mass"].tolist() == [[2, 3, 10.5, 8]]
@@ -39,7 +29,7 @@ def test_boxes_are_edges_in_pixels_and_clipped_at_the_image_edge(folder_tree: Tr
     assert "clipped 1 boxes" in caplog.text
 
 
-def test_dicom_files_are_images_too(folder_tree: Tree):
+def test_dicom_files_are_images_too(folder_tree):
     root = folder_tree("image,split,Mass", ["scan.dcm,test,1", "d.png,test,0"], ["scan.dcm,Mass,2,3,30,20"])
     write_dicom(root / "scan.dcm", kind="MONOCHROME1")
     sample = datasets.load("folder", root)[0]
@@ -47,14 +37,14 @@ def test_dicom_files_are_images_too(folder_tree: Tree):
     assert (sample.image[0, 0], sample.image[0, -1]) == (255, 0)
 
 
-def test_boxes_stay_in_the_published_frame_of_a_smaller_copy(folder_tree: Tree):
+def test_boxes_stay_in_the_published_frame_of_a_smaller_copy(folder_tree):
     root = folder_tree("image,split,width,height,view,Mass", ["a.png,train,64,32,PA,1", "d.png,test,64,32,AP,1"], ["d.png,Mass,2,3,60,30"])
     sample = datasets.load("folder", root)[0]
     assert (sample.frame, sample.image.shape, sample.meta["view"]) == ((32, 64), (16, 16), "AP")
     assert sample.boxes["Mass"].tolist() == [[2, 3, 60, 30]]
 
 
-def test_the_column_split_is_the_official_partition_and_a_missing_validation_is_cut_from_train(folder_tree: Tree):
+def test_the_column_split_is_the_official_partition_and_a_missing_validation_is_cut_from_train(folder_tree):
     root = folder_tree()
     train, val, test = (datasets.load("folder", root, split) for split in ("train", "val", "test"))
     assert sorted(train.patients + val.patients) == ["p1", "p1", "p2"]
@@ -62,28 +52,21 @@ def test_the_column_split_is_the_official_partition_and_a_missing_validation_is_
     assert test.patients == ["p3", "p4", "p5"]
 
 
-def test_without_patients_each_image_counts_as_one_and_this_is_recorded(folder_tree: Tree):
+def test_without_patients_each_image_counts_as_one_and_this_is_recorded(folder_tree):
     rows = [f"{name},1" for name in ("a.png", "b.png", "d.png", "e.jpg")]
     data = datasets.load("folder", folder_tree("image,Mass", rows, []), "train", "patient")
     assert data.describe["patients_named"] is False
     assert data.patients == [sample.image_id for sample in data]
 
 
-def test_table_names_and_ignored_columns_are_options(folder_tree: Tree):
+def test_table_names_and_ignored_columns_are_options(folder_tree):
     root = folder_tree("image,split,note,site,Mass", ["a.png,train,fine,x,1", "d.png,test,?,y,1"], [])
     (root / "labels.csv").rename(root / "mine.csv")
     data = datasets.load("folder:labels=mine.csv,ignore=note+site", root)
     assert data.findings == ("Mass",)
 
 
-def test_images_without_a_file_are_skipped_counted_and_logged(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
-    root = folder_tree()
-    (root / "e.jpg").unlink()
-    assert datasets.load("folder", root).describe["images_without_file"] == 1
-    assert "1 of 3 test images have no file and are skipped: e.jpg" in caplog.text
-
-
-def test_a_file_that_is_not_an_image_is_reported_when_it_is_decoded(folder_tree: Tree):
+def test_a_file_that_is_not_an_image_is_reported_when_it_is_decoded(folder_tree):
     root = folder_tree()
     (root / "f.png").write_bytes(b"PK\x03\x04" + bytes(100))
     sample = datasets.load("folder", root)[2]
@@ -92,48 +75,7 @@ def test_a_file_that_is_not_an_image_is_reported_when_it_is_decoded(folder_tree:
         _ = sample.image
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new", "facts"),
-    [
-        ("labels.csv", "a.png", "../a.png", OUTSIDE),
-        ("labels.csv", "a.png", "/etc/a.png", r"labels\.csv.*'/etc/a\.png'"),
-        ("labels.csv", "a.png", "passwd", r"labels\.csv.*'passwd'.*\.png, \.jpg"),
-        ("labels.csv", "a.png", f"{'a' * 300}.png", r"labels\.csv.*'a{40}'.*too long: at most 1000 "),
-        ("labels.csv", "b.png", "./a.png", r"/labels\.csv has duplicate rows \(1\): a\.png; keep one of each$"),
-        ("labels.csv", "image,", "file,", r"labels\.csv.*'image'.*file, patient, split, Mass, Nodule$"),
-        ("labels.csv", "train,1,0", "train,2,0", r"labels\.csv.*'Mass'.*'2'.*--dataset folder:ignore=Mass"),
-        ("labels.csv", "Nodule", "Mass", r"labels\.csv.*column.*'Mass\.1'"),
-        ("labels.csv", "Nodule", "Mass ", r"labels\.csv.*duplicate column.*'Mass'"),
-        ("labels.csv", "Nodule", "", r"labels\.csv.*column.*'Unnamed: 4'"),
-        ("labels.csv", "Nodule", "mean", r"labels\.csv.*'mean'.*reserved.*folder:ignore=mean$"),
-        ("labels.csv", "Nodule", "_path", r"labels\.csv.*'_path'.*reserved"),
-        ("labels.csv", "p3,test", "p3,tset", r"labels\.csv.*split.*'tset'.*'test'.*train, val, test"),
-        ("labels.csv", "p3", "", r"/labels\.csv .*\b1 rows.*patient"),
-        ("labels.csv", "Mass,Nodule", "age,view", r"labels\.csv.* 6 .* 0 findings"),
-        ("boxes.csv", "d.png", "z.png", r"boxes\.csv.*label table.*\(1\): z\.png; add them"),
-        ("boxes.csv", "Nodule", "Nodul", r"boxes\.csv.*finding.*'Nodul'.*'Nodule'"),
-        ("boxes.csv", "2,3,10.5,8", "10.5,3,2,8", r"boxes\.csv.*\(1\): d\.png Mass \[10\.5, 3\.0, 2\.0, 8.*x0 < x1"),
-        ("boxes.csv", "2,3,10.5,8", "2,3,10,5,8", r"boxes\.csv.*header.*comma"),
-        ("boxes.csv", "2,3,10.5,8", "20,3,30,8", r"boxes\.csv.*outside.*\(1\): d\.png Mass \[20\.0, 3\.0, 30\.0"),
-        ("boxes.csv", "2,3,10.5,8", "2,3,inf,8", r"boxes\.csv.*numbers \(1\): 'inf'"),
-        ("boxes.csv", "f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", r"boxes.*duplicate.*\(1\): f\.png Mass 0 0 4 4"),
-        ("boxes.csv", "2,3,10.5,8", ".2,.3,.5,.8", r"boxes\.csv.*pixel \(1\): d\.png Mass \[0\.2, 0\.3, 0\.5, 0\.8\]"),
-        ("boxes.csv", "2,3,10.5,8", '2,3,"10,5",8', r"boxes\.csv.*numbers \(1\): '10,5'.*decimal points"),
-        ("boxes.csv", "x0,y0,x1,y1", "x,y,w,h", r"boxes\.csv.*'x0'.*x, y, w, h.* x1 = x0 \+ width, y1 = y0 \+ height"),
-        ("boxes.csv", ",", ";", r"boxes\.csv.*semicolons.*CSV.*UTF-8.*comma"),
-        ("labels.csv", ",", "\t", r"labels\.csv.*tabs.*CSV.*UTF-8.*comma"),
-    ],
-)
-def test_an_error_in_a_table_raises_a_clear_error(folder_tree: Tree, file: str, old: str, new: str, facts: str):
-    root = folder_tree()
-    text = (root / file).read_text()
-    assert old in text
-    (root / file).write_text(text.replace(old, new))
-    with pytest.raises(DataError, match=facts):
-        datasets.load("folder", root)
-
-
-def test_a_latin_1_or_empty_table_raises_a_clear_error(folder_tree: Tree):
+def test_a_latin_1_or_empty_table_raises_a_clear_error(folder_tree):
     path = folder_tree() / "labels.csv"
     path.write_bytes(path.read_text().replace("p3", "Müller").encode("latin-1"))
     with pytest.raises(DataError, match=r"labels\.csv.*UTF-8.*\\xfc.*Latin-1.*CSV"):
@@ -143,10 +85,7 @@ def test_a_latin_1_or_empty_table_raises_a_clear_error(folder_tree: Tree):
         datasets.load("folder", path.parent)
 
 
-def test_missing_files_raise_an_error_with_the_layout(folder_tree: Tree, tmp_path: Path):
-    for root in (None, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=MISSING):
-            datasets.load("folder", root)
+def test_missing_files_raise_an_error_with_the_layout(folder_tree):
     root = folder_tree("image,Mass", ["a.png,1"], [])
     with pytest.raises(DataError, match=r"labels\.csv.*column.*'split'.*--partition.*patient.*kfold"):
         datasets.load("folder", root)
@@ -156,7 +95,7 @@ def test_missing_files_raise_an_error_with_the_layout(folder_tree: Tree, tmp_pat
         datasets.load("folder:boxes=../boxes.csv", root)
 
 
-def test_ages_are_parsed_and_invalid_ones_raise_an_error(folder_tree: Tree):
+def test_ages_are_parsed_and_invalid_ones_raise_an_error(folder_tree):
     rows = ["a.png,train,061Y,1", "d.png,test,18M,1", "e.jpg,test,,0", "f.png,test,44,0"]
     ages = [sample.meta["age"] for sample in datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))]
     assert ages == pytest.approx([1.5, np.nan, 44], nan_ok=True)
@@ -165,31 +104,19 @@ def test_ages_are_parsed_and_invalid_ones_raise_an_error(folder_tree: Tree):
         datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))
 
 
-def test_a_table_with_carriage_returns_is_read(folder_tree: Tree):
-    rows = ["a.png,p0,train,1", "d.png,p1,test,1", "f.png,p2,test,0"]
-    root = folder_tree("image,patient,split,Mass", rows, [])
-    (root / "labels.csv").write_bytes((root / "labels.csv").read_bytes().replace(b"\n", b"\r"))
-    assert datasets.load("folder", root).patients == ["p1", "p2"]
+@pytest.mark.parametrize("end", ["\r", ",,\n"])
+def test_carriage_returns_and_trailing_commas_are_accepted(folder_tree, end):
+    path = folder_tree() / "labels.csv"
+    header, _, rows = path.read_text().partition("\n")
+    path.write_text(header + end[-1] + rows.replace("\n", end), newline="")
+    assert datasets.load("folder", path.parent).patients == ["p3", "p4", "p5"]
 
 
-def test_trailing_commas_are_ignored(folder_tree: Tree):
-    root = folder_tree()
-    lines = (root / "labels.csv").read_text().splitlines()
-    (root / "labels.csv").write_text("\n".join([lines[0], *(f"{line},," for line in lines[1:])]))
-    assert datasets.load("folder", root).patients == ["p3", "p4", "p5"]
-
-
-def test_trailing_spaces_do_not_create_new_patients(folder_tree: Tree):
+def test_a_patient_in_two_splits_raises_a_leak_error_despite_trailing_spaces(folder_tree):
     with pytest.raises(LeakError, match=r"\(1\): p1 .*train.*test"):
         datasets.load("folder", folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1 ,test,1,0"]))
 
 
-def test_a_patient_in_two_splits_raises_a_leak_error(folder_tree: Tree):
-    root = folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1,test,1,0", "f.png,p2,test,1,0"])
-    with pytest.raises(LeakError, match=r"\(1\): p1 .*train.*test"):
-        datasets.load("folder", root)
-
-
-def test_another_number_of_findings_raises_an_error(folder_tree: Tree):
+def test_another_number_of_findings_raises_an_error(folder_tree):
     with pytest.raises(BadValueError, match=r"labels\.csv has 2 findings, not 5: .*--num_classes 2$"):
         datasets.load("folder", folder_tree(), findings=5)

@@ -1,7 +1,6 @@
 """Decoding of PNG and JPEG: all modes give the same grey pixels; broken files raise clear errors."""
 
 import os
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,20 +15,17 @@ RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1"])
-def test_every_mode_becomes_the_same_gray(tmp_path: Path, mode: str):
+def test_every_mode_becomes_the_same_gray(tmp_path, mode):
     image = RAMP if mode != "1" else np.where(RAMP > 127, 255, 0).astype(np.uint8)
-    Image.fromarray(image).convert(mode).save(tmp_path / "a.png")
+    file = Image.fromarray(image).convert(mode)
+    if mode.endswith("A"):
+        file.putalpha(0)  # which is dropped, not blended
+    file.save(tmp_path / "a.png")
     assert np.abs(decode(tmp_path / "a.png").astype(int) - image).max() == 0
 
 
-def test_alpha_is_dropped_and_not_blended(tmp_path: Path):
-    rgba = np.dstack([RAMP, RAMP, RAMP, np.zeros_like(RAMP)])
-    Image.fromarray(rgba).save(tmp_path / "a.png")
-    assert (decode(tmp_path / "a.png") == RAMP).all()
-
-
 @pytest.mark.oracle
-def test_sixteen_bit_is_scaled_to_its_full_range(tmp_path: Path):
+def test_sixteen_bit_is_scaled_to_its_full_range(tmp_path):
     values = np.array([[0, 257, 32896, 65535]], np.uint16)
     cv2.imwrite(str(tmp_path / "a.png"), values)
     assert decode(tmp_path / "a.png").tolist() == [[0, 1, 128, 255]]
@@ -37,7 +33,7 @@ def test_sixteen_bit_is_scaled_to_its_full_range(tmp_path: Path):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("option", [{}, {"transparency": 7}, {"bits": 4}, {"gamma": 100000}, {"orientation": 6}])
-def test_a_gray_png_has_the_pixels_that_pillow_reads_whatever_its_other_chunks_say(tmp_path: Path, option: dict[str, int]):
+def test_a_gray_png_has_the_pixels_that_pillow_reads_whatever_its_other_chunks_say(tmp_path, option):
     path, exif, chunks = tmp_path / "a.png", Image.Exif(), PngInfo()
     if "orientation" in option:
         exif[ExifTags.Base.Orientation] = option.pop("orientation")
@@ -48,13 +44,13 @@ def test_a_gray_png_has_the_pixels_that_pillow_reads_whatever_its_other_chunks_s
     np.testing.assert_array_equal(decode(path), np.asarray(Image.open(path)))
 
 
-def test_a_jpeg_is_read(tmp_path: Path):
+def test_a_jpeg_is_read(tmp_path):
     Image.fromarray(RAMP).save(tmp_path / "a.jpg", quality=95)
     assert np.abs(decode(tmp_path / "a.jpg").astype(int) - RAMP).max() < 6
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, name: str):
+def test_a_truncated_file_is_an_error_that_names_it(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / name)
     whole = (tmp_path / name).read_bytes()
@@ -63,7 +59,7 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, name: str):
         decode(tmp_path / name)
 
 
-def test_a_file_that_is_not_an_image_raises_an_error_with_its_path(tmp_path: Path):
+def test_a_file_that_is_not_an_image_raises_an_error_with_its_path(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"^cannot decode .*/a\.png: it is not a PNG or JPEG image$"):
         decode(tmp_path / "a.png")
@@ -72,14 +68,14 @@ def test_a_file_that_is_not_an_image_raises_an_error_with_its_path(tmp_path: Pat
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_raises_an_error_immediately(tmp_path: Path):
+def test_a_pipe_raises_an_error_immediately(tmp_path):
     os.mkfifo(tmp_path / "x.png")
     with pytest.raises(DataError, match=r"x\.png"):
         decode(tmp_path / "x.png")
 
 
-def test_only_files_with_image_extensions_are_found(tmp_path: Path):
+def test_only_files_with_image_extensions_are_found(tmp_path):
+    (tmp_path / "images").mkdir()
     for name in ("b.png", "a.JPG", "notes.txt"):
-        (tmp_path / "images").mkdir(exist_ok=True)
         (tmp_path / "images" / name).touch()
     assert list(find(tmp_path, "images", "absent")) == ["a.JPG", "b.png"]

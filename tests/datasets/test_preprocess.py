@@ -37,10 +37,7 @@ def test_padding_grows_the_frame_and_keeps_the_truth():
     mask = np.zeros((80, 60), bool)
     mask[10:20, 5:9] = True
     boxes = {"Mass": np.array([[5.0, 10, 9, 20]])}
-    found = Sample(
-        *("a", "p", (80, 60), np.ones(1, np.float32), boxes, lambda: IMAGE),
-        read_masks=lambda: {"Mass": mask},
-    )
+    found = Sample("a", "p", (80, 60), np.ones(1, np.float32), boxes, lambda: IMAGE, read_masks=lambda: {"Mass": mask})
     ready = preprocess.one(found, "jf")
     assert (ready.frame, ready.image.shape) == ((80, 80), (40, 40))
     assert ready.boxes is boxes

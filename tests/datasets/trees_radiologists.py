@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -17,7 +18,6 @@ RAMP = np.tile(np.arange(32, dtype=np.uint16) * 128, (24, 1))
 
 def write_dicom(path: Path, pixels: np.ndarray = RAMP, kind: str = "MONOCHROME2", syntax: str = "", bits: int = 12, **tags) -> Path:
     """Write a DICOM file; ``syntax``: "" (uncompressed), RLE, JPEG (8 bits, lossy), JPEGLossless or JPEG2000."""
-    pydicom = pytest.importorskip("pydicom")
     uid = pydicom.uid
     data = pydicom.Dataset()
     data.file_meta = pydicom.dataset.FileMetaDataset()
@@ -35,13 +35,13 @@ def write_dicom(path: Path, pixels: np.ndarray = RAMP, kind: str = "MONOCHROME2"
     if syntax == "RLE":
         data.compress(uid.RLELossless)
     elif syntax:
-        _encapsulate(pydicom, data, pixels, syntax)
+        _encapsulate(data, pixels, syntax)
     path.parent.mkdir(parents=True, exist_ok=True)
     data.save_as(path, enforce_file_format=True)
     return path
 
 
-def _encapsulate(pydicom, data, pixels: np.ndarray, syntax: str) -> None:
+def _encapsulate(data, pixels: np.ndarray, syntax: str) -> None:
     stream = io.BytesIO()
     if syntax == "JPEG":
         Image.fromarray(pixels).save(stream, "JPEG", quality=95)
@@ -71,10 +71,8 @@ def siim_covid_tree(tmp_path: Path) -> Callable[[], Path]:
         for i in range(12):
             study, image = f"study{i:02}", f"image{i:02}"
             path = tmp_path / "train" / study / f"series{i}" / f"{image}.dcm"
-            kind = "MONOCHROME1" if i % 2 else "MONOCHROME2"
-            write_dicom(
-                path, kind=kind, syntax=("", "RLE", "JPEG2000", "JPEGLossless")[i // 2 % 4], PatientID=f"patient{i % 10}", PatientSex="F"
-            )
+            kind, syntax = f"MONOCHROME{2 - i % 2}", ("", "RLE", "JPEG2000", "JPEGLossless")[i // 2 % 4]
+            write_dicom(path, RAMP, kind, syntax, PatientID=f"patient{i % 10}", PatientSex="F")
             boxes = "[{'x': 4.5, 'y': 2, 'width': 8, 'height': 10}, {'x': 20, 'y': 2, 'width': 30.25, 'height': 10}]"
             studies.append(f"{study}_study,{marks[i % 4]}")
             images.append(f'{image}_image,"{boxes}",opacity 1 4.5 2 12.5 12,{study}' if i % 4 else f"{image}_image,,none 1 0 0 1 1,{study}")
@@ -119,10 +117,8 @@ def vindr_cxr_tree(tmp_path: Path) -> Callable[..., Path]:
         rows = []
         for i in range(12):
             image, pixels = f"{i:032x}", np.tile(RAMP, (2, 1)) if i % 2 else RAMP
-            syntax = "JPEGLossless" if i % 4 == 3 else ""
-            write_dicom(
-                tmp_path / "train" / f"{image}.dicom", pixels, "MONOCHROME1", syntax, WindowCenter=2048, WindowWidth=4096, PatientSex="M"
-            )
+            path, syntax = tmp_path / "train" / f"{image}.dicom", "JPEGLossless" if i % 4 == 3 else ""
+            write_dicom(path, pixels, "MONOCHROME1", syntax, WindowCenter=2048, WindowWidth=4096, PatientSex="M")
             rows += [f"{image},Cardiomegaly,3,R{r},{4 + r},6,{20 + r},18.5" for r in (8, 9)] if i % 3 else []
             rows += [f"{image},No finding,14,R{r},,,," for r in ((10,) if i % 3 else (8, 9, 10))]
             rows += [f"{image},Lung opacity,7,R10,2,2,40,9"] if i % 3 == 1 else []

@@ -8,10 +8,9 @@ import traceback
 from collections import Counter
 
 from tests.faults.faults import FAULTS, require_order, require_recovery
-from tests.faults.outcome import Refused, Survived
 from tests.faults.page import note, page
 from tests.faults.signals import killed_anywhen
-from tests.faults.trial import Trial
+from tests.faults.trial import Refused, Survived, Trial
 from tests.warm import ROOT
 
 

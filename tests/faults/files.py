@@ -8,9 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.faults.outcome import Refused, sentence
 from tests.faults.signals import SIGNS
-from tests.faults.trial import ENVIRONMENT, FLAGS
+from tests.faults.trial import ENVIRONMENT, FLAGS, Refused, sentence
 
 READ_ONLY = ["unshare", "--mount", "--map-root-user", "sh", "-c", 'mkdir -p "$0"; mount -t tmpfs -o ro none "$0" && exec "$@"']
 """Start of a command for which the next argument, a folder, is a read-only file system."""
@@ -88,7 +87,10 @@ def overwritten(trial, told):
 
 MADE = ("results", "runs/records")
 MAPS = "runs/tiny/maps"
-CUTS = [
+FAULTS = [
+    full_disk,
+    read_only_results,
+    clock_set_back,
     cut("`best.ckpt`", "runs/tiny/custom-*/best.ckpt", *MADE, MAPS),
     cut("`last.ckpt` of an unfinished training", "runs/tiny/custom-*/last.ckpt", *MADE, MAPS, "runs/tiny/*/metrics.json"),
     cut("`metrics.json` of a training", "runs/tiny/custom-*/metrics.json", *MADE, MAPS),

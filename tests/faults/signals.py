@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.outcome import Survived, sentence
+from tests.faults.trial import Survived, sentence
 
 INTERRUPTED = 130
 SIGNS = {
@@ -114,3 +114,7 @@ def lost_node(trial, random):
     finally:
         cluster.shutdown()
     return "its steps run again on the other node; the same run completes"
+
+
+FAULTS = [killed_anywhen, *map(killed_in, SIGNS), *map(interrupted_in, SIGNS)]
+FAULTS += [killed_job, hanging_job, overdue_job, lost_node]

@@ -8,21 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.faults.faults import FAULTS, require_order, require_recovery
-from tests.faults.outcome import Refused, Survived
 from tests.faults.page import SEEN, page
 from tests.faults.signals import SIGNS, kill
-from tests.faults.trial import Trial
+from tests.faults.trial import Refused, Survived, Trial
 from tests.warm import ROOT
 
 pytestmark = [pytest.mark.commands, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")]
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    trial = Trial(tmp_path_factory.mktemp("undisturbed"))
-    done = trial.run()
-    assert done.returncode == 0, done.stderr
-    return trial
 
 
 def test_a_run_killed_in_every_stage_gives_the_same_records(undisturbed, tmp_path):
@@ -49,10 +40,8 @@ def test_the_run_after_a_fault_completes(undisturbed, tmp_path, fault):
     trial = Trial(tmp_path, undisturbed)
     try:
         fault(trial, random.Random(0))
-    except Refused:
-        pytest.skip("the fault cannot be caused on this machine")
-    except Survived:
-        pytest.skip("the run ended before the fault")
+    except (Refused, Survived) as none:
+        pytest.skip(type(none).__doc__)
     require_order(trial)
     require_recovery(trial)
 

@@ -23,7 +23,6 @@ PAGES = ("demo", "phantom", "nih-sample")
 """The suites whose ``index.html`` is committed; that of the others is written on the spot."""
 CHECKS = [name for name in SUITES if plan.load(name).training_runs_of]
 """Suites that use the training runs of another suite."""
-PACKED = ("cells.parquet", "records.parquet", "cases.parquet")
 pytestmark = pytest.mark.freshness
 
 
@@ -48,7 +47,7 @@ def copy(name, folder):
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
-    """A gallery shows maps too: see ``test_gallery``."""
+    """A gallery shows maps too: see ``test_pages``."""
     copy(name, tmp_path)
     suite = plan.load(name)
     tables.write(tmp_path / name, describe(suite), linked_from=ROOT / "results" / name)

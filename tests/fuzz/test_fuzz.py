@@ -5,6 +5,8 @@ import json
 import multiprocessing
 import resource
 import time
+from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.fuzz.readers import READERS
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[*HealthCheck])
 MANY = settings(FEW, max_examples=300, derandomize=False)
 SECONDS, MEBIBYTES = 10, 1024
+TEXTS = [name for name in READERS if name.endswith((".json", ".yaml"))]
 
 
 def read(name: str, content: bytes, folder: Path) -> str:
@@ -112,35 +115,30 @@ VALUES = st.recursive(
 
 def test_changed_files_are_read_or_raise_a_clear_error(folders, good):
     for name in READERS:
-        _check_changed(FEW, name, folders[name], good[name])
+        _check(FEW, name, folders[name], st.data(), partial(changed, whole=good[name]))
 
 
 def test_any_json_and_yaml_is_read_or_raises_a_clear_error(folders, good):
-    for name in (name for name in READERS if name.endswith((".json", ".yaml"))):
-        _check_values(FEW, name, folders[name])
+    for name in TEXTS:
+        _check(FEW, name, folders[name], VALUES, _json)
 
 
 @pytest.mark.slow
 def test_many_changed_files_are_read_or_raise_a_clear_error(folders, good):
     for name in READERS:
-        _check_changed(MANY, name, folders[name], good[name])
-        if name.endswith((".json", ".yaml")):
-            _check_values(MANY, name, folders[name])
+        _check(MANY, name, folders[name], st.data(), partial(changed, whole=good[name]))
+    for name in TEXTS:
+        _check(MANY, name, folders[name], VALUES, _json)
 
 
-def _check_changed(times: settings, name: str, folder: Path, whole: bytes) -> None:
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _check(times: settings, name: str, folder: Path, values: st.SearchStrategy, content: Callable) -> None:
     @times
-    @given(st.data())
-    def check(data: st.DataObject) -> None:
-        read(name, changed(data, whole), folder)
-
-    check()
-
-
-def _check_values(times: settings, name: str, folder: Path) -> None:
-    @times
-    @given(VALUES)
+    @given(values)
     def check(value: object) -> None:
-        read(name, json.dumps(value).encode(), folder)
+        read(name, content(value), folder)
 
     check()

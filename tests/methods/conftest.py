@@ -13,17 +13,17 @@ from core.frames import Grid
 POOLINGS = ["AVG", "MAX", "LSE", "EXP", "LINEAR", "PCAM", "AVG_MAX", "AVG_MAX_LSE"]
 
 
-def small_model(pool, classes=3, seed=0):
-    """Return a copy of the small CNN with calibrated batch norm and head weights of realistic size."""
-    model = copy.deepcopy(calibrated(pool, classes, seed))
+def small_model(pool, classes=3, seed=0, name="custom"):
+    """Return a copy of a network with calibrated batch norm and head weights of realistic size."""
+    model = copy.deepcopy(calibrated(pool, classes, seed, name))
     torch.manual_seed(seed)
     return model
 
 
 @functools.cache
-def calibrated(pool, classes, seed):
+def calibrated(pool, classes, seed, name):
     torch.manual_seed(seed)
-    model = backbones.build("custom", classes, pool)
+    model = backbones.build(name, classes, pool)
     with torch.no_grad():
         model.train()(torch.randn(8, 3, 96, 96))
         model.weight.normal_(generator=torch.Generator().manual_seed(seed))
@@ -50,6 +50,20 @@ def on_features():
 @pytest.fixture
 def make_model():
     return small_model
+
+
+@pytest.fixture
+def batch_sizes():
+    """Return a function that returns the sizes of the batches that pass the network while ``run`` is called."""
+
+    def observed(model, run):
+        sizes = []
+        hook = model.extractor.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+        run()
+        hook.remove()
+        return sizes
+
+    return observed
 
 
 @pytest.fixture(params=POOLINGS)

@@ -27,7 +27,12 @@ class Summed(Method):
     source = "test"
 
     def maps(self, evidence):
-        return self.spoilt(evidence, evidence.class_maps.clone())
+        maps = evidence.class_maps.clone()
+        spoilt = self.spoilt(evidence, maps)
+        return maps if spoilt is None else spoilt
+
+    def spoilt(self, evidence, maps):
+        """Return wrong maps, or None if the error is a side effect."""
 
 
 class ServesNobody(Summed):
@@ -97,7 +102,6 @@ class BatchNormalised(Summed):
 class CompanyDisturbed(Summed):
     def spoilt(self, evidence, maps):
         evidence.A.mul_(2)
-        return maps
 
 
 class FindingsNormalised(Summed):
@@ -105,10 +109,7 @@ class FindingsNormalised(Summed):
         return maps.softmax(1)
 
 
-class SensitivityLost(GradientMethod):
-    name = "planted"
-    source = "test"
-
+class SensitivityLost(Good):
     def weights(self, A, G):
         return G.sum(1, keepdim=True).expand_as(G)
 
@@ -145,13 +146,11 @@ class ModesOfTheConstructor(Summed):
 class ModelTrained(Summed):
     def spoilt(self, evidence, maps):
         evidence.model.bias.data += 1
-        return maps
 
 
 class ModelHooked(Summed):
     def spoilt(self, evidence, maps):
         evidence.model.extractor.register_forward_hook(lambda *_: None)
-        return maps
 
 
 class ModelWithGradients(Summed):
@@ -160,37 +159,31 @@ class ModelWithGradients(Summed):
     def spoilt(self, evidence, maps):
         with torch.enable_grad():
             evidence.head(evidence.A).sum().backward()
-        return maps
 
 
 class ModelFrozen(Summed):
     def spoilt(self, evidence, maps):
         evidence.model.requires_grad_(False)
-        return maps
 
 
 class ModelInAnotherMode(Summed):
     def spoilt(self, evidence, maps):
         evidence.model.eval()
-        return maps
 
 
 class ProcessSeededTorch(Summed):
     def spoilt(self, evidence, maps):
         torch.manual_seed(7)
-        return maps
 
 
 class ProcessSeededNumpy(Summed):
     def spoilt(self, evidence, maps):
         np.random.seed(7)
-        return maps
 
 
 class ProcessOfChangedImages(Summed):
     def spoilt(self, evidence, maps):
         evidence.images.mul_(2)
-        return maps
 
 
 class StatedNoSource(Good):

@@ -199,15 +199,15 @@ def test_a_small_memory_budget_does_not_change_the_maps():
 
 
 @pytest.mark.parametrize(
-    ("name", "side", "reason"),
-    [("test_resnet", 32, "no attention between patches"), ("swin_tiny_patch4_window7_224", 32, "within windows.*Swin")],
+    ("name", "reason"),
+    [("test_resnet", "no attention between patches"), ("swin_tiny_patch4_window7_224", "within windows.*Swin")],
 )
-def test_an_unsupported_network_raises_an_error_with_the_reason(name, side, reason):
-    small = {"img_size": side, "window_size": 2, "embed_dim": 8, "depths": (1, 1), "num_heads": (1, 1)} if "swin" in name else {}
-    model = backbones.wrap(timm.create_model(name, num_classes=3, **small).eval(), img_size=side)
+def test_an_unsupported_network_raises_an_error_with_the_reason(name, reason):
+    small = {"img_size": SIDE, "window_size": 2, "embed_dim": 8, "depths": [1], "num_heads": [1]} if "swin" in name else {}
+    model = backbones.wrap(timm.create_model(name, num_classes=3, **small).eval(), img_size=SIDE)
     for word in WORDS:
         with pytest.raises(NotAvailableError, match=reason):
-            explain(model, torch.zeros(1, 3, side, side), [word])
+            explain(model, images(1), [word])
 
 
 def test_a_zero_head_gives_maps_of_zeros():

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.explain import explain
 from methods.principal import _leading, first_component
 
 
@@ -44,13 +43,6 @@ def test_one_bright_position_is_found_wherever_it_is():
     torch.testing.assert_close(maps.amax(1), torch.full((64,), 63 / 64))
 
 
-def test_the_sign_agrees_with_the_sum_of_the_features():
-    features = torch.randn(20, 6, 4, 5, generator=torch.Generator().manual_seed(0))
-    for sign in (1, -1):
-        maps = first_component(sign * features)
-        assert ((maps * sign * features.sum(1)).sum((1, 2)) >= 0).all()
-
-
 @pytest.mark.byhand
 def test_if_channels_cancel_the_first_largest_value_is_positive():
     """Channels (1, 0, 0) and (0, 1, 1) add up to a constant: the map is (+, -, -) by its largest value."""
@@ -81,20 +73,3 @@ def test_an_image_that_is_not_finite_does_not_affect_the_others():
     broken = first_component(features)
     assert broken[1].isnan().all()
     torch.testing.assert_close(broken[[0, 2]], whole[[0, 2]])
-
-
-def test_eigengradcam_depends_on_the_finding_and_eigencam_does_not(model, images):
-    maps = explain(model, images, ["eigencam", "eigengradcam"])
-    assert torch.equal(maps["eigencam"][:, 0], maps["eigencam"][:, 2])
-    assert not torch.equal(maps["eigengradcam"][:, 0], maps["eigengradcam"][:, 2])
-
-
-def test_eigengradcam_is_the_first_component_of_gradients_times_features(make_model, images):
-    from benchmark.explain import collect_evidence
-
-    model = make_model("LSE")
-    evidence = collect_evidence(model, images)
-    ours = explain(model, images, ["eigengradcam"])["eigengradcam"]
-    theirs = torch.from_numpy(by_svd(evidence.G[1, 2] * evidence.A[1])).float()
-    theirs *= (theirs * (evidence.G[1, 2] * evidence.A[1]).sum(0)).sum().sign()
-    torch.testing.assert_close(ours[1, 2], theirs, atol=1e-5 * theirs.abs().max().item(), rtol=0)

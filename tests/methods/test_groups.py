@@ -1,19 +1,22 @@
-"""The groups all, fast and slow, and methods of the working folder."""
+"""The groups all, fast and slow, and methods defined outside the package."""
 
 import logging
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import methods
 from benchmark.explain import explain
 from config import HeatmapConfig
 from core.cli import constraints
-from core.errors import DataError
+from core.errors import BadValueError, DataError
 from methods.base import FAST
+from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
 MINE = """
@@ -50,6 +53,7 @@ def test_groups_contain_every_method_once_and_fast_ones_need_one_forward_pass():
     assert sorted(fast + slow) == methods.names()
     assert all(methods.get(word).needs <= FAST and not methods.get(word).costly for word in fast)
     assert {"cam", "gradcam", "gradcampp", "center", "noise"} <= set(fast)
+    assert not methods.is_fast("gradcam:smooth=eigen")
 
 
 def test_expanding_keeps_the_order_and_drops_duplicates():
@@ -92,6 +96,29 @@ def test_a_method_named_like_a_group_raises_an_error_with_its_file(written):
     written(fast=MINE.format(name="fast"))
     with pytest.raises(DataError, match=r"'fast' \(.*/methods/fast\.py\)"):
         methods.names()
+
+
+def test_a_method_from_a_file_works(written, model, images):
+    maps = explain(model, images, ["cam", f"{written(mine=MINE.format(name='mine'))}/methods/mine.py:Mine"])
+    assert maps["mine"].shape == maps["cam"].shape
+    assert not torch.equal(maps["mine"], maps["cam"])
+
+
+@pytest.mark.structure
+def test_a_new_file_in_methods_is_a_method_without_other_edits(written):
+    folder = written(mine=MINE.format(name="mine").replace("locus", "methods"))
+    for part in ("core", "methods"):
+        shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
+    code = "import methods; assert 'mine' in methods.names(); print(methods.build('mine').name, methods.__file__)"
+    (folder / "ask.py").write_text(code)
+    done = Running("ask.py", [], folder, root=folder).done()
+    assert done.stdout == f"mine {folder}/methods/__init__.py\n", done.stderr
+
+
+@pytest.mark.parametrize("body", ["class X: pass", "import methods\nclass X(methods.Method): pass"])
+def test_a_class_that_is_not_a_method_raises_a_clear_error(written, body):
+    with pytest.raises(BadValueError, match=r"x\.py:X.*methods\.Method"):
+        methods.build(f"{written(x=body)}/methods/x.py:X")
 
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))

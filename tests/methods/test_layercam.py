@@ -3,31 +3,22 @@
 import pytest
 import torch
 
-import backbones
 from benchmark.explain import collect_evidence, explain, run_method
 from core.frames import Grid, interpolation
 from methods.fusion import divide_by_maximum, finest
 from methods.layercam import LayerCAM
 
 
-@pytest.fixture(scope="module")
-def network():
-    torch.manual_seed(0)
-    model = backbones.build("resnet18", 3, "LSE:gamma=1")
-    with torch.no_grad():
-        model.train()(torch.randn(4, 3, 96, 96))
-    return model.eval()
+@pytest.fixture
+def network(make_model):
+    return make_model("LSE:gamma=1", name="resnet18")
 
 
-def test_without_layers_only_the_pooled_map_is_used(network, images):
-    maps = explain(network, images, ["layercam"])
+def test_fused_maps_have_the_grid_of_the_finest_layer_and_without_layers_that_of_the_pooled_map(network, images):
+    word = "layercam:layers=layer2+layer3"
+    maps = explain(network, images, [word, "layercam"])
     assert maps["layercam"].shape[-2:] == (3, 3)
     assert maps.grids["layercam"] == network.grid((96, 96))
-
-
-def test_fused_maps_have_the_grid_of_the_finest_layer(network, images):
-    word = "layercam:layers=layer2+layer3"
-    maps = explain(network, images, [word])
     assert maps[word].shape == (4, 3, 12, 12)
     assert maps.grids[word] == Grid((96, 96), (8, 8), (0, 0))
     assert maps[word].min() >= 0
@@ -50,16 +41,6 @@ def test_the_grid_of_fused_maps_needs_no_forward_pass(network, images):
     assert LayerCAM("layer2+layer3").grid(evidence) == Grid((96, 96), (8, 8), (0, 0))
     hook.remove()
     assert passed == []
-
-
-def test_each_layer_is_computed_once(network, images, monkeypatch):
-    evidence, asked = collect_evidence(network, images), []
-    at = type(evidence).at
-    monkeypatch.setattr(type(evidence), "at", lambda self, layer: asked.append(layer) or at(self, layer))
-    method = LayerCAM("layer2+layer3")
-    assert method.maps(evidence).shape == (4, 3, 12, 12)
-    method.grid(evidence)
-    assert asked == ["layer2", "layer3"]
 
 
 @pytest.mark.byhand

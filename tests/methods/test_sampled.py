@@ -6,7 +6,6 @@ import torch
 import backbones
 import methods
 from benchmark.explain import explain
-from core.errors import BadValueError
 from core.frames import Grid
 from methods.rise import Masks
 
@@ -35,8 +34,6 @@ def test_kpcacam_equals_the_grad_cam_package_up_to_the_sign(make_model, images):
 def test_the_linear_kernel_is_eigencam(make_model, images):
     maps = explain(make_model("AVG"), images, ["kpcacam:kernel=linear", "eigencam"])
     torch.testing.assert_close(maps["kpcacam:kernel=linear"], maps["eigencam"], atol=1e-4, rtol=1e-4)
-    with pytest.raises(BadValueError, match=r"'cosine'.*sigmoid"):
-        methods.build("kpcacam:kernel=cosine")
 
 
 class Weighing(torch.nn.Module):
@@ -69,15 +66,13 @@ def test_rise_finds_the_weights_of_a_linear_model():
     assert (4 <= y < 8, 16 <= x < 20) == (True, True)
 
 
-def test_rise_supports_any_precision_and_requires_p_below_one(make_model, images):
+def test_rise_supports_any_precision(make_model, images):
     small = images[:1, :, :48, :48]
     maps = explain(make_model("AVG"), small, ["rise:count=8"])["rise:count=8"]
     for dtype, share in ((torch.float64, 1e-4), (torch.bfloat16, 0.1)):
         model = make_model("AVG").to(dtype)
         other = explain(model, small.to(dtype), ["rise:count=8"])["rise:count=8"]
         torch.testing.assert_close(other, maps, atol=share * maps.abs().max().item(), rtol=0)
-    with pytest.raises(BadValueError, match=r"^p is 1\.5: .*below 1"):
-        methods.build("rise:p=1.5")
 
 
 def test_masks_are_in_the_unit_interval_and_half_open_on_average():

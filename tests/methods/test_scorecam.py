@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-import backbones
 import methods
 from benchmark.explain import collect_evidence, run_method
 from benchmark.explain.memory import forward_batch_size
-from core.errors import BadValueError
 from methods.masks import flat, on_the_grid
 
 E = np.e
+SLOW = [pytest.param("custom", pool, marks=pytest.mark.slow) for pool in ("MAX", "LSE")]
+SLOW += [pytest.param(name, "LSE", marks=pytest.mark.slow) for name in ("resnet18", "densenet121", "efficientnet_b0")]
 
 
 @pytest.fixture
@@ -28,32 +28,16 @@ def scorecam(model, images, word="scorecam", **options):
     return run_method(methods.build(word), collect_evidence(model, images, **options)).maps
 
 
-def passes(model, run):
-    """Return the number of images that went through the network during ``run``."""
-    counted = []
-    hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
-    run()
-    hook.remove()
-    return sum(counted)
-
-
-@pytest.mark.byhand
-def test_two_channels_equal_the_result_by_hand(on_features):
-    """A = I = (0 2), (4 2); seen through the first channel the logit is 1, through the second 0: weights e and 1, over e + 1."""
-    image = torch.tensor([[0.0, 2.0], [4.0, 2.0]]).view(1, 2, 1, 2)
-    expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
-    torch.testing.assert_close(scorecam(on_features("AVG", [[1.0, 0.0]]), image)[0, 0], expected)
-
-
 @pytest.mark.byhand
 @pytest.mark.parametrize("value", [0.0, 5.0, -7.3])
-def test_a_constant_channel_has_weight_zero_and_no_forward_pass(on_features, value):
+def test_channels_equal_the_result_by_hand_and_a_constant_one_has_no_forward_pass(on_features, batch_sizes, value):
+    """A = I = (0 2), (4 2); seen through the first channel the logit is 1, through the second 0: weights e and 1."""
     image = torch.tensor([[0.0, 2.0], [4.0, 2.0], [value, value]]).view(1, 3, 1, 2)
     expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
     model = on_features("AVG", [[1.0, 0.0, 0.0]])
     evidence = collect_evidence(model, image)
     torch.testing.assert_close(run_method(methods.build("scorecam"), evidence).maps[0, 0], expected)
-    assert passes(model, lambda: run_method(methods.build("scorecam"), evidence)) == 2
+    assert sum(batch_sizes(model, lambda: run_method(methods.build("scorecam"), evidence))) == 2
 
 
 def test_an_image_whose_channels_are_all_constant_has_a_map_of_zeros(on_features):
@@ -83,26 +67,13 @@ def test_masks_are_placed_by_the_grid(make_model, two):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("pool", ["AVG", "PCAM", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("MAX", "LSE"))])
-def test_masks_of_grad_cam_give_the_maps_of_that_package(make_model, two, pool):
-    model = make_model(pool)
+@pytest.mark.parametrize(("name", "pool"), [("custom", "AVG"), ("custom", "PCAM"), *SLOW])
+def test_masks_of_grad_cam_give_the_maps_of_that_package(make_model, two, name, pool):
+    model = make_model(pool, name=name)
     ours = scorecam(model, two, "scorecam:masks=grad-cam")
     for k in (0, 2):
         theirs = package_map(model, two, k)
         np.testing.assert_allclose(ours[:, k].numpy(), np.maximum(theirs, 0), atol=1e-5 * np.abs(theirs).max())
-
-
-@pytest.mark.oracle
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "densenet121", "efficientnet_b0"])
-def test_masks_of_grad_cam_give_the_maps_of_that_package_on_large_networks(name, images):
-    """Measured: 8e-7, 3e-6 and 3e-6 of the map's maximum."""
-    torch.manual_seed(0)
-    model, image = backbones.build(name, 3, "LSE"), images[:1, :, :64, :64].contiguous()
-    with torch.no_grad():
-        model.train()(torch.randn(16, 3, 64, 64))
-    ours, theirs = scorecam(model.eval(), image, "scorecam:masks=grad-cam")[:, 0].numpy(), package_map(model, image, 0)
-    np.testing.assert_allclose(ours, np.maximum(theirs, 0), atol=1e-5 * np.abs(theirs).max())
 
 
 def test_the_true_grid_gives_another_map_than_aligned_corners(model, two):
@@ -110,29 +81,20 @@ def test_the_true_grid_gives_another_map_than_aligned_corners(model, two):
     assert (ours - theirs).abs().max() > 0.01 * theirs.max()
 
 
-def test_one_forward_pass_serves_all_findings(model, two):
-    alone, all_three = (collect_evidence(model, two, findings=f) for f in ([1], None))
-    counted = [passes(model, lambda e=e: run_method(methods.build("scorecam"), e)) for e in (alone, all_three)]
-    assert counted[0] == counted[1] <= alone.A.shape[0] * alone.A.shape[1]
+def test_one_forward_pass_serves_all_findings(model, two, batch_sizes):
+    evidences = [collect_evidence(model, two, findings=findings) for findings in ([1], None)]
+    method = methods.build("scorecam")
+    alone, all_three = (sum(batch_sizes(model, lambda e=e: run_method(method, e))) for e in evidences)
+    assert alone == all_three <= 2 * 128
 
 
 @pytest.mark.parametrize("memory_gib", [0.002, 0.01, 0.2])
-def test_the_map_does_not_depend_on_the_batch_size(model, two, memory_gib):
-    whole = scorecam(model, two)
-    torch.testing.assert_close(scorecam(model, two, memory_gib=memory_gib), whole, atol=1e-5 * whole.max().item(), rtol=0)
-
-
-def test_masked_images_exist_only_one_batch_at_a_time(model, two):
-    evidence, rendered = collect_evidence(model, two, memory_gib=0.01), []
-    hook = model.extractor.register_forward_pre_hook(lambda _, given: rendered.append(len(given[0])))
-    run_method(methods.build("scorecam"), evidence)
-    hook.remove()
-    assert max(rendered) == forward_batch_size(two, 0.01) < 8
-
-
-def test_an_image_alone_and_in_a_batch_has_the_same_map(model, two):
-    together, alone = scorecam(model, two), scorecam(model, two[1:], findings=[2])
-    torch.testing.assert_close(alone[0, 0], together[1, 2], atol=1e-5 * together.max().item(), rtol=0)
+def test_masked_images_exist_one_batch_at_a_time_and_its_size_changes_no_map(model, two, batch_sizes, memory_gib):
+    evidence, whole = collect_evidence(model, two, memory_gib=memory_gib), scorecam(model, two)
+    sizes = batch_sizes(model, lambda: run_method(methods.build("scorecam"), evidence))
+    assert max(sizes) == min(sum(sizes), forward_batch_size(two, memory_gib))
+    parts = run_method(methods.build("scorecam"), evidence).maps
+    torch.testing.assert_close(parts, whole, atol=1e-5 * whole.max().item(), rtol=0)
 
 
 def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):
@@ -146,12 +108,6 @@ def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):
 def test_an_image_of_nan_does_not_get_a_map_of_zeros(model, two):
     two[0] = torch.nan
     assert scorecam(model, two)[0].isnan().all()
-
-
-@pytest.mark.parametrize(("masks", "shown"), [("corners", "'corners'"), ("3", "3"), ("[1]", r"\[1\]"), ("{}", "{}"), ("None", "None")])
-def test_an_unknown_value_of_masks_raises_a_clear_error(masks, shown):
-    with pytest.raises(BadValueError, match=f"scorecam.*masks={shown}.*grid.*grad-cam"):
-        methods.build(f"scorecam:masks={masks}")
 
 
 def package_map(model, images, finding):

@@ -32,13 +32,8 @@ def test_weights_equal_those_of_the_grad_cam_package(on_features, pool):
 @pytest.mark.byhand
 def test_the_second_order_cancels_the_first_for_a_square():
     """S = A^2 / 2: G = A, H A = A, so the weight is half the mean gradient."""
-    model = backbones.wrap(
-        torch.nn.Identity(),
-        lambda x: x,
-        lambda A: A.square().sum((1, 2, 3))[:, None] / 2,
-        channels=1,
-        grid=lambda size: Grid(size, (1, 1), (0, 0)),
-    )
+    place = {"channels": 1, "grid": lambda size: Grid(size, (1, 1), (0, 0))}
+    model = backbones.wrap(torch.nn.Identity(), lambda x: x, lambda A: A.square().sum((1, 2, 3))[:, None] / 2, **place)
     A = torch.tensor([[[[1.0, 3.0]]]])
     assert explain(model, A, ["shapleycam"])["shapleycam"].flatten().tolist() == pytest.approx([1, 3])
     assert explain(model, A, ["gradcam"])["gradcam"].flatten().tolist() == pytest.approx([2, 6])

@@ -59,9 +59,10 @@ def test_signs_do_not_depend_on_the_batch(versions, maps):
         assert ((alone * other).sum((1, 2)) > 0).all()
 
 
-def test_the_sign_does_not_depend_on_the_units():
-    """Of a kernel's component, whose values are small beside the features."""
-    features = torch.randn(20, 24, 6, 6, generator=torch.Generator().manual_seed(0)).relu()
-    for size in (1e-3, 1.0, 1e3):
-        maps = MAPS["sigmoid"](features * size)
-        assert ((maps * features.sum(1)).sum((1, 2)) > 0).all()
+@pytest.mark.parametrize("maps", ["eigencam", "sigmoid"])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_the_sign_agrees_with_the_sum_of_the_features_in_any_units(maps, size):
+    """The values of a kernel's component are small beside the features."""
+    features = size * torch.randn(20, 24, 6, 6, generator=torch.Generator().manual_seed(0)).relu()
+    for signed in (features, -features) if maps == "eigencam" else (features,):
+        assert ((MAPS[maps](signed) * signed.sum(1)).sum((1, 2)) > 0).all()

@@ -1,6 +1,8 @@
-"""Boxes of one trace in plain NumPy, to test the compiled code for many cases."""
+"""Boxes of one trace in plain NumPy, and boxes of its surface at each threshold alone."""
 
 import numpy as np
+
+from benchmark.scoring.surface import all_boxes
 
 
 def boxes(trace, thresholds):
@@ -15,3 +17,9 @@ def boxes(trace, thresholds):
     part = np.clip((at - trace.thresholds[piece]) / np.diff(trace.thresholds)[piece], 0, 1)[:, None]
     found = trace.start[piece] + part * (trace.stop - trace.start)[piece]
     return np.where(at[:, None] < trace.thresholds[-1], found, np.nan)
+
+
+def peak_boxes(on, thresholds):
+    """(T,) thresholds -> (T,4) boxes of the component with the highest vertex; nan where nothing is above."""
+    each = [all_boxes(on, level)[0] for level in np.atleast_1d(thresholds)]
+    return np.array([boxes[0] if len(boxes) else np.full(4, np.nan) for boxes in each])

@@ -66,7 +66,7 @@ def attended(state: dict[str, Tensor], A: Tensor) -> Tensor:
 @torch.no_grad()
 def test_logits_pass_the_attention_once_more_for_each_finding():
     torch.manual_seed(0)
-    net = seen(JFHealthcare(), side=128)
+    net = seen(JFHealthcare(), torch.randn(4, 3, 128, 128))
     state, images = net.state_dict(), torch.randn(2, 3, 128, 128)
     features = torchvision.models.densenet121()
     features.load_state_dict({n.removeprefix("backbone."): v for n, v in state.items() if n.startswith("backbone.")})

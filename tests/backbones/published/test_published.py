@@ -12,6 +12,8 @@ from backbones.published import translate
 from core.errors import NotAvailableError
 from tests.backbones.published import networks as nets
 
+LAYERED = [pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenetv3_small_100", "vit_tiny_patch16_224")]
+
 
 def check(net, state, word, pooling="AVG", attention=None, images=None, atol=1e-5):
     """Check that our classifier with the converted ``state`` gives the logits of ``net``; return the conversion."""
@@ -31,39 +33,26 @@ def check(net, state, word, pooling="AVG", attention=None, images=None, atol=1e-
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(
-    "name", ["resnet18", "densenet121", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet50", "efficientnet_b0"))]
+    ("library", "name"),
+    [
+        ("torchvision", "resnet18"),
+        ("torchvision", "densenet121"),
+        pytest.param("torchvision", "resnet50", marks=pytest.mark.slow),
+        pytest.param("torchvision", "efficientnet_b0", marks=pytest.mark.slow),
+        pytest.param("torchvision", "efficientnet_b5", marks=pytest.mark.slow),  # has another epsilon
+        ("timm", "resnet18"),
+        ("timm", "tf_efficientnet_b0"),
+    ],
 )
-def test_torchvision_s_weights_give_torchvision_s_logits(name):
+def test_weights_of_torchvision_and_timm_give_their_logits(library, name):
     torch.manual_seed(0)
-    net = nets.seen(getattr(torchvision.models, name)(num_classes=4))
-    check(net, net.state_dict(), name)
-
-
-@pytest.mark.slow
-@pytest.mark.oracle
-def test_a_large_efficientnet_of_torchvision_has_another_epsilon():
-    torch.manual_seed(0)
-    net = nets.seen(torchvision.models.efficientnet_b5(num_classes=2))
-    check(net, net.state_dict(), "efficientnet_b5", atol=1e-4)
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_b0"])
-def test_timm_s_weights_give_timm_s_logits(name):
-    torch.manual_seed(0)
-    net = nets.seen(timm.create_model(name, num_classes=4))
-    check(net, net.state_dict(), name)
+    build = {"torchvision": torchvision.models.get_model, "timm": timm.create_model}[library]
+    net = nets.seen(build(name, num_classes=2 if name == "efficientnet_b5" else 4))
+    check(net, net.state_dict(), name, atol=1e-4 if name == "efficientnet_b5" else 1e-5)
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize(
-    "name",
-    [
-        "convnext_atto",
-        pytest.param("mobilenetv3_small_100", marks=pytest.mark.slow),
-        pytest.param("vit_tiny_patch16_224", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("name", ["convnext_atto", *LAYERED])
 def test_a_timm_head_with_several_layers_is_not_converted(name):
     found = translate(timm.create_model(name, num_classes=4).state_dict(), backbones.build(name, 4))
     assert found.heads
@@ -164,15 +153,10 @@ def test_torchxrayvision_s_weights_give_its_logits_on_the_same_image():
     """It has one grey channel from -1024 to 1024; the options of the backbone convert ImageNet-normalised images."""
     xrv = pytest.importorskip("torchxrayvision")
     torch.manual_seed(0)
-    net = xrv.models.DenseNet(weights=None).train()
     grey = torch.randint(0, 256, (3, 1, 64, 64), generator=torch.Generator().manual_seed(1)).float()
     theirs = (2 * grey / 255 - 1) * 1024
-    for part in net.modules():
-        if isinstance(part, torch.nn.BatchNorm2d):
-            part.momentum = 1.0
-    with torch.no_grad():
-        net(theirs)
-    state = {**net.eval().state_dict(), "op_threshs": torch.full((18,), 0.1)}
+    net = nets.seen(xrv.models.DenseNet(weights=None), theirs)
+    state = {**net.state_dict(), "op_threshs": torch.full((18,), 0.1)}
     ours = (grey / 255 - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     model = backbones.build("densenet121:mean=127.5,std=0.12451171875", 18).eval()
     model.load_state_dict(translate(state, model).state)

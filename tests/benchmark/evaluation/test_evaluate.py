@@ -66,22 +66,16 @@ def test_several_training_runs_have_one_row_with_the_interval_of_the_leaderboard
     assert list(table) == ["method", "metric", "value", "low", "high", "n"]
     row = table[(table.method == "gradcam") & (table.metric == "hit@iou.3")].squeeze()
     lines = (command / "results" / "tiny" / "leaderboard.md").read_text().splitlines()
-    (line,) = [line for line in lines if "| gradcam" in line and "[" in line][:1]
+    line = next(line for line in lines if "| gradcam" in line and "[" in line)
     assert f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" in line
     assert {"center", "prior", "noise", "truth"} < {*table.method}
 
 
-def test_saved_results_are_a_folder_that_the_command_could_have_written(both, tmp_path):
+def test_saved_results_are_a_folder_that_the_command_could_have_written_and_replace_no_others(both, command, tmp_path):
     folder = both.save(tmp_path / "mine")
     assert [r.key for r in locus.records(folder)] == [r.key for r in both.records]
     assert {"index.html", "leaderboard.md", "records.parquet", "cases.parquet"} <= {path.name for path in folder.iterdir()}
     both.save(folder)
-    other = tmp_path / "two"
-    other.mkdir()
-    (other / "cells.parquet").write_bytes((folder / "cells.parquet").read_bytes())
-
-
-def test_save_refuses_a_folder_with_other_results(both, command):
     with pytest.raises(BadValueError):
         both.save(command / "results" / "tiny")
 
@@ -118,13 +112,17 @@ class Mine(locus.GradientMethod):
         return G.mean((-2, -1), keepdim=True)
 
 
+def built(findings=(), **more):
+    torch.manual_seed(0)
+    return locus.build("custom", 8, pretrained=False, findings=findings, **more)
+
+
 def scored(model, data, tmp_path, methods=("gradcam",), **more):
     return locus.evaluate(model, data, methods, ["pointing"], cache_dir=tmp_path, progress=False, **more)
 
 
 def test_class_from_a_notebook_scores_like_the_equal_method(splits, tmp_path):
-    torch.manual_seed(0)
-    model = locus.build("custom", 8, pretrained=False, findings=splits["test"].findings, img_size=64)
+    model = built(splits["test"].findings, img_size=64)
     table = scored(model, splits["test"], tmp_path, [Mine, "gradcam"]).table().set_index(["method", "metric"])
     assert table.loc["mine"].equals(table.loc["gradcam"])
     assert "mine" not in locus.evaluate.__globals__["method_registry"].names()
@@ -153,10 +151,8 @@ def test_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(split
 def test_invalid_arguments_are_refused_before_anything_runs(splits, checkpoints, tmp_path):
     data = splits["test"]
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    unnamed = locus.build("custom", 8, pretrained=False, img_size=64)
-    unsized = locus.build("custom", 8, pretrained=False, findings=data.findings)
-    named = locus.build("custom", 8, pretrained=False, findings=data.findings, img_size=64)
-    for model in (module, unnamed, unsized, [named, checkpoints[0]], 3):
+    named = built(data.findings, img_size=64)
+    for model in (module, built(img_size=64), built(data.findings), [named, checkpoints[0]], 3):
         with pytest.raises(BadValueError):
             scored(model, data, tmp_path)
     for wrong in ({"methods": ["gradcamp"]}, {"protocols": ["loccus"]}):
@@ -164,24 +160,20 @@ def test_invalid_arguments_are_refused_before_anything_runs(splits, checkpoints,
             locus.evaluate(named, data, **wrong)
     with pytest.raises(BadValueError):
         locus.evaluate(named, data, ["gradcam"], [])
-    unboxed = [sample for sample in data if not sample.boxes]
     with pytest.raises(DataError):
-        scored(named, unboxed, tmp_path)
-    swapped = locus.build("custom", 8, pretrained=False, findings=data.findings[::-1], img_size=64)
+        scored(named, [sample for sample in data if not sample.boxes], tmp_path)
+    swapped = built(data.findings[::-1], img_size=64)
     with pytest.raises(BadValueError):  # plain samples do not say whose labels they have
         scored(swapped, [sample for sample in data if sample.boxes], tmp_path)
 
 
 def test_findings_in_another_order_score_the_same_maps(splits, tmp_path):
     data = splits["test"]
-    torch.manual_seed(0)
-    model = locus.build("custom", 8, pretrained=False, findings=data.findings, img_size=64)
-    turned = locus.build("custom", 8, pretrained=False, findings=data.findings[::-1], img_size=64)
+    model, turned = (built(findings, img_size=64) for findings in (data.findings, data.findings[::-1]))
     state = {name: value.flip(0) if name.startswith("head.") and len(value) == 8 else value for name, value in model.state_dict().items()}
     turned.load_state_dict(state)
     one, other = (scored(each, data, tmp_path).cases("pointing").set_index(["method", "image", "finding"]) for each in (model, turned))
-    columns = ["x", "y"]
-    assert np.allclose(*(table.loc["gradcam"][columns].sort_index() for table in (one, other)), equal_nan=True)
+    assert np.allclose(*(table.loc["gradcam"][["x", "y"]].sort_index() for table in (one, other)), equal_nan=True)
 
 
 def test_images_of_training_patients_are_left_out(checkpoints, tmp_path, caplog):

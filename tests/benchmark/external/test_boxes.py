@@ -33,7 +33,7 @@ def test_xyxy_and_xywh_give_the_same_boxes(tmp_path):
 
 def test_aliases_of_findings_are_accepted_and_boxes_clipped_at_the_edge(tmp_path):
     result = read(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
-    assert result[("b_1.png", "Infiltration")].tolist() == [[150, 20, 200, 60, 1]]
+    assert result["b_1.png", "Infiltration"].tolist() == [[150, 20, 200, 60, 1]]
 
 
 @pytest.mark.parametrize("bare", [False, True])
@@ -70,21 +70,20 @@ def test_invalid_box_is_named(tmp_path, row, box_format, message):
         read(csv(tmp_path, row, edges=edges), box_format, NAMES, FRAMES)
 
 
-def test_csv_without_box_format_is_refused(tmp_path):
-    with pytest.raises(BadValueError, match="--box_format"):
-        read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), None, NAMES, FRAMES)
-
-
-def test_json_with_box_format_xyxy_is_refused(tmp_path):
-    (tmp_path / "boxes.json").write_text("[]")
-    with pytest.raises(BadValueError, match="xywh: leave out --box_format xyxy"):
-        read(tmp_path / "boxes.json", "xyxy", NAMES, FRAMES)
-
-
-def test_invalid_json_is_refused(tmp_path):
-    (tmp_path / "boxes.json").write_text('{"images": []}')
-    with pytest.raises(DataError, match="categories"):
-        read(tmp_path / "boxes.json", None, NAMES, FRAMES)
+@pytest.mark.parametrize(
+    ("name", "content", "box_format", "error", "message"),
+    [
+        ("a.csv", "image,finding,x0,y0,x1,y1,score\na.png,Mass,10,20,30,60,.5\n", None, BadValueError, "--box_format"),
+        ("a.csv", "image,finding,x0,y0,x1,y1,score\n", "xywh", DataError, "--box_format is xywh"),
+        ("a.csv", "image,finding,x0,y0,x1,score\n", "xyxy", DataError, "x0, y0, x1, y1"),
+        ("a.json", "[]", "xyxy", BadValueError, "xywh: leave out --box_format xyxy"),
+        ("a.json", '{"images": []}', None, DataError, "categories"),
+    ],
+)
+def test_file_that_does_not_fit_its_format_is_refused(tmp_path, name, content, box_format, error, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(error, match=message):
+        read(tmp_path / name, box_format, NAMES, FRAMES)
 
 
 @pytest.mark.parametrize("column", ["Masss", "Nodulectomy"])
@@ -109,6 +108,7 @@ def boxes_for(folder, samples):
 
 
 def test_images_without_a_box_are_an_error_without_missing(tmp_path):
+    assert entry.read(config(**boxes_for(tmp_path, BOXED))).boxless == frozenset()
     given = boxes_for(tmp_path, BOXED[:2])
     with pytest.raises(DataError, match=rf"{len(BOXED) - 2} of {len(BOXED)} images.*--missing miss"):
         entry.read(config(**given))
@@ -121,18 +121,6 @@ def test_images_without_a_box_are_misses_or_skipped(tmp_path, missing, scored):
     assert sum(bool(sample.boxes) for sample in read_entry.samples) == scored
     handling = {"miss": "count as misses", "skip": "are left out"}[missing]
     assert f"Images without a box {handling}." in read_entry.about
-
-
-def test_file_with_a_box_for_each_image_does_not_need_missing(tmp_path):
-    assert entry.read(config(**boxes_for(tmp_path, BOXED))).boxless == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("edges", "box_format", "named"), [("x0,y0,x1,y1", "xywh", "--box_format is xywh"), ("x0,y0,x1", "xyxy", "x0, y0, x1, y1")]
-)
-def test_table_without_the_columns_of_its_format_is_refused(tmp_path, edges, box_format, named):
-    with pytest.raises(DataError, match=named):
-        read(csv(tmp_path, edges=edges), box_format, NAMES, FRAMES)
 
 
 def test_invalid_table_is_an_error_without_importing_torch(tmp_path):

@@ -49,22 +49,16 @@ def test_largest_map_that_is_allowed_is_read():
         lambda path: boxes.read(path, None, NAMES, {"a.png": (9, 9)}),
         lambda path: maps.find(path, NAMES, (), None),
         lambda path: tables.read_csv(path, ("image",)),
-        lambda path: tables.read_list(path),
+        tables.read_list,
+        lambda path: geometry.of(str(path)),
     ],
-    ids=["boxes", "masks", "table", "list"],
+    ids=["boxes", "masks", "table", "list", "grid"],
 )
 def test_table_or_json_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch, read):
     monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
     (tmp_path / "a.json").write_text("[" * 101)
     with pytest.raises(DataError, match=r"101 bytes.* 100$"):
         read(tmp_path / "a.json")
-
-
-def test_grid_file_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
-    (tmp_path / "g.json").write_text("[" * 101)
-    with pytest.raises(DataError, match="101 bytes"):
-        geometry.of(str(tmp_path / "g.json"))
 
 
 def test_compressed_table_is_not_unpacked(tmp_path):

@@ -30,11 +30,9 @@ def test_a_user_s_own_run_comes_before_a_newer_one_of_a_suite(add_run):
     assert finished_runs.finished(add_run.path) == [expected, older, suite]
 
 
-def test_suite_run_is_used_if_there_is_no_other(add_run):
-    newest = (add_run("suites/demo/a", 1e9), add_run("suites/demo/b", 1e9 + 9))[1]
-    assert finished_runs.newest(add_run.path) == newest
-
-
-def test_no_run_at_all_is_an_error(tmp_path):
+def test_suite_run_is_used_if_there_is_no_other_and_no_run_at_all_is_an_error(add_run):
     with pytest.raises(DataError, match=r"main\.py"):
-        finished_runs.newest(tmp_path)
+        finished_runs.newest(add_run.path)
+    add_run("suites/demo/a", 1e9)
+    newest = add_run("suites/demo/b", 1e9 + 9)
+    assert finished_runs.newest(add_run.path) == newest

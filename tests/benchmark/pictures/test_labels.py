@@ -5,11 +5,12 @@ import pytest
 from core.errors import UnknownNameError
 from datasets.labels import match
 
+pytestmark = pytest.mark.byhand
+
 COVID = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
 
 
-@pytest.mark.byhand
 @pytest.mark.parametrize(
     ("label", "findings", "meant"),
     [
@@ -30,7 +31,6 @@ def test_spelling_does_not_matter(label, findings, meant):
     assert match(label, findings) == meant
 
 
-@pytest.mark.byhand
 @pytest.mark.parametrize(
     ("label", "findings"),
     [("abnormal", COVID), ("non-covid-19", COVID), ("normal", ("Abnormal", "Mass")), ("pneumonia", ("Negative for Pneumonia", "Typical"))],
@@ -40,7 +40,6 @@ def test_label_never_matches_its_opposite(label, findings):
         match(label, findings)
 
 
-@pytest.mark.byhand
 @pytest.mark.parametrize("label", ["pneumo", "mas", "", "fracture", "19", "masss", "massive", "nodulectomy"])
 def test_ambiguous_or_unknown_label_lists_the_findings(label):
     with pytest.raises(UnknownNameError, match="Cardiomegaly"):

@@ -9,6 +9,8 @@ from benchmark.pictures import panels
 from benchmark.pictures.case import RawMap, prepare_case
 from core.types import Sample
 
+pytestmark = pytest.mark.byhand
+
 BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 
@@ -23,14 +25,12 @@ def picture():
     return prepare_case(sample, image, "Mass", raw_map, 0.4, "validation")
 
 
-@pytest.mark.byhand
 @pytest.mark.parametrize(("boxes", "words"), [({}, "truth unknown"), ({"Nodule": np.array([[2.0, 2, 9, 9]])}, "no truth box")])
 def test_unknown_truth_differs_from_no_box(picture, boxes, words):
     sample = Sample("a.png", "p", (64, 64), np.zeros(0, np.float32), boxes, lambda: picture.image)
     assert words in prepare_case(sample, picture.image, "Mass", picture.raw, 0.4, "fixed").caption
 
 
-@pytest.mark.byhand
 @pytest.mark.parametrize("kind", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
 def test_file_formats_are_reproducible(picture, tmp_path, kind):
     path = tmp_path / f"x.{kind}"
@@ -41,7 +41,6 @@ def test_file_formats_are_reproducible(picture, tmp_path, kind):
     assert path.read_bytes() == first
 
 
-@pytest.mark.byhand
 def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_origin(picture, tmp_path):
     panels.save(picture, tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()

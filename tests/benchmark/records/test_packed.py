@@ -28,12 +28,22 @@ RECORDS = [
 ]
 
 
+def written(folder, rows, *some):
+    """Write records with the rows of each, and return them."""
+    for record in some:
+        write(record, folder)
+        cases.write(rows, record.cell, folder)
+    return some
+
+
+def of_seed(seed):
+    return Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),))
+
+
 @pytest.fixture
 def suite(tmp_path):
     folder = tmp_path / "results" / "tiny"
-    for record in RECORDS:
-        write(record, folder)
-        cases.write(ROWS, record.cell, folder)
+    written(folder, ROWS, *RECORDS)
     return folder
 
 
@@ -129,15 +139,11 @@ def test_unpacked_records_of_published_results_are_below_runs(tmp_path):
 
 
 def test_each_seed_has_a_separate_file_of_rows(tmp_path):
-    seeds = [Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),)) for seed in (0, 1, 2)]
-    for record in seeds[:2]:
-        write(record, tmp_path)
-        cases.write(ROWS, record.cell, tmp_path)
+    seeds = [*written(tmp_path, ROWS, of_seed(0), of_seed(1))]
     pack(tmp_path)
     before = {name: content for name, content in files(tmp_path).items() if name.startswith("cases")}
     assert set(before) == {"cases.parquet", "cases-seed1.parquet"}
-    write(seeds[2], tmp_path)
-    cases.write(ROWS, seeds[2].cell, tmp_path)
+    seeds += written(tmp_path, ROWS, of_seed(2))
     pack(tmp_path)
     assert before.items() <= files(tmp_path).items()
     table = cases.read_columns([record.cell for record in seeds], tmp_path, ["image", "hit@iou.3"])
@@ -148,10 +154,7 @@ def test_each_seed_has_a_separate_file_of_rows(tmp_path):
 
 def test_seeds_except_the_lowest_keep_brief_columns(tmp_path):
     row = ROWS[0] | {"x0": 1.0, "iobb": 0.5, "threshold": 0.5, "iou_oracle": 0.5, "threshold_otsu": 0.1, "pointing": True}
-    for seed in (0, 1):
-        record = Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),))
-        write(record, tmp_path)
-        cases.write([row], record.cell, tmp_path)
+    written(tmp_path, [row], of_seed(0), of_seed(1))
     pack(tmp_path)
     brief = {"image", "patient", "finding", "threshold", "iou", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
     assert set(pd.read_parquet(tmp_path / "cases-seed1.parquet")) == brief
@@ -159,8 +162,6 @@ def test_seeds_except_the_lowest_keep_brief_columns(tmp_path):
 
 
 def test_lowest_seed_keeps_all_columns(tmp_path):
-    record = Record(cell=cell().model_copy(update={"seed": 3}), scores=(hit(0.5),))
-    write(record, tmp_path)
-    cases.write([ROWS[0] | {"x0": 1.0}], record.cell, tmp_path)
+    written(tmp_path, [ROWS[0] | {"x0": 1.0}], of_seed(3))
     pack(tmp_path)
     assert "x0" in pd.read_parquet(tmp_path / "cases-seed3.parquet")

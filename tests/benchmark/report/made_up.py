@@ -18,8 +18,7 @@ def cell(method, seed, pooling="PCAM", dataset="phantom", pinned=None):
 
 def hits(count, seed):
     """(PATIENTS,) the first ``count`` are hits, in an order of the seed's own that leaves most where they are."""
-    row = np.arange(PATIENTS) < count
-    return np.roll(row, seed)
+    return np.roll(np.arange(PATIENTS) < count, seed)
 
 
 def training(folder, method, seed, count, pooling="PCAM", **other):
@@ -28,10 +27,7 @@ def training(folder, method, seed, count, pooling="PCAM", **other):
     share = Score(finding="mean", metric="hit@iou.3", value=row.mean(), low=0.01, high=0.99, n=PATIENTS, threshold_origin="cross-fitted")
     scores = (share, share._replace(finding="Mass"))
     record = Record(cell=cell(method, seed, pooling, **other), scores=scores, checkpoints=(f"{pooling}{seed}",))
-    cases.write(
-        [{"image": f"i{n:02}", "patient": f"p{n:02}", "finding": "Mass", "hit@iou.3": bool(hit)} for n, hit in enumerate(row)],
-        record.cell,
-        folder,
-    )
+    per_case = [{"image": f"i{n:02}", "patient": f"p{n:02}", "finding": "Mass", "hit@iou.3": bool(hit)} for n, hit in enumerate(row)]
+    cases.write(per_case, record.cell, folder)
     write(record, folder)
     return record

@@ -66,19 +66,15 @@ def scored(method, value, n=FEWEST, protocol="locus"):
     return Record(cell=cell, scores=(Score(finding="mean", metric="hit@iou.3", value=value, n=n),))
 
 
+def test_a_user_s_method_with_the_scores_of_another_is_marked_as_the_same_map():
+    table = tabulated("t", "", NAMES, [scored("cam", 0.5), scored("maxcam", 0.5)])
+    assert [row[table.header.index("same map as")] for row in table.rows] == ["", "cam"]
+
+
 @pytest.mark.parametrize(
-    ("second", "marked"),
-    [(scored("maxcam", 0.5), True), (scored("maxcam", 0.6), False), (scored("noise", 0.5), False)],
-    ids=["equal scores", "other scores", "a baseline"],
+    ("method", "value", "given"),
+    [("maxcam", 0.6, {}), ("noise", 0.5, {}), ("maxcam", 0.5, {"n": FEWEST - 1}), ("maxcam", 0.5, {"protocol": "pointing"})],
+    ids=["other scores", "a baseline", "few cases", "another protocol"],
 )
-def test_a_user_s_method_with_the_scores_of_another_is_marked_as_the_same_map(second, marked):
-    table = tabulated("t", "", NAMES, [scored("cam", 0.5), second])
-    assert ("same map as" in table.header) == marked
-    if marked:
-        assert [row[table.header.index("same map as")] for row in table.rows] == ["", "cam"]
-
-
-@pytest.mark.parametrize("given", [{"n": FEWEST - 1}, {"protocol": "pointing"}])
-def test_equal_scores_of_few_cases_or_other_protocols_are_not_marked(given):
-    table = tabulated("t", "", NAMES, [scored("cam", 0.5, **given), scored("maxcam", 0.5, **given)])
-    assert "same map as" not in table.header
+def test_other_scores_baselines_few_cases_and_other_protocols_are_not_marked(method, value, given):
+    assert "same map as" not in tabulated("t", "", NAMES, [scored("cam", 0.5, **given), scored(method, value, **given)]).header

@@ -1,7 +1,8 @@
 """Cells of a suite, cells selected by flags, and records that stay."""
 
+from dataclasses import replace
+
 import pytest
-import yaml
 
 import datasets
 import methods
@@ -25,7 +26,6 @@ models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
 conventional: [locus]
 """
-MINE = "import methods\nclass Mine(methods.Method):\n    name = 'mine'\n    needs = frozenset({'forwards'})\n"
 
 
 @pytest.fixture
@@ -52,11 +52,7 @@ def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
     assert words(of(suite()), protocol="locus") == {*methods.names(), *beside}
     assert words(of(suite("methods: fast")), protocol="locus") == {*methods.expand(["fast"]), *beside}
     assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *beside}
-    assert words(of(suite("methods: [cam, prior]")), protocol="wang") == {"cam", *beside}
-
-
-def test_methods_of_a_suite_are_normalised(suite):
-    assert "gradcampp" in words(of(suite("methods: [cam, Grad-CAM++]")), protocol="wang")
+    assert words(of(suite("methods: [Grad-CAM++, prior]")), protocol="wang") == {"gradcampp", *beside}
 
 
 def test_data_root_defaults_to_the_data_folder(tmp_path, monkeypatch):
@@ -72,19 +68,14 @@ def test_cells_are_unique(suite):
         assert len(keys) == len(set(keys))
 
 
-def test_slow_methods_only_have_cells_on_their_images(suite):
+def test_slow_methods_only_have_cells_on_their_images_and_change_no_others(suite):
     result = of(suite("slow_images: 9"))
-    slow = set(methods.expand(["slow"]))
-    assert slow
+    slow = methods.expand(["slow"])
     assert {(c.protocol, c.images) for c in result if c.method in slow} == {("locus", 9)}
     assert words(result, images=9) == words(result) - {"classifier"}
     assert {c.protocol for c in result if c.method == "cam" and c.images is None} == set(protocols.of_maps())
     assert {c.data["images"] for c in result if c.images} == {9}
-
-
-def test_slow_methods_do_not_change_other_cells(suite):
-    all_records = {cell.key for cell in of(suite("methods: fast"))}
-    assert all_records == {cell.key for cell in of(suite("slow_images: 9")) if cell.images is None}
+    assert {c.key for c in result if c.images is None} == {c.key for c in of(suite("methods: fast"))}
 
 
 def with_models(suite, *models):
@@ -128,16 +119,9 @@ def test_other_seeds_only_have_leaderboard_cells(suite):
     small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
     assert "scorecam" in words(of(small, 0), images=9)
     assert words(of(small, 1)) == words(of(small, 0)) - {"scorecam"}
-    assert {(c.protocol, c.alignment, c.images) for c in of(small, 1)} == {
-        ("locus", "aligned", None),
-        ("classification", "aligned", None),
-    }
-
-
-def test_slow_methods_that_explain_all_images_are_in_the_leaderboard_of_every_seed(suite):
-    small = suite("methods: [cam, scorecam]\nseeds: [0, 1]\nfull_seeds: [0]")
-    assert {c.protocol for c in of(small, 1) if c.method == "scorecam"} == {"locus"}
-    assert {c.images for c in of(small, 1)} == {None}
+    assert {(c.protocol, c.alignment, c.images) for c in of(small, 1)} == {(p, "aligned", None) for p in ("locus", "classification")}
+    on_all_images = suite("methods: [cam, scorecam]\nseeds: [0, 1]\nfull_seeds: [0]")
+    assert {(c.protocol, c.images) for c in of(on_all_images, 1) if c.method == "scorecam"} == {("locus", None)}
 
 
 @pytest.mark.parametrize(
@@ -169,10 +153,13 @@ def test_invalid_methods_are_refused_when_the_suite_is_read(suite, line, kind, f
         suite(line)
 
 
+def configured(tmp_path, *method, **flags):
+    return RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "results"), method=method, **flags)
+
+
 def asked(suite, tmp_path, *method, **flags):
-    config = RunConfig(suite=("small",), method=method, **flags)
     existing = selection.existing_records(tmp_path / "results/small")
-    work = selection.missing_cells(selection.planned_cells(suite, method), config, existing)
+    work = selection.missing_cells(selection.planned_cells(suite, method), configured(tmp_path, *method, **flags), existing)
     return [cell for part in work for cell in part.cells]
 
 
@@ -186,7 +173,7 @@ def test_method_flag_limits_the_cells(suite, tmp_path):
 
 
 def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, tmp_path):
-    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "mine.py").write_text("import methods\nclass Mine(methods.Method):\n    name = 'mine'\n    needs = {'forwards'}\n")
     word = f"{tmp_path}/mine.py:Mine"
     small = suite("methods: [cam]")
     assert words(asked(small, tmp_path, "layercam", word)) == {"layercam", word}
@@ -194,16 +181,17 @@ def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, 
 
 
 def test_cells_of_older_weights_always_run_again(suite, tmp_path):
+    def write(weights, day, *cells):
+        for cell in cells:
+            records.write(Record(cell=cell, checkpoints=(weights,), created=f"2026-01-0{day}T00:00:00+00:00"), tmp_path / "results/small")
+
     small = suite("methods: [cam]", "protocols: [locus]")
-    folder, (first, *others), untouched = tmp_path / "results/small", of(small, extra=["layercam"]), of(small, number=1)
-    obsolete = others[0].model_copy(update={"protocol": "wang"})
-    for cell in (*others, *untouched, obsolete):
-        records.write(Record(cell=cell, checkpoints=("old",), created="2026-01-01T00:00:00+00:00"), folder)
+    (first, *others), untouched = of(small, extra=["layercam"]), of(small, number=1)
+    write("old", 1, *others, *untouched, others[0].model_copy(update={"protocol": "wang"}))
     assert asked(small, tmp_path) == [first]
-    records.write(Record(cell=first, checkpoints=("new",), created="2026-01-02T00:00:00+00:00"), folder)
+    write("new", 2, first)
     assert {cell.key for cell in asked(small, tmp_path, "center")} == {cell.key for cell in others}
-    for cell in others:
-        records.write(Record(cell=cell, checkpoints=("new",), created="2026-01-03T00:00:00+00:00"), folder)
+    write("new", 3, *others)
     assert asked(small, tmp_path) == []
 
 
@@ -211,13 +199,9 @@ def test_protocol_flag_limits_the_cells(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus, pointing]")
     assert {c.protocol for c in asked(small, tmp_path, protocol=("pointing",))} == {"pointing"}
     assert asked(small, tmp_path, protocol=("all",)) == asked(small, tmp_path)
-
-
-def test_unknown_protocol_is_refused_before_anything_runs(suite, tmp_path):
-    suite("protocols: [locus]")
-    config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), protocol=("wang",))
-    with pytest.raises(BadValueError, match=r"'small'.*'wang'.*locus, classification, paired"):
-        selection.requested_suite("small", config)
+    assert asked(small, tmp_path, protocol=("paired",)) == []
+    assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
+    assert "paired" not in suite("protocols: [pointing]", "conventional: []").recorded_protocols
 
 
 def test_flags_accept_all_names_of_a_suite():
@@ -226,17 +210,10 @@ def test_flags_accept_all_names_of_a_suite():
     assert (*typed.method, *typed.protocol) == tuple(words)
 
 
-def test_paired_and_classification_can_run_alone(suite, tmp_path):
-    small = suite("methods: [cam]", "protocols: [locus, pointing]")
-    assert asked(small, tmp_path, protocol=("paired",)) == []
-    assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
-    assert "paired" not in suite("protocols: [pointing]", "conventional: []").recorded_protocols
-
-
 def run(suite, tmp_path, *method):
     """What a run leaves of the records, all of whose cells are done."""
     folder = tmp_path / "results/small"
-    config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "results"), method=method, overwrite="never")
+    config = configured(tmp_path, *method, overwrite="never")
     for model in plan.models(suite):
         for cell in cells.cells(suite, model, method):
             records.write(Record(cell=cell), folder)
@@ -254,28 +231,26 @@ def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(
 
 
 @pytest.mark.parametrize(
-    ("word", "kind", "facts"),
+    ("flags", "kind", "facts"),
     [
-        ("gradcamp", UnknownNameError, "'gradcamp'.*'gradcampp'"),
-        ("nowhere/mine.py:Mine", DataError, r"'nowhere/mine\.py'"),
-        (f"{__file__}:Mine", UnknownNameError, r"test_cells\.py.*'Mine'"),
+        ({"method": ("gradcamp",)}, UnknownNameError, "'gradcamp'.*'gradcampp'"),
+        ({"method": ("nowhere/mine.py:Mine",)}, DataError, r"'nowhere/mine\.py'"),
+        ({"method": (f"{__file__}:Mine",)}, UnknownNameError, r"test_cells\.py.*'Mine'"),
+        ({"protocol": ("wang",)}, BadValueError, "'small'.*'wang'.*locus, classification, paired"),
     ],
 )
-def test_unknown_method_is_refused_before_anything_runs(suite, tmp_path, word, kind, facts):
-    suite()
+def test_unknown_method_or_protocol_is_refused_before_anything_runs(suite, tmp_path, flags, kind, facts):
+    suite("protocols: [locus]")
     with pytest.raises(kind, match=facts):
-        selection.requested_suite("small", RunConfig(suite=("small",), suites=str(tmp_path), method=(word,)))
+        selection.requested_suite("small", replace(configured(tmp_path), **flags))
 
 
 def test_wrong_data_folder_loses_no_result(suite, tmp_path):
-    small = suite("methods: [cam]", "protocols: [locus]").model_copy(
-        update={"train": {"dataset": "NIH", "data_root_dir": str(tmp_path / "typo"), "pretrained": False}}
-    )
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small.model_dump(exclude={"name"})))
+    typo = f"train: {{dataset: NIH, data_root_dir: {tmp_path}/typo, pretrained: false}}"
+    small = suite("methods: [cam]", "protocols: [locus]", typo)
     first, *rest = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
-    folder = tmp_path / "results/small"
+    folder, config = tmp_path / "results/small", configured(tmp_path, overwrite="always")
     records.write(Record(cell=first), folder)
-    config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(folder.parent), overwrite="always")
     run_suite(selection.requested_suite("small", config), config, print, Local(1))
     status = {record.key: record.status for record in records.load(folder)}
     assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}

@@ -11,20 +11,14 @@ def table(labels, logits, boxed):
 
 
 @pytest.mark.byhand
-def test_auroc_covers_all_and_boxed_images():
-    """All: 3 of 4 pairs in order. Boxed: images 2 and 3, in order."""
+def test_auroc_covers_all_and_boxed_images_and_a_finding_of_one_class_has_a_reason():
+    """Mass on all images: 3 of 4 pairs in order; boxed: images 2 and 3, in order. Nodule: no positive image."""
     result = classification(table([0, 1, 0, 1], [0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1]), ["Mass", "Nodule"])
     results = {(score.metric, score.finding): score for score in result.scores}
     assert (results["auroc", "Mass"].value, results["auroc", "Mass"].n) == (0.75, 4)
     assert (results["auroc@boxed", "Mass"].value, results["auroc@boxed", "Mass"].n) == (1.0, 2)
-
-
-def test_a_finding_of_one_class_has_no_value_its_n_and_the_reason():
-    result = classification(table([0, 1, 0, 1], [0.0, 1.0, 2.0, 3.0], [1, 1, 1, 1]), ["Mass", "Nodule"])
-    results = {(score.metric, score.finding): score for score in result.scores}
-    assert results["auroc", "Nodule"].value is None
-    assert results["auroc", "Nodule"].n == 4
-    assert results["auroc", "Nodule"].reason == "0 of 4 images are positive: one class only"
+    nodule = results["auroc", "Nodule"]
+    assert (nodule.value, nodule.n, nodule.reason) == (None, 4, "0 of 4 images are positive: one class only")
     assert results["auroc", "mean"].value == 0.75
     assert "without Nodule" in results["auroc", "mean"].reason
 

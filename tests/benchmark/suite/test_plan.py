@@ -32,21 +32,13 @@ def test_folder_names_of_recorded_runs_do_not_change():
         ({"models": [{"backbone": "custom", "fold": [0, 1]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"protocols": ["pointing", "pointing"]}, DataError, r"tiny\.yaml.*protocols.*pointing"),
         ({"train": {"dataset": "phantom", "search": "a.yaml"}}, DataError, r"tiny\.yaml.*`search` "),
+        ({"train": {"dataset": "phantom", "seed": 3}, "seeds": [0, 1]}, DataError, r"tiny\.yaml.*seed.*train"),
+        ({"rank_methods": ["gradcamp"]}, UnknownNameError, "gradcamp.*gradcampp"),
     ],
 )
-def test_suite_that_repeats_images_or_mixes_models_is_refused(tmp_path, stated, kind, facts):
-    suite = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], **stated}
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(suite))
+def test_suite_that_repeats_images_mixes_models_or_names_nothing_is_refused(tmp_path, stated, kind, facts):
     with pytest.raises(kind, match=facts):
-        plan.load("tiny", tmp_path)
-
-
-def test_unknown_rank_method_is_refused_with_a_suggestion(tmp_path):
-    (tmp_path / "tiny.yaml").write_text(
-        "title: t\nabout: a\ntrain: {dataset: phantom}\nmodels: [{backbone: custom}]\nrank_methods: [gradcamp]\n"
-    )
-    with pytest.raises(UnknownNameError, match=r"gradcamp.*gradcampp"):
-        plan.load("tiny", tmp_path)
+        planned(tmp_path, **stated)
 
 
 def test_newer_flags_are_in_the_key_only_if_not_default():
@@ -59,27 +51,31 @@ def test_newer_flags_are_in_the_key_only_if_not_default():
 
 
 def test_data_root_applies_to_the_initial_run_if_it_has_one(tmp_path):
-    for name, flags in {"drawn": "{dataset: phantom}", "implants": "{dataset: implanted, data_root_dir: here}"}.items():
-        text = f"title: t\nabout: a\ninit: {flags}\ntrain: {{dataset: NIH, data_root_dir: here}}\nmodels: [{{backbone: custom}}]\n"
-        (tmp_path / f"{name}.yaml").write_text(text)
-    starts = [plan.models(plan.with_flags(plan.load(name, tmp_path), data_root_dir="there"))[0].init for name in ("drawn", "implants")]
-    assert [start.data_root_dir for start in starts] == [None, "there"]
+    for init, root in (({"dataset": "phantom"}, None), ({"dataset": "implanted", "data_root_dir": "here"}, "there")):
+        (model,) = planned(tmp_path, "there", init=init, train={"dataset": "NIH", "data_root_dir": "here"})
+        assert model.init.data_root_dir == root
 
 
-@pytest.mark.parametrize(("stated", "wanted"), [("", ["AVG", "PCAM"]), (", global_pool: LSE", ["LSE", "LSE"])])
-def test_initial_run_uses_the_network_of_the_model_by_default(tmp_path, stated, wanted):
-    text = f"title: t\nabout: a\ninit: {{dataset: phantom{stated}}}\ntrain: {{backbone: custom}}\nmodels: [{{global_pool: [AVG, PCAM]}}]\n"
-    (tmp_path / "own.yaml").write_text(text)
-    starts = [model.init for model in plan.models(plan.load("own", tmp_path))]
-    assert [start.global_pool for start in starts] == wanted
+@pytest.mark.parametrize(
+    ("stated", "wanted"),
+    [
+        ({}, [("AVG", 0), ("AVG", 1), ("PCAM", 0), ("PCAM", 1)]),
+        ({"global_pool": "LSE"}, [("LSE", 0), ("LSE", 1)] * 2),
+        ({"seed": 0}, [("AVG", 0), ("AVG", 0), ("PCAM", 0), ("PCAM", 0)]),
+    ],
+)
+def test_initial_run_has_the_network_and_the_seed_of_the_model_by_default(tmp_path, stated, wanted):
+    own = {"train": {"backbone": "custom"}, "models": [{"global_pool": ["AVG", "PCAM"]}], "seeds": [0, 1]}
+    starts = [model.init for model in planned(tmp_path, init={"dataset": "phantom", **stated}, **own)]
+    assert [(start.global_pool, start.seed) for start in starts] == wanted
     assert {start.backbone for start in starts} == {"custom"}
 
 
-def planned(folder, **fields):
+def planned(folder, data_root_dir=None, **fields):
     """The models of a suite with one small network and ``fields``."""
     suite = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], **fields}
-    (folder / "small.yaml").write_text(yaml.safe_dump(suite))
-    return plan.models(plan.load("small", folder))
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(suite))
+    return plan.models(plan.with_flags(plan.load("tiny", folder), data_root_dir=data_root_dir))
 
 
 def folders(models):
@@ -103,14 +99,3 @@ def test_fixed_threads_and_precision_define_another_run(tmp_path):
     assert {"threads": 1, "precision": "32"}.items() <= pinned.recipe.items()
     assert "threads" not in free.recipe
     assert folders([pinned]) != folders([free])
-
-
-def test_initial_run_has_the_seed_of_the_model_by_default(tmp_path):
-    for recorded, seeds in ({}, [0, 1]), ({"seed": 0}, [0, 0]):
-        models = planned(tmp_path, init={"dataset": "phantom:train=64", **recorded}, seeds=[0, 1])
-        assert [model.init.seed for model in models] == seeds
-
-
-def test_seeds_and_a_common_seed_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"small\.yaml.*seed.*train"):
-        planned(tmp_path, train={"dataset": "phantom", "seed": 3}, seeds=[0, 1])

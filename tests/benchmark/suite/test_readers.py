@@ -1,8 +1,5 @@
 """The row ``readers``: boxes of one radiologist against those of the others."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from benchmark.maps.trained import TrainingRun
@@ -17,10 +14,10 @@ HEADER = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
 
 
 @pytest.fixture
-def read(vindr_cxr_tree: Callable[[], Path]) -> Callable[..., list[TrainingRun]]:  # noqa: F811
+def read(vindr_cxr_tree):  # noqa: F811
     """read(lines…): the two images of VinDr-CXR that a table with these lines is about, as held-out images."""
 
-    def write(*lines: str, **options: int) -> list[TrainingRun]:
+    def write(*lines, **options):
         root = vindr_cxr_tree()
         images = [f"{i:032x}" for i in range(2)]
         write_lines(root / "train.csv", HEADER, *(images[int(line[0])] + line[1:] for line in lines))
@@ -30,7 +27,7 @@ def read(vindr_cxr_tree: Callable[[], Path]) -> Callable[..., list[TrainingRun]]
     return write
 
 
-def means(result) -> dict[str, tuple[float, int]]:
+def means(result):
     return {score.metric: (score.value, score.n) for score in result.scores if score.finding == "mean"}
 
 
@@ -63,7 +60,7 @@ def test_single_readers_give_a_reason_instead_of_a_row(read):
 @pytest.mark.parametrize(
     ("word", "there"), [("vindr_cxr:votes=1", True), ("phantom", False), ("rsna_pneumonia", False), ("nowhere", False)]
 )
-def test_only_data_with_readings_have_the_cell_once_for_all_images_and_once_for_the_slow_ones(word: str, there: bool):
+def test_only_data_with_readings_have_the_cell_once_for_all_images_and_once_for_the_slow_ones(word, there):
     suite = plan.Suite(name="s", title="", about="", train={}, models=[{}], methods=["cam", "scorecam"])
     for slow, count in ((None, 1), (9, 2)):
         model = ModelPlan("m", (TrainConfig(dataset=word),), None, slow)

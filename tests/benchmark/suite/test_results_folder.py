@@ -17,6 +17,13 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
+def demo(tmp_path, monkeypatch):
+    """A working directory with the published results of the suite ``demo``."""
+    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
 def published(tmp_path, monkeypatch):
     """A folder in which one record of the suite ``demo`` is published."""
     monkeypatch.chdir(tmp_path)
@@ -38,25 +45,22 @@ def used(threads):
 
 
 @pytest.mark.parametrize(
-    ("flags", "folder"),
+    ("suite", "flags", "folder"),
     [
-        ({}, "results/demo"),
-        ({"method": ("cam", "prior")}, "results/demo"),
-        ({"overwrite": "always"}, "results/demo"),
-        ({"method": ("occlusion",)}, "runs/results/demo"),
-        ({"method": ("mine.py:Mine",)}, "runs/results/demo"),
-        ({"columns": ("method",)}, "runs/results/demo"),
-        ({"method": ("occlusion",), "results": "mine"}, "mine/demo"),
+        ("demo", {}, "results"),
+        ("demo", {"method": ("cam", "prior")}, "results"),
+        ("demo", {"overwrite": "always"}, "results"),
+        ("demo", {"method": ("occlusion",)}, "runs/results"),
+        ("demo", {"method": ("mine.py:Mine",)}, "runs/results"),
+        ("demo", {"columns": ("method",)}, "runs/results"),
+        ("demo", {"method": ("occlusion",), "results": "mine"}, "mine"),
+        ("phantom", {}, "runs/results"),
     ],
 )
-def test_only_the_published_plan_uses_the_published_folder(published, flags, folder):
-    chosen = results_folder.choose(plan.load("demo"), RunConfig(suite=("demo",), **flags))
-    assert chosen.path.as_posix() == folder
+def test_only_the_published_plan_uses_the_published_folder(published, suite, flags, folder):
+    chosen = results_folder.choose(plan.load(suite), RunConfig(suite=(suite,), **flags))
+    assert chosen.path.as_posix() == f"{folder}/{suite}"
     assert bool(chosen.reason) is folder.startswith("runs")
-
-
-def test_unpublished_suite_is_written_to_runs(published):
-    assert results_folder.choose(plan.load("phantom"), RunConfig()).path.as_posix() == "runs/results/phantom"
 
 
 def test_published_rows_are_marked(published):
@@ -65,10 +69,8 @@ def test_published_rows_are_marked(published):
     assert results_folder.choose(plan.load("demo"), RunConfig()).published == []
 
 
-def test_a_run_elsewhere_says_how_far_it_is_from_the_published_scores(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
-    shutil.copytree(tmp_path / "results/demo", tmp_path / "mine/demo")
-    monkeypatch.chdir(tmp_path)
+def test_a_run_elsewhere_says_how_far_it_is_from_the_published_scores(demo, capsys):
+    shutil.copytree("results/demo", "mine/demo")
     for folder, count in (("mine", 1), ("results", 0)):
         assert run.main(["--suite", "demo", "--results", folder, "--overwrite", "never"]) == 0
         assert capsys.readouterr().out.count("Largest difference from the published hit@iou.3 over 25 rows: 0.000") == count
@@ -85,9 +87,7 @@ def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(publish
     assert side_by_side([of(0.625)], []) == ""
 
 
-def test_other_columns_are_written_from_the_published_records_and_nothing_is_run(tmp_path, monkeypatch, capsys):
-    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
-    monkeypatch.chdir(tmp_path)
+def test_other_columns_are_written_from_the_published_records_and_nothing_is_run(demo, capsys):
     assert run.main(["--suite", "demo", "--columns", "pointing", "method"]) == 0
     assert "0 cells to run" in capsys.readouterr().out
     assert r"\begin{tabular}{ll}" in Path("runs/results/demo/leaderboard.tex").read_text()
@@ -95,20 +95,14 @@ def test_other_columns_are_written_from_the_published_records_and_nothing_is_run
     assert not Path("runs/results/demo/records.parquet").exists()
 
 
-def test_a_model_that_was_added_stays_with_a_line_that_says_so_until_it_is_forgotten(tmp_path, monkeypatch, caplog, capsys):
-    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
-    monkeypatch.chdir(tmp_path)
-    record = of(0.5)
-    write(
-        record.model_copy(update={"cell": record.cell.model_copy(update={"model_id": "mine", "recipe": {"weights": "w"}})}),
-        "runs/results/demo",
-    )
+def test_a_model_that_was_added_stays_until_it_is_forgotten(demo, capsys):
+    cell = of(0.5).cell.model_copy(update={"model_id": "mine", "recipe": {"weights": "w"}})
+    write(of(0.5).model_copy(update={"cell": cell}), "runs/results/demo")
     pack("runs/results/demo")
     assert run.main(["--suite", "demo", "--forget", "other"]) == 2
     assert "mine" in capsys.readouterr().err
     assert run.main(["--suite", "demo", "--checkpoint", "none.ckpt"]) == 2  # nothing is lost by a wrong path
     assert [r.cell.model_id for r in load("runs/results/demo")] == ["mine"]
-    caplog.clear()
     assert run.main(["--suite", "demo", "--forget", "mine"]) == 0
     assert not [r for r in load("runs/results/demo") if r.cell.model_id == "mine"]
     assert not Path("runs/suites").exists()
@@ -122,14 +116,11 @@ def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
     assert text.count("after 1 training run") == 2
 
 
-def test_missing_data_message_defaults_to_the_data_set(tmp_path):
+def test_missing_data_are_named_with_the_download_of_the_data_set(tmp_path):
     model = plan.models(plan.with_flags(plan.load("nih"), data_root_dir=str(tmp_path / "none")))[0]
     assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in selection.missing_data_message(plan.load("nih"), model)
     assert "BBox_List_2017.csv" in selection.missing_data_message(plan.load("demo"), model)
-
-
-def test_missing_scored_data_is_named(tmp_path):
-    at_hand = plan.models(plan.load("phantom"))[0]
-    absent = replace(at_hand.trainings[0], dataset="NIH", data_root_dir=str(tmp_path / "none"))
-    assert selection.missing_data_message(plan.load("phantom"), at_hand) == ""
-    assert f"(NIH: {tmp_path / 'none'}): " in selection.missing_data_message(plan.load("phantom"), replace(at_hand, trainings=(absent,)))
+    phantom = plan.models(plan.load("phantom"))[0]
+    assert selection.missing_data_message(plan.load("phantom"), phantom) == ""
+    scored = replace(phantom, trainings=model.trainings)
+    assert f"(NIH: {tmp_path / 'none'}): " in selection.missing_data_message(plan.load("phantom"), scored)

@@ -1,5 +1,7 @@
 """A training run that takes a second."""
 
+import functools
+
 import pytest
 
 from benchmark.training import run
@@ -12,16 +14,22 @@ TINY = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def tiny(tmp_path, tmp_path_factory):
-    """tiny(**flags) -> a TrainConfig whose files lie in the test's folder (the cache in one for the whole session)."""
+@pytest.fixture(scope="session")
+def tiny_in(tmp_path_factory):
+    """tiny_in(folder, **flags) -> a TrainConfig whose files are in the folder (one cache for the session)."""
 
-    def make(**flags) -> TrainConfig:
+    def make(folder, **flags) -> TrainConfig:
         cache = tmp_path_factory.getbasetemp() / "cache"
-        places = {"model_save_dir": str(tmp_path / "train"), "log_dir": str(tmp_path / "logs"), "cache_dir": str(cache)}
+        places = {"model_save_dir": str(folder / "train"), "log_dir": str(folder / "logs"), "cache_dir": str(cache)}
         return build(TrainConfig, {**TINY, **places, **flags})
 
     return make
+
+
+@pytest.fixture
+def tiny(tiny_in, tmp_path):
+    """tiny(**flags) -> a TrainConfig whose files lie in the test's folder."""
+    return functools.partial(tiny_in, tmp_path)
 
 
 @pytest.fixture

@@ -1,16 +1,20 @@
-"""Checkpoints rebuild the same model, contain only data, and report errors."""
+"""Checkpoints rebuild the same model, contain only data, and report errors; weights of other projects are accepted."""
 
-import contextlib
+import argparse
 import logging
-import pickle
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
+import torchvision
 
 import backbones
 from benchmark.training import load, load_weights, runs
 from core.errors import DataError
+
+pytestmark = pytest.mark.byhand
+FINDINGS = tuple(f"F{k}" for k in range(8))
 
 
 @pytest.fixture(scope="module")
@@ -18,36 +22,43 @@ def images():
     return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 
 
-def written(path, config, global_pool="PCAM", num_classes=8, name="custom"):
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(num_classes=8).eval()
+
+
+def written(path, config, global_pool="PCAM"):
     """A checkpoint as a run writes it, without the run; returns its model."""
-    model = backbones.build(name, num_classes, global_pool).eval()
-    findings = tuple(f"F{k}" for k in range(num_classes))
+    model = backbones.build("custom", 8, global_pool).eval()
     state = {f"model.{key}": value for key, value in model.state_dict().items()}
-    torch.save({"state_dict": state, "locus": runs.stamp(config, model, findings)}, path)
+    torch.save({"state_dict": state, "locus": runs.stamp(config, model, FINDINGS)}, path)
+    return model
+
+
+def loaded(path, name="resnet18", findings=8, pool="AVG", **options):
+    """A new network with the weights in a file."""
+    model = backbones.build(name, findings, pool).eval()
+    load_weights.load(model, load.weights(path), path, **options)
     return model
 
 
 @pytest.mark.contract
 @pytest.mark.parametrize("word", ["AVG", "PCAM", "LSE:gamma=3", "AVG_MAX_LSE"])
-def test_a_checkpoint_reloads_as_the_same_model(tiny, tmp_path, images, word):
+def test_a_file_or_run_folder_reloads_as_the_same_model(tiny, tmp_path, images, word):
     model = written(tmp_path / "best.ckpt", tiny(), word)
-    again = load.network(tmp_path / "best.ckpt")
-    config = again.train_config
-    assert torch.equal(again(images), model(images))
-    assert config == tiny()
-    assert not again.training
+    for path in (tmp_path / "best.ckpt", tmp_path):
+        again = load.network(path)
+        assert torch.equal(again(images), model(images))
+        assert (again.train_config, again.findings, again.img_size, again.training) == (tiny(), FINDINGS, 64, False)
 
 
-@pytest.mark.byhand
 def test_an_lse_checkpoint_reloads_as_lse(trained, images):
     """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
-    folder = trained(global_pool="LSE", lse_gamma=2.5, epochs=1)
-    model = load.network(folder / "best.ckpt")
-    config = model.train_config
-    assert (model.pooling, config.global_pool) == ("LSE", "LSE")
+    model = load.network(trained(global_pool="LSE", lse_gamma=2.5, epochs=1))
+    assert (model.pooling, model.train_config.global_pool, model.head.pooling.gamma) == ("LSE", "LSE", 2.5)
     as_max = backbones.build("custom", 8, "MAX").eval()
     as_max.load_state_dict(model.state_dict())
-    assert model.head.pooling.gamma == 2.5
     assert not torch.allclose(model(images), as_max(images))
 
 
@@ -56,87 +67,79 @@ class Nasty:
         return (exec, ("raise SystemError('code of a checkpoint ran')",))
 
 
-@pytest.mark.byhand
-def test_a_checkpoint_with_code_inside_is_refused_and_runs_nothing(tmp_path):
+@pytest.mark.parametrize("code", ["exec", r"torchvision\.models\.resnet\.ResNet"])
+def test_a_checkpoint_with_code_inside_is_refused_with_advice_and_runs_nothing(net, tmp_path, code):
     """Pitfall: pickle checkpoints run code."""
-    torch.save({"state_dict": {}, "locus": Nasty()}, tmp_path / "nasty.ckpt")
-    with pytest.raises(DataError, match=r"nasty\.ckpt.*exec.*torch\.save\(network\.state_dict"):
+    torch.save({"state_dict": {}, "locus": Nasty()} if code == "exec" else net, tmp_path / "nasty.ckpt")
+    with pytest.raises(DataError, match=rf"nasty\.ckpt.*{code}.*torch\.save\(network\.state_dict"):
         load.network(tmp_path / "nasty.ckpt")
 
 
-@pytest.mark.byhand
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps([1, 2])])
-def test_damaged_checkpoint_is_an_error(tmp_path, content):
-    (tmp_path / "x.ckpt").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.ckpt") as caught:
-        load.network(tmp_path / "x.ckpt")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.byhand
-def test_truncated_checkpoint_is_an_error(tiny, tmp_path):
+def test_missing_truncated_or_foreign_checkpoint_is_an_error(tiny, tmp_path):
     written(tmp_path / "x.ckpt", tiny())
     (tmp_path / "x.ckpt").write_bytes((tmp_path / "x.ckpt").read_bytes()[:5000])
-    sentence = r"/x\.ckpt cannot be read as a checkpoint \(it is truncated or not a checkpoint\): use another file or train again$"
-    with pytest.raises(DataError, match=sentence):
-        load.network(tmp_path / "x.ckpt")
-
-
-@pytest.mark.byhand
-def test_mangled_checkpoint_is_an_error(tiny, tmp_path):
-    written(tmp_path / "x.ckpt", tiny())
-    whole, numbers = (tmp_path / "x.ckpt").read_bytes(), np.random.default_rng(0)
-    start = whole.find(b"data.pkl")
-    for _ in range(40):
-        mangled = bytearray(whole)
-        for folder in numbers.integers(start, start + 2000, 5):
-            mangled[folder] = numbers.integers(256)
-        (tmp_path / "x.ckpt").write_bytes(mangled)
-        with contextlib.suppress(DataError):  # whatever else comes out is a bug
-            load.checkpoint(tmp_path / "x.ckpt")
-
-
-@pytest.mark.byhand
-def test_a_run_folder_means_its_best_checkpoint(tiny, tmp_path, images):
-    model = written(tmp_path / "best.ckpt", tiny())
-    again = load.network(tmp_path)
-    assert torch.equal(again(images), model(images))
-
-
-@pytest.mark.byhand
-def test_missing_or_foreign_checkpoint_is_an_error(tmp_path):
+    (tmp_path / "old.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
-    sentence = r"^checkpoint '.*/absent\.ckpt' not found: use the path of a \.ckpt file or a run folder$"
-    with pytest.raises(DataError, match=sentence):
-        load.network(tmp_path / "absent.ckpt")
-    with pytest.raises(DataError, match=r"foreign\.ckpt.*main\.py"):
-        load.network(tmp_path / "foreign.ckpt")
+    for name, facts in (
+        ("x.ckpt", r"/x\.ckpt cannot be read as a checkpoint \(it is truncated or not a checkpoint\)"),
+        ("absent.ckpt", r"^checkpoint '.*/absent\.ckpt' not found: use the path of a \.ckpt file or a run folder$"),
+        ("foreign.ckpt", r"foreign\.ckpt.*main\.py"),
+        ("old.h5", r"old\.h5.*Keras"),
+    ):
+        with pytest.raises(DataError, match=facts):
+            load.network(tmp_path / name)
 
 
-@pytest.mark.byhand
-def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
-    written(tmp_path / "custom.ckpt", tiny())
-    with pytest.raises(DataError, match=r"--init_from .*custom\.ckpt.*squeezenet1_1.*PCAM.* 8 .* 50 of 52 "):
-        load_weights.load(
-            backbones.build("squeezenet1_1", 8, "PCAM"), load.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt", initial=True
-        )
-    sentence = (
-        r"^custom\.ckpt does not fit custom with PCAM and 3 findings: "
-        r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
-    )
-    with pytest.raises(DataError, match=sentence):
-        load_weights.load(backbones.build("custom", 3, "PCAM"), load.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
+def test_extra_content_of_other_checkpoints_is_accepted(net, tmp_path, images):
+    """jfhealthcare keeps scores as numpy's numbers, X_RAY says model_state_dict, others keep the flags."""
+    state, score = net.state_dict(), np.array([0.9, 0.7]).mean()
+    contents = {
+        "bare.pth": state,
+        "jf.ckpt": {"state_dict": state, "epoch": 1, "auc_dev_best": score, "acc": np.float32(0.5)},
+        "x_ray.pth": {"model_state_dict": state, "best_va_acc": score, "epoch": 3},
+        "flags.pth": {"model": state, "args": argparse.Namespace(lr=0.1)},
+        "loss.ckpt": {"state_dict": {**state, "criterion.pos_weight": torch.ones(8)}},
+        "other.pth": {"net": state, "epoch": 2},
+    }
+    for name, content in contents.items():
+        torch.save(content, tmp_path / name)
+    safetensors.torch.save_file(state, tmp_path / "bare.safetensors")
+    with torch.no_grad():
+        for path in tmp_path.iterdir():
+            assert torch.allclose(loaded(path)(images), net(images), atol=1e-5), path.name
 
 
-@pytest.mark.byhand
-@pytest.mark.parametrize(("findings", "same_head"), [(8, True), (14, False)])
-def test_init_from_loads_matching_weights_and_logs_them(tiny, tmp_path, caplog, findings, same_head):
-    source = written(tmp_path / "a.ckpt", tiny())
-    model = backbones.build("custom", findings, "AVG")
+def test_missing_unexpected_and_misshapen_weights_are_counted(tiny, net, tmp_path):
+    state = net.state_dict()
+    for name in ("layer1.0.conv1.weight", "layer2.0.bn1.bias"):
+        state[f"else.{name}"] = state.pop(name)
+    del state["fc.bias"]
+    torch.save(state, part := tmp_path / "part.pth")
+    with pytest.raises(DataError, match=r"part\.pth.* 3 of 122 .*head\.linear\.bias\).* 2 .*\(else\."):
+        loaded(part)
+    with pytest.raises(DataError, match=r"--init_from .*part\.pth.*resnet18.*AVG.* 8 .* 2 of 122 .* 2 "):
+        loaded(part, initial=True)
+    written(own := tmp_path / "custom.ckpt", tiny())
+    misshapen = r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
+    with pytest.raises(DataError, match=rf"custom\.ckpt does not fit custom with PCAM and 3 findings: {misshapen}"):
+        loaded(own, "custom", 3, "PCAM")
+
+
+@pytest.mark.parametrize(("findings", "new"), [(8, False), (14, True)])
+def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path, caplog, findings, new):
+    torch.save({f"module.{name}": value for name, value in net.state_dict().items()}, tmp_path / "parallel.pth")
     with caplog.at_level(logging.INFO):
-        load_weights.load(model, load.weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt", initial=True)
-    expected, theirs = model.state_dict(), source.state_dict()
-    assert all(torch.equal(expected[name], theirs[name]) for name in expected if not name.startswith("head."))
-    assert (expected["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head
-    assert "weights loaded" in caplog.text
-    assert ("new: head.linear" in caplog.text) is not same_head
+        model = loaded(tmp_path / "parallel.pth", findings=findings, pool="LSE", initial=True)
+    assert torch.equal(model.state_dict()["extractor.net.layer4.1.conv2.weight"], net.layer4[1].conv2.weight)
+    assert torch.equal(model.weight, net.fc.weight) is not new
+    assert ("120 of 122 weights loaded, new: head.linear" in caplog.text) is new
+
+
+def test_foreign_head_is_ignored_by_init_from_and_refused_by_convert(tmp_path):
+    """priyavrat-misra's VGG-16 has three layers behind its maps."""
+    whole = backbones.build("squeezenet1_1", 4).state_dict()
+    state = {name.replace("extractor.", "features.", 1): value for name, value in whole.items() if "extractor" in name}
+    torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
+    loaded(tmp_path / "wide.pth", "squeezenet1_1", 4, initial=True)
+    with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):
+        loaded(tmp_path / "wide.pth", "squeezenet1_1", 4)

@@ -29,12 +29,6 @@ def left(run):
     return {path.name for path in run.glob("*")}
 
 
-def test_undamaged_run_is_unchanged(finished):
-    before = left(finished)
-    runs.clear_damaged(finished)
-    assert left(finished) == before
-
-
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
 def test_damaged_metrics_or_predictions_are_evaluated_again(finished, name, caplog):
     cut(finished / name)
@@ -43,7 +37,9 @@ def test_damaged_metrics_or_predictions_are_evaluated_again(finished, name, capl
     assert "evaluated again" in caplog.text
 
 
-def test_run_without_weights_is_trained_again(finished, caplog):
+def test_run_is_trained_again_if_its_weights_are_damaged_and_not_otherwise(finished, caplog):
+    runs.clear_damaged(finished)
+    assert left(finished) == {"best.ckpt", "last.ckpt", "metrics.json", "predictions.csv"}
     cut(finished / "best.ckpt")
     runs.clear_damaged(finished)
     assert not finished.exists()

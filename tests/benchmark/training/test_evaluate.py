@@ -14,65 +14,54 @@ from benchmark import training
 from benchmark.training import data, evaluate, load
 from benchmark.training.listing import load_split
 from config import TrainConfig
-from core.cli import build
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError
+
+pytestmark = pytest.mark.byhand
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """One finished run, in a folder that tests only read, and the place of its cache."""
+def finished(tiny_in, tmp_path_factory):
+    """One finished run, in a folder that tests only read."""
     folder = tmp_path_factory.mktemp("evaluated")
-    flags = {
-        "dataset": "phantom:train=48,val=40,test=40", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 1, "threads": 1,
-        "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"), "logger": ["csv"], "lr": 3e-3,
-    }  # fmt: skip
-    return training.fit(build(TrainConfig, flags), folder / "run")
+    config = tiny_in(folder, dataset="phantom:train=48,val=40,test=40", epochs=1, plots=True)
+    return training.fit(config, folder / "run")
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 def asked(run, **typed):
     return evaluate.reevaluate(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
 
 
-def test_progress_bars_count_batches_and_the_log_has_a_line(finished, tmp_path, terminal, caplog):
+def test_second_evaluation_writes_the_same_bytes_and_shows_its_progress(copy, terminal, caplog):
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    for name in ("predictions.csv", "roc.png", "calibration.png"):
+        (copy / name).unlink()
     with caplog.at_level(logging.INFO):
-        asked(shutil.copytree(finished, tmp_path / "run"), plots=False)
+        assert asked(copy / "best.ckpt") == copy
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before
     visible = terminal()
     assert "predict:   0%" in visible
     assert "intervals:   0%" in visible
     assert caplog.messages.count("predicting 40 images") == 2
 
 
-@pytest.mark.byhand
-def test_second_evaluation_writes_the_same_bytes(finished, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(finished, run)
-    before = {path.name: path.read_bytes() for path in run.iterdir()}
-    for name in ("predictions.csv", "roc.png", "calibration.png"):
-        (run / name).unlink()
-    assert asked(run / "best.ckpt") == run
-    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
-
-
-@pytest.mark.byhand
-def test_threshold_choice_only_changes_threshold_metrics(finished, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(finished, run)
-    before = json.loads((run / "metrics.json").read_text())
-    after = json.loads((asked(run, threshold_choice="fixed", plots=False) / "metrics.json").read_text())
+def test_threshold_choice_only_changes_threshold_metrics(copy):
+    before = json.loads((copy / "metrics.json").read_text())
+    after = json.loads((asked(copy, threshold_choice="fixed", plots=False) / "metrics.json").read_text())
     assert {row["origin"] for row in after["thresholds"].values()} == {"fixed"}
     assert after["test"]["mean_auroc"] == before["test"]["mean_auroc"]
     assert after["test"]["mean_sensitivity"] != before["test"]["mean_sensitivity"]
 
 
-@pytest.mark.byhand
-def test_invalid_evaluation_is_an_error(finished, tmp_path):
-    with pytest.raises(DataError, match=r"--evaluate .*/absent.*metrics\.json.*--resume"):
-        asked(tmp_path / "absent")
+def test_flags_of_a_training_cannot_be_combined_with_evaluate(finished):
     with pytest.raises(BadValueError, match=rf"--evaluate {finished}.*--backbone, --lr$"):
         asked(finished, lr=0.1, backbone="resnet18")
 
 
-@pytest.mark.byhand
 def test_studies_are_scored_too(finished, tmp_path):
     """Two images a study: the metrics by study are those of the largest logit and label of the two."""
     config = dataclasses.replace(load.checkpoint(finished / "best.ckpt").config, plots=False)

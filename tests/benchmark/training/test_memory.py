@@ -12,6 +12,8 @@ from benchmark.training import load, memory, run
 from core.errors import NotAvailableError
 from tests.warm import in_a_child
 
+pytestmark = pytest.mark.byhand
+
 GIB = 2**30
 
 
@@ -48,7 +50,6 @@ def of_a_limited_process():
     return memory.available()
 
 
-@pytest.mark.byhand
 @pytest.mark.slow
 def test_out_of_memory_is_an_error_and_keeps_the_last_epoch(tiny, tmp_path):
     config, folder = tiny(epochs=2, batch_size=48, img_size=128, precision="32"), tmp_path / "run"
@@ -61,13 +62,11 @@ def test_out_of_memory_is_an_error_and_keeps_the_last_epoch(tiny, tmp_path):
     assert (folder / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
 
 
-@pytest.mark.byhand
 def test_available_memory_respects_machine_group_and_process():
     assert 0 < memory.available() < 2**50
     assert 0 < in_a_child(of_a_limited_process) <= GIB
 
 
-@pytest.mark.byhand
 def test_other_errors_pass():
     with pytest.raises(RuntimeError, match="shape"), memory.oom_as_error("x"):
         torch.zeros(2).view(3)

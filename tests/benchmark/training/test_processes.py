@@ -10,9 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.training.batches import Batches
-from core.errors import DataError
-
 ROOT = Path(__file__).resolve().parents[3]
 FLAGS = [
     "--dataset", "phantom:train=41,val=23,test=16", "--backbone", "squeezenet1_1", "--global_pool", "AVG", "--img_size", "64",
@@ -42,16 +39,11 @@ def runs(tmp_path_factory):
 
 @pytest.mark.oracle
 @pytest.mark.slow
-def test_two_processes_equal_one_with_the_joint_batches(runs):
+def test_two_processes_equal_one_with_the_joint_batches_and_count_every_image_once(runs):
     rows = [list(csv.DictReader((run / "metrics.csv").open())) for run in runs[:2]]
     for one, two in zip(*rows, strict=True):
         for name in one:
             assert float(one[name]) == pytest.approx(float(two[name]), abs=1e-5, nan_ok=True), name
-
-
-@pytest.mark.oracle
-@pytest.mark.slow
-def test_two_processes_count_every_image_once(runs):
     one, two = (json.loads((run / "metrics.json").read_text()) for run in runs[:2])
     for split, n in (("val", 23), ("test", 16)):
         assert one[split]["n"] == two[split]["n"] == n
@@ -69,33 +61,3 @@ def test_only_the_first_process_logs(runs):
     assert runs[2].count("epoch 2 of 2") == 1
     assert "processes: 2" in runs[2]
     assert "Traceback" not in runs[2]
-
-
-@pytest.mark.byhand
-def test_the_parts_of_a_batch_are_that_batch_and_weigh_as_much_as_their_images():
-    whole, first, second = Batches(41, 8, seed=0), Batches(41, 4, 0, rank=0, world_size=2), Batches(41, 4, 0, rank=1, world_size=2)
-    assert len(whole) == len(first) == len(second)
-    for step, (batch, left, right) in enumerate(zip(whole, first, second, strict=True)):
-        assert sorted([*left, *right]) == batch.tolist()
-        assert first.loss_weight(step) == pytest.approx(2 * len(left) / len(batch))
-        assert second.loss_weight(step) == pytest.approx(2 * len(right) / len(batch))
-
-
-@pytest.mark.byhand
-def test_no_process_is_without_an_image():
-    for n in range(3, 12):
-        parts = [[len(part) for part in Batches(n, 1, 0, rank, 3)] for rank in range(3)]
-        assert min(map(min, parts)) > 0
-        assert sum(map(sum, parts)) == n
-    with pytest.raises(DataError, match=r"^2 images.* 3 processes.*--devices.*--num_nodes"):
-        Batches(2, 1, world_size=3)
-
-
-@pytest.mark.byhand
-def test_resumed_run_skips_only_finished_batches():
-    whole, rest = Batches(20, 4, seed=1), Batches(20, 4, seed=1, start=(1, 3))
-    for epoch, behind in ((1, 3), (2, 0)):
-        whole.set_epoch(epoch)
-        rest.set_epoch(epoch)
-        assert [part.tolist() for part in rest] == [part.tolist() for part in list(whole)[behind:]]
-        assert len(rest) == len(whole)

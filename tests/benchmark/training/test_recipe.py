@@ -17,6 +17,16 @@ def built(epochs=6, steps=2, **flags):
     return optimizer, optimizers.build_scheduler(config, optimizer, steps)
 
 
+def rates(optimizer, course, steps):
+    """The learning rates after each of these steps."""
+    after = []
+    for _ in range(steps):
+        optimizer.step()
+        course.step(*([1.0] if isinstance(course, torch.optim.lr_scheduler.ReduceLROnPlateau) else []))
+        after.append(optimizer.param_groups[0]["lr"])
+    return after
+
+
 @pytest.mark.contract
 @pytest.mark.parametrize("name", get_args(HINTS["optimizer"]))
 def test_every_optimizer_takes_the_flags_it_knows_and_makes_a_step(name):
@@ -41,45 +51,23 @@ def test_all_schedulers_work_with_all_optimizers(optimizer, scheduler):
 
 @pytest.mark.byhand
 def test_step_is_a_tenth_every_three_epochs():
-    optimizer, course = built(optimizer="SGD", scheduler="step", lr=1.0, steps=2)
-    rates = []
-    for _ in range(6):
-        for _ in range(2):
-            optimizer.step()
-            course.step()
-        rates.append(optimizer.param_groups[0]["lr"])
-    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.01])
+    after = rates(*built(optimizer="SGD", scheduler="step", lr=1.0, steps=2), 12)
+    assert after[1::2] == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.01])
 
 
 @pytest.mark.byhand
 def test_onecycle_ends_after_the_last_step_near_zero():
-    optimizer, course = built(optimizer="SGD", scheduler="onecycle", lr=1.0, epochs=5, steps=4)
-    rates = []
-    for _ in range(19):
-        optimizer.step()
-        course.step()
-        rates.append(optimizer.param_groups[0]["lr"])
-    assert max(rates) == pytest.approx(1, abs=0.05)
-    assert rates[-1] < 1e-4
+    after = rates(*built(optimizer="SGD", scheduler="onecycle", lr=1.0, epochs=5, steps=4), 19)
+    assert max(after) == pytest.approx(1, abs=0.05)
+    assert after[-1] < 1e-4
 
 
 @pytest.mark.contract
 @pytest.mark.parametrize("scheduler", [name for name in get_args(HINTS["scheduler"]) if name != "none"])
 def test_scheduler_resumes_from_its_state(scheduler, tmp_path):
-    def moved(optimizer, course, steps):
-        rates = []
-        for _ in range(steps):
-            optimizer.step()
-            course.step(*([1.0] if scheduler == "plateau" else []))
-            rates.append(optimizer.param_groups[0]["lr"])
-        return rates
-
-    whole = moved(*built(optimizer="SGD", scheduler=scheduler, lr=1.0, momentum=0.9), 9)
-    optimizer, course = built(optimizer="SGD", scheduler=scheduler, lr=1.0, momentum=0.9)
-    first = moved(optimizer, course, 4)
-    torch.save([course.state_dict(), optimizer.state_dict()], tmp_path / "state")
-    again, resumed = built(optimizer="SGD", scheduler=scheduler, lr=1.0, momentum=0.9)
-    course_state, optimizer_state = torch.load(tmp_path / "state", weights_only=True)
-    again.load_state_dict(optimizer_state)
-    resumed.load_state_dict(course_state)
-    assert first + moved(again, resumed, 5) == whole
+    whole, begun, resumed = (built(optimizer="SGD", scheduler=scheduler, lr=1.0, momentum=0.9) for _ in range(3))
+    first = rates(*begun, 4)
+    torch.save([part.state_dict() for part in begun], tmp_path / "state")
+    for part, state in zip(resumed, torch.load(tmp_path / "state", weights_only=True), strict=True):
+        part.load_state_dict(state)
+    assert first + rates(*resumed, 5) == rates(*whole, 9)

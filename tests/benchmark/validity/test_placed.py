@@ -25,26 +25,24 @@ def known(result):
 @pytest.mark.planted
 def test_gain_of_a_centred_grid_is_0(placed):
     found = known(placed.evaluate("cam", 0))
-    assert found["shift", "none"].value == 0
-    assert found["change@hit@iou.3@aligned", "cross-fitted"].value == 0
-    assert found["change@pointing@aligned", "none"].value == 0
+    zero = (("shift", "none"), ("change@hit@iou.3@aligned", "cross-fitted"), ("change@pointing@aligned", "none"))
+    assert [found[key].value for key in zero] == [0, 0, 0]
 
 
 def test_aligned_score_equals_that_of_locus(placed):
     cases = placed.cases("cam")
     direct = {(s.metric, s.threshold_origin): s for s in Locus().evaluate(cases, placed.findings, 0).scores if s.finding == "mean"}
     found = known(placed.evaluate("cam", 0))
-    assert found["hit@iou.3@aligned", "cross-fitted"].value == direct["hit@iou.3", "cross-fitted"].value
-    assert found["hit@iou.3@aligned", "fixed"].value == direct["hit@iou.3", "fixed"].value
+    for origin in ("cross-fitted", "fixed"):
+        assert found["hit@iou.3@aligned", origin].value == direct["hit@iou.3", origin].value
 
 
 def test_change_is_the_difference_of_both_placements(trained, tmp_path):
     check = Alignment(trained, ["cam"], tmp_path, EngineFlags(), 12)
     found = known(check.evaluate("cam", 0))
     for name in list(CONVENTIONS)[1:]:
-        one, two, change = (found[f"{word}hit@iou.3@{name}", "cross-fitted"].value for word in ("", "change@", ""))
-        assert two == pytest.approx(one - found["hit@iou.3@ours", "cross-fitted"].value, abs=2e-6)
-        assert change == one
+        value, change = (found[f"{word}hit@iou.3@{name}", "cross-fitted"].value for word in ("", "change@"))
+        assert change == pytest.approx(value - found["hit@iou.3@ours", "cross-fitted"].value, abs=2e-6)
 
 
 def test_pictures_are_scored_on_a_part_of_the_images(trained, tmp_path, monkeypatch):
@@ -63,21 +61,21 @@ def test_bars_count_conventions_and_variants(trained, tmp_path, terminal):
     assert "score variants:   0%" in shown
 
 
+GRID = Grid((64, 64), (32, 32), (0, 0))
+
+
 def case(values, grid):
     return Case("i", "p", "Mass", values, grid, (64, 64), np.array([[0.0, 0, 32, 32]]))
 
 
 def test_picture_has_the_pixels_of_the_input():
-    grid = Grid((64, 64), (32, 32), (0, 0))
-    one = painted(case(np.eye(2, dtype=np.float32), grid), ours)
+    one = painted(case(np.eye(2, dtype=np.float32), GRID), ours)
     assert one.grid == Grid((64, 64), (1, 1), (0, 0))
-    assert one.map is not None
     assert one.map.shape == (64, 64)
     assert one.load_surface[0].peak == (0.5, 0.5)
 
 
 def test_failed_case_is_unchanged_and_a_case_without_grid_is_refused():
-    grid = Grid((64, 64), (32, 32), (0, 0))
-    assert painted(case(None, grid), ours).map is None
+    assert painted(case(None, GRID), ours).map is None
     with pytest.raises(BadValueError, match=r"picture.*grid.*aligned"):
         painted(case(np.eye(2), "conventional"), ours)

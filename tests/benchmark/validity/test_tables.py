@@ -1,8 +1,10 @@
-"""Tables of the validity checks, from planted records."""
+"""Tables and sentences of the validity checks, from planted records."""
 
 import pytest
 
 from benchmark.records import Cell, Record, Score
+from benchmark.report.checks import reports
+from benchmark.report.html.answer import SEVERAL, answers_of_checks
 from benchmark.report.leaderboard.dataset_tables import tables_of
 from benchmark.report.page import Description, page
 from benchmark.validity.alignment.report import GAIN, AlignmentReport
@@ -31,29 +33,21 @@ def cascade(method, rho, change, high, head=0.1, **fields):
 
 @pytest.mark.byhand
 def test_marks_of_methods_that_do_not_depend_on_the_weights():
-    assert "; ".join(marks(cascade("a", 0.51, -0.3, -0.1))) == "does not change"
-    assert "; ".join(marks(cascade("b", 0.50, -0.3, 0.0))) == "hits stay"
-    assert "; ".join(marks(cascade("c", 0.98, 0.0, 0.0))) == "does not change; hits stay"
-    assert "; ".join(marks(cascade("d", 0.02, -0.3, -0.1))) == ""
-    assert "; ".join(marks(cascade("e", 0.02, -0.3, -0.1, head=0.8))) == "blind to the head"
-    assert "; ".join(marks(cascade("f", 0.9, -0.3, -0.1, head=0.8))) == "does not change"
-
-
-@pytest.mark.byhand
-def test_change_without_an_interval_is_judged_by_its_value():
-    without = cascade("a", 0.1, 0.0, None)
-    assert marks(without) == ["hits stay"]
+    assert marks(cascade("a", 0.51, -0.3, -0.1)) == ["does not change"]
+    assert marks(cascade("b", 0.50, -0.3, 0.0)) == ["hits stay"]
+    assert marks(cascade("c", 0.98, 0.0, 0.0)) == ["does not change", "hits stay"]
+    assert marks(cascade("d", 0.02, -0.3, -0.1)) == []
+    assert marks(cascade("e", 0.02, -0.3, -0.1, head=0.8)) == ["blind to the head"]
+    assert marks(cascade("f", 0.9, -0.3, -0.1, head=0.8)) == ["does not change"]
+    assert marks(cascade("g", 0.1, 0.0, None)) == ["hits stay"]  # without an interval, its value counts
 
 
 def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_tables():
     other = record("randomised", "cam", [score("rho@head", 0.1), score("rho@features.0", 0.2)], backbone="custom")
-    tables = RandomisedReport(
-        "randomised", leaderboard([cascade("cam", 0.1, -0.3, -0.1), cascade("center", 1.0, 0.0, 0.0), other])
-    ).tables()
-    assert [table.header[-6:] for table in tables[::2]] == [
-        ("method", "head", "features.0 (all)", "absolute values, all", "n cases", ""),
-        ("method", "head", "stem (all)", "absolute values, all", "n cases", ""),
-    ]
+    records = [cascade("cam", 0.1, -0.3, -0.1), cascade("center", 1.0, 0.0, 0.0), other]
+    tables = RandomisedReport("randomised", leaderboard(records)).tables()
+    for table, last in zip(tables[::2], ("features.0 (all)", "stem (all)"), strict=True):
+        assert table.header[-6:] == ("method", "head", last, "absolute values, all", "n cases", "")
     assert len(tables) == 4
     assert tables[2].rows[-1][-1] == "does not change; hits stay"
 
@@ -75,10 +69,8 @@ def test_gain_of_a_network_is_the_mean_over_methods_with_its_ends():
 
 
 def painted(method, values, **fields):
-    names = ("ours", "grad-cam", "captum")
-    return record(
-        "alignment", method, [score(f"{m}@{n}", v) for m in (MAIN, "pointing") for n, v in zip(names, values, strict=True)], **fields
-    )
+    by_name = tuple(zip(("ours", "grad-cam", "captum"), values, strict=True))
+    return record("alignment", method, [score(f"{m}@{n}", v) for m in (MAIN, "pointing") for n, v in by_name], **fields)
 
 
 @pytest.mark.byhand
@@ -90,8 +82,66 @@ def test_pictures_have_a_table_per_metric_for_the_records_that_have_them():
     assert hits.rows[0][-5:] == ("0.600", "0.300", "0.300", "0.300", "40")
 
 
-def test_page_without_a_check_has_none_of_these_tables():
+def test_page_without_a_check_has_none_of_these_tables_and_no_answer():
     plain = record("pointing", "cam", [score("pointing", 0.5)])
     part = tables_of(leaderboard([plain]))
     assert part.checks == ()
+    assert reports(leaderboard([plain])) == []
     assert "randomised" not in page([plain], Description("t"), datasets=[part])
+
+
+def said(records):
+    (report,) = reports(leaderboard(records))
+    return tuple(report.sentences())
+
+
+@pytest.mark.byhand
+def test_sentences_name_methods_whose_maps_change_or_not():
+    stays, changes, blind = cascade("a", 0.9, -0.3, -0.1), cascade("b", 0.2, -0.4, -0.2), cascade("c", 0.1, -0.2, -0.1, head=0.8)
+    first, second, third, fourth, fifth = said([stays, changes, blind, cascade("center", 1.0, 0.0, 0.0, head=1.0)])
+    assert first.startswith("The maps of `a` (resnet18 AVG 0.900) hardly change with all weights randomised")
+    assert second.startswith("The maps of 2 other methods on 1 network change: ")
+    assert "at most 0.200 (`b`, resnet18 AVG; " in second
+    assert third == f"All methods lose hits: the smallest change of `{MAIN}` is -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
+    assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 AVG 0.800) hardly change")
+    assert fifth == "`center` do not use the weights. They are marked, as expected."
+
+
+@pytest.mark.byhand
+def test_sentences_name_methods_whose_hits_stay():
+    _, stay, others = said([cascade("a", 0.2, 0.1, 0.2), cascade("b", 0.2, -0.4, -0.2)])
+    assert stay == "Hits stay with all weights randomised: `a` (resnet18 AVG 0.100)."
+    assert others.startswith(f"All other methods lose hits: the smallest change of `{MAIN}` is -0.400")
+
+
+@pytest.mark.byhand
+def test_sentences_give_the_effect_of_the_placement_per_backbone():
+    loses = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", 0.1, -0.1, 0.3), placed("cam", 0.3, 0.2, 0.4, global_pool="PCAM")]
+    same, wins = placed("cam", 0.0, 0.0, 0.0, backbone="custom"), placed("cam", -0.1, -0.2, -0.05, backbone="vgg16")
+    first, second, third = said([same, wins, *loses])
+    assert first.startswith(f"`resnet18`: scores drop. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods), ")
+    assert first.endswith("because maps are shifted by 0.160 of the image's side. Of 3 rows, 2 significantly drop and 0 rise.")
+    assert second == "`custom`: no difference. The conventional placement is exact (1 network, mean over methods)."
+    assert third.startswith("`vgg16`: scores do not drop. ")
+    assert third.endswith("Of 1 row, 0 significantly drop and 1 rise.")
+
+
+@pytest.mark.byhand
+def test_sentence_compares_conventions_with_methods():
+    *_, sentence = said([painted("a", (0.6, 0.3, 0.1)), painted("b", (0.4, 0.1, 0.2))])
+    assert sentence.startswith(f"resnet18 AVG: the convention by which a package makes a picture changes a method's `{MAIN}` by 0.400")
+    assert sentence.endswith("(mean over methods); under `ours` the methods differ by 0.200. 1 of 1 pair of methods change order.")
+
+
+def test_answer_has_its_basis_and_is_in_the_markdown():
+    records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
+    part = tables_of(leaderboard(records))
+    (answer,) = answers_of_checks(part.reports)
+    assert answer.based_on[1:] == (
+        "Each network was trained 2 times (seeds 0, 1). Split: not stated.",
+        "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients.",
+        "Networks: resnet18 AVG.",
+    )
+    assert answer.another == SEVERAL
+    text = page(records, Description("t"), datasets=[part])
+    assert all(f"- {sentence}\n" in text for sentence in answer.first)

@@ -1,11 +1,13 @@
-"""Scores of simulated worlds: thresholds, jackknife and variance over training runs."""
+"""Scores of simulated worlds: thresholds, jackknife and variance over training runs; only missing settings are simulated."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.scoring.thresholds.origins import FOLDS, SampledThresholds
 from tools.coverage import worlds as simulated
-from tools.coverage.worlds import STEPS, Simulation, worlds
+from tools.coverage.__main__ import main
+from tools.coverage.worlds import NAME, STEPS, Simulation, settings, worlds
 
 
 @pytest.mark.oracle
@@ -56,3 +58,22 @@ def test_only_the_better_method_is_better_by_the_advantage_of_the_setting():
 def scores(runs, patients, sd, findings, thresholds, count=4):
     """Return the (W, M + 1, S) scores of a single network."""
     return worlds(Simulation((runs,), patients, (sd,), findings, thresholds), count)[0].theta
+
+
+@pytest.mark.commands
+def test_only_the_missing_setting_is_simulated(tmp_path, capsys):
+    table = pd.read_csv("tools/coverage/coverage.csv", dtype=str)
+    missing = table[list(NAME)].eq(settings()[0].name).all(axis=1)
+    table[~missing].to_csv(tmp_path / "table.csv", index=False)
+    assert main(["--worlds", "2", "--table", str(tmp_path / "table.csv"), "--output", str(tmp_path / "page.md")]) == 0
+    again = pd.read_csv(tmp_path / "table.csv", dtype=str)
+    assert again[: (~missing).sum()].equals(table[~missing].reset_index(drop=True))
+    assert set(again[(~missing).sum() :].worlds) == {"2"}
+    assert len(again) == len(table)
+    assert capsys.readouterr().out.count("Simulation(") == 1
+    assert "## Training runs" in (tmp_path / "page.md").read_text()
+
+
+def test_there_are_at_most_60_settings_and_no_two_are_the_same():
+    names = [setting.name for setting in settings()]
+    assert len(names) == len(set(names)) <= 60

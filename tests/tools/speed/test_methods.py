@@ -14,7 +14,6 @@ TINY = MethodsConfig(backbones=("custom",), sizes=(64,), batches=(2,), rounds=1,
 
 def test_every_contender_is_timed():
     pytest.importorskip("pytorch_grad_cam")
-    pytest.importorskip("captum")
     pytest.importorskip("torchcam")
     _, times, scorecam = methods.report(TINY)
     assert times.count("×)") == len([task for task in TIMED if task[0] in methods.OURS])

@@ -12,7 +12,6 @@ TINY = ScoringConfig(positions=(7,), thresholds=(10,), sizes=(32,), levels=(10, 
 
 
 def test_every_contender_is_timed():
-    pytest.importorskip("skimage")
     assert {name for name, _ in scoring.on_small_map(7, TINY)} == set(SMALL)
     found = list(scoring.on_large_maps(TINY))
     assert {(row.contender, row.which) for row in found} == {(name, which) for name in LARGE for which in ("largest", "all")}
@@ -26,7 +25,6 @@ def test_the_original_algorithm_gives_identical_ious(kind):
 
 
 def test_contenders_that_differ_are_not_timed():
-    pytest.importorskip("skimage")
     with pytest.raises(LocusError, match="another"):
         scoring.check_large(scoring.picture("spots", 40), {"another": lambda values, step, which: np.zeros(10)})
     with pytest.raises(LocusError, match=r"another.* 0\.01"):

@@ -21,8 +21,7 @@ CHARTS = {chart.name: chart for chart in (*charts.CHARTS, *FaithfulnessReport.ch
 
 
 def gathered(folder):
-    (board,) = leaderboards(records.load(folder), [Path(folder)])
-    return board
+    return leaderboards(records.load(folder), [Path(folder)])[0]
 
 
 @pytest.fixture(scope="module")
@@ -35,25 +34,20 @@ def several(three_trainings):
     return gathered(three_trainings)
 
 
-@pytest.fixture(scope="module")
-def checked():
-    return gathered("results/faithfulness")
-
-
 def values(word, data):
     """The rows that all layers of a chart share."""
     (rows,) = CHARTS[word].spec(data)["datasets"].values()
     return rows
 
 
-def cam(data):
-    board = select.main_records(data.records, "phantom")
-    return [r for r in board if (r.method, r.cell.global_pool) == ("cam", "PCAM")]
+def of(data, method):
+    """The main records of a method on the PCAM network, one per training run."""
+    return [r for r in select.main_records(data.records, "phantom") if (r.method, r.cell.global_pool) == (method, "PCAM")]
 
 
 def test_bars_equal_the_recorded_intervals(demo):
     (row,) = (row for row in values("intervals", demo) if row["entry"] == "cam · PCAM")
-    score = select.main_score(cam(demo)[0])
+    score = select.main_score(of(demo, "cam")[0])
     assert (row["value"], row["low"], row["high"], row["n"]) == (score.value, score.low, score.high, score.n)
     assert row["interval"] == "one training run"
 
@@ -77,21 +71,19 @@ def test_a_second_team_is_no_upper_bound_and_its_interval_covers_patients_alone(
 
 def test_matrix_equals_the_recorded_findings(demo):
     cells = {row["finding"]: row["value"] for row in values("matrix", demo) if row["entry"] == "cam · PCAM"}
-    assert cells == {s.finding: s.value for s in cam(demo)[0].scores if (s.metric, s.threshold_origin) == (MAIN, "cross-fitted")}
+    assert cells == {s.finding: s.value for s in of(demo, "cam")[0].scores if (s.metric, s.threshold_origin) == (MAIN, "cross-fitted")}
 
 
 def test_iou_curve_equals_the_recorded_hits(demo):
     curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
-    best = next(r for r in select.main_records(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("xgradcam", "PCAM"))
-    recorded = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
+    recorded = [of(demo, "xgradcam")[0].find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
     assert [curve["xgradcam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
 
 
 def test_threshold_marks_equal_the_recorded_hits(demo):
     rows = [row for row in values("score_thresholds", demo) if row["entry"] == "prior"]
     marks = {row["origin"]: row["value"] for row in rows if "origin" in row}
-    prior = next(r for r in select.main_records(demo.records, "phantom") if r.method == "prior")
-    assert marks == {origin: pytest.approx(prior.find(MAIN, origin=origin).value) for origin in marks}
+    assert marks == {origin: pytest.approx(of(demo, "prior")[0].find(MAIN, origin=origin).value) for origin in marks}
     assert {"cross-fitted", "oracle", "fixed"} <= marks.keys()
     (line,) = (row["value"] for row in rows if "trainings" in row and row["threshold"] == 0.5)
     assert line == marks["fixed"]
@@ -109,15 +101,14 @@ def test_threshold_line_is_the_mean_over_runs_with_a_curve(several):
 
 def test_groups_equal_the_recorded_strata(demo):
     (small,) = (r for r in values("strata", demo) if (r["entry"], r["group"]) == ("prior", "size: small"))
-    prior = next(r for r in select.main_records(demo.records, "phantom") if r.method == "prior")
-    (stratum,) = (s for s in prior.strata if s.group == "small")
+    (stratum,) = (s for s in of(demo, "prior")[0].strata if s.group == "small")
     score = next(s for s in stratum.scores if (s.metric, s.finding) == (MAIN, "mean"))
     assert (small["value"], small["n"]) == (score.value, score.n)
 
 
 def test_dots_are_training_runs(several):
     dots = {row["seed"]: row["value"] for row in values("seeds", several) if row["entry"] == "cam · PCAM"}
-    assert dots == {record.cell.seed: select.main_value(record) for record in cam(several)}
+    assert dots == {record.cell.seed: select.main_value(record) for record in of(several, "cam")}
     assert len(dots) == 3
 
 
@@ -141,6 +132,7 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
 @pytest.mark.contract
 @pytest.mark.parametrize("word", CHARTS)
 def test_every_chart_is_valid_vega_lite(word, request):
-    data = request.getfixturevalue({"seeds": "several", "faithfulness": "checked"}.get(word, "demo"))
+    board = request.getfixturevalue("several" if word == "seeds" else "demo")
+    data = gathered("results/faithfulness") if word == "faithfulness" else board
     chart = alt.Chart.from_dict(CHARTS[word].draw(data))  # Altair holds it against Vega-Lite's schema
     assert chart.to_dict()["description"]

@@ -10,11 +10,13 @@ from benchmark.scoring.statistics import mrmc
 from tests.benchmark.report.made_up import PATIENTS, hits, training
 
 HITS = {"cam": 12, "layercam": 8, "prior": 2}
+BOTH = ("cam", "layercam")
 
 
 def suite(folder, **given):
-    """Network, by pooling -> its runs, hits added to those of ``HITS``, methods and hits of ``truth``."""
-    for pooling, (runs, more, methods, truth) in given.items():
+    """Network, by pooling -> its runs, hits added to those of ``HITS``, and perhaps methods and hits of ``truth``."""
+    for pooling, (runs, more, *other) in given.items():
+        methods, truth = other or (BOTH, 20)
         for method in (*methods, "prior", "truth"):
             for seed in range(runs):
                 count = truth if method == "truth" else HITS[method] + more * (method != "prior")
@@ -28,20 +30,11 @@ def compared(folder, *rank_methods):
     return board, {r.data["name"].removeprefix("custom "): r for r in board.networks}
 
 
-BOTH = ("cam", "layercam")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Two networks that are compared, one of one run, one at another grid and one that lacks a method."""
-    return suite(
-        tmp_path_factory.mktemp("networks"),
-        AVG=(3, 0, BOTH, 20),
-        LSE=(3, 6, BOTH, 20),
-        MAX=(1, 2, BOTH, 20),
-        EXP=(3, 1, BOTH, 15),
-        PCAM=(3, 1, ("cam",), 20),
-    )
+    others = {"EXP": (3, 1, BOTH, 15), "PCAM": (3, 1, ("cam",), 20)}
+    return suite(tmp_path_factory.mktemp("networks"), AVG=(3, 0), LSE=(3, 6), MAX=(1, 2), **others)
 
 
 def test_networks_are_compared_within_a_grid_and_others_have_a_reason(folder):
@@ -84,7 +77,7 @@ def test_default_rank_methods_are_those_of_all_networks(folder):
 @pytest.mark.byhand
 def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(tmp_path):
     """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
-    folder = suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(3, 6, BOTH, 20), MAX=(1, 2, BOTH, 20))
+    folder = suite(tmp_path, AVG=(3, 0), LSE=(3, 6), MAX=(1, 2))
     table = main_table.effects(compared(folder)[0])
     assert table.header == ("method", "networks", "may be the best", "worse by [95%]", "compared with", "on custom AVG", "on custom LSE")
     assert table.rows[0][:5] == ("cam", "2", "yes", "–", "–")
@@ -93,6 +86,6 @@ def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(t
 
 
 def test_single_network_has_no_comparison_tables(tmp_path):
-    board, _ = compared(suite(tmp_path, AVG=(3, 0, BOTH, 20), LSE=(1, 6, BOTH, 20)))
+    board, _ = compared(suite(tmp_path, AVG=(3, 0), LSE=(1, 6)))
     assert main_table.networks(board).rows == ()
     assert main_table.effects(board).rows == ()

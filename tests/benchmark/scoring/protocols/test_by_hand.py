@@ -1,7 +1,5 @@
 """Each protocol on small examples by hand."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -52,20 +50,11 @@ def test_wang_is_strict():
     assert half[0, 0].tolist() == [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1]  # IoU exactly .5 is not above .5
 
 
-def test_published_afp_are_shares_of_984(fixtures):
-    tables = json.loads((fixtures / "chestxray8_tables.json").read_text())
-    values = np.array([v for table in ("T_IoBB", "T_IoU") for row in tables[table].values() for v in row["AFP"]])
-    assert values.size == 96
-    assert (np.abs((values * 984).round() / 984 - values) < 1e-4).sum() >= 95
-
-
 def test_seed_uses_the_smaller_of_factor_times_mean_and_high():
     result = protocols.get("seed")().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
     mean = 400 / 900 / 4  # the integral of a bilinear hat is a quarter of its square's
-    assert result.rows[0]["threshold"] == pytest.approx(1.95 * mean)
-    side = 20 * (1 - 1.95 * mean)
-    assert result.rows[0]["iou"] == pytest.approx(side**2 / 400)
-    assert result.rows[0]["iobb"] == 1
+    facts = (1.95 * mean, (1 - 1.95 * mean) ** 2, 1)
+    assert tuple(result.rows[0][column] for column in ("threshold", "iou", "iobb")) == pytest.approx(facts)
 
 
 def test_seed_shares_are_at_or_above_a_level_and_no_overlap_is_counted():
@@ -105,10 +94,8 @@ def test_locus_uses_the_peak_component_and_anyhit_all_components():
     two[1, 1], two[1, 5] = 1, 0.9
     truth = np.array([[45.0, 5, 65, 25]])  # around the lower peak
     wide = [Case(f"i{n}", f"p{n}", "mass", two, "conventional", (30, 70), truth) for n in range(10)]
-    assert score("locus", wide, "hit@iou.3", origin="oracle").value == 0
-    assert score("locus", wide, "anyhit@iou.3", origin="fixed").value == 0
-    assert score("locus", wide, "boxes_per_case", origin="fixed").value == 2
-    assert score("locus", wide, "pointing").value == 0
+    asked = [("hit@iou.3", "oracle"), ("anyhit@iou.3", "fixed"), ("boxes_per_case", "fixed"), ("pointing", "none")]
+    assert [score("locus", wide, metric, origin=origin).value for metric, origin in asked] == [0, 0, 2, 0]
 
 
 def test_locus_chooses_the_threshold_on_other_patients_and_optimism_is_the_difference():
@@ -151,6 +138,17 @@ def test_best_truth_box_counts_for_the_case_and_each_for_anyhit():
 def test_center_inside_checks_the_centre_of_the_truth():
     cases = [case("a", [[14, 14, 18, 18]]), case("b", [[21, 21, 29, 29]]), case("c", [[0, 0, 2, 2], [14, 14, 15, 15]])]
     assert score("locus", cases, "center_inside", origin="fixed").value == pytest.approx(2 / 3, abs=1e-6)  # the box is 10 … 20
+
+
+def test_miou_joins_boxes_and_counts_five_unscaled_thresholds_the_same():
+    """All of the image is above .1 to .3, none above .4: the boxes cover half of it."""
+    boxes, raw = [[0, 0, 10, 30], [5, 0, 15, 30]], np.array([[0.31, 0.32]], dtype=np.float32)
+    for values, share in ((raw, 3 * 0.5 / 5), (raw / 2, 0.5 / 5), (-raw, 0)):
+        assert score("miou", [case("a", boxes, values=values)], "miou@raw").value == pytest.approx(share)
+
+
+def test_only_suites_that_name_miou_run_it():
+    assert "miou" in {*protocols.names()} - {*protocols.of_maps(), *protocols.judging("maps", "confidences")}
 
 
 def test_truth_much_smaller_than_a_cell_is_out_of_reach():

@@ -17,11 +17,7 @@ from core.frames import Grid
 FINDINGS = ("mass", "nodule", "effusion")
 SIDE = 256
 GRID = Grid((224, 224), (32, 32), (0, 0))
-
-
-def full(value: float) -> np.ndarray:
-    return np.full((7, 7), value, np.float32)
-
+VALID, NAN, INF = (np.diag([corner] * 7) for corner in (1, np.nan, -np.inf))
 
 pytestmark = pytest.mark.contract
 every = pytest.mark.parametrize("name", protocols.names())
@@ -91,19 +87,21 @@ def test_interval_contains_its_value_and_needs_ten_patients(name):
 def test_shuffling_the_cases_changes_nothing(name):
     cases = planted()
     order = np.random.default_rng(1).permutation(len(cases))
-    straight, shuffled = result_of(name).scores, evaluate(name, [cases[i] for i in order]).scores
-    for first, second in zip(straight, shuffled, strict=True):
+    straight, shuffled = result_of(name), evaluate(name, [cases[i] for i in order])
+    for first, second in zip(straight.scores, shuffled.scores, strict=True):
         assert (first.value, first.low, first.high) == pytest.approx((second.value, second.low, second.high), abs=1e-5)
+    by_case = [{(row["image"], row["finding"]): row.get("threshold") for row in r.rows} for r in (straight, shuffled)]
+    assert by_case[0] == pytest.approx(by_case[1])
 
 
 @every
-@pytest.mark.parametrize("broken", [None, full(np.nan), pytest.param(full(np.inf), marks=pytest.mark.slow)])
-def test_one_failing_image_changes_no_other_images_score(name, broken):
+@pytest.mark.parametrize("changed", [None, VALID, NAN, pytest.param(INF, marks=pytest.mark.slow)])
+def test_changed_or_failing_map_changes_no_other_images_row(name, changed):
     """Pitfall: a bare except around scoring: a failing image reuses the last one's IoU."""
-    cases = planted()
-    failing = [dataclasses.replace(c, map=broken) if c.image_id == "i4" else c for c in cases]
-    before, after = result_of(name), evaluate(name, failing)
-    assert {image for image, *_ in after.failed} == {"i4"}
+    before = result_of(name)
+    after = evaluate(name, [dataclasses.replace(c, map=changed) if c.image_id == "i4" else c for c in planted()])
+    reason = "no map" if changed is None else "nan or inf in the map"
+    assert {(image, why) for image, _, why in after.failed} == (set() if changed is VALID else {("i4", reason)})
     assert not before.failed
     pairs = [(a, b) for a, b in zip(before.rows, after.rows, strict=True) if a["image"] != "i4"]
     assert len(pairs) == len(before.rows) - sum(row["image"] == "i4" for row in before.rows)
@@ -119,8 +117,8 @@ def _of_the_case(row: dict) -> dict:
 
 @every
 def test_failing_image_counts_as_a_miss(name):
-    cases = planted()
-    failing = [dataclasses.replace(c, map=None, reason="the method broke") if c.image_id == "i4" else c for c in cases]
+    broken = {"map": None, "reason": "the method broke"}
+    failing = [dataclasses.replace(c, **broken) if c.image_id == "i4" else c for c in planted()]
     before, after = result_of(name), evaluate(name, failing)
     assert ("i4", "mass", "the method broke") in after.failed
     drawn = ("mean_iobb", "mask_iou", "optimism@box")  # defined where something is drawn
@@ -133,8 +131,7 @@ def test_failing_image_counts_as_a_miss(name):
 @pytest.mark.parametrize("constant", [0, 0.7])
 def test_flat_map_is_a_miss_without_nan(name, constant):
     """Pitfall: a flat map divided by its range has nan boxes."""
-    cases = [dataclasses.replace(c, map=full(constant)) for c in planted(12)]
-    result = evaluate(name, cases)
+    result = evaluate(name, [dataclasses.replace(c, map=np.full((7, 7), constant, np.float32)) for c in planted(12)])
     assert {row["reason"] for row in result.rows} == {"flat map"}
     assert not result.failed
     shares = ("hit", "acc", "pointing", "mean_iou", "anyhit", "maxbox", "ap", "froc", "lroc", "miou")

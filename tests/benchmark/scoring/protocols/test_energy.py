@@ -13,6 +13,7 @@ from core.frames import Grid
 
 FRAME = (30, 30)
 SPOT = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)  # a pyramid of hyperbolas around (15, 15)
+pytestmark = pytest.mark.byhand
 
 
 def case(image, boxes, values=SPOT, **more):
@@ -24,42 +25,35 @@ def evaluate(*cases):
 
 
 def score(result, metric):
-    found = next(s for s in result.scores if (s.metric, s.finding) == (metric, "mass"))
-    return found.value, found.n
+    return next((s.value, s.n) for s in result.scores if (s.metric, s.finding) == (metric, "mass"))
 
 
-@pytest.mark.byhand
 def test_share_in_a_box_is_a_share_of_the_integral():
     assert score(evaluate(case("a", [[5, 5, 15, 25]])), "energy") == (0.5, 1)
     quarter = 0.5 - 0.5**2 / 2  # of a hat's half, from its middle to halfway down
     assert score(evaluate(case("a", [[10, 10, 20, 20]])), "energy") == (pytest.approx(quarter**2 * 4, abs=1e-6), 1)
 
 
-@pytest.mark.byhand
 def test_overlapping_boxes_count_once_and_parts_outside_the_frame_do_not_count():
     assert score(evaluate(case("a", [[5, 5, 15, 25], [5, 5, 15, 25], [5, 5, 15, 15]])), "energy") == (0.5, 1)
     ramp = surface([[0, 1]], FRAME, "conventional")
     assert inside(ramp, [[15, -500, 9999, 30]]) == pytest.approx(1 - inside(ramp, [[0, 0, 15, 30]]))
 
 
-@pytest.mark.byhand
 def test_map_is_rectified_at_its_positions_before_it_is_interpolated():
     values = np.array([[-1, 1, -1]], dtype=np.float32)
     assert score(evaluate(case("a", [[5, 0, 25, 30]], values)), "energy") == (1, 1)  # afterwards, [10, 20] would hold all of it
     assert score(evaluate(case("a", [[10, 0, 20, 30]], values)), "energy") == (0.75, 1)
 
 
-@pytest.mark.byhand
 def test_maps_without_energy_are_left_out_and_counted():
-    nothing = np.zeros((3, 3), np.float32)
-    result = evaluate(case("a", [[5, 5, 15, 25]]), case("b", [[5, 5, 15, 25]], nothing), case("c", [[5, 5, 15, 25]], nothing - SPOT))
+    result = evaluate(*(case(f"i{factor}", [[5, 5, 15, 25]], SPOT * factor) for factor in (1, 0, -1)))
     assert score(result, "energy") == (0.5, 1)
     assert score(result, "no_energy") == (pytest.approx(2 / 3, abs=1e-6), 3)
     assert [row["reason"] for row in result.rows] == ["", "flat map", "flat map"]
     assert not result.failed
 
 
-@pytest.mark.byhand
 def test_energy_of_a_constant_map_is_the_truths_share_of_the_image():
     constant = case("a", [[0, 0, 10, 9]], np.ones((3, 3), np.float32))
     assert score(evaluate(constant), "energy") == (pytest.approx(0.1), 1)
@@ -68,7 +62,6 @@ def test_energy_of_a_constant_map_is_the_truths_share_of_the_image():
     assert result.failed == [("b", "mass", "it broke")]
 
 
-@pytest.mark.byhand
 def test_mask_replaces_boxes():
     left = np.zeros(FRAME, dtype=bool)
     left[:, :15] = True

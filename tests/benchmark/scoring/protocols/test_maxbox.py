@@ -1,7 +1,5 @@
 """MaxBoxAcc, against the original evaluator."""
 
-import json
-
 import cv2
 import numpy as np
 import pytest
@@ -18,45 +16,18 @@ from core.errors import BadValueError
 INCLUSIVE = np.array([0, 0, 1, 1])
 
 
-@pytest.fixture(scope="module")
-def reference(fixtures):
-    """40 maps with the results of the original code."""
-    told = json.loads((fixtures / "wsol_dev.json").read_text())
-    with np.load(fixtures / "wsol_dev.npz") as file:
-        return told, dict(file)
-
-
 @pytest.mark.oracle
-def test_sweeps_equal_the_original_evaluator_bit_for_bit(reference):
-    told, values = reference
-    for name in told["ids"]:
-        truth = values[f"{name}/gt"] + INCLUSIVE
-        assert np.array_equal(sweep(values[f"{name}/map"], truth), values[f"{name}/single_iou"]), name
-        assert np.array_equal(sweep(values[f"{name}/map"], truth, contours="all"), values[f"{name}/multi_iou"]), name
+def test_sweeps_and_largest_boxes_equal_the_original_evaluator_bit_for_bit(wsol):
+    for name in wsol["ids"]:
+        map_, truth = wsol[f"{name}/map"], wsol[f"{name}/gt"] + INCLUSIVE
+        assert np.array_equal(sweep(map_, truth), wsol[f"{name}/single_iou"]), name
+        assert np.array_equal(sweep(map_, truth, contours="all"), wsol[f"{name}/multi_iou"]), name
+        boxes = contours.Contours(map_, wsol["thr_step"]).largest()
+        assert np.array_equal(boxes - INCLUSIVE, wsol[f"{name}/single_box"]), name
 
 
-@pytest.mark.oracle
-def test_boxes_of_the_largest_contour_equal_the_original_evaluator(reference):
-    told, values = reference
-    for name in told["ids"]:
-        boxes = contours.Contours(values[f"{name}/map"], told["thr_step"]).largest()
-        assert np.array_equal(boxes - INCLUSIVE, values[f"{name}/single_box"]), name
-
-
-@pytest.mark.oracle
-def test_maxboxacc_and_v2_of_forty_maps_equal_the_original_evaluator(reference):
-    told, values = reference
-    for kind, word in (("single", "largest"), ("multi", "all")):
-        best = np.array([sweep(values[f"{n}/map"], values[f"{n}/gt"] + INCLUSIVE, contours=word) for n in told["ids"]])
-        counts = np.array([(best >= d).sum(0) for d in (0.3, 0.5, 0.7)])
-        assert np.array_equal(counts, values[f"dev/curve_{kind}"])
-        curves = counts * 100 / len(best)
-        assert curves.max(1).tolist() == told[f"maxboxacc_at_30_50_70_{kind}"]
-        assert curves.max(1).mean() == told[f"mean_over_iou_{kind}"]
-
-
-def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every: bool) -> list[float]:
-    """Return the result by the rules of the source, with one contour search per threshold."""
+def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every: bool) -> list[np.ndarray]:
+    """Return each truth box's best IoU by the rules of the source, with one contour search per threshold."""
     height, width = values.shape
     image = (values * 255).astype(np.uint8)
     out = []
@@ -65,22 +36,27 @@ def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every:
         found = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
         kept = found if every else [max(found, key=cv2.contourArea)] if found else []
         corners = [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in map(cv2.boundingRect, kept)] or [(0, 0, 0, 0)]
-        out.append(iou(np.array(corners) + INCLUSIVE, truth).max())
+        out.append(iou(np.array(corners) + INCLUSIVE, truth).max(0))
     return out
 
 
 @st.composite
 def scored_maps(draw):
-    """Return a float32 map in [0,1] and one or two truth boxes; ties of area are common."""
+    """Return a float32 map in [0,1] and four truth boxes; ties of area, holes and lines are common."""
     height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values = rng.random((height, width))
-    if draw(st.booleans()):
+    kind = draw(st.sampled_from(["noise", "smooth", "rings", "lines"]))
+    if kind == "smooth":
         values = cv2.GaussianBlur(values, (0, 0), 1)
+    if kind == "rings":
+        values = np.hypot(*np.ogrid[-rng.integers(height) : 20, -9:11])[:height, :width] / rng.uniform(1, 4) % 1
+    if kind == "lines":
+        values[1::2] *= rng.random((height // 2, width)) < 0.3
     if draw(st.booleans()):
         values = (values * 4).round() / 4
     values = values * draw(st.sampled_from([1, 0.3, 0.02]))
-    corners = rng.integers(0, [width, height], (draw(st.integers(1, 2)), 2, 2))
+    corners = rng.integers(0, [width, height], (4, 2, 2))
     return values.clip(0, 1).astype(np.float32), np.concatenate([corners.min(1), corners.max(1) + 1], 1)
 
 
@@ -89,7 +65,8 @@ def scored_maps(draw):
 @given(scored_maps(), st.booleans())
 def test_sweep_equals_a_contour_search_per_threshold(scored, every):
     values, truth = scored
-    assert sweep(values, truth, step=0.05, contours="all" if every else "largest").tolist() == by_contour_search(values, truth, 0.05, every)
+    swept = [sweep(values, [box], step=0.05, contours="all" if every else "largest") for box in truth]
+    assert np.array_equal(np.transpose(swept), by_contour_search(values, truth, 0.05, every))
 
 
 @pytest.mark.byhand
@@ -169,7 +146,4 @@ def test_each_delta_of_v2_has_a_separate_threshold():
     score = {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == "mass"}
     parts = [score[f"maxboxaccv2@iou.{d}", "oracle"] for d in (3, 5, 7)]
     assert score["maxboxaccv2", "oracle"] == pytest.approx(np.mean(parts), abs=2e-6)
-    for metric in ("maxboxacc", "maxboxaccv2"):
-        gap = score[metric, "oracle"] - score[metric, "cross-fitted"]
-        assert score[f"optimism@{metric}", "oracle"] == pytest.approx(gap, abs=2e-6)
     assert len(result.thresholds["oracle"]["mass"]) == 4

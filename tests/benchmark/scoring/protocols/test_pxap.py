@@ -1,7 +1,5 @@
 """PxAP, against the original evaluator."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +8,7 @@ from sklearn.metrics import average_precision_score
 
 from benchmark.scoring import protocols
 from benchmark.scoring.pixels.contours import score_thresholds
+from benchmark.scoring.pixels.painted import interior
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.pxap import BEYOND, histogram, pxap
 from core.errors import BadValueError
@@ -17,15 +16,10 @@ from core.errors import BadValueError
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("step", [0.01, 0.001])
-def test_pxap_of_forty_maps_equals_the_original_evaluator_bit_for_bit(fixtures, step):
-    told = json.loads((fixtures / "wsol_dev.json").read_text())
-    with np.load(fixtures / "wsol_dev.npz") as values:
-        maps = [values[f"{name}/map"] for name in told["ids"]]
-        masks = [np.zeros(m.shape, dtype=bool) for m in maps]
-        for name, mask in zip(told["ids"], masks, strict=True):
-            for x0, y0, x1, y1 in values[f"{name}/gt"]:
-                mask[y0 : y1 + 1, x0 : x1 + 1] = True
-    assert pxap(maps, masks, step) == told[f"PxAP_step{step}"]
+def test_pxap_of_forty_maps_equals_the_original_evaluator_bit_for_bit(wsol, step):
+    maps = [wsol[f"{name}/map"] for name in wsol["ids"]]
+    masks = [interior(wsol[f"{name}/gt"] + [0, 0, 1, 1], wsol[f"{name}/map"].shape) for name in wsol["ids"]]
+    assert pxap(maps, masks, step) == wsol[f"PxAP_step{step}"]
 
 
 @pytest.mark.oracle
@@ -78,19 +72,16 @@ def test_invalid_maps_and_masks_are_refused(values, mask, facts):
 @pytest.mark.byhand
 def test_flat_or_failed_map_counts_as_0_everywhere():
     truth = np.array([[0.0, 0, 224, 112]])
-    good = np.zeros((224, 224), dtype=np.float32)
-    good[:112] = 1
-    cases = [Case(f"i{n}", f"i{n}", "mass", m, "conventional", (224, 224), truth) for n, m in enumerate([good, None, good * 0])]
-    value = {n: next(s.value for s in protocols.get("pxap")().evaluate(cases[:n], ("mass",)).scores) for n in (1, 2, 3)}
-    assert value[1] == 1
-    assert value[2] == pytest.approx((1 + 2 / 4) / 2)
-    assert value[3] == pytest.approx((1 + 2 * 3 / 6) / 3)
+    good = np.repeat([1.0, 0.0], 112)[:, None] * np.ones(224)
+    maps = enumerate([good, None, good * 0])
+    cases = [Case(f"i{n}", f"i{n}", "mass", values, "conventional", (224, 224), truth) for n, values in maps]
+    found = [protocols.get("pxap")().evaluate(cases[:n], ("mass",)).scores[0].value for n in (1, 2, 3)]
+    assert found == pytest.approx([1, (1 + 2 / 4) / 2, (1 + 2 * 3 / 6) / 3])
 
 
 @pytest.mark.byhand
 def test_mask_is_the_truth_if_there_is_one():
-    values = np.zeros((448, 448), dtype=np.float32)
-    values[:100] = 1
-    mask = values > 0
-    case = Case("a", "a", "mass", values, "conventional", (448, 448), np.array([[0.0, 0, 448, 300]]), lambda: mask)
+    values = np.repeat([1.0, 0.0], [100, 348])[:, None] * np.ones(448)
+    truth = np.array([[0.0, 0, 448, 300]])
+    case = Case("a", "a", "mass", values, "conventional", (448, 448), truth, read_mask=lambda: values > 0)
     assert protocols.get("pxap")().evaluate([case], ("mass",)).scores[0].value == 1

@@ -23,13 +23,6 @@ def noisy(means, spread, seed, trainings=1):
     return sums(np.repeat(means, trainings) + spread * random.normal(size=(PATIENTS, len(means) * trainings)))
 
 
-@pytest.mark.oracle
-def test_tau_of_mean_scores_equals_scipy():
-    one, other = noisy(np.zeros(ROWS), 1, 0), noisy(np.zeros(ROWS), 1, 1)
-    (both,) = rank_agreements([one, other], [(0, 1)], 1)
-    assert both.tau == pytest.approx(kendalltau(one.value[0], other.value[0]).statistic)
-
-
 @pytest.mark.planted
 def test_intervals_of_clear_orders_exclude_0_and_of_unrelated_ones_include_0():
     rising = np.arange(ROWS, dtype=float)

@@ -50,36 +50,30 @@ def test_common_training_runs_are_paired_and_other_ones_nested():
     assert entries.difference(one, apart) == mrmc.difference_nested(*rows)
 
 
-@pytest.mark.planted
-def test_two_sets_of_training_runs_of_one_entry_rarely_differ():
-    away = []
-    for number in range(60):
-        hits = world(number, 10)
-        gap = entries.difference(scores(hits[:5]), scores(hits[5:], "b"))
-        away.append(not gap.low <= 0 <= gap.high)
-    assert sum(away) <= 7  # 5% of 60 are 3; more than 7 have a probability below .02
+def differences(trainings, patients):
+    """Return how many of 60 pairs of rows of one entry, each of half of the training runs, differ."""
+    worlds = [world(number, trainings, patients) for number in range(60)]
+    half = trainings // 2
+    gaps = [entries.difference(scores(hits[:half]), scores(hits[half:], "b")) for hits in worlds]
+    return sum(not gap.low <= 0 <= gap.high for gap in gaps)
 
 
 @pytest.mark.planted
-def test_patients_alone_would_often_find_differences_between_training_runs():
-    away = []
-    for number in range(60):
-        hits = world(number, 2, patients=500)
-        gap = entries.difference(scores(hits[:1]), scores(hits[1:], "b"))
-        away.append(not gap.low <= 0 <= gap.high)
-    assert sum(away) > 15
+def test_rows_of_one_entry_rarely_differ_with_five_training_runs_and_often_with_patients_alone():
+    assert differences(10, patients=120) <= 7  # 5% of 60 are 3; more than 7 have a probability below .02
+    assert differences(2, patients=500) > 15
 
 
-def pairwise(rows):
-    return entries.verdicts(len(rows), lambda a, b: entries.compared(rows[a], rows[b]))
+def may_be_best(rows):
+    verdicts = entries.verdicts(len(rows), lambda a, b: entries.compared(rows[a], rows[b]))
+    return [verdict.may_be_best for verdict in verdicts]
 
 
 def test_row_may_be_the_best_unless_clearly_worse():
     hits = world(3, 5, sd=0.1)
     near, far = scores(world(4, 5, sd=0.1, shared=3), "b"), scores(world(5, 5, sd=0.1, shift=-2, shared=3), "c")
-    assert [verdict.may_be_best for verdict in pairwise([scores(hits), near, far])] == [True, True, False]
-    few = [scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]
-    assert [verdict.may_be_best for verdict in pairwise(few)] == [None, None]  # of eight patients nobody can tell
+    assert may_be_best([scores(hits), near, far]) == [True, True, False]
+    assert may_be_best([scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]) == [None, None]  # too few patients
 
 
 def gap(value, p):

@@ -38,12 +38,6 @@ def test_group_is_scored_like_its_cases_alone():
     assert group.low < group.value < group.high
 
 
-def test_group_of_few_patients_has_no_interval():
-    column = groups.restrict(Column("hit", "fixed", np.ones(60), np.ones(60)), np.arange(60) < 18)
-    few = scores(estimate([column], CaseIndex.of(["a"] * 60, [f"p{i // 2}" for i in range(60)]), ("a",), 0), ("a",))[0]
-    assert (few.n, few.value, few.low) == (18, 1, None)
-
-
 @pytest.mark.oracle
 def test_cut_off_is_the_best_of_all_values():
     random = np.random.default_rng(0)

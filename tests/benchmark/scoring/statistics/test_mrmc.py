@@ -12,6 +12,13 @@ from tools.coverage.measure import EXCLUSION, STATISTICS, measure
 from tools.coverage.worlds import Simulation
 
 READERS, CASES = 5, 114
+DIFFERENCES = (mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks)
+every_difference = pytest.mark.parametrize("compare", DIFFERENCES)
+
+
+def row_of(hits):
+    """Return the means (S,) and those without each patient (S, P), from a value per patient (S, P)."""
+    return hits.mean(1), (hits.sum(1, keepdims=True) - hits) / (hits.shape[1] - 1)
 
 
 def with_covariances(means, covariance, cases=CASES):
@@ -19,6 +26,16 @@ def with_covariances(means, covariance, cases=CASES):
     random = np.random.default_rng(0).normal(size=(cases, len(means)))
     rows = np.linalg.qr(random - random.mean(0))[0].T
     return np.asarray(means)[:, None] + np.linalg.cholesky(covariance) @ rows * np.sqrt(cases / (cases - 1))
+
+
+def networks(*thetas, own):
+    """Return rows of two networks whose training runs have covariances of 1e-4 and, within a network, ``own`` more."""
+    size = len(thetas[0])
+    covariances = np.full((size + len(thetas[1]),) * 2, 1e-4) + np.eye(size + len(thetas[1])) * 1e-6
+    covariances[:size, :size] += own[0]
+    covariances[size:, size:] += own[1]
+    jackknife = with_covariances(np.concatenate(thetas), covariances)
+    return (np.array(thetas[0]), jackknife[:size]), (np.array(thetas[1]), jackknife[size:])
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +79,7 @@ def test_training_runs_without_spread_over_patients_follow_students_t():
 def test_equal_training_runs_leave_the_variance_of_patients():
     """A share of hits over 20 patients: the jackknife's variance of a mean is that of the mean."""
     hits = np.arange(20) % 2
-    left_out = (hits.sum() - hits) / 19
-    result = mrmc.interval([0.5] * 3, np.tile(left_out, (3, 1)))
+    result = mrmc.interval(*row_of(np.tile(hits, (3, 1))))
     assert result.df == np.inf
     assert result.high - 0.5 == pytest.approx(stats.norm.ppf(0.975) * np.std(hits, ddof=1) / np.sqrt(20))
 
@@ -90,70 +106,33 @@ def test_ends_are_clipped_to_the_possible_range():
 
 
 @pytest.mark.byhand
-def test_difference_of_a_row_from_itself_is_0():
-    row = [0.4, 0.6, 0.5], np.random.default_rng(0).random((3, 30))
-    result = mrmc.difference(row, row)
-    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
-
-
-@pytest.mark.byhand
 def test_patients_that_two_networks_share_narrow_their_difference():
-    jackknife = with_covariances([0.5] * 6, np.full((6, 6), 4e-4) + np.eye(6) * 1e-6)
-    theta = np.array([0.5, 0.51, 0.52, 0.4, 0.41, 0.42])
-    together = mrmc.difference_nested((theta[:3], jackknife[:3]), (theta[3:], jackknife[3:]))
-    variance = 2 * 1e-4 / 3
-    reach = stats.t.ppf(0.975, 4) * np.sqrt(variance)
+    together = mrmc.difference_nested(*networks([0.5, 0.51, 0.52], [0.4, 0.41, 0.42], own=(0, 0)))
+    reach = stats.t.ppf(0.975, 4) * np.sqrt(2 * 1e-4 / 3)
     assert (together.df, together.high - together.value) == pytest.approx((4, reach))
 
 
 @pytest.mark.byhand
 def test_degrees_of_freedom_of_nested_rows_use_the_total_variance():
     """Seeds: 2.5e-4 / 5 and 3e-4 / 3; patients: 4e-4 + 3e-4 - 2 * 1e-4 = 5e-4."""
-    covariances = np.full((8, 8), 1e-4) + np.eye(8) * 1e-6
-    covariances[:5, :5] += 3e-4
-    covariances[5:, 5:] += 2e-4
-    theta = np.array([0.48, 0.49, 0.5, 0.51, 0.52, 0.4, 0.4, 0.43])
-    jackknife = with_covariances(theta, covariances)
-    result = mrmc.difference_nested((theta[:5], jackknife[:5]), (theta[5:], jackknife[5:]))
+    result = mrmc.difference_nested(*networks([0.48, 0.49, 0.5, 0.51, 0.52], [0.4, 0.4, 0.43], own=(3e-4, 2e-4)))
     variance = 0.5e-4 + 1e-4 + 5e-4
     df = variance**2 / ((0.5e-4) ** 2 / 4 + (1e-4) ** 2 / 2)
     assert (result.value, result.df) == pytest.approx((0.09, df))
     assert result.high - result.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
 
 
-def left_out_of(hits):
-    """Return the means (S, P) without each patient, from a value per patient (S, P)."""
-    return (hits.sum(1, keepdims=True) - hits) / (hits.shape[1] - 1)
-
-
-def row_of(hits):
-    return hits.mean(1), left_out_of(hits)
-
-
-def two_of_fifty(*cases):
-    """A hits two cases of 50 in each of three runs, B none: the runs agree by chance."""
-    hits = np.zeros((3, 50))
-    for run, pair in enumerate(cases):
-        hits[run, list(pair)] = 1
-    return row_of(hits), row_of(np.zeros((3, 50)))
-
-
 @pytest.mark.byhand
-@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+@every_difference
 def test_runs_that_agree_by_chance_have_the_variance_of_patients(compare):
     """Six patients differ by 1/3 each in the mean of the runs, 44 by 0: its variance over patients is .0117 / 49."""
-    result = compare(*two_of_fifty((0, 1), (2, 3), (4, 5)))
+    row = row_of(np.eye(50)[:6].reshape(3, 2, 50).sum(1))  # two other cases in each run
+    result = compare(row, row_of(np.zeros((3, 50))))
     error = np.sqrt((6 / 9 / 50 - 0.04**2) / 49)
     assert (result.value, result.df) == (pytest.approx(0.04), np.inf)
     assert (result.low, result.high) == pytest.approx((0.04 - 1.959964 * error, 0.04 + 1.959964 * error))
     assert result.p == pytest.approx(2 * stats.norm.sf(0.04 / error))
-
-
-@pytest.mark.byhand
-def test_row_whose_runs_agree_by_chance_has_the_variance_of_patients():
-    row, _ = two_of_fifty((0, 1), (2, 3), (4, 5))
-    result = mrmc.interval(*row)
-    assert result.high == pytest.approx(0.04 + 1.959964 * np.sqrt((6 / 9 / 50 - 0.04**2) / 49))
+    assert mrmc.interval(*row).high == pytest.approx(result.high)
 
 
 @pytest.mark.byhand
@@ -169,7 +148,7 @@ def test_degrees_of_freedom_use_the_variance_with_its_lower_limit():
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+@every_difference
 def test_rows_with_equal_differences_in_all_patients_have_the_binomial_bound(compare):
     """A hits all 30 patients, B none: a share of 1 - .025^(1/30) of new ones may do the reverse; p is 2 / 2^30."""
     result = compare(row_of(np.ones((3, 30))), row_of(np.zeros((3, 30))))
@@ -180,15 +159,14 @@ def test_rows_with_equal_differences_in_all_patients_have_the_binomial_bound(com
 @pytest.mark.byhand
 def test_rows_that_differ_only_within_patients_have_no_interval_of_zero_width():
     """Patient 1 gains in run 1 what it loses in run 2, and patient 2 the reverse: means agree, cases do not."""
-    gains = np.zeros((2, 30))
-    gains[:, :2] = [[0.5, -0.5], [-0.5, 0.5]]
+    gains = np.pad([[0.5, -0.5], [-0.5, 0.5]], ((0, 0), (0, 28)))
     result = mrmc.difference(row_of(0.5 + gains), row_of(np.full((2, 30), 0.5)))
     assert (result.value, result.p) == (pytest.approx(0), 1)
     assert result.low < 0 < result.high
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+@every_difference
 def test_rows_that_are_equal_in_each_patient_have_zero_width_and_p_of_1(compare):
     row = row_of(np.tile(np.arange(30) % 2, (3, 1)))
     result = compare(row, row)
@@ -196,7 +174,7 @@ def test_rows_that_are_equal_in_each_patient_have_zero_width_and_p_of_1(compare)
 
 
 @pytest.mark.parametrize("patients", [50, 5000])
-@pytest.mark.parametrize("compare", [mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks])
+@every_difference
 def test_p_is_never_zero_where_scores_differ(compare, patients):
     """All patients but one differ: 49 and 4999 standard errors, where a normal p underflows."""
     hits = np.ones((3, patients))
@@ -207,12 +185,7 @@ def test_p_is_never_zero_where_scores_differ(compare, patients):
 @pytest.mark.byhand
 def test_method_effect_is_the_mean_over_networks_with_the_variance_of_their_sum():
     """Networks of three and two runs: seeds MS / (S 4), patients (c11 + c22 + 2 c12) / 4."""
-    covariances = np.full((5, 5), 1e-4) + np.eye(5) * 1e-6
-    covariances[:3, :3] += 3e-4
-    covariances[3:, 3:] += 1e-4
-    theta = np.array([0.10, 0.12, 0.14, 0.02, 0.06])
-    jackknife = with_covariances(theta, covariances)
-    result = mrmc.method_effect([(theta[:3], jackknife[:3]), (theta[3:], jackknife[3:])])
+    result = mrmc.method_effect(networks([0.10, 0.12, 0.14], [0.02, 0.06], own=(3e-4, 1e-4)))
     seeds = np.array([4e-4 / 3 / 4, 8e-4 / 2 / 4])
     variance = seeds.sum() + (4e-4 + 2e-4 + 2 * 1e-4) / 4
     df = variance**2 / (seeds[0] ** 2 / 2 + seeds[1] ** 2 / 1)

@@ -1,4 +1,7 @@
-"""The peak's box at all thresholds, against flooding at each threshold."""
+"""The peak's box at all thresholds, against the surface at each threshold; traces in a file, and in memory."""
+
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,22 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.scoring.surface import all_boxes, min_max, surface
+from benchmark.scoring.surface import min_max, surface, traces
 from benchmark.scoring.surface.joins import joins
-from benchmark.scoring.surface.trace import trace
+from benchmark.scoring.surface.trace import EMPTY, trace
+from core.errors import WriteError
 from core.frames import Grid
-from tests.oracles.flooding import peak_boxes
 from tests.oracles.tracing import boxes as boxes_of
+from tests.oracles.tracing import peak_boxes
 
 FRAME = (300, 500)
 GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
-SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6))
-MAPS = SHAPES.flatmap(lambda shape: arrays(np.float64, shape, elements=st.integers(0, 32).map(float)))
-few = settings(max_examples=60, deadline=None, derandomize=True)
-
-
-def on_frame(values, grid="conventional"):
-    return surface(min_max(values), FRAME, grid)
 
 
 @pytest.mark.byhand
@@ -40,19 +37,13 @@ def test_vertices_join_at_saddles_and_passes():
     assert joins(np.array([[1, 0.9], [0.2, 0.8]])).tolist() == [[1, 0.9], [0.2, 0.8]]
 
 
-@pytest.mark.byhand
-@pytest.mark.parametrize("value", [0, 0.3])
-def test_flat_map_has_no_box_at_any_threshold(value):
-    assert np.isnan(boxes_of(trace(surface(np.full((3, 3), value), FRAME, "conventional")), [-1, 0, 0.1])).all()
-
-
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", GRIDS)
-def test_trace_equals_flooding_at_every_threshold(grid):
+def test_trace_equals_the_surface_at_every_threshold(grid):
     random = np.random.default_rng(0)
-    for number in range(40):
-        values = random.random(random.integers(1, 9, 2)).round(2 if number % 2 else 9)
-        on = on_frame(values, grid)
+    for number in range(41):
+        shape = random.integers(1, 9, 2) if number else (70, 60)  # larger maps are swept
+        on = surface(min_max(random.random(shape).round(2 if number % 2 else 9)), FRAME, grid)
         result = trace(on)
         levels = np.concatenate([random.random(200), on.values.ravel(), (result.thresholds[1:] + result.thresholds[:-1]) / 2])
         levels = levels[np.abs(levels[:, None] - result.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
@@ -68,48 +59,62 @@ def test_box_at_a_vertex_value_is_that_of_the_surface_strictly_above():
 
 
 @pytest.mark.planted
-@few
-@given(MAPS)
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.integers(0, 32).map(float)))
 def test_boxes_only_shrink_as_the_threshold_rises(values):
-    result = trace(on_frame(values, GRIDS[1]))
+    result = trace(surface(min_max(values), FRAME, GRIDS[1]))
     sign = np.array([1, 1, -1, -1])
     assert (sign * (result.stop - result.start) >= -1e-9).all()
     assert (sign * (result.start[1:] - result.stop[:-1]) >= -1e-9).all()
 
 
-@pytest.mark.planted
-@few
-@given(MAPS, st.sampled_from([0.25, 1.0, 512.0]), st.sampled_from([0.1, 0.37, 0.73]))
-def test_positive_factor_changes_no_box(values, factor, level):
-    one, other = (surface(values * f, FRAME, GRIDS[1]) for f in (1.0, factor))
-    level = level * 32
-    assert all_boxes(one, level)[0].tolist() == all_boxes(other, level * factor)[0].tolist()
+@pytest.fixture(scope="module")
+def some():
+    maps = np.random.default_rng(0).random((12, 9, 7))
+    return [EMPTY, *(trace(surface(min_max(values), (90, 70), "conventional")) for values in maps), EMPTY]
 
 
-@pytest.mark.planted
-@few
-@given(MAPS, st.sampled_from([3.3, 11.7, 25.1]))
-def test_mirrored_map_has_mirrored_boxes(values, level):
-    height, width = FRAME
-    straight = surface(values, FRAME, "conventional")
-    wide, tall = (surface(v, FRAME, "conventional") for v in (values[:, ::-1], values[::-1]))
-    boxes = all_boxes(straight, level)[0]
-    across = np.column_stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]])
-    down = np.column_stack([boxes[:, 0], height - boxes[:, 3], boxes[:, 2], height - boxes[:, 1]])
-    for mirrored, expected in ((wide, across), (tall, down)):
-        np.testing.assert_allclose(_sorted(all_boxes(mirrored, level)[0]), _sorted(expected), atol=1e-8)
+@pytest.fixture
+def in_a_file(monkeypatch, some):
+    """Use blocks of two or three cases; only the first one stays in memory."""
+    monkeypatch.setattr(traces, "BLOCK", 200)
+    monkeypatch.setattr(traces, "KEPT", 600)
+    return traces.Traces(iter(some))
 
 
-@pytest.mark.planted
-@few
-@given(MAPS, st.sampled_from([0.5, 2.0, 4.0]), st.sampled_from([3.3, 11.7, 25.1]), st.sampled_from(GRIDS))
-def test_a_larger_frame_scales_boxes_and_integrals(values, scale, level, grid):
-    one, other = surface(values, (300, 500), grid), surface(values, (int(300 * scale), int(500 * scale)), grid)
-    np.testing.assert_allclose(all_boxes(one, level)[0] * scale, all_boxes(other, level)[0], atol=1e-8)
-    rows, columns = np.array([20, 200]), np.array([10, 300])
-    assert one.integrals(rows, columns) * scale**2 == pytest.approx(other.integrals(rows * scale, columns * scale))
-    assert one.mean == pytest.approx(other.mean)
+@pytest.mark.oracle
+def test_boxes_from_a_file_equal_those_of_each_trace(in_a_file, some):
+    cases, thresholds = np.array([12, 0, 5, 5, 13, 1]), np.random.default_rng(1).random((6, 4))
+    alone = [boxes_of(some[case], levels) for case, levels in zip(cases, thresholds, strict=True)]
+    at_once = traces.Traces(some)
+    assert len(in_a_file.blocks) > 3
+    assert len(in_a_file) == len(at_once) == len(some)
+    np.testing.assert_allclose(in_a_file.boxes(cases, thresholds), alone, atol=1e-12)
 
 
-def _sorted(boxes):
-    return boxes[np.lexsort(boxes.round(6).T)]
+@pytest.mark.oracle
+def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch, some):
+    monkeypatch.undo()
+    cases, thresholds = np.arange(len(some)), np.random.default_rng(2).random((len(some), 3))
+    in_memory = traces.Traces(some)
+    assert len(in_memory.blocks) == 1
+    assert in_a_file.boxes(cases, thresholds).tobytes() == in_memory.boxes(cases, thresholds).tobytes()
+
+
+def test_traces_in_a_file_are_not_in_memory(monkeypatch, some):
+    monkeypatch.setattr(traces, "KEPT", 0)
+    many = 300 * some[1:2]
+    tracemalloc.start()
+    waiting = traces.Traces(many)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 0.1 * 8 * traces.NUMBERS * 300 * len(some[1].start)
+    assert len(waiting) == 300
+
+
+def test_full_disk_is_a_write_error(monkeypatch, some):
+    monkeypatch.setattr(traces, "KEPT", 0)
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)
+        with pytest.raises(WriteError, match="TMPDIR"):
+            traces.Traces(some)

@@ -5,15 +5,12 @@ import functools
 import numpy as np
 import pytest
 
-from benchmark.scoring.statistics.patients import CaseIndex
 from benchmark.scoring.surface import min_max, surface
 from benchmark.scoring.surface.critical import hit_intervals
 from benchmark.scoring.surface.trace import EMPTY, trace
 from benchmark.scoring.thresholds.exact import ExactThresholds, steps
-from benchmark.scoring.thresholds.origins import cross_fitted, oracle
 from core.boxes import iou
 from core.frames import Grid
-from core.seeds import patient_folds
 from tests.oracles.tracing import boxes as boxes_of
 
 FRAME = (300, 500)
@@ -45,13 +42,15 @@ def planted(seed, grid="conventional", boxes=1):
 @pytest.mark.byhand
 def test_hit_interval_of_two_squares_has_two_roots():
     truth = [[10, 10, 20, 20]]  # the spot's square at t = .5
-    assert hit_intervals(spot(), truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
-    assert hit_intervals(spot(), truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
-    assert hit_intervals(spot(), truth, 1.0).shape == (0, 2)
-    assert hit_intervals(spot(), [[10, 10, 20, 20], [14, 14, 16, 16]], 0.25) == pytest.approx(np.array([[0, 0.75], [0.8, 0.95]]))
-    assert hit_intervals(spot(), [[10, 10, 20, 20], [14.5, 14.5, 15.5, 15.5]], 0.81) == pytest.approx(
-        np.array([[0.5 - 0.5 / 9, 0.55], [1 - 0.05 / 0.9, 0.955]])
-    )
+    small, smaller = [14, 14, 16, 16], [14.5, 14.5, 15.5, 15.5]
+    for truths, above, ends in (
+        (truth, 0.25, [[0, 0.75]]),
+        (truth, 0.5, [[1 - 0.5**0.5, 1 - 0.5**1.5]]),
+        (truth, 1.0, np.zeros((0, 2))),
+        ([*truth, small], 0.25, [[0, 0.75], [0.8, 0.95]]),
+        ([*truth, smaller], 0.81, [[0.5 - 0.5 / 9, 0.55], [1 - 0.05 / 0.9, 0.955]]),
+    ):
+        assert hit_intervals(spot(), truths, above) == pytest.approx(np.array(ends))
 
 
 @pytest.mark.byhand
@@ -120,20 +119,6 @@ def test_touching_intervals_do_not_overlap_and_ties_go_to_the_larger_mean_iou():
 def test_largest_mean_iou_decides_without_any_hit():
     assert steps(np.zeros((0, 2))).thresholds.tolist() == [0, 1]
     assert best(curves([(EMPTY, [[0, 0, 9, 9]])], above=0.3)) == 0.5
-
-
-@pytest.mark.planted
-def test_thresholds_are_chosen_without_the_folds_patients_and_per_finding():
-    who = CaseIndex.of(["a", "b"] * 10, [f"p{n}" for n in range(20)])
-    truths = {"a": [[10, 10, 20, 20]], "b": [[13, 13, 17, 17]]}
-    cases = curves([(spot(), truths[finding]) for finding in who.findings], above=0.7)
-    for chosen in (oracle(cases, who), cross_fitted(cases, who, 0.9)):
-        assert chosen[0::2] == pytest.approx(np.full(10, chosen[0]))
-        assert chosen[0] == pytest.approx(0.5, abs=0.1)
-        assert chosen[1] == pytest.approx(0.8, abs=0.1)
-    fold = patient_folds(who.patients.tolist(), 5, 0)
-    odd = curves([(spot(), truths["a" if number == 2 else "b"]) for number in fold], above=0.7)
-    assert cross_fitted(odd, CaseIndex.of(["a"] * 20, who.patients), 0.9) == pytest.approx(np.full(20, 0.8), abs=0.1)
 
 
 @pytest.mark.planted

@@ -1,72 +1,68 @@
 """Suites of a few cells: records of ``locus`` and their per-case rows."""
 
-import shutil
+import csv
 
 import numpy as np
 import pytest
 
 from benchmark import records
 from benchmark.records import Cell, Record, Score, cases
+from benchmark.suite.compare.run import run
+from config import CompareConfig
 
 FINDINGS = ("mass", "nodule")
-PATIENTS = 30
 
 
-def _hits(share, seed=0):
-    """(60,) IoU of 30 patients with two findings each: .6 where the method hits, else .05; a larger share hits more of the same."""
-    return np.where(np.random.default_rng(seed).random(PATIENTS * len(FINDINGS)) < share, 0.6, 0.05)
+@pytest.fixture
+def hits():
+    """hits(share): (60,) IoU of 30 patients with two findings each: .6 where the method hits, else .05."""
+
+    def iou(share, seed=0):
+        return np.where(np.random.default_rng(seed).random(60) < share, 0.6, 0.05)
+
+    return iou
 
 
-def rows(iou, first=0):
+def rows(iou, first):
     """Per-case rows of patients from ``first`` on, as ``locus`` writes them."""
-    names = [(f"i{first + n // 2}", f"p{first + n // 2}", FINDINGS[n % 2]) for n in range(len(iou))]
-    return [
-        {"image": image, "patient": patient, "finding": finding, "iou": value, "pointing": value > 0.3}
-        | {f"hit@iou.{tenth}": bool(value > tenth / 10) for tenth in (1, 3, 5)}
-        for (image, patient, finding), value in zip(names, map(float, iou), strict=True)
-    ]
+    for n, value in enumerate(map(float, iou)):
+        patient = first + n // 2
+        hit = {f"hit@iou.{tenth}": value > tenth / 10 for tenth in (1, 3, 5)}
+        yield {"image": f"i{patient}", "patient": f"p{patient}", "finding": FINDINGS[n % 2], "iou": value, "pointing": value > 0.3, **hit}
 
 
-def writer(folder):
-    """See ``write``."""
+@pytest.fixture
+def write(tmp_path):
+    """write(suite, model, method, iou): one cell below the temporary folder of results."""
 
-    def one(suite, model, method, iou, first=0, recipe="a", **fields):
-        data = {"images": len(iou) // 2} if fields.pop("part", False) else {}
-        words = {"dataset": "phantom", "method": method, "alignment": "aligned", "protocol": "locus", "img_size": 64, "data": data}
-        cell = Cell(model_id=model, seed=fields.pop("seed", 0), **words)
+    def one(suite, model, method, iou, first=0, recipe="a", part=False, seed=0, **fields):
+        names = {"dataset": "phantom", "method": method, "alignment": "aligned", "protocol": "locus", "img_size": 64}
+        cell = Cell(model_id=model, seed=seed, data={"images": len(iou) // 2} if part else {}, **names)
         score = Score(finding="mean", metric="hit@iou.3", value=float(np.mean(iou > 0.3)), n=len(iou), threshold_origin="cross-fitted")
-        record = Record(
-            cell=cell, scores=(score,), data={"drawing": recipe, "counts": len(iou)}, created="2026-01-01", seconds=1.0, **fields
-        )
-        records.write(record, folder / suite)
-        cases.write(rows(iou, first), cell, folder / suite)
+        fields |= {"data": {"drawing": recipe, "counts": len(iou)}, "created": "2026-01-01", "seconds": 1.0}
+        record = Record(cell=cell, scores=(score,), **fields)
+        records.write(record, tmp_path / suite)
+        cases.write(list(rows(iou, first)), cell, tmp_path / suite)
         return record
 
     return one
 
 
 @pytest.fixture
-def write(tmp_path):
-    """write(suite, model, method, iou): one cell below the temporary folder of results."""
-    return writer(tmp_path)
-
-
-@pytest.fixture
-def hits():
-    """hits(share): the IoU of a method that hits so many of the cases."""
-    return _hits
-
-
-@pytest.fixture(scope="session")
-def two_models_once(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("two-models")
+def two_models(write, hits):
+    """The suite ``tiny``: models ``AVG`` and ``PCAM``; cam hits .5 and .7 of the cases, layercam .6 and .8, the baselines less."""
     for model, more in (("AVG", 0.0), ("PCAM", 0.2)):
         for method, share in (("cam", 0.5), ("layercam", 0.6), ("center", 0.2), ("prior", 0.3), ("truth", 0.8)):
-            writer(folder)("tiny", model, method, _hits(share + more))
-    return folder
+            write("tiny", model, method, hits(share + more))
 
 
 @pytest.fixture
-def two_models(two_models_once, tmp_path):
-    """The suite ``tiny``: models ``AVG`` and ``PCAM``; cam hits .5 and .7 of the cases, layercam .6 and .8, the baselines less."""
-    shutil.copytree(two_models_once, tmp_path, dirs_exist_ok=True)
+def compare(tmp_path):
+    """compare(A, B): the output, and the rows of the comparisons."""
+
+    def both(first, second):
+        text, file = [], tmp_path / "all.csv"
+        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), text.append) == 0
+        return "\n".join(text), list(csv.DictReader(file.open()))
+
+    return both

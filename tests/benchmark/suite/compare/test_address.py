@@ -87,8 +87,3 @@ def test_no_common_cell_is_an_error_with_advice(two_models, write, tmp_path, hit
     write("other", "LSE", "gradcam", hits(0.4))
     with pytest.raises(BadValueError, match=r"tiny.*other.*AVG, PCAM.*LSE.*suite/model/method"):
         pairs_of(resolve("tiny", tmp_path), resolve("other", tmp_path))
-
-
-def test_a_cell_is_not_compared_with_itself(two_models, tmp_path):
-    with pytest.raises(BadValueError, match=r"tiny/AVG.*tiny/AVG"):
-        pairs_of(resolve("tiny/AVG", tmp_path), resolve("tiny/AVG", tmp_path))

@@ -1,29 +1,12 @@
 """Differences on common cases, and their tables."""
 
-import csv
-
 import pytest
 
 from benchmark.records import cases
 from benchmark.report.entries.common_cases import common_cases, read
 from benchmark.suite.compare.pairs import largest_difference
-from benchmark.suite.compare.run import run
-from benchmark.suite.compare.selector import resolve
-from config import CompareConfig
 from core.errors import BadValueError, DataError
 from tests.benchmark.report.made_up import training
-
-
-@pytest.fixture
-def compare(tmp_path):
-    """compare(A, B): what is told, and the comparisons by metric and finding."""
-
-    def both(first, second):
-        text, file = [], tmp_path / "all.csv"
-        assert run(CompareConfig(pair=(first, second), results=str(tmp_path), output=str(file)), text.append) == 0
-        return "\n".join(text), list(csv.DictReader(file.open()))
-
-    return both
 
 
 def mean(rows, metric):
@@ -95,18 +78,12 @@ def test_different_data_sets_are_reported(write, compare, hits):
     assert "the data sets of A and B differ" not in compare("s", "t")[0]
 
 
-def test_single_selector_is_refused(tmp_path):
-    with pytest.raises(BadValueError, match=r" 1: .*suite\[/model\]\[/method\]"):
-        run(CompareConfig(pair=("s",), results=str(tmp_path)), print)
-
-
 def test_cases_are_matched_by_identity_not_order(write, tmp_path, hits):
     whole = write("s", "AVG", "cam", hits(0.5))
     table = cases.read(whole.cell, tmp_path / "s")
     shuffled = common_cases([table, table.sample(frac=1, random_state=0)])
     assert shuffled.left_out == (0, 0)
-    (side,) = (resolve("s/cam", tmp_path),)
-    assert common_cases([read(whole, side.folder)] * 2).index.findings.tolist() == shuffled.index.findings.tolist()
+    assert common_cases([read(whole, tmp_path / "s")] * 2).index.findings.tolist() == shuffled.index.findings.tolist()
 
 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):

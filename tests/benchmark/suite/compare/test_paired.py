@@ -18,19 +18,27 @@ def scores(found, model="AVG"):
     return {r.cell.method: {s.metric: s for s in r.scores} for r in found if r.cell.model_id == model}
 
 
-def test_all_methods_have_a_paired_record(two_models, tmp_path):
+def test_all_methods_have_a_reproducible_undated_paired_record(two_models, tmp_path):
     result = written(tmp_path / "tiny")
     assert {(r.cell.model_id, r.cell.method) for r in result} == {(m, x) for m in ("AVG", "PCAM") for x in ("cam", "layercam", "center")}
     assert {r.cell.protocol for r in result} == {"paired"}
     expected = {r.cell.model_copy(update={"protocol": "paired"}).key for r in records.load(tmp_path / "tiny") if r.cell.protocol == "locus"}
     assert {r.key for r in result} < expected
+    assert result == written(tmp_path / "tiny")
+    assert {(r.created, r.seconds) for r in result} == {("", None)}
 
 
-def test_the_probabilities_of_being_first_sum_to_one_and_no_baseline_has_one(two_models, tmp_path):
+def test_layercam_is_first_and_above_prior_with_a_corrected_p_and_no_baseline_is_first(two_models, tmp_path, hits):
     result = scores(written(tmp_path / "tiny"))
     assert result["layercam"]["p_first"].value > 0.9
     assert result["layercam"]["p_first"].value + result["cam"]["p_first"].value == pytest.approx(1)
     assert "p_first" not in result["center"]
+    gap = result["layercam"]["above_prior"]
+    assert gap.value == pytest.approx(float((hits(0.6) > 0.3).mean() - (hits(0.3) > 0.3).mean()), abs=1e-6)
+    assert 0 < gap.low < gap.value < gap.high
+    assert gap.n == 60
+    assert result["center"]["above_prior"].value < 0
+    assert result["layercam"]["p"].value < result["layercam"]["p_holm"].value < 0.05
 
 
 def test_methods_that_are_equal_share_the_first_place(write, tmp_path, hits):
@@ -40,25 +48,9 @@ def test_methods_that_are_equal_share_the_first_place(write, tmp_path, hits):
     assert [result[name]["p_first"].value for name in ("cam", "gradcam")] == [0.5, 0.5]
 
 
-def test_the_difference_to_prior_has_an_interval_and_a_corrected_p(two_models, tmp_path, hits):
-    result = scores(written(tmp_path / "tiny"))
-    gap = result["layercam"]["above_prior"]
-    assert gap.value == pytest.approx(float((hits(0.6) > 0.3).mean() - (hits(0.3) > 0.3).mean()), abs=1e-6)
-    assert 0 < gap.low < gap.value < gap.high
-    assert gap.n == 60
-    assert result["center"]["above_prior"].value < 0
-    assert result["layercam"]["p"].value < result["layercam"]["p_holm"].value < 0.05
-
-
 def test_without_prior_there_are_probabilities_alone(write, tmp_path, hits):
     write("s", "AVG", "cam", hits(0.5))
     assert set(scores(written(tmp_path / "s"))["cam"]) == {"p_first"}
-
-
-def test_paired_records_are_reproducible_and_undated(two_models, tmp_path):
-    first, second = (written(tmp_path / "tiny") for _ in "ab")
-    assert first == second
-    assert {(r.created, r.seconds) for r in first} == {("", None)}
 
 
 def test_methods_on_a_part_of_the_images_are_compared_among_each_other(two_models, write, tmp_path, hits):

@@ -16,11 +16,10 @@ from benchmark.suite.gallery import grid
 from benchmark.suite.gallery.page import MethodCases
 
 KEY = ("a", "mass")
-TRUTH = np.array([[10.0, 0.0, 30.0, 10.0]])
 
 
 def method(word, values):
-    case = Case("a", "a", "mass", values, "conventional", (20, 40), TRUTH)
+    case = Case(*KEY[:1], "a", "mass", values, "conventional", (20, 40), np.array([[10.0, 0.0, 30.0, 10.0]]))
     return MethodCases(Record(cell=Cell(dataset="phantom", method=word)), {KEY: {"threshold": 0.5}}, {KEY: case})
 
 
@@ -32,9 +31,9 @@ def figure():
 
 
 def test_grid_has_a_column_per_method_and_a_row_per_case(figure):
-    titles = [axes.get_title() for axes in figure.axes[:4]]
-    assert titles == ["image", "cam", "gradcam", "flat"]
+    assert [axes.get_title() for axes in figure.axes[:4]] == ["image", "cam", "gradcam", "flat"]
     assert figure.axes[0].get_ylabel() == "mass"
+    assert figure.get_figwidth() == pytest.approx(3.35)
 
 
 def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alone(figure):
@@ -47,13 +46,10 @@ def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alon
         assert colours[..., :3] == pytest.approx(mpl.colormaps[grid.COLOURS](heat)[..., :3], abs=0.02)
 
 
-def test_truth_is_drawn_in_every_panel_and_the_scored_box_around_the_peak(figure):
+def test_truth_is_drawn_in_every_panel_and_the_scored_box_around_the_peak_if_there_is_one(figure):
     left = [[patch.get_x() for patch in axes.patches] for axes in figure.axes[:4]]
     assert [boxes[0] for boxes in left] == [10, 10, 10, 10]
     assert [left[1][1], left[2][1]] == pytest.approx([10, 20]), "half of the peak, between two positions"
-
-
-def test_a_map_without_a_box_says_so(figure):
     assert [[text.get_text() for text in axes.texts] for axes in figure.axes[:4]] == [[], [], [], ["no box"]]
 
 
@@ -62,7 +58,3 @@ def test_maps_are_transparent_in_vector_files(figure):
     pictures = [Image.open(io.BytesIO(base64.b64decode(text))) for text in re.findall(r"base64,\s*([^\"]+)", file.getvalue())]
     least = [np.asarray(picture.convert("RGBA"))[..., 3].min() for picture in pictures[:6]]
     assert least == [255, 255, 0, 255, 0, 255], "the image alone, then twice the image and its map, then the image of a flat one"
-
-
-def test_the_grid_is_as_wide_as_a_column(figure):
-    assert figure.get_figwidth() == pytest.approx(3.35)

@@ -11,6 +11,8 @@ from benchmark.training.metrics import scores
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
 
+pytestmark = pytest.mark.byhand
+
 NAMES = ("Mass", "Nodule", "Hernia")
 METRICS = {"auroc", "ap", "sensitivity", "specificity", "ppv", "npv", "f1", "accuracy", "brier", "brier_scaled"}
 
@@ -24,7 +26,6 @@ def answered(seed, n=120, hernia=False, exclusive=False):
     return Predictions(NAMES, torch.tensor(values), torch.tensor(labels), [f"p{i // 2}" for i in range(n)], exclusive)
 
 
-@pytest.mark.byhand
 def test_all_metrics_have_interval_n_and_threshold_origin():
     result = assess(answered(0, hernia=True), answered(1, hernia=True))
     assert result["resampling"] == {"level": 0.95, "kind": "bca", "unit": "patient", "resamples": 10_000}
@@ -42,7 +43,6 @@ def test_all_metrics_have_interval_n_and_threshold_origin():
         assert set(result[split]["intervals"]) == {*(f"mean_{name}" for name in METRICS), "hamming_loss", "exact_match"}
 
 
-@pytest.mark.byhand
 def test_auroc_and_ap_are_those_that_the_records_take_from_the_predictions():
     test = answered(1, hernia=True)
     result, output = assess(answered(0, hernia=True), test)["test"], scores(test.logits, test.labels, NAMES)
@@ -51,7 +51,6 @@ def test_auroc_and_ap_are_those_that_the_records_take_from_the_predictions():
         assert {key: result["findings"][name][key] for key in row} == row
 
 
-@pytest.mark.byhand
 def test_undefined_metrics_are_null_with_a_reason():
     result = undefined_as_none(assess(answered(0), answered(1)))
     json.dumps(result, allow_nan=False)
@@ -66,7 +65,6 @@ def test_undefined_metrics_are_null_with_a_reason():
     assert result["test"]["mean_f1"] == pytest.approx(np.mean(means))
 
 
-@pytest.mark.byhand
 def test_a_threshold_from_validation_serves_a_test_side_without_positives():
     result = assess(answered(0, hernia=True), answered(1))["test"]["findings"]["Hernia"]
     assert np.isnan([result["auroc"], result["sensitivity"]]).all()
@@ -75,14 +73,12 @@ def test_a_threshold_from_validation_serves_a_test_side_without_positives():
     assert result["ppv"] == 0  # some were called positive, and none is
 
 
-@pytest.mark.byhand
 def test_a_choice_of_fixed_thresholds_is_fixed_on_both_sides():
     result = assess(answered(0), answered(1), "fixed")
     assert (result["val"]["threshold_origin"], result["test"]["threshold_origin"]) == ("fixed", "fixed")
     assert result["thresholds"]["Hernia"] == {"logit": 0.0, "probability": 0.5, "origin": "fixed", "choice": "fixed", "n": 0}
 
 
-@pytest.mark.byhand
 def test_a_softmax_has_classes_instead_of_thresholds():
     result = assess(answered(0, exclusive=True), answered(1, exclusive=True))
     assert "thresholds" not in result
@@ -93,7 +89,6 @@ def test_a_softmax_has_classes_instead_of_thresholds():
     assert 0 < test["ece_scaled"] < 0.2
 
 
-@pytest.mark.byhand
 def test_fewer_than_ten_patients_have_numbers_and_no_interval():
     result = assess(answered(0, 18, hernia=True), answered(1, 18, hernia=True))["test"]
     assert result["patients"] == 9
@@ -101,12 +96,9 @@ def test_fewer_than_ten_patients_have_numbers_and_no_interval():
     assert result["mean_auroc"] > 0
 
 
-@pytest.mark.byhand
 def test_study_uses_the_maximum_of_its_images():
-    logits, labels = (
-        torch.tensor([[1.0, 5.0], [2.0, 0.0], [3.0, 3.0]]).double(),
-        torch.tensor([[0.0, float("nan")], [1.0, 0.0], [0.0, 0.0]]),
-    )
+    logits = torch.tensor([[1.0, 5.0], [2.0, 0.0], [3.0, 3.0]]).double()
+    labels = torch.tensor([[0.0, float("nan")], [1.0, 0.0], [0.0, 0.0]])
     result = Predictions(("A", "B"), logits, labels, ["p", "p", "q"]).by_study(["s2", "s2", "s1"])
     assert result.logits.tolist() == [[3, 3], [2, 5]]
     assert result.labels.tolist() == [[0, 0], [1, 0]]

@@ -16,24 +16,24 @@ def one(values, labels):
 
 @pytest.mark.byhand
 def test_youden_takes_the_highest_of_equal_thresholds():
-    values = [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]
-    labels = [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]  # J is 1/3 at 9 and at 7, 0 at 8
-    (result,) = choose(one(values, labels))
+    (result,) = choose(one([9.0, 8.0, 7.0, 6.0, 5.0, 4.0], [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]))  # J: 1/3, 0, 1/3
     assert (result["logit"], result["origin"], result["choice"], result["n"], result.get("reason")) == (9, "validation", "youden", 6, None)
 
 
 @pytest.mark.byhand
-def test_youden_and_f1_differ_where_positives_are_few():
-    values, labels = np.array([5, 4, 3, 2, 1, 0.0]), np.array([1.0, 0, 0, 1, 0, 0])
-    assert choose(one(values, labels), "youden")[0]["logit"] == 5  # J: 1/2, 1/4, 0, 1/2: the highest of two
-    assert choose(one(values, labels), "f1")[0]["logit"] == 5  # F1: 2/3, 1/2, 2/5, 2/3
-
-
-@pytest.mark.byhand
-def test_a_logit_at_the_threshold_is_positive():
-    (result,) = choose(one([2.0, 1.0, 0.0], [1.0, 1.0, 0.0]))
-    assert result["logit"] == 1
-    assert result["probability"] == pytest.approx(1 / (1 + np.exp(-1)))
+@pytest.mark.parametrize(
+    ("values", "labels", "choice", "threshold"),
+    [
+        ([5, 4, 3, 2, 1, 0], [1.0, 0, 0, 1, 0, 0], "youden", 5),  # J: 1/2, 1/4, 0, 1/2: the highest of two
+        ([5, 4, 3, 2, 1, 0], [1.0, 0, 0, 1, 0, 0], "f1", 5),  # F1: 2/3, 1/2, 2/5, 2/3
+        ([2, 1, 0], [1.0, 1, 0], "youden", 1),  # a logit at the threshold is positive
+        ([1, 2, 3], [1.0, 0, 0], "youden", 1),  # ranks backwards: J is 0 at 1, and below 0 elsewhere
+    ],
+)
+def test_threshold_is_that_worked_by_hand(values, labels, choice, threshold):
+    (result,) = choose(one(values, labels), choice)
+    assert result["logit"] == threshold
+    assert result["probability"] == pytest.approx(1 / (1 + np.exp(-threshold)))
 
 
 @pytest.mark.byhand
@@ -42,12 +42,6 @@ def test_threshold_requires_both_classes(labels, told):
     (result,) = choose(one([0.1, 0.2], labels))
     assert np.isnan(result["logit"])
     assert result["reason"] == f"{told} validation images are positive: no threshold can be chosen"
-
-
-@pytest.mark.byhand
-def test_a_classifier_that_ranks_backwards_gets_a_threshold_that_calls_all_positive():
-    (result,) = choose(one([1.0, 2.0, 3.0], [1.0, 0.0, 0.0]))
-    assert result["logit"] == 1  # J is 0 there and below 0 elsewhere
 
 
 @pytest.mark.byhand

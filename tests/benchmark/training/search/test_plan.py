@@ -20,13 +20,11 @@ def written(path, **changes):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("search*.yaml")), ids=lambda path: path.stem)
 def test_committed_searches_are_valid(path):
     plan = read(path)
-    ends = [
-        {name: values[i] if isinstance(values, list) else (values.low, values.high)[i] for name, values in plan.space.items()}
-        for i in (0, -1)
-    ]
-    whole = {name for name in ("batch_size", "epochs") if name in plan.space}
-    for chosen in ends:
-        config = trial_config(plan.flags, {name: int(value) if name in whole else value for name, value in chosen.items()})
+    for i in (0, -1):
+        ends = {name: v if isinstance(v, list) else (v.low, v.high) for name, v in plan.space.items()}
+        chosen = {name: values[i] for name, values in ends.items()}
+        whole = {name: int(chosen[name]) for name in ("batch_size", "epochs") if name in chosen}
+        config = trial_config(plan.flags, {**chosen, **whole})
         assert config.lr in (plan.space["lr"].low, plan.space["lr"].high)
 
 
@@ -52,9 +50,8 @@ def test_committed_searches_are_valid(path):
     ],
 )
 def test_invalid_space_is_an_error(tmp_path, space, kind, facts):
-    with pytest.raises(kind, match=facts) as caught:
+    with pytest.raises(kind, match=facts):
         read(written(tmp_path, space=space))
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.byhand
@@ -86,8 +83,6 @@ def test_explicit_flags_apply_to_all_trials(tmp_path):
 
 @pytest.mark.byhand
 def test_an_option_of_a_word_is_searched_like_a_flag():
-    config = trial_config(
-        {"augment": "light"}, {"augment.rotation": 7.5, "augment.flip": False, "global_pool": "LSE", "global_pool.gamma": 3.0}
-    )
-    assert config.augment == "light:rotation=7.5,flip=False"
-    assert config.global_pool == "LSE:gamma=3.0"
+    chosen = {"augment.rotation": 7.5, "augment.flip": False, "global_pool": "LSE", "global_pool.gamma": 3.0}
+    config = trial_config({"augment": "light"}, chosen)
+    assert (config.augment, config.global_pool) == ("light:rotation=7.5,flip=False", "LSE:gamma=3.0")

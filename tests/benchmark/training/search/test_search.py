@@ -15,14 +15,9 @@ from core.cli import CONFIGS, build, read_yaml
 from core.errors import BadValueError, DataError, LocusError
 
 FLAGS = {
-    "dataset": "phantom:train=48,val=24,test=24",
-    "img_size": 32,
-    "backbone": "custom",
-    "epochs": 1,
-    "logger": ["csv"],
-    "plots": False,
-    "precision": "32",
-}
+    "dataset": "phantom:train=48,val=24,test=24", "img_size": 32, "backbone": "custom", "epochs": 1,
+    "logger": ["csv"], "plots": False, "precision": "32",
+}  # fmt: skip
 SPACE = {"lr": {"low": 1e-4, "high": 1e-2, "log": True}, "optimizer": ["Adam", "SGD"], "dropout": {"low": 0, "high": 0.5}}
 
 
@@ -41,25 +36,16 @@ def runner(at, cache):
     return start
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def run(tmp_path, cache):
-    return runner(tmp_path, cache)
+def run(tmp_path, tmp_path_factory):
+    return runner(tmp_path, tmp_path_factory.getbasetemp() / "cache")
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory, cache):
+def searched(tmp_path_factory):
     """A search of two trials: what goes on with it, its folder and its rows."""
-    run = runner(tmp_path_factory.mktemp("searched"), cache)
+    run = runner(tmp_path_factory.mktemp("searched"), tmp_path_factory.getbasetemp() / "cache")
     return run, *run(2)
-
-
-def tried(rows):
-    return [tuple(row[name] for name in SPACE) for row in rows]
 
 
 @pytest.mark.planted
@@ -91,7 +77,7 @@ def test_resumed_search_equals_an_uninterrupted_one(searched, caplog):
     assert lines == ["trial 2 (3 of 3)", "trial 0 (1 of 3)", "trial 1 (2 of 3)", "trial 2 (3 of 3)"]
     assert more[:2] == first
     assert len(more) == 3
-    assert tried(whole) == tried(more)
+    assert [[row[name] for name in SPACE] for row in whole] == [[row[name] for name in SPACE] for row in more]
     best = max(more, key=lambda row: float(row["value"]))
     config = build(TrainConfig, read_yaml(folder / "config.yaml"))
     assert (config.lr, config.optimizer) == (pytest.approx(float(best["lr"])), best["optimizer"])

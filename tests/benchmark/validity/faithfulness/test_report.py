@@ -12,11 +12,11 @@ METHODS = {"cam": 0.9, "gradcam": 0.6, "layercam": 0.3, "center": 0.0}
 """Method -> its share of hits, ``insertion`` and ``deletion``."""
 
 
-def records(folder, patients=10, seed=0):
+def records(folder, patients=10):
     made = []
     for method, share in METHODS.items():
         cell = Cell(
-            dataset="phantom", backbone="custom", global_pool="AVG", img_size=64, seed=seed, model_id=f"m-seed{seed}", method=method,
+            dataset="phantom", backbone="custom", global_pool="AVG", img_size=64, seed=0, model_id="m", method=method,
             protocol="faithfulness", data={"images": patients},
         )  # fmt: skip
         values = {"hit@iou.3": share, "insertion": share, "deletion": share, "road": None if method == "center" else 0.5}
@@ -27,8 +27,8 @@ def records(folder, patients=10, seed=0):
     return made
 
 
-def agreement(folder, **given):
-    (of_network,) = agreements(leaderboard(records(folder, **given), folder=folder))
+def agreement(folder):
+    (of_network,) = agreements(leaderboard(records(folder), folder=folder))
     return of_network
 
 
@@ -51,7 +51,9 @@ def test_three_methods_are_too_few_for_an_agreement_even_in_the_same_order(tmp_p
 
 
 def test_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_path):
-    single, compared = FaithfulnessReport("faithfulness", leaderboard(records(tmp_path), folder=tmp_path)).tables()
+    report = FaithfulnessReport("faithfulness", leaderboard(records(tmp_path), folder=tmp_path))
+    assert [*report.sentences()][-1] == "custom AVG: the most faithful method by `road` is `cam` with 0.500."
+    single, compared = report.tables()
     assert single.rows[-1][single.header.index("method")] == "center"
     assert len(compared.rows) == 6
     assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "0.333", "not shown", "3")

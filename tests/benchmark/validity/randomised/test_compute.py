@@ -71,13 +71,10 @@ def test_class_map_changes_with_the_head(check):
 
 
 def test_all_steps_have_the_same_cases_of_the_requested_images(check):
-    rows = result_of(check, "cam").rows
-    each = {
-        variant: [(row["image"], row["finding"]) for row in rows if row["variant"] == variant]
-        for variant in ("trained", *part_names(check.runs[0]))
-    }
-    assert len({tuple(cases) for cases in each.values()}) == 1
-    assert len({image for image, _ in each["trained"]}) == IMAGES
+    rows, steps = result_of(check, "cam").rows, ("trained", *part_names(check.runs[0]))
+    each = [tuple((row["image"], row["finding"]) for row in rows if row["variant"] == step) for step in steps]
+    assert len({*each}) == 1
+    assert len({image for image, _ in each[0]}) == IMAGES
 
 
 NAMES = {
@@ -103,8 +100,8 @@ def test_parts_go_from_the_head_to_the_image(backbone):
 
 def test_stem_is_cut_where_the_first_level_ends():
     result = dict(parts(backbones.build("resnet18", 8)))
-    assert {key.removeprefix("extractor.net.").split(".")[0] for key in result["act1"]} == {"conv1", "bn1"}
-    assert {key.removeprefix("extractor.net.").split(".")[0] for key in result["last stage"]} == {"layer4"}
+    for part, layers in (("act1", {"conv1", "bn1"}), ("last stage", {"layer4"})):
+        assert {key.removeprefix("extractor.net.").split(".")[0] for key in result[part]} == layers
 
 
 def test_attention_is_a_separate_part():

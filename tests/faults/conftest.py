@@ -1,0 +1,11 @@
+import pytest
+
+from tests.faults.trial import Trial
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    trial = Trial(tmp_path_factory.mktemp("undisturbed"))
+    done = trial.run()
+    assert done.returncode == 0, done.stderr
+    return trial
