@@ -106,6 +106,8 @@ def _text(node: Any) -> str:
         return f"[{','.join(_text(item) for item in node if not _is_omitted(item))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings
+        node = ast.JoinedStr([part for part in node.values if getattr(part, "value", None) != ""])
     fields = ((name, value) for name, value in ast.iter_fields(node) if name not in OMITTED and value not in (None, []))
     return f"{type(node).__name__}({','.join(f'{name}={_text(value)}' for name, value in fields)})"
 
