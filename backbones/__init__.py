@@ -34,8 +34,8 @@ def files_of(options: Mapping[str, Any]) -> set[Path]:
     """
     home = Path(__file__).parent
     if "network" in options:
-        own = file_of(options["network"])
-        return {home / "networks.py"} if own is None else local_files(own) if own.is_file() else set()
+        user_file = file_of(options["network"])
+        return {home / "networks.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
     files = {home / "extractors.py", home / "tokens.py"}
     for kind, option in (("pooling", "global_pool"), ("attention", "attention_map")):
         part = home / kind / f"{str(options.get(option)).split(':')[0].lower()}.py"

@@ -33,9 +33,9 @@ def local_files(file: Path) -> set[Path]:
     file = file.resolve()
     files, remaining = {file}, [file]
     while remaining:
-        found = {*_imported(remaining.pop(), file)} - files
-        files |= found
-        remaining += found
+        new_files = {*_imported(remaining.pop(), file)} - files
+        files |= new_files
+        remaining += new_files
     return files
 
 
@@ -46,8 +46,10 @@ def _imported(path: Path, first: Path) -> Iterator[Path]:
             module = root
             for word in words:
                 module = module / word
-                found = (module.with_name(f"{module.name}.py"), module / "__init__.py")
-                yield from (file.resolve() for file in found[not word :] if file.is_file() and _is_local(file, first))
+                candidates = (module.with_name(f"{module.name}.py"), module / "__init__.py")
+                yield from (
+                    file.resolve() for file in candidates[not word :] if file.is_file() and _is_local(file, first)
+                )
                 if not module.is_dir():
                     break
 

@@ -44,8 +44,8 @@ def method_code(word: str) -> str:
         return ""
     if word in NOT_METHODS:
         return code_hash(local_files(NOT_METHODS[word]))
-    if (own := file_of(word)) is not None:
-        return code_hash(local_files(own))
+    if (user_file := file_of(word)) is not None:
+        return code_hash(local_files(user_file))
     bare, smooth = methods.split_smooth(UNTRAINED_METHOD if word == UNTRAINED else word)
     file = methods.registry.files.get(methods.normalize_name(bare).split(":")[0])
     if file is None:

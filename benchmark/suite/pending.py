@@ -70,8 +70,8 @@ def record_failure(task: ModelTask, status: Status, reason: str, folder: Path) -
     keys = {cell.key for cell in task.cells}
     measured = [r for r in selection.existing_records(folder) if r.key in keys and r.status == "ok"]
     changed = selection.changed_keys(task.model, measured) if status == "failed" else set()
-    kept = {record.key for record in measured} - changed
-    missing = [cell for cell in task.cells if cell.key not in kept]
+    measured_keys = {record.key for record in measured} - changed
+    missing = [cell for cell in task.cells if cell.key not in measured_keys]
     for cell in missing:
         records.write(Record(cell=cell, status=status, reason=reason), folder)
     if n_existing := len(task.cells) - len(missing):
