@@ -13,8 +13,8 @@ from backbones.model_spec import ModelSpec, connect
 from backbones.networks import ExternalNetwork
 from backbones.rescaled import normalised
 from core import user_code
+from core.code import code_hash, local_files
 from core.errors import DataError
-from core.files import file_hash
 
 
 def assemble(
@@ -63,8 +63,8 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
     if not trust:
         user_code.refuse_code([word], where)
     if config["code"] != _code(word):
-        changed = "has changed or was removed since this run was created"
-        raise DataError(f"{networks.file_of(word)} {changed}: restore it or create the run again")
+        changed = "or a module that it imports has changed or was removed since this run was created"
+        raise DataError(f"{user_code.file_of(word)} {changed}: restore it or create the run again")
     module = networks.rebuild(word, config["outputs"], config["channels"], config["architecture"])
     return _connected(module, config)
 
@@ -77,5 +77,6 @@ def _connected(module: nn.Module, config: Mapping[str, Any]) -> Classifier:
 
 
 def _code(word: str) -> str | None:
-    file = networks.file_of(word)
-    return file_hash(file) if file is not None and file.is_file() else None
+    """Return the hash of the user's file in ``word`` with its local modules; None if there is no such file."""
+    file = user_code.file_of(word)
+    return code_hash(local_files(file)) if file is not None and file.is_file() else None

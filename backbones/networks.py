@@ -7,7 +7,6 @@ import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -182,8 +181,3 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], ExternalNetwork]] = {
     "hf": _hf,
 }
 """Library before the colon -> function that builds its networks."""
-
-
-def file_of(word: str) -> Path | None:
-    """Return the Python file in a word ``path/to/file.py:build``; None for other words."""
-    return Path(word.rpartition(":")[0]) if user_code.runs_code(word) else None

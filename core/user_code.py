@@ -24,6 +24,11 @@ def runs_code(word: object) -> bool:
     return isinstance(word, str) and ".py:" in word
 
 
+def file_of(word: str) -> Path | None:
+    """Return the Python file in a word ``path/to/file.py:build``; None for other words."""
+    return Path(word.rpartition(":")[0]) if runs_code(word) else None
+
+
 def refuse_code(words: Iterable[object], where: object) -> None:
     """Raise ``BadValueError`` for the first of the ``words`` of the file ``where`` that names code."""
     for word in filter(runs_code, words):

@@ -10,7 +10,7 @@ import pydantic
 import config
 import datasets
 import methods
-from benchmark.maps.code import code_digest
+from benchmark.maps.code import method_code
 from benchmark.scoring import protocols
 from benchmark.scoring.protocols.base import Case
 from benchmark.scoring.protocols.locus import Locus
@@ -57,5 +57,5 @@ for kind, program in FLAGS.items():  # whose words are read from the text of man
 for registry in (datasets.REGISTRY, protocols.registry, methods.registry):  # whose words are read from the text of their files
     registry.names()
 for word in ("cam", "gradcam", "gradcampp", "layercam", "center", "noise"):
-    code_digest(methods.get(word))
+    method_code(word)
 gc.freeze()  # no command looks through the libraries for garbage

@@ -106,7 +106,7 @@ def evaluate(
 def _task(run: InMemoryRun, title: str, suite: Suite) -> ModelTask:
     """Return the cells of a ``suite`` whose only model is the network of ``run``."""
     network, config = run.network, run.config
-    about = GivenModel(title, run.checkpoint, run.digest, network.findings, config.global_pool, network=title)
+    about = GivenModel(title, run.checkpoint, run.digest, run.code, network.findings, config.global_pool, network=title)
     plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, given=about)
     method_names = {*method_registry.expand(suite.words), *WITHOUT_TRAINING} if suite.protocols else set()
     method_names |= {CLASSIFIER} if run.predict_all else set()

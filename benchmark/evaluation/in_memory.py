@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import datasets
 from backbones import Classifier
+from benchmark.maps.code import network_code
 from benchmark.maps.trained import TrainingRun
 from benchmark.maps.unseen_images import unseen_positions
 from benchmark.training import data, load
@@ -101,6 +102,11 @@ class InMemoryRun(TrainingRun):
     """``test`` and ``val`` -> images; ``val`` may be empty."""
     predict_all: bool
     """True to predict all test images, False for those with scored maps only."""
+
+    @property
+    def code(self) -> str:
+        """Hash of the code of the network; empty for a wrapped network."""
+        return network_code(self.network.build_options)
 
     @cached_property
     def digest(self) -> str:

@@ -12,8 +12,8 @@ import torch
 import methods
 from benchmark.explain import VERSION
 from benchmark.maps.baselines import BASELINES, Prior, Truth
-from benchmark.maps.code import code_digest
-from benchmark.maps.trained import UNTRAINED_METHOD, TrainingRun, select_samples, untrained
+from benchmark.maps.code import UNTRAINED_METHOD, method_code
+from benchmark.maps.trained import TrainingRun, select_samples, untrained
 from benchmark.maps.writer import file_name
 from config import TrainConfig
 from core import registry, user_code
@@ -23,7 +23,6 @@ from core.flags import MAPS, flags_with
 from core.names import UNTRAINED
 from core.types import Sample
 from datasets.io import transforms
-from methods import smoothing
 from methods.base import Method
 
 BATCH_SIZE = 32
@@ -129,12 +128,12 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
 
 
 def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
-    """Hash the weights and the network, the pixels, the method with its options and code, and the engine's version."""
+    """Hash weights and code of the networks, the pixels, the method with its options and code, and the version."""
     flags = sorted(flags_with(TrainConfig, MAPS))
-    networks = [[run.digest, *(getattr(run.config, name) for name in flags)] for run in trained]
+    networks = [[run.digest, run.code, *(getattr(run.config, name) for name in flags)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
-    method = (part.__name__, _options(word, part), code_digest(part))
+    method = (part.__name__, _options(word, part), method_code(word))
     return json_hash([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
 
 
@@ -143,8 +142,7 @@ def _options(word: str, part: type) -> dict[str, str]:
     bare, smooth = methods.split_smooth(word)
     call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
     call.apply_defaults()
-    smoothed = {"smooth": smooth, "by": code_digest(type(smoothing.get(smooth)))} if smooth else {}
-    return {name: repr(value) for name, value in {**call.arguments, **smoothed}.items()}
+    return {name: repr(value) for name, value in {**call.arguments, "smooth": smooth}.items()}
 
 
 def _preprocessing() -> str:

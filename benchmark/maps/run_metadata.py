@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+from benchmark.maps.code import network_code
 from benchmark.maps.unseen_images import GivenModel
 from benchmark.training import load
 from config import TrainConfig
@@ -32,6 +33,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
         checkpoint=path / "best.ckpt" if path.is_dir() else path,
         digest=checkpoint.digest,
+        code=network_code(stamp["model"]),
         findings=checkpoint.findings,
         pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
         network=network,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import backbones
 from backbones import Classifier, build_from_config
+from benchmark.maps.code import code_of_config
 from benchmark.maps.unseen_images import GivenModel, images_of
 from benchmark.training import load
 from benchmark.training.listing import load_split
@@ -27,8 +28,6 @@ from datasets.io.cache import PixelCache
 
 OTHER_SEED = 1_000_000
 """Added to a training run's seed, so that the weights differ from the run's initial weights."""
-UNTRAINED_METHOD = "gradcam"
-"""Method that explains the untrained network; it supports every network and pooling."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,11 @@ class TrainingRun:
     def checkpoint(self) -> Path:
         """Path of the checkpoint that is explained and scored."""
         return self.folder / "best.ckpt"
+
+    @property
+    def code(self) -> str:
+        """Hash of the code of the network."""
+        return code_of_config(self.config) if self.given is None else self.given.code
 
     @cached_property
     def digest(self) -> str:

@@ -31,6 +31,8 @@ class GivenModel:
     checkpoint: Path
     digest: str
     """Digest of the weights, and of the way an external network uses them."""
+    code: str
+    """Hash of the code of the network; see ``benchmark.maps.code``."""
     findings: tuple[str, ...]
     """Names of its outputs, in order."""
     pooling: str

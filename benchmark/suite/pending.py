@@ -63,9 +63,15 @@ class Pending:
 
 
 def record_failure(task: ModelTask, status: Status, reason: str, folder: Path) -> None:
-    """Write a record with the reason for each cell that has no result; earlier results stay."""
-    measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
-    missing = [cell for cell in task.cells if cell.key not in measured]
+    """Write a record with the reason for each cell without a result of the present code; earlier results stay.
+
+    If the data are missing (``n/a``), results of other code stay too, because they cannot be computed again.
+    """
+    keys = {cell.key for cell in task.cells}
+    measured = [r for r in selection.existing_records(folder) if r.key in keys and r.status == "ok"]
+    changed = selection.changed_keys(task.model, measured) if status == "failed" else set()
+    measured_keys = {record.key for record in measured} - changed
+    missing = [cell for cell in task.cells if cell.key not in measured_keys]
     for cell in missing:
         records.write(Record(cell=cell, status=status, reason=reason), folder)
     if n_existing := len(task.cells) - len(missing):

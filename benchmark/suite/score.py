@@ -16,6 +16,7 @@ from tqdm import tqdm
 import methods
 from benchmark import validity
 from benchmark.maps.cases import CaseStore
+from benchmark.maps.code import code_of, method_code
 from benchmark.maps.trained import TrainingRun, select_samples
 from benchmark.records import Cell, Record
 from benchmark.records import write as write_record
@@ -81,11 +82,15 @@ class ModelScorer:
     flags: EngineFlags
     checks: dict[str, Check] = field(init=False)
     """Name -> validity check among the protocols of the cells."""
+    code: dict[str, dict[str, str]] = field(init=False)
+    """Method -> hashes of the code of the method and the network."""
     store: CaseStore = field(init=False)
     """Cases with the maps of the methods that are scored by a protocol."""
 
     def __post_init__(self) -> None:
-        folder = self.model.maps_folder(self.runs_dir)
+        network, folder = self.model.code, self.model.maps_folder(self.runs_dir)
+        # before the code is imported: if a file is edited meanwhile, the record has the hash of its earlier version
+        self.code = {word: code_of(network, method_code(word)) for word in {cell.method for cell in self.cells}}
         self.checks = {}
         for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
             of_check = [cell for cell in self.cells if cell.protocol == name]
@@ -108,7 +113,8 @@ class ModelScorer:
             fields, rows = score_result(lambda: EVALUATE_PEOPLE[cell.method](*arguments), "none")
         else:
             fields, rows = score_maps(self.store, cell)
-        return {**fields, "rests_on": {**sample_counts(self.trained, cell), **settings}}, rows
+        counts = {**sample_counts(self.trained, cell), **settings}
+        return {**fields, "code": self.code[cell.method], "rests_on": counts}, rows
 
     @cached_property
     def shared_fields(self) -> dict[str, Any]:

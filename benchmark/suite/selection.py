@@ -1,12 +1,14 @@
 """Select the suites named by the flags of ``python -m benchmark.run``, and their missing cells."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import datasets
 import methods
 from benchmark import records
+from benchmark.maps.code import code_of, method_code
 from benchmark.records import Cell, Record
 from benchmark.suite import plan
 from benchmark.suite.cells import cells
@@ -115,23 +117,29 @@ def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
 def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]) -> list[ModelTask]:
     """Return the ``planned`` cells that have to run, by model.
 
-    These cells have no record in ``existing``, or one that ``--overwrite`` replaces. ``--method`` limits them to its
-    methods, including methods that the suite does not list, and ``--protocol`` to its protocols. ``--checkpoint``,
-    ``--model`` and ``--forget`` (which removes such models) limit them to given models (``ModelPlan.given``), so that
-    nothing is trained. Cells of a network that was trained again always run, because a model never mixes records of
-    different weights.
+    These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
+    replaces. ``--method`` limits them to its methods, including methods that the suite does not list, and
+    ``--protocol`` to its protocols. ``--checkpoint``, ``--model`` and ``--forget`` (which removes such models) limit
+    them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that was trained again
+    always run, because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
     words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
-    todo = []
+    todo, code_of_method = [], cache(method_code)
     only_given = bool(config.checkpoint or config.model or config.forget)
     for task in (task for task in planned if task.model.given is not None or not only_given):
         has_data = missing_data(task.model) is None
         chosen = (c for c in task.cells if (not words or c.method in words) and (not by or c.protocol in by))
         missing = list(chosen)
         if record_by_key:  # else no key is computed, which is slow
-            missing = [c for c in missing if not _keep(record_by_key.get(c.key), config.overwrite, has_data)]
+            records_of_model = [record_by_key[c.key] for c in missing if c.key in record_by_key]
+            changed = changed_keys(task.model, records_of_model, code_of_method) if has_data else set()
+            missing = [
+                c
+                for c in missing
+                if c.key in changed or not _keep(record_by_key.get(c.key), config.overwrite, has_data)
+            ]
         if task.model.id in outdated and has_data:
             of_plan = [cell.without_method for cell in task.cells]  # their other records are removed later
             again = (cell for cell in outdated[task.model.id] if cell.without_method in of_plan)
@@ -139,6 +147,14 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
         if missing:
             todo.append(ModelTask(task.model, tuple(missing)))
     return todo
+
+
+def changed_keys(
+    model: ModelPlan, existing: Iterable[Record], code_of_method: Callable[[str], str] = method_code
+) -> set[str]:
+    """Return the keys of the ``existing`` records of a model that other code of the method or network computed."""
+    network, recorded = model.code, [record for record in existing if record.code]
+    return {r.key for r in recorded if r.code != code_of(network, code_of_method(r.cell.method))}
 
 
 def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:

@@ -58,8 +58,8 @@ class RunFlags:
 
     overwrite: Literal["never", "missing", "always"] = "missing"
     """Cells to run (a cell is a combination of data set, split, model, method, protocol and alignment). never: only
-    those without a record; missing: also those that failed, or whose data set was missing and is now available; always:
-    all."""
+    those without a record, or whose method or network has changed code; missing: also those that failed, or whose data
+    set was missing and is now available; always: all."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Number of training, explanation and scoring steps that run in parallel. More than one requires a fixed number of
     threads (--threads, or threads in the suite's file). The number of jobs does not affect the records."""

@@ -42,15 +42,12 @@ def test_another_package_named_datasets_that_came_first_is_a_sentence(tmp_path):
     assert "import locus before it" in done.stderr
 
 
-def test_the_command_calls_the_entry_points_and_writes_to_the_working_directory(tmp_path):
+def test_the_command_calls_the_entry_points_that_it_names_and_writes_to_the_working_directory(tmp_path):
     usage = elsewhere(tmp_path, ROOT / "locus.py").stdout
     assert usage.startswith("usage: locus train|heatmap|run|")
     done = elsewhere(tmp_path, ROOT / "locus.py", "run", "--suite", "demo", "--dry_run")
     assert "runs/results/demo" in done.stdout, done.stderr
     assert not (tmp_path / "results").exists()
-
-
-def test_an_unknown_word_names_those_there_are(tmp_path):
     done = elsewhere(tmp_path, ROOT / "locus.py", "trian")
     assert (done.returncode, "train|heatmap" in done.stderr) == (2, True)
 

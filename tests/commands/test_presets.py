@@ -73,7 +73,7 @@ def test_a_preset_trains_for_an_epoch_with_its_own_network(started, name):
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does_with_twice_the_batch(run_command, tmp_path):
+def test_two_processes_learn_what_one_does_with_twice_the_batch(succeed, tmp_path):
     flags = (
         "--dataset phantom:train=64,val=16,test=16 --backbone squeezenet1_1 --img_size 32 --optimizer SGD --lr .01 --epochs 2 "
         "--precision 32 --threads 1 --logger csv --plots False --ema .5 --sampler weighted --accumulate 2 "
@@ -81,8 +81,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(run_command, tmp
     ).split()
     states = []
     for name, more in (("one", "--batch_size 16"), ("two", "--batch_size 8 --devices 2 --strategy ddp")):
-        done = run_command("main.py", *flags, *more.split(), "--model_save_dir", tmp_path / name)
-        assert done.returncode == 0, done.stderr
+        succeed("main.py", *flags, *more.split(), "--model_save_dir", tmp_path / name)
         (last,) = (tmp_path / name).glob("*/last.ckpt")
         states.append(load.checkpoint(last).content["state_dict"])
     assert states[0].keys() == states[1].keys()

@@ -13,59 +13,22 @@ import torch
 from benchmark import records
 from tests.benchmark.report.given import texts
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.commands
 
-SUITE = """
-title: Tiny
-about: Too small to mean anything.
-train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
-models:
-  - {backbone: custom, global_pool: AVG}
-methods: [cam, ablationcam]
-protocols: [locus, seed]
-slow_images: 6
-conventional: [locus]
-"""
-ABSENT = """
-title: Absent
-about: Its data is nowhere.
-how_to_get: ask the clinic
-train: {dataset: NIH, data_root_dir: nowhere/at/all, num_classes: 8, pretrained: false}
-models:
-  - {backbone: custom}
-methods: [cam]
-"""
-
-
-SMALL = """
-title: Small
-about: Too small to mean anything.
-train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 2, threads: 1, logger: [csv], plots: false}
-models:
-  - {backbone: custom, global_pool: [AVG, PCAM]}
-methods: [cam]
-protocols: [locus]
-"""
-UNTRAINABLE = """
-title: One model of two cannot run
-about: Too small to mean anything.
-train: {dataset: "phantom:train=32,val=16,test=16", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
-models:
-  - {backbone: resnet1888}
-  - {backbone: custom}
-methods: [cam]
-protocols: [pointing]
-"""
+AVG = {"backbone": "custom", "global_pool": "AVG"}
+TINY = {"models": [AVG], "methods": ["cam", "ablationcam"], "protocols": ["locus", "seed"], "slow_images": 6, "conventional": ["locus"]}
+UNTRAINABLE = {"train": {"dataset": "phantom:train=32,val=16,test=16"}, "protocols": ["pointing"]}
 
 
 @pytest.fixture(scope="module")
-def suites(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("suites")
-    (folder / "tiny.yaml").write_text(SUITE)
-    (folder / "small.yaml").write_text(SMALL)
-    (folder / "single.yaml").write_text(SMALL.replace("[AVG, PCAM]", "AVG"))
-    (folder / "absent.yaml").write_text(ABSENT)
-    (folder / "untrainable.yaml").write_text(UNTRAINABLE)
+def suites(write_suite, tmp_path_factory):
+    folder, absent = tmp_path_factory.mktemp("suites"), {"dataset": "NIH", "data_root_dir": "nowhere/at/all", "num_classes": 8}
+    write_suite(folder / "tiny.yaml", **TINY)
+    write_suite(folder / "small.yaml", {"epochs": 2}, models=[{**AVG, "global_pool": ["AVG", "PCAM"]}])
+    write_suite(folder / "single.yaml", {"epochs": 2}, models=[AVG])
+    write_suite(folder / "absent.yaml", absent, how_to_get="ask the clinic")
+    write_suite(folder / "untrainable.yaml", models=[{"backbone": "resnet1888"}, {"backbone": "custom"}], **UNTRAINABLE)
     return folder
 
 
@@ -77,11 +40,9 @@ def flags(suites, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(run_command, flags, tmp_path_factory):
+def undisturbed(succeed, flags, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    done = run_command("benchmark.run", "--suite", "tiny", *flags(folder))
-    assert done.returncode == 0, done.stderr
-    return folder, done
+    return folder, succeed("benchmark.run", "--suite", "tiny", *flags(folder))
 
 
 def recorded(folder, suite):
@@ -94,7 +55,7 @@ def content(folder):
     return recorded(folder, "tiny")
 
 
-def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
+def test_a_suite_ends_in_records_tables_and_an_index_and_slow_methods_have_a_table_of_their_own(undisturbed):
     folder, done = undisturbed
     made = {path.name for path in (folder / "results/tiny").iterdir()}
     packed = {"records.parquet", "cells.parquet", "cases.parquet"}
@@ -102,10 +63,12 @@ def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     assert not list((folder / "runs/records/tiny").glob("*.json"))
     assert (folder / "results/README.md").exists()
     assert "hit@iou.3" in done.stdout
-    methods = {record["cell"]["method"] for record in content(folder).values()}
-    assert {"cam", "ablationcam", "center", "prior", "noise", "truth", "classifier"} <= methods
-    alignments = {record["cell"]["alignment"] for record in content(folder).values()}
-    assert alignments == {"aligned", "conventional"}
+    cells = [record["cell"] for record in content(folder).values()]
+    assert {"cam", "ablationcam", "center", "prior", "noise", "truth", "classifier"} <= {cell["method"] for cell in cells}
+    assert {cell["alignment"] for cell in cells} == {"aligned", "conventional"}
+    title = "methods within each network, on 6 images"
+    assert title in done.stdout
+    assert [name for name, text in texts(folder / "results/tiny").items() if "| ablationcam |" in text] == [f"phantom: {title}"]
 
 
 def test_a_second_run_regenerates_the_same_bytes_and_runs_nothing(run_command, flags, undisturbed):
@@ -140,11 +103,10 @@ def test_no_table_mixes_the_maps_of_a_network_with_those_of_its_training_anew(ru
 
 
 @pytest.fixture(scope="module")
-def small(run_command, flags, tmp_path_factory):
+def small(succeed, flags, tmp_path_factory):
     """A finished suite of two models under one protocol."""
     folder = tmp_path_factory.mktemp("small")
-    done = run_command("benchmark.run", "--suite", "small", *flags(folder))
-    assert done.returncode == 0, done.stderr
+    succeed("benchmark.run", "--suite", "small", *flags(folder))
     return folder
 
 
@@ -184,25 +146,22 @@ def children(running):
     return [int(pid) for pid in pids if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
-def two_jobs(started, words, folder):
+def two_jobs(started, words, folder, *more):
     """A run of two jobs at a time, both of which are at work."""
-    running = started("benchmark.run", *words, "--jobs", "2")
+    running = started("benchmark.run", *words, "--jobs", "2", *more)
     while len(list(folder.glob("runs/small/*/last.ckpt"))) < 2 and running.poll() is None:
         time.sleep(0.005)
     return running
 
 
 @pytest.mark.slow
-def test_a_killed_job_is_a_sentence_and_the_next_run_of_two_completes_the_records_of_one(
-    started, run_command, sentence, flags, small, tmp_path
-):
+def test_after_a_killed_job_the_next_run_of_two_completes_the_records_of_one(started, succeed, sentence, flags, small, tmp_path):
     words = ["--suite", "small", *flags(tmp_path)]
     running = two_jobs(started, words, tmp_path)
     os.kill(children(running)[0], signal.SIGKILL)
     assert re.search(r"except 1, .*(train|explain|score) small/custom-.* was killed \(SIGKILL\)", sentence(running.done()))
     assert {record["status"] for record in recorded(tmp_path, "small").values()} == {"ok", "failed"}
-    done = run_command("benchmark.run", *words, "--jobs", "2")
-    assert done.returncode == 0, done.stderr
+    succeed("benchmark.run", *words, "--jobs", "2")
     assert recorded(tmp_path, "small") == recorded(small, "small")
 
 
@@ -225,10 +184,8 @@ def test_a_node_that_is_taken_out_of_ray_costs_no_record(started, flags, small, 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
         second = cluster.add_node(num_cpus=1)
-        words = ["--suite", "small", *flags(tmp_path), "--jobs", "2", "--executor", f"ray:address={cluster.address}"]
-        running = started("benchmark.run", *words)
-        while len(list(tmp_path.glob("runs/small/*/last.ckpt"))) < 2 and running.poll() is None:
-            time.sleep(0.01)
+        words = ["--suite", "small", *flags(tmp_path)]
+        running = two_jobs(started, words, tmp_path, "--executor", f"ray:address={cluster.address}")
         cluster.remove_node(second, allow_graceful=False)
         done = running.done()
         assert done.returncode == 0, done.stderr
@@ -237,8 +194,8 @@ def test_a_node_that_is_taken_out_of_ray_costs_no_record(started, flags, small, 
         cluster.shutdown()
 
 
-def test_several_jobs_need_a_stated_number_of_threads(run_command, sentence, flags, tmp_path):
-    (tmp_path / "free.yaml").write_text(SMALL.replace("threads: 1, ", ""))
+def test_several_jobs_need_a_stated_number_of_threads(run_command, sentence, write_suite, flags, tmp_path):
+    write_suite(tmp_path / "free.yaml", {"threads": None})
     words = [word for word in flags(tmp_path) if word not in ("--threads", "1")]
     done = run_command("benchmark.run", "--suite", "free", *words, "--suites", tmp_path, "--jobs", "2", "--dry_run")
     assert "--threads" in sentence(done)
@@ -268,10 +225,10 @@ def half(run_command, flags, tmp_path_factory):
 
 
 @pytest.fixture
-def copy(half, flags, tmp_path):
+def copy(half, write_suite, flags, tmp_path):
     """A copy of it in the test's folder whose other model alone is planned, and the words that run it."""
     shutil.copytree(half[0], tmp_path, dirs_exist_ok=True)
-    (tmp_path / "untrainable.yaml").write_text(UNTRAINABLE.replace("  - {backbone: resnet1888}\n", ""))
+    write_suite(tmp_path / "untrainable.yaml", **UNTRAINABLE)
     return ["benchmark.run", "--suite", "untrainable", *flags(tmp_path), "--suites", tmp_path]
 
 
@@ -349,53 +306,34 @@ def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, und
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")} == maps
 
 
-def test_slow_methods_have_a_table_of_their_own(undisturbed):
-    folder, done = undisturbed
-    assert "methods within each network, on 6 images" in done.stdout
-    headings = ["phantom: methods within each network, on 6 images"]
-    assert [title for title, text in texts(folder / "results/tiny").items() if "| ablationcam |" in text] == headings
-
-
 @pytest.mark.parametrize(
-    ("line", "facts"),
+    ("fields", "facts"),
     [
-        ("protocols: [wnag]", "protocol.*'wnag'.*'wang'"),
-        ("conventional: [lokus]", "protocol.*'lokus'.*'locus'"),
-        ("methods: [gradcamp]", "method.*'gradcamp'.*'gradcampp'"),
-        ("folds: [7]", "fold 7, .*0 to 4"),
-        ("folds: [0, 1]", "'wrong'.*folds.*partition: kfold"),
-        ("protocols: [wang]", "slow_images.*'locus'"),
-        ("protocol: [wang]", "field of the suite .*protocol.*title, about"),
+        ({"protocols": ["wnag"]}, "protocol.*'wnag'.*'wang'"),
+        ({"conventional": ["lokus"]}, "protocol.*'lokus'.*'locus'"),
+        ({"methods": ["gradcamp"]}, "method.*'gradcamp'.*'gradcampp'"),
+        ({"folds": [7]}, "fold 7, .*0 to 4"),
+        ({"folds": [0, 1]}, "'wrong'.*folds.*partition: kfold"),
+        ({"protocols": ["wang"]}, "slow_images.*'locus'"),
+        ({"protocol": ["wang"]}, "field of the suite .*protocol.*title, about"),
     ],
 )
-def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence, flags, tmp_path, line, facts):
-    kept = [row for row in SUITE.splitlines() if row.split(":")[0] not in ("conventional", line.split(":")[0])]
-    (tmp_path / "wrong.yaml").write_text("\n".join([*kept, line, ""]))
+def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence, write_suite, flags, tmp_path, fields, facts):
+    write_suite(tmp_path / "wrong.yaml", **{**TINY, "conventional": None, **fields})
     words = [*flags(tmp_path), "--suites", tmp_path]
     assert re.search(facts, sentence(run_command("benchmark.run", "--suite", "wrong", *words)))
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_folder_without_suites_is_a_sentence(run_command, sentence, flags, tmp_path):
-    assert f"{tmp_path} has no suite" in sentence(run_command("benchmark.run", "--all", *flags(tmp_path), "--suites", tmp_path))
+def test_missing_suites_data_and_broken_records_are_a_sentence(run_command, sentence, flags, tmp_path):
+    def told(*words):
+        return sentence(run_command("benchmark.run", *flags(tmp_path), *words))
 
-
-def test_an_unknown_suite_gets_the_nearest(run_command, sentence, flags, tmp_path):
-    assert re.search("suite.*'tine'.*'tiny'", sentence(run_command("benchmark.run", "--suite", "tine", *flags(tmp_path))))
-
-
-def test_no_suite_at_all_is_a_sentence(run_command, sentence, flags, tmp_path):
-    assert re.search("--all.*--suite NAME", sentence(run_command("benchmark.run", *flags(tmp_path))))
-
-
-def test_a_broken_record_is_a_sentence_with_its_path(run_command, sentence, flags, tmp_path):
+    assert f"{tmp_path} has no suite" in told("--all", "--suites", tmp_path)
+    assert re.search("suite.*'tine'.*'tiny'", told("--suite", "tine"))
+    assert re.search("--all.*--suite NAME", told())
+    assert f"{tmp_path}/nowhere" in told("--suite", "nih", "--suites", ROOT / "configs/suites", "--data_root_dir", tmp_path / "nowhere")
+    assert not (tmp_path / "results").exists()
     (tmp_path / "runs/records/tiny").mkdir(parents=True)
     (tmp_path / "runs/records/tiny/x.json").write_text('{"half": ')
-    assert "x.json" in sentence(run_command("benchmark.run", "--suite", "tiny", *flags(tmp_path)))
-
-
-def test_a_data_folder_on_the_command_line_that_does_not_exist_ends_the_command(run_command, sentence, tmp_path):
-    missing, results = tmp_path / "nowhere", tmp_path / "results"
-    done = run_command("benchmark.run", "--suite", "nih", "--data_root_dir", missing, "--results", results)
-    assert str(missing) in sentence(done)
-    assert not results.exists()
+    assert "x.json" in told("--suite", "tiny")

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.maps.code import code_of_config
 from config import TrainConfig
 from core.files import json_hash, safe_filename
 from core.flags import DATA, MACHINE, NEWER, WEIGHTS, flags_with
@@ -38,6 +39,11 @@ class ModelPlan:
         suffix = "" if self.given is None else f"-{self.given.digest[:8]}"
         return runs_dir / "maps" / f"{self.id}{suffix}"
 
+    @property
+    def code(self) -> str:
+        """Hash of the code of the network; see ``benchmark.maps.code``."""
+        return code_of_config(self.trainings[0]) if self.given is None else self.given.code
+
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights."""
@@ -52,11 +58,11 @@ class ModelPlan:
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
         """Return run folder in ``runs_dir`` -> training run with its initial weights, one per fold.
 
-        The name of a folder contains a hash of all settings that determine the weights.
+        The name of a folder contains a hash of all settings that determine the weights, and one of the network's code.
         """
         if self.given is not None:
-            name, digest = safe_filename(self.given.name), self.given.digest[:8]
-            return {runs_dir / f"{name}-fold{config.fold}-{digest}": config for config in self.trainings}
+            name, of_network = safe_filename(self.given.name), f"{self.given.digest[:8]}-{self.given.code[:8]}"
+            return {runs_dir / f"{name}-fold{config.fold}-{of_network}": config for config in self.trainings}
         configs = self.trainings
         if self.init is not None:
             start = str(runs_dir / folder_name(self.init, None) / "best.ckpt")
@@ -80,10 +86,11 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
-    """Return the name of a run folder: readable, and unique for the weights.
+    """Return the name of a run folder: readable, then a hash of all settings and one of the network's code.
 
-    >>> folder_name(TrainConfig(backbone="resnet18", fold=2), None).rpartition("-")[0]
+    >>> folder_name(TrainConfig(backbone="resnet18", fold=2), None).rsplit("-", 2)[0]
     'resnet18-AVG-fold2'
     """
-    what = {**identity(config), "init": identity(start) if start else None}
-    return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{json_hash(what)}".replace(":", "_")
+    settings = json_hash({**identity(config), "init": identity(start) if start else None})
+    hashes = f"{settings}-{code_of_config(config)[:8]}"
+    return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{hashes}".replace(":", "_")

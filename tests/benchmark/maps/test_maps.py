@@ -1,15 +1,11 @@
 """Raw maps on disk: half precision, memory-mapped, complete or missing."""
 
-import importlib
 import json
-import sys
 import tracemalloc
 
 import numpy as np
 import pytest
 
-import methods
-from benchmark.maps.code import code_digest, sources
 from benchmark.maps.reader import read
 from benchmark.maps.writer import file_name, open_writer, write_unsupported
 from core.errors import BadValueError
@@ -192,65 +188,3 @@ def test_every_method_word_has_a_separate_file():
     assert len(set(names)) == len(words)
     assert names[0] == "cam.npy"
     assert all("/" not in name and ":" not in name for name in names)
-
-
-def test_code_of_a_method_includes_its_imports_without_libraries():
-    names = {path.name for path in sources(methods.get("eigencam"))}
-    assert names >= {"eigencam.py", "principal.py", "base.py", "gradients.py", "frames.py"}
-    assert "gradcam.py" not in names
-    assert all("site-packages" not in path.parts for path in sources(methods.get("saliency")))
-    assert code_digest(methods.get("cam")) != code_digest(methods.get("eigencam"))
-
-
-MINE = """
-import {imported}
-import methods
-def scale(): return 1
-class Mine(methods.GradientMethod):
-    name = "mine"
-    def __init__(self):
-        {lazily}
-"""
-
-
-def test_changed_user_file_changes_the_digest(tmp_path):
-    file = tmp_path / "mine.py"
-    text = MINE.format(imported="json", lazily="pass")
-    file.write_text(text)
-    before = code_digest(methods.get(f"{file}:Mine"))
-    file.write_text(text.replace("return 1", "return 2"))
-    assert code_digest(methods.get(f"{file}:Mine")) != before
-
-
-def test_changed_import_of_a_user_file_changes_the_digest(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "mine.py").write_text(MINE.format(imported="beside_mine", lazily="import lazily_beside_mine"))
-    (tmp_path / "beside_mine.py").write_text("from json import dumps")
-    (tmp_path / "lazily_beside_mine.py").write_text("a = 1")
-    part = methods.get(f"{tmp_path}/mine.py:Mine")
-    assert {path.name for path in sources(part) if path.parent == tmp_path} == {"mine.py", "beside_mine.py", "lazily_beside_mine.py"}
-    before = code_digest(part)
-    assert "lazily_beside_mine" not in sys.modules
-    (tmp_path / "lazily_beside_mine.py").write_text("a = 2")
-    assert code_digest(part) != before
-
-
-def test_code_of_an_installed_package_excludes_other_packages(tmp_path, monkeypatch):
-    site = tmp_path / "site-packages"
-    files = {
-        "mypackage/__init__.py": "",
-        "mypackage/parts/__init__.py": "",
-        "mypackage/parts/mine.py": MINE.format(imported="another_library", lazily="from ..scale import factor"),
-        "mypackage/scale.py": "from . import deep\nfactor = 2",
-        "mypackage/deep.py": "",
-        "mypackage/unused.py": "",
-        "another_library.py": "",
-    }
-    for name, text in files.items():
-        (site / name).parent.mkdir(parents=True, exist_ok=True)
-        (site / name).write_text(text)
-    monkeypatch.syspath_prepend(site)
-    part = importlib.import_module("mypackage.parts.mine").Mine
-    result = {str(path.relative_to(site)) for path in sources(part) if path.is_relative_to(site)}
-    assert {name for name in result if "__init__" not in name} == {"mypackage/parts/mine.py", "mypackage/scale.py", "mypackage/deep.py"}
-    assert {path.name for path in sources(part)} >= {"base.py", "gradients.py", "frames.py"}

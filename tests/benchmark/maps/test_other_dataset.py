@@ -45,7 +45,7 @@ def training(nih: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig
 
 def on(training: TrainConfig, word: str, root: Path) -> Dataset:
     other = TrainConfig(dataset=word, data_root_dir=str(root), img_size=32, cache_dir=training.cache_dir, max_bad_images=0.5)
-    return images_of(other, "test", GivenModel("net", Path("best.ckpt"), "digest", NIH, "", trained=training))
+    return images_of(other, "test", GivenModel("net", Path("best.ckpt"), "digest", "code", NIH, "", trained=training))
 
 
 @pytest.mark.parametrize(

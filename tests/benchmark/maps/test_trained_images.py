@@ -13,7 +13,7 @@ from core.errors import DataError, LeakError
 from datasets.nih.tables import BOXED
 from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
 
-MODEL = GivenModel("net", Path("best.ckpt"), "digest", BOXED, "", trained_on="3 images of list.txt")
+MODEL = GivenModel("net", Path("best.ckpt"), "digest", "code", BOXED, "", trained_on="3 images of list.txt")
 
 
 @pytest.fixture

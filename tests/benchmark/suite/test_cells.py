@@ -1,16 +1,19 @@
 """Cells of a suite, cells selected by flags, and records that stay."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import datasets
 import methods
 from benchmark import records
+from benchmark.maps.code import code_of, method_code
 from benchmark.records import Record
 from benchmark.scoring import protocols
 from benchmark.suite import cells, plan, selection
 from benchmark.suite.executors.local import Local
+from benchmark.suite.pending import record_failure
 from benchmark.suite.run import run as run_suite
 from config import RunConfig
 from core import cli
@@ -193,6 +196,35 @@ def test_cells_of_older_weights_always_run_again(suite, tmp_path):
     assert {cell.key for cell in asked(small, tmp_path, "center")} == {cell.key for cell in others}
     write("new", 3, *others)
     assert asked(small, tmp_path) == []
+
+
+def test_only_records_of_other_code_run_again_and_a_failure_replaces_them(suite, tmp_path):
+    small, folder = suite("methods: [cam, gradcam]", "protocols: [locus]"), tmp_path / "results/small"
+    model, other = plan.models(small)
+    network = model.code
+    code = {"cam": code_of(network, "other"), "gradcam": code_of("other", method_code("gradcam")), "center": {}}
+    for cell in of(small):
+        records.write(Record(cell=cell, code=code.get(cell.method, code_of(network, method_code(cell.method)))), folder)
+    for cell in of(small, number=1):
+        records.write(Record(cell=cell, code=code_of(network, method_code(cell.method))), folder)  # network of another pooling
+    again = asked(small, tmp_path, overwrite="never")
+    assert words(again, model_id=model.id) == {"cam", "gradcam"}
+    assert words(again, model_id=other.id) == words(of(small, number=1))
+    record_failure(selection.ModelTask(model, tuple(of(small))), "n/a", "no data", folder)
+    assert asked(small, tmp_path, overwrite="never") == again
+    record_failure(selection.ModelTask(model, tuple(of(small))), "failed", "no memory", folder)
+    assert {r.cell.method for r in records.load(folder) if r.reason} == {"cam", "gradcam"}
+    assert words(asked(small, tmp_path, overwrite="never")) == words(of(small, number=1))
+
+
+def test_a_network_of_other_code_has_another_run_folder_and_the_same_cells(suite, tmp_path, monkeypatch):
+    (model, _), (cell, *_) = plan.models(suite()), of(suite())
+    (before,) = model.run_configs(tmp_path)
+    monkeypatch.setattr("backbones.files_of", lambda options: {Path(__file__)})
+    (after,) = model.run_configs(tmp_path)
+    assert before.name.rpartition("-")[0] == after.name.rpartition("-")[0]
+    assert before != after
+    assert of(suite())[0].key == cell.key
 
 
 def test_protocol_flag_limits_the_cells(suite, tmp_path):
