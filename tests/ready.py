@@ -7,33 +7,31 @@ import numba
 import numpy as np
 import pydantic
 
-import config
-import datasets
-import methods
-from benchmark.maps.code import method_code
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.locus import Locus
-from benchmark.scoring.protocols.seed import Seed
-from benchmark.training.metrics.ranking import areas, descending
-from core.cli.parser import parser_of
+from locus import config, datasets, methods
+from locus.benchmark.maps.code import method_code
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.protocols.seed import Seed
+from locus.benchmark.training.metrics import areas, descending
+from locus.core.parser import parser_of
 
 ENTRY_POINTS = (
-    "benchmark.external.run",
+    "locus.benchmark.external.run",
     "benchmark.gallery",
-    "benchmark.pictures.overlay",
-    "benchmark.pictures.heat_maps",
-    "benchmark.report.published",
-    "benchmark.report.tables",
-    "benchmark.suite.compare.run",
-    "benchmark.suite.executors.local",
-    "benchmark.suite.executors.view",
-    "benchmark.suite.finalize",
-    "benchmark.suite.score",
-    "benchmark.suite.run",
-    "benchmark.suite.selection",
-    "benchmark.training.run",
-    "datasets.phantom",
+    "locus.benchmark.pictures.heat_maps",
+    "locus.benchmark.pictures.heat_maps",
+    "locus.benchmark.report.page",
+    "locus.benchmark.report.tables",
+    "locus.benchmark.suite.comparison",
+    "locus.benchmark.suite.executors.local",
+    "locus.benchmark.suite.executors.base",
+    "locus.benchmark.suite.run",
+    "locus.benchmark.suite.score",
+    "locus.benchmark.suite.run",
+    "locus.benchmark.suite.cells",
+    "locus.benchmark.training.run",
+    "locus.datasets.phantom",
 )
 """What they import; not they themselves, which run as ``__main__``."""
 for name in ENTRY_POINTS:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from torch import tensor
 
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
-from benchmark.training.metrics import scores
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.training.metrics import scores
 
 SHAPES = (8, 6), (130, 130)
-COMMANDS = "benchmark.pictures.overlay", "benchmark.suite.run", "benchmark.training.run"
+COMMANDS = "locus.benchmark.pictures.heat_maps", "locus.benchmark.suite.run", "locus.benchmark.training.run"
 """Modules that commands import."""
 
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-import backbones
-from backbones import attention as attentions
-from backbones.attention.fpa import SteadyBatchNorm
+from locus import backbones
+from locus.backbones import attention as attentions
+from locus.backbones.attention import SteadyBatchNorm
 
 WORDS = ["CAM", "FPA", "SAM"]
 

@@ -8,9 +8,9 @@ import pytest
 import timm
 import torch
 
-import backbones
-from backbones import known, xray_weights
-from core.errors import BadValueError, UnknownNameError
+from locus import backbones
+from locus.backbones import known, weight_files
+from locus.core.errors import BadValueError, UnknownNameError
 
 
 def test_no_large_library_is_imported_for_the_check_of_a_name():
@@ -19,7 +19,7 @@ def test_no_large_library_is_imported_for_the_check_of_a_name():
 
 
 def test_every_backbone_that_can_be_built_is_known():
-    named = [*timm.list_models(), *backbones.names(), *xray_weights.NAMES]
+    named = [*timm.list_models(), *backbones.names(), *weight_files.NAMES]
     for word in (*named, "efficientnet-b0", "resnet101.a1_in1k", "custom:mean=0,std=1"):
         known.require_known(word)
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from backbones import pooling as poolings
-from backbones.head import Head
-from backbones.unknown_network import ForeignHead
+from locus.backbones import pooling as poolings
+from locus.backbones.classifier import Head
+from locus.backbones.layers import ForeignHead
 
 WORDS = poolings.POOLINGS
 CLOSED = ["AVG", "EXP", "LINEAR", "LSE", "MAX", "PCAM"]

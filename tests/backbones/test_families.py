@@ -5,10 +5,10 @@ import re
 import pytest
 import torch
 
-import backbones
-from backbones import attention as attentions
-from backbones import pooling as poolings
-from core.errors import BadValueError, NotAvailableError, UnknownNameError
+from locus import backbones
+from locus.backbones import attention as attentions
+from locus.backbones import pooling as poolings
+from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 OPEN = ["resnet10t", "mobilenetv3_small_050", "convnext_atto"]
 QUICK = ["custom", "resnet18", "tf_efficientnet_b0", "squeezenet1_1", "resnet10t"]

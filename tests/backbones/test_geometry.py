@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-import backbones
-from backbones import extractors, geometry, probe
-from benchmark.check.method.effects import state
-from core.frames import Grid
+from locus import backbones
+from locus.backbones import extractors, grids
+from locus.benchmark.check.method_questions import state
+from locus.core.frames import Grid
 
 SIZES = [(96, 96), (128, 160), (224, 224), (225, 201)]
 LIGHT = ["custom", "resnet18", "densenet121", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
@@ -26,7 +26,7 @@ OFFSETS = {"densenet121": 14, "densenet121_signed": 14, "vgg16": 15.5, "squeezen
 def test_arithmetic_equals_gradient_probing(name, sizes):
     extractor = extractors.build(name, False).extractor
     for size in sizes:
-        assert geometry.arithmetic(extractor, size) == probe.grid(extractor, extractor, size)
+        assert grids.arithmetic(extractor, size) == grids.grid(extractor, extractor, size)
 
 
 @pytest.mark.contract
@@ -35,7 +35,7 @@ def test_arithmetic_supports_every_listed_backbone(name):
     with torch.device("meta"):
         extractor = extractors.build(name, False).extractor
     for size in SIZES:
-        grid = geometry.arithmetic(extractor, size)
+        grid = grids.arithmetic(extractor, size)
         fine = name.endswith("same16") or name == "squeezenet1_1"
         assert grid.stride == ((8, 8) if name == "custom" else (16, 16) if fine else (32, 32))
         if not name.startswith("tf_") and "_same" not in name:  # the offset of same padding depends on the size
@@ -104,8 +104,8 @@ class Branches(nn.Module):
 
 def test_disagreeing_branches_are_probed():
     net = Branches()
-    assert geometry.arithmetic(net, (96, 96)) is None
-    assert geometry.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.25, 0.25))
+    assert grids.arithmetic(net, (96, 96)) is None
+    assert grids.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.25, 0.25))
 
 
 class Curious(nn.Conv2d):
@@ -117,15 +117,15 @@ class Curious(nn.Conv2d):
 
 def test_a_network_with_data_dependent_control_flow_is_probed():
     net = Curious(3, 4, 2, stride=2)
-    assert geometry.arithmetic(net, (96, 96)) is None
-    assert geometry.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.5, 0.5))
+    assert grids.arithmetic(net, (96, 96)) is None
+    assert grids.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.5, 0.5))
 
 
 def test_a_single_position_has_the_image_side_as_stride():
     net = nn.AvgPool2d(96)
-    assert probe.grid(net, net, (96, 96)) == Grid((96, 96), (96, 96), (47.5, 47.5))
+    assert grids.grid(net, net, (96, 96)) == Grid((96, 96), (96, 96), (47.5, 47.5))
 
 
 def test_named_paddings_are_traced():
     net = nn.Sequential(nn.Conv2d(3, 4, 4, padding="same"), nn.Conv2d(4, 4, 3, padding="valid"), nn.ZeroPad2d((3, 0, 1, 0)))
-    assert geometry.arithmetic(net, (96, 96)) == probe.grid(net, net, (96, 96)) == Grid((96, 96), (1, 1), (0.5, -1.5))
+    assert grids.arithmetic(net, (96, 96)) == grids.grid(net, net, (96, 96)) == Grid((96, 96), (1, 1), (0.5, -1.5))

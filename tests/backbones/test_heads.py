@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-import backbones
-from backbones import attention as attentions
-from backbones import extractors
-from backbones import pooling as poolings
-from backbones.classifier import Classifier
-from backbones.head import Head
+from locus import backbones
+from locus.backbones import attention as attentions
+from locus.backbones import extractors
+from locus.backbones import pooling as poolings
+from locus.backbones.classifier import Classifier, Head
 
 ATTENTIONS = ["none", *attentions.ATTENTIONS]
 USUAL, OTHERS = (128, 512, 1024, 2048), (1280, 1408, 1536, 1792, 2304, 2560)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-import backbones
-from backbones import layer_split
-from backbones.layers import path
-from benchmark.check.method.effects import state
-from core.errors import NotAvailableError, UnknownNameError
-from core.frames import Grid
+from locus import backbones
+from locus.backbones import layers
+from locus.backbones.layers import path
+from locus.benchmark.check.method_questions import state
+from locus.core.errors import NotAvailableError, UnknownNameError
+from locus.core.frames import Grid
 
 IMAGES = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
 HEAVY = ["densenet121", "vgg16", "resnet50", "convnext_atto", "mobilenetv3_small_050"]
@@ -25,7 +25,7 @@ def build(name, attention=None, pooling="AVG"):
 
 def check(model, layer):
     """Check gradients against plain autograd, and the logits of the rest of the network."""
-    A, logits = layer_split.run(model, IMAGES, layer)
+    A, logits = layers.run(model, IMAGES, layer)
     seen = []
 
     def keep(part, inputs, output):
@@ -45,7 +45,7 @@ def check(model, layer):
 
 
 def check_tail(model, layer, A, logits, gradient):
-    tail = layer_split.tail(model, IMAGES, layer)
+    tail = layers.tail(model, IMAGES, layer)
     again = A.detach().clone().requires_grad_()
     (found,) = torch.autograd.grad(tail(again)[:, 1].sum(), again)
     assert torch.allclose(found, gradient, atol=1e-5 * float(gradient.abs().max()))
@@ -105,11 +105,11 @@ def test_an_in_place_rectifier_after_a_layer_does_not_change_it():
     """Pitfall: torchvision's DenseNet rectifies in place after its features."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 4, 1))
     model = backbones.wrap(net, features="2", head=lambda A: A.mean((2, 3)))
-    A, logits = layer_split.run(model, IMAGES, "0")
+    A, logits = layers.run(model, IMAGES, "0")
     before = A.detach().clone()
     assert A.min() < 0
     logits.sum().backward()
-    layer_split.tail(model, IMAGES, "0")(A)
+    layers.tail(model, IMAGES, "0")(A)
     assert torch.equal(A, before)
     assert (A.grad[A <= 0] == 0).all()
 
@@ -122,8 +122,8 @@ def test_computing_a_layer_has_no_side_effects(layer):
     before = state(model)
     for context in (torch.enable_grad, torch.no_grad, torch.inference_mode):
         with context():
-            A, logits = layer_split.run(model, IMAGES, layer)
-            layer_split.tail(model, IMAGES, layer)(A)
+            A, logits = layers.run(model, IMAGES, layer)
+            layers.tail(model, IMAGES, layer)(A)
             model.grid((96, 96), layer)
         assert A.requires_grad
         assert logits.requires_grad
@@ -132,19 +132,19 @@ def test_computing_a_layer_has_no_side_effects(layer):
 
 def test_the_layers_before_run_once_if_no_path_bypasses_the_layer():
     model = build("resnet18")
-    A, _ = layer_split.run(model, IMAGES, "layer3")
+    A, _ = layers.run(model, IMAGES, "layer3")
     seen = []
     model.extractor.net.layer1.register_forward_hook(lambda part, inputs, output: seen.append(len(output)))
-    layer_split.tail(model, IMAGES, "layer3")(A.repeat(4, 1, 1, 1))
+    layers.tail(model, IMAGES, "layer3")(A.repeat(4, 1, 1, 1))
     assert seen == [1, 1]
-    layer_split.tail(model, IMAGES, "layer3.1.conv1")(A.repeat(4, 1, 1, 1))
+    layers.tail(model, IMAGES, "layer3.1.conv1")(A.repeat(4, 1, 1, 1))
     assert seen[2:] == [1, 8]
 
 
 def test_half_precision_networks_give_a_float32_level():
     model = build("custom")
     with torch.autocast("cpu", torch.bfloat16):
-        A, logits = layer_split.run(model, IMAGES, "features.1.0")
+        A, logits = layers.run(model, IMAGES, "features.1.0")
     assert A.dtype == logits.dtype == torch.float32
 
 
@@ -155,15 +155,15 @@ def test_layers_of_a_compiled_network_are_computed_uncompiled():
     model.extractor.compile(backend="eager")
     assert [model.grid((96, 96), layer) for layer in (None, "features.1")] == grids
     assert len(model.layer_names) == 3
-    assert torch.allclose(layer_split.run(model, IMAGES, "features.1")[1], expected, atol=1e-6)
+    assert torch.allclose(layers.run(model, IMAGES, "features.1")[1], expected, atol=1e-6)
 
 
 def test_an_unknown_layer_raises_an_error_with_the_nearest():
     model = build("resnet18")
     with pytest.raises(UnknownNameError, match=r"layer.*'layer5'.*'layer\d'.*act1, layer1, layer2, layer3; or use"):
-        layer_split.run(model, IMAGES, "layer5")
+        layers.run(model, IMAGES, "layer5")
     with pytest.raises(UnknownNameError, match=r"'layer3\.1\.conv'.*'layer3\.1\.conv\d'"):
-        layer_split.tail(model, IMAGES, "layer3.1.conv")
+        layers.tail(model, IMAGES, "layer3.1.conv")
     with pytest.raises(UnknownNameError, match=r"'layr2'.*'layer2'"):
         model.grid((96, 96), "layr2")
 
@@ -190,7 +190,7 @@ def test_a_submodule_without_a_map_raises_a_clear_error(layer, facts):
     model = backbones.wrap(net, features=net, head=lambda A: A.mean((2, 3)))
     assert model.layer_names == ()
     with pytest.raises(NotAvailableError, match=facts):
-        layer_split.run(model, IMAGES, layer)
+        layers.run(model, IMAGES, layer)
     assert not any(part._forward_hooks for part in net.modules())
 
 

@@ -2,14 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from backbones import build_from_config, networks
-from backbones.forward_trace import observe
-from backbones.rescaled import normalised
-from backbones.traced import find_model_spec
-from core.errors import BadValueError, DataError, LocusError, UnknownNameError
-from core.flags.network import SOURCES
-from core.types import IMAGENET_MEAN, IMAGENET_STD
-from datasets.io import transforms
+from locus.backbones import external
+from locus.backbones.classifier import normalised
+from locus.backbones.wrapping import find_model_spec, observe
+from locus.config import SOURCES
+from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
+from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
+from locus.datasets.io import transforms
 
 FILE = """
 import torch
@@ -51,7 +50,7 @@ def file(tmp_path):
 
 
 def test_the_command_line_knows_all_libraries():
-    assert tuple(networks.SOURCES) == SOURCES
+    assert tuple(external.SOURCES) == SOURCES
 
 
 @pytest.mark.parametrize(
@@ -66,19 +65,19 @@ def test_the_command_line_knows_all_libraries():
 )
 def test_a_build_function_without_a_network_raises_a_clear_error(file, name, facts):
     with pytest.raises(LocusError, match=facts):
-        networks.build(f"{file}:{name}", 3)
+        external.build(f"{file}:{name}", 3)
 
 
 @pytest.mark.parametrize("word", ["timm:resnet181", "torchvision:resnet181", "xrv:densenet12"])
 def test_an_unknown_network_of_a_library_raises_an_error_with_the_nearest(word):
     pytest.importorskip("torchxrayvision")
     with pytest.raises(UnknownNameError, match=r"resnet18'|densenet121"):
-        networks.build(word, 3)
+        external.build(word, 3)
 
 
 def test_an_unknown_number_of_outputs_raises_an_error():
     with pytest.raises(BadValueError, match="--findings"):
-        networks.build("timm:test_vit", None)
+        external.build("timm:test_vit", None)
 
 
 def grey(side):
@@ -86,9 +85,9 @@ def grey(side):
 
 
 def assembled_of(word, outputs, channels, side, mean, std):
-    network = networks.build(word, outputs, channels)
+    network = external.build(word, outputs, channels)
     spec = find_model_spec(network.module, observe(network.module, channels, side))
-    return network.module.eval(), build_from_config.assemble(word, network, spec, outputs, channels, mean, std)
+    return network.module.eval(), external.assemble(word, network, spec, outputs, channels, mean, std)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +109,14 @@ def test_an_invalid_normalisation_raises_a_clear_error(mean, std):
 
 def test_a_network_is_rebuilt_from_a_checkpoint_unless_its_file_changed(file):
     module, model = assembled_of(f"{file}:Net", 3, 1, 32, (0.5,), (0.25,))
-    again = build_from_config.rebuild(model.build_options, "its run", trust=True)
+    again = external.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     images = transforms.evaluation()(grey(32))
     assert torch.equal(again.eval()(images), model.eval()(images))
     assert torch.allclose(model(images), module((grey(32)[:, None] / 255 - 0.5) / 0.25), atol=1e-6)
     file.write_text(FILE + "\nchanged = True")
     with pytest.raises(DataError, match=r"net\.py.* changed"):
-        build_from_config.rebuild(model.build_options, "its run", trust=True)
+        external.rebuild(model.build_options, "its run", trust=True)
 
 
 def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
@@ -128,9 +127,9 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
     own = transformers.ViTForImageClassification(config).eval()
     own.save_pretrained(tmp_path)
     _, model = assembled_of(f"hf:{tmp_path}", None, 3, 32, (0.5,), (0.5,))
-    assert networks.build(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
+    assert external.build(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
     images = ((grey(32)[:, None] / 255 - 0.5) / 0.5).expand(-1, 3, -1, -1)
     assert torch.allclose(model.eval()(transforms.evaluation()(grey(32))), own(images).logits, atol=1e-5)
-    again = build_from_config.rebuild(model.build_options, "its run", trust=True)
+    again = external.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(transforms.evaluation()(grey(32))), model(transforms.evaluation()(grey(32))))

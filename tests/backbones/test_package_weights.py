@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-import backbones
-from benchmark.training import load_weights
-from core.errors import DataError
+from locus import backbones
+from locus.benchmark.training import load
+from locus.core.errors import DataError
 from tests.backbones.published.networks import seen
 
 
@@ -21,7 +21,7 @@ def package(size, findings=5):
 def test_logits_equal_the_package(size):
     net, images = package(size)
     model = backbones.build(f"efficientnet-{size}", 5).eval()
-    load_weights.load(model, net.state_dict(), "package.pth")
+    load.load(model, net.state_dict(), "package.pth")
     assert model.build_options["name"] == f"tf_efficientnet_{size}"
     with torch.no_grad():
         expected = net(images)
@@ -33,11 +33,11 @@ def test_a_head_of_another_width_is_not_loaded():
     net, _ = package("b0", findings=7)
     model = backbones.build("tf_efficientnet_b0", 2)
     ours = model.weight.detach().clone()
-    load_weights.load(model, {f"module.{key}": value for key, value in net.state_dict().items()}, "package.pth", initial=True)
+    load.load(model, {f"module.{key}": value for key, value in net.state_dict().items()}, "package.pth", initial=True)
     assert torch.equal(model.weight, ours)
     assert torch.equal(model.extractor.net.conv_stem.weight, net._conv_stem.weight)
 
 
 def test_weights_of_another_package_raise_a_clear_error():
     with pytest.raises(DataError, match=r"efficientnet-pytorch.* 1 .* 16$"):
-        load_weights.load(backbones.build("tf_efficientnet_b0", 2), {"_blocks.0._bn1.weight": torch.zeros(1)}, "package.pth")
+        load.load(backbones.build("tf_efficientnet_b0", 2), {"_blocks.0._bn1.weight": torch.zeros(1)}, "package.pth")

@@ -5,8 +5,8 @@ import timm
 import torch
 import torchvision
 
-import backbones
-from benchmark.explain import explain
+from locus import backbones
+from locus.benchmark.explain import explain
 from tests.backbones.published.networks import seen
 
 METHODS = ["cam", "gradcam", "hirescam"]

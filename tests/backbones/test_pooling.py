@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from backbones import pooling as poolings
-from backbones.head import Head
-from core.errors import BadValueError
+from locus.backbones import pooling as poolings
+from locus.backbones.classifier import Head
+from locus.core.errors import BadValueError
 
 WORDS = poolings.POOLINGS
 VALUES = [1.0, 2.0, 3.0, -2.0]

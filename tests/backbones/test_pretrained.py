@@ -6,9 +6,9 @@ import timm
 import torch
 from safetensors.torch import save
 
-import backbones
-from backbones.pretrained import reachable, require, weights_file
-from core.errors import NotAvailableError
+from locus import backbones
+from locus.backbones.extractors import reachable, require, weights_file
+from locus.core.errors import NotAvailableError
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-import backbones
-from backbones import geometry, layer_split
-from core.errors import BadValueError, NotAvailableError
-from core.frames import Grid
+from locus import backbones
+from locus.backbones import grids, layers
+from locus.core.errors import BadValueError, NotAvailableError
+from locus.core.frames import Grid
 
 VIT, SWIN = "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"
 MORE = ["deit_tiny_distilled_patch16_224", "vit_medium_patch16_reg4_gap_256", "swinv2_tiny_window8_256", SWIN]
@@ -45,12 +45,12 @@ def test_the_map_has_the_tokens_and_the_grid_of_the_patches(name):
         assert model.class_maps(A).shape == (2, 3, *A.shape[-2:])
         assert model.grid(size) == Grid(size, (stride, stride), (offset, offset))
     given, layer = images(96, 128), model.layer_names[-2]
-    A, logits = layer_split.run(model, given, layer)
+    A, logits = layers.run(model, given, layer)
     (gradient,) = torch.autograd.grad(logits[:, 1].sum(), A)
     with torch.no_grad():
         assert torch.allclose(logits, model(given), atol=1e-5)
         moved = A + 1e-2 * gradient / gradient.norm()
-        tail = layer_split.tail(model, given, layer)
+        tail = layers.tail(model, given, layer)
         assert torch.allclose(tail(A), logits, atol=1e-5)
         assert torch.allclose(tail(A.repeat_interleave(2, 0)), logits.repeat_interleave(2, 0), atol=1e-5)
         risen = (tail(moved) - logits)[:, 1].sum()
@@ -65,7 +65,7 @@ def test_merging_doubles_the_stride_and_keeps_the_grid_centred():
     placed = [model.grid((224, 224), layer) for layer in model.layer_names]
     assert [(grid.stride[0], grid.offset[0]) for grid in placed] == [(4, 1.5), (8, 3.5), (16, 7.5), (32, 15.5)]
     assert model.grid((224, 224)) == placed[-1]
-    assert geometry.features(model.extractor, (96, 132)).shape[-2:] == (3, 5)  # 33 patches: 17, 9, 5
+    assert grids.features(model.extractor, (96, 132)).shape[-2:] == (3, 5)  # 33 patches: 17, 9, 5
 
 
 @pytest.mark.planted
@@ -96,4 +96,4 @@ def test_a_submodule_without_tokens_raises_a_clear_error():
     model = build(VIT)
     assert model.grid((96, 128), "blocks.3.norm1") == model.grid((96, 128))
     with pytest.raises(NotAvailableError, match=r"'blocks\.3\.attn\.q_norm'.*\(2, 3, 49, 64\).*\(N, C, h, w\)"):
-        layer_split.run(model, images(96, 128), "blocks.3.attn.q_norm")
+        layers.run(model, images(96, 128), "blocks.3.attn.q_norm")

@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 
-from backbones import networks, torch_files
-from benchmark.training import load
-from core.errors import DataError
+from locus.backbones import external, weight_files
+from locus.benchmark.training import load
+from locus.core.errors import DataError
 
 
 class Runs:
@@ -47,8 +47,8 @@ def test_a_broken_file_without_code_names_none(tmp_path):
     for content in (b"", b"abc", (tmp_path / "w.pt").read_bytes()[:300], pickle.dumps([1, 2])):
         (tmp_path / "w.pt").write_bytes(content)
         with pytest.raises(Exception) as raised:
-            torch_files.load(tmp_path / "w.pt")
-        assert torch_files.code_in(tmp_path / "w.pt", raised.value) is None
+            weight_files.load_file(tmp_path / "w.pt")
+        assert weight_files.code_in(tmp_path / "w.pt", raised.value) is None
 
 
 def test_a_hugging_face_folder_with_unsafe_weights_raises_an_error(tmp_path):
@@ -56,5 +56,5 @@ def test_a_hugging_face_folder_with_unsafe_weights_raises_an_error(tmp_path):
     transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], num_labels=2).save_pretrained(tmp_path)
     torch.save({"a": Runs(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
     with pytest.raises(DataError, match=r"posix\.system"):
-        networks.build(f"hf:{tmp_path}", None)
+        external.build(f"hf:{tmp_path}", None)
     assert not (tmp_path / "ran").exists()

@@ -4,14 +4,12 @@ import torch
 import torchvision
 from torch import nn
 
-import backbones
-from backbones.forward_trace import observe
-from backbones.model_spec import ModelSpec
-from backbones.traced import find_model_spec
-from benchmark.check.method.effects import state
-from benchmark.explain import explain
-from core.errors import BadValueError, NotAvailableError
-from core.frames import Grid
+from locus import backbones
+from locus.backbones.wrapping import ModelSpec, find_model_spec, observe
+from locus.benchmark.check.method_questions import state
+from locus.benchmark.explain import explain
+from locus.core.errors import BadValueError, NotAvailableError
+from locus.core.frames import Grid
 
 
 def image(channels=3, side=64):

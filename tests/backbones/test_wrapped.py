@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-import backbones
-from benchmark.check.method.effects import state
-from core.errors import BadValueError, NotAvailableError, UnknownNameError
-from core.frames import Grid
+from locus import backbones
+from locus.benchmark.check.method_questions import state
+from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
+from locus.core.frames import Grid
 
 
 class Net(nn.Module):

@@ -5,11 +5,11 @@ import functools
 import pytest
 import torch
 
-import backbones
-from backbones import xray_weights
-from backbones.catalog import require_weights
-from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
-from datasets.io import transforms
+from locus import backbones
+from locus.backbones import weight_files
+from locus.backbones.catalog import require_weights
+from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
+from locus.datasets.io import transforms
 
 WORD = "densenet121-res224-nih"
 IMAGES = torch.randint(0, 256, (2, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -99,7 +99,7 @@ def test_an_unknown_name_raises_an_error_with_the_known_ones(name, pretrained, e
 
 @pytest.mark.byhand
 def test_black_and_white_are_minus_and_plus_1024():
-    name, weights = xray_weights.resolve("densenet121", WORD)
+    name, weights = weight_files.resolve("densenet121", WORD)
     model = backbones.build(name, 1)
     ends = model.rescale(transforms.evaluation()(torch.tensor([[[0, 255]]], dtype=torch.uint8)))
     assert weights == WORD

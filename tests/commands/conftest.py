@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import main
+from locus import train as main
 from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]

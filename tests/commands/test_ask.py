@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark import records
-from benchmark.records import cases
-from benchmark.report.select import main_score
+from locus.benchmark import records
+from locus.benchmark.records import cases
+from locus.benchmark.report.select import main_score
 from tests.browser import dom, needs_browser
 from tests.gallery import pictures, scores_of
 
@@ -173,7 +173,7 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(succeed, ran, tmp_pa
 
 def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran):
     words = [f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
-    code = f"import sys; sys.modules['torch'] = None; from benchmark.compare import main; sys.exit(main({words}))"
+    code = f"import sys; sys.modules['torch'] = None; from locus.benchmark.compare import main; sys.exit(main({words}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     gap = record(ran, "AVG", "cam", "paired").find("above_prior")

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from benchmark import records
+from locus.benchmark import records
 
 pytestmark = pytest.mark.commands
 

@@ -9,11 +9,11 @@ import torch
 import torchvision
 from PIL import Image
 
-import heatmap
-import main
-from benchmark import convert
-from benchmark.training import load
-from datasets.phantom.options import FINDINGS
+from locus import heatmap
+from locus import train as main
+from locus.benchmark import convert
+from locus.benchmark.training import load
+from locus.datasets.phantom.patient import FINDINGS
 
 pytestmark = pytest.mark.commands
 NETWORK = ["--backbone", "resnet18", "--img_size", "64", "--threads", "1"]

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import datasets
-import heatmap
-from benchmark.check import __main__ as checks
-from benchmark.records import load
-from benchmark.suite.plan import identity
-from config import TrainConfig
-from core.cli import parse
-from core.names import SPELLED
-from datasets.io.download import Kaggle
+from locus import datasets, heatmap
+from locus.benchmark.check import __main__ as checks
+from locus.benchmark.records import load
+from locus.benchmark.suite.plan import identity
+from locus.config import TrainConfig
+from locus.core.cli import parse
+from locus.core.names import SPELLED
+from locus.datasets.io.download import Kaggle
 from tests.datasets.trees_chexpert import FRAME, write_chexpert
 from tests.datasets.trees_covid import write_covid
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import cli
+from locus.core import cli
 from tests.warm import Running
 
 pytestmark = pytest.mark.commands

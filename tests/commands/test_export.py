@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark import export
-from benchmark.external.coco import boxes_json, truth_json
-from core.errors import DataError
-from core.types import Sample
+from locus.benchmark import export
+from locus.benchmark.external.coco import boxes_json, truth_json
+from locus.core.errors import DataError
+from locus.core.types import Sample
 
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-import benchmark.score as score
-from benchmark.records import Cell
-from core import cli
-from core.cli.entry_point import PrintableFormatter
-from core.errors import BadValueError, DataError, one_line, printable
+from locus.benchmark import score
+from locus.benchmark.records import Cell
+from locus.core import cli
+from locus.core.cli import PrintableFormatter
+from locus.core.errors import BadValueError, DataError, one_line, printable
 
 FORGED = "x\natt.zip: all records match\x1b[2J\u202egnp.exe"
 SHOWN = r"x att.zip: all records match\x1b[2J\u202egnp.exe"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.check import __main__ as checks
+from locus.benchmark.check import __main__ as checks
 from tests.datasets.conftest import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree  # noqa: F401 - fixtures
 from tests.datasets.test_corruption import WATCHED, empty, halved, other_encoding, zipped
 from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, siim_covid_tree, vindr_cxr_tree  # noqa: F401 - fixtures

@@ -30,7 +30,7 @@ model = locus.build("custom", 2, pretrained=False)
 maps = locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"])
 grid = locus.Grid((32, 32), (16, 16), (7.5, 7.5))
 print(*maps, locus.boxes(numpy.eye(2), 0.5, (32, 32), grid).shape)
-import datasets; print(datasets.names()[0])
+import datasets; print(locus.datasets.names()[0])
 """
     done = python(tmp_path, code)
     assert done.stdout.splitlines() == ["gradcam (2, 4)", "CheXpert"], done.stderr

@@ -13,24 +13,22 @@ import torchvision
 import yaml
 from PIL import Image
 
-import datasets
-import heatmap
 import locus
-import main
-from backbones.rescaled import IMAGENET_MEAN, IMAGENET_STD
-from benchmark import compare as compare
-from benchmark import convert, records, run, score
-from benchmark.check import __main__ as check
-from benchmark.external import entry
-from benchmark.external.cases import EntryCases
-from benchmark.records import Cell
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.locus import Locus
-from benchmark.training import load
-from config import ScoreConfig
-from core import cli, user_code
-from datasets.io import preprocess
-from datasets.phantom.options import FINDINGS
+from locus import datasets, heatmap
+from locus import train as main
+from locus.benchmark import compare, convert, records, run, score
+from locus.benchmark.check import __main__ as check
+from locus.benchmark.external import entry
+from locus.benchmark.external.entry import EntryCases
+from locus.benchmark.records import Cell
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.training import load
+from locus.config import ScoreConfig
+from locus.core import cli, user_code
+from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
+from locus.datasets.io import preprocess
+from locus.datasets.phantom.patient import FINDINGS
 from tests.backbones.test_networks import FILE
 
 pytestmark = pytest.mark.commands

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmark.records import load
-from benchmark.suite import plan
+from locus.benchmark.records import load
+from locus.benchmark.suite import plan
 from tests.datasets.conftest import HEADER_V2020
 
 pytestmark = [pytest.mark.commands, pytest.mark.slow]

@@ -10,13 +10,12 @@ import torch
 from matplotlib import colormaps
 from PIL import Image
 
-import backbones
-import heatmap
-from benchmark.pictures.overlay import blend
-from benchmark.training import runs
-from config import TrainConfig
-from core.cli import build
-from core.files import write_json
+from locus import backbones, heatmap
+from locus.benchmark.pictures.heat_maps import blend
+from locus.benchmark.training import runs
+from locus.config import TrainConfig
+from locus.core.cli import build
+from locus.core.files import write_json
 from tests.datasets.trees_radiologists import write_dicom
 
 pytestmark = pytest.mark.commands
@@ -129,10 +128,10 @@ def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, facts):
 
 METHODS = """
 import methods, torch
-class Hungry(methods.GradientMethod):
+class Hungry(locus.methods.GradientMethod):
     name = "hungry"
     def weights(self, A, G): return bytearray(2**60)
-class Flat(methods.Method):
+class Flat(locus.methods.Method):
     name = "flat"
     needs = frozenset({"features"})
     def maps(self, evidence): return torch.ones(*evidence.logits.shape, *evidence.A.shape[-2:])

@@ -7,12 +7,12 @@ import pytest
 import torch
 import yaml
 
-import heatmap
-import main
-from benchmark.training import load
-from config import TrainConfig
-from core.cli import CONFIGS, parse, read_yaml
-from core.names import SPELLED
+from locus import heatmap
+from locus import train as main
+from locus.benchmark.training import load
+from locus.config import TrainConfig
+from locus.core.cli import CONFIGS, parse, read_yaml
+from locus.core.names import SPELLED
 from tests.datasets.conftest import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree, siim_covid_tree  # noqa: F401
 
 pytestmark = pytest.mark.commands

@@ -10,11 +10,11 @@ import timm
 import torch
 import torchvision
 
-from backbones.published.jfhealthcare import JFHealthcare
-from benchmark.training.load_weights import extract_weights, load_foreign
-from core.user_code import from_file
-from datasets.chexpert.tables import FINDINGS as CHEXPERT
-from datasets.nih.tables import FINDINGS
+from locus.backbones.published import JFHealthcare
+from locus.benchmark.training.load import extract_weights, load_foreign
+from locus.core.user_code import from_file
+from locus.datasets.chexpert import FINDINGS as CHEXPERT
+from locus.datasets.nih import FINDINGS
 
 pytestmark = pytest.mark.commands
 PAGE = (Path(__file__).resolve().parents[2] / "docs/published_checkpoints.md").read_text()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import records
-from benchmark.external import against
+from locus.benchmark import records
+from locus.benchmark.suite import comparison
 from tests.benchmark.external.given import DATA, SIZE, WORD, write
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -33,8 +33,8 @@ def test_external_maps_are_scored(succeed, tmp_path):
     assert entered["paired"].find("above_prior").value > 0
     assert any(stratum.variable == "size" for stratum in entered["locus"].strata)
     assert len((folder / "sources.csv").read_text().splitlines()) == 1 + len(list((tmp_path / "maps").iterdir()))
-    row = against.find("my-maps/external/prior", tmp_path, [*DATA])
-    _, said = against.compare(entered["locus"], folder, row)
+    row = comparison.find("my-maps/external/prior", tmp_path, [*DATA])
+    _, said = comparison.compare_with_row(entered["locus"], folder, row)
     assert f"{entered['paired'].find('above_prior').value:+.3f}" in said
 
 

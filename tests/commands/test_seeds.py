@@ -5,7 +5,7 @@ import csv
 import pandas as pd
 import pytest
 
-from benchmark import records
+from locus.benchmark import records
 
 pytestmark = pytest.mark.commands
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core import interrupts
+from locus.core import startup
 
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +63,7 @@ def test_an_interrupt_during_the_imports_is_one_sentence(tmp_path, words):
     """A library that is interrupted while it is imported: Python sends itself the signal from within ``import yaml``."""
     (tmp_path / "yaml.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nfor _ in range(10**8): pass\n")
     done = python(*words, "--help", env={"PYTHONPATH": str(tmp_path)})
-    assert (done.returncode, done.stderr) == (interrupts.INTERRUPTED, "error: interrupted\n")
+    assert (done.returncode, done.stderr) == (startup.INTERRUPTED, "error: interrupted\n")
 
 
 def test_an_import_from_python_leaves_ctrl_c_as_it_is():
@@ -75,12 +75,12 @@ def test_a_command_raises_interrupts_again_when_it_begins():
     before = signal.getsignal(signal.SIGINT)
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        interrupts.exit_quietly()
+        startup.exit_quietly()
         assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-        interrupts.raise_again()
+        startup.raise_again()
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        interrupts.exit_quietly()
+        startup.exit_quietly()
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

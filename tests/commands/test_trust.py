@@ -6,12 +6,12 @@ import pytest
 import torch
 import yaml
 
-import heatmap
 import locus
-from backbones.model_spec import ModelSpec
-from benchmark import run
-from core import cli
-from core.errors import BadValueError, LocusError
+from locus import heatmap
+from locus.backbones.wrapping import ModelSpec
+from locus.benchmark import run
+from locus.core import cli
+from locus.core.errors import BadValueError, LocusError
 
 SUITE = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], "methods": ["cam"]}
 WIRING = dict.fromkeys(field.name for field in dataclasses.fields(ModelSpec))
@@ -89,7 +89,7 @@ def test_a_word_that_was_typed_runs(tmp_path, code, capsys):
 
 
 def test_code_in_a_file_of_flags_runs_where_it_is_trusted(tmp_path, code):
-    from config import HeatmapConfig
+    from locus.config import HeatmapConfig
 
     (tmp_path / "flags.yaml").write_text(yaml.safe_dump({"model": code}))
     config, _ = cli.parse(HeatmapConfig, ["--config", str(tmp_path / "flags.yaml"), "--trust"], "python heatmap.py")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmark.records import load
+from locus.benchmark.records import load
 from tests.datasets.trees_radiologists import (  # noqa: F401 - fixtures
     chestx_det_tree,
     rsna_pneumonia_tree,

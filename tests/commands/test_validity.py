@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import load
+from locus.benchmark.records import load
 
 pytestmark = pytest.mark.commands
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.ops import box_iou
 
-from core.boxes import area, clip, iobb, iou
+from locus.core.frames import area, clip, iobb, iou
 
 corner = st.floats(0, 100, allow_nan=False, width=32)
 box = st.tuples(corner, corner, st.floats(1, 50), st.floats(1, 50)).map(lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3]))

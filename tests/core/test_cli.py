@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from config import HeatmapConfig, TrainConfig
-from core.cli import CONFIGS, build, entry_point, parse, read_yaml
-from core.errors import BadValueError, DataError, LocusError, UnknownNameError
+from locus.config import HeatmapConfig, TrainConfig
+from locus.core.cli import CONFIGS, build, entry_point, parse, read_yaml
+from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 
 PRESETS = [path for path in sorted(CONFIGS.glob("*.yaml")) if "space" not in read_yaml(path)]
 """Presets of training runs, without those of searches."""

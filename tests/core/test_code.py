@@ -2,13 +2,13 @@
 
 import pytest
 
-import methods
-from core.code import HOME, code_hash, local_files
+from locus import methods
+from locus.core.code import HOME, code_hash, local_files
 
 CODE = '''
 """A module."""
 import json
-from methods.base import Method
+from locus.methods.base import Method
 
 
 class Mine(Method):
@@ -43,7 +43,7 @@ def hashed(tmp_path):
         ("An attribute", "A number"),
         ("  # a comment", ""),
         ("size = 3", "size = (\n        3\n    )"),
-        ("import json\nfrom methods.base import Method", "from locus.methods.base import Method\nimport json"),
+        ("import json\nfrom locus.methods.base import Method", "from locus.methods.base import Method\nimport json"),
     ],
 )
 def test_texts_layout_and_moved_modules_of_locus_keep_the_hash(hashed, before, after):
@@ -100,7 +100,7 @@ def test_local_files_of_a_method_are_those_of_its_package(tmp_path):
     names = {path.name for path in local_files(methods.registry.files["eigencam"])}
     assert names == {"eigencam.py", "principal.py", "base.py", "evidence.py", "gradients.py", "attention.py"}
     mine = HOME / "of_a_test.py"  # a file of the user in the checkout
-    mine.write_text("import methods, config, heatmap\nfrom methods.gradcam import GradCAM")
+    mine.write_text("import methods, config, heatmap\nfrom locus.methods.gradcam import GradCAM")
     try:
         assert local_files(mine) == {mine}
     finally:

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from core import files
-from core.errors import WriteError
+from locus.core import files
+from locus.core.errors import WriteError
 
 
 def test_an_interrupted_write_leaves_only_the_old_file(tmp_path):

@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import frames
-from core.boxes import iou
-from core.errors import BadValueError
+from locus.core import frames
+from locus.core.errors import BadValueError
+from locus.core.frames import iou
 
 
 @pytest.mark.oracle
@@ -34,7 +34,7 @@ def test_a_shifted_grid_moves_the_map_by_as_many_pixels():
 
 @pytest.mark.parametrize("word", ["aligned", None, 3, "conventionel"])
 def test_a_map_without_a_grid_raises_an_error(word):
-    sentence = f"^the grid of a map is {word!r}: give a core.frames.Grid or 'conventional'$"
+    sentence = f"^the grid of a map is {word!r}: give a locus.core.frames.Grid or 'conventional'$"
     with pytest.raises(BadValueError, match=sentence):
         frames.resolve(word, (7, 7), (224, 224))
 

@@ -9,7 +9,7 @@ import pytest
 CODE = """
 import atexit, gc, sys
 atexit.register(lambda: print(gc.get_freeze_count() > 0))  # registered first, so it runs last
-from core.gc_control import gc_skipped_at_exit
+from locus.core.startup import gc_skipped_at_exit
 gc_skipped_at_exit()
 sys.modules[{name!r}] = None
 """

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from core import registry, user_code
-from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
+from locus.core import registry, user_code
+from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 
 PART = 'class Part:\n    name = "{name}"\n    def __init__(self, size: int = 3):\n        self.size = size\n'
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import datasets
+from locus import datasets
 from tests.datasets.trees_chexpert import write_chexpert
 from tests.datasets.trees_covid import write_covid
 from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, siim_covid_tree, vindr_cxr_tree  # noqa: F401

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import DataError
-from core.types import Sample
-from datasets.io import cache, decoding
-from datasets.io.images import decode
+from locus.core.errors import DataError
+from locus.core.types import Sample
+from locus.datasets.io import cache, decoding
+from locus.datasets.io.images import decode
 
 
 def picture(number):

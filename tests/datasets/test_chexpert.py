@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-import datasets
-from core.errors import DataError, LeakError
-from datasets import studies
+from locus import datasets
+from locus.core.errors import DataError, LeakError
+from locus.datasets import base
 from tests.datasets.conftest import rewrite
 from tests.datasets.trees_chexpert import BATCHES, FRAME, MASKS, OBSERVATIONS, drawn
 
@@ -92,7 +92,7 @@ def test_a_patient_is_in_one_split_for_all_views(chexpert_tree):
 def test_the_score_of_a_study_is_the_maximum_of_its_images(chexpert_tree):
     data = datasets.load("CheXpert", chexpert_tree())
     assert data.describe["studies"] == 2
-    names, scores = studies.maximum([[0.2], [0.7], [0.1]], [s.meta["study"] for s in data])
+    names, scores = base.maximum([[0.2], [0.7], [0.1]], [s.meta["study"] for s in data])
     assert (names, scores.tolist()) == (["patient64541/study1", "patient64542/study1"], [[0.7], [0.1]])
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import datasets
-from core.errors import BadValueError
-from core.types import Sample
-from core.user_code import from_file
-from datasets.base import Request
+from locus import datasets
+from locus.core.errors import BadValueError
+from locus.core.types import Sample
+from locus.core.user_code import from_file
+from locus.datasets.base import Request
 
 pytestmark = pytest.mark.contract
 
@@ -87,7 +87,7 @@ def test_every_data_set_documents_its_licence_and_citation():
 
 
 def test_importing_the_package_imports_neither_torch_nor_a_data_set():
-    code = "import sys, datasets; datasets.names(); print([m for m in ('torch', 'pandas', 'datasets.nih') if m in sys.modules])"
+    code = "import sys, datasets; locus.datasets.names(); print([m for m in ('torch', 'pandas', 'locus.datasets.nih') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=Path(datasets.__file__).parents[1], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import datasets
-from core.errors import DataError, LocusError
-from datasets.io.paths import inside
+from locus import datasets
+from locus.core.errors import DataError, LocusError
+from locus.datasets.io.tables import inside
 
 pytestmark = pytest.mark.contract
 TABLES, IMAGES = (".csv", ".txt", ".json"), (".png", ".jpg", ".jpeg", ".dcm", ".dicom")

@@ -2,8 +2,8 @@
 
 import pytest
 
-import datasets
-from core.errors import DataError
+from locus import datasets
+from locus.core.errors import DataError
 
 SPLITS = ("train", "val", "test")
 

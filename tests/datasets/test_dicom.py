@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.errors import DataError
-from datasets.io import dicom, dicom_pixels
+from locus.core.errors import DataError
+from locus.datasets.io import dicom
 from tests.datasets.trees_radiologists import RAMP, write_dicom
 
 FULL = np.rint((RAMP - RAMP.min()) / (RAMP.max() - RAMP.min()) * 255).astype(np.uint8)
@@ -43,7 +43,7 @@ def test_an_image_whose_size_differs_from_its_header_is_rejected_before_decoding
 
 
 def test_a_missing_decoder_raises_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(dicom_pixels, "OTHERS", "absent")
+    monkeypatch.setattr(dicom, "OTHERS", "absent")
     with pytest.raises(DataError, match=r"a\.dcm.*JPEG Lossless.*pip install '\.\[dicom\]'"):
         dicom.decode(write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless"))
 

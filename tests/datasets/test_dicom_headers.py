@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from datasets.io.dicom_headers import read_headers
+from locus.datasets.io.dicom import read_headers
 from tests.datasets.trees_radiologists import write_dicom, write_lines
 
 

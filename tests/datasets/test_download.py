@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import datasets
-from core.errors import BadValueError, DataError, NotAvailableError
-from datasets.io import download
-from datasets.io.download import Kaggle, fetch
+from locus import datasets
+from locus.core.errors import BadValueError, DataError, NotAvailableError
+from locus.datasets.io import download
+from locus.datasets.io.download import Kaggle, fetch
 from tests.datasets.trees_covid import write_covid
 
 WORD, NAME = "covid_radiography:val=1,test=1", "tawsifurrahman/covid19-radiography-database"
@@ -29,7 +29,7 @@ content = pathlib.Path({archive!r}).read_bytes()
 """
 WHOLE = "place.write_bytes(content)"
 KILLED = "place.write_bytes(content[:500]); os.kill(os.getppid(), signal.SIGKILL)"
-FETCH = "import logging, sys; from datasets.io.download import fetch; fetch(sys.argv[1], sys.argv[2])"
+FETCH = "import logging, sys; from locus.datasets.io.download import fetch; fetch(sys.argv[1], sys.argv[2])"
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-import datasets
-from core.errors import BadValueError, DataError
+from locus import datasets
+from locus.core.errors import BadValueError, DataError
 from tests.datasets.conftest import rewrite
 
 BROKEN = {

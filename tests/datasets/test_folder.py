@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import datasets
-from core.errors import BadValueError, DataError, LeakError
+from locus import datasets
+from locus.core.errors import BadValueError, DataError, LeakError
 from tests.datasets.trees_radiologists import write_dicom
 
 

@@ -8,8 +8,8 @@ import pytest
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from core.errors import DataError
-from datasets.io.images import decode, find
+from locus.core.errors import DataError
+from locus.datasets.io.images import decode, find
 
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
 

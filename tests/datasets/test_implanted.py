@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-import datasets
-from core.errors import DataError
-from datasets import implanted
-from datasets.implanted.picture import USUAL_HEART, air, arranged, exposed
-from datasets.io import cache
-from datasets.phantom.options import FINDINGS, PhantomOptions, per_finding
-from datasets.phantom.patient import Lesion, draw_patient
+from locus import datasets
+from locus.core.errors import DataError
+from locus.datasets import implanted
+from locus.datasets.implanted import USUAL_HEART, air, arranged, exposed
+from locus.datasets.io import cache
+from locus.datasets.phantom.patient import FINDINGS, Lesion, PhantomOptions, draw_patient, per_finding
 from tests.datasets.conftest import rewrite, write_image
 
 pytestmark = pytest.mark.planted

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import datasets
-from core.errors import BadValueError, DataError, LeakError
+from locus import datasets
+from locus.core.errors import BadValueError, DataError, LeakError
 from tests.datasets.conftest import HEADER_V2020, rewrite
 
 

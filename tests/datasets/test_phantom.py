@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-import datasets
-from core.boxes import iou
-from core.errors import BadValueError, UnknownNameError
-from core.frames import conventional, resample
-from datasets.phantom.places import BOX_STATISTICS
+from locus import datasets
+from locus.core.errors import BadValueError, UnknownNameError
+from locus.core.frames import conventional, iou, resample
+from locus.datasets.phantom.patient import BOX_STATISTICS
 
 pytestmark = pytest.mark.planted
 

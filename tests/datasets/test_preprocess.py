@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-import datasets
-from core.types import Sample
-from datasets.io import cache, preprocess
+from locus import datasets
+from locus.core.types import Sample
+from locus.datasets.io import cache, preprocess
 
 RNG = np.random.default_rng(0)
 IMAGE = (RNG.integers(0, 90, (40, 30)) + 20).astype(np.uint8)

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-import datasets
-from core.errors import BadValueError, DataError
-from datasets.vindr_cxr.readers import agreed
+from locus import datasets
+from locus.core.errors import BadValueError, DataError
+from locus.datasets.vindr_cxr import agreed
 
 SPLITS = ("train", "val", "test")
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import DataError
-from datasets.io import rle
+from locus.core.errors import DataError
+from locus.datasets.io import rle
 from tests.datasets.trees_chexpert import packed
 
 masks = st.tuples(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1)).map(

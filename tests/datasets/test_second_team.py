@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import datasets
-from core.errors import BadValueError, DataError
+from locus import datasets
+from locus.core.errors import BadValueError, DataError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 ANNOTATIONS = SHARED / "chestx-det/annotations.json"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.errors import BadValueError, LeakError
-from datasets import splits
-from datasets.base import Request
+from locus.core.errors import BadValueError, LeakError
+from locus.datasets import splits
+from locus.datasets.base import Request
 
 PATIENTS = st.lists(st.integers(0, 30).map(str), min_size=10, max_size=80).filter(lambda p: len(set(p)) >= 5)
 

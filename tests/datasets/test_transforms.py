@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from core.errors import UnknownNameError
-from datasets.io import transforms
-from datasets.io.transforms import AUGMENTS, Augment, evaluation, training
+from locus.core.errors import UnknownNameError
+from locus.datasets.io import transforms
+from locus.datasets.io.transforms import AUGMENTS, Augment, evaluation, training
 
 IMAGES = torch.arange(2 * 32 * 32, dtype=torch.int64).remainder(256).to(torch.uint8).reshape(2, 32, 32)
 

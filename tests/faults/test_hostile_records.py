@@ -1,4 +1,4 @@
-"""``benchmark.compare`` on records of strangers: they are equal, they differ or one sentence refuses them; none of their code runs."""
+"""``locus.benchmark.compare`` on records of strangers: they are equal, they differ or one sentence refuses them; none of their code runs."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from benchmark import compare
+from locus.benchmark import compare
 
 pytestmark = [pytest.mark.commands, pytest.mark.slow]
 CELLS = [

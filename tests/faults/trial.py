@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pyarrow import parquet
 
-from benchmark import records
+from locus.benchmark import records
 from tests.warm import ROOT, Running
 
 SUITE = """
@@ -24,7 +24,7 @@ methods: ["mine.py:Mine"]
 protocols: [locus]
 """
 METHOD = '''
-from methods.base import Method
+from locus.methods.base import Method
 
 class Mine(Method):
     """The features' sum. By hand."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark import records
-from benchmark.check import method
+from locus.benchmark import records
+from locus.benchmark.check import method
 from tests.gallery import pictures, scores_of
 from tools.coverage.page import page as coverage_page
 from tools.coverage.worlds import NAME, settings

@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark import records
-from benchmark.records import cases, papers
-from benchmark.report import tables
-from benchmark.suite import plan, selection
-from benchmark.suite.finalize import describe, leaderboards_of
-from config import RunConfig
-from core.files import json_hash
-from core.names import MAIN, MAIN_PROTOCOL, PAIRED
+from locus.benchmark import records
+from locus.benchmark.records import cases, papers
+from locus.benchmark.report import tables
+from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite.run import describe, leaderboards_of
+from locus.config import RunConfig
+from locus.core.files import json_hash
+from locus.core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = [folder.name for folder in records.suites(ROOT / "results")]
@@ -29,8 +29,8 @@ pytestmark = pytest.mark.freshness
 @functools.cache
 def committed(name):
     """The suite, its records and the cells that are planned: read once, to be looked at."""
-    suite, existing = plan.load(name), selection.existing_records(ROOT / "results" / name)
-    return suite, existing, selection.planned_cells(suite)
+    suite, existing = plan.load(name), cells.existing_records(ROOT / "results" / name)
+    return suite, existing, cells.planned_cells(suite)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -118,11 +118,11 @@ def test_results_stay_small():
 
 def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
     config = RunConfig(all=True)
-    names = selection.names(config)
+    names = cells.requested_names(config)
     assert sorted(names) == SUITES
     for name in names:
         _, existing, planned = committed(name)
-        assert selection.missing_cells(planned, config, existing) == [], name
+        assert cells.missing_cells(planned, config, existing) == [], name
 
 
 def test_the_readmes_excerpt_is_in_the_leaderboard():

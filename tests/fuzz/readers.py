@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 from safetensors.torch import save as safetensors
 
-from benchmark import records
-from benchmark.external import arrays, boxes, geometry, maps
-from benchmark.external.names import Names
-from benchmark.maps import run_metadata
-from benchmark.records import files
-from benchmark.suite import plan
-from benchmark.training import load
-from core import cli
-from datasets.io import images
+from locus.benchmark import records
+from locus.benchmark.external import boxes, maps
+from locus.benchmark.external.boxes import Names
+from locus.benchmark.maps import runs
+from locus.benchmark.records import storage
+from locus.benchmark.suite import plan
+from locus.benchmark.training import load
+from locus.core import cli
+from locus.datasets.io import images
 from tests.benchmark.report.made_up import training
 from tests.datasets.trees_radiologists import write_dicom
 
@@ -57,7 +57,7 @@ def _stream(write: Callable[[io.BytesIO], object]) -> Callable[[Path], object]:
 
 
 def _planes(path: Path) -> list[object]:
-    return [arrays.as_2d_map(values, name) for name, values in arrays.read(path).items()]
+    return [maps.as_2d_map(values, name) for name, values in maps.read_arrays(path).items()]
 
 
 def _masks(path: Path) -> list[object]:
@@ -94,8 +94,8 @@ READERS = {
         ("predictions.csv", lambda p: boxes.read_probabilities(p, NAMES), _text("image,Mass\na.png,0.5\n")),
         ("boxes.json", lambda p: boxes.read(p, None, NAMES, FRAMES), _text([BOX])),
         ("masks.json", _masks, _text({"a.png": {"Mass": {"size": [2, 3], "counts": [1, 2, 3]}}})),
-        ("grid.json", lambda p: geometry.of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),
-        ("record.json", files.read, _text("{}")),
+        ("grid.json", lambda p: boxes.of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),
+        ("record.json", storage.read, _text("{}")),
         ("flags.yaml", cli.read_yaml, _text("img_size: 64\n")),
         ("suite.yaml", _suite, _text(SUITE)),
         ("records.parquet", _packed, _good_records),
@@ -106,7 +106,7 @@ READERS = {
         ("map.npy", _planes, _stream(lambda s: np.save(s, np.eye(3)))),
         ("map.npz", _planes, _stream(lambda s: np.savez_compressed(s, a=np.eye(3), b=np.eye(9)))),
         ("w.safetensors", load.weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
-        ("best.ckpt", run_metadata.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
+        ("best.ckpt", runs.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
     ]
 }
 

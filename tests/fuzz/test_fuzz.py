@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import LocusError
+from locus.core.errors import LocusError
 from tests.fuzz import corpus
 from tests.fuzz.readers import READERS
 

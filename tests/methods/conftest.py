@@ -4,11 +4,10 @@ import functools
 import pytest
 import torch
 
-import backbones
-from backbones import pooling as poolings
-from backbones.classifier import Classifier
-from backbones.head import Head
-from core.frames import Grid
+from locus import backbones
+from locus.backbones import pooling as poolings
+from locus.backbones.classifier import Classifier, Head
+from locus.core.frames import Grid
 
 POOLINGS = ["AVG", "MAX", "LSE", "EXP", "LINEAR", "PCAM", "AVG_MAX", "AVG_MAX_LSE"]
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import torch
 
-from core.errors import NotAvailableError
-from methods.base import GradientMethod, Method
+from locus.core.errors import NotAvailableError
+from locus.methods.base import GradientMethod, Method
 
 
 class Good(GradientMethod):

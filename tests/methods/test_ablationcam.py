@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import backbones
-from benchmark.explain import collect_evidence, explain
-from methods import ablationcam
+from locus import backbones
+from locus.benchmark.explain import collect_evidence, explain
+from locus.methods import ablationcam
 
 
 def definition(model, A):

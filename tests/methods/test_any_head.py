@@ -5,8 +5,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import methods
-from benchmark.explain import explain
+from locus import methods
+from locus.benchmark.explain import explain
 
 pytestmark = pytest.mark.contract
 WORDS = [word for word in methods.names() if methods.get(word).needs <= {"features", "gradients", "class_maps", "head"} and word != "pcam"]

@@ -7,13 +7,13 @@ import timm
 import torch
 import torchvision
 
-import backbones
-from benchmark.explain import collect_evidence, explain
-from core.errors import NotAvailableError
-from methods.attention import Attention
-from methods.chefer import Chefer
-from methods.legrad import LeGrad
-from methods.rollout import Rollout
+from locus import backbones
+from locus.benchmark.explain import collect_evidence, explain
+from locus.core.errors import NotAvailableError
+from locus.methods.chefer import Chefer
+from locus.methods.evidence import Attention
+from locus.methods.legrad import LeGrad
+from locus.methods.rollout import Rollout
 
 WORDS = ["rollout", "chefer", "legrad"]
 SIDE = 32

@@ -1,4 +1,4 @@
-"""``benchmark.check method`` finds planted errors and passes correct methods."""
+"""``locus.benchmark.check.question method`` finds planted errors and passes correct methods."""
 
 import logging
 import re
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import methods
-from benchmark.check import method as conformance
-from benchmark.check.method import effects
-from benchmark.check.method.examine import _asked
-from benchmark.check.method.question import Question, on_model
+from locus import methods
+from locus.benchmark.check import method as conformance
+from locus.benchmark.check import method_questions
+from locus.benchmark.check.method import _asked
+from locus.benchmark.check.question import Question, on_model
 
 FILE = Path(__file__).with_name("planted.py")
 BAD = re.findall(r"^class ((?!Good\b|Summed\b)\w+)", FILE.read_text(), re.MULTILINE)
@@ -42,11 +42,11 @@ def test_checks_show_progress_and_are_logged(terminal, caplog):
 
 def test_a_check_does_not_change_the_model_and_images_of_the_next():
     trial = on_model(lambda: methods.build("cam"), "custom", "AVG", 32)
-    before = effects.state(trial.model), trial.images.clone()
+    before = method_questions.state(trial.model), trial.images.clone()
     changes = Question("changes", lambda copies: (copies.model.bias.data.add_(1), copies.images.zero_()), "")
     for _ in range(2):
         _asked(changes, trial)
-    assert effects.state(trial.model) == before[0]
+    assert method_questions.state(trial.model) == before[0]
     assert torch.equal(trial.images, before[1])
 
 

@@ -1,17 +1,17 @@
-"""All registered methods pass ``benchmark.check method``; new files in methods/ are included."""
+"""All registered methods pass ``locus.benchmark.check.question method``; new files in methods/ are included."""
 
 import functools
 
 import pytest
 import torch
 
-import methods
-from benchmark.check import method as conformance
-from benchmark.check.method import invariance, values
-from benchmark.check.method.examine import answer
-from benchmark.check.method.question import on_model
-from benchmark.explain import explain
-from core.errors import BadValueError, UnknownNameError
+from locus import methods
+from locus.benchmark.check import method as conformance
+from locus.benchmark.check import method_questions
+from locus.benchmark.check.method import answer
+from locus.benchmark.check.question import on_model
+from locus.benchmark.explain import explain
+from locus.core.errors import BadValueError, UnknownNameError
 
 HUNDREDS = {"forwards", "pixels"}
 """Needs of methods that take hundreds of forward passes per image."""
@@ -43,7 +43,7 @@ def test_every_method_passes_all_checks(word, question):
 @pytest.mark.parametrize("word", some_slow(POOLED, ALIKE))
 def test_maps_of_fast_methods_are_finite_and_independent_under_every_pooling(word, pooling):
     trial = on_model(lambda: methods.build(word), "custom", pooling, 32)
-    for question in (values.finite, invariance.batch, invariance.findings, invariance.company):
+    for question in (method_questions.finite, method_questions.batch, method_questions.findings, method_questions.company):
         seen = answer(question, [trial])
         assert seen.verdict == "pass", seen.seen
 

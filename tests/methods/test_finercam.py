@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import methods
-from benchmark.explain import explain
-from core.errors import NotAvailableError
+from locus import methods
+from locus.benchmark.explain import explain
+from locus.core.errors import NotAvailableError
 
 
 @pytest.mark.oracle

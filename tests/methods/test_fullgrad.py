@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-import backbones
-from benchmark.explain import collect_evidence, explain
-from core.errors import NotAvailableError
-from core.frames import Grid
-from methods.fullgrad import spanned
+from locus import backbones
+from locus.benchmark.explain import collect_evidence, explain
+from locus.core.errors import NotAvailableError
+from locus.core.frames import Grid
+from locus.methods.fullgrad import spanned
 
 
 def one_channel(inplace=False):

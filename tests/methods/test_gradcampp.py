@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import methods
-from benchmark.explain import collect_evidence, run_method
-from methods.gradcampp import GradCAMpp
+from locus import methods
+from locus.benchmark.explain import collect_evidence, run_method
+from locus.methods.gradcampp import GradCAMpp
 
 
 def published(A, G, epsilon=0.0):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-import methods
-from benchmark.explain import explain
-from config import HeatmapConfig
-from core.cli import constraints
-from core.errors import BadValueError, DataError
-from methods.base import FAST
+from locus import methods
+from locus.benchmark.explain import explain
+from locus.config import HeatmapConfig
+from locus.core import parser
+from locus.core.errors import BadValueError, DataError
+from locus.methods import FAST
 from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +74,7 @@ def test_a_method_of_the_working_folder_is_listed_built_and_in_its_group_without
     assert not [name for name in sys.modules if name.startswith("outside_mine_") and str(folder) in str(sys.modules[name])]
     assert methods.build("Theirs").name == "theirs"
     assert "theirs" in methods.expand(["fast"])
-    assert constraints.checked(HeatmapConfig, "method", ("theirs",)) == ("theirs",)
+    assert parser.checked(HeatmapConfig, "method", ("theirs",)) == ("theirs",)
 
 
 def test_the_command_line_lists_methods_of_the_working_folder_without_torch(written):
@@ -109,13 +109,13 @@ def test_a_new_file_in_methods_is_a_method_without_other_edits(written):
     folder = written(mine=MINE.format(name="mine").replace("locus", "methods"))
     for part in ("core", "methods"):
         shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
-    code = "import methods; assert 'mine' in methods.names(); print(methods.build('mine').name, methods.__file__)"
+    code = "import methods; assert 'mine' in locus.methods.names(); print(locus.methods.build('mine').name, locus.methods.__file__)"
     (folder / "ask.py").write_text(code)
     done = Running("ask.py", [], folder, root=folder).done()
     assert done.stdout == f"mine {folder}/methods/__init__.py\n", done.stderr
 
 
-@pytest.mark.parametrize("body", ["class X: pass", "import methods\nclass X(methods.Method): pass"])
+@pytest.mark.parametrize("body", ["class X: pass", "import methods\nclass X(locus.methods.Method): pass"])
 def test_a_class_that_is_not_a_method_raises_a_clear_error(written, body):
     with pytest.raises(BadValueError, match=r"x\.py:X.*methods\.Method"):
         methods.build(f"{written(x=body)}/methods/x.py:X")

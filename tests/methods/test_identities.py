@@ -3,12 +3,11 @@
 import pytest
 import torch
 
-import backbones
-import methods
-from benchmark.explain import collect_evidence, explain, run_method
-from core.errors import NotAvailableError
-from core.frames import Grid
-from methods.gradcam import GradCAM
+from locus import backbones, methods
+from locus.benchmark.explain import collect_evidence, explain, run_method
+from locus.core.errors import NotAvailableError
+from locus.core.frames import Grid
+from locus.methods.gradcam import GradCAM
 
 SUM_TO_ONE = ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"]
 FAST = [word for word in methods.names() if methods.get(word).is_fast() and word not in ("noise", "center", "pcam")]

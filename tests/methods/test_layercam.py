@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from benchmark.explain import collect_evidence, explain, run_method
-from core.frames import Grid, interpolation
-from methods.fusion import divide_by_maximum, finest
-from methods.layercam import LayerCAM
+from locus.benchmark.explain import collect_evidence, explain, run_method
+from locus.core.frames import Grid, interpolation
+from locus.methods.fusion import divide_by_maximum, finest
+from locus.methods.layercam import LayerCAM
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
-import backbones
-from benchmark.explain import explain
+from locus import backbones
+from locus.benchmark.explain import explain
 
 grad_cam = pytest.importorskip("pytorch_grad_cam")
 ClassifierOutputTarget = pytest.importorskip("pytorch_grad_cam.utils.model_targets").ClassifierOutputTarget

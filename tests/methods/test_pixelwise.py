@@ -7,9 +7,9 @@ import pytest
 import torch
 from captum import attr
 
-import methods
-from benchmark.explain import collect_evidence, run_method
-from core.errors import NotAvailableError
+from locus import methods
+from locus.benchmark.explain import collect_evidence, run_method
+from locus.core.errors import NotAvailableError
 from tests.warm import in_a_child
 
 EVERY = ["saliency", "integrated_gradients:steps=4", "smoothgrad:samples=3", "occlusion"]
@@ -132,8 +132,8 @@ def test_an_image_that_is_not_finite_gets_maps_of_nan_and_others_do_not(model, t
 
 
 LIMITS = {
-    "methods.pixelwise.PIXELS": 2 * 48 * 40,
-    "benchmark.explain.layer.PooledEvidence.max_batch": lambda self, what: {"backward": 2}[what],
+    "locus.methods.pixelwise.PIXELS": 2 * 48 * 40,
+    "locus.benchmark.explain.evidence.PooledEvidence.max_batch": lambda self, what: {"backward": 2}[what],
 }
 
 

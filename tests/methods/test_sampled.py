@@ -3,11 +3,10 @@
 import pytest
 import torch
 
-import backbones
-import methods
-from benchmark.explain import explain
-from core.frames import Grid
-from methods.rise import Masks
+from locus import backbones, methods
+from locus.benchmark.explain import explain
+from locus.core.frames import Grid
+from locus.methods.rise import Masks
 
 
 @pytest.mark.byhand

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-import methods
-from benchmark.explain import collect_evidence, run_method
-from benchmark.explain.memory import forward_batch_size
-from methods.masks import flat, on_the_grid
+from locus import methods
+from locus.benchmark.explain import collect_evidence, run_method
+from locus.benchmark.explain.memory import forward_batch_size
+from locus.methods.scorecam import flat, on_the_grid
 
 E = np.e
 SLOW = [pytest.param("custom", pool, marks=pytest.mark.slow) for pool in ("MAX", "LSE")]

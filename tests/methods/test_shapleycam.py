@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import backbones
-from benchmark.explain import explain
-from core.frames import Grid
+from locus import backbones
+from locus.benchmark.explain import explain
+from locus.core.frames import Grid
 
 
 @pytest.mark.oracle

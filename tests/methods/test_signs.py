@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import backbones
-from methods.kpcacam import KPCACAM
-from methods.principal import first_component
+from locus import backbones
+from locus.methods.kpcacam import KPCACAM
+from locus.methods.principal import first_component
 
 COUNT = 334
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-import backbones
-from benchmark.explain import explain
-from core.errors import NotAvailableError
-from core.frames import Grid
-from methods.smoothing import _mirrored
+from locus import backbones
+from locus.benchmark.explain import explain
+from locus.core.errors import NotAvailableError
+from locus.core.frames import Grid
+from locus.methods.smoothing import _mirrored
 
 
 def map_of(word, model, images, **options):

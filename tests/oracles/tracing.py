@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.scoring.surface import all_boxes
+from locus.benchmark.scoring.surface import all_boxes
 
 
 def boxes(trace, thresholds):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from datasets.io import images
+from locus.datasets.io import images
 from tests.warm import ROOT
 
 CODE = [file for part in ("core", "datasets", "backbones", "methods", "benchmark", "tools/serve") for file in (ROOT / part).rglob("*.py")]
@@ -14,7 +14,10 @@ STATED |= {"parquet.read_table": set(), "np.load": set()}
 """Function that opens files -> the arguments that name the format."""
 NEVER = ["eval", "exec", "cv2.imread", "pickle.load", "pickle.loads", "pd.read_pickle", "torch.jit.load"]
 NEVER += ["yaml.load", "yaml.unsafe_load", "yaml.full_load"]
-ONLY = {"torch.load": ["backbones/torch_files.py"], "Image.open": ["benchmark/report/charts/figures.py", "datasets/io/images.py"]}
+ONLY = {
+    "torch.load": ["locus/backbones/weight_files.py"],
+    "Image.open": ["locus/benchmark/report/charts.py", "locus/datasets/io/images.py"],
+}
 """The only allowed call of each function; charts open the images that they have written."""
 pytestmark = pytest.mark.structure
 
@@ -49,13 +52,13 @@ def test_images_of_other_formats_are_not_opened(tmp_path, monkeypatch):
     """An EPS file named .png: Pillow's EPS reader would start Ghostscript."""
     from PIL import Image
 
-    from benchmark.external import arrays
-    from core.errors import DataError
+    from locus.benchmark.external import maps
+    from locus.core.errors import DataError
 
     asked = []
     monkeypatch.setitem(Image.OPEN, "EPS", (lambda *words: asked.append(words), lambda start: True))
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n(%stdin) (r) file\n%%EOF\n")
-    for read in (arrays.read, images.decode, images.frame):
+    for read in (maps.read_arrays, images.decode, images.frame):
         with pytest.raises(DataError, match=r"a\.png"):
             read(tmp_path / "a.png")
     assert asked == []

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from backbones.attention import ATTENTIONS
-from backbones.pooling import POOLINGS
-from benchmark.suite.executors import EXECUTORS
-from benchmark.training.losses import LOSSES
-from config import RunConfig, TrainConfig
-from core.cli import Named, constraints
-from core.registry import DATASETS, METHODS, PROTOCOLS
-from core.static_attributes import module_name
+from locus.backbones.attention import ATTENTIONS
+from locus.backbones.pooling import POOLINGS
+from locus.benchmark.suite.executors import EXECUTORS
+from locus.benchmark.training.losses import LOSSES
+from locus.config import RunConfig, TrainConfig
+from locus.core import parser
+from locus.core.parser import Named
+from locus.core.registry import DATASETS, METHODS, PROTOCOLS, module_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("core", "datasets", "backbones", "methods", "benchmark")
@@ -28,7 +28,7 @@ FILES = sorted(path for package in (*PACKAGES, "tools") for path in (ROOT / pack
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
 REGISTRIES = (METHODS, DATASETS, PROTOCOLS)
 ENTRY_POINTS = (
-    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export",
+    "main", "heatmap", "benchmark.run", "locus.benchmark.check.__main__", "benchmark.convert", "benchmark.export",
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
     "benchmark.figures",
 )  # fmt: skip
@@ -72,7 +72,7 @@ def test_there_are_no_circular_imports():
 
 @pytest.mark.slow
 def test_other_libraries_can_be_imported_despite_the_name_datasets():
-    done = python("import datasets, timm, lightning, torchmetrics, captum, torchvision; assert datasets.names(); print('fine')")
+    done = python("import datasets, timm, lightning, torchmetrics, captum, torchvision; assert locus.datasets.names(); print('fine')")
     assert done.stdout == "fine\n", done.stderr
 
 
@@ -123,7 +123,7 @@ def test_the_file_of_a_part_has_its_name_in_lower_case():
     [("global_pool", POOLINGS), ("attention_map", {"none": None, **ATTENTIONS}), ("loss", LOSSES), ("executor", EXECUTORS)],
 )
 def test_a_flag_names_the_parts_that_there_are(flag, parts):
-    marks = constraints.constraints_of(RunConfig if flag == "executor" else TrainConfig, flag)
+    marks = parser.constraints_of(RunConfig if flag == "executor" else TrainConfig, flag)
     assert [mark.known() for mark in marks if isinstance(mark, Named)] == [[*parts]]
 
 

@@ -17,14 +17,14 @@ import pytest
 import torch
 from PIL import Image
 
-import backbones
-from benchmark.explain import explain
-from benchmark.scoring import localize
-from benchmark.scoring.surface import min_max
-from benchmark.training import load_weights, runs
-from config import TrainConfig
-from core.frames import Grid
-from datasets.io import transforms
+from locus import backbones
+from locus.benchmark.explain import explain
+from locus.benchmark.scoring import localize
+from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.training import load, runs
+from locus.config import TrainConfig
+from locus.core.frames import Grid
+from locus.datasets.io import transforms
 from tests.browser import answers
 from tests.warm import Running
 from tools.serve import __main__ as run_command
@@ -57,7 +57,7 @@ def serving(model, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "one"
     run.mkdir()
     recipe = TrainConfig(backbone="custom", global_pool="PCAM", pretrained=False, img_size=64)
-    state = {load_weights.PREFIX + name: value for name, value in model.state_dict().items()}
+    state = {load.PREFIX + name: value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "locus": runs.stamp(recipe, model, FINDINGS), "history": []}, run / "best.ckpt")
     (run / "metrics.json").write_text("{}")
     with serve.PageServer(run.parent, 0) as running:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import pandas as pd
 
-from core import cli
-from core.files import write_text
+from locus.core import cli
+from locus.core.files import write_text
 from tools.coverage.measure import measure
 from tools.coverage.page import page
 from tools.coverage.worlds import NAME, settings

@@ -6,16 +6,15 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from benchmark.scoring.statistics.entries import ALPHA, prediction_band
-from benchmark.scoring.statistics.intervals import LEVEL
-from benchmark.scoring.statistics.variance_parts import CheckedRow, VarianceParts, variance_parts
-from core.types import FloatArray
+from locus.benchmark.scoring.statistics.entries import ALPHA, prediction_band
+from locus.benchmark.scoring.statistics.resample import LEVEL, CheckedRow, VarianceParts, variance_parts
+from locus.core.types import FloatArray
 from tools.coverage.worlds import CASES, METHODS, SimulatedNetwork, Simulation, worlds
 
 RULES = {"nothing": (False, False), "floor": (True, False), "floor and cap": (True, True), "cap": (False, True)}
 """Rule -> whether the variance has the jackknife floor, and whether degrees of freedom are at most 2(S − 1)."""
 CHOSEN = "floor"
-"""The rule of ``benchmark.scoring.statistics.mrmc``."""
+"""The rule of ``locus.benchmark.scoring.statistics.mrmc``."""
 STATISTICS = ("row", "paired", "nested", "effect")
 EXCLUSION, ONE_MORE = "exclusion", "one more run"
 BLOCK = 1_500_000

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmark.report.table import Table, markdown
-from benchmark.scoring.statistics.entries import BAND_RUNS
+from locus.benchmark.report.table import Table, markdown
+from locus.benchmark.scoring.statistics.entries import BAND_RUNS
 from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
 from tools.coverage.words import ABOUT, COLUMNS, REASONS
 from tools.coverage.worlds import RUNS

@@ -12,9 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.scoring.thresholds.origins import FOLDS
-from core.seeds import generator
-from core.types import FloatArray
+from locus.benchmark.scoring.score_thresholds import FOLDS
+from locus.core.types import FloatArray, generator
 
 METHODS = (7, 2, 2)
 """Equally good methods of each network. Another method is the first one, improved by ``Simulation.better``."""
@@ -146,7 +145,7 @@ def cross_fitted_hits(
 
     A case is a hit at thresholds from ``begin`` to ``end``, (W,S,P,K); ``findings`` are (W,P,K). The threshold of a
     fold of patients and finding is the lowest one with most hits in the other folds, as in
-    ``benchmark.scoring.thresholds.origins``.
+    ``locus.benchmark.scoring.score_thresholds``.
     """
     W, S, P, _ = begin.shape
     of_case = findings[:, None] * FOLDS + (np.arange(P) % FOLDS)[:, None]

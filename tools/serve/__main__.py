@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from benchmark.pictures import finished_runs
-from core import cli
-from core.cli import AtLeast, AtMost
-from core.errors import DataError
-from core.flags.machine import ThreadFlags
+from locus.benchmark.training import runs
+from locus.config import ThreadFlags
+from locus.core import cli
+from locus.core.errors import DataError
+from locus.core.parser import AtLeast, AtMost
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +37,10 @@ class ServeConfig(ThreadFlags, PageFlags):
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve the page until Ctrl-C."""
     config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")
-    if not finished_runs.finished(Path(config.runs)):
+    if not runs.finished(Path(config.runs)):
         raise DataError(f"no finished run below {config.runs}/: train one with main.py, or use --runs FOLDER")
     log.info("importing torch")
-    from benchmark.training import machine
+    from locus.benchmark.training import machine
     from tools.serve.server import PageServer
 
     machine.configure_torch(config.threads)

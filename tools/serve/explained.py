@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from backbones import Classifier
-from benchmark.pictures.explained import ADVICE, ExplainedImage, Explainer, open_network, uploaded_image
-from benchmark.pictures.gallery_page import data_url, packed_map
-from benchmark.pictures.threshold import Thresholds
-from benchmark.training import memory
-from config import HeatmapConfig
-from core.errors import DataError
-from datasets.io.images import SUFFIXES
+from locus.backbones import Classifier
+from locus.benchmark.pictures.explained import (
+    ADVICE,
+    ExplainedImage,
+    Explainer,
+    Thresholds,
+    open_network,
+    uploaded_image,
+)
+from locus.benchmark.pictures.gallery import data_url, packed_map
+from locus.benchmark.training import machine
+from locus.config import HeatmapConfig
+from locus.core.errors import DataError
+from locus.datasets.io.images import SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +39,7 @@ def network(checkpoint: Path, runs: str) -> ServedNetwork:
     return ServedNetwork(model, Thresholds(read.digest, Path(runs)))
 
 
-@memory.oom_as_error(ADVICE)
+@machine.oom_as_error(ADVICE)
 def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence[str]) -> dict[str, Any]:
     """Return picture, frame, probabilities, and the maps of each method with the thresholds of their boxes.
 

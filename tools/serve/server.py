@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-import methods
-from benchmark.pictures import finished_runs
-from benchmark.report.html.render import render
-from core.errors import LocusError
-from core.names import BASELINES
+from locus import methods
+from locus.benchmark.report.html import render
+from locus.benchmark.training import runs
+from locus.core.errors import LocusError
+from locus.core.names import BASELINES
 from tools.serve.explained import explained, network
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class PageServer(ThreadingHTTPServer):
     def __init__(self, folder: Path, port: int) -> None:
         """Serve the finished runs in ``folder``; ``port`` 0 is any free port. Raises ``OSError`` for a used port."""
         super().__init__((HOST, port), Handler)
-        self.runs, self.checkpoints, self.lock = folder, finished_runs.finished(folder), threading.Lock()
+        self.runs, self.checkpoints, self.lock = folder, runs.finished(folder), threading.Lock()
 
     @property
     def hosts(self) -> set[str]:

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import methods
-from benchmark.scoring import protocols
-from core.errors import NotAvailableError
+from locus import methods
+from locus.benchmark.scoring import protocols
+from locus.core.errors import NotAvailableError
 
 LITERAL = re.compile(r"``(.+?)``")
 """Code in a docstring; Markdown has one backtick."""

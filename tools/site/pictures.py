@@ -13,15 +13,15 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-import datasets
 import locus
-from benchmark.pictures.panels import add_box, extent
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.surface.trace import trace
-from benchmark.scoring.surface.traces import Traces
-from benchmark.scoring.thresholds.exact import ExactThresholds
-from core.boxes import iou
-from core.types import FloatArray
+from locus import datasets
+from locus.benchmark.pictures.case import add_box, extent
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.score_thresholds import ExactThresholds
+from locus.benchmark.scoring.surface.batch import Traces
+from locus.benchmark.scoring.surface.trace import trace
+from locus.core.frames import iou
+from locus.core.types import FloatArray
 
 ROOT = Path(__file__).resolve().parents[2]
 TRUTH, PREDICTED, INK = "#d55e00", "#0072b2", "#1d2733"

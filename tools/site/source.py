@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.records.packed import RECORDS_FILE
+from locus.benchmark.records.packed import RECORDS_FILE
 from tools.site.parts import pages
 
 HERE = Path(__file__).resolve().parent

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from core import cli
-from core.errors import BadValueError
+from locus.core import cli
+from locus.core.errors import BadValueError
 
 SUBJECTS = {"methods": "MethodsConfig", "costs": "CostsConfig", "scoring": "ScoringConfig"}
 """Module -> its flags."""

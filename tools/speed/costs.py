@@ -7,11 +7,10 @@ from typing import Annotated
 
 import torch
 
-import backbones
-import methods
-from benchmark.explain import explain
-from core.cli import AtLeast
-from core.errors import NotAvailableError
+from locus import backbones, methods
+from locus.benchmark.explain import explain
+from locus.core.errors import NotAvailableError
+from locus.core.parser import AtLeast
 from tools.speed import timing
 from tools.speed.timing import NOTHING, short, table
 

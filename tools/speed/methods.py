@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-import backbones
-from backbones import Classifier
-from benchmark.explain import explain
-from benchmark.training.machine import configure_torch
-from core.cli import AtLeast
-from core.errors import BadValueError, LocusError
+from locus import backbones
+from locus.backbones import Classifier
+from locus.benchmark.explain import explain
+from locus.benchmark.training.machine import configure_torch
+from locus.core.errors import BadValueError, LocusError
+from locus.core.parser import AtLeast
 from tools.speed import timing
 from tools.speed.timing import Time, compared, short, table
 

@@ -16,20 +16,17 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from benchmark.scoring import protocols
-from benchmark.scoring.pixels import painted
-from benchmark.scoring.pixels.contours import PIXEL, levels, quantised, score_thresholds
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.maxbox import sweep
-from benchmark.scoring.surface import surface
-from benchmark.scoring.surface.bilinear import components
-from core.boxes import iou
-from core.cli import AtLeast, AtMost
-from core.errors import LocusError
-from core.frames import Grid
-from core.seeds import generator
-from core.types import FloatArray
-from datasets.io import limits
+from locus.benchmark.scoring import pixels, protocols
+from locus.benchmark.scoring.pixels import PIXEL, levels, quantised, score_thresholds
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.maxbox import sweep
+from locus.benchmark.scoring.surface import surface
+from locus.benchmark.scoring.surface.bilinear import components
+from locus.core.errors import LocusError
+from locus.core.frames import Grid, iou
+from locus.core.parser import AtLeast, AtMost
+from locus.core.types import FloatArray, generator
+from locus.datasets.io import tables
 from tools.speed import timing
 from tools.speed.timing import NOTHING, compared, short, table
 
@@ -66,7 +63,7 @@ class ScoringConfig:
 def report(config: ScoringConfig) -> Iterator[str]:
     """Yield the machine and the tables. Raises ``LocusError`` for a missing package and for contenders that differ."""
     packages = ("numpy", "numba", "opencv-python-headless", "scikit-image", "scipy")
-    yield timing.machine(limits.cpus(), *packages)
+    yield timing.machine(tables.cpus(), *packages)
     yield "Milliseconds for a small map in a frame of 1024 px:\n\n" + small_table(
         {positions: on_small_map(positions, config) for positions in config.positions}
     )
@@ -95,7 +92,7 @@ def blurred(noise: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def scaled(values: NDArray[np.generic]) -> Map:
     """Min-max scale values to [0,1] float32."""
-    return painted.min_max_float32(np.asarray(values, dtype=np.float32))
+    return pixels.min_max_float32(np.asarray(values, dtype=np.float32))
 
 
 def picture(kind: str, side: int) -> Map:

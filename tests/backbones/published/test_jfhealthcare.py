@@ -6,7 +6,7 @@ import torchvision
 from torch import Tensor
 from torch.nn import functional
 
-from backbones.published.jfhealthcare import JFHealthcare, StridedFPA
+from locus.backbones.published import JFHealthcare, StridedFPA
 from tests.backbones.published.networks import seen
 
 ATTENTION = {

@@ -7,9 +7,9 @@ import timm
 import torch
 import torchvision
 
-import backbones
-from backbones.published import translate
-from core.errors import NotAvailableError
+from locus import backbones
+from locus.backbones.published import translate
+from locus.core.errors import NotAvailableError
 from tests.backbones.published import networks as nets
 
 LAYERED = [pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenetv3_small_100", "vit_tiny_patch16_224")]

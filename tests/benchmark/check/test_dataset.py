@@ -10,12 +10,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmark.check.dataset import run as doctor
-from benchmark.check.dataset.checks import answers
-from benchmark.check.dataset.run import counts, draw
-from benchmark.check.dataset.scan import read
-from config import DatasetCheckConfig
-from core.errors import DataError, LeakError
+from locus.benchmark.check import dataset as doctor
+from locus.benchmark.check.dataset import answers, counts, draw, read
+from locus.config import DatasetCheckConfig
+from locus.core.errors import DataError, LeakError
 
 pytestmark = pytest.mark.planted
 ROWS = ["a.png,p1,train,1,0", "b.png,p2,val,0,", "c.png,p3,test,1,0", "d.png,p4,test,0,1"]

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import locus
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
-from core.errors import BadValueError, NotAvailableError, UnknownNameError
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 FRAME = (40, 60)
 GRID = locus.Grid((64, 64), (16, 16), (7.5, 7.5))

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-import backbones
-import datasets
-from benchmark.explain import explain
-from core.errors import BadValueError, UnknownNameError
-from core.names import canonical_finding
-from datasets.io import transforms
+from locus import backbones, datasets
+from locus.benchmark.explain import explain
+from locus.core.errors import BadValueError, UnknownNameError
+from locus.core.names import canonical_finding
+from locus.datasets.io import transforms
 
 NAMES = ("Mass", "Nodule", "Pleural Effusion")
 PLAIN = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))

@@ -4,14 +4,14 @@ import shutil
 import pytest
 import torch
 
-import backbones
-from benchmark.explain import apply_engine_flags, collect_evidence, explain, memory, run_method, run_methods
-from benchmark.explain.layer import PooledEvidence
-from config import EngineFlags
-from core.errors import BadValueError, LocusError, NotAvailableError
-from methods.base import GradientMethod, Method
-from methods.gradcam import GradCAM
-from methods.pcam import PCAM
+from locus import backbones
+from locus.benchmark.explain import apply_engine_flags, collect_evidence, explain, memory, run_method, run_methods
+from locus.benchmark.explain.evidence import PooledEvidence
+from locus.config import EngineFlags
+from locus.core.errors import BadValueError, LocusError, NotAvailableError
+from locus.methods.base import GradientMethod, Method
+from locus.methods.gradcam import GradCAM
+from locus.methods.pcam import PCAM
 
 IMAGE = 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB  # the memory of an image in a forward pass
 FAST = ["cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam"]

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-import datasets
-from config import ScoreConfig
-from core.frames import box_coverage
+from locus import datasets
+from locus.config import ScoreConfig
+from locus.core.frames import box_coverage
 
 WORD, SIZE = "phantom:train=4,val=4,test=24", 64
 DATA = datasets.load(WORD, img_size=SIZE)

@@ -7,10 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from benchmark.external import entry
-from benchmark.external.boxes import read, read_probabilities
-from benchmark.external.names import Names
-from core.errors import BadValueError, DataError
+from locus.benchmark.external import entry
+from locus.benchmark.external.boxes import Names, read, read_probabilities
+from locus.core.errors import BadValueError, DataError
 from tests.benchmark.external.given import DATA, WORD, config
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])

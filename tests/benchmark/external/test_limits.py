@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.external import arrays, boxes, geometry, maps
-from benchmark.external.names import Names
-from core.errors import DataError
-from datasets.io import limits, tables
+from locus.benchmark.external import boxes, maps
+from locus.benchmark.external.boxes import Names
+from locus.core.errors import DataError
+from locus.datasets.io import tables
 
 NAMES = Names(["a.png"], ["Mass"])
-LONG = np.zeros((1, arrays.MAX_SIDE + 1), np.uint8)
+LONG = np.zeros((1, maps.MAX_SIDE + 1), np.uint8)
 RUNS = {"a.png": {"Mass": {"size": [*LONG.shape], "counts": [0, LONG.size]}}}
 WRITE = {
     "map.npy": lambda path: np.save(path, LONG),
@@ -27,7 +27,7 @@ WRITE = {
 def test_map_with_a_side_that_is_too_long_is_refused_before_it_is_read(tmp_path, name):
     WRITE[name](tmp_path / name)
     with pytest.raises(DataError, match=r"4097.*at most 4096 positions per side"):
-        arrays.read(tmp_path / name)
+        maps.read_arrays(tmp_path / name)
 
 
 def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding(tmp_path):
@@ -39,8 +39,8 @@ def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding
 
 def test_largest_map_that_is_allowed_is_read():
     square = np.zeros((2048, 2048), np.float32)
-    assert arrays.as_2d_map(square, "a.npy").shape == (2048, 2048)
-    assert arrays.as_2d_map(np.zeros((1, arrays.MAX_SIDE)), "a.npy").shape == (1, arrays.MAX_SIDE)
+    assert maps.as_2d_map(square, "a.npy").shape == (2048, 2048)
+    assert maps.as_2d_map(np.zeros((1, maps.MAX_SIDE)), "a.npy").shape == (1, maps.MAX_SIDE)
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_largest_map_that_is_allowed_is_read():
         lambda path: maps.find(path, NAMES, (), None),
         lambda path: tables.read_csv(path, ("image",)),
         tables.read_list,
-        lambda path: geometry.of(str(path)),
+        lambda path: boxes.of(str(path)),
     ],
     ids=["boxes", "masks", "table", "list", "grid"],
 )
 def test_table_or_json_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch, read):
-    monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
+    monkeypatch.setattr(tables, "LARGEST_TEXT", 100)
     (tmp_path / "a.json").write_text("[" * 101)
     with pytest.raises(DataError, match=r"101 bytes.* 100$"):
         read(tmp_path / "a.json")

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.external import entry
-from benchmark.external.cases import EntryCases
-from benchmark.external.run import score
-from benchmark.maps.cases import make_case
-from benchmark.records import Cell
-from benchmark.scoring import protocols
-from benchmark.scoring.localize import boxes
-from benchmark.scoring.protocols.detection import Detection
-from benchmark.scoring.protocols.locus import Locus
-from benchmark.scoring.surface import min_max
-from core.errors import BadValueError, DataError, LocusError
-from core.frames import Grid
+from locus.benchmark.external import entry
+from locus.benchmark.external.entry import EntryCases
+from locus.benchmark.external.run import score
+from locus.benchmark.maps.cases import make_case
+from locus.benchmark.records import Cell
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.localize import boxes
+from locus.benchmark.scoring.protocols.detection import Detection
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.surface import min_max
+from locus.core.errors import BadValueError, DataError, LocusError
+from locus.core.frames import Grid
 from tests.benchmark.external.given import DATA, PAIRS, config, shown, write
 from tests.oracles import coco
 

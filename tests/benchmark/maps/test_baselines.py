@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from benchmark.maps.baselines import Prior, Truth
-from core.frames import Grid
-from core.types import Sample
+from locus.benchmark.maps.requests import Prior, Truth
+from locus.core.frames import Grid
+from locus.core.types import Sample
 
 GRID = Grid((100, 100), (10, 10), (4.5, 4.5))
 

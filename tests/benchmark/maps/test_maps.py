@@ -6,10 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from benchmark.maps.reader import read
-from benchmark.maps.writer import file_name, open_writer, write_unsupported
-from core.errors import BadValueError
-from core.frames import Grid
+from locus.benchmark.maps.store import file_name, open_writer, read, write_unsupported
+from locus.core.errors import BadValueError
+from locus.core.frames import Grid
 
 GRID = Grid((96, 96), (32, 32), (0, 15.5))
 IMAGES, FINDINGS = ("a", "b", "c"), ("mass", "nodule")

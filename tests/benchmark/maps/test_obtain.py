@@ -6,26 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-import methods
-from benchmark import records
-from benchmark.explain import explain
-from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import load_or_generate, requests_of, validation_requests
-from benchmark.maps.reader import NotMadeError
-from benchmark.maps.requests import build_method, make_request
-from benchmark.maps.trained import TrainingRun, Untrained, select_samples, subset
-from benchmark.scoring import protocols
-from benchmark.suite import cells, plan
-from benchmark.suite.explain import explain_model
-from benchmark.suite.score import score
-from benchmark.suite.selection import ModelTask
-from benchmark.suite.training_runs import finished_runs
-from benchmark.training import fit
-from config import EngineFlags
-from core.errors import LocusError, NotAvailableError
-from core.frames import Grid
-from core.types import Sample
-from datasets.io import transforms
+from locus import methods
+from locus.benchmark import records
+from locus.benchmark.explain import explain
+from locus.benchmark.maps.cases import make_cases
+from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
+from locus.benchmark.maps.requests import build_method, make_request
+from locus.benchmark.maps.runs import TrainingRun, Untrained, select_samples, subset
+from locus.benchmark.maps.store import NotMadeError
+from locus.benchmark.scoring import protocols
+from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite.cells import ModelTask
+from locus.benchmark.suite.score import explain_model, finished_runs, score
+from locus.benchmark.training import fit
+from locus.config import EngineFlags
+from locus.core.errors import LocusError, NotAvailableError
+from locus.core.frames import Grid
+from locus.core.types import Sample
+from locus.datasets.io import transforms
 
 FLAGS = EngineFlags()
 WORDS = ["cam", "pcam", "ablationcam", "saliency", "noise", "prior", "truth"]
@@ -35,7 +33,7 @@ TRAIN = {
 }  # fmt: skip
 MINE = """
 import methods
-class Mine(methods.GradientMethod):
+class Mine(locus.methods.GradientMethod):
     name = "mine"
     def weights(self, A, G):
         return G.mean((-2, -1), keepdim=True) ** 1
@@ -124,8 +122,8 @@ def test_truncated_file_is_reported_and_generated_again(trained, first, tmp_path
 
 BREAKS = """
 import methods
-from core.errors import NotAvailableError
-class Breaks(methods.Method):
+from locus.core.errors import NotAvailableError
+class Breaks(locus.methods.Method):
     name = "breaks"
     needs = frozenset({"features"})
     asked = 0

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import datasets
-from benchmark.maps.unseen_images import GivenModel, images_of
-from config import TrainConfig
-from core.errors import DataError, LeakError
-from core.names import canonical_finding
-from datasets.base import Dataset
-from datasets.relabeled import RelabeledDataset
+from locus import datasets
+from locus.benchmark.maps.runs import GivenModel, images_of
+from locus.config import TrainConfig
+from locus.core.errors import DataError, LeakError
+from locus.core.names import canonical_finding
+from locus.datasets.base import Dataset, RelabeledDataset
 from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, vindr_cxr_tree, write_lines  # noqa: F401 - fixtures
 
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Pleural_Thickening")

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import datasets
-from benchmark.maps import strata
-from core.boxes import area
-from core.types import Sample
+from locus import datasets
+from locus.benchmark.maps import strata
+from locus.core.frames import area
+from locus.core.types import Sample
 
 MASS, NODULE = "Mass", "Nodule"
 FINDINGS = (MASS, NODULE)

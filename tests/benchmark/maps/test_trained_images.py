@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.maps.run_metadata import _listed_images
-from benchmark.maps.unseen_images import GivenModel, images_of
-from config import TrainConfig
-from core.errors import DataError, LeakError
-from datasets.nih.tables import BOXED
+from locus.benchmark.maps.runs import GivenModel, _listed_images, images_of
+from locus.config import TrainConfig
+from locus.core.errors import DataError, LeakError
+from locus.datasets.nih import BOXED
 from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
 
 MODEL = GivenModel("net", Path("best.ckpt"), "digest", "code", BOXED, "", trained_on="3 images of list.txt")

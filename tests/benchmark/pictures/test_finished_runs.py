@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from benchmark.pictures import finished_runs
-from core.errors import DataError
+from locus.benchmark.training import runs
+from locus.core.errors import DataError
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def add_run(tmp_path):
 def test_a_user_s_own_run_comes_before_a_newer_one_of_a_suite(add_run):
     expected, suite = add_run("train/mine", 1e9), add_run("suites/demo/a", 1e9 + 9)
     older = add_run("train/older", 1e9 - 9)
-    assert finished_runs.newest(add_run.path) == expected
-    assert finished_runs.finished(add_run.path) == [expected, older, suite]
+    assert runs.newest(add_run.path) == expected
+    assert runs.finished(add_run.path) == [expected, older, suite]
 
 
 def test_suite_run_is_used_if_there_is_no_other_and_no_run_at_all_is_an_error(add_run):
     with pytest.raises(DataError, match=r"main\.py"):
-        finished_runs.newest(add_run.path)
+        runs.newest(add_run.path)
     add_run("suites/demo/a", 1e9)
     newest = add_run("suites/demo/b", 1e9 + 9)
-    assert finished_runs.newest(add_run.path) == newest
+    assert runs.newest(add_run.path) == newest

@@ -9,12 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.pictures.gallery_page import data_url, packed_map, render_page
-from benchmark.pictures.selected_cases import choose, of_model
-from benchmark.records import Cell, Record, Score
-from benchmark.suite.gallery.page import page_path
-from config import PageConfig
-from core.errors import DataError, UnknownNameError
+from locus.benchmark.pictures.gallery import choose, data_url, of_model, packed_map, page_path, render_page
+from locus.benchmark.records import Cell, Record, Score
+from locus.config import PageConfig
+from locus.core.errors import DataError, UnknownNameError
 from tests.browser import dom, needs_browser
 
 ROOT = Path(__file__).resolve().parents[3]

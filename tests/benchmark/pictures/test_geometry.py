@@ -7,11 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from benchmark.report.html.render import FOLDER
-from benchmark.scoring.localize import boxes, to_frame
-from benchmark.scoring.surface import min_max
-from core.boxes import iou
-from core.frames import Grid
+from locus.benchmark.report.html import FOLDER
+from locus.benchmark.scoring.localize import boxes, to_frame
+from locus.benchmark.scoring.surface import min_max
+from locus.core.frames import Grid, iou
 from tests.browser import dom, needs_browser
 
 pytestmark = [pytest.mark.oracle, needs_browser]

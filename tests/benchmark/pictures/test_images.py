@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from PIL import Image
 
-from benchmark.pictures import explained
+from locus.benchmark.pictures import explained
 
 
 def test_progress_bars_count_images_and_the_log_has_a_line(tmp_path, terminal, caplog):

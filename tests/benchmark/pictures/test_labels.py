@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.errors import UnknownNameError
-from datasets.labels import match
+from locus.core.errors import UnknownNameError
+from locus.datasets.splits import match
 
 pytestmark = pytest.mark.byhand
 

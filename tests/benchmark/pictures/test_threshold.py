@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.pictures.threshold import Thresholds
-from benchmark.records import Cell, Record, pack, write
+from locus.benchmark.pictures.explained import Thresholds
+from locus.benchmark.records import Cell, Record, pack, write
 
 CHOSEN = {"validation": {"Mass": [0.8]}, "cross-fitted": {"Mass": [0.1], "Nodule": [0.5, 0.7, 0.6]}, "fixed": {"Mass": [0.5]}}
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import only_writer
-from core.errors import HeldError
+from locus.benchmark.records import only_writer
+from locus.core.errors import HeldError
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
 import sys, time
 from pathlib import Path
-from benchmark.records.lock import only_writer
+from locus.benchmark.records.storage import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

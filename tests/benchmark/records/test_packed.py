@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from benchmark import records
-from benchmark.records import Cell, Record, Score, Stratum, arrow, cases, load, pack, write
-from core.errors import DataError
+from locus.benchmark import records
+from locus.benchmark.records import Cell, Record, Score, Stratum, cases, load, pack, storage, write
+from locus.core.errors import DataError
 
 CELL = ["dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "method"]
 LONG = [*CELL, "alignment", "protocol", "threshold_origin", "finding", "metric", "value", "low", "high", "n", "status", "reason", "source"]
@@ -101,14 +101,14 @@ def test_records_that_are_not_packed_are_removed_with_their_rows(suite):
 @pytest.mark.parametrize("file", ["cells.parquet", "records.parquet", "cases.parquet"])
 def test_interrupted_packing_loses_nothing(suite, file, monkeypatch):
     whole = by_key(load(suite))
-    save = arrow.save
+    save = storage.save
 
     def killed(content, where):
         if where.name == file:
             raise KeyboardInterrupt
         save(content, where)
 
-    monkeypatch.setattr(arrow, "save", killed)
+    monkeypatch.setattr(storage, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         pack(suite)
     monkeypatch.undo()

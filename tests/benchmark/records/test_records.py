@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.records import Cell, Record, Score, Stratum, cases, load, load_metric, pack, path, read, write
-from core.errors import DataError
+from locus.benchmark.records import Cell, Record, Score, Stratum, cases, load, load_metric, pack, path, read, write
+from locus.core.errors import DataError
 
 CELL = Cell(
     dataset="phantom", split="test", backbone="resnet18", global_pool="LSE:gamma=5", method="cam", protocol="locus", img_size=224, seed=0

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmark import records
-from benchmark.records import cases
-from benchmark.report import select
+from locus.benchmark import records
+from locus.benchmark.records import cases
+from locus.benchmark.report import select
 
 METHODS, SEEDS = ("cam", "layercam"), (0, 1, 2)
 

@@ -1,9 +1,9 @@
 """Helpers: the entries and tables of a suite folder."""
 
-from benchmark.records import load
-from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.leaderboard.dataset_tables import tables_of
-from benchmark.report.table import markdown
+from locus.benchmark.records import load
+from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report.table import markdown
 
 
 def leaderboard(records, dataset="phantom", folder=None):

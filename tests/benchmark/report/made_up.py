@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.records import Cell, Record, Score, cases, write
+from locus.benchmark.records import Cell, Record, Score, cases, write
 
 PATIENTS = 20
 

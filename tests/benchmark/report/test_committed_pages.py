@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import load
+from locus.benchmark.records import load
 from tests.browser import EARS, answers
 
 SUITES = ("demo", "phantom", "nih-sample")

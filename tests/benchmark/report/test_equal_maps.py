@@ -5,13 +5,11 @@ import itertools
 import pytest
 import torch
 
-import backbones
-import methods
-from benchmark.explain import collect_evidence, run_method
-from benchmark.records import Cell, Record, Score
-from benchmark.report.columns import NAMES, tabulated
-from benchmark.report.equal_maps import FEWEST, PROPORTIONAL, same_as
-from core.flags.model import POOLINGS
+from locus import backbones, methods
+from locus.benchmark.explain import collect_evidence, run_method
+from locus.benchmark.records import Cell, Record, Score
+from locus.benchmark.report.columns import FEWEST, NAMES, PROPORTIONAL, same_as, tabulated
+from locus.config import POOLINGS
 
 RELATED = ("cam", "gradcam", "hirescam", "xgradcam", "shapleycam")
 SLOW = {"AVG_MAX", "EXP", "MAX"}

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from benchmark.records import load
-from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.leaderboard.numbers import leaderboard_csv
+from locus.benchmark.records import load
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report.main_table import leaderboard_csv
 from tests.benchmark.report.made_up import training
 
 EVIL = ("=HYPERLINK(1)", "+1+cmd", "-2+3", "@SUM(A1)", "\tx")

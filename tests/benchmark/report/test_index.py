@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmark.records import load, pack
-from benchmark.report import index
-from benchmark.report.entries.aggregate import leaderboards
+from locus.benchmark.records import load, pack
+from locus.benchmark.report import tables
+from locus.benchmark.report.leaderboard import leaderboards
 from tests.benchmark.report.made_up import training
 
 UP = {"cam": 2, "gradcam": 6, "hirescam": 10, "xgradcam": 14, "layercam": 18}
@@ -25,7 +25,7 @@ def boards(folder, seeds=(0, 1, 2), **networks):
 @pytest.mark.planted
 def test_methods_are_compared_on_each_network_that_two_suites_share(tmp_path):
     one, other = boards(tmp_path / "a", PCAM=UP, AVG=UP, LSE=FEW), boards(tmp_path / "b", [0], PCAM=UP, AVG=DOWN, LSE=FEW)
-    index.index(tmp_path, {**other, **one})
+    tables.index(tmp_path, {**other, **one})
     text = (tmp_path / "README.md").read_text()
     assert "| a | b | custom AVG | 5 | -1.00 [-1.00, -1.00] | 0.017 |" in text  # 2 of the 120 orders
     assert "| a | b | custom PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 |" in text
@@ -34,7 +34,7 @@ def test_methods_are_compared_on_each_network_that_two_suites_share(tmp_path):
 
 
 def test_a_single_suite_has_no_rank_agreement(tmp_path):
-    index.index(tmp_path, boards(tmp_path / "a", [0], PCAM=FEW))
+    tables.index(tmp_path, boards(tmp_path / "a", [0], PCAM=FEW))
     for file in ("README.md", "index.html"):
         assert "Rank agreement" not in (tmp_path / file).read_text()
     assert "| a | – | phantom | custom PCAM | layercam (1 run) | 0.900 | – | – | 2 | 0 | 0 |" in (tmp_path / "README.md").read_text()

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import Cell, Record, Score, Stratum, write
-from benchmark.report import tables
-from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
-from benchmark.report.leaderboard import breakdown, main_table
-from benchmark.report.leaderboard.dataset_tables import tables_of
-from benchmark.report.page import COMMITTED_PAGES, Description, page
+from locus.benchmark.records import Cell, Record, Score, Stratum, write
+from locus.benchmark.report import breakdown, main_table, tables
+from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
+from locus.benchmark.report.page import COMMITTED_PAGES, Description, page
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -10,15 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.records import Cell, Record, Score, load, pack, write
-from benchmark.report import select, table, tables
-from benchmark.report.entries import ranking as standing
-from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.leaderboard import breakdown, main_table, numbers
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
-from core import names as words
-from core.errors import BadValueError
+from locus.benchmark.records import Cell, Record, Score, load, pack, write
+from locus.benchmark.report import breakdown, main_table, select, table, tables
+from locus.benchmark.report import entry as standing
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.core import names as words
+from locus.core.errors import BadValueError
 from tests.benchmark.report.given import leaderboard, texts
 
 TEX = shutil.which("pdflatex") or shutil.which("tectonic")
@@ -282,17 +281,17 @@ def test_the_index_links_every_suite(suite):
 
 @pytest.mark.structure
 def test_tables_need_no_torch_and_no_compiler():
-    code = "import sys, benchmark.report.tables, benchmark.records.cases; sys.exit(bool({'torch', 'numba', 'timm'} & set(sys.modules)))"
+    code = "import sys, locus.benchmark.report.tables, locus.benchmark.records.cases; sys.exit(bool({'torch', 'numba', 'timm'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.structure
 def test_protocols_need_no_torch():
-    code = "import sys, benchmark.scoring.protocols as p; [p.get(n) for n in p.names()]; sys.exit('torch' in sys.modules)"
+    code = "import sys, locus.benchmark.scoring.protocols as p; [p.get(n) for n in p.names()]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_title_states_the_number_of_explained_images():
     fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in map(of_a_part, METHODS)]
     assert main_table.main(leaderboard(fewer), 99).title == "phantom: methods within each network, on 12 images"
-    assert {line["images"] for line in csv.DictReader(numbers.leaderboard_csv(leaderboards(fewer)).splitlines())} == {"12"}
+    assert {line["images"] for line in csv.DictReader(main_table.leaderboard_csv(leaderboards(fewer)).splitlines())} == {"12"}

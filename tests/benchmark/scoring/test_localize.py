@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.scoring.localize import boxes, to_frame
-from core.boxes import area, iobb, iou
-from core.errors import BadValueError
-from core.frames import Grid, box_coverage
+from locus.benchmark.scoring.localize import boxes, to_frame
+from locus.core.errors import BadValueError
+from locus.core.frames import Grid, area, box_coverage, iobb, iou
 
 
 def mean_iou_with_itself(truth: np.ndarray, side: int) -> float:

@@ -5,21 +5,19 @@ from pathlib import Path
 
 import pytest
 
-import datasets
-import methods
-from benchmark import records
-from benchmark.maps.code import code_of, method_code
-from benchmark.records import Record
-from benchmark.scoring import protocols
-from benchmark.suite import cells, plan, selection
-from benchmark.suite.executors.local import Local
-from benchmark.suite.pending import record_failure
-from benchmark.suite.run import run as run_suite
-from config import RunConfig
-from core import cli
-from core.errors import BadValueError, DataError, UnknownNameError
-from core.flags.choices import CHECKS
-from core.names import NOT_IN_METHODS
+from locus import datasets, methods
+from locus.benchmark import records
+from locus.benchmark.maps.code import code_of, method_code
+from locus.benchmark.records import Record
+from locus.benchmark.scoring import protocols
+from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite.executors.local import Local
+from locus.benchmark.suite.run import record_failure
+from locus.benchmark.suite.run import run as run_suite
+from locus.config import CHECKS, RunConfig
+from locus.core import cli
+from locus.core.errors import BadValueError, DataError, UnknownNameError
+from locus.core.names import NOT_IN_METHODS
 
 SUITE = """
 title: Small
@@ -161,8 +159,8 @@ def configured(tmp_path, *method, **flags):
 
 
 def asked(suite, tmp_path, *method, **flags):
-    existing = selection.existing_records(tmp_path / "results/small")
-    work = selection.missing_cells(selection.planned_cells(suite, method), configured(tmp_path, *method, **flags), existing)
+    existing = cells.existing_records(tmp_path / "results/small")
+    work = cells.missing_cells(cells.planned_cells(suite, method), configured(tmp_path, *method, **flags), existing)
     return [cell for part in work for cell in part.cells]
 
 
@@ -176,7 +174,7 @@ def test_method_flag_limits_the_cells(suite, tmp_path):
 
 
 def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, tmp_path):
-    (tmp_path / "mine.py").write_text("import methods\nclass Mine(methods.Method):\n    name = 'mine'\n    needs = {'forwards'}\n")
+    (tmp_path / "mine.py").write_text("import methods\nclass Mine(locus.methods.Method):\n    name = 'mine'\n    needs = {'forwards'}\n")
     word = f"{tmp_path}/mine.py:Mine"
     small = suite("methods: [cam]")
     assert words(asked(small, tmp_path, "layercam", word)) == {"layercam", word}
@@ -210,9 +208,9 @@ def test_only_records_of_other_code_run_again_and_a_failure_replaces_them(suite,
     again = asked(small, tmp_path, overwrite="never")
     assert words(again, model_id=model.id) == {"cam", "gradcam"}
     assert words(again, model_id=other.id) == words(of(small, number=1))
-    record_failure(selection.ModelTask(model, tuple(of(small))), "n/a", "no data", folder)
+    record_failure(cells.ModelTask(model, tuple(of(small))), "n/a", "no data", folder)
     assert asked(small, tmp_path, overwrite="never") == again
-    record_failure(selection.ModelTask(model, tuple(of(small))), "failed", "no memory", folder)
+    record_failure(cells.ModelTask(model, tuple(of(small))), "failed", "no memory", folder)
     assert {r.cell.method for r in records.load(folder) if r.reason} == {"cam", "gradcam"}
     assert words(asked(small, tmp_path, overwrite="never")) == words(of(small, number=1))
 
@@ -220,7 +218,7 @@ def test_only_records_of_other_code_run_again_and_a_failure_replaces_them(suite,
 def test_a_network_of_other_code_has_another_run_folder_and_the_same_cells(suite, tmp_path, monkeypatch):
     (model, _), (cell, *_) = plan.models(suite()), of(suite())
     (before,) = model.run_configs(tmp_path)
-    monkeypatch.setattr("backbones.files_of", lambda options: {Path(__file__)})
+    monkeypatch.setattr("locus.backbones.files_of", lambda options: {Path(__file__)})
     (after,) = model.run_configs(tmp_path)
     assert before.name.rpartition("-")[0] == after.name.rpartition("-")[0]
     assert before != after
@@ -249,7 +247,7 @@ def run(suite, tmp_path, *method):
     for model in plan.models(suite):
         for cell in cells.cells(suite, model, method):
             records.write(Record(cell=cell), folder)
-    run_suite(selection.requested_suite("small", config), config, lambda line: None, Local(1))
+    run_suite(cells.requested_suite("small", config), config, lambda line: None, Local(1))
     return {(record.cell.method, record.cell.protocol) for record in records.load(folder)}
 
 
@@ -274,7 +272,7 @@ def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(
 def test_unknown_method_or_protocol_is_refused_before_anything_runs(suite, tmp_path, flags, kind, facts):
     suite("protocols: [locus]")
     with pytest.raises(kind, match=facts):
-        selection.requested_suite("small", replace(configured(tmp_path), **flags))
+        cells.requested_suite("small", replace(configured(tmp_path), **flags))
 
 
 def test_wrong_data_folder_loses_no_result(suite, tmp_path):
@@ -283,6 +281,6 @@ def test_wrong_data_folder_loses_no_result(suite, tmp_path):
     first, *rest = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
     folder, config = tmp_path / "results/small", configured(tmp_path, overwrite="always")
     records.write(Record(cell=first), folder)
-    run_suite(selection.requested_suite("small", config), config, print, Local(1))
+    run_suite(cells.requested_suite("small", config), config, print, Local(1))
     status = {record.key: record.status for record in records.load(folder)}
     assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.suite.classification import classification
+from locus.benchmark.suite.score import classification
 
 
 def table(labels, logits, boxed):

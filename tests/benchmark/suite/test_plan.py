@@ -6,11 +6,10 @@ from typing import Annotated
 import pytest
 import yaml
 
-from benchmark.suite import plan
-from config import TrainConfig
-from core.errors import BadValueError, DataError, UnknownNameError
-from core.files import json_hash
-from core.flags import NEWER, WEIGHTS
+from locus.benchmark.suite import plan
+from locus.config import NEWER, WEIGHTS, TrainConfig
+from locus.core.errors import BadValueError, DataError, UnknownNameError
+from locus.core.files import json_hash
 
 
 @pytest.mark.byhand

@@ -2,12 +2,12 @@
 
 import pytest
 
-from benchmark.maps.trained import TrainingRun
-from benchmark.suite import cells, plan, readers
-from benchmark.suite.plan import ModelPlan
-from config import TrainConfig
-from core.errors import NotAvailableError
-from core.names import READERS
+from locus.benchmark.maps.runs import TrainingRun
+from locus.benchmark.suite import cells, plan, readers
+from locus.benchmark.suite.plan import ModelPlan
+from locus.config import TrainConfig
+from locus.core.errors import NotAvailableError
+from locus.core.names import READERS
 from tests.datasets.trees_radiologists import vindr_cxr_tree, write_lines  # noqa: F401 - a fixture
 
 HEADER = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
@@ -35,7 +35,7 @@ def means(result):
 def test_each_reader_is_scored_against_the_boxes_of_the_others(read):
     """A and B overlap by 100/120, C is elsewhere: two of three readers hit."""
     trained = read("0,Nodule/Mass,8,A,0,0,10,10", "0,Nodule/Mass,8,B,0,0,10,12", "0,Nodule/Mass,8,C,20,0,30,10")
-    result = means(readers.evaluate(trained, trained[0].data.findings))
+    result = means(readers.score_readers(trained, trained[0].data.findings))
     assert {word: value for word, (value, _) in result.items()} == {
         **dict.fromkeys(["hit@iou.1", "hit@iou.3", "hit@iou.5", "hit@iobb.1", "hit@iobb.5", "pointing"], pytest.approx(2 / 3)),
         "mean_iou": pytest.approx(2 * 100 / 120 / 3),
@@ -48,13 +48,13 @@ def test_boxes_of_a_reader_have_equal_weight(read):
     """A has two boxes, one of which B has too; B's one box hits. C found nothing. The second image is B's alone: no case."""
     lines = ["0,ILD,5,A,0,0,10,10", "0,ILD,5,A,20,10,30,20", "0,ILD,5,B,0,0,10,10", "0,No finding,14,C,,,,", "1,ILD,5,B,0,0,10,10"]
     trained = read(*lines, votes=1)
-    assert means(readers.evaluate(trained, trained[0].data.findings))["hit@iou.5"] == (pytest.approx((0.5 + 1) / 2), 1)
+    assert means(readers.score_readers(trained, trained[0].data.findings))["hit@iou.5"] == (pytest.approx((0.5 + 1) / 2), 1)
 
 
 def test_single_readers_give_a_reason_instead_of_a_row(read):
     trained = read("0,ILD,5,A,0,0,10,10", "0,Nodule/Mass,8,B,0,0,10,10", votes=1)
     with pytest.raises(NotAvailableError, match=r"two readers.*agreement"):
-        readers.evaluate(trained, trained[0].data.findings)
+        readers.score_readers(trained, trained[0].data.findings)
 
 
 @pytest.mark.parametrize(

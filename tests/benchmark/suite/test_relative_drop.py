@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmark.records import Cell, Record, Score, cases
-from benchmark.report.leaderboard.main_table import main
-from benchmark.suite.paired import paired_records
-from core.names import PRIOR, SECOND_READERS
+from locus.benchmark.records import Cell, Record, Score, cases
+from locus.benchmark.report.main_table import main
+from locus.benchmark.suite.paired import paired_records
+from locus.core.names import PRIOR, SECOND_READERS
 from tests.benchmark.report.given import leaderboard
 
 

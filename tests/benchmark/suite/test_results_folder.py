@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import run
-from benchmark.records import Cell, Record, Score, load, pack, write
-from benchmark.records.provenance import Provenance
-from benchmark.report.published import side_by_side
-from benchmark.suite import plan, results_folder, selection
-from config import RunConfig
+from locus.benchmark import run
+from locus.benchmark.records import Cell, Record, Score, load, pack, write
+from locus.benchmark.records.record import Provenance
+from locus.benchmark.report.page import side_by_side
+from locus.benchmark.suite import cells, plan
+from locus.config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,15 +58,15 @@ def used(threads):
     ],
 )
 def test_only_the_published_plan_uses_the_published_folder(published, suite, flags, folder):
-    chosen = results_folder.choose(plan.load(suite), RunConfig(suite=(suite,), **flags))
+    chosen = cells.choose(plan.load(suite), RunConfig(suite=(suite,), **flags))
     assert chosen.path.as_posix() == f"{folder}/{suite}"
     assert bool(chosen.reason) is folder.startswith("runs")
 
 
 def test_published_rows_are_marked(published):
-    (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).published
+    (record,) = cells.choose(plan.load("demo"), RunConfig(method=("occlusion",))).published
     assert (record.key, record.source) == (published.key, "published")
-    assert results_folder.choose(plan.load("demo"), RunConfig()).published == []
+    assert cells.choose(plan.load("demo"), RunConfig()).published == []
 
 
 def test_a_run_elsewhere_says_how_far_it_is_from_the_published_scores(demo, capsys):
@@ -118,9 +118,9 @@ def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
 
 def test_missing_data_are_named_with_the_download_of_the_data_set(tmp_path):
     model = plan.models(plan.with_flags(plan.load("nih"), data_root_dir=str(tmp_path / "none")))[0]
-    assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in selection.missing_data_message(plan.load("nih"), model)
-    assert "BBox_List_2017.csv" in selection.missing_data_message(plan.load("demo"), model)
+    assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in cells.missing_data_message(plan.load("nih"), model)
+    assert "BBox_List_2017.csv" in cells.missing_data_message(plan.load("demo"), model)
     phantom = plan.models(plan.load("phantom"))[0]
-    assert selection.missing_data_message(plan.load("phantom"), phantom) == ""
+    assert cells.missing_data_message(plan.load("phantom"), phantom) == ""
     scored = replace(phantom, trainings=model.trainings)
-    assert f"(NIH: {tmp_path / 'none'}): " in selection.missing_data_message(plan.load("phantom"), scored)
+    assert f"(NIH: {tmp_path / 'none'}): " in cells.missing_data_message(plan.load("phantom"), scored)

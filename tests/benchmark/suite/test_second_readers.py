@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.maps.trained import TrainingRun
-from benchmark.suite import cells, plan, second_readers
-from config import TrainConfig
-from core.errors import NotAvailableError
-from core.names import ABSENT, SECOND_READERS
+from locus.benchmark.maps.runs import TrainingRun
+from locus.benchmark.suite import cells, plan, readers
+from locus.config import TrainConfig
+from locus.core.errors import NotAvailableError
+from locus.core.names import ABSENT, SECOND_READERS
 from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
 
 SHARED = Path(__file__).resolve().parents[4] / "shared"
@@ -54,7 +54,7 @@ def test_a_consolidation_counts_for_infiltration_and_an_unmarked_finding_is_a_mi
         mark("00000004_000.png", ("Consolidation", [100, 200, 400, 600]), ("Consolidation", [900, 900, 950, 950])),
         mark("00000005_000.png", ("Mass", [900, 950, 1024, 1024])),
     )
-    result = second_readers.evaluate(runs, runs[0].data.findings)
+    result = readers.score_second_readers(runs, runs[0].data.findings)
     assert values(result, "Infiltration")["hit@iou.3"] == 0.5
     assert values(result, "Nodule")["hit@iou.3"] == 0
     assert values(result)["hit@iou.3"] == values(result)["hit@iou.3@pooled"] == 0.25
@@ -67,10 +67,10 @@ def test_a_consolidation_counts_for_infiltration_and_an_unmarked_finding_is_a_mi
 def test_without_annotations_or_common_images_there_is_no_row_but_a_reason(read, nih_tree):  # noqa: F811
     runs = trained(nih_tree())
     with pytest.raises(NotAvailableError, match=f"^{ABSENT}.*annotations.json"):
-        second_readers.evaluate(runs, runs[0].data.findings)
+        readers.score_second_readers(runs, runs[0].data.findings)
     runs = read(mark("00000001_000.png"))
     with pytest.raises(NotAvailableError, match="none of these images"):
-        second_readers.evaluate(runs, runs[0].data.findings)
+        readers.score_second_readers(runs, runs[0].data.findings)
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -98,7 +98,7 @@ def test_the_two_teams_agree_on_nihs_85_common_cases_as_published_beside_the_che
         (tmp_path / "images" / name).touch()
     shutil.copy(ANNOTATIONS, tmp_path / "chestx_det/annotations.json")
     runs = trained(tmp_path)
-    result = second_readers.evaluate(runs, runs[0].data.findings)
+    result = readers.score_second_readers(runs, runs[0].data.findings)
     assert (len(images), len(result.rows)) == (880, 85)
     assert [len({row[name] for row in result.rows}) for name in ("image", "patient")] == [77, 71]
     counts = {s.finding: (s.n, round(s.value, 2)) for s in result.scores if s.metric == "hit@iou.3" and s.finding != "mean"}

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.suite import cells, plan
-from benchmark.suite.executors import Step
-from benchmark.suite.pending import Pending
-from benchmark.suite.selection import ModelTask
-from benchmark.suite.steps import check_parallel, model_steps
-from config import RunConfig
-from core.errors import BadValueError
+from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite.cells import ModelTask
+from locus.benchmark.suite.executors import Step
+from locus.benchmark.suite.run import Pending, check_parallel, model_steps
+from locus.config import RunConfig
+from locus.core.errors import BadValueError
 
 SUITE = {
     "name": "small", "title": "S", "about": "A.", "train": {"dataset": "phantom", "partition": "kfold", "pretrained": False},

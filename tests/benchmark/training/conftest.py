@@ -4,9 +4,9 @@ import functools
 
 import pytest
 
-from benchmark.training import run
-from config import TrainConfig
-from core.cli import build
+from locus.benchmark.training import run
+from locus.config import TrainConfig
+from locus.core.cli import build
 
 TINY = {
     "dataset": "phantom:train=48,val=24,test=24", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 2,

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from benchmark.training.batches import DEPTH, Batches, PrefetchLoader, balanced_probabilities
-from benchmark.training.losses import build as build_loss
-from core.errors import DataError
+from locus.benchmark.training.data import DEPTH, Batches, PrefetchLoader, balanced_probabilities
+from locus.benchmark.training.losses import build as build_loss
+from locus.core.errors import DataError
 
 
 @pytest.mark.byhand

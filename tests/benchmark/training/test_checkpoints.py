@@ -9,9 +9,9 @@ import safetensors.torch
 import torch
 import torchvision
 
-import backbones
-from benchmark.training import load, load_weights, runs
-from core.errors import DataError
+from locus import backbones
+from locus.benchmark.training import load, runs
+from locus.core.errors import DataError
 
 pytestmark = pytest.mark.byhand
 FINDINGS = tuple(f"F{k}" for k in range(8))
@@ -39,7 +39,7 @@ def written(path, config, global_pool="PCAM"):
 def loaded(path, name="resnet18", findings=8, pool="AVG", **options):
     """A new network with the weights in a file."""
     model = backbones.build(name, findings, pool).eval()
-    load_weights.load(model, load.weights(path), path, **options)
+    load.load(model, load.weights(path), path, **options)
     return model
 
 

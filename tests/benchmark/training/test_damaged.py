@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from benchmark.training import runs
+from locus.benchmark.training import runs
 
 
 @pytest.fixture

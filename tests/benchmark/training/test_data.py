@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-import datasets
-from benchmark import training
-from benchmark.training import data, load
-from benchmark.training.listing import load_split
-from core.errors import DataError
+from locus import datasets
+from locus.benchmark import training
+from locus.benchmark.training import data, load
+from locus.benchmark.training.listing import load_split
+from locus.core.errors import DataError
 
 pytestmark = pytest.mark.planted
 

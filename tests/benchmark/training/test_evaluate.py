@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import training
-from benchmark.training import data, evaluate, load
-from benchmark.training.listing import load_split
-from config import TrainConfig
-from core.errors import BadValueError
+from locus.benchmark import training
+from locus.benchmark.training import data, evaluate, load
+from locus.benchmark.training.listing import load_split
+from locus.config import TrainConfig
+from locus.core.errors import BadValueError
 
 pytestmark = pytest.mark.byhand
 

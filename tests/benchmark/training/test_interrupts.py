@@ -8,8 +8,8 @@ import time
 import pytest
 from lightning.pytorch import Callback
 
-from benchmark import training
-from benchmark.training import load, run
+from locus.benchmark import training
+from locus.benchmark.training import load, run
 from tests.warm import Running
 
 START, VALIDATION = "start", "validation"

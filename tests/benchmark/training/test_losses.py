@@ -6,8 +6,8 @@ import pytest
 import torch
 from torchvision.ops import sigmoid_focal_loss
 
-from benchmark.training import losses
-from core.errors import BadValueError
+from locus.benchmark.training import losses
+from locus.core.errors import BadValueError
 
 NAN = math.nan
 

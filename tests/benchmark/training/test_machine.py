@@ -7,9 +7,9 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from benchmark.training import machine, run
-from config import TrainConfig
-from core.errors import BadValueError, NotAvailableError
+from locus.benchmark.training import machine, run
+from locus.config import TrainConfig
+from locus.core.errors import BadValueError, NotAvailableError
 
 pytestmark = pytest.mark.byhand
 

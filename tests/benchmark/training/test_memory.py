@@ -8,8 +8,8 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from benchmark.training import load, memory, run
-from core.errors import NotAvailableError
+from locus.benchmark.training import load, machine, run
+from locus.core.errors import NotAvailableError
 from tests.warm import in_a_child
 
 pytestmark = pytest.mark.byhand
@@ -47,7 +47,7 @@ def failing(*arguments):
 
 def of_a_limited_process():
     limit(GIB)
-    return memory.available()
+    return machine.available()
 
 
 @pytest.mark.slow
@@ -63,12 +63,12 @@ def test_out_of_memory_is_an_error_and_keeps_the_last_epoch(tiny, tmp_path):
 
 
 def test_available_memory_respects_machine_group_and_process():
-    assert 0 < memory.available() < 2**50
+    assert 0 < machine.available() < 2**50
     assert 0 < in_a_child(of_a_limited_process) <= GIB
 
 
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shape"), memory.oom_as_error("x"):
+    with pytest.raises(RuntimeError, match="shape"), machine.oom_as_error("x"):
         torch.zeros(2).view(3)
-    with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), memory.oom_as_error("lower it"):
+    with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), machine.oom_as_error("lower it"):
         raise MemoryError

@@ -6,9 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.training import panels, plots
-from benchmark.training.metrics.assess import assess
-from benchmark.training.metrics.predictions import Predictions
+from locus.benchmark.training import plots
+from locus.benchmark.training.metrics import Predictions, assess
 
 PICTURES = {"roc.png", "precision_recall.png", "calibration.png", "confusion.png"}
 
@@ -52,12 +51,12 @@ def test_pictures_have_the_same_bytes_each_time(tmp_path):
 
 @pytest.mark.byhand
 def test_a_panel_says_what_it_shows():
-    figure, item = panels.panel_grid([f"Finding_{i}" for i in range(14)], "ROC")
-    panels.label_axes(item, "x", "y", (0, 1), ("0", "1"))
+    figure, item = plots.panel_grid([f"Finding_{i}" for i in range(14)], "ROC")
+    plots.label_axes(item, "x", "y", (0, 1), ("0", "1"))
     assert [axes.get_title() for axes in item] == [f"Finding {i}" for i in range(14)]
     assert [k for k, axes in enumerate(item) if axes.get_ylabel()] == [0, 4, 8, 12]
     assert [k for k, axes in enumerate(item) if axes.get_xlabel()] == [10, 11, 12, 13]
     boxes = [axes.get_position() for axes in item]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     width, height = figure.get_size_inches()
-    assert (boxes[0].width * width, boxes[0].height * height) == pytest.approx((panels.SIDE, panels.SIDE))
+    assert (boxes[0].width * width, boxes[0].height * height) == pytest.approx((plots.SIDE, plots.SIDE))

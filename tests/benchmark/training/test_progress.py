@@ -7,9 +7,9 @@ import re
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from benchmark.training import machine, run
-from config import TrainConfig
-from core.errors import NotAvailableError
+from locus.benchmark.training import machine, run
+from locus.config import TrainConfig
+from locus.core.errors import NotAvailableError
 
 
 @pytest.mark.byhand

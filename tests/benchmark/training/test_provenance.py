@@ -6,13 +6,13 @@ import pytest
 import torch
 import yaml
 
-import datasets
-from benchmark.records import Cell, Record
-from benchmark.records.provenance import Provenance, describe, join
-from benchmark.training import data, provenance
-from benchmark.training.listing import load_split
-from config import TrainConfig
-from core import cli
+from locus import datasets
+from locus.benchmark.records import Cell, Record
+from locus.benchmark.records.record import Provenance, describe, join
+from locus.benchmark.training import data, provenance
+from locus.benchmark.training.listing import load_split
+from locus.config import TrainConfig
+from locus.core import cli
 
 
 def test_run_folder_records_the_values_used_for_auto(tiny, tmp_path):

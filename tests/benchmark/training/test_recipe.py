@@ -5,16 +5,16 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
-from benchmark.training import optimizers
-from config import TrainConfig
+from locus.benchmark.training import module
+from locus.config import TrainConfig
 
 HINTS = get_type_hints(TrainConfig)
 
 
 def built(epochs=6, steps=2, **flags):
     config = TrainConfig(epochs=epochs, **flags)
-    optimizer = optimizers.build(config, [torch.nn.Parameter(torch.ones(1))])
-    return optimizer, optimizers.build_scheduler(config, optimizer, steps)
+    optimizer = module.build(config, [torch.nn.Parameter(torch.ones(1))])
+    return optimizer, module.build_scheduler(config, optimizer, steps)
 
 
 def rates(optimizer, course, steps):

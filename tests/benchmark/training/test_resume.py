@@ -7,12 +7,12 @@ import shutil
 import pytest
 import torch
 
-from benchmark import training
-from benchmark.training import load
-from benchmark.training.resume import folder_for, resumed
-from config import TrainConfig
-from core.cli import parse, read_yaml
-from core.errors import BadValueError, DataError
+from locus.benchmark import training
+from locus.benchmark.training import load
+from locus.benchmark.training.run import folder_for, resumed
+from locus.config import TrainConfig
+from locus.core.cli import parse, read_yaml
+from locus.core.errors import BadValueError, DataError
 
 pytestmark = pytest.mark.byhand
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import training
-from benchmark.training import data, evaluate, load
-from benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
-from benchmark.training.listing import load_split
-from benchmark.training.prepare import prepare
-from core.errors import BadValueError, DataError, LocusError
+from locus.benchmark import training
+from locus.benchmark.training import data, evaluate, load
+from locus.benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
+from locus.benchmark.training.listing import load_split
+from locus.benchmark.training.run import prepare
+from locus.core.errors import BadValueError, DataError, LocusError
 
 BOTH = "^--lse_gamma 3.0 and --global_pool LSE:gamma=5 cannot be combined: leave --lse_gamma out$"
 ONE_OF = "use one of batch_pos_weight, bce, focal, frequency, pos_weight, weighted_bce$"

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import backbones
-from benchmark import training
-from benchmark.training import load, module
+from locus import backbones
+from locus.benchmark import training
+from locus.benchmark.training import load, module
 
 SMALL = {"dataset": "phantom:train=64,val=16,test=16", "img_size": 32, "optimizer": "SGD", "lr": 0.01, "precision": "32", "epochs": 1}
 

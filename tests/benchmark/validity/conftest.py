@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmark.suite import plan
-from benchmark.suite.training_runs import finished_runs
-from benchmark.training import fit
+from locus.benchmark.suite import plan
+from locus.benchmark.suite.score import finished_runs
+from locus.benchmark.training import fit
 
 TRAIN = {
     "dataset": "phantom:train=32,val=16,test=24,prevalence=0.5", "backbone": "custom", "img_size": 64,

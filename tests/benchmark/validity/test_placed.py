@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.locus import Locus
-from benchmark.validity.alignment import compute
-from benchmark.validity.alignment.compute import Alignment, painted
-from benchmark.validity.alignment.pictures import CONVENTIONS, ours
-from config import EngineFlags
-from core.errors import BadValueError
-from core.frames import Grid
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.validity import alignment
+from locus.benchmark.validity.alignment import CONVENTIONS, Alignment, ours, painted
+from locus.config import EngineFlags
+from locus.core.errors import BadValueError
+from locus.core.frames import Grid
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +45,7 @@ def test_change_is_the_difference_of_both_placements(trained, tmp_path):
 
 
 def test_pictures_are_scored_on_a_part_of_the_images(trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(compute, "IMAGES", 6)
+    monkeypatch.setattr(alignment, "IMAGES", 6)
     whole, part = (known(Alignment(trained, ["cam"], tmp_path / str(n), EngineFlags(), n).evaluate("cam", 0)) for n in (None, 6))
     pictures = {key for key in whole if key[0].split("@")[-1] in CONVENTIONS}
     assert len(pictures) == 3 * (2 * len(CONVENTIONS) - 1)

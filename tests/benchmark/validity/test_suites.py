@@ -4,9 +4,9 @@ import functools
 
 import pytest
 
-from benchmark.suite import cells, plan
-from core.cli import CONFIGS, read_yaml
-from core.flags.choices import CHECKS
+from locus.benchmark.suite import cells, plan
+from locus.config import CHECKS
+from locus.core.cli import CONFIGS, read_yaml
 
 NAMES = [name for name in plan.suites() if "check" in read_yaml(CONFIGS / "suites" / f"{name}.yaml")]
 

@@ -2,13 +2,12 @@
 
 import pytest
 
-from benchmark.records import Cell, Record, Score
-from benchmark.report.checks import reports
-from benchmark.report.html.answer import SEVERAL, answers_of_checks
-from benchmark.report.leaderboard.dataset_tables import tables_of
-from benchmark.report.page import Description, page
-from benchmark.validity.alignment.report import GAIN, AlignmentReport
-from benchmark.validity.randomised.report import RandomisedReport, marks
+from locus.benchmark.records import Cell, Record, Score
+from locus.benchmark.report.all_tables import reports, tables_of
+from locus.benchmark.report.answer import SEVERAL, answers_of_checks
+from locus.benchmark.report.page import Description, page
+from locus.benchmark.validity.alignment_report import GAIN, AlignmentReport
+from locus.benchmark.validity.randomised_report import RandomisedReport, marks
 from tests.benchmark.report.given import leaderboard
 
 MAIN = "hit@iou.3"

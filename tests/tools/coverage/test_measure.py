@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring.statistics import mrmc
-from benchmark.scoring.statistics.signflip import holm
+from locus.benchmark.scoring.statistics import mrmc
+from locus.benchmark.scoring.statistics.resample import holm
 from tools.coverage import measure
 from tools.coverage.worlds import METHODS, Simulation, worlds
 
@@ -21,7 +21,7 @@ def row(network, world, method):
 
 
 def by_the_product(networks, world):
-    """Return the estimate of each statistic by ``benchmark.scoring.statistics.mrmc``."""
+    """Return the estimate of each statistic by ``locus.benchmark.scoring.statistics.mrmc``."""
     first, second, _ = networks
     gaps = [tuple(a - b for a, b in zip(row(n, world, 0), row(n, world, 1), strict=True)) for n in networks]
     return {

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.scoring.thresholds.origins import FOLDS, SampledThresholds
+from locus.benchmark.scoring.score_thresholds import FOLDS, SampledThresholds
 from tools.coverage import worlds as simulated
 from tools.coverage.__main__ import main
 from tools.coverage.worlds import NAME, STEPS, Simulation, settings, worlds

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-import methods
-from benchmark.scoring import protocols
+from locus import methods
+from locus.benchmark.scoring import protocols
 from tools.site import source
 from tools.site.parts import pages
 from tools.site.pictures import draw_entries

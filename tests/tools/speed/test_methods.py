@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-import backbones
-from core.errors import BadValueError, LocusError
+from locus import backbones
+from locus.core.errors import BadValueError, LocusError
 from tools.speed import costs, methods
 from tools.speed.methods import CONTENDERS, SCORECAM, TIMED, MethodsConfig, NetworkAtSize
 from tools.speed.timing import Time

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.errors import LocusError
+from locus.core.errors import LocusError
 from tools.speed import scoring
 from tools.speed.scoring import BOXES, KINDS, LARGE, SIDE, SMALL, Ratios, ScoringConfig
 from tools.speed.timing import Time

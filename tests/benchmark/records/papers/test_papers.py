@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from benchmark.records import Cell, Record, Score, papers, write
-from benchmark.report import tables
-from benchmark.suite.plan import load
-from core.errors import DataError, UnknownNameError
+from locus.benchmark.records import Cell, Record, Score, papers, write
+from locus.benchmark.report import tables
+from locus.benchmark.suite.plan import load
+from locus.core.errors import DataError, UnknownNameError
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
 BOXES = {

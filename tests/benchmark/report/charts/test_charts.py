@@ -8,16 +8,16 @@ from pathlib import Path
 import altair as alt
 import pytest
 
-from benchmark import records
-from benchmark.report import charts, select
-from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.html.figures import scripts
-from benchmark.validity.faithfulness.report import FaithfulnessReport
-from core.errors import NotAvailableError
-from core.names import MAIN, SECOND_READERS, UPPER_BOUND
-from core.scores import CURVE_THRESHOLDS
+from locus.benchmark import records
+from locus.benchmark.report import chart_list, select
+from locus.benchmark.report.html import scripts
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.validity.faithfulness_report import FaithfulnessReport
+from locus.core.errors import NotAvailableError
+from locus.core.names import MAIN, SECOND_READERS, UPPER_BOUND
+from locus.core.types import CURVE_THRESHOLDS
 
-CHARTS = {chart.name: chart for chart in (*charts.CHARTS, *FaithfulnessReport.charts)}
+CHARTS = {chart.name: chart for chart in (*chart_list.CHARTS, *FaithfulnessReport.charts)}
 
 
 def gathered(folder):

@@ -5,10 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from benchmark.records import Record, cases, load, pack
-from benchmark.report import tables
-from benchmark.report.entries.entry import trainings
-from benchmark.scoring.statistics import mrmc
+from locus.benchmark.records import Record, cases, load, pack
+from locus.benchmark.report import tables
+from locus.benchmark.report.entry import trainings
+from locus.benchmark.scoring.statistics import mrmc
 from tests.benchmark.report.given import leaderboard, texts
 from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmark.records import load, pack
-from benchmark.report.entries.aggregate import leaderboards
-from benchmark.report.leaderboard import main_table
-from benchmark.scoring.statistics import mrmc
+from locus.benchmark.records import load, pack
+from locus.benchmark.report import main_table
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.scoring.statistics import mrmc
 from tests.benchmark.report.made_up import PATIENTS, hits, training
 
 HITS = {"cam": 12, "layercam": 8, "prior": 2}

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.records import Cell, Record, Score, load, write
-from benchmark.report import select, tables
-from benchmark.report.entries.entry import mean_record
-from benchmark.report.html.findings import by_finding
-from benchmark.report.html.glossary import glossary, meaning
-from benchmark.report.page import Description
-from benchmark.report.table import Table, latex
+from locus.benchmark.records import Cell, Record, Score, load, write
+from locus.benchmark.report import select, tables
+from locus.benchmark.report.answer import by_finding
+from locus.benchmark.report.entry import mean_record
+from locus.benchmark.report.html import glossary, meaning
+from locus.benchmark.report.page import Description
+from locus.benchmark.report.table import Table, latex
 from tests.benchmark.report.given import all_tables, leaderboard
 from tests.browser import answers
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.locus import Locus
-from benchmark.scoring.protocols.pointing import distance
-from benchmark.scoring.protocols.seed import GRID as RULES
-from benchmark.scoring.surface.batch import Boxes, TruthBoxes
-from core.frames import Grid
-from core.scores import CURVE_THRESHOLDS
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.protocols.pointing import distance
+from locus.benchmark.scoring.protocols.seed import GRID as RULES
+from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
+from locus.core.frames import Grid
+from locus.core.types import CURVE_THRESHOLDS
 
 FRAME = (30, 30)
 SPOT = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)  # {> t} is the square 15 ± 10 (1 - t)

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.scoring.localize import to_frame
-from benchmark.scoring.pixels.painted import interior, segment
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.chexlocalize import LEVELS, CheXlocalize
-from core.frames import Grid
+from locus.benchmark.scoring.localize import to_frame
+from locus.benchmark.scoring.pixels import interior, segment
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.chexlocalize import LEVELS, CheXlocalize
+from locus.core.frames import Grid
 
 FRAME = (30, 40)
 RAMP = np.array([[0, 1, 2, 3]], dtype=np.float32)  # frame columns 5, 15, 25, 35

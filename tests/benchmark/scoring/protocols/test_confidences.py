@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.detection import IOU, Detection
-from benchmark.scoring.protocols.froc import RATES, Froc
-from benchmark.scoring.protocols.locus import Locus
-from benchmark.scoring.protocols.lroc import Lroc
-from core.boxes import iou
-from core.errors import NotAvailableError
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.detection import AP_IOU, RATES, Detection, Froc, Lroc
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.core.errors import NotAvailableError
+from locus.core.frames import iou
 from tests.oracles import coco
 
 FRAME = (100, 100)
@@ -94,7 +92,7 @@ def test_confidence_of_a_map_box_is_the_probability_times_its_peak():
 def test_all_points_average_precision_equals_voc_2010(seed):
     cases = drawn(seed)
     found = values(Detection(), cases)
-    for above in IOU:
+    for above in AP_IOU:
         assert found[f"ap@iou{above:g}".replace("iou0", "iou")] == pytest.approx(voc_2010(cases, above), abs=1e-6)
 
 
@@ -119,9 +117,9 @@ def test_average_precision_at_101_recalls_equals_pycocotools(seed):
     cases = drawn(seed)
     images = {"images": [{"id": n} for n in range(len(cases))], "categories": [{"id": 1}]}
     truth = {**images, "annotations": annotations([case.boxes for case in cases])}
-    expected = coco.average_precision(truth, annotations([case.submitted_boxes for case in cases]), IOU)[:, 0]
+    expected = coco.average_precision(truth, annotations([case.submitted_boxes for case in cases]), AP_IOU)[:, 0]
     found = values(Detection(), cases)
-    assert [found[f"ap101@iou{t:g}".replace("iou0", "iou")] for t in IOU] == pytest.approx(expected.tolist(), abs=1e-6)
+    assert [found[f"ap101@iou{t:g}".replace("iou0", "iou")] for t in AP_IOU] == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def annotations(boxes: list[np.ndarray]) -> list[dict]:

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.records import Cell, Record, load, write
-from benchmark.records import cases as stored
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case, Result
-from core.frames import Grid
+from locus.benchmark.records import Cell, Record, load, write
+from locus.benchmark.records import cases as stored
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case, Result
+from locus.core.frames import Grid
 
 FINDINGS = ("mass", "nodule", "effusion")
 SIDE = 256

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
 
 SIDE = 224
 SPOT = np.zeros((7, 7), dtype=np.float32)

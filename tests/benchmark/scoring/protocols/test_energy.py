@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.scoring.localize import to_frame
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.energy import Energy, inside, inside_mask
-from benchmark.scoring.surface import surface
-from core.frames import Grid
+from locus.benchmark.scoring.localize import to_frame
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.energy import Energy, inside, inside_mask
+from locus.benchmark.scoring.surface import surface
+from locus.core.frames import Grid
 
 FRAME = (30, 30)
 SPOT = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)  # a pyramid of hyperbolas around (15, 15)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
-from core.seeds import generator
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.core.types import generator
 
 WORLDS, PATIENTS = 24, 10
 ASKED = {

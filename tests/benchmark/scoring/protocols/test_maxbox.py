@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.scoring import protocols
-from benchmark.scoring.pixels import contours
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.maxbox import sweep
-from core.boxes import iou
-from core.errors import BadValueError
+from locus.benchmark.scoring import pixels, protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.maxbox import sweep
+from locus.core.errors import BadValueError
+from locus.core.frames import iou
 
 INCLUSIVE = np.array([0, 0, 1, 1])
 
@@ -22,7 +21,7 @@ def test_sweeps_and_largest_boxes_equal_the_original_evaluator_bit_for_bit(wsol)
         map_, truth = wsol[f"{name}/map"], wsol[f"{name}/gt"] + INCLUSIVE
         assert np.array_equal(sweep(map_, truth), wsol[f"{name}/single_iou"]), name
         assert np.array_equal(sweep(map_, truth, contours="all"), wsol[f"{name}/multi_iou"]), name
-        boxes = contours.Contours(map_, wsol["thr_step"]).largest()
+        boxes = pixels.Contours(map_, wsol["thr_step"]).largest()
         assert np.array_equal(boxes - INCLUSIVE, wsol[f"{name}/single_box"]), name
 
 
@@ -72,8 +71,8 @@ def test_sweep_equals_a_contour_search_per_threshold(scored, every):
 @pytest.mark.byhand
 def test_levels_are_those_of_float64_products_and_not_of_i_over_100():
     image = np.array([[100]], dtype=np.uint8)
-    assert contours.levels(image, 0.01)[[29, 57, 58]].tolist() == [28, 57, 57]  # 57/100 · 100 would be 56.999…
-    assert len(contours.levels(image, 0.01)) == 100
+    assert pixels.levels(image, 0.01)[[29, 57, 58]].tolist() == [28, 57, 57]  # 57/100 · 100 would be 56.999…
+    assert len(pixels.levels(image, 0.01)) == 100
 
 
 @pytest.mark.byhand

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmark.scoring import protocols
-from benchmark.scoring.localize import to_frame
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.maxbox import sweep
-from benchmark.scoring.surface import min_max
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.localize import to_frame
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.maxbox import sweep
+from locus.benchmark.scoring.surface import min_max
 
 FINDINGS = ("mass", "nodule")
 FRAME = (224, 224)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.scoring import protocols
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.surface import all_boxes, surface
-from core.frames import Grid
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.surface import all_boxes, surface
+from locus.core.frames import Grid
 
 FINDINGS = ("mass", "nodule")
 pytestmark = pytest.mark.planted

@@ -6,12 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from benchmark.scoring import protocols
-from benchmark.scoring.pixels.contours import score_thresholds
-from benchmark.scoring.pixels.painted import interior
-from benchmark.scoring.protocols.base import Case
-from benchmark.scoring.protocols.pxap import BEYOND, histogram, pxap
-from core.errors import BadValueError
+from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.pixels import interior, score_thresholds
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.pxap import BEYOND, histogram, pxap
+from locus.core.errors import BadValueError
 
 
 @pytest.mark.oracle

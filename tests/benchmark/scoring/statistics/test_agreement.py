@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from benchmark.scoring.statistics.agreement import agreement, kendall, rank_agreements
-from benchmark.scoring.statistics.entries import EntryScores
-from benchmark.scoring.statistics.patients import Sums
-from core.errors import BadValueError
+from locus.benchmark.scoring.statistics.agreement import agreement, kendall, rank_agreements
+from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.resample import Sums
+from locus.core.errors import BadValueError
 
 NAMES = ("cam", "gradcam", "layercam", "hirescam")
 PATIENTS, ROWS = 30, 6

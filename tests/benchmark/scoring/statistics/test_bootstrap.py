@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from benchmark.scoring.statistics import bootstrap
-from benchmark.scoring.statistics.bootstrap import bootstrap_draws, over_findings, resample_over, weights
-from benchmark.scoring.statistics.patients import CaseIndex, Sums, by_patient
-from benchmark.scoring.statistics.summary import Column, difference, estimate, scores
-from core.errors import BadValueError
+from locus.benchmark.scoring.statistics import resample
+from locus.benchmark.scoring.statistics.resample import CaseIndex, Sums, bootstrap_draws, by_patient, over_findings, resample_over, weights
+from locus.benchmark.scoring.statistics.summary import Column, difference, estimate, scores
+from locus.core.errors import BadValueError
 
 
 @pytest.mark.byhand
@@ -24,7 +23,7 @@ def test_each_resample_draws_as_many_patients_as_there_are():
 @pytest.mark.byhand
 def test_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     whole = weights(40, 3)
-    monkeypatch.setattr(bootstrap, "BLOCK", 40 * 7)
+    monkeypatch.setattr(resample, "BLOCK", 40 * 7)
     assert (weights.__wrapped__(40, 3) == whole).all()
     sums = by_patient(np.eye(40), np.ones((40, 40)), ["a"] * 40, range(40), ["a"])
     cut = bootstrap_draws(sums, 3).samples

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.scoring.statistics import entries, mrmc
-from benchmark.scoring.statistics.bootstrap import bootstrap_draws, over_findings
-from benchmark.scoring.statistics.entries import EntryScores, share_of_first_places
-from benchmark.scoring.statistics.patients import by_patient
+from locus.benchmark.scoring.statistics import entries, mrmc
+from locus.benchmark.scoring.statistics.entries import EntryScores, share_of_first_places
+from locus.benchmark.scoring.statistics.resample import bootstrap_draws, by_patient, over_findings
 
 FINDINGS = ("mass", "nodule", "rare")
 

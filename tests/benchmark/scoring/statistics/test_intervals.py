@@ -8,10 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.scoring.statistics.bootstrap import Resampled, bootstrap_draws, over_findings
-from benchmark.scoring.statistics.intervals import acceleration, bias, exact, interval, intervals
-from benchmark.scoring.statistics.patients import CaseIndex, Sums, by_patient
-from benchmark.scoring.statistics.summary import Column, estimate, scores
+from locus.benchmark.scoring.statistics.resample import (
+    CaseIndex,
+    Resampled,
+    Sums,
+    acceleration,
+    bias,
+    bootstrap_draws,
+    by_patient,
+    exact,
+    interval,
+    intervals,
+    over_findings,
+)
+from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 
 
 def means(values):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.scoring.statistics import mrmc
-from core.errors import BadValueError
+from locus.benchmark.scoring.statistics import mrmc
+from locus.core.errors import BadValueError
 from tools.coverage.measure import EXCLUSION, STATISTICS, measure
 from tools.coverage.worlds import Simulation
 

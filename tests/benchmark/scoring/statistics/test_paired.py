@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring.statistics.paired import compare, corrected
-from benchmark.scoring.statistics.patients import CaseIndex
-from benchmark.scoring.statistics.summary import Column
-from core.errors import BadValueError
+from locus.benchmark.scoring.statistics.paired import compare, corrected
+from locus.benchmark.scoring.statistics.resample import CaseIndex
+from locus.benchmark.scoring.statistics.summary import Column
+from locus.core.errors import BadValueError
 
 NAMES = ("mass", "nodule", "effusion")
 INDEX = CaseIndex.of(["mass", "nodule"] * 40, [f"p{i // 4}" for i in range(80)])

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.scoring.statistics.patients import Sums, by_patient, ratio
-from benchmark.scoring.statistics.signflip import holm, sign_flip
-from core.errors import BadValueError
+from locus.benchmark.scoring.statistics.resample import Sums, by_patient, holm, ratio, sign_flip
+from locus.core.errors import BadValueError
 
 
 def one_each(values):

@@ -1,11 +1,11 @@
-"""Cases computed together, against single cases and ``core.boxes``."""
+"""Cases computed together, against single cases and ``locus.core.frames``."""
 
 import numpy as np
 import pytest
 
-from benchmark.scoring.surface import all_boxes, surface
-from benchmark.scoring.surface.batch import Boxes, TruthBoxes
-from core.boxes import iobb, iou
+from locus.benchmark.scoring.surface import all_boxes, surface
+from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
+from locus.core.frames import iobb, iou
 
 FRAME = (300, 500)
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.scoring.surface import surface
-from benchmark.scoring.surface.otsu import otsu
-from core.frames import Grid
+from locus.benchmark.scoring.surface import surface
+from locus.benchmark.scoring.surface.bilinear import otsu
+from locus.core.frames import Grid
 
 FRAME = (60, 80)
 

@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmark.scoring.localize import boxes, to_frame
-from benchmark.scoring.surface import all_boxes, bilinear, surface
-from core.boxes import iou
-from core.frames import Grid
+from locus.benchmark.scoring.localize import boxes, to_frame
+from locus.benchmark.scoring.surface import all_boxes, bilinear, surface
+from locus.core.frames import Grid, iou
 
 CONVENTIONAL = "conventional"
 GRIDS = [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))]

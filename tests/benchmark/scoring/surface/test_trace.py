@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.scoring.surface import min_max, surface, traces
-from benchmark.scoring.surface.joins import joins
-from benchmark.scoring.surface.trace import EMPTY, trace
-from core.errors import WriteError
-from core.frames import Grid
+from locus.benchmark.scoring.surface import batch, min_max, surface
+from locus.benchmark.scoring.surface.trace import EMPTY, joins, trace
+from locus.core.errors import WriteError
+from locus.core.frames import Grid
 from tests.oracles.tracing import boxes as boxes_of
 from tests.oracles.tracing import peak_boxes
 
@@ -77,16 +76,16 @@ def some():
 @pytest.fixture
 def in_a_file(monkeypatch, some):
     """Use blocks of two or three cases; only the first one stays in memory."""
-    monkeypatch.setattr(traces, "BLOCK", 200)
-    monkeypatch.setattr(traces, "KEPT", 600)
-    return traces.Traces(iter(some))
+    monkeypatch.setattr(batch, "BLOCK", 200)
+    monkeypatch.setattr(batch, "KEPT", 600)
+    return batch.Traces(iter(some))
 
 
 @pytest.mark.oracle
 def test_boxes_from_a_file_equal_those_of_each_trace(in_a_file, some):
     cases, thresholds = np.array([12, 0, 5, 5, 13, 1]), np.random.default_rng(1).random((6, 4))
     alone = [boxes_of(some[case], levels) for case, levels in zip(cases, thresholds, strict=True)]
-    at_once = traces.Traces(some)
+    at_once = batch.Traces(some)
     assert len(in_a_file.blocks) > 3
     assert len(in_a_file) == len(at_once) == len(some)
     np.testing.assert_allclose(in_a_file.boxes(cases, thresholds), alone, atol=1e-12)
@@ -96,25 +95,25 @@ def test_boxes_from_a_file_equal_those_of_each_trace(in_a_file, some):
 def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch, some):
     monkeypatch.undo()
     cases, thresholds = np.arange(len(some)), np.random.default_rng(2).random((len(some), 3))
-    in_memory = traces.Traces(some)
+    in_memory = batch.Traces(some)
     assert len(in_memory.blocks) == 1
     assert in_a_file.boxes(cases, thresholds).tobytes() == in_memory.boxes(cases, thresholds).tobytes()
 
 
 def test_traces_in_a_file_are_not_in_memory(monkeypatch, some):
-    monkeypatch.setattr(traces, "KEPT", 0)
+    monkeypatch.setattr(batch, "KEPT", 0)
     many = 300 * some[1:2]
     tracemalloc.start()
-    waiting = traces.Traces(many)
+    waiting = batch.Traces(many)
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert held < 0.1 * 8 * traces.NUMBERS * 300 * len(some[1].start)
+    assert held < 0.1 * 8 * batch.NUMBERS * 300 * len(some[1].start)
     assert len(waiting) == 300
 
 
 def test_full_disk_is_a_write_error(monkeypatch, some):
-    monkeypatch.setattr(traces, "KEPT", 0)
+    monkeypatch.setattr(batch, "KEPT", 0)
     with Path("/dev/full").open("wb", buffering=0) as full:
-        monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)
+        monkeypatch.setattr(batch.tempfile, "TemporaryFile", lambda: full)
         with pytest.raises(WriteError, match="TMPDIR"):
-            traces.Traces(some)
+            batch.Traces(some)

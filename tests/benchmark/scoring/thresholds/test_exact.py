@@ -5,12 +5,11 @@ import functools
 import numpy as np
 import pytest
 
-from benchmark.scoring.surface import min_max, surface
-from benchmark.scoring.surface.critical import hit_intervals
-from benchmark.scoring.surface.trace import EMPTY, trace
-from benchmark.scoring.thresholds.exact import ExactThresholds, steps
-from core.boxes import iou
-from core.frames import Grid
+from locus.benchmark.scoring.score_thresholds import ExactThresholds, steps
+from locus.benchmark.scoring.surface import min_max, surface
+from locus.benchmark.scoring.surface.batch import hit_intervals
+from locus.benchmark.scoring.surface.trace import EMPTY, trace
+from locus.core.frames import Grid, iou
 from tests.oracles.tracing import boxes as boxes_of
 
 FRAME = (300, 500)

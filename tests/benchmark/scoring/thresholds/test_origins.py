@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmark.scoring.statistics.patients import SHARED_SUFFIX, CaseIndex
-from benchmark.scoring.thresholds import origins as thresholds
-from benchmark.scoring.thresholds.origins import SampledThresholds, cross_fitted, distinct_thresholds, from_validation
-from core.seeds import patient_folds
+from locus.benchmark.scoring import score_thresholds as thresholds
+from locus.benchmark.scoring.score_thresholds import SampledThresholds, cross_fitted, distinct_thresholds, from_validation
+from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
+from locus.core.types import patient_folds
 
 TEN = [f"p{i}" for i in range(10)]
 LIKES = {"zero": [1, 0], "one": [0, 1]}  # which of two thresholds a case hits at

@@ -5,10 +5,10 @@ import csv
 import numpy as np
 import pytest
 
-from benchmark import records
-from benchmark.records import Cell, Record, Score, cases
-from benchmark.suite.compare.run import run
-from config import CompareConfig
+from locus.benchmark import records
+from locus.benchmark.records import Cell, Record, Score, cases
+from locus.benchmark.suite.comparison import run
+from locus.config import CompareConfig
 
 FINDINGS = ("mass", "nodule")
 

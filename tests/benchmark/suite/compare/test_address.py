@@ -2,9 +2,8 @@
 
 import pytest
 
-from benchmark.suite.compare.pairs import pairs_of
-from benchmark.suite.compare.selector import resolve
-from core.errors import BadValueError, DataError, UnknownNameError
+from locus.benchmark.suite.comparison import pairs_of, resolve
+from locus.core.errors import BadValueError, DataError, UnknownNameError
 
 
 def names(side):

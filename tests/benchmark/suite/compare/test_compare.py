@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmark.records import cases
-from benchmark.report.entries.common_cases import common_cases, read
-from benchmark.suite.compare.pairs import largest_difference
-from core.errors import BadValueError, DataError
+from locus.benchmark.records import cases
+from locus.benchmark.report.case_columns import common_cases, read_cases
+from locus.benchmark.suite.comparison import largest_difference
+from locus.core.errors import BadValueError, DataError
 from tests.benchmark.report.made_up import training
 
 
@@ -83,7 +83,7 @@ def test_cases_are_matched_by_identity_not_order(write, tmp_path, hits):
     table = cases.read(whole.cell, tmp_path / "s")
     shuffled = common_cases([table, table.sample(frac=1, random_state=0)])
     assert shuffled.left_out == (0, 0)
-    assert common_cases([read(whole, tmp_path / "s")] * 2).index.findings.tolist() == shuffled.index.findings.tolist()
+    assert common_cases([read_cases(whole, tmp_path / "s")] * 2).index.findings.tolist() == shuffled.index.findings.tolist()
 
 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmark import records
-from benchmark.records import cases
-from benchmark.suite import paired
-from core.errors import DataError
+from locus.benchmark import records
+from locus.benchmark.records import cases
+from locus.benchmark.suite import paired
+from locus.core.errors import DataError
 
 
 def written(place):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.suite.executors import Event, Step, run
-from benchmark.suite.executors.local import Local
-from benchmark.suite.executors.view import StepCounts
-from core.errors import WriteError
+from locus.benchmark.suite.executors import Event, Step, run
+from locus.benchmark.suite.executors.base import StepCounts
+from locus.benchmark.suite.executors.local import Local
+from locus.core.errors import WriteError
 
 
 def mkdir(name, folder, *needs):
@@ -32,7 +32,7 @@ def test_steps_of_one_name_run_once(tmp_path):
 
 
 def test_a_failed_step_cancels_what_needs_it_and_nothing_else(tmp_path):
-    absent = Step("a", "explain", "core.cli.read_yaml", (Path("absent.yaml"),))
+    absent = Step("a", "explain", "locus.core.cli.read_yaml", (Path("absent.yaml"),))
     steps = [absent, mkdir("b", tmp_path, "a"), mkdir("c", tmp_path, "b"), mkdir("d", tmp_path)]
     kinds = {event.step.id: event.kind for event in run(steps, Local(1))}
     assert kinds == {"a": "failed", "b": "cancelled", "c": "cancelled", "d": "done"}
@@ -47,7 +47,7 @@ def test_steps_that_can_never_start_are_an_error(tmp_path):
 
 def test_write_error_ends_the_run(tmp_path):
     (tmp_path / "file").touch()
-    full = Step("a", "score", "core.files.write_text", (tmp_path / "file/below", ""))
+    full = Step("a", "score", "locus.core.files.write_text", (tmp_path / "file/below", ""))
     with pytest.raises(WriteError, match="file/below"):
         list(run([full, mkdir("b", tmp_path)], Local(1)))
     assert not (tmp_path / "b").exists()

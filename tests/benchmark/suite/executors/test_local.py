@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.suite import executors
-from benchmark.suite.executors import Step, run
-from benchmark.suite.executors.local import Local
+from locus.benchmark.suite import executors
+from locus.benchmark.suite.executors import Step, run
+from locus.benchmark.suite.executors.local import Local
 
 ROOT = Path(__file__).resolve().parents[4]
 SLEEP = Step("sleep", "train", "time.sleep", (600,))
@@ -82,8 +82,8 @@ def test_processes_end_for_a_background_command():
 def test_processes_end_with_their_parent():
     code = """
 import multiprocessing, time
-from benchmark.suite.executors import Step
-from benchmark.suite.executors.local import Local
+from locus.benchmark.suite.executors import Step
+from locus.benchmark.suite.executors.local import Local
 if __name__ == "__main__":
     local = Local(2)
     local.start(Step("sleep", "train", "time.sleep", (600,)))

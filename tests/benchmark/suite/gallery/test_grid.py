@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.pictures.selected_cases import SelectedCase
-from benchmark.records import Cell, Record
-from benchmark.scoring.protocols.base import Case
-from benchmark.suite.gallery import grid
-from benchmark.suite.gallery.page import MethodCases
+from locus.benchmark.pictures import gallery
+from locus.benchmark.pictures.gallery import MethodCases, SelectedCase
+from locus.benchmark.records import Cell, Record
+from locus.benchmark.scoring.protocols.base import Case
 
 KEY = ("a", "mass")
 
@@ -27,7 +26,7 @@ def method(word, values):
 def figure():
     peak = np.float16([[0, 1, 0, 0], [0, 0, 0, 0]])
     visible = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
-    return grid.draw({"a": np.zeros((20, 40), np.uint8)}, visible, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
+    return gallery.draw({"a": np.zeros((20, 40), np.uint8)}, visible, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
 
 
 def test_grid_has_a_column_per_method_and_a_row_per_case(figure):
@@ -41,9 +40,9 @@ def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alon
     assert [len(visible) for visible in pictures] == [1, 2, 2, 1]
     for visible in pictures[1:3]:
         colours = np.asarray(visible[1].get_array())
-        heat = colours[..., 3] / grid.OPAQUE
+        heat = colours[..., 3] / gallery.OPAQUE
         assert (heat.min(), heat.max()) == pytest.approx((0, 1), abs=0.1)
-        assert colours[..., :3] == pytest.approx(mpl.colormaps[grid.COLOURS](heat)[..., :3], abs=0.02)
+        assert colours[..., :3] == pytest.approx(mpl.colormaps[gallery.COLOURS](heat)[..., :3], abs=0.02)
 
 
 def test_truth_is_drawn_in_every_panel_and_the_scored_box_around_the_peak_if_there_is_one(figure):

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.training.evaluate import undefined_as_none
-from benchmark.training.metrics import scores
-from benchmark.training.metrics.assess import assess
-from benchmark.training.metrics.predictions import Predictions
+from locus.benchmark.training.evaluate import undefined_as_none
+from locus.benchmark.training.metrics import Predictions, assess, scores
 
 pytestmark = pytest.mark.byhand
 

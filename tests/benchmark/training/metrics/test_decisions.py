@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from torchmetrics.functional.classification import binary_specificity, multilabel_exact_match, multilabel_hamming_distance
 
-from benchmark.training.metrics import decisions
-from benchmark.training.metrics.assess import assess
-from benchmark.training.metrics.predictions import Predictions
+from locus.benchmark.training import metrics
+from locus.benchmark.training.metrics import Predictions, assess
 
 CLASSES = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
 PUBLISHED = {
@@ -73,12 +72,12 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
     values, labels, cuts = case
     names = tuple(f"f{k}" for k in range(values.shape[1]))
     predictions = Predictions(names, torch.tensor(values), torch.tensor(labels), [str(i) for i in range(len(values))])
-    called = decisions.decide(predictions, cuts)
-    sums = decisions.sum_by_patient(decisions.per_finding(*called), predictions)
+    called = metrics.decide(predictions, cuts)
+    sums = metrics.sum_by_patient(metrics.per_finding(*called), predictions)
     for k in range(len(names)):
         labelled = ~np.isnan(labels[:, k])
         text, true = values[labelled, k] >= cuts[k], labels[labelled, k] == 1
-        ours = dict(zip(decisions.METRICS, sums.value[k], strict=True))
+        ours = dict(zip(metrics.DECISIONS, sums.value[k], strict=True))
         if not labelled.any():
             assert np.isnan(list(ours.values())).all()
             continue
@@ -91,7 +90,7 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
         if (~true).any():
             assert ours["specificity"] == pytest.approx(float(binary_specificity(*(torch.tensor(x).int() for x in (text, true)))))
     if not np.isnan(labels).any() and len(names) > 1:
-        whole = decisions.sum_by_patient(decisions.per_image(*called), predictions).value[0]
+        whole = metrics.sum_by_patient(metrics.per_image(*called), predictions).value[0]
         text, true = torch.tensor(called[0]).int(), torch.tensor(called[1]).int()
         assert whole[0] == pytest.approx(float(multilabel_hamming_distance(text, true, len(names), average="micro")), abs=1e-6)
         assert whole[1] == pytest.approx(float(multilabel_exact_match(text, true, len(names))))
@@ -100,8 +99,8 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
 @pytest.mark.byhand
 def test_zero_denominator_gives_nan():
     predictions = Predictions(("A",), torch.tensor([[-1.0], [-2.0]]).double(), torch.tensor([[0.0], [0.0]]), ["p", "q"])
-    called = decisions.decide(predictions, [0.0])
-    value = dict(zip(decisions.METRICS, decisions.sum_by_patient(decisions.per_finding(*called), predictions).value[0], strict=True))
+    called = metrics.decide(predictions, [0.0])
+    value = dict(zip(metrics.DECISIONS, metrics.sum_by_patient(metrics.per_finding(*called), predictions).value[0], strict=True))
     assert {name for name, number in value.items() if np.isnan(number)} == {"sensitivity", "ppv", "f1"}
     assert value["npv"] == value["specificity"] == value["accuracy"] == 1
 
@@ -110,7 +109,7 @@ def test_zero_denominator_gives_nan():
 def test_an_image_with_an_unknown_label_is_neither_a_match_nor_none():
     labels = torch.tensor([[1.0, float("nan")], [1.0, 0.0], [0.0, 0.0]])
     predictions = Predictions(("A", "B"), torch.tensor([[1.0, -1.0]] * 3).double(), labels, list("abc"))
-    sums = decisions.sum_by_patient(decisions.per_image(*decisions.decide(predictions, [0.0, 0.0])), predictions)
+    sums = metrics.sum_by_patient(metrics.per_image(*metrics.decide(predictions, [0.0, 0.0])), predictions)
     assert sums.value[0].tolist() == [1 / 5, 1 / 2]
-    without_b = decisions.sum_by_patient(decisions.per_image(*decisions.decide(predictions, [0.0, np.nan])), predictions)
+    without_b = metrics.sum_by_patient(metrics.per_image(*metrics.decide(predictions, [0.0, np.nan])), predictions)
     assert without_b.value[0].tolist() == [1 / 3, 2 / 3]

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
-from benchmark.scoring.statistics.bootstrap import weights
-from benchmark.scoring.statistics.intervals import interval
-from benchmark.training.metrics import ranking, scores
-from benchmark.training.metrics.predictions import Predictions
+from locus.benchmark.scoring.statistics.resample import interval, weights
+from locus.benchmark.training import metrics
+from locus.benchmark.training.metrics import Predictions, scores
 
 
 @pytest.mark.byhand
@@ -64,7 +63,7 @@ def drawn(seed, n=60, patients=25, unknown=0.1, levels=4, k=2):
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 4]), st.integers(2, 40))
 def test_resamples_equal_scikit_learn_and_torchmetrics(seed, levels, patients):
     predictions = drawn(seed, levels=levels, patients=patients)
-    result, counts = ranking.resampled(predictions), weights(predictions.n_patients, 0)
+    result, counts = metrics.resampled(predictions), weights(predictions.n_patients, 0)
     for r in range(6):
         index = np.repeat(np.arange(60), counts[r][predictions.patient_index])
         for k in range(2):
@@ -84,7 +83,7 @@ def test_resamples_equal_scikit_learn_and_torchmetrics(seed, levels, patients):
 @pytest.mark.oracle
 def test_the_jackknife_leaves_out_each_patient_in_turn():
     predictions = drawn(3)
-    result = ranking.resampled(predictions)
+    result = metrics.resampled(predictions)
     for p in range(predictions.n_patients):
         remaining = torch.from_numpy(predictions.patient_index != p)
         output = scores(predictions.logits[remaining], predictions.labels[remaining], predictions.findings)["findings"]
@@ -94,7 +93,7 @@ def test_the_jackknife_leaves_out_each_patient_in_turn():
 @pytest.mark.byhand
 def test_a_finding_of_one_class_is_nan_everywhere_and_has_no_interval():
     predictions = Predictions(("A",), torch.arange(20.0)[:, None].double(), torch.zeros(20, 1), [str(i) for i in range(20)])
-    result = ranking.resampled(predictions)
+    result = metrics.resampled(predictions)
     assert np.isnan(result.value).all()
     assert np.isnan(result.samples).all()
     assert np.isnan(interval(result)).all()
@@ -102,9 +101,9 @@ def test_a_finding_of_one_class_is_nan_everywhere_and_has_no_interval():
 
 @pytest.mark.byhand
 def test_the_size_of_a_block_changes_nothing(monkeypatch):
-    whole = ranking.resampled(drawn(1))
-    monkeypatch.setattr(ranking, "BLOCK", 7)
-    cut = ranking.resampled(drawn(1))
+    whole = metrics.resampled(drawn(1))
+    monkeypatch.setattr(metrics, "BLOCK", 7)
+    cut = metrics.resampled(drawn(1))
     assert (whole.samples == cut.samples).all()
     assert (whole.without == cut.without).all()
 
@@ -118,6 +117,6 @@ def test_interval_has_its_nominal_coverage():
         labels = (rng.random((80, 4)) < 0.4).astype("f8")
         values = rng.normal(size=(80, 4)) + labels
         predictions = Predictions(tuple("abcd"), torch.tensor(values), torch.tensor(labels), [str(i) for i in range(80)])
-        ends = interval(ranking.resampled(predictions))[:, 0]
+        ends = interval(metrics.resampled(predictions))[:, 0]
         held += [low <= 0.76025 <= high for low, high in ends]
     assert 0.90 <= np.mean(held) <= 0.99

@@ -6,8 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.training.metrics.decisions import GAINS, best_threshold, choose
-from benchmark.training.metrics.predictions import Predictions
+from locus.benchmark.training.metrics import GAINS, Predictions, best_threshold, choose
 
 
 def one(values, labels):

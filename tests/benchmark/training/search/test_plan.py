@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from benchmark.training.search.plan import merge_flags, read, trial_config
-from config import TrainConfig
-from core.cli import CONFIGS, build
-from core.errors import BadValueError, DataError, UnknownNameError
+from locus.benchmark.training.search import merge_flags, read, trial_config
+from locus.config import TrainConfig
+from locus.core.cli import CONFIGS, build
+from locus.core.errors import BadValueError, DataError, UnknownNameError
 
 PLAN = {"study": "tiny", "trials": 3, "space": {"lr": {"low": 1e-4, "high": 1e-2, "log": True}}}
 

@@ -6,13 +6,12 @@ import logging
 import pytest
 import yaml
 
-from benchmark.training import load, search
-from benchmark.training.run import train
-from benchmark.training.search.plan import read
-from benchmark.training.search.trial import best_so_far
-from config import TrainConfig
-from core.cli import CONFIGS, build, read_yaml
-from core.errors import BadValueError, DataError, LocusError
+from locus.benchmark.training import load, search
+from locus.benchmark.training.run import train
+from locus.benchmark.training.search import best_so_far, read
+from locus.config import TrainConfig
+from locus.core.cli import CONFIGS, build, read_yaml
+from locus.core.errors import BadValueError, DataError, LocusError
 
 FLAGS = {
     "dataset": "phantom:train=48,val=24,test=24", "img_size": 32, "backbone": "custom", "epochs": 1,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.validity.alignment.pictures import CONVENTIONS, captum, captum_bilinear, grad_cam, ours, torchcam, wsolevaluation, x_ray
-from core.frames import Grid, conventional
+from locus.benchmark.validity.alignment import CONVENTIONS, captum, captum_bilinear, grad_cam, ours, torchcam, wsolevaluation, x_ray
+from locus.core.frames import Grid, conventional
 
 SIZE = (64, 96)
 

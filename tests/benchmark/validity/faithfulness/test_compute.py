@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmark.scoring.protocols.base import with_truth
-from benchmark.validity.faithfulness.compute import Faithfulness, measures
-from benchmark.validity.faithfulness.curves import Networks, curves
-from config import EngineFlags
-from core.errors import NotAvailableError
+from locus.benchmark.scoring.protocols.base import with_truth
+from locus.benchmark.validity.faithfulness import Faithfulness, Networks, curves, measures
+from locus.config import EngineFlags
+from locus.core.errors import NotAvailableError
 
 WORDS = ["cam", "pcam", "center"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 
-from benchmark.validity.faithfulness.imputation import impute
+from locus.benchmark.validity.faithfulness import impute
 
 
 @pytest.mark.byhand

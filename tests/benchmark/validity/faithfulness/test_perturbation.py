@@ -6,11 +6,19 @@ import torch
 from pytorch_grad_cam.metrics.road import ROADCombined, ROADLeastRelevantFirstAverage
 from torch import nn
 
-from benchmark.validity.faithfulness import perturbation
-from benchmark.validity.faithfulness.compute import measures
-from benchmark.validity.faithfulness.curves import in_batches
-from benchmark.validity.faithfulness.perturbation import INSERTED_SHARES, REMOVED, area_under_curve, blur, mixed, order, perturbation_curves
-from core.frames import Grid
+from locus.benchmark.validity import faithfulness
+from locus.benchmark.validity.faithfulness import (
+    INSERTED_SHARES,
+    REMOVED,
+    area_under_curve,
+    blur,
+    in_batches,
+    measures,
+    mixed,
+    order,
+    perturbation_curves,
+)
+from locus.core.frames import Grid
 
 SIDE = 8
 """Of 64 pixels the i-th of 8 steps shows i² ones, a whole number."""
@@ -42,7 +50,7 @@ def test_network_of_equal_weights_has_half_the_area_for_any_order():
 def test_network_of_one_pixel_depends_only_on_that_pixel():
     image, weights = torch.zeros(3, SIDE, SIDE), torch.zeros(SIDE, SIDE)
     image[:, 0, 0] = weights[0, 0] = 1
-    first, last = perturbation.parts(curves(image, weights, ROWS, ROWS[::-1].copy()))["deletion"][:, 0]
+    first, last = faithfulness.parts(curves(image, weights, ROWS, ROWS[::-1].copy()))["deletion"][:, 0]
     assert first.tolist() == [1] + [0] * 8
     assert last.tolist() == [1] * 8 + [0]
     assert area_under_curve(INSERTED_SHARES, first) == pytest.approx(1 / 128)
@@ -54,7 +62,7 @@ def test_insertion_begins_at_the_blurred_image():
     image, weights = torch.zeros(3, SIDE, SIDE), torch.zeros(SIDE, SIDE)
     image[:, 0, 0] = weights[0, 0] = 1
     start = float(blur(image)[0, 0, 0])
-    inserted = perturbation.parts(curves(image, weights, ROWS))["insertion"][0, 0]
+    inserted = faithfulness.parts(curves(image, weights, ROWS))["insertion"][0, 0]
     assert inserted.tolist() == pytest.approx([start] + [1] * 8)
     assert 0 < start < 1
     assert area_under_curve(INSERTED_SHARES, inserted) == pytest.approx(1 - (1 - start) / 128)
@@ -74,7 +82,7 @@ def test_equal_values_are_ordered_row_by_row_and_least_first_is_the_same_backwar
     assert order(np.ones((2, 3)), Grid((2, 3), (1, 1), (0, 0))).tolist() == [0, 1, 2, 3, 4, 5]
     weights = 2.0 ** -torch.arange(64).reshape(SIDE, SIDE)
     image, backwards = torch.ones(3, SIDE, SIDE), ROWS[::-1].copy()
-    one, other = (perturbation.parts(curves(image, weights, pixels)) for pixels in (ROWS, backwards))
+    one, other = (faithfulness.parts(curves(image, weights, pixels)) for pixels in (ROWS, backwards))
     assert np.array_equal(one["morf"], other["lerf"])
 
 

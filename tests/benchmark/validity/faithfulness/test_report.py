@@ -2,10 +2,8 @@
 
 import pytest
 
-from benchmark.records import Cell, Record, Score, cases
-from benchmark.validity.faithfulness.agreement import agreements, sentence
-from benchmark.validity.faithfulness.chart import label
-from benchmark.validity.faithfulness.report import FaithfulnessReport
+from locus.benchmark.records import Cell, Record, Score, cases
+from locus.benchmark.validity.faithfulness_report import FaithfulnessReport, agreements, label, sentence
 from tests.benchmark.report.given import leaderboard
 
 METHODS = {"cam": 0.9, "gradcam": 0.6, "layercam": 0.3, "center": 0.0}

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-import backbones
-from benchmark.maps.trained import untrained
-from benchmark.validity.base import subset_runs
-from benchmark.validity.randomised.compute import Randomised, part_names, parts, reinitialise, spearman
-from config import EngineFlags
+from locus import backbones
+from locus.benchmark.maps.runs import untrained
+from locus.benchmark.validity.base import subset_runs
+from locus.benchmark.validity.randomised import Randomised, part_names, parts, reinitialise, spearman
+from locus.config import EngineFlags
 
 IMAGES = 8
 

@@ -1,1 +1,0 @@
-"""Entries: the rows of all tables, charts and pages, with intervals and comparisons from the rows per case."""

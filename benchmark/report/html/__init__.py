@@ -1,1 +1,0 @@
-"""Pages for a browser: ``index.html`` of a suite, from the same tables as all other reports."""

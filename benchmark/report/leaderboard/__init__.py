@@ -1,1 +1,0 @@
-"""Tables of a leaderboard: networks, methods, effects, and tables with more detail."""

@@ -1,1 +1,0 @@
-"""Choose score thresholds: from a list, or exactly; on the cases of each threshold origin."""

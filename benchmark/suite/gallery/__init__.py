@@ -1,1 +1,0 @@
-"""Pictures of a suite: the page of selected cases, and figures for a paper."""

@@ -1,1 +1,0 @@
-"""Check ``randomised``: the change of maps if weights are replaced by random ones."""

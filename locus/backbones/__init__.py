@@ -1,0 +1,49 @@
+"""Backbones: networks with feature maps, a linear head, and the grid of the maps in the image.
+
+torch and timm are imported on demand.
+"""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locus.backbones import known
+from locus.core.code import local_files
+from locus.core.user_code import file_of
+
+if TYPE_CHECKING:
+    from locus.backbones.catalog import build as build
+    from locus.backbones.classifier import Classifier as Classifier
+    from locus.backbones.wrapping import wrap as wrap
+
+FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapped"}
+"""Public name -> the module from which it is imported on first use."""
+
+
+def names() -> list[str]:
+    """Return the registered backbones, sorted. Other timm models with feature maps are accepted, too."""
+    return sorted(known.NAMES)
+
+
+def files_of(options: Mapping[str, Any]) -> set[Path]:
+    """Return the Python files that define a network with these ``Classifier.build_options``, without importing them.
+
+    For a network in a user's file these are that file and the local modules that it imports, for other networks the
+    files of Locus that build the feature extractor, the pooling and the attention.
+    """
+    home = Path(__file__).parent
+    if "network" in options:
+        user_file = file_of(options["network"])
+        return {home / "networks.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
+    files = {home / "extractors.py", home / "tokens.py"}
+    for kind, option in (("pooling", "global_pool"), ("attention", "attention_map")):
+        part = home / kind / f"{str(options.get(option)).split(':')[0].lower()}.py"
+        files |= local_files(part) if part.is_file() else set()
+    return files
+
+
+def __getattr__(name: str) -> Any:
+    if name in FROM:
+        return getattr(importlib.import_module(f"backbones.{FROM[name]}"), name)
+    raise AttributeError(f"module 'backbones' has no attribute {name!r}")

@@ -1,0 +1,92 @@
+"""Resolve the name of a backbone and build the classifier."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from locus.backbones import attention as attentions
+from locus.backbones import extractors, known, weight_files
+from locus.backbones import pooling as poolings
+from locus.backbones.classifier import Classifier, Head, Rescale
+from locus.backbones.extractors import require
+from locus.core.errors import BadValueError
+from locus.core.registry import construct, named
+
+
+def build(
+    name: str,
+    num_classes: int,
+    global_pool: str = "AVG",
+    attention_map: str | None = None,
+    pretrained: bool | str = False,
+    dropout: float = 0.0,
+    findings: Sequence[str] = (),
+    img_size: int | None = None,
+) -> Classifier:
+    """Build a classifier: backbone -> attention -> pooling -> dropout -> linear layer.
+
+    Args:
+        name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values that its
+            weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``).
+        num_classes: number of findings.
+        global_pool: pooling, optionally with options (``LSE:gamma=5``).
+        attention_map: attention, or None.
+        pretrained: True loads ImageNet weights; a name loads torchxrayvision's (``densenet121-res224-nih``, which is
+            also accepted as ``name``).
+        dropout: rate, in [0, 1).
+        findings: names of the outputs, in order.
+        img_size: side of the input images in pixels.
+
+    Raises:
+        UnknownNameError, BadValueError: an invalid argument. NotAvailableError: weights that cannot be downloaded.
+    """
+    if num_classes < 1:
+        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
+    if not 0 <= dropout < 1:
+        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")
+    name, weights = weight_files.resolve(name, pretrained)
+    attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
+    pooling = poolings.build(global_pool)
+    if attention_map:
+        named(attentions.ATTENTIONS, "attention map", attention_map)  # reports a typo before weights are loaded
+    plain, colon, given = name.partition(":")
+    word = resolve(plain)
+    rescale = construct(Rescale, "backbone", name, {}) if colon else None
+    extractor, width, layer_names = extractors.build(word, weights is True)
+    attention = attentions.build(attention_map, width) if attention_map else None
+    head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
+    config = {"name": word + colon + given, "num_classes": num_classes}
+    config |= {"global_pool": global_pool, "attention_map": attention_map}
+    config |= {"pretrained": False, "dropout": dropout}
+    model = Classifier(extractor, head, attention, config, layer_names=layer_names, rescale=rescale)
+    if isinstance(weights, str):
+        weight_files.load_xray(model, weights)
+    return model.set_outputs(findings, img_size)
+
+
+def require_weights(name: str, pretrained: bool | str) -> None:
+    """Raise ``NotAvailableError`` if requested weights are neither on disk nor downloadable."""
+    name, weights = weight_files.resolve(name, pretrained)
+    if isinstance(weights, str):
+        weight_files.require(weights)
+    word = resolve(name.partition(":")[0]).removesuffix("_signed")
+    if weights is not True:
+        return
+    import timm  # slow import, only needed for its weights
+
+    if timm.is_model(word):
+        require(word)
+
+
+def resolve(name: str) -> str:
+    """Return the canonical name of a listed backbone or of a timm network.
+
+    A name of timm may have a weight tag (``resnet101.a1_in1k``). Raises ``UnknownNameError`` with the nearest names.
+    """
+    word = known.canonical(name)
+    if word not in known.NAMES:
+        import timm  # slow import, only if the name is not listed
+
+        if not timm.is_model(word):
+            raise known.unknown(name, timm.list_models())
+    return word

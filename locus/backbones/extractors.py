@@ -1,0 +1,253 @@
+"""Networks without their heads, by the canonical name of the backbone."""
+
+import logging
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from locus.backbones import grids, known
+from locus.backbones.grids import TokensOf
+from locus.core.errors import NotAvailableError, one_line
+
+FILE = "model.safetensors"
+"""Name of the weights file on the hub."""
+PATIENCE = 4
+"""Timeout in seconds for a server of weights."""
+
+
+def create(name: str, pretrained: bool, **options: Any) -> Any:
+    """Create timm's network ``name`` without classifier and pooling; ``options`` go to the constructor.
+
+    Weights come from torch's checkpoint folder, else from the cache of the Hugging Face hub, else from the hub. Raises
+    ``NotAvailableError`` with URL and path.
+    """
+    import timm  # slow import, only needed for its networks
+
+    if not pretrained:
+        return timm.create_model(name, num_classes=0, **options)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hides its retries
+    require(name)
+    path = weights_file(name)
+    overlay = {"file": str(path)} if path.is_file() else None
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **options)
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise _not_available(name, _source(name), path, error) from error
+
+
+def require(name: str) -> None:
+    """Raise ``NotAvailableError`` within seconds if timm's weights of ``name`` are neither on disk nor downloadable.
+
+    The retries of the hub would take a minute.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache  # slow import, only needed here
+
+    path, source = weights_file(name), _source(name)
+    if source is None or path.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
+        return
+    if constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT):
+        raise _not_available(name, source, path, f"{constants.ENDPOINT} does not answer")
+
+
+def reachable(address: str) -> bool:
+    """Return True if a server answers within ``PATIENCE``, including the DNS lookup, which has no timeout."""
+    replies: list[bool] = []
+    asking = threading.Thread(target=lambda: replies.append(answers(address)), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return replies == [True]
+
+
+def answers(address: str) -> bool:
+    """Return True if a server responds at all, through the proxy set in the environment."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError as error:
+        return isinstance(getattr(error, "reason", error), ssl.SSLError)
+    return True
+
+
+def from_torchvision(name: str, builder: Callable[..., Any], weights: Any) -> Any:
+    """Build torchvision's network ``builder(weights=weights)``; errors as in :func:`create`."""
+    try:
+        return builder(weights=weights)
+    except (OSError, RuntimeError) as error:
+        path = folder() / Path(weights.url).name
+        raise _not_available(name, weights.url, path, error) from error
+
+
+def weights_file(name: str) -> Path:
+    """Return the path where an offline user puts the weights of timm's ``name``."""
+    config = _config(name)
+    return folder() / f"{config.architecture}.{config.tag}.safetensors"
+
+
+def folder() -> Path:
+    """Return torch's folder of downloaded and user-provided weights."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def _config(name: str) -> Any:
+    import timm
+
+    return timm.get_pretrained_cfg(name)
+
+
+def _source(name: str) -> str | None:
+    hub = _config(name).hf_hub_id
+    return f"https://huggingface.co/{hub}/resolve/main/{FILE}" if hub else None
+
+
+def _not_available(name: str, source: str | None, path: Path, error: object) -> NotAvailableError:
+    if source is None:
+        return NotAvailableError(f"{name!r} has no ImageNet weights: choose another or use --pretrained False")
+    if path.is_file():
+        reason = one_line(error)
+        return NotAvailableError(f"{path} does not fit {name!r} ({reason}): delete it or use --pretrained False")
+    return NotAvailableError(
+        f"ImageNet weights of {name!r} not found: download {source} to {path}, or use --pretrained False"
+    )
+
+
+class Features(NamedTuple):
+    """A feature extractor and the width of its maps."""
+
+    extractor: nn.Module
+    """(N,3,H,W) -> (N,C,h,w), up to the last non-linearity."""
+    width: int
+    """C, the number of channels."""
+    layer_names: tuple[str, ...] = ()
+    """Submodules with feature maps, in forward order; the last may be the output of the extractor."""
+
+
+class MapsOf(nn.Module):
+    """timm network without its head: images -> ``forward_features``."""
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+        self.native: tuple[int, int] = net.pretrained_cfg["input_size"][-2:]
+        """Native input size (H, W)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the feature map (N,C,h,w) of images (N,3,H,W)."""
+        features: Tensor = self.net.forward_features(images)
+        return features
+
+
+def build(name: str, pretrained: bool) -> Features:
+    """Build the extractor of a canonical ``name``, with random or ImageNet weights.
+
+    Raises ``NotAvailableError`` for weights that do not exist or cannot be downloaded, and for a network without maps.
+    """
+    if name in SPECIAL:
+        return SPECIAL[name](name, pretrained)
+    given = grids.options(name)
+    net = create(name, pretrained, **given)
+    features = _of_timm(net, TokensOf(net) if given and TokensOf.serves(net) else MapsOf(net))
+    if name not in known.NAMES:
+        _require_maps(name, features)
+    return features
+
+
+def _of_timm(net: Any, extractor: nn.Module) -> Features:
+    """Return an extractor made of a timm network; its layers are the last submodule of each stage."""
+    return Features(extractor, net.num_features, tuple(stage["module"] for stage in net.feature_info))
+
+
+def _require_maps(name: str, features: Features) -> None:
+    """Raise ``NotAvailableError`` if the features of a timm network are not maps."""
+    extractor, width = features.extractor, features.width
+    shape = tuple(getattr(grids.features(extractor, extractor.native), "shape", ()))  # type: ignore[arg-type]
+    if len(shape) != 4 or shape[1] != width:
+        raise NotAvailableError(
+            f"the features of {name!r} have the shape {shape}, not (N, {width}, h, w): choose a convolutional network, "
+            "a ViT or a Swin, or use locus.backbones.wrap"
+        )
+
+
+def _signed_densenet(name: str, pretrained: bool) -> Features:
+    """Build DenseNet-121 without the ReLU after its last batch norm.
+
+    It is for the weights of alinstein/X_RAY, which pools the output of torchvision's ``features``: there the ReLU
+    follows ``features`` and works in place.
+    """
+    net = create(name.removesuffix("_signed"), pretrained)
+    net.features.norm5.act = nn.Identity()
+    return _of_timm(net, MapsOf(net))
+
+
+def _vgg(name: str, pretrained: bool) -> Features:
+    """Build the convolutions of VGG-16, 512 channels, up to the last max pooling.
+
+    The published head of two wide layers is left out: the head of Locus has one linear weight vector per finding.
+    """
+    net = create(name, pretrained)
+    return _of_timm(net, net.features)
+
+
+def _same_mobilenet(name: str, pretrained: bool) -> Features:
+    """Build MobileNetV2 1.0 with TensorFlow's SAME padding, at stride 32 or, with a dilated last stage, 16.
+
+    Maps of 1280 channels after a ReLU6. For weights that were trained with this padding; for timm's weights use
+    ``mobilenetv2_100``. ``pretrained`` raises ``NotAvailableError``.
+    """
+    if pretrained:
+        raise NotAvailableError(f"{name} has no ImageNet weights: use --pretrained False and --init_from FILE")
+    net = create("mobilenetv2_100", False, pad_type="same", output_stride=16 if name.endswith("16") else 32)
+    return _of_timm(net, MapsOf(net))
+
+
+def _squeezenet(name: str, pretrained: bool) -> Features:
+    """Build torchvision's SqueezeNet 1.1, 512 channels: the concatenated ReLUs of the last fire module.
+
+    Its layers are the inputs of the max poolings, at strides 2, 4 and 8. The published head (dropout, one 1x1
+    convolution, ReLU, mean) rectifies its logits; the head of Locus does not.
+    """
+    from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1  # slow import, only needed here
+
+    weights = SqueezeNet1_1_Weights.IMAGENET1K_V1 if pretrained else None
+    net = from_torchvision(name, squeezenet1_1, weights)
+    return Features(net.features, 512, ("features.1", "features.4", "features.7"))
+
+
+def _custom(name: str, pretrained: bool) -> Features:
+    """Build the small network of the demo, which trains in minutes on a CPU. Pretrained weights do not exist.
+
+    Four stages of 24, 48, 96 and 128 channels; 16x16 maps at 128 px, stride 8, offset 3.5. The three strided
+    convolutions have even kernels (k4/s2/p1), so the grid is centred: the aligned and the conventional positions of its
+    maps are the same. The last ReLU is not in place.
+    """
+    if pretrained:
+        raise NotAvailableError("the backbone 'custom' has no ImageNet weights: train it with --pretrained False")
+    halving = [_stage(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False)) for n, wide in pairwise((3, 24, 48, 96))]
+    last = _stage(nn.Conv2d(96, 128, 3, padding=1, bias=False))
+    return Features(nn.Sequential(*halving, last), 128, tuple(f"features.{n}" for n in range(4)))
+
+
+def _stage(enter: nn.Conv2d) -> nn.Sequential:
+    wide = enter.out_channels
+    refine = nn.Conv2d(wide, wide, 3, padding=1, bias=False)
+    return nn.Sequential(enter, nn.BatchNorm2d(wide), nn.ReLU(), refine, nn.BatchNorm2d(wide), nn.ReLU())
+
+
+SPECIAL = {
+    "custom": _custom,
+    "densenet121_signed": _signed_densenet,
+    "mobilenetv2_100_same": _same_mobilenet,
+    "mobilenetv2_100_same16": _same_mobilenet,
+    "squeezenet1_1": _squeezenet,
+    "vgg16": _vgg,
+}
+"""Canonical name -> function that builds it, for backbones that are not ``forward_features`` of a timm network."""

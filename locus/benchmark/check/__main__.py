@@ -1,0 +1,79 @@
+"""Command line: check a method, a network or a data set.
+
+``python -m benchmark.check method mycam``, ``... model net.py:build``, ``... dataset NAME --root PATH``;
+``... methods`` lists all methods.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from locus.config import CheckConfig, DatasetCheckConfig, ModelCheckConfig
+from locus.core import cli
+from locus.core.errors import BadValueError
+
+log = logging.getLogger(__name__)
+USAGE = (
+    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH` or `model FILE.py:build`; "
+    "`methods` lists all methods"
+)
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check a data set, a network or methods; exit code 1 if a check fails, 2 for invalid input."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args == ["methods"]:
+        log.info("importing all methods")
+        from locus.benchmark.check.method import page
+
+        print(page(), end="")
+        return 0
+    if args[:1] == ["dataset"]:
+        return _dataset(args[1:])
+    if args[:1] == ["model"]:
+        return _model(args[1:])
+    if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
+        raise BadValueError(f"{f'unknown command {args[0]!r}' if args else 'no command given'}: {USAGE}")
+    flags = cli.first_as_flag("--method", args[1:]) if args[0] == "method" else args
+    config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
+    if not config.method:
+        raise BadValueError(f"no method given: {USAGE}")
+    log.info("checking %s", ", ".join(config.method))
+    from locus.benchmark.check import method  # torch is imported after the arguments are checked
+
+    return 1 if method.run(config.method, config.threads, cli.say) else 0
+
+
+def _dataset(args: Sequence[str]) -> int:
+    """Check the data set that the first argument names."""
+    if not args:
+        raise BadValueError(f"no data set given: {USAGE}")
+    config, _ = cli.parse(
+        DatasetCheckConfig, cli.first_as_flag("--name", args), "python -m benchmark.check dataset NAME"
+    )
+    if config.download:
+        from locus.datasets.io import download
+
+        download.fetch(config.name, config.root)
+    from locus import datasets
+
+    datasets.check(config.name, config.root)
+    log.info("reading the tables of %s", config.name)
+    from locus.benchmark.check.dataset import run
+
+    return 1 if run(config, cli.say) else 0
+
+
+def _model(args: Sequence[str]) -> int:
+    """Check the network that the first argument names."""
+    config, _ = cli.parse(ModelCheckConfig, cli.first_as_flag("--model", args), "python -m benchmark.check model NAME")
+    if config.model is None:
+        raise BadValueError(f"no network given: {USAGE}")
+    from locus.benchmark.check.model import run
+
+    return 1 if run(config, cli.say) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

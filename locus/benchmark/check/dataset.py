@@ -1,0 +1,349 @@
+"""Find errors in a data set before training: read all images and write a page."""
+
+import hashlib
+import itertools
+import logging
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from logging.handlers import BufferingHandler
+from pathlib import Path
+from textwrap import shorten
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from tabulate import tabulate
+from tqdm import tqdm
+
+from locus import datasets
+from locus.benchmark.check.question import AnswerRow, conclude
+from locus.config import DatasetCheckConfig
+from locus.core.errors import DataError, examples
+from locus.core.files import atomic, safe_filename, write_text
+from locus.core.frames import clip, resize_image
+from locus.core.types import Echo, Sample
+from locus.datasets import splits
+from locus.datasets.base import SPLITS, Dataset
+from locus.datasets.io import tables
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageScan:
+    """One image of a split, with a summary of its pixels."""
+
+    split: str
+    sample: Sample
+    pixel_hash: str = ""
+    """Hash of shape and pixels; empty if the image was not opened or cannot be read."""
+    shape: tuple[int, int] | None = None
+    reason: str = ""
+    """Why the image cannot be read."""
+
+
+@dataclass(frozen=True)
+class DatasetScan:
+    """Everything read from a data set."""
+
+    findings: tuple[str, ...]
+    images: Sequence[ImageScan]
+    labels: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Split -> (N,K) labels."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Split -> why it cannot be loaded."""
+    left_out: int = 0
+    """Number of images that the data set left out because their files cannot be read."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Split -> number of listed images without a file; for some data sets the number over all splits."""
+    warnings: tuple[str, ...] = ()
+    """Warnings while loading: missing files, clipped boxes."""
+
+
+def read(config: DatasetCheckConfig) -> DatasetScan:
+    """Read all splits, each image once. Raises ``LocusError`` if no split can be loaded.
+
+    Unreadable images are included with their error; at most ``locus.config.images`` images per split are opened.
+    """
+    parts: dict[str, Dataset] = {}
+    request = {"img_size": config.img_size, **config.split_arguments()}
+    refused: dict[str, DataError] = {}
+    warnings, logger = BufferingHandler(sys.maxsize), logging.getLogger("datasets")
+    warnings.setLevel(logging.WARNING)
+    logger.addHandler(warnings)
+    try:
+        for split in SPLITS:
+            try:
+                parts[split] = datasets.load(config.name, config.root, split, **request)
+            except DataError as error:
+                refused[split] = error
+    finally:
+        logger.removeHandler(warnings)
+    messages = tuple(dict.fromkeys(record.getMessage() for record in warnings.buffer))
+    if not parts:
+        raise refused["test"]
+    images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config.images)]
+    left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
+    labels = {split: data.labels for split, data in parts.items()}
+    missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
+    findings, sentences = next(iter(parts.values())).findings, {split: str(error) for split, error in refused.items()}
+    return DatasetScan(findings, images, labels, sentences, left_out, missing, messages)
+
+
+def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[ImageScan]:
+    """Scan all samples; the images of the first ``limit`` (None: all) are opened, with a thread per CPU."""
+    most = len(samples) if limit is None else min(limit, len(samples))
+    log.info("opening %d %s images", most, split)
+    with ThreadPoolExecutor(tables.cpus()) as threads:
+        scans = threads.map(lambda sample: _scan_image(split, sample), samples[:most])
+        opened = list(tqdm(scans, desc=f"open {split}", total=most, unit="image", leave=False, disable=None))
+    return opened + [ImageScan(split, sample) for sample in samples[most:]]
+
+
+def _scan_image(split: str, sample: Sample) -> ImageScan:
+    try:
+        pixels, _ = sample.image, sample.masks  # masks are decoded only to find broken ones
+    except DataError as error:
+        return ImageScan(split, sample, reason=str(error))
+    digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return ImageScan(split, sample, digest, (pixels.shape[0], pixels.shape[1]))
+
+
+ASPECT_TOLERANCE = 0.02
+"""Largest relative difference between the aspect ratios of an image and of the frame of its boxes."""
+NAMED = 4
+"""Maximum number of images that are listed for a group of duplicates."""
+
+
+def answers(scan: DatasetScan) -> list[AnswerRow]:
+    """Return one row per check of the data set, in the order of the printed table."""
+    refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
+    missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
+    return [
+        _answer("splits that load", refused, "fail", "all three"),
+        *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan)),
+        _answer("listed images without a file", missing, "fail"),
+        *(_validation_count(scan), _outside(scan), _frames(scan), _boxes_and_labels(scan)),
+        _answer("warnings while loading", scan.warnings, "note"),
+    ]
+
+
+def _patients(scan: DatasetScan) -> AnswerRow:
+    splits_of_patient: dict[str, set[str]] = defaultdict(set)
+    for image in scan.images:
+        splits_of_patient[image.sample.patient_id].add(image.split)
+    several = {patient: sorted(names) for patient, names in splits_of_patient.items() if len(names) > 1}
+    shared = [f"{patient} ({', '.join(names)})" for patient, names in several.items()]
+    return _answer("patients in several splits", shared, "fail")
+
+
+def _unreadable(scan: DatasetScan) -> AnswerRow:
+    bad = [image.reason for image in scan.images if image.reason]
+    if scan.left_out:
+        remark = "were left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
+        return AnswerRow("unreadable files", "fail", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
+    return _answer("unreadable files", bad, "fail")
+
+
+def _validation_count(scan: DatasetScan) -> AnswerRow:
+    """Check the number of validation images, on which training chooses its checkpoint; a test set has none."""
+    count = len(scan.labels.get("val", ()))
+    sentence = splits.few_validation_images_warning(count) if count else ""
+    return AnswerRow("validation images", "note" if sentence else "pass", sentence or str(count))
+
+
+def _duplicates(scan: DatasetScan) -> AnswerRow:
+    """Find images with equal pixels: an error (a leak) across splits, a note within a split."""
+    groups = _duplicate_groups(scan.images)
+    across = [group for group in groups if len({image.split for image in group}) > 1]
+    where = "across splits" if across else "within a split"
+    duplicates = [f"{where}: {_describe_group(group)}" for group in across or groups]
+    return _answer("duplicate images", duplicates, "fail" if across else "note")
+
+
+def _outside(scan: DatasetScan) -> AnswerRow:
+    """Find boxes that are partly outside their frame or below one pixel, such as shares of the image."""
+    boxed = ((image, finding) for image in scan.images for finding in image.sample.boxes)
+    wrong = [f"{image.sample.image_id} {finding}" for image, finding in boxed if not _fits(image, finding)]
+    return _answer("boxes outside the image or below one pixel", wrong, "fail")
+
+
+def _fits(image: ImageScan, finding: str) -> bool:
+    boxes = image.sample.boxes[finding]
+    return bool((boxes[:, 2:] - boxes[:, :2] >= 1).all() and (clip(boxes, image.sample.frame) == boxes).all())
+
+
+def _frames(scan: DatasetScan) -> AnswerRow:
+    """Find images whose aspect ratio differs from that of the frame of their boxes."""
+    wrong = []
+    for image in scan.images:
+        shape, frame = image.shape, image.sample.frame
+        if shape and image.sample.boxes and abs(_ratio(shape) / _ratio(frame) - 1) > ASPECT_TOLERANCE:
+            wrong.append(f"{image.sample.image_id} is {shape[1]}x{shape[0]}, its frame {frame[1]}x{frame[0]}")
+    return _answer("aspect ratio of image and frame", wrong, "fail", "equal")
+
+
+def _ratio(size: tuple[int, int]) -> float:
+    return size[1] / max(size[0], 1)
+
+
+def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
+    columns = {finding: k for k, finding in enumerate(scan.findings)}
+    samples = [image.sample for image in scan.images]
+    boxed = ((sample, finding) for sample in samples for finding, boxes in sample.boxes.items() if len(boxes))
+    wrong = [f"{sample.image_id} {finding}" for sample, finding in boxed if sample.labels[columns[finding]] != 1]
+    return _answer("boxes of findings whose label is not 1", wrong, "note")
+
+
+def _labels(scan: DatasetScan) -> AnswerRow:
+    """Find images with equal pixels and contradicting labels."""
+    wrong = []
+    for group in _duplicate_groups(scan.images):
+        labels = np.stack([image.sample.labels for image in group])
+        present, absent = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
+        names = [finding for finding, both in zip(scan.findings, present & absent, strict=True) if both]
+        wrong += [f"{_describe_group(group)}: {examples(names)}"] if names else []
+    return _answer("duplicates with different labels", wrong, "fail")
+
+
+def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
+    """Return groups of two or more images with equal pixels."""
+    groups: dict[str, list[ImageScan]] = defaultdict(list)
+    for image in images:
+        if image.pixel_hash:
+            groups[image.pixel_hash].append(image)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _describe_group(group: Sequence[ImageScan]) -> str:
+    """List the first images of a group, starting with one of each split; a group may have thousands of images."""
+    firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
+    order = [*firsts, *(image for image in group if image not in firsts)]
+    rest = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
+    return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:NAMED]) + rest
+
+
+def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "fail"], none: str = "none") -> AnswerRow:
+    if not wrong:
+        return AnswerRow(question, "pass", none)
+    return AnswerRow(question, verdict, f"{len(wrong)}: {examples(wrong)}")
+
+
+COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
+SIZE_COLUMNS = ("split", "images", "patients", "opened")
+COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
+LABEL_HEIGHT = 0.08
+"""Height of a label, as a share of the image's height."""
+GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
+COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
+
+
+def run(config: DatasetCheckConfig, echo: Echo) -> list[str]:
+    """Check the data set of ``config``; return the questions of the checks that failed.
+
+    Writes ``report.md`` and ``samples.png`` in ``locus.config.output``. Raises ``LocusError`` for data that cannot be loaded.
+    """
+    scanned = read(config)
+    rows = answers(scanned)
+    folder = Path(config.output) / safe_filename(config.name)
+    count = save_pictures(scanned, folder / "samples.png")
+    write_text(folder / "report.md", page(config.name, scanned, rows))
+    echo("\n\n".join(_tables(scanned, rows, "simple")))
+    echo(f"\n{count} images with their boxes: {folder / 'samples.png'}. Report: {folder / 'report.md'}")
+    return conclude(config.name, rows, echo)
+
+
+def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
+    """Return the report as Markdown: counts, answers and the sheet of pictures."""
+    tables = _tables(scanned, rows, "github")
+    return "\n\n".join([f"# {name}", *tables, "![sample pictures with their boxes](samples.png)\n"])
+
+
+def _tables(scanned: DatasetScan, rows: list[AnswerRow], style: str) -> list[str]:
+    widths = [None, None, 90] if style == "simple" else None
+    checked = [row[:3] for row in rows]
+    return [
+        tabulate(list(_sizes(scanned)), headers=SIZE_COLUMNS, tablefmt=style),
+        tabulate(list(counts(scanned)), headers=COUNTS, tablefmt=style),
+        tabulate(checked, headers=("question", "verdict", "seen"), tablefmt=style, maxcolwidths=widths),
+    ]
+
+
+def _sizes(scanned: DatasetScan) -> Iterator[tuple[str, int, int, int]]:
+    for split in scanned.labels:
+        images = _of(scanned, split)
+        patients = {image.sample.patient_id for image in images}
+        yield split, len(images), len(patients), sum(bool(image.shape or image.reason) for image in images)
+
+
+def counts(scanned: DatasetScan) -> Iterator[tuple[str, str, int, int, int, int, int]]:
+    """Return a row per split and finding, in the order of ``COUNTS``."""
+    for split, labels in scanned.labels.items():
+        for k, finding in enumerate(scanned.findings):
+            boxes = [len(image.sample.boxes[finding]) for image in _of(scanned, split) if finding in image.sample.boxes]
+            column = labels[:, k]
+            present, absent, unknown = (int(is_so.sum()) for is_so in (column == 1, column == 0, np.isnan(column)))
+            yield split, finding, present, absent, unknown, sum(boxes), len(boxes)
+
+
+def _of(scanned: DatasetScan, split: str) -> list[ImageScan]:
+    return [image for image in scanned.images if image.split == split]
+
+
+def save_pictures(scan: DatasetScan, path: Path) -> int:
+    """Draw up to 16 readable images with their boxes in one PNG; return their number.
+
+    Images with boxes come first, alternating between findings. Raises ``WriteError`` if the file cannot be written.
+    """
+    chosen = choose(scan)
+    figure = Figure(figsize=(3.2 * COLUMNS, 3.5 * -(-max(len(chosen), 1) // COLUMNS)), dpi=90, layout="constrained")
+    for number, image in enumerate(chosen):
+        draw(figure.add_subplot(-(-len(chosen) // COLUMNS), COLUMNS, number + 1), image, scan.findings)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+    return len(chosen)
+
+
+def choose(scan: DatasetScan) -> list[ImageScan]:
+    """Choose up to ``MOST`` readable images without duplicates.
+
+    Boxed images come first, in turn from each finding; then images without boxes, in turn from each split.
+    """
+    readable = [image for image in scan.images if image.shape]
+    boxed = [[image for image in readable if finding in image.sample.boxes] for finding in scan.findings]
+    others = [image for image in readable if not image.sample.boxes]
+    rest = [[image for image in others if image.split == split] for split in ("train", "val", "test")]
+    unique = {id(image): image for image in itertools.chain(_in_turn(boxed), _in_turn(rest))}
+    return list(unique.values())[:MOST]
+
+
+def _in_turn(groups: Sequence[Sequence[ImageScan]]) -> Iterator[ImageScan]:
+    return (image for row in itertools.zip_longest(*groups) for image in row if image is not None)
+
+
+def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
+    """Draw the image stretched over its frame, with boxes in the frame's pixels.
+
+    Each finding has a colour; its name is next to the box if there is space.
+    """
+    sample = image.sample
+    height, width = sample.frame
+    small = (SIDE, min(max(round(SIDE * width / height), 1), WIDEST * SIDE))
+    axis.imshow(resize_image(sample.image, small), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
+    for finding, boxes in sample.boxes.items():
+        colour = COLOURS[findings.index(finding) % len(COLOURS)]
+        for x0, y0, x1, y1 in boxes:
+            axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.5))
+            above = y0 > LABEL_HEIGHT * height  # else the label is below the box
+            at, side = (y0 - 0.01 * height, "bottom") if above else (y1 + 0.01 * height, "top")
+            axis.text(x0, at, finding, color=colour, fontsize=7, va=side, clip_on=True, bbox=GROUND)
+    present = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]
+    labels = shorten(", ".join(present) or "none", 50, placeholder=" …")
+    axis.set_title(f"{sample.image_id[-40:]} ({image.split})\n{labels}", fontsize=7, parse_math=False)
+    axis.set_axis_off()

@@ -1,0 +1,221 @@
+"""Check a network before it is scored: its weights, logits, grid, methods, outputs and preprocessing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from tabulate import tabulate
+from torch import Tensor, nn
+
+from locus import datasets, methods
+from locus.backbones.classifier import normalised
+from locus.backbones.tokens import logits_of
+from locus.benchmark.check.question import AnswerRow, conclude
+from locus.benchmark.explain import explain
+from locus.benchmark.training import foreign, machine
+from locus.benchmark.training.foreign import SIDE, LoadedNetwork
+from locus.benchmark.training.metrics import scores
+from locus.config import ModelCheckConfig, network_flags
+from locus.core.errors import DataError, LocusError, NotAvailableError, examples
+from locus.core.frames import resize_image
+from locus.core.types import IMAGENET_MEAN, IMAGENET_STD, Echo, FloatArray, generator
+from locus.datasets.base import Dataset, RelabeledDataset
+from locus.datasets.io import preprocess, transforms
+
+BATCH = 32
+MIN_SWAP_GAIN = 0.1
+"""Minimum gain in AUROC for reporting that an output fits another finding."""
+MIN_NORMALISATION_GAIN = 0.03
+"""Minimum gain in mean AUROC for reporting another normalisation."""
+MIN_STANDARD_ERRORS = 4
+"""Minimum difference in standard errors that does not count as chance."""
+MIN_MEAN_AUROC = 0.65
+"""A lower mean AUROC is inconclusive: few images, or an untrained network."""
+NORMALISATIONS = {
+    "ImageNet's": (IMAGENET_MEAN, IMAGENET_STD),
+    "[0, 1]": ((0.0,), (1.0,)),
+    "[-1, 1]": ((0.5,), (0.5,)),
+    "[0, 255]": ((0.0,), (1 / 255,)),
+    "[-1024, 1024]": ((0.5,), (1 / 2048,)),
+}
+"""Usual normalisations, as mean and std of grey values in [0, 1]."""
+
+
+def labelled_answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
+    """Check AUROC, order of the outputs and normalisation on the first ``count`` images of ``data``.
+
+    Raises ``DataError`` if no finding has images with and without it.
+    """
+    data = preprocess.of(data, loaded.preprocess)
+    samples = RelabeledDataset(data, loaded.model.findings, range(min(count, len(data))))[:]
+    labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
+    judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
+    if not judged:
+        images = f"positive and negative images among the first {len(samples)}"
+        raise DataError(f"no finding of {data.name} has {images}: increase --images")
+    side = (loaded.img_size, loaded.img_size)
+    grey = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
+    table = _table(_rescaled_logits(loaded, grey), labels, judged)
+    names = [loaded.model.findings[k] for k in judged]
+    own_aurocs = np.diag(table)
+    by_finding = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
+    seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}")
+    other = [] if loaded.network is None else [_normalisation(loaded, grey, labels, judged, float(own_aurocs.mean()))]
+    present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
+    errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
+    return [seen, order(table, names, errors), *other]
+
+
+def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> AnswerRow:
+    """Check whether an output fits another finding clearly better.
+
+    ``table`` (J,J): AUROC of each output (row) for each finding. ``errors`` (J,): standard error of each finding's
+    AUROC by chance.
+
+    >>> order(np.array([[0.5, 0.9], [0.9, 0.5]]), ["Mass", "Nodule"], np.array([0.05, 0.05])).verdict
+    'fail'
+    """
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + MIN_STANDARD_ERRORS * errors[f])
+    moved = [
+        (k, f)
+        for k, f in fits
+        if table[k, f] > max(table[k, k], table[f, f]) + max(MIN_SWAP_GAIN, MIN_STANDARD_ERRORS * errors[f])
+    ]
+    if not moved:
+        return AnswerRow("order", "pass", f"no output fits another of the {len(names)} findings clearly better")
+    outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
+    return AnswerRow("order", "fail", f"outputs fit other findings better: {examples(outputs, 9)}; check --findings")
+
+
+def _normalisation(
+    loaded: LoadedNetwork, grey: Tensor, labels: FloatArray, judged: list[int], mean: float
+) -> AnswerRow:
+    """Check whether another usual normalisation gives a better mean AUROC."""
+    means = {}
+    for name, (centre, spread) in NORMALISATIONS.items():
+        rescale = normalised(centre[: loaded.model.channels], spread[: loaded.model.channels], loaded.model.channels)
+        means[name] = float(np.diag(_table(_rescaled_logits(loaded, grey, rescale), labels, judged)).mean())
+    best = max(means, key=means.__getitem__)
+    if means[best] <= max(mean + MIN_NORMALISATION_GAIN, MIN_MEAN_AUROC):
+        return AnswerRow("preprocessing", "pass", f"no usual normalisation has a clearly better AUROC than {mean:.3f}")
+    mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in NORMALISATIONS[best])
+    flags = f"--mean {mean_flag} --std {std_flag}"
+    return AnswerRow("preprocessing", "fail", f"{best} has {means[best]:.3f}, not {mean:.3f}: write {flags}")
+
+
+@torch.inference_mode()
+def _rescaled_logits(loaded: LoadedNetwork, grey: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
+    """Return the logits (n,K) of pixels (n,S,S), with another ``rescale`` if given."""
+    model, original = loaded.model, loaded.model.rescale
+    try:
+        model.rescale = rescale[0] if rescale else original
+        return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(grey, BATCH)]).float()
+    finally:
+        model.rescale = original
+
+
+def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
+    """Return the AUROC (J,J) of each judged output for each judged finding, over the labelled images."""
+    names, truth = tuple(map(str, judged)), torch.from_numpy(labels[:, judged])
+    rows = (scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged)
+    return np.array([[row[name]["auroc"] for name in names] for row in rows])
+
+
+TOLERANCE = 1e-5
+"""Relative to the largest logit."""
+
+
+def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
+    """Check the network of ``config`` and ``echo`` the table; return the questions that it fails.
+
+    Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.
+    """
+    machine.configure_torch(config.threads)
+    side = config.img_size or SIDE
+    data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
+    network = network_flags(config)
+    usual = () if data is None else data.findings
+    loaded = foreign.of_run(Path(str(config.model)), config.trust) if network is None else foreign.build(network, usual)
+    rows = answers(loaded) + ([] if data is None else labelled_answers(loaded, data, config.images))
+    echo(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
+    return conclude(str(config.model), rows, echo)
+
+
+def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
+    """Return rows on weights, layers and images, which are not judged, and on logits, grid and methods.
+
+    Logits are compared with those of the original network.
+    """
+    steps = "" if loaded.preprocess == "none" else f", preprocessed by {loaded.preprocess}"
+    informative = [
+        AnswerRow("weights", "info", loaded.weights),
+        AnswerRow("layers", "info", str(loaded.spec or "a network of Locus")),
+        AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}{steps}"),
+    ]
+    compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
+    return [*informative, *compared, _grid(loaded), *_methods(loaded)]
+
+
+def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
+    """Return uint8 noise (count,S,S), where S is the side of the network's images."""
+    values = generator(0, "check a model").integers(0, 256, (count, loaded.img_size, loaded.img_size), dtype="uint8")
+    return torch.from_numpy(values)
+
+
+@torch.no_grad()
+def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
+    """Compare the logits of grey images with those of the original network on manually normalised images."""
+    config = loaded.model.build_options or {}
+    grey = pixels(loaded)
+    mean, std = (torch.tensor(config[word], dtype=torch.float64).reshape(-1, 1, 1) for word in ("mean", "std"))
+    images = (grey[:, None].double() / 255 - mean) / std
+    reference = logits_of(module(images.expand(-1, config["channels"], -1, -1).float()))
+    ours = loaded.model(transforms.evaluation()(grey))
+    gap = float((ours - reference).abs().max() / reference.abs().max().clamp(min=1e-12))
+    if gap <= TOLERANCE:
+        return AnswerRow("logits", "pass", f"equal to the original network's (relative difference {gap:.1g})")
+    for word, after in (("sigmoid", ours.sigmoid()), ("softmax", ours.softmax(1))):
+        if torch.allclose(after, reference, atol=1e-5):
+            return AnswerRow("logits", "pass", f"equal to the original network's before its {word}")
+    return AnswerRow("logits", "fail", f"differ from the original network's by {gap:.2g}: check what follows the head")
+
+
+def _grid(loaded: LoadedNetwork) -> AnswerRow:
+    side = loaded.img_size
+    try:
+        grid = loaded.model.grid((side, side))
+    except LocusError as error:
+        return AnswerRow("grid", "fail", str(error))
+    if loaded.spec is None:
+        how = "computed from its modules"
+    else:
+        patch = loaded.spec.patch
+        how = f"from patches of {patch} pixels" if patch else "found by probing with gradients"
+    return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
+
+
+def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
+    """Check which methods work: all fast methods, and the slow methods that do not support all networks."""
+    images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
+    tried = [word for word in slow if methods.get(word).networks]
+    try:
+        maps = explain(loaded.model, images, methods="fast")
+        reasons = {**maps.absent, **{word: _reason(loaded, images, word) for word in tried}}
+    except LocusError as error:
+        return [AnswerRow("methods", "fail", str(error))]
+    serve = ", ".join([*maps, *(word for word in tried if not reasons[word])])
+    rest = ", ".join(word for word in slow if word not in tried)
+    none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in reasons.items() if reason]
+    return [AnswerRow("methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"), *none]
+
+
+def _reason(loaded: LoadedNetwork, images: Tensor, word: str) -> str:
+    """Return why the method ``word`` gives no map; empty if it gives one."""
+    try:
+        explain(loaded.model, images, methods=[word])
+    except NotAvailableError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,154 @@
+"""Check a method, a network or a data set before use."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from locus import backbones
+from locus.backbones import Classifier
+from locus.benchmark.explain import Maps, build_methods, collect_evidence, maps_of
+from locus.core.errors import examples
+from locus.core.types import generator
+from locus.methods.base import Method
+from locus.methods.evidence import Evidence
+
+Verdict = Literal["pass", "note", "info", "fail"]
+
+
+class AnswerRow(NamedTuple):
+    """One row of the table of a method, a network or a data set."""
+
+    question: str
+    verdict: Verdict
+    seen: str
+    meaning: str = ""
+    """Meaning of a failure of a method."""
+
+
+def conclude(name: str, answers: Sequence[AnswerRow], echo: Callable[[str], None]) -> list[str]:
+    """``echo`` the verdict on ``name``; return the questions that it fails."""
+    failed = [answer.question for answer in answers if answer.verdict == "fail"]
+    echo(f"\n{name} {f'fails: {examples(failed, 20)}' if failed else 'passes all checks'}")
+    return failed
+
+
+TOLERANCE = 1e-5
+"""Largest difference between equal maps, as a share of their largest value."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Answer to a question on one model."""
+
+    verdict: Verdict
+    text: str
+    size: float = 0.0
+    """Size of a difference; the largest over the models is reported."""
+
+
+def judged(good: bool, text: str) -> Observation:
+    """Return an observation that passes or fails."""
+    return Observation("pass" if good else "fail", text)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about a method."""
+
+    name: str
+    ask: Callable[["MethodOnModel"], Observation]
+    meaning: str
+    """Meaning of a failure, and advice."""
+
+
+def question(meaning: str) -> Callable[[Callable[["MethodOnModel"], Observation]], Question]:
+    """Decorate a function as a question with its name; ``meaning``: see ``Question``."""
+    return lambda ask: Question(ask.__name__.replace("_", " "), ask, meaning)
+
+
+@dataclass(frozen=True, eq=False)
+class MethodOnModel:
+    """A method and a small model."""
+
+    make: Callable[[], Method]
+    """Function that returns a new instance of the method."""
+    name: str
+    """The model's name in a table."""
+    model: Classifier
+    images: Tensor
+    """(N,3,H,W) random images."""
+
+    def maps(
+        self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None
+    ) -> Tensor:
+        """Compute the maps (N,K,h,w) of the method alone; all findings by default."""
+        method = method or self.make()
+        return self.maps_of([method], images, findings)[method.name]
+
+    def maps_of(
+        self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
+    ) -> Maps:
+        """Compute the maps of several methods from one forward pass."""
+        evidence = collect_evidence(self.model, self.images if images is None else images, findings)
+        return maps_of(build_methods(methods), evidence)
+
+    def evidence(self) -> Evidence:
+        """Return the evidence of the images."""
+        return collect_evidence(self.model, self.images)
+
+
+def same(maps: Tensor, expected: Tensor, what: str) -> Observation:
+    """Check that two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
+    if maps.shape != expected.shape:
+        text = f"{what}: maps have the shape {tuple(maps.shape)}, not {tuple(expected.shape)}"
+        return Observation("fail", text, float("inf"))
+    if torch.equal(maps, expected):
+        return Observation("pass", "equal")
+    share = float((maps - expected).abs().max() / expected.abs().max())
+    verdict: Verdict = "pass" if share <= TOLERANCE else "fail"  # nan fails
+    return Observation(verdict, f"{what}: maps differ by {share:.1g} of their largest value", share)
+
+
+def first_failure(answers: Sequence[Observation]) -> Observation:
+    """Return the first failure, else the observation with the largest difference."""
+    failed = [seen for seen in answers if seen.verdict == "fail"]
+    return failed[0] if failed else max(answers, key=lambda seen: seen.size)
+
+
+FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
+"""Backbone, pooling and side of the image for methods that cost about one forward pass."""
+SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32), ("test_vit", "AVG", 32))
+"""Backbone, pooling and side of the image for methods that cost hundreds of forward passes."""
+FINDINGS = 3
+IMAGES = 3
+
+
+def on_models(make: Callable[[], Method]) -> list[MethodOnModel]:
+    """Return the method ``make`` on each small model, with random weights and calibrated normalisation layers."""
+    return [on_model(make, *words) for words in (FAST if make().is_fast() else SLOW)]
+
+
+def on_model(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> MethodOnModel:
+    """Return the method on one model and images of ``side`` pixels, which are the same for every method."""
+    images = _noise("images", IMAGES, 3, side, side)
+    return MethodOnModel(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
+
+
+@functools.cache
+def _model(backbone: str, pooling: str, side: int) -> Classifier:
+    with torch.random.fork_rng():  # keep the caller's random state
+        torch.manual_seed(0)
+        model = backbones.build(backbone, FINDINGS, pooling)
+    with torch.no_grad():
+        model.train()(_noise("calibration", 8, 3, side, side))  # calibrate the normalisation layers
+        model.weight.copy_(_noise("weights", *model.weight.shape))
+    model.grid((side, side))  # cached, also in copies
+    return model.eval()
+
+
+def _noise(name: str, *shape: int) -> torch.Tensor:
+    return torch.from_numpy(generator(0, "conformance", name).standard_normal(shape).astype("float32"))

@@ -1,0 +1,190 @@
+"""Evaluate networks on samples in memory, in one call, with the functions that suites use."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from locus import methods as method_registry
+from locus.backbones import Classifier
+from locus.benchmark import records
+from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset, exclude_seen_patients
+from locus.benchmark.explain.batch import check_model
+from locus.benchmark.maps.runs import GivenModel
+from locus.benchmark.suite import paired
+from locus.benchmark.suite.cells import ModelTask, cells
+from locus.benchmark.suite.plan import ModelPlan, Suite, identity
+from locus.benchmark.suite.score import ModelScorer, score_and_record
+from locus.benchmark.training import load, machine
+from locus.config import EngineFlags, TrainConfig
+from locus.core.errors import BadValueError
+from locus.core.files import safe_filename
+from locus.core.names import CLASSIFICATION, CLASSIFIER, WITHOUT_TRAINING
+from locus.core.types import Sample
+from locus.datasets.base import Dataset
+from locus.datasets.io import preprocess
+from locus.methods.base import Method
+
+Model = Classifier | Path | str
+
+
+def evaluate(
+    model: Model | Sequence[Model],
+    data: Sequence[Sample],
+    methods: str | Sequence[str | type[Method]] = "fast",
+    protocols: str | Sequence[str] = ("locus", "pointing"),
+    *,
+    validation: Sequence[Sample] = (),
+    name: str | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    memory_gib: float = 2.0,
+    cache_dir: Path | str = "runs/cache",
+    trust: bool = False,
+    progress: bool = True,
+) -> Evaluation:
+    """Score the heat maps of a network and the baselines on images with truth boxes, as ``locus.benchmark.run`` does.
+
+    Args:
+        model: a built, loaded or wrapped network with findings and image size, a run folder or a checkpoint. Several
+            models of one recipe with different training seeds give one row per method.
+        data: the test images: a data set, or samples whose labels are in the order of the model's findings. Images with
+            a truth box are explained.
+        methods: names, groups (``fast``) and classes of methods.
+        protocols: names; ``classification`` adds AUROC and average precision over all images of ``data``.
+        validation: images on which additional thresholds are chosen (their ``threshold_origin`` is ``validation``).
+        name: name of the network in tables; None: name of its run folder, backbone or class.
+        seed: seed for the patient folds of cross-fitted thresholds.
+        threads: CPU threads for torch; None: unchanged.
+        memory_gib: memory for gradients and forward passes, in GiB.
+        cache_dir: folder for decoded images.
+        trust: allow running a Python file that a checkpoint names (docs/security.md).
+        progress: show progress bars.
+
+    Returns:
+        An ``Evaluation``. Its maps are in a temporary folder, which is deleted when the ``Evaluation`` is
+        garbage-collected; ``.save()`` keeps the tables.
+
+    Raises:
+        BadValueError: a network that is not a ``Classifier`` (wrap it first) or has no findings or image size; models
+            of different recipes.
+        UnknownNameError: an unknown method or protocol.
+        DataError: no image has a truth box, or an image is broken.
+        LeakError: all patients were in the training data. If only some were, they are left out.
+    """
+    method_names, classes = _methods(methods)
+    protocol_names = [protocols] if isinstance(protocols, str) else list(protocols)
+    if not protocol_names:
+        raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
+    map_protocols = [name for name in protocol_names if name != CLASSIFICATION]
+    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
+    with method_registry.registry.adding(classes):
+        about = {"name": "evaluation", "title": "", "about": ""}
+        suite = Suite(**about, train={}, models=[{}], methods=method_names, protocols=map_protocols or None)
+        networks = [_network(one, trust) for one in listed]
+        if threads is not None:
+            machine.configure_torch(threads)
+        title = name or _name(listed[0], networks[0])
+        result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
+        for one, network, training_seed in zip(listed, networks, _seeds(networks), strict=True):
+            config = _config(network, title, data, seed, training_seed, cache_dir)
+            splits = _splits(network, config, data, validation)
+            path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
+            run = InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
+            task = _task(run, title, suite)
+            scorer = ModelScorer(task.model, task.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
+            score_and_record(scorer, result.folder, progress)
+            result.runs.append((task.model, run))
+    measured = records.load(result.folder)
+    records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
+    return result
+
+
+def _task(run: InMemoryRun, title: str, suite: Suite) -> ModelTask:
+    """Return the cells of a ``suite`` whose only model is the network of ``run``."""
+    network, config = run.network, run.config
+    about = GivenModel(title, run.checkpoint, run.digest, run.code, network.findings, config.global_pool, network=title)
+    plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, given=about)
+    method_names = {*method_registry.expand(suite.words), *WITHOUT_TRAINING} if suite.protocols else set()
+    method_names |= {CLASSIFIER} if run.predict_all else set()
+    return ModelTask(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_names))
+
+
+def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
+    """Return the names of the methods, and the classes among them."""
+    listed = [methods] if isinstance(methods, str | type) else list(methods)
+    classes: list[Any] = [method for method in listed if not isinstance(method, str)]
+    words = [method if isinstance(method, str) else getattr(method, "name", "") for method in listed]
+    return [method_registry.normalize_name(word) for word in words], classes
+
+
+def _network(model: Model, trust: bool) -> Classifier:
+    """Load the network of a run, or check a given one. Raises ``BadValueError`` if it cannot be evaluated."""
+    network = load.network(model, trust=trust) if isinstance(model, Path | str) else model
+    check_model(network)
+    if not network.findings:
+        advice = "pass findings=[...] to locus.build or locus.wrap, or set model.findings"
+        raise BadValueError(f"the model has no names for its outputs (findings): {advice}")
+    if network.img_size is None:
+        advice = "pass img_size (for example 224) to locus.build or locus.wrap, or set model.img_size"
+        raise BadValueError(f"the image size of the model is unknown: {advice}")
+    return network
+
+
+def _folder(model: Model) -> Path | None:
+    """Return the folder of a run; None for a network in memory."""
+    if isinstance(model, Classifier):
+        return None
+    path = Path(model)
+    return path if path.is_dir() else path.parent
+
+
+def _name(model: Model, network: Classifier) -> str:
+    if (folder := _folder(model)) is not None:
+        return folder.resolve().name
+    return str((network.build_options or {}).get("name", type(network.extractor).__name__.lower()))
+
+
+def _seeds(networks: Sequence[Classifier]) -> list[int]:
+    """Return the training seeds, or positions if seeds are unknown or repeated.
+
+    Raises ``BadValueError`` for different recipes.
+    """
+    recipes = [network.train_config for network in networks]
+    without_seed = [recipe and identity(replace(recipe, seed=0, fold=0)) for recipe in recipes]
+    same = [(n.findings, n.img_size, n.build_options, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
+    if any(other != same[0] for other in same):
+        raise BadValueError("the models have different recipes: evaluate each recipe separately")
+    seeds = [recipe.seed for recipe in recipes if recipe is not None]
+    return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
+
+
+def _config(
+    network: Classifier, name: str, data: Sequence[Sample], data_seed: int, seed: int, cache_dir: Path | str
+) -> TrainConfig:
+    """Return the flags for scoring: the training flags that do not depend on the data set, and the data set's flags."""
+    recipe, built = network.train_config or TrainConfig(), network.build_options or {}
+    return TrainConfig(
+        dataset=getattr(data, "name", "samples"),
+        backbone=name,  # tables show it as the network
+        global_pool=built.get("global_pool", network.pooling),
+        lse_gamma=recipe.lse_gamma,
+        attention_map=built.get("attention_map") or "none",
+        multi_label=recipe.multi_label,
+        preprocess=recipe.preprocess,
+        img_size=int(network.img_size or 0),
+        data_seed=data_seed,
+        seed=seed,
+        cache_dir=str(cache_dir),
+    )
+
+
+def _splits(
+    network: Classifier, config: TrainConfig, data: Sequence[Sample], validation: Sequence[Sample]
+) -> dict[str, Dataset]:
+    """Return split -> its images, preprocessed for the network."""
+    splits = {"test": data, "val": validation}
+    as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
+    as_data["test"] = exclude_seen_patients(as_data["test"], network.train_config)
+    return {split: preprocess.of(dataset, config.preprocess) for split, dataset in as_data.items()}

@@ -1,0 +1,328 @@
+"""Result of an evaluation: tables, rows per case, pictures, and a results folder as of a suite."""
+
+import copy
+import io
+import logging
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from locus import datasets
+from locus import methods as method_registry
+from locus.backbones import Classifier
+from locus.benchmark import records
+from locus.benchmark.maps.cases import CaseStore
+from locus.benchmark.maps.code import network_code
+from locus.benchmark.maps.runs import TrainingRun, unseen_positions
+from locus.benchmark.pictures import case
+from locus.benchmark.pictures.case import RawMap, prepare_case
+from locus.benchmark.records import Record, Score, cases
+from locus.benchmark.report import select, tables
+from locus.benchmark.report.entry import mean_record, trainings
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report.page import Description
+from locus.benchmark.suite.plan import ModelPlan
+from locus.benchmark.suite.score import explain_model
+from locus.benchmark.training import data, load
+from locus.benchmark.training.evaluate import predict, predictions_csv
+from locus.benchmark.training.machine import memory_format
+from locus.config import TrainConfig
+from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
+from locus.core.files import safe_filename
+from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED
+from locus.core.types import Sample
+from locus.datasets.base import Dataset, RelabeledDataset
+from locus.datasets.io import cache
+from locus.datasets.splits import match
+
+log = logging.getLogger(__name__)
+
+
+class Samples(Dataset):
+    """Samples in memory as a data set, with labels in the order of ``findings``."""
+
+    name = "samples"
+
+    def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
+        """Wrap the ``samples`` of one ``split``. Raises ``BadValueError`` if labels or boxes do not fit."""
+        self.samples, self.findings, self.split = samples, tuple(findings), split
+        self.describe = {"images": len(samples), "findings": list(findings)}
+        for sample in samples:
+            _check_labels(sample, self.findings)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index``."""
+        return self.samples[index]
+
+
+def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
+    """Raise ``BadValueError`` unless the labels of a sample are those of ``findings``, in their order."""
+    order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
+    if len(sample.labels) != len(findings):
+        raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}: {order}")
+    for finding in sample.boxes:
+        if finding not in findings:
+            raise BadValueError(
+                f"sample {sample.image_id} has a box of {finding!r}, which is not a finding of the model"
+            )
+        if sample.labels[findings.index(finding)] == 0:
+            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it: {order}")
+
+
+def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
+    """Return the ``samples`` as a data set whose labels are in the order of a model's ``findings``.
+
+    Raises ``DataError`` for a data set with none of them, ``BadValueError`` for samples that do not fit.
+    """
+    if not isinstance(samples, Dataset):
+        return Samples(samples, findings, split)
+    return samples if samples.findings == findings else RelabeledDataset(samples, findings, range(len(samples)))
+
+
+def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Dataset:
+    """Return ``samples`` without patients from the training data of ``recipe``, if both are from one data set.
+
+    Logs a warning with the number left out. If the training data are not on this machine, logs a warning and returns
+    all ``samples``. Raises ``LeakError`` if none is left.
+    """
+    if recipe is None or recipe.dataset.split(":")[0] != samples.name:
+        return samples
+    if not datasets.at_hand(recipe.dataset, recipe.data_root_dir):
+        log.warning("the training data of the run are not here: patients seen in training cannot be excluded")
+        return samples
+    positions = unseen_positions(recipe, samples, samples.patients)
+    if len(positions) == len(samples):
+        return samples
+    rest = RelabeledDataset(samples, samples.findings, positions)
+    rest.describe |= {"images_seen_in_training": len(samples) - len(positions)}
+    return rest
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InMemoryRun(TrainingRun):
+    """A network in memory and the images on which it is evaluated."""
+
+    network: Classifier
+    splits: Mapping[str, Dataset]
+    """``test`` and ``val`` -> images; ``val`` may be empty."""
+    predict_all: bool
+    """True to predict all test images, False for those with scored maps only."""
+
+    @property
+    def code(self) -> str:
+        """Hash of the code of the network; empty for a wrapped network."""
+        return network_code(self.network.build_options)
+
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights by name."""
+        return load.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
+
+    def model(self, device: str) -> Classifier:
+        """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
+        return copy.deepcopy(self.network).to(device).eval()
+
+    @cached_property
+    def data(self) -> Dataset:
+        """Images of the split."""
+        return self.splits[self.split]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
+        return cache.pixels(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).images
+
+    def read_predictions(self) -> pd.DataFrame:
+        """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
+        c, test = self.config, self.splits["test"]
+        images = test if self.predict_all else Samples(self.scorable_images, test.findings, "test")
+        splits = {
+            name: data.decode(c, part) for name, part in (("val", self.splits["val"]), ("test", images)) if len(part)
+        }
+        model = self.model("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(memory_format=memory_format(c.channels_last))
+        logits = {name: predict(model, split, c.batch_size) for name, split in splits.items()}
+        return pd.read_csv(io.StringIO(predictions_csv(splits, logits)), dtype={"image": str, "patient": str})
+
+
+COLUMNS = ("method", "metric", "value", "low", "high", "n")
+CASE_COLUMNS = ("method", "image", "patient", "finding", "threshold", "box", "IoU", "hit")
+BOX = ["x0", "y0", "x1", "y1"]
+FILES = ("records.parquet", "cells.parquet", "cases*.parquet")
+
+
+@dataclass
+class Evaluation:
+    """The scores of one or several training runs of a network on the same images."""
+
+    name: str
+    temporary: "TemporaryDirectory[str]" = field(repr=False)
+    """Folder of maps, records and rows per case; it is removed with this object."""
+    classes: Sequence[type[Any]] = field(default=(), repr=False)
+    """Methods given as classes."""
+    runs: list[tuple[ModelPlan, InMemoryRun]] = field(default_factory=list, repr=False)
+
+    @property
+    def work(self) -> Path:
+        """Folder with maps, records and rows per case."""
+        return Path(self.temporary.name)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of records and rows per case."""
+        return self.work / "evaluation" / safe_filename(self.name)
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """One record per training run, method and protocol; those without a score have a ``reason``."""
+        return records.load(self.folder)
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """Method -> why it has no scores or failed on some cases."""
+        return {record.method: record.reason for record in self.records if record.status != "ok"}
+
+    def table(self, finding: str = "mean") -> pd.DataFrame:
+        """Return the scores, one row per method and metric, including the baselines.
+
+        Args:
+            finding: one finding, or ``mean``: the unweighted mean over findings.
+
+        Returns:
+            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95% interval is over patients. With
+            several training runs, the main metric has an interval over runs and patients and other metrics have none.
+            ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
+            patient; ``records`` has the other origins.
+        """
+        rows: dict[tuple[str, str], tuple[Any, ...]] = {}
+        for record in self._rows:
+            for score in _displayed_scores(record, finding):
+                values = score.value, score.low, score.high, score.n
+                rows.setdefault((record.method, score.metric), (record.method, score.metric, *values))
+        return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
+
+    def cases(self, protocol: str = MAIN_PROTOCOL) -> pd.DataFrame:
+        """Return the rows of ``protocol``, one per case (image × finding with a truth box), method and training run.
+
+        Returns:
+            ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
+            without a box), ``IoU``, ``hit`` (IoU above .3), then all columns of ``cases.parquet``. Protocols other than
+            ``locus`` have their own columns after ``finding``.
+
+        Raises:
+            UnknownNameError: if the protocol was not evaluated.
+        """
+        scored = [record for record in self.records if record.cell.protocol == protocol and record.scores]
+        if not scored:
+            raise UnknownNameError("protocol", protocol, dict.fromkeys(r.cell.protocol for r in self.records))
+        table = pd.concat([cases.read(record.cell, self.folder) for record in scored], ignore_index=True)
+        if MAIN in table:
+            corners = table[BOX].to_numpy(dtype=float).tolist()
+            table["box"] = pd.Series([None if x0 != x0 else (x0, *rest) for x0, *rest in corners], dtype=object)
+            table["IoU"], table["hit"] = table["iou"], table[MAIN].astype(bool)
+        first = [name for name in CASE_COLUMNS if name in table]
+        return table[[*first, *(name for name in table.columns if name not in first)]]
+
+    def show(self, image: str, finding: str, method: str | None = None, run: int = 0) -> Figure:
+        """Draw one case: the image with truth and predicted boxes, the heat map over it, the heat map.
+
+        Args:
+            image: the ``image_id`` of the sample.
+            finding: the finding, in any usual spelling.
+            method: name of the method; None: the method with the best score.
+            run: index of the training run.
+
+        Raises:
+            UnknownNameError: for an image that was not explained, an unknown finding, a method without maps.
+        """
+        plan, in_memory = self.runs[run]
+        samples = {sample.image_id: sample for sample in in_memory.scorable_images}
+        if image not in samples:
+            raise UnknownNameError("image with a truth box", image, list(samples)[:20])
+        finding, word = match(finding, in_memory.data.findings), method_registry.normalize_name(method or self._best())
+        store = self._store(plan, in_memory, word)
+        stored = store.maps[word]
+        if isinstance(stored, LocusError):
+            raise stored
+        values = stored.map(image, finding)
+        if values is None:
+            raise DataError(f"the map of {word} for {finding} in {image} has NaN or infinite values")
+        probability = store.probabilities[0, image, finding]
+        raw = RawMap(word, values, stored.index.grid, probability)
+        threshold, origin = self._threshold(plan, word, image, finding)
+        return case.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
+
+    def save(self, folder: Path | str) -> Path:
+        """Write the same folder as ``locus.benchmark.run``: records, rows per case, tables and ``index.html``.
+
+        Raises:
+            BadValueError: if ``folder`` contains records of another evaluation.
+        """
+        target = Path(folder)
+        if target.is_dir() and {r.key for r in records.load(target)} - {r.key for r in self.records}:
+            raise BadValueError(f"{target} has records of another evaluation: choose another folder")
+        target.mkdir(parents=True, exist_ok=True)
+        for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
+            shutil.copyfile(file, target / file.name)
+        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}."))
+        return target
+
+    @property
+    def _rows(self) -> Iterator[Record]:
+        """Yield one record per method and protocol: the mean over training runs, with the interval over all runs."""
+        boards = leaderboards(self.records, [self.folder])
+        entries = {row.key: row for board in boards for rows in board.parts.values() for row in rows}
+        for group in trainings(r for r in self.records if r.scores and r.cell.protocol != PAIRED):
+            record = mean_record(group)
+            over_runs = {s.finding: s for s in entries.get(record.key, record).select(MAIN) if _is_main(s)}
+            scores = (over_runs[s.finding] if _is_main(s) else s for s in record.scores)
+            yield record.model_copy(update={"scores": tuple(scores)})
+
+    def _best(self) -> str:
+        """Return the method with the highest main score; the first one if none has a score."""
+        ranked = [record for record in self.records if select.is_method(record) and record.cell.method != CLASSIFIER]
+        if not ranked:
+            raise BadValueError("no method was evaluated: give the argument method")
+        return max(ranked, key=lambda record: select.main_value(record) or -1.0).method
+
+    def _store(self, plan: ModelPlan, run: InMemoryRun, word: str) -> CaseStore:
+        """Return the stored maps of a method. Raises ``UnknownNameError`` if it was not evaluated."""
+        evaluated = dict.fromkeys(r.method for r in self.records if r.cell.method != CLASSIFIER)
+        if word not in evaluated:
+            raise UnknownNameError("method", word, evaluated)
+        with method_registry.registry.adding(self.classes):
+            return explain_model(plan, [run], [word], self.work, None)
+
+    def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
+        """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
+        table = self.cases() if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records) else pd.DataFrame()
+        if len(table):
+            of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
+            table = table[of_case & (table["model_id"] == plan.id)]
+        return (float(table["threshold"].iloc[0]), "cross-fitted") if len(table) else (0.5, "fixed")
+
+
+def _is_main(score: Score) -> bool:
+    return score.metric == MAIN and score.threshold_origin == "cross-fitted"
+
+
+def _displayed_scores(record: Record, finding: str) -> list[Score]:
+    """Return the scores of a finding, one per metric: the cross-fitted one if there are several origins."""
+    by_metric: dict[str, Score] = {}
+    for score in sorted(record.select(finding=finding), key=lambda score: score.metric != MAIN):
+        if score.metric not in by_metric or score.threshold_origin == "cross-fitted":
+            by_metric[score.metric] = score
+    return [*by_metric.values()]

@@ -1,0 +1,29 @@
+"""Explain a batch: all methods compute their maps from the evidence of one forward pass."""
+
+from locus.benchmark.explain.batch import (
+    Maps,
+    MethodMaps,
+    build_methods,
+    collect_evidence,
+    explain,
+    maps_of,
+    run_method,
+    run_methods,
+)
+from locus.benchmark.explain.memory import apply_engine_flags
+
+__all__ = [
+    "VERSION",
+    "Maps",
+    "MethodMaps",
+    "apply_engine_flags",
+    "build_methods",
+    "collect_evidence",
+    "explain",
+    "maps_of",
+    "run_method",
+    "run_methods",
+]  # fmt: skip
+
+VERSION = 1
+"""Increment this if the maps of a model, image and method change; stored maps of earlier versions become invalid."""

@@ -1,0 +1,266 @@
+"""Contributions of the pixels and of the biases of all layers to a logit, from a separate forward pass."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from locus.backbones import Classifier
+from locus.backbones.grids import AxisGrid, AxisGrids, GridTracer, evaluating
+from locus.backbones.layers import path
+from locus.backbones.tokens import AttentionCapture, Keep, TokenLayout, as_tokens
+from locus.benchmark.explain import memory
+from locus.benchmark.explain.memory import Autocast, no_grad_no_autocast
+from locus.core.errors import NotAvailableError
+from locus.core.frames import Grid
+from locus.methods.evidence import Attention
+
+Reduce = Callable[[Tensor, Tensor], Tensor]
+
+
+def parts(
+    model: Classifier, images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
+) -> list["Matrices"]:
+    """Return the attention of (N,3,H,W) ``images``, in batches that fit in memory.
+
+    The network runs when a method reads the matrices. Raises ``NotAvailableError`` for a network without attention.
+    """
+    layout = model.token_layout((images.shape[-2], images.shape[-1]))
+    rows = layout.read_weights.to(images.device)
+    step = memory.attention_batch_size(images, layout.n_blocks * layout.heads * len(rows) ** 2, memory_gib)
+    return [
+        Matrices(rows, layout.shape, layout.grid, model, part, findings, layout, autocast)
+        for part in torch.split(images, step)
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class Matrices(Attention):
+    """Attention of a batch of images."""
+
+    model: Classifier
+    images: Tensor
+    """(N,3,H,W)."""
+    findings: tuple[int, ...]
+    layout: TokenLayout
+    autocast: Autocast
+    """Precision of forward passes."""
+
+    def blocks(self, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """Return the reduced matrix of each block, from one forward pass without gradients.
+
+        ``reduce`` receives (N, heads, T, T) float32, block by block, so that no matrix needs to be stored.
+        """
+        reduced: list[Tensor] = []
+
+        def keep(A: Tensor) -> Tensor:
+            reduced.append(reduce(A.float()))
+            return A
+
+        self._forward(keep)
+        return reduced
+
+    def gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
+        """Yield, for each finding, the reduced gradients of all blocks.
+
+        It uses one forward pass with gradients from the first matrix on, and one backward pass per finding.
+        """
+        return self._gradients(reduce, separately=False)
+
+    def block_gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
+        """Yield the same for a separate score of each block, from one forward pass that is cut between the blocks."""
+        return self._gradients(reduce, separately=True)
+
+    def _gradients(self, reduce: Reduce, separately: bool) -> Iterator[list[Tensor]]:
+        """Yield the gradients; with ``separately`` the graph starts at each block, else at the first block."""
+        matrices: list[Tensor] = []
+
+        def keep(A: Tensor) -> Tensor:
+            matrices.append(_leaf(A) if separately or not matrices else A)
+            return matrices[-1]
+
+        with self._cut() if separately else nullcontext():
+            logits = self._forward(keep)
+        for k in self.findings:
+            yield _backward(logits, k, matrices, matrices if separately else matrices[:1], reduce)
+
+    def _forward(self, keep: Keep) -> Tensor:
+        """Return the logits (N, all findings) in float32; ``keep`` may enable gradients."""
+        eager = torch.compiler.set_stance("force_eager")  # compiled code ignores the mode
+        with no_grad_no_autocast(), evaluating(self.model), eager, self.autocast(), AttentionCapture(keep):
+            return self.model(self.images).float()
+
+    @contextmanager
+    def _cut(self) -> Iterator[None]:
+        """Detach the tokens between blocks; the last block returns the tokens of all blocks with gradients."""
+        names, tokens = self.layout.blocks, list[Tensor]()
+        if len(names) != self.layout.n_blocks > 1:
+            raise NotAvailableError(
+                "the blocks of this network are not separate modules, so scores per block are not available"
+            )
+
+        def cut(part: Any, inputs: Any, output: Any) -> Any:
+            tokens.append(as_tokens(output))
+            passed = tokens[-1].detach() if len(tokens) < len(names) else torch.cat(tokens)
+            return (passed, *output[1:]) if isinstance(output, tuple) else passed
+
+        with ExitStack() as hooks:
+            for name in names:
+                hooks.callback(self.model.get_submodule(name).register_forward_hook(cut).remove)
+            yield
+
+
+def _leaf(A: Tensor) -> Tensor:
+    """Return ``A`` as a leaf and enable gradients; the enclosing pass disables them."""
+    torch.set_grad_enabled(True)
+    return A.detach().requires_grad_()
+
+
+def _backward(logits: Tensor, k: int, matrices: list[Tensor], leaves: list[Tensor], reduce: Reduce) -> list[Tensor]:
+    """Return ``reduce`` of each matrix and its gradient of logit k; each gradient is freed before the next one."""
+    reduced = matrices.copy()
+    direction = torch.zeros_like(logits)
+    direction[:, k] = 1
+
+    def hook(block: int) -> Callable[[Tensor], None]:
+        def keep(G: Tensor) -> None:
+            reduced[block] = reduce(matrices[block].detach().float(), G.float())
+
+        return keep
+
+    with ExitStack() as hooks:
+        for block, A in enumerate(matrices):
+            hooks.callback(A.register_hook(hook(block)).remove)
+        torch.autograd.grad(logits, leaves, direction, retain_graph=True)
+    return reduced
+
+
+CLOSE = 1e-3
+"""Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
+
+
+class Added(NamedTuple):
+    """A summand: the input of the network or the output of a layer, with its graph."""
+
+    output: Tensor
+    """(N,C,h,w)."""
+    value: Tensor
+    """The pixels, or the bias of a layer (1,C,1,1); for batch norm, the shift minus the scaled mean."""
+    grids: AxisGrids | None
+    """Grid of the positions; None if parallel branches have different grids."""
+
+
+def terms(model: Classifier, image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
+    """Yield, for each finding, the terms of the pixels and of the layers: grid and signed values (N,C,h,w).
+
+    ``image`` is (N,3,H,W); the pixels are the input of the extractor. Raises ``NotAvailableError`` if the terms do not
+    sum to ``A * dS/dA``.
+    """
+    with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
+        added, A, logits = _recorded(model, image)
+    size = (image.shape[-2], image.shape[-1])
+    leaves = [*(summand.output for summand in added), A]
+    for k in findings:
+        *gradients, G = torch.autograd.grad(logits[:, k].sum(), leaves, retain_graph=True, materialize_grads=True)
+        values = [gradient * summand.value for gradient, summand in zip(gradients, added, strict=True)]
+        _require_sum(values, G * A.detach())
+        yield [(_grid(summand, size), term) for summand, term in zip(added, values, strict=True)]
+
+
+def _recorded(model: Classifier, image: Tensor) -> tuple[list[Added], Tensor, Tensor]:
+    """Return all summands before A, A, and the logits (N, all findings), in one graph."""
+    biased, reached = Biased(), list[tuple[int, Tensor]]()
+    extractor: Any = model.extractor
+    if model.layer is None:
+        entrance, level = extractor, model.attention or extractor
+    else:  # an opaque network, explained at one of its submodules
+        entrance = extractor.net if hasattr(extractor, "net") else extractor.module
+        level = model.get_submodule(path(model, model.layer))
+    with ExitStack() as hooks:
+        hooks.callback(entrance.register_forward_pre_hook(lambda part, inputs: biased.begin(inputs[0])).remove)
+        keep = level.register_forward_hook(lambda part, inputs, A: reached.append((len(biased.added), A)))
+        hooks.callback(keep.remove)
+        with biased:
+            logits = model(image).float()
+    (count, A), *again = reached
+    if again or not isinstance(A, Tensor):
+        raise NotAvailableError(
+            "the explained layer of this network does not return a single map, so its contributions cannot be summed"
+        )
+    return biased.added[:count], A, logits
+
+
+def _grid(added: Added, size: tuple[int, int]) -> Grid:
+    """Return the grid of a bias; raise if parallel branches have different grids."""
+    if added.grids is None:
+        raise NotAvailableError(
+            "parallel branches of this network have different grids, so the bias of a layer has no position"
+        )
+    y, x = added.grids
+    return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
+
+
+def _require_sum(values: Sequence[Tensor], whole: Tensor) -> None:
+    """Raise ``NotAvailableError`` if the terms do not sum to ``whole``."""
+    sums = torch.stack([value.double().sum() for value in values])
+    miss, scale = (sums.sum() - whole.double().sum()).abs(), sums.abs().sum()
+    if miss > CLOSE * scale:
+        raise NotAvailableError(
+            "the contributions of pixels and biases do not add up to the contribution of the features "
+            f"({miss / scale:.1%} is missing): fullgrad requires a network with only convolutions, batch norm and "
+            "ReLU, in float32 or higher precision"
+        )
+
+
+class Biased(GridTracer):
+    """Records in ``added`` the input of ``begin`` and the output of each convolution and batch norm with a bias.
+
+    The network continues with copies, which it may modify in place.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.added: list[Added] = []
+
+    def begin(self, pixels: Tensor) -> Tensor:
+        """Return ``pixels`` (N,channels,H,W) as the start of a graph."""
+        leaf = pixels.detach().clone().requires_grad_()
+        return self._record(leaf, leaf.detach(), (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0)))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Intercept one call of the network."""
+        out = super().__torch_function__(func, types, args, kwargs)
+        bias_of = _BIASES.get(getattr(func, "__name__", ""))
+        bias = bias_of(*args, **(kwargs or {})) if bias_of and out.ndim == 4 else None
+        return out if bias is None else self._record(out, bias.detach().reshape(1, -1, 1, 1), self.grids.get(out))
+
+    def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Return the result of the call, unlike the base class."""
+        return func(*args, **kwargs)
+
+    def _record(self, output: Tensor, value: Tensor, grids: AxisGrids | None) -> Tensor:
+        self.added.append(Added(output, value, grids))
+        copy = output.clone()
+        self.grids[copy] = grids
+        return copy
+
+
+def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, *_: Any, **__: Any) -> Tensor | None:
+    return bias
+
+
+def _batch_norm(
+    x: Tensor, mean: Tensor | None, variance: Tensor | None, weight: Tensor | None = None, bias: Tensor | None = None,
+    training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor | None:  # fmt: skip
+    """Return the bias of a batch normalisation in evaluation mode."""
+    if mean is None or variance is None:
+        return bias
+    shift = -mean * torch.rsqrt(variance + eps) * (1 if weight is None else weight)
+    return shift if bias is None else shift + bias
+
+
+_BIASES: dict[str, Callable[..., Tensor | None]] = {"conv2d": _convolution, "batch_norm": _batch_norm}

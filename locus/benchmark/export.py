@@ -1,0 +1,24 @@
+"""Entry point: export the truth and boxes of a suite, ``python -m benchmark.export SUITE --format coco``."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from locus.config import ExportConfig
+from locus.core import cli
+
+log = logging.getLogger(__name__)
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write ``truth.json`` and ``boxes.json`` and print their paths; exit code 2 for invalid input."""
+    config, _ = cli.parse(ExportConfig, cli.first_as_flag("--suite", argv), "python -m benchmark.export SUITE")
+    log.info("reading records and maps")  # the imports below take seconds
+    from locus.benchmark.external.coco import run  # after the flags are checked: heavy imports
+
+    run(config, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

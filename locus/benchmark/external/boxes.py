@@ -1,0 +1,264 @@
+"""Read and check boxes with confidences (CSV or COCO JSON), and a classifier's probabilities."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from locus.core.errors import BadValueError, DataError, UnknownNameError, examples
+from locus.core.frames import Alignment, Grid, conventional, xywh_to_xyxy
+from locus.core.names import duplicates, find_finding
+from locus.core.types import FloatArray
+from locus.datasets.io import tables
+from locus.datasets.io.tables import read_csv, refuse_duplicates
+
+
+class Names:
+    """The images and findings of a data set's split.
+
+    >>> names = Names(["00000001_000.png"], ["Mass", "Pleural_Thickening"])
+    >>> names.image("maps/00000001_000.npy"), names.finding("pleural thickening", "a.csv")
+    ('00000001_000.png', 'Pleural_Thickening')
+    """
+
+    def __init__(self, images: Iterable[str], findings: Sequence[str]) -> None:
+        """Index ``images`` by their names with and without suffix."""
+        self.images = {name: image for image in images for name in (Path(image).stem, image)}
+        self.findings = tuple(findings)
+
+    def finding(self, word: str, where: str) -> str:
+        """Return the finding with this name or alias. Raises ``DataError`` that names ``where`` for another word."""
+        if (finding := find_finding(word, self.findings)) is None:
+            raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
+        return finding
+
+    def resolve_images(self, names: Sequence[str], what: str) -> list[str]:
+        """Return the image of each name. Raises ``DataError`` with the number of ``what`` that match no image."""
+        images = [self.image(name) for name in names]
+        refuse_unknown([name for name, image in zip(names, images, strict=True) if image is None], len(names), what)
+        return [str(image) for image in images]
+
+    def image(self, name: str) -> str | None:
+        """Return the image of ``name``, with or without folder and suffix; None if it is not in the split."""
+        bare = Path(name).name
+        return self.images.get(bare, self.images.get(Path(bare).stem))
+
+    def split(self, stem: str) -> tuple[str, str] | None:
+        """Split ``<image>_<finding>`` at the longest matching image; None if no image matches.
+
+        >>> Names(["a_1.png"], ["Mass"]).split("a_1_Mass")
+        ('a_1.png', 'Mass')
+        """
+        parts = stem.split("_")
+        for n in range(len(parts) - 1, 0, -1):
+            image = self.image("_".join(parts[:n]))
+            if image is not None:
+                return image, "_".join(parts[n:])
+        return None
+
+
+def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
+    """Raise ``DataError`` if some names match no image of the split."""
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} of {total} {what} match no image of the test split: {examples(unknown)}; "
+            "check --dataset and --partition"
+        )
+
+
+BoxFormat = Literal["xyxy", "xywh"]
+EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
+    "xyxy": [("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("x_min", "y_min", "x_max", "y_max")],
+    "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
+}
+"""Column names of a box, by format."""
+NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
+NUMBERS = ["a", "b", "c", "d", "score"]
+"""Columns of a table of boxes: the four numbers in the format of the file, and the confidence."""
+PIXELS = " (boxes must be in pixels of the image as published, not of a resized copy)"
+SLACK = 1.0
+"""Boxes may exceed the image by this many pixels; they are clipped."""
+BoxesByCase = dict[tuple[str, str], FloatArray]
+"""(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
+
+
+def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> BoxesByCase:
+    """Read the boxes of a file by image and finding; ``frames``: image -> (H, W), for all images of the split.
+
+    Raises ``DataError`` for broken files and invalid boxes, ``BadValueError`` for a CSV without ``box_format`` or a
+    JSON with ``box_format`` xyxy.
+    """
+    is_json = file.suffix == ".json"
+    table = _from_json(file, box_format) if is_json else _from_csv(file, box_format)
+    if table.empty:
+        raise DataError(f"{file} contains no boxes")
+    images = names.resolve_images(table["image"].tolist(), "boxes")
+    words = {word: names.finding(word, str(file)) for word in table["finding"].unique()}
+    size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
+    boxes = pd.DataFrame(_checked(table, "xywh" if is_json else box_format or "xyxy", size, file))
+    cases = pd.DataFrame({"image": images, "finding": table["finding"].map(words)})
+    rows = pd.concat([cases, boxes], axis=1)
+    if (repeated := rows.duplicated()).any():
+        n = int(repeated.argmax())
+        first = int((rows == rows.iloc[n]).all(axis=1).argmax())
+        raise DataError(
+            f"{file}: boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])}): remove one of them"
+        )
+    by_case = boxes.groupby([*cases.to_numpy().T])
+    return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in by_case}
+
+
+def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
+    table = read_csv(file, ("image", "finding", "score"), NEED)
+    if box_format is None:
+        raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
+    edges = next((edges for edges in EDGES[box_format] if {*edges} <= {*table.columns}), None)
+    if edges is None:
+        raise DataError(f"{file} has the columns {', '.join(map(str, table))} and --box_format is {box_format}: {NEED}")
+    numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
+    return table[["image", "finding"]].join(numbers.set_axis(NUMBERS, axis=1))
+
+
+def _from_json(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
+    """Read ``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
+
+    If the file is a bare list of annotations, image_id and category_id are names.
+    """
+    if box_format == "xyxy":
+        raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
+    try:
+        content: Any = json.loads(tables.require_size(file).read_text(encoding="utf-8"))
+        listed = isinstance(content, list)
+        images = {} if listed else {one["id"]: str(one["file_name"]) for one in content["images"]}
+        words = {} if listed else {one["id"]: str(one["name"]) for one in content["categories"]}
+        rows = content if listed else content["annotations"]
+        numbers = np.array([[*row["bbox"], row["score"]] for row in rows], dtype=np.float64)
+        return pd.DataFrame(numbers.reshape(len(rows), 5), columns=NUMBERS).assign(
+            image=[images.get(row["image_id"], str(row["image_id"])) for row in rows],
+            finding=[words.get(row["category_id"], str(row["category_id"])) for row in rows],
+        )
+    except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
+        raise DataError(
+            f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): it must have images, categories "
+            "and annotations with image_id, category_id, bbox (xywh) and score, or be a list of annotations"
+        ) from error
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file: Path) -> FloatArray:
+    """Return the boxes (M,5) as xyxy, clipped to their images of ``size`` (M,2), with confidences."""
+    values = table[NUMBERS].to_numpy(dtype=np.float64)
+    numbers, score = values[:, :4], values[:, 4]
+    readings = {"xyxy": numbers, "xywh": xywh_to_xyxy(numbers)}
+    boxes = readings.pop(box_format)
+    cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
+    ((other, as_other),) = readings.items()
+    fits = not np.any(_impossible(as_other, size))
+    advice = f" (if the file has {other}, use --box_format {other})" if fits else ""
+    flaws: dict[str, Any] = {
+        "does not have four finite numbers": ~np.isfinite(numbers).all(1),
+        "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),
+        f"is empty or inverted when read as {box_format}{advice}": empty,
+        f"extends beyond its image when read as {box_format}{advice or PIXELS}": outside,
+        f"is less than one pixel wide or high{PIXELS}": (cut[:, 2:] - cut[:, :2] < 1).any(1),
+    }
+    for what, wrong in flaws.items():
+        if wrong.any():
+            n = int(wrong.argmax())
+            box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
+            raise DataError(f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid: box {n + 1} ({box}) {what}")
+    return np.column_stack([cut, score])
+
+
+def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
+    """Return masks (2,M) of the boxes that are empty or inverted, and that exceed their images of ``size`` (M,2)."""
+    outside = (boxes < -SLACK) | (boxes > np.tile(size, 2) + SLACK)
+    return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)])
+
+
+def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:
+    """Return (image, finding) -> probability in [0,1], from a table with a row per image and a column per finding.
+
+    Raises ``DataError`` for unknown images or findings and invalid numbers.
+    """
+    table = read_csv(file, ("image",), "write a row per image and a column of probabilities per finding")
+    images = names.resolve_images(table.pop("image").tolist(), "rows")
+    refuse_duplicates(file, pd.Series(images, dtype=str))
+    findings = [names.finding(str(word), str(file)) for word in table]
+    if repeated := duplicates(findings):
+        raise DataError(f"{file} has several columns of the same finding: {examples(repeated)}; keep one per finding")
+    out: dict[tuple[str, str], float] = {}
+    for finding, column in zip(findings, table, strict=True):
+        probabilities = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
+        if not ((probabilities >= 0) & (probabilities <= 1)).all():
+            wrong = f"the column {column} has values that are not numbers from 0 to 1"
+            raise DataError(f"{file}: {wrong}: give probabilities, not logits")
+        out |= {(image, finding): value for image, value in zip(images, probabilities.tolist(), strict=True)}
+    return out
+
+
+ADVICE = (
+    "use --alignment conventional (for maps that you would enlarge by plain interpolation), pixels (for maps of the "
+    "size of the image or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
+)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A declared alignment or grid."""
+
+    declared: Any
+    """Value in the cell's recipe (not ``Record.geometry``): conventional, pixels, none (boxes), or the grid as a dict
+    of size, stride and offset."""
+    grid: Grid | Alignment
+
+    @property
+    def alignment(self) -> Alignment:
+        """Alignment in a record's cell. Pixels and boxes have exact positions, so they count as aligned."""
+        return "conventional" if self.declared == "conventional" else "aligned"
+
+    @property
+    def sentence(self) -> str:
+        """Description in a sentence."""
+        return f"alignment {self.declared}" if isinstance(self.declared, str) else f"grid {json.dumps(self.declared)}"
+
+    def on(self, shape: tuple[int, int]) -> Grid:
+        """Return the grid of maps of ``shape`` (h, w) on frames of any size.
+
+        Without a declared grid, positions divide the frame evenly, each in the middle of its part.
+        """
+        return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
+
+
+NONE = Geometry("none", "conventional")
+"""Geometry of entries of boxes."""
+
+
+def of(word: str | None) -> Geometry:
+    """Return the geometry of ``--alignment``. Raises ``BadValueError`` if it is missing or its file is broken.
+
+    >>> of("conventional").sentence, of("pixels").alignment
+    ('alignment conventional', 'aligned')
+    """
+    if word is None:
+        raise BadValueError(f"--maps requires --alignment: {ADVICE}")
+    if word in ("conventional", "pixels"):
+        return Geometry(word, "conventional")  # pixels divide the frame evenly, so both words have the same grid
+    try:
+        content = json.loads(tables.require_size(Path(word)).read_text(encoding="utf-8"))
+        pairs = {name: (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")}
+        if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
+            raise ValueError("size and stride must be above 0 and all numbers finite")
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        raise BadValueError(
+            f"--alignment {word!r} is neither conventional nor pixels and cannot be read as a grid "
+            f"({type(error).__name__}: {error}): {ADVICE}"
+        ) from error
+    size = (int(pairs["size"][0]), int(pairs["size"][1]))
+    return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))

@@ -1,0 +1,377 @@
+"""Find external maps in a folder or a file, with their image and finding; values are read on demand."""
+
+import contextlib
+import functools
+import json
+import logging
+import lzma
+import os
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from locus.benchmark.external.boxes import Geometry, Names, refuse_unknown
+from locus.benchmark.scoring.protocols.base import LazyMap
+from locus.core.errors import BadValueError, DataError, examples, one_line
+from locus.core.frames import box_coverage
+from locus.core.names import duplicates
+from locus.core.types import FloatArray
+from locus.datasets.base import Dataset
+from locus.datasets.io import rle, tables
+from locus.datasets.io.images import open_image
+from locus.datasets.io.tables import read_csv
+
+LARGEST = 2**30
+"""Maximum size of the arrays in one file, in bytes: 64 maps of 2048×2048 in float32."""
+MAX_SIDE = 4096
+"""Maximum side of a map; the memory for scoring grows with the square of the side."""
+MAX_MAGNITUDE = float(np.finfo(np.float32).max) / 2
+"""Maximum absolute value, so that the difference of two values is a float32."""
+GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
+"""Pillow's modes with one channel."""
+BROKEN = (
+    ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error, tokenize.TokenError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
+)  # fmt: skip
+"""Exceptions that libraries raise for broken files."""
+Array = NDArray[np.generic]
+
+
+def read_arrays(file: Path) -> dict[str, Array]:
+    """Return name -> array of a .npy, .npz or grey .png file; the name of a single array is "". Raises ``DataError``.
+
+    The arrays of the last file are cached, because the findings of an image are read one after the other.
+    """
+    try:
+        state = file.stat()
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {error.strerror}") from error
+    return _read(file, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(file: Path, *state: int) -> dict[str, Array]:
+    with reading(file):
+        if file.suffix == ".npz":
+            return _zipped(file)
+        return {"": _picture(file) if file.suffix == ".png" else memory_map(file, LARGEST)}
+
+
+@contextlib.contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Convert exceptions of reading a broken ``file`` to a ``DataError`` that names it."""
+    try:
+        yield
+    except BROKEN as error:
+        raise DataError(f"cannot read {file}: {one_line(error)}") from error
+
+
+def memory_map(file: Path, most: int | None = None) -> Array:
+    """Memory-map the array of a .npy file of at most ``most`` bytes.
+
+    Raises ``DataError`` before reading if the file is not a .npy file, contains objects, or has another length than its
+    header declares.
+    """
+    with file.open("rb") as stream:
+        length = _declared(stream, str(file))
+        if most is not None and length > most:
+            raise DataError(f"{file} declares {length:,} bytes: at most {most:,} bytes per image are allowed")
+        if stream.tell() + length != os.fstat(stream.fileno()).st_size:
+            raise DataError(f"the length of {file} differs from its header: save it again")
+    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+
+
+def _zipped(file: Path) -> dict[str, Array]:
+    with zipfile.ZipFile(file) as archive:
+        declared = sum(member.file_size for member in archive.infolist())
+        if declared > LARGEST:
+            raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} per image are allowed")
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                if _declared(stream, f"{member.filename} in {file}") > member.file_size:
+                    raise DataError(f"{member.filename} in {file} is shorter than its header declares: save it again")
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _declared(stream: IO[bytes], where: str) -> int:
+    """Return the size in bytes of the array in ``stream``, from its header. Raises ``DataError`` for pickled arrays."""
+    try:
+        version = np.lib.format.read_magic(stream)
+    except ValueError as error:
+        raise DataError(f"{where} is not a NumPy file: save the array with numpy.save") from error
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if header is None:
+        raise DataError(f"{where} is a NumPy file of version {version}: save the array with numpy.save")
+    shape, _, dtype = header(stream)
+    if dtype.hasobject:
+        raise DataError(f"{where} contains pickled objects, which are not loaded: save an array of numbers")
+    require_sides(shape[-2:], where)
+    return int(np.prod([1, *shape], dtype=object)) * dtype.itemsize
+
+
+def require_sides(shape: Sequence[int], where: str) -> None:
+    """Raise ``DataError`` for a map of ``shape`` (h, w) with a side above ``MAX_SIDE``, before it is allocated.
+
+    >>> require_sides((1, 20_000), "a.npy")
+    Traceback (most recent call last):
+        ...
+    locus.core.errors.DataError: a.npy has the shape (1, 20000): at most 4096 positions per side are allowed
+    """
+    if any(side > MAX_SIDE for side in shape):
+        raise DataError(f"{where} has the shape {tuple(shape)}: at most {MAX_SIDE} positions per side are allowed")
+
+
+def _picture(file: Path) -> Array:
+    with open_image(file, formats=("PNG",)) as image:
+        require_sides((image.height, image.width), str(file))
+        if image.mode not in GRAY:
+            raise DataError(f"{file} has the colour mode {image.mode}: a heat map or a mask must be grey")
+        return np.asarray(image)
+
+
+def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
+    """Convert a map or mask to (h,w) float32; axes of length 1 are removed. ``where`` names the map in errors.
+
+    Raises ``DataError`` for another shape or type, for NaN or infinite values, and beyond half the range of float32.
+
+    >>> as_2d_map(np.zeros((1, 2, 3)), "a.npy").shape
+    (2, 3)
+    >>> as_2d_map(np.zeros(3), "a.npy")
+    Traceback (most recent call last):
+        ...
+    locus.core.errors.DataError: a.npy has the shape (3,): a map must be (h, w)
+    """
+    values = array.squeeze() if array.ndim > 2 else array
+    if values.ndim != 2 or 0 in values.shape:
+        raise DataError(f"{where} has the shape {array.shape}: a map must be (h, w)")
+    require_sides(values.shape, where)
+    if values.dtype.kind not in "buif":
+        raise DataError(f"{where} has the type {values.dtype}: a map must contain real numbers")
+    if broken := int((~np.isfinite(values)).sum()):
+        raise DataError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
+    if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
+        raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half the range of float32: rescale the map")
+    return np.asarray(values, dtype=np.float32)
+
+
+Map = NDArray[np.float32]
+SUFFIXES = (".npy", ".npz", ".png")
+NAMED = (
+    "<image>_<finding>.npy, .npz or .png; <image>.npy or .npz (K, h, w) with --findings; or <image>.npz with one array "
+    "per finding, named after it"
+)
+
+
+@dataclass(frozen=True)
+class MapSource:
+    """One map: its file and how to read it."""
+
+    file: Path
+    where: str
+    """Its name in errors."""
+    array: Callable[[], Array]
+    """Function that reads its values, of any shape and type."""
+
+    def read(self) -> Map:
+        """Return the map (h,w). Raises ``DataError`` if it is not one: see ``arrays.as_2d_map``."""
+        return as_2d_map(self.array(), self.where)
+
+
+Pair = tuple[str, str]
+"""Image and finding."""
+
+
+def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapSource]:
+    """Return (image, finding) -> map, for the files below ``path``, the rows of an array or the masks of a JSON file.
+
+    ``findings`` are the findings of the K maps in one file, in order; ``index`` is a CSV with the images and findings
+    of an array. Raises ``DataError`` for unknown images or findings, and ``BadValueError`` for missing flags.
+    """
+    if not path.exists():
+        raise DataError(f"--maps {path} not found: give a .npy with --index, a .json of masks, or a folder of {NAMED}")
+    words = [names.finding(word, "--findings") for word in findings]
+    if path.is_file():
+        pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
+    else:
+        pairs = _files(path, names, words)
+    if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
+        raise DataError(f"{path} has several maps of the same case: {examples(twice)}; keep one map per case")
+    return dict(pairs)
+
+
+def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapSource]]:
+    """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
+    files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not files:
+        raise DataError(f"{folder} has no maps: it must contain {NAMED}")
+    out, unknown = [], []
+    for file in files:
+        split = None if file.stem in names.images else names.split(file.stem)
+        if split is not None:
+            pair = split[0], names.finding(split[1], str(file))
+            out.append((pair, MapSource(file, str(file), partial(_single, file))))
+        elif (image := names.image(file.stem)) is not None:
+            out += _several(file, image, words, names)
+        else:
+            unknown.append(file.name)
+    refuse_unknown(unknown, len(files), "files")
+    return out
+
+
+def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapSource]]:
+    """Return the maps of one image: (K,h,w) in the order of ``words``, or arrays named after their findings."""
+    content = read_arrays(file)
+    if len(content) == 1 and (stacked := _single(file)).ndim == 3:
+        if not words:
+            raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
+        if len(stacked) != len(words):
+            raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
+        return [((image, word), _numbered(file, n, partial(_single, file))) for n, word in enumerate(words)]
+    if file.suffix != ".npz":
+        raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
+    findings = [names.finding(name, str(file)) for name in content]
+    return [
+        ((image, finding), MapSource(file, f"{name} in {file}", partial(_named, file, name)))
+        for finding, name in zip(findings, content, strict=True)
+    ]
+
+
+def _numbered(file: Path, n: int, array: Callable[[], Array]) -> MapSource:
+    return MapSource(file, f"map {n + 1} of {file}", lambda: array()[n])
+
+
+def _single(file: Path) -> Array:
+    content = read_arrays(file)
+    if len(content) != 1:
+        raise DataError(f"{file} has {len(content)} arrays: a file of one finding must have one array")
+    return next(iter(content.values()))
+
+
+def _named(file: Path, name: str) -> Array:
+    return read_arrays(file)[name]
+
+
+def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapSource]]:
+    if index is None or file.suffix != ".npy":
+        raise BadValueError(
+            f"--maps {file}: a single file must be a .npy of all maps with --index FILE (columns image and finding), "
+            "or a .json of run-length masks"
+        )
+    table = read_csv(index, ("image", "finding"))
+    with reading(file):
+        values = memory_map(file)
+    if values.ndim != 3 or len(values) != len(table):
+        raise DataError(
+            f"{file} has the shape {values.shape}, but must have ({len(table)}, h, w): one map for each row of {index}"
+        )
+    images = names.resolve_images(table["image"].tolist(), "rows")
+    words = [names.finding(word, str(index)) for word in table["finding"]]
+    return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
+
+
+def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
+    """Read ``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
+    try:
+        content = json.loads(tables.require_size(file).read_text(encoding="utf-8"))
+        pairs = [(image, finding, mask) for image, masks in content.items() for finding, mask in masks.items()]
+    except (ValueError, AttributeError, OSError, RecursionError) as error:
+        raise DataError(f"{file} is not JSON of image -> finding -> run-length mask: {error}") from error
+    images = names.resolve_images([image for image, _, _ in pairs], "masks")
+    out = []
+    for image, (_, word, mask) in zip(images, pairs, strict=True):
+        where = f"{image} {word} in {file}"
+        out.append(((image, names.finding(word, str(file))), MapSource(file, where, partial(_mask, mask, where))))
+    return out
+
+
+def _mask(packed: object, where: str) -> Array:
+    runs = rle.decode(packed, where)
+    require_sides(runs.size, where)
+    return runs.mask()
+
+
+log = logging.getLogger(__name__)
+MAX_CACHED = 2**26
+"""Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
+MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
+"""A warning needs transposed maps that fit better by so many standard errors and by this factor."""
+
+
+def read_values(
+    given: Mapping[Pair, MapSource], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
+) -> dict[Pair, Map | LazyMap]:
+    """Return (image, finding) -> map (h,w), the first ``MAX_CACHED`` bytes in memory and the rest as files.
+
+    Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
+    """
+    scorable = [s for s in data if s.boxes]
+    truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
+    absent = [" ".join(pair) for pair in truth if pair not in given]
+    if len(absent) == len(truth):
+        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
+    check_missing(absent, f"{len(absent)} of {len(truth)} cases with a truth box have no map", missing)
+    wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
+    available = [pair for pair in wanted if pair in given]
+    bar = tqdm(available, desc="read maps", unit="map", leave=False, disable=None)
+    out: dict[Pair, Map | LazyMap] = {}
+    flat: list[str] = []
+    inside: list[tuple[float, float]] = []
+    total_bytes = 0
+    for pair in bar:
+        values = given[pair].read()
+        total_bytes += values.nbytes
+        out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
+        if values.min() == values.max():
+            flat.append(given[pair].where)
+        if pair in truth and isinstance(where.grid, str):
+            inside.append((_inside(values, *truth[pair]), _inside(values.T, *truth[pair])))
+    if flat and len(flat) == len(out):
+        raise DataError(f"all {len(out)} maps are constant: {examples(flat)}")
+    if flat:
+        log.warning("%d of %d maps are constant and count as misses: %s", len(flat), len(out), examples(flat))
+    shares = np.array(inside, dtype=np.float64).reshape(-1, 2)
+    if _is_transposed(shares):
+        log.warning(
+            "transposed maps fit the truth better (%.3f instead of %.3f of their heat is in the boxes); "
+            "if your maps are (w, h), save map.T instead",
+            *np.nanmean(shares, axis=0)[::-1],
+        )
+    return out
+
+
+def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "miss", "skip"]) -> None:
+    """Raise ``DataError`` if ``missing`` is error and cases or images are ``absent``; ``count`` says how many."""
+    if absent and missing == "error":
+        advice = "add them, or use --missing miss (count them as misses) or --missing skip (leave them out)"
+        raise DataError(f"{count} ({examples(absent)}): {advice}")
+
+
+def _is_transposed(inside: FloatArray) -> bool:
+    """Return True if transposed maps fit better, from shares of heat in the truth (N,2), as given and transposed."""
+    gain = inside[:, 1] - inside[:, 0]
+    gain = gain[np.isfinite(gain)]
+    if len(gain) < 2:
+        return False
+    error = gain.std(ddof=1) / np.sqrt(len(gain))
+    as_given, swapped = np.nanmean(inside, axis=0)
+    return bool(gain.mean() > MIN_STANDARD_ERRORS * error and swapped > MIN_RATIO * as_given)
+
+
+def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
+    """Return the share of a min-max scaled map inside the truth boxes; nan for a constant map."""
+    scaled = values - values.min()
+    total = float(scaled.sum())
+    shape = (values.shape[0], values.shape[1])
+    return float((scaled * box_coverage(boxes, frame, shape)).sum()) / total if total > 0 else np.nan

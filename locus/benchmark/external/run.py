@@ -1,0 +1,157 @@
+"""Score an external entry and the baselines, and write records and tables.
+
+An external entry has maps or boxes made elsewhere, under one name.
+"""
+
+import datetime
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from locus.benchmark import records
+from locus.benchmark.external.entry import EntryCases, ExternalEntry
+from locus.benchmark.records import Cell, Record
+from locus.benchmark.records.cases import write as write_cases
+from locus.benchmark.report import tables
+from locus.benchmark.report.html import PAGE
+from locus.benchmark.report.page import Description
+from locus.benchmark.scoring import protocols
+from locus.benchmark.suite import comparison, paired
+from locus.benchmark.suite.score import score_maps
+from locus.benchmark.training import provenance
+from locus.config import ScoreConfig
+from locus.core.errors import BadValueError
+from locus.core.files import write_text
+from locus.core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
+from locus.core.types import Echo
+
+MODEL = "external"
+"""Model id of all records of external entries, whose networks are unknown."""
+SOURCES = "sources.csv"
+"""Table of the files with the first 16 hex digits of their SHA-256."""
+
+
+def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
+    """Score the ``entry`` of the flags and write its folder. ``echo`` prints a line for the user.
+
+    Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
+    """
+    folder = _folder(config, entry)
+    row = comparison.find(config.against, Path(config.results), entry.samples) if config.against else None
+    store = EntryCases(entry)
+    fate = "left out" if entry.missing == "skip" else "counted as misses"
+    if store.n_missing_maps:
+        echo(f"{store.n_missing_maps} cases have no map: {fate}")
+    if entry.boxless:
+        n_boxed = sum(bool(sample.boxes) for sample in entry.data)
+        echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
+    scored = list(score(entry, store, [entry.name, *WITHOUT_TRAINING]))
+    all_records = _recorded(folder, entry, scored)
+    printed, for_page = "", ""  # the comparison of ``--against``
+    if row is not None:
+        main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
+        printed, for_page = comparison.compare_with_row(main, folder, row)
+    about = f"{entry.about} {for_page}".rstrip()
+    datasets = tables.write(folder, Description(entry.name, about), all_records)
+    echo(tables.headline(datasets) + printed)
+    echo(f"results: {folder / PAGE}, with leaderboard.md")
+    return 1 if any(record.status == "failed" for record in all_records) else 0
+
+
+def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
+    name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
+    if not name:
+        raise BadValueError(f"--entry {entry.name!r} is not a valid name: use letters or digits")
+    folder = Path(config.results) / name
+    if folder.is_dir() and any(r.cell.model_id != MODEL for r in records.load(folder)):
+        raise BadValueError(f"{folder} contains the results of a suite: choose another --entry or --results")
+    return folder
+
+
+def score(
+    entry: ExternalEntry, store: EntryCases, methods: Sequence[str]
+) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
+    """Yield the record and the rows per case of each of ``methods`` and each protocol; the entry comes first.
+
+    Protocols that the entry does not support are skipped for the baselines.
+    """
+    shared = _shared(entry, store)
+    lacking: set[str] = set()
+    cells = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
+    for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
+        if cell.protocol in lacking:
+            continue
+        start = time.perf_counter()
+        fields, rows = score_maps(store, cell)
+        seconds = round(time.perf_counter() - start, 3)
+        if cell.method == entry.name and fields.get("status") == "n/a":
+            lacking.add(cell.protocol)
+        source = "run" if cell.method in WITHOUT_TRAINING else "external"
+        yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
+
+
+def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
+    """Return the protocols of the entry or of a baseline; baselines are maps, so they need a protocol of maps."""
+    if entry.boxes is not None:
+        fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
+        return fit if method == entry.name else [word for word in fit if word in protocols.of_maps()]
+    return protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
+
+
+def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
+    data = entry.data
+    return Cell(
+        dataset=data.name,
+        partition=str(data.describe.get("partition", "")),
+        split="test",
+        model_id=MODEL,
+        method=method,
+        alignment=entry.geometry.alignment,
+        protocol=protocol,
+        data={"findings": len(data.findings)},
+        recipe=entry.recipe,
+    )
+
+
+def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
+    """Return the fields that all records of an entry share: counts, versions, data set and time."""
+    boxed = [sample for sample in entry.samples if sample.boxes]
+    counts: dict[str, Any] = {
+        "test images": len(entry.data),
+        "boxed images": len(boxed),
+        "patients": len({sample.patient_id for sample in boxed}),
+        "cases": sum(len(sample.boxes) for sample in boxed),
+        "truth boxes": sum(len(boxes) for sample in boxed for boxes in sample.boxes.values()),
+        "cases without a map": store.n_missing_maps,
+    }
+    if entry.boxless:
+        counts["images without a box"] = len(entry.boxless)
+    if entry.trained_on:
+        counts["trained on (declared)"] = entry.trained_on
+    used = provenance.of_scoring()
+    return {
+        "versions": used.versions,
+        "scoring": used,
+        "fingerprint": provenance.fingerprint(entry.data),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "rests_on": counts,
+        "data": entry.data.describe,
+    }
+
+
+def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
+    """Write all records of an entry, paired ones included, to ``folder`` with the hashes of its files."""
+    for record, rows in scored:
+        if rows:
+            write_cases(rows, record.cell, folder)
+    measured = [record for record, _ in scored]
+    all_records = records.ordered([*measured, *paired.paired_records(folder, measured)])
+    records.pack(folder, all_records)
+    table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
+    write_text(folder / SOURCES, table.to_csv(index=False))
+    return all_records

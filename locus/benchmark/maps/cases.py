@@ -1,0 +1,146 @@
+"""Cases (image × finding) with the stored maps of a model's methods, on the test and validation images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+from locus.benchmark.maps import strata
+from locus.benchmark.maps.generate import StoredMapsByMethod
+from locus.benchmark.maps.runs import TrainingRun, select_samples
+from locus.benchmark.maps.store import StoredMaps
+from locus.benchmark.records import Cell
+from locus.benchmark.scoring.protocols.base import Case, LazyMap
+from locus.core.errors import LocusError
+from locus.core.frames import Alignment, Grid
+from locus.core.types import Sample
+
+
+@dataclass
+class CaseStore:
+    """A model's training runs and maps. All protocols of a method share its cases and their surfaces."""
+
+    trained: Sequence[TrainingRun]
+    maps: StoredMapsByMethod
+    validation_maps: StoredMapsByMethod = field(default_factory=dict)
+    """Maps of the validation images of the training runs."""
+    _method: tuple[str, str] = ("", "")
+    """Method and alignment of the cached cases; only one method's cases are cached."""
+    _cases: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
+    """(split, images) -> cases."""
+
+    @cached_property
+    def findings(self) -> tuple[str, ...]:
+        """Findings in the order of the logits."""
+        return self.trained[0].data.findings
+
+    @cached_property
+    def exclusive(self) -> bool:
+        """True if every image has exactly one finding."""
+        return self.trained[0].config.exclusive(len(self.findings))
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Predictions of the training runs for validation and test images, a row per image and run.
+
+        Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and
+        ``training``, the index of the run. With k folds, a test image of one run may be a validation image of another.
+        """
+        tables = [run.read_predictions().assign(training=n) for n, run in enumerate(self.trained)]
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def probabilities(self) -> dict[tuple[int, str, str], float]:
+        """(training, image, finding) -> classifier's probability."""
+        logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
+        values = softmax(logits, axis=1) if self.exclusive else expit(logits)
+        rows = pd.MultiIndex.from_frame(self.predictions[["training", "image"]])
+        table: Any = pd.DataFrame(values, rows, self.findings)
+        return table.stack(future_stack=True).to_dict()
+
+    @cached_property
+    def groups(self) -> dict[str, dict[tuple[str, str], str]]:
+        """Variable -> (image, finding) -> group of the case; see ``locus.benchmark.maps.strata``."""
+        return strata.group_labels(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
+
+    def cases(self, cell: Cell) -> list[Case]:
+        """Return the cases of a cell. Raises the stored error if its method has no maps."""
+        return self._load_cases("test", self.trained, self.maps, cell, cell.images)
+
+    def validation(self, cell: Cell) -> list[Case]:
+        """Return the validation cases for choosing a cell's thresholds; empty if its method has no validation maps."""
+        if not isinstance(self.validation_maps.get(cell.method), StoredMaps):
+            return []
+        return self._load_cases("val", [run.validation for run in self.trained], self.validation_maps, cell, None)
+
+    def _load_cases(
+        self, split: str, runs: Sequence[TrainingRun], maps: StoredMapsByMethod, cell: Cell, images: int | None
+    ) -> list[Case]:
+        stored = maps[cell.method]
+        if isinstance(stored, LocusError):
+            raise stored
+        if self._method != (cell.method, cell.alignment):
+            self._method = cell.method, cell.alignment
+            self._cases.clear()
+        if (split, images) not in self._cases:
+            cases, values = make_cases(runs, stored, cell.alignment, images), self.probabilities
+            cases = [replace(c, probability=values.get((c.training, c.image_id, c.finding))) for c in cases]
+            self._cases[split, images] = cases
+        return self._cases[split, images]
+
+
+def make_cases(
+    trained: Sequence[TrainingRun], maps: StoredMaps, alignment: str, images: int | None = None
+) -> list[Case]:
+    """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods)."""
+    grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
+    number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
+    return [
+        make_case(sample, finding, label, _stored(maps, sample, finding), grid, training=number[sample.image_id])
+        for sample in select_samples(trained, images)
+        for finding, label in zip(trained[0].data.findings, sample.labels.tolist(), strict=True)
+    ]
+
+
+def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float16] | LazyMap | None:
+    """Return the map of a case; if it was not generated, a map that raises ``NotMadeError`` when it is read."""
+    if (sample.image_id, finding) in maps:
+        return maps.stored(sample.image_id, finding)
+    return LazyMap(maps.index.shape[1:], lambda: np.asarray(maps.stored(sample.image_id, finding)))
+
+
+def make_case(
+    sample: Sample,
+    finding: str,
+    label: float,
+    values: NDArray[np.floating[Any]] | LazyMap | None,
+    grid: Grid | Alignment,
+    **more: Any,
+) -> Case:
+    """Make the case of one finding in ``sample``, with its truth and map (h,w); ``more`` sets other fields.
+
+    Boxes are in the sample's frame, (0,4) if the finding has none; ``values`` None means that the method failed.
+    """
+    return Case(
+        image_id=sample.image_id,
+        patient_id=sample.patient_id,
+        finding=finding,
+        map=values,
+        grid=grid,
+        frame=sample.frame,
+        boxes=sample.boxes.get(finding, np.zeros((0, 4))),
+        read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+        label=label,
+        **more,
+    )
+
+
+def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
+    """Return the truth mask (H,W) of one finding; empty if the image does not show it."""
+    mask = sample.masks.get(finding)
+    return np.zeros(sample.frame, dtype=bool) if mask is None else mask

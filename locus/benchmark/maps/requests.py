@@ -1,0 +1,243 @@
+"""Requests for a method's maps, and their key: a hash of everything that the maps depend on."""
+
+import hashlib
+import inspect
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from locus import methods
+from locus.benchmark.explain import VERSION
+from locus.benchmark.maps.code import UNTRAINED_METHOD, method_code
+from locus.benchmark.maps.runs import TrainingRun, select_samples, untrained
+from locus.benchmark.maps.store import file_name
+from locus.config import MAPS, TrainConfig, flags_with
+from locus.core import registry, user_code
+from locus.core.errors import LocusError, one_line
+from locus.core.files import json_hash
+from locus.core.frames import Grid, box_coverage, conventional
+from locus.core.names import UNTRAINED
+from locus.core.types import FloatArray, Sample, patient_folds
+from locus.datasets.io import transforms
+from locus.methods.base import Method
+
+FloatMap = NDArray[np.float32]
+
+
+class Prior:
+    """Per finding, the mean of other patients' truth boxes, drawn as filled rectangles; values in [0,1].
+
+    Patients are split into ``folds`` seeded folds; a case uses only boxes of the other folds, and no image. A strong
+    baseline, since it knows the usual location of a finding. Maps are ``side`` x ``side`` over the whole image.
+    """
+
+    name: ClassVar[str] = "prior"
+
+    def __init__(self, folds: int = 5, seed: int = 0, side: int = 32) -> None:
+        """Set ``side``, the number of positions along each side of the map."""
+        self.folds, self.seed, self.side = folds, seed, side
+
+    def maps(
+        self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+    ) -> tuple[FloatMap, Grid]:
+        """Return maps (N,K,side,side) for ``samples`` and their grid; only the input's size of ``grid`` is used."""
+        fold, means = self.by_fold(samples, findings)
+        return means[fold], conventional(grid.size, (self.side, self.side))
+
+    def by_fold(self, samples: Sequence[Sample], findings: Sequence[str]) -> tuple[NDArray[np.int64], FloatMap]:
+        """Return the fold of each sample (N,) and the prior maps of each fold (folds,K,side,side).
+
+        A fold's maps are the mean truth of the other folds.
+        """
+        fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
+        out = np.zeros((self.folds, len(findings), self.side, self.side), dtype=np.float32)
+        for k, finding in enumerate(findings):
+            held = np.array([finding in sample.boxes for sample in samples])
+            drawn = np.stack([self._draw(sample, finding) for sample in samples])
+            for number in range(self.folds):
+                others = held & (fold != number)
+                if others.any():
+                    out[number, k] = drawn[others].mean(0)
+        return fold, out
+
+    def _draw(self, sample: Sample, finding: str) -> FloatArray:
+        return box_coverage(sample.boxes.get(finding, []), sample.frame, (self.side, self.side))
+
+
+class Truth:
+    """The truth on the model's grid: the upper bound for any map at this resolution; values in [0,1].
+
+    Each position is the mean of the mask (or the boxes) over the stride-wide square around it, clipped to the image.
+    """
+
+    name: ClassVar[str] = "truth"
+
+    def maps(
+        self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+    ) -> tuple[FloatMap, Grid]:
+        """Return maps (N,K,h,w) of ``shape`` (h, w) on ``grid``."""
+        out = np.zeros((len(samples), len(findings), *shape), dtype=np.float32)
+        for n, sample in enumerate(samples):
+            rows, columns = _windows(grid, shape, sample.frame)
+            masks = sample.masks
+            for k, finding in enumerate(findings):
+                if finding in masks:
+                    out[n, k] = rows @ masks[finding].astype(np.float64) @ columns.T
+                elif finding in sample.boxes:
+                    out[n, k] = rows @ box_coverage(sample.boxes[finding], sample.frame, sample.frame) @ columns.T
+        return out, grid
+
+
+BASELINES: dict[str, type[Prior] | type[Truth]] = {part.name: part for part in (Prior, Truth)}
+
+
+def _windows(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """Return weights (h, H) and (w, W) that average the pixels of a stride-wide window around each row and column."""
+    y, x = grid.centres(shape, frame)
+    half = [stride * side / size / 2 for stride, side, size in zip(grid.stride, frame, grid.size, strict=True)]
+    return _window(y, half[0], frame[0]), _window(x, half[1], frame[1])
+
+
+def _window(centres: FloatArray, half: float, side: int) -> FloatArray:
+    edges = np.arange(side)
+    overlap = np.minimum(centres[:, None] + half, edges + 1) - np.maximum(centres[:, None] - half, edges)
+    overlap = np.clip(overlap, 0, 1)
+    total = overlap.sum(1, keepdims=True)
+    return np.asarray(np.divide(overlap, total, out=np.zeros_like(overlap), where=total > 0))
+
+
+BATCH_SIZE = 32
+"""Batch size of the networks."""
+
+
+class Batch(NamedTuple):
+    """A batch of images for one network."""
+
+    run: TrainingRun
+    """The training run whose network explains the images."""
+    rows: tuple[int, ...]
+    """Positions among its ``scorable_images``: those with a truth box."""
+    findings: tuple[int, ...] | None
+    """Indices of the findings to explain; None: all."""
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """A request for the maps of one method on the held-out images of a model."""
+
+    word: str
+    """Name of the method with its options (a spec of ``locus.core.registry``), as on the command line."""
+    runs: tuple[TrainingRun, ...]
+    """The training runs of the model, one per fold if it has folds, each with its network and held-out images."""
+    method: Method | Prior | Truth
+    fast: bool
+    """True if the method needs only the shared forward pass and gradients through the head."""
+    batches: tuple[Batch, ...]
+    """Batches of held-out images, in the order of processing."""
+    path: Path
+    """Path of the .npy file of the maps, which may not exist; see ``locus.benchmark.maps``."""
+    key: str
+    key_of_all: str
+    """Key of the maps of all findings on the same images."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images in the order of the batches."""
+        return tuple(run.scorable_images[row].image_id for run, rows, _ in self.batches for row in rows)
+
+    @property
+    def shown(self) -> tuple[tuple[int, ...], ...]:
+        """Indices of the explained findings per image; empty: all findings of all images."""
+        return tuple(findings for _, rows, findings in self.batches if findings is not None for _ in rows)
+
+
+def build_method(word: str) -> Method | Prior | Truth:
+    """Build the method or baseline named ``word``, with its options.
+
+    Raises ``NotAvailableError`` if it cannot be imported, another ``LocusError`` if its constructor fails.
+    """
+    try:
+        if word in BASELINES:
+            return BASELINES[word]()
+        return methods.build(UNTRAINED_METHOD if word == UNTRAINED else word)
+    except LocusError:
+        raise
+    except user_code.ANYTHING as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise LocusError(f"the method {word!r} cannot be created: {reason}") from error
+
+
+def make_request(
+    trained: Sequence[TrainingRun],
+    word: str,
+    method: Method | Prior | Truth,
+    folder: Path,
+    slow_images: int | None,
+    shown_only: bool = False,
+) -> MapRequest:
+    """Return the request of ``method`` = ``build_method(word)``: all images, or ``slow_images`` of them if not fast.
+
+    With ``shown_only``, a method that is not fast explains only the findings that each image shows, image by image.
+    """
+    fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
+    images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
+    runs = tuple(untrained(run) for run in trained) if word == UNTRAINED else tuple(trained)
+    path, of_all = folder / file_name(word), _key(runs, word, type(method), images)
+    in_part = shown_only and not fast
+    batches, key = tuple(_batches(runs, frozenset(images), in_part)), of_all
+    if in_part:
+        key = json_hash([of_all, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
+    return MapRequest(word, runs, method, fast, batches, path, key, of_all)
+
+
+def _batches(runs: Sequence[TrainingRun], images: Set[str], shown_only: bool) -> Iterator[Batch]:
+    """Yield batches of all findings, or with ``shown_only`` single images with the findings that they show."""
+    for run in runs:
+        rows = [row for row, sample in enumerate(run.scorable_images) if sample.image_id in images]
+        if shown_only:
+            for row in rows:
+                if findings := shown_findings(run.scorable_images[row], run.data.findings):
+                    yield Batch(run, (row,), findings)
+        else:
+            parts = (tuple(rows[start : start + BATCH_SIZE]) for start in range(0, len(rows), BATCH_SIZE))
+            yield from (Batch(run, part, None) for part in parts)
+
+
+def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
+    """Return indices of the ``findings`` with a truth box; protocols without false alarms score no others."""
+    return tuple(k for k, finding in enumerate(findings) if finding in sample.boxes)
+
+
+def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
+    """Hash weights and code of the networks, the pixels, the method with its options and code, and the version."""
+    flags = sorted(flags_with(TrainConfig, MAPS))
+    networks = [[run.digest, run.code, *(getattr(run.config, name) for name in flags)] for run in trained]
+    pixels = [run.pixels_digest for run in trained]
+    truth = [_truth(run) for run in trained] if word in BASELINES else []
+    method = (part.__name__, _options(word, part), method_code(word))
+    return json_hash([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
+
+
+def _options(word: str, part: type) -> dict[str, str]:
+    """Return all constructor arguments, including defaults, since a changed default changes the maps."""
+    bare, smooth = methods.split_smooth(word)
+    call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
+    call.apply_defaults()
+    return {name: repr(value) for name, value in {**call.arguments, "smooth": smooth}.items()}
+
+
+def _preprocessing() -> str:
+    """Return a digest of the evaluation transform applied to every grey value."""
+    values = transforms.evaluation()(torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16))
+    return hashlib.sha256(values.numpy().tobytes()).hexdigest()[:16]
+
+
+def _truth(run: TrainingRun) -> list[Any]:
+    """Return the truth that baselines use, as values that can be hashed."""
+    boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
+    return [run.data.describe, boxes]

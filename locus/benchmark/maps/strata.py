@@ -1,0 +1,140 @@
+"""Strata: scores within groups of cases, by the size of the finding, view, sex, age, company and answer.
+
+=======  ========================  ====================================================================================
+size     small, medium, large      the case's largest truth box as a share of the image: below .025, below .08, above
+view     AP, PA … (as published)   ``Sample.meta["view"]``
+sex      F, M … (as published)     ``Sample.meta["sex"]``
+age      0-17, 18-39, 40-59, 60+   ``Sample.meta["age"]`` in years
+company  single, co-occurring      number of findings of the task in the image, by label or truth box
+answer   wrong, right              right if the classifier's logit of the finding reaches its cut-off
+=======  ========================  ====================================================================================
+
+The cut-off maximises Youden's J on the validation images of the training run that explains the test image. Without a
+cut-off the answer is unknown. Cases with an unknown value are in no group.
+
+Groups have different findings (nodules are small, enlarged hearts are large), so compare them within a finding.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import log_softmax
+
+from locus.benchmark.records.record import Stratum
+from locus.benchmark.scoring.statistics import summary
+from locus.benchmark.scoring.statistics.resample import CaseIndex
+from locus.benchmark.scoring.statistics.summary import Column, Estimate, estimate
+from locus.core.frames import area
+from locus.core.names import MAIN
+from locus.core.types import FloatArray, Origin, Sample
+
+CaseLabels = Mapping[tuple[str, str], str]
+"""(image, finding) -> group of a case, without cases of unknown group."""
+METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
+"""Columns of ``locus``'s rows that are scored within groups -> threshold origin; only the main one by finding."""
+
+
+def group_labels(
+    samples: Sequence[Sample], predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
+) -> dict[str, dict[tuple[str, str], str]]:
+    """Return variable -> (image, finding) -> group of every case with truth; variables without values are left out.
+
+    Args:
+        samples: the scored images.
+        predictions: predictions of all training runs for validation and test images: columns ``training``, ``split``,
+            ``image``, and ``label_F`` and ``logit_F`` per finding F.
+        findings: the findings in the order of the labels.
+        exclusive: True if each image has exactly one finding.
+    """
+    cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
+    keys, metas = [(sample.image_id, finding) for sample, finding in cases], [sample.meta for sample, _ in cases]
+    correct = answers(predictions, findings, exclusive)
+    number = {sample.image_id: _company(sample, findings) for sample in samples}
+    values = {
+        "size": summary.size([area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]),
+        "view": summary.metadata_groups(metas, "view"),
+        "sex": summary.metadata_groups(metas, "sex"),
+        "age": summary.age(np.array([meta.get("age") for meta in metas], dtype=np.float64)),
+        "company": summary.co_occurrence([number[image] for image, _ in keys]),
+        "answer": np.array([correct.get(key, "") for key in keys], dtype=str),
+    }
+    return {
+        name: {key: str(word) for key, word in zip(keys, words, strict=True) if word}
+        for name, words in values.items()
+        if (words != "").any()
+    }
+
+
+def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> dict[tuple[str, str], str]:
+    """Return (image, finding) -> right or wrong for every test image, if it shows the finding; "" if unknown."""
+    test, needed = predictions[predictions["split"] == "test"], cut_offs(predictions, findings, exclusive)
+    verdicts: dict[tuple[str, str], str] = {}
+    for finding, values in zip(findings, _said(test, findings, exclusive).T, strict=True):
+        words = summary.prediction_correctness(values, test["training"].map(needed[finding]))
+        verdicts |= {(image, finding): str(word) for image, word in zip(test["image"], words, strict=True)}
+    return verdicts
+
+
+def cut_offs(
+    predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
+) -> dict[str, dict[int, float]]:
+    """Return finding -> training run -> cut-off, chosen on the run's validation rows; undefined ones are left out.
+
+    Cut-offs are logits, or logarithms of the softmax if classes are ``exclusive``.
+    """
+    chosen = {finding: dict[int, float]() for finding in findings}
+    validation = predictions[predictions["split"] == "val"]
+    for number in sorted(set(validation["training"].tolist())):
+        rows = validation[validation["training"] == number]
+        for finding, values in zip(findings, _said(rows, findings, exclusive).T, strict=True):
+            value = summary.youden_threshold(values, rows[f"label_{finding}"])
+            if np.isfinite(value):
+                chosen[finding][number] = value
+    return chosen
+
+
+def scores(
+    rows: Sequence[Mapping[str, Any]], labels: Mapping[str, CaseLabels], findings: Sequence[str], seed: int = 0
+) -> tuple[Stratum, ...]:
+    """Score ``locus``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
+
+    All groups use the same patient resamples as the protocol's scores (same ``seed``). A finding without cases in a
+    group has no score; scores of fewer than 10 patients have no interval.
+    """
+    values = {metric: np.array([row[metric] for row in rows], dtype=np.float64) for metric in METRICS}
+    columns = [Column(metric, METRICS[metric], column, np.ones(len(rows))) for metric, column in values.items()]
+    parts = [(variable, group, mask) for variable, cases in labels.items() for group, mask in _masks(rows, cases)]
+    if not parts:
+        return ()
+    inside = [summary.restrict(column, mask) for *_, mask in parts for column in columns]
+    index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
+    remaining = iter(estimate(inside, index, findings, seed))
+    estimates = [list(itertools.islice(remaining, len(columns))) for _ in parts]
+    return tuple(_stratum(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
+
+
+def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[str, summary.Mask]]:
+    group_of = np.array([labels.get((row["image"], row["finding"]), "") for row in rows], dtype=str)
+    return list(summary.masks(group_of).items())
+
+
+def _stratum(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
+    scores_ = [score for score in summary.scores(estimates, findings) if score.n]
+    reported = tuple(score for score in scores_ if score.metric == MAIN or score.finding == "mean")
+    return Stratum(variable=variable, group=group, scores=reported)
+
+
+def _company(sample: Sample, findings: Sequence[str]) -> float:
+    """Return the number of findings in an image; nan if only one is possible, or if unknown labels may add more."""
+    present = {*sample.boxes, *(finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1)}
+    unsure = len(findings) < 2 or (len(present) < 2 and bool(np.isnan(sample.labels).any()))
+    return np.nan if unsure else len(present)
+
+
+def _said(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -> FloatArray:
+    """Return the classifier's outputs (N,K): logits, or the logarithm of the softmax for ``exclusive`` classes."""
+    logits = predictions[[f"logit_{finding}" for finding in findings]].to_numpy(dtype=np.float64)
+    return np.asarray(log_softmax(logits, axis=1)) if exclusive else logits

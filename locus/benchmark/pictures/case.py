@@ -1,0 +1,203 @@
+"""A case prepared for a picture: a map with its boxes in the frame of the truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from locus.benchmark.scoring.localize import boxes, to_frame
+from locus.benchmark.scoring.surface import min_max
+from locus.core.files import atomic
+from locus.core.frames import Alignment, Grid, iou, resize_image
+from locus.core.types import FloatArray, Sample
+
+OPAQUE = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class RawMap:
+    """Map of a method for one finding of one image."""
+
+    method: str
+    values: NDArray[np.float32]
+    """(h, w) map, neither resized nor scaled."""
+    grid: Grid | Alignment
+    """Positions of the map in the image."""
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class CasePicture:
+    """Content of one figure; image, heat map and boxes share the frame (H, W)."""
+
+    image: NDArray[np.uint8]
+    """(H, W) grey pixels."""
+    heat: NDArray[np.float32]
+    """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
+    truth: FloatArray | None
+    """(M,4) truth boxes; (0,4) if the image has none of the finding; None if unknown."""
+    predicted: FloatArray
+    """(M,4) boxes above the threshold; the first one is scored."""
+    finding: str
+    raw: RawMap
+    iou: float | None
+    """IoU of the first predicted box with the best truth box; None without truth."""
+    threshold: float
+    origin: str
+    """Origin of the threshold."""
+    image_id: str
+
+    @property
+    def flat(self) -> bool:
+        """Whether the map has the same value everywhere."""
+        return not self.heat.any()
+
+    @property
+    def caption(self) -> str:
+        """Finding, method, probability, IoU and threshold in one line."""
+        absent = "truth unknown" if self.truth is None else "no truth box"
+        overlap = absent if self.iou is None else f"IoU {self.iou:.2f}"
+        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
+        return f"{self.finding} · {self.raw.method} · p = {self.raw.probability:.2f} · {overlap} · {at}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Entry in ``boxes.json``."""
+        return {
+            "image": self.image_id,
+            "finding": self.finding,
+            "method": self.raw.method,
+            "probability": self.raw.probability,
+            "threshold": self.threshold,
+            "threshold_origin": self.origin,
+            "frame": list(self.heat.shape),
+            "boxes": self.predicted.tolist(),
+            "truth": None if self.truth is None else self.truth.tolist(),
+            "iou": self.iou,
+        }
+
+
+def prepare_case(
+    sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, origin: str
+) -> CasePicture:
+    """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
+
+    ``pixels`` are (H', W') grey values of the file; everything is drawn in the frame of the sample. ``threshold``
+    applies to the min-max scaled map; ``origin`` says how it was chosen. Raises ``BadValueError`` for nan or inf.
+    """
+    frame = frame_of(sample, pixels)
+    predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
+    heat = heat_in_frame(raw, frame)
+    truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
+    overlap, image = _overlap(predicted, truth), resize_image(pixels, frame)
+    return CasePicture(image, heat, truth, predicted, finding, raw, overlap, threshold, origin, sample.image_id)
+
+
+def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the (H, W) frame of a sample's boxes, by default the size of the image."""
+    return sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
+
+
+def heat_in_frame(raw: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the (H, W) heat, min-max scaled over the map's positions to [0,1]; all 0 for a flat map.
+
+    Raises ``BadValueError`` for nan or inf.
+    """
+    return to_frame(min_max(raw.values), frame, raw.grid)
+
+
+def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
+    """Return the IoU of the first box, which contains the maximum of the map, with the best truth box; or None."""
+    if truth is None or not len(truth):
+        return None
+    return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
+
+
+def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the opacity of a heat map (H, W) in [0,1]: proportional to its square, ``OPAQUE`` at the peak.
+
+    >>> opacity(np.array([[0.0, 0.5, 1.0]])).round(3).tolist()
+    [[0.0, 0.17499999701976776, 0.699999988079071]]
+    """
+    return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
+
+
+TRUTH, PREDICTED = "#e8590c", "#38b6ff"
+"""Orange and blue: colour-blind readers can distinguish them."""
+COLOURS = "turbo"
+PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
+BAR = (0.9414, 0.0442, 0.0141, 0.7717)
+"""Left, bottom, width and height in the figure. They are constants because automatic layout draws everything twice."""
+
+UNDATED: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    ".svg": {"Creator": None, "Date": None},
+}
+"""File type -> settings that remove its metadata."""
+
+
+def save(picture: CasePicture, path: Path) -> None:
+    """Write the figure of ``draw`` atomically, as .png, .pdf or .svg by the suffix of ``path``.
+
+    The same picture gives the same bytes.
+    """
+    with rc_context({"svg.hashsalt": path.name}):
+        save_figure(draw(picture), path)
+
+
+def draw(picture: CasePicture) -> Figure:
+    """Draw three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
+    figure = Figure(figsize=(12.6, 4.6), dpi=100)
+    axes = [figure.add_axes(panel) for panel in PANELS]
+    figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
+    _show(axes[0], picture, "truth: orange; box of the peak: blue; other boxes: dashed")
+    _boxes(axes[0], picture)
+    _show(axes[1], picture, "heat map over the image")
+    axes[1].imshow(
+        picture.heat, cmap=COLOURS, vmin=0, vmax=1, alpha=opacity(picture.heat), extent=extent(picture.heat.shape)
+    )
+    axes[2].set_title("heat map", fontsize=9)
+    axes[2].set_axis_off()
+    drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=extent(picture.heat.shape))
+    figure.colorbar(drawn, cax=figure.add_axes(BAR), label="min-max scaled map")
+    return figure
+
+
+def _show(axis: Axes, picture: CasePicture, title: str) -> None:
+    axis.imshow(picture.image, cmap="gray", vmin=0, vmax=255, extent=extent(picture.heat.shape))
+    axis.set_title(title, fontsize=9)
+    axis.set_axis_off()
+
+
+def _boxes(axis: Axes, picture: CasePicture) -> None:
+    for box in picture.truth if picture.truth is not None else []:
+        add_box(axis, box, TRUTH, "-", 2)
+    for number, box in enumerate(picture.predicted):
+        add_box(axis, box, PREDICTED, "--" if number else "-", 1 if number else 2)
+
+
+def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return the extent of pixels (H, W) in box coordinates: pixel i covers [i, i+1)."""
+    return 0, frame[1], frame[0], 0
+
+
+def add_box(axes: Axes, box: FloatArray, colour: str, line: str, width: float) -> None:
+    """Outline a box (x0, y0, x1, y1) in the frame."""
+    x0, y0, x1, y1 = box
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=width))
+
+
+def save_figure(figure: Figure, path: Path, **more: Any) -> None:
+    """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; ``more`` goes to ``savefig``.
+
+    The same figure gives the same bytes if ``svg.hashsalt`` is set.
+    """
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], metadata=UNDATED[path.suffix], **more)

@@ -1,0 +1,441 @@
+"""Pictures of a suite: the page of selected cases, and figures for a paper."""
+
+import base64
+import math
+import os
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from locus.benchmark.maps.cases import CaseStore
+from locus.benchmark.pictures.case import add_box, extent, save_figure
+from locus.benchmark.records import Record, cases
+from locus.benchmark.report import charts, tables
+from locus.benchmark.report.all_tables import reports
+from locus.benchmark.report.chart_list import CHARTS
+from locus.benchmark.report.charts import DPI, FONT, FORMATS, ORANGE, SKY, WIDTHS
+from locus.benchmark.report.entry import NOT_RANKED, best, ranked
+from locus.benchmark.report.html import PAGE, render
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report.select import images_in_words, is_method, main_score, one_alignment
+from locus.benchmark.scoring.localize import boxes, to_frame
+from locus.benchmark.scoring.protocols.base import FLAT, Case
+from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.suite import cells
+from locus.benchmark.suite.plan import Suite
+from locus.benchmark.suite.score import explain_model, recorded
+from locus.config import PageConfig
+from locus.core.errors import DataError, NotAvailableError, UnknownNameError
+from locus.core.files import write_text
+from locus.core.frames import Grid, resize_image
+from locus.core.names import MAIN_PROTOCOL, PEOPLE
+from locus.core.types import Echo
+
+SIDE = 320
+"""Largest side of an image, in pixels."""
+
+
+def render_page(page: Mapping[str, Any]) -> str:
+    """Return the page as HTML with all pictures and maps inside; it opens without a server.
+
+    ``page`` has the values that the template names; ``images`` are data URLs, ``maps`` are from ``packed_map``, and a
+    panel has the index of its map, or None.
+    """
+    data = {"maps": page["maps"], "cases": [{"frame": case["frame"], "truth": case["truth"]} for case in page["cases"]]}
+    findings = list(dict.fromkeys(case["finding"] for case in page["cases"]))
+    kinds = {method["word"]: method["kind"].partition(":")[0] for method in page["methods"]}
+    return render("gallery.html", page=page, findings=findings, kinds=kinds, maps_and_cases=data)
+
+
+def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
+    """Return a stored (h,w) map and its grid for the page, compressed without loss; no grid for ``conventional``.
+
+    >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
+    [2, 3]
+    """
+    raw = zlib.compress(np.ascontiguousarray(values, "<f2").tobytes(), 9)
+    where = {"size": grid.size, "stride": grid.stride, "offset": grid.offset} if isinstance(grid, Grid) else None
+    return {"values": base64.b64encode(raw).decode(), "shape": list(values.shape), "grid": where}
+
+
+def data_url(image: NDArray[np.uint8]) -> str:
+    """Return a (H,W) image as the data URL of a PNG, with sides of at most ``SIDE`` pixels."""
+    share = min(1.0, SIDE / max(image.shape))
+    small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
+    return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
+
+
+RANKS = ("best", "median", "worst")
+
+
+@dataclass(frozen=True)
+class SelectedCase:
+    """One image × finding of the gallery."""
+
+    finding: str
+    rank: str
+    """best, median or worst case of the finding."""
+    image: str
+    iou: float
+    """Mean over the methods, by which the cases are ordered."""
+
+
+def of_model(records: Sequence[Record], suite: str, model_id: str, on_part: bool = True) -> list[Record]:
+    """Return the records of a model in the main table, best method first; without ``model_id``, of the leading model.
+
+    If slow methods were run on part of the images only, the records on these images are returned if ``on_part``, else
+    the records on all images. Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an
+    unknown model.
+    """
+    main = [
+        r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
+    ]
+    aligned = [r for r in main if r.cell.alignment == "aligned"]
+    leader = _leader(aligned)
+    if leader is None:
+        raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
+    model_ids = sorted({r.cell.model_id for r in aligned})
+    if model_id and model_id not in model_ids:
+        raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
+    chosen = [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
+    parts = {r.cell.images for r in chosen}
+    part = max((images for images in parts if images is not None), default=None) if on_part else None
+    return ranked(one_alignment([r for r in chosen if r.cell.images == part]))
+
+
+def _leader(records: Sequence[Record]) -> Record | None:
+    """Return the best record on all images, among the models with the most methods, because some seeds have fewer."""
+    whole = [r for r in records if r.cell.images is None]
+    counts = Counter(r.cell.model_id for r in records)
+    return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
+
+
+def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
+    """Choose the best, median and worst case of each finding by mean IoU over the methods.
+
+    ``tables``: method -> per-case rows. Only cases that all methods have are used; ties are ordered by image. All cases
+    are chosen for a finding with fewer than three.
+
+    >>> rows = pd.DataFrame({"finding": "mass", "image": [*"abc"], "iou": [.1, .6, .3]})
+    >>> [(case.rank, case.image) for case in choose({"cam": rows}, ["mass"])]
+    [('best', 'b'), ('median', 'c'), ('worst', 'a')]
+    """
+    ious = [table.set_index(["finding", "image"])["iou"].astype("float64") for table in tables.values()]
+    mean = pd.concat(ious, axis=1, join="inner").mean(axis=1).round(9).rename("iou").reset_index()
+    choices = []
+    for finding in findings:
+        cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])
+        numbers = dict.fromkeys((0, (len(cases) - 1) // 2, len(cases) - 1) if len(cases) else ())
+        chosen = cases.iloc[list(numbers)][["image", "iou"]].to_numpy().tolist()
+        named = zip(RANKS, chosen, strict=False)
+        choices += [SelectedCase(finding, rank, str(image), float(iou)) for rank, (image, iou) in named]
+    return choices
+
+
+NAME = tables.GALLERY
+DRAWN = "phantom"
+"""Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
+
+
+def write_gallery(config: PageConfig, echo: Echo) -> int:
+    """Write the gallery of ``locus.config.suite`` and ``echo`` its path; returns 0.
+
+    Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
+    """
+    opened = open_model(config)
+    cell, suite_page = opened.records[0].cell, opened.folder / PAGE
+    path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
+    page = _page(opened, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
+    write_text(path, render_page(page))
+    echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
+    return 0
+
+
+def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
+    """Return the path of the page: ``--output``, else in ``folder`` for synthetic images, else in ``runs_dir``.
+
+    Only published pages are next to published tables; pages of other suites or models are in ``runs_dir``.
+    """
+    if config.output is not None:
+        return Path(config.output)
+    next_to_tables = config.results is not None or ((folder / NAME).is_file() and "/" not in config.suite)
+    return (folder if dataset == DRAWN and next_to_tables else runs_dir) / NAME
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model of a suite with its records and maps."""
+
+    suite: Suite
+    records: list[Record]
+    """Records of the main table, best method first."""
+    folder: Path
+    """Folder of the per-case rows."""
+    runs_dir: Path
+    store: CaseStore
+
+
+def open_model(config: PageConfig) -> OpenedModel:
+    """Open the model of ``locus.config.suite``, by default the one with the best method.
+
+    Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
+    """
+    name, _, model_id = config.suite.partition("/")
+    suite = cells.read_suite(name, config)
+    folder = cells.base(config) / name
+    all_records = cells.existing_records(folder)
+    planned = cells.planned_cells(suite)
+    models = {cell.key: job.model for job in planned for cell in job.cells}
+    existing = [record for record in all_records if record.key in models]
+    chosen = of_model(existing, name, model_id)
+    model = models[chosen[0].key]
+    runs_dir = Path(config.runs) / (suite.training_runs_of or name)
+    digests = next(record.checkpoints for record in chosen if record.checkpoints)
+    trained = recorded(model, digests, runs_dir)
+    store = explain_model(model, trained, [r.cell.method for r in chosen if r.status == "ok"], runs_dir, None)
+    return OpenedModel(suite, chosen, folder, runs_dir, store)
+
+
+@dataclass
+class MethodCases:
+    """A method of the model with its per-case rows and cases by (image, finding); both empty if it has no score."""
+
+    record: Record
+    rows: Mapping[tuple[str, str], Mapping[Any, Any]]
+    cases: dict[tuple[str, str], Case]
+
+
+def method_cases(model: OpenedModel) -> list[MethodCases]:
+    """Return the methods of a model, best first, with their rows and cases."""
+    return [_method_cases(record, model) for record in model.records]
+
+
+def _method_cases(record: Record, model: OpenedModel) -> MethodCases:
+    if record.status != "ok":
+        return MethodCases(record, {}, {})
+    table = cases.read(record.cell, model.folder)
+    rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
+    return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
+
+
+def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[SelectedCase]:
+    """Select the cases of the page, ignoring baselines: see ``selected_cases.choose``."""
+    ranked = [method for method in methods if is_method(method.record) and method.rows]
+    tables = {method.record.cell.method: pd.DataFrame([*method.rows.values()]) for method in ranked}
+    return choose(tables, findings)
+
+
+def _page(model: OpenedModel, suite_page: str) -> dict[str, Any]:
+    """Select the cases of ``model`` and return everything its page shows: see ``render_page``."""
+    methods, records, suite = method_cases(model), model.records, model.suite.name
+    chosen = choices(methods, model.store.findings)
+    images = dict.fromkeys(choice.image for choice in chosen)
+    numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
+    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
+    model_id = records[0].cell.model_id
+    return {
+        "suite": suite,
+        "suite_page": suite_page,
+        "title": model.suite.title,
+        "model_id": model_id,
+        "basis": _basis(records),
+        "command": f"python -m benchmark.gallery {suite}/{model_id}",
+        "methods": [_summary(record) for record in records],
+        "cases": [_case(choice, methods, numbers[choice.image], maps) for choice in chosen],
+        "images": [data_url(samples[image].image) for image in numbers],
+        "maps": maps,
+    }
+
+
+def _case(
+    choice: SelectedCase, methods: Sequence[MethodCases], image: int, maps: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return one case with a panel per method; each map is appended to ``maps``. ``image``: index of its picture."""
+    key = choice.image, choice.finding
+    case = next(method.cases[key] for method in methods if key in method.cases)
+    return {
+        "finding": choice.finding,
+        "rank": choice.rank,
+        "image_id": choice.image,
+        "mean_iou": choice.iou,
+        "probability": case.probability,
+        "image": image,
+        "frame": case.frame,
+        "truth": case.boxes.tolist(),
+        "panels": [_panel(method, key, maps) for method in methods],
+    }
+
+
+def _panel(method: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the panel of a method for a case, and append its map to ``maps``; without a box it has the reason."""
+    row, case, name = method.rows.get(key), method.cases.get(key), method.record.cell.method
+    if row is None or case is None:
+        reason = method.record.reason or "the method has no such case"
+        return {"method": name, "map": None, "iou": None, "hit": False, "reason": reason}
+    number = None
+    if case.map is not None and row["reason"] in ("", FLAT):
+        number = len(maps)
+        maps.append(packed_map(np.asarray(case.map), case.grid))
+    threshold = None if math.isnan(row["threshold"]) else float(row["threshold"])
+    result = {"threshold": threshold, "iou": float(row["iou"]), "hit": bool(row["hit@iou.3"]), "reason": row["reason"]}
+    return {"method": name, "map": number, **result}
+
+
+def _summary(record: Record) -> dict[str, Any]:
+    """Return the row of a method above the cases: its score, and why it has none or is not ranked."""
+    score, kind = main_score(record), NOT_RANKED.get(record.cell.method, "")
+    reason = f"{record.status}: {record.reason}" if record.status != "ok" and record.reason else ""
+    value, low, high = (None, None, None) if score is None else (score.value, score.low, score.high)
+    return {"word": record.method, "kind": kind, "score": value, "low": low, "high": high, "reason": reason}
+
+
+def _basis(records: Sequence[Record]) -> str:
+    rests_on = next(record.rests_on for record in records if record.rests_on)
+    images = images_in_words(records) or rests_on.get("boxed images", "all")
+    return f"{images} images with a truth box, {rests_on.get('cases', '')} cases"
+
+
+METHODS, CASES = {"1col": 4, "2col": 6}, 8
+"""Maximum number of methods (by width) and of cases, so that all are readable."""
+MARGINS = 0.72, 0.42, 0.55, 0.25
+"""Inches for labels: left, right, above and below the panels."""
+STEPS = 256
+"""Pixels of the side of a panel; at most twice as many."""
+COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
+LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
+
+
+def save(model: OpenedModel, folder: Path, stem: str) -> None:
+    """Write the grid in all formats and widths to ``folder``: ``<stem>-grid-1col.pdf``.
+
+    The same maps give the same bytes. Raises ``LocusError`` if a map cannot be read, ``WriteError`` if a file cannot be
+    written.
+    """
+    ranked = [method for method in method_cases(model) if is_method(method.record) and method.rows]
+    typical = [choice for choice in choices(ranked, model.store.findings) if choice.rank == "median"][:CASES]
+    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
+    images = {choice.image: samples[choice.image].image for choice in typical}
+    for name, inches in WIDTHS.items():
+        with mpl.rc_context(LETTERS):
+            figure = draw(images, ranked[: METHODS[name]], typical, inches)
+            for kind in FORMATS:
+                save_figure(figure, folder / f"{stem}-grid-{name}.{kind}", dpi=DPI)
+
+
+def draw(
+    images: Mapping[str, NDArray[np.uint8]],
+    methods: Sequence[MethodCases],
+    cases: Sequence[SelectedCase],
+    inches: float,
+) -> Figure:
+    """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
+    left, right, top, bottom = MARGINS
+    side = (inches - left - right) / (len(methods) + 1)
+    height = side * len(cases) + top + bottom
+    figure = Figure(figsize=(inches, height), facecolor="white")
+    panels = figure.subplots(len(cases), len(methods) + 1, squeeze=False)
+    figure.subplots_adjust(left / inches, bottom / height, 1 - right / inches, 1 - top / height, 0.03, 0.03)
+    for row, choice in zip(panels, cases, strict=True):
+        key = choice.image, choice.finding
+        row[0].set_ylabel(choice.finding, fontsize=SMALL, rotation=0, ha="right", va="center")
+        for axes, method in zip(row, (methods[0], *methods), strict=True):
+            _image(axes, method.cases[key], images[choice.image])
+        for axes, method in zip(row[1:], methods, strict=True):
+            _map(axes, method.cases[key], float(method.rows[key]["threshold"]))
+    for axes, word in zip(panels[0], ("image", *(method.record.method for method in methods)), strict=True):
+        axes.set_title(word, fontsize=SMALL, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
+    _legend(figure, (1 - (right - 0.05) / inches, bottom / height, 0.07 / inches, side * len(cases) / height))
+    return figure
+
+
+def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
+    """Draw the legend of all panels: the scale of the maps on the right, the lines of the boxes below."""
+    scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
+    scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
+    scale.set_label("map, from minimum to maximum", fontsize=SMALL, labelpad=1)
+    truth = Line2D([], [], color=SKY, label="truth")
+    scored = Line2D([], [], color=ORANGE, ls="--", label="scored box")
+    figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
+
+
+def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=extent(case.frame), interpolation="none")
+    for box in case.boxes:
+        add_box(axes, box, SKY, "-", WIDTH)
+
+
+def _map(axes: Axes, case: Case, threshold: float) -> None:
+    """Draw the map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
+    if case.map is None or not np.isfinite(threshold):
+        _note(axes, "no box")
+        return
+    scaled = min_max(case.map)
+    heat = _thinned(to_frame(scaled, case.frame, case.grid))
+    coloured = mpl.colormaps[COLOURS](heat)
+    coloured[..., 3] = OPAQUE * heat  # in the array: PDF and SVG ignore a separate ``alpha``
+    axes.imshow(coloured, extent=extent(case.frame), interpolation="none")
+    scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
+    for box in scored:
+        add_box(axes, box, ORANGE, "--", WIDTH)
+    if not len(scored):
+        _note(axes, "no box")
+
+
+def _note(axes: Axes, words: str) -> None:
+    ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
+    axes.text(0.5, 0.05, words, transform=axes.transAxes, ha="center", color="white", fontsize=SMALL - 1, bbox=ground)
+
+
+def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Subsample a large picture, which is shown smaller in print."""
+    step = max(1, max(pixels.shape) // STEPS)
+    return pixels[::step, ::step]
+
+
+FOLDER = Path("runs/figures")
+TABLES = "leaderboard.tex"
+
+
+def write_figures(config: PageConfig, echo: Echo) -> int:
+    """Write all figures of ``locus.config.suite``, and ``echo`` their folder and the missing ones; returns 0.
+
+    Raises ``LocusError`` for an unknown suite, a suite without records, and if a file cannot be written.
+    """
+    name = config.suite.partition("/")[0]
+    cells.read_suite(name, config)  # check that it exists and is complete
+    source = cells.base(config) / name
+    records = cells.existing_records(source)
+    if not records:
+        raise DataError(f"{source} has no records: run python -m benchmark.run --suite {name} first")
+    target = FOLDER / name if config.output is None else Path(config.output)
+    try:
+        save(open_model(config), target, name)
+    except DataError as error:
+        echo(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
+    boards = leaderboards(records, [source])
+    for board in boards:
+        stem = name if len(boards) == 1 else f"{name}-{board.dataset}"
+        for chart in (*CHARTS, *(chart for check in reports(board) for chart in check.charts)):
+            try:
+                charts.save(chart, board, target, stem)
+            except NotAvailableError as error:
+                echo(f"{chart.name}: n/a: {error}")
+    if (source / TABLES).is_file():
+        write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
+    echo(f"figures: {target} ({len(list(target.iterdir()))} files)")
+    return 0

@@ -1,0 +1,173 @@
+"""Rows per case, from which the scores of the records were computed.
+
+Rows of the main protocol and of the check ``faithfulness`` are packed with the records: seed 0 in ``cases.parquet``,
+other seeds in ``cases-seed1.parquet`` and so on (``pandas.read_parquet("results/phantom/cases.parquet")``). The lowest
+seed has all columns, other seeds those of ``brief``. Rows of other protocols stay with the unpacked records, in
+``runs/records/<suite>/cases/<protocol>``, one file per record.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow
+import pyarrow.compute
+
+from locus.benchmark.records import storage
+from locus.benchmark.records.record import Cell
+from locus.benchmark.records.storage import stem, unpacked_folder
+from locus.core.errors import DataError
+from locus.core.files import writing
+from locus.core.names import FAITHFULNESS, MAIN_PROTOCOL
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELL = ("model_id", "method", "alignment")
+CASES = "cases.parquet"
+PACKED = (MAIN_PROTOCOL, FAITHFULNESS)
+BOX = ("x0", "y0", "x1", "y1", "iobb")
+OTHER_ORIGINS = ("threshold_", "iou_")
+RUN_AGAIN = "run the suite again with --overwrite always"
+ADVICE = f"restore it from version control, or delete it and {RUN_AGAIN}"
+
+
+def path(folder: Path | str, cell: Cell) -> Path:
+    """Return the path of a cell's rows while the suite of ``folder`` is running."""
+    return unpacked_folder(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
+
+
+def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
+    """Write the ``table`` of a cell's rows as an unpacked file. The same rows give the same bytes."""
+    where = path(folder, cell)
+    storage.save(
+        pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None), where
+    )
+    return where
+
+
+def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
+    """Return the rows of a cell: key, model, method and alignment, then the columns of the protocol.
+
+    Floats have single precision.
+    """
+    import pandas as pd  # not needed to read records
+
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
+    empty = frame.columns[frame.isna().all()]  # an empty column counts as numeric
+    frame = frame.astype(dict.fromkeys([*frame.select_dtypes(np.float64).columns, *empty], np.float32))
+    for position, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
+        frame.insert(position, name, value)
+    return frame
+
+
+def brief(names: Sequence[str]) -> list[str]:
+    """Return the columns for a leaderboard of several training runs, without boxes and other threshold origins.
+
+    >>> brief(["image", "x0", "iou", "iou_oracle", "hit@iou.3"])
+    ['image', 'iou', 'hit@iou.3']
+    """
+    return [name for name in names if name not in BOX and not name.startswith(OTHER_ORIGINS)]
+
+
+def packed_file(folder: Path | str, seed: int | None) -> Path:
+    """Return the packed file of a training seed; there is one per seed, so that files stay small."""
+    return Path(folder) / (f"cases-seed{seed}.parquet" if seed else CASES)
+
+
+def exist(cell: Cell, folder: Path | str) -> bool:
+    """Return True if a cell has rows, packed or not."""
+    return path(folder, cell).is_file() or cell.key in _keys(packed_file(folder, cell.seed))
+
+
+def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
+    """Read the rows of a cell, unpacked before packed. Raises ``DataError`` if they are missing or broken."""
+    if not exist(cell, folder):
+        raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {RUN_AGAIN}")
+    return storage.words(read_columns([cell], folder)).to_pandas()
+
+
+def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str] | None = None) -> pyarrow.Table:
+    """Read ``key`` and the columns ``names`` (None: all) of the ``cells`` that have rows; strings are dictionaries.
+
+    Much faster than reading many cells one by one. Raises ``DataError`` for a broken file.
+    """
+    columns, remaining = None if names is None else ("key", *names), {cell.key: cell for cell in cells}
+    tables = []
+    for cell in cells:
+        if (unpacked := path(folder, cell)).is_file():
+            tables.append(storage.dictionaries(storage.read_parquet(unpacked, ADVICE, columns)))
+            del remaining[cell.key]
+    paths = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
+    tables += [_only(_packed(file, columns), remaining) for file in paths if file.is_file()]
+    tables = tables or [pyarrow.schema([(name, storage.DICT_STRING) for name in columns or ()]).empty_table()]
+    return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+
+
+def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
+    """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: cell key -> training seed.
+
+    Rows of other cells are dropped; seeds other than the lowest keep the ``brief`` columns. Raises ``DataError`` for a
+    broken file, ``WriteError`` if a file cannot be written.
+    """
+    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in PACKED]
+    files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
+    keys_by_file: dict[Path, set[str]] = {}
+    for key, seed in sorted(seeds.items(), key=lambda pair: pair[1] or 0):  # the file of the lowest seed is the first
+        keys_by_file.setdefault(packed_file(folder, seed), set()).add(key)
+    for n, (where, keys) in enumerate(keys_by_file.items()):
+        unpacked = {key: file for key, file in files.items() if key in keys}
+        names = _packed(where).column_names if where.is_file() else []
+        if unpacked or not _keys(where) <= keys or (n and names != brief(names)):
+            rows = _joined(keys, unpacked, where)
+            _save(rows.select(brief(rows.column_names)) if n else rows, where)
+    for file in (*files.values(), *(set(folder.glob("cases*.parquet")) - keys_by_file.keys())):
+        with writing(file):
+            file.unlink(missing_ok=True)
+
+
+def _joined(keys: Collection[str], paths: Mapping[str, Path], where: Path) -> pyarrow.Table:
+    """Return the unpacked rows in ``paths`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
+    tables = [storage.words(_only(_packed(where), {*keys} - paths.keys()))] if where.is_file() else []
+    tables += [storage.read_parquet(file, ADVICE) for _, file in sorted(paths.items())]
+    filled = [table for table in tables if len(table)] or [pyarrow.table({})]
+    return pyarrow.concat_tables(filled, promote_options="permissive")
+
+
+def _save(rows: pyarrow.Table, where: Path) -> None:
+    """Write the rows of a seed in order, or remove the file if there are none."""
+    if len(rows):
+        storage.save(storage.dictionaries(rows.sort_by([(name, "ascending") for name in (*CELL, "key")])), where)
+    else:
+        with writing(where):
+            where.unlink(missing_ok=True)
+
+
+def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
+    """Return the packed rows with one of the ``keys``, without importing pandas."""
+    array = rows["key"].combine_chunks()
+    selected = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
+    bits = np.packbits(selected[storage.numbers(array.indices)], bitorder="little")
+    mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
+    return pyarrow.compute.filter(rows, mask)
+
+
+def _keys(file: Path) -> set[str]:
+    return set(_packed(file)["key"].unique().to_pylist()) if file.is_file() else set()
+
+
+def _packed(file: Path, columns: tuple[str, ...] | None = None) -> pyarrow.Table:
+    """Read packed rows; they are cached until the file changes."""
+    state = file.stat()
+    return _read(file, columns, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=16)
+def _read(file: Path, columns: tuple[str, ...] | None, *state: int) -> pyarrow.Table:
+    rows = storage.read_parquet(file, ADVICE, columns)
+    if "key" not in rows.column_names:
+        raise DataError(f"{file} has no column 'key': {ADVICE}")
+    return rows

@@ -1,0 +1,204 @@
+"""Packed records of a suite: ``records.parquet`` has a row per score, ``cells.parquet`` a row per record.
+
+Published files have these names, so they stay, although the rows of ``records.parquet`` are scores. Each has the cell,
+value, interval and n of a score. A record without scores has one row with its status and reason and without a metric.
+Rows per case are in other files: see ``locus.benchmark.records.cases``.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+
+from locus.benchmark.records import cases, storage
+from locus.benchmark.records.record import Record
+from locus.benchmark.records.storage import DICT_STRING, parse, stem, unpacked
+from locus.core.errors import DataError, one_line
+from locus.core.files import writing
+from locus.core.startup import gc_paused
+from locus.core.types import Score
+
+RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
+ADVICE = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
+CELL_FIELDS = (
+    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
+    *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
+)
+"""Fields of the cell that every row has."""
+SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
+SCHEMA = pyarrow.schema(
+    [
+        ("key", DICT_STRING),
+        *((name, pyarrow.int64() if name in ("img_size", "seed") else DICT_STRING) for name in CELL_FIELDS),
+        ("images", pyarrow.int64()),
+        *((name, DICT_STRING) for name in ("variable", "group", "threshold_origin", "finding", "metric")),
+        *((name, pyarrow.float64()) for name in ("value", "low", "high")),
+        ("n", pyarrow.int64()),
+        *((name, DICT_STRING) for name in ("status", "reason", "source")),
+    ]
+)
+CELLS_COLUMNS = ("key", "name", "status", "source", "record")
+"""Columns of ``cells.parquet``; ``record`` is the record as JSON without its scores."""
+
+
+def load(folder: Path | str) -> list[Record]:
+    """Load all records of a suite's results ``folder``, packed or not, in the order of their file names.
+
+    An unpacked record replaces the packed one of its cell. Raises ``DataError`` for a missing folder and for a broken
+    file.
+
+    >>> len(load("results/alignment"))
+    108
+    """
+    return _all(Path(folder), None)
+
+
+def load_metric(folder: Path | str, metric: str) -> list[Record]:
+    """Load all records with only the scores of one ``metric`` and no strata, which is much faster."""
+    records = _all(Path(folder), metric)
+    return [r.model_copy(update={"strata": (), "scores": tuple(r.select(metric))}) for r in records]
+
+
+def _all(folder: Path, metric: str | None) -> list[Record]:
+    unpacked_files = unpacked(folder)
+    if not folder.is_dir() and not unpacked_files:
+        raise DataError(f"{folder} has no records: run `python -m benchmark.run` first or give another folder")
+    records = read_packed(folder, metric) | {file.stem: storage.read(file) for file in unpacked_files}
+    return [record for _, record in sorted(records.items())]
+
+
+def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
+    """Pack ``records`` (None: all) in ``folder``, with the rows per case of the main protocol.
+
+    Seeds other than the lowest keep only the columns of ``cases.brief``. JSON files and unpacked rows are removed after
+    everything is written: if the process is killed, nothing is lost and the next call resumes. The same records give
+    the same files. Raises ``DataError`` and ``WriteError``.
+    """
+    folder = Path(folder)
+    to_pack = load(folder) if records is None else list(records)
+    unpacked_files = unpacked(folder)
+    cases.pack({record.key: record.cell.seed for record in to_pack}, folder)  # first: rows before records
+    write_packed(to_pack, folder)
+    for file in unpacked_files:
+        with writing(file):
+            file.unlink(missing_ok=True)
+
+
+def suites(results: Path | str) -> list[Path]:
+    """Return the folders in ``results`` that contain records, sorted."""
+    folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
+    return sorted(folder for folder in folders if (folder / CELLS_FILE).is_file() or unpacked(folder))
+
+
+def ordered(records: Sequence[Record]) -> list[Record]:
+    """Sort records by their file names, as ``load`` does."""
+    return sorted(records, key=lambda record: stem(record.cell))
+
+
+def write_packed(records: Sequence[Record], folder: Path) -> None:
+    """Pack ``records``, in the order of their file names, into ``folder``.
+
+    ``cells.parquet`` is written first: a record exists if it has a row there. An unpacked record takes precedence over
+    its packed version. Unchanged files are not written. Raises ``WriteError`` if a file cannot be written.
+    """
+    named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
+    rows = [(record.key, name, record.status, record.source, _record_json(record)) for name, record in named]
+    columns = zip(*rows, strict=True) if rows else [[]] * 5
+    storage.save(pyarrow.table(dict(zip(CELLS_COLUMNS, columns, strict=True))), folder / CELLS_FILE)
+    storage.save(_scores([record for _, record in named]), folder / RECORDS_FILE)
+
+
+@gc_paused()
+def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
+    """Return name -> packed record, sorted by name; empty if none is packed.
+
+    With ``metric``, records have only the scores of that metric and no strata. Raises ``DataError`` for a broken file.
+    """
+    if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
+        return {}
+    filters = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
+    cells = storage.read_parquet(folder / CELLS_FILE, ADVICE)
+    scores = storage.read_parquet(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS], filters)
+    try:
+        scores_by_key = _by_key(scores)
+        rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
+        contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
+    except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {ADVICE}") from error
+    return {name: parse(content, folder / CELLS_FILE, ADVICE) for name, content in contents.items()}
+
+
+def records_containing(folder: Path, text: str) -> list[str]:
+    """Return the packed records, as JSON without scores, that contain ``text``, such as a checkpoint's digest."""
+    if not (folder / CELLS_FILE).is_file():
+        return []
+    records = storage.read_parquet(folder / CELLS_FILE, ADVICE, ["record"])["record"].to_pylist()
+    return [record for record in records if text in record]
+
+
+def _record_json(record: Record) -> str:
+    fields = record.model_dump(mode="json", exclude={"scores", "strata"})
+    strata = [(stratum.variable, stratum.group) for stratum in record.strata]
+    return json.dumps({"key": record.key, **fields, "strata": strata}, ensure_ascii=False, allow_nan=False)
+
+
+Groups = dict[tuple[str, str], tuple[Score, ...]]
+"""Variable and group of a stratum -> its scores; ("", ""): the scores of all cases."""
+
+
+def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
+    """Combine the JSON of a record with its scores."""
+    names = about["strata"] if strata else []
+    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in names]
+    return {**about, "scores": scores.get(("", ""), ()), "strata": groups}
+
+
+def _scores(records: Sequence[Record]) -> pyarrow.Table:
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for record in records:
+        rows = list(_rows(record))
+        same = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
+        for name, value in (same | {name: getattr(record, name) for name in ("key", "status", "source")}).items():
+            columns[name] += [value] * len(rows)
+        for name, values in zip(("variable", "group", *SCORE_FIELDS), zip(*rows, strict=True), strict=True):
+            columns[name] += values
+    return pyarrow.Table.from_pydict(columns, schema=SCHEMA)
+
+
+def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
+    """Yield a row per score, strata last, or one row with the reason if there is no score."""
+    for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
+        for score in scores:
+            yield (variable, group, *(getattr(score, name) for name in SCORE_FIELDS))
+    if not record.scores:
+        yield ("", "", None, None, None, None, None, None, None, record.reason)
+
+
+def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
+    """Return record key -> its scores."""
+    made = tuple(map(Score._make, zip(*(_values(scores[name]) for name in Score._fields), strict=True)))
+    names = scores.select(["key", "variable", "group"])
+    codes = np.stack([storage.numbers(column.combine_chunks().indices) for column in names.columns])
+    starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))
+    groups = zip(*map(_values, names.take(starts).columns), strict=True)
+    out: dict[str, Groups] = {}
+    for (key, variable, group), (start, stop) in zip(
+        groups, itertools.pairwise([*starts.tolist(), len(made)]), strict=True
+    ):
+        if made[start].metric is not None:  # a record without scores has a row without a metric
+            out.setdefault(key, {})[variable, group] = made[start:stop]
+    return out
+
+
+def _values(column: pyarrow.ChunkedArray) -> list[Any]:
+    """Return a column as strings or numbers; None if missing."""
+    array = column.combine_chunks()
+    if pyarrow.types.is_dictionary(array.type):
+        words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
+        return words[storage.numbers(array.indices, len(words) - 1)].tolist()
+    return array.to_pylist()

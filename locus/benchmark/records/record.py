@@ -1,0 +1,298 @@
+"""A record: the configuration of a cell, how it was run, and its scores."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WrapValidator, field_validator
+
+from locus.core import files
+from locus.core.types import CURVE_THRESHOLDS, FrozenModel, Name, Score
+
+NOT_RECORDED = "not recorded"
+
+
+class Provenance(BaseModel):
+    """Machine, precision and software of a training run or of scoring."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: str
+    """Precision as named by Lightning: 32, bf16-mixed …"""
+    threads: int
+    """CPU threads of torch."""
+    device: str
+    """cpu, or the GPU's name."""
+    processor: str
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Software -> version."""
+    data: dict[str, str] = Field(default_factory=dict)
+    """Split -> fingerprint of images and labels used for training; empty for scoring."""
+    others: tuple["Provenance", ...] = ()
+    """Further machines, of earlier parts of a resumed training run or of runs of other folds."""
+
+    def differences(self, other: "Provenance") -> list[str]:
+        """Return the differences from ``other`` in words: ``threads 2 for 1``."""
+        names, software = ("precision", "threads", "device", "processor"), sorted({*self.versions} & {*other.versions})
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
+        pairs += [(name, self.versions[name], other.versions[name]) for name in software]
+        return [f"{name} {value} for {other_value}" for name, value, other_value in pairs if value != other_value]
+
+
+def join(used: Sequence[Provenance | None]) -> Provenance | None:
+    """Return the first of ``used`` with all different ones as its ``others``; None if any was not recorded."""
+    distinct: list[Provenance] = []
+    for provenance in used:
+        if provenance is None:
+            return None
+        machines = (provenance.model_copy(update={"others": ()}), *provenance.others)
+        distinct += [machine for machine in machines if machine not in distinct]
+    return distinct[0].model_copy(update={"others": tuple(distinct[1:])}) if distinct else None
+
+
+def describe(provenance: Provenance | None) -> str:
+    """Return precision, threads, device and processor of all machines in one line."""
+    return NOT_RECORDED if provenance is None else " and ".join(_machines(provenance))
+
+
+def _machines(provenance: Provenance) -> list[str]:
+    used = (provenance, *provenance.others)
+    software = [f"precision {p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}" for p in used]
+    devices = [p.device if p.device.endswith(p.processor) else f"{p.device}, {p.processor}" for p in used]
+    lines = map(", ".join, zip(software, devices, strict=True))
+    return list(dict.fromkeys(lines))
+
+
+def why_other(published: Any, here: Any) -> str:
+    """Explain why two records of one cell may differ, from their recorded training runs."""
+    rounding = "Other threads, precision, processors or software round differently, which changes the trained network"
+    if published.checkpoints and published.checkpoints == here.checkpoints:
+        return "Both have the same weights."
+    if any(used is None or len(_machines(used)) > 1 for used in (published.training, here.training)):
+        return f"{rounding}. Published: {describe(published.training)}. Here: {describe(here.training)}."
+    differ = here.training.differences(published.training)
+    return f"{rounding}. Here: {', '.join(differ) if differ else 'no difference in any of them'}."
+
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "n/a", "failed"]
+Source = Literal["run", "external", "paper", "published"]
+PUBLISHED = "published"
+"""Source of published records that are shown next to a user's records; not stored in files."""
+
+
+def _validated(scores: Any, validate: Callable[[Any], tuple[Score, ...]]) -> tuple[Score, ...]:
+    return scores if isinstance(scores, tuple) and {*map(type, scores)} <= {Score} else validate(scores)
+
+
+def _dicts(scores: tuple[Score, ...]) -> list[dict[str, Any]]:
+    defaults = Score._field_defaults
+    return [{name: x for name, x in s._asdict().items() if x != defaults.get(name, ...)} for s in scores]
+
+
+Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), PlainSerializer(_dicts)]
+"""Scores of a record; existing ones are not validated again. JSON has only the fields that differ from the defaults."""
+
+
+class Stratum(FrozenModel):
+    """Scores of a record within one group of its cases."""
+
+    variable: str
+    """Grouping of the cases: size, view, sex, age, company (other findings in the image) or answer (of the classifier).
+
+    The groups are defined in :mod:`locus.benchmark.maps.strata`.
+    """
+    group: str
+    """Name of the group: small, PA, F, 60+, single, right …"""
+    scores: Scores = ()
+
+
+NOT_STATED = "not stated"
+
+
+class Reference(FrozenModel):
+    """Source of numbers published elsewhere, and their data; ``not stated`` if the source does not say."""
+
+    authors: str
+    year: int
+    identifier: str
+    """DOI or arXiv number."""
+    table: str
+    """Table or section."""
+    hand: Literal["first", "second"]
+    """first: from the authors' text; second: quoted by other authors."""
+    quoted_by: str = ""
+    """Authors who quote second-hand numbers."""
+    split: str
+    """Scored images."""
+    n: str
+    """Number of boxes or images."""
+    tuned_on: str
+    """Data on which thresholds and options were chosen."""
+
+
+class Cell(FrozenModel):
+    """Data set, split, model, method and protocol: everything that determines the scores; its hash is the key."""
+
+    dataset: Name
+    partition: Name = ""
+    split: Name = ""
+    backbone: Name = ""
+    global_pool: Name = ""
+    attention_map: Name = ""
+    img_size: int | None = None
+    seed: int | None = None
+    model_id: Name = ""
+    method: Name = ""
+    alignment: Name = ""
+    protocol: Name = ""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """The data set with its options, the number of findings and, if they apply, the size of the random subset of images
+    and the other data set of training. ``Record.data`` is different: it describes the images."""
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    """Everything that the weights depend on: training flags with the seed, folds and the initial training run. For
+    external maps and boxes, what their authors declare."""
+
+    @cached_property
+    def images(self) -> int | None:
+        """Number of scored images if they are a random subset of the boxed images; None: all."""
+        return self.data.get("images")
+
+    @property
+    def data_seed(self) -> int:
+        """Seed for splitting and resampling patients; the same for all training runs."""
+        return self.recipe.get("data_seed") or 0
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits: equal configurations have equal keys."""
+        return files.json_hash(self.model_dump(mode="json"))
+
+    @property
+    def model_of_any_seed(self) -> str:
+        """The model without its training seed: ``custom-PCAM-128px``."""
+        return self.model_id.removesuffix(f"-seed{self.seed}")
+
+    @property
+    def without_method(self) -> Self:
+        """The cell without its method."""
+        return self.model_copy(update={"method": ""})
+
+    @cached_property
+    def model_key(self) -> tuple[object, ...]:
+        """Fields shared by all cells that explain the same model on the same data."""
+        of_data = self.dataset, self.partition, self.split
+        return (*of_data, self.backbone, self.global_pool, self.attention_map, self.img_size, self.seed, self.model_id)
+
+    @cached_property
+    def sort_key(self) -> tuple[str, ...]:
+        """First sort key of table rows."""
+        return (*map(str, self.model_key), self.method, self.alignment, self.key)
+
+    @cached_property
+    def without_seed(self) -> Self:
+        """The cell without its training seed, equal for all training runs of a leaderboard entry."""
+        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
+        if recipe.get("init"):
+            recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
+        return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})
+
+
+class Record(FrozenModel):
+    """Result of one cell, or the reason why it has none."""
+
+    schema_version: Literal[1] = 1
+    cell: Cell
+    status: Status = "ok"
+    reason: str = ""
+    """One sentence for ``n/a`` and ``failed``; a remark for ``ok``."""
+    source: Source = "run"
+    """``external``: maps or boxes made elsewhere, scored here; ``paper``: numbers published elsewhere."""
+    reference: Reference | None = None
+    """Source of a paper's numbers and their data."""
+    method_name: str = ""
+    """``name`` of a method from a user's file; the cell has its path."""
+    geometry: Literal["none", "surface", "pixels"] = "none"
+    """Where boxes were computed: ``surface``, on the bilinear surface of the map; ``pixels``, on the map resized to the
+    image; ``none``, without boxes."""
+    code: dict[str, str] = Field(default_factory=dict)
+    """Hashes of the code of the ``method`` and of the ``network``; see ``locus.benchmark.maps.code``. Empty in records of
+    external maps, of papers and of cells that were not computed."""
+    checkpoints: tuple[str, ...] = ()
+    """Hashes of the checkpoints: one per fold."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Software -> version."""
+    training: Provenance | None = None
+    """Provenance of the training; None without a network and in older records."""
+    scoring: Provenance | None = None
+    """Provenance of explaining and scoring."""
+    fingerprint: str = ""
+    """Hash of the scored images, labels and boxes; empty in older records."""
+    created: str = ""
+    """UTC, ISO 8601."""
+    seconds: float | None = None
+    """Duration of scoring, usually without training and explaining."""
+    rests_on: dict[str, Any] = Field(default_factory=dict)
+    """Sample counts (training runs, images, patients, cases, truth boxes) and remarks on the data."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """Description of the images (``Dataset.describe``): hashes of tables, counts, options."""
+    thresholds: dict[str, Any] = Field(default_factory=dict)
+    """Origin of the score threshold (cross-fitted, validation, oracle, fixed, otsu) -> finding -> chosen thresholds."""
+    hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
+    """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty for protocols other than ``locus``."""
+    scores: Scores = ()
+    strata: tuple[Stratum, ...] = ()
+    """Scores within groups of the cases, if the protocol has groups."""
+
+    @field_validator("hits_by_threshold")
+    @classmethod
+    def _whole(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(values) not in (0, len(CURVE_THRESHOLDS)):
+            raise ValueError(
+                f"hits_by_threshold has {len(values)} values, not one for each of {len(CURVE_THRESHOLDS)} thresholds"
+            )
+        return values
+
+    def __hash__(self) -> int:
+        """Return the hash of the cell's key: equal records have equal cells."""
+        return hash(self.key)
+
+    @property
+    def key(self) -> str:
+        """The hash of the cell."""
+        return self.cell.key
+
+    @property
+    def method(self) -> str:
+        """Name of the method in tables; also for a method given as ``path/to/file.py:Class``."""
+        return self.method_name or self.cell.method
+
+    def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
+        """Return the score of a metric, or None if there is none.
+
+        ``origin``: how the score threshold was chosen; None: the first score of any origin.
+        """
+        rows = self._rows.get((metric, finding), ())
+        return next((self.scores[n] for n, of_row in rows if origin in (None, of_row)), None)
+
+    def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
+        """Return the scores of a metric, of a finding or of both, in record order."""
+        return [self.scores[n] for n in sorted(n for name in self.names(metric, finding) for n, _ in self._rows[name])]
+
+    def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
+        """Return the distinct pairs of metric and finding that ``select`` returns, in record order."""
+        return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
+
+    @cached_property
+    def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
+        return _rows_by_name(tuple((score.metric, score.finding, score.threshold_origin) for score in self.scores))
+
+
+@lru_cache(maxsize=128)
+def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """Return metric and finding -> rows and their origins; cached, since records of a protocol have the same names."""
+    rows: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for n, (metric, finding, origin) in enumerate(names):
+        rows.setdefault((metric, finding), []).append((n, origin))
+    return rows

@@ -1,0 +1,216 @@
+"""Lock a folder for one writer at a time.
+
+The kernel releases the lock when its process ends, for whatever reason, so a lock file that is left over blocks nobody.
+A record lock (``lockf``) is not inherited by forked children, and NFS passes it on to other machines.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+from numpy.typing import NDArray
+from pyarrow import parquet
+from pydantic import ValidationError
+
+from locus.benchmark.records.record import SCHEMA_VERSION, Cell, Record
+from locus.core.errors import DataError, HeldError, first_problem, one_line
+from locus.core.files import atomic, write_json, writing
+
+RESULTS, RUNS = "results", "runs"
+ADVICE = "delete it and run the suite again"
+"""Advice for a broken record of a suite."""
+
+
+def unpacked_folder(folder: Path | str) -> Path:
+    """Return the folder of the unpacked records of a suite's results ``folder``; it is never committed.
+
+    For ``results/<suite>`` it is ``runs/records/<suite>``. Other results folders, such as ``runs/results/<suite>``, are
+    not published and contain it.
+
+    >>> unpacked_folder("results/demo").as_posix(), unpacked_folder("runs/results/demo").as_posix()
+    ('runs/records/demo', 'runs/results/demo/records')
+    """
+    folder = Path(folder)
+    above = folder.parent
+    if above.name == RESULTS and above.parent.name != RUNS:
+        return above.parent / RUNS / "records" / folder.name
+    return folder / "records"
+
+
+def unpacked(folder: Path | str) -> list[Path]:
+    """Return the JSON files of the unpacked records of a suite, sorted by name; empty if all are packed."""
+    return sorted(unpacked_folder(folder).glob("[!.]*.json"))  # a killed run may leave a hidden, incomplete file
+
+
+def path(folder: Path | str, cell: Cell) -> Path:
+    """Return the path of a cell's record while the suite of ``folder`` is running."""
+    return unpacked_folder(folder) / f"{stem(cell)}.json"
+
+
+def stem(cell: Cell) -> str:
+    """Return the name of all files of a cell, without suffix: readable words and the key.
+
+    >>> stem(Cell(dataset="phantom", method="cam", protocol="locus")).rpartition("-")[0]
+    'cam-locus'
+    """
+    words = (cell.backbone, cell.global_pool, cell.attention_map, cell.method, cell.alignment, cell.protocol, cell.key)
+    return "-".join(_plain(word) for word in words if word)
+
+
+@lru_cache(maxsize=1024)
+def _plain(word: str) -> str:
+    return re.sub(r"[^\w.=]+", "_", word)
+
+
+def write(record: Record, folder: Path | str) -> Path:
+    """Write the record of a cell, unpacked, and return its path.
+
+    Fields are in a fixed order, so that equal records are equal bytes; scores contain only values that differ from the
+    defaults. Raises ``WriteError`` if the file cannot be written.
+    """
+    where = path(folder, record.cell)
+    write_json(where, {"key": record.key, **record.model_dump(mode="json")})
+    return where
+
+
+def read(file: Path | str) -> Record:
+    """Read one record of a supported schema version. Raises ``DataError`` with the path and the problem."""
+    return parse(content(file), file)
+
+
+def content(file: Path | str, advice: str = ADVICE) -> Any:
+    """Return the unvalidated content of a JSON file. Raises ``DataError`` with ``advice``."""
+    try:
+        return json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"cannot read the record {file}: {error}; {advice}") from error
+
+
+def parse(loaded: Any, file: Path | str, advice: str = ADVICE) -> Record:
+    """Validate the record ``loaded`` from a file. Raises ``DataError`` with ``advice``."""
+    if not isinstance(loaded, dict):
+        raise DataError(f"the record {file} is not a JSON object: {advice}")
+    fields = {name: value for name, value in loaded.items() if name != "key"}
+    if (version := fields.get("schema_version")) != SCHEMA_VERSION:  # a later schema converts the fields of older ones
+        supported = f"this version of Locus reads version {SCHEMA_VERSION}: update Locus"
+        raise DataError(f"the record {file} has schema version {version!r}; {supported}")
+    try:
+        record = Record.model_validate(fields)
+    except ValidationError as error:
+        where, message = first_problem(error)
+        position = f" at {where}" if where else ""
+        raise DataError(f"the record {file} is invalid{position}: {message}; {advice}") from error
+    if loaded.get("key") not in (None, record.key):
+        keys = f"the key {loaded['key']}, but its cell has the key {record.key}"
+        raise DataError(f"the record {file} has {keys}, so it was edited: {advice}")
+    return record
+
+
+LARGEST = 200_000_000
+"""Maximum number of values in a file: thirty times those of 2,000 records of 1,000 cases each."""
+DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+
+
+def read_parquet(file: Path, advice: str, columns: Sequence[str] | None = None, filters: Any = None) -> pyarrow.Table:
+    """Read a Parquet file. Raises ``DataError`` with ``advice`` if it is missing or broken."""
+    try:
+        content = parquet.ParquetFile(file)
+        if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
+            raise ValueError(f"it would unpack to {count:,} values: at most {LARGEST:,} are allowed")
+        if filters is None:  # a filter imports pandas, which costs a third of a second
+            return content.read(columns)
+        return parquet.read_table(file, columns=columns, filters=filters, partitioning=None)
+    except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
+        raise DataError(f"cannot read {file}: {one_line(error)}; {advice}") from error
+
+
+def save(content: pyarrow.Table, file: Path) -> None:
+    """Write a table atomically, unless ``file`` has the same content; bytes may differ otherwise."""
+    if file.is_file():
+        try:
+            if parquet.read_table(file).equals(content):
+                return
+        except (OSError, ValueError, pyarrow.ArrowException):
+            pass  # overwrite a broken file
+    # scores have six decimals and repeat: a dictionary halves their size
+    floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
+    with atomic(file) as temporary:
+        parquet.write_table(
+            content,
+            temporary,
+            compression="zstd",
+            compression_level=14 if floats else 19,  # a higher level does not help rows per case
+            use_dictionary=[name for name in content.schema.names if name not in floats],
+            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+            write_statistics=False,
+            store_schema=True,
+        )
+
+
+def words(rows: pyarrow.Table) -> pyarrow.Table:
+    """Convert dictionaries to plain strings."""
+    types = [(f.name, pyarrow.string() if pyarrow.types.is_dictionary(f.type) else f.type) for f in rows.schema]
+    return rows.cast(pyarrow.schema(types))
+
+
+def dictionaries(rows: pyarrow.Table) -> pyarrow.Table:
+    """Convert strings to dictionaries, which store repeated values once."""
+    for n, field in enumerate(rows.schema):
+        if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type):
+            column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()
+            rows = rows.set_column(n, field.name, column)
+    return rows.combine_chunks()
+
+
+def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
+    """Convert to NumPy, with ``nothing`` for missing values. Arrow's ``to_numpy`` would import pandas (half a second).
+
+    >>> numbers(pyarrow.array([1.5, None]), np.nan).tolist()
+    [1.5, nan]
+    """
+    present, content = array.buffers()
+    rows = slice(array.offset, array.offset + len(array))
+    values = np.frombuffer(content or b"", array.type.to_pandas_dtype())[rows]
+    if not array.null_count:
+        return values
+    bits = np.unpackbits(np.frombuffer(present, np.uint8), bitorder="little")[rows]
+    return np.where(bits == 1, values, np.asarray(nothing, values.dtype))
+
+
+log = logging.getLogger(__name__)
+NAME = ".lock"
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Run the block as the only writer of ``folder``.
+
+    Raises ``HeldError`` with the process that holds the lock, ``WriteError`` if the lock file cannot be written.
+    """
+    path = folder / NAME
+    with writing(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+b", buffering=0)
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            holder = one_line(file.read(200).decode(errors="replace")) or "a new process"
+            raise HeldError(f"another run is writing to {folder} ({holder}): wait until it ends, or stop it") from None
+        except OSError as error:
+            log.warning("%s cannot be locked (%s): make sure that only one run writes to it", folder, error.strerror)
+        with contextlib.suppress(OSError):  # a full disk must not stop the run
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield

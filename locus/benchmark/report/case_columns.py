@@ -1,0 +1,230 @@
+"""Per-case rows of two or more cells, restricted to their common cases in the same order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow
+from numpy.typing import NDArray
+
+from locus.benchmark.records import Cell, Record, cases, storage
+from locus.benchmark.records import cases as rows
+from locus.benchmark.report import entry, select
+from locus.benchmark.scoring.statistics import entries as statistics
+from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.resample import CaseIndex, Sums, by_patient
+from locus.benchmark.scoring.statistics.summary import Column
+from locus.core.errors import DataError
+from locus.core.names import BASELINES, MAIN
+from locus.core.types import FloatArray, Origin
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CASE = ("image", "patient", "finding")
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class CaseColumns:
+    """N rows of records with K cases, ordered by image and finding as they were read."""
+
+    rows: pyarrow.Table
+    columns: dict[str, int]
+    """Key of a record with rows -> its index."""
+    record_index: Codes
+    """(N,) index of each row's record."""
+    cases: Codes
+    """(N,) index of each row's case."""
+    findings: NDArray[np.str_]
+    """(K,)."""
+    patients: NDArray[np.str_]
+    """(K,)."""
+
+    def wide(self, keys: Sequence[str], name: str) -> FloatArray:
+        """Return a column of the records ``keys`` as (K, keys); nan if a record lacks a case."""
+        column = np.full(max(self.columns.values(), default=0) + 1, -1)
+        column[[self.columns[key] for key in keys]] = np.arange(len(keys))
+        position = column[self.record_index]
+        mine = position >= 0
+        values = np.full((len(self.findings), len(keys)), np.nan)
+        values[self.cases[mine], position[mine]] = column_as_floats(self.rows, name)[mine]
+        return values
+
+
+def read_columns(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -> CaseColumns:
+    """Read the columns ``names`` of all ``cells`` with rows; if several folders have a case, the first one is used.
+
+    Raises ``DataError`` for invalid rows.
+    """
+    tables = [cases.read_columns(cells, folder, [*CASE, *names]) for folder in reversed(folders)]  # the last row wins
+    tables = [table for table in tables if len(table)] or tables[:1]  # empty tables have no column types
+    rows = pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+    (number, keys), (image, images), (patient, patients), (finding, findings) = (codes(rows, n) for n in ("key", *CASE))
+    case = image * len(findings) + finding
+    present = np.bincount(case, minlength=len(images) * len(findings)) > 0
+    patient_of = np.zeros(len(images), dtype=np.int64)
+    patient_of[image] = patient
+    image_of, finding_of = np.divmod(np.flatnonzero(present), max(len(findings), 1))
+    return CaseColumns(
+        rows,
+        {str(keys[n]): n for n in np.unique(number).tolist()},
+        number,
+        (np.cumsum(present) - 1)[case],
+        findings[finding_of],
+        patients[patient_of[image_of]],
+    )
+
+
+def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
+    """Return a dictionary column as (N,) codes and the array of its words; codes agree across files."""
+    column = rows[name].combine_chunks()
+    return storage.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
+
+
+def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
+    """Convert a column of numbers or booleans to floats; missing values become nan.
+
+    >>> column_as_floats(pyarrow.table({"hit": [True, None, False]}), "hit").tolist()
+    [1.0, nan, 0.0]
+    """
+    return storage.numbers(rows[name].cast(pyarrow.float64()).combine_chunks(), np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class MainColumn:
+    """The main column by patient, of records with the same cases."""
+
+    columns: Mapping[str, int]
+    """Key of a record -> its column."""
+    findings: tuple[str, ...]
+    sums: Sums
+    """(P,F,M) hits and cases by patient."""
+    theta: FloatArray
+    """(M,) scores: means over findings."""
+    jackknife: FloatArray
+    """(M,P) the scores with one patient left out."""
+
+    def entry(self, group: Sequence[Record]) -> EntryScores | None:
+        """Return the scores of the training runs of a row.
+
+        None if a run has no per-case rows, or other cases than the best row.
+        """
+        if any(record.key not in self.columns for record in group):
+            return None
+        index = [self.columns[record.key] for record in group]
+        names = tuple(f"{r.source} {r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
+        return EntryScores(names, self.theta[index], self.jackknife[index])
+
+    def of_finding(self, name: str) -> "MainColumn":
+        """Return the main column of a single finding, for the patients who have it.
+
+        Raises ``ValueError`` for a finding that no case has.
+        """
+        here = slice(self.findings.index(name), self.findings.index(name) + 1)
+        having = self.sums.denominator[:, here].any((1, 2))
+        sums = Sums(self.sums.numerator[having, here], self.sums.denominator[having, here])
+        return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
+
+
+def column_of(records: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
+    """Return the main column of the records with the same cases as the best record, or None without any.
+
+    ``hits``: per-case rows of ``records``.
+    """
+    keys = [record.key for record in entry.ranked(records) if _is_compared(record)]
+    order = [key for key in keys if key in hits.columns]
+    if not order:
+        return None
+    wide = hits.wide(order, MAIN)
+    present = np.isfinite(wide)
+    mine = present[:, 0]
+    same = np.flatnonzero((present == mine[:, None]).all(0)).tolist()
+    values, findings, patients = wide[mine][:, same], hits.findings[mine], hits.patients[mine]
+    names = tuple(sorted({*findings.tolist()}))
+    sums = by_patient(values, np.ones_like(values), findings, patients, names)
+    columns = {order[n]: column for column, n in enumerate(same)}
+    return MainColumn(columns, names, sums, *statistics.leave_one_out(sums))
+
+
+def hits_of(records: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
+    """Read the main column of the methods and baselines, a row per record and case.
+
+    Raises ``DataError`` for invalid rows.
+    """
+    return read_columns([record.cell for record in records if _is_compared(record)], folders, [MAIN])
+
+
+def _is_compared(record: Record) -> bool:
+    return select.is_method(record) or record.cell.method in BASELINES
+
+
+KEY = ["image", "patient", "finding"]
+METRICS: dict[str, Origin] = {
+    MAIN: "cross-fitted",
+    "hit@iou.1": "cross-fitted",
+    "hit@iou.5": "cross-fitted",
+    "mean_iou": "cross-fitted",
+    "pointing": "none",
+}
+"""Metric -> origin of its threshold; the main column first."""
+
+
+@dataclass(frozen=True)
+class CommonCases:
+    """The cases that two or more cells have in common."""
+
+    tables: "tuple[pd.DataFrame, ...]"
+    """One table per cell, with the same image, patient and finding in each row."""
+    left_out: tuple[int, ...]
+    """Number of cases of each cell that another cell lacks."""
+
+    @cached_property
+    def index(self) -> CaseIndex:
+        """Finding and patient of each case."""
+        return CaseIndex.of(self.tables[0]["finding"].tolist(), self.tables[0]["patient"].tolist())
+
+    @property
+    def findings(self) -> list[str]:
+        """The findings that have a case, sorted."""
+        return np.unique(self.index.findings).tolist()
+
+
+def read_cases(record: Record, folder: Path) -> "pd.DataFrame":
+    """Read the per-case rows of a record of the suite ``folder``, sorted by image and finding.
+
+    Raises ``DataError`` if they are missing or invalid, or if a case is repeated.
+    """
+    table = rows.read(record.cell, folder)
+    absent = [name for name in (*KEY, *map(_column, METRICS)) if name not in table]
+    if absent or table.duplicated(KEY).any():
+        wrong = f"missing columns {', '.join(absent)}" if absent else "repeated cases"
+        name = f"{record.cell.model_id}, {record.cell.method} in {folder}"
+        raise DataError(f"the per-case rows of {name} are damaged ({wrong}): {rows.RUN_AGAIN}")
+    return table.astype(dict.fromkeys(KEY, str)).sort_values(KEY, ignore_index=True)
+
+
+def common_cases(tables: "Sequence[pd.DataFrame]") -> CommonCases:
+    """Return the rows of the cases that all ``tables`` have, which may be none: see ``CommonCases.left_out``."""
+    import pandas as pd  # slow to import, and only needed for comparisons
+
+    keys = [pd.MultiIndex.from_frame(table[KEY]) for table in tables]
+    common = keys[0]
+    for key in keys[1:]:
+        common = common[common.isin(key)]
+    rows_in_common = (table[key.isin(common)].reset_index(drop=True) for table, key in zip(tables, keys, strict=True))
+    return CommonCases(tuple(rows_in_common), tuple(len(table) - len(common) for table in tables))
+
+
+def columns(table: "pd.DataFrame", metrics: Sequence[str] = tuple(METRICS)) -> list[Column]:
+    """Return the columns of ``metrics`` over the cases of a table."""
+    one = np.ones(len(table))
+    return [Column(metric, METRICS[metric], table[_column(metric)].to_numpy(np.float64), one) for metric in metrics]
+
+
+def _column(metric: str) -> str:
+    """Return the name of a metric's column in the per-case rows."""
+    return "iou" if metric == "mean_iou" else metric

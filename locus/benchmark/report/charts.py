@@ -1,0 +1,358 @@
+"""Charts as files for a paper: PDF, SVG and PNG, one or two columns wide."""
+
+import hashlib
+import io
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from locus.benchmark.records.record import PUBLISHED, Record
+from locus.benchmark.report import select
+from locus.benchmark.report.columns import MODEL, TableColumn
+from locus.benchmark.report.entry import NO_NETWORK, Entry, is_single
+from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.table import NOTHING
+from locus.core.errors import NotAvailableError
+from locus.core.files import atomic
+from locus.core.names import CENTER, MAIN, PRIOR, SECOND_READERS, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+)
+GREY = "#8a8f98"
+"""For rows that are not methods; readable on white and on black."""
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+LINES = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
+"""Legend of a chart of lines."""
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
+"""Dash patterns of lines, one per colour."""
+FONT = "DejaVu Sans"
+ROW = 17
+"""Height of a row of a chart, in pixels."""
+NAMES, LETTER, SYMBOL = 150, 7, 40
+"""Pixels: width of the row labels, of a letter, and of a legend's symbol with its padding."""
+LIGHTER = {BLUE: "#3A8FD6"}
+"""Colour -> lighter colour on a dark page."""
+FONTS = f"{FONT}, system-ui, sans-serif"
+
+
+def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
+    """Return Vega's settings: colours of text (``ink``), axes (``pale``) and grid (``rule``), and the font ``size``."""
+    letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}
+    return {
+        "background": "transparent",
+        "font": FONTS,
+        "view": {"stroke": None},
+        "axis": {
+            **letters,
+            "titleFontWeight": "normal",
+            "labelLimit": 260,
+            "gridColor": rule,
+            "domainColor": pale,
+            "tickColor": pale,
+            "tickCount": 6,
+            "labelSeparation": 5,
+        },
+        "axisY": {"grid": False, "ticks": False, "domain": False, "labelPadding": 6},
+        "legend": {
+            **letters,
+            "orient": "top",
+            "title": None,
+            "titleFontWeight": "normal",
+            "labelLimit": 300,
+            "columnPadding": 14,
+            "symbolBaseFillColor": ink,
+            "symbolBaseStrokeColor": ink,
+            "layout": {"top": {"anchor": "start", "bounds": "full", "direction": "vertical"}},
+        },
+        "text": {"color": ink, "fontSize": size - 1.5},
+        "range": {"category": list(PALETTE), "symbol": list(SHAPES)},
+    }
+
+
+THEMES = {
+    "light": config("#1d2733", "#6b7480", "#e3e6ea", 12),
+    "dark": config("#e6e9ee", "#9aa3af", "#363c46", 12),
+}
+"""Themes of a page, with a transparent background."""
+PAPER = {**config("#000000", "#444444", "#dddddd", 9.5), "background": "white"}
+"""Theme of a printed figure: 9.5 pixels are 7 points."""
+
+
+Row = dict[str, Any]
+"""A row of a chart's data."""
+Spec = dict[str, Any]
+"""A chart, or a part of one, in Vega-Lite."""
+TYPES = {"N": "nominal", "O": "ordinal", "Q": "quantitative"}
+PARTS = ("layer", "data", "mark", "description", "encoding", "height", "datasets")
+"""Keys of a chart, in the order in which they are written."""
+FIT: Spec = {"autosize": {"type": "fit-x", "contains": "padding"}}
+"""Fit the given width, including axes and labels."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart of a data set's results."""
+
+    name: str
+    """Name in files and anchors."""
+    title: str
+    """Short heading."""
+    draw: Callable[[Leaderboard], Spec]
+    """Return a view of variable width; its ``description`` is the caption and the alternative text.
+
+    Raises ``NotAvailableError`` with the reason if there is nothing to draw.
+    """
+
+    def spec(self, leaderboard: Leaderboard) -> Spec:
+        """Return the chart as Vega-Lite, without a theme. Raises ``NotAvailableError`` without data.
+
+        Only the tests validate it, because Altair's validation is slow.
+        """
+        made = self.draw(leaderboard)
+        return made | FIT | {"usermeta": {"legend": LETTER * max(map(len, _words(made)), default=0) + SYMBOL}}
+
+
+def _words(part: Any) -> Iterator[str]:
+    """Yield the labels of a chart's legends."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        if key == "domain" and value and isinstance(value[0], str):
+            yield from value
+        else:
+            yield from _words(value)
+
+
+def field(word: str, **settings: Any) -> Spec:
+    """Return a channel that shows a column of the data; ``word`` is ``name:type`` with a key of ``TYPES``.
+
+    >>> field("value:Q", title="hits")
+    {'field': 'value', 'title': 'hits', 'type': 'quantitative'}
+    """
+    name, kind = word.split(":")
+    return _sorted({"field": name, "type": TYPES[kind], **settings})
+
+
+def scale(**settings: Any) -> Spec:
+    """Return the scale of a channel, such as ``scale(domain=[0, 1])`` for an axis of shares.
+
+    >>> scale(zero=False, domain=[0, 1])
+    {'scale': {'domain': [0, 1], 'zero': False}}
+    """
+    return {"scale": _sorted(settings)}
+
+
+def mark(kind: str, *channels: Spec, **look: Any) -> Spec:
+    """Return a layer with marks of a ``kind``; ``channels`` map a channel to its ``field``.
+
+    >>> mark("point", {"x": {"field": "value"}}, size=30)
+    {'mark': {'type': 'point', 'size': 30}, 'encoding': {'x': {'field': 'value'}}}
+    """
+    encoding = {name: channel for part in channels for name, channel in part.items()}
+    return {"mark": {"type": kind, **_sorted(look)}, "encoding": _sorted(encoding)}
+
+
+def view(values: Sequence[Row], about: str, height: float, *layers: Spec) -> Spec:
+    """Combine ``layers`` over the same ``values``, with ``about`` as description.
+
+    ``height`` is in pixels; the page sets the width. The data is named by its hash, so the same values give the same
+    bytes.
+    """
+    name = f"data-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]}"
+    drawn = layers[0] if len(layers) == 1 else {"layer": [*layers]}
+    made = {**drawn, "data": {"name": name}, "datasets": {name: values}, "description": about, "height": height}
+    return {part: made[part] for part in PARTS if part in made}
+
+
+def _sorted(settings: Spec) -> Spec:
+    return dict(sorted(settings.items()))
+
+
+def tooltip(*words: str) -> Spec:
+    """Return the tooltip of a mark."""
+    return {"tooltip": [field(word) for word in words]}
+
+
+def by_network(values: Sequence[Row]) -> tuple[Spec, Spec]:
+    """Return the colour and shape channels of each row's ``network``, in the order of first appearance.
+
+    Charts with the same networks use the same colours and shapes.
+    """
+    networks = list(dict.fromkeys(row["network"] for row in values))
+    colours, shapes = [*PALETTE, GREY][: len(networks)], [*SHAPES][: len(networks)]
+    return (
+        {"color": field("network:N", **scale(domain=networks, range=colours))},
+        {"shape": field("network:N", **scale(domain=networks, range=shapes))},
+    )
+
+
+MOST = 30
+"""Maximum number of methods in a chart with a line per entry: they fit on one printed page."""
+NETWORKS = 4
+"""Maximum number of networks in a chart with a colour per entry; with two baselines they use all colours."""
+KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, LIMIT, TEAM = (
+    *("may be the best", "worse", "not compared", "baseline", "upper bound", "another team of radiologists"),
+)
+
+
+Rows = dict[str, Entry]
+"""Unique label of a row in charts, from its method and network -> the row, which has a main score."""
+
+
+def entries(leaderboard: Leaderboard, images: int | None = None) -> Rows:
+    """Return all rows that have a value, network by network; baselines that do not use the network only once.
+
+    ``images``: size of the part of the images that slow methods explain; None for all images. Raises
+    ``NotAvailableError`` if there are none.
+    """
+    rows: dict[tuple[object, ...], Entry] = {}
+    for row in leaderboard.parts[images]:
+        if (value := select.main_value(row)) is not None:
+            rows.setdefault((row.method, value) if row.cell.method in NO_NETWORK else (row.key,), row)
+    if not rows:
+        raise NotAvailableError(f"{leaderboard.dataset} has no record with {MAIN} at cross-fitted thresholds")
+    return dict(zip(labels([*rows.values()]), rows.values(), strict=True))
+
+
+def limited(leaderboard: Leaderboard) -> tuple[Rows, str]:
+    """Return the first ``MOST`` methods and the highest row of each baseline and upper bound, and a description."""
+    rows = entries(leaderboard)
+    methods = [label for label, row in rows.items() if select.is_method(row)]
+    others = {row.method: label for label, row in reversed(rows.items()) if row.cell.method in UNRANKED_METHODS}
+    wanted = {*methods[:MOST], *others.values()}
+    words = f"The first {MOST} of {len(methods)} entries" if len(methods) > MOST else f"All {len(methods)} entries"
+    return {label: row for label, row in rows.items() if label in wanted}, words
+
+
+def leading(leaderboard: Leaderboard) -> tuple[Rows, str]:
+    """Return the best entry of each of ``NETWORKS`` networks, the highest ``prior`` and ``center``, and a description.
+
+    Charts with a line per entry show these rows; more lines would overlap.
+    """
+    rows = entries(leaderboard)
+    best: dict[object, str] = {}
+    for label, row in rows.items():
+        if select.is_method(row):
+            best.setdefault(select.network_key(row), label)
+    baselines = {row.method: label for label, row in reversed(rows.items()) if row.method in (PRIOR, CENTER)}
+    networks = "each network" if len(best) <= NETWORKS else f"the first {NETWORKS} of {len(best)} networks"
+    words = f"the best entry of {networks} and the best row of two baselines"
+    return {label: rows[label] for label in (*[*best.values()][:NETWORKS], *baselines.values())}, words
+
+
+def labels(records: Sequence[Record]) -> list[str]:
+    """Return the method with as much of its network as makes the labels unique; repeated labels are numbered.
+
+    A baseline that does not use the network is named by its method alone if there is one such row.
+    """
+    methods = Counter(record.method for record in records)
+    alone = [r.cell.method in NO_NETWORK and methods[r.method] == 1 for r in records]
+    of_networks = [r for r in records if r.cell.method not in NO_NETWORK]
+    differ = [column for column in MODEL if len({column.cell(r) for r in of_networks} - {NOTHING}) > 1]
+    parts = itertools.accumulate(([column] for column in differ), initial=list[TableColumn]())
+    words = [[_label(r, [] if one else part) for r, one in zip(records, alone, strict=True)] for part in parts]
+    return _numbered(max(words, key=lambda labels: len({*labels})))
+
+
+def chart_rows(rows: Rows) -> list[Row]:
+    """Return the data of rows for a chart: label, kind, value, n, and the interval if there is one."""
+    out: list[Row] = []
+    for label, row in rows.items():
+        if (score := select.main_score(row)) is not None:
+            runs = "one training run" if is_single(row) else "new training runs and patients"
+            behind = "new patients" if row.cell.method in NO_NETWORK else runs
+            ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
+            out.append({"entry": label, "kind": _kind(row), "value": score.value, "n": score.n, **ends})
+    return out
+
+
+def _label(record: Record, columns: Sequence[TableColumn]) -> str:
+    seen = " ".join(word for column in columns if (word := column.cell(record)) != NOTHING)
+    words = f"{record.method} · {seen}" if seen else record.method
+    return f"{words} ({PUBLISHED})" if record.source == PUBLISHED else words
+
+
+def _numbered(words: Sequence[str]) -> list[str]:
+    """Number repeated labels.
+
+    >>> _numbered(["cam", "pcam", "cam"])
+    ['cam', 'pcam', 'cam (2)']
+    """
+    before = [words[:n].count(word) for n, word in enumerate(words)]
+    return [f"{word} ({count + 1})" if count else word for word, count in zip(words, before, strict=True)]
+
+
+def _kind(row: Record) -> str:
+    if row.cell.method == SECOND_READERS:
+        return TEAM
+    if row.cell.method in UNRANKED_METHODS:
+        return LIMIT if row.cell.method in UPPER_BOUND_AND_PEOPLE else BASELINE
+    if (verdict := row.find("may_be_best")) is None:
+        return UNCOMPARED
+    return MAY_BE_BEST if verdict.value else WORSE
+
+
+INCH = 96
+"""Pixels of Vega per inch."""
+WIDTHS = {"1col": 3.35, "2col": 7.0}
+"""Name of a width -> inches."""
+FORMATS = ("pdf", "svg", "png")
+DPI = 300
+
+
+def save(chart: Chart, leaderboard: Leaderboard, folder: Path, stem: str) -> list[Path]:
+    """Write a chart in each of ``FORMATS`` and ``WIDTHS`` in ``folder``: ``<stem>-<chart>-1col.pdf``.
+
+    The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data and ``WriteError`` if
+    a file cannot be written.
+    """
+    made = chart.spec(leaderboard)
+    files = []
+    for name, inches in WIDTHS.items():
+        svg = drawing(made, inches)
+        for kind in FORMATS:
+            files.append(folder / f"{stem}-{chart.name}-{name}.{kind}")
+            with atomic(files[-1]) as temporary:
+                temporary.write_bytes(picture(svg, kind))
+    return files
+
+
+def picture(svg: str, kind: str) -> bytes:
+    """Convert a ``drawing`` to PDF, SVG or PNG (``DPI`` pixels per inch)."""
+    if kind == "svg":
+        return _sized(svg, 1 / INCH, "in").encode()
+    if kind == "pdf":
+        return bytes(_converter().svg_to_pdf(_sized(svg, 72 / INCH, "")))
+    png = io.BytesIO()
+    drawn = Image.open(io.BytesIO(_converter().svg_to_png(svg, scale=DPI / INCH)), formats=("PNG",))
+    drawn.convert("RGB").save(png, "PNG", dpi=(DPI, DPI), optimize=True)
+    return png.getvalue()
+
+
+def drawing(made: Spec, inches: float) -> str:
+    """Draw a ``spec`` as SVG, ``inches`` wide, in black 7-point letters on white; the legend uses the full width."""
+    pixels = inches * INCH
+    legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / made["usermeta"]["legend"]))}
+    return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))
+
+
+def _sized(svg: str, factor: float, unit: str) -> str:
+    """Change the unit of an SVG's size."""
+    return re.sub(r'(width|height)="([\d.]+)"', lambda m: f'{m[1]}="{float(m[2]) * factor:.4g}{unit}"', svg, count=2)
+
+
+@cache
+def _converter() -> Any:
+    """Return vl-convert with the fonts of Matplotlib, so that every machine draws the same."""
+    import matplotlib as mpl
+    import vl_convert
+
+    vl_convert.register_font_directory(str(Path(mpl.get_data_path()) / "fonts" / "ttf"))
+    return vl_convert

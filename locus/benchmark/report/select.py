@@ -1,0 +1,271 @@
+"""Select the records of a table, and group them by network and row.
+
+A network (backbone, pooling, attention) with its size, data set and training seed is a model; each of
+its training runs is for one fold. Boxed images have a truth box.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from locus.benchmark.records.record import NOT_RECORDED, Record, describe
+from locus.core.errors import examples
+from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
+from locus.core.types import Score
+
+Item = TypeVar("Item")
+Key = TypeVar("Key")
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list[Item]]:
+    """Return key -> the items that have it, all in their order.
+
+    >>> grouped([3, 1, 4], lambda n: n % 2)
+    {1: [3, 1], 0: [4]}
+    """
+    groups: dict[Key, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
+
+
+def model_key(record: Record) -> tuple[object, ...]:
+    """Return the key that records share if they explain the same model, with the same seed, on the same data."""
+    return record.cell.model_key
+
+
+def by_model(records: Iterable[Record]) -> list[list[Record]]:
+    """Group records by model, in their order.
+
+    >>> from locus.benchmark.records import Cell
+    >>> words = [(method, name) for method in ("cam", "prior") for name in "ab"]
+    >>> rows = [Record(cell=Cell(dataset="d", backbone=name, method=method)) for method, name in words]
+    >>> [[record.cell.method for record in group] for group in by_model(rows)]
+    [['cam', 'prior'], ['cam', 'prior']]
+    """
+    return list(grouped(records, model_key).values())
+
+
+def row_key(record: Record) -> tuple[object, ...]:
+    """Return the key of a table row: model and method."""
+    return (model_key(record), record.cell.method)
+
+
+def recipe_key(record: Record) -> str:
+    """Return a key that all methods, seeds and protocols of one training recipe share."""
+    blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
+    return record.cell.without_seed.model_copy(update=blank).key
+
+
+def network_key(record: Record) -> tuple[object, ...]:
+    """Return a key that all methods and seeds of one network share; its recipe is not compared."""
+    return (*model_key(record)[:-2], record.cell.model_of_any_seed)
+
+
+def network(record: Record) -> str:
+    """Return the name of a record's network: backbone, pooling and, if it has one, attention.
+
+    >>> from locus.benchmark.records import Cell
+    >>> network(Record(cell=Cell(dataset="phantom", backbone="resnet18", global_pool="PCAM", attention_map="none")))
+    'resnet18 PCAM'
+    """
+    c = record.cell
+    return " ".join(word for word in (c.backbone, c.global_pool, c.attention_map) if word not in ("", "none"))
+
+
+def datasets(records: Iterable[Record]) -> list[str]:
+    """Return the data sets of the records, sorted."""
+    return sorted({record.cell.dataset for record in records})
+
+
+def parts(records: Iterable[Record], dataset: str) -> list[int]:
+    """Return the sizes of the parts of a data set's boxed images that slow methods explained, ascending.
+
+    Each part has a separate table: scores on a part are never shown with scores on all images.
+    """
+    return sorted({r.cell.images for r in records if r.cell.dataset == dataset and r.cell.images is not None})
+
+
+def explained_images(record: Record) -> int | None:
+    """Return the number of images behind a record on a part: the requested number, or all boxed images if fewer."""
+    images = record.cell.images
+    return None if images is None else record.rests_on.get("explained images", images)
+
+
+def images_in_words(records: Iterable[Record]) -> str:
+    """Format the numbers of images of records on a part; empty for records of all images."""
+    return " or ".join(sorted({str(images) for r in records if (images := explained_images(r)) is not None}))
+
+
+def scored(records: Iterable[Record], protocol: str, images: int | None = None) -> list[Record]:
+    """Return the records of a protocol that were run and have scores, in a fixed order.
+
+    ``images``: size of the part of the images; None for all images.
+    """
+    return _ordered(r for r in records if r.cell.protocol == protocol and r.cell.images == images)
+
+
+def of_protocol(records: Iterable[Record], dataset: str, protocol: str, images: int | None = None) -> list[Record]:
+    """Return the scored records of a protocol on one data set, in a fixed order."""
+    return [r for r in scored(records, protocol, images) if r.cell.dataset == dataset]
+
+
+def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record]:
+    """Return the scored records of a validity check on one data set, for any number of images."""
+    return _ordered(r for r in records if r.cell.dataset == dataset and r.cell.protocol == check)
+
+
+def _ordered(records: Iterable[Record]) -> list[Record]:
+    return sorted((r for r in records if r.scores and r.source != "paper"), key=lambda record: record.cell.sort_key)
+
+
+def one_alignment(records: Sequence[Record]) -> list[Record]:
+    """Return one record per model and method: the conventional alignment only if there is no other.
+
+    Submitted maps may have the conventional alignment only.
+    """
+    others = {row_key(r) for r in records if r.cell.alignment != "conventional"}
+    return [r for r in records if r.cell.alignment != "conventional" or row_key(r) not in others]
+
+
+def main_records(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
+    """Return the records of the main table (protocol ``locus``), one per model and method, without papers' numbers.
+
+    ``images``: size of the part of the boxed images; None for all of them.
+    """
+    return one_alignment(of_protocol(records, dataset, MAIN_PROTOCOL, images))
+
+
+def is_method(record: Record) -> bool:
+    """Whether a record is ranked: not from a paper, not a baseline and not an upper bound.
+
+    >>> from locus.benchmark.records import Cell
+    >>> [is_method(Record(cell=Cell(dataset="phantom", method=word))) for word in ("cam", "prior", "truth")]
+    [True, False, False]
+    """
+    return record.source != "paper" and record.cell.method not in UNRANKED_METHODS
+
+
+def main_score(record: Record, finding: str = "mean") -> Score | None:
+    """Return hits at IoU .3 at the cross-fitted threshold, of one finding or the unweighted mean; None if not scored.
+
+    A hit is a case (image x finding) whose scored box has IoU above .3 with a truth box.
+    """
+    return record.find(MAIN, finding, "cross-fitted")
+
+
+def main_value(record: Record, finding: str = "mean") -> float | None:
+    """Return the value of ``main_score``, or None."""
+    score = main_score(record, finding)
+    return None if score is None else score.value
+
+
+def variants(record: Record, metric: str) -> tuple[str, ...]:
+    """Return the suffixes after ``METRIC@`` in the record of a check, in its order.
+
+    >>> from locus.benchmark.records import Cell
+    >>> scores = [Score(finding="mean", metric=f"auroc@{name}", value=0.9) for name in ("drawn", "none")]
+    >>> variants(Record(cell=Cell(dataset="phantom", method="classifier"), scores=tuple(scores)), "auroc")
+    ('drawn', 'none')
+    """
+    start = f"{metric}@"
+    return tuple(name.removeprefix(start) for name, _ in record.names(finding="mean") if name.startswith(start))
+
+
+def value(record: Record, metric: str) -> float:
+    """Return the mean of a metric over findings, for sorting; -1, below any metric, if there is none."""
+    return next(iter(defined_values([record.find(metric)])), -1.0)
+
+
+def defined_values(scores: Iterable[Score | None]) -> list[float]:
+    """Return the values of the scores that have one.
+
+    >>> defined_values([Score(finding="mean", metric="auroc", value=0.9), None, Score(finding="mean", metric="auroc")])
+    [0.9]
+    """
+    return [score.value for score in scores if score is not None and score.value is not None]
+
+
+def mean(scores: Iterable[Score | None]) -> float | None:
+    """Return the mean of the scores that have a value, or None.
+
+    >>> mean(Score(finding="mean", metric="auroc", value=value) for value in (0.5, 1.0, None))
+    0.75
+    """
+    values = defined_values(scores)
+    return sum(values) / len(values) if values else None
+
+
+LABELS = {"seed": "seed", "img_size": "image size", "attention_map": "attention", "alignment": "alignment"}
+"""Field of a cell -> its label above a table; left out if no cell has a value."""
+COUNTED = {"boxed images": "images with boxes"}
+"""Name of a stored count -> its label, if it differs."""
+
+
+def basis_lines(records: Sequence[Record], thresholds: str) -> str:
+    """Return the counts, settings, thresholds and software of ``records``; different values as a range or a list."""
+    facts = _by_name([record.rests_on for record in records])
+    counts = [
+        f"{_summarized(n)} {COUNTED.get(name, name)}"
+        for name, n in facts.items()
+        if name != "trainings" and isinstance(n[0], int)
+    ]
+    folds = facts.pop("trainings", [])
+    settings = {"folds, with one training run each": folds if max(folds, default=1) > 1 else []}
+    settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
+    settings["maximum epochs"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]
+    for name, label in LABELS.items():
+        values = [value for r in records if (value := getattr(r.cell, name)) not in (None, "", "none")]
+        settings["seeds" if name == "seed" and len({*values}) > 1 else label] = values
+    parts = [", ".join(counts), *(f"{name}: {_summarized(values)}" for name, values in settings.items() if values)]
+    trained = sorted({describe(r.training) for r in records}, key=lambda text: (text == NOT_RECORDED, text))
+    if len(trained) > 1 and trained[-1] == NOT_RECORDED:
+        trained[-1] = f"for some runs {NOT_RECORDED}"
+    versions = sorted(_by_name([record.versions for record in records]).items())
+    software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions) or "not stated"
+    basis = f"Based on: {'; '.join(filter(None, parts))}.\nThresholds: {thresholds}."
+    return f"{basis} Training: {'; or '.join(trained)}. Software: {software}."
+
+
+def _by_name(mappings: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return name -> its values in the ``mappings`` that have it."""
+    names = dict.fromkeys(name for mapping in mappings for name in mapping)
+    return {name: [mapping[name] for mapping in mappings if name in mapping] for name in names}
+
+
+def _summarized(values: Sequence[Any]) -> str:
+    """Return a single value unchanged, numbers as a range, other values as a list.
+
+    >>> _summarized([3, 3]), _summarized([3, 9]), _summarized(["a", "b"])
+    ('3', '3 to 9', 'a, b')
+    """
+    distinct = sorted({str(value) for value in values})
+    if len(distinct) > 1 and all(isinstance(value, (int, float)) for value in values):
+        return f"{min(values)} to {max(values)}"
+    return examples(distinct, 6)
+
+
+def network_among(record: Record, records: Sequence[Record]) -> str:
+    """Return the name of a record's network, with image size and seed if ``records`` have several of them."""
+    name = network(record)
+    cells = [r.cell for r in records if network(r) == name]
+    words = {"img_size": f"{record.cell.img_size} px", "seed": f"seed {record.cell.seed}"}
+    return " ".join([name, *(word for field, word in words.items() if len({getattr(c, field) for c in cells}) > 1)])
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words with commas and "and".
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *some, last = words
+    return f"{', '.join(some)} and {last}" if some else last
+
+
+def counted(number: int, word: str) -> str:
+    """Format a number with its noun.
+
+    >>> counted(1, "network"), counted(3, "network")
+    ('1 network', '3 networks')
+    """
+    return f"{number} {word}{'s' * (number != 1)}"

@@ -1,0 +1,82 @@
+"""Entry point: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``."""
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from locus.benchmark import records
+from locus.benchmark.records import Record
+from locus.benchmark.report.select import counted
+from locus.benchmark.suite import cells, executors
+from locus.benchmark.suite.run import Outcome, run
+from locus.config import RunConfig
+from locus.core import cli
+from locus.core.errors import LocusError
+from locus.core.names import MAIN
+from locus.datasets.io import tables
+
+if TYPE_CHECKING:
+    from locus.benchmark.report.all_tables import DatasetTables
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the suites of the flags and print their leaderboards; exit code 1 if a cell failed, 2 for invalid input."""
+    config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
+    tables.check_count(config.threads or 1, "--threads")
+    tables.check_count(config.jobs, "--jobs")
+    counts: Counter[str] = Counter()
+    stopped: list[str] = []
+    written: dict[Path, dict[Path, Sequence[DatasetTables]]] = {}
+    with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
+        for name in cells.requested_names(config):
+            suite = cells.requested_suite(name, config)
+            outcome = run(suite, config, cli.say, executor)
+            counts.update(record.status for record in outcome.own_records)
+            stopped += outcome.stopped
+            path = outcome.folder.path
+            written.setdefault(path.parent, {})[path] = outcome.tables
+            if not config.dry_run and not config.all:
+                _say_leaderboards(outcome)
+    in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+    if not config.dry_run:
+        for folder, by_suite in written.items():
+            cli.say(f"results: {_index(folder, by_suite)} ({in_words})")
+    if stopped:
+        raise LocusError(f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}")
+    return 1 if counts["failed"] else 0
+
+
+def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> Path:
+    """Write the overview of all suites in a results ``folder``, those just ``written`` and those of earlier runs."""
+    from locus.benchmark.report import tables  # slow imports, not for a dry run
+    from locus.benchmark.suite.run import leaderboards_of
+
+    earlier = {path: leaderboards_of(path) for path in records.suites(folder) if path not in written}
+    return tables.index(folder, {path: [t.leaderboard for t in of] for path, of in written.items()} | earlier)
+
+
+def _say_leaderboards(outcome: Outcome) -> None:
+    """Print the main tables of a suite, with published results, and the largest difference from these."""
+    from locus.benchmark.report import tables
+    from locus.benchmark.report.page import side_by_side
+
+    cli.say(tables.headline(outcome.tables))
+    cli.say(side_by_side(outcome.records, outcome.folder.published))
+    cli.say(_distance(outcome.own_records, cells.published() / outcome.folder.path.name, outcome.folder.path))
+
+
+def _distance(scored: Sequence[Record], published: Path, folder: Path) -> str:
+    """Say how far ``scored`` are from the ``published`` scores of their suite; empty if ``folder`` is that, or none."""
+    from locus.benchmark.suite.comparison import largest_difference
+
+    if folder.resolve() == published.resolve() or published not in records.suites(published.parent):
+        return ""
+    _, common, gap = largest_difference(scored, records.load_metric(published, MAIN))
+    return f"Largest difference from the published {MAIN} over {counted(common, 'row')}: {gap:.3f}" if common else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

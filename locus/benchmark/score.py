@@ -1,0 +1,23 @@
+"""Entry point: score your maps or boxes, ``python -m benchmark.score --dataset NIH --maps FOLDER --entry NAME``."""
+
+import sys
+from collections.abc import Sequence
+
+from locus.config import ScoreConfig
+from locus.core import cli
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score an entry and the baselines, print the paths of the tables; exit code 1 if a case failed, 2 if invalid."""
+    config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
+    from locus.benchmark.external import entry  # after the flags are checked
+
+    given = entry.read(config)
+    from locus.benchmark.external.run import run  # after the files are checked: imports torch
+
+    return run(config, given, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""Protocols score pairs of heat map and truth. One file each; a new file adds a protocol without other edits."""
+
+from typing import Any
+
+from locus.core.registry import PROTOCOLS
+
+registry = PROTOCOLS
+
+
+def names() -> list[str]:
+    """Return the names of all protocols, sorted."""
+    return registry.names()
+
+
+def of_maps() -> list[str]:
+    """Return the protocols that use heat maps only: the default of a suite."""
+    return judging("maps")
+
+
+def judging(*kinds: str) -> list[str]:
+    """Return the protocols whose ``judges`` is one of the ``kinds``: maps, confidences, raw."""
+    return [name for name in names() if (registry.read_attribute(name, "judges") or "maps") in kinds]
+
+
+def reads_absent_findings(name: str) -> bool:
+    """Return whether a protocol may use maps of findings that an image does not show. Imports no protocol."""
+    counts, judges = (registry.read_attribute(name, attribute) for attribute in ("counts_false_alarms", "judges"))
+    return (counts, judges) != (False, "maps")
+
+
+def get(name: str) -> type[Any]:
+    """Return the class of a protocol. Raises ``locus.core.errors.UnknownNameError``."""
+    return registry.get(name)

@@ -1,0 +1,272 @@
+"""Base class of all protocols, the cases that they score, and their result."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsByOrigin, at_index
+from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex, Resampled, by_patient, resample_over
+from locus.benchmark.scoring.statistics.summary import NOTHING, Column, estimate, scores
+from locus.benchmark.scoring.surface import Surface, min_max, surface
+from locus.benchmark.scoring.surface.trace import GivenBoxes
+from locus.core.frames import Alignment, Grid
+from locus.core.types import FloatArray, Origin, Score
+
+AT_A_TIME = 16
+"""Number of cases whose boxes are in memory at once: a noise map of 1024×1024 has a hundred thousand boxes."""
+FLAT = "flat map"
+"""Reason of a miss: the map is constant. It does not count as a failure of the method."""
+NO_BOX, NOT_GIVEN = "no box", "no map was given"
+"""Reasons of a miss if the submitted boxes or maps do not include this image and finding."""
+
+
+@dataclass(frozen=True, eq=False)
+class LazyMap:
+    """A map read from its file whenever NumPy asks for its values, so that thousands of large ones fit in memory."""
+
+    shape: tuple[int, ...]
+    """(h, w)."""
+    read: Callable[[], NDArray[np.floating[Any]]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the values to NumPy."""
+        return np.asarray(self.read(), dtype=dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One image × finding: a method's answer and the truth."""
+
+    image_id: str
+    patient_id: str
+    finding: str
+    map: "NDArray[np.floating[Any]] | LazyMap | None"
+    """(h,w) heat map; None if the method failed. A map with NaN or infinite values also counts as failed.
+
+    It may be scaled by any positive factor: no score depends on it.
+    """
+    grid: Grid | Alignment
+    """Grid of the map's positions in the image, or the word ``conventional``."""
+    frame: tuple[int, int]
+    """(H, W) of the image as published: the frame of ``boxes``."""
+    boxes: FloatArray
+    """(M,4) truth boxes xyxy in ``frame``; (0,4) if the image has only boxes of other findings."""
+    read_mask: Callable[[], NDArray[np.bool_]] | None = None
+    """Function that returns ``mask``; None if the data set has no masks."""
+    reason: str = ""
+    """Why ``map`` is None, if known."""
+    training: int = 0
+    """Index of the training run whose network produced the map; validation thresholds apply within one run only."""
+    label: float = float("nan")
+    """1 if the image shows the finding (always with a truth box), 0 if not, nan if unknown."""
+    probability: float | None = None
+    """Classifier probability of the finding, in [0,1]; None if it was not computed."""
+    submitted_boxes: FloatArray | None = None
+    """(M,5) boxes xyxy in ``frame`` with confidences in [0,1]; they replace ``map``."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """(H,W) truth mask in ``frame``; None if there are only boxes."""
+        return None if self.read_mask is None else self.read_mask()
+
+    @property
+    def load_surface(self) -> "tuple[Surface | None, str]":
+        """Surface of the map, min-max scaled to [0,1], and ""; or None and the reason for the miss.
+
+        It is cached for all protocols, except for a map in a file.
+        """
+        return _scaled(self) if isinstance(self.map, LazyMap) else self._cached_surface
+
+    _cached_surface = cached_property(lambda self: _scaled(self))
+
+    @property
+    def prediction(self) -> tuple[Surface | GivenBoxes | None, str]:
+        """The submitted boxes or the surface of the map, and ""; or None and the reason for the miss."""
+        if self.submitted_boxes is None:
+            return self.load_surface
+        return (GivenBoxes.from_rows(self.submitted_boxes), "") if len(self.submitted_boxes) else (None, NO_BOX)
+
+
+Cases = Sequence[Case]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Scores of one method by a protocol."""
+
+    scores: list[Score]
+    """Per finding and ``mean``."""
+    rows: list[dict[str, Any]]
+    """Per case: image, patient, finding, threshold, box …; the columns depend on the protocol."""
+    thresholds: Mapping[Origin, Any] = field(default_factory=dict)
+    """Origin -> finding -> chosen thresholds; can be written as JSON."""
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    """(image, finding, reason) of each case without a usable map; it counts as a miss and is reported."""
+    hits_by_threshold: Sequence[float] = ()
+    """Main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty if the protocol has no such curve."""
+    remark: str = ""
+    """Remark for readers of the scores; stored as the record's ``reason``."""
+
+
+class Protocol(ABC):
+    """Base class of the protocols. A subclass sets ``name`` and ``main`` and defines ``evaluate``."""
+
+    name: ClassVar[str]
+    main: ClassVar[str]
+    """Name of the main metric; in scores it ends in ``@box`` if boxes replace masks."""
+    geometry: ClassVar[str] = "surface"
+    """Geometry of the boxes: see ``Record.geometry``."""
+    chooses_thresholds: ClassVar[bool] = False
+    """True if it chooses score thresholds with the truth, and therefore uses validation cases."""
+    judges: ClassVar[str] = "maps"
+    """Input: ``maps``, ``confidences`` (boxes with confidences) or ``raw`` (unscaled values).
+
+    A suite runs protocols of the last two kinds only if it names them.
+    """
+    counts_false_alarms: ClassVar[bool] = False
+    """True if it uses the maps of findings that an image does not show."""
+    takes_boxes: ClassVar[bool] = False
+    """True if it accepts boxes instead of maps."""
+
+    @abstractmethod
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """Score one method.
+
+        Args:
+            cases: all ``findings`` on every image with a truth box.
+            findings: the scored findings, in the order of the scores.
+            seed: seed of folds and resamples.
+            validation: the method's cases on the validation split; empty if it has no truth box.
+        """
+
+
+def with_truth(cases: Cases) -> list[Case]:
+    """Return the localization cases: image × finding pairs with at least one truth box."""
+    return [case for case in cases if len(case.boxes)]
+
+
+def of_findings(cases: Cases, findings: Sequence[str]) -> list[Case]:
+    """Return the cases of the ``findings`` with at least one truth box."""
+    return [case for case in with_truth(cases) if case.finding in findings]
+
+
+def case_index(cases: Cases) -> CaseIndex:
+    """Return the finding, patient and training run of the cases."""
+    return CaseIndex.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
+
+
+def finite_map(case: Case) -> tuple[FloatArray | None, str]:
+    """Return the unscaled (h,w) map of a case, or None and the reason for the failure."""
+    if case.map is None:
+        return None, case.reason or "no map"
+    values = np.asarray(case.map, dtype=np.float64)
+    return (values, "") if np.isfinite(values).all() else (None, "nan or inf in the map")
+
+
+def _scaled(case: Case) -> tuple[Surface | None, str]:
+    values, reason = finite_map(case)
+    if values is None:
+        return None, reason
+    scaled = surface(min_max(values), case.frame, case.grid)
+    return (None, FLAT) if scaled.flat else (scaled, "")  # all variation may be outside the frame
+
+
+def batches(n_cases: int) -> Iterator[slice]:
+    """Yield slices of at most ``AT_A_TIME`` cases; one empty slice if there are no cases."""
+    return (slice(start, start + AT_A_TIME) for start in range(0, max(n_cases, 1), AT_A_TIME))
+
+
+def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return (image, finding, reason) of each failed case; a flat map or a missing submission is not a failure."""
+    misses = ("", FLAT, NO_BOX, NOT_GIVEN)
+    return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in misses]
+
+
+def common_columns(case: Case, reason: str) -> Mapping[str, Any]:
+    """Return the first columns of every row of every protocol."""
+    return {"image": case.image_id, "patient": case.patient_id, "finding": case.finding, "reason": reason}
+
+
+VALIDATION: Origin = "validation"
+UNCHOSEN = "no case, or no validation case to choose its threshold on"
+Oracle = tuple[str, NDArray[np.bool_] | FloatArray, FloatArray]
+"""Name of a metric's optimism, numerators (N,D,T) and denominators (N,) of its oracle.
+
+T is the number of thresholds, D the number of parts that the metric averages.
+"""
+
+
+class AtThreshold:
+    """N cases at the thresholds chosen for one origin."""
+
+    def __init__(self, key: ThresholdKey, has_threshold: NDArray[np.bool_]) -> None:
+        """Store the origin and ``has_threshold`` (N,); a case without a threshold does not count."""
+        self.key, self.has_threshold = key, has_threshold
+
+    def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0) -> Column:
+        """Return the column of a metric at this origin: numerators ``part`` (N,), denominators ``whole`` (N,)."""
+        origin, suffix = self.key
+        against = np.where(self.has_threshold, whole, 0.0)
+        reason = UNCHOSEN if origin == VALIDATION else NOTHING
+        return Column(metric + suffix, origin, np.where(against > 0, part, 0.0), against, reason=reason)
+
+
+def scores_with_optimism(
+    columns: Sequence[Column], index: CaseIndex, findings: Sequence[str], seed: int, oracles: Mapping[str, Oracle]
+) -> list[Score]:
+    """Return the scores of the ``columns``, then oracle − cross-fitted of each metric of ``oracles``.
+
+    ``oracles``: metric -> its oracle, which gets an interval; other oracles have none.
+    """
+    samples = {metric: _resampled(oracle, index, findings, seed) for metric, oracle in oracles.items() if len(index)}
+    estimates = [
+        replace(e, samples=samples.get(e.metric), mean_interval=False) if e.origin == "oracle" else e
+        for e in estimate(columns, index, findings, seed)
+    ]
+    by_key = {(e.metric, e.origin): e for e in estimates}
+    for metric, (name, *_) in oracles.items():
+        for suffix in ("", SHARED_SUFFIX):
+            best, gap = by_key[metric + suffix, "oracle"], by_key[metric + suffix, "cross-fitted"]
+            estimates.append(replace(best, metric=name + suffix, value=best.value - gap.value, samples=None))
+    return scores(estimates, findings)
+
+
+def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
+    """Resample an oracle for each finding, with new thresholds in each resample: the mean over its D parts."""
+    _, numerator, denominator = oracle
+    flat = numerator.reshape(len(numerator), -1).astype(np.float64)
+    sums = by_patient(flat, np.repeat(denominator[:, None], flat.shape[1], 1), index.findings, index.patients, findings)
+    parts = numerator.shape[1:]
+    return resample_over(sums, lambda values: values.reshape(*values.shape[:-1], *parts).max(-1).mean(-1), seed)
+
+
+def at_origins(chosen: ThresholdsByOrigin, **tables: NDArray[np.generic]) -> dict[ThresholdKey, dict[str, FloatArray]]:
+    """Return, for each origin, the values (N,) of the ``tables`` (N,T) at each case's chosen index."""
+    return {key: {name: at_index(table, at) for name, table in tables.items()} for key, at in chosen.items()}
+
+
+def other_origins(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    """Return the row columns of the other origins, such as ``threshold_oracle``, ``iou_oracle``, ``iou_oracle@shared``.
+
+    All rows of a protocol have the same columns: those of ``validation`` are empty without validation cases.
+    """
+    never = {name: np.full(len(column), np.nan) for name, column in next(iter(columns.values())).items()}
+    keys = dict.fromkeys([*columns, *((VALIDATION, suffix) for suffix in ("", SHARED_SUFFIX))])
+    return {
+        f"{name}_{origin}{suffix}": column
+        for origin, suffix in keys
+        for name, column in columns.get((origin, suffix), never).items()
+    }
+
+
+def rows(cases: Sequence[Case], reasons: Sequence[str], columns: Mapping[str, ArrayLike]) -> list[dict[str, Any]]:
+    """Return one row per case: the common columns, then the (N,) ``columns`` as plain numbers, None for nan."""
+    plain = [[None if value != value else value for value in np.asarray(part).tolist()] for part in columns.values()]
+    own_values = (dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True))
+    begun = map(common_columns, cases, reasons)
+    return [{**begin, **values} for begin, values in zip(begun, own_values, strict=True)]

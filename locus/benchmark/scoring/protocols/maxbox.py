@@ -1,0 +1,198 @@
+"""MaxBoxAcc and MaxBoxAccV2: share of cases whose box overlaps the truth, at the best score threshold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from locus.benchmark.scoring import pixels as choe_contours
+from locus.benchmark.scoring import score_thresholds
+from locus.benchmark.scoring.pixels import SIDE, resample_map, to_pixel_boxes
+from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import (
+    AtThreshold,
+    Case,
+    Cases,
+    Protocol,
+    Result,
+    at_origins,
+    case_index,
+    failures,
+    other_origins,
+    rows,
+    scores_with_optimism,
+)
+from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsByOrigin
+from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
+from locus.benchmark.scoring.statistics.summary import Column
+from locus.core.errors import BadValueError
+from locus.core.frames import as_boxes, iou, scale_boxes
+from locus.core.types import FloatArray, Origin
+
+STEP = 0.01
+LEVELS = choe_contours.score_thresholds(STEP)
+DEFAULT_INDEX = len(LEVELS) // 2
+"""The index of .5."""
+VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
+"""Variant with a separate score threshold -> counted contour, and δ."""
+V2 = list(VARIANTS)[1:]
+METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] for variant in V2}}
+"""Metric -> the variants that it averages."""
+OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")}
+
+
+class MaxBox(Protocol):
+    """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
+
+    Maps are scored on 224×224 pixels at 100 score thresholds, with the source's conventions (``contours``). MaxBoxAcc
+    uses the box of the contour with the largest polygon area; V2 uses the best of all contours, inner ones included,
+    and has a threshold per δ. The source uses one threshold for all classes, chosen on the scored cases: origin
+    ``oracle`` of ``…@shared``. It pools the cases; here the score is the mean over findings at that threshold. Locus
+    also chooses a threshold per finding, and all thresholds ``cross-fitted`` and on the ``validation`` split; ties go
+    to the larger mean IoU, then to the lower threshold. ``otsu`` uses the threshold nearest to the map's Otsu
+    threshold, ``fixed`` .5. ``optimism@…`` is oracle − cross-fitted.
+
+    A flat map has the source's box, the first pixel. The map is interpolated bilinearly on its grid; the source
+    interpolates cubically. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020,
+    section 4; V2: arXiv 2007.04178.
+    """
+
+    name = "maxbox"
+    main = "maxboxacc"
+    geometry = "pixels"
+    chooses_thresholds = True
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each origin, their optimism; a row per case."""
+        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
+        batch, index = SweptCases(scored), case_index(scored)
+        val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
+        chosen: dict[str, ThresholdsByOrigin] = {}
+        for variant, selector in batch.selectors.items():
+            validation_selector = val_batch.selectors[variant], val_index
+            chosen[variant] = score_thresholds.choose((selector, index), DEFAULT_INDEX, seed, validation_selector)
+            chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
+        hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
+        oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
+        return Result(
+            scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
+            rows(scored, batch.reasons, _row_columns(batch, chosen)),
+            _thresholds_by_variant(chosen, index),
+            failures(scored, batch.reasons),
+        )
+
+
+def sweep(
+    map: ArrayLike,  # noqa: A002
+    truth: ArrayLike,
+    step: float = STEP,
+    contours: Literal["largest", "all"] = "largest",
+) -> FloatArray:
+    """Return the best IoU (T,) of a map (H,W) in [0,1] with truth boxes (M,4), at the score thresholds i·step below 1.
+
+    Follows the source's conventions, for the contour with the largest polygon area or for ``all`` contours. Truth boxes
+    are half-open in pixels of the map, as everywhere in Locus; fractional corners are truncated as in the source.
+    Raises ``BadValueError`` for a map outside [0,1], an invalid ``step`` or ``contours``, and without a truth box.
+
+    >>> spot = np.zeros((8, 8))
+    >>> spot[2:5, 2:5] = 1
+    >>> sweep(spot, [[2, 2, 6, 6]], step=.5).tolist()  # the source's boxes reach one pixel too far
+    [1.0, 1.0]
+    """
+    if contours not in ("largest", "all"):
+        raise BadValueError(f"unknown contours {contours!r}: use 'largest' or 'all'")
+    boxes = as_boxes(truth)
+    if not len(boxes):
+        raise BadValueError("no truth boxes: pass an array (M,4) in pixels of the map, with at least one box")
+    corners = np.trunc(boxes - choe_contours.PIXEL) + choe_contours.PIXEL
+    traced = choe_contours.Contours(map, step)
+    return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
+
+
+def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
+    """Return the map (224,224) in [0,1] and ""; zeros and "flat map" for a constant map; or None and the reason."""
+    values, reason = base.finite_map(case)
+    if values is None:
+        return None, reason
+    image = resample_map(values, case.grid, case.frame)
+    return image, "" if image.any() else base.FLAT
+
+
+class SweptCases:
+    """Boxes and overlaps of N cases at each of the T score thresholds; no box and overlap 0 if the map failed."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        curves = [_curves(case) for case in cases]
+        boxes, largest, best, otsu, reasons = zip(*curves, strict=True) if curves else ((),) * 5
+        self.reasons: Sequence[str] = reasons
+        shape = len(cases), len(LEVELS)
+        self.boxes = np.array(boxes).reshape(*shape, 4)
+        """(N,T,4) boxes of the largest contour, in the case's frame."""
+        ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
+        pairs = {variant: (ious[kind], limit) for variant, (kind, limit) in VARIANTS.items()}
+        self.selectors = {v: score_thresholds.SampledThresholds(iou >= limit, iou) for v, (iou, limit) in pairs.items()}
+        """Variant -> selector by the IoU of the largest contour's box, or of any contour's box."""
+        self.otsu = np.array(otsu, dtype=np.float64)
+        """(N,) index of each map's Otsu threshold."""
+
+
+def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
+    """Return boxes (T,4), their overlaps (T,), the best overlaps (T,), Otsu's index, and the reason for a miss."""
+    values, reason = map_224(case)
+    if values is None:
+        return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
+    contours, truth = choe_contours.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + choe_contours.PIXEL
+    boxes = contours.largest()
+    largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
+    return scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason
+
+
+def _otsu(values: NDArray[np.float32]) -> int:
+    """Return the index of the score threshold whose level is nearest to Otsu's, the lowest on ties."""
+    image = choe_contours.quantised(values)
+    threshold, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    return int(np.abs(choe_contours.levels(image, STEP) - threshold).argmin())
+
+
+def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
+    """Return the columns of all metrics; shared thresholds only have the main metrics."""
+    columns = []
+    for metric, variants in METRICS.items():
+        for key in chosen[variants[0]]:
+            if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
+                hits = [
+                    score_thresholds.at_index(batch.selectors[variant].hits, chosen[variant][key])
+                    for variant in variants
+                ]
+                columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
+    return columns
+
+
+def _thresholds_by_variant(
+    chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
+) -> dict[Origin, dict[str, dict[str, list[object]]]]:
+    """Return origin -> finding -> variant -> chosen score thresholds."""
+    out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
+    for variant, indices in chosen.items():
+        for origin, by_finding in score_thresholds.distinct_thresholds(
+            indices, index, LEVELS.round(6).tolist()
+        ).items():
+            for finding, levels in by_finding.items():
+                out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
+    return out
+
+
+def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> dict[str, ArrayLike]:
+    """Return MaxBoxAcc's box at its cross-fitted threshold, and whether any box hits at V2's thresholds."""
+    main = chosen["maxboxacc"]
+    sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
+    edges = {name: score_thresholds.at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
+    thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
+    columns = at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
+    threshold, overlap = columns.pop(CROSS_FITTED).values()
+    hits = {v: score_thresholds.at_index(batch.selectors[v].hits, chosen[v][CROSS_FITTED]) > 0 for v in V2}
+    any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
+    numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
+    return {**numbers, **any_box, **other_origins(columns)}

@@ -1,0 +1,58 @@
+"""The pointing game: whether the maximum of the map is inside a truth box."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
+from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
+from locus.core.frames import as_boxes
+
+TOLERANCE = 15 / 224
+"""The paper's 15 pixels at the network's input, as a share of the frame's width (our scaling)."""
+ROUNDING = 1e-9
+"""Tolerance for rounding, in pixels."""
+
+
+class Pointing(Protocol):
+    """Share of cases whose highest point is in a truth box, or within 15·W/224 pixels of one (``pointing@15``).
+
+    The maximum of a bilinear surface is at a vertex; of equal ones, the first in row-major order counts. A box includes
+    its edges. A flat or failed map is a miss. For submitted boxes the point is the centre of the box with the highest
+    confidence. Zhang et al., "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
+    """
+
+    name = "pointing"
+    main = "pointing"
+    takes_boxes = True
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """Return ``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
+        scored = base.of_findings(cases, findings)
+        rows = [_row(case) for case in scored]
+        hits = {metric: np.array([row[metric] for row in rows]) for metric in ("pointing", "pointing@15")}
+        columns = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
+        estimates = estimate(columns, case_index(scored), findings, seed)
+        return Result(scores(estimates, findings), rows, {}, failures(scored, [str(row["reason"]) for row in rows]))
+
+
+def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
+    """Return the Euclidean distance from (x, y) to the nearest of (M,4) boxes; 0 inside and on the edge.
+
+    >>> distance((0, 3), [[3, 0, 9, 9], [3, 7, 9, 9]])
+    3.0
+    """
+    b, p = as_boxes(boxes), np.asarray(point, dtype=np.float64)
+    gap = np.maximum(np.maximum(b[:, :2] - p, p - b[:, 2:]), 0)
+    return float(np.sqrt((gap**2).sum(1)).min())
+
+
+def _row(case: Case) -> dict[str, object]:
+    prediction, reason = case.prediction
+    x, y = (None, None) if prediction is None else prediction.peak
+    away = None if prediction is None else distance(prediction.peak, case.boxes)
+    hit = away == 0
+    near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
+    return {**base.common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}

@@ -1,0 +1,198 @@
+"""Compare leaderboard entries (one recipe and method on one or several training runs) on the same patients."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from locus.benchmark.scoring.statistics import mrmc
+from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
+from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, Sums, holm, mean
+from locus.core.types import FloatArray, generator
+
+ALPHA = 1 - LEVEL
+"""Significance level for the difference between two entries, after Holm's correction."""
+DRAWS = 4000
+"""Number of draws in ``probability_of_best``."""
+BAND_RUNS = 3
+"""Minimum number of training runs for ``one_more``: its band then covers 93 to 97% (docs/coverage.md)."""
+
+
+@dataclass(frozen=True, eq=False)
+class EntryScores:
+    """Scores of S training runs; all entries of a table have the same P patients."""
+
+    runs: tuple[str, ...]
+    """(S,) names of the training runs; equal names denote the same network."""
+    theta: FloatArray
+    """(S,) scores."""
+    jackknife: FloatArray
+    """(S,P) scores with one patient left out."""
+
+    def restrict(self, runs: Sequence[str]) -> "EntryScores":
+        """Return the scores of the given training runs, in the given order."""
+        index = [self.runs.index(name) for name in runs]
+        return EntryScores(tuple(runs), self.theta[index], self.jackknife[index])
+
+    @property
+    def interval(self) -> MrmcEstimate | None:
+        """Mean with its interval over training runs and patients; None for one run or fewer than 10 patients."""
+        enough = len(self.theta) > 1 and self.jackknife.shape[1] >= SMALLEST
+        return mrmc.interval(self.theta, self.jackknife) if enough else None
+
+
+def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
+    """Return the mean (M,) over findings of ``sums`` (P,F,M), and the same with each patient left out (M,P).
+
+    Thresholds are not chosen again. If leaving out a patient leaves a finding without cases, the
+    finding is omitted from that mean.
+    """
+    return mean(sums.value, 0), mean(sums.without, 1).T
+
+
+def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
+    """Return ``one`` − ``other``: paired on common training runs, nested if there are none.
+
+    If either has one run, the runs count as fixed.
+    """
+    if common := [name for name in one.runs if name in other.runs]:
+        one, other = one.restrict(common), other.restrict(common)
+    rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
+    if 1 in (len(one.theta), len(other.theta)):
+        return mrmc.difference_of_networks(*rows)
+    return mrmc.difference(*rows) if common else mrmc.difference_nested(*rows)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a row may be the best of its table, and how much worse it is than a better one."""
+
+    may_be_best: bool | None
+    """False if another row is significantly better; None if nothing can be compared."""
+    worse_by: MrmcEstimate | None = None
+    """How much better the row ``compared_with`` is, with an unadjusted interval; None for the top row, or if there are
+    too few patients."""
+    compared_with: int | None = None
+    """Index of the top row. If it is not significantly better but other rows are: index of the best of those."""
+
+
+Gap = Callable[[int, int], MrmcEstimate | None]
+"""Function that takes the indices of two rows and returns how much better the first is; None if not comparable."""
+
+
+def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
+    """Compare each row with all others; rows are sorted, best first.
+
+    A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over the
+    comparisons of each row or, without ``per_row``, over all pairs of the table.
+
+    >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
+    >>> [(v.may_be_best, v.compared_with) for v in verdicts(2, apart)]
+    [(True, None), (False, 0)]
+    """
+    gaps = {(a, b): gap(a, b) for a in range(rows) for b in range(a + 1, rows)}
+    p = np.full((rows, rows), np.nan)
+    for (a, b), estimate in gaps.items():
+        p[a, b] = p[b, a] = np.nan if estimate is None else estimate.p
+    if not per_row:
+        p[np.tril_indices(rows)] = np.nan
+    adjusted = np.array([holm(of_row) for of_row in p]) if per_row else np.fmax(holm(p), holm(p).T)
+    gaps |= {(b, a): None if e is None else _reversed(e) for (a, b), e in gaps.items()}
+    return [_verdict(row, [(n, gaps[n, row]) for n in range(rows) if n != row], adjusted[row]) for row in range(rows)]
+
+
+def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
+    """Return the verdict on ``row`` from its differences from the ``others`` (best first) and their adjusted ``p``."""
+    if not np.isfinite(p).any():
+        return Verdict(None)
+    better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
+    best = 0 if row and (not better or 0 in better) else better[0] if better else None
+    return Verdict(not better, None if best is None else dict(others).get(best), best)
+
+
+def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+
+
+def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
+    """Return ``difference`` of two rows; None for fewer than 10 patients."""
+    return None if one.jackknife.shape[1] < SMALLEST else difference(one, other)
+
+
+def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
+    """Average several methods on the same training runs into one row: scores and jackknife."""
+    theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
+    return EntryScores(rows[0].runs, theta, jackknife)
+
+
+def one_more(theta: FloatArray) -> tuple[float, float] | None:
+    """Return the 95% prediction interval for another run on the same images; None for fewer than ``BAND_RUNS`` runs.
+
+    For two runs that agree by chance it would be far too narrow: see docs/coverage.md.
+
+    >>> [round(end, 3) for end in one_more(np.array([0.5, 0.6, 0.7]))]
+    [0.103, 1.0]
+    """
+    if len(theta) < BAND_RUNS:
+        return None
+    low, high = prediction_band(theta).tolist()
+    return low, high
+
+
+def prediction_band(theta: FloatArray) -> FloatArray:
+    """Return the band mean ± t(S − 1) · sd · √(1 + 1/S), clipped to [0, 1].
+
+    ``theta``: scores of S >= 2 runs (..., S). The result has the shape (..., 2).
+    """
+    size = theta.shape[-1]
+    reach = special.stdtrit(size - 1, (1 + LEVEL) / 2) * theta.std(-1, ddof=1) * np.sqrt(1 + 1 / size)
+    mean = theta.mean(-1)
+    return np.asarray(np.clip(np.stack([mean - reach, mean + reach], -1), 0, 1))
+
+
+def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
+    """Return each row's probability of having the highest mean, estimated from random draws.
+
+    The rows of a network share its S training runs. Each draw shifts the rows of a network together by
+    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), where A is the matrix of their centred scores, z is standard normal
+    and chi² has S - 1 degrees of freedom. It also shifts all rows by a normal draw with the patients' covariance. If
+    rows tie for first place, the draw is split equally between them. The result is descriptive, not a test.
+    """
+    random = generator(0, "best")
+    rows = [row for network in networks for row in network]
+    left_out = np.stack([row.jackknife.mean(0) for row in rows], 1)  # (P, rows)
+    patients = len(left_out)
+    drawn = (
+        random.standard_normal((DRAWS, patients)) @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
+    )
+    drawn += [row.theta.mean() for row in rows]
+    first = 0
+    for network in networks:
+        theta = np.stack([row.theta for row in network], 1)  # (S, rows of the network)
+        if (runs := len(theta)) > 1:
+            z, chi = random.standard_normal((DRAWS, runs)), random.chisquare(runs - 1, (DRAWS, 1))
+            drawn[:, first : first + len(network)] += z @ (theta - theta.mean(0)) / np.sqrt(runs * chi)
+        first += len(network)
+    return share_of_first_places(drawn.round(12))
+
+
+def share_of_first_places(samples: NDArray[np.floating]) -> FloatArray:
+    """Return each method's probability (K,...) of ranking first, from values (R,K,...) on the same resamples.
+
+    It is the share of resamples in which the method has the highest value. If methods tie, the resample
+    is split equally between them. An undefined value is never first; a resample without any value is left out.
+    """
+    ranked = np.where(np.isfinite(samples), samples, -np.inf)
+    best = (ranked == ranked.max(1, keepdims=True)) & np.isfinite(samples)
+    winners = best.sum(1, keepdims=True)
+    share = np.divide(best, winners, out=np.zeros(best.shape), where=winners > 0)
+    return share.sum(0) / np.maximum((winners > 0).sum(0), 1)
+
+
+def drawn_means(samples: NDArray[np.float32], runs: int) -> FloatArray:
+    """Return the means (R,K) of ``samples`` (R,K·S) over resampled training runs; K rows share S runs."""
+    by_run = samples.reshape(len(samples), -1, runs)
+    drawn = generator(0, "trainings").multinomial(runs, np.full(runs, 1 / runs), len(by_run))
+    return np.asarray((by_run * drawn[:, None]).sum(-1) / runs)

@@ -1,0 +1,163 @@
+"""Confidence intervals over training runs and patients: multi-reader multi-case analysis.
+
+Training runs are the readers, patients the cases. Obuchowski and Rockette, Commun. Stat. Simul. Comput. 24 (1995);
+degrees of freedom by Hillis, Stat. Med. 26 (2007), 33 (2014). ``theta`` is (S,): the scores of S training runs.
+``jackknife`` is (S, P): the same scores with one of P patients left out, in the same order for all runs.
+
+The variance of a mean over runs is MS / S + max(cov, 0): MS is the mean square over runs, cov the mean covariance over
+patients between two runs. It is never smaller than the jackknife variance of that mean. Without this lower limit,
+scores that agree over runs by chance gave an interval of zero width. docs/coverage.md lists the coverage.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from locus.benchmark.scoring.statistics.resample import LEVEL, CheckedRow, variance_parts
+from locus.core.errors import BadValueError
+
+NO_SPREAD = 1e-9
+"""Smaller standard errors count as 0: they are rounding."""
+
+
+@dataclass(frozen=True)
+class MrmcEstimate:
+    """A mean over training runs, or a difference, with its interval over training runs and patients."""
+
+    value: float
+    low: float
+    """Lower end; nan, as ``high``, for one training run, since its spread is unknown."""
+    high: float
+    df: float
+    """Degrees of freedom of Student's t; infinite if the runs do not differ."""
+    p: float = float("nan")
+    """Two-sided p-value of a difference; never 0."""
+
+
+Row = tuple[ArrayLike, ArrayLike]
+"""``theta`` and ``jackknife``."""
+
+
+def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
+    """Return the mean score over training runs, with its interval for new runs and patients, clipped to [0, 1].
+
+    If nothing varies (a score of 1 for every patient and run), the exact binomial bound over patients replaces
+    Student's t (Clopper and Pearson, 1934). Raises ``BadValueError`` for arrays of different shapes or without a
+    number.
+    """
+    return replace(_student([_checked((theta, jackknife))], [1.0], 0), p=float("nan"))
+
+
+def difference(a: Row, b: Row) -> MrmcEstimate:
+    """Return A − B of two rows on the same S training runs, such as two methods on one network, clipped to ±1.
+
+    Two rows that are equal for every run and patient give [0, 0] and p = 1. Raises ``BadValueError`` for arrays of
+    different shapes or without a number.
+    """
+    (first, left_a), (second, left_b) = _same_patients([a, b])
+    if len(first) != len(second):
+        counts = f"A has {len(first)} training runs, B {len(second)}"
+        raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested")
+    gaps = (first - second, left_a - left_b)
+    return _student([gaps], [1.0], -1, equal=_is_zero(gaps))
+
+
+def difference_nested(a: Row, b: Row) -> MrmcEstimate:
+    """Return A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
+
+    Raises ``BadValueError`` for arrays of different shapes or without a number.
+    """
+    rows = _same_patients([a, b])
+    return _student(rows, [1.0, -1.0], -1, equal=_are_equal(rows))
+
+
+def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
+    """Return A − B of these particular training runs, over patients alone, as required if a side has one run.
+
+    The interval does not apply to other training runs. Raises ``BadValueError`` for arrays of different shapes or
+    without a number.
+    """
+    rows = _same_patients([a, b])
+    means = [(scores.mean(0, keepdims=True), left_out.mean(0, keepdims=True)) for scores, left_out in rows]
+    return _estimate(means, [1.0, -1.0], -1, equal=_are_equal(rows))
+
+
+def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
+    """Return the mean difference of two methods over N networks, for new training runs and patients, clipped to ±1.
+
+    The networks are fixed: the interval does not apply to other networks.
+
+    Args:
+        differences: For each network, ``theta`` (S_n,) and ``jackknife`` (S_n, P) of method A minus those of B.
+
+    Raises:
+        BadValueError: Fewer than two networks, a network with one run, or arrays of different shapes.
+    """
+    rows = _same_patients(differences)
+    runs = [len(scores) for scores, _ in rows]
+    if len(rows) < 2 or min(runs) < 2:
+        raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
+    return _student(rows, [1 / len(rows)] * len(rows), -1, equal=all(map(_is_zero, rows)))
+
+
+def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
+    """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
+    if min(len(scores) for scores, _ in rows) == 1:
+        return MrmcEstimate(float(variance_parts(rows, weights).value), np.nan, np.nan, np.nan)
+    return _estimate(rows, weights, lowest, equal)
+
+
+def _estimate(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool) -> MrmcEstimate:
+    """Return the interval by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test."""
+    parts, patients = variance_parts(rows, weights), rows[0][1].shape[1]
+    mean, error, df = float(parts.value), float(np.sqrt(parts.variance)), float(parts.df)
+    if equal:
+        return MrmcEstimate(0.0, 0.0, 0.0, np.inf, 1.0)
+    if error <= NO_SPREAD:
+        return _without_spread(mean, patients, lowest)
+    reach = float(special.stdtrit(df, (1 + LEVEL) / 2)) * error
+    low, high = np.clip([mean - reach, mean + reach], lowest, 1).tolist()
+    p = float(2 * special.stdtr(df, -abs(mean) / error))
+    return MrmcEstimate(mean, low, high, df, max(p, 2.0 ** (1 - patients), np.finfo(float).tiny))
+
+
+def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
+    """Return the bound if all patients have the same value: a share ``rest`` of new patients may have any value.
+
+    ``rest`` is the binomial bound of a share that is 0 in the sample; p is the level at which an end is 0.
+    """
+    rest = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
+    low, high = (1 - rest) * mean + rest * lowest, (1 - rest) * mean + rest
+    p = min(1.0, max(2 * (1 + abs(mean)) ** -float(patients), np.finfo(float).tiny))
+    return MrmcEstimate(mean, low, high, np.inf, p)
+
+
+def _is_zero(gaps: CheckedRow) -> bool:
+    """Return whether two rows are equal for every run and patient, from their differences."""
+    return all(bool((np.abs(side) <= NO_SPREAD).all()) for side in gaps)
+
+
+def _are_equal(rows: Sequence[CheckedRow]) -> bool:
+    """Return whether all runs of all rows are equal for every patient."""
+    return all(bool((np.ptp(np.concatenate(side), 0) <= NO_SPREAD).all()) for side in zip(*rows, strict=True))
+
+
+def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
+    checked = [_checked(row) for row in rows]
+    counts = [left_out.shape[1] for _, left_out in checked]
+    if len(set(counts)) > 1:
+        raise BadValueError(f"the rows have {counts} patients: give the same patients for all rows")
+    return checked
+
+
+def _checked(row: Row) -> CheckedRow:
+    scores, left_out = (np.asarray(side, dtype=np.float64) for side in row)
+    if scores.ndim != 1 or left_out.ndim != 2 or len(scores) != len(left_out) or left_out.shape[1] < 2:
+        shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
+        raise BadValueError(f"{shapes}: give (S,) and (S, P) with P of 2 or more")
+    if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):
+        raise BadValueError("a score or jackknife value is NaN or infinite: leave out that training run or patient")
+    return scores, left_out

@@ -1,0 +1,484 @@
+"""Parts of the variance of a mean over training runs: see ``locus.benchmark.scoring.statistics.mrmc``."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from statistics import NormalDist
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import ThreadpoolController
+
+from locus.core.errors import BadValueError
+from locus.core.types import FloatArray, generator
+
+Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
+SHARED_SUFFIX = "@shared"
+"""Suffix of a metric whose score threshold all findings share, and the key of that threshold."""
+
+
+@dataclass(frozen=True, eq=False)
+class CaseIndex:
+    """Finding, patient and training run of N cases."""
+
+    findings: NDArray[np.str_]
+    """(N,)."""
+    patients: NDArray[np.str_]
+    """(N,)."""
+    trainings: NDArray[np.int64]
+    """(N,) index of the training run whose network produced the map."""
+
+    @classmethod
+    def of(
+        cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None
+    ) -> "CaseIndex":
+        """Create an index; by default, all maps are of one training run."""
+        numbers = np.asarray([0] * len(findings) if trainings is None else trainings, dtype=np.int64)
+        return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
+
+    def __len__(self) -> int:
+        """Return the number of cases."""
+        return len(self.findings)
+
+    def groups(self, shared: bool) -> dict[str, NDArray[np.bool_]]:
+        """Return masks (N,) of the cases that share a threshold: by finding, or all as ``@shared``."""
+        if shared:
+            return {SHARED_SUFFIX: np.ones(len(self), dtype=bool)}
+        return {str(finding): self.findings == finding for finding in np.unique(self.findings)}
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Numerators and denominators: P patients × F findings × M columns (metrics, thresholds or records)."""
+
+    numerator: FloatArray
+    """(P,F,M)."""
+    denominator: FloatArray
+    """(P,F,M), 0 if the patient has no case of the finding."""
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """(P,F,M) True for patients with a case of the finding."""
+        return self.denominator > 0
+
+    @property
+    def value(self) -> FloatArray:
+        """(F,M) sum of numerators / sum of denominators; nan for a finding without cases."""
+        return ratio(self.numerator.sum(0), self.denominator.sum(0))
+
+    @property
+    def without(self) -> FloatArray:
+        """(P,F,M) value without each patient (jackknife)."""
+        return ratio(self.numerator.sum(0) - self.numerator, self.denominator.sum(0) - self.denominator)
+
+
+def by_patient(
+    numerator: ArrayLike, denominator: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
+) -> Sums:
+    """Sum numerators and denominators (N,M) of cases by patient (sorted) and finding.
+
+    ``findings`` and ``patients`` (N,) are those of the cases. ``names``: the findings of the result, in order.
+
+    Raises ``BadValueError`` if the four arrays have different lengths.
+
+    >>> sums = by_patient([[1.0], [0.0], [1.0]], [[1.0]] * 3, ["mass"] * 3, ["p", "p", "q"], ["mass"])
+    >>> sums.numerator.ravel().tolist()
+    [1.0, 1.0]
+    """
+    above, below = (np.asarray(values, dtype=np.float64) for values in (numerator, denominator))
+    finding_of, patient_of = np.asarray(findings, dtype=str), np.asarray(patients, dtype=str)
+    if above.shape != below.shape or not len(above) == len(finding_of) == len(patient_of):
+        shapes = f"{above.shape}, {below.shape}, {finding_of.shape} and {patient_of.shape}"
+        raise BadValueError(f"arrays of shapes {shapes} do not match: give one row, finding and patient per case")
+    people, person = np.unique(patient_of, return_inverse=True)
+    number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == finding_of)
+    sums = np.zeros((2, len(people), len(names), above.shape[1]))
+    for side, values in zip(sums, (above, below), strict=True):
+        np.add.at(side, (person[case], number), values[case])
+    return Sums(*sums)
+
+
+def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
+    """Return ``numerator`` / ``denominator``; nan for a denominator of 0."""
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
+
+
+RESAMPLES = 10_000
+BLOCK = 2**21
+"""Size of a block of temporary weights: 8 MB for any number of patients."""
+
+BLAS = ThreadpoolController()
+ONE_BLAS_THREAD = BLAS.wrap(limits=1, user_api="blas")
+"""Decorator: several threads change rounding, and are slower for products of small matrices."""
+Counts = NDArray[np.uint8]
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Values of any shape ``...`` with their resamples and their jackknife by patient: the input of an interval."""
+
+    value: FloatArray
+    """(...) values, nan where undefined."""
+    samples: Samples
+    """(R,...) values in each resample."""
+    without: FloatArray
+    """(P,...) values without each patient (jackknife)."""
+    present: NDArray[np.bool_]
+    """(P,...) True for patients with a case of the value."""
+
+    def __getitem__(self, index: Any) -> "Resampled":
+        """Select some of the values; ``index`` applies to the axes ``...``."""
+        rest = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
+        return Resampled(self.value[index], self.samples[rest], self.without[rest], self.present[rest])
+
+    def over(self, function: Callable[[Any], Any], axis: int = -1) -> "Resampled":
+        """Reduce the values, the resamples and the jackknife along ``axis`` with ``function``."""
+        present: NDArray[np.bool_] = np.logical_or.reduce(self.present, axis=axis)
+        return Resampled(function(self.value), function(self.samples), function(self.without), present)
+
+    @classmethod
+    def join(cls, resampled: "Sequence[Resampled]") -> "Resampled":
+        """Stack n values (...) of the same patients and resamples: (...,n)."""
+        return cls(*(np.stack([getattr(one, side.name) for one in resampled], -1) for side in fields(cls)))
+
+    def __sub__(self, other: "Resampled") -> "Resampled":
+        """Return paired differences, on the same patients and resamples; differences below float32 rounding are 0."""
+        value, samples = self.value - other.value, self.samples - other.samples
+        rounding = 4 * np.finfo(np.float32).eps * (np.abs(self.samples) + np.abs(other.samples))
+        samples = np.where(np.abs(samples - value) <= rounding, value, samples).astype(np.float32)
+        return Resampled(value, samples, self.without - other.without, self.present | other.present)
+
+
+@functools.lru_cache(maxsize=2)
+def weights(patients: int, seed: int) -> Counts:
+    """Return how often each patient is drawn in each resample (R,P), read-only; rows sum to P.
+
+    One byte is enough: the probability that a patient is drawn more than 255 times is below 1e-500.
+    """
+    random, drawn = generator(seed, "bootstrap"), np.empty((RESAMPLES, patients), dtype=np.uint8, order="F")
+    for rows in blocks(RESAMPLES, patients):
+        size = rows.stop - rows.start
+        names = random.integers(0, patients, (size, patients))
+        names += patients * np.arange(size)[:, None]
+        drawn[rows] = np.bincount(names.ravel(), minlength=names.size).reshape(names.shape)
+    drawn.setflags(write=False)
+    return drawn
+
+
+def bootstrap_draws(sums: Sums, seed: int = 0) -> Resampled:
+    """Resample the ratios (F,M) of ``sums`` (P,F,M); nan if a resample has no case of the finding.
+
+    Needs 4·R·F·M bytes of memory; ``resample_over`` needs less. One thread computes, because more round differently.
+    """
+    drawn = weights(len(sums.numerator), seed)
+    # (F, M, R): columns are sorted later
+    samples = np.full((*sums.numerator.shape[1:], len(drawn)), np.nan, dtype=np.float32)
+    with BLAS.limit(limits=1, user_api="blas"):
+        for finding in range(len(samples)):
+            drawable = np.flatnonzero(sums.denominator[:, finding].any(1))
+            part, whole = (side[drawable, finding].T.astype(np.float32) for side in (sums.numerator, sums.denominator))
+            for rows in blocks(len(drawn), len(drawable)):
+                times = drawn[rows, drawable].T.astype(np.float32)  # (P', r)
+                totals = _totals(whole, times)
+                totals[totals == 0] = np.nan  # 0/0 is never 0
+                np.divide(part @ times, totals, out=samples[finding, :, rows])
+    return Resampled(sums.value, np.moveaxis(samples, -1, 0), sums.without, sums.present)
+
+
+def _totals(whole: Samples, times: Samples) -> Samples:
+    """Multiply ``whole`` (M,P') by draws (P',r): (M,r), or (1,r) if all M rows are equal, as for hits at several IoUs.
+
+    The shorter result is used only if float32 adds exactly, so that both give the same bits.
+    """
+    counts = whole.size and whole.shape[1] * whole.max() < 2**24 and (whole == np.rint(whole)).all()
+    return (whole[:1] if counts and (whole == whole[:1]).all() else whole) @ times
+
+
+def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> Resampled:
+    """Return ``bootstrap_draws(sums, seed).over(function)`` (F,), computed finding by finding in less memory.
+
+    ``function`` reduces the M columns along the last axis, for example to the maximum over thresholds.
+    """
+    single = (Sums(sums.numerator[:, [f]], sums.denominator[:, [f]]) for f in range(sums.numerator.shape[1]))
+    return Resampled.join([bootstrap_draws(one, seed).over(function)[0] for one in single])
+
+
+def mean(values: Any, axis: int) -> Any:
+    """Return the unweighted mean of the finite ``values`` along ``axis``; nan if there are none.
+
+    >>> mean(np.array([[1.0, np.nan], [0.0, np.nan]]), 0).tolist()
+    [0.5, nan]
+    """
+    defined = np.isfinite(values)
+    total, count = np.where(defined, values, 0).sum(axis), defined.sum(axis).astype(values.dtype)
+    return ratio(total, count)
+
+
+def over_findings(columns: Resampled) -> Resampled:
+    """Return the mean (M,) over findings of ``columns`` (F,M); in each resample, over its findings with cases."""
+    return columns.over(lambda values: mean(values, -2), -2)
+
+
+def blocks(rows: int, width: int) -> list[slice]:
+    """Split a table of ``rows`` × ``width`` numbers into slices of rows with at most ``BLOCK`` numbers."""
+    step = max(1, BLOCK // max(1, width))
+    return [slice(start, min(rows, start + step)) for start in range(0, rows, step)]
+
+
+SMALLEST = 10
+"""Smallest number of patients with an interval."""
+LEVEL = 0.95
+
+_NORMAL = NormalDist()
+_quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
+_share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
+
+
+def interval(of: Resampled) -> FloatArray:
+    """Return the lower and upper end (...,2) of values (...); nan below 10 patients and if nothing is defined.
+
+    Undefined resamples are left out. If all resamples agree (every case is a hit), both ends are the value; see
+    ``exact``. A value outside the middle 95% of its resamples has no interval, because its bias is larger than its
+    spread. So every interval contains its value.
+    """
+    return intervals([of])[0]
+
+
+def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
+    """Return ``interval`` of each, equal bit for bit, computed together in half of the time."""
+    if not resampled:
+        return []
+    enough = [_flat(of.present).sum(0) >= SMALLEST for of in resampled]
+    rows = [_of_enough(of, mask) for of, mask in zip(resampled, enough, strict=True)]
+    samples, value, a = (np.concatenate(side) for side in zip(*rows, strict=True))
+    samples.sort(axis=-1)  # nan last
+    defined, z0 = np.isfinite(samples).sum(1), bias(samples, value)
+    held = _at(samples, defined, _tails(z0, a))
+    held[(defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
+    ends = np.full((sum(map(len, enough)), 2), np.nan)
+    ends[np.concatenate(enough)] = held
+    parts = np.split(ends, np.cumsum([of.value.size for of in resampled])[:-1])
+    return [part.reshape(*of.value.shape, 2) for part, of in zip(parts, resampled, strict=True)]
+
+
+def _of_enough(of: Resampled, mask: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
+    """Return samples (C',R), values (C',) and accelerations (C',) of the C' values in the mask."""
+    samples = np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1)
+    return (
+        samples if mask.all() else samples[mask],
+        of.value.ravel()[mask],
+        acceleration(_flat(of.without))[mask],
+    )
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    """Reshape (P,...) to (P,C)."""
+    return values.reshape(len(values), -1)
+
+
+def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
+    """Return the binomial bounds (F,2) of shares (F,) that are exactly 0 or 1, where all resamples agree.
+
+    Clopper and Pearson (1934): 0 of n patients gives an upper end of 1 − .025^(1/n). Other shares, and fewer than 10
+    patients, give nan.
+
+    >>> exact(np.array([0.0, 1.0, 0.5]), np.array([11, 11, 11])).round(3).tolist()
+    [[0.0, 0.285], [0.715, 1.0], [nan, nan]]
+    """
+    bound = ((1 - LEVEL) / 2) ** (1 / np.maximum(patients, 1))
+    ends = np.full((len(value), 2), np.nan)
+    ends[value == 0] = np.stack([np.zeros_like(bound), 1 - bound], 1)[value == 0]
+    ends[value == 1] = np.stack([bound, np.ones_like(bound)], 1)[value == 1]
+    ends[patients < SMALLEST] = np.nan
+    return ends
+
+
+def bias(ordered: Samples, value: FloatArray) -> FloatArray:
+    """Return z0 (C,): the rank of each value (C,) among its ascending samples (C,R); ties count half.
+
+    Shares are discrete, so ties are frequent. Samples are float32: values that differ in the last two bits are equal.
+    Outside all samples the rank is half a sample, since Φ⁻¹(0) is infinite.
+    """
+    slack = 4 * np.finfo(np.float32).eps * np.abs(value)
+    below, above = (ordered < (value - slack)[:, None]).sum(1), (ordered > (value + slack)[:, None]).sum(1)
+    defined = np.maximum(np.isfinite(ordered).sum(1), 1)
+    share = 0.5 + (below - above) / (2 * defined)
+    return _quantile(np.clip(share, 0.5 / defined, 1 - 0.5 / defined))
+
+
+def acceleration(without: FloatArray) -> FloatArray:
+    """Return a (C,) = Σd³ / (6 (Σd²)^1.5), where d = mean − value of the jackknife (P,C); 0 if all values agree.
+
+    >>> float(acceleration(np.array([[0.0], [0.0], [0.0], [4.0]]))[0].round(6))  # d = 1, 1, 1, -3: -24 / (6 · 12^1.5)
+    -0.096225
+    """
+    defined = np.isfinite(without)
+    defined_values = np.where(defined, without, 0)
+    d = np.where(defined, defined_values.sum(0) / np.maximum(defined.sum(0), 1) - defined_values, 0)
+    scale = np.abs(d).max(0, initial=0)
+    d = np.divide(d, scale, out=np.zeros_like(d), where=scale > 0)
+    squares = (d**2).sum(0)
+    return np.divide((d**3).sum(0), 6 * squares**1.5, out=np.zeros_like(squares), where=squares > 0)
+
+
+def _tails(z0: FloatArray, a: FloatArray) -> FloatArray:
+    """Return the BCa shares (C,2) of the two tails; the denominator is positive, since |a| < 1/6 and |z0 + z| < 6."""
+    z = z0[:, None] + _quantile([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return _share(z0[:, None] + z / (1 - a[:, None] * z))
+
+
+def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
+    """Return the percentiles (C,2) of ascending samples (C,R) at the ``shares`` (C,2), linear between neighbours."""
+    position = shares * (np.maximum(defined, 1) - 1)[:, None]
+    floor, ceiling = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
+    low, high = (np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, ceiling))
+    return low + (position - floor) * (high - low)
+
+
+FLIPS = 10_000
+EXACT = 13
+"""With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
+
+
+def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
+    """Return two-sided p-values (F+1,M) from sums (P,F,M) of the same patients: per finding, then of the mean.
+
+    A patient is swapped in all findings at once. Patients without a difference do not count. If at most 13 patients
+    differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan for a finding without cases.
+    Raises ``BadValueError`` if the sums have different patients, findings or columns.
+    """
+    if first.numerator.shape != second.numerator.shape:
+        shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
+        raise BadValueError(f"cannot compare scores of different cases ({shapes}): score both on the same cases")
+    gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
+    both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
+    changes = (gap != 0).any(0)
+    differ = np.concatenate([changes, changes.any(1, keepdims=True)], 1)  # (P, F + 1, M): a swap changes something
+    p = (1 + _extreme(gap, both, _coins(len(changes), FLIPS, seed))) / (1 + FLIPS)
+    for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
+        some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
+        alone = gap[:, some][..., one], both[..., one]  # one column with the patients that matter to it
+        p[row, column] = _extreme(*alone, _all_coins(len(some)))[row, 0] / 2 ** len(some)
+    p[~np.isfinite(_with_mean(first.value - second.value))] = np.nan
+    return p
+
+
+def holm(p: FloatArray) -> FloatArray:
+    """Adjust p-values of any shape for their number, so that the family-wise error rate is the nominal one.
+
+    The smallest of m is multiplied by m, the next by m − 1 and so on; each is at least the previous one and at most 1.
+    nan stays and does not count. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6
+    (1979).
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    out = np.array(p, dtype=np.float64)
+    defined = np.flatnonzero(np.isfinite(out))
+    order = defined[np.argsort(out.flat[defined], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    out.flat[order] = np.minimum(np.maximum.accumulate(out.flat[order] * factors), 1)
+    return out
+
+
+def _extreme(gap: FloatArray, both: FloatArray, coins: NDArray[np.int8]) -> FloatArray:
+    """Count the flips (F+1,M) with a difference at least as large as observed; undefined differences count.
+
+    Args:
+        gap: half the difference per patient, whose sign is flipped, (2,P,F,M) of numerators and of denominators.
+        both: half the sum over patients, which does not change, (2,F,M).
+        coins: 1 or −1 of each flip and patient, (B,P).
+    """
+    seen = np.abs(_difference(gap, both, np.ones((1, coins.shape[1]))))[0]
+    slack = 1e-12 * _with_mean(ratio(np.abs(gap[0]).sum(0) + np.abs(both[0]), both[1]))
+    count = np.zeros(seen.shape)
+    for rows in blocks(len(coins), max(coins.shape[1], seen.size) * 4):
+        less = np.abs(_difference(gap, both, coins[rows].astype(np.float64))) < seen - slack  # (b, F + 1, M)
+        count += (~less).sum(0)
+    return count
+
+
+def _difference(gap: FloatArray, both: FloatArray, coins: FloatArray) -> FloatArray:
+    """Return the differences (B,F+1,M) of the two ratios and of their means for each flip."""
+    (part, whole), (parts, wholes) = (np.tensordot(coins, half, 1) for half in gap), both
+    return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))
+
+
+def _with_mean(values: FloatArray) -> FloatArray:
+    """Append the mean over findings to values (...,F,M): (...,F+1,M)."""
+    return np.concatenate([values, np.expand_dims(mean(values, -2), -2)], -2)
+
+
+@functools.lru_cache(maxsize=2)
+def _coins(patients: int, throws: int, seed: int) -> NDArray[np.int8]:
+    return generator(seed, "sign flips").integers(0, 2, (throws, patients), dtype=np.int8) * np.int8(2) - np.int8(1)
+
+
+@functools.cache
+def _all_coins(patients: int) -> NDArray[np.int8]:
+    return (1 - 2 * (np.arange(2**patients)[:, None] >> np.arange(patients) & 1)).astype(np.int8)
+
+
+CheckedRow = tuple[FloatArray, FloatArray]
+"""``theta`` (..., S) and ``jackknife`` (..., S, P)."""
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceParts:
+    """Parts of the variance of a weighted sum, over G networks, of means over training runs.
+
+    Arrays may have leading axes, such as the repetitions of a simulation.
+    """
+
+    value: FloatArray
+    """(...) the weighted sum."""
+    runs: FloatArray
+    """(..., G) variance from the runs of each network: weight² · MS / S."""
+    run_df: FloatArray
+    """(G,) S − 1 of each network."""
+    patients: FloatArray
+    """(...) covariance over patients between different runs, 0 if it is negative."""
+    jackknife: FloatArray
+    """(...) jackknife variance of the weighted sum, with these runs fixed."""
+
+    @property
+    def variance(self) -> FloatArray:
+        """(...) total variance, at least the jackknife variance over patients."""
+        return np.maximum(self.runs.sum(-1) + self.patients, self.jackknife)
+
+    @property
+    def df(self) -> FloatArray:
+        """(...) Satterthwaite's degrees of freedom of ``variance``, infinite if the runs have no spread."""
+        spread = (self.runs**2 / self.run_df).sum(-1)
+        whole = np.broadcast_to(np.inf, np.shape(spread)).copy()
+        return np.divide(self.variance**2, spread, out=whole, where=spread > 0)
+
+
+def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> VarianceParts:
+    """Return the parts of the variance of the weighted sum of the networks' means over their runs.
+
+    Args:
+        networks: ``theta`` (..., S_n) and ``jackknife`` (..., S_n, P) of each network, the same patients for all.
+        weights: One per network.
+    """
+    sizes = np.array([scores.shape[-1] for scores, _ in networks])
+    scale = np.asarray(weights) ** 2 / sizes
+    run_df = np.maximum(sizes - 1, 1)  # one run: its variance is 0 here, and its interval nan
+    squares = [((scores - scores.mean(-1, keepdims=True)) ** 2).sum(-1) for scores, _ in networks]
+    means = [left_out.mean(-2) for _, left_out in networks]
+    value = sum(weight * scores.mean(-1) for weight, (scores, _) in zip(weights, networks, strict=True))
+    jackknife = _variance(sum(weight * mean for weight, mean in zip(weights, means, strict=True)))
+    run_spread = [_variance(left - mean[..., None, :]).sum(-1) for (_, left), mean in zip(networks, means, strict=True)]
+    # the covariance of a network's mean with itself exceeds that between its different runs by run_spread / (S (S − 1))
+    patients = jackknife - (np.stack(run_spread, -1) * scale / run_df).sum(-1)
+    runs = np.stack(squares, -1) * scale / run_df
+    return VarianceParts(np.asarray(value), runs, run_df, np.maximum(patients, 0), jackknife)
+
+
+def _variance(left_out: FloatArray) -> FloatArray:
+    """Return the jackknife variance (...) of ``left_out`` (..., P)."""
+    patients = left_out.shape[-1]
+    gaps = left_out - left_out.mean(-1, keepdims=True)
+    return np.asarray((patients - 1) / patients * (gaps**2).sum(-1))

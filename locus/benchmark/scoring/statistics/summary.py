@@ -1,0 +1,220 @@
+"""Scores from per-case values: per finding and their mean, with n and interval."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import roc_curve
+
+from locus.benchmark.scoring.statistics.resample import (
+    CaseIndex,
+    Resampled,
+    Sums,
+    bootstrap_draws,
+    by_patient,
+    exact,
+    intervals,
+    mean,
+)
+from locus.core.types import FloatArray, Origin, Score
+
+SHARES = (
+    *("hit@", "anyhit@", "peak@", "pointing", "acc@", "maxboxacc", "mean_iou", "energy", "no_energy", "no_overlap"),
+    *("unordered", "hit_rate", "center_inside", "out_of_reach", "left_out"),
+)
+"""Prefixes of metrics whose cases have values in [0,1]: if all are 0 or all 1, they have the exact binomial bound."""
+BATCH = 16
+"""Number of estimates whose intervals are computed together: their resamples fit in the processor's cache."""
+NOTHING = "nothing to divide by"
+"""Usual reason for a missing value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A metric by case: its value is the sum of ``numerator`` divided by the sum of ``denominator``, its n."""
+
+    metric: str
+    origin: Origin
+    numerator: FloatArray | NDArray[np.bool_]
+    """(N,) hit or miss, IoU, number of hit truth boxes …"""
+    denominator: FloatArray
+    """(N,) 1 per case, number of truth boxes …; 0 if the case does not count."""
+    shared: bool = False
+    """True if all findings share one population, so that the mean has the same n."""
+    reason: str = NOTHING
+    """Reason why a finding has no value."""
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A metric per finding, with its resamples."""
+
+    metric: str
+    origin: Origin
+    value: FloatArray
+    """(F,) values, nan where undefined."""
+    n: NDArray[np.int64]
+    """(F,) populations."""
+    samples: Resampled | None
+    """Resamples of the (F,) values; None if there is no interval."""
+    shared: bool = False
+    reason: str = NOTHING
+    mean_interval: bool = True
+    """True if the mean over findings also has an interval."""
+    is_difference: bool = False
+    """True for a difference of two estimates: its interval has no width if both are equal in every case."""
+
+
+def sums(columns: Sequence[Column], index: CaseIndex, names: Sequence[str]) -> Sums:
+    """Sum M columns over the cases of ``index`` by patient and by the findings ``names``: (P,F,M)."""
+    numerator, denominator = np.stack([c.numerator for c in columns], 1), np.stack([c.denominator for c in columns], 1)
+    return by_patient(numerator, denominator, index.findings, index.patients, names)
+
+
+def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
+    """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
+    if not len(index):
+        empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
+        return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
+    totals = sums(columns, index, names)
+    resampled, n = bootstrap_draws(totals, seed), totals.denominator.sum(0).round().astype(np.int64)
+    return [
+        Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
+        for i, c in enumerate(columns)
+    ]
+
+
+def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
+    """Return ``first`` − ``second`` on the same cases and resamples, with a new name and the origin of ``first``."""
+    samples = None if first.samples is None or second.samples is None else first.samples - second.samples
+    values = first.value - second.value
+    return Estimate(metric, first.origin, values, first.n, samples, reason=first.reason, is_difference=True)
+
+
+def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
+    """Return one score per finding, then ``mean``, the unweighted mean over findings with a value; BCa intervals."""
+    parts = [estimates[start : start + BATCH] for start in range(0, len(estimates), BATCH)]
+    pairs = (pair for part in parts for pair in zip(part, _ends(part), strict=True))
+    return [score for e, ends in pairs for score in _scores(e, names, ends)]
+
+
+def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
+    """Return the intervals (F+1,2) of each estimate: of its findings and of their mean, nan without one."""
+    pending: list[tuple[FloatArray, Resampled]] = []
+    ends = [np.full((len(e.value) + 1, 2), np.nan) for e in estimates]
+    for e, rows in zip(estimates, ends, strict=True):
+        if e.samples is not None:
+            pending.append((rows[:-1], e.samples))
+            if e.mean_interval:
+                pending.append((rows[-1], e.samples.over(lambda numbers: mean(numbers, -1))))
+    for (row, _), values in zip(pending, intervals([samples for _, samples in pending]), strict=True):
+        row[...] = values
+    return ends
+
+
+def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
+    values, counts = [*e.value, mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
+    if e.samples is not None and e.metric.startswith(SHARES):
+        present = np.asarray(e.samples.present).reshape(-1, len(names))
+        bounds = exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
+        ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
+    if not e.is_difference:  # without any variation there is no interval
+        ends = np.where(ends[:, :1] == ends[:, 1:], np.nan, ends)
+    return [_score(e, *one) for one in zip([*names, "mean"], values, counts, ends, strict=True)]
+
+
+def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
+    if not np.isfinite(value):
+        return Score(finding, e.metric, n=int(n), threshold_origin=e.origin, reason=e.reason)
+    low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
+    return Score(finding, e.metric, float(value), low, high, int(n), e.origin)
+
+
+GroupLabels = NDArray[np.str_]
+Mask = NDArray[np.bool_]
+
+SIZES = (0.025, 0.08)
+"""Limits of small, medium and large, as shares of the image: thirds of 604 published NIH boxes."""
+AGES = (18, 40, 60)
+OLDEST = 120
+"""Years; a higher age is an error in the table and counts as unknown."""
+MIN_PER_CLASS = 5
+"""Smallest number of positives, and of negatives, for a cut-off."""
+SMALL_TO_LARGE, YOUNG_TO_OLD = ("small", "medium", "large"), ("0-17", "18-39", "40-59", "60+")
+CO_OCCURRENCE, CORRECTNESS = ("single", "co-occurring"), ("wrong", "right")
+ORDER = (*SMALL_TO_LARGE, *YOUNG_TO_OLD, *CO_OCCURRENCE, *CORRECTNESS)
+"""Order of the groups; a data set's own words follow in alphabetical order."""
+
+
+def size(shares: ArrayLike) -> GroupLabels:
+    """Return small, medium or large (N,) for the largest truth box of each case, as a share of the image (N,).
+
+    >>> size([0.01, 0.025, 0.5]).tolist()
+    ['small', 'medium', 'large']
+    """
+    return _bin(shares, SIZES, SMALL_TO_LARGE)
+
+
+def age(years: ArrayLike) -> GroupLabels:
+    """Return 0-17, 18-39, 40-59 or 60+ (N,) for ages in years (N,); nan is unknown.
+
+    >>> age([17.5, 60, 414, float("nan")]).tolist()
+    ['0-17', '60+', '', '']
+    """
+    ages = np.asarray(years, dtype=np.float64)
+    return _bin(np.where((ages >= 0) & (ages <= OLDEST), ages, np.nan), AGES, YOUNG_TO_OLD)
+
+
+def co_occurrence(findings: ArrayLike) -> GroupLabels:
+    """Return single or co-occurring (N,) for the number of findings in each case's image (N,); nan is unknown."""
+    return _bin(findings, (1.5,), CO_OCCURRENCE)
+
+
+def prediction_correctness(values: ArrayLike, cut_offs: ArrayLike) -> GroupLabels:
+    """Return right (at or above the cut-off) or wrong (N,) for classifier outputs (N,) of present findings."""
+    outputs, needed = (np.asarray(side, dtype=np.float64) for side in (values, cut_offs))
+    return _bin(np.where(np.isnan(outputs) | np.isnan(needed), np.nan, outputs >= needed), (0.5,), CORRECTNESS)
+
+
+def youden_threshold(values: ArrayLike, labels: ArrayLike) -> float:
+    """Return the cut-off with the largest TPR − FPR for outputs (N,) and labels (N,); the largest on ties.
+
+    A label of nan is unknown. nan for fewer than 5 positives or 5 negatives, or if no value separates them better than
+    chance. Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+
+    >>> youden_threshold([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 0, 0, 1, 1, 1, 1])
+    3.0
+    """
+    outputs, truth = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    is_known = np.isfinite(outputs) & np.isfinite(truth)
+    if min((truth[is_known] == 1).sum(), (truth[is_known] == 0).sum()) < MIN_PER_CLASS:
+        return np.nan
+    fpr, tpr, thresholds = roc_curve(truth[is_known], outputs[is_known])
+    gain = (tpr - fpr).round(12)  # ignore rounding between equal shares
+    return float(thresholds[gain.argmax()]) if gain.max() > 0 else np.nan
+
+
+def metadata_groups(metas: Sequence[Mapping[str, Any]], name: str) -> GroupLabels:
+    """Return one field (view, sex …) of ``Sample.meta`` of each case's image (N,); None and nan are unknown."""
+    values = [meta.get(name) for meta in metas]
+    return np.array(["" if value is None or value != value else str(value) for value in values], dtype=str)
+
+
+def masks(words: GroupLabels) -> dict[str, Mask]:
+    """Return group -> mask (N,) of its cases; the order of groups does not depend on the order of the cases."""
+    groups = sorted({*words.tolist()} - {""}, key=lambda word: ((*ORDER, word).index(word), word))
+    return {word: words == word for word in groups}
+
+
+def restrict(column: Column, mask: Mask) -> Column:
+    """Restrict a column to one group: other cases do not count; patients and resamples stay the same."""
+    numerator, denominator = (np.where(mask, side, 0) for side in (column.numerator, column.denominator))
+    return replace(column, numerator=numerator, denominator=denominator)
+
+
+def _bin(values: ArrayLike, edges: Sequence[float], words: Sequence[str]) -> GroupLabels:
+    """Return the word between two edges; a value on an edge belongs to the upper one; nan is unknown."""
+    array = np.asarray(values, dtype=np.float64)
+    return np.where(np.isfinite(array), np.asarray(words, dtype=str)[np.searchsorted(edges, array, side="right")], "")

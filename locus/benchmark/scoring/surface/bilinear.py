@@ -1,0 +1,384 @@
+"""Exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions.
+
+Interpolating a map on 1024×1024 pixels would only approximate them. The vertices of the surface are the map's
+positions, placed by its grid and cropped to the frame; beyond the outermost vertices the surface is constant. Every
+component of {surface > t} contains a vertex. Neighbours above t are connected along their edge. If only two opposite
+corners of a patch are above t, they are connected if the saddle exceeds t. The boundary inside a patch is a hyperbola,
+monotone in both directions, so a component's extremes are on grid lines, where linear interpolation finds them. Values
+and integrals along one axis are weighted sums of the vertices.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from locus.core.errors import BadValueError
+from locus.core.frames import Alignment, Grid, interpolation_weights, resolve
+from locus.core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A heat map as a continuous function on a frame, which it covers completely."""
+
+    values: FloatArray
+    """(h,w) values at the vertices in the frame."""
+    y: FloatArray
+    """(h,) rows of the vertices, ascending, in the frame."""
+    x: FloatArray
+    """(w,) columns of the vertices, ascending, in the frame."""
+    frame: tuple[int, int]
+    """(H, W)."""
+
+    @functools.cached_property
+    def span(self) -> tuple[float, float]:
+        """Lowest and highest value."""
+        return float(self.values.min()), float(self.values.max())
+
+    @property
+    def flat(self) -> bool:
+        """True if the surface is constant: it has no box."""
+        return self.span[0] == self.span[1]
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """(x, y) of the highest vertex in the frame, the first in row-major order on ties."""
+        row, column = divmod(int(self.values.argmax()), self.values.shape[1])
+        return float(self.x[column]), float(self.y[row])
+
+    @property
+    def mean(self) -> float:
+        """Mean over the whole frame, exact."""
+        height, width = self.frame
+        total = (whole_weights(self.y, height) @ self.values @ whole_weights(self.x, width).T)[0, 0]
+        return float(total) / (height * width)
+
+    def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
+        """Return the exact integrals (m,n) over the cells between ascending rows (m+1,) and columns (n+1,)."""
+        return np.asarray(integral_weights(self.y, y) @ self.values @ integral_weights(self.x, x).T)
+
+
+def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
+    """Return the surface of a map (h,w) on its ``grid``, cropped to the ``frame`` (H, W).
+
+    Raises ``BadValueError`` for a map that is not two-dimensional or not finite, and for a missing grid.
+    """
+    array = as_heat_map(values)
+    shape = (array.shape[0], array.shape[1])
+    (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
+    if rows is not None and columns is not None:
+        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # keeps a constant map constant
+    return Surface(np.ascontiguousarray(array), y, x, frame)
+
+
+Axis = tuple[FloatArray, FloatArray | None]
+"""Vertices along an axis, and the map's interpolation weights at them; None if they are the positions."""
+
+
+@functools.lru_cache(maxsize=256)
+def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[Axis, Axis]:
+    """Return rows and columns; all maps of a model share them."""
+    centres = grid.centres(shape, frame)
+    inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
+    if all(map(np.array_equal, centres, inside)):
+        return (centres[0], None), (centres[1], None)
+    y, x = ((vertices, interpolation_weights(c, vertices)) for c, vertices in zip(centres, inside, strict=True))
+    return y, x
+
+
+def integral_weights(knots: FloatArray, edges: ArrayLike) -> FloatArray:
+    """Return the weights (m,n) of the values at ascending ``knots`` (n,) in the integrals between ``edges`` (m+1,).
+
+    The trapezoid rule is exact between knots.
+
+    >>> integral_weights(np.array([0.0, 4.0]), [0, 4, 5]).tolist()
+    [[2.0, 2.0], [0.0, 1.0]]
+    """
+    ends = np.asarray(edges, dtype=np.float64)
+    points = np.unique(np.concatenate([ends, knots[(knots > ends[0]) & (knots < ends[-1])]]))
+    pieces = np.diff(points)[:, None] * interpolation_weights(knots, (points[1:] + points[:-1]) / 2)
+    weights = np.zeros((len(ends) - 1, len(knots)))
+    np.add.at(weights, np.searchsorted(ends, points[:-1], side="right") - 1, pieces)
+    return weights
+
+
+def whole_weights(knots: FloatArray, side: int) -> FloatArray:
+    """Return the weights (1,n) of the values at ``knots`` (n,) in the integral from 0 to ``side``; cached."""
+    return _whole(knots.tobytes(), side)
+
+
+@functools.lru_cache(maxsize=256)
+def _whole(knots: bytes, side: int) -> FloatArray:
+    return integral_weights(np.frombuffer(knots), [0, side])
+
+
+def min_max(values: ArrayLike) -> FloatArray:
+    """Scale a map (h,w) to [0,1]; a constant map gives 0 everywhere. Raises like ``as_heat_map``.
+
+    >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
+    ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
+    """
+    array = as_heat_map(values)
+    low, high = array.min(), array.max()
+    return np.asarray((array - low) / (high - low)) if high > low else np.zeros_like(array)
+
+
+def as_heat_map(values: ArrayLike) -> FloatArray:
+    """Return a map as (h,w) float64. Raises ``BadValueError`` for another shape, NaN or infinite values."""
+    if hasattr(values, "detach"):  # a tensor of any device and type
+        values = values.detach().cpu().float().numpy()
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or 0 in array.shape:
+        raise BadValueError(f"the heat map has the shape {array.shape}, not (h, w): pass one finding of one image")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise BadValueError(f"the heat map has NaN or infinite values, the first at ({row}, {column})")
+    return array
+
+
+def all_boxes(heat: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return the outer boxes (M,4) of all components above a threshold, and the highest value (M,) of each.
+
+    Sorted by highest vertex, descending, then in row-major order. A flat surface has none.
+    """
+    boxes, _, positions = components(heat, threshold)
+    peaks = heat.values.ravel()[positions]
+    order = np.lexsort((positions, -peaks))
+    return boxes[order], peaks[order]
+
+
+def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+    """Return boxes (M,4) of all components at ``thresholds`` (T,), their threshold index (M,) and peak (M,).
+
+    Unlike in ``all_boxes``, boxes are not sorted within a threshold. A peak is the row-major index of the highest
+    vertex.
+    """
+    if heat.flat:
+        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+
+    levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    boxes, index, positions = boxes_of_runs(heat.values, heat.y, heat.x, *heat.frame, levels)
+    return boxes, index, positions
+
+
+@njit(cache=True, nogil=True)
+def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,)."""
+    h, w = f.shape
+    size = h * ((w + 1) // 2)
+    begin, end, parent, peak = np.empty((4, size), np.int32)
+    edges = np.empty((size, 4), np.int32)
+    rows = np.zeros(h + 1, np.int64)
+    out, index = np.empty((levels.size * size, 4)), np.empty(levels.size * size, np.int64)
+    highest, count = np.empty(levels.size * size, np.int64), 0
+    for n in range(levels.size):
+        _find(f, levels[n], begin, end, parent, peak, rows)
+        for i in range(1, h):
+            _join(f, i, levels[n], begin, end, parent, rows)
+        _outermost(f, begin, end, parent, peak, rows, edges)
+        first = count
+        for k in range(rows[h]):
+            if parent[k] == k:
+                index[count], highest[count] = n, peak[k]
+                out[count, 0], out[count, 1], out[count, 2], out[count, 3] = width, height, 0.0, 0.0
+                peak[k] = count - first  # from here on the index of its box
+                count += 1
+        for i in range(h):
+            for k in range(rows[i], rows[i + 1]):
+                root = parent[k]
+                _grow(f, y, x, height, width, levels[n], i, begin[k], end[k], edges[root], out[first + peak[root]])
+    return out[:count].copy(), index[:count].copy(), highest[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _find(f, t, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write the runs above t, row by row, each as a separate component; ``rows[i]`` is the first of row i."""
+    h, w = f.shape
+    count = 0
+    for i in range(h):
+        rows[i] = count
+        inside = False
+        for j in range(w):
+            if f[i, j] > t:
+                if not inside:
+                    begin[count], parent[count], peak[count], inside = j, count, i * w + j, True
+                    high = f[i, j]
+                elif f[i, j] > high:
+                    peak[count], high = i * w + j, f[i, j]
+            elif inside:
+                end[count], inside = j, False
+                count += 1
+        if inside:
+            end[count] = w
+            count += 1
+    rows[h] = count
+
+
+@njit(cache=True, nogil=True)
+def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Join the runs of row i with those of the row above."""
+    a, b = rows[i - 1], rows[i]
+    while a < rows[i] and b < rows[i + 1]:
+        if begin[a] < end[b] and begin[b] < end[a]:
+            _union(parent, a, b)
+        elif end[a] == begin[b]:
+            _across(f, i, end[a] - 1, begin[b], t, parent, a, b)
+        elif end[b] == begin[a]:
+            _across(f, i, begin[a], end[b] - 1, t, parent, a, b)
+        a, b = a + (end[a] <= end[b]), b + (end[b] <= end[a])
+
+
+@njit(cache=True, nogil=True)
+def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Join opposite corners, columns ``upper`` of row i - 1 and ``lower`` of row i, if the saddle is above t."""
+    above, below = (f[i - 1, upper] - t) * (f[i, lower] - t), (f[i - 1, lower] - t) * (f[i, upper] - t)
+    if above > below:  # the saddle without a division
+        _union(parent, a, b)
+
+
+@njit(cache=True, nogil=True)
+def _union(parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Merge two runs into one component, named after its first run."""
+    a, b = _root(parent, a), _root(parent, b)
+    parent[max(a, b)] = min(a, b)
+
+
+@njit(cache=True, nogil=True)
+def _root(parent, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    while parent[k] != k:
+        parent[k] = parent[parent[k]]
+        k = parent[k]
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _outermost(f, begin, end, parent, peak, rows, edges):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write each component's outermost columns and rows, left, top, right, bottom, and the first of its peaks."""
+    flat = f.ravel()
+    for i in range(f.shape[0]):
+        for k in range(rows[i], rows[i + 1]):
+            root = _root(parent, k)
+            parent[k] = root
+            if root == k:
+                edges[k, 0], edges[k, 1], edges[k, 2], edges[k, 3] = begin[k], i, end[k] - 1, i
+            else:
+                edges[root, 0] = min(edges[root, 0], begin[k])
+                edges[root, 2] = max(edges[root, 2], end[k] - 1)
+                edges[root, 3] = i
+                if flat[peak[k]] > flat[peak[root]]:
+                    peak[root] = peak[k]
+
+
+@njit(cache=True, nogil=True)
+def _grow(f, y, x, height, width, t, i, begin, end, edges, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Grow a box by a run of row i: to where the surface falls to t, or to the frame's edge."""
+    h, w = f.shape
+    if begin == edges[0]:
+        here, j = f[i, begin], begin
+        box[0] = min(box[0], x[j] - (here - t) / (here - f[i, j - 1]) * (x[j] - x[j - 1]) if j > 0 else 0.0)
+    if end - 1 == edges[2]:
+        here, j = f[i, end - 1], end - 1
+        box[2] = max(box[2], x[j] + (here - t) / (here - f[i, j + 1]) * (x[j + 1] - x[j]) if j < w - 1 else width)
+    if i == edges[1]:
+        for j in range(begin, end):
+            here = f[i, j]
+            box[1] = min(box[1], y[i] - (here - t) / (here - f[i - 1, j]) * (y[i] - y[i - 1]) if i > 0 else 0.0)
+    if i == edges[3]:
+        for j in range(begin, end):
+            here = f[i, j]
+            box[3] = max(box[3], y[i] + (here - t) / (here - f[i + 1, j]) * (y[i + 1] - y[i]) if i < h - 1 else height)
+
+
+BUCKETED_ABOVE, BUCKETS = 2**14, 2**12
+
+
+def otsu(heat: Surface) -> float:
+    """Return the threshold in the unit of the map; the only value of a flat surface.
+
+    >>> from locus.benchmark.scoring.surface import surface
+    >>> otsu(surface([[0, 1, 7, 9]], (10, 40), "conventional"))
+    4.0
+    """
+    height, width = heat.frame
+    rows, columns = whole_weights(heat.y, height), whole_weights(heat.x, width)
+    if heat.values.size > BUCKETED_ABOVE:
+        values, weights = _reduced(heat.values, rows[0], columns[0], *heat.span)
+    else:
+        values, weights = heat.values.ravel(), (rows.T * columns).ravel()
+    order = np.argsort(values, kind="stable")
+    return float(_split(values[order], weights[order]))
+
+
+@njit(cache=True, nogil=True)
+def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return the best threshold of ascending values (n,) with weights (n,)."""
+    whole, total = weights.sum(), (weights * values).sum()
+    below, sum_below, best, at = 0.0, 0.0, 0.0, values[0]
+    for i in range(values.size - 1):
+        below += weights[i]
+        sum_below += weights[i] * values[i]
+        above = whole - below
+        if values[i + 1] > values[i] and below > 0 and above > 0:
+            between = below * above * ((total - sum_below) / above - sum_below / below) ** 2
+            if between > best * (1 + 1e-12):  # ignore rounding between equal splits
+                best, at = between, (values[i] + values[i + 1]) / 2
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return fewer values and weights (m,) with the same best split: two values for a bucket that cannot contain it."""
+    scale = (BUCKETS - 1) / (high - low) if high > low else 0.0
+    weight, total, size = np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64)
+    least, most = np.full(BUCKETS, np.inf), np.full(BUCKETS, -np.inf)
+    for i in range(rows.size):
+        for j in range(columns.size):
+            value, share = values[i, j], rows[i] * columns[j]
+            k = int((value - low) * scale)
+            weight[k] += share
+            total[k] += share * value
+            least[k], most[k] = min(least[k], value), max(most[k], value)
+            size[k] += 1
+    searched = _may_hold_the_best(weight, total, least, most, weight.sum(), total.sum())
+    out, count = np.empty((2, 2 * BUCKETS + (searched * size).sum())), 0
+    for i in range(rows.size if searched.any() else 0):
+        for j in range(columns.size):
+            if searched[int((values[i, j] - low) * scale)]:
+                out[0, count], out[1, count] = values[i, j], rows[i] * columns[j]
+                count += 1
+    for k in range(BUCKETS):
+        if weight[k] > 0 and not searched[k]:  # two values with the bucket's weight and sum
+            part = (total[k] - weight[k] * least[k]) / (most[k] - least[k]) if most[k] > least[k] else 0.0
+            for value, share in ((least[k], weight[k] - part), (most[k], part)):
+                out[0, count], out[1, count] = value, share
+                count += 1
+    return out[0, :count], out[1, :count]
+
+
+@njit(cache=True, nogil=True)
+def _may_hold_the_best(weight, total, least, most, whole, everything):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Return a mask (BUCKETS,) of the buckets in which a split can be as good as the best one between buckets."""
+    w, s, best = 0.0, 0.0, 0.0
+    for k in range(weight.size):
+        w, s = w + weight[k], s + total[k]
+        if 0 < w < whole:
+            best = max(best, (everything * w - whole * s) ** 2 / (w * (whole - w)))
+    out = np.zeros(weight.size, np.bool_)
+    w, s = 0.0, 0.0
+    for k in range(weight.size):
+        after = w + weight[k]
+        if most[k] > least[k]:
+            if w <= 0:
+                bound = (everything - whole * least[k]) ** 2 * after / max(whole - after, 1e-300)
+            elif after >= whole:
+                bound = (whole * most[k] - everything) ** 2 * (whole - w) / w
+            else:
+                top = max(everything * w - whole * s, everything * after - whole * (s + weight[k] * least[k]))
+                bound = top**2 / min(w * (whole - w), after * (whole - after))
+            out[k] = bound >= best * (1 - 1e-9)
+        w, s = after, s + total[k]
+    return out

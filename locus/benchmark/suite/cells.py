@@ -1,0 +1,359 @@
+"""The cells of a suite: data set x split x model x method x protocol x alignment.
+
+Each cell produces one record. Planning reads no data and takes seconds.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from locus import datasets, methods
+from locus.benchmark import records
+from locus.benchmark.maps.code import code_of, method_code
+from locus.benchmark.records import Cell, Record
+from locus.benchmark.records.record import PUBLISHED
+from locus.benchmark.suite import plan
+from locus.benchmark.suite.plan import SUITES, ModelPlan, Suite
+from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConfig, network_flags
+from locus.core import names
+from locus.core.cli import CONFIGS
+from locus.core.errors import BadValueError, DataError
+from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, PAIRED, normalize_data_set
+from locus.core.startup import gc_paused
+from locus.core.user_code import refuse_code, runs_code
+
+
+def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
+    """Return the names of a suite's methods and of the ``extra`` ones, without duplicates, then the baselines.
+
+    A suite of a validity check (``Suite.check``) has only the baselines that it lists.
+
+    >>> from locus.benchmark.suite import plan
+    >>> method_names(plan.load("phantom").model_copy(update={"methods": ["gradcampp", "cam"]}))[:2]
+    ['gradcampp', 'cam']
+    """
+    words = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
+    if suite.check is not None:
+        return [word for word in words if word not in names.UNRANKED_METHODS or word in (*suite.words, *extra)]
+    return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_UPPER_BOUND]
+
+
+def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
+    """Return the cells of one model: that of the classifier, then methods and baselines for each protocol.
+
+    If slow methods explain only some images, they have no cells on all images (except
+    ``ModelPlan.methods_on_all_images``, for the main protocol), and every method has a cell on those images.
+
+    >>> from locus.benchmark.suite import plan
+    >>> suite = plan.load("demo")
+    >>> first, *_ = cells(suite, plan.models(suite)[0])
+    >>> first.model_id, first.method, first.protocol
+    ('custom-AVG-128px-seed0', 'classifier', 'classification')
+    """
+    shared = _shared(model)
+    if model.methods:
+        suite = suite.model_copy(update={"methods": list(model.methods)})
+    all_methods = method_names(suite, extra)
+    whole = [word for word in all_methods if word in model.methods_on_all_images]
+    slow = [word for word in all_methods if word not in (*names.UNRANKED_METHODS, *whole) and not methods.is_fast(word)]
+    if not model.all_cells:  # only the cells behind the leaderboard
+        if model.slow_images is not None or suite.check is not None:
+            all_methods, slow = [word for word in all_methods if word not in slow], []
+        suite = suite.model_copy(update={"protocols": suite.protocols_of_model(all_cells=False), "conventional": []})
+    slow = slow if model.slow_images is not None else []
+    unrestricted = [word for word in all_methods if word not in (*slow, *whole)]
+    selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
+    selected += [
+        _cell(shared, word, protocol, suite.images) for protocol in suite.protocols_or_check for word in unrestricted
+    ]
+    selected += [_cell(shared, word, names.MAIN_PROTOCOL) for word in whole]
+    ranked = [word for word in unrestricted if word not in names.UNRANKED_METHODS]
+    conventional = partial(_cell, shared, alignment="conventional")
+    selected += [conventional(word, protocol) for protocol in suite.conventional for word in ranked]
+    selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])]
+    if names.MAIN_PROTOCOL in suite.protocols_or_check:
+        parts = dict.fromkeys([None, model.slow_images if slow else None])
+        people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
+        rows = [word for word, included in people.items() if included]
+        selected += [_cell(shared, word, names.MAIN_PROTOCOL, images) for word in rows for images in parts]
+    return selected
+
+
+def has_readings(dataset: str) -> bool:
+    """Whether a data set (a name with options) has the boxes of each reader; does not import the data set."""
+    name = normalize_data_set(dataset).split(":")[0]
+    return name in datasets.names() and bool(datasets.REGISTRY.read_attribute(name, "has_readings"))
+
+
+def _cell(shared: Cell, method: str, protocol: str, images: int | None = None, alignment: str = "aligned") -> Cell:
+    data = shared.data if images is None else {**shared.data, "images": images}
+    return shared.model_copy(update={"method": method, "alignment": alignment, "protocol": protocol, "data": data})
+
+
+def _shared(model: ModelPlan) -> Cell:
+    """Return a cell with the fields that all cells of a model share."""
+    training = model.trainings[0]
+    return Cell(
+        dataset=training.dataset.split(":")[0],
+        partition=training.partition,
+        split="test",
+        backbone=training.backbone,
+        global_pool=training.global_pool if model.given is None else model.given.pooling,
+        attention_map=training.attention_map or "none",
+        img_size=training.img_size,
+        seed=training.seed,
+        model_id=model.id,
+        data={"dataset": training.dataset, "findings": training.num_classes},
+        recipe=model.recipe,
+    )
+
+
+@dataclass(frozen=True)
+class ModelTask:
+    """Some cells of one model: all planned ones, or those that have to run."""
+
+    model: ModelPlan
+    cells: tuple[Cell, ...]
+
+
+def requested_names(config: SuiteConfig) -> list[str]:
+    """Return the suites named by the flags, without duplicates. Raises ``LocusError`` if there are none.
+
+    >>> names(RunConfig(suite=("phantom", "demo", "phantom")))
+    ['phantom', 'demo']
+    """
+    folder = _suites_folder(config)
+    available = plan.suites(folder)
+    if not available:
+        raise DataError(f"{folder} has no suite: put the YAML file of a suite there, or leave --suites out")
+    if not config.all and not config.suite:
+        raise BadValueError(f"no suite given: use --all or --suite NAME, one of {', '.join(available)}")
+    selected = available if config.all else list(dict.fromkeys(config.suite))
+    if config.data_root_dir and len(selected) > 1:
+        raise BadValueError("--data_root_dir requires a single --suite, because it is the folder of one data set")
+    return selected
+
+
+def _suites_folder(config: FolderFlags) -> Path:
+    return Path(config.suites) if config.suites else plan.SUITES
+
+
+def read_suite(name: str, config: FolderFlags) -> Suite:
+    """Read a suite, with the data folders of the flags. Raises ``LocusError``: see ``plan.load``."""
+    suite = plan.load(name, _suites_folder(config), config.trust)
+    return plan.with_flags(suite, data_root_dir=config.data_root_dir, cache_dir=config.cache_dir)
+
+
+def requested_suite(name: str, config: SuiteConfig) -> Suite:
+    """Read a suite, check ``--method`` and ``--protocol``, and append the models that the flags add.
+
+    Raises ``BadValueError`` for a protocol that the suite does not have (``--all`` skips such suites instead),
+    ``DataError`` for a ``--data_root_dir`` without files, and ``LocusError`` for a network that cannot be built, read
+    or named.
+    """
+    suite = read_suite(name, config)
+    if config.data_root_dir:
+        datasets.check(str(suite.train.get("dataset", TrainConfig.dataset)), config.data_root_dir)
+    for word in filter(runs_code, config.method):
+        methods.get(word)  # runs the user's file, so that its errors are raised before any work
+    plan.check_methods(config.method)
+    if not config.all and (
+        unknown := [word for word in config.protocol if word not in (*suite.recorded_protocols, "all")]
+    ):
+        raise BadValueError(
+            f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {', '.join(suite.recorded_protocols)}"
+        )
+    return _with_finished_models(suite, config)
+
+
+def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
+    """Append the models of ``--checkpoint PATH`` and ``--model file.py:build``; without these, nothing changes."""
+    network = network_flags(config)
+    if config.model is not None and network is None:
+        forms = ", ".join(f"{source}:NAME" for source in SOURCES)
+        advice = f"use path/to/file.py:build or one of {forms}; for a checkpoint or run folder, use --checkpoint"
+        raise BadValueError(f"--model {config.model} is not an external network: {advice}")
+    if network is None and not config.checkpoint:
+        if config.entry or config.trained_on or config.findings:
+            raise BadValueError("--entry, --trained_on and --findings require --checkpoint or --model")
+        return suite
+    if network is not None and config.checkpoint:
+        raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
+    paths = list(config.checkpoint)
+    if network is not None:
+        from locus.benchmark.training import foreign  # after the flags are checked: imports torch
+        from locus.benchmark.training.listing import load_split
+
+        scored = plan.models(suite)[0].trainings[0]
+        findings = load_split(scored, "test").findings
+        paths = [str(foreign.write_run(network, Path(config.runs).parent, findings, scored.img_size))]
+    declared = {"entry": config.entry, "trained_on": config.trained_on}
+    flags = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
+    if network is None and not config.trust:
+        refuse_code(plan.networks(suite.model_copy(update={"models": [flags]})), ", ".join(paths))
+    return suite.model_copy(update={"models": [*suite.models, flags]})
+
+
+@gc_paused()
+def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
+    """Return all cells of the suite by model, including those of single methods in ``method``."""
+    named = [word for word in method if word not in methods.GROUPS]
+    return [ModelTask(model, tuple(cells(suite, model, named))) for model in plan.models(suite)]
+
+
+def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]) -> list[ModelTask]:
+    """Return the ``planned`` cells that have to run, by model.
+
+    These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
+    replaces. ``--method`` limits them to its methods, including methods that the suite does not list, and
+    ``--protocol`` to its protocols. ``--checkpoint``, ``--model`` and ``--forget`` (which removes such models) limit
+    them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that was trained again
+    always run, because a model never mixes records of different weights.
+    """
+    record_by_key = {record.key: record for record in existing}
+    outdated = cells_of_other_weights(existing)
+    words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
+    todo, code_of_method = [], cache(method_code)
+    only_given = bool(config.checkpoint or config.model or config.forget)
+    for task in (task for task in planned if task.model.given is not None or not only_given):
+        has_data = missing_data(task.model) is None
+        chosen = (c for c in task.cells if (not words or c.method in words) and (not by or c.protocol in by))
+        missing = list(chosen)
+        if record_by_key:  # else no key is computed, which is slow
+            records_of_model = [record_by_key[c.key] for c in missing if c.key in record_by_key]
+            changed = changed_keys(task.model, records_of_model, code_of_method) if has_data else set()
+            missing = [
+                c
+                for c in missing
+                if c.key in changed or not _keep(record_by_key.get(c.key), config.overwrite, has_data)
+            ]
+        if task.model.id in outdated and has_data:
+            of_plan = [cell.without_method for cell in task.cells]  # their other records are removed later
+            again = (cell for cell in outdated[task.model.id] if cell.without_method in of_plan)
+            missing += [cell for cell in again if cell not in missing]
+        if missing:
+            todo.append(ModelTask(task.model, tuple(missing)))
+    return todo
+
+
+def changed_keys(
+    model: ModelPlan, existing: Iterable[Record], code_of_method: Callable[[str], str] = method_code
+) -> set[str]:
+    """Return the keys of the ``existing`` records of a model that other code of the method or network computed."""
+    network, recorded = model.code, [record for record in existing if record.code]
+    return {r.key for r in recorded if r.code != code_of(network, code_of_method(r.cell.method))}
+
+
+def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
+    if record is None or overwrite == "always":
+        return False
+    if overwrite == "never" or record.status == "ok":
+        return True
+    return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
+
+
+def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
+    """Return model -> cells whose records have different checkpoints from its newest record."""
+    groups: dict[str, list[Record]] = {}
+    for record in existing:
+        if record.source == "run" and record.checkpoints and record.cell.protocol != PAIRED:
+            groups.setdefault(record.cell.model_id, []).append(record)
+    newest = {model: max(group, key=lambda r: r.created).checkpoints for model, group in groups.items()}
+    older = {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in groups.items()}
+    return {model: cells for model, cells in older.items() if cells}
+
+
+def missing_data(model: ModelPlan) -> TrainConfig | None:
+    """Return the configuration of the model's data set if that is missing; None if it is present."""
+    config = model.trainings[0]
+    return None if datasets.at_hand(config.dataset, config.data_root_dir) else config
+
+
+def missing_data_message(suite: Suite, model: ModelPlan) -> str:
+    """Name the missing data of a model, the expected folder, and how to get them; empty if none is missing."""
+    if (config := missing_data(model)) is None:
+        return ""
+    how = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
+    return f"{ABSENT} ({config.dataset}: {datasets.root_of(config.dataset, config.data_root_dir)}): {how}"
+
+
+def existing_records(folder: Path) -> list[Record]:
+    """Return the records in the suite ``folder``, in the order of their files; empty if it never ran."""
+    return records.load(folder) if folder in records.suites(folder.parent) or records.unpacked(folder) else []
+
+
+RESULTS = Path("results")
+UNPUBLISHED = Path("runs/results")
+OTHER_COLUMNS = "the published table has different columns"
+"""Reason for which no cell runs, because the published records are used."""
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The folder of a suite's records and tables."""
+
+    path: Path
+    reason: str = ""
+    """Reason for not writing to the published folder; empty if the run writes there, or with ``--results``."""
+
+    @property
+    def published_folder(self) -> Path | None:
+        """The published folder of the suite, whose rows are shown, too; None if the run writes there."""
+        folder = published() / self.path.name
+        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
+
+    @property
+    def published(self) -> list[Record]:
+        """The published records of the suite that are shown with those of the run."""
+        if self.published_folder is None:
+            return []
+        runs = (record for record in records.load(self.published_folder) if record.source == "run")
+        return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
+
+
+def published() -> Path:
+    """Return the published results folder, whatever the working directory."""
+    return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
+
+
+def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
+    """Return a user's records and the ``published`` ones of other cells."""
+    keys = {record.key for record in records}
+    return [*records, *(record for record in published if record.key not in keys)]
+
+
+def base(config: FolderFlags) -> Path:
+    """Return the results folder of ``--results``, or the published one."""
+    return RESULTS if config.results is None else Path(config.results)
+
+
+def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
+    """Return ``--results`` if given, else ``results`` for a run of the published plan and ``runs/results`` for others.
+
+    >>> from locus.benchmark.suite import plan
+    >>> choose(plan.load("demo"), RunConfig(results="mine")).path.as_posix()
+    'mine/demo'
+    >>> choose(plan.load("demo"), RunConfig(checkpoint=("runs/x/best.ckpt",))).reason
+    'runs/x/best.ckpt is not part of the published plan'
+    """
+    if config.results is not None:
+        return ResultsFolder(base(config) / suite.name)
+    reason = _difference(suite, config)
+    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason)
+
+
+def _difference(suite: Suite, config: RunConfig) -> str:
+    """Describe the difference between a run and the published plan of its suite; empty if there is none."""
+    if config.suites is not None and Path(config.suites).resolve() != SUITES.resolve():
+        return "the suite is from another folder"
+    if RESULTS / suite.name not in records.suites(RESULTS):
+        return f"{RESULTS / suite.name} has no published records"
+    if config.checkpoint or config.model:
+        return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
+    if config.forget:
+        return "models of --forget are not part of the published plan"
+    planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
+    if extra := [word for word in config.method if word not in planned_words]:
+        return f"{', '.join(extra)} is not part of the published plan"
+    return OTHER_COLUMNS if config.columns else ""

@@ -1,0 +1,238 @@
+"""Steps, the interface of executors, and the order of steps.
+
+Each step runs once, after the steps that it needs. A step that needs a failed one is cancelled.
+"""
+
+import contextlib
+import datetime
+import heapq
+import importlib
+import signal
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
+from statistics import fmean
+from typing import Any, ClassVar, Literal, Self
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from locus.core.errors import LocusError, WriteError
+
+SAVE_MEMORY = "use a smaller --jobs or --memory_gib, and run the command again"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of one function. Picklable, so that a process on any machine that shares the folders can run it."""
+
+    id: str
+    """Name in messages. Steps with the same name are run once."""
+    kind: Literal["train", "explain", "score"]
+    function: str
+    """Dotted name. Its return value is ignored: results are files."""
+    arguments: tuple[Any, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Names of the steps that must finish first."""
+    threads: int = 1
+    """CPU threads that it uses."""
+
+    def __call__(self) -> LocusError | None:
+        """Run the step. Return None, or its error as a class that every process can unpickle."""
+        module, _, name = self.function.rpartition(".")
+        try:
+            getattr(importlib.import_module(module), name)(*self.arguments)
+        except WriteError as error:
+            return WriteError(str(error))
+        except LocusError as error:
+            return LocusError(str(error))
+        except MemoryError:
+            return LocusError(f"{self.id} ran out of memory: {SAVE_MEMORY}")
+        return None
+
+
+class Executor(ABC):
+    """Runs up to ``jobs`` steps at a time. Subclasses set ``name`` and implement how a step starts and is awaited.
+
+    Used as a context manager, it stops all running steps on exit.
+    """
+
+    name: ClassVar[str]
+    minutes: float | None = None
+    """Time limit of a step, after which it is stopped and fails; None: no limit."""
+
+    def __init__(self, jobs: int) -> None:
+        """``jobs`` is the number of steps at a time."""
+        self.jobs = jobs
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    @abstractmethod
+    def __exit__(self, *_: object) -> None:
+        """Stop the running steps. They must be able to resume from their files."""
+
+    def begin(self) -> None:  # noqa: B027 - local processes need no preparation
+        """Prepare for the steps of a suite."""
+
+    @abstractmethod
+    def start(self, step: Step) -> None:
+        """Start a step. The caller makes sure that fewer than ``jobs`` run."""
+
+    @abstractmethod
+    def wait(self) -> tuple[Step, LocusError | None]:
+        """Block until a step ends; return it with its error, None if it succeeded.
+
+        A process that dies without reporting an error also counts as a failed step.
+        """
+
+    def left(self, begun: float) -> float | None:
+        """Seconds until a step that began at ``begun`` (monotonic clock) reaches its time limit; None: no limit.
+
+        Never below 0.
+        """
+        return None if self.minutes is None else max(0.0, begun + 60 * self.minutes - time.monotonic())
+
+    def overdue(self, step: Step) -> LocusError:
+        """The error of a step that was stopped at its time limit."""
+        about = f"{step.id} took more than {self.minutes:g} minutes and was stopped"
+        return LocusError(f"{about}: run it again, with a larger --step_minutes if it needs more time")
+
+
+@contextlib.contextmanager
+def exit_on_sigterm() -> Iterator[None]:
+    """Make SIGTERM end the block as Ctrl-C would, so that steps on other machines are stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A change of a step's state."""
+
+    kind: Literal["started", "done", "failed", "cancelled"]
+    step: Step
+    reason: str = ""
+    """One sentence: the error of the step, or of the failed step that it needs."""
+
+
+def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
+    """Start each step once the steps that it needs are done, earlier ones first; yield an event for each change.
+
+    Steps with the same name are run once. A step that needs a failed one is cancelled. Raises ``WriteError`` as soon as
+    a file cannot be written, because other steps would fail too, and ``ValueError`` if steps require each other.
+    """
+    by_name = {step.id: step for step in steps}
+    graph = TopologicalSorter({name: step.needs for name, step in by_name.items()})
+    graph.prepare()
+    numbers = {name: number for number, name in enumerate(by_name)}
+    ready: list[tuple[int, str]] = []
+    reasons: dict[str, str] = {}  # of the steps that failed or were cancelled
+    running = 0
+    while graph.is_active():
+        for name in graph.get_ready():
+            heapq.heappush(ready, (numbers[name], name))
+        if ready and running < executor.jobs:
+            step = by_name[heapq.heappop(ready)[1]]
+            failed = [name for name in step.needs if name in reasons]
+            if not failed:
+                yield Event("started", step)
+                executor.start(step)
+                running += 1
+                continue
+            event = Event("cancelled", step, reasons[failed[0]])
+        else:
+            step, error = executor.wait()
+            running -= 1
+            if isinstance(error, WriteError):
+                raise error
+            event = Event("done", step) if error is None else Event("failed", step, str(error))
+        if event.kind != "done":
+            reasons[step.id] = event.reason
+        graph.done(step.id)
+        yield event
+
+
+TIMED = 100
+"""Number of steps of a kind from which the time left is estimated."""
+BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
+
+
+def run_with_progress(steps: Sequence[Step], executor: Executor, echo: Callable[[str], None]) -> Iterator[Event]:
+    """Run ``steps`` and yield their events: with a progress bar on a terminal, else with a line per event."""
+    kinds = {step.id: step.kind for step in steps}
+    state, terminal = StepCounts(Counter(kinds.values()), executor.jobs), sys.stderr.isatty()
+    bar = tqdm(total=len(kinds), bar_format=BAR, leave=False, disable=not terminal)
+    with closing(bar), logging_redirect_tqdm() if terminal else nullcontext():
+        for event in run(steps, executor):
+            state.take(event)
+            line = f"  {event.kind}: {event.step.id}" + (f": {event.reason}" if event.reason else "")
+            if not terminal:
+                echo(f"{line} ({state})")
+            elif event.reason:
+                bar.write(line)
+            bar.n = state.ended.total()
+            bar.set_postfix_str("; ".join([*state.began, str(state)]))
+            yield event
+
+
+@dataclass
+class StepCounts:
+    """Numbers of running, waiting and ended steps."""
+
+    left: Counter[str]
+    """train, explain or score -> number of steps that have not ended."""
+    jobs: int
+    began: dict[str, float] = field(default_factory=dict)
+    """Name of a running step -> its start."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """done, failed or cancelled -> number of steps."""
+    seconds: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=TIMED)))
+    """train, explain or score -> times of the last steps that are done."""
+
+    def take(self, event: Event) -> None:
+        """Count an event."""
+        name, now = event.step.id, time.perf_counter()
+        if event.kind == "started":
+            self.began[name] = now
+            return
+        took = now - self.began.pop(name, now)
+        self.left[event.step.kind] -= 1
+        self.ended[event.kind] += 1
+        if event.kind == "done":
+            self.seconds[event.step.kind].append(took)
+
+    def __str__(self) -> str:
+        """``1 running, 2 waiting, 3 done, about 0:01:00 left``."""
+        waiting = self.left.total() - len(self.began)
+        counts = {"running": len(self.began), "waiting": waiting, **dict(sorted(self.ended.items()))}
+        left = "" if self.time_left is None else f", about {self.time_left} left"
+        return ", ".join(f"{n} {kind}" for kind, n in counts.items()) + left
+
+    @property
+    def time_left(self) -> datetime.timedelta | None:
+        """Estimated time left, from the mean time per kind of step; None until a step of each kind has ended.
+
+        A step that took less than a tenth of the longest one had been done before and is ignored.
+        """
+        left = {kind: n for kind, n in self.left.items() if n}
+        if not left or any(not self.seconds[kind] for kind in left):
+            return None
+        longest = {kind: max(self.seconds[kind]) for kind in left}
+        means = {kind: fmean(s for s in self.seconds[kind] if s >= longest[kind] / 10) for kind in left}
+        passed = sum(time.perf_counter() - began for began in self.began.values())
+        seconds = sum(n * means[kind] for kind, n in left.items()) - passed
+        return datetime.timedelta(seconds=round(max(seconds, 0) / self.jobs))

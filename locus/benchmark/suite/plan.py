@@ -1,0 +1,434 @@
+"""Read a suite, a YAML file of ``configs/suites``, into models with their training runs."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+
+import pydantic
+
+from locus import methods
+from locus.benchmark.maps.code import code_of_config
+from locus.benchmark.records import papers
+from locus.benchmark.scoring import protocols
+from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, NEWER, WEIGHTS, TrainConfig, flags_with
+from locus.core import cli, user_code
+from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
+from locus.core.files import json_hash, safe_filename
+from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, PAIRED, duplicates
+from locus.core.registry import named
+from locus.core.user_code import runs_code
+
+if TYPE_CHECKING:
+    from locus.benchmark.maps.runs import GivenModel
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelPlan:
+    """One model of a suite: its training runs (one per fold) and their initial weights."""
+
+    id: str
+    trainings: tuple[TrainConfig, ...]
+    init: TrainConfig | None
+    slow_images: int | None = None
+    """Number of images that slow methods explain; None: all."""
+    shown_only: bool = False
+    """Whether slow methods explain only the findings present in an image, because no protocol uses others."""
+    all_cells: bool = True
+    """Whether the model has all cells, or only those for the leaderboard of several seeds."""
+    given: "GivenModel | None" = None
+    """The network if the suite does not train it: a checkpoint or a user's own network. None: the suite trains it."""
+    methods: tuple[str, ...] = ()
+    """The model's own methods; empty: those of the suite."""
+    methods_on_all_images: tuple[str, ...] = ()
+    """Names of the slow methods that explain all images for the main protocol."""
+
+    def maps_folder(self, runs_dir: Path) -> Path:
+        """Return the folder of its maps in ``runs_dir``."""
+        suffix = "" if self.given is None else f"-{self.given.digest[:8]}"
+        return runs_dir / "maps" / f"{self.id}{suffix}"
+
+    @property
+    def code(self) -> str:
+        """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
+        return code_of_config(self.trainings[0]) if self.given is None else self.given.code
+
+    @cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights."""
+        flags = identity(self.trainings[0])
+        folds = [training.fold for training in self.trainings]
+        if self.given is not None:
+            data_flags = {name: flags[name] for name in flags if name in flags_with(TrainConfig, DATA | MACHINE)}
+            declared = {"trained_on": self.given.trained_on} if self.given.trained_on else {}
+            return {**data_flags, **declared, "fold": folds, "weights": self.given.digest}
+        return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
+
+    def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
+        """Return run folder in ``runs_dir`` -> training run with its initial weights, one per fold.
+
+        The name of a folder contains a hash of all settings that determine the weights, and one of the network's code.
+        """
+        if self.given is not None:
+            name, of_network = safe_filename(self.given.name), f"{self.given.digest[:8]}-{self.given.code[:8]}"
+            return {runs_dir / f"{name}-fold{config.fold}-{of_network}": config for config in self.trainings}
+        configs = self.trainings
+        if self.init is not None:
+            start = str(runs_dir / folder_name(self.init, None) / "best.ckpt")
+            configs = tuple(dataclasses.replace(config, init_from=start) for config in configs)
+        return {runs_dir / folder_name(config, self.init): config for config in configs}
+
+
+def identity(config: TrainConfig) -> dict[str, Any]:
+    """Return the flags that determine the weights, newer ones only if not at their default.
+
+    ``init_from`` is not among them: it is a path, and the plan has the run that writes it.
+
+    >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
+    >>> flags["lr"], "cache_dir" in flags
+    (0.01, False)
+    """
+    names, newer = (flags_with(type(config), role) for role in (WEIGHTS, NEWER))
+    fields = [field for field in dataclasses.fields(config) if field.name in names - {"init_from"}]
+    values = {field.name: getattr(config, field.name) for field in fields}
+    return {f.name: values[f.name] for f in fields if f.name not in newer or values[f.name] != f.default}
+
+
+def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
+    """Return the name of a run folder: readable, then a hash of all settings and one of the network's code.
+
+    >>> folder_name(TrainConfig(backbone="resnet18", fold=2), None).rsplit("-", 2)[0]
+    'resnet18-AVG-fold2'
+    """
+    settings = json_hash({**identity(config), "init": identity(start) if start else None})
+    hashes = f"{settings}-{code_of_config(config)[:8]}"
+    return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{hashes}".replace(":", "_")
+
+
+METHOD_KEYS = ("methods", "methods_on_all_images")
+"""The keys of a model's own methods, and of its slow methods that explain all images."""
+T = TypeVar("T")
+
+
+def check_methods(words: Sequence[str]) -> None:
+    """Raise ``UnknownNameError`` for a word that is not a method, group, baseline or ``path/to/file.py:Class``.
+
+    >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
+    """
+    for word in words:
+        if word not in (*NOT_IN_METHODS, *methods.GROUPS):
+            _check_method(word)
+
+
+def _check_method(word: str) -> None:
+    if not runs_code(word):
+        methods.registry.check(word)
+
+
+def _checked_by(check: Callable[[str], object]) -> pydantic.AfterValidator:
+    """Validator of a word: ``check`` raises ``UnknownNameError``."""
+    return pydantic.AfterValidator(lambda word: (check(word), word)[1])
+
+
+def _distinct(items: list[T]) -> list[T]:
+    if repeated := duplicates(map(str, items)):
+        raise ValueError(f"{', '.join(repeated)} is repeated: remove the duplicate")
+    return items
+
+
+MethodName = Annotated[str, _checked_by(_check_method)]
+"""A registered method or ``path/to/file.py:Class``; the file is not executed here."""
+ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
+CheckName = Annotated[str, _checked_by(lambda word: named(dict.fromkeys(CHECKS), "check", word))]
+PaperName = Annotated[str, _checked_by(papers.name)]
+Distinct = pydantic.AfterValidator(_distinct)
+AtLeastOne = pydantic.Field(min_length=1)
+Count = Annotated[int, pydantic.Field(ge=1)]
+
+
+class Suite(pydantic.BaseModel):
+    """One suite, as in its YAML file."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """Name of the file, and of the folder in ``results``."""
+    title: str
+    """Heading of the tables."""
+    about: str
+    """Description printed above the tables: the data and the limits of the results."""
+    limits: str = ""
+    """Printed first in the list of limitations."""
+    how_to_get: str = ""
+    """How to get the data, shown if it is missing."""
+    train: dict[str, Any]
+    """Flags of ``main.py`` that all models of the suite share."""
+    init: dict[str, Any] | None = None
+    """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
+    taken from each model."""
+    models: Annotated[list[dict[str, Any]], AtLeastOne]
+    """Flags per model; a list of values makes one model each. ``methods`` and ``slow_images`` of a model replace the
+    suite's; its slow methods in ``methods_on_all_images`` explain all images for the main protocol."""
+    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
+    """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
+    model with its own ``seed`` keeps it."""
+    folds: Annotated[list[int], AtLeastOne, Distinct] | None = None
+    """Folds whose held-out cases are pooled; none: the split named in ``train``."""
+    methods: list[str] | str = "all"
+    """Names of methods, or the groups ``all``, ``fast`` and ``slow``; the baselines are always added."""
+    rank_methods: list[MethodName] = []
+    """Methods whose mean represents each network in comparisons of networks; none: those that all its networks have on
+    all images, without baselines."""
+    slow_images: Count | None = None
+    """Number of boxed images, drawn by patient, that slow methods explain; none: all. A model may override it."""
+    full_seeds: list[int] | None = None
+    """Seeds that have all cells; None: all seeds. For other seeds only the methods that explain all images are scored,
+    by ``locus`` (or only fast ones by a check) on the aligned grid: enough for a leaderboard of several seeds."""
+    protocols: Annotated[list[ProtocolName], Distinct] | None = None
+    """Names of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
+    conventional: Annotated[list[ProtocolName], Distinct] = []
+    """Protocols that score the maps a second time with the conventional grid."""
+    papers: list[PaperName] = []
+    """Papers of ``benchmark/records/papers`` whose numbers are shown with ours."""
+    check: CheckName | None = None
+    """A validity check that replaces ``protocols``; the baselines are then those in ``methods``."""
+    images: Count | None = None
+    """Number of boxed images, drawn by patient, for a check; none: all."""
+    second_readers: bool = False
+    """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in
+    the folder of NIH's files or next to it."""
+    training_runs_of: str | None = None
+    """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
+
+    @pydantic.field_validator("models")
+    @classmethod
+    def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Check that the methods of a model are lists of names."""
+        for key, words in ((key, model[key]) for model in models for key in METHOD_KEYS if key in model):
+            if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
+                raise ValueError(f"a model has `{key}` {words!r}: write a list of names, such as [cam, layercam]")
+        return models
+
+    @pydantic.model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """Check all method names, and that no two fields contradict each other."""
+        check_methods(self.all_words)
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        """Yield an error message for every combination of fields that is not allowed."""
+        if self.check is not None and (self.protocols or self.conventional):
+            yield "`check` cannot be combined with `protocols` or `conventional`: leave these out"
+        if self.check is None and self.images is not None:
+            yield "`images` requires `check`: use `slow_images`, or add a `check`"
+        if self.seeds is not None and "seed" in self.train:
+            yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
+        for flag in sorted(flags_with(TrainConfig, MODE)):
+            if any(flag in flags for flags in (self.train, self.init or {}, *self.models)):
+                yield f"`{flag}` is not allowed in a suite: leave it out"
+
+    @property
+    def words(self) -> list[str]:
+        """Registered names of its methods and groups of methods."""
+        return list(map(methods.normalize_name, [self.methods] if isinstance(self.methods, str) else self.methods))
+
+    @property
+    def all_words(self) -> list[str]:
+        """Names of its methods and of those of its models."""
+        return [*self.words, *(word for model in self.models for key in METHOD_KEYS for word in model.get(key, ()))]
+
+    @property
+    def protocols_or_check(self) -> list[str]:
+        """Names of its protocols, or of its check."""
+        return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
+
+    def protocols_of_model(self, all_cells: bool) -> list[str]:
+        """Return the protocols of a model with ``all_cells``, else of one with only the cells of the leaderboard."""
+        return (
+            [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.protocols_or_check else self.protocols_or_check
+        )
+
+    @property
+    def recorded_protocols(self) -> list[str]:
+        """Protocols of its records, including those of the classifier and of paired comparisons."""
+        paired = [PAIRED] if MAIN_PROTOCOL in self.protocols_or_check else []
+        return [*self.protocols_or_check, CLASSIFICATION, *paired]
+
+
+SHARED = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
+"""Flags of the model that the training run for the initial weights uses too; its task may differ."""
+
+CHECKPOINT = "checkpoint"
+"""The key of a given model in a suite."""
+KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
+
+
+def models(suite: Suite) -> list[ModelPlan]:
+    """Return the models of a suite."""
+    seeds = {} if suite.seeds is None else {"seed": suite.seeds}
+    plans = []
+    for entry in suite.models:
+        if CHECKPOINT in entry:
+            plans += _finished(suite, entry)
+        else:
+            axes = {name: values for name, values in entry.items() if name not in METHOD_KEYS}
+            axes = axes if "seed" in axes else {**axes, **seeds}
+            trained = [_model(suite, {**suite.train, **flags}) for flags in _product(axes)]
+            lists: dict[str, Any] = {name: tuple(entry.get(name, ())) for name in METHOD_KEYS}
+            plans += [dataclasses.replace(plan, **lists) for plan in trained]
+    return plans
+
+
+def with_flags(suite: Suite, **flags: Any) -> Suite:
+    """Return the suite with these ``flags`` in all its training runs; None leaves the suite's value.
+
+    ``data_root_dir`` applies to the run for the initial weights only if that run has one.
+
+    >>> suite = Suite(name="s", title="", about="", train={"lr": 1}, models=[{"cache_dir": "a"}], init={})
+    >>> changed = with_flags(suite, cache_dir="b", data_root_dir="c")
+    >>> changed.train, changed.models, changed.init
+    ({'lr': 1, 'cache_dir': 'b', 'data_root_dir': 'c'}, [{}], {'cache_dir': 'b'})
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    entries = [{name: value for name, value in entry.items() if name not in given} for entry in suite.models]
+    start = suite.init
+    if start is not None:
+        start = {**start, **{name: given[name] for name in given if name != "data_root_dir" or name in start}}
+    return suite.model_copy(update={"train": {**suite.train, **given}, "models": entries, "init": start})
+
+
+def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
+    """Return the plan of one model of ``suite`` with one seed; it has one training run per fold."""
+    shared = {name: flags[name] for name in SHARED if name in flags}
+    start = None if suite.init is None else _config({**shared, **suite.init})
+    slow_images = flags.get("slow_images", suite.slow_images)
+    flags = {name: value for name, value in flags.items() if name != "slow_images"}
+    if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
+        wrong = f"a model of the suite {suite.name!r} has `slow_images` {slow_images!r}"
+        raise BadValueError(f"{wrong}: use a whole number above 0, or null for all images")
+    folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
+    trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
+    first = trainings[0]
+    full = suite.full_seeds is None or first.seed in suite.full_seeds
+    shown_only = _shown_only(suite, slow_images, full)
+    attention = first.attention_map if first.attention_map not in (None, "none") else ""
+    words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
+    id_ = "-".join(word.replace(":", "_") for word in words if word)
+    return ModelPlan(id_, trainings, start, slow_images, shown_only, full)
+
+
+def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
+    """Whether no protocol uses the maps of a slow method for findings that an image does not have.
+
+    If slow methods explain only some images, only the main protocol scores them.
+    """
+    if suite.check is not None:
+        return False
+    names = suite.protocols_of_model(all_cells) if slow_images is None else [MAIN_PROTOCOL]
+    return not any(map(protocols.reads_absent_findings, names))
+
+
+def _config(flags: dict[str, Any]) -> TrainConfig:
+    return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})
+
+
+def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    axes = [values if isinstance(values, list) else [values] for values in entry.values()]
+    if not all(axes):
+        raise BadValueError(f"a model of a suite has an empty list: {entry}")
+    yield from (dict(zip(entry, values, strict=True)) for values in itertools.product(*axes))
+
+
+def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
+    """Return a model for each checkpoint of ``entry``; several checkpoints are training runs of one entry.
+
+    Raises ``BadValueError`` for an unknown key, ``DataError`` for a path that is not a run.
+    """
+    if unknown := [key for key in entry if key not in KEYS]:
+        both = f"a model of the suite {suite.name!r} has `checkpoint` and `{unknown[0]}`"
+        raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with `checkpoint`")
+    if suite.check is not None:
+        raise BadValueError(f"the suite {suite.name!r} has `check` and accepts no checkpoint: use another suite")
+    from locus.benchmark.maps import runs  # imports torch, only to read weights
+
+    paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
+    read = [runs.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
+    name = entry.get("entry") or read[0][0].name
+    seeds = [flags["seed"] for _, flags in read]
+    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # numbered if seeds repeat
+    read_flags = flags_with(TrainConfig, DATA | MACHINE)
+    data = {key: value for key, value in suite.train.items() if key in read_flags}
+    folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
+    plans = []
+    for (given, flags), seed in zip(read, seeds, strict=True):
+        values = {**cli.defaults_of(TrainConfig, data), **data, **flags, "backbone": name, "seed": seed}
+        values = {key: value for key, value in values.items() if key in {*read_flags, *flags}}
+        trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
+        slow = entry.get("slow_images", suite.slow_images)
+        id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
+        plans.append(ModelPlan(id_, trainings, None, slow, _shown_only(suite, slow, True), given=given))
+    return plans
+
+
+SUITES = cli.CONFIGS / "suites"
+
+
+def suites(folder: Path = SUITES) -> list[str]:
+    """Return the names of the suites of the project, or of another ``folder`` of YAML files.
+
+    >>> "phantom" in suites()
+    True
+    """
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
+    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the invalid field.
+
+    ``trust``: whether Python files named by its methods or checkpoints may be executed; otherwise ``BadValueError``.
+    """
+    if not name:
+        raise BadValueError(f"no suite given: use one of {', '.join(suites(folder))}")
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise UnknownNameError("suite", name, suites(folder))
+    try:
+        suite = Suite(**{**cli.read_yaml(path), "name": name})
+    except pydantic.ValidationError as error:
+        field, message = first_problem(error)
+        if field and field.split(".")[0] not in Suite.model_fields:
+            raise UnknownNameError(f"field of the suite {path}:", field, list(Suite.model_fields)) from error
+        raise DataError(f"the suite {path}{f', field {field}' if field else ''}: {message}") from error
+    if suite.training_runs_of is not None and suite.training_runs_of not in suites(folder):
+        raise UnknownNameError("suite", suite.training_runs_of, suites(folder))
+    for problem in _problems(suite, models(suite)):
+        raise BadValueError(f"the suite {name!r} {problem}")
+    if not trust:
+        user_code.refuse_code([*suite.all_words, *networks(suite)], path)
+    return suite
+
+
+def networks(suite: Suite) -> list[str]:
+    """Return the names of the external networks among its given models."""
+    entries = [entry for entry in suite.models if CHECKPOINT in entry]
+    plans = models(suite.model_copy(update={"models": entries}))
+    return [plan.given.network for plan in plans if plan.given is not None]
+
+
+def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
+    """Yield the problems of a suite's models, with advice."""
+    for training in (training for plan in plans for training in plan.trainings):
+        if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
+            yield "has several folds with the same test images: use `partition: kfold`"
+        if training.fold >= training.folds:
+            yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
+    if repeated := duplicates(plan.id for plan in plans):
+        yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"
+    if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.protocols_or_check:
+        yield f"has `slow_images`, which requires the protocol {MAIN_PROTOCOL!r}: add it to `protocols`"
+    if any(plan.methods_on_all_images and plan.slow_images is None for plan in plans):
+        yield "has `methods_on_all_images` without `slow_images`, so every method explains all images: leave it out"

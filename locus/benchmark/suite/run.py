@@ -1,0 +1,385 @@
+"""Run a suite: plan, train, explain, score, record, then write the tables.
+
+The work of a model is split into steps, which an executor runs. Slow imports are delayed until a step needs them, so a
+suite whose records all exist takes only seconds.
+"""
+
+import contextlib
+import logging
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from locus import methods
+from locus.benchmark import records
+from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.records.record import Status
+from locus.benchmark.report import tables
+from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
+from locus.benchmark.report.page import Description
+from locus.benchmark.report.select import counted
+from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
+from locus.benchmark.suite import cells, paired, plan
+from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
+from locus.benchmark.suite.executors import Event, Executor, Step
+from locus.benchmark.suite.plan import Suite, folder_name
+from locus.config import CHECKS, RunConfig, TrainConfig
+from locus.core.errors import BadValueError, UnknownNameError
+from locus.core.files import remove_leftovers
+from locus.core.names import CLASSIFIER, PAIRED, PEOPLE, UNRANKED_METHODS
+from locus.core.startup import gc_paused
+from locus.core.types import Echo
+
+if TYPE_CHECKING:
+    from locus.benchmark.report.all_tables import DatasetTables
+
+PORTION = 4
+"""Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
+
+
+def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
+    """Return all steps from a model to the records of its cells; a step skips finished work when it runs.
+
+    Training runs and maps are in ``runs_dir``, records below the suite's ``folder``. A step lists the steps that it
+    needs; an executor may run all others at once.
+
+    >>> from locus.benchmark.suite import cells, plan
+    >>> suite = plan.load("demo")
+    >>> model = plan.models(suite)[0]
+    >>> task = ModelTask(model, tuple(cells.cells(suite, model)[:9]))
+    >>> [step.kind for step in model_steps(task, Path("runs"), Path("results/demo"), RunConfig())]
+    ['train', 'explain', 'score', 'score', 'score']
+    """
+    model, name = task.model, f"{folder.name}/{task.model.id}"
+    threads = model.trainings[0].threads or flags.threads
+    first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
+    starts = tuple(step.id for step in first)
+    learning = [_training(config, path, threads, starts) for path, config in model.run_configs(runs_dir).items()]
+    if model.given is not None:  # its predictions replace training
+        predict = "locus.benchmark.maps.runs.predict_held_out"
+        learning = [
+            replace(
+                step,
+                id=step.id.replace("train", "predict", 1),
+                function=predict,
+                arguments=(model.given, *step.arguments),
+            )
+            for step in learning
+        ]
+    trained = tuple(step.id for step in learning)
+
+    def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
+        return Step(
+            f"{kind} {name} ({part})", kind, f"locus.benchmark.suite.{kind}.{kind}", arguments, needs, threads or 1
+        )
+
+    together, portions = _parts(task.cells)
+    explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
+    maps = {word: step.id for step in explaining for word in step.arguments[1]}
+    scoring = []
+    for number, chosen in enumerate(portions, start=1):
+        needs = tuple(dict.fromkeys(maps[cell.method] for cell in chosen if cell.method in maps)) or trained
+        part, portion = f"{number} of {len(portions)}", ModelTask(model, tuple(chosen))
+        scoring.append(after(needs, "score", part, portion, runs_dir, folder, flags))
+    return [*first, *learning, *explaining, *scoring]
+
+
+def check_parallel(
+    tasks: Sequence[ModelTask], at_a_time: int, threads: int | None, minutes: float | None = None
+) -> None:
+    """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
+    if at_a_time == 1 and minutes is None:
+        return
+    flag, instead = (f"--jobs {at_a_time}", "use --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
+    starts = [task.model.init for task in tasks if task.model.init is not None]
+    configs = [*starts, *(config for task in tasks for config in task.model.trainings)]
+    if threads is None and any(config.threads is None for config in configs):
+        reason = "because results depend on that number"
+        raise BadValueError(f"{flag} requires a fixed number of threads, {reason}: add --threads 1")
+    if any(map(_uses_several_devices, configs)):
+        raise BadValueError(f"{flag} requires training runs on a single device: {instead} for this suite")
+
+
+def _uses_several_devices(config: TrainConfig) -> bool:
+    words = config.devices, str(config.num_GPU or 0), "2" if "," in (config.device_ids or "") else "1"
+    return config.num_nodes > 1 or not {"auto", "0", "1"}.issuperset(words)
+
+
+def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
+    """Return a training step with this number of ``threads``, unless the configuration sets one."""
+    name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
+    return Step(name, "train", "locus.benchmark.training.fit", (config, folder), needs, config.threads or 1)
+
+
+def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
+    """Return name -> methods of an explaining step, and the cells of each scoring step.
+
+    Fast methods are explained together, slow ones separately. A check generates the maps for all its cells at once.
+    """
+    if any(cell.protocol in CHECKS for cell in cells):
+        return {}, [list(cells)]
+    words = list(dict.fromkeys(cell.method for cell in cells))
+    slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]
+    scored = [*(word for word in words if word not in slow), *slow]
+    fast = [word for word in scored if word not in (CLASSIFIER, *PEOPLE, *slow)]
+    together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
+    parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
+    return together, [[cell for cell in cells if cell.method in part] for part in parts]
+
+
+log = logging.getLogger(__name__)
+PACKED_PER_NEW = 10
+"""Records are packed when at most this number is already packed for each new one."""
+
+
+@dataclass
+class Pending:
+    """Cells whose records the steps of a suite have not yet written to its ``folder``.
+
+    Each step writes one file per record. This class merges them into the packed file, after a model is finished and
+    while no step is writing. Packing rewrites all records, so it waits until the new ones are a tenth of those already
+    packed.
+    """
+
+    folder: Path
+    cells: dict[str, ModelTask]
+    """Name of a step -> the cells that it scores."""
+    stopped: dict[str, str] = field(default_factory=dict)
+    """Model -> the reason why it failed, at least in part."""
+    _writing: set[str] = field(default_factory=set)
+    _model_finished: bool = False
+    _n_packed: int = 0
+
+    @classmethod
+    def of(cls, steps: Sequence[Step], folder: Path) -> "Pending":
+        """Build it from ``steps``; the first argument of a scoring step contains its cells."""
+        return cls(folder, {step.id: step.arguments[0] for step in steps if step.kind == "score"})
+
+    def take(self, event: Event) -> None:
+        """Process an event of a step."""
+        if event.step.id not in self.cells:
+            return
+        if event.kind == "started":
+            self._writing.add(event.step.id)
+            return
+        task = self.cells.pop(event.step.id)
+        self._writing.discard(event.step.id)
+        if event.reason:
+            record_failure(task, "failed", event.reason, self.folder)
+            self.stopped[task.model.id] = event.reason
+        self._model_finished |= all(other.model.id != task.model.id for other in self.cells.values())
+        # the last model's records are packed later, together with the records of the paired tests
+        if self._model_finished and self.cells and not self._writing:
+            unpacked = len(records.unpacked(self.folder))
+            if PACKED_PER_NEW * unpacked >= self._n_packed:
+                records.pack(self.folder)
+                self._n_packed += unpacked
+            self._model_finished = False
+
+
+def record_failure(task: ModelTask, status: Status, reason: str, folder: Path) -> None:
+    """Write a record with the reason for each cell without a result of the present code; earlier results stay.
+
+    If the data are missing (``n/a``), results of other code stay too, because they cannot be computed again.
+    """
+    keys = {cell.key for cell in task.cells}
+    measured = [r for r in cells.existing_records(folder) if r.key in keys and r.status == "ok"]
+    changed = cells.changed_keys(task.model, measured) if status == "failed" else set()
+    measured_keys = {record.key for record in measured} - changed
+    missing = [cell for cell in task.cells if cell.key not in measured_keys]
+    for cell in missing:
+        records.write(Record(cell=cell, status=status, reason=reason), folder)
+    if n_existing := len(task.cells) - len(missing):
+        log.warning("%s: %s (existing records that are kept: %d)", task.model.id, reason, n_existing)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of running a suite."""
+
+    stopped: tuple[str, ...]
+    """One sentence for each model that failed."""
+    records: list[Record]
+    """All records of the suite, with the published ones that its tables show."""
+    tables: "Sequence[DatasetTables]"
+    """The tables of each data set; empty in a dry run."""
+    folder: ResultsFolder
+    """The folder of the records."""
+    ran: bool
+    """True if at least one cell was run."""
+
+    @property
+    def own_records(self) -> list[Record]:
+        """The records of the suite's own cells: no numbers from papers and no records from the published folder."""
+        return [record for record in self.records if record.source == "run"]
+
+
+def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
+    """Run the missing cells of ``suite`` with ``executor`` and write its tables.
+
+    ``echo`` receives the lines of the plan and of each step. If a model fails, its cells get records with the reason,
+    and the other models continue. Raises ``LocusError`` if a file cannot be written or if another process is using
+    the suite's records or training runs.
+    """
+    name, folder, published = suite.name, cells.choose(suite, config), cells.published()
+    if folder.reason:
+        rows = f", with the published rows of {folder.published_folder}" if folder.published_folder else ""
+        echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
+    if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
+        echo(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
+    with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
+        outcome = _run_missing(suite, folder, config, echo, executor)
+        if not outcome.ran:
+            return outcome
+        # The first pass adds cells if it trains new weights.
+        rest_config = replace(config, overwrite="never")
+        planned = cells.planned_cells(suite, config.method)
+        if not cells.missing_cells(planned, rest_config, outcome.own_records):
+            return outcome
+        rest = _run_missing(suite, folder, rest_config, echo, executor)
+        return replace(rest, stopped=(*outcome.stopped, *rest.stopped))
+
+
+def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
+    """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
+    existing, runs_dir = _existing(folder), Path(config.runs) / (suite.training_runs_of or suite.name)
+    planned = cells.planned_cells(suite, config.method)
+    todo = cells.missing_cells(planned, config, existing)
+    check_parallel(todo, executor.jobs, config.threads, executor.minutes)
+    total = sum(len(task.cells) for task in todo)
+    echo(
+        f"{suite.name}: {counted(total, 'cell')} to run"
+        + (f" for {counted(len(todo), 'model')}" if total else ", tables only")
+    )
+    for task in todo:
+        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir)}")
+    if config.dry_run:
+        return Outcome((), existing, (), folder, ran=False)
+    remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
+    remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
+    missing_data = {task.model.id: cells.missing_data_message(suite, task.model) for task in todo}
+    for task in todo:
+        if reason := missing_data[task.model.id]:
+            record_failure(task, "n/a", reason, folder.path)
+    present = [task for task in todo if not missing_data[task.model.id]]
+    stopped = _run_steps(present, runs_dir, folder.path, config, executor, echo) if present else {}
+
+    table_records, datasets = finalize(suite, planned, config, folder, existing, bool(todo))
+    reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
+    return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
+
+
+def _to_train(task: ModelTask, runs_dir: Path) -> str:
+    """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
+    if task.model.given is not None or cells.missing_data(task.model) is not None:
+        return ""
+    count = sum(not (folder / "metrics.json").is_file() for folder in task.model.run_configs(runs_dir))
+    return f", after {counted(count, 'training run')}" if count else ""
+
+
+def _existing(folder: ResultsFolder) -> list[Record]:
+    """Return the records of the folder. If only tables are requested, add the published records."""
+    own_records = cells.existing_records(folder.path)
+    if folder.reason != cells.OTHER_COLUMNS or folder.published_folder is None:
+        return own_records
+    return records.ordered(cells.with_published(own_records, records.load(folder.published_folder)))
+
+
+def _run_steps(
+    tasks: Sequence[ModelTask], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, echo: Echo
+) -> dict[str, str]:
+    """Run all steps of ``tasks``; return model -> reason for each model that failed, at least in part."""
+    from locus.benchmark.suite.executors.base import run_with_progress  # slow import, not for a dry run
+
+    steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
+    pending = Pending.of(steps, folder)
+    with records.only_writer(runs_dir):
+        remove_leftovers(runs_dir.rglob(".*"))
+        executor.begin()
+        for event in run_with_progress(steps, executor, echo):
+            pending.take(event)
+    return pending.stopped
+
+
+@gc_paused()
+def finalize(
+    suite: Suite,
+    planned: Sequence[ModelTask],
+    config: RunConfig,
+    folder: ResultsFolder,
+    before: list[Record],
+    ran: bool,
+) -> tuple[list[Record], list[DatasetTables]]:
+    """Pack the suite's records and write its tables; return the records in the tables, and the tables.
+
+    ``before``: the records in ``folder`` before the cells ran; ``ran``: whether any cell ran. Paired records are
+    computed again if there are new records. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file
+    cannot be written.
+    """
+    changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
+    records_now = cells.existing_records(folder.path) if ran else before
+    current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now, config.forget)
+    run_records = [record for record in current if record.source == "run" and record.cell.protocol != PAIRED]
+    paired_records = [record for record in current if record.cell.protocol == PAIRED]
+    if changed or len(current) < len(records_now) or not paired_records:
+        paired_records = paired.paired_records(folder.path, current)
+    of_papers = [record for word in suite.papers for record in papers.read(word)]
+    final = records.ordered([*run_records, *paired_records, *of_papers])
+    if changed or final != list(records_now):
+        records.pack(folder.path, final)
+    table_records = with_published(final, folder.published)
+    datasets = tables.write(folder.path, describe(suite), table_records, config.columns, folder.published_folder)
+    return table_records, datasets
+
+
+@ONE_BLAS_THREAD
+@gc_paused()
+def leaderboards_of(folder: Path) -> list[Leaderboard]:
+    """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
+    results, name = ResultsFolder(folder), folder.name
+    rank_methods = plan.load(name).rank_methods if name in plan.suites() else ()
+    folders = [path for path in (folder, results.published_folder) if path is not None]
+    return leaderboards(with_published(records.load(folder), results.published), folders, rank_methods)
+
+
+def describe(suite: Suite) -> Description:
+    """Return the texts on the suite's pages."""
+    return Description(suite.title, suite.about, suite.limits, tuple(suite.rank_methods))
+
+
+def _drop_obsolete(
+    suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], forget: Sequence[str]
+) -> list[Record]:
+    """Drop the records whose model, protocol, alignment or images are no longer in the suite.
+
+    Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay, unless
+    ``forget`` lists the model. Raises ``UnknownNameError`` for a name in ``forget`` that no such model has.
+    """
+    wanted = {cell.key for cell in planned}
+    if not forget and all(_is_wanted(record, wanted) for record in records_now):
+        return list(records_now)
+    planned_keys = {cell.without_method.key for cell in planned}
+    listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
+    remaining, added_models = [], set()  # by --checkpoint or --model
+    for record in records_now:
+        cell = record.cell
+        is_added = "weights" in cell.recipe and cell.model_id not in models
+        of_added_method = cell.method not in listed and cell.without_method.key in planned_keys
+        if is_added:
+            added_models.add(cell.model_id)
+        if _is_wanted(record, wanted) or is_added or of_added_method:
+            remaining.append(record)
+        else:
+            log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
+    if unknown := [name for name in forget if name not in added_models]:
+        known = sorted(added_models)
+        raise UnknownNameError(f"--forget (models added to {suite.name} earlier)", unknown[0], known)
+    if kept := ", ".join(sorted(added_models.difference(forget))):
+        log.info("%s: models of an earlier --checkpoint or --model (remove with --forget): %s", suite.name, kept)
+    return [record for record in remaining if record.cell.model_id not in forget]
+
+
+def _is_wanted(record: Record, wanted: Set[str]) -> bool:
+    return record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted

@@ -1,0 +1,49 @@
+"""Training: a configuration becomes a folder with checkpoints, predictions and metrics.
+
+Importing this package does not import torch.
+"""
+
+import logging
+from pathlib import Path
+
+from locus import datasets
+from locus.backbones.known import require_known
+from locus.benchmark.training import runs
+from locus.config import TrainConfig
+
+log = logging.getLogger(__name__)
+
+
+def fit(config: TrainConfig, folder: Path | None = None) -> Path:
+    """Train with ``config``, evaluate the best checkpoint, and return the folder of the run.
+
+    With a ``folder`` the call is idempotent: it resumes from ``last.ckpt``, and does nothing if ``metrics.json`` shows
+    that the run is finished; damaged files are replaced. Without it, the run gets a new folder in
+    ``locus.config.model_save_dir``, or resumes the run of ``locus.config.resume``. Raises ``locus.core.errors`` types for errors that a
+    user can fix.
+    """
+    if folder is not None and not config.resume:
+        runs.clear_damaged(folder)
+        if runs.done(folder):
+            log.info("%s is already finished", folder)
+            return folder
+    if not config.resume and (folder is None or not folder.exists()):
+        _check(config)
+    from locus.benchmark.training.listing import load_splits  # imports NumPy
+
+    if not config.resume and not datasets.is_synthetic(config.dataset):
+        log.info("reading the tables of %s", config.dataset)  # takes seconds for 100,000 images
+    loaded = None if config.resume else load_splits(config)
+    from locus.benchmark.training.run import fit as start  # imports torch and Lightning
+
+    return start(config, folder, loaded)
+
+
+def _check(config: TrainConfig) -> None:
+    """Check the backbone, data set and pretrained weights of a new run, before anything slow."""
+    require_known(config.backbone)
+    datasets.check(config.dataset, config.data_root_dir)
+    if config.pretrained and not config.init_from:
+        from locus.backbones.catalog import require_weights
+
+        require_weights(config.backbone, config.pretrained)

@@ -1,0 +1,218 @@
+"""Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM, the progress bar.
+
+``last.ckpt`` contains everything needed to resume an interrupted run.
+"""
+
+import importlib.util
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from locus.benchmark.training import runs
+from locus.benchmark.training.module import ClassifierModule, duration
+from locus.config import OutputFlags
+from locus.core.errors import NotAvailableError
+from locus.core.files import write_text, writing
+
+log = logging.getLogger(__name__)
+PATIENCE = 5
+"""Patience of ``--early_stopping True``, in epochs."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ASK_EVERY = 8
+"""Steps between two checks for a stop signal of another process; a check costs a message."""
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """Return the number (from 1) of the epoch with the highest mean validation AUROC, the first if tied.
+
+    If no finding has both classes, it is the epoch with the lowest validation loss.
+
+    >>> best_epoch([{"epoch": 1, "val_auroc": .7, "val_loss": .2}, {"epoch": 2, "val_auroc": .8, "val_loss": .3}])
+    2
+    """
+    return int(max(history, key=_merit)["epoch"])
+
+
+def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
+    """Return the number (from 1) of the epoch in ``best.ckpt``: the last or the best one, according to ``keep``.
+
+    >>> kept_epoch([{"epoch": 1.0}, {"epoch": 2.0}], "last")
+    2
+    """
+    return len(history) if keep == "last" else best_epoch(history)
+
+
+def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
+    """Whether the run stops because the last best epoch is too long ago.
+
+    ``early_stopping``: patience in epochs; True for ``PATIENCE``, False for never.
+    """
+    patience = PATIENCE if early_stopping is True else int(early_stopping)
+    return patience > 0 and bool(history) and len(history) - best_epoch(history) >= patience
+
+
+def _merit(row: dict[str, float]) -> float:
+    return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]
+
+
+def save(trainer: Trainer, path: Path, weights_only: bool) -> None:
+    """Write the state of the run (``weights_only``: without the optimizer) to ``path`` atomically.
+
+    All processes must call it. Raises ``DataError`` if the file cannot be written; an older file stays unchanged.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    with writing(path):
+        try:
+            trainer.save_checkpoint(temporary, weights_only=weights_only)
+            if trainer.is_global_zero:
+                temporary.replace(path)
+        finally:
+            if trainer.is_global_zero:
+                temporary.unlink(missing_ok=True)
+
+
+class CheckpointWriter(Callback):
+    """Writes ``best.ckpt`` if it improved, ``metrics.csv`` and ``last.ckpt`` after each epoch.
+
+    ``last.ckpt`` is written last, so that a run killed in between repeats the epoch.
+    """
+
+    def __init__(self, module: ClassifierModule, folder: Path) -> None:
+        """Write the checkpoints of ``module`` to ``folder``."""
+        self.module, self.folder = module, folder
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the files; stop the run if it has not improved for long enough."""
+        history, config = self.module.history, self.module.config
+        if kept_epoch(history, config.keep) == len(history):
+            save(trainer, self.folder / "best.ckpt", weights_only=True)
+        if trainer.is_global_zero:
+            rows = ([row[name] for name in history[0]] for row in history)
+            write_text(self.folder / "metrics.csv", runs.csv_text([history[0], *rows]))
+        save(trainer, self.folder / "last.ckpt", weights_only=False)
+        trainer.should_stop = stopped_early(history, config.early_stopping)
+
+
+class ProcessorTime(Callback):
+    """Stores the processor seconds of all processes of a run until it is evaluated."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the seconds of earlier processes of the run in ``folder``."""
+        self.file, self.began = folder / "seconds.txt", time.process_time()
+        self.earlier = float(self.file.read_text(encoding="utf-8")) if self.file.is_file() else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Processor seconds so far."""
+        return round(self.earlier + time.process_time() - self.began, 1)
+
+    def on_train_epoch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+        """Write the seconds, even if the run is stopped."""
+        if trainer.is_global_zero and self.file.parent.is_dir():
+            write_text(self.file, f"{self.seconds}\n")
+
+    on_exception = on_train_epoch_end
+
+
+class Interrupts(Callback):
+    """Stops a run between two steps, or after the current validation, when a signal arrives.
+
+    Lightning's ``OnExceptionCheckpoint`` would save in the middle of a step, from which a run cannot resume exactly. A
+    second signal stops the run at once; the previous ``last.ckpt`` stays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Write ``last.ckpt`` to ``folder``."""
+        self.folder = folder
+        self.received, self._reports = 0, True
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Install the signal handlers; they replace Lightning's handler of SIGTERM."""
+        self._reports = trainer.is_global_zero
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Restore the signal handlers."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    on_exception = on_train_end
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Save and stop if a signal arrived: the previous step is complete, and no gradient is accumulated."""
+        if batch_idx % trainer.accumulate_grad_batches == 0 and self._stop_requested(trainer, batch_idx):
+            save(trainer, self.folder / "last.ckpt", weights_only=False)
+            self._stop(trainer, f"after step {batch_idx} of {trainer.num_training_batches}")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop if a signal arrived in the last step or in the validation; ``last.ckpt`` is already written."""
+        if self._stop_requested(trainer, 0):
+            self._stop(trainer, "at its end")
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = signum
+        if self._reports:
+            log.info("stopping: last.ckpt is written after this step or validation; press Ctrl-C again to stop at once")
+
+    def _stop_requested(self, trainer: Trainer, step: int) -> bool:
+        if trainer.world_size == 1:
+            return bool(self.received)
+        return step % ASK_EVERY == 0 and trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
+
+    def _stop(self, trainer: Trainer, where: str) -> None:
+        if trainer.is_global_zero:
+            text = "stopped in epoch %d, %s: use --resume %s to continue"
+            log.info(text, trainer.current_epoch + 1, where, self.folder)
+        sys.exit(128 + (self.received or signal.SIGINT))
+
+
+class Bar(TQDMProgressBar):
+    """Lightning's bar with the images per second of all processes and the time left of the run."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Return the text after the bar."""
+        metrics = dict(super().get_metrics(trainer, pl_module))
+        metrics.pop("v_num", None)
+        if isinstance(pl_module, ClassifierModule) and pl_module.batches:
+            passed = time.perf_counter() - pl_module.began
+            epochs = pl_module.config.epochs - trainer.current_epoch
+            steps = epochs * int(trainer.num_training_batches) - trainer.fit_loop.epoch_loop.batch_idx - 1
+            metrics["images/s"] = f"{pl_module.seen * trainer.world_size / max(passed, 1e-9):.0f}"
+            metrics["run left"] = duration(steps * passed / pl_module.batches)
+        return metrics
+
+
+def check(names: Collection[str]) -> None:
+    """Raise ``NotAvailableError`` for a logger whose package is not installed."""
+    if "wandb" in names and importlib.util.find_spec("wandb") is None:
+        raise NotAvailableError("--logger wandb requires a package that is not installed: pip install '.[wandb]'")
+
+
+def build(flags: OutputFlags, folder: Path) -> list[Logger]:
+    """Return the loggers of the run in ``folder``; a resumed run appends to its existing curves."""
+    built: list[Logger] = []
+    if "tensorboard" in flags.logger:
+        built.append(TensorBoardLogger(flags.log_dir, name=folder.name, version=""))
+    if "wandb" in flags.logger:
+        import wandb  # type: ignore[import-not-found,unused-ignore]  # optional package
+
+        wandb.finish()  # an earlier training of this process
+        Path(flags.log_dir).mkdir(parents=True, exist_ok=True)
+        built.append(WandbLogger(folder.name, flags.log_dir, id=folder.name, project="locus", resume="allow"))
+    return built

@@ -1,0 +1,154 @@
+"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``."""
+
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from locus.backbones import Classifier
+from locus.benchmark.training import data, load, machine, runs
+from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
+from locus.benchmark.training.listing import load_split
+from locus.benchmark.training.machine import memory_format
+from locus.benchmark.training.metrics import Predictions, assess
+from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
+from locus.core.errors import BadValueError, DataError, examples
+from locus.core.files import write_json, write_text
+from locus.datasets.io import transforms
+
+log = logging.getLogger(__name__)
+Logits = Mapping[str, Tensor]
+HELD_OUT = ("val", "test")
+MAY_CHANGE = flags_with(TrainConfig, MACHINE | OUTPUT | MODE) | {"data_root_dir", "batch_size"}
+"""Flags that may differ between evaluation and training: the images may have moved and need less memory."""
+FACTS = ("best_epoch", "epochs", "train", "process_seconds")
+"""Entries of metrics.json about the training, which a new evaluation copies."""
+
+
+def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
+    """Evaluate the run of ``locus.config.evaluate`` (a folder or best.ckpt) and return its folder.
+
+    Uses the flags of the run, overridden by those in ``explicit_flags``. The same machine writes the same bytes again.
+    Raises ``DataError`` if there is no finished run or its data set lacks one of its findings, and ``BadValueError``
+    for flags that only training may change.
+    """
+    path = Path(str(config.evaluate))
+    folder = path if path.is_dir() else path.parent
+    best = folder / "best.ckpt"
+    trained = (folder / "last.ckpt").exists() or not best.exists()  # locus.benchmark.convert writes only best.ckpt
+    if trained and not runs.done(folder):
+        raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
+    checkpoint = load.checkpoint(best)
+    run_config, findings = checkpoint.config, checkpoint.findings
+    fixed = explicit_flags - MAY_CHANGE
+    if other := sorted(name for name in fixed if getattr(config, name) != getattr(run_config, name)):
+        typed_flags = examples([f"--{name}" for name in other])
+        raise BadValueError(f"--evaluate {path} uses the flags of that run: leave out {typed_flags}")
+    flags = dataclasses.replace(run_config, **{name: getattr(config, name) for name in explicit_flags - {"evaluate"}})
+    old_metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
+    machine.configure_torch(flags.threads)
+    images = {name: data.decode(flags, load_split(flags, name)) for name in HELD_OUT}
+    splits = {name: _labelled(split, findings, flags.dataset) for name, split in images.items()}
+    with machine.oom_as_error("lower --batch_size"):
+        evaluate(folder, flags, splits, {name: old_metrics[name] for name in FACTS if name in old_metrics})
+    return folder
+
+
+def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> SplitImages:
+    """Reorder the labels of ``split``, of the data set ``name``, to the network's ``findings``.
+
+    Raises ``DataError`` for a finding that the data lack.
+    """
+    if unknown := [finding for finding in findings if finding not in split.findings]:
+        existing = examples(split.findings, len(split.findings))
+        raise DataError(f"{name} has no labels for {examples(unknown)}, which the network predicts; it has {existing}")
+    order = [split.findings.index(finding) for finding in findings]
+    return dataclasses.replace(split, findings=findings, labels=split.labels[:, order])
+
+
+def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
+    """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results.
+
+    ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
+    """
+    model = load.network(folder / "best.ckpt", machine.device_type(config), trust)
+    model.to(memory_format=memory_format(config.channels_last))
+    held_out = {name: splits[name].complete() for name in HELD_OUT}
+    logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
+    write(folder, held_out, logits, config, facts)
+
+
+@torch.inference_mode()
+def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
+    """Return the (n,K) float32 logits of the images of ``split`` on the CPU, in their order.
+
+    The network runs on its device, in evaluation mode and full precision.
+    """
+    model.eval()
+    device, normalise = next(model.parameters()).device, transforms.evaluation()
+    log.info("predicting %d images", len(split))
+    batches = PrefetchLoader(split, sampler=Batches(len(split), batch_size), batch_size=None)
+    bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
+    return torch.cat([model(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
+
+
+def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:
+    """Write ``predictions.csv``, the plots, and last ``metrics.json``, which marks the run as finished.
+
+    Raises ``WriteError`` if a file cannot be written.
+    """
+    write_text(folder / "predictions.csv", predictions_csv(splits, logits))
+    exclusive = config.exclusive(len(splits["test"].findings))
+    val, test = (_predictions(splits[name], logits[name], exclusive) for name in HELD_OUT)
+    metrics = assess(val, test, config.threshold_choice)
+    if all(splits[name].studies for name in HELD_OUT):
+        val_studies, test_studies = val.by_study(splits["val"].studies), test.by_study(splits["test"].studies)
+        metrics["study"] = assess(val_studies, test_studies, config.threshold_choice)
+    if config.plots:
+        from locus.benchmark.training import plots  # slow imports, only for plots
+
+        plots.draw(folder, test, metrics)
+    described = {name: split.describe for name, split in splits.items()}
+    flags = {name: getattr(config, name) for name in sorted(flags_with(TrainConfig, WEIGHTS))}
+    write_json(folder / "metrics.json", undefined_as_none({"flags": flags, **facts, **metrics, "data": described}))
+
+
+def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predictions:
+    patients = [patient for _, patient, _ in split.ids]
+    return Predictions(split.findings, logits.double(), split.labels, patients, exclusive)
+
+
+def predictions_csv(splits: Splits, logits: Logits) -> str:
+    """Return a row per image: split, image, patient, boxed, logits and labels, and the study if there is one.
+
+    Unknown labels are empty.
+    """
+    findings, studies = next(iter(splits.values())).findings, all(split.studies for split in splits.values())
+    names = ["split", "image", "patient", "boxed", *(f"logit_{f}" for f in findings), *(f"label_{f}" for f in findings)]
+    rows: list[list[Any]] = [[*names, *(["study"] if studies else [])]]
+    for name, split in splits.items():
+        numbers = torch.cat([logits[name], split.labels], 1).numpy()
+        last = [[study] for study in split.studies] if studies else [[]] * len(split)
+        for (image, patient, boxed), values, study in zip(split.ids, numbers, last, strict=True):
+            cells = ("" if np.isnan(value) else f"{value:.9g}" for value in values)
+            rows.append([name, image, patient, int(boxed), *cells, *study])
+    return runs.csv_text(rows)
+
+
+def undefined_as_none(value: Any) -> Any:
+    """Replace nan, which JSON does not have, by None.
+
+    >>> undefined_as_none({"auroc": math.nan, "n": 3})
+    {'auroc': None, 'n': 3}
+    """
+    if isinstance(value, dict):
+        return {name: undefined_as_none(item) for name, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

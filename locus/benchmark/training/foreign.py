@@ -1,0 +1,162 @@
+"""External networks: build from flags, load weights, find the layers, name the outputs."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from locus import backbones
+from locus.backbones import Classifier, external
+from locus.backbones.external import ExternalNetwork
+from locus.backbones.wrapping import ModelSpec, channels_of, find_model_spec, observe
+from locus.benchmark.training import load, machine, runs
+from locus.benchmark.training.listing import load_split
+from locus.config import ConvertConfig, NetworkFlags, TrainConfig
+from locus.core.errors import BadValueError, DataError, NotAvailableError
+from locus.core.files import json_hash, safe_filename
+from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
+
+
+def run(config: ConvertConfig) -> Path:
+    """Write ``best.ckpt`` and ``config.yaml`` for the weights in ``locus.config.checkpoint``; return ``locus.config.output_dir``.
+
+    Raises ``DataError`` if the weights do not belong to the network, with the numbers of missing and unexpected
+    weights.
+    """
+    if config.checkpoint is None or config.output_dir is None:
+        raise BadValueError("--checkpoint FILE (the weights) and --output_dir FOLDER (the new run) are required")
+    folder = Path(config.output_dir)
+    if any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
+        raise BadValueError(f"--output_dir {folder} already contains a run: choose another folder")
+    machine.configure_torch(config.threads)
+    flags: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
+    recipe = TrainConfig(**flags)
+    findings = _converted_findings(config.findings, recipe)
+    parts = recipe.backbone, len(findings), recipe.pooling, recipe.attention_map
+    model = backbones.build(*parts, dropout=recipe.dropout, findings=findings)
+    load.load(model, load.weights(config.checkpoint), config.checkpoint)
+    runs.write_network(folder, recipe, model, runs.stamp(recipe, model, findings))
+    return folder
+
+
+def _converted_findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
+    """Return the names of the outputs: from the flags, else from the data set."""
+    if named:
+        if recipe.num_classes not in (None, len(named)):
+            counts = f"--findings has {len(named)} names, but --num_classes is {recipe.num_classes}"
+            raise BadValueError(f"{counts}: leave one of them out")
+        return named
+    try:
+        return load_split(recipe, "test").findings
+    except (DataError, NotAvailableError) as error:
+        raise BadValueError(f"the names of the outputs are unknown ({error}): pass --findings") from error
+
+
+log = logging.getLogger(__name__)
+GRAY_MEAN, GRAY_STD = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
+"""Mean and standard deviation of ImageNet for one channel, as in timm."""
+SIDE = 224
+FOLDER = "models"
+"""Folder of these runs in ``runs``."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A network that is ready to be explained."""
+
+    model: Classifier
+    """The network with the names of its outputs."""
+    network: ExternalNetwork | None
+    """The network as its project builds it; None for a run of this project."""
+    img_size: int
+    spec: ModelSpec | None
+    """Its layers; None for a network of this project."""
+    weights: str
+    """Number and source of the weights."""
+    normalisation: str
+    """Mean and standard deviation of the input, and their source."""
+    preprocess: str
+    """Preprocessing before images are resized (``locus.datasets.io.preprocess``)."""
+
+
+def build(
+    flags: NetworkFlags, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> LoadedNetwork:
+    """Build the network of ``flags.model``; the defaults are the findings and the image size of the data set.
+
+    Values that the flags do not set come from the project of the network or are detected, and are logged. Raises
+    ``LocusError`` for values that do not fit, with the flag to write.
+    """
+    word = str(flags.model)
+    network = external.build(word, len(flags.findings) or len(default_findings) or None, flags.channels)
+    weights = network.weights
+    if flags.weights:
+        weights = load.load_foreign(network.module, load.weights(flags.weights), flags.weights, word)
+    channels = flags.channels or network.channels or channels_of(network.module)
+    size = flags.img_size or network.img_size or default_img_size or SIDE
+    trace = observe(network.module, channels, size)
+    spec, outputs = find_model_spec(network.module, trace, flags.features, flags.head), trace.logits.shape[1]
+    mean, std, normalisation = _normalisation(flags, network, channels)
+    findings = _network_findings(flags, network.findings or tuple(default_findings), outputs)
+    model = external.assemble(word, network, spec, outputs, channels, mean, std).eval()
+    model.set_outputs(findings, size)
+    log.info("%s: %s; weights: %s; images of %d px, %s", word, spec, weights, size, normalisation)
+    return LoadedNetwork(model, network, size, spec, weights, normalisation, flags.preprocess)
+
+
+def _network_findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
+    """Return the names of the outputs: from the flags, else from the network's project, else from the data set."""
+    findings = flags.findings or default_findings
+    if len(findings) != outputs:
+        named = f"{'--findings' if flags.findings else 'the data set'} has {len(findings)} findings"
+        advice = "use --findings with a name for each output, in their order"
+        raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
+    return findings
+
+
+def _normalisation(
+    flags: NetworkFlags, network: ExternalNetwork, channels: int
+) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    """Return mean and standard deviation, from the flags, the network's project or ImageNet, and a description."""
+    if bool(flags.mean) != bool(flags.std):
+        raise BadValueError("--mean and --std require each other: use both, or leave both out")
+    if flags.mean:
+        mean, std, source = flags.mean, flags.std, "from the flags"
+    elif network.mean and network.std:
+        mean, std, source = network.mean, network.std, "from its project"
+    else:
+        mean, std = (IMAGENET_MEAN, IMAGENET_STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
+        source = "ImageNet; change with --mean and --std"
+    numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
+    return mean, std, "mean {}, std {} ({})".format(*numbers, source)
+
+
+def of_run(path: Path, trust: bool) -> LoadedNetwork:
+    """Load a finished run of ``main.py``, a converted run, or a run of another network: see ``load.network``."""
+    checkpoint = load.checkpoint(path)
+    model, size = checkpoint.network(trust), checkpoint.config.img_size
+    weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
+    stored = (model.build_options or {}).get("wiring")
+    source = "from its run" if stored else "ImageNet"
+    spec = ModelSpec(**stored) if stored else None
+    return LoadedNetwork(model, None, size, spec, weights, source, checkpoint.config.preprocess)
+
+
+def write_run(
+    flags: NetworkFlags, runs_dir: Path, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> Path:
+    """Build the network of ``flags`` and write its run folder in ``runs_dir``; return the folder.
+
+    The name of the folder includes a hash of the weights and layers, so the same network is written once.
+    """
+    loaded = build(flags, default_findings, default_img_size)
+    model, size = loaded.model, loaded.img_size
+    config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=size, preprocess=flags.preprocess)
+    declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
+    stamp = {**runs.stamp(config, model, model.findings), **declared}
+    hashed = json_hash([stamp, load.digest(load.prefixed(model))])[:8]
+    folder = runs_dir / FOLDER / f"{safe_filename(Path(str(declared['entry'])).name)}-{hashed}"
+    if not (folder / "best.ckpt").is_file():
+        runs.write_network(folder, config, model, stamp)
+    return folder

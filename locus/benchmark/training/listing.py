@@ -1,0 +1,38 @@
+"""List the samples of each split of a run without importing torch, so that missing files are reported early."""
+
+import contextlib
+import ctypes
+import sys
+
+from locus import datasets
+from locus.config import TrainConfig
+from locus.datasets.base import SPLITS
+from locus.datasets.base import Dataset as DataSource
+from locus.datasets.io import preprocess
+
+
+def load_split(config: TrainConfig, split: str) -> DataSource:
+    """Return the samples of one split (train, val or test), not yet decoded.
+
+    Preprocessing and partition come from the flags. Raises an error of ``locus.core.errors`` if data are missing.
+    """
+    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.split_arguments()}
+    return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
+
+
+def load_splits(config: TrainConfig) -> dict[str, DataSource]:
+    """Return the samples of all splits by name. Raises the same errors as ``load_split``.
+
+    Memory that was needed only while reading the tables is released.
+    """
+    splits = {split: load_split(config, split) for split in SPLITS}
+    release()
+    return splits
+
+
+def release() -> None:
+    """Return this process's free memory to the system, after work with a short peak."""
+    if (pyarrow := sys.modules.get("pyarrow")) is not None:  # pandas stores text in its memory pool
+        pyarrow.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # a C library that is not glibc
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -1,0 +1,277 @@
+"""Read a run, a checkpoint or a file of weights as data, without Lightning and without executing code."""
+
+import argparse
+import dataclasses
+import hashlib
+import logging
+import pickle
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from locus.backbones import Classifier, external, weight_files
+from locus.backbones.published import Translated, prefix_of, translate
+from locus.config import TrainConfig
+from locus.core.cli import build
+from locus.core.errors import DataError, examples, one_line
+from locus.core.files import json_hash
+
+log = logging.getLogger(__name__)
+PREFIX = "model."
+"""Lightning's prefix for the classifier's names."""
+OURS, HEAD = "extractor.", "head."
+"""Prefixes of the names of extractors and heads in this project."""
+WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
+"""Keys under which tools store the weights in a file."""
+OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
+"""Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
+
+
+def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Return the weights in the ``content`` of a file, without Lightning's prefix for files of this project.
+
+    Raises ``DataError`` for a weight that declares more values than the file has.
+    """
+    state = next((content[key] for key in WEIGHT_KEYS if isinstance(content.get(key), dict)), content)
+    state = {name: value for name, value in state.items() if isinstance(name, str)}
+    if any(name.startswith(PREFIX + OURS) for name in state):
+        state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
+    tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if hollow := [name for name, value in tensors.items() if not _is_complete(value)]:
+        raise DataError(f"{len(hollow)} weights declare more values than their file contains: {examples(hollow)}")
+    return {name: value for name, value in tensors.items() if not name.startswith(OF_THE_LOSS)}
+
+
+def prefixed(model: Classifier) -> dict[str, torch.Tensor]:
+    """Return the weights of ``model`` with the prefix that Lightning gives their names."""
+    return {PREFIX + name: value for name, value in model.state_dict().items()}
+
+
+def _is_complete(value: torch.Tensor) -> bool:
+    """Whether all values of a tensor are in its file; an expanded tensor could need any amount of memory."""
+    dense = value.layout == torch.strided and not value.is_meta
+    return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def load(model: Classifier, state: dict[str, torch.Tensor], path: Path | str, initial: bool = False) -> None:
+    """Load the weights ``state`` of this or another project into ``model``; ``path`` is the file in messages.
+
+    All names and shapes must match, without extra weights; for ``initial`` weights, the head may be another one. Logs
+    what was loaded, unless it is a whole network of this project. Raises ``DataError`` with the numbers of missing and
+    unexpected weights if they belong to another architecture.
+    """
+    expected = model.state_dict()
+    is_own_run = any(name.startswith(OURS) for name in state)
+    unknown = [name for name in state if name not in expected]
+    translated = Translated(state, [], [], unknown) if is_own_run else translate(state, model)
+    new = _unlike(expected, translated.state)
+    missing, unexpected = new, [*translated.heads, *translated.unexpected]
+    advice = "; its head is not a linear layer over pooled maps: use this file with --init_from only"
+    if initial:
+        path = f"--init_from {path}"
+        missing, unexpected = ([n for n in names if not n.startswith(HEAD)] for names in (new, translated.unexpected))
+    if reason := _differences(missing, unexpected, len(expected)):
+        hint = advice if translated.heads and not initial else ""
+        raise DataError(f"{path} does not fit {describe_model(model)}: {reason}{hint}")
+    taken = {name: value for name, value in translated.state.items() if name in expected and name not in new}
+    model.load_state_dict(taken, strict=False)
+    if initial or not is_own_run:
+        idle = f"; not used for the logits: {examples(translated.idle)}" if translated.idle else ""
+        added = f", new: {examples(new)}" if new else ""
+        log.info("%s: %d of %d weights loaded%s%s", path, len(taken), len(expected), added, idle)
+
+
+def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
+    """Load weights into the external ``module``, the network ``word``; return a description of them.
+
+    A prefix of all names (``module.``, ``model.``) is ignored. Raises ``DataError`` with the numbers of missing and
+    unexpected weights.
+    """
+    expected = module.state_dict()
+    start = prefix_of(state, expected)
+    named = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
+    missing = [name for name in _unlike(expected, named) if not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name.removeprefix(start) not in expected]
+    if reason := _differences(missing, unexpected, len(expected)):
+        raise DataError(f"the weights in {path} are not those of {word}: {reason}")
+    module.load_state_dict({name: named[name] for name in expected if name in named}, strict=False)
+    return f"{len(named)} of {path}, none missing, none unexpected"
+
+
+def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return the ``expected`` names that ``state`` lacks or has with a different shape."""
+    return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
+
+
+def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) -> str:
+    """Explain why weights cannot be loaded, with counts; empty if they can."""
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})")
+    if unexpected:
+        parts.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
+    return " and ".join(parts)
+
+
+def describe_model(model: Classifier) -> str:
+    """Return a short description of a model for error messages."""
+    config = model.build_options or {}
+    name = config.get("name") or config.get("network")
+    return f"{name} with {config.get('global_pool')} and {config.get('num_classes')} findings"
+
+
+_BROKEN = (
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
+)
+"""Exceptions that libraries raise for broken files."""
+_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+SAFE_GLOBALS: list[Any] = [
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
+    *(np.dtype, argparse.Namespace),
+]
+"""Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """The content of a checkpoint. All but ``weights`` raise ``DataError`` for a file that was not written by a run."""
+
+    path: Path
+    """The file, or the run folder that was given."""
+    content: dict[str, Any]
+
+    @cached_property
+    def stamp(self) -> dict[str, Any]:
+        """Metadata: see ``locus.benchmark.training.runs.stamp``."""
+        stamped: Any = self.content.get("locus")
+        match stamped:
+            case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
+                if all(isinstance(name, str) for name in names) and external.is_whole(model, len(names)):
+                    return stamped
+                raise DataError(f"{self.path} has an incomplete description of its network: run the training again")
+        raise DataError(f"{self.path} was not written by main.py: convert it with python -m benchmark.convert")
+
+    @cached_property
+    def config(self) -> TrainConfig:
+        """The training flags; flags that no longer exist are ignored."""
+        names = {field.name for field in dataclasses.fields(TrainConfig)}
+        return build(TrainConfig, {name: value for name, value in self.stamp["config"].items() if name in names})
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Names of the outputs, in the order of the logits."""
+        return tuple(self.stamp["findings"])
+
+    @property
+    def trained_on(self) -> str:
+        """The training data: as declared, else the data set of the run; empty if unknown.
+
+        Converted runs and external networks have no history, and the data set in their flags is only a default.
+        """
+        declared = str(self.stamp.get("trained_on") or "")
+        return declared or (self.config.dataset if self.content.get("history") else "")
+
+    @cached_property
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights, of this project or another tool, without Lightning's prefix."""
+        return extract_weights(self.content)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the weights; for an external network also of its layers and its preprocessing."""
+        model = self.content.get("locus", {}).get("model") or {}
+        if "network" not in model:
+            return digest(self.weights)
+        steps = self.config.preprocess
+        return json_hash([digest(self.weights), model, *([] if steps == "none" else [steps])])
+
+    def network(self, trust: bool = False) -> Classifier:
+        """Build the classifier with its weights, in evaluation mode on the CPU.
+
+        ``trust``: whether a Python file that it names may be executed. Raises ``BadValueError`` if this is required but
+        not allowed, and ``DataError`` if the weights contradict the metadata.
+        """
+        try:
+            model = external.rebuild(self.stamp["model"], str(self.path), trust)
+        except _BROKEN as error:
+            raise DataError(f"the network of {self.path} cannot be built: {one_line(error)}") from error
+        load(model, self.weights, self.path)
+        model.train_config = self.config
+        return model.set_outputs(self.findings, self.config.img_size).eval()
+
+    def __str__(self) -> str:
+        names, data = examples(self.findings, 20), self.trained_on or "unknown data"
+        size = self.config.img_size
+        return f"{self.path}: {self.config.backbone}, trained on {data}, {size}x{size} px; findings: {names}"
+
+
+def checkpoint(path: Path | str) -> Checkpoint:
+    """Read a checkpoint, or a run folder's ``best.ckpt``, on the CPU.
+
+    Raises ``DataError`` if it is missing, broken or has more than data.
+    """
+    file = Path(path) / "best.ckpt" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise DataError(f"checkpoint {str(file)!r} not found: use the path of a .ckpt file or a run folder")
+    try:
+        content = _content(file)
+    except PermissionError as error:
+        raise DataError(f"cannot read {file} ({error.strerror}): change its permissions or use another file") from error
+    except _BROKEN as error:
+        raise DataError(f"{file} cannot be read as a checkpoint ({_reason(file, error)}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file} contains a {type(content).__name__}, not a checkpoint: use another file")
+    return Checkpoint(Path(path), content)
+
+
+def network(path: Path | str, device: str = "cpu", trust: bool = False) -> Classifier:
+    """Load the classifier of a checkpoint, in evaluation mode on ``device``: see ``Checkpoint.network``."""
+    return checkpoint(path).network(trust).to(device)
+
+
+def weights(path: Path | str) -> dict[str, torch.Tensor]:
+    """Read the weights in a file, of this project or another tool. Raises ``DataError`` as ``checkpoint``."""
+    return checkpoint(path).weights
+
+
+def _content(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        return safetensors.torch.load_file(path)
+    return weight_files.load_file(path, SAFE_GLOBALS)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Explain why a file cannot be read, with advice."""
+    if code := weight_files.code_in(path, error):
+        return (
+            f"it contains code and would run {code}): if you trust it, save only its weights in its own project, with "
+            "torch.save(network.state_dict(), 'weights.pth'), and use that file"
+        )
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"\x89HDF":
+        return "it is an HDF5 file of Keras): use a PyTorch file"
+    return "it is truncated or not a checkpoint): use another file or train again"
+
+
+def digest(state: dict[str, torch.Tensor]) -> str:
+    """Return the first 16 hex digits of the SHA-256 of weights and their names, whatever the file format.
+
+    >>> digest({"w": torch.ones(2)}) == digest({"w": torch.ones(2)}) != digest({"v": torch.ones(2)})
+    True
+    """
+    sha = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        sha.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()[:16]

@@ -1,0 +1,195 @@
+"""Losses, one file each; unknown labels (nan) are ignored."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from locus.core import registry
+from locus.core.errors import BadValueError
+
+
+class Loss(nn.Module):
+    """Loss of (N,K) logits and labels (0, 1 or nan for unknown). Subclasses set ``name`` and usually ``terms``."""
+
+    name: ClassVar[str]
+    """Registered name."""
+    exclusive: ClassVar[bool] = False
+    """True: one class per image (softmax); False: independent findings (sigmoid)."""
+
+    def prepare(self, labels: Tensor) -> None:
+        """Compute the state of the loss from the (n,K) training labels; most losses have none."""
+
+    def counted(self, labels: Tensor) -> Tensor:
+        """Return the (N,) number of loss terms of each image of the (N,K) ``labels``."""
+        return (~labels.isnan()).sum(1)
+
+    def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        """Return the (N,K) loss of each label; by default binary cross-entropies.
+
+        ``labels`` are 0 where ``known`` (N,K) is False; these terms are dropped.
+        """
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean over the known labels; 0 with zero gradients if none is known.
+
+        ``logits`` (N,K) of any precision are converted to float32; ``labels`` (N,K) are 0, 1 or nan.
+        """
+        known = ~labels.isnan()
+        terms = self.terms(logits.float(), labels.nan_to_num(0.0), known)
+        return torch.where(known, terms, 0.0).sum() / known.sum().clamp(min=1)
+
+
+class Frequency(Loss):
+    """-n_k y ln s(x) - p_k (1 - y) ln(1 - s(x)): each side of finding k is weighted by the share of the other.
+
+    p_k and n_k = 1 - p_k are the shares of positives and negatives among the known training labels. Unlike in
+    ``pos_weight``, whose weights are these divided by p_k, a rare finding has little weight. A finding without a
+    positive or without a negative training label has both weights 1/2.
+    Source: LaurentVeyssier/Chest-X-Ray-Medical-Diagnosis-with-Deep-Learning.
+    """
+
+    name = "frequency"
+    positive: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("positive", torch.full((1,), 0.5), persistent=False)
+
+    def prepare(self, labels: Tensor) -> None:
+        """Compute the shares from the (n,K) training labels; unknown labels are ignored."""
+        positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
+        both = (positives > 0) & (negatives > 0)
+        self.positive = torch.where(both, positives / (positives + negatives).clamp(min=1), 0.5)
+
+    def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        """Return the (N,K) weighted cross-entropies."""
+        weight = labels * (1 - self.positive) + (1 - labels) * self.positive
+        return weight * super().terms(logits, labels, known)
+
+
+class PosWeight(Loss):
+    """-w_k y ln s(x) - (1 - y) ln(1 - s(x)), w_k = negatives / positives of finding k among the training labels.
+
+    A finding without a positive or a negative training label has w_k = 1.
+    """
+
+    name = "pos_weight"
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.ones(1), persistent=False)
+
+    def prepare(self, labels: Tensor) -> None:
+        """Count the (n,K) training labels; unknown labels are ignored."""
+        positives, negatives = (labels == 1).sum(0), (labels == 0).sum(0)
+        both = (positives > 0) & (negatives > 0)
+        self.weight = torch.where(both, negatives / positives.clamp(min=1), 1.0)
+
+    def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        """Return the (N,K) weighted cross-entropies."""
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=self.weight)
+
+
+class BatchPosWeight(Loss):
+    """-w_k y ln s(x) - (1 - y) ln(1 - s(x)), w_k = negatives / positives of finding k in the batch.
+
+    A finding without a positive label in the batch has loss 0. Source: jfhealthcare/Chexpert, ``batch_weight``
+    of bin/train.py, which adds the means of the findings; this is the mean over all known labels.
+    """
+
+    name = "batch_pos_weight"
+
+    def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        """Return the (N,K) weighted cross-entropies."""
+        positives = (labels * known).sum(0)
+        weight = (known.sum(0) - positives) / positives.clamp(min=1)
+        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=weight)
+        return torch.where(positives > 0, losses, 0.0)
+
+
+class BCE(Loss):
+    """-y ln s(x) - (1 - y) ln(1 - s(x)) with the sigmoid s, mean over the known labels.
+
+    >>> import torch
+    >>> round(float(BCE()(torch.tensor([[0.0, 9.0]]), torch.tensor([[1.0, float("nan")]]))), 4)
+    0.6931
+    """
+
+    name = "bce"
+
+
+class WeightedBCE(Loss):
+    """beta_P on positives, beta_N on negatives, beta_P = (P + N) / P, beta_N = (P + N) / N, counted over the batch.
+
+    P and N are the known positive and negative labels of all findings of the batch together. With the mean over the
+    P + N labels this is the mean of the positives plus the mean of the negatives; a side without a label adds 0.
+    Source: Wang et al., CVPR 2017, eq. 1 (W-CEL).
+    """
+
+    name = "weighted_bce"
+
+    def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        """Return the (N,K) weighted cross-entropies."""
+        positive, count = labels * known, known.sum()
+        positives = positive.sum()
+        beta_p, beta_n = count / positives.clamp(min=1), count / (count - positives).clamp(min=1)
+        weight = labels * beta_p + (1 - labels) * beta_n
+        return weight * super().terms(logits, labels, known)
+
+
+class CE(Loss):
+    """-ln softmax(x)_c of the image's class c, mean over the images.
+
+    The weight of an image with several positive labels is shared among them. An image without a positive label, or with
+    an unknown one, is ignored.
+    """
+
+    name = "ce"
+    exclusive = True
+
+    def counted(self, labels: Tensor) -> Tensor:
+        """Return (N,) 1 for each image whose class is known, else 0."""
+        return (labels.sum(1) > 0).long()  # nan > 0 is False
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean over the images whose class is known, from (N,K) logits and labels; 0 if there is none."""
+        total, known = labels.sum(1, keepdim=True), self.counted(labels) > 0
+        share = torch.where(known[:, None], labels / total, 0.0)
+        losses = -(share * logits.float().log_softmax(1)).sum(1)
+        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+
+
+class Focal(Loss):
+    """-(1 - q)^gamma ln q with q the probability of the truth: s(x) for a positive label, 1 - s(x) for a negative one.
+
+    gamma 0 is bce. Source: Lin et al., ICCV 2017, eq. 4 (without the factor alpha of eq. 5).
+    """
+
+    name = "focal"
+
+    def __init__(self, gamma: float = 2.0) -> None:
+        super().__init__()
+        if isinstance(gamma, str) or not gamma >= 0:
+            raise BadValueError(f"the loss 'focal' has gamma={gamma}: use a number of 0 or more, as in focal:gamma=2")
+        self.gamma = gamma
+
+    def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        """Return the (N,K) focal losses."""
+        # q = s(surplus); with logarithms the gradient is finite for confident predictions, too
+        surplus = logits * (2 * labels - 1)
+        return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)
+
+
+LOSSES: dict[str, type[Loss]] = {
+    part.name: part for part in (BatchPosWeight, BCE, CE, Focal, Frequency, PosWeight, WeightedBCE)
+}
+
+
+def build(spec: str) -> Loss:
+    """Create the loss of a spec: ``focal:gamma=2``. Raises ``UnknownNameError`` and ``BadValueError``."""
+    loss: Loss = registry.build(LOSSES, "loss", spec)
+    return loss

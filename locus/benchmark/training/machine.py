@@ -1,0 +1,235 @@
+"""Devices, threads, precision and log file of a run on this machine, from its flags."""
+
+import contextlib
+import logging
+import resource
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from locus.config import MachineFlags, OutputFlags
+from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
+from locus.core.files import writing
+from locus.datasets.io import tables
+
+CPUINFO = Path("/proc/cpuinfo")
+"""File with the name of the processor."""
+
+
+def gpus() -> int:
+    """Return the number of CUDA GPUs that torch can use."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def device_type(flags: MachineFlags) -> str:
+    """Return ``cuda`` if there are GPUs and neither ``--num_GPU 0`` nor ``--devices 0`` is set, else ``cpu``."""
+    return "cuda" if gpus() and flags.num_GPU != 0 and flags.devices != "0" else "cpu"
+
+
+def check_flags(flags: MachineFlags) -> None:
+    """Check the machine flags. Raises the errors of ``device_indices``, and others for invalid values.
+
+    These are ``UnknownNameError`` for an unknown strategy, and ``BadValueError`` for half precision on the CPU.
+    """
+    device_indices(flags)
+    if flags.precision == "16-mixed" and device_type(flags) == "cpu":
+        raise BadValueError("--precision 16-mixed requires a GPU: use bf16-mixed, 32 or auto for the CPU")
+    from lightning.pytorch.strategies import StrategyRegistry  # slow import, not needed to explain
+
+    strategies = ["auto", *StrategyRegistry.available_strategies()]
+    if flags.strategy not in strategies:
+        raise UnknownNameError("--strategy", flags.strategy, strategies)
+
+
+def device_indices(flags: MachineFlags) -> list[int]:
+    """Return the indices of the GPUs of a run on this machine; on the CPU those of its processes (``--devices``).
+
+    Raises ``BadValueError`` for values that are not numbers and ``NotAvailableError`` for more GPUs than available.
+    """
+    if flags.num_GPU == 0 or flags.devices == "0":
+        return [0]
+    gpu_count = gpus()
+    requested = flags.device_ids or flags.num_GPU  # flags that require GPUs
+    if requested and not gpu_count:
+        flag = "device_ids" if flags.device_ids else "num_GPU"
+        missing = f"--{flag} {requested} requires a GPU, but torch finds none"
+        raise NotAvailableError(f"{missing}: leave it out or use --num_GPU 0")
+    if not requested and flags.devices == "auto":
+        return [0]
+    chosen = str(requested or flags.devices)
+    numbers = chosen.split(",")
+    if not all(number.strip().isdigit() for number in numbers):
+        raise BadValueError(f"{chosen!r} is not a number or list of devices: use --devices 2 or --device_ids 0,1")
+    which = [*map(int, numbers)] if flags.device_ids else [*range(max(int(numbers[0]), 1))]
+    if gpu_count and max(which) >= gpu_count:
+        missing = f"{chosen!r} requires {max(which) + 1} GPUs, but there are {gpu_count}"
+        raise NotAvailableError(f"{missing}: lower --devices or --device_ids")
+    return which
+
+
+def world_size(flags: MachineFlags) -> int:
+    """Return the number of processes that share the training images."""
+    return flags.num_nodes * len(device_indices(flags))
+
+
+def workers(requested: int | None) -> int:
+    """Return the number of processes that decode images. Raises ``BadValueError`` if it is too large.
+
+    >>> workers(0), workers(3)
+    (1, 3)
+    """
+    return tables.cpus() if requested is None else max(tables.check_count(requested, "--num_workers"), 1)
+
+
+def first_device(flags: MachineFlags) -> torch.device:
+    """Return the device of the first process. Raises the errors of ``device_indices``."""
+    which = device_indices(flags)
+    return torch.device("cpu") if device_type(flags) == "cpu" else torch.device("cuda", which[0])
+
+
+def device_name(chosen: torch.device) -> str:
+    """Return the name of a device, with its model."""
+    if chosen.type == "cuda":
+        return f"GPU {chosen.index} {torch.cuda.get_device_name(chosen)}"
+    return f"CPU {cpu_model()}".strip()
+
+
+def cpu_model() -> str:
+    """Return the name of the processor; empty if unknown."""
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.is_file() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+
+
+def _device_reason(flags: MachineFlags) -> str:
+    """Say why a run uses its device."""
+    gpu_count = gpus()
+    flag = "--device_ids" if flags.device_ids else "--num_GPU" if flags.num_GPU is not None else "--devices"
+    if flags.device_ids or flags.num_GPU is not None or (gpu_count and flags.devices != "auto"):
+        return flag
+    return f"first of {gpu_count} GPUs" if gpu_count else "no GPU available"
+
+
+def configure_torch(threads: int | None, processes: int = 1) -> None:
+    """Set torch's number of ``threads``, and silence messages that a user cannot act on.
+
+    By default the ``processes`` of a run share the available CPUs. Only the first process logs.
+    """
+    torch.set_num_threads(tables.check_count(threads, "--threads") if threads else max(tables.cpus() // processes, 1))
+    lightning = sys.modules.get("lightning.pytorch.utilities")  # imported only for training; it takes seconds
+    if lightning is not None and lightning.rank_zero_only.rank:
+        logging.getLogger().setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def precision(requested: str, fast_bfloat16: bool) -> str:
+    """Return Lightning's precision; ``auto`` is bf16-mixed if bfloat16 is fast, else 32.
+
+    >>> precision("auto", True), precision("auto", False), precision("64", True)
+    ('bf16-mixed', '32', '64')
+    """
+    return requested if requested != "auto" else "bf16-mixed" if fast_bfloat16 else "32"
+
+
+def precision_here(flags: MachineFlags) -> str:
+    """Return the precision of a run of ``flags`` on this machine."""
+    return precision(flags.precision, has_fast_bfloat16(device_type(flags)))
+
+
+def has_fast_bfloat16(device: str) -> bool:
+    """Whether bfloat16 is faster than float32 on ``cuda`` or ``cpu``.
+
+    Intel processors need matrix units (AMX): with AVX-512 alone, a training step took 1.3 to 1.6 times as long as with
+    float32 (Xeon; ResNet-18, DenseNet-121 and the small CNN). On AMD processors AVX-512 is enough: 0.6 times as long
+    (EPYC, ResNet-18).
+    """
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("amx_bf16") or (able.get("avx512_bf16") and "Intel" not in str(able.get("cpu_name"))))
+
+
+def summary(flags: MachineFlags, num_workers: int | None) -> str:
+    """Describe device, precision, threads and decoding processes of a run, with reasons, in one line."""
+    device, count = first_device(flags), world_size(flags)
+    fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
+    free = "one per available CPU"
+    parts = {
+        "device": f"{device_name(device)} ({_device_reason(flags)})",
+        "precision": f"{precision_here(flags)} ({fast if flags.precision == 'auto' else '--precision'})",
+        "threads": f"{torch.get_num_threads()} ({'--threads' if flags.threads else free})",
+        "decoding processes": f"{workers(num_workers)} ({free if num_workers is None else '--num_workers'})",
+    }
+    several = {"processes": f"{count} (--devices, --num_nodes)"} if count > 1 else {}
+    return "; ".join(f"{name}: {text}" for name, text in {**parts, **several}.items())
+
+
+def memory_format(channels_last: bool) -> torch.memory_format:
+    """Return the memory format of images and weights; channels last is the fastest for convolutions."""
+    return torch.channels_last if channels_last else torch.contiguous_format
+
+
+@contextlib.contextmanager
+def log_file(flags: OutputFlags, folder: Path) -> Iterator[None]:
+    """Also write the log to ``<log_dir>/<run>.log`` inside the block, with ``--logtofile``."""
+    if not flags.logtofile:
+        yield
+        return
+    path = Path(flags.log_dir) / f"{folder.name}.log"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, encoding="utf-8")
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+LITTLE = 2**30
+"""Bytes; with less memory, oneDNN's "could not create a primitive" counts as out of memory."""
+
+
+@contextlib.contextmanager
+def oom_as_error(advice: str) -> Iterator[None]:
+    """Turn an out-of-memory error of the GPU or the machine into an error that ends with ``advice``.
+
+    >>> with oom_as_error("lower --batch_size"):
+    ...     raise MemoryError
+    Traceback (most recent call last):
+        ...
+    locus.core.errors.NotAvailableError: out of memory: lower --batch_size
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_oom(error):
+            raise
+        raise NotAvailableError(f"out of memory: {advice}") from error
+
+
+def is_oom(error: BaseException) -> bool:
+    """Whether ``error`` reports that memory ran out."""
+    from lightning.pytorch.utilities.memory import is_oom_error  # slow import, only after a failure
+
+    is_known_type = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
+    return is_known_type or ("could not create a primitive" in str(error) and available() < LITTLE)
+
+
+def available() -> int:
+    """Return the bytes that this process may still allocate: machine, container or job (cgroup v2), ``ulimit -v``."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    remaining = [next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))]
+    for group in tables.groups():
+        if most := tables.read_limit(group / "memory.max"):
+            remaining.append(int(most) - int(tables.read_limit(group / "memory.current") or 0))
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        remaining.append(soft - pages * resource.getpagesize())
+    return max(min(remaining), 0)

@@ -1,0 +1,483 @@
+"""Metrics of a classifier: ranking, decisions at a threshold and calibration, with intervals by patient."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import expit
+from sklearn.metrics import roc_curve
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
+from tqdm import tqdm
+
+from locus.benchmark.scoring.statistics.resample import (
+    LEVEL,
+    RESAMPLES,
+    Counts,
+    Resampled,
+    Samples,
+    Sums,
+    bootstrap_draws,
+    interval,
+    mean,
+    weights,
+)
+from locus.core.types import FloatArray, Origin
+from locus.datasets import base
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Logits, labels and patients of n images (or studies) for K findings."""
+
+    findings: tuple[str, ...]
+    logits: Tensor
+    """(n,K) float64, before any sigmoid or softmax."""
+    labels: Tensor
+    """(n,K) 0, 1 or nan (unknown)."""
+    patients: Sequence[str]
+    """(n,) patient of each image; resampling is by patient."""
+    exclusive: bool = False
+    """Whether the classes exclude each other (softmax) or are independent (sigmoids)."""
+
+    @cached_property
+    def patient_index(self) -> NDArray[np.intp]:
+        """(n,) index of each image's patient, in sorted order."""
+        return np.unique(np.asarray(self.patients, dtype=str), return_inverse=True)[1].reshape(-1)
+
+    @property
+    def n_patients(self) -> int:
+        """Number of patients."""
+        return int(self.patient_index.max(initial=-1)) + 1
+
+    @property
+    def ranked(self) -> Tensor:
+        """(n,K) float64 scores for ranking: the logit, or for a softmax the logarithm of the probability."""
+        return self.logits.double().log_softmax(1) if self.exclusive else self.logits.double()
+
+    def probabilities(self, temperature: float = 1.0) -> FloatArray:
+        """Return the (n,K) probabilities of the logits divided by ``temperature``."""
+        scaled = self.logits.double() / temperature
+        return (scaled.softmax(1) if self.exclusive else scaled.sigmoid()).numpy()
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """(n,) the single class of each image; -1 if it has none or several, or a label is unknown."""
+        one = (self.labels == 1).sum(1) == 1
+        return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
+
+    def by_study(self, study: Sequence[str]) -> "Predictions":
+        """Aggregate by study, given the (n,) study of each image: the maximum of its logits and labels."""
+        names, values = base.maximum(self.ranked, study)
+        labels = base.maximum(self.labels, study)[1]
+        patient = dict(zip(study, self.patients, strict=True))
+        logits, truth = torch.from_numpy(values), torch.from_numpy(labels).float()
+        return Predictions(self.findings, logits, truth, [patient[name] for name in names], self.exclusive)
+
+
+Bools = NDArray[np.bool_]
+Scores = dict[str, Any]
+RANKING = ("auroc", "ap")
+BLOCK = 512
+"""Resamples per pass; their counts fit into the first-level cache."""
+ALL_ONCE = np.ones((1, 1), np.uint8)
+"""One resample with all images once."""
+
+
+def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Scores:
+    """Return AUROC and average precision of (N,K) logits and labels (nan for unknown), per finding and as means.
+
+    The keys are ``mean_auroc``, ``mean_ap``, ``n`` and ``findings``. A finding without both classes has nan and is left
+    out of the means. ``exclusive``: rank by softmax probability, not by logit.
+    """
+    ranked = logits.double().log_softmax(1) if exclusive else logits.double()
+    rows = {name: _score(ranked[:, k], labels[:, k]) for k, name in enumerate(findings)}
+    columns = {metric: torch.tensor([row[metric] for row in rows.values()], dtype=torch.float64) for metric in RANKING}
+    means = {f"mean_{metric}": float(column[~column.isnan()].mean()) for metric, column in columns.items()}
+    return {**means, "n": len(logits), "findings": rows}
+
+
+def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
+    known = ~labels.isnan()
+    truth = labels[known].numpy() == 1
+    order, positive, closes = descending(values[known].numpy(), truth)
+    ((auroc, ap),) = areas(np.zeros_like(order), positive, closes, ALL_ONCE)  # nan where a class is missing
+    return {"auroc": float(auroc), "ap": float(ap), "n": len(truth), "positives": int(truth.sum())}
+
+
+def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
+    """Return (K,2) resampled AUROC and average precision; nan if a resample lacks one of the classes."""
+    drawn = weights(predictions.n_patients, seed).T  # (P, R)
+    scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
+    value = np.array([[row[metric] for metric in RANKING] for row in scored["findings"].values()])
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        parts = pool.map(lambda k: _ranked_finding(predictions, k, drawn), range(len(value)))
+        both = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
+    present = np.zeros((predictions.n_patients, len(value)), dtype=bool)
+    np.logical_or.at(present, predictions.patient_index, ~np.isnan(predictions.labels.numpy()))
+    samples, without = np.stack([one[0] for one in both], 1), np.stack([one[1] for one in both], 1)  # (R,K,2), (P,K,2)
+    return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
+
+
+def _ranked_finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, FloatArray]:
+    """Return the (R,2) values of the resamples and the (P,2) values without each patient."""
+    labels = predictions.labels[:, k].numpy()
+    known = ~np.isnan(labels)
+    order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
+    patient = predictions.patient_index[known][order]
+    blocks = (drawn[:, at : at + BLOCK].copy() for at in range(0, drawn.shape[1], BLOCK))
+    samples = [areas(patient, truth, closes, block) for block in blocks]
+    without = [areas(patient, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]
+    return np.concatenate(samples).astype(np.float32), np.concatenate(without)
+
+
+def all_but(start: int, patients: int) -> Counts:
+    """Return the (P,b) counts of b resamples with all patients but one, from index ``start`` on.
+
+    >>> all_but(1, 3).tolist()
+    [[1, 1], [0, 1], [1, 0]]
+    """
+    width = min(BLOCK, patients - start)
+    counts = np.ones((patients, width), dtype=np.uint8)
+    counts[np.arange(start, start + width), np.arange(width)] = 0
+    return counts
+
+
+def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], Bools, Bools]:
+    """Return the (n,) descending order, the truth in it, and the ends of ties that contain a positive.
+
+    Among ties, positives come first. ``values`` and ``positive`` are (n,).
+    """
+    order = np.lexsort((~positive, -values))
+    ordered, truth = values[order], positive[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+    run = np.cumsum(last) - last  # (n,) number of the run of equals
+    return order, truth, last & (np.bincount(run, truth, minlength=1)[run] > 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: Counts) -> FloatArray:
+    """Return the (b,2) AUROC and average precision (AP) of each resample.
+
+    ``patient``, ``positive`` and ``closes`` (ends of ties) are (n,) in descending order of the scores; ``times`` (P,b)
+    counts. A tied pair counts half. AP is the sum over thresholds of the gain in recall times the precision.
+    """
+    width = times.shape[1]
+    true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
+    pairs, gained = np.zeros(width), np.zeros(width)
+    for i in range(len(patient)):
+        row = times[patient[i]]
+        if positive[i]:
+            for r in range(width):
+                true[r] += row[r]
+        else:
+            for r in range(width):
+                pairs[r] += row[r] * (before[r] + true[r])
+                false[r] += row[r]
+        if closes[i]:
+            for r in range(width):
+                gained[r] += (true[r] - before[r]) * true[r] / max(true[r] + false[r], 1.0)
+                before[r] = true[r]
+    scores = np.full((width, 2), np.nan)
+    for r in range(width):
+        if true[r] > 0 and false[r] > 0:
+            scores[r, 0], scores[r, 1] = pairs[r] / (2 * true[r] * false[r]), gained[r] / true[r]
+    return scores
+
+
+DECISIONS = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")
+METRIC_NAMES = {
+    False: {name: name for name in DECISIONS},
+    True: {"sensitivity": "recall", "ppv": "precision", "f1": "f1", "accuracy": "accuracy"},
+}
+"""Names of the metrics for independent findings (False) and for exclusive classes (True)."""
+REASONS = {
+    "sensitivity": "no image is positive",
+    "specificity": "no image is negative",
+    "ppv": "no image is called positive",
+    "npv": "no image is called negative",
+    "f1": "no image is positive or called positive",
+    "accuracy": "no label is known",
+}
+"""Metric -> reason why its denominator is 0."""
+BoolArray = NDArray[np.bool_]
+Decisions = tuple[BoolArray, BoolArray, BoolArray]
+Columns = tuple[NDArray[Any], NDArray[Any]]
+Choice = Literal["youden", "f1", "fixed"]
+
+
+def choose(predictions: Predictions, choice: Choice = "youden") -> list[dict[str, Any]]:
+    """Return a threshold per finding from the validation ``predictions``; ``fixed`` is a probability of .5.
+
+    A finding is called present if its logit is at or above ``logit``, which is nan, with a ``reason``, if it could not
+    be chosen. ``n`` is the number of images for the choice, with a known label. Each is an entry of metrics.json.
+    """
+    if choice == "fixed":
+        return [_threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
+    columns = zip(predictions.ranked.T, predictions.labels.T, strict=True)
+    return [_chosen(values, labels, choice) for values, labels in columns]
+
+
+def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
+    known = ~labels.isnan()
+    n, positives = int(known.sum()), int((labels == 1).sum())
+    if positives in (0, n):
+        reason = f"{positives} of {n} validation images are positive: no threshold can be chosen"
+        return {**_threshold(np.nan, "validation", choice, n), "reason": reason}
+    logit = best_threshold(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
+    return _threshold(logit, "validation", choice, n)
+
+
+def _threshold(logit: float, origin: Origin, choice: Choice, n: int) -> dict[str, Any]:
+    return {"logit": logit, "probability": float(expit(logit)), "origin": origin, "choice": choice, "n": n}
+
+
+def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:
+    """Return J = TPR - FPR from counts of true and false positives.
+
+    Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+    """
+    # one division, so that equal ratios are equal floats
+    return (tp * negatives - fp * positives) / (positives * negatives)
+
+
+def f1(tp: FloatArray, fp: FloatArray, positives: int, _: int) -> FloatArray:
+    """Return 2 TP / (2 TP + FP + FN), the harmonic mean of precision and recall."""
+    return 2 * tp / (tp + fp + positives)
+
+
+Gain = Callable[[FloatArray, FloatArray, int, int], FloatArray]
+GAINS: dict[str, Gain] = {"youden": youden, "f1": f1}
+
+
+def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
+    """Return the score with the largest ``gain``, the highest on ties, from (n,) scores and truth with both classes.
+
+    >>> best_threshold(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
+    0.8
+    """
+    # the first threshold calls nothing positive
+    fpr, tpr, thresholds = (rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False))
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    gains = gain((tpr * positives).round(), (fpr * negatives).round(), positives, negatives)
+    return float(thresholds[gains.argmax()])
+
+
+def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
+    """Return (n,K) decision, truth, and whether both are known.
+
+    A logit at its threshold is positive; with a nan threshold the decision is unknown. For exclusive classes the
+    decision is the likeliest class, and an image without exactly one class is unknown.
+    """
+    if predictions.exclusive:
+        index = np.arange(len(predictions.findings))
+        called, true = (one[:, None] == index for one in (predictions.ranked.argmax(1).numpy(), predictions.classes))
+        return called, true, np.broadcast_to(predictions.classes[:, None] >= 0, true.shape)
+    at, labels = np.asarray(thresholds, dtype=np.float64), predictions.labels.numpy()
+    return predictions.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
+
+
+def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
+    """Return the (n,K,6) terms of the numerators and denominators of ``METRICS`` from (n,K) decisions."""
+    tp, tn = called & true, ~called & ~true
+    part = (tp, tn, tp, tn, 2 * tp, called == true)
+    whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
+    return np.stack(part, -1) * known[..., None], np.stack(whole, -1) * known[..., None]
+
+
+def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
+    """Return the (n,1,2) terms of Hamming loss (wrong labels) and exact match (images with all labels right).
+
+    A finding without any decision is ignored; an image is a match only if all its other labels are known.
+    """
+    some = known.any(0)
+    judged = known[:, some].all(1) & some.any()
+    wrong = (called != true) & known
+    part, whole = (wrong.sum(1), judged & ~wrong.any(1)), (known.sum(1), judged)
+    return np.stack(part, -1)[:, None], np.stack(whole, -1)[:, None]
+
+
+def sum_by_patient(columns: Columns, predictions: Predictions) -> Sums:
+    """Return the (P,F,M) sums by patient of (n,F,M) columns."""
+    sums = np.zeros((2, predictions.n_patients, *columns[0].shape[1:]))
+    for side, values in zip(sums, columns, strict=True):
+        np.add.at(side, predictions.patient_index, values)
+    return Sums(*sums)
+
+
+def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
+    """Return the (K,K) counts of images by true class (rows) and likeliest class (columns)."""
+    known, count = predictions.classes >= 0, len(predictions.findings)
+    images = np.zeros((count, count), dtype=np.int64)
+    np.add.at(images, (predictions.classes[known], predictions.ranked.argmax(1).numpy()[known]), 1)
+    return images
+
+
+BINS = 15
+"""Number of equal bins of [0, 1] for the calibration error."""
+TEMPERATURE_RANGE = (0.01, 100.0)
+"""Range of the search."""
+
+
+def fit(predictions: Predictions) -> dict[str, Any]:
+    """Return the temperature that minimises the negative log-likelihood of the validation ``predictions``.
+
+    It is the ``value`` of this entry of metrics.json; nan without known labels. ``n`` is the number of labels (for a
+    softmax: images with a known class), ``nll`` and ``nll_scaled`` the mean loss on them before and after. The loss is
+    convex in 1/T, so it has one minimum; ``reason`` is set if it is at an end of ``TEMPERATURE_RANGE``.
+    """
+    entry = {"value": np.nan, "origin": "validation", "n": 0, "nll": np.nan, "nll_scaled": np.nan}
+    n = int((predictions.classes >= 0).sum()) if predictions.exclusive else int((~predictions.labels.isnan()).sum())
+    if not n:
+        return {**entry, "reason": "no validation label is known"}
+    ends = np.log(TEMPERATURE_RANGE)
+    how: dict[str, Any] = {"method": "bounded", "options": {"xatol": 1e-7}}
+    best = minimize_scalar(lambda power: _loss(predictions, np.exp(power)), bounds=ends, **how)
+    entry |= {"value": float(np.exp(best.x)), "n": n, "nll": _loss(predictions, 1.0), "nll_scaled": float(best.fun)}
+    if min(abs(best.x - ends)) < 1e-3:
+        low, high = TEMPERATURE_RANGE
+        entry["reason"] = f"the likelihood has no maximum between {low:g} and {high:g}"
+    return entry
+
+
+def expected_calibration_errors(predictions: Predictions, temperature: float) -> list[float]:
+    """Return the expected calibration error of each of K findings; nan without known labels or temperature.
+
+    It is the mean of |frequency - mean probability| over ``BINS``, weighted by images.
+    """
+    probability, true, known = _sides(predictions, temperature)
+    return [_error(probability[known[:, k], k], true[known[:, k], k]) for k in range(probability.shape[1])]
+
+
+def top_class_calibration_error(predictions: Predictions, temperature: float) -> float:
+    """Return the expected calibration error of the likeliest class of a softmax."""
+    known = predictions.classes >= 0
+    if not known.any() or np.isnan(temperature):
+        return np.nan
+    probability = torch.from_numpy(predictions.probabilities(temperature)[known])
+    true, classes = torch.from_numpy(predictions.classes[known]), probability.shape[1]
+    return float(multiclass_calibration_error(probability, true, num_classes=classes, n_bins=BINS, norm="l1"))
+
+
+def brier_terms(predictions: Predictions, temperature: float) -> Columns:
+    """Return the (n,K,1) terms and weights of the Brier score; unknown terms have weight 0."""
+    probability, true, known = _sides(predictions, temperature)
+    return np.where(known, (probability - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
+
+
+def _sides(predictions: Predictions, temperature: float) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """Return (n,K) probability, truth, and whether both are known."""
+    _, true, known = decide(predictions, np.zeros(len(predictions.findings)))
+    return predictions.probabilities(temperature), true, known & ~np.isnan(temperature)
+
+
+def _error(probability: FloatArray, true: BoolArray) -> float:
+    if not len(probability):
+        return np.nan
+    truth = torch.from_numpy(true).long()
+    return float(binary_calibration_error(torch.from_numpy(probability), truth, n_bins=BINS, norm="l1"))
+
+
+def _loss(predictions: Predictions, temperature: float) -> float:
+    """Return the mean negative log-likelihood of the known labels."""
+    scaled = predictions.logits.double() / temperature
+    if predictions.exclusive:
+        known = torch.from_numpy(predictions.classes >= 0)
+        return float(cross_entropy(scaled[known], torch.from_numpy(predictions.classes)[known]))
+    known = ~predictions.labels.isnan()
+    return float(binary_cross_entropy_with_logits(scaled[known], predictions.labels[known].double()))
+
+
+Row = dict[str, Any]
+ResampledByName = dict[str, Resampled]
+
+
+def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Row:
+    """Return thresholds, temperature, and the metrics of both splits; undefined values are nan with a reason.
+
+    On the validation images, a chosen threshold has the origin ``oracle``, because it was chosen on their truth.
+    """
+    temperature = fit(val)
+    chosen = [] if val.exclusive else choose(val, choice)
+    rows = {"thresholds": dict(zip(val.findings, chosen, strict=True))} if chosen else {}
+    origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
+    return {
+        "temperature": temperature,
+        **rows,
+        "resampling": {"level": LEVEL, "kind": "bca", "unit": "patient", "resamples": RESAMPLES},
+        "val": _assess_split(val, chosen, temperature["value"], origins[0]),
+        "test": _assess_split(test, chosen, temperature["value"], origins[1]),
+    }
+
+
+def _assess_split(predictions: Predictions, chosen: Sequence[Row], temperature: float, origin: Origin) -> Row:
+    """Return the metrics of a split: means over the findings with a value, then each finding."""
+    decided = decide(predictions, [row["logit"] for row in chosen])
+    per_finding = _per_finding(predictions, decided, temperature)
+    means = {f"mean_{name}": metric.over(lambda values: mean(values, -1)) for name, metric in per_finding.items()}
+    values, intervals = _with_intervals(means | _as_a_whole(predictions, decided))
+    errors = {
+        "ece": expected_calibration_errors(predictions, 1.0),
+        "ece_scaled": expected_calibration_errors(predictions, temperature),
+    }
+    values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
+    if predictions.exclusive:
+        extra: Row = {"confusion_matrix": confusion_matrix(predictions).tolist()}
+        values["ece"] = top_class_calibration_error(predictions, 1.0)
+        values["ece_scaled"] = top_class_calibration_error(predictions, temperature)
+    else:
+        extra = {"threshold_origin": origin}
+    judged = int(per_image(*decided)[1][:, 0, 1].sum())
+    counts = {"n": len(predictions.logits), "patients": predictions.n_patients, "judged": judged}
+    rows = {name: _finding(predictions, k, per_finding, errors, chosen) for k, name in enumerate(predictions.findings)}
+    return {**values, **counts, **extra, "intervals": intervals, "findings": rows}
+
+
+def _per_finding(predictions: Predictions, decided: Decisions, temperature: float) -> ResampledByName:
+    """Return (K,) resampled metrics: ranking, decisions, and the Brier score before and after scaling."""
+    ranked = resampled(predictions)
+    briers = (brier_terms(predictions, factor) for factor in (1.0, temperature))
+    columns = (per_finding(*decided), *briers)
+    part, whole = (np.concatenate(side, -1) for side in zip(*columns, strict=True))
+    counted = bootstrap_draws(sum_by_patient((part, whole), predictions))
+    ratios = {name: counted[:, i] for i, name in enumerate((*DECISIONS, "brier", "brier_scaled"))}
+    words = METRIC_NAMES[predictions.exclusive] | {"brier": "brier", "brier_scaled": "brier_scaled"}
+    metrics = {name: ranked[:, i] for i, name in enumerate(RANKING)}
+    return metrics | {words[name]: values for name, values in ratios.items() if name in words}
+
+
+def _as_a_whole(predictions: Predictions, decided: Decisions) -> ResampledByName:
+    """Return metrics over all findings: accuracy of exclusive classes, else Hamming loss and exact match."""
+    whole = bootstrap_draws(sum_by_patient(per_image(*decided), predictions))[0]
+    return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
+
+
+def _with_intervals(numbers: ResampledByName) -> tuple[Row, Row]:
+    """Return values and intervals by name; a missing interval is None."""
+    joined = Resampled.join(list(numbers.values()))
+    bounds = [None if np.isnan(pair).any() else pair.tolist() for pair in interval(joined)]
+    return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, bounds, strict=True))
+
+
+def _finding(predictions: Predictions, k: int, per_finding: ResampledByName, errors: Row, chosen: Sequence[Row]) -> Row:
+    """Return the metrics of one finding with intervals, counts, and reasons for missing values."""
+    values, intervals = _with_intervals({name: metric[k] for name, metric in per_finding.items()})
+    values |= {name: numbers[k] for name, numbers in errors.items()}
+    labels = predictions.labels[:, k]
+    n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
+    no_threshold = chosen[k].get("reason") if chosen else None
+    why = dict.fromkeys(RANKING, f"{positives} of {n} images are positive: one class only")
+    for words in METRIC_NAMES.values():
+        why |= {word: no_threshold or REASONS[name] for name, word in words.items()}
+    unknown = "no label is known on these images or on the validation images"
+    reasons = {name: why.get(name, unknown) for name, value in values.items() if np.isnan(value)}
+    counts = {"n": n, "positives": positives}
+    return {**values, **counts, "intervals": intervals, **({"reasons": reasons} if reasons else {})}

@@ -1,0 +1,239 @@
+"""The LightningModule of a classifier. Random numbers are repeated by a resumed run.
+
+They depend on the seed, the epoch, the position of the batch, and the process of a distributed run.
+"""
+
+import datetime
+import inspect
+import logging
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from locus.backbones import Classifier
+from locus.benchmark.training import load, runs
+from locus.benchmark.training.data import Batch, all_gather_lists
+from locus.benchmark.training.losses import Loss
+from locus.benchmark.training.machine import memory_format
+from locus.config import RecipeFlags, TrainConfig
+from locus.core import types
+from locus.core.errors import LocusError
+from locus.datasets.io import transforms
+
+Scheduler = LRScheduler | ReduceLROnPlateau
+FALL = 0.1
+"""Factor of the learning rate in the schedulers step and plateau."""
+PLATEAU_PATIENCE = 2
+"""Epochs without a lower validation loss before the scheduler plateau lowers the learning rate."""
+
+
+def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Build the optimizer of ``recipe`` over ``parameters``; flags that it does not accept are ignored."""
+    kind = getattr(torch.optim, recipe.optimizer)
+    flags = {name: getattr(recipe, name) for name in ("lr", "momentum", "amsgrad", "weight_decay")}
+    accepted = inspect.signature(kind).parameters
+    return kind(parameters, **{name: value for name, value in flags.items() if name in accepted and value is not None})
+
+
+def build_scheduler(recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps: int) -> Scheduler | None:
+    """Build the scheduler of ``recipe`` for ``steps`` steps per epoch; None for ``none``."""
+    total = steps * recipe.epochs
+    if recipe.scheduler == "step":
+        return StepLR(optimizer, step_size=recipe.step_epochs * steps, gamma=FALL)
+    if recipe.scheduler == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=total)
+    if recipe.scheduler == "onecycle":
+        cycled = recipe.optimizer in ("Adam", "AdamW", "SGD")
+        return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=total, cycle_momentum=cycled)
+    if recipe.scheduler == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=FALL, patience=PLATEAU_PATIENCE)
+    return None
+
+
+log = logging.getLogger(__name__)
+DIVERGED = "lower --lr or set --gradient_clip"
+"""Advice for a diverging loss."""
+AVERAGE = "average."
+"""Prefix of the weights' moving average in a checkpoint."""
+
+
+class ClassifierModule(LightningModule):
+    """A classifier, its loss and its training step; ``history`` has one row per epoch.
+
+    The learning rate is updated here, because Lightning would update it after the checkpoint of the epoch is written.
+    With a moving average of the weights (``--ema``), the average is validated and written to ``best.ckpt``.
+    """
+
+    def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], steps: int) -> None:
+        """``steps`` is the number of optimizer steps per epoch; each may take several batches (``--accumulate``)."""
+        super().__init__()
+        self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, tuple(findings), steps
+        self.average = moving_average(model, config.ema)
+        self.history: list[dict[str, float]] = []
+        self.seen = self.batches = 0
+        """Images and batches of this epoch so far, on this device."""
+        self.began = self.validating = 0.0
+        """Start times of the epoch and of its validation."""
+        self.scheduler: Scheduler | None = None
+        self._scheduler_state: dict[str, Any] | None = None
+        self._losses: list[Tensor] = []
+        self._outputs: list[tuple[Tensor, Tensor]] = []
+        self._evaluation = transforms.evaluation()
+
+    def on_train_epoch_start(self) -> None:
+        """Reset the counts, even if a run resumes in the middle of an epoch."""
+        self.seen = self.batches = 0
+        self.began = time.perf_counter()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch; its position seeds augmentation and dropout."""
+        pixels, labels = batch
+        generator = types.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
+        augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
+        _seed(dropout, self.device)
+        images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
+        loss = self.loss(self.model(self._to_memory_format(images)), labels)
+        if self.trainer.world_size * self.config.accumulate > 1:  # each label of a step has the same weight
+            loss = loss * self.trainer.train_dataloader.sampler.loss_weight(batch_idx)  # type: ignore[union-attr]
+        self._losses.append(loss.detach())
+        self.seen += len(pixels)
+        self.batches += 1
+        return loss
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """After the last batch of a step, update the average and the learning rate. Epochs have complete steps only."""
+        if (batch_idx + 1) % self.config.accumulate:
+            return
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        if self.scheduler is not None and not isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step()
+
+    def on_validation_start(self) -> None:
+        """Record the end of the training part of the epoch."""
+        self.validating = time.perf_counter()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Compute the logits of one batch."""
+        pixels, labels = batch
+        if not len(pixels):  # no image of the batch is readable
+            self._outputs.append((labels.cpu(), labels.cpu()))
+            return
+        model = self.model if self.average is None else self.average.module
+        self._outputs.append((model(self._to_memory_format(self._evaluation(pixels))).float().cpu(), labels.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Append a row to the history. Raises ``LocusError`` if the loss is not finite."""
+        logits, labels = (torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True))
+        self._outputs = []
+        train = float(self._mean(torch.stack(self._losses).mean()))
+        self._losses = []
+        loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
+        if not math.isfinite(train):
+            raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: {DIVERGED}")
+        if not torch.isfinite(logits).all():
+            raise LocusError(f"the outputs are not finite after epoch {self.current_epoch + 1}: {DIVERGED}")
+        from locus.benchmark.training.metrics import scores  # slow import, not needed before the first step
+
+        metrics = scores(logits, labels, self.findings, self.loss.exclusive)
+        rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        row = {"train_loss": train, "val_loss": loss}
+        row |= {"val_auroc": metrics["mean_auroc"], "val_ap": metrics["mean_ap"], "lr": rate}
+        row = self.trainer.strategy.broadcast(row)  # all processes then agree on the best epoch
+        self.history.append({"epoch": self.current_epoch + 1, **row})
+        self.log_dict(row, rank_zero_only=True)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(loss)
+        if self.trainer.is_global_zero:
+            self._log_progress(self.history[-1])
+
+    def _log_progress(self, row: dict[str, float]) -> None:
+        """Log the metrics of an epoch, the images per second of its training part (all processes) and the time left."""
+        epochs = self.config.epochs
+        rate = self.seen * self.trainer.world_size / max(self.validating - self.began, 1e-9)
+        rest = (epochs - row["epoch"]) * (time.perf_counter() - self.began)
+        text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
+        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(rest))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the optimizer; its scheduler is kept in ``self.scheduler``."""
+        optimizer = build(self.config, self.model.parameters())
+        self.scheduler = build_scheduler(self.config, optimizer, self.steps)
+        return optimizer
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add metadata, history and the scheduler's state (key ``course``) to the checkpoint."""
+        use_ema_weights(checkpoint)
+        checkpoint["locus"] = runs.stamp(self.config, self.model, self.findings)
+        checkpoint["history"] = self.history
+        checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
+        # those of the current epoch
+        checkpoint["losses"] = self._mean(torch.stack(self._losses)).cpu() if self._losses else None
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the history, the scheduler's state and the losses of an unfinished epoch."""
+        self.history = checkpoint["history"]
+        losses = checkpoint.get("losses")
+        self._losses = [] if losses is None else list(losses)
+        self._scheduler_state = checkpoint["course"]
+
+    def on_train_start(self) -> None:
+        """Restore the state of the scheduler, now that scheduler and device exist."""
+        self.on_train_epoch_start()
+        self._losses = [loss.to(self.device) for loss in self._losses]
+        if self.scheduler is not None and self._scheduler_state is not None:
+            self.scheduler.load_state_dict(self._scheduler_state)
+
+    def _mean(self, values: Tensor) -> Tensor:
+        """Return the mean over the processes, element by element."""
+        return self.trainer.strategy.reduce(values, reduce_op="mean")
+
+    def _to_memory_format(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=memory_format(self.config.channels_last))
+
+
+def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
+    """Return the moving average of ``model``, including batch norm statistics; None for a ``decay`` of 0.
+
+    It starts as e_1 = w_1, the weights after the first step; then e_t = decay e_(t-1) + (1 - decay) w_t.
+    """
+    if not decay:
+        return None
+    mean = get_ema_multi_avg_fn(decay)
+    return AveragedModel(model, multi_avg_fn=mean, use_buffers=True).requires_grad_(False)
+
+
+def use_ema_weights(checkpoint: dict[str, Any]) -> None:
+    """Replace the weights in a checkpoint by their moving average, if it has one and is not for resuming.
+
+    ``last.ckpt`` has both, because a resumed run needs the weights, too.
+    """
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    inner = f"{AVERAGE}module."
+    mean = {load.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
+    if mean and "optimizer_states" not in checkpoint:
+        weights = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
+        checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in weights.items()}
+
+
+def _seed(number: int, device: torch.device) -> None:
+    """Seed only this device; ``torch.manual_seed`` writes a traceback for each type of device that is not in use."""
+    torch.default_generator.manual_seed(number)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(number)
+
+
+def duration(seconds: float) -> str:
+    """Format hours, minutes and seconds.
+
+    >>> duration(3723.4)
+    '1:02:03'
+    """
+    return str(datetime.timedelta(seconds=round(seconds)))

@@ -1,0 +1,322 @@
+"""One training run, from its configuration to its metrics."""
+
+import dataclasses
+import logging
+import shutil
+import sys
+import warnings
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch import Callback, Trainer
+
+from locus import backbones
+from locus.backbones import Classifier, weight_files
+from locus.benchmark.training import callbacks, data, load, losses, machine, provenance, runs
+from locus.benchmark.training.callbacks import stopped_early
+from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits, balanced_probabilities
+from locus.benchmark.training.listing import load_splits, release
+from locus.benchmark.training.losses import Loss
+from locus.benchmark.training.machine import memory_format
+from locus.benchmark.training.module import ClassifierModule
+from locus.config import DATA, MACHINE, WEIGHTS, RecipeFlags, TrainConfig, flags_with
+from locus.core.errors import BadValueError, DataError, LocusError, one_line
+from locus.core.startup import INTERRUPTED
+from locus.datasets.base import Dataset as DataSource
+from locus.datasets.io import transforms
+from locus.datasets.splits import few_validation_images_warning
+
+log = logging.getLogger(__name__)
+
+
+def prepare(
+    config: TrainConfig, folder: Path, loaded: Mapping[str, DataSource] | None = None
+) -> tuple[ClassifierModule, dict[str, SplitImages]]:
+    """Return the module to train and its images by split, without writing files. Raises ``locus.core.errors`` types.
+
+    ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
+    """
+    machine.check_flags(config)
+    callbacks.check(config.logger)
+    processes = len(machine.device_indices(config))
+    machine.configure_torch(config.threads, processes)
+    log.info("%s", machine.summary(config, config.num_workers))
+    transforms.training(config.augment)
+    loaded = loaded or load_splits(config)
+    findings = loaded["train"].findings
+    loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
+    splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
+    release()  # after reading the tables of all images
+    if config.keep == "best" and (warning := few_validation_images_warning(len(splits["val"]))):
+        log.warning("%s", warning)
+    labels = splits["train"].labels
+    loss.prepare(labels)
+    if machine.precision_here(config) == "64":
+        model.double()  # Lightning would convert after loading a checkpoint in 32 bits
+    batches = Batches(
+        len(labels), config.batch_size, world_size=machine.world_size(config), accumulate=config.accumulate
+    )
+    steps = len(batches) // config.accumulate
+    return ClassifierModule(model, config, loss, findings, steps), splits
+
+
+def _loss(recipe: RecipeFlags, findings: int) -> Loss:
+    """Build the loss of the flags; exclusive classes use ce, and ``--weighted_loss True`` means weighted_bce."""
+    if recipe.weighted_loss and recipe.loss not in ("bce", "weighted_bce"):
+        raise BadValueError(f"--weighted_loss True cannot be combined with --loss {recipe.loss}: leave one of them out")
+    exclusive = recipe.exclusive(findings)
+    word = "weighted_bce" if recipe.weighted_loss else "ce" if exclusive and recipe.loss == "bce" else recipe.loss
+    loss = losses.build(word)
+    if loss.exclusive != exclusive:
+        task = "one class per image (--multi_label False)" if exclusive else "independent findings"
+        suited = [name for name, part in losses.LOSSES.items() if part.exclusive == exclusive]
+        raise BadValueError(f"--loss {word} does not fit {task}: use one of {', '.join(suited)}")
+    return loss
+
+
+def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
+    """Build the network with weights from ``last.ckpt`` if there is one, else with the initial weights of the flags."""
+    last = folder / "last.ckpt"
+    torch.manual_seed(config.seed)
+    log.info("network: %s, pooling %s, attention %s", config.backbone, config.pooling, config.attention_map)
+    name, start = weight_files.resolve(config.backbone, config.pretrained)
+    start = start if not config.init_from and not last.exists() else False
+    model = backbones.build(name, findings, config.pooling, config.attention_map, start, config.dropout)
+    if last.exists():
+        load.load(model, load.weights(last), last)
+    elif config.init_from:
+        load.load(model, load.weights(config.init_from), config.init_from, initial=True)
+    if config.compile:
+        model.compile()
+    return model.to(memory_format=memory_format(config.channels_last))
+
+
+LENGTH = {"epochs", "early_stopping"}
+"""Flags for the length of a run; a resumed run may change them."""
+
+FIXED = ("cosine", "onecycle")
+"""Schedulers that depend on the length of the run, which is therefore fixed."""
+
+
+def folder_for(config: TrainConfig) -> Path:
+    """Return the folder of the run of ``--resume``.
+
+    Raises ``DataError`` if there is nothing to resume, ``BadValueError`` if the run has different flags.
+    """
+    if not isinstance(config.resume, str):
+        return _newest_unfinished(config)
+    last = _last_checkpoint(Path(config.resume))
+    checkpoint = load.checkpoint(last)
+    _require_same(config, checkpoint.config, last)
+    _require_length(config, checkpoint.config, last, len(checkpoint.content["history"]))
+    return last.parent
+
+
+def resumed(config: TrainConfig, explicit_flags: Set[str]) -> TrainConfig:
+    """Return the flags of the run of ``--resume PATH``, overridden by its ``explicit_flags``."""
+    last = _last_checkpoint(Path(str(config.resume)))
+    begun = load.checkpoint(last).config
+    return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*explicit_flags, "resume"}})
+
+
+def can_continue(config: TrainConfig, folder: Path) -> bool:
+    """Whether ``config`` requests more epochs than a finished run has."""
+    history = load.checkpoint(folder / "last.ckpt").content["history"] if config.resume else []
+    return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
+
+
+def _last_checkpoint(path: Path) -> Path:
+    last = path / "last.ckpt" if path.is_dir() else path
+    if last.is_file() and last.name != "last.ckpt":
+        instead = f"use --resume {path.parent}, or --init_from to start from these weights"
+        raise DataError(f"--resume {path}: only a last.ckpt can be resumed: {instead}")
+    if not last.is_file():
+        raise DataError(f"--resume: {path} does not exist; pass a run folder, its last.ckpt, True or False")
+    return last
+
+
+def _newest_unfinished(config: TrainConfig) -> Path:
+    paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in paths:
+        begun = load.checkpoint(path).config
+        if not runs.done(path.parent) and _identity(begun) == _identity(config):
+            return path.parent
+    raise DataError(
+        f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave --resume out"
+    )
+
+
+def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
+    """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
+    requested, ran = _identity(config), _identity(begun)
+    other = {name: value for name, value in ran.items() if name not in LENGTH and value != requested[name]}
+    if not Path(str(begun.data_root_dir)).exists():
+        other.pop("data_root_dir", None)  # the data have been moved
+    if other:
+        others = ", ".join(f"--{name} {value}, not {requested[name]}" for name, value in other.items())
+        advice = "leave these flags out, or leave --resume out to start a new run"
+        raise BadValueError(f"--resume {last}: the run has {others}: {advice}")
+
+
+def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
+    """Raise ``BadValueError`` if the run cannot have the number of epochs of ``recipe``."""
+    if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
+        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}")
+    if recipe.epochs < trained:
+        raise BadValueError(f"--resume {last}: the run already has {trained} epochs: use --epochs {trained} or more")
+
+
+def _identity(config: TrainConfig) -> dict[str, Any]:
+    """Return the flags that identify the training of ``config``."""
+    fixed = flags_with(TrainConfig, WEIGHTS | DATA) - flags_with(TrainConfig, MACHINE)
+    return {name: value for name, value in runs.flags_dict(config).items() if name in fixed}
+
+
+ADVICE = (
+    "lower --batch_size (half the size with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
+)
+"""Advice if memory runs out."""
+
+
+def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, DataSource] | None = None) -> Path:
+    """Train and evaluate; see ``locus.benchmark.training.fit``."""
+    folder = folder or (folder_for(config) if config.resume else runs.new(config))
+    if runs.done(folder) and not can_continue(config, folder):
+        log.info("%s is already finished", folder)
+        return folder
+    cpu_time = callbacks.ProcessorTime(folder)
+    with machine.log_file(config, folder), machine.oom_as_error(ADVICE):
+        module, splits = prepare(config, folder, loaded)
+        _train(module, splits, folder, cpu_time)
+        if module.global_rank > 0:
+            sys.exit(0)  # only the first process evaluates
+        _evaluate(module, splits, folder, cpu_time)
+    return folder
+
+
+def train(config: TrainConfig, folder: Path, *extra: Callback) -> list[dict[str, float]]:
+    """Train in ``folder``, resuming from its ``last.ckpt`` if there is one, and return the history, a row per epoch.
+
+    Nothing is evaluated. ``extra``: more callbacks, which may stop the run with an error.
+    """
+    with machine.oom_as_error(ADVICE):
+        module, splits = prepare(config, folder)
+        _train(module, splits, folder, *extra)
+    return module.history
+
+
+def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callback) -> None:
+    """Train to the end, resuming from ``last.ckpt`` if there is one.
+
+    If a run fails before its first checkpoint, its folder is removed.
+    """
+    config, last = module.config, folder / "last.ckpt"
+    for part in folder.glob(".*"):
+        part.unlink(missing_ok=True)  # left by a run that was killed while writing
+    content = load.checkpoint(last).content if last.exists() else {}
+    history, losses = content.get("history", []), content.get("losses")
+    if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
+        module.history = history
+        return
+    fresh = not folder.exists()
+    try:
+        if history:
+            (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
+        provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
+        with machine.oom_as_error(ADVICE):
+            run_epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
+    except (LocusError, KeyboardInterrupt):
+        if fresh and not last.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def run_epochs(
+    module: ClassifierModule, splits: Splits, folder: Path, start: tuple[int, int], *extra: Callback
+) -> None:
+    """Train all epochs of a run, from its ``last.ckpt`` if there is one, with ``extra`` callbacks.
+
+    ``start``: the epoch (from 0) of ``last.ckpt``, and the number of its finished batches.
+    """
+    config, last = module.config, folder / "last.ckpt"
+    run_callbacks = callbacks.CheckpointWriter(module, folder), callbacks.Interrupts(folder)
+    trainer = build_trainer(config, folder, *run_callbacks, *extra)
+    labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
+    probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
+    terms = module.loss.counted(labels).numpy()
+    size, parts = config.batch_size, config.accumulate
+    train = Batches(len(labels), size, config.seed, rank, world, start, parts, probabilities, loss_terms=terms)
+    val = Batches(len(splits["val"]), size, rank=rank, world_size=world)
+    train.set_epoch(start[0])
+    splits["train"].decode_in_order(np.concatenate([*train]))
+    try:
+        train_loader = PrefetchLoader(splits["train"], sampler=train, batch_size=None)
+        val_loader = PrefetchLoader(splits["val"], sampler=val, batch_size=None)
+        trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
+    except SystemExit as stop:  # of callbacks.Interrupts, or of Lightning (status 1) after a second Ctrl-C
+        if stop.code != 1 and (trainer.global_rank > 0 or stop.code != INTERRUPTED):
+            raise
+        raise KeyboardInterrupt from stop
+    finally:
+        for split in splits.values():
+            split.pixels.close()
+
+
+def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -> Trainer:
+    """Build Lightning's trainer for ``config``; the ``run_callbacks`` write checkpoints and metrics.
+
+    Raises ``BadValueError`` for flags that do not work together on this machine.
+    """
+    if config.num_nodes > 1:
+        variables = "MASTER_ADDR, MASTER_PORT and NODE_RANK (0 to %d) set"
+        message = f"waiting for %d machines: start this command on each of them, with {variables}"
+        log.info(message, config.num_nodes, config.num_nodes - 1)
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)
+    device_type, indices = machine.device_type(config), machine.device_indices(config)
+    on_terminal = sys.stderr.isatty()
+    try:
+        return Trainer(
+            accelerator="gpu" if device_type == "cuda" else "cpu",
+            devices=indices if device_type == "cuda" else len(indices),
+            num_nodes=config.num_nodes,
+            strategy=config.strategy,
+            precision=machine.precision_here(config),  # type: ignore[arg-type]
+            max_epochs=config.epochs,
+            gradient_clip_val=config.gradient_clip or None,
+            accumulate_grad_batches=config.accumulate,
+            sync_batchnorm=device_type == "cuda",  # statistics of the whole batch, as on one device
+            logger=callbacks.build(config, folder),
+            callbacks=[*run_callbacks, callbacks.Bar()] if on_terminal else [*run_callbacks],
+            default_root_dir=str(folder),
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=on_terminal,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=1,
+        )
+    except (MisconfigurationException, ImportError, ValueError) as error:
+        reason = one_line(error)
+        refused = f"--strategy {config.strategy} does not work with these devices ({reason})"
+        raise BadValueError(f"{refused}: use --strategy auto") from error
+
+
+def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cpu_time: callbacks.ProcessorTime) -> None:
+    """Draw the training curves and evaluate the kept epoch on all splits."""
+    from locus.benchmark.training import evaluate  # slow imports, not needed before the first step
+
+    best = callbacks.kept_epoch(module.history, module.config.keep)
+    trained = splits["train"].readable()
+    facts: dict[str, Any] = {"best_epoch": best, "epochs": len(module.history)}
+    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cpu_time.seconds}
+    if module.config.plots:
+        from locus.benchmark.training import plots
+
+        plots.draw_curves(module.history, best, folder / "curves.png")
+    evaluate.evaluate(folder, module.config, splits, facts)
+    cpu_time.file.unlink(missing_ok=True)

@@ -1,0 +1,144 @@
+"""Run folders: names, flags, whether a run is finished, and damaged files."""
+
+import csv
+import dataclasses
+import datetime
+import io
+import json
+import logging
+import os
+import shutil
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from locus.config import TrainConfig
+from locus.core.errors import DataError
+from locus.core.files import atomic, write_text, writing
+
+if TYPE_CHECKING:
+    from locus.backbones import Classifier
+
+log = logging.getLogger(__name__)
+FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
+"""Environment variable with the folder of a distributed run, set by its first process."""
+
+
+def done(folder: Path) -> bool:
+    """Whether a run is finished: it has ``metrics.json``, which is written last."""
+    return (folder / "metrics.json").is_file()
+
+
+def new(config: TrainConfig) -> Path:
+    """Return a new folder for the run of ``config``, the same for all of its processes, without creating it."""
+    if os.environ.get("LOCAL_RANK", "0") == "0" or FOLDER_VARIABLE not in os.environ:
+        os.environ[FOLDER_VARIABLE] = str(_free(config))
+    return Path(os.environ[FOLDER_VARIABLE])
+
+
+def flags_dict(config: TrainConfig) -> dict[str, Any]:
+    """Return the flags as JSON and YAML values, with ``resume`` set to False.
+
+    >>> flags_dict(TrainConfig(lr=0.01))["lr"]
+    0.01
+    """
+    flags = {**dataclasses.asdict(config), "resume": False}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()}
+
+
+def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
+    """Write ``config.yaml`` (for ``--config``), starting with ``comments``."""
+    write_text(folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False))
+
+
+def stamp(config: TrainConfig, model: "Classifier", findings: tuple[str, ...]) -> dict[str, Any]:
+    """Return the metadata with which ``locus.benchmark.training.load`` rebuilds the network, as JSON values.
+
+    These are the configuration, the arguments of ``locus.backbones.build`` and the findings.
+    """
+    return {"config": flags_dict(config), "model": model.build_options, "findings": list(findings)}
+
+
+def write_network(folder: Path, config: TrainConfig, model: "Classifier", stamped: dict[str, Any]) -> None:
+    """Write ``config.yaml`` and ``best.ckpt`` of a network that was not trained here, with its metadata ``stamped``.
+
+    Raises ``WriteError`` if a file cannot be written.
+    """
+    import torch
+
+    from locus.benchmark.training.load import prefixed
+
+    write_config(config, folder)
+    with atomic(folder / "best.ckpt") as temporary:
+        torch.save({"state_dict": prefixed(model), "locus": stamped, "history": []}, temporary)
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Format rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def clear_damaged(folder: Path) -> None:
+    """Remove damaged files in the ``folder`` of a run, so that they are written again.
+
+    Metrics and predictions are computed from ``best.ckpt``. If this file is damaged, or ``last.ckpt`` of an unfinished
+    run, the whole folder is removed. Raises ``WriteError``.
+    """
+    metrics = folder / "metrics.json"
+    with writing(folder):
+        if done(folder) and not _evaluated(metrics, folder / "predictions.csv"):
+            log.warning("%s or its predictions.csv is damaged: the run is evaluated again", metrics)
+            metrics.unlink()
+        checked = ("best.ckpt",) if done(folder) else ("best.ckpt", "last.ckpt")
+        for file in (folder / name for name in checked):
+            if file.is_file() and not zipfile.is_zipfile(file):
+                log.warning("%s is damaged: the run is trained again", file)
+                shutil.rmtree(folder)
+
+
+def _evaluated(metrics: Path, predictions: Path) -> bool:
+    """Whether the metrics are readable and the predictions, if present, have the right number of rows."""
+    try:
+        content = json.loads(metrics.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    rows = sum(content.get(split, {}).get("n", 0) for split in ("val", "test"))
+    return not predictions.is_file() or predictions.read_bytes().count(b"\n") > rows  # plus the header
+
+
+def _free(config: TrainConfig) -> Path:
+    """Return a free folder ``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>[-<number>]``."""
+    words = [config.dataset, config.backbone, config.global_pool, config.attention_map, f"seed{config.seed}"]
+    bare = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
+    name = "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])
+    taken = [name, *(f"{name}-{number}" for number in range(2, 100))]
+    return next(path for path in (Path(config.model_save_dir) / word for word in taken) if not path.exists())
+
+
+TRAINED = "train"
+"""Folder in ``runs`` for training runs of ``main.py``; suites use other folders."""
+
+
+def newest(runs: Path) -> Path:
+    """Return the best checkpoint of the run that finished last, from ``runs/train`` if it has any.
+
+    Raises ``DataError`` if there is none in ``runs``.
+    """
+    if not (checkpoints := finished(runs)):
+        raise DataError(f"no finished run in {runs}/: train a network with `python main.py`, or pass --checkpoint PATH")
+    return checkpoints[0]
+
+
+def finished(runs: Path) -> list[Path]:
+    """Return the best checkpoints of the finished runs in ``runs``: those in ``runs/train`` first, then newest first.
+
+    A run is finished if it has ``metrics.json``.
+    """
+    ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
+    done = (path for path, end in ends.items() if end.exists())
+    return sorted(done, key=lambda path: (runs / TRAINED in path.parents, ends[path].stat().st_mtime), reverse=True)

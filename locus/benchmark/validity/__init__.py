@@ -1,0 +1,15 @@
+"""Validity checks of the maps and the tables, with one package and one suite per check.
+
+``compute.py`` scores a method and needs the networks; ``report.py`` makes tables and an answer from the records alone.
+A suite with the field ``check: NAME`` is scored only by that check. It has one record per model and method, with the
+name of the check as its protocol. Checks are imported on first use.
+"""
+
+import importlib
+from typing import Any
+
+
+def get(name: str) -> type[Any]:
+    """Return the class of a check: ``Alignment`` for ``alignment``."""
+    part: type[Any] = getattr(importlib.import_module(f"locus.benchmark.validity.{name}.compute"), name.capitalize())
+    return part

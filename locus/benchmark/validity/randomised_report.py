@@ -1,0 +1,160 @@
+"""Report of the check ``randomised``: the change of maps if weights are replaced by random ones."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from locus.benchmark.records import Record, Score
+from locus.benchmark.report import select
+from locus.benchmark.report.all_tables import CheckReport
+from locus.benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from locus.benchmark.report.select import basis_lines, counted, listed, network_among
+from locus.benchmark.report.table import Table, number, signed, with_interval
+from locus.core.names import MAIN
+
+UNCHANGED = 0.5
+RULE = (
+    "Marks, by the mean rank correlation with the trained network's map: `does not change` if it is above "
+    f"{UNCHANGED} with all weights random; else `blind to the head` if it is above {UNCHANGED} with a random head. "
+    f"`hits stay` if, with all weights random, the interval of the change of {MAIN} reaches 0. A random head may "
+    "flip the sign of a map, which changes the hits but not the absolute values, so their column does not affect marks."
+)
+THRESHOLDS = "cross-fitted by patient, per finding and network"
+
+
+class RandomisedReport(CheckReport):
+    """Correlations and hits while weights are randomised from the head down."""
+
+    question = "Do maps change when the weights are randomised?"
+    limit = "Whether a map is right. A change only shows that the map depends on the weights."
+
+    def tables(self) -> list[Table]:
+        """Return the correlations, then the hits, while weights are randomised from the head down.
+
+        Backbones with the same parts share two tables.
+        """
+        of_parts = select.grouped(self.rows, _parts)
+        return [table for parts, rows in of_parts.items() if parts for table in _steps(rows, parts, self.dataset)]
+
+    def sentences(self) -> Iterator[str]:
+        """Yield the methods that keep their maps or hits with random weights, and with a random head only."""
+        rows = [r for r in self.rows if _parts(r)]
+        entered = [record for record in rows if select.is_method(record)]
+        unchanged_rows = [record for record in entered if "does not change" in marks(record)]
+        if unchanged_rows:
+            yield (
+                f"The maps of {_by_method(unchanged_rows, rows, _all)} hardly change with all weights randomised (rank "
+                f"correlation above {UNCHANGED}): they do not explain the network."
+            )
+        others = [record for record in entered if record not in unchanged_rows]
+        yield from _changed(others, rows, "other " if unchanged_rows else "")
+        yield from _hits(entered, rows)
+        if blind := [record for record in entered if "blind to the head" in marks(record)]:
+            yield (
+                f"With only the head randomised, the maps of {_by_method(blind, rows, _head)} hardly change: they "
+                "hardly depend on the weights that detect the finding."
+            )
+        if marked := dict.fromkeys(r.method for r in rows if r not in entered and "does not change" in marks(r)):
+            yield f"{listed([f'`{word}`' for word in marked])} do not use the weights. They are marked, as expected."
+
+
+def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
+    rows = sorted(records, key=lambda r: (*map(str, select.model_key(r)), select.value(r, f"rho@{parts[-1]}")))
+    of = f"{dataset}: randomised from the head down, {', '.join(dict.fromkeys(r.cell.backbone for r in rows))}"
+    intro = f"{RULE}\n{basis_lines(rows, THRESHOLDS)}"
+    return [
+        tabulated(f"{of}, rank correlation with the trained network's map", intro, _correlation_columns(parts), rows),
+        tabulated(f"{of}, {MAIN}", intro, _hit_columns(parts), rows),
+    ]
+
+
+def marks(record: Record) -> list[str]:
+    """Return the marks of a method whose maps or hits do not depend on the weights."""
+    change, all_same = _change_of(record), _all(record) > UNCHANGED
+    top = None if change is None else change.value if change.high is None else change.high
+    holds = {
+        "does not change": all_same,
+        "blind to the head": _head(record) > UNCHANGED and not all_same,
+        "hits stay": top is not None and top >= 0,
+    }
+    return [mark for mark, is_so in holds.items() if is_so]
+
+
+MARKS = TableColumn("", lambda record: "; ".join(marks(record)))
+
+
+def _parts(record: Record) -> tuple[str, ...]:
+    return select.variants(record, "rho")
+
+
+def _correlation_columns(parts: Sequence[str]) -> list[TableColumn]:
+    *some, last = parts
+    return [
+        *NAMES,
+        *(score(f"rho@{part}", heading=part) for part in some),
+        score(f"rho@{last}", heading=f"{last} (all)", formatter=with_interval),
+        score(f"rho_abs@{last}", heading="absolute values, all", formatter=with_interval),
+        count(f"rho@{last}"),
+        MARKS,
+    ]
+
+
+def _hit_columns(parts: Sequence[str]) -> list[TableColumn]:
+    *some, last = parts
+    return [
+        *NAMES,
+        score(f"{MAIN}@trained", "cross-fitted", "trained", with_interval),
+        *(score(f"{MAIN}@{part}", "cross-fitted", part) for part in some),
+        score(f"{MAIN}@{last}", "cross-fitted", f"{last} (all)"),
+        score(f"change@{MAIN}@{last}", "cross-fitted", "all − trained", signed),
+        score("pointing@trained", heading="pointing, trained"),
+        score(f"pointing@{last}", heading="pointing, all"),
+        count(f"{MAIN}@{last}", "cross-fitted"),
+        MARKS,
+    ]
+
+
+def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> Iterator[str]:
+    if changed:
+        most = max(changed, key=_all)
+        methods = counted(len({record.method for record in changed}), f"{which}method")
+        networks = counted(len(select.by_model(changed)), "network")
+        yield (
+            f"The maps of {methods} on {networks} change: with all weights randomised, their mean rank correlation "
+            f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, {network_among(most, rows)}; "
+            "1 is the same map)."
+        )
+
+
+def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
+    """Yield the methods that keep their hits with random weights, and the smallest loss of the others."""
+    staying = [record for record in entered if "hits stay" in marks(record)]
+    if staying:
+        yield f"Hits stay with all weights randomised: {_by_method(staying, rows, _change)}."
+    if falling := [record for record in entered if record not in staying and _change_of(record) is not None]:
+        least = max(falling, key=_change)
+        yield (
+            f"{'All other methods lose hits' if staying else 'All methods lose hits'}: the smallest change of "
+            f"`{MAIN}` is {signed(_change_of(least))} (`{least.method}`, {network_among(least, rows)})."
+        )
+
+
+def _by_method(records: Sequence[Record], rows: Sequence[Record], value: Callable[[Record], float]) -> str:
+    """List each method with its networks and values."""
+    groups = select.grouped(records, lambda record: record.method)
+    values = {name: [f"{network_among(r, rows)} {number(value(r))}" for r in group] for name, group in groups.items()}
+    return listed([f"`{method}` ({', '.join(parts)})" for method, parts in values.items()])
+
+
+def _head(record: Record) -> float:
+    return select.value(record, f"rho@{_parts(record)[0]}")
+
+
+def _all(record: Record) -> float:
+    return select.value(record, f"rho@{_parts(record)[-1]}")
+
+
+def _change_of(record: Record) -> Score | None:
+    return record.find(f"change@{MAIN}@{_parts(record)[-1]}")
+
+
+def _change(record: Record) -> float:
+    return select.value(record, f"change@{MAIN}@{_parts(record)[-1]}")

@@ -1,0 +1,752 @@
+"""Configuration of each command, combined from the groups of flags in ``locus.config``.
+
+A configuration that shares no group with others is defined there. The command line and its ``--help`` are generated
+from these dataclasses. Nothing here imports torch.
+"""
+
+import enum
+import functools
+import inspect
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, Literal
+
+from locus.core.errors import BadValueError
+from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, PAIRED, normalize_data_set
+from locus.core.parser import AtLeast, AtMost, Named, constraints_of
+from locus.core.registry import DATASETS, METHODS, PROTOCOLS, normalize_name
+from locus.core.user_code import runs_code
+
+
+class Role(enum.Flag):
+    """What a flag is for."""
+
+    WEIGHTS = enum.auto()
+    """Changes the trained network; part of the key of its records."""
+    MAPS = enum.auto()
+    """Describes the network besides its weights: its maps or its probabilities depend on the flag."""
+    DATA = enum.auto()
+    """Selects the images and labels."""
+    MACHINE = enum.auto()
+    """Adapts the run to a machine and its files. With ``WEIGHTS``: changes only the last digits."""
+    OUTPUT = enum.auto()
+    """Folders, logs and plots."""
+    MODE = enum.auto()
+    """Replaces the training run by something else, such as a search."""
+    NEWER = enum.auto()
+    """Added when records had been published: in a key only if it is not at its default, so that their keys stay."""
+
+
+WEIGHTS, MAPS, DATA, MACHINE, OUTPUT, MODE, NEWER = Role
+
+
+@functools.cache
+def _roles(config_class: Any) -> dict[str, Role]:
+    roles = {}
+    for part in reversed(config_class.__mro__):
+        for name in inspect.get_annotations(part):
+            marks = [mark for mark in constraints_of(part, name) if isinstance(mark, Role)]
+            roles[name] = marks[0] if marks else vars(part)["role"]
+    return roles
+
+
+def flags_with(config_class: Any, roles: Role) -> frozenset[str]:
+    """Return the names of the flags of ``config_class`` that have at least one of ``roles``."""
+    return frozenset(name for name, role in _roles(config_class).items() if role & roles)
+
+
+class MethodName(Named):
+    """Name of a method, in any spelling."""
+
+    def normalize(self, word: str) -> str:
+        """Return the registered name of a method: ``Grad-CAM++`` becomes ``gradcampp``."""
+        return normalize_name(word, self.known())
+
+
+METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
+"""Name of a method, a group of methods, or path/to/file.py:Class."""
+CHECKS = ("alignment", "faithfulness", "randomised")
+"""Validity checks; the class of ``alignment`` is ``Alignment``, and that of its report ``AlignmentReport``."""
+
+
+class Scored(Named):
+    """Name of a protocol or a validity check."""
+
+    def known(self) -> list[str]:
+        """Return all names that the flag accepts."""
+        return [*super().known(), *CHECKS]
+
+
+PROTOCOL = Scored("protocol", ("all", CLASSIFICATION, PAIRED), PROTOCOLS)
+
+
+class DataSet(Named):
+    """Name of a data set, in the current or an older spelling."""
+
+    def normalize(self, word: str) -> str:
+        """Return the name in its current spelling."""
+        return normalize_data_set(word)
+
+
+DATA_SET = DataSet("data set", registry=DATASETS)
+
+
+@dataclass(frozen=True)
+class SplitFlags:
+    """Splits."""
+
+    role = WEIGHTS | DATA
+    num_classes: Annotated[int | None, AtLeast(1)] = None
+    """Number of findings; the data set must support it (NIH: 14, 8 or 1). Default: chosen by the data set."""
+    partition: Literal["official", "patient", "kfold"] = "official"
+    """How patients are divided into training and test sets: by the published lists (official), at random (patient),
+    or into --folds folds (kfold)."""
+    folds: Annotated[int, AtLeast(2)] = 5
+    """Number of folds of --partition kfold."""
+    fold: Annotated[int, AtLeast(0)] = 0
+    """Index of the test fold, counted from 0."""
+    leave_out_fold: Annotated[int | None, AtLeast(0), WEIGHTS | DATA | NEWER] = None
+    """Index of another fold, besides the test fold, whose patients are excluded from all splits, so that they cannot
+    influence the choice of training flags. Requires --partition kfold."""
+    data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
+    """Seed for the validation split, the folds and generated images (phantom, implanted). Training seeds (--seed of
+    main.py) do not change them."""
+
+    def split_arguments(self) -> dict[str, Any]:
+        """Return these flags as keyword arguments of ``locus.datasets.load``."""
+        partition = {"partition": self.partition, "folds": self.folds, "fold": self.fold}
+        return {
+            **partition, "leave_out_fold": self.leave_out_fold, "findings": self.num_classes, "seed": self.data_seed,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReadingFlags:
+    """Unreadable images."""
+
+    role = WEIGHTS | MACHINE
+    max_bad_images: Annotated[float, AtLeast(0), AtMost(1)] = 0.01
+    """Maximum share of unreadable images. They are skipped and counted; a larger share is an error."""
+
+
+@dataclass(frozen=True)
+class DataFlags(SplitFlags, ReadingFlags):
+    """Data."""
+
+    role = MACHINE
+    dataset: Annotated[str, DATA_SET, WEIGHTS | DATA] = "phantom"
+    """Name of the data set. Append options to the name (phantom:train=3000). If configs/<name>.yaml exists, it sets the
+    defaults of the other flags."""
+    data_root_dir: Annotated[str | None, DATA] = None
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>
+    (implanted: NIH's folder). The phantom needs no files."""
+    download: bool = False
+    """Download the files first if --data_root_dir is missing or empty. Works for the data sets on Kaggle:
+    covid_radiography, rsna_pneumonia, siim_covid and vindr_cxr."""
+    train_on: Annotated[Literal["all", "boxed", "unboxed"], WEIGHTS] = "all"
+    """Images to use for training and validation: all, only those with a truth box, or only those without one. The boxes
+    themselves are never used for training."""
+    img_size: Annotated[int, AtLeast(32), WEIGHTS | MAPS | DATA] = 224
+    """Side length of the network's square input in pixels. Images are resized, not cropped."""
+    num_workers: Annotated[int | None, AtLeast(0)] = None
+    """Number of processes that decode images into the cache. Default: one per CPU."""
+    cache_dir: str = "runs/cache"
+    """Folder for decoded images (uint8, memory-mapped), shared by all runs."""
+
+
+@dataclass(frozen=True)
+class SelectionFlags:
+    """Suites."""
+
+    all: bool = False
+    """Select every suite."""
+    suite: tuple[str, ...] = ()
+    """Names of the suites."""
+    method: Annotated[tuple[str, ...], replace(METHOD, names=(*METHOD.names, *NOT_IN_METHODS))] = ()
+    """Methods to select (docs/methods.md): names, the groups all, fast and slow, the baselines prior and untrained, or
+    the upper bound truth. Methods that the suite does not list are allowed, including path/to/file.py:Class. Default:
+    all methods of the suite."""
+    protocol: Annotated[tuple[str, ...], PROTOCOL] = ()
+    """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the
+    suite; classification (metrics of the classifier) and paired (comparisons of methods) are allowed, too. Default: all
+    of the suite."""
+    checkpoint: tuple[str, ...] = ()
+    """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by main.py
+    or locus.benchmark.convert. Several checkpoints count as training runs of one entry. The tables show them next to the
+    published rows."""
+
+
+@dataclass(frozen=True)
+class FolderFlags:
+    """Folders."""
+
+    suites: str | None = None
+    """Folder with the YAML files of the suites. Default: configs/suites."""
+    data_root_dir: str | None = None
+    """Folder with the files of the data set. Default: the folder named in the suite."""
+    results: str | None = None
+    """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
+    runs/results; locus.benchmark.run also uses runs/results if the suite has no published results or comes from another
+    folder (--suites), and with --forget, --columns or a --method that the suite does not list."""
+    runs: str = "runs/suites"
+    """Folder for checkpoints and stored maps, with one subfolder per suite."""
+    cache_dir: str | None = None
+    """Folder for decoded images. Default: that of main.py, runs/cache."""
+    trust: bool = False
+    """Run Python files (path/to/file.py:Class) that are named in a suite's YAML file, a checkpoint, a record or
+    the --config file. Without this flag, only files named on the command line are run (docs/security.md)."""
+
+
+@dataclass(frozen=True)
+class RunFlags:
+    """Run."""
+
+    overwrite: Literal["never", "missing", "always"] = "missing"
+    """Cells to run (a cell is a combination of data set, split, model, method, protocol and alignment). never: only
+    those without a record, or whose method or network has changed code; missing: also those that failed, or whose data
+    set was missing and is now available; always: all."""
+    jobs: Annotated[int, AtLeast(1)] = 1
+    """Number of training, explanation and scoring steps that run in parallel. More than one requires a fixed number of
+    threads (--threads, or threads in the suite's file). The number of jobs does not affect the records."""
+    step_minutes: Annotated[float | None, AtLeast(0.1)] = None
+    """Time limit in minutes for each training, explanation or scoring step. A step that exceeds it is stopped and
+    recorded as failed; the others continue. Requires a fixed number of threads, as --jobs above 1 does. Default: no
+    limit."""
+    executor: Annotated[str, Named("executor", ("local", "ray"))] = "local"
+    """Where the steps run: on this machine (local) or on a cluster (ray). Append options to the name
+    (ray:address=auto,gpus=1); see docs/cluster.md."""
+    forget: tuple[str, ...] = ()
+    """Models to remove from the records, by their names in the tables. Only models that were added with --checkpoint or
+    --model can be removed."""
+    dry_run: bool = False
+    """List the steps that would run, then exit."""
+    columns: tuple[str, ...] = ()
+    """Columns of leaderboard.tex, named as in index.html. Default: as many as fit on a page."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare two suites, networks, methods or results folders: ``python -m benchmark.compare A B``."""
+
+    pair: tuple[str, ...] = ()
+    """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method], or the path of a checkpoint
+    of a suite's model; or both are folders with results of one suite, such as results/demo. Required."""
+    results: str | None = None
+    """Folder of records, with one subfolder per suite. Default: results, then runs/results."""
+    output: str | None = None
+    """CSV file to write, with the comparisons of all findings."""
+
+
+@dataclass(frozen=True)
+class PageConfig(FolderFlags):
+    """Draw a gallery of cases (``locus.benchmark.gallery``) or charts (``locus.benchmark.figures``) of a suite from stored maps."""
+
+    suite: str = ""
+    """SUITE or SUITE/MODEL; the flag itself may be omitted. Default model: that of the best row. Required."""
+    output: str | None = None
+    """HTML file of the gallery, or folder of the figures. Default for a gallery: gallery.html next to the tables or in
+    --runs; for figures: runs/figures/<suite>."""
+
+
+@dataclass(frozen=True)
+class ExportConfig(FolderFlags):
+    """Export the truth and the boxes of a suite for other tools: ``python -m benchmark.export SUITE --format coco``."""
+
+    suite: str = ""
+    """Name of a suite that was run. Required."""
+    format: Literal["coco"] = "coco"
+    """File format: COCO JSON (truth.json and boxes.json)."""
+    model_id: str = ""
+    """Model whose boxes are exported, named as in the records. Default: the model of the best row."""
+    method: str = ""
+    """Method whose boxes are exported. Default: the best method of the model."""
+    images: bool = False
+    """Also write the images as 8-bit PNG files to the subfolder data of --output."""
+    output: str | None = None
+    """Output folder. Default: runs/export/<suite>."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Check explanation methods on small networks with random weights: ``python -m benchmark.check method NAME``."""
+
+    method: Annotated[tuple[str, ...], METHOD] = ()
+    """Methods to check: names, with options if needed, or path/to/file.py:Class. Required."""
+    threads: Annotated[int, AtLeast(1)] = 1
+    """Number of CPU threads for torch. The networks are too small to benefit from more than one."""
+
+
+@dataclass(frozen=True)
+class DatasetCheckConfig(SplitFlags):
+    """Check all files of a data set and report problems: ``python -m benchmark.check dataset NAME --root PATH``."""
+
+    name: Annotated[str, DATA_SET] = "phantom"
+    """Name of the data set. Append options to the name."""
+    root: str | None = None
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<name> if LOCUS_DATA is set, else data/<name>
+    (implanted: NIH's folder). The phantom needs no files."""
+    download: bool = False
+    """Download the files first if --root is missing or empty. Works for the data sets on Kaggle: covid_radiography,
+    rsna_pneumonia, siim_covid and vindr_cxr."""
+    img_size: Annotated[int, AtLeast(32)] = 224
+    """Side length in pixels of generated images (phantom, implanted). Image files are read at their own size."""
+    images: Annotated[int | None, AtLeast(0)] = None
+    """Maximum number of images to open per split. Default: all, which is required to find every duplicate and
+    unreadable file."""
+    output: str = "runs/check"
+    """Folder for the report, with one subfolder per data set."""
+
+
+@dataclass(frozen=True)
+class ScoreConfig(SplitFlags):
+    """Score external maps or boxes and compare them with the baselines: ``python -m benchmark.score``."""
+
+    trains = False
+    """False: the command does not train, so flags that it lacks are ignored in the preset of a data set."""
+    hidden = frozenset({"leave_out_fold"})
+    """Flags that ``--help`` does not show: this one is rejected."""
+    dataset: Annotated[str, DATA_SET] = "phantom"
+    """Data set of the images. Its test split is scored. Append options to the name."""
+    data_root_dir: str | None = None
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<dataset> if LOCUS_DATA is set, else data/<dataset>
+    (implanted: NIH's folder). The phantom needs no files."""
+    img_size: Annotated[int, AtLeast(32)] = 224
+    """Side length in pixels of generated images (phantom, implanted); their truth boxes use the same pixels. Image
+    files are read at their own size."""
+    entry: str = ""
+    """Name of the entry in the table. Required."""
+    maps: str | None = None
+    """Heat maps: a folder of <image>_<finding>.npy, .npz or .png files (h×w); a folder of <image>.npy or .npz files
+    (K×h×w, requires --findings); a folder of <image>.npz files with one array (h×w) per finding, named after it; one
+    .npy file (N×h×w, requires --index); or a .json file of run-length masks."""
+    boxes: str | None = None
+    """Boxes with confidences, in pixels of the image as published (not of a resized copy): a CSV file (image, finding,
+    four numbers, score) or a COCO JSON file."""
+    box_format: Literal["xyxy", "xywh"] | None = None
+    """Meaning of the four numbers in the CSV file: xyxy (two corners) or xywh (corner, width, height). Required for a
+    CSV file; boxes in COCO JSON are always xywh."""
+    alignment: str | None = None
+    """How maps are placed on the image: conventional (for maps that you would enlarge by plain interpolation), pixels
+    (for maps of the size of the image or of a resized copy), or a JSON file with size, stride and offset of the grid.
+    Required with --maps."""
+    findings: tuple[str, ...] = ()
+    """Findings of the K maps in the file of each image, in order."""
+    index: str | None = None
+    """CSV file with the columns image and finding, one row for each map of the .npy file."""
+    missing: Literal["error", "miss", "skip"] = "error"
+    """How to treat a case with truth but without a map, or an image with truth but without a box: report an error,
+    count a miss, or skip it. The numbers of misses and skipped cases are shown above the table."""
+    predictions: str | None = None
+    """CSV file of classifier probabilities, with one row per image and one column per finding. With it, maps are also
+    scored as boxes with confidences."""
+    trained_on: str = ""
+    """Training data of the model, as you declare it; shown above the table."""
+    against: str | None = None
+    """Row of a suite to compare with on the same cases, as suite/model/method. The suite is looked up in the published
+    results, then in --results."""
+    results: str = "runs/results"
+    """Folder for records and tables, with one subfolder per entry."""
+
+    def __post_init__(self) -> None:
+        if self.leave_out_fold is not None:
+            raise BadValueError("--leave_out_fold does not change the scored test images: leave it out")
+
+
+@dataclass(frozen=True)
+class OneImageFlags:
+    """One image, one finding."""
+
+    image_path: str | None = None
+    """Image to explain (PNG, JPEG or DICOM); short form: -i. The overlay, which has the size of the image, is the only
+    output (see --output_path)."""
+    label: str | None = None
+    """Finding to explain, in any common spelling (covid_19, lung-opacity); short form: -l. Default: the finding with
+    the highest score."""
+    model: str | None = None
+    """Model to explain (short form: -m): a backbone (its newest finished run in --runs), the path of a checkpoint, or
+    an external network (timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME, or path/to/file.py:build, whose code is run).
+    Default: the newest run."""
+    output_path: str = "runs/heatmaps/overlay.png"
+    """Overlay to write (.png, .jpg …) or an existing folder; short form: -o."""
+
+
+@dataclass(frozen=True)
+class ImagesFlags:
+    """Several images (one picture per image, finding and method)."""
+
+    checkpoint: str | None = None
+    """A best.ckpt, a last.ckpt or a run folder. Default: the newest finished run in --runs."""
+    runs: str = "runs"
+    """Folder to search for the newest run: first its subfolder train, then all of it."""
+    image: str | None = None
+    """Image file or folder of images to explain. Default: test images of the checkpoint's data set. If the data set
+    has truth boxes, only images with a box are used."""
+    cases: Annotated[int, AtLeast(1)] = 8
+    """Number of test images to explain if --image is not given."""
+    data_root_dir: str | None = None
+    """Folder with the files of the data set. Default: the folder used in training."""
+    findings: tuple[str, ...] = ()
+    """Findings to explain. Default: those with a truth box; with --image, the finding with the highest score. For an
+    external --model, the findings that its outputs predict, in order."""
+    method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
+    """Methods to run: names, the groups all, fast and slow, or path/to/file.py:Class. All methods of the group fast
+    together cost at most about 1.2 forward passes; slow contains the others."""
+    threshold: Annotated[float | None, AtLeast(0), AtMost(1)] = None
+    """Score threshold for boxes, on the min-max scaled map. Default: the threshold that a suite chose for this network,
+    or 0.5."""
+    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
+    """File formats of the pictures: png, pdf, svg."""
+    alignment: Literal["aligned", "conventional"] = "aligned"
+    """How maps are placed on the image: on the true grid of the network (aligned), or where plain interpolation would
+    put them (conventional)."""
+    save_raw: bool = True
+    """Also write the raw maps (h×w, not scaled) as .npy files."""
+    layer: str | None = None
+    """Layer to explain (layer3, features.denseblock2 …). Pass an unknown name to list all layers. Default: the
+    feature map that the network pools."""
+    precision: Literal["32", "bf16"] = "32"
+    """Precision of the forward pass. Gradients and maps are always float32."""
+    trust: bool = False
+    """Run a Python file that is named in the checkpoint or the --config file (docs/security.md)."""
+    output_dir: str = "runs/heatmaps"
+    """Folder for the pictures, boxes.json and the raw maps."""
+
+
+@dataclass(frozen=True)
+class ThreadFlags:
+    """CPU."""
+
+    threads: Annotated[int | None, AtLeast(1), WEIGHTS | MACHINE | NEWER] = None
+    """Number of CPU threads for torch. Default: all CPUs available to the process (in a suite: the value in its
+    YAML file, if set)."""
+
+
+@dataclass(frozen=True)
+class MachineFlags(ThreadFlags):
+    """Hardware."""
+
+    role = MACHINE
+    devices: str = "auto"
+    """GPUs to use, as in Lightning: a number, or auto (one GPU if available)."""
+    device_ids: str | None = None
+    """Indices of the GPUs to use: 0,1."""
+    num_GPU: Annotated[int | None, AtLeast(0)] = None  # noqa: N815 - the name that earlier command lines use
+    """Older name for --devices. 0 means the CPU."""
+    num_nodes: Annotated[int, AtLeast(1)] = 1
+    """Number of machines that train together, as in Lightning."""
+    strategy: str = "auto"
+    """Strategy for several devices, as in Lightning (auto, ddp …)."""
+    precision: Annotated[Literal["auto", "32", "64", "16-mixed", "bf16-mixed"], WEIGHTS | MACHINE] = "auto"
+    """Numerical precision, as in Lightning. auto: bf16-mixed if the GPU or CPU supports fast bfloat16, else 32."""
+    compile: bool = False
+    """Compile the network with torch.compile (slower start, faster steps)."""
+    channels_last: bool = True
+    """Store images and weights in the channels-last format (faster convolutions, the same logits up to rounding)."""
+
+
+@dataclass(frozen=True)
+class EngineFlags:
+    """Computation of heat maps."""
+
+    memory_gib: Annotated[float, AtLeast(0.001)] = 2.0
+    """Memory limit in GiB for the gradients and forward passes of an explanation. The batch size is chosen to fit."""
+    channels_last: bool = False
+    """Store the weights in the channels-last format (faster convolutions on some machines, the same maps)."""
+    compile: bool = False
+    """Compile the network with torch.compile (slower start, then faster; the same maps)."""
+
+
+POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
+ATTENTIONS = ("CAM", "FPA", "SAM")
+
+
+@dataclass(frozen=True)
+class ModelFlags:
+    """Model."""
+
+    role = WEIGHTS
+    backbone: Annotated[str, WEIGHTS | MAPS] = "densenet121"
+    """Backbone: densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small),
+    or a network from timm or torchxrayvision."""
+    global_pool: Annotated[str, Named("pooling", POOLINGS), WEIGHTS | MAPS] = "AVG"
+    """Spatial pooling of the feature map. Append options to the name (LSE:gamma=5)."""
+    lse_gamma: Annotated[float | None, AtLeast(0), WEIGHTS | MAPS] = None
+    """Same as the option gamma of --global_pool LSE and AVG_MAX_LSE; other pooling types ignore it. Default: 10."""
+    attention_map: Annotated[str, Named("attention", ("none", *ATTENTIONS)), WEIGHTS | MAPS] = "none"
+    """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA), or
+    attention between positions (SAM)."""
+    pretrained: bool | str = True
+    """Initial weights of the backbone: True (ImageNet, downloaded once), False (random) or the name of
+    torchxrayvision weights (densenet121-res224-nih)."""
+    dropout: Annotated[float, AtLeast(0), AtMost(0.99)] = 0.0
+    """Dropout rate of the pooled features."""
+    init_from: str | None = None
+    """Checkpoint with initial weights; its head may differ. The log lists the copied weights."""
+
+    @property
+    def pooling(self) -> str:
+        """Name of the pooling, including ``--lse_gamma``. Raises ``BadValueError`` if both flags set options."""
+        name, _, options = self.global_pool.partition(":")
+        if self.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
+            return self.global_pool
+        if options:
+            both = f"--lse_gamma {self.lse_gamma} and --global_pool {self.global_pool}"
+            raise BadValueError(f"{both} cannot be combined: leave --lse_gamma out")
+        return f"{name}:gamma={self.lse_gamma}"
+
+
+SOURCES = ("timm", "torchvision", "xrv", "hf")
+"""Libraries whose networks can be given by name: ``timm:NAME``."""
+
+
+@dataclass(frozen=True)
+class LoadingFlags:
+    """Loading an external network (--model)."""
+
+    weights: str | None = None
+    """Weights file (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
+    features: str | None = None
+    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Default: detected,
+    and printed."""
+    head: str | None = None
+    """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
+    mean: tuple[float, ...] = ()
+    """Mean of the input's grey values in [0, 1], one number or one per channel; requires --std. Default: the value in
+    the network's library (such as timm), else ImageNet's. The value used is printed."""
+    std: tuple[float, ...] = ()
+    """Standard deviation of the grey values; requires --mean. Default: the value in the network's library, else
+    ImageNet's."""
+    channels: Literal[1, 3] | None = None
+    """Number of input channels, 1 or 3. Default: that of the first convolution."""
+    img_size: Annotated[int | None, AtLeast(32)] = None
+    """Side length of the input in pixels. Default: the value in the network's library, else that of the suite (if
+    there is one), else 224."""
+    preprocess: Literal["none", "jf"] = "none"
+    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with grey, as in
+    jfhealthcare/Chexpert."""
+
+
+@dataclass(frozen=True)
+class NetworkFlags(LoadingFlags):
+    """External network."""
+
+    model: str | None = None
+    """Network to score: timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME or hf:FOLDER (an image classifier from the
+    transformers library), or path/to/file.py:build (a function or class that returns an nn.Module; its code is
+    run)."""
+    findings: tuple[str, ...] = ()
+    """Findings that the outputs predict, in order, in any common spelling. Default: the names given by the network's
+    library, else the findings of the data set if their number matches."""
+    entry: str | None = None
+    """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
+    trained_on: str | None = None
+    """Training data of the network, shown in the tables: the name of a data set, or a .txt or .csv file of image names.
+    Test images that are in the training split of that data set, or listed in the file, are excluded. Their number is
+    reported."""
+
+
+@dataclass(frozen=True)
+class ModelCheckConfig(ThreadFlags, NetworkFlags):
+    """Check weights, structure, preprocessing and findings of a network: ``python -m benchmark.check model NAME``.
+
+    --model may also be a run folder or a best.ckpt.
+    """
+
+    data: Annotated[str | None, DATA_SET] = None
+    """Data set (NIH, phantom …) whose labelled test images are used to check outputs and preprocessing. Default: these
+    checks are skipped."""
+    data_root_dir: str | None = None
+    """Folder with the files of the data set. Default: $LOCUS_DATA/<data> if LOCUS_DATA is set, else data/<data>
+    (implanted: NIH's folder). The phantom needs no files."""
+    images: Annotated[int, AtLeast(10)] = 200
+    """Maximum number of images to use."""
+    trust: bool = False
+    """Run a Python file that is named in the run of --model (docs/security.md)."""
+
+
+def is_network(word: str | None) -> bool:
+    """Return whether ``word`` names an external network.
+
+    >>> [is_network(word) for word in ("net.py:build", "hf:google/vit-base", "resnet18", "runs/x/best.ckpt")]
+    [True, True, False, False]
+    """
+    source, colon, _ = (word or "").partition(":")
+    return runs_code(word) or bool(colon and source in SOURCES)
+
+
+def network_flags(config: Any) -> NetworkFlags | None:
+    """Return the flags of a command's external network; None if ``--model`` does not name one.
+
+    Raises ``BadValueError`` for flags that require an external network.
+    """
+    if is_network(config.model):
+        return NetworkFlags(
+            **{field.name: getattr(config, field.name) for field in fields(NetworkFlags) if hasattr(config, field.name)}
+        )
+    if extra := [field.name for field in fields(LoadingFlags) if getattr(config, field.name) != field.default]:
+        sources = ", ".join(f"{source}:NAME" for source in SOURCES)
+        advice = f"add --model path/to/file.py:build, or one of {sources}"
+        raise BadValueError(f"--{extra[0]} requires an external network: {advice}")
+    return None
+
+
+LOSSES = ("batch_pos_weight", "bce", "ce", "focal", "frequency", "pos_weight", "weighted_bce")
+
+
+@dataclass(frozen=True)
+class RecipeFlags:
+    """Recipe."""
+
+    role = WEIGHTS
+    multi_label: Annotated[bool, WEIGHTS | MAPS] = True
+    """True: an image may have several findings (one sigmoid each). False: an image has exactly one (softmax) or,
+    with --num_classes 1, is normal or abnormal."""
+    loss: Annotated[str, Named("loss", LOSSES)] = "bce"
+    """Loss function: bce (binary cross-entropy); ce (softmax; requires --multi_label False and at least two findings);
+    focal (little weight for confident correct predictions); pos_weight (positives of a finding weighted by negatives /
+    positives in training); batch_pos_weight (the same, per batch); weighted_bce (equal weight for all positives and all
+    negatives of the batch); frequency (positives of a finding weighted by its share of negatives in training, negatives
+    by its share of positives). Append options to the name (focal:gamma=2). Unknown labels are ignored."""
+    weighted_loss: bool = False
+    """Same as --loss weighted_bce."""
+    optimizer: Literal["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta"] = "Adam"
+    """Optimizer, as in torch.optim."""
+    lr: Annotated[float, AtLeast(0)] = 1e-4
+    """Learning rate; with --scheduler onecycle, its maximum."""
+    momentum: Annotated[float, AtLeast(0)] = 0.9
+    """Momentum of SGD and RMSprop."""
+    weight_decay: Annotated[float | None, AtLeast(0)] = None
+    """Weight decay. Default: 0.01 for AdamW, 0 for the other optimizers."""
+    amsgrad: bool = False
+    """Use the AMSGrad variant of Adam and AdamW."""
+    scheduler: Literal["none", "step", "cosine", "plateau", "onecycle"] = "none"
+    """Learning rate schedule. step divides the rate by 10 every --step_epochs epochs; plateau divides it by 10 after 2
+    epochs without a lower validation loss."""
+    step_epochs: Annotated[int, AtLeast(1), WEIGHTS | NEWER] = 3
+    """Epochs between two steps of --scheduler step."""
+    epochs: Annotated[int, AtLeast(1)] = 10
+    """Number of passes over the training images."""
+    batch_size: Annotated[int, AtLeast(1)] = 32
+    """Batch size per device."""
+    accumulate: Annotated[int, AtLeast(1), WEIGHTS | NEWER] = 1
+    """Number of batches per optimizer step (gradient accumulation). 2 batches of 16 images equal one of 32, with
+    half the memory, if the loss is a mean over known labels and the network has no batch norm."""
+    sampler: Annotated[Literal["none", "weighted"], WEIGHTS | NEWER] = "none"
+    """Sampling of the training images. weighted draws each class equally often; the class of an image is its rarest
+    finding."""
+    ema: Annotated[float, AtLeast(0), AtMost(0.99999), WEIGHTS | NEWER] = 0.0
+    """Keep a moving average of the weights, with this decay per optimizer step. The averaged weights are
+    evaluated and saved in best.ckpt. 0 means off."""
+    gradient_clip: Annotated[float, AtLeast(0)] = 0.0
+    """Maximum norm of the gradient. 0 means no limit."""
+    augment: str = "none"
+    """Random augmentation of the training images, up to the amounts given here in either direction: none; flip
+    (left-right); light (rotation 5°, scale .05, translation .03, flip); affine_contrast (rotation 10°, scale .15,
+    translation .08, contrast .3, brightness .1); siim (rotation 11.355°, scale .2789, shear 1°, translation .07357); jf
+    (rotation 15°, scale .05, translation .05, grey outside the image). Append options to the name
+    (light:rotation=10)."""
+    preprocess: Annotated[Literal["none", "jf"], WEIGHTS | MAPS | NEWER] = "none"
+    """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with grey, as in
+    jfhealthcare/Chexpert."""
+    early_stopping: Annotated[bool | int, AtLeast(0)] = False
+    """Stop after this number of epochs without a better validation score. True means 5; False turns it off."""
+    keep: Annotated[Literal["best", "last"], WEIGHTS | NEWER] = "best"
+    """Weights to evaluate and save in best.ckpt: those of the epoch with the best validation score, or of the last
+    epoch."""
+    seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
+    """Seed for weights, image order, augmentation and dropout."""
+
+    def exclusive(self, findings: int) -> bool:
+        """Return whether each image has exactly one of the ``findings`` (softmax) instead of any number (sigmoids)."""
+        return not self.multi_label and findings > 1
+
+
+@dataclass(frozen=True)
+class OutputFlags:
+    """Output."""
+
+    role = OUTPUT
+    model_save_dir: str = "runs/train"
+    """Folder of the runs. Each run gets a subfolder."""
+    log_dir: str = "runs/logs"
+    """Folder for TensorBoard events, local files of wandb, and log files."""
+    logger: tuple[Literal["csv", "tensorboard", "wandb"], ...] = ("csv", "tensorboard")
+    """Loggers: csv (metrics.csv in the run folder, always written), tensorboard, wandb."""
+    plots: bool = True
+    """Plot the results of the run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
+    logtofile: bool = False
+    """Also write the log to <log_dir>/<run>.log."""
+    resume: Annotated[bool | str, MODE] = False
+    """Run to resume: the path of a last.ckpt or a run folder, or True for the newest unfinished run with the same
+    flags."""
+    threshold_choice: Literal["youden", "f1", "fixed"] = "youden"
+    """Probability threshold for a positive prediction. youden maximises TPR − FPR and f1 maximises F1 on the validation
+    images; fixed is 0.5."""
+    evaluate: Annotated[str | None, MODE] = None
+    """Finished run, or run written by locus.benchmark.convert, to evaluate again. Its metrics, predictions and plots are
+    rewritten; nothing is trained."""
+
+
+@dataclass(frozen=True)
+class SearchFlags:
+    """Search."""
+
+    role = MODE
+    search: str | None = None
+    """YAML file that defines a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line
+    apply to all trials."""
+    search_storage: str | None = None
+    """SQLite file or SQLAlchemy URL that stores the trials, so that a search can be resumed. Default: the value in the
+    YAML file."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
+    """Train one classifier on one data set and evaluate it: ``python main.py``.
+
+    If configs/<dataset>.yaml exists, its values replace the defaults below. For example, "python main.py" without flags
+    uses configs/phantom.yaml: it trains the small network for 2 epochs, not densenet121 for 10.
+    """
+
+    def __post_init__(self) -> None:
+        """Raise ``BadValueError`` for flags that exclude each other."""
+        modes = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
+        if len(modes) > 1:
+            raise BadValueError(f"{' and '.join(modes)} cannot be combined: use only one of them")
+        if self.search_storage and not self.search:
+            raise BadValueError("--search_storage requires --search: add --search FILE")
+
+
+@dataclass(frozen=True)
+class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
+    """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
+
+
+@dataclass(frozen=True)
+class ConvertConfig(TrainConfig):
+    """Convert the weights of another project into a run folder: ``python -m benchmark.convert``.
+
+    --backbone, --global_pool … describe the network. The --config file may also contain the flags used in training.
+    """
+
+    hidden = frozenset(
+        name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for name in inspect.get_annotations(part)
+    ) - flags_with(RecipeFlags, MAPS)
+    """Flags that are accepted but not shown by ``--help``: those that do not describe the network."""
+    checkpoint: str | None = None
+    """Weights of the other project: a state dict, a training checkpoint that contains one, or a .safetensors file.
+    Required."""
+    findings: tuple[str, ...] = ()
+    """Findings that the outputs predict, in order. Default: the findings of --dataset, whose files must be
+    available."""
+    output_dir: str | None = None
+    """Run folder to write, with best.ckpt and config.yaml. Required."""
+
+
+@dataclass(frozen=True)
+class SuiteConfig(NetworkFlags, FolderFlags, SelectionFlags):
+    """Select cells of suites and the folders of their files."""
+
+
+@dataclass(frozen=True)
+class RunConfig(ThreadFlags, EngineFlags, RunFlags, SuiteConfig):
+    """Run benchmark suites (train, explain, score) and write their tables: ``python -m benchmark.run``."""

@@ -1,0 +1,6 @@
+"""Shared foundation: types, frames, boxes, registry, command line, errors, seeds and files."""
+
+from locus.core import startup
+
+if startup.is_command():
+    startup.exit_quietly()

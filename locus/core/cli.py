@@ -1,0 +1,251 @@
+"""Command line generated from a frozen dataclass, with typed values, defaults from YAML files and one-line errors.
+
+A value comes from the command line, else from the ``--config`` file, else from ``configs/<dataset>.yaml``, else from
+the dataclass. Annotations give limits and names: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("loss",
+("bce", "ce"))]``.
+"""
+
+import copy
+import dataclasses
+import functools
+import itertools
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_origin
+
+import yaml
+
+from locus.core import startup
+from locus.core.errors import BadValueError, DataError, LocusError, hint, one_line, printable
+from locus.core.names import SPELLED
+from locus.core.parser import checked, help_command, parser_of, type_of
+from locus.core.startup import gc_skipped_at_exit
+from locus.core.user_code import refuse_code
+
+LONGEST = 4000
+"""Maximum number of characters of an error; quoted file contents may be of any length."""
+SMALLER = "close other programs, or use smaller images, maps or batches"
+
+
+def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., int]:
+    """Decorate ``main(argv)`` of a command: print a user error as one line on stderr and return exit status 2.
+
+    Without an error, the return value of ``main`` is the exit status; None is 0.
+    """
+
+    @functools.wraps(main)
+    def run(argv: Sequence[str] | None = None) -> int:
+        startup.raise_again()
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine many times slower
+        gc_skipped_at_exit()
+        _prepare_output()
+        try:
+            return main(argv) or 0
+        except LocusError as error:
+            return _report(str(error), 2)
+        except KeyboardInterrupt:
+            return _report("interrupted", startup.INTERRUPTED)
+        except MemoryError as error:
+            return _report(f"out of memory ({one_line(error) or 'no details'}): {SMALLER}", 2)
+        except RuntimeError as error:
+            if not _is_torch_out_of_memory(error):
+                raise
+            return _report(f"out of memory ({one_line(error)[:100]}): {SMALLER}", 2)
+        except OSError as error:
+            return _report(f"{error.filename or 'the disk'}: {error.strerror or error}", 2)
+
+    return run
+
+
+def say(text: str) -> None:
+    """Print lines of output, with terminal control characters escaped.
+
+    Exits quietly when the reader closes the pipe (``| head``).
+    """
+    try:
+        print(printable(text), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+class PrintableFormatter(logging.Formatter):
+    """Log formatter that keeps each argument, which may come from an untrusted file, on one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message with each string, path and error among its arguments on one printable line."""
+        record = copy.copy(record)
+        if isinstance(record.args, tuple):
+            record.args = tuple(one_line(a) if isinstance(a, str | Path | Exception) else a for a in record.args)
+        return printable(super().format(record))
+
+
+def _prepare_output() -> None:
+    """Log to stderr, and escape characters that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger().setLevel(logging.INFO)  # basicConfig does nothing if handlers exist
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setFormatter(PrintableFormatter())
+
+
+def _is_torch_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch ran out of memory, without importing torch."""
+    return type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+
+
+def _report(sentence: str, status: int) -> int:
+    line = one_line(sentence)
+    more = f" … ({len(line):,} characters)" if len(line) > LONGEST else ""
+    sys.stderr.write(f"error: {line[:LONGEST]}{more}\n")
+    return status
+
+
+log = logging.getLogger(__name__)
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+"""Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set."""
+
+LARGEST = 1_000_000
+"""Maximum number of bytes and of values in a YAML file."""
+
+C = TypeVar("C")
+
+
+def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
+    """Parse a command line; return the configuration and the flags set there or in the ``--config`` file.
+
+    ``argv``: None is ``sys.argv``. Raises ``LocusError`` for an unknown flag, file, name or value. ``--help`` prints
+    the help and exits.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    _require_utf8(words)
+    typed = dict(vars(parser_of(config_class, prog).parse_args(words, defaults=False)))  # type: ignore[arg-type]
+    path = typed.pop("config", None)
+    file_values = read_yaml(Path(path)) if path else {}
+    if "trust" in file_values:
+        raise BadValueError(f"{path} sets trust, which is allowed only on the command line: use --trust there")
+    if not typed.get("trust"):
+        listed_words = (value if isinstance(value, list) else [value] for value in file_values.values())
+        refuse_code(itertools.chain.from_iterable(listed_words), path)
+    chosen = {**file_values, **typed}
+    defaults = defaults_of(config_class, chosen)
+    config = build(config_class, {**defaults, **chosen})
+    defaults_text = ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen)
+    if defaults_text and "resume" not in chosen:  # a resumed run keeps its own values
+        log.info("defaults from configs/%s.yaml: %s", _data_set(config_class, chosen), defaults_text)
+    return config, frozenset(chosen)
+
+
+def _require_utf8(words: Sequence[str]) -> None:
+    """Raise ``BadValueError`` for an argument that is not UTF-8, because tables and records could not store it."""
+    for word in words:
+        if any("\ud800" <= letter <= "\udfff" for letter in word):
+            raise BadValueError(f"{word!r} is not UTF-8: rename the file or folder, or use another terminal encoding")
+
+
+def first_as_flag(name: str, argv: Sequence[str] | None) -> list[str]:
+    """Insert the flag ``name`` in front of a command line that does not start with a flag.
+
+    >>> first_as_flag("--run", ["mine", "--by", "me"]), first_as_flag("--run", ["--by", "me"])
+    (['--run', 'mine', '--by', 'me'], ['--by', 'me'])
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    return words if not words or words[0].startswith("-") else [name, *words]
+
+
+def build(config_class: type[C], values: Mapping[str, Any]) -> C:
+    """Build a configuration from plain ``values`` (of a YAML file, record or checkpoint) and check all of them.
+
+    Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and the allowed values.
+    """
+    field_names = [field.name for field in dataclasses.fields(config_class)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in field_names:
+            advice = f"{hint(name, field_names)}{help_command(config_class)} lists all of them"
+            raise BadValueError(f"unknown option {name!r}: {advice}")
+    parse_value = functools.partial(_checked, config_class)  # type: ignore[arg-type]
+    return config_class(**{name: parse_value(name, _FlagValue(repr(value), value)) for name, value in values.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class _FlagValue:
+    """Value of a flag, hashed and compared by its text."""
+
+    text: str
+    value: Any = dataclasses.field(compare=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _checked(config_class: type[Any], name: str, flag_value: _FlagValue) -> Any:
+    """Parse and check the value of a flag; cached, because many models of a suite have the same value."""
+    value, is_list = flag_value.value, get_origin(type_of(config_class, name)) is tuple
+    if is_list and value is not None:  # a single word, as in the YAML line ``logger: csv``, is a list of one
+        value = list(value) if isinstance(value, list | tuple) else [value]
+    parsed = parser_of(config_class, "").parse_object({name: value}, defaults=False)[name]  # type: ignore[arg-type]
+    return checked(config_class, name, tuple(parsed) if is_list and parsed is not None else parsed)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file. Raises ``DataError`` if it is missing, broken or not a mapping."""
+    if not path.is_file():
+        presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
+        raise DataError(f"file {str(path)!r} not found; presets in configs/: {presets}")
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes; the limit is {LARGEST:,}")
+    try:
+        content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
+        raise DataError(f"{path} is not valid YAML: {_yaml_problem(error)}") from error
+    if not isinstance(content or {}, dict):
+        raise DataError(f"{path} contains a {type(content).__name__}, not a mapping: write one 'flag: value' per line")
+    return {str(name): value for name, value in (content or {}).items()}
+
+
+def _yaml_problem(error: Exception) -> str:
+    """Describe a YAML error, with line and column if available."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return one_line(error)
+    problem = getattr(error, "problem", None) or getattr(error, "context", None) or "it cannot be parsed"
+    return f"line {mark.line + 1}, column {mark.column + 1}: {one_line(problem)}"
+
+
+@functools.lru_cache(maxsize=32)
+def _loaded(text: str) -> Any:
+    """Parse YAML text; cached, because a suite of many models reads the same preset repeatedly.
+
+    Raises ``ValueError`` if aliases (``*name``) expand it beyond ``LARGEST`` values.
+    """
+    content = yaml.safe_load(text)
+    todo, count = [content], 0
+    while todo:
+        item, count = todo.pop(), count + 1
+        todo += item if isinstance(item, list) else item.values() if isinstance(item, dict) else ()
+        if count > LARGEST:
+            raise ValueError("its aliases expand to too many values")
+    return content
+
+
+def defaults_of(config_class: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values in ``configs/<dataset>.yaml`` for the ``chosen`` data set, or the default one.
+
+    Presets are for training: a class with ``trains = False`` gets only the flags that it has.
+    """
+    path = CONFIGS / f"{_data_set(config_class, chosen)}.yaml"
+    preset = read_yaml(path) if path.is_file() else {}
+    field_names = [field.name for field in dataclasses.fields(config_class)]
+    return {
+        name: value for name, value in preset.items() if name in field_names or getattr(config_class, "trains", True)
+    }
+
+
+def _data_set(config_class: type[Any], chosen: Mapping[str, Any]) -> str:
+    name = str(chosen.get("dataset", getattr(config_class, "dataset", ""))).split(":")[0]
+    return SPELLED.get(name, name)

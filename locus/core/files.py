@@ -1,0 +1,134 @@
+"""Atomic writes, content hashes and file names."""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from locus.core.errors import WriteError
+
+TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
+"""Pattern of the temporary file names of ``atomic``."""
+
+
+@contextlib.contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, and rename it to ``path`` on success or remove it on failure.
+
+    Raises ``WriteError`` if the file cannot be written (disk full, read-only, no permission).
+    """
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        temporary = Path(name)
+        try:
+            with contextlib.suppress(OSError):  # some file systems have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            os.close(handle)
+            temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove the temporary files of killed processes among ``paths``. Running processes hold locks on theirs."""
+    for path in paths:
+        if TEMPORARY.fullmatch(path.name):
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[None]:
+    """Convert an ``OSError`` in the block to a ``WriteError`` with the ``path`` and the reason."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        advice = "free some space or choose another folder" if full else "choose another folder"
+        raise WriteError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write ``text`` (UTF-8) atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write ``value`` atomically as indented JSON. Raises ``ValueError`` for nan (use None)."""
+    write_text(path, pretty(value) + "\n")
+
+
+def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
+    """Format JSON; a value that fits on one line stays on one line, so that a list of scores reads as a table.
+
+    >>> print(pretty({"key": "ab12", "scores": [{"n": 1}, {"n": 2}]}, width=20))
+    {
+     "key": "ab12",
+     "scores": [
+      {"n": 1},
+      {"n": 2}
+     ]
+    }
+    """
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(line) + indent <= width or not isinstance(value, dict | list | tuple) or not value:
+        return line
+    pad = "\n" + " " * (indent + 1)
+    if isinstance(value, dict):
+        words = {json.dumps(str(name), ensure_ascii=False): item for name, item in value.items()}
+        items = [f"{word}: {pretty(item, indent + 1, width)}" for word, item in words.items()]
+        return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
+    return "[" + pad + ("," + pad).join(pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
+
+
+def csv_cell(value: Any) -> Any:
+    """Escape a value for spreadsheets: text that would be read as a formula gets a leading apostrophe.
+
+    >>> [csv_cell(value) for value in ("=1+1", "@x", "-0.5", -0.5, "cam")]
+    ["'=1+1", "'@x", '-0.5', -0.5, 'cam']
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")  # would end the row
+    is_number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text)
+    return f"'{text}" if text[:1] in {*"=+-@\t"} and not is_number else text
+
+
+def file_hash(path: Path | str) -> str:
+    """Return the first 16 hex digits of the SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def json_hash(value: Any) -> str:
+    """Return the first 16 hex digits of the SHA-256 of a JSON-able value.
+
+    >>> json_hash({"a": 1, "b": 2}) == json_hash({"b": 2, "a": 1})
+    True
+    """
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
+
+
+def safe_filename(*parts: str) -> str:
+    """Join ``parts`` into a file name and replace unsafe characters.
+
+    >>> safe_filename("a.png", "Nodule/Mass"), safe_filename("../../evil")
+    ('a.png_Nodule_Mass', '.._.._evil')
+    """
+    return re.sub(r"[^\w.=-]+", "_", "_".join(parts))

@@ -1,0 +1,225 @@
+"""Frames of images and grids of feature maps; conversion of boxes and maps between them.
+
+A frame is the (H, W) of the image in whose pixels boxes and positions are given. In every frame, pixel i covers
+[i, i+1) and has its centre at i + .5.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from locus.core.errors import BadValueError
+from locus.core.types import FloatArray
+
+
+def as_boxes(boxes: ArrayLike) -> FloatArray:
+    """Convert boxes to (M,4) float64. An empty list becomes (0,4), a single box (1,4).
+
+    >>> as_boxes([]).shape
+    (0, 4)
+    """
+    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+
+
+def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:
+    """Convert (M,4) boxes from (left, top, width, height) to xyxy.
+
+    >>> xywh_to_xyxy([[10, 20, 5, 8]]).tolist()
+    [[10.0, 20.0, 15.0, 28.0]]
+    """
+    b = as_boxes(boxes)
+    return np.column_stack([b[:, :2], b[:, :2] + b[:, 2:]])
+
+
+def area(boxes: ArrayLike) -> FloatArray:
+    """Return the (M,) areas of (M,4) boxes in squared pixels of the frame; an inverted box has area 0."""
+    b = as_boxes(boxes)
+    return np.clip(b[:, 2] - b[:, 0], 0, None) * np.clip(b[:, 3] - b[:, 1], 0, None)
+
+
+def intersection(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """Return the (M,N) areas of the overlaps of (M,4) and (N,4) boxes."""
+    a, b = as_boxes(first)[:, None], as_boxes(second)[None]
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    sides = np.clip(high - low, 0, None)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """Return the (M,N) intersection over union of (M,4) and (N,4) boxes, in [0,1]; nan if both boxes are empty.
+
+    >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(3).tolist()
+    [[0.333]]
+    """
+    overlap = intersection(first, second)
+    return _share(overlap, area(first)[:, None] + area(second)[None] - overlap)
+
+
+def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """Return the (M,N) intersection divided by the area of the ``first`` boxes; nan if the first box is empty.
+
+    ``first`` are the predictions. Source: Wang et al., CVPR 2017, "intersection over the detected B-Box area ratio".
+
+    >>> iobb([[0, 0, 4, 4]], [[0, 0, 2, 2]]).tolist()
+    [[0.25]]
+    """
+    overlap = intersection(first, second)
+    return _share(overlap, np.broadcast_to(area(first)[:, None], overlap.shape))
+
+
+def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
+    """Return (M,N) bool: True where one of the (M,4) boxes contains one of the (N,2) points (x, y), edges included.
+
+    >>> holds([[0, 0, 2, 2]], [[2, 1], [3, 1]]).tolist()
+    [[True, False]]
+    """
+    b, p = as_boxes(boxes)[:, None], np.asarray(points, dtype=np.float64)[None]
+    return np.asarray(((b[..., :2] <= p) & (p <= b[..., 2:])).all(-1))
+
+
+def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:
+    """Clip (M,4) boxes to the ``frame`` (H, W). A box outside the frame becomes empty (area 0)."""
+    height, width = frame
+    return np.clip(as_boxes(boxes), 0, np.array([width, height, width, height], dtype=np.float64))
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+Alignment = Literal["aligned", "conventional"]
+"""Positions of a map. aligned: the true ones of the feature map, from the network's strides and paddings. conventional:
+those that ``interpolate(align_corners=False)`` assumes. Neither means ``align_corners=True``."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Positions of a feature map: cell i is centred on input pixel ``offset + stride * i``. Fields are (y, x).
+
+    ``interpolate(align_corners=False)`` always assumes the offset (stride - 1) / 2; that of a ResNet is 0.
+
+    >>> Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (1024, 1024))[1][:2].round(2).tolist()
+    [2.29, 148.57]
+    """
+
+    size: tuple[int, int]
+    """(H, W) of the network's input in pixels."""
+    stride: tuple[float, float]
+    """Distance between neighbouring cells in input pixels."""
+    offset: tuple[float, float]
+    """Input pixel at the centre of cell 0."""
+
+    def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+        """Return the y and x of the centres of the rows and columns of a (h, w) map, in the ``frame`` (H, W).
+
+        These are continuous coordinates, as of boxes: the centre of pixel i is i + .5.
+        """
+        axes = zip(shape, frame, self.size, self.stride, self.offset, strict=True)
+        y, x = ((at + step * np.arange(n, dtype=np.float64) + 0.5) * (side / size) for n, side, size, step, at in axes)
+        return y, x
+
+
+def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
+    """Return the grid that ``interpolate(align_corners=False)`` assumes for a (h, w) map of an (H, W) input."""
+    stride = (size[0] / shape[0], size[1] / shape[1])
+    return Grid(size, stride, ((stride[0] - 1) / 2, (stride[1] - 1) / 2))
+
+
+def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
+    """Return ``grid`` as a ``Grid``; ``conventional`` is that of the shape. Raises ``BadValueError`` for ``aligned``.
+
+    Aligned positions depend on the network, so they require a ``Grid``.
+    """
+    if isinstance(grid, Grid):
+        return grid
+    if grid == "conventional":
+        return conventional(frame, shape)
+    raise BadValueError(f"the grid of a map is {grid!r}: give a locus.core.frames.Grid or 'conventional'")
+
+
+def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """Interpolate a (h, w) map on ``grid`` bilinearly to the pixel centres of the ``frame``, (H, W) float32.
+
+    The result is constant beyond the outermost cells. For a conventional grid it equals
+    ``torch.nn.functional.interpolate`` to float32 precision.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    rows, columns = interpolation(grid, (array.shape[0], array.shape[1]), conventional(grid.size, frame), frame)
+    return np.asarray(rows @ array @ columns.T, dtype=np.float32)
+
+
+def interpolation(
+    grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
+    """Return matrices (H, h) and (W, w) that resample a map from ``grid`` to ``target``: ``rows @ map @ columns.T``.
+
+    Bilinear, and constant beyond the outermost cells. Both grids refer to the same input.
+
+    >>> rows, _ = interpolation(Grid((4, 4), (2, 2), (0, 0)), (2, 2), Grid((4, 4), (1, 1), (0, 0)), (4, 4))
+    >>> rows[:, 1].tolist()
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    axes = zip(shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True)
+    points = ((n, (centres - 0.5 - offset) / stride) for n, centres, offset, stride in axes)
+    rows, columns = (interpolation_weights(np.arange(float(n)), positions) for n, positions in points)
+    return rows, columns
+
+
+def interpolation_weights(knots: FloatArray, points: FloatArray) -> FloatArray:
+    """Return the (m,n) weights of linear interpolation from n ascending knots to m points, constant beyond the knots.
+
+    >>> interpolation_weights(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    """
+    low = np.clip(np.searchsorted(knots, points, side="right") - 1, 0, max(len(knots) - 2, 0))
+    weights = np.zeros((len(points), len(knots)))
+    if len(knots) == 1:
+        return weights + 1
+    share = np.clip((points - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
+    weights[np.arange(len(points)), low] = 1 - share
+    weights[np.arange(len(points)), low + 1] = share
+    return weights
+
+
+def scale_boxes(boxes: ArrayLike, source: tuple[int, int], target: tuple[int, int]) -> FloatArray:
+    """Convert (M,4) boxes from the frame ``source`` (H, W) to ``target`` (H, W) without rounding.
+
+    >>> scale_boxes([[0, 0, 1024, 512]], (1024, 1024), (320, 320)).tolist()
+    [[0.0, 0.0, 320.0, 160.0]]
+    """
+    y, x = target[0] / source[0], target[1] / source[1]
+    return as_boxes(boxes) * np.array([x, y, x, y])
+
+
+def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize an (H, W) uint8 image: area averaging when it shrinks, bilinear when it grows (no crop, no pad)."""
+    if image.shape == tuple(size):
+        return image
+    shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
+
+
+def square_pixels(images: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
+    """Resize N (H, W) uint8 images of any size to (N, side, side) uint8 with ``resize_image``."""
+    return np.stack([resize_image(image, (side, side)) for image in images])
+
+
+def box_coverage(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
+    """Return the share of each of (h, w) cells that a box covers, in [0,1]; with several boxes, the largest share.
+
+    Boxes are (M,4) in the frame ``source`` (H, W).
+
+    >>> box_coverage([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
+    [[1.0, 0.5], [0.0, 0.0]]
+    """
+    out = np.zeros(shape)
+    for x0, y0, x1, y1 in scale_boxes(boxes, source, shape):
+        rows = np.clip(np.minimum(y1, np.arange(shape[0]) + 1) - np.maximum(y0, np.arange(shape[0])), 0, 1)
+        columns = np.clip(np.minimum(x1, np.arange(shape[1]) + 1) - np.maximum(x0, np.arange(shape[1])), 0, 1)
+        out = np.maximum(out, rows[:, None] * columns[None])
+    return out

@@ -1,0 +1,100 @@
+"""Names that several packages share: metrics, protocols, baselines, spellings of findings and data sets."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from typing import TypeVar
+
+log = logging.getLogger(__name__)
+T = TypeVar("T", bound=Hashable)
+
+MAIN = "hit@iou.3"
+"""Main metric. It ranks methods and selects thresholds."""
+MAIN_PROTOCOL = "locus"
+"""Protocol of the main table. Methods are compared on its cases."""
+PAIRED = "paired"
+"""Protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
+FAITHFULNESS = "faithfulness"
+"""Validity check whose values per case are stored too, so that methods can be compared."""
+CLASSIFICATION = "classification"
+"""Protocol of the records that evaluate the classifier's scores."""
+CLASSIFIER = "classifier"
+"""Replaces the method name in records of the classifier itself."""
+
+CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("center", "prior", "noise", "untrained")
+"""Baselines that every suite includes."""
+ABSENT = "the data is not there"
+"""Start of the reason of an n/a record. Such a record is computed again when the data are available."""
+UPPER_BOUND = "truth"
+"""Upper bound computed from the truth: no map on the same grid can score higher."""
+NOT_IN_METHODS = (PRIOR, UNTRAINED, UPPER_BOUND)
+"""Rows computed by the suite, without a file in ``methods``; ``--method`` accepts them."""
+BASELINES_AND_UPPER_BOUND = (*BASELINES, UPPER_BOUND)
+"""Rows of every table that are not methods."""
+WITHOUT_TRAINING = (CENTER, PRIOR, NOISE, UPPER_BOUND)
+"""The same rows without ``untrained``, which needs the network's recipe."""
+READERS = "readers"
+"""Row that compares the boxes of several radiologists with each other (``locus.benchmark.suite.readers``)."""
+SECOND_READERS = "second readers"
+"""Row that compares the boxes of a second team with the truth (``locus.benchmark.suite.readers``)."""
+PEOPLE = (READERS, SECOND_READERS)
+"""Rows of boxes drawn by people, without a network or a map."""
+AGREEMENT = "agreement"
+"""Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
+RELATIVE_DROP = "relative_drop@"
+"""Prefix of the metrics that measure how far a method is below ``readers`` or ``second readers``."""
+UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *PEOPLE)
+"""Rows excluded from ranks and tests: the upper bound, and boxes drawn by people."""
+UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE)
+"""Rows without a rank."""
+
+SPELLED = {"ChesXpert": "CheXpert"}
+"""Older spelling of a data set -> its name."""
+
+ALIASES = {
+    "pleuraleffusion": "effusion",
+    "pulmonaryfibrosis": "fibrosis",
+    "infiltrate": "infiltration",
+    "covid19": "covid",
+}
+"""Synonyms of findings. A wider or narrower finding (Nodule/Mass, Lung Opacity) is not a synonym."""
+
+
+def canonical_finding(finding: str) -> str:
+    """Return a normalised name of a finding, without case, spaces, hyphens, underscores and synonyms.
+
+    >>> canonical_finding("Pleural Thickening") == canonical_finding("Pleural_Thickening")
+    True
+    >>> canonical_finding("Pleural effusion") == canonical_finding("Effusion")
+    True
+    """
+    word = re.sub(r"[\W_]+", "", finding.replace("/", "or").casefold()) or finding
+    return ALIASES.get(word, word)
+
+
+def find_finding(word: str, findings: Iterable[str]) -> str | None:
+    """Return the finding that ``word`` names, also by a synonym or another spelling; None if not exactly one matches.
+
+    Misspelled and partial names do not match.
+    """
+    names = list(findings)
+    same = [name for name in names if canonical_finding(name) == canonical_finding(word)]
+    return word if word in names else same[0] if len(same) == 1 else None
+
+
+def duplicates(names: Iterable[T]) -> list[T]:
+    """Return the names that occur more than once, in order of their first occurrence.
+
+    >>> duplicates(["Mass", "Nodule", "Mass"])
+    ['Mass']
+    """
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def normalize_data_set(word: str) -> str:
+    """Return the name and options of a data set in the current spelling; log a warning for an older spelling."""
+    name, colon, options = word.partition(":")
+    if name in SPELLED:
+        log.warning("data set %s: the current spelling is %s", name, SPELLED[name])
+    return SPELLED.get(name, name) + colon + options

@@ -1,0 +1,224 @@
+"""Argument parser of a command: one flag per field, grouped by the base classes of the dataclass."""
+
+import dataclasses
+import functools
+import inspect
+import re
+from argparse import SUPPRESS, Action, HelpFormatter
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn, cast, get_args, get_origin, get_type_hints
+
+from docstring_parser import parse_from_object
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+from locus.core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
+from locus.core.registry import Registry
+from locus.core.user_code import runs_code
+
+
+class AtLeast(NamedTuple):
+    """Lower limit of a number."""
+
+    limit: float
+
+
+class AtMost(NamedTuple):
+    """Upper limit of a number."""
+
+    limit: float
+
+
+@dataclass(frozen=True)
+class Named:
+    """Name of a part, with options if it has some; the files of the parts are not imported."""
+
+    kind: str
+    """Noun for a part in error messages (``method``)."""
+    names: tuple[str, ...] = ()
+    """Names that are allowed."""
+    registry: Registry | None = None
+    """Registry whose parts are allowed, too."""
+    files: bool = False
+    """Allow a class of a Python file, ``path/to/file.py:Class``."""
+
+    def known(self) -> list[str]:
+        """Return all names that the flag accepts."""
+        return [*self.names, *(self.registry.names() if self.registry else ())]
+
+    def normalize(self, word: str) -> str:
+        """Return the registered spelling of a name."""
+        return word
+
+
+@functools.cache
+def _annotations(config_class: Any, with_constraints: bool) -> dict[str, Any]:
+    return get_type_hints(config_class, include_extras=with_constraints)
+
+
+def type_of(config_class: Any, name: str) -> Any:
+    """Return the type of the field ``name`` of ``config_class``, without constraints."""
+    return _annotations(cast("Hashable", config_class), False)[name]
+
+
+def constraints_of(config_class: Any, name: str) -> tuple[Any, ...]:
+    """Return the constraints in the annotation of the field ``name`` of ``config_class``."""
+    return getattr(_annotations(cast("Hashable", config_class), True)[name], "__metadata__", ())
+
+
+def choices(config_class: type[Any], name: str) -> str:
+    """Return the end of a flag's help text: the registered names that it accepts."""
+    named = [mark for mark in constraints_of(config_class, name) if isinstance(mark, Named)]
+    return f" One of: {', '.join(named[0].known())}." if named else ""
+
+
+def checked(config_class: type[Any], name: str, value: Any) -> Any:
+    """Return a value, or each item of a tuple, in its registered spelling, checked against its annotation.
+
+    Raises ``BadValueError`` or ``UnknownNameError``.
+    """
+    if value is None and type(None) not in get_args(type_of(config_class, name)):
+        raise BadValueError(f"--{name} must not be null: give a value or leave the flag out")
+    if value is None or isinstance(value, bool):
+        return value
+    marks = constraints_of(config_class, name)
+    if isinstance(value, tuple):
+        return tuple(_checked_item(f"--{name}", marks, item) for item in value)
+    return _checked_item(f"--{name}", marks, value)
+
+
+def _checked_item(flag: str, marks: Iterable[Any], value: Any) -> Any:
+    for mark in marks:
+        if isinstance(mark, Named):
+            value = mark.normalize(value)
+            word = value.split(":")[0]
+            if word not in mark.known() and not (mark.files and runs_code(value)):
+                raise UnknownNameError(mark.kind, word, mark.known())
+        if isinstance(mark, AtLeast) and not value >= mark.limit:
+            raise BadValueError(f"{flag} {value} is too small: use {mark.limit} or more")
+        if isinstance(mark, AtMost) and not value <= mark.limit:
+            raise BadValueError(f"{flag} {value} is too large: use {mark.limit} or less")
+    return value
+
+
+def from_parser_message(config_class: type[Any], message: str) -> LocusError:
+    """Convert the parser's ``message`` about ``config_class`` to an error with the flag and its allowed values."""
+    names = [field.name for field in dataclasses.fields(config_class)]
+    if match := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
+        word = match[1].partition("=")[0]
+        if not word.startswith("-"):
+            return BadValueError(f"unexpected argument {word!r}: arguments need a flag, such as --suite NAME")
+        near = hint(word.lstrip("-"), names).replace("'", "'--", 1)
+        return BadValueError(f"unknown flag {word!r}: {near}{help_command(config_class)} lists all flags")
+    if (match := re.search(r'key "(\w+)"', message)) and match[1] in names:
+        value = re.findall(r"(?:Got|Given) value: (.*)", message)
+        return _bad_value(f"--{match[1]}", value[-1] if value else "", get_type_hints(config_class)[match[1]])
+    return BadValueError(one_line(message))
+
+
+def help_command(config_class: type[Any]) -> str:
+    """Return the help command of the dataclass ``config_class``, as named in its docstring."""
+    command = re.search(r"``(python [^`]*)``", config_class.__doc__ or "")
+    return f"`{command[1]} --help`" if command else "--help"
+
+
+def _bad_value(flag: str, value: str, allowed: Any) -> LocusError:
+    words = [str(word) for part in (allowed, *get_args(allowed)) for word in get_args(part) if isinstance(word, str)]
+    if words:
+        return UnknownNameError(flag, value.strip("[]'\""), dict.fromkeys(words))
+    takes = {bool: "True or False", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+    parts = [takes.get(part, str(part)) for part in (get_args(allowed) or (allowed,)) if part is not ...]
+    return BadValueError(f"bad value {value!r} for {flag}: use {' or '.join(parts)}")
+
+
+class PlainHelpFormatter(DefaultHelpFormatter):
+    """Formatter that prints help texts without jsonargparse's notes on Python types."""
+
+    def _get_help_string(self, action: Action) -> str:
+        return action.help or ""
+
+
+class Parser(ArgumentParser):
+    """jsonargparse's parser with one-line errors."""
+
+    config_class: type[Any]
+    """Dataclass that defines the flags."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the ``LocusError`` for a parser error."""
+        raise from_parser_message(self.config_class, message) from ex
+
+    def format_help(self, formatter: HelpFormatter | None = None) -> str:
+        """Return the help. Texts are added only here, because parsing the docstrings is slow."""
+        parts = _groups(self.config_class)
+        texts = {name: text for part in parts for name, text in _texts(self.config_class, part).items()}
+        hidden = getattr(self.config_class, "hidden", ())
+        for action in self._actions:
+            action.help = SUPPRESS if action.dest in hidden else texts.get(action.dest, action.help)
+        return super().format_help(formatter)
+
+
+@functools.cache
+def parser_of(config_class: type[Any], prog: str) -> Parser:
+    """Return a parser with a flag for each field of ``config_class``, and ``--config`` if ``prog`` is given."""
+    description = re.sub(r": ``python [^`]*``", "", inspect.cleandoc(config_class.__doc__ or "")).replace("``", "")
+    parser = Parser(
+        prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False,
+        formatter_class=PlainHelpFormatter,
+    )  # fmt: skip
+    parser.config_class = config_class
+    if prog:
+        text = "YAML file with flag values. Flags on the command line take precedence. (default: none)"
+        parser.add_argument("--config", type=str, help=text)
+    hints = get_type_hints(config_class)
+    for part in _groups(config_class):
+        section = parser.add_argument_group(_title(config_class, part))
+        for name in inspect.get_annotations(part):
+            kind, settings = hints[name], dict[str, Any]()
+            if get_origin(kind) is tuple:
+                kind, settings = get_args(kind)[0], {"nargs": "+", "metavar": name.upper()}
+            elif bool in (kind, *get_args(kind)):  # a bare --flag means True
+                settings = {"nargs": "?", "const": True} | ({"metavar": "{True,False}"} if kind is bool else {})
+            section.add_argument(f"--{name}", type=kind, default=getattr(config_class, name), help="", **settings)
+    return parser
+
+
+def _groups(config_class: type[Any]) -> list[type[Any]]:
+    """Return the classes that declare fields of ``config_class``: its last base first, indirect bases at the end."""
+    ranked = sorted(_declaring(config_class, 0), key=lambda item: item[0])
+    return list(dict.fromkeys(part for _, part in ranked))
+
+
+def _declaring(part: type[Any], depth: int) -> Iterator[tuple[int, type[Any]]]:
+    """Yield the class and its bases that declare fields, each with the number of such classes below it."""
+    declares = bool(inspect.get_annotations(part))
+    if declares:
+        yield depth, part
+    for base in reversed(part.__bases__):
+        yield from _declaring(base, depth + declares)
+
+
+def _title(config_class: type[Any], part: type[Any]) -> str:
+    return "Flags" if part is config_class else inspect.cleandoc(part.__doc__ or "").rstrip(".")
+
+
+def _texts(config_class: type[Any], part: type[Any]) -> dict[str, str]:
+    """Return the help texts of the fields of one base class of ``config_class``, with choices and defaults."""
+    docs = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
+    return {
+        name: docs[name] + choices(config_class, name) + _default(docs[name], getattr(config_class, name))
+        for name in inspect.get_annotations(part)
+        if name in docs
+    }
+
+
+def _default(text: str, value: Any) -> str:
+    """Return the end of a help text: the default as a user would type it; empty if the ``text`` states it.
+
+    >>> _default("Plot the results.", True), _default("Folder. Default: data.", None)
+    (' (default: True)', '')
+    """
+    if re.search(r"\b(Default( for [^:]+)?:|Required\.)", text):
+        return ""
+    words = " ".join(map(str, value)) if isinstance(value, tuple) else str("" if value is None else value)
+    return f" (default: {words or 'none'})"

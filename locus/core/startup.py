@@ -1,0 +1,79 @@
+"""Print one line instead of a traceback if Ctrl-C interrupts the imports of a command.
+
+Later, ``locus.core.cli`` handles KeyboardInterrupt.
+"""
+
+import atexit
+import gc
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+@contextmanager
+def gc_paused() -> Iterator[None]:
+    """Pause the cyclic garbage collector in the block, for imports and other code that creates many objects.
+
+    Afterwards these objects count as old, so that the next collection does not visit them. This step is skipped if
+    ``gc.freeze`` is in use already, because it would unfreeze other objects.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
+
+
+def gc_skipped_at_exit() -> None:
+    """Skip the garbage collection at exit, which takes one to two seconds if torch is imported.
+
+    It is not skipped if triton is imported, whose bindings would then report leaks.
+    """
+    atexit.register(_freeze)
+
+
+def _freeze() -> None:
+    if "triton" not in sys.modules:
+        gc.freeze()
+
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ("main.py", "heatmap.py", "benchmark", "tools")
+"""Files and packages that contain the commands."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+
+def is_command() -> bool:
+    """Return True if this process runs a Locus command, such as ``python -m benchmark.run``."""
+    if sys.argv[:1] == ["-m"]:  # Python has not found the module yet
+        module = sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1]
+        return bool(module) and module[0].split(".")[0] in COMMANDS
+    path = Path(*sys.argv[:1]).resolve()
+    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[:1] in {(name,) for name in COMMANDS}
+
+
+def exit_quietly() -> None:
+    """Let Ctrl-C end the process at once with one line, unless SIGINT is ignored or has another handler."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _exit)
+
+
+def raise_again() -> None:
+    """Restore Python's default: Ctrl-C raises KeyboardInterrupt."""
+    if signal.getsignal(signal.SIGINT) is _exit:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _exit(*_: Any) -> NoReturn:
+    os.write(2, b"error: interrupted\n")
+    os._exit(INTERRUPTED)

@@ -1,0 +1,126 @@
+"""Data sets, one file or package and one class each. ``load(name, …)`` imports a data set when it is needed."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from locus.core.names import normalize_data_set
+from locus.core.registry import DATASETS, construct, validated
+from locus.core.registry import options as options_of
+
+if TYPE_CHECKING:
+    from locus.datasets.base import Dataset
+
+REGISTRY = DATASETS
+FILES_OF = {"implanted": "NIH"}
+"""Data set -> the other data set whose files it reads and whose default folder it shares."""
+
+
+def names() -> list[str]:
+    """Return the names of all data sets, sorted.
+
+    >>> "NIH" in names() and "phantom" in names()
+    True
+    """
+    return REGISTRY.names()
+
+
+def is_synthetic(word: str) -> bool:
+    """Return True if the findings of the data set ``word`` are drawn by code; False for an unknown word.
+
+    >>> is_synthetic("phantom:train=8"), is_synthetic("NIH"), is_synthetic("three hospitals")
+    (True, False, False)
+    """
+    name = normalize_data_set(word).split(":")[0]
+    return name in names() and bool(REGISTRY.read_attribute(name, "synthetic"))
+
+
+def root_of(word: str, root: Path | str | None = None) -> Path:
+    """Return the folder of a data set: ``root`` if given, else ``$LOCUS_DATA/<name>``, else ``data/<name>``.
+
+    The name is NIH for ``implanted``, which reads NIH's files.
+    """
+    path, name = None if root is None else Path(root), normalize_data_set(word).split(":")[0]
+    return path or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
+
+
+def at_hand(word: str, root: Path | str | None = None) -> bool:
+    """Return True if the folder of a data set exists or is not needed (the phantom).
+
+    >>> at_hand("phantom:boxed=5"), at_hand("NIH", "no/such/folder")
+    (True, False)
+    """
+    return word.split(":")[0] == "phantom" or root_of(word, root).is_dir()
+
+
+def check(name: str, root: Path | str | None = None) -> None:
+    """Check the options of a data set and its folder, without reading files. Does not import torch.
+
+    Raises ``BadValueError`` for a wrong option, and ``DataError`` if the folder is needed but missing or empty.
+    """
+    from locus.datasets.base import Request
+
+    name = normalize_data_set(name)
+    part: Any = REGISTRY.get(name)
+    if chosen := options_of(name):  # validation imports pydantic
+        validated(part.__init__, chosen)
+    if part.layout:
+        Request(root_of(name, root)).folder(part.layout)
+
+
+def load(
+    name: str,
+    root: Path | str | None = None,
+    split: str = "test",
+    partition: str = "official",
+    folds: int = 5,
+    fold: int = 0,
+    findings: int | None = None,
+    seed: int = 0,
+    img_size: int | None = None,
+    cache: Path | str | None = None,
+    leave_out_fold: int | None = None,
+    **options: Any,
+) -> "Dataset":
+    """Load one split of a data set as a sequence of samples. Images are decoded later.
+
+    Args:
+        name: name of the data set, with or without options (``phantom:grain=.05``).
+        root: folder of its files; see :func:`root_of`.
+        split: train, val or test.
+        partition: official (published lists), patient (random) or kfold. All random splits keep the images of a
+            patient together and depend on ``seed``.
+        folds: number of folds of ``kfold``.
+        fold: index of the test fold of ``kfold``.
+        findings: number of findings, which the data set must support; None is its default.
+        seed: seed of the splits and of generated images.
+        img_size: side of generated images in pixels; other data sets ignore it.
+        cache: folder for the headers of DICOM files.
+        leave_out_fold: fold that is excluded from all splits.
+        options: options of the data set, as an alternative to those in ``name``.
+
+    Raises:
+        UnknownNameError, BadValueError: an invalid argument. DataError: a missing or broken file. LeakError: splits
+        that share patients.
+    """
+    from locus.datasets.base import Request
+
+    name = normalize_data_set(name)
+    request = Request(
+        root_of(name, root),
+        split=split,
+        partition=partition,
+        folds=folds,
+        fold=fold,
+        findings=findings,
+        seed=seed,
+        img_size=img_size,
+        cache=None if cache is None else Path(cache),
+        leave_out_fold=leave_out_fold,
+    )
+    part: Callable[..., Dataset] = REGISTRY.get(name)
+    options = validated(part.__init__, {**options, **options_of(name)})
+    data: Dataset = construct(functools.partial(part, request), "data set", name.split(":")[0], options)
+    return data

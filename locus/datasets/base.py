@@ -1,0 +1,293 @@
+"""Base class of data sets: a sequence of samples with a name, findings and a description for records."""
+
+import functools
+from abc import abstractmethod
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from locus.core.errors import BadValueError, DataError
+from locus.core.names import canonical_finding
+from locus.core.types import FloatArray, Sample
+from locus.datasets.io.tables import refuse_links
+
+if TYPE_CHECKING:
+    from locus.datasets.io.download import Kaggle
+
+
+def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], FloatArray]:
+    """Return the S studies, sorted, and (S,K) the maximum of the (N,K) scores or labels of each study.
+
+    nan (unknown) is ignored unless a study has nothing else. CheXpert is scored this way: Irvin et al., AAAI 2019,
+    maximum over the views of a study.
+
+    >>> maximum([[0.1, 0.9], [0.4, 0.2], [0.3, 0.3]], ["b", "b", "a"])[1].tolist()
+    [[0.3, 0.3], [0.4, 0.9]]
+    """
+    names, at = np.unique(np.asarray(studies, dtype=str), return_inverse=True)
+    table = np.asarray(values, dtype=np.float64)
+    largest = np.full((len(names), table.shape[1]), np.nan)
+    np.fmax.at(largest, at.reshape(-1), table)
+    return names.tolist(), largest
+
+
+class Texts(Sequence[str]):
+    """Sequence of strings with 4 bytes of overhead each, where a list of ``str`` needs 60.
+
+    >>> names = Texts(["a.png", "b.png"])
+    >>> names.append("c.png")
+    >>> len(names), names[1], names[-1], list(names)
+    (3, 'b.png', 'c.png', ['a.png', 'b.png', 'c.png'])
+    """
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._letters, self._ends = bytearray(), array("I", [0])
+        for text in texts:
+            self.append(text)
+
+    def append(self, text: str) -> None:
+        """Add ``text`` at the end; file names in any encoding are preserved."""
+        self._letters += text.encode("utf-8", "surrogateescape")
+        self._ends.append(len(self._letters))
+
+    def same(self, other: "Texts") -> bool:
+        """Return whether both have the same strings."""
+        return self._letters == other._letters and self._ends == other._ends
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, index: Any) -> Any:
+        size = len(self._ends) - 1
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(size))]
+        if not -size <= index < size:
+            raise IndexError(index)
+        index %= size
+        return self._letters[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True, eq=False)
+class Columns(Sequence[tuple[str, str, bool]]):
+    """Columns of a data set. As a sequence, its items are (image, patient, True if it has a truth box)."""
+
+    images: Sequence[str]
+    patients: Sequence[str]
+    sources: Sequence[str]
+    """As in ``locus.core.types.Sample``."""
+    labels: NDArray[np.float32]
+    """(N, K) 0, 1 or nan (unknown)."""
+    boxed: NDArray[np.bool_]
+    """(N,) True for an image with a truth box."""
+    studies: Sequence[str]
+    """The study of each image; empty if any image has none."""
+    truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]]
+    """Image with a truth box -> its frame, and its boxes by finding."""
+
+    def __len__(self) -> int:
+        return len(self.boxed)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.images[index], self.patients[index], bool(self.boxed[index])
+
+
+def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
+    """Return the columns of ``samples`` with K = ``findings`` labels."""
+    images, patients, sources, studies = Texts(), Texts(), Texts(), Texts()
+    labels, boxed = array("f"), bytearray()
+    truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
+    for sample in samples:
+        images.append(sample.image_id)
+        patients.append(sample.patient_id)
+        sources.append(sample.source)
+        studies.append(str(sample.meta.get("study") or ""))
+        labels.frombytes(sample.labels.tobytes())
+        boxed.append(bool(sample.boxes))
+        if sample.boxes:
+            truth[sample.image_id] = sample.frame, sample.boxes
+    table = np.frombuffer(labels, np.float32).reshape(len(images), findings)
+    flags = np.frombuffer(boxed, bool)
+    return Columns(images, patients, sources, table, flags, studies if all(studies) else (), truth)
+
+
+SPLITS = ("train", "val", "test")
+ELSEWHERE = "set another folder with --data_root_dir (in locus.benchmark.check.question: --root) or the environment variable LOCUS_DATA"
+"""How a user sets the folder of a data set."""
+PARTITIONS = ("official", "patient", "kfold")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Arguments common to all data sets; see :func:`locus.datasets.load`. Raises ``BadValueError`` for invalid values."""
+
+    root: Path | None = None
+    """Folder of the data set's files."""
+    split: str = "test"
+    """The part of the images to load: one of ``SPLITS``."""
+    partition: str = "official"
+    """The rule that assigns patients to splits: published lists (official), at random (patient) or by fold (kfold)."""
+    folds: int = 5
+    fold: int = 0
+    """The fold that is the test split of ``kfold``."""
+    findings: int | None = None
+    """The number of findings, not their names; None: the default of the data set."""
+    seed: int = 0
+    """Seed of the splits and of generated images."""
+    img_size: int | None = None
+    """Side of generated images in pixels; other data sets ignore it."""
+    cache: Path | None = None
+    """Folder for the headers of DICOM files."""
+    leave_out_fold: int | None = None
+    """Fold of ``kfold`` that is excluded from all splits."""
+
+    def __post_init__(self) -> None:
+        for field, value, allowed in (("split", self.split, SPLITS), ("partition", self.partition, PARTITIONS)):
+            if value not in allowed:
+                raise BadValueError(f"{field} is {value!r}: give one of {', '.join(allowed)}")
+        if self.folds < 2:
+            raise BadValueError(f"folds is {self.folds}: give at least 2")
+        if not 0 <= self.fold < self.folds:
+            raise BadValueError(f"fold {self.fold} does not exist: use a number from 0 to {self.folds - 1}")
+        left_out = self.leave_out_fold
+        if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
+            number = f"a number from 0 to {self.folds - 1} other than the test fold, {self.fold}"
+            raise BadValueError(f"leave_out_fold is {left_out}: it requires --partition kfold and {number}")
+
+    def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, default: int) -> tuple[str, ...]:
+        """Return the findings of the requested task: one of the lists in ``tasks``, by its length.
+
+        ``name``: the data set. ``default``: length of the list if none is requested. Raises ``BadValueError`` with the
+        valid numbers of findings.
+        """
+        number = default if self.findings is None else self.findings
+        if number not in tasks:
+            allowed = ("one of " if len(tasks) > 1 else "") + ", ".join(map(str, tasks))
+            raise BadValueError(f"{name} does not support {number} findings: set --num_classes to {allowed}")
+        return tasks[number]
+
+    def folder(self, layout: str) -> Path:
+        """Return the root. Raises ``DataError`` if it is missing or empty, or if a link leads out of it."""
+        if self.root is None or not self.root.is_dir():
+            raise DataError(f"the folder {self.root} is missing: {layout}; {ELSEWHERE}")
+        content = list(self.root.iterdir())
+        if not content:
+            raise DataError(f"the folder {self.root} is empty: {layout}")
+        refuse_links((path for path in content if path.is_symlink()), self.root)
+        return self.root
+
+
+class Dataset(Sequence[Sample]):
+    """One split of a data set, as a sequence of samples. ``__init__(request, **options)`` sets the attributes below."""
+
+    name: ClassVar[str]
+    """Name on the command line."""
+    origin: ClassVar["Kaggle | str"] = "there is nothing to download"
+    """Source of ``--download``, or a description of how to get the files by hand."""
+    layout: ClassVar[str] = ""
+    """Required files and their source, for error messages; empty if the data set needs no files."""
+    synthetic: ClassVar[bool] = False
+    """True if the findings are drawn by code: a network trained on them cannot read real radiographs."""
+    findings: tuple[str, ...]
+    """The K findings, in the order of the labels."""
+    split: str
+    """train, val or test."""
+    describe: dict[str, Any]
+    """JSON-serializable description of these images for records (lists, counts, options); not a method."""
+
+    @abstractmethod
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index`` in [0, len); no image is decoded here.
+
+        ``data[index]`` also accepts negative indices.
+        """
+
+    @functools.cached_property
+    def columns(self) -> Columns:
+        """Names, labels and truth of all samples, without reading an image."""
+        return from_samples(self, len(self.findings))
+
+    @property
+    def labels(self) -> NDArray[np.float32]:
+        """(N, K) labels of all samples, without reading an image: 0, 1 or nan (unknown).
+
+        Columns are in the order of ``findings``.
+        """
+        return self.columns.labels
+
+    @property
+    def patients(self) -> list[str]:
+        """Patient of each sample. Splits and confidence intervals keep the images of a patient together."""
+        return [*self.columns.patients]
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
+        if isinstance(index, slice):
+            return [self.sample(i) for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range: {self.name} has {len(self)} samples")
+        return self.sample(index % len(self))
+
+
+class DatasetWrapper(Dataset):
+    """Modified samples of another data set, with the same ``name``, ``split`` and other attributes."""
+
+    def __init__(self, data: Dataset) -> None:
+        object.__setattr__(self, "name", data.name)  # a ClassVar, so type checkers forbid self.name = …
+        self.data, self.findings, self.split, self.describe = data, data.findings, data.split, data.describe
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def readings(self, index: int) -> Mapping[str, Any]:
+        """Return the boxes of each reader (radiologist), for data sets with several readers."""
+        read: Mapping[str, Any] = getattr(self.data, "readings")(index)  # noqa: B009 - few data sets have it
+        return read
+
+
+class RelabeledDataset(DatasetWrapper):
+    """Images ``indices`` of a data set, with labels, boxes and masks of a model's ``findings``, in their order.
+
+    A finding that the data set lacks is unknown (nan) on every image and has no box. Raises ``DataError`` if it lacks
+    all of them. Cite the original data set.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, data: Dataset, findings: Sequence[str], indices: Sequence[int]) -> None:
+        position = {canonical_finding(finding): k for k, finding in enumerate(data.findings)}
+        self._order = [position.get(canonical_finding(finding)) for finding in findings]
+        pairs = zip(self._order, findings, strict=True)
+        self.names = {data.findings[k]: finding for k, finding in pairs if k is not None}
+        if not self.names:
+            requested, existing = ", ".join(findings), ", ".join(data.findings)
+            raise DataError(f"{data.name} has none of the model's findings ({requested}): it has {existing}")
+        super().__init__(data)
+        self.findings, self.indices = tuple(findings), list(indices)
+        self.describe = {**data.describe, "images": len(self.indices), "findings": list(self.names.values())}
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index`` with the model's finding names."""
+        sample = self.data.sample(self.indices[index])
+        labels = np.array([np.nan if k is None else sample.labels[k] for k in self._order], np.float32)
+        masks = sample.read_masks and (lambda: _renamed(sample.masks, self.names))
+        return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
+
+    def readings(self, index: int) -> dict[str, Any]:
+        """Return each reader's boxes under the model's names, for data sets with several readers."""
+        readings = super().readings(self.indices[index])
+        return {reader: _renamed(boxes, self.names) for reader, boxes in readings.items()}
+
+
+def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[finding]: value for finding, value in by_finding.items() if finding in names}

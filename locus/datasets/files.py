@@ -1,0 +1,241 @@
+"""Base class of data sets that are read from files, and functions that build their rows."""
+
+import functools
+import logging
+import os
+from array import array
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from locus.core.errors import DataError, examples
+from locus.core.files import file_hash
+from locus.core.frames import area
+from locus.core.types import FloatArray, Sample
+from locus.datasets import splits
+from locus.datasets.base import Columns, Dataset, Request, Texts
+from locus.datasets.io import images
+from locus.datasets.io.tables import raise_if_any
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
+
+ABOUT = ("age", "sex", "view", "study")
+"""Columns of a table that are copied to a sample's ``meta``."""
+
+
+def file_sample(
+    image: str, patient: str, path: Path | str, frame: tuple[int, int], labels: NDArray[np.float32],
+    boxes: Mapping[str, FloatArray], meta: Mapping[str, Any] = MappingProxyType({}), **masks: Any,
+) -> Sample:  # fmt: skip
+    """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks``."""
+    read = functools.partial(images.decode, path)
+    return Sample(image, patient, frame, labels, boxes, read, str(path), meta, **masks)
+
+
+class TableRows(Sequence[Sample]):
+    """One sample per image of a ``table`` with the column patient and any of those in ``ABOUT``.
+
+    ``labels``: (N, K). ``files``: image -> path. ``truth``: function of the image that returns its ``frame`` (None: the
+    size of the file, read on first access), ``boxes`` and, optionally, ``read_masks``. The table and ``files`` are not
+    kept in memory.
+    """
+
+    def __init__(
+        self, table: "DataFrame", labels: NDArray[np.float32], files: Mapping[str, Path | str],
+        truth: Callable[[str], dict[str, Any]],
+    ) -> None:  # fmt: skip
+        self._truth, self._labels = truth, np.array(labels, np.float32, order="C")
+        self._images, self._patients = Texts(table.index), Texts(table["patient"])
+        self._paths = _Paths((files[image] for image in table.index), self._images)
+        self._about = {name: _Column(table[name]) for name in ABOUT if name in table}
+        self._frame_of_file = functools.cache(images.frame_or_dot)  # opening 190,000 files takes seconds
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: Any) -> Any:
+        image, path = self._images[index], self._paths[index]
+        meta = {name: column[index] for name, column in self._about.items()}
+        truth = self._truth(image)
+        truth["frame"] = truth["frame"] or self._frame_of_file(path)
+        return file_sample(image, self._patients[index], path, labels=self._labels[index], meta=meta, **truth)
+
+    def columns(self) -> Columns:
+        """Return the columns without copying them. Files are opened only for images with boxes."""
+        boxed = np.fromiter((bool(self._truth(image)["boxes"]) for image in self._images), bool, len(self))
+        rows = [self[i] for i in np.flatnonzero(boxed)]
+        studies = [str(study or "") for study in self._about.get("study", ())]
+        return Columns(
+            self._images, self._patients, self._paths, self._labels, boxed,
+            Texts(studies) if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
+        )  # fmt: skip
+
+
+class _Paths(Sequence[str]):
+    """Paths of files. Each folder is stored once, and file names only if they differ from ``images``."""
+
+    def __init__(self, paths: Iterable[Path | str], images: Texts) -> None:
+        self._folders, self._names, self._folder = Texts(), Texts(), array("I")
+        numbers: dict[str, int] = {}
+        for path in paths:
+            folder, name = os.path.split(path)  # faster than a Path object for each of many files
+            if folder not in numbers:
+                numbers[folder] = len(numbers)
+                self._folders.append(folder)
+            self._folder.append(numbers[folder])
+            self._names.append(name)
+        if self._names.same(images):
+            self._names = images
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, index: Any) -> Any:
+        return os.path.join(self._folders[self._folder[index]], self._names[index])  # noqa: PTH118 - as above
+
+
+class _Column(Sequence[Any]):
+    """Values of a column with few distinct values, as their numbers."""
+
+    def __init__(self, values: "Series") -> None:
+        codes, words = values.factorize(use_na_sentinel=False)
+        self._codes, self._words = codes.astype(np.min_scalar_type(len(words))), words.tolist()
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._words[self._codes[index]]
+
+
+log = logging.getLogger(__name__)
+BoxesByImage = dict[str, dict[str, FloatArray]]
+"""Image -> finding -> (M,4) boxes in the image's frame."""
+SHARES = "give boxes in pixels of the image as published, not as fractions of its width and height"
+"""Advice for boxes narrower than a pixel."""
+
+
+class FileDataset(Dataset):
+    """Data set whose constructor sets ``rows``, one sample per image."""
+
+    name: ClassVar[str]
+    rows: Sequence[Sample]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @functools.cached_property
+    def columns(self) -> Columns:
+        """Names, labels and truth of all images."""
+        return self.rows.columns() if isinstance(self.rows, TableRows) else super().columns
+
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index``; its file is decoded on demand."""
+        return self.rows[index]
+
+
+def in_split(
+    patients: Sequence[str],
+    request: Request,
+    official: Callable[[], splits.SplitNames] | None = None,
+    whole: bool = False,
+) -> NDArray[np.bool_]:
+    """Return (N,) True for the images in the requested split, or all of them if ``whole``, which has only test.
+
+    ``official``: returns the (N,) published split names, if any; otherwise the official partition is random by patient.
+    Raises ``DataError`` for an empty split, such as train or val of a ``whole`` data set.
+    """
+    if whole and request.split != "test":
+        reason = f"whole=True makes every image a test image, so {request.split} is empty"
+        raise DataError(f"{reason}: leave whole out to train")
+    if whole:
+        return np.ones(len(patients), bool)
+    names = official() if official and request.partition == "official" else splits.assign(patients, request)
+    splits.check_patients(patients, names)
+    if len(names) and not (names == request.split).any():
+        raise DataError(f"none of the {len(patients)} available images is in {request.split}: check for missing files")
+    return np.asarray(names == request.split)
+
+
+def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = "") -> list[str]:
+    """Return the ``listed`` images (of one ``split`` or of all) that have a file, and log the others.
+
+    Raises ``DataError`` if no image has a file.
+    """
+    names, which = list(listed), f"{split} images" if split else "images"
+    present = [name for name in names if name in files]
+    if split and not names:
+        raise DataError(f"the tables of {root} list no {which}: use --partition patient or kfold")
+    if not present:
+        raise DataError(f"{root} has no file for any of the {which} in its tables ({len(names)}): {layout}")
+    if len(present) < len(names):
+        missing = [name for name in names if name not in files]
+        text = "%s: %d of %d %s have no file and are skipped: %s"
+        log.warning(text, root, len(missing), len(names), which, examples(missing))
+    return present
+
+
+def described(
+    partition: str, rows: Sized, without_file: int, clipped: int, tables: Iterable[Path], **more: Any
+) -> dict[str, Any]:
+    """Return a description for records: partition, counts of images and clipped boxes, and hashes of the tables."""
+    counts = {"images": len(rows), "images_without_file": without_file, "boxes_clipped": clipped}
+    return {"partition": partition, **counts, **more, "tables": {path.name: file_hash(path) for path in tables}}
+
+
+def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
+    """Return file name without extension -> path of the DICOM files in subfolders of ``root`` that match a pattern."""
+    return {path.stem: path for path in map(Path, images.find(root, *patterns).values()) if images.is_dicom(path)}
+
+
+def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
+    """Return the number of ``bad`` files and log three of them. Raises ``DataError`` if there are no ``good`` ones."""
+    if bad and not good:
+        raise DataError(f"{root}: none of {len(bad)} files can be read: {examples(bad)}")
+    if bad:
+        log.warning("%s: %d files cannot be read and are skipped: %s", root, len(bad), examples(bad))
+    return len(bad)
+
+
+def boxes_by_image(
+    path: Path, marks: Iterable[tuple[str, str, ArrayLike]], frames: Mapping[str, tuple[int, int]]
+) -> tuple[BoxesByImage, int]:
+    """Return the boxes of the images in ``frames``, in file order, and the number of boxes clipped at the image's edge.
+
+    ``marks``: image, finding and (4,) edges xyxy of each box. Raises ``DataError`` for boxes that are not four numbers,
+    empty, outside their image, or narrower than a pixel.
+    """
+    listed = list(marks)
+    try:
+        edges = np.array([box for _, _, box in listed], np.float64).reshape(len(listed), 4)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path} has a box that is not four numbers: {error}") from error
+
+    def refuse(wrong: NDArray[np.bool_], what: str, advice: str) -> None:
+        marked = (f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}" for i in np.flatnonzero(wrong))
+        raise_if_any(path, marked, what, f"; {advice}")
+
+    sides = edges[:, 2:] - edges[:, :2]
+    small = np.logical_and((sides < 1).any(axis=1), (sides > 0).all(axis=1))
+    refuse(small, "boxes narrower than a pixel", SHARES)
+    chosen = np.array([image in frames for image, *_ in listed], bool)
+    limits = np.array([frames.get(image, (0, 0))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
+    inside = np.clip(edges, 0, limits)
+    empty = np.logical_not(area(inside) > 0)  # includes nan
+    refuse(np.logical_and(chosen, empty), "boxes that are empty or outside their image", "correct them")
+    cut = int((inside != edges)[chosen].any(axis=1).sum())
+    if cut:
+        log.warning("%s: clipped %d boxes at the edge of their image", path, cut)
+    by_image: dict[str, dict[str, list[FloatArray]]] = {}
+    for i in np.flatnonzero(chosen):
+        image, finding, _ = listed[i]
+        by_image.setdefault(image, {}).setdefault(finding, []).append(inside[i])
+    return {
+        image: {finding: np.stack(arrays) for finding, arrays in image_boxes.items()}
+        for image, image_boxes in by_image.items()
+    }, cut

@@ -1,0 +1,232 @@
+"""Data set of a user's images: a table of labels and an optional table of boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locus.core.errors import BadValueError, DataError
+from locus.core.frames import area, as_boxes
+from locus.datasets import splits
+from locus.datasets.base import SPLITS, Request
+from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, with_file
+from locus.datasets.io import images, pd
+from locus.datasets.io.images import SUFFIXES
+from locus.datasets.io.tables import (
+    below,
+    inside,
+    numbers,
+    raise_if_any,
+    read_csv,
+    refuse_duplicates,
+    refuse_links,
+    refuse_unknown,
+    years,
+)
+
+RESERVED = ("mean",)
+"""Words that are not allowed as findings, because result tables use them; so are words that begin with _ or @."""
+ABOUT = ("image", "patient", "split", "width", "height", "age", "sex", "view")
+"""Columns of the label table that are not findings; all but the first are optional."""
+LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
+
+
+def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the table of images and the findings.
+
+    Columns: ``patient``, ``split``, ``_path``, ``_frame`` (None: that of the file), other optional columns, and labels.
+    Raises ``DataError`` for a path that leaves ``root``, duplicate images, and labels other than 0, 1 and empty.
+    """
+    raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip)
+    raw = raw.apply(lambda cells: cells.str.strip())  # so that trailing spaces do not create new patients
+    for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
+        if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
+            raise DataError(f"{path} has a duplicate column or one without a name ({column!r}): give each its own name")
+    findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
+    if not findings or not len(raw):
+        counts = f"{len(raw)} images and {len(findings)} findings"
+        raise DataError(f"{path} has {counts}: give one row per image and one column per finding")
+    for finding in findings:
+        if finding in RESERVED or finding.startswith(("_", "@")):
+            advice = f"rename it or, if it is not a finding, use --dataset folder:ignore={finding}"
+            raise DataError(f"{path} has the column {finding!r}, which is a reserved name: {advice}")
+    image = raw["image"].map(lambda cell: image_name(cell, path))
+    refuse_duplicates(path, image)
+    labels = {finding: _labels(path, raw[finding]) for finding in findings}
+    files = [_file(cell, root, path) for cell in image]
+    refuse_links(files, root)
+    return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(image, axis=0), findings
+
+
+def image_name(cell: str, path: Path) -> str:
+    """Return a cell of the table at ``path`` as image name. Raises ``DataError`` for an unsupported extension.
+
+    >>> image_name("part1/a.png", Path("labels.csv"))
+    'part1/a.png'
+    """
+    if Path(cell).suffix.lower() not in SUFFIXES:
+        raise DataError(f"{path} has the image name {cell[:80]!r}: it must end in {', '.join(SUFFIXES)}")
+    return Path(cell).as_posix()
+
+
+def _file(cell: str, root: Path, table: Path) -> Path:
+    """Return the path of the image in ``root``, or below its subfolder ``images``."""
+    path = below(root, cell, table)
+    return path if path.exists() else root / "images" / cell
+
+
+def _labels(path: Path, cells: pd.Series) -> pd.Series:
+    text = cells.str.lower()
+    wrong = cells[~text.isin(list(LABELS))].str[:40].unique()
+    advice = f"; correct them or, if the column is not a finding, use --dataset folder:ignore={cells.name}"
+    raise_if_any(path, map(repr, wrong), f"labels other than 0, 1 and empty in the column {cells.name!r}", advice)
+    return text.map(LABELS).astype(np.float32)
+
+
+def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.Series]:
+    """Return patient (default: the image itself), split, frame, and the other optional columns."""
+    patient = raw.get("patient", image)
+    if (patient == "").any():
+        empty = f"{int((patient == '').sum())} rows with an empty 'patient' column"
+        raise DataError(f"{path} has {empty}: fill it in or remove the column")
+    columns = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
+    if "age" in raw:
+        columns["age"] = _ages(path, raw["age"])
+    if "split" in raw:
+        refuse_unknown(path, raw["split"].str[:40], SPLITS, "split")
+        columns["split"] = raw["split"]
+    return {**columns, "_frame": pd.Series(_listed_frames(path, raw), index=raw.index, dtype=object)}
+
+
+def _ages(path: Path, cells: pd.Series) -> pd.Series:
+    ages = cells.map(years).astype(float)
+    wrong = cells[ages.isna() & (cells != "")].unique()
+    raise_if_any(path, map(repr, wrong), "invalid ages", "; leave unknown ages empty")
+    return ages
+
+
+def _listed_frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None]:
+    """Return (H, W) of each image if the table has both columns."""
+    if not {"width", "height"} <= set(raw.columns):
+        return [None] * len(raw)
+    height, width = (_side(path, raw[side]).astype(int).tolist() for side in ("height", "width"))
+    return list(zip(height, width, strict=True))
+
+
+def _side(path: Path, cells: pd.Series) -> pd.Series:
+    values = numbers(path, cells)
+    wrong = values[~values.between(1, 100_000)]
+    raise_if_any(path, wrong, f"invalid values of {cells.name}", "; give 1 to 100000 pixels")
+    return values
+
+
+LAYOUT = (
+    "expected labels.csv (columns: image; one per finding, each cell 0, 1 or empty; optionally patient and split), the "
+    "PNG, JPEG or DICOM files named in its column image, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
+)
+
+EDGES = ("x0", "y0", "x1", "y1")
+EDGES_HINT = "give the edges of each box: x0, y0, x1 = x0 + width, y1 = y0 + height"
+
+
+class Folder(FileDataset):
+    """Your own images: a CSV file with one column per finding, and an optional CSV file of boxes.
+
+    ::
+
+        root/  labels.csv   image,patient,split,Mass,Nodule        a.png,p1,train,1,
+               boxes.csv    image,finding,x0,y0,x1,y1              a.png,Mass,10,20,110.5,220      (optional)
+               a.png, images/b.png, any/folder/c.dcm               PNG or JPEG (8 or 16 bits) or DICOM
+
+    ``image``: path of the file, relative to the root or its subfolder ``images``. Optional columns: ``patient`` (if
+    missing, each image counts as a patient, with a warning), ``split`` (train, val or test: it defines the
+    official partition; if no row has val, some train patients are moved to val), ``width`` and ``height`` of the
+    published image if the file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0,
+    or empty for unknown.
+
+    Boxes are given by their edges; x runs right and y runs down from the upper left corner. Their frame is the
+    published image (``width`` and ``height``, or else the size of the image in the file). A box that extends beyond the
+    image is clipped and counted; a box outside the image is an error. Absolute paths, ``..`` and links that lead out of
+    the root are errors.
+
+    Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings
+    (joined by +: ``note+hospital``). The licence and citation are those of your data.
+    """
+
+    name = "folder"
+    layout = LAYOUT
+
+    def __init__(
+        self, request: Request, labels: str | int = "labels.csv", boxes: str | int = "boxes.csv", ignore: str | int = ""
+    ) -> None:
+        root, self.split = request.folder(LAYOUT), request.split
+        paths = _tables(root, str(labels), str(boxes))
+        table, self.findings = read_labels(paths[0], root, tuple(str(ignore).split("+")) if ignore else ())
+        if request.findings not in (None, len(self.findings)):
+            count = len(self.findings)
+            advice = f"leave --num_classes out, or use --num_classes {count}"
+            raise BadValueError(f"{paths[0]} has {count} findings, not {request.findings}: {advice}")
+        split_names = _split_names(paths[0], table, request)
+        splits.check_patients(table["patient"], split_names)
+        files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
+        present = with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
+        truth, clipped = _boxes(paths[1], table, self.findings, set(present)) if len(paths) > 1 else ({}, 0)
+        table = table.loc[present]
+        label_values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
+        self.rows = TableRows(table, label_values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
+        without_file = int((split_names == self.split).sum()) - len(present)
+        about = {"patients_named": bool((table["patient"] != table.index).any()), "boxed_images": len(truth)}
+        self.describe = described(request.partition, present, without_file, clipped, paths, **about)
+
+
+def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
+    """Return the paths of the label table and, if present, the box table. A table requested by name must exist."""
+    paths = [inside(root, name, root) for name in (labels, boxes)]
+    for path, required in zip(paths, (True, boxes != "boxes.csv"), strict=True):
+        if required and not path.is_file():
+            raise DataError(f"the table {path} is missing: {LAYOUT}")
+    return [path for path in paths if path.is_file()]
+
+
+def _split_names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
+    """Return (N,) split names: the column ``split`` for the official partition, else a random split by patient."""
+    patients = table["patient"].tolist()
+    if request.partition != "official":
+        return splits.assign(patients, request)
+    if "split" not in table:
+        raise DataError(f"{path} has no column 'split' (train, val, test): add it, or use --partition patient or kfold")
+    names = table["split"].to_numpy(str)
+    return names if "val" in names else splits.hold_out_val(patients, names == "train", request.seed)
+
+
+def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[BoxesByImage, int]:
+    """Read the boxes of the ``wanted`` images and count the clipped ones. Unreadable images get no boxes.
+
+    Raises ``DataError`` for images and findings that the label ``table`` lacks, duplicate rows, and boxes that are
+    empty or outside the image.
+    """
+    raw = read_csv(path, ("image", "finding", *EDGES), hint=EDGES_HINT)
+    image = raw["image"].map(lambda cell: image_name(cell, path))
+    unlisted = image[~image.isin(table.index)].str[:80].unique()
+    raise_if_any(path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes")
+    refuse_unknown(path, raw["finding"], findings)
+    refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
+    edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
+    empty = np.flatnonzero(area(edges) == 0).tolist()
+    named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
+    raise_if_any(path, named, "boxes with zero area", "; x0 < x1 and y0 < y1 are required")
+    frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
+    return boxes_by_image(path, zip(image, raw["finding"], edges, strict=True), frames)
+
+
+def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Return image -> (H, W) as published, from the table or the file; unreadable files are skipped."""
+    frames = {}
+    for image, path, frame in zip(table.index, table["_path"], table["_frame"], strict=True):
+        try:
+            frames[str(image)] = frame or images.frame(path)
+        except DataError:  # the error is reported later, when the file is decoded
+            continue
+    return frames

@@ -1,0 +1,308 @@
+"""Implanted data set: real radiographs without findings, with the phantom's findings drawn on them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from locus.core.errors import DataError
+from locus.core.files import file_hash, json_hash
+from locus.core.frames import resize_image
+from locus.core.types import generator
+from locus.datasets import nih as nih_tables
+from locus.datasets import splits
+from locus.datasets.base import Request
+from locus.datasets.io import pd
+from locus.datasets.io.images import content_stamp, decode, find
+from locus.datasets.nih import IMAGE_FOLDERS, entries
+from locus.datasets.phantom import FIRST, Phantom
+from locus.datasets.phantom.patient import (
+    BOX_STATISTICS,
+    STRENGTH,
+    Conspicuity,
+    Count,
+    Lesion,
+    Patient,
+    PhantomOptions,
+    Pixels,
+    Prevalence,
+    UnitBox,
+    Window,
+    draw_patient,
+    noise,
+    per_finding,
+    place_box,
+    smooth,
+    window,
+)
+
+DRAWING = 1
+"""Version of the drawing; increase it when the same number gives other pixels."""
+USUAL_HEART: UnitBox = (0.40, 0.455, 0.71, 0.725)
+"""Usual position of the heart: the median of the phantom's hearts that are not enlarged."""
+REACH = 1.9
+"""Extent of the deformation around the heart, in half sides of the heart's new box."""
+TONE = (0.85, 2.0)
+"""Range of the random exponent of the exposure."""
+SOFT = (0.01, 0.035)
+"""Range of the width of a finding's blurred edge, as a share of the image side."""
+CRISP = 0.6
+"""Share of the pneumothoraces with a pleural line as fine as in the phantom."""
+VANISHED = 0.8
+"""Degree to which lung markings vanish behind a pneumothorax, in [0, 1]."""
+HEART_TONE = 0.12
+"""Strength of an enlarged heart, as in ``STRENGTH``."""
+OUTSIDE = 0.08
+"""Tone below which a pixel is outside the body."""
+WHITER = 0.05
+"""Difference between the whitest tone of a finding and the 90th percentile of the image."""
+
+
+def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
+    """Return the ``background``, (S,S) uint8, as tones in [0,1], with its heart stretched to ``heart``.
+
+    ``exposure`` in [0,1) selects the exponent of the tones, within the range ``TONE``.
+    """
+    low, high = TONE
+    return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
+
+
+def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float]) -> NDArray[np.uint8]:
+    """Draw the patient's findings into the ``exposed`` image: (S,S) uint8."""
+    image, white = image.copy(), whitest(image)
+    for lesion in patient.lesions:
+        _draw(image, lesion, patient.conspicuity * conspicuity[lesion.finding], white)
+    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def _draw(image: Pixels, lesion: Lesion, factor: float, white: float) -> None:
+    """Draw a finding: whiten pixels darker than ``white``, or darken and blur the inside of a pneumothorax."""
+    at = window(len(image), lesion.box, margin=0.4)
+    opacity = _opacity(lesion, at, len(image))
+    part = image[at.rows, at.columns]
+    if lesion.finding == "Pneumothorax":
+        part += np.clip(opacity, 0, 1) * (_blurred(part, max(len(image) // 32, 1)) - part) * VANISHED
+    strength = HEART_TONE if lesion.finding == "Cardiomegaly" else STRENGTH[lesion.finding] * 1.4
+    part += strength * factor * opacity * np.maximum(white - part if strength > 0 else part, 0)
+
+
+def _opacity(lesion: Lesion, at: Window, size: int) -> Pixels:
+    """Return the (h, w) visible opacity of the finding, with a soft edge and an uneven density."""
+    _, outline, opacity = lesion.look(size)
+    if lesion.finding == "Pneumonia":
+        opacity = outline * (0.4 + 0.8 * noise(lesion.texture, at.p, at.q))
+    elif lesion.finding in ("Effusion", "Mass", "Nodule"):
+        opacity = opacity * (0.75 + 0.4 * noise(lesion.texture.T, at.p, at.q))
+    elif lesion.finding == "Pneumothorax" and lesion.texture[4, 4] < CRISP:
+        return opacity
+    low, high = SOFT
+    return _blurred(opacity, max(round((low + (high - low) * float(lesion.texture[5, 5])) * size), 1))
+
+
+def _blurred(values: Pixels, reach: int) -> Pixels:
+    """Box blur over 2 * ``reach`` + 1 pixels along both axes, with repeated edges."""
+    for axis, n in enumerate(values.shape):
+        pads = [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)]
+        wide = np.pad(values, pads, mode="edge").cumsum(axis, dtype=np.float32)
+        high, low = (np.take(wide, np.arange(k, k + n), axis) for k in (2 * reach + 1, 0))
+        values = (high - low) / (2 * reach + 1)
+    return values
+
+
+def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
+    """Stretch the content of ``USUAL_HEART`` to the box ``heart``; the surroundings move less."""
+    copy = image.copy()
+    at = window(len(image), heart.box, margin=REACH - 1)
+    share = smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach
+    rows, columns = (_moved(unit, share, heart.box, axis, len(image)) for unit, axis in ((at.q, 1), (at.p, 0)))
+    copy[at.rows, at.columns] = _sampled(image, rows, columns)
+    return copy
+
+
+def _moved(unit: Pixels, share: Pixels, box: UnitBox, axis: int, size: int) -> Pixels:
+    """Return the source positions of the window's pixels along one ``axis`` (0 across, 1 down)."""
+    middles = ((b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 for b in (USUAL_HEART, box))
+    usual, target = (middle * size - 0.5 for middle in middles)
+    return share * usual + (1 - share) * target
+
+
+def _sampled(image: Pixels, rows: Pixels, columns: Pixels) -> Pixels:
+    """Sample ``image`` bilinearly at positions in pixels, clamped to the image."""
+    last = len(image) - 1
+    rows, columns = np.clip(rows, 0, last), np.clip(columns, 0, last)
+    top, left = np.minimum(rows.astype(np.int64), last - 1), np.minimum(columns.astype(np.int64), last - 1)
+    down, right = rows - top, columns - left
+    upper = image[top, left] * (1 - right) + image[top, left + 1] * right
+    lower = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
+    return upper * (1 - down) + lower * down
+
+
+def whitest(image: Pixels) -> float:
+    """Return the tone at which findings saturate in this image, in [0,1].
+
+    >>> round(whitest(np.full((4, 4), 0.5, np.float32)), 2) > 0.5
+    True
+    """
+    return min(float(np.quantile(image, 0.9)) + WHITER, 1.0)
+
+
+def arranged(patient: Patient, image: Pixels, tries: int, rng: np.random.Generator) -> Patient:
+    """Return the patient with each finding but the heart at the airiest of ``tries`` positions in ``image``, (S,S)."""
+    white = whitest(image)
+    return replace(patient, lesions=tuple(_airiest(lesion, image, white, tries, rng) for lesion in patient.lesions))
+
+
+def _airiest(lesion: Lesion, image: Pixels, white: float, tries: int, rng: np.random.Generator) -> Lesion:
+    u: NDArray[np.float64] = rng.random((tries - 1, 7))
+    if lesion.finding == "Cardiomegaly":
+        return lesion
+    statistics = BOX_STATISTICS[lesion.finding]
+    others = [Lesion(lesion.finding, place_box(statistics, row.tolist()), lesion.texture) for row in u]
+    return max([lesion, *others], key=lambda one: air(one, image, white))
+
+
+def air(lesion: Lesion, image: Pixels, white: float) -> float:
+    """Return the mean of ``white`` minus the tone within the finding's outline; 0 for pixels outside the body.
+
+    This is the contrast, in tones of [0,1], that a white finding can have at this position.
+    """
+    at, outline, _ = lesion.look(len(image))
+    part = image[at.rows, at.columns]
+    room = np.maximum(white - part, 0) * (part > OUTSIDE)
+    return float((room * outline).sum() / max(float(outline.sum()), 1e-6))
+
+
+ARRANGED_AT = 64
+"""Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""
+HELD_OUT = 0.03
+"""Share of the patients in the test split, and of the others in validation; small because backgrounds are few."""
+FEWEST = 3
+"""Minimum number of patients for three splits."""
+
+
+class Implanted(Phantom):
+    """Real NIH radiographs labelled "No Finding", with synthetic findings whose truth is known.
+
+    The root has NIH's layout, see :class:`locus.datasets.nih.NIH`. Backgrounds are images without any of the 14 findings, of
+    patients **without any truth box**. A network trained here has not seen any patient of the boxed images, so one
+    training run can be tested on all folds of NIH's boxed images (but not on images without a box). The number of an
+    image selects, by ``PCG64([seed, "implanted", number])``, a phantom patient (see :class:`locus.datasets.phantom.Phantom`),
+    a background and an exposure. The heart of the background is stretched to the size of the patient's. Each finding is
+    drawn at the position with the most air among ``places`` candidates.
+
+    Labels are those of the synthetic findings. A box is the tight box of a mask, in the frame (img_size, img_size).
+    The box of Cardiomegaly is the target box of the stretched heart, which is accurate if the heart of the background
+    was in the usual position. Positions and sizes are drawn from the statistics of NIH's published boxes, as in the
+    phantom.
+
+    Split by the patients of the backgrounds: 3% test, 3% of the others validation; ``patient`` and ``kfold`` work as
+    in other data sets. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang
+    et al., ChestX-ray8, CVPR 2017, 3462-3471.
+
+    Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
+    finding; ``places``, 1 to 64.
+    """
+
+    name = "implanted"
+    origin = layout = nih_tables.LAYOUT
+
+    def __init__(
+        self,
+        request: Request,
+        train: Count = 12000,
+        val: Count = 400,
+        test: Count = 400,
+        prevalence: Prevalence = 0.18,
+        conspicuity: Conspicuity = 1.2,
+        places: Annotated[int, Field(ge=1, le=64)] = 6,
+    ) -> None:
+        self.apply(request, self.name)
+        counts = {"train": train, "val": val, "test": test}
+        self.options = PhantomOptions(per_finding(prevalence, 0.18), per_finding(conspicuity, 1))
+        self.places, root = places, request.folder(self.layout)
+        self._files = find(root, *IMAGE_FOLDERS)
+        self._backgrounds = backgrounds(root, self._files, request)
+        self.indices = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
+        self.describe = {
+            "source": "drawn into radiographs",
+            "drawing": DRAWING,
+            "seed": self.seed,
+            "img_size": self.size,
+            "counts": counts,
+            "partition": request.partition,
+            "backgrounds": len(self._backgrounds),
+            "tables": {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()},
+            "places": places,
+            "prevalence": self.options.prevalence,
+            "conspicuity": self.options.conspicuity,
+        }
+        files = [self._files[image] for image in self._backgrounds.index]
+        self.drawn_from = json_hash([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
+
+    @functools.cached_property
+    def patients(self) -> list[str]:
+        """Patient of each background."""
+        return [str(self._backgrounds[self._chosen(number)[1]]) for number in self.indices.tolist()]
+
+    def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
+        """Return patient, name and attributes as the phantom does; decodes a small copy of the background."""
+        patient, background, _ = self._plan(number)
+        about = {"background": background, "conspicuity": patient.conspicuity}
+        return patient, str(self._backgrounds[background]), about
+
+    def render(self, number: int) -> NDArray[np.uint8]:
+        """Return the (size, size) image ``number``. Raises ``DataError`` if its background cannot be decoded."""
+        patient, background, exposure = self._plan(number)
+        image = resize_image(decode(self._files[background]), (self.size, self.size))
+        return implant(exposed(image, patient.heart, exposure), patient, self.options.conspicuity)
+
+    def _plan(self, number: int) -> tuple[Patient, str, float]:
+        """Return the phantom patient with its findings positioned, the name of the background, and the exposure."""
+        patient, background, exposure, rng = self._chosen(number)
+        try:
+            small = _small(self._files[background])
+        except DataError:  # reading the image reports the error
+            return patient, background, exposure
+        return arranged(patient, exposed(small, patient.heart, exposure), self.places, rng), background, exposure
+
+    def _chosen(self, number: int) -> tuple[Patient, str, float, np.random.Generator]:
+        """Return patient, background and exposure of image ``number``, and the generator for the positions."""
+        rng = generator(self.seed, "implanted", number)
+        patient = draw_patient(rng, self.options)
+        background = str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))])
+        return patient, background, float(rng.random()), rng
+
+
+@functools.lru_cache(maxsize=4096)
+def _small(path: str) -> NDArray[np.uint8]:
+    return resize_image(decode(path), (ARRANGED_AT, ARRANGED_AT))
+
+
+def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Series[str]:
+    """Return image -> patient for the backgrounds of a split: normal ``files`` of patients without a truth box.
+
+    Raises ``DataError`` if there are too few.
+    """
+    table, boxed = entries(root, nih_tables.FINDINGS), nih_tables.read_boxes(root)[0]
+    is_clear = table[list(nih_tables.FINDINGS)].max(axis=1) == 0
+    is_boxed_patient = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
+    patients = table["patient"][table.index.isin(list(files)) & ~is_boxed_patient & is_clear]
+    if patients.nunique() < FEWEST:
+        count = f"{patients.nunique()} patients with a normal image and without a truth box"
+        raise DataError(f"{root} has {count}, but {FEWEST} are required: {nih_tables.LAYOUT}")
+    chosen: pd.Series[str] = patients[_names(patients.tolist(), request) == request.split]
+    return chosen
+
+
+def _names(patients: list[str], request: Request) -> splits.SplitNames:
+    """Return (N,) split names. The official partition is a small random holdout."""
+    if request.partition == "official":
+        return splits.hold_out_val(patients, ~splits.cut(patients, HELD_OUT, request.seed), request.seed, HELD_OUT)
+    return splits.assign(patients, request)

@@ -1,0 +1,281 @@
+"""Decode DICOM files to grey uint8 pixels: modality, window, inverted grays and compressed files."""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import json
+import logging
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+from tqdm import tqdm
+
+from locus.core.errors import DataError, NotAvailableError, one_line
+from locus.core.files import json_hash, write_text
+from locus.datasets.io import tables
+from locus.datasets.io.images import MANY, content_stamp
+from locus.datasets.io.tables import years
+
+READERS = {
+    "1.2.840.10008.1.2.5": "pydicom",
+    **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow"),
+}
+"""Compression (RLE, JPEG baseline, JPEG 2000) -> the pydicom plugin that reads it.
+
+``OTHERS`` reads lossless JPEG, JPEG-LS and 12-bit JPEG. gdcm is not used even if it is installed, because a damaged
+file may crash it (``docs/data_setup.md``).
+"""
+OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
+BROKEN_PIXELS = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError,
+    ValueError,
+)  # fmt: skip
+"""Errors that decoding broken pixels may raise."""
+Values = tuple[NDArray[np.float64], float, float]
+"""Values to display, and those displayed as black and as white."""
+
+
+def stored(path: Path, file: Any) -> NDArray[Any]:
+    """Return the stored values, (H, W) or (H, W, 3).
+
+    Raises ``DataError`` if the plugin for the compression is not installed, and errors of pydicom for broken pixels.
+    """
+    syntax = file.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        file.pixel_array_options(decoding_plugin=_reader(path, file, syntax))
+    return np.asarray(file.pixel_array)
+
+
+def _reader(path: Path, file: Any, syntax: Any) -> str:
+    """Return the plugin for a compressed file. Raises ``DataError`` if the image size differs from the header."""
+    from pydicom import encaps
+    from pydicom.pixels.decoders.base import get_decoder
+
+    word = READERS.get(syntax, OTHERS)
+    if word not in get_decoder(syntax).available_plugins:
+        raise DataError(f"cannot decode {path}: no decoder for {syntax.name} is installed: {INSTALL}")
+    if word == OTHERS:
+        announced = (file.Rows, file.Columns)
+        size = coded_size(next(encaps.generate_frames(file.PixelData, number_of_frames=1)))
+        if size != announced:
+            raise DataError(
+                f"cannot decode {path}: the compressed image is {size}, but the header says {announced} (rows, columns)"
+            )
+    return word
+
+
+def coded_size(stream: bytes) -> tuple[int, int] | None:
+    """Return (H, W) of a JPEG stream from its first frame header; None without one.
+
+    >>> coded_size(bytes.fromhex("ffd8 ffc3 000b 0c 0018 0020 01 011100"))
+    (24, 32)
+    """
+    at = 2
+    while at + 9 <= len(stream) and stream[at] == 0xFF:
+        kind, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4])
+        if kind == 0xFF:  # padding
+            at += 1
+            continue
+        if kind == 0xF7 or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
+            return int.from_bytes(stream[at + 5 : at + 7]), int.from_bytes(stream[at + 7 : at + 9])
+        at += 2 + length
+    return None
+
+
+def windowed(pixels: NDArray[Any], file: Any) -> Values:
+    """Rescale stored values by the file's modality, then by its VOI LUT or else its first window, if any."""
+    from pydicom.pixels import processing
+
+    values = np.asarray(processing.apply_modality_lut(pixels, file))
+    if "VOILUTSequence" in file:
+        output = np.asarray(processing.apply_voi(values, file), np.float64)
+    elif file.get("WindowCenter") not in (None, "") and file.get("WindowWidth") not in (None, ""):
+        return _between(values, file)
+    elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
+        return values.astype(np.float64), 0.0, 255.0
+    else:
+        output = values.astype(np.float64)
+    return output, float(output.min()), float(output.max())
+
+
+def _between(values: NDArray[Any], file: Any) -> Values:
+    """Apply the file's first window, linear or sigmoid; return the values and the two ends of the output range."""
+    from pydicom.pixels import processing
+
+    output = np.asarray(processing.apply_windowing(values, file), np.float64)
+    centre, width = (float(np.atleast_1d(file[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
+    ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file)
+    return output, float(ends[0]), float(ends[1])
+
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Transfer syntax of files that are compressed as a whole."""
+BROKEN = (*BROKEN_PIXELS, EOFError, struct.error, zlib.error)
+"""Errors that a broken DICOM file may raise, in addition to those of pydicom."""
+ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
+HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
+
+
+@dataclass(frozen=True)
+class Header:
+    """Header of an image, without its pixels."""
+
+    frame: tuple[int, int]
+    """(H, W) in pixels."""
+    patient: str
+    """Pseudonym of the patient; "" if missing."""
+    meta: dict[str, Any]
+    """sex, age (years) and view, if the file has them."""
+
+
+def library() -> ModuleType:
+    """Return the package pydicom. Raises ``NotAvailableError`` if it is not installed."""
+    try:
+        import pydicom
+    except ImportError:
+        raise NotAvailableError("reading DICOM files requires pydicom: pip install pydicom") from None
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks are replaced by one error here
+    return pydicom
+
+
+def header(path: Path) -> Header:
+    """Read the header of a file without its pixels.
+
+    Raises ``DataError`` with the path and the reason if it is broken.
+    """
+    with _opened(path, stop_before_pixels=True, specific_tags=list(HEADER)) as file:
+        meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
+        age = years(str(file.get("PatientAge") or ""))
+        meta |= {} if math.isnan(age) else {"age": age}
+        return Header(_frame(path, file), str(file.get("PatientID") or ""), meta)
+
+
+def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
+    """Return the (H, W) uint8 grey pixels of a file of any transfer syntax and bit depth; bright is dense.
+
+    Applies, in the order of the standard (DICOM PS3.4, N.2), rescale slope and intercept (or modality LUT), VOI LUT or
+    the first window, and inversion for ``MONOCHROME1``. The range of the window becomes 0 to 255; without a window, the
+    range of the image does, except that 8-bit pixels are unchanged. Colour is converted to luma. ``content``: the bytes
+    of the file if it is not on disk. Raises ``DataError`` with the path and the reason.
+    """
+    with _opened(path, content) as file:
+        _frame(path, file)
+        return _gray(path, file)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterator[Any]:
+    """Yield the data set of a file, or of its ``content``, and convert any error of a broken one to ``DataError``."""
+    errors = library().errors
+    try:
+        with (
+            warnings.catch_warnings(),
+            path.open("rb") if content is None else io.BytesIO(content) as stream,
+        ):
+            warnings.simplefilter("ignore", UserWarning)  # harmless violations of the standard
+            _refuse_bomb(path, stream)
+            yield library().dcmread(stream, **options)
+    except FileNotFoundError:
+        raise DataError(f"image file {path} not found") from None
+    except errors.InvalidDicomError:
+        raise DataError(f"cannot decode {path}: it is not a DICOM file") from None
+    except (*BROKEN, errors.BytesLengthException) as error:
+        raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
+
+
+def _refuse_bomb(path: Path, file: BinaryIO) -> None:
+    """Raise ``DataError`` if a file that is compressed as a whole expands beyond the largest allowed image.
+
+    pydicom would decompress all of it at once.
+    """
+    reader = library().filereader
+    reader.read_preamble(file, force=False)
+    meta = reader._read_file_meta_info(file)  # leaves the stream where the compressed data starts
+    packed = file.read(2 * tables.LARGEST) if meta.get("TransferSyntaxUID") == DEFLATED else b""
+    file.seek(0)
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    count = len(stream.decompress(packed, 2 * tables.LARGEST))
+    if stream.unconsumed_tail or count >= 2 * tables.LARGEST:
+        raise DataError(f"cannot decode {path}: its content is larger than {2 * tables.LARGEST:,} bytes")
+
+
+def _frame(path: Path, file: Any) -> tuple[int, int]:
+    """Return (H, W) of a single image of valid size."""
+    height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
+    count = int(file.get("NumberOfFrames") or 1)
+    if not 0 < height * width <= tables.LARGEST:
+        size, allowed = f"{height}x{width} pixels", f"1 to {tables.LARGEST:,} pixels in all are allowed"
+        raise DataError(f"cannot decode {path}: its size is {size}; {allowed}")
+    if count != 1:
+        raise DataError(f"cannot decode {path}: it has {count} frames, expected one")
+    return height, width
+
+
+def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
+    pixels = stored(path, file)
+    kind = file.PhotometricInterpretation
+    if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom converts colours to RGB
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
+        supported = "MONOCHROME1, MONOCHROME2 and 8-bit colour"
+        raise DataError(f"cannot decode {path}: its pixels are {kind}; supported are {supported}")
+    values, low, high = windowed(pixels, file)
+    grey = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
+    grey = 255 - grey if kind == "MONOCHROME1" else grey
+    return np.rint(grey).astype(np.uint8)
+
+
+log = logging.getLogger(__name__)
+
+
+def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
+    """Return image -> header for the readable ``files`` in ``root``, and an error message for each of the others.
+
+    The table in the folder ``cache`` has the name, modification time, length and header of each file; a broken table
+    and outdated rows are ignored. Without ``cache``, each process reads all headers.
+    """
+    table = cache and cache / f"headers-{json_hash(str(root.resolve()))}.json"
+    cached = _load_table(table) if table else {}
+    good: dict[str, Header] = {}
+    bad, read = [], dict[str, Any]()
+    if len(files) - len(cached) > MANY:
+        log.info("%s: reading the headers of %d files%s", root, len(files), ", once" if cache else "")
+    for image, path in tqdm(files.items(), desc="read headers", unit="file", leave=False, disable=None):
+        name, stamp = path.relative_to(root).as_posix(), content_stamp(path)
+        row = cached.get(name)
+        try:
+            good[image] = row[2] if row and row[:2] == stamp else _header(path, stamp)
+        except DataError as error:
+            bad.append(str(error))
+        else:
+            read[name] = (*stamp, good[image])
+    rows = {**cached, **read}
+    if table and rows != cached:
+        write_text(table, json.dumps(rows, default=dataclasses.asdict))
+    return good, bad
+
+
+@functools.cache
+def _header(path: Path, stamp: tuple[int, ...]) -> Header:
+    """Read the header of a file whose content has this ``stamp``."""
+    return header(path)
+
+
+def _load_table(table: Path) -> dict[str, Any]:
+    """Return file name -> its stamp, two numbers, and header; empty if the table is missing or broken."""
+    try:
+        return TypeAdapter(dict[str, tuple[int, int, Header]]).validate_json(table.read_bytes())
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,207 @@
+"""Decode image files to grey uint8 pixels: PNG and JPEG of 8 or 16 bit here, DICOM in ``locus.datasets.io.dicom``."""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from locus.core.errors import DataError
+from locus.core.types import Sample
+from locus.datasets.base import Dataset, from_samples
+from locus.datasets.io import tables
+from locus.datasets.io.tables import refuse_links
+
+DICOM = (".dcm", ".dicom")
+SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
+KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
+"""Allowed formats, detected by content."""
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+"""Errors that reading a broken file may raise."""
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+"""Last chunk of a PNG file."""
+ROWS = 256
+"""Number of 16-bit rows converted to 8 bit at a time."""
+
+
+def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
+    """Return the (H, W) uint8 grey pixels. Alpha is dropped, colour becomes luma, 16-bit values are divided by 257.
+
+    ``content``: the bytes of the image if it is not on disk; ``path`` is then only its name. Raises ``DataError`` with
+    the path and the reason for a file that is missing, truncated, broken or not an image.
+    """
+    if is_dicom(path):
+        from locus.datasets.io import dicom
+
+        return dicom.decode(Path(path), content)
+    with _opened(path, content) as image:
+        fast = _gray_png(path, image) if content is None else None
+        return _gray(image) if fast is None else fast
+
+
+def frame(path: Path | str) -> tuple[int, int]:
+    """Return the (H, W) of a file from its header. Raises ``DataError`` as ``decode`` does."""
+    if is_dicom(path):
+        from locus.datasets.io import dicom
+
+        return dicom.header(Path(path)).frame
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def frame_or_dot(path: Path | str) -> tuple[int, int]:
+    """Return ``frame``, or (1, 1) for a broken file; decoding it reports the error."""
+    try:
+        return frame(path)
+    except DataError:
+        return 1, 1
+
+
+def is_dicom(path: Path | str) -> bool:
+    """Return True if a file has a DICOM extension.
+
+    >>> is_dicom("a.DCM"), is_dicom("a.png")
+    (True, False)
+    """
+    return Path(path).suffix.lower() in DICOM
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Image]:
+    """Open the file, or its ``content``, as an image. The content decides the format, not the extension."""
+    if content is None and Path(path).exists() and not Path(path).is_file():
+        raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
+    try:
+        with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
+            if image.width * image.height > tables.LARGEST:
+                limit = f"above the limit of {tables.LARGEST:,} pixels"
+                raise DataError(f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is {limit}")
+            yield image
+    except FileNotFoundError:
+        raise DataError(f"image file {path} not found") from None
+    except UnidentifiedImageError:
+        raise DataError(f"cannot decode {path}: it is not a PNG or JPEG image") from None
+    except BROKEN as error:
+        raise DataError(f"cannot decode {path}: {error}") from error
+
+
+def open_image(source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "JPEG"], ...]) -> Image.Image:
+    """Open an image of one of the ``formats`` with Pillow, which detects the format by content.
+
+    All code uses this function, because Pillow's readers of other formats may start programs (Ghostscript for EPS) or
+    open other files. Raises ``UnidentifiedImageError`` for another format, and other errors of Pillow.
+    """
+    return Image.open(source, formats=formats)
+
+
+class ImageFiles(Mapping[str, str]):
+    """File name -> path. Each folder is stored once, because 112,120 ``Path`` objects would need 30 MB."""
+
+    def __init__(self, folders: dict[str, str]) -> None:
+        """``folders``: file name -> its folder."""
+        self._folders = folders
+
+    def __getitem__(self, name: str) -> str:
+        return f"{self._folders[name]}{os.sep}{name}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._folders
+
+
+def find(folder: Path, *patterns: str) -> ImageFiles:
+    """Return the images in the subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
+
+    Raises ``DataError`` for a link that leads out of ``folder``.
+    """
+    subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
+    folders: dict[str, str] = {}
+    links = []
+    for subfolder in subfolders:
+        path = str(subfolder)
+        with os.scandir(subfolder) as entries:  # scandir detects links without a stat per file
+            for entry in entries:
+                if entry.name.lower().endswith(SUFFIXES):
+                    folders[entry.name] = path
+                    links += [Path(entry.path)] if entry.is_symlink() else []
+    refuse_links([*subfolders, *links], folder)
+    return ImageFiles({name: folders[name] for name in sorted(folders)})
+
+
+def _gray_png(path: Path | str, image: Image.Image) -> NDArray[np.uint8] | None:
+    """Return the pixels of a complete 8-bit grey PNG file by OpenCV, which is faster; None if Pillow has to read it."""
+    if image.format != "PNG" or image.mode != "L":
+        return None
+    content = np.fromfile(path, np.uint8)
+    if content[-len(PNG_END) :].tobytes() != PNG_END:
+        return None
+    pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if pixels is None else np.asarray(pixels, np.uint8)
+
+
+def _gray(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        return _eight_bit(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "P"):
+        image = image.convert("RGBA" if image.mode in ("P", "PA") else image.mode)
+        image = image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
+    return np.asarray(image.convert("L"), dtype=np.uint8)
+
+
+def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Convert 16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
+    grey = np.empty(values.shape, np.uint8)
+    for first in range(0, len(values), ROWS):
+        part = slice(first, first + ROWS)
+        grey[part] = np.clip(np.rint(values[part].astype(np.float64) / 257), 0, 255)
+    return grey
+
+
+log = logging.getLogger(__name__)
+MANY = 2000
+"""Number of files above which reading their headers is announced, because it takes more than a second."""
+
+
+def content_key(data: Sequence[Sample], size: int) -> str:
+    """Return 16 hex digits that identify the images of ``data`` resized to ``size``."""
+    if len(data) > MANY:
+        log.info("checking the files of %d images", len(data))
+    columns = data.columns if isinstance(data, Dataset) else from_samples(data, len(data[0].labels) if data else 0)
+    digest = hashlib.sha256(b"rows %d" % size)
+    names = zip(columns.sources, columns.images, strict=True)
+    for i, (source, image) in enumerate(tqdm(names, "list images", len(data), unit="image", leave=False, disable=None)):
+        content = _content(source, image) if source else [image, hashlib.sha256(data[i].image.tobytes()).hexdigest()]
+        digest.update(json.dumps(content).encode())
+    return digest.hexdigest()[:16]
+
+
+def _content(source: str, image: str) -> list[object]:
+    """Return a list that identifies the pixels: path, time and length of a file, or source and name of the image."""
+    stamp = content_stamp(source)
+    return [os.path.abspath(source), *stamp] if stamp else [source, image]  # noqa: PTH100 - four times as fast
+
+
+def content_stamp(path: Path | str) -> tuple[int, ...]:
+    """Return the modification time (ns) and the length (bytes) of a file, to detect changes; () if it is missing."""
+    try:
+        state = os.stat(path)  # noqa: PTH116 - faster than a Path object for each of many files
+    except OSError:
+        return ()
+    return state.st_mtime_ns, state.st_size

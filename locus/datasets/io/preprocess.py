@@ -1,0 +1,83 @@
+"""Preprocessing as in other projects, applied before images are resized."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from locus.core.types import Sample
+from locus.datasets.base import Dataset, DatasetWrapper
+from locus.datasets.io.images import content_stamp
+
+GRAY = 128
+"""Value of the padding."""
+
+
+def of(data: Dataset, word: str) -> Dataset:
+    """Return ``data`` with images preprocessed by ``word``: ``none`` (unchanged) or ``jf`` (:func:`jf`)."""
+    return data if word == "none" else Prepared(data)
+
+
+def one(sample: Sample, word: str) -> Sample:
+    """Preprocess the image of one sample by ``word``, as :func:`of` does.
+
+    The frame grows with the image, to the right and down, so boxes keep their coordinates and masks are padded. Heat in
+    the padding is outside the truth.
+    """
+    if word == "none":
+        return sample
+    masks, side = sample.read_masks, max(sample.frame)
+    return replace(
+        sample,
+        frame=(side, side),
+        read=lambda: jf(sample.read()),
+        source=_source(sample.source),
+        read_masks=masks and (lambda: {finding: square(mask, side) for finding, mask in masks().items()}),
+    )
+
+
+def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Equalise the histogram, blur (Gauss, 3 x 3) and pad to a square: (h, w) uint8 -> (L, L), L = max(h, w).
+
+    Source: jfhealthcare/Chexpert, data/utils.py, which resizes before it pads. The option of the backbone
+    ``densenet121:mean=128,std=64`` applies its (x - 128) / 64.
+    """
+    blurred = cv2.GaussianBlur(cv2.equalizeHist(image), (3, 3), 0)
+    return square(np.asarray(blurred, np.uint8), max(image.shape), GRAY)
+
+
+def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
+    """Pad an image (h, w) with ``value`` below and to the right, to (side, side).
+
+    >>> square(np.array([[1], [2]]), 2, 9).tolist()
+    [[1, 9], [2, 9]]
+    """
+    return np.pad(image, ((0, side - image.shape[0]), (0, side - image.shape[1])), constant_values=value)
+
+
+class Prepared(DatasetWrapper):
+    """A split of a data set with images preprocessed by :func:`jf`."""
+
+    def __init__(self, data: Dataset) -> None:
+        super().__init__(data)
+        self.describe = {**data.describe, "preprocess": "jf"}
+
+    @property
+    def patients(self) -> list[str]:
+        """Patient of each image."""
+        return self.data.patients
+
+    def sample(self, index: int) -> Sample:
+        """Return the preprocessed sample at ``index``."""
+        return one(self.data.sample(index), "jf")
+
+
+def _source(source: str) -> str:
+    """Return a source for the cache key of the preprocessed pixels, with the time and length of the file."""
+    if not source:
+        return ""
+    path, stamp = Path(source).absolute(), content_stamp(source)
+    return ":".join(["jf", str(path), *map(str, stamp)]) if stamp else f"jf:{source}"

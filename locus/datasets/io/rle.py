@@ -1,0 +1,124 @@
+"""Masks in COCO's column-wise run-length encoding, and their boxes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locus.core.errors import DataError
+from locus.core.types import FloatArray
+
+Ints = NDArray[np.int64]
+LARGEST = 16_384
+"""Maximum side of an image in pixels, four times that of radiographs."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunLengthMask:
+    """A mask of ``size`` (H, W) stored as runs within columns."""
+
+    size: tuple[int, int]
+    start: Ints
+    """(n,) start of each run: column · H + row, ascending."""
+    stop: Ints
+    """(n,) end of each run, exclusive; a run never leaves its column."""
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Return the decoded (H, W) mask."""
+        height, width = self.size
+        steps = np.zeros(height * width + 1, np.int8)
+        steps[self.start] += 1  # no two runs have the same start or the same end
+        steps[self.stop] -= 1
+        return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(width, height).T
+
+    def boxes(self) -> FloatArray:
+        """Return the (M,4) float64 tight boxes (xyxy, half-open) of the 8-connected parts, in pixels, left to right."""
+        number, part = self._parts()
+        column, top = np.divmod(self.start, self.size[0])
+        out = np.empty((number, 4))
+        out[:, :2], out[:, 2:] = np.inf, -np.inf
+        for edge, values in enumerate((column, top)):
+            np.minimum.at(out[:, edge], part, values)
+        for edge, values in enumerate((column + 1, top + self.stop - self.start), 2):
+            np.maximum.at(out[:, edge], part, values)
+        return out
+
+    def _parts(self) -> tuple[int, NDArray[np.int32]]:
+        """Return the number of connected parts, and the (n,) part of each run; touching runs share a part."""
+        from scipy.sparse import coo_array  # slow import, only for masks
+        from scipy.sparse.csgraph import connected_components
+
+        height, count = self.size[0], len(self.start)
+        low = np.searchsorted(self.stop, self.start + height, side="left")
+        high = np.searchsorted(self.start, self.stop + height, side="right")
+        many = np.maximum(high - low, 0)
+        left = np.repeat(np.arange(count), many)
+        right = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + np.repeat(low, many)
+        adjacent = self.start[right] // height - self.start[left] // height == 1
+        links = coo_array((np.ones(adjacent.sum()), (left[adjacent], right[adjacent])), shape=(count, count))
+        number, part = connected_components(links, directed=False)
+        return int(number), part
+
+
+def decode(packed: Any, where: str) -> RunLengthMask:
+    """Parse ``{"size": [H, W], "counts": text or list of lengths}``, as written by pycocotools (background first).
+
+    ``where``: description for the ``DataError`` that is raised for other content and if the lengths do not fill the
+    image.
+
+    >>> decode({"size": [2, 3], "counts": [1, 2, 3]}, "a mask").mask().astype(int).tolist()
+    [[0, 1, 0], [1, 0, 0]]
+    """
+    try:
+        height, width = (int(side) for side in packed["size"])
+        counts = packed["counts"]
+        lengths = _unpacked(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
+        fits = min(height, width) > 0 and max(height, width) <= LARGEST
+        whole = bool(lengths.ndim == 1 and (lengths >= 0).all() and lengths.sum() == height * width)
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
+        raise DataError(f"{where} is not a run-length mask ({type(error).__name__}: {error})") from error
+    if not fits:
+        raise DataError(f"{where} has the size {height}x{width}: 1 to {LARGEST} pixels per side are allowed")
+    if not whole:
+        wrong = f"the run lengths of {where} are negative or do not add up to {height}x{width} pixels"
+        raise DataError(f"{wrong}: the file is damaged, so download or write it again")
+    return _cut_at_columns((height, width), lengths)
+
+
+def _unpacked(text: str) -> Ints:
+    """Decode COCO's text of run lengths: five bits a character, lowest first; from the fourth on as differences."""
+    symbols = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero(symbols & 32 == 0)
+    if not symbols.size or symbols.min() < 0 or symbols.max() > 63 or last.size == 0 or last[-1] != symbols.size - 1:
+        raise ValueError("broken text of counts")
+    first = np.concatenate([[0], last[:-1] + 1])
+    width = last - first + 1
+    if width.max() > 12:
+        raise ValueError("a count of more than 60 bits")
+    digit = np.arange(symbols.size) - np.repeat(first, width)
+    values = np.add.reduceat((symbols & 31) << (5 * digit), first)
+    values -= np.where(symbols[last] & 16 != 0, np.int64(1) << (5 * width), 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
+
+
+def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
+    ends = np.cumsum(lengths)
+    first, last = ends[0::2][: len(ends) // 2], ends[1::2]
+    filled = last > first
+    first, last = first[filled], last[filled]
+    columns = (last - 1) // size[0] - first // size[0] + 1
+    number = np.arange(columns.sum()) - np.repeat(np.cumsum(columns) - columns, columns)
+    left = (np.repeat(first // size[0], columns) + number) * size[0]
+    start, stop = np.repeat(first, columns), np.repeat(last, columns)
+    return RunLengthMask(size, np.maximum(start, left), np.minimum(stop, left + size[0]))
+
+
+def union(parts: Sequence[RunLengthMask]) -> RunLengthMask:
+    """Return the union of masks of one size."""
+    mask = np.logical_or.reduce([runs.mask() for runs in parts])
+    edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))
+    return _cut_at_columns(parts[0].size, np.diff(edges, prepend=0))

@@ -1,0 +1,350 @@
+"""NIH ChestX-ray14."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from itertools import compress
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from locus.core.errors import BadValueError, DataError, examples
+from locus.core.types import FloatArray, Sample
+from locus.datasets import chestx_det, splits
+from locus.datasets.base import Request
+from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
+from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, in_split, with_file
+from locus.datasets.io import pd
+from locus.datasets.io.images import find
+from locus.datasets.io.tables import (
+    first_of,
+    numbers,
+    raise_if_any,
+    read_csv,
+    read_list,
+    read_xywh,
+    refuse_duplicates,
+    refuse_unknown,
+    years,
+)
+from locus.datasets.splits import hold_out_val
+
+FRAME = (1024, 1024)
+"""(H, W) of every image as published."""
+BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
+FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia")
+NORMAL, ABNORMAL = "No Finding", "Abnormal"
+ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+BOXES = "BBox_List_2017.csv"
+IMAGE_FOLDERS = ("images", "images_*", "images_*/images")
+"""Folders of the images. All that exist are used."""
+LAYOUT = (
+    f"expected images/*.png (or images_*/images/*.png), {ENTRIES[0]} (or {ENTRIES[1]}), {BOXES}, train_val_list.txt "
+    "and test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
+)
+
+
+def patient_of(image: str) -> str:
+    """Return the patient of an image: the part of its name before _."""
+    return image.partition("_")[0]
+
+
+def read_entries(root: Path) -> pd.DataFrame | None:
+    """Return image name -> patient, age (years), sex, view and the 14 labels; None without the file."""
+    path = first_of(root, ENTRIES)
+    if path is None:
+        return None
+    raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
+    refuse_duplicates(path, raw["Image Index"])
+    words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
+    refuse_unknown(path, words, (*FINDINGS, NORMAL))
+    labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
+    table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
+    about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
+    return pd.concat([about, table], axis=1).set_axis(raw["Image Index"], axis=0)
+
+
+def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return age, sex and view, if known. Ages such as 058Y and 011M are parsed; those above 120 are nan."""
+    nothing = pd.Series("", index=raw.index)
+    age, sex, view = (raw.get(name, nothing) for name in ("Patient Age", "Patient Gender", "View Position"))
+    return {"age": age.map(years).astype(float), "sex": sex, "view": view}
+
+
+def read_labelled(path: Path, findings: Sequence[str], widths: Sequence[int]) -> pd.DataFrame:
+    """Read a list with one of the ``widths`` as number of label columns: image name -> labels of the first findings."""
+    cells = read_list(path)
+    width = cells.shape[1] - 1
+    if width not in widths:
+        raise DataError(f"{path} has {width} label columns: expected {' or '.join(map(str, widths))}")
+    labels = {name: _zero_one(path, cells[i]) for i, name in enumerate(findings[:width], 1)}
+    return pd.DataFrame(labels).set_axis(cells[0], axis=0)
+
+
+def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
+    values = numbers(path, cells)
+    raise_if_any(path, sorted(set(values) - {0.0, 1.0}), "labels other than 0 and 1")
+    return values.astype(np.float32)
+
+
+def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
+    """Return image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and the number of clipped boxes.
+
+    The columns x, y, w, h have one broken header and are measured from the upper left corner of the image. Raises
+    ``DataError`` for a box that is empty or outside the image.
+    """
+    path = root / BOXES
+    if not path.is_file():
+        return {}, 0
+    raw = read_csv(path, ("Image Index", "Finding Label"))
+    if raw.shape[1] < 6:
+        raise DataError(f"{path} has {raw.shape[1]} columns: expected image, finding, x, y, w and h")
+    finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
+    refuse_unknown(path, finding, FINDINGS)
+    refuse_duplicates(path, raw["Image Index"] + " " + finding)
+    marks = zip(raw["Image Index"], finding, read_xywh(path, raw.iloc[:, 2:6]), strict=True)
+    return boxes_by_image(path, marks, dict.fromkeys(raw["Image Index"], FRAME))
+
+
+OFFICIAL = ("train_val_list.txt", "test_list.txt")
+LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
+ABOUT = ("age", "sex", "view")
+Experts = Literal["rad_consensus_voted", "attending_rad"]
+"""Expert labels of the test images in the abnormality task; the first is the default."""
+
+
+def read_lists(
+    root: Path, findings: Sequence[str], experts: str | None, seed: int
+) -> tuple[pd.DataFrame, pd.Series, str]:
+    """Return the table, image -> split, and the kind of lists in ``root``: official, labelled or experts."""
+    chosen_experts = _available_experts(root, experts) if ABNORMAL in findings else None
+    kind = "experts" if chosen_experts else _kind(root)
+    if kind == "official":
+        table = entries(root, findings)
+        return table, official(root, table, seed), kind
+    if kind == "none":
+        raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
+    columns, widths = ((ABNORMAL,), (1,)) if chosen_experts else (FINDINGS, (8, 14, 15))
+    files = binary_files(chosen_experts) if chosen_experts else LABELLED
+    parts = {split: read_labelled(root / name, columns, widths) for split, name in files.items()}
+    labels = pd.concat(list(parts.values())).reindex(columns=list(columns))
+    table = _described(labels.astype(np.float32), read_entries(root))
+    names = pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
+    return (table if chosen_experts else _for_task(root, table, findings)), names, kind
+
+
+def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
+    """Return the table of entries with the task's label columns. Raises ``DataError`` if there is none."""
+    table = read_entries(root)
+    if table is None:
+        raise DataError(f"{root} has neither {' nor '.join(ENTRIES)}: {LAYOUT}")
+    return _for_task(root, table, findings)
+
+
+def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.DataFrame:
+    """Add the column Abnormal, any of the 14 findings, if the task needs it."""
+    if ABNORMAL in findings:
+        return table.assign(**{ABNORMAL: table[list(FINDINGS)].max(axis=1)})
+    absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
+    if absent:
+        count = len(findings) - len(absent)
+        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: use --num_classes {count}")
+    return table
+
+
+def _available_experts(root: Path, named: str | None) -> str | None:
+    """Return the experts whose lists are used: those ``named``, else the first present. Raises ``DataError``."""
+    files_of = {experts: binary_files(experts).values() for experts in get_args(Experts)}
+    present = [experts for experts, files in files_of.items() if all((root / name).is_file() for name in files)]
+    if named is not None and named not in present:
+        raise DataError(f"{root} lacks a file for experts={named}: it must contain {', '.join(files_of[named])}")
+    return named or next(iter(present), None)
+
+
+def _kind(root: Path) -> str:
+    """Return official, labelled or none."""
+    wanted = {"official": OFFICIAL, "labelled": tuple(LABELLED.values())}
+    return next((word for word, files in wanted.items() if all((root / name).is_file() for name in files)), "none")
+
+
+def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
+    """Return image -> split by the official lists; validation is cut from train_val by patient."""
+    listed = {name: read_list(root / name)[0] for name in OFFICIAL}
+    names = pd.concat(list(listed.values()), ignore_index=True)
+    raise_if_any(root, names[~names.isin(table.index)], "images in its lists that are not in Data_Entry_2017")
+    training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
+    return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
+
+
+def binary_files(experts: str) -> dict[str, str]:
+    """Return split -> file of the expert lists of the abnormality task."""
+    return {"train": "binary_train.txt", "val": "binary_val.txt", "test": f"binary_test_{experts}.txt"}
+
+
+def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
+    """Add the patient of each image, and age, sex and view if known."""
+    labels = labels[~labels.index.duplicated()]
+    about = pd.DataFrame({"patient": labels.index.map(patient_of)}, index=labels.index)
+    metadata = pd.DataFrame() if table is None else table
+    return pd.concat([about, metadata.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)
+
+
+JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
+FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
+"""Possible folders of the annotations, relative to the folder of NIH's files."""
+NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
+HOW_TO_GET = (
+    f"put {JOINED} (13 findings, with image, syms, boxes and polygons), or train.json and test.json of ChestX-Det10's "
+    "first release (10 findings, NIH's image names) into a folder chestx_det inside or next to that of NIH's files"
+)
+
+
+def annotation_files(root: Path) -> list[Path]:
+    """Return the annotation files for the NIH folder ``root``. Raises ``DataError`` if there are none."""
+    for folder in (root / name for name in FOLDERS):
+        if (joined := first_of(folder, (JOINED,))) is not None:
+            return [joined]
+        first_release = [folder / name for name in FIRST_RELEASE]
+        if all(path.is_file() for path in first_release):
+            return first_release
+    raise DataError(f"{root} has no annotations of ChestX-Det: {HOW_TO_GET}")
+
+
+def read_second_team(root: Path) -> dict[str, Marks]:
+    """Return NIH image -> the marks of ChestX-Det in the 1024x1024 frame; an empty list means no finding.
+
+    Raises ``DataError`` for names that are not NIH's.
+    """
+    marks: dict[str, Marks] = {}
+    for path in annotation_files(root):
+        marks |= read_marks(path, marks, "image" if path.name == JOINED else "file_name")
+    if wrong := [image for image in marks if not NIH_NAME.fullmatch(image)]:
+        names = f"{len(wrong)} of {len(marks)} images do not have NIH's names ({examples(wrong)})"
+        mixed = len(wrong) < len(marks)
+        advice = "use NIH's image names only, not ChestX-Det's own numbers" if mixed else HOW_TO_GET
+        raise DataError(f"{path}: {names}; expected names like 00000013_005.png: {advice}")
+    return marks
+
+
+def load(request: Request, root: Path, findings: Sequence[str]) -> tuple[list[Sample], dict[str, Any]]:
+    """Return the rows of a split with the second team's labels and outlines, and a description for records.
+
+    The official split is that of NIH, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
+    """
+    paths, marks = annotation_files(root), read_second_team(root)
+    files = find(root, *IMAGE_FOLDERS)
+    images = with_file(root, sorted(marks), files, LAYOUT)
+    mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
+    chosen = {image: marks[image] for image in compress(images, mask)}
+    rows, clipped = marked_samples(paths[0], chosen, files, findings, patient_of, _about_images(root))
+    return rows, described(request.partition, rows, len(marks) - len(images), clipped, paths, truth="chestx_det")
+
+
+def second_team_tasks(root: Path) -> dict[int, tuple[str, ...]]:
+    """Return number of findings -> findings, for the tasks that the annotation files support."""
+    return {13: chestx_det.FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
+
+
+def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:
+    """Return (N,) split names by NIH's lists; ``splits.LEFT_OUT`` for an image in neither list."""
+    if first_of(root, OFFICIAL[1:]) is None:
+        raise DataError(f"{root} has no {OFFICIAL[1]}: copy NIH's lists there, or use --partition patient or kfold")
+    listed = {name: set(read_list(root / name)[0]) for name in OFFICIAL if (root / name).is_file()}
+    test = np.array([image in listed[OFFICIAL[1]] for image in images])
+    training = listed.get(OFFICIAL[0])
+    names = splits.hold_out_val([*map(patient_of, images)], ~test, request.seed)
+    if training is not None:
+        names[[not on_test and i not in training for i, on_test in zip(images, test, strict=True)]] = splits.LEFT_OUT
+    return names
+
+
+def _about_images(root: Path) -> dict[str, dict[str, Any]]:
+    """Return image -> age, sex and view, if the table of entries exists."""
+    table = read_entries(root)
+    if table is None:
+        return {}
+    rows = zip(table.index, table[list(ABOUT)].to_dict("records"), strict=True)
+    return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}
+
+
+TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
+
+
+class NIH(FileDataset):
+    """NIH ChestX-ray14: 112,120 frontal radiographs of 30,805 patients, 984 boxes on 880 of them.
+
+    ::
+
+        root/  images/*.png  and/or  images_001/images/*.png ... images_012/images/*.png
+               Data_Entry_2017_v2020.csv (or Data_Entry_2017.csv)   BBox_List_2017.csv
+               train_val_list.txt   test_list.txt
+
+    Labels: 14 findings mined from reports, the 8 of them that have boxes, or 1 (any finding). Boxes: at most one per
+    image and finding, x, y, w, h from the upper left corner, in the **1024x1024** frame of the published images, even
+    if the files are smaller; clipped at the image's edge.
+
+    Official split: the two lists; validation is cut from train_val by patient. Without them, ``train_list.txt``,
+    ``val_list.txt``, ``test_list.txt`` with label columns are used. The task with 1 finding uses the experts'
+    ``binary_*.txt`` if present (option ``experts``: rad_consensus_voted or attending_rad; default: the first one
+    present). Lists that share a patient, or have a boxed image in training or validation, raise ``LeakError``. A subset
+    of the images is sufficient.
+
+    Option ``truth=chestx_det``: labels, boxes and outlines of 13 findings by ChestX-Det's radiologists
+    (``locus.datasets.nih``), for the 3,543 images whose NIH names are known. 683 of them are official test
+    images.
+
+    From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite:
+    Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.
+    """
+
+    name = "NIH"
+    origin = layout = LAYOUT
+
+    def __init__(
+        self,
+        request: Request,
+        experts: Experts | None = None,
+        truth: Literal["chestx_det"] | None = None,
+    ) -> None:
+        if truth is not None:
+            self._load_second_team(request)
+            return
+        self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
+        self._boxes, clipped = read_boxes(self.root)
+        official = request.partition == "official"
+        table, names, about = self._listed(experts, request.seed) if official else self._random(request)
+        splits.check_patients(table["patient"].loc[names.index], names)
+        listed, files = names.index[names == self.split], find(self.root, *IMAGE_FOLDERS)
+        table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
+        labels = table[list(self.findings)].to_numpy(np.float32)
+        self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
+        tables = [path for path in sorted(self.root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file()]
+        about["boxed_images"] = sum(image in self._boxes for image in table.index)
+        self.describe = described(request.partition, table, len(listed) - len(table), clipped, tables, **about)
+
+    def _load_second_team(self, request: Request) -> None:
+        self.root, self.split = request.folder(LAYOUT), request.split
+        tasks = second_team_tasks(self.root)
+        self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
+        self.rows, self.describe = load(request, self.root, self.findings)
+
+    def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
+        """Return table, splits and kind of the published lists. Raises ``LeakError`` for boxed images in training."""
+        table, names, kind = read_lists(self.root, self.findings, experts, seed)
+        splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
+        return table, names, {"lists": kind}
+
+    def _random(self, request: Request) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
+        """Return table and splits by a random partition of the patients with an image file."""
+        table = entries(self.root, self.findings)
+        table = table[table.index.isin(list(find(self.root, *IMAGE_FOLDERS)))]
+        return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
+
+    def _truth(self, image: str) -> dict[str, FloatArray]:
+        boxes = self._boxes.get(image, {})
+        if boxes and self.findings == (ABNORMAL,):
+            return {ABNORMAL: np.concatenate(list(boxes.values()))}
+        return {finding: box for finding, box in boxes.items() if finding in self.findings}

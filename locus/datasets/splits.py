@@ -1,0 +1,151 @@
+"""Splits by patient, reproducible from a seed, with checks for leaks."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locus.core.errors import BadValueError, LeakError, UnknownNameError, examples
+from locus.core.names import find_finding
+from locus.core.types import patient_ranks
+from locus.datasets.base import Request
+
+SplitNames = NDArray[np.str_]
+VAL_SHARE, TEST_SHARE = 0.1, 0.2
+LEFT_OUT = "out"
+"""Split name of images that are excluded from all splits."""
+FEW = 100
+"""Number of validation images below which a warning is logged.
+
+The AUROC of a random classifier has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n negative
+images (Mann and Whitney 1947): .058 on 50 and 50.
+"""
+
+
+def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
+    """Return (N,) bool: True for the images of a random ``share`` of the patients, at least one and never all."""
+    rank, count = patient_ranks(patients, seed, "cut")
+    held_out = min(max(round(share * count), 1), count - 1)
+    return np.asarray(rank < held_out)
+
+
+def hold_out_val(
+    patients: Sequence[str], training: NDArray[np.bool_], seed: int, share: float = VAL_SHARE
+) -> SplitNames:
+    """Return (N,) split names: ``val`` for a random ``share`` of the ``training`` patients, ``test`` for the others."""
+    names = np.where(training, "train", "test")
+    training_rows = np.flatnonzero(training)
+    if training_rows.size:
+        names[training_rows[cut([patients[i] for i in training_rows.tolist()], share, seed)]] = "val"
+    return names
+
+
+def by_patient(patients: Sequence[str], seed: int) -> SplitNames:
+    """Return (N,) split names of a random partition by patient: 20% test, 10% of the rest validation."""
+    return hold_out_val(patients, ~cut(patients, TEST_SHARE, seed), seed)
+
+
+def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None) -> SplitNames:
+    """Return (N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others.
+
+    The patients of ``leave_out_fold`` get ``LEFT_OUT``.
+    """
+    rank, count = patient_ranks(patients, seed, "folds")
+    if count < folds:
+        raise BadValueError(f"folds is {folds}, but the data set has {count} patients: give at most {count}")
+    left_out = rank % folds == (-1 if leave_out_fold is None else leave_out_fold)
+    names = hold_out_val(patients, (rank % folds != fold) & ~left_out, seed)
+    names[left_out] = LEFT_OUT
+    return names
+
+
+def assign(patients: Sequence[str], request: Request) -> SplitNames:
+    """Return (N,) split names for the partition ``patient`` or ``kfold``."""
+    if request.partition == "kfold":
+        return kfold(patients, request.folds, request.fold, request.seed, request.leave_out_fold)
+    return by_patient(patients, request.seed)
+
+
+def few_validation_images_warning(count: int) -> str:
+    """Return a warning if ``count`` validation images are too few to select a checkpoint, else an empty string."""
+    few = f"best.ckpt is selected on only {count} validation images"
+    advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and largely decides the epoch: use --keep last"
+    return f"{few}; {advice}" if count < FEW else ""
+
+
+def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
+    """Raise ``LeakError`` if a patient is in more than one split."""
+    split_of: dict[str, str] = {}
+    pairs = zip(patients, names, strict=True)
+    leaks = {
+        patient: (split_of[patient], name) for patient, name in pairs if split_of.setdefault(patient, name) != name
+    }
+    if leaks:
+        listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in leaks.items())
+        advice = f"{listing}; use lists without shared patients, or --partition patient"
+        raise LeakError(f"patients are in two splits ({len(leaks)}): {advice}")
+
+
+def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
+    """Raise ``LeakError`` if one of the training ``images`` has a truth box."""
+    leaked = [image for image in images if image in boxed]
+    if leaked:
+        what = "images with a truth box, which the official partition reserves for testing,"
+        advice = "use the official lists, or --partition patient"
+        raise LeakError(f"{what} are in {which} ({len(leaked)}): {examples(leaked)}; {advice}")
+
+
+SHORTEST = 4
+"""Minimum length of a partial name."""
+NOT = frozenset({"no", "non", "not", "negative", "without"})
+"""Words that negate a name."""
+
+
+def match(label: str, findings: Sequence[str]) -> str:
+    """Return the finding that a typed ``label`` names, ignoring case, spaces, hyphens and underscores.
+
+    A label without an exact match may differ in digits, be the start of words in the finding, or contain the finding,
+    unless it is negated and if exactly one finding fits. For names in tables use ``locus.core.names.find_finding``, which is
+    strict. Raises ``UnknownNameError`` with the allowed findings.
+
+    >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
+    ('COVID', 'Viral Pneumonia')
+    """
+    if (named := find_finding(label, findings)) is not None:
+        return named
+    parts = findings if len(_plain(label)) >= SHORTEST else ()
+    for same in (
+        [finding for finding in findings if _letters(finding) == _letters(label)],
+        [finding for finding in parts if _begins(finding, label) or _contains(label, finding)],
+    ):
+        if len(same) == 1:
+            return same[0]
+    raise UnknownNameError("label", label, findings)
+
+
+def _begins(whole: str, part: str) -> bool:
+    """Return True if words of ``whole`` start with ``part`` and are not negated."""
+    words = _words(whole)
+    return not _opposite(whole, part) and any("".join(words[i:]).startswith(_plain(part)) for i in range(len(words)))
+
+
+def _contains(whole: str, part: str) -> bool:
+    """Return True if ``whole`` contains the words of ``part`` in sequence and does not negate it."""
+    return not _opposite(whole, part) and f" {' '.join(_words(part))} " in f" {' '.join(_words(whole))} "
+
+
+def _opposite(whole: str, part: str) -> bool:
+    return bool(NOT.intersection(_words(whole)) - set(_words(part)))
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", name.lower())
+
+
+def _plain(name: str) -> str:
+    return "".join(_words(name))
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"\d+", "", _plain(name))

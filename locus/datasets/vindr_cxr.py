@@ -1,0 +1,172 @@
+"""VinDr-CXR, from Kaggle or PhysioNet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from itertools import compress
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from locus.core.errors import DataError
+from locus.core.frames import as_boxes, iou
+from locus.core.types import FloatArray, Sample
+from locus.datasets import splits
+from locus.datasets.base import Request
+from locus.datasets.files import (
+    FileDataset,
+    boxes_by_image,
+    by_stem,
+    described,
+    file_sample,
+    in_split,
+    log_unreadable,
+    with_file,
+)
+from locus.datasets.io import dicom, pd
+from locus.datasets.io.dicom import read_headers
+from locus.datasets.io.download import Kaggle
+from locus.datasets.io.tables import first_of, numbers, read_csv, refuse_unknown
+
+FINDINGS = (
+    "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",
+    "Lung Opacity", "Nodule/Mass", "Other lesion", "Pleural effusion", "Pleural thickening", "Pneumothorax",
+    "Pulmonary fibrosis",
+)  # fmt: skip
+RARE = (
+    "Clavicle fracture", "Edema", "Emphysema", "Enlarged PA", "Lung cavity", "Lung cyst", "Mediastinal shift",
+    "Rib fracture",
+)  # fmt: skip
+TASKS = {14: FINDINGS, 22: (*FINDINGS, *RARE)}
+NORMAL = "No finding"
+TRAIN = ("train.csv", "annotations/annotations_train.csv")
+CONSENSUS = ("annotations/annotations_test.csv",)
+EDGES = ("x_min", "y_min", "x_max", "y_max")
+ALONE = "consensus"
+"""Reader of all rows in a table without a column of readers."""
+ALIKE = 0.4
+"""Minimum IoU of two readers' boxes of the same lesion."""
+Readings = Mapping[str, Mapping[str, FloatArray]]
+"""Reader -> finding -> (M,4) boxes in the image's frame; a reader without marks has an empty mapping."""
+
+
+def read_marks(path: Path) -> pd.DataFrame:
+    """Return the distinct rows: image, reader, finding and four edges, which are nan for the finding ``NORMAL``."""
+    raw = read_csv(path, ("image_id", "class_name", *EDGES)).drop_duplicates()
+    spelling = {word.lower(): word for word in (*TASKS[22], NORMAL)}
+    finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
+    refuse_unknown(path, finding, tuple(spelling.values()))
+    edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
+    return pd.DataFrame({"image": raw["image_id"], "reader": raw.get("rad_id", ALONE), "finding": finding, **edges})
+
+
+def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
+    """Return image -> readings in the table at ``path`` for images in ``frames``, and the number of clipped boxes."""
+    boxed = marks[marks["finding"] != NORMAL]
+    words = boxed["finding"] + " of " + boxed["reader"]
+    listed = zip(boxed["image"], words, boxed[list(EDGES)].to_numpy(), strict=True)
+    truth, clipped = boxes_by_image(path, listed, frames)
+    read: dict[str, dict[str, dict[str, FloatArray]]] = {}
+    for image, reader in zip(marks["image"], marks["reader"], strict=True):
+        read.setdefault(image, {}).setdefault(reader, {})
+    for image, reader_boxes in truth.items():
+        for word, boxes in reader_boxes.items():
+            finding, _, reader = word.partition(" of ")
+            read[image][reader][finding] = boxes
+    return {image: image_readings for image, image_readings in read.items() if image in frames}, clipped
+
+
+def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
+    """Return the (M,4) merged boxes of at least ``votes`` readers.
+
+    Boxes linked by an IoU of at least ``ALIKE`` are merged by averaging their edges.
+
+    >>> a, b = {"Mass": np.array([[0, 0, 10, 10.0]])}, {"Mass": np.array([[0, 0, 10, 12.0]])}
+    >>> agreed({"a": a, "b": b}, "Mass", 2).tolist()
+    [[0.0, 0.0, 10.0, 11.0]]
+    """
+    owners = np.array([reader for reader, marked in readings.items() for _ in marked.get(finding, ())])
+    boxes = as_boxes([box for marked in readings.values() for box in marked.get(finding, ())])
+    if not len(boxes):
+        return boxes
+    from scipy.sparse.csgraph import connected_components  # slow import
+
+    number, group_of = connected_components(iou(boxes, boxes) >= ALIKE, directed=False)
+    groups = [np.flatnonzero(group_of == group) for group in range(number)]
+    return as_boxes([boxes[group].mean(axis=0) for group in groups if len(set(owners[group])) >= votes])
+
+
+class VindrCxr(FileDataset):
+    """VinDr-CXR: 15,000 radiographs read by three radiologists each, and 3,000 with the consensus of five.
+
+    ::
+
+        root/  train/<image>.dicom   train.csv                                                     Kaggle's, 14 findings
+        root/  train/  test/<image>.dicom   annotations/annotations_train.csv  annotations_test.csv   PhysioNet's, 22
+
+    Labels: 14 findings, or PhysioNet's 22; a finding is present if at least ``votes`` readers (option, 2) marked it.
+    Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the
+    image's edge. Overlapping boxes of several readers are merged by averaging their edges; merged boxes of fewer than
+    ``votes`` readers are not truth, so a label may be 1 without a box. ``readings(i)`` returns the boxes of each
+    reader; suites use them for the row ``readers``, an upper bound of scores (``locus.benchmark.suite.readers``).
+
+    Official split: PhysioNet's, with the consensus images as test. Kaggle's test images have no public labels, so its
+    split is random. Patients are not published: each image counts as one. Option ``whole=True``: all images are test,
+    for a model trained on other data.
+
+    Licence: PhysioNet's credentialed licence, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al.,
+    VinDr-CXR: An open dataset of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429;
+    doi:10.13026/3akn-b287.
+    """
+
+    name = "vindr_cxr"
+    origin = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
+    layout = (
+        f"expected train/<image>.dicom and train.csv, from {origin}; or train/, test/ and "
+        "annotations/annotations_train.csv, annotations_test.csv, from https://physionet.org/content/vindr-cxr "
+        "(credentialed access)"
+    )
+    has_readings = True
+
+    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False) -> None:
+        root, self.split, self._votes = request.folder(self.layout), request.split, votes
+        paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
+        if not paths:
+            raise DataError(f"{root} has no table of annotations: {self.layout}")
+        tables = {path: read_marks(path) for path in paths}
+        physionet = any(path.parent != root for path in paths)
+        self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
+        test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
+        listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
+        files = by_stem(root, "train", "test")
+        images = with_file(root, listed, files, self.layout)
+        training = np.array([image not in test for image in images])
+        official = partial(splits.hold_out_val, images, training, request.seed) if test else None
+        chosen = [*compress(images, in_split(images, request, official, whole))]
+        headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
+        frames = {image: head.frame for image, head in headers.items()}
+        read = [readings(path, table, frames) for path, table in tables.items()]
+        marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
+        self._readings = [marks[image] for image in headers]
+        self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
+        self.describe = described(
+            "whole" if whole else request.partition, self.rows, len(listed) - len(images),
+            sum(clipped for _, clipped in read), paths,
+            lists="consensus of five is test" if test else "none published: drawn by image",
+            patients="unknown: each image counts as one", votes=votes,
+            images_unreadable=log_unreadable(root, bad, len(headers)),
+        )  # fmt: skip
+
+    def readings(self, index: int) -> Readings:
+        """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""
+        return self._readings[index]
+
+    def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> Sample:
+        votes = min(self._votes, len(readings))  # a consensus counts as one reading
+        counts = [sum(finding in marked for marked in readings.values()) for finding in self.findings]
+        agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
+        truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
+        labels = (np.array(counts) >= votes).astype(np.float32)
+        return file_sample(image, image, path, head.frame, labels, truth, head.meta)

@@ -1,0 +1,65 @@
+"""Explain a model's predictions with heat maps.
+
+``python heatmap.py --method gradcampp`` explains test images with the newest run.
+``python heatmap.py -i x.png -l covid_19 -m resnet18 -o y.jpg`` draws one overlay.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from locus.backbones import known
+from locus.benchmark.training import runs
+from locus.config import HeatmapConfig, network_flags
+from locus.core import cli
+from locus.core.errors import BadValueError, DataError
+from locus.core.startup import gc_paused
+
+log = logging.getLogger(__name__)
+SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write pictures, boxes and raw maps, and print their folder. Return 1 if a map was not finite."""
+    words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
+    config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
+    network = network_flags(config)
+    single = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
+    if single and config.image_path is None:
+        raise BadValueError(
+            f"--{single[0]} requires --image_path; for several images use --findings, --checkpoint and --output_dir"
+        )
+    if network is not None:
+        if config.checkpoint is not None:
+            raise BadValueError(f"--model {network.model} and --checkpoint cannot be combined: leave one out")
+        if not (config.image or config.image_path):
+            raise BadValueError(f"--model {network.model} has no data set of its own: add --image or --image_path")
+        with gc_paused():  # import torch only after the flags are checked
+            from locus.benchmark.training import foreign
+
+        folder = foreign.write_run(network, Path(config.runs))
+        config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
+    elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
+        if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
+            known.require_known(config.model)
+        newest = runs.newest(Path(config.runs))  # fails before the import of torch if there is no run
+        config = config if config.model else replace(config, checkpoint=str(newest))
+    if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():
+        raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
+    log.info("opening the network")  # imports torch
+    if config.image_path is not None:
+        with gc_paused():
+            from locus.benchmark.pictures import heat_maps
+
+        return heat_maps.run_overlay(config, cli.say)
+    with gc_paused():  # import torch only after the flags are checked
+        from locus.benchmark.pictures import heat_maps
+
+    return heat_maps.run(config, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Train and evaluate one classifier: ``python main.py``. ``python main.py --help`` lists all flags."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from locus.config import TrainConfig
+from locus.core import cli
+from locus.core.startup import gc_paused
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train a classifier, or evaluate a run again, and print the mean AUROC and the run folder."""
+    config, explicit_flags = cli.parse(TrainConfig, argv, "python main.py")
+    if config.download:
+        from locus.datasets.io import download
+
+        download.fetch(config.dataset, config.data_root_dir)
+    if config.search:
+        from locus.benchmark.training import search
+
+        folder = search.run(config, explicit_flags)
+        cli.say(f"trials: {folder}/trials.md")
+        cli.say(f"train the best recipe again: python main.py --config {folder}/config.yaml")
+        return
+    with gc_paused():
+        from locus.benchmark import training
+    if isinstance(config.resume, str):
+        from locus.benchmark.training.run import resumed  # imports torch
+
+        config = resumed(config, explicit_flags)
+    if config.evaluate:
+        from locus.benchmark.training.evaluate import reevaluate  # imports torch
+
+        folder = reevaluate(config, explicit_flags)
+    else:
+        folder = training.fit(config)
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    for split in ("val", "test"):
+        cli.say(f"{split}: mean AUROC {_format_auroc(metrics[split])} over {metrics[split]['n']} images")
+    cli.say(f"run: {folder}")
+
+
+def _format_auroc(metrics: dict[str, Any]) -> str:
+    """Return the mean AUROC with its 95% confidence interval, if available."""
+    value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
+    return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
