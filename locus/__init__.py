@@ -1,19 +1,8 @@
-"""The command ``locus train …`` and the interface ``import locus``; both work in any folder after installation.
-
-Import it before the ``datasets`` package of Hugging Face, which has the same name as a package of Locus.
-"""
+"""Locus: weakly-supervised localization in chest radiographs, measured. The Python interface is ``import locus``."""
 
 import importlib
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-CHECKOUT = Path(__file__).resolve().parent
-if str(CHECKOUT) not in sys.path[:1]:
-    sys.path.insert(0, str(CHECKOUT))
-if (other := sys.modules.get("datasets")) and CHECKOUT not in Path(str(other.__file__)).resolve().parents:
-    raise ImportError("another package named datasets is already imported: import locus before it")
 
 if TYPE_CHECKING:
     from locus.backbones import Classifier, build, wrap
@@ -22,40 +11,30 @@ if TYPE_CHECKING:
     from locus.benchmark.explain import explain
     from locus.benchmark.records import Record
     from locus.benchmark.scoring.localize import boxes, to_frame
-    from locus.core.frames import Grid
+    from locus.core.frames import Grid, iobb, iou
     from locus.datasets.base import Dataset
     from locus.methods import GradientMethod, Method
 
 FROM = {
-    "build": "backbones",
-    "wrap": "backbones",
+    "build": "locus.backbones",
+    "wrap": "locus.backbones",
     "evaluate": "locus.benchmark.evaluation.evaluate",
     "explain": "locus.benchmark.explain",
     "boxes": "locus.benchmark.scoring.localize",
     "to_frame": "locus.benchmark.scoring.localize",
     "score": "locus.benchmark.evaluation.arrays",
     "Grid": "locus.core.frames",
-    "Method": "methods",
-    "GradientMethod": "methods",
+    "iou": "locus.core.frames",
+    "iobb": "locus.core.frames",
+    "Method": "locus.methods",
+    "GradientMethod": "locus.methods",
 }
 """Public name -> the module from which it is imported on first use."""
+PACKAGES = ("backbones", "benchmark", "core", "datasets", "methods")
 __all__ = [
-    "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "load", "load_dataset", "main",
+    "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "iobb", "iou", "load", "load_dataset",
     "records", "score", "to_frame", "wrap",
 ]  # fmt: skip
-ENTRY_POINTS = {
-    "train": "main",
-    "heatmap": "heatmap",
-    "run": "benchmark.run",
-    "score": "benchmark.score",
-    "check": "locus.benchmark.check.__main__",
-    "convert": "benchmark.convert",
-    "compare": "benchmark.compare",
-    "gallery": "benchmark.gallery",
-    "figures": "benchmark.figures",
-    "export": "benchmark.export",
-}
-"""Subcommand -> the module whose ``main`` it calls."""
 
 
 def load_dataset(
@@ -91,30 +70,11 @@ def records(folder: Path | str) -> "list[Record]":
 def __getattr__(name: str) -> Any:
     if name in FROM:
         return getattr(importlib.import_module(FROM[name]), name)
+    if name in PACKAGES:
+        return importlib.import_module(f"locus.{name}")
     raise AttributeError(f"module 'locus' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """Return the public names, for completion in notebooks."""
     return sorted({*globals(), *__all__})
-
-
-def main() -> int:
-    """Run a subcommand, ``locus COMMAND --flags``, and return its exit status."""
-    from locus.core import startup
-
-    startup.exit_quietly()
-    word = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    usage = f"locus {'|'.join(ENTRY_POINTS)} [--flag value ...]; `locus COMMAND --help` lists the flags"
-    if word in ("-h", "--help"):
-        print(f"usage: {usage}")
-        return 0
-    if word not in ENTRY_POINTS:
-        print(f"error: unknown command {word!r}; usage: {usage}", file=sys.stderr)
-        return 2
-    entry_point: Callable[[Sequence[str]], int] = importlib.import_module(ENTRY_POINTS[word]).main
-    return entry_point(sys.argv[2:])
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -59,7 +59,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         from locus.benchmark.pictures import heat_maps
 
     return heat_maps.run(config, cli.say)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,6 @@
 """Train and evaluate one classifier: ``python main.py``. ``python main.py --help`` lists all flags."""
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +46,3 @@ def _format_auroc(metrics: dict[str, Any]) -> str:
     """Return the mean AUROC with its 95% confidence interval, if available."""
     value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
     return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

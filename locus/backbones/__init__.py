@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from locus.backbones.classifier import Classifier as Classifier
     from locus.backbones.wrapping import wrap as wrap
 
-FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapped"}
+FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapping"}
 """Public name -> the module from which it is imported on first use."""
 
 
@@ -45,5 +45,5 @@ def files_of(options: Mapping[str, Any]) -> set[Path]:
 
 def __getattr__(name: str) -> Any:
     if name in FROM:
-        return getattr(importlib.import_module(f"backbones.{FROM[name]}"), name)
+        return getattr(importlib.import_module(f"locus.backbones.{FROM[name]}"), name)
     raise AttributeError(f"module 'backbones' has no attribute {name!r}")

@@ -4,3 +4,4 @@ from locus.core import startup
 
 if startup.is_command():
     startup.exit_quietly()
+    startup.leave_checkout()

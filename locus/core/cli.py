@@ -109,7 +109,7 @@ def _report(sentence: str, status: int) -> int:
 
 
 log = logging.getLogger(__name__)
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = next(above / "configs" for above in Path(__file__).resolve().parents[1:] if (above / "configs").is_dir())
 """Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set."""
 
 LARGEST = 1_000_000

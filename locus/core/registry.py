@@ -302,9 +302,9 @@ class Registry:
             raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
 
 
-METHODS = Registry("methods", "method", folder="methods")
+METHODS = Registry("locus.methods", "method", folder="methods")
 """Heat-map methods: those of Locus, then those of ``./methods``."""
-DATASETS = Registry("datasets", "data set")
+DATASETS = Registry("locus.datasets", "data set")
 PROTOCOLS = Registry("locus.benchmark.scoring.protocols", "protocol")
 
 

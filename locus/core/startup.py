@@ -1,6 +1,7 @@
-"""Print one line instead of a traceback if Ctrl-C interrupts the imports of a command.
+"""What a command does before and after its work: imports without garbage collection, Ctrl-C, and the checkout's path.
 
-Later, ``locus.core.cli`` handles KeyboardInterrupt.
+If Ctrl-C interrupts the imports of a command, it prints one line instead of a traceback. Later, ``locus.core.cli``
+handles KeyboardInterrupt.
 """
 
 import atexit
@@ -46,8 +47,9 @@ def _freeze() -> None:
         gc.freeze()
 
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = ("main.py", "heatmap.py", "benchmark", "tools")
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the package: the checkout, or site-packages."""
+COMMANDS = ("main.py", "heatmap.py", "locus", "tools")
 """Files and packages that contain the commands."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
@@ -55,11 +57,23 @@ INTERRUPTED = 130
 
 def is_command() -> bool:
     """Return True if this process runs a Locus command, such as ``python -m benchmark.run``."""
-    if sys.argv[:1] == ["-m"]:  # Python has not found the module yet
-        module = sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1]
-        return bool(module) and module[0].split(".")[0] in COMMANDS
     path = Path(*sys.argv[:1]).resolve()
     return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[:1] in {(name,) for name in COMMANDS}
+
+
+def leave_checkout() -> None:
+    """Take the checkout off ``sys.path``: its ``datasets``, ``config`` … hide other packages of these names."""
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != ROOT]
+
+
+@contextmanager
+def checkout_importable() -> Iterator[None]:
+    """Put the checkout on ``sys.path`` within the block, for a process that starts with a copy of it."""
+    sys.path.insert(0, str(ROOT))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(ROOT))
 
 
 def exit_quietly() -> None:

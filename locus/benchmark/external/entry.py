@@ -12,7 +12,7 @@ import pandas as pd
 
 from locus import datasets
 from locus.benchmark.external import boxes, maps
-from locus.benchmark.external.boxes import Names
+from locus.benchmark.external.boxes import Geometry, Names
 from locus.benchmark.external.maps import MAX_CACHED, Map, Pair
 from locus.benchmark.maps import strata
 from locus.benchmark.maps.cases import make_case
@@ -44,7 +44,7 @@ class ExternalEntry:
     boxless: frozenset[str]
     """Images with a truth box but without a submitted box; empty for maps."""
     probabilities: Mapping[Pair, float]
-    geometry: boxes.Geometry
+    geometry: Geometry
     missing: str
     """Handling of cases without a map and images without a box: ``miss``, ``skip`` or ``error``."""
     hashes: dict[str, str]

@@ -41,7 +41,7 @@ class CheckReport:
 
 def reports(leaderboard: Leaderboard) -> list[CheckReport]:
     """Return the report of each check that has records of a data set, in the order of the checks' names."""
-    modules = {name: importlib.import_module(f"locus.benchmark.validity.{name}.report") for name in CHECKS}
+    modules = {name: importlib.import_module(f"locus.benchmark.validity.{name}_report") for name in CHECKS}
     all_reports = (getattr(part, f"{name.capitalize()}Report")(name, leaderboard) for name, part in modules.items())
     return [report for report in all_reports if report.rows]
 

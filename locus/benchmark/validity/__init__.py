@@ -11,5 +11,5 @@ from typing import Any
 
 def get(name: str) -> type[Any]:
     """Return the class of a check: ``Alignment`` for ``alignment``."""
-    part: type[Any] = getattr(importlib.import_module(f"locus.benchmark.validity.{name}.compute"), name.capitalize())
+    part: type[Any] = getattr(importlib.import_module(f"locus.benchmark.validity.{name}"), name.capitalize())
     return part

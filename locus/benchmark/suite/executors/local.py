@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 
 from locus.benchmark.suite.executors.base import SAVE_MEMORY, Executor, Step, exit_on_sigterm
 from locus.core.errors import LocusError, killed
-from locus.core.startup import gc_skipped_at_exit
+from locus.core.startup import checkout_importable, gc_skipped_at_exit
 
 log = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")
@@ -101,7 +101,7 @@ class StepProcess:
         self.pipe, child_end = SPAWN.Pipe()
         self._output, child_output = SPAWN.Pipe(duplex=False)
         self.process = SPAWN.Process(target=_serve, args=(child_end, child_output))
-        with _inherited(threads):
+        with _inherited(threads), checkout_importable():
             self.process.start()
         child_end.close()
         child_output.close()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from locus.benchmark.suite.executors.base import Executor, Step
 from locus.benchmark.suite.executors.local import THREAD_VARIABLES
-from locus.core.cli import CONFIGS
+from locus.core.startup import ROOT
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, one_line
 
 GIB = 1 << 30
@@ -69,7 +69,7 @@ class RayCluster(Executor):
 
     def start(self, step: Step) -> None:
         """Submit the step to Ray."""
-        paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
+        paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         variables = {**dict.fromkeys(THREAD_VARIABLES, str(step.threads)), **passed, "PYTHONPATH": paths}
         options = {**self.wanted, "name": step.id, "num_cpus": step.threads, "runtime_env": {"env_vars": variables}}
