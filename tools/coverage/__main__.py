@@ -9,6 +9,7 @@ from typing import Annotated
 import pandas as pd
 
 from locus.core import cli
+from locus.core.parser import AtLeast
 from locus.core.files import write_text
 from tools.coverage.measure import measure
 from tools.coverage.page import page
@@ -19,7 +20,7 @@ from tools.coverage.worlds import NAME, settings
 class CoverageConfig:
     """Measure how often intervals contain the true value: ``python -m tools.coverage``."""
 
-    worlds: Annotated[int, cli.AtLeast(2)] = 4000
+    worlds: Annotated[int, AtLeast(2)] = 4000
     """Simulated worlds per setting."""
     table: str = "tools/coverage/coverage.csv"
     """Table of results. Settings that it has are not simulated again, so an interrupted command resumes."""

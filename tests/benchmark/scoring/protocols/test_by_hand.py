@@ -8,6 +8,7 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.protocols.pointing import distance
 from locus.benchmark.scoring.protocols.seed import GRID as RULES
+from locus.benchmark.scoring.protocols.wang import count
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.frames import Grid
 from locus.core.types import CURVE_THRESHOLDS
@@ -46,7 +47,7 @@ def test_wang_false_boxes_on_images_without_the_finding_count_and_divide_by_all_
 
 def test_wang_is_strict():
     one = np.zeros(1, dtype=np.int64)
-    half = protocols.wang.count(Boxes(np.array([[5.0, 5, 25, 15]]), one, one), TruthBoxes.from_boxes([np.array([[5.0, 5, 25, 25]])]))
+    half = count(Boxes(np.array([[5.0, 5, 25, 15]]), one, one), TruthBoxes.from_boxes([np.array([[5.0, 5, 25, 25]])]))
     assert half[0, 0].tolist() == [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1]  # IoU exactly .5 is not above .5
 
 
