@@ -9,8 +9,8 @@ from typing import Annotated
 import pandas as pd
 
 from locus.core import cli
-from locus.core.parser import AtLeast
 from locus.core.files import write_text
+from locus.core.parser import AtLeast
 from tools.coverage.measure import measure
 from tools.coverage.page import page
 from tools.coverage.worlds import NAME, settings
