@@ -30,20 +30,16 @@ def files_of(options: Mapping[str, Any]) -> set[Path]:
     """Return the Python files that define a network with these ``Classifier.build_options``, without importing them.
 
     For a network in a user's file these are that file and the local modules that it imports, for other networks the
-    files of Locus that build the feature extractor, the pooling and the attention.
+    files of Locus that build feature extractors, poolings and attention.
     """
     home = Path(__file__).parent
     if "network" in options:
         user_file = file_of(options["network"])
-        return {home / "networks.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
-    files = {home / "extractors.py", home / "tokens.py"}
-    for kind, option in (("pooling", "global_pool"), ("attention", "attention_map")):
-        part = home / kind / f"{str(options.get(option)).split(':')[0].lower()}.py"
-        files |= local_files(part) if part.is_file() else set()
-    return files
+        return {home / "external.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
+    return {home / f"{name}.py" for name in ("extractors", "grids", "pooling", "attention")}
 
 
 def __getattr__(name: str) -> Any:
     if name in FROM:
         return getattr(importlib.import_module(f"locus.backbones.{FROM[name]}"), name)
-    raise AttributeError(f"module 'backbones' has no attribute {name!r}")
+    raise AttributeError(f"module 'locus.backbones' has no attribute {name!r}")

@@ -15,7 +15,7 @@ from locus.config import RunConfig
 from locus.core import cli
 from locus.core.errors import LocusError
 from locus.core.names import MAIN
-from locus.datasets.io import tables
+from locus.core import limits
 
 if TYPE_CHECKING:
     from locus.benchmark.report.all_tables import DatasetTables
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the suites of the flags and print their leaderboards; exit code 1 if a cell failed, 2 for invalid input."""
     config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
-    tables.check_count(config.threads or 1, "--threads")
-    tables.check_count(config.jobs, "--jobs")
+    limits.check_count(config.threads or 1, "--threads")
+    limits.check_count(config.jobs, "--jobs")
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, Sequence[DatasetTables]]] = {}
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> Path:
     """Write the overview of all suites in a results ``folder``, those just ``written`` and those of earlier runs."""
     from locus.benchmark.report import tables  # slow imports, not for a dry run
-    from locus.benchmark.suite.run import leaderboards_of
+    from locus.benchmark.suite.finalize import leaderboards_of
 
     earlier = {path: leaderboards_of(path) for path in records.suites(folder) if path not in written}
     return tables.index(folder, {path: [t.leaderboard for t in of] for path, of in written.items()} | earlier)

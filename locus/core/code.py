@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 HOME = Path(__file__).resolve().parents[1]
-PARTS = ("backbones", "benchmark", "config", "core", "datasets", "heatmap", "locus", "main", "methods")
-"""Packages and modules of Locus."""
+"""The package."""
+NAMES = ("backbones", "benchmark", "config", "datasets", "locus", "methods")
+"""Names from which code imports parts of Locus."""
 OMITTED = ("ctx", "kind", "type_comment")
 """Fields of syntax trees that do not change what the code does."""
 
@@ -69,11 +70,8 @@ def _places(path: Path, folder: Path, level: int, words: tuple[str, ...]) -> Ite
 
 def _is_local(path: Path, first: Path) -> bool:
     """Return True unless a file of the user imports a file of Locus, or a file of Locus its own package."""
-    return not _is_part(path.resolve()) or (_is_part(first) and path != first.with_name("__init__.py"))
-
-
-def _is_part(path: Path) -> bool:
-    return path.is_relative_to(HOME) and path.relative_to(HOME).with_suffix("").parts[0] in PARTS
+    is_ours = path.resolve().is_relative_to(HOME)
+    return not is_ours or (first.is_relative_to(HOME) and path != first.with_name("__init__.py"))
 
 
 @cache
@@ -98,8 +96,8 @@ def _aliases(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[tuple[i
 
 
 def _imported_name(name: str) -> str:
-    """Return a dotted name without the modules of Locus, which may move: ``locus.methods.base.Method`` is ``Method``."""
-    return name.rpartition(".")[2] if name.split(".")[0] in PARTS else name
+    """Return a dotted name without the modules of Locus: ``locus.methods.base.Method`` is ``Method``."""
+    return name.rpartition(".")[2] if name.split(".")[0] in NAMES else name
 
 
 def _text(node: Any) -> str:

@@ -4,19 +4,19 @@ import os
 
 import pytest
 
-from locus.datasets.io import tables
+from locus.core import limits
 from tests.warm import in_a_child
 
 
 def pinned():
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    return tables.cpus()
+    return limits.cpus()
 
 
 @pytest.mark.byhand
 def test_cpus_are_counted_by_the_affinity_mask():
     assert in_a_child(pinned) == 1
-    assert tables.cpus() <= len(os.sched_getaffinity(0))
+    assert limits.cpus() <= len(os.sched_getaffinity(0))
 
 
 @pytest.mark.byhand
@@ -29,5 +29,5 @@ def test_the_cpu_quota_of_a_container_is_found_at_every_level(tmp_path, monkeypa
     (tmp_path / "jobs" / "mine" / "cpu.max").write_text(f"{inner}\n")
     (tmp_path / "own").write_text("0::/jobs/mine\n")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    assert tables.cpus(tmp_path, tmp_path / "own") == wanted
-    assert tables.cpus(tmp_path, tmp_path / "absent") == 64
+    assert limits.cpus(tmp_path, tmp_path / "own") == wanted
+    assert limits.cpus(tmp_path, tmp_path / "absent") == 64

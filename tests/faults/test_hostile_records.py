@@ -1,4 +1,4 @@
-"""``locus.benchmark.compare`` on records of strangers: they are equal, they differ or one sentence refuses them; none of their code runs."""
+"""Damaged and hostile records: readers give the same key, or refuse them in one sentence; none of their code runs."""
 
 import json
 import shutil

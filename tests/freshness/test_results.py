@@ -12,7 +12,7 @@ from locus.benchmark import records
 from locus.benchmark.records import cases, papers
 from locus.benchmark.report import tables
 from locus.benchmark.suite import cells, plan
-from locus.benchmark.suite.run import describe, leaderboards_of
+from locus.benchmark.suite.finalize import describe, leaderboards_of
 from locus.config import RunConfig
 from locus.core.files import json_hash
 from locus.core.names import MAIN, MAIN_PROTOCOL, PAIRED

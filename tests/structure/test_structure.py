@@ -133,7 +133,7 @@ def test_everything_public_is_documented():
 
 def test_a_quarter_of_the_lines_are_docstrings():
     talk = lines = 0
-    for path in (path for path in FILES if path.relative_to(ROOT).parts[0] in PACKAGES):
+    for path in (path for path in FILES if path.relative_to(ROOT).parts[0] == "locus"):
         bodies = [node.body for node in ast.walk(parsed(path)) if isinstance(getattr(node, "body", None), list)]
         texts = [node for body in bodies for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
         talk += sum(node.end_lineno - node.lineno + 1 for node in texts if isinstance(node.value.value, str))

@@ -22,11 +22,11 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.maxbox import sweep
 from locus.benchmark.scoring.surface import surface
 from locus.benchmark.scoring.surface.bilinear import components
+from locus.core import limits
 from locus.core.errors import LocusError
 from locus.core.frames import Grid, iou
 from locus.core.parser import AtLeast, AtMost
 from locus.core.types import FloatArray, generator
-from locus.datasets.io import tables
 from tools.speed import timing
 from tools.speed.timing import NOTHING, compared, short, table
 
@@ -63,7 +63,7 @@ class ScoringConfig:
 def report(config: ScoringConfig) -> Iterator[str]:
     """Yield the machine and the tables. Raises ``LocusError`` for a missing package and for contenders that differ."""
     packages = ("numpy", "numba", "opencv-python-headless", "scikit-image", "scipy")
-    yield timing.machine(tables.cpus(), *packages)
+    yield timing.machine(limits.cpus(), *packages)
     yield "Milliseconds for a small map in a frame of 1024 px:\n\n" + small_table(
         {positions: on_small_map(positions, config) for positions in config.positions}
     )

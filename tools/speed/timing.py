@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from locus.core import limits
 from locus.core.errors import NotAvailableError
-from locus.datasets.io import tables
 
 T = TypeVar("T")
 Key = TypeVar("Key", bound=Hashable)
@@ -90,7 +90,7 @@ def machine(threads: int, *packages: str) -> str:
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"Machine: {cpu_model() or platform.machine()}, {tables.cpus()} cores, {memory:.1f} GiB, {platform.system()} "
+        f"Machine: {cpu_model() or platform.machine()}, {limits.cpus()} cores, {memory:.1f} GiB, {platform.system()} "
         f"{platform.release()}; threads: {threads}; load before the run {os.getloadavg()[0]:.2f}. Python "
         f"{platform.python_version()}, {', '.join(f'{name} {_version(name)}' for name in packages)}. Run on "
         f"{datetime.datetime.now(datetime.UTC).date()}."

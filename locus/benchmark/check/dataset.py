@@ -30,7 +30,7 @@ from locus.core.frames import clip, resize_image
 from locus.core.types import Echo, Sample
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Dataset
-from locus.datasets.io import tables
+from locus.core import limits
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[I
     """Scan all samples; the images of the first ``limit`` (None: all) are opened, with a thread per CPU."""
     most = len(samples) if limit is None else min(limit, len(samples))
     log.info("opening %d %s images", most, split)
-    with ThreadPoolExecutor(tables.cpus()) as threads:
+    with ThreadPoolExecutor(limits.cpus()) as threads:
         scans = threads.map(lambda sample: _scan_image(split, sample), samples[:most])
         opened = list(tqdm(scans, desc=f"open {split}", total=most, unit="image", leave=False, disable=None))
     return opened + [ImageScan(split, sample) for sample in samples[most:]]

@@ -15,7 +15,7 @@ from locus.core.errors import BadValueError, DataError, UnknownNameError, exampl
 from locus.core.frames import Alignment, Grid, conventional, xywh_to_xyxy
 from locus.core.names import duplicates, find_finding
 from locus.core.types import FloatArray
-from locus.datasets.io import tables
+from locus.core import limits
 from locus.datasets.io.tables import read_csv, refuse_duplicates
 
 
@@ -133,7 +133,7 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     if box_format == "xyxy":
         raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
     try:
-        content: Any = json.loads(tables.require_size(file).read_text(encoding="utf-8"))
+        content: Any = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         listed = isinstance(content, list)
         images = {} if listed else {one["id"]: str(one["file_name"]) for one in content["images"]}
         words = {} if listed else {one["id"]: str(one["name"]) for one in content["categories"]}
@@ -251,7 +251,7 @@ def of(word: str | None) -> Geometry:
     if word in ("conventional", "pixels"):
         return Geometry(word, "conventional")  # pixels divide the frame evenly, so both words have the same grid
     try:
-        content = json.loads(tables.require_size(Path(word)).read_text(encoding="utf-8"))
+        content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
         pairs = {name: (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")}
         if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
             raise ValueError("size and stride must be above 0 and all numbers finite")

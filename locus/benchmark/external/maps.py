@@ -28,7 +28,8 @@ from locus.core.frames import box_coverage
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
-from locus.datasets.io import rle, tables
+from locus.datasets.io import rle
+from locus.core import limits
 from locus.datasets.io.images import open_image
 from locus.datasets.io.tables import read_csv
 
@@ -284,7 +285,7 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapS
 def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
     """Read ``{image: {finding: {"size": [H, W], "counts": …}}}``, the format of CheXlocalize and pycocotools."""
     try:
-        content = json.loads(tables.require_size(file).read_text(encoding="utf-8"))
+        content = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
         pairs = [(image, finding, mask) for image, masks in content.items() for finding, mask in masks.items()]
     except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{file} is not JSON of image -> finding -> run-length mask: {error}") from error

@@ -21,7 +21,7 @@ NOT_METHODS = {
     PRIOR: BENCHMARK / "maps/baselines.py",
     UPPER_BOUND: BENCHMARK / "maps/baselines.py",
     READERS: BENCHMARK / "suite/readers.py",
-    SECOND_READERS: BENCHMARK / "suite/second_readers.py",
+    SECOND_READERS: BENCHMARK / "suite/readers.py",
 }
 """Row that is computed without a method -> the file that computes it."""
 
@@ -54,16 +54,10 @@ def method_code(word: str) -> str:
 
 
 def network_code(options: Mapping[str, Any] | None) -> str:
-    """Return the hash of a network with these ``Classifier.build_options``; empty for a network without them.
-
-    >>> avg, pcam = ({"name": "resnet18", "global_pool": word} for word in ("AVG", "PCAM"))
-    >>> network_code(avg) == network_code(pcam)
-    False
-    """
+    """Return the hash of a network with these ``Classifier.build_options``; empty for a network without them."""
     return code_hash(backbones.files_of(options)) if options is not None else ""
 
 
 def code_of_config(config: TrainConfig) -> str:
     """Return the hash of the network that a training run builds."""
-    options = {"name": config.backbone, "global_pool": config.global_pool, "attention_map": config.attention_map}
-    return network_code(options)
+    return network_code({"name": config.backbone})

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from locus.backbones import Classifier
 from locus.benchmark.explain import MethodMaps, apply_engine_flags, collect_evidence, run_methods
-from locus.benchmark.maps.requests import MapRequest, Prior, Truth, build_method, make_request
+from locus.benchmark.maps.baselines import Prior, Truth
+from locus.benchmark.maps.requests import MapRequest, build_method, make_request
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.maps.store import StoredMaps, Writer, open_writer, read, write_unsupported
 from locus.config import EngineFlags

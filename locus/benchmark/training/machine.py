@@ -13,7 +13,7 @@ import torch
 from locus.config import MachineFlags, OutputFlags
 from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 from locus.core.files import writing
-from locus.datasets.io import tables
+from locus.core import limits
 
 CPUINFO = Path("/proc/cpuinfo")
 """File with the name of the processor."""
@@ -81,7 +81,7 @@ def workers(requested: int | None) -> int:
     >>> workers(0), workers(3)
     (1, 3)
     """
-    return tables.cpus() if requested is None else max(tables.check_count(requested, "--num_workers"), 1)
+    return limits.cpus() if requested is None else max(limits.check_count(requested, "--num_workers"), 1)
 
 
 def first_device(flags: MachineFlags) -> torch.device:
@@ -117,7 +117,7 @@ def configure_torch(threads: int | None, processes: int = 1) -> None:
 
     By default the ``processes`` of a run share the available CPUs. Only the first process logs.
     """
-    torch.set_num_threads(tables.check_count(threads, "--threads") if threads else max(tables.cpus() // processes, 1))
+    torch.set_num_threads(limits.check_count(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
     lightning = sys.modules.get("lightning.pytorch.utilities")  # imported only for training; it takes seconds
     if lightning is not None and lightning.rank_zero_only.rank:
         logging.getLogger().setLevel(logging.WARNING)
@@ -225,9 +225,9 @@ def available() -> int:
     """Return the bytes that this process may still allocate: machine, container or job (cgroup v2), ``ulimit -v``."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     remaining = [next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))]
-    for group in tables.groups():
-        if most := tables.read_limit(group / "memory.max"):
-            remaining.append(int(most) - int(tables.read_limit(group / "memory.current") or 0))
+    for group in limits.groups():
+        if most := limits.read_limit(group / "memory.max"):
+            remaining.append(int(most) - int(limits.read_limit(group / "memory.current") or 0))
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])

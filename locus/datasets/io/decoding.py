@@ -29,7 +29,7 @@ from locus.core.errors import DataError, killed
 from locus.core.frames import resize_image
 from locus.core.types import Sample
 from locus.core.user_code import ANYTHING
-from locus.datasets.io import tables
+from locus.core import limits
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 """Signals of a crash caused by the process itself."""
@@ -179,7 +179,7 @@ class Decoding:
         self._tasks: deque[NDArray[np.int64]] = deque(np.split(rows, cuts))
         self._changed, self._stopped = threading.Condition(), False
         self._error: BaseException | None = None
-        count = min(workers or tables.cpus(), max(len(rows) // FEW, 1))
+        count = min(workers or limits.cpus(), max(len(rows) // FEW, 1))
         log.info("decoding %d images, processes: %d", len(rows), count)
         self._workers = [start(job) for _ in range(count)]
         self._thread = threading.Thread(target=self._run, name="decoding", daemon=True)

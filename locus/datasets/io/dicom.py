@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from locus.core.errors import DataError, NotAvailableError, one_line
 from locus.core.files import json_hash, write_text
-from locus.datasets.io import tables
+from locus.core import limits
 from locus.datasets.io.images import MANY, content_stamp
 from locus.datasets.io.tables import years
 
@@ -203,20 +203,20 @@ def _refuse_bomb(path: Path, file: BinaryIO) -> None:
     reader = library().filereader
     reader.read_preamble(file, force=False)
     meta = reader._read_file_meta_info(file)  # leaves the stream where the compressed data starts
-    packed = file.read(2 * tables.LARGEST) if meta.get("TransferSyntaxUID") == DEFLATED else b""
+    packed = file.read(2 * limits.LARGEST) if meta.get("TransferSyntaxUID") == DEFLATED else b""
     file.seek(0)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    count = len(stream.decompress(packed, 2 * tables.LARGEST))
-    if stream.unconsumed_tail or count >= 2 * tables.LARGEST:
-        raise DataError(f"cannot decode {path}: its content is larger than {2 * tables.LARGEST:,} bytes")
+    count = len(stream.decompress(packed, 2 * limits.LARGEST))
+    if stream.unconsumed_tail or count >= 2 * limits.LARGEST:
+        raise DataError(f"cannot decode {path}: its content is larger than {2 * limits.LARGEST:,} bytes")
 
 
 def _frame(path: Path, file: Any) -> tuple[int, int]:
     """Return (H, W) of a single image of valid size."""
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
-    if not 0 < height * width <= tables.LARGEST:
-        size, allowed = f"{height}x{width} pixels", f"1 to {tables.LARGEST:,} pixels in all are allowed"
+    if not 0 < height * width <= limits.LARGEST:
+        size, allowed = f"{height}x{width} pixels", f"1 to {limits.LARGEST:,} pixels in all are allowed"
         raise DataError(f"cannot decode {path}: its size is {size}; {allowed}")
     if count != 1:
         raise DataError(f"cannot decode {path}: it has {count} frames, expected one")

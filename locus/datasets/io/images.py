@@ -21,7 +21,7 @@ from tqdm import tqdm
 from locus.core.errors import DataError
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, from_samples
-from locus.datasets.io import tables
+from locus.core import limits
 from locus.datasets.io.tables import refuse_links
 
 DICOM = (".dcm", ".dicom")
@@ -85,8 +85,8 @@ def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Im
         raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
     try:
         with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
-            if image.width * image.height > tables.LARGEST:
-                limit = f"above the limit of {tables.LARGEST:,} pixels"
+            if image.width * image.height > limits.LARGEST:
+                limit = f"above the limit of {limits.LARGEST:,} pixels"
                 raise DataError(f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is {limit}")
             yield image
     except FileNotFoundError:

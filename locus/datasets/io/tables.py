@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from locus.core import limits
 from locus.core.errors import BadValueError, DataError, UnknownNameError, examples, one_line
 from locus.core.frames import xywh_to_xyxy
 from locus.core.types import FloatArray
@@ -95,60 +96,6 @@ def _refuse(path: Path, root: Path, seen: set[Path]) -> None:
         raise DataError(f"the link {path} leads out of {root}, to {end}: copy the file instead")
 
 
-GROUPS = Path("/sys/fs/cgroup")
-"""Folder with the limits of control groups (containers, cluster jobs)."""
-OWN_GROUP = Path("/proc/self/cgroup")
-"""File with the control group of this process."""
-LARGEST = 60_000_000
-"""Maximum number of pixels of an image (the largest chest radiographs have 20 million)."""
-LARGEST_TEXT = 2**27
-"""Maximum size of a table or JSON file in bytes; reading it takes ten times as much memory."""
-MOST = 64
-"""Number of threads or processes that is always allowed."""
-
-
-def cpus(root: Path = GROUPS, membership: Path = OWN_GROUP) -> int:
-    """Return the number of CPUs this process may use, from its affinity mask and its container's quota."""
-    counts = [len(os.sched_getaffinity(0))]
-    for group in groups(root, membership):
-        quota, _, period = (read_limit(group / "cpu.max") or "").partition(" ")
-        if period:
-            counts.append(max(-(-int(quota) // int(period)), 1))
-    return min(counts)
-
-
-def check_count(count: int, flag: str) -> int:
-    """Return the ``count`` of threads or processes given by ``flag``. Raises ``BadValueError`` if it is too large.
-
-    >>> check_count(2, "--threads")
-    2
-    """
-    most = max(MOST, 4 * (os.cpu_count() or 1))
-    if count > most:
-        raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: use {most} or less")
-    return count
-
-
-def require_size(path: Path) -> Path:
-    """Return the ``path`` of a text file. Raises ``DataError`` if it has more than ``LARGEST_TEXT`` bytes."""
-    if path.is_file() and (size := path.stat().st_size) > LARGEST_TEXT:
-        raise DataError(f"{path} has {size:,} bytes; the limit for a table or JSON file is {LARGEST_TEXT:,}")
-    return path
-
-
-def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
-    """Return the folders of this process's group and its parents; empty if the system has no cgroup v2."""
-    lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
-    names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    return [folder for name in names for folder in (root / name, *(root / name).parents) if folder.is_relative_to(root)]
-
-
-def read_limit(path: Path) -> str | None:
-    """Return the text of a limit file; None if the file is missing or says ``max`` (no limit)."""
-    text = path.read_text(encoding="ascii").strip() if path.is_file() else "max"
-    return None if text.startswith("max") else text
-
-
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
 AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
 OTHERS = {b";": "semicolons", b"\t": "tabs"}
@@ -200,7 +147,7 @@ def _is_full_beyond(path: Path, width: int) -> bool:
 def _check_header(path: Path, needed: Sequence[str]) -> None:
     """Raise ``DataError`` for a table that is empty, binary, without commas or too wide, without reading all of it."""
     try:
-        with require_size(path).open("rb") as file:
+        with limits.require_size(path).open("rb") as file:
             start = file.read(MAX_START + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
@@ -229,7 +176,7 @@ def read_list(path: Path) -> pd.DataFrame:
     text.
     """
     try:
-        lines = require_size(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
+        lines = limits.require_size(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     cells = [line.split() for line in lines if line.strip()]
@@ -249,7 +196,7 @@ def reading_json(path: Path, expected: str) -> Iterator[Any]:
     ``expected``: description of the content.
     """
     try:
-        yield json.loads(require_size(path).read_text(encoding="utf-8-sig"))
+        yield json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {expected} ({str(error)[:200]})") from error
 

@@ -10,6 +10,7 @@ from PIL import Image
 from locus.benchmark.external import boxes, maps
 from locus.benchmark.external.boxes import Names
 from locus.core.errors import DataError
+from locus.core import limits
 from locus.datasets.io import tables
 
 NAMES = Names(["a.png"], ["Mass"])
@@ -55,7 +56,7 @@ def test_largest_map_that_is_allowed_is_read():
     ids=["boxes", "masks", "table", "list", "grid"],
 )
 def test_table_or_json_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch, read):
-    monkeypatch.setattr(tables, "LARGEST_TEXT", 100)
+    monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
     (tmp_path / "a.json").write_text("[" * 101)
     with pytest.raises(DataError, match=r"101 bytes.* 100$"):
         read(tmp_path / "a.json")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.maps.requests import Prior, Truth
+from locus.benchmark.maps.baselines import Prior, Truth
 from locus.core.frames import Grid
 from locus.core.types import Sample
 

@@ -1,0 +1,104 @@
+"""The end of a run of a suite: pack its records and write its tables. Its imports are slow, so a dry run has none."""
+
+import logging
+from collections.abc import Sequence, Set
+from pathlib import Path
+
+from locus.benchmark import records
+from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.report import tables
+from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
+from locus.benchmark.report.page import Description
+from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
+from locus.benchmark.suite import cells, paired, plan
+from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
+from locus.benchmark.suite.plan import Suite
+from locus.config import CHECKS, RunConfig
+from locus.core.errors import UnknownNameError
+from locus.core.names import CLASSIFIER, PAIRED, PEOPLE, UNRANKED_METHODS
+from locus.core.startup import gc_paused
+
+log = logging.getLogger(__name__)
+
+
+@gc_paused()
+def finalize(
+    suite: Suite,
+    planned: Sequence[ModelTask],
+    config: RunConfig,
+    folder: ResultsFolder,
+    before: list[Record],
+    ran: bool,
+) -> tuple[list[Record], list[DatasetTables]]:
+    """Pack the suite's records and write its tables; return the records in the tables, and the tables.
+
+    ``before``: the records in ``folder`` before the cells ran; ``ran``: whether any cell ran. Paired records are
+    computed again if there are new records. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file
+    cannot be written.
+    """
+    changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
+    records_now = cells.existing_records(folder.path) if ran else before
+    current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now, config.forget)
+    run_records = [record for record in current if record.source == "run" and record.cell.protocol != PAIRED]
+    paired_records = [record for record in current if record.cell.protocol == PAIRED]
+    if changed or len(current) < len(records_now) or not paired_records:
+        paired_records = paired.paired_records(folder.path, current)
+    of_papers = [record for word in suite.papers for record in papers.read(word)]
+    final = records.ordered([*run_records, *paired_records, *of_papers])
+    if changed or final != list(records_now):
+        records.pack(folder.path, final)
+    table_records = with_published(final, folder.published)
+    datasets = tables.write(folder.path, describe(suite), table_records, config.columns, folder.published_folder)
+    return table_records, datasets
+
+
+@ONE_BLAS_THREAD
+@gc_paused()
+def leaderboards_of(folder: Path) -> list[Leaderboard]:
+    """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
+    results, name = ResultsFolder(folder), folder.name
+    rank_methods = plan.load(name).rank_methods if name in plan.suites() else ()
+    folders = [path for path in (folder, results.published_folder) if path is not None]
+    return leaderboards(with_published(records.load(folder), results.published), folders, rank_methods)
+
+
+def describe(suite: Suite) -> Description:
+    """Return the texts on the suite's pages."""
+    return Description(suite.title, suite.about, suite.limits, tuple(suite.rank_methods))
+
+
+def _drop_obsolete(
+    suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], forget: Sequence[str]
+) -> list[Record]:
+    """Drop the records whose model, protocol, alignment or images are no longer in the suite.
+
+    Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay, unless
+    ``forget`` lists the model. Raises ``UnknownNameError`` for a name in ``forget`` that no such model has.
+    """
+    wanted = {cell.key for cell in planned}
+    if not forget and all(_is_wanted(record, wanted) for record in records_now):
+        return list(records_now)
+    planned_keys = {cell.without_method.key for cell in planned}
+    listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
+    remaining, added_models = [], set()  # by --checkpoint or --model
+    for record in records_now:
+        cell = record.cell
+        is_added = "weights" in cell.recipe and cell.model_id not in models
+        of_added_method = cell.method not in listed and cell.without_method.key in planned_keys
+        if is_added:
+            added_models.add(cell.model_id)
+        if _is_wanted(record, wanted) or is_added or of_added_method:
+            remaining.append(record)
+        else:
+            log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
+    if unknown := [name for name in forget if name not in added_models]:
+        known = sorted(added_models)
+        raise UnknownNameError(f"--forget (models added to {suite.name} earlier)", unknown[0], known)
+    if kept := ", ".join(sorted(added_models.difference(forget))):
+        log.info("%s: models of an earlier --checkpoint or --model (remove with --forget): %s", suite.name, kept)
+    return [record for record in remaining if record.cell.model_id not in forget]
+
+
+def _is_wanted(record: Record, wanted: Set[str]) -> bool:
+    return record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted

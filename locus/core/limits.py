@@ -1,0 +1,59 @@
+"""Limits of CPUs (affinity mask, container), image size and file size."""
+
+import os
+from pathlib import Path
+
+from locus.core.errors import BadValueError, DataError
+
+GROUPS = Path("/sys/fs/cgroup")
+"""Folder with the limits of control groups (containers, cluster jobs)."""
+OWN_GROUP = Path("/proc/self/cgroup")
+"""File with the control group of this process."""
+LARGEST = 60_000_000
+"""Maximum number of pixels of an image (the largest chest radiographs have 20 million)."""
+LARGEST_TEXT = 2**27
+"""Maximum size of a table or JSON file in bytes; reading it takes ten times as much memory."""
+MOST = 64
+"""Number of threads or processes that is always allowed."""
+
+
+def cpus(root: Path = GROUPS, membership: Path = OWN_GROUP) -> int:
+    """Return the number of CPUs this process may use, from its affinity mask and its container's quota."""
+    counts = [len(os.sched_getaffinity(0))]
+    for group in groups(root, membership):
+        quota, _, period = (read_limit(group / "cpu.max") or "").partition(" ")
+        if period:
+            counts.append(max(-(-int(quota) // int(period)), 1))
+    return min(counts)
+
+
+def check_count(count: int, flag: str) -> int:
+    """Return the ``count`` of threads or processes given by ``flag``. Raises ``BadValueError`` if it is too large.
+
+    >>> check_count(2, "--threads")
+    2
+    """
+    most = max(MOST, 4 * (os.cpu_count() or 1))
+    if count > most:
+        raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: use {most} or less")
+    return count
+
+
+def require_size(path: Path) -> Path:
+    """Return the ``path`` of a text file. Raises ``DataError`` if it has more than ``LARGEST_TEXT`` bytes."""
+    if path.is_file() and (size := path.stat().st_size) > LARGEST_TEXT:
+        raise DataError(f"{path} has {size:,} bytes; the limit for a table or JSON file is {LARGEST_TEXT:,}")
+    return path
+
+
+def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
+    """Return the folders of this process's group and its parents; empty if the system has no cgroup v2."""
+    lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
+    names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    return [folder for name in names for folder in (root / name, *(root / name).parents) if folder.is_relative_to(root)]
+
+
+def read_limit(path: Path) -> str | None:
+    """Return the text of a limit file; None if the file is missing or says ``max`` (no limit)."""
+    text = path.read_text(encoding="ascii").strip() if path.is_file() else "max"
+    return None if text.startswith("max") else text
