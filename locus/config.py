@@ -171,7 +171,7 @@ class SelectionFlags:
     of the suite."""
     checkpoint: tuple[str, ...] = ()
     """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by main.py
-    or locus.benchmark.convert. Several checkpoints count as training runs of one entry. The tables show them next to the
+    or benchmark.convert. Several checkpoints count as training runs of one entry. The tables show them next to the
     published rows."""
 
 
@@ -185,7 +185,7 @@ class FolderFlags:
     """Folder with the files of the data set. Default: the folder named in the suite."""
     results: str | None = None
     """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
-    runs/results; locus.benchmark.run also uses runs/results if the suite has no published results or comes from another
+    runs/results; benchmark.run also uses runs/results if the suite has no published results or comes from another
     folder (--suites), and with --forget, --columns or a --method that the suite does not list."""
     runs: str = "runs/suites"
     """Folder for checkpoints and stored maps, with one subfolder per suite."""
@@ -238,7 +238,7 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class PageConfig(FolderFlags):
-    """Draw a gallery of cases (``locus.benchmark.gallery``) or charts (``locus.benchmark.figures``) of a suite from stored maps."""
+    """Draw a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``) of a suite from stored maps."""
 
     suite: str = ""
     """SUITE or SUITE/MODEL; the flag itself may be omitted. Default model: that of the best row. Required."""
@@ -682,7 +682,7 @@ class OutputFlags:
     """Probability threshold for a positive prediction. youden maximises TPR − FPR and f1 maximises F1 on the validation
     images; fixed is 0.5."""
     evaluate: Annotated[str | None, MODE] = None
-    """Finished run, or run written by locus.benchmark.convert, to evaluate again. Its metrics, predictions and plots are
+    """Finished run, or run written by benchmark.convert, to evaluate again. Its metrics, predictions and plots are
     rewritten; nothing is trained."""
 
 

@@ -1,0 +1,16 @@
+"""The benchmark: the only package that combines models, methods and data sets.
+
+A suite passes through these packages in order. ``suite`` plans its models and cells. ``training`` trains the models.
+``explain`` explains them, with one forward pass for all methods. ``maps`` stores the raw maps and builds cases from
+them. ``scoring`` scores the cases: ``surface`` and ``pixels`` prepare heat maps, ``localize`` turns them into boxes,
+``protocols`` defines the metrics, ``score_thresholds`` chooses thresholds and ``statistics`` summarises. ``records`` stores
+the results, and ``report`` writes tables and pages from records.
+
+A training run is one seed on one fold (or on the only split). A model is a network with one seed: the training runs of
+all its folds. An entry, the row of a table, is a method averaged over the models that differ only by their seed. In
+tables, where folds are pooled, the models of an entry are called its training runs.
+
+Other packages have one task each. ``validity`` tests whether heat maps depend on the network. ``check`` examines a
+method, a data set or a network. ``external`` scores maps and boxes of other projects.
+``evaluation`` runs the benchmark in one call from Python. ``pictures`` draws heat maps and cases.
+"""

@@ -12,10 +12,9 @@ from locus.benchmark.report.select import counted
 from locus.benchmark.suite import cells, executors
 from locus.benchmark.suite.run import Outcome, run
 from locus.config import RunConfig
-from locus.core import cli
+from locus.core import cli, limits
 from locus.core.errors import LocusError
 from locus.core.names import MAIN
-from locus.core import limits
 
 if TYPE_CHECKING:
     from locus.benchmark.report.all_tables import DatasetTables

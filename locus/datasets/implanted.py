@@ -18,9 +18,9 @@ from locus.core.frames import resize_image
 from locus.core.types import generator
 from locus.datasets import nih as nih_tables
 from locus.datasets import splits
-from locus.datasets.base import Request
+from locus.datasets.base import Request, content_stamp
 from locus.datasets.io import pd
-from locus.datasets.io.images import content_stamp, decode, find
+from locus.datasets.io.images import decode, find
 from locus.datasets.nih import IMAGE_FOLDERS, entries
 from locus.datasets.phantom import FIRST, Phantom
 from locus.datasets.phantom.patient import (
@@ -190,12 +190,12 @@ FEWEST = 3
 class Implanted(Phantom):
     """Real NIH radiographs labelled "No Finding", with synthetic findings whose truth is known.
 
-    The root has NIH's layout, see :class:`locus.datasets.nih.NIH`. Backgrounds are images without any of the 14 findings, of
-    patients **without any truth box**. A network trained here has not seen any patient of the boxed images, so one
-    training run can be tested on all folds of NIH's boxed images (but not on images without a box). The number of an
-    image selects, by ``PCG64([seed, "implanted", number])``, a phantom patient (see :class:`locus.datasets.phantom.Phantom`),
-    a background and an exposure. The heart of the background is stretched to the size of the patient's. Each finding is
-    drawn at the position with the most air among ``places`` candidates.
+    The root has NIH's layout, see :class:`locus.datasets.nih.NIH`. Backgrounds are images without any of the 14
+    findings, of patients **without any truth box**. A network trained here has not seen any patient of the boxed
+    images, so one training run can be tested on all folds of NIH's boxed images (but not on images without a box). The
+    number of an image selects, by ``PCG64([seed, "implanted", number])``, a phantom patient (see
+    :class:`locus.datasets.phantom.Phantom`), a background and an exposure. The heart of the background is stretched to
+    the size of the patient's. Each finding is drawn at the position with the most air among ``places`` candidates.
 
     Labels are those of the synthetic findings. A box is the tight box of a mask, in the frame (img_size, img_size).
     The box of Cardiomegaly is the target box of the stretched heart, which is accurate if the heart of the background

@@ -106,8 +106,8 @@ def match(label: str, findings: Sequence[str]) -> str:
     """Return the finding that a typed ``label`` names, ignoring case, spaces, hyphens and underscores.
 
     A label without an exact match may differ in digits, be the start of words in the finding, or contain the finding,
-    unless it is negated and if exactly one finding fits. For names in tables use ``locus.core.names.find_finding``, which is
-    strict. Raises ``UnknownNameError`` with the allowed findings.
+    unless it is negated and if exactly one finding fits. For names in tables use ``locus.core.names.find_finding``,
+    which is strict. Raises ``UnknownNameError`` with the allowed findings.
 
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')

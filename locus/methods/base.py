@@ -38,7 +38,7 @@ class Method:
     name: ClassVar[str]
     """Name on the command line, in records and in tables."""
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
-    """Inputs that the engine (``locus.benchmark.explain``) must provide: a subset of ``locus.methods.evidence.NEEDS``."""
+    """Inputs that ``locus.benchmark.explain`` must provide: a subset of ``locus.methods.evidence.NEEDS``."""
     costly: ClassVar[bool] = False
     """True if the method costs far more than a forward pass although its ``needs`` are cheap."""
     rectified: ClassVar[bool] = False

@@ -208,7 +208,8 @@ class Evidence(Protocol):
     def attention(self) -> Sequence[Attention]:
         """A transformer's attention and its gradients: one item with all blocks per part of the batch.
 
-        Raises ``NotAvailableError`` with the reason for a network without global attention (:mod:`locus.methods.evidence`).
+        Raises ``NotAvailableError`` with the reason for a network without global attention
+        (:mod:`locus.methods.evidence`).
         """
 
     @property

@@ -19,8 +19,8 @@ class KPCACAM(Method):
     grad-cam package computes it; signed.
 
     Positions are centred per channel first. The sign is Eigen-CAM's: ``sum_xy L sum_c A_c > 0``; if the channels
-    cancel, as after a LayerNorm, the largest value is positive (``locus.methods.principal.fix_signs``). The linear kernel
-    gives Eigen-CAM. Independent of the finding. Traps: the sigmoid kernel saturates for large features, so their
+    cancel, as after a LayerNorm, the largest value is positive (``locus.methods.principal.fix_signs``). The linear
+    kernel gives Eigen-CAM. Independent of the finding. Traps: the sigmoid kernel saturates for large features, so their
     magnitude is lost. It is not positive definite; if its first eigenvalue is not positive, the map is all zeros.
     """
 

@@ -1,4 +1,4 @@
-"""``locus.benchmark.check.question method`` finds planted errors and passes correct methods."""
+"""``benchmark.check method`` finds planted errors and passes correct methods."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""All registered methods pass ``locus.benchmark.check.question method``; new files in methods/ are included."""
+"""All registered methods pass ``benchmark.check method``; new files in methods/ are included."""
 
 import functools
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("core", "benchmark", "methods", "backbones", "datasets")
-FILES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")] + [ROOT / f"{file}.py" for file in ("config", "main", "heatmap")]
+FILES = [*(ROOT / "locus").rglob("*.py"), ROOT / "main.py", ROOT / "heatmap.py"]
 STATED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 installed = functools.cache(packages_distributions)
 pytestmark = pytest.mark.structure
@@ -43,13 +42,13 @@ def imported(path: Path) -> set[str]:
     nodes = nodes_of(path)
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
-    tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {*ROOMS, "config", "main", "heatmap"}
+    tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {"locus"}
     return {plain(installed().get(top, [top])[0]) for top in tops}
 
 
 def room(path: Path) -> tuple[str, ...]:
-    """Return the folder of a file, such as backbones or benchmark/training/search."""
-    return path.relative_to(ROOT).parts[:-1][:2]
+    """Return the folder of a file, such as locus/backbones or locus/benchmark/training."""
+    return path.relative_to(ROOT).parts[:-1][:3]
 
 
 EXTRAS = {extra: names(requirements) for extra, requirements in STATED["optional-dependencies"].items()}

@@ -24,13 +24,13 @@ from tqdm import tqdm
 from locus import datasets
 from locus.benchmark.check.question import AnswerRow, conclude
 from locus.config import DatasetCheckConfig
+from locus.core import limits
 from locus.core.errors import DataError, examples
 from locus.core.files import atomic, safe_filename, write_text
 from locus.core.frames import clip, resize_image
 from locus.core.types import Echo, Sample
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Dataset
-from locus.core import limits
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class DatasetScan:
 def read(config: DatasetCheckConfig) -> DatasetScan:
     """Read all splits, each image once. Raises ``LocusError`` if no split can be loaded.
 
-    Unreadable images are included with their error; at most ``locus.config.images`` images per split are opened.
+    Unreadable images are included with their error; at most ``config.images`` images per split are opened.
     """
     parts: dict[str, Dataset] = {}
     request = {"img_size": config.img_size, **config.split_arguments()}
@@ -247,7 +247,7 @@ COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#6
 def run(config: DatasetCheckConfig, echo: Echo) -> list[str]:
     """Check the data set of ``config``; return the questions of the checks that failed.
 
-    Writes ``report.md`` and ``samples.png`` in ``locus.config.output``. Raises ``LocusError`` for data that cannot be loaded.
+    Writes ``report.md`` and ``samples.png`` in ``config.output``. Raises ``LocusError`` for data that cannot be loaded.
     """
     scanned = read(config)
     rows = answers(scanned)

@@ -44,7 +44,7 @@ def evaluate(
     trust: bool = False,
     progress: bool = True,
 ) -> Evaluation:
-    """Score the heat maps of a network and the baselines on images with truth boxes, as ``locus.benchmark.run`` does.
+    """Score the heat maps of a network and the baselines on images with truth boxes, as ``benchmark.run`` does.
 
     Args:
         model: a built, loaded or wrapped network with findings and image size, a run folder or a checkpoint. Several

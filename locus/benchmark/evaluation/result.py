@@ -266,7 +266,7 @@ class Evaluation:
         return case.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
 
     def save(self, folder: Path | str) -> Path:
-        """Write the same folder as ``locus.benchmark.run``: records, rows per case, tables and ``index.html``.
+        """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.
 
         Raises:
             BadValueError: if ``folder`` contains records of another evaluation.

@@ -200,8 +200,8 @@ def collect_evidence(
     """Run a forward pass and return its ``locus.methods.evidence.Evidence``.
 
     Arguments are those of ``explain.explain``, but ``findings`` are indices of outputs, not names. ``needs`` are the
-    inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention, the forward pass
-    is delayed until something else is read.
+    inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention, the forward
+    pass is delayed until something else is read.
     """
     check_batch(model, images)
     if not memory_gib > 0:

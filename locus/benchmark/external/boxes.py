@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from locus.core import limits
 from locus.core.errors import BadValueError, DataError, UnknownNameError, examples
 from locus.core.frames import Alignment, Grid, conventional, xywh_to_xyxy
 from locus.core.names import duplicates, find_finding
 from locus.core.types import FloatArray
-from locus.core import limits
 from locus.datasets.io.tables import read_csv, refuse_duplicates
 
 

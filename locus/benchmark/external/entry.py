@@ -15,8 +15,8 @@ from locus.benchmark.external import boxes, maps
 from locus.benchmark.external.boxes import Geometry, Names
 from locus.benchmark.external.maps import MAX_CACHED, Map, Pair
 from locus.benchmark.maps import strata
-from locus.benchmark.maps.cases import make_case
 from locus.benchmark.maps.baselines import Prior, Truth
+from locus.benchmark.maps.cases import make_case
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap

@@ -23,13 +23,13 @@ from tqdm import tqdm
 
 from locus.benchmark.external.boxes import Geometry, Names, refuse_unknown
 from locus.benchmark.scoring.protocols.base import LazyMap
+from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
 from locus.core.frames import box_coverage
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
 from locus.datasets.io import rle
-from locus.core import limits
 from locus.datasets.io.images import open_image
 from locus.datasets.io.tables import read_csv
 

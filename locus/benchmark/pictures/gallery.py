@@ -151,7 +151,7 @@ DRAWN = "phantom"
 
 
 def write_gallery(config: PageConfig, echo: Echo) -> int:
-    """Write the gallery of ``locus.config.suite`` and ``echo`` its path; returns 0.
+    """Write the gallery of ``config.suite`` and ``echo`` its path; returns 0.
 
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
@@ -189,7 +189,7 @@ class OpenedModel:
 
 
 def open_model(config: PageConfig) -> OpenedModel:
-    """Open the model of ``locus.config.suite``, by default the one with the best method.
+    """Open the model of ``config.suite``, by default the one with the best method.
 
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
@@ -412,7 +412,7 @@ TABLES = "leaderboard.tex"
 
 
 def write_figures(config: PageConfig, echo: Echo) -> int:
-    """Write all figures of ``locus.config.suite``, and ``echo`` their folder and the missing ones; returns 0.
+    """Write all figures of ``config.suite``, and ``echo`` their folder and the missing ones; returns 0.
 
     Raises ``LocusError`` for an unknown suite, a suite without records, and if a file cannot be written.
     """

@@ -39,7 +39,7 @@ def run(config: HeatmapConfig, echo: Echo) -> int:
     """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
 
     In ``boxes.json``, ``failed`` lists errors, and ``absent`` the methods that are not supported, with the reason. Both
-    are also printed with ``echo``. ``locus.config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises
+    are also printed with ``echo``. ``config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises
     ``LocusError`` for an unknown finding, method or layer, for too many unreadable images, and without a supported
     method.
     """
@@ -108,7 +108,7 @@ FORMAT_BY_SUFFIX = {
 
 @machine.oom_as_error(ADVICE)
 def run_overlay(config: HeatmapConfig, echo: Echo) -> int:
-    """Write the overlay of ``locus.config.image_path`` to ``locus.config.output_path``, a file or an existing folder.
+    """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
     ``echo`` the file with the finding, its probability, the method and the checkpoint; returns 0.
 

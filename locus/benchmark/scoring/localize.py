@@ -12,8 +12,8 @@ from locus.core.types import FloatArray
 def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> NDArray[np.float32]:
     """Interpolate a map (h,w) on its ``grid`` at the pixel centres of ``frame``: (H,W) float32, bilinear, unscaled.
 
-    ``grid`` is a ``locus.core.frames.Grid`` or the word ``conventional``. Raises ``BadValueError`` for another ``grid`` and
-    for a map with NaN or infinite values.
+    ``grid`` is a ``locus.core.frames.Grid`` or the word ``conventional``. Raises ``BadValueError`` for another ``grid``
+    and for a map with NaN or infinite values.
 
     >>> to_frame([[0, 1]], (1, 4), "conventional").tolist()
     [[0.0, 0.25, 0.75, 1.0]]

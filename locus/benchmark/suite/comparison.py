@@ -360,7 +360,7 @@ IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_
 
 
 def run(config: CompareConfig, echo: Echo) -> int:
-    """Compare the two sides of ``locus.config.pair`` and ``echo`` the tables; always returns 0.
+    """Compare the two sides of ``config.pair`` and ``echo`` the tables; always returns 0.
 
     Raises ``LocusError`` if a selector has no cells or the sides have no common case.
     """

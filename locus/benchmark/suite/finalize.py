@@ -14,9 +14,9 @@ from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, paired, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
 from locus.benchmark.suite.plan import Suite
-from locus.config import CHECKS, RunConfig
+from locus.config import RunConfig
 from locus.core.errors import UnknownNameError
-from locus.core.names import CLASSIFIER, PAIRED, PEOPLE, UNRANKED_METHODS
+from locus.core.names import PAIRED
 from locus.core.startup import gc_paused
 
 log = logging.getLogger(__name__)

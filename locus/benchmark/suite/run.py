@@ -6,25 +6,24 @@ suite whose records all exist takes only seconds.
 
 import contextlib
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from locus import methods
 from locus.benchmark import records
-from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import Status
 from locus.benchmark.report.select import counted
-from locus.benchmark.suite import cells, paired, plan
-from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
+from locus.benchmark.suite import cells
+from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Event, Executor, Step
 from locus.benchmark.suite.plan import Suite, folder_name
 from locus.config import CHECKS, RunConfig, TrainConfig
-from locus.core.errors import BadValueError, UnknownNameError
+from locus.core.errors import BadValueError
 from locus.core.files import remove_leftovers
-from locus.core.names import CLASSIFIER, PAIRED, PEOPLE, UNRANKED_METHODS
-from locus.core.startup import gc_paused
+from locus.core.names import CLASSIFIER, PEOPLE, UNRANKED_METHODS
 from locus.core.types import Echo
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ from locus.config import CHECKS, EngineFlags, RunConfig
 from locus.core.errors import DataError, LocusError, NotAvailableError, WriteError
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, READERS, SECOND_READERS
 from locus.core.user_code import runs_code
-from locus.datasets.io.images import content_stamp
+from locus.datasets.base import content_stamp
 
 METRICS = ("auroc", "ap")
 

@@ -19,8 +19,8 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
     With a ``folder`` the call is idempotent: it resumes from ``last.ckpt``, and does nothing if ``metrics.json`` shows
     that the run is finished; damaged files are replaced. Without it, the run gets a new folder in
-    ``locus.config.model_save_dir``, or resumes the run of ``locus.config.resume``. Raises ``locus.core.errors`` types for errors that a
-    user can fix.
+    ``config.model_save_dir``, or resumes the run of ``config.resume``. Raises ``locus.core.errors`` types for errors
+    that a user can fix.
     """
     if folder is not None and not config.resume:
         runs.clear_damaged(folder)

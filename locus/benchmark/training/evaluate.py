@@ -34,7 +34,7 @@ FACTS = ("best_epoch", "epochs", "train", "process_seconds")
 
 
 def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Evaluate the run of ``locus.config.evaluate`` (a folder or best.ckpt) and return its folder.
+    """Evaluate the run of ``config.evaluate`` (a folder or best.ckpt) and return its folder.
 
     Uses the flags of the run, overridden by those in ``explicit_flags``. The same machine writes the same bytes again.
     Raises ``DataError`` if there is no finished run or its data set lacks one of its findings, and ``BadValueError``
@@ -43,7 +43,7 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     path = Path(str(config.evaluate))
     folder = path if path.is_dir() else path.parent
     best = folder / "best.ckpt"
-    trained = (folder / "last.ckpt").exists() or not best.exists()  # locus.benchmark.convert writes only best.ckpt
+    trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes only best.ckpt
     if trained and not runs.done(folder):
         raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
     checkpoint = load.checkpoint(best)

@@ -19,7 +19,7 @@ from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
 
 
 def run(config: ConvertConfig) -> Path:
-    """Write ``best.ckpt`` and ``config.yaml`` for the weights in ``locus.config.checkpoint``; return ``locus.config.output_dir``.
+    """Write ``best.ckpt`` and ``config.yaml`` for the weights in ``config.checkpoint``; return ``config.output_dir``.
 
     Raises ``DataError`` if the weights do not belong to the network, with the numbers of missing and unexpected
     weights.

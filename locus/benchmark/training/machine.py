@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from locus.config import MachineFlags, OutputFlags
+from locus.core import limits
 from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 from locus.core.files import writing
-from locus.core import limits
 
 CPUINFO = Path("/proc/cpuinfo")
 """File with the name of the processor."""

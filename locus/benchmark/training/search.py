@@ -28,11 +28,11 @@ from locus.core.files import csv_cell, write_text, writing
 
 
 def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Run or resume the search of ``locus.config.search`` and return its folder.
+    """Run or resume the search of ``config.search`` and return its folder.
 
     All trials use the flags of the command line. The folder contains ``trials.csv`` and ``trials.md``, the best trial
-    as ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``locus.core.errors`` types for an invalid file,
-    without Optuna, and if no trial finishes.
+    as ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``locus.core.errors`` types for an invalid
+    file, without Optuna, and if no trial finishes.
     """
     try:
         import optuna  # noqa: F401
@@ -323,7 +323,7 @@ MISSED_HEARTBEATS = 3
 
 
 def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Run or resume the search of ``locus.config.search`` and return its folder: see ``locus.benchmark.training.search.run``.
+    """Run or resume the search of ``config.search`` and return its folder: see ``locus.benchmark.training.search.run``.
 
     ``explicit_flags``: names of the flags on the command line, which override those of the plan.
     """

@@ -2,7 +2,7 @@
 
 A validity check asks what a score depends on. It changes the network, the images or the conventions of scoring,
 explains and scores again, and compares. It does not check a user's input: that is
-``locus.benchmark.check.question`` and ``locus.benchmark.explain.batch``.
+``locus.benchmark.check`` and ``locus.benchmark.explain.batch``.
 """
 
 from abc import ABC, abstractmethod

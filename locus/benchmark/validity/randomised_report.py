@@ -119,8 +119,8 @@ def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> I
         networks = counted(len(select.by_model(changed)), "network")
         yield (
             f"The maps of {methods} on {networks} change: with all weights randomised, their mean rank correlation "
-            f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, {network_among(most, rows)}; "
-            "1 is the same map)."
+            f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, "
+            f"{network_among(most, rows)}; 1 is the same map)."
         )
 
 

@@ -22,8 +22,8 @@ from tqdm import tqdm
 from locus.core.errors import DataError, examples, one_line
 from locus.core.files import atomic, remove_leftovers, writing
 from locus.core.types import Sample
+from locus.datasets.base import content_key
 from locus.datasets.io.decoding import BAD, DECODED, MISSING, Bad, Decoding, Job
-from locus.datasets.io.images import content_key
 
 log = logging.getLogger(__name__)
 NAMED = 20

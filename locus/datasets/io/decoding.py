@@ -25,11 +25,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from locus.core import limits
 from locus.core.errors import DataError, killed
 from locus.core.frames import resize_image
 from locus.core.types import Sample
 from locus.core.user_code import ANYTHING
-from locus.core import limits
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 """Signals of a crash caused by the process itself."""

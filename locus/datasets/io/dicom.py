@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from tqdm import tqdm
 
+from locus.core import limits
 from locus.core.errors import DataError, NotAvailableError, one_line
 from locus.core.files import json_hash, write_text
-from locus.core import limits
-from locus.datasets.io.images import MANY, content_stamp
+from locus.datasets.base import MANY, content_stamp
 from locus.datasets.io.tables import years
 
 READERS = {

@@ -38,8 +38,8 @@ class Kaggle:
 def fetch(word: str, root: Path | str | None) -> None:
     """Download the files of the data set ``word`` to the folder ``root``, unless it already has files.
 
-    ``root``: see :func:`locus.datasets.root_of`. The archive is downloaded and unpacked in a folder next to ``root``, which
-    is then renamed to ``root``. A partial archive of a killed download is kept for the next call. Raises
+    ``root``: see :func:`locus.datasets.root_of`. The archive is downloaded and unpacked in a folder next to ``root``,
+    which is then renamed to ``root``. A partial archive of a killed download is kept for the next call. Raises
     ``NotAvailableError`` if the data set is not on Kaggle or its client or key is missing, ``DataError`` for a broken
     archive, ``WriteError`` if files cannot be written.
     """

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.core.types import Sample
-from locus.datasets.base import Dataset, DatasetWrapper
-from locus.datasets.io.images import content_stamp
+from locus.datasets.base import Dataset, DatasetWrapper, content_stamp
 
 GRAY = 128
 """Value of the padding."""

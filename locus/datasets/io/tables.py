@@ -9,7 +9,6 @@ import io
 import itertools
 import json
 import math
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from locus.core import limits
-from locus.core.errors import BadValueError, DataError, UnknownNameError, examples, one_line
+from locus.core.errors import DataError, UnknownNameError, examples, one_line
 from locus.core.frames import xywh_to_xyxy
 from locus.core.types import FloatArray
 from locus.datasets.io import pd

@@ -23,7 +23,7 @@ protocols: [locus, pointing]
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory):
-    """Return a folder in which ``locus.benchmark.run`` ran, with two training runs of one network."""
+    """Return a folder in which ``benchmark.run`` ran, with two training runs of one network."""
     folder = tmp_path_factory.mktemp("command")
     (folder / "tiny.yaml").write_text(SUITE)
     places = [f"--{name}={folder / name}" for name in ("results", "runs", "cache_dir")]

@@ -9,8 +9,8 @@ from PIL import Image
 
 from locus.benchmark.external import boxes, maps
 from locus.benchmark.external.boxes import Names
-from locus.core.errors import DataError
 from locus.core import limits
+from locus.core.errors import DataError
 from locus.datasets.io import tables
 
 NAMES = Names(["a.png"], ["Mass"])

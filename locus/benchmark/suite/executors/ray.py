@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from locus.benchmark.suite.executors.base import Executor, Step
 from locus.benchmark.suite.executors.local import THREAD_VARIABLES
-from locus.core.startup import ROOT
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, one_line
+from locus.core.startup import ROOT
 
 GIB = 1 << 30
 STOP_SECONDS = 60.0
