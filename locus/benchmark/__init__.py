@@ -3,8 +3,8 @@
 A suite passes through these packages in order. ``suite`` plans its models and cells. ``training`` trains the models.
 ``explain`` explains them, with one forward pass for all methods. ``maps`` stores the raw maps and builds cases from
 them. ``scoring`` scores the cases: ``surface`` and ``pixels`` prepare heat maps, ``localize`` turns them into boxes,
-``protocols`` defines the metrics, ``score_thresholds`` chooses thresholds and ``statistics`` summarises. ``records`` stores
-the results, and ``report`` writes tables and pages from records.
+``protocols`` defines the metrics, ``score_thresholds`` chooses thresholds and ``statistics`` summarises. ``records``
+stores the results, and ``report`` writes tables and pages from records.
 
 A training run is one seed on one fold (or on the only split). A model is a network with one seed: the training runs of
 all its folds. An entry, the row of a table, is a method averaged over the models that differ only by their seed. In
