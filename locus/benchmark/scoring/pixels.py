@@ -1,8 +1,11 @@
-"""Contours, boxes and masks of heat maps at many thresholds, for the protocols that are defined on pixels.
+"""Masks, contours and boxes of heat maps on pixels, at many score thresholds in one pass.
 
-``painted`` resamples map and truth to 224×224 pixels, and compares masks on the frame's pixels at many thresholds in
-one pass. ``contours`` reproduces the source of MaxBoxAcc at each score threshold; ``outlines`` (compiled) follows each
-contour once.
+For the protocols that other authors defined on pixels; all others use the exact ``locus.benchmark.scoring.surface``.
+
+``resample_map``, ``truth_mask``  a heat map and its truth on 224×224 pixels, as in Choe et al. 2020
+``segment``                       the overlap of masks on the frame's pixels
+``outer``, ``inner``              the contours of a quantised map and of its holes, at all levels (compiled)
+``Contours``                      boxes as in the original evaluator of MaxBoxAcc
 """
 
 from functools import cached_property
@@ -29,7 +32,7 @@ def resample_map(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, in
 
 
 def min_max_float32(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Min-max scale a picture (H,W) to [0,1] in float32, unlike ``scoring.surface.min_max``; 0 if it is constant."""
+    """Min-max scale a picture (H,W) to [0,1] in float32, unlike ``min_max`` of the surface; 0 if it is constant."""
     lifted = picture - picture.min()
     return lifted / lifted.max() if lifted.any() else lifted
 
@@ -153,7 +156,13 @@ def inner(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 @njit(cache=True, nogil=True)
 def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return one row per outline: the levels between which it is unchanged, its first pixel, doubled area and box."""
+    """Return one row per outline: the levels between which it is unchanged, its first pixel, doubled area and box.
+
+    Each contour is followed once. It starts at its first pixel in raster order, a corner: the neighbours before it are
+    below the level. It stays the same until the level reaches its lowest pixel; until then, corners on it start no
+    other contour. A walk that reaches a pixel before its corner is not an outer contour and is abandoned. So the work
+    is proportional to the length of the distinct contours.
+    """
     wide, flat, numbers = padded.shape[1], padded.ravel(), corner.ravel()
     offset = np.array([STEP_Y[d] * wide + STEP_X[d] for d in range(8)])
     rows, columns = np.nonzero(padded[1:-1, 1:-1] > before)
@@ -244,7 +253,16 @@ def levels(image: NDArray[np.uint8], step: float) -> Ints:
 
 
 class Contours:
-    """All contours of a map (H,W) in [0,1] at the T score thresholds of a ``step``."""
+    """All contours of a map (H,W) in [0,1] at the T score thresholds of a ``step``, as in the source of Choe et al.
+
+    The source quantises a map to floor(255·s) and binarises it at q > floor(t·max q). Its boxes have the corners x, y,
+    min(x + w, W - 1), min(y + h, H - 1), and areas count + 1: one pixel more than the component to the right and below,
+    except at the border. Boxes here are half-open boxes of the same pixels, so ``locus.core.frames.iou`` gives equal
+    overlaps.
+
+    A quantised map has at most 255 levels. For so few, following contours is faster than a component tree or a search
+    at each threshold.
+    """
 
     def __init__(self, values: ArrayLike, step: float) -> None:
         """Trace the map. Raises the errors of ``quantised`` and ``score_thresholds``."""

@@ -1,11 +1,13 @@
-"""Exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions.
+"""A heat map's bilinear surface on its frame: exact boxes, maxima, integrals and Otsu's threshold, without pixels.
 
-Interpolating a map on 1024×1024 pixels would only approximate them. The vertices of the surface are the map's
-positions, placed by its grid and cropped to the frame; beyond the outermost vertices the surface is constant. Every
-component of {surface > t} contains a vertex. Neighbours above t are connected along their edge. If only two opposite
-corners of a patch are above t, they are connected if the saddle exceeds t. The boundary inside a patch is a hyperbola,
-monotone in both directions, so a component's extremes are on grid lines, where linear interpolation finds them. Values
-and integrals along one axis are weighted sums of the vertices.
+The vertices of the surface are the map's h×w positions, placed by its grid and cropped to the frame; beyond the
+outermost vertices the surface is constant. Every component of {surface > t} contains a vertex. Neighbours above t are
+connected along their edge. If only two opposite corners of a patch are above t, they are connected if the saddle
+exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so a component's extremes are on
+grid lines, where linear interpolation finds them. Values and integrals along one axis are weighted sums of vertices.
+
+``Surface`` and ``surface`` come first, then the boxes of all components at given thresholds, then ``otsu``. The highest
+component at all thresholds is in ``trace``.
 """
 
 import functools
@@ -167,7 +169,16 @@ def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArra
 
 @njit(cache=True, nogil=True)
 def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,)."""
+    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,).
+
+    ``f`` (h,w) are values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``, all float64 and
+    in the frame. All arguments are arrays or numbers, so that numba compiles once.
+
+    A run is a sequence of neighbours in a row above the threshold. Runs of neighbouring rows are joined if they share a
+    column, or across a patch whose saddle is above the threshold. Along a grid line the surface falls to the threshold
+    before the next vertex, so a component's edges are next to its outermost rows and columns. One pass over the map per
+    threshold is enough, and nothing is sorted.
+    """
     h, w = f.shape
     size = h * ((w + 1) // 2)
     begin, end, parent, peak = np.empty((4, size), np.int32)
@@ -297,7 +308,13 @@ BUCKETED_ABOVE, BUCKETS = 2**14, 2**12
 
 
 def otsu(heat: Surface) -> float:
-    """Return the threshold in the unit of the map; the only value of a flat surface.
+    """Return Otsu's threshold in the unit of the map; the only value of a flat surface.
+
+    Otsu, "A threshold selection method from grey-level histograms", IEEE Trans. SMC 9 (1979), equation 18: the split
+    with the largest variance between the classes, w0·w1·(m1 - m0)², where w are their weights and m their means. There
+    is no histogram: the values at the vertices are weighted as in the surface's integral over the frame, so that a
+    vertex at the edge counts for the whole area it covers. All splits between distinct values are tried; the threshold
+    is the middle of the best gap, the lowest on ties.
 
     >>> from locus.benchmark.scoring.surface import surface
     >>> otsu(surface([[0, 1, 7, 9]], (10, 40), "conventional"))
@@ -331,7 +348,11 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 @njit(cache=True, nogil=True)
 def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return fewer values and weights (m,) with the same best split: two values for a bucket that cannot contain it."""
+    """Return fewer values and weights (m,) with the same best split: two values for a bucket that cannot contain it.
+
+    So a large map is not sorted completely: its values are put into buckets, the splits between buckets are tried, and
+    a bucket is searched only if a bound allows a better split inside it.
+    """
     scale = (BUCKETS - 1) / (high - low) if high > low else 0.0
     weight, total, size = np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64)
     least, most = np.full(BUCKETS, np.inf), np.full(BUCKETS, -np.inf)
@@ -361,7 +382,11 @@ def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def] 
 
 @njit(cache=True, nogil=True)
 def _may_hold_the_best(weight, total, least, most, whole, everything):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return a mask (BUCKETS,) of the buckets in which a split can be as good as the best one between buckets."""
+    """Return a mask (BUCKETS,) of the buckets in which a split can be as good as the best one between buckets.
+
+    With weight w and sum s below a split, and W and T of all values, the variance between the classes is
+    (T·w - W·s)² / (w·(W - w)); inside a bucket s grows at least by its lowest value.
+    """
     w, s, best = 0.0, 0.0, 0.0
     for k in range(weight.size):
         w, s = w + weight[k], s + total[k]

@@ -2,9 +2,13 @@
 
 Along a grid line the surface is linear, so each edge of the box moves linearly with the threshold until another line
 defines the edge, another vertex joins or a saddle is passed. Between these critical thresholds the box is linear, so
-the function is a short list of pieces; no grid of thresholds is needed.
+the function, a ``Trace``, is a short list of pieces; no grid of thresholds is needed. ``GivenBoxes`` are boxes
+submitted instead of a map, with the same interface: a peak, a trace and all boxes.
 
-Boxes submitted instead of a map have the same interface: a peak, a trace and all boxes.
+``joins`` (compiled) computes the threshold at which each vertex joins the component, ``pieces`` (compiled) the pieces.
+Their arguments are float64 arrays as in ``bilinear.boxes_of_runs``. A vertex is its row-major index in the map. Edges
+are numbered as in a box: left, top, right, bottom. Distances are measured from the edge of the frame, so that all four
+edges are computed in the same way.
 """
 
 from dataclasses import dataclass
