@@ -1,4 +1,14 @@
-"""Choose score thresholds: from a list, or exactly; on the cases of each threshold origin."""
+"""Choose the score threshold of each case, on the cases of each threshold origin.
+
+``oracle``        chosen on the scored cases. It overstates the score and is an upper bound.
+``cross-fitted``  patients are split into folds, and each fold's threshold is chosen on the other folds. Every case is
+                  scored once, at a threshold chosen without its own patient.
+``validation``    chosen on the validation images of the same training run: maps of another network have another scale.
+
+``fixed`` and ``otsu`` do not use the truth and are set by the protocols. There is one threshold per finding, or one
+``shared`` by all findings, for which every case counts once as in the pooled curve of Choe et al. 2020. A selector
+finds the best threshold of some cases: ``SampledThresholds`` in a list, ``ExactThresholds`` among all numbers.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -139,7 +149,11 @@ def distinct_thresholds(
 
 
 class ExactThresholds:
-    """N cases with their boxes at all thresholds and the thresholds at which they hit. A ``ThresholdSelector``."""
+    """N cases with their boxes at all thresholds and the thresholds at which they hit. A ``ThresholdSelector``.
+
+    Each case has exact intervals of thresholds at which it hits, so the number of hits is a step function of the
+    threshold. The chosen threshold is the middle of the best step; no grid is needed.
+    """
 
     def __init__(self, above: float, cases: Iterable[tuple[Trace, FloatArray]]) -> None:
         """Store the traces of cases and their truth boxes (M,4) in the frame; a hit is IoU > ``above``."""

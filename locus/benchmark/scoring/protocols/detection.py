@@ -1,4 +1,10 @@
-"""Average precision of boxes with confidences, as in object detection."""
+"""The protocols of boxes with confidences: ``detection`` (average precision), ``froc`` and ``lroc``.
+
+They score images with and without a finding. An image with a truth box of a finding is a positive, an image labelled
+without the finding a negative. All other images (labelled positive without a box, or not labelled) are left out for
+that finding; ``left_out`` is their share. ``ConfidenceProtocol`` is the base class, ``BoxCases`` the cases with all
+their boxes. The protocols without confidences are in the other files of this folder.
+"""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence

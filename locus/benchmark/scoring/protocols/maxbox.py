@@ -46,7 +46,7 @@ OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "ma
 class MaxBox(Protocol):
     """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
 
-    Maps are scored on 224×224 pixels at 100 score thresholds, with the source's conventions (``contours``). MaxBoxAcc
+    Maps are scored on 224×224 pixels at 100 score thresholds, with the source's conventions (``Contours``). MaxBoxAcc
     uses the box of the contour with the largest polygon area; V2 uses the best of all contours, inner ones included,
     and has a threshold per δ. The source uses one threshold for all classes, chosen on the scored cases: origin
     ``oracle`` of ``…@shared``. It pools the cases; here the score is the mean over findings at that threshold. Locus

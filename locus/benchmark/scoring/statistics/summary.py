@@ -1,4 +1,12 @@
-"""Scores from per-case values: per finding and their mean, with n and interval."""
+"""From per-case values to scores, per finding and their mean, with n and interval; and groups of cases.
+
+A ``Column`` has a metric's values by case, ``estimate`` resamples it and ``scores`` makes the scores of a record. The
+resampling itself is in ``resample``.
+
+A group is a label per case: size, age, co-occurrence, correctness of the classifier, or a field of the data set's
+``meta``. Labels depend only on the truth, ``meta`` and the classifier. The label "" means unknown: no group.
+``restrict`` limits a column to one group. The strata of a record are defined in ``locus.benchmark.maps.strata``.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
