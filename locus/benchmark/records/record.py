@@ -1,4 +1,13 @@
-"""A record: the configuration of a cell, how it was run, and its scores."""
+"""A record: the configuration of a cell, how it was run, its scores, and the machine and software that computed them.
+
+``Cell``        everything that determines the scores; its hash is the key
+``Record``      the result of one cell, or the reason why it has none
+``Provenance``  machine, precision and software. They are not part of the key, but change the rounding.
+``Stratum``, ``Reference``  scores within a group of cases, and the source of numbers published elsewhere
+
+Records are stored by ``storage`` (one file each) and ``packed`` (one table per suite), their rows per case by
+``cases``.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache

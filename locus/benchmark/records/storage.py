@@ -1,7 +1,10 @@
-"""Lock a folder for one writer at a time.
+"""Files of a suite's results: unpacked records, Parquet tables, and the lock of the folder. All are written atomically.
 
-The kernel releases the lock when its process ends, for whatever reason, so a lock file that is left over blocks nobody.
-A record lock (``lockf``) is not inherited by forked children, and NFS passes it on to other machines.
+``write``, ``read``           unpacked records, one JSON file each, while the suite is running
+``save``, ``read_parquet``    tables as Parquet files, with words as dictionaries
+``only_writer``               a lock of a folder for one writer at a time
+
+What the tables contain is in ``packed`` (records) and ``cases`` (rows per case).
 """
 
 import contextlib
@@ -26,6 +29,7 @@ from locus.benchmark.records.record import SCHEMA_VERSION, Cell, Record
 from locus.core.errors import DataError, HeldError, first_problem, one_line
 from locus.core.files import atomic, write_json, writing
 
+log = logging.getLogger(__name__)
 RESULTS, RUNS = "results", "runs"
 ADVICE = "delete it and run the suite again"
 """Advice for a broken record of a suite."""
@@ -187,13 +191,15 @@ def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
     return np.where(bits == 1, values, np.asarray(nothing, values.dtype))
 
 
-log = logging.getLogger(__name__)
 NAME = ".lock"
 
 
 @contextlib.contextmanager
 def only_writer(folder: Path) -> Iterator[None]:
     """Run the block as the only writer of ``folder``.
+
+    The kernel releases the lock when its process ends, for whatever reason, so a lock file that is left over blocks
+    nobody. A record lock (``lockf``) is not inherited by forked children, and NFS passes it on to other machines.
 
     Raises ``HeldError`` with the process that holds the lock, ``WriteError`` if the lock file cannot be written.
     """

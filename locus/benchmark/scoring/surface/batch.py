@@ -1,8 +1,8 @@
 """Boxes, truth boxes and traces of many cases, concatenated, so that one compiled pass computes all overlaps.
 
-A loop over cases in Python would take longer than the overlaps. The entries of case n are ``first[n]`` to ``first[n +
-1]``; ``case_index`` is the case of each box. Boxes are xyxy. IoU and IoBB are defined as in ``locus.core.frames``,
-except that they are 0 here for 0/0 and for boxes of nan.
+A loop over cases in Python would take longer than the overlaps. Case n has the entries ``first[n]`` to
+``first[n + 1]``; ``case_index`` is the case of each box. Boxes are xyxy. IoU and IoBB are defined as in
+``locus.core.frames``, except that they are 0 here for 0/0 and for boxes of nan.
 
 ``TruthBoxes`` and ``Boxes``  truth boxes, and the boxes of all components at some thresholds, with their overlaps
 ``Traces``                    the boxes of ``trace``, at any threshold of each case
@@ -310,10 +310,10 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
 
     Intervals [low, high) are disjoint and ascending. At a low end that is a root, the IoU equals ``above``.
 
-    Inside a piece of a trace the edges of the box are linear in the threshold. Pieces are cut where an edge passes one of
-    the truth. Then the areas of the overlap and of the box are products of two linear functions, so IoU > d, written as
-    (1 + d) · overlap - d · area - d · truth > 0, is a quadratic inequality whose roots are the critical thresholds. No
-    grid or bisection is needed.
+    Inside a piece of a trace, the edges of the box are linear in the threshold. Pieces are cut where an edge passes an
+    edge of the truth. Then the areas of the overlap and of the box are products of two linear functions, so IoU > d,
+    written as (1 + d) · overlap - d · area - d · truth > 0, is a quadratic inequality whose roots are the critical
+    thresholds. No grid or bisection is needed.
 
     >>> from locus.benchmark.scoring.surface import surface
     >>> from locus.benchmark.scoring.surface.trace import trace
