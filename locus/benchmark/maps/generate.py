@@ -1,4 +1,9 @@
-"""Generate and store the maps of trained models: one forward pass per batch for all fast methods."""
+"""Load the stored maps of a model's methods, and generate missing ones.
+
+``requests_of`` lists the maps that the methods of a model need, ``load_or_generate`` returns them. ``generate``
+computes and writes them batch by batch, with one forward pass per batch for all fast methods. How a batch is explained
+is in ``locus.benchmark.explain``, the key of a request in ``requests``, the files in ``store``.
+"""
 
 import logging
 from collections.abc import Collection, Sequence

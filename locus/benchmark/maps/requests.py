@@ -1,4 +1,8 @@
-"""Requests for a method's maps, and their key: a hash of everything that the maps depend on."""
+"""Requests for a method's maps, and their key: a hash of everything that the maps depend on.
+
+A ``MapRequest`` has a method or baseline, the networks, the images in batches, and the file of the maps. The baselines
+are in ``baselines``, the hashes of code in ``code``. ``generate`` answers requests.
+"""
 
 import hashlib
 import inspect

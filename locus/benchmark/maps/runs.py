@@ -1,4 +1,13 @@
-"""Predict a suite's images with a given model, and write the same files as a training run."""
+"""Training runs and given models, with the held-out images on which their maps are generated and scored.
+
+``TrainingRun``  a training run with its held-out images; ``Untrained`` is the same network with other random weights
+``GivenModel``   a network that the suite scores but does not train; ``read`` makes it from a run folder or checkpoint
+``images_of``    the images of a split without the patients that a given model was trained on
+``predict_held_out``  predict these images and write the same files as a training run
+
+Training itself is in ``locus.benchmark.training``, the maps of these images in ``requests``, ``generate`` and
+``store``.
+"""
 
 import contextlib
 import functools

@@ -1,4 +1,8 @@
-"""Read stored maps, memory-mapped, if they are complete and have the requested key."""
+"""Write maps batch by batch, atomically, with a JSON index for each array; read them memory-mapped.
+
+Maps are read only if they are complete and have the requested key. The file format is described in
+``locus.benchmark.maps``. What the key depends on is in ``requests``.
+"""
 
 import json
 import logging
@@ -20,6 +24,7 @@ from locus.core.errors import BadValueError, DataError, NotAvailableError, one_l
 from locus.core.files import atomic
 from locus.core.frames import Grid
 
+log = logging.getLogger(__name__)
 NOWHERE = Grid((1, 1), (1, 1), (0, 0))
 
 
@@ -140,9 +145,6 @@ def write_unsupported(array: Path, key: str, images: Sequence[str], findings: Se
     """Store the reason why a method has no maps of these images, as an index without an array."""
     Index(key=key, reason=reason, images=tuple(images), findings=tuple(findings)).write(array)
     array.unlink(missing_ok=True)
-
-
-log = logging.getLogger(__name__)
 
 
 class NotMadeError(DataError):
