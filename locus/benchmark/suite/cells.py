@@ -1,6 +1,13 @@
-"""The cells of a suite: data set x split x model x method x protocol x alignment.
+"""The cells of a suite: which there are, which of them are missing, and the folder of their records.
 
-Each cell produces one record. Planning reads no data and takes seconds.
+A cell is data set x split x model x method x protocol x alignment. Each cell produces one record. Planning reads no
+data and takes seconds.
+
+``requested_suite``  the suites that the flags of ``python -m benchmark.run`` name, with the models that they add
+``planned_cells``, ``missing_cells``  all cells of a suite, and those that have to run
+``ResultsFolder``    the folder of records and tables: ``results/`` for the published plan, else ``runs/results/``
+
+The models come from ``plan``; ``run`` runs the missing cells.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,7 +1,12 @@
-"""Compare two suites, models or methods on the same cases: ``python -m benchmark.compare A B``.
+"""Compare two suites, models or methods on the same cases: ``python -m benchmark.compare A B``, and ``--against``.
 
-Only records and per-case rows are read: no model, map or data set. For A and B see
-``locus.benchmark.suite.comparison``; two results folders are compared cell by cell.
+A and B are selectors, ``suite[/model][/method]`` or the path of a checkpoint or run folder: see ``resolve``. Their
+cells are matched by ``pairs_of`` and compared by ``compare_selections``, as tables on the terminal and optionally a CSV
+file. Two results folders are compared cell by cell (``compare_folders``). ``compare_with_row`` compares an external
+entry with a row of a suite (``--against suite/model/method``), paired on their common cases.
+
+Only records and per-case rows are read: no model, map or data set. The statistics are in
+``locus.benchmark.scoring.statistics.paired``.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -47,6 +52,11 @@ class Selection:
 
 def resolve(selector: str, results: Path) -> Selection:
     """Return the cells of ``selector``, with its suite in ``results``.
+
+    ``phantom`` selects all scored cells of a suite, ``phantom/custom-PCAM-128px-seed0`` one of its training runs,
+    ``phantom/custom-PCAM-128px`` all its seeds, ``phantom/layercam`` one method on every model,
+    ``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint selects the model of the suite whose records
+    contain the digest of its weights.
 
     Raises ``UnknownNameError`` with the nearest suite, model or method, ``BadValueError`` for a checkpoint of several
     suites, and ``DataError`` if a suite has no scored cell or no record has the checkpoint.
@@ -189,6 +199,10 @@ def _main_scores(records: Sequence[Record]) -> dict[str, float]:
 
 def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int, int]]:
     """Return the pairs of two sides, by model and method, and the number of cells without a partner on each side.
+
+    A model or method that neither selector names must be equal on both sides. So two suites or models are compared
+    method by method, and two methods model by model. A method and a suite are compared on each model, with each other
+    method. Baselines and ``truth`` are included if a selector names them.
 
     Raises ``BadValueError`` if there are no pairs.
     """

@@ -1,4 +1,11 @@
-"""Read a suite, a YAML file of ``configs/suites``, into models with their training runs."""
+"""Read a suite, a YAML file of ``configs/suites``, into models with their training runs.
+
+``Suite``      the fields of the YAML file; ``load`` reads and checks one, with advice for each invalid field
+``models``     the models of a suite: each network and seed with its training runs (one per fold), and given models
+``ModelPlan``  one of these models; ``identity`` lists the flags that determine its weights
+
+Nothing is trained and no image is read here. The cells of the models are planned in ``cells``.
+"""
 
 import dataclasses
 import itertools

@@ -1,8 +1,12 @@
-"""The row ``readers``: how well one radiologist localizes the findings that others marked on the same image.
+"""Rows of people's boxes: ``readers`` and ``second readers``. They are no methods and use only the truth.
 
-It is an upper bound for scores on such data, not a method: it uses only the truth. A method knows which finding to
-show, so a reader is scored only on findings that this reader marked. The cases are those of the methods, in which boxes
-of at least two readers overlap; the row does not measure agreement on all marks.
+``readers``: how well one radiologist localizes the findings that others marked on the same image. It is an upper bound
+for scores on such data. A method knows which finding to show, so a reader is scored only on findings that this reader
+marked. The cases are those of the methods, in which boxes of at least two readers overlap; the row does not measure
+agreement on all marks.
+
+``second readers``: ChestX-Det's boxes against NIH's, on the images that both teams read. It shows how far the boxes of
+two teams agree, but is no upper bound: see ``score_second_readers``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -104,6 +108,11 @@ def score_second_readers(
     trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
 ) -> Result:
     """Score the second team's boxes by protocol ``locus``, on the cases with a truth box on images that it read.
+
+    The row is not an upper bound and does not measure the skill of a reader: the teams used different names and extents
+    of findings, and the second team did not know NIH's labels. It does not count false marks. ChestX-Det has neither
+    Infiltration nor Pneumonia, so its Consolidation is compared with both. The value of a case is the mean over the
+    boxes of the second team, as in ``readers``; an unmarked finding is a miss.
 
     Shares have Clopper-Pearson intervals with n = patients (approximate: a case's value is a fraction); means over
     findings have BCa intervals. Raises ``NotAvailableError`` if the annotations are missing or share no image.

@@ -1,7 +1,11 @@
 """Run a suite: plan, train, explain, score, record, then write the tables.
 
-The work of a model is split into steps, which an executor runs. Slow imports are delayed until a step needs them, so a
-suite whose records all exist takes only seconds.
+``model_steps`` splits the work of a model into training runs, explanations and scoring; ``run`` gives the steps of all
+models to an executor. ``Pending`` tracks the cells that have no record yet and packs the records of finished models;
+``record_failure`` records the reason for cells without a result.
+
+Slow imports are delayed until a step needs them, so a suite whose records all exist takes only seconds. The steps
+themselves are in ``locus.benchmark.training`` and ``score``, the tables at the end in ``finalize``.
 """
 
 import contextlib
@@ -29,6 +33,7 @@ from locus.core.types import Echo
 if TYPE_CHECKING:
     from locus.benchmark.report.all_tables import DatasetTables
 
+log = logging.getLogger(__name__)
 PORTION = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
 
@@ -123,7 +128,6 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
     return together, [[cell for cell in cells if cell.method in part] for part in parts]
 
 
-log = logging.getLogger(__name__)
 PACKED_PER_NEW = 10
 """Records are packed when at most this number is already packed for each new one."""
 

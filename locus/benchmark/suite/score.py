@@ -1,4 +1,14 @@
-"""Score and record the cells of a model."""
+"""The steps that explain and score the cells of a model: generate its maps, evaluate them, write a record per cell.
+
+``explain``         generate the missing maps of some methods; ``score`` writes the records of some cells
+``finished_runs``   the training runs of a model, which must be finished, with the images that they explain
+``classification``  the record of the classifier
+``score_maps``, ``score_result``  a method's maps by a protocol; anything else that computes a whole result, such as
+                    boxes drawn by people or a validity check. External entries use them, too.
+
+Training is in ``locus.benchmark.training``, the order of the steps in ``run``, the protocols in
+``locus.benchmark.scoring``.
+"""
 
 import datetime
 import json
@@ -44,11 +54,15 @@ from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, READERS, SECOND_READ
 from locus.core.user_code import runs_code
 from locus.datasets.base import content_stamp
 
+log = logging.getLogger(__name__)
 METRICS = ("auroc", "ap")
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
-    """Return the scores per finding and their mean, from held-out predictions.
+    """Return AUROC and average precision per finding and their mean, from held-out predictions.
+
+    ``auroc`` and ``ap`` cover all held-out images; ``auroc@boxed`` and ``ap@boxed`` cover those with a truth box, on
+    which maps are scored. They can differ a lot if boxed images come from another source.
 
     ``table`` has a row per image: ``label_F`` (0, 1 or nan) and ``logit_F`` per finding F, and ``boxed`` (0 or 1). A
     finding with only one class has no score and is excluded from the mean. ``exclusive``: one finding per image
@@ -238,7 +252,6 @@ def _requests(
     return requests, broken, validation_requests(trained, method_names, folder / "val")
 
 
-log = logging.getLogger(__name__)
 LIBRARIES = ("torch", "timm", "numpy", "numba")
 EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score_second_readers}
 

@@ -1,6 +1,8 @@
-"""Steps, the interface of executors, and the order of steps.
+"""What all executors share: steps, the interface ``Executor``, the order of steps, and the display of their progress.
 
-Each step runs once, after the steps that it needs. A step that needs a failed one is cancelled.
+Each step runs once, after the steps that it needs. A step that needs a failed one is cancelled. ``run`` orders the
+steps; ``run_with_progress`` also shows how many are running, waiting, done and failed, and the time left. What the
+steps of a suite are is in ``locus.benchmark.suite.run``; how a step starts, in the other files of this folder.
 """
 
 import contextlib
