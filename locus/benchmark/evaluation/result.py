@@ -1,4 +1,11 @@
-"""Result of an evaluation: tables, rows per case, pictures, and a results folder as of a suite."""
+"""Result of an evaluation from Python, and the network and samples in memory from which it is computed.
+
+``Evaluation``   the scores: tables, rows per case, pictures, and a results folder as of a suite
+``Samples``      samples in memory, with the interface of a data set
+``InMemoryRun``  a network in memory, with the interface of a run folder
+
+The entry point is ``locus.benchmark.evaluation.evaluate``; plain arrays are scored in ``arrays``.
+"""
 
 import copy
 import io

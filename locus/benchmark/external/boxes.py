@@ -1,4 +1,12 @@
-"""Read and check boxes with confidences (CSV or COCO JSON), and a classifier's probabilities."""
+"""Read what accompanies or replaces external maps: boxes with confidences, probabilities, names and geometry.
+
+``Names``               match names of images and findings with those of a data set
+``read``                read and check boxes with confidences (CSV or COCO JSON)
+``read_probabilities``  read and check a classifier's probabilities
+``Geometry``, ``of``    the position of external maps in the image, as declared by their authors
+
+The maps themselves are read in ``maps``.
+"""
 
 import json
 import math

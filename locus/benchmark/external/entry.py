@@ -1,4 +1,8 @@
-"""External maps or boxes for a data set, checked completely before anything is scored or written."""
+"""An external entry (maps or boxes for a data set), checked completely before anything is scored or written; its cases.
+
+``read`` builds an ``ExternalEntry`` from the flags of ``python -m benchmark.score``. ``EntryCases`` gives the cases of
+the entry and of its baselines to the protocols. Files are read in ``maps`` and ``boxes``; ``run`` scores and records.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

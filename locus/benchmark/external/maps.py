@@ -1,4 +1,10 @@
-"""Find external maps in a folder or a file, with their image and finding; values are read on demand."""
+"""Find, read and check maps made elsewhere, which are untrusted input.
+
+``find`` lists the maps in a folder or a file, with their image and finding; values are read on demand. ``read_arrays``
+checks sizes before contents are read, and unpickles nothing. ``read_values`` checks the numbers and shapes, and warns
+of constant maps and swapped axes. Boxes, names of images and findings, and the position of maps in the image are in
+``boxes``; the checked entry is built in ``entry``.
+"""
 
 import contextlib
 import functools
@@ -33,6 +39,7 @@ from locus.datasets.io import rle
 from locus.datasets.io.images import open_image
 from locus.datasets.io.tables import read_csv
 
+log = logging.getLogger(__name__)
 LARGEST = 2**30
 """Maximum size of the arrays in one file, in bytes: 64 maps of 2048×2048 in float32."""
 MAX_SIDE = 4096
@@ -186,7 +193,7 @@ class MapSource:
     """Function that reads its values, of any shape and type."""
 
     def read(self) -> Map:
-        """Return the map (h,w). Raises ``DataError`` if it is not one: see ``arrays.as_2d_map``."""
+        """Return the map (h,w). Raises ``DataError`` if it is not one: see ``as_2d_map``."""
         return as_2d_map(self.array(), self.where)
 
 
@@ -303,7 +310,6 @@ def _mask(packed: object, where: str) -> Array:
     return runs.mask()
 
 
-log = logging.getLogger(__name__)
 MAX_CACHED = 2**26
 """Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
 MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
