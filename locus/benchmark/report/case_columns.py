@@ -1,4 +1,11 @@
-"""Per-case rows of two or more cells, restricted to their common cases in the same order."""
+"""Per-case rows of records, as arrays: columns of many records, and the common cases of a few.
+
+``CaseColumns``  columns of the rows of many records; ``read_columns`` reads them
+``MainColumn``   the main column of a leaderboard by case and patient, which its comparisons use: see ``column_of``
+``CommonCases``  the rows of two or more cells, restricted to their common cases in the same order
+
+The files of these rows are read and written in ``locus.benchmark.records.cases``.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

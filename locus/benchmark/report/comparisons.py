@@ -1,11 +1,11 @@
-"""Effect of a method over fixed networks: an entry for each method.
+"""Comparisons of the rows of a leaderboard, as scores of its entries.
 
-Only networks with two training runs or more count, and only pairs of methods that two or more of them have.
+``comparisons``  the methods within each network, on all findings and on each
+``networks``     an entry per network, compared with the others
+``effects``      an entry per method, compared with the others over fixed networks
 
-``networks``        number of networks that have the method
-``may_be_best``     1 if no other method is significantly better over the networks (5%, Holm over the row's pairs)
-``worse_by@NAME``   how much better the method NAME is: as in ``comparisons``. The same metric with the name
-                    of a network in place of a finding is the difference in that network
+Each function lists its metrics. The entries are built in ``entry`` and put together in ``leaderboard``; the per-case
+rows come from ``case_columns``, the statistics from ``locus.benchmark.scoring.statistics.entries`` and ``mrmc``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,24 @@ SMALLEST_P = 1e-6
 def comparisons(
     rows: Sequence[Entry], column: MainColumn | None, paired: Paired, of_networks: Sequence[Entry]
 ) -> Iterator[RowScore]:
-    """Yield the comparisons of a table's rows. ``of_networks``: the networks whose verdict the rows repeat."""
+    """Yield the comparisons of a table's rows. ``of_networks``: the networks whose verdict the rows repeat.
+
+    ``trainings``, ``seed_sd``  number of training runs, and the standard deviation of their scores
+    ``hit@iou.3``               mean over several runs, with its interval for new runs and new patients
+    ``one_more``                interval for the score of another run on the same images, from three or more runs
+    ``network_may_be_best``     1 if no other network is significantly better: see ``networks``
+    ``above_prior``, ``p_holm`` difference to ``prior`` on the same runs; Holm over the rows of the network
+
+    Methods within each network, on all findings (``mean``) and on each:
+
+    ``may_be_best``     1 if no other method of the network is significantly better (5%, Holm over the row's pairs)
+    ``worse_by@NAME``   how much better the method NAME is, with the interval of the difference. NAME is the top method
+                        or, if the top method does not exclude the row, the best method that does
+    ``p_first``         probability of being the best of the network: see ``statistics.probability_of_best``
+
+    For a single finding also ``hit@iou.3`` with its interval over training runs and patients, if there are several
+    runs, and ``above_prior`` of the first method: its difference to ``prior``.
+    """
     groups = [*select.grouped(rows, select.recipe_key).values()]
     best = {select.recipe_key(r): s for r in of_networks if (s := r.find("may_be_best")) is not None}
     for row in rows:
@@ -162,6 +179,20 @@ ONE_RUN = "1 training run"
 def networks(groups: Sequence[Sequence[Entry]], rank_methods: Sequence[str] = ()) -> list[Entry]:
     """Return an entry per network, in the order of the table: by grid, best first, then those not compared.
 
+    A network is represented by the mean over the suite's ``rank_methods``. The score of its best method would be
+    biased, because that method was selected. Networks are compared if they have the same grid (the same scores of
+    ``truth``) and two or more training runs, and if all rank methods were scored on all images. The ``reason`` of any
+    other entry says why it is not compared.
+
+    ``hit@iou.3``       mean over the rank methods, with its interval over training runs and patients
+    ``may_be_best``     1 if no other network of the grid is significantly better (5%, Holm over all pairs of the grid)
+    ``worse_by@NAME``   how much worse it is than the network NAME: see ``comparisons``
+    ``p_first``         probability of being the best of its grid
+    ``above_prior``     difference from ``prior`` on the same training runs
+    ``bound``           score of ``truth``: the upper bound of the grid
+    ``share_of_bound``  the mean over the rank methods whose maps have the network's grid, divided by the bound
+    ``trainings``, ``seed_sd``  training runs, and the standard deviation of their means over the rank methods
+
     ``groups``: rows of each network. Default ``rank_methods``: the methods that all networks have.
     """
     entered = [group for group in groups if ordered_methods(group)]
@@ -274,6 +305,13 @@ Rows = Mapping[str, EntryScores]
 def effects(groups: Sequence[Sequence[Entry]]) -> list[Entry]:
     """Return an entry for each method that two or more networks with several training runs have.
 
+    Only pairs of methods that two or more of these networks have are compared.
+
+    ``networks``        number of networks that have the method
+    ``may_be_best``     1 if no other method is significantly better over the networks (5%, Holm over the row's pairs)
+    ``worse_by@NAME``   how much better the method NAME is: as in ``comparisons``. The same metric with the name of a
+                        network in place of a finding is the difference in that network
+
     ``groups``: rows of each network. Methods of most networks come first, then by mean, best first.
     """
     methods: dict[str, dict[str, EntryScores]] = {}
@@ -299,7 +337,7 @@ def effects(groups: Sequence[Sequence[Entry]]) -> list[Entry]:
 def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
     """Return how much better ``one`` is than ``other`` over the networks that have both; None for fewer than two.
 
-    The same networks with new training runs and new patients: see ``statistics.mrmc.method_effect``.
+    The same networks with new training runs and new patients: see ``mrmc.method_effect``.
     """
     pairs = [_difference(one[name], other[name]) for name in _common_networks(one, other)]
     if not pairs or pairs[0][1].shape[1] < SMALLEST:

@@ -1,4 +1,11 @@
-"""Order and notes of the rows."""
+"""An entry: one method on all training runs of a recipe, which differ only by seed; order and notes of entries.
+
+``Entry``        a row of a leaderboard, built by ``entry`` as the mean over its runs; ``trainings`` groups the records
+``ranked``       the order of the rows
+``may_be_best``, ``notes``  the verdict on a row, and its notes: baseline, upper bound, not above a baseline, failed
+
+Comparisons between entries are in ``comparisons``; all entries of a suite are made in ``leaderboard``.
+"""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -34,7 +41,7 @@ class Entry(Record):
     """A row of a leaderboard: a method within a network, a network, or a method over networks.
 
     Its scores are means over its training runs, with an interval over runs and patients if there are several, then the
-    comparisons with other rows: see ``aggregate``, ``networks`` and ``effects``. It is never stored.
+    comparisons with other rows: see ``locus.benchmark.report.comparisons``. It is never stored.
     """
 
     runs: tuple[Record, ...] = ()
@@ -112,7 +119,7 @@ def mean_records(records: Iterable[Record]) -> list[Record]:
 def mean_record(group: Sequence[Record]) -> Record:
     """Return the mean over training runs. A score that all runs share keeps its interval; others have none here.
 
-    Intervals over training runs and patients need per-case rows: see ``aggregate``.
+    Intervals over training runs and patients need per-case rows: see ``locus.benchmark.report.leaderboard``.
     """
     first = group[0]
     if len(group) == 1:

@@ -1,4 +1,9 @@
-"""Entries: the rows of all tables, charts and pages, with intervals and comparisons from the rows per case."""
+"""All entries of a suite: the rows of its tables, charts and pages, from the records and the rows per case.
+
+An entry is the record of one table row: a method, averaged over the models that differ only by their training seed. It
+has intervals and comparisons from the rows per case. One entry is defined in ``entry``, its comparisons in
+``comparisons``; the tables are made in ``all_tables``.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +34,7 @@ class Leaderboard:
     networks: Sequence[Entry]
     """An entry per network, the mean over its methods."""
     effects: Sequence[Entry]
-    """An entry per method with its mean difference from other methods over the networks; see :mod:`.effects`."""
+    """An entry per method with its mean difference from other methods over the networks; see ``effects``."""
 
     @property
     def entries(self) -> Sequence[Entry]:

@@ -1,7 +1,8 @@
-"""Select the records of a table, and group them by network and row.
+"""Select the records of a table, group them by network and row, and describe them in sentences.
 
-A network (backbone, pooling, attention) with its size, data set and training seed is a model; each of
-its training runs is for one fold. Boxed images have a truth box.
+A network (backbone, pooling, attention) with its size, data set and training seed is a model; each of its training runs
+is for one fold. Boxed images have a truth box. Sentences are about the data, training and software of a table
+(``basis_lines``), names of networks, lists and counts. Answers in sentences are in ``answer``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
