@@ -1,4 +1,9 @@
-"""Tables of a leaderboard: networks, methods, effects, and tables with more detail."""
+"""All tables of a data set, by section of the page, with those of validity checks and of papers.
+
+``tables_of`` returns the ``DatasetTables``: networks, methods, effects, and tables with more detail. ``CheckReport`` is
+the base class of the reports of validity checks, which are in ``locus.benchmark.validity``. The tables themselves are
+made in ``main_table``, ``breakdown`` and ``protocol_tables``; the files in ``tables``.
+"""
 
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +21,7 @@ from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 
 class CheckReport:
-    """Tables and answer of a check on a data set. A subclass is in the package of its check, in ``report.py``."""
+    """Tables and answer of a check on a data set. A subclass is in ``locus.benchmark.validity.<check>_report``."""
 
     question: ClassVar[str]
     """Question of the check, used as a heading."""

@@ -1,4 +1,13 @@
-"""The answers in sentences: best network and method, their certainty, whether they beat ``prior``; of each check."""
+"""The answers on a suite's page, in sentences.
+
+``answer``             the best network and method, their certainty, and whether they beat ``prior``
+``by_finding``         the best method of a network for each finding, how many may be as good, and whether it is above
+                       ``prior``
+``answers_of_checks``  the answer of each validity check
+
+The first part of the file has what both kinds of answer need: names of rows and networks in sentences, the data behind
+an answer (``basis_sentences``), and the limitations that follow from it (``limits``). ``html`` shows the answers.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,9 @@
-"""Columns of tables: of records, then of entries with their intervals, verdicts and the classifier's AUROC."""
+"""Columns of tables: of records, then of entries with their intervals, verdicts and the classifier's AUROC.
+
+``tabulated`` makes a table from records and ``TableColumn`` objects; ``score`` and ``count`` make columns. ``same_as``
+and ``equal_scores`` find methods that give the same map by construction, or that have equal scores, for the column
+``same map as``. Cells are formatted in ``table``.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,12 @@
-"""``leaderboard.csv``: the rows of the main tables as numbers."""
+"""The three main tables, and ``leaderboard.csv`` with their rows as numbers.
+
+``main``      methods within each network
+``networks``  networks of each grid
+``effects``   effects of a method across networks
+
+The columns are defined here and in ``columns``. Tables with more detail are in ``breakdown``, tables of the other
+protocols in ``protocol_tables``; ``all_tables`` puts them together.
+"""
 
 import csv
 import io

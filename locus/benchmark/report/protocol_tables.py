@@ -1,4 +1,9 @@
-"""Tables of the protocols other than the main one, for comparison with published tables."""
+"""Tables of the protocols other than the main one, for comparison with published tables.
+
+A ``TableLayout`` is one table of one protocol: thresholds, description and columns, and those of each origin of its
+threshold. ``LAYOUTS`` lists them; a protocol without a layout, such as a user's, has ``layout_of_means``. The scores
+come from ``locus.benchmark.scoring.protocols``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
