@@ -1,7 +1,10 @@
-"""Charts of a suite in Vega-Lite. The ``draw`` function of each chart returns a specification.
+"""The charts of a suite in Vega-Lite: ``CHARTS``. The ``draw`` function of each chart returns a specification.
+
+The first ones have a line per row: entries, their findings, training runs and groups of cases. Then come hits over the
+IoU threshold, and over the score threshold with the thresholds of each origin.
 
 A page includes 0.9 MB of scripts, and 2 to 40 kB per chart. In return, charts follow the reader's colour scheme and
-window width and show value, interval and n in a tooltip. ``figures`` draws the same charts as PDF, SVG or PNG.
+window width and show value, interval and n in a tooltip. ``charts`` has their parts and saves them as PDF, SVG or PNG.
 """
 
 from collections.abc import Mapping, Sequence
@@ -323,4 +326,4 @@ CHARTS = (
     Chart("seeds", "Individual training runs", draw_seeds),
     Chart("strata", "Groups of cases", draw_strata),
 )
-"""Charts of a leaderboard, in the order of the page. Checks have other charts: see ``report.checks``."""
+"""Charts of a leaderboard, in the order of the page. Checks have other charts: see ``CheckReport.charts``."""

@@ -1,4 +1,13 @@
-"""Charts as files for a paper: PDF, SVG and PNG, one or two columns wide."""
+"""The parts of charts: their look, their Vega-Lite specification, their rows, and charts as files.
+
+``config``, ``THEMES``   colours, fonts and sizes of all charts: the colour-blind safe palette of Okabe and Ito. Yellow
+                         is left out because it is hard to see on white. Shapes repeat the information of the colours.
+``Chart``, ``view``      a chart, and the parts of its specification
+``entries``, ``labels``  entries with the labels and kinds that charts use
+``save``                 charts as files for a paper: PDF, SVG and PNG, one or two columns wide
+
+The charts of a suite are in ``chart_list``, those of a validity check in its report.
+"""
 
 import hashlib
 import io

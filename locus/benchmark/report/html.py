@@ -1,8 +1,17 @@
-"""Pages for a browser: ``index.html`` of a suite, from the same tables as all other reports."""
+"""``index.html`` of a suite: one self-contained file with the answer, the leaderboard, all tables and their records.
+
+``render``      a template as HTML with inlined styles, scripts and data; other pages use it, too
+``charts``      the charts of a page: title, description and Vega-Lite specification
+``glossary``    the meaning of the column headings: ``WORDS``, the help of each column
+``suite_page``  the page, from the same tables as all other reports
+
+Tables come from ``all_tables``, answers from ``answer``, charts from ``chart_list``; ``tables`` writes the file.
+"""
 
 import contextlib
 import functools
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -108,7 +117,7 @@ addEventListener("DOMContentLoaded", window.drawCharts);
 """Fills each ``<div data-chart="ID">`` with the chart of ``<script type="application/json" id="ID">``."""
 SETTINGS = {"options": OPTIONS, "themes": THEMES, "lighter": LIGHTER, "names": NAMES}
 SCRIPT = STARTER.format(**{name: json.dumps(value) for name, value in SETTINGS.items()})
-CACHE = Path(__file__).resolve().parents[3] / "runs" / "cache"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "locus"
 
 
 def charts(tables: DatasetTables) -> list[dict[str, Any]]:
@@ -137,12 +146,12 @@ def scripts() -> str:
 
 
 def drawing() -> str:
-    """Return the scripts that draw the charts. Bundling takes seconds, so they are cached in ``runs/cache``."""
+    """Return the scripts that draw the charts. Bundling takes seconds, so they are cached in ``CACHE``."""
     cached = CACHE / f"vega-{version('vl-convert-python')}-{json_hash(SCRIPT)}.js"
     if cached.is_file():
         return cached.read_text(encoding="utf-8")
     text = scripts()
-    with contextlib.suppress(WriteError):  # in a read-only checkout, the next page bundles them again
+    with contextlib.suppress(WriteError):  # in a read-only folder, the next page bundles them again
         write_text(cached, text)
     return text
 

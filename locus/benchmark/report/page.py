@@ -1,4 +1,8 @@
-"""``leaderboard.md``: the main tables of a suite with their main columns, links to all other files, missing cells."""
+"""``leaderboard.md``: the main tables of a suite with their main columns, links to all other files, missing cells.
+
+``side_by_side`` compares a run with the published results of its suite, for the terminal: both scores of each row. The
+HTML page of a suite is in ``html``, the overview of all suites in ``tables``.
+"""
 
 import os
 from collections import Counter

@@ -1,4 +1,11 @@
-"""Generate the files of ``results/`` from records; the same records give the same bytes."""
+"""Generate the files of ``results/`` from records; the same records give the same bytes.
+
+``write``  the files of one suite: ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``
+``index``  the overview of all suites, ``results/index.html`` and ``README.md``, with the agreement of their rankings
+
+The contents come from ``page``, ``html``, ``main_table`` and ``all_tables``. Charts as files are
+saved by ``locus.benchmark.figures``.
+"""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -172,7 +179,7 @@ def _which_network(first: Entry, rows: Sequence[Entry]) -> str:
 
 
 def _grid(network: tuple[object, ...], bounds: Mapping[tuple[object, ...], float | None]) -> tuple[object, ...]:
-    """Return a network's grid as in ``entries.networks``: the score of ``truth``, else backbone and size."""
+    """Return a network's grid as in ``comparisons.networks``: the score of ``truth``, else backbone and size."""
     return (bounds[network],) if bounds.get(network) is not None else (network[1], network[-1])
 
 

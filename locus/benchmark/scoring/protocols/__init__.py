@@ -1,4 +1,8 @@
-"""Protocols score pairs of heat map and truth. One file each; a new file adds a protocol without other edits."""
+"""Protocols score pairs of heat map and truth. A new file adds a protocol without other edits.
+
+Each file defines one protocol; ``detection`` has the three that score boxes with confidences. ``base`` has what they
+share.
+"""
 
 from typing import Any
 
