@@ -1,7 +1,13 @@
-"""Configuration of each command, combined from the groups of flags in ``locus.config``.
+"""Flags and configuration of every command, as frozen dataclasses from which the command line is generated.
 
-A configuration that shares no group with others is defined there. The command line and its ``--help`` are generated
-from these dataclasses. Nothing here imports torch.
+A group of flags (``DataFlags``, ``RecipeFlags`` …) is a base class; the configuration of a command (``TrainConfig``,
+``RunConfig`` …) combines groups and adds its own flags. The docstring below a field is its help text.
+
+Each flag of a training run has roles (``Role``): those of its group (``role``), or those in its own annotation. Keys of
+records, and the flags that a resumed, evaluated or given run may change, follow from the roles.
+
+Flags refer to registered parts by name and never import them; nothing here imports torch. Parsing is in
+``locus.core.cli`` and ``locus.core.parser``.
 """
 
 import enum

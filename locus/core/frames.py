@@ -1,7 +1,10 @@
-"""Frames of images and grids of feature maps; conversion of boxes and maps between them.
+"""Geometry of images: frames, boxes and the grids of feature maps.
 
 A frame is the (H, W) of the image in whose pixels boxes and positions are given. In every frame, pixel i covers
-[i, i+1) and has its centre at i + .5.
+[i, i+1) and has its centre at i + .5. Boxes are (M,4) float64 arrays of half-open xyxy edges, all in one frame.
+
+The file has areas and overlaps of boxes (``iou``, ``iobb``), the ``Grid`` of a map, interpolation from one grid to
+another, and conversion of boxes and images between frames. ``locus.backbones.grids`` computes the grid of a network.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,11 @@
-"""Argument parser of a command: one flag per field, grouped by the base classes of the dataclass."""
+"""Argument parser of a command, built from its dataclass: one flag per field, grouped by the base classes.
+
+The annotation of a field gives its type and constraints: ``Annotated[int, AtLeast(1)]``, ``Annotated[str,
+Named("loss", ("bce", "ce"))]``. The docstring below a field is its help text. ``checked`` tests a value against the
+constraints, and ``from_parser_message`` converts errors of jsonargparse to one-line errors.
+
+The dataclasses are in ``locus.config``; YAML files and defaults are read by ``locus.core.cli``.
+"""
 
 import dataclasses
 import functools

@@ -1,9 +1,11 @@
-"""Registry of parts: methods, data sets, protocols. Each part is a class that has a ``name`` and its own file.
+"""Registry of parts: methods, data sets and protocols. Each part is a class that has a ``name`` and its own file.
 
-Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a
-missing library disables only one part, and a new part is one new file. A spec is a name with options:
-``occlusion:window=32`` means ``Occlusion(window=32)``. In other modules, a ``word`` is a spec that was given on the
-command line or in a suite.
+Names and class attributes are parsed from the source text, and a module is imported when its part is requested. So
+``--help`` is fast, a missing library disables only one part, and a new part is one new file.
+
+A spec is a name with options: ``occlusion:window=32`` means ``Occlusion(window=32)``. In other modules, a ``word`` is a
+spec that was given on the command line or in a suite. Parts that the user names as ``path/to/file.py:Class`` are loaded
+by ``locus.core.user_code``.
 """
 
 import ast
@@ -23,6 +25,12 @@ from locus.core.user_code import module_of, reason
 
 UNREADABLE = ast.Name("unreadable", ast.Load())
 """Stands for a value that is not written in the file."""
+T = TypeVar("T")
+BROKEN = (
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
+    SyntaxError, TypeError, ValueError,
+)  # fmt: skip
+"""Errors that importing or running a user's part may raise."""
 
 
 def module_name(path: Path) -> str:
@@ -181,14 +189,6 @@ def _statements(path: Path) -> list[ast.stmt]:
             for part in ("body", "handlers", "orelse", "finalbody"):
                 statements += getattr(node, part, [])
     return statements
-
-
-T = TypeVar("T")
-BROKEN = (
-    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
-    SyntaxError, TypeError, ValueError,
-)  # fmt: skip
-"""Errors that importing or running a user's part may raise."""
 
 
 class Registry:

@@ -1,4 +1,12 @@
-"""Common types and constants: a sample of a data set, and how its image is normalised."""
+"""Types and random numbers that all packages use.
+
+``Sample``     one image of a data set, with its labels and truth
+``Score``      the value of a metric, with its confidence interval, sample count and the origin of its threshold
+``generator``  reproducible random numbers: one generator per purpose, without global state
+``patient_folds``, ``patient_ranks``  random folds and ranks of patients
+
+Frames, grids and boxes are in ``locus.core.frames``.
+"""
 
 import hashlib
 import math
@@ -17,6 +25,10 @@ Echo = Callable[[str], None]
 """Prints a line for the user."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue, on the scale 0 to 1; all images are normalised by them."""
+Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
+"""Origin of a score threshold."""
+CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
+"""Score thresholds of a record's ``hits_by_threshold``: 0, .05 … .95."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +66,6 @@ class Sample:
     def masks(self) -> Mapping[str, NDArray[np.bool_]]:
         """finding -> (H, W) truth mask in ``frame``; empty if the data set has only boxes."""
         return {} if self.read_masks is None else self.read_masks()
-
-
-Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
-
-CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
-"""Score thresholds of a record's ``hits_by_threshold``: 0, .05 … .95."""
 
 
 class FrozenModel(BaseModel):

@@ -1,4 +1,13 @@
-"""Base class of data sets: a sequence of samples with a name, findings and a description for records."""
+"""Base class of data sets: a sequence of samples with a name, findings and a description for records.
+
+``Request``            arguments that all data sets have in common
+``Dataset``            one split of a data set; ``RelabeledDataset`` has the finding names of a model
+``Columns``, ``Texts``  names, labels and truth of all images, in a few dozen bytes per image
+``maximum``            scores per study: the maximum over its images
+``content_key``        key of the pixels of a data set, computed without decoding them
+
+Data sets that are read from files derive from ``FileDataset`` (``locus.datasets.files``).
+"""
 
 import functools
 import hashlib
@@ -130,7 +139,7 @@ PARTITIONS = ("official", "patient", "kfold")
 
 @dataclass(frozen=True)
 class Request:
-    """Arguments common to all data sets; see ``datasets.load``. Raises ``BadValueError`` for invalid values."""
+    """Arguments common to all data sets; see ``locus.datasets.load``. Raises ``BadValueError`` for invalid values."""
 
     root: Path | None = None
     """Folder of the data set's files."""

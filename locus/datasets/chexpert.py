@@ -1,4 +1,12 @@
-"""CheXpert, with the annotations of CheXlocalize as truth."""
+"""CheXpert, with the annotations of CheXlocalize as truth: its tables, images, labels, masks and splits.
+
+``read_table``  the 14 label columns of a table, with 1, 0, -1 (uncertain) and nan (missing)
+``task_labels``  the labels of a task, with uncertain and missing labels converted
+``Drawings``    CheXlocalize: radiologists' segmentations of validation and test images, as masks and boxes
+``CheXpert``    the data set; its docstring describes files, options, splits and licence
+
+Scores per study are in ``locus.datasets.base``, run-length masks in ``locus.datasets.io.rle``.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +47,15 @@ POLICIES: dict[str, Mapping[str, float]] = {
     "mixed": {"Edema": 1, "Atelectasis": 1, "Cardiomegaly": 0, "Consolidation": 0, "Pleural Effusion": 0},
 }
 """Policy -> finding -> value of an uncertain label (-1); nan if not listed."""
+EMPTY = {"zeros": 0.0, "ignore": np.nan}
+VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
+
 SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "valid"), "test": ("test",)}
 """First folder of a table's path -> its names on disk; the full-size archives have no folder train."""
+FILES = ("gt_segmentations_val.json", "gt_segmentations_test.json")
+RENAMED = {"Airspace Opacity": "Lung Opacity"}
+"""CheXlocalize's name -> CheXpert's name."""
+
 _ROW = (
     r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
 )
@@ -135,11 +150,6 @@ def _about(raw: pd.DataFrame, side: pd.Series) -> dict[str, pd.Series]:
     }
 
 
-FILES = ("gt_segmentations_val.json", "gt_segmentations_test.json")
-RENAMED = {"Airspace Opacity": "Lung Opacity"}
-"""CheXlocalize's name -> CheXpert's name."""
-
-
 class Drawings:
     """Segmentations by image. An empty mask means that the finding was not seen."""
 
@@ -192,10 +202,6 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         if not all(masks.keys() <= {*FINDINGS, *RENAMED} for masks in packed.values()):
             raise ValueError("unknown finding")
         return dict(packed)
-
-
-EMPTY = {"zeros": 0.0, "ignore": np.nan}
-VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
 
 
 class CheXpert(FileDataset):

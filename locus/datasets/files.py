@@ -1,4 +1,12 @@
-"""Base class of data sets that are read from files, and functions that build their rows."""
+"""Base class of data sets that are read from files, and functions that build their rows.
+
+``FileDataset``  a data set with ``rows``, one sample per image; ``TableRows`` stores them compactly as columns
+``in_split``, ``with_file``  select the images of a split, and those that have a file
+``boxes_by_image``  check the boxes of a table and clip them to their images
+``described``    the description for records
+
+Files are read by ``locus.datasets.io``, random splits are in ``locus.datasets.splits``.
+"""
 
 import functools
 import logging
@@ -26,6 +34,11 @@ if TYPE_CHECKING:
 
 ABOUT = ("age", "sex", "view", "study")
 """Columns of a table that are copied to a sample's ``meta``."""
+log = logging.getLogger(__name__)
+BoxesByImage = dict[str, dict[str, FloatArray]]
+"""Image -> finding -> (M,4) boxes in the image's frame."""
+SHARES = "give boxes in pixels of the image as published, not as fractions of its width and height"
+"""Advice for boxes narrower than a pixel."""
 
 
 def file_sample(
@@ -111,13 +124,6 @@ class _Column(Sequence[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         return self._words[self._codes[index]]
-
-
-log = logging.getLogger(__name__)
-BoxesByImage = dict[str, dict[str, FloatArray]]
-"""Image -> finding -> (M,4) boxes in the image's frame."""
-SHARES = "give boxes in pixels of the image as published, not as fractions of its width and height"
-"""Advice for boxes narrower than a pixel."""
 
 
 class FileDataset(Dataset):

@@ -1,4 +1,8 @@
-"""Data set of a user's images: a table of labels and an optional table of boxes."""
+"""Data set of a user's own images: a table of labels and an optional table of boxes.
+
+``read_labels`` reads and checks the label table; ``Folder`` is the data set, and its docstring describes the two
+tables. Checks of cells and paths that other data sets use, too, are in ``locus.datasets.io.tables``.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,13 @@ RESERVED = ("mean",)
 ABOUT = ("image", "patient", "split", "width", "height", "age", "sex", "view")
 """Columns of the label table that are not findings; all but the first are optional."""
 LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
+LAYOUT = (
+    "expected labels.csv (columns: image; one per finding, each cell 0, 1 or empty; optionally patient and split), the "
+    "PNG, JPEG or DICOM files named in its column image, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
+)
+
+EDGES = ("x0", "y0", "x1", "y1")
+EDGES_HINT = "give the edges of each box: x0, y0, x1 = x0 + width, y1 = y0 + height"
 
 
 def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -120,15 +131,6 @@ def _side(path: Path, cells: pd.Series) -> pd.Series:
     wrong = values[~values.between(1, 100_000)]
     raise_if_any(path, wrong, f"invalid values of {cells.name}", "; give 1 to 100000 pixels")
     return values
-
-
-LAYOUT = (
-    "expected labels.csv (columns: image; one per finding, each cell 0, 1 or empty; optionally patient and split), the "
-    "PNG, JPEG or DICOM files named in its column image, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
-)
-
-EDGES = ("x0", "y0", "x1", "y1")
-EDGES_HINT = "give the edges of each box: x0, y0, x1 = x0 + width, y1 = y0 + height"
 
 
 class Folder(FileDataset):

@@ -1,4 +1,13 @@
-"""Implanted data set: real radiographs without findings, with the phantom's findings drawn on them."""
+"""Implanted data set: real radiographs without findings, with the phantom's findings drawn on them.
+
+The lungs may be at other places than in the phantom. A finding drawn over the abdomen or outside the body would be
+invisible and its label wrong, so ``arranged`` tries several random positions and uses the one with the most air.
+
+Findings are softer than in the phantom, so that a network cannot memorise their shapes: edges are blurred, density
+varies inside a finding, and lung markings vanish behind a pneumothorax. The size of the heart is changed, too.
+
+The patients and shapes come from ``locus.datasets.phantom``, the radiographs from ``locus.datasets.nih``.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +72,12 @@ OUTSIDE = 0.08
 """Tone below which a pixel is outside the body."""
 WHITER = 0.05
 """Difference between the whitest tone of a finding and the 90th percentile of the image."""
+ARRANGED_AT = 64
+"""Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""
+HELD_OUT = 0.03
+"""Share of the patients in the test split, and of the others in validation; small because backgrounds are few."""
+FEWEST = 3
+"""Minimum number of patients for three splits."""
 
 
 def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
@@ -177,14 +192,6 @@ def air(lesion: Lesion, image: Pixels, white: float) -> float:
     part = image[at.rows, at.columns]
     room = np.maximum(white - part, 0) * (part > OUTSIDE)
     return float((room * outline).sum() / max(float(outline.sum()), 1e-6))
-
-
-ARRANGED_AT = 64
-"""Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""
-HELD_OUT = 0.03
-"""Share of the patients in the test split, and of the others in validation; small because backgrounds are few."""
-FEWEST = 3
-"""Minimum number of patients for three splits."""
 
 
 class Implanted(Phantom):

@@ -1,4 +1,12 @@
-"""NIH ChestX-ray14."""
+"""NIH ChestX-ray14: its published tables, some of which have broken headers, and three kinds of lists for its splits.
+
+``read_entries``, ``read_boxes``  the table of labels and the table of boxes
+``read_lists``        the official lists, the lists of earlier work with label columns, or the experts' lists
+``read_second_team``  ChestX-Det's annotations under NIH's image names, made by a second team of radiologists
+``NIH``               the data set; its docstring describes files, options, splits and licence
+
+ChestX-Det with its own image names is ``locus.datasets.chestx_det``.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +45,7 @@ FRAME = (1024, 1024)
 BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
 FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia")
 NORMAL, ABNORMAL = "No Finding", "Abnormal"
+TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 BOXES = "BBox_List_2017.csv"
 IMAGE_FOLDERS = ("images", "images_*", "images_*/images")
@@ -44,6 +53,20 @@ IMAGE_FOLDERS = ("images", "images_*", "images_*/images")
 LAYOUT = (
     f"expected images/*.png (or images_*/images/*.png), {ENTRIES[0]} (or {ENTRIES[1]}), {BOXES}, train_val_list.txt "
     "and test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
+)
+OFFICIAL = ("train_val_list.txt", "test_list.txt")
+LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
+ABOUT = ("age", "sex", "view")
+Experts = Literal["rad_consensus_voted", "attending_rad"]
+"""Expert labels of the test images in the abnormality task; the first is the default."""
+
+JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
+FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
+"""Possible folders of ChestX-Det's annotations, relative to the folder of NIH's files."""
+NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
+HOW_TO_GET = (
+    f"put {JOINED} (13 findings, with image, syms, boxes and polygons), or train.json and test.json of ChestX-Det10's "
+    "first release (10 findings, NIH's image names) into a folder chestx_det inside or next to that of NIH's files"
 )
 
 
@@ -107,13 +130,6 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
     marks = zip(raw["Image Index"], finding, read_xywh(path, raw.iloc[:, 2:6]), strict=True)
     return boxes_by_image(path, marks, dict.fromkeys(raw["Image Index"], FRAME))
-
-
-OFFICIAL = ("train_val_list.txt", "test_list.txt")
-LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
-ABOUT = ("age", "sex", "view")
-Experts = Literal["rad_consensus_voted", "attending_rad"]
-"""Expert labels of the test images in the abnormality task; the first is the default."""
 
 
 def read_lists(
@@ -192,16 +208,6 @@ def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame
     return pd.concat([about, metadata.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)
 
 
-JOINED, FIRST_RELEASE = "annotations.json", ("train.json", "test.json")
-FOLDERS = (".", "chestx_det", "chestx-det", "../chestx_det", "../chestx-det")
-"""Possible folders of the annotations, relative to the folder of NIH's files."""
-NIH_NAME = re.compile(r"\d{8}_\d{3}\.png")
-HOW_TO_GET = (
-    f"put {JOINED} (13 findings, with image, syms, boxes and polygons), or train.json and test.json of ChestX-Det10's "
-    "first release (10 findings, NIH's image names) into a folder chestx_det inside or next to that of NIH's files"
-)
-
-
 def annotation_files(root: Path) -> list[Path]:
     """Return the annotation files for the NIH folder ``root``. Raises ``DataError`` if there are none."""
     for folder in (root / name for name in FOLDERS):
@@ -270,9 +276,6 @@ def _about_images(root: Path) -> dict[str, dict[str, Any]]:
     return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}
 
 
-TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
-
-
 class NIH(FileDataset):
     """NIH ChestX-ray14: 112,120 frontal radiographs of 30,805 patients, 984 boxes on 880 of them.
 
@@ -292,9 +295,8 @@ class NIH(FileDataset):
     present). Lists that share a patient, or have a boxed image in training or validation, raise ``LeakError``. A subset
     of the images is sufficient.
 
-    Option ``truth=chestx_det``: labels, boxes and outlines of 13 findings by ChestX-Det's radiologists
-    (``locus.datasets.nih``), for the 3,543 images whose NIH names are known. 683 of them are official test
-    images.
+    Option ``truth=chestx_det``: labels, boxes and outlines of 13 findings by ChestX-Det's radiologists, for
+    the 3,543 images whose NIH names are known. 683 of them are official test images.
 
     From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite:
     Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.

@@ -1,4 +1,9 @@
-"""Splits by patient, reproducible from a seed, with checks for leaks."""
+"""Splits by patient, reproducible from a seed, with checks for leaks; and the finding that a typed label means.
+
+``assign`` draws a random partition, ``hold_out_val`` cuts validation patients from a published training list, and
+``check_patients`` and ``check_unboxed`` raise ``LeakError`` if training and test data overlap. ``match`` compares a
+label that a user typed with the findings of a network. The published lists are read in the file of each data set.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +26,10 @@ FEW = 100
 The AUROC of a random classifier has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n negative
 images (Mann and Whitney 1947): .058 on 50 and 50.
 """
+SHORTEST = 4
+"""Minimum length of a partial name in ``match``."""
+NOT = frozenset({"no", "non", "not", "negative", "without"})
+"""Words that negate a name."""
 
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
@@ -94,12 +103,6 @@ def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str],
         what = "images with a truth box, which the official partition reserves for testing,"
         advice = "use the official lists, or --partition patient"
         raise LeakError(f"{what} are in {which} ({len(leaked)}): {examples(leaked)}; {advice}")
-
-
-SHORTEST = 4
-"""Minimum length of a partial name."""
-NOT = frozenset({"no", "non", "not", "negative", "without"})
-"""Words that negate a name."""
 
 
 def match(label: str, findings: Sequence[str]) -> str:

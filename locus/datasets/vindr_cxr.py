@@ -1,4 +1,9 @@
-"""VinDr-CXR, from Kaggle or PhysioNet."""
+"""VinDr-CXR, from Kaggle or PhysioNet: boxes of several readers, and the truth on which they agree.
+
+The tables have one row per reader and finding. ``readings`` returns the boxes of each reader, ``agreed`` merges those
+of enough readers, and ``VindrCxr`` is the data set; its docstring describes files, options, splits and licence.
+``locus.benchmark.suite.readers`` scores the readers against each other.
+"""
 
 from __future__ import annotations
 

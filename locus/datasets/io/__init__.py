@@ -1,4 +1,7 @@
-"""Reading the files of a data set: image decoding and cache, DICOM, run-length masks, transforms, downloads."""
+"""Reading the files of a data set: tables, image decoding and cache, DICOM, run-length masks, transforms, downloads.
+
+``pd`` is pandas, imported on first use because the import is slow. Classes of data sets are in ``locus.datasets``.
+"""
 
 import importlib
 from types import ModuleType

@@ -1,8 +1,11 @@
 """Decode many images into the rows of one array file with several background processes.
 
-Each process receives a few rows at a time and writes them into the array itself; only the bad rows are sent back. A row
-is locked while it is decoded, so several runs that fill the same array share the work. If a native decoder crashes its
-process, that file counts as bad and a new process continues with the next one.
+``Decoding`` starts the processes and distributes the rows, a few at a time; ``Job`` and ``Worker`` are what it shares
+with them. A process writes into the array itself, and only the bad rows are sent back. A row is locked while it is
+decoded, so several runs that fill the same array share the work. If a native decoder crashes its process, that file
+counts as bad and a new process continues with the next one.
+
+The array file and its keys are managed by ``locus.datasets.io.cache``; one image is decoded by ``images`` or ``dicom``.
 """
 
 import contextlib
@@ -30,6 +33,16 @@ from locus.core.errors import DataError, killed
 from locus.core.frames import resize_image
 from locus.core.types import Sample
 from locus.core.user_code import ANYTHING
+
+log = logging.getLogger(__name__)
+FEW = 200
+"""Number of images per additional process."""
+ROWS_PER_TASK = 16
+"""Rows per task: few, so that all processes end together."""
+TASKS_AHEAD = 2
+"""Tasks per process at a time: the second waits in its pipe, so that the process does not wait for this one."""
+EVERY = 60.0
+"""Seconds between two progress lines in the log."""
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 """Signals of a crash caused by the process itself."""
@@ -148,17 +161,6 @@ def _locked(file: BinaryIO, row: int) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             fcntl.lockf(file, fcntl.LOCK_UN, 1, row)
-
-
-log = logging.getLogger(__name__)
-FEW = 200
-"""Number of images per additional process."""
-ROWS_PER_TASK = 16
-"""Rows per task: few, so that all processes end together."""
-TASKS_AHEAD = 2
-"""Tasks per process at a time: the second waits in its pipe, so that the process does not wait for this one."""
-EVERY = 60.0
-"""Seconds between two progress lines in the log."""
 
 
 class Decoding:

@@ -1,4 +1,9 @@
-"""Decode DICOM files to grey uint8 pixels: modality, window, inverted grays and compressed files."""
+"""DICOM files: decode them to grey uint8 pixels, and read and cache their headers.
+
+``decode`` applies modality, window and inversion (``MONOCHROME1``) and reads compressed files. ``header`` returns size,
+patient, sex, age and view without the pixels. ``read_headers`` caches the headers of a data set in a table.
+``locus.datasets.io.images`` decodes PNG and JPEG, and calls this module for DICOM.
+"""
 
 import contextlib
 import dataclasses
@@ -28,6 +33,7 @@ from locus.core.files import json_hash, write_text
 from locus.datasets.base import MANY, content_stamp
 from locus.datasets.io.tables import years
 
+log = logging.getLogger(__name__)
 READERS = {
     "1.2.840.10008.1.2.5": "pydicom",
     **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow"),
@@ -43,6 +49,13 @@ BROKEN_PIXELS = (
     ValueError,
 )  # fmt: skip
 """Errors that decoding broken pixels may raise."""
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Transfer syntax of files that are compressed as a whole."""
+BROKEN = (*BROKEN_PIXELS, EOFError, struct.error, zlib.error)
+"""Errors that a broken DICOM file may raise, in addition to those of pydicom."""
+ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
+HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
+
 Values = tuple[NDArray[np.float64], float, float]
 """Values to display, and those displayed as black and as white."""
 
@@ -118,14 +131,6 @@ def _between(values: NDArray[Any], file: Any) -> Values:
     centre, width = (float(np.atleast_1d(file[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
     ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file)
     return output, float(ends[0]), float(ends[1])
-
-
-DEFLATED = "1.2.840.10008.1.2.1.99"
-"""Transfer syntax of files that are compressed as a whole."""
-BROKEN = (*BROKEN_PIXELS, EOFError, struct.error, zlib.error)
-"""Errors that a broken DICOM file may raise, in addition to those of pydicom."""
-ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
-HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
 
 
 @dataclass(frozen=True)
@@ -235,9 +240,6 @@ def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
     grey = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     grey = 255 - grey if kind == "MONOCHROME1" else grey
     return np.rint(grey).astype(np.uint8)
-
-
-log = logging.getLogger(__name__)
 
 
 def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:

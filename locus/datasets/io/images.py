@@ -1,4 +1,8 @@
-"""Decode image files to grey uint8 pixels: PNG and JPEG of 8 or 16 bit here, DICOM in ``locus.datasets.io.dicom``."""
+"""Find image files, and decode them to grey uint8 pixels.
+
+PNG and JPEG of 8 or 16 bit are decoded here, DICOM in ``locus.datasets.io.dicom``. The key that identifies the pixels
+of a data set without decoding them is ``locus.datasets.base.content_key``.
+"""
 
 import contextlib
 import io

@@ -1,4 +1,12 @@
-"""Read the tables and lists of a data set. Every error names the file."""
+"""Read the tables and lists of a data set as text, and check their cells. Every error names the file.
+
+``read_csv``, ``read_list``, ``reading_json``  read a file and check its shape
+``inside``, ``below``, ``refuse_links``  check that a path in a table stays in the folder, also through links
+``years``, ``numbers``, ``read_xywh``  parse ages (of tables and DICOM headers), numbers and boxes
+``raise_if_any``, ``refuse_duplicates``, ``refuse_unknown``  report wrong cells with examples
+
+The limit of a file's size is in ``locus.core.limits``. What the columns mean is in the file of each data set.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +35,18 @@ OLDEST = 120
 """Maximum age in years; larger values are typing errors."""
 IN_A_YEAR = {"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 """Units of a DICOM age string (value representation AS), and a plain number of years."""
+LONGEST, LONGEST_NAME = 1000, 200
+"""Maximum characters of a path in a table, and bytes of a name in it."""
+STAY = "the files of a data set must be in its folder, named by relative paths"
+
+AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
+AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
+OTHERS = {b";": "semicolons", b"\t": "tabs"}
+"""Cell separators of unsupported tables."""
+MAX_COLUMNS = 2000
+"""Maximum number of columns."""
+MAX_START = 200_000
+"""Maximum bytes of the header and the first row."""
 
 
 @functools.cache
@@ -39,11 +59,6 @@ def years(text: str) -> float:
     match = re.fullmatch(r"(\d{1,4}(?:\.\d*)?)([YMWD]?)", text.strip().upper())
     age = float(match[1]) / IN_A_YEAR[match[2]] if match else math.nan
     return age if age <= OLDEST else math.nan
-
-
-LONGEST, LONGEST_NAME = 1000, 200
-"""Maximum characters of a path in a table, and bytes of a name in it."""
-STAY = "the files of a data set must be in its folder, named by relative paths"
 
 
 def inside(root: Path, cell: str, table: Path) -> Path:
@@ -93,16 +108,6 @@ def _refuse(path: Path, root: Path, seen: set[Path]) -> None:
         raise DataError(f"cannot follow {path}: {error}") from error
     if out:
         raise DataError(f"the link {path} leads out of {root}, to {end}: copy the file instead")
-
-
-AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
-AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
-OTHERS = {b";": "semicolons", b"\t": "tabs"}
-"""Cell separators of unsupported tables."""
-MAX_COLUMNS = 2000
-"""Maximum number of columns."""
-MAX_START = 200_000
-"""Maximum bytes of the header and the first row."""
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:

@@ -1,4 +1,14 @@
-"""Phantom patients in unit coordinates, independent of the pixel size, and their truth at a given size."""
+"""Phantom patients: anatomy and findings in unit coordinates, independent of the pixel size, and their truth at a size.
+
+``PhantomOptions``  validated options
+``Window``, ``inside``, ``band``, ``noise``  drawing primitives: windows, soft edges and value noise
+``BOX_STATISTICS``, ``place_box``  positions and sizes of findings
+``LOOKS``           appearance of each finding: its outline, which is the truth, and its opacity
+``draw_patient``    a random ``Patient``, with its masks and tight boxes
+
+Pixels are computed only with sums, products, quotients and comparisons of float32 (no exp, no pow, no matrix product),
+so the results are identical on every processor. The anatomy is drawn in ``picture``; the data set is ``Phantom``.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -96,7 +106,7 @@ WIDE = 0.4
 
 @dataclass(frozen=True)
 class BoxStatistics:
-    """Box statistics of one finding; quantiles at the shares 0, .1, .25, .5, .75, .9 and 1."""
+    """Box statistics of one finding, as shares of the image side; quantiles are at ``PROBABILITIES``."""
 
     width: Quantiles
     height: Quantiles
@@ -158,6 +168,11 @@ BOX_STATISTICS = {
         share_right=0.43, alike=0.5, tilt=0.5,
     ),
 }
+"""Statistics of NIH's 984 published boxes (BBox_List_2017.csv).
+
+The 10th, 50th and 90th percentiles are those of all boxes; the quartiles and the two extremes (of the smallest and
+largest 2%) are those of 604 of them.
+"""
 HEART = BoxStatistics(
     width=(0.25, 0.27, 0.29, 0.31, 0.33, 0.345, 0.355), height=(0.21, 0.23, 0.25, 0.27, 0.29, 0.31, 0.33),
     y=(0.5, 0.54, 0.565, 0.59, 0.615, 0.64, 0.67), left=0.5, right=0.555, std_x=0.018,
@@ -203,6 +218,11 @@ def _at(share: float, quantiles: Quantiles) -> float:
 
 
 Look = tuple[Pixels, Pixels]
+"""Appearance of a finding within its box: (h, w) ``outline``, .5 on the edge of the truth mask, and (h, w) ``opacity``.
+
+The functions below return it for a window's p (1, w) and q (h, 1) and a (6, 6) texture in [0, 1). The box is
+[-1, 1] x [-1, 1]; p = -1 is the side of the chest wall. Every outline touches all four sides of its box.
+"""
 
 
 def atelectasis(p: Pixels, q: Pixels, texture: Pixels) -> Look:
