@@ -1,8 +1,11 @@
-"""Command line generated from a frozen dataclass, with typed values, defaults from YAML files and one-line errors.
+"""Command line of every command: report user errors on one line, and build a configuration from flags and YAML files.
 
-A value comes from the command line, else from the ``--config`` file, else from ``configs/<dataset>.yaml``, else from
-the dataclass. Annotations give limits and names: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("loss",
-("bce", "ce"))]``.
+A command decorates its ``main`` with ``entry_point`` and calls ``parse`` with its frozen dataclass from
+``locus.config``. A value comes from the command line, else from the ``--config`` file, else from
+``configs/<dataset>.yaml``, else from the dataclass. ``build`` makes a configuration from plain values, for example
+those of a record. ``say`` prints output.
+
+The parser of the flags and the constraints in their annotations are in ``locus.core.parser``.
 """
 
 import copy
@@ -23,12 +26,20 @@ from locus.core import startup
 from locus.core.errors import BadValueError, DataError, LocusError, hint, one_line, printable
 from locus.core.names import SPELLED
 from locus.core.parser import checked, help_command, parser_of, type_of
-from locus.core.startup import gc_skipped_at_exit
+from locus.core.startup import ROOT, gc_skipped_at_exit
 from locus.core.user_code import refuse_code
 
 LONGEST = 4000
 """Maximum number of characters of an error; quoted file contents may be of any length."""
 SMALLER = "close other programs, or use smaller images, maps or batches"
+log = logging.getLogger(__name__)
+CONFIGS = next(above.resolve() for above in (ROOT / "locus/configs", ROOT / "configs") if above.is_dir())
+"""Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set. In a checkout it is a link."""
+
+LARGEST = 1_000_000
+"""Maximum number of bytes and of values in a YAML file."""
+
+C = TypeVar("C")
 
 
 def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., int]:
@@ -106,16 +117,6 @@ def _report(sentence: str, status: int) -> int:
     more = f" … ({len(line):,} characters)" if len(line) > LONGEST else ""
     sys.stderr.write(f"error: {line[:LONGEST]}{more}\n")
     return status
-
-
-log = logging.getLogger(__name__)
-CONFIGS = next(above / "configs" for above in Path(__file__).resolve().parents[1:] if (above / "configs").is_dir())
-"""Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set."""
-
-LARGEST = 1_000_000
-"""Maximum number of bytes and of values in a YAML file."""
-
-C = TypeVar("C")
 
 
 def parse(config_class: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:

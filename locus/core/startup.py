@@ -1,7 +1,11 @@
-"""What a command does before and after its work: imports without garbage collection, Ctrl-C, and the checkout's path.
+"""What a command does before and after its work: garbage collection, Ctrl-C and the import path.
 
-If Ctrl-C interrupts the imports of a command, it prints one line instead of a traceback. Later, ``locus.core.cli``
-handles KeyboardInterrupt.
+* Python's cyclic garbage collector is paused during imports, and its run at exit is skipped.
+* Ctrl-C during the imports prints one line instead of a traceback. Later, ``locus.core.cli.entry_point`` handles
+  ``KeyboardInterrupt``.
+* The checkout is taken off ``sys.path``, where its folders could hide other packages.
+
+This module imports only the standard library, because it runs first.
 """
 
 import atexit
@@ -62,8 +66,12 @@ def is_command() -> bool:
 
 
 def leave_checkout() -> None:
-    """Take the checkout off ``sys.path``: its ``datasets``, ``config`` … hide other packages of these names."""
-    sys.path[:] = [path for path in sys.path if Path(path).resolve() != ROOT]
+    """Take the checkout off ``sys.path``: its ``datasets``, ``config`` … hide other packages of these names.
+
+    An installed package stays where it is.
+    """
+    if (ROOT / "pyproject.toml").is_file():
+        sys.path[:] = [path for path in sys.path if Path(path).resolve() != ROOT]
 
 
 @contextmanager

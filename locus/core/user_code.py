@@ -3,7 +3,8 @@
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Set
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from locus.core.files import json_hash
 
 ANYTHING = (Exception, SystemExit)
 """Errors that user code may raise: any class."""
+PARTS = ("backbones", "benchmark", "core", "datasets", "methods")
+"""Packages of Locus, which code imports as ``locus.methods`` …"""
 
 
 def runs_code(word: object) -> bool:
@@ -55,20 +58,53 @@ def from_file(word: str, kind: str, what: Literal["class", "function or class"] 
 
 
 def module_of(path: Path) -> ModuleType:
-    """Run a Python file and return its module. Raises any error of the code."""
+    """Run a Python file, which may import its neighbours, and return its module. Raises any error of the code."""
     label = f"outside_{path.stem}_{json_hash(str(path.resolve()))}"
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{str(path)!r} is not a Python file")
     module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
     try:
-        spec.loader.exec_module(module)
+        with _beside(path.resolve().parent):
+            spec.loader.exec_module(module)
     except ANYTHING:
         del sys.modules[label]
         raise
     return module
 
 
+@contextmanager
+def _beside(folder: Path) -> Iterator[None]:
+    """Let code in the block import the modules in ``folder``, also if others of the same names are loaded.
+
+    These others are back afterwards: the user's ``config.py`` hides no other package from code that runs later.
+    """
+    names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    neighbours = names - {"locus"} - sys.stdlib_module_names
+    others = {name: module for name, module in sys.modules.items() if _is_other(name, module, neighbours, folder)}
+    for name in others:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()  # the folder may be new
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        hidden = {name.split(".")[0] for name in others}
+        for name in [name for name in sys.modules if name.split(".")[0] in hidden]:
+            del sys.modules[name]
+        sys.modules.update(others)
+
+
+def _is_other(name: str, module: ModuleType | None, neighbours: Set[str], folder: Path) -> bool:
+    """Return True if a module has the name of one in ``folder`` but comes from elsewhere."""
+    file = getattr(module, "__file__", None)
+    return name.split(".")[0] in neighbours and (file is None or not Path(file).resolve().is_relative_to(folder))
+
+
 def reason(error: BaseException) -> str:
     """Return the type and message of an error; for a failed import, only the message, which names the module."""
-    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+    if not isinstance(error, ImportError):
+        return f"{type(error).__name__}: {error}"
+    advice = f": write `from locus.{error.name} import …`" if (error.name or "").split(".")[0] in PARTS else ""
+    return f"{error}{advice}"

@@ -9,7 +9,6 @@ pytestmark = pytest.mark.commands
 
 TRAIN = {"dataset": "phantom:train=8,val=8,test=24", "img_size": 64, "epochs": 1, "pretrained": False}
 SUITE = {"title": "S", "about": "A.", "train": TRAIN, "models": [{"backbone": "custom"}], "methods": ["cam"], "protocols": ["locus"]}
-BESIDE = "import sys; from pathlib import Path; sys.path.insert(0, str(Path(__file__).resolve().parent))\n"
 NET = """
 import torch
 from torch import nn
@@ -27,7 +26,7 @@ class Net(nn.Module):
 """
 METHOD = """
 from how import weigh
-from methods import GradientMethod
+from locus import GradientMethod
 
 
 class {name}(GradientMethod):
@@ -45,9 +44,9 @@ def folder(tmp_path_factory):
     (folder / "methods").mkdir()
     files = {
         "small.yaml": yaml.safe_dump(SUITE),
-        "net.py": BESIDE + NET,
+        "net.py": NET,
         "helper.py": "def prepare(x):\n    return x.roll((24, 24), (-2, -1))\n",
-        "mine.py": BESIDE + METHOD.format(name="Mine", word="mine"),
+        "mine.py": METHOD.format(name="Mine", word="mine"),
         "how.py": "def weigh(G):\n    return G.mean((-2, -1), keepdim=True)\n",
         "methods/mycam.py": METHOD.format(name="MyCAM", word="mycam").replace("weigh(G)", "G.abs()").replace("from how import weigh", ""),
     }

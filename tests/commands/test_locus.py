@@ -1,6 +1,8 @@
 """``locus`` and ``import locus`` from a folder that is not the checkout."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,12 +10,36 @@ import pytest
 from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("config", "core", "datasets", "methods")
+NET = """
+import torch
+from config import OWNER
+from core import OWNER as owner
+import datasets
+
+assert OWNER == owner == datasets.OWNER == "user"
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.fc = torch.nn.Conv2d(3, 8, 8, stride=8), torch.nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.fc(self.body(x).relu().mean((2, 3)))
+"""
 pytestmark = pytest.mark.commands
 
 
 def elsewhere(folder, script, *words):
     """``python script words`` in ``folder``, on whose path the checkout is not."""
     return Running(os.path.relpath(script, folder), words, cwd=folder, env={"PYTHONPATH": str(folder)}, root=folder).done()
+
+
+def command(folder, *words):
+    """``locus words`` in ``folder``."""
+    return Running("locus", words, cwd=folder, root=folder).done()
 
 
 def python(folder, code):
@@ -36,19 +62,50 @@ import datasets; print(locus.datasets.names()[0])
     assert done.stdout.splitlines() == ["gradcam (2, 4)", "CheXpert"], done.stderr
 
 
-def test_another_package_named_datasets_that_came_first_is_a_sentence(tmp_path):
-    (tmp_path / "datasets.py").write_text("")
-    done = python(tmp_path, f"import sys, datasets; sys.path.append({str(ROOT)!r}); import locus")
-    assert "import locus before it" in done.stderr
+@pytest.fixture
+def project(tmp_path):
+    """A folder with a network and with modules that have the names of packages of Locus."""
+    for name in NAMES:
+        (tmp_path / f"{name}.py").write_text(f"OWNER = 'user'  # {name}")
+    (tmp_path / "net.py").write_text(NET)
+    return tmp_path
+
+
+@pytest.mark.parametrize("first", ["config, core, datasets", "locus"])
+def test_modules_of_the_user_may_have_the_names_of_ours(project, first):
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+import {first}
+import locus, {", ".join(NAMES)}
+import torch
+from locus.core.user_code import from_file
+print({", ".join(f"{name}.OWNER" for name in NAMES)}, len(locus.methods.names()) > 20, len(locus.datasets.names()) > 5)
+model = locus.wrap(from_file("net.py:Net", "network")(), findings=["a", "b"], img_size=32, mean=[0.5], std=[0.25])
+print(*locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"]))
+"""
+    done = python(project, code)
+    assert done.stdout.splitlines() == ["user user user user True True", "gradcam"], done.stderr
+
+
+def test_a_command_of_the_checkout_runs_a_network_beside_modules_with_the_names_of_ours(project):
+    words = ["-m", "benchmark.check", "model", f"{project / 'net.py'}:Net", "--findings", "a", "b", "--img_size", "32"]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "passes all checks" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_method_that_imports_a_short_name_of_ours_is_told_the_long_one(tmp_path):
+    (tmp_path / "mine.py").write_text("from methods.base import GradientMethod")
+    done = command(tmp_path, "check", "method", "mine.py:Mine")
+    assert (done.returncode, "write `from locus.methods import" in done.stderr) == (2, True), done.stderr
 
 
 def test_the_command_calls_the_entry_points_that_it_names_and_writes_to_the_working_directory(tmp_path):
-    usage = elsewhere(tmp_path, ROOT / "locus.py").stdout
+    usage = command(tmp_path).stdout
     assert usage.startswith("usage: locus train|heatmap|run|")
-    done = elsewhere(tmp_path, ROOT / "locus.py", "run", "--suite", "demo", "--dry_run")
+    done = command(tmp_path, "run", "--suite", "demo", "--dry_run")
     assert "runs/results/demo" in done.stdout, done.stderr
     assert not (tmp_path / "results").exists()
-    done = elsewhere(tmp_path, ROOT / "locus.py", "trian")
+    done = command(tmp_path, "trian")
     assert (done.returncode, "train|heatmap" in done.stderr) == (2, True)
 
 

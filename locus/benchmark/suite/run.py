@@ -71,7 +71,7 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
         return Step(
-            f"{kind} {name} ({part})", kind, f"locus.benchmark.suite.{kind}.{kind}", arguments, needs, threads or 1
+            f"{kind} {name} ({part})", kind, f"locus.benchmark.suite.score.{kind}", arguments, needs, threads or 1
         )
 
     together, portions = _parts(task.cells)
