@@ -1,6 +1,7 @@
 """Backbones: networks with feature maps, a linear head, and the grid of the maps in the image.
 
-torch and timm are imported on demand.
+``catalog.build`` makes a ``Classifier`` from a name, ``wrapping.wrap`` from a user's module. torch and timm are
+imported on demand.
 """
 
 import importlib

@@ -1,4 +1,9 @@
-"""Attention layers, one file each, from feature maps to feature maps of the same shape."""
+"""Attention layers, one class each: from feature maps to feature maps of the same shape.
+
+``CAM`` weights channels, ``FPA`` weights each position by its context at three scales, and ``SAM`` lets each position
+attend to positions with similar features. ``build`` creates the layer of ``--attention_map``. The attention inside of
+transformers is in ``locus.backbones.tokens``.
+"""
 
 from typing import Any
 

@@ -1,4 +1,12 @@
-"""Classifier that all methods explain: features (with attention), head, class maps and grid."""
+"""The classifier that all methods explain: features (with attention), head, class maps and grid.
+
+``Classifier``  network with ``model(images) == model.head(model.features(images))``
+``Head``        pooling, dropout and one linear weight vector per finding
+``Rescale``     conversion of ImageNet-normalised images to the grey values that other networks expect
+
+Extractors, poolings and attention layers are built by ``locus.backbones.catalog``; networks of users become classifiers
+in ``locus.backbones.wrapping``.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property

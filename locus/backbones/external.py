@@ -1,4 +1,11 @@
-"""Build external networks as classifiers, and rebuild them from the configuration in a checkpoint."""
+"""External networks by name, built as classifiers and rebuilt from the configuration in a checkpoint.
+
+``build``     the network of a word: ``net.py:build``, ``timm:…``, ``torchvision:…``, ``xrv:…`` or ``hf:…``
+``assemble``  the classifier made from this network and the names of its layers
+``rebuild``   the classifier of a checkpoint, without its weights; also for networks of Locus
+
+Layers are found by ``locus.backbones.wrapping``, weights are loaded by ``locus.benchmark.training.load``.
+"""
 
 import difflib
 import inspect

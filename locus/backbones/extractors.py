@@ -1,4 +1,10 @@
-"""Networks without their heads, by the canonical name of the backbone."""
+"""Networks without their heads, by the canonical name of the backbone, optionally with ImageNet weights.
+
+``build`` returns the extractor of a name. ``create`` and ``from_torchvision`` build the networks of timm and
+torchvision and report missing weights with URL and path. ``SPECIAL`` has the backbones that are not
+``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones.known``, weights trained on
+radiographs in ``weight_files``.
+"""
 
 import logging
 import ssl

@@ -1,13 +1,11 @@
-"""Grids of feature maps, computed from the strides, kernels and paddings of the network's layers.
+"""Grids of feature maps: computed from the layers, measured with gradients, or those of a transformer's patches.
 
-The network runs once on the meta device (shapes only), which takes milliseconds and does not change it. Each
-convolution, pooling and padding transforms the grid; parallel branches must agree. If they do not, or for an
-unsupported operation, :mod:`locus.backbones.grids` uses gradients instead.
+``locator``     the grid of an extractor, by the first of these ways that applies
+``TokensOf``    tokens of a transformer as a map (timm's ViT, DeiT, EVA, Swin), with the grid of the patches
+``arithmetic``  computed from the strides, kernels and paddings of the layers (``GridTracer``)
+``grid``        measured with gradients, if branches disagree or an operation is unknown
 
-Grids at the input's full size: ResNet has offset 0 at stride 32, DenseNet-121 14 (three average poolings of even size),
-VGG-16 15.5 (five max poolings of even size), SqueezeNet 15 at stride 16 (no padding). EfficientNet with symmetric
-padding has offset 0. TensorFlow's SAME padding depends on the size of each layer's input, so the offset of the ``tf_``
-variants changes with the image size.
+The class ``Grid`` itself is in ``locus.core.frames``.
 """
 
 import contextlib
@@ -160,6 +158,11 @@ ADVICE = "pass grid=lambda size: Grid(…) to locus.backbones.wrap"
 def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int = 3) -> Grid:
     """Measure the grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W).
 
+    During the measurement every convolution and pooling uses only its central taps (one of an odd kernel, two of an
+    even one), gates are open, and norms and activations are the identity. The gradient of one position then covers few
+    pixels and its centroid is exact (parallel branches have equal weight). The network is not changed: its calls are
+    intercepted.
+
     Raises ``NotAvailableError``, with advice, if the gradient is zero or the grid is not regular.
     """
     with evaluating(module):
@@ -311,6 +314,9 @@ def options(name: str) -> dict[str, Any]:
 class TokensOf(nn.Module):
     """timm transformer without its head: images -> tokens after the final norm, as a map.
 
+    A token may depend on the whole image, so gradients cannot locate it. By convention, its position is that of its
+    patch.
+
     Class, distillation and register tokens are left out. The position embedding of a ViT is resized to the image
     (timm's ``dynamic_img_size``); Swin's windows keep their size, with padding at the lower right edge.
     """
@@ -412,7 +418,16 @@ def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int
 
 
 def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> Grid | None:
-    """Return the grid for an input of ``size`` (H, W), or None if branches disagree or an operation is unknown."""
+    """Return the grid for an input of ``size`` (H, W), or None if branches disagree or an operation is unknown.
+
+    The network runs once on the meta device (shapes only), which takes milliseconds and does not change it. Each
+    convolution, pooling and padding transforms the grid; parallel branches must agree.
+
+    Grids at the input's full size: ResNet has offset 0 at stride 32, DenseNet-121 14 (three average poolings of even
+    size), VGG-16 15.5 (five max poolings of even size), SqueezeNet 15 at stride 16 (no padding). EfficientNet with
+    symmetric padding has offset 0. TensorFlow's SAME padding depends on the size of each layer's input, so the offset
+    of the ``tf_`` variants changes with the image size.
+    """
     try:
         with GridTracer() as follow:
             grids = follow.grids.get(features(extractor, size, channels, follow))

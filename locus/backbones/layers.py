@@ -1,7 +1,11 @@
-"""Public names of the layers of a network.
+"""Layers of a network by their public names: list them, run the network up to a layer, and run the rest after it.
 
-These are the dotted names in the original network (``layer3``, ``features.denseblock2``); layers of a plain
-``nn.Sequential`` are named ``features.N``, as in timm and torchvision.
+Public names are the dotted names in the original network (``layer3``, ``features.denseblock2``); layers of a plain
+``nn.Sequential`` are named ``features.N``, as in timm and torchvision. ``path`` finds the submodule, ``run`` returns
+its map and the logits, ``tail`` the rest of the network as a function, and ``grid`` the positions of its map.
+
+``Extractor`` and ``ForeignHead`` are an external network cut at a layer; ``locus.backbones.wrapping`` chooses the
+layer.
 """
 
 import difflib
@@ -19,7 +23,7 @@ from locus.core.frames import Grid
 
 
 class Network(nn.Module):
-    """Attributes of ``Classifier`` that this module and :mod:`locus.backbones.layers` need."""
+    """Attributes of ``Classifier`` that this module needs."""
 
     extractor: nn.Module
     attention: nn.Module | None

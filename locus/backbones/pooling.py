@@ -1,4 +1,8 @@
-"""Poolings, one file each, from feature maps to one vector per image (or per image and finding)."""
+"""Poolings, one class each: from feature maps to one vector per image (or per image and finding).
+
+``POOLINGS`` lists them by the name of ``--global_pool``, and ``build`` creates one from a spec. Each class has its
+formula, its source and, if it has one, the closed form of its gradient (``derivative``).
+"""
 
 import math
 from typing import Any, ClassVar

@@ -1,9 +1,12 @@
-"""Convert weights of other projects to the names of a Locus classifier.
+"""Convert weights of other projects to the names of a Locus classifier: ``translate`` does all of it.
 
 Supported are files of torchvision, timm, efficientnet-pytorch and torchxrayvision, of jfhealthcare/Chexpert,
 alinstein/X_RAY, priyavrat-misra/xrays-and-gradcam and ihamdi/Covid-xRay-Classification, with any prefix (``module.``,
-``model.``, ``img_model.`` …) and with DenseNet's old names (``norm.1``). Networks that compute something else than the
-classifier raise an error.
+``model.``, ``img_model.`` …) and with DenseNet's old names (``norm.1``). The parts are the body (``split_body``), the
+head, converted to one linear layer (``linear_head``), and attention (``find_attention``). Networks that compute
+something else than the classifier raise an error.
+
+``JFHealthcare`` is the network of jfhealthcare's ``pre_train.pth``; its parameters have the names in that file.
 """
 
 import re
@@ -34,6 +37,31 @@ PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw"
 """Parts of efficientnet-pytorch's block, with and without expansion, as timm calls them."""
 SQUEEZE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
 OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+WORDS = (
+    "fc_\\d+", "FF\\.0", "fc\\.1", "fc\\.0", "fc", "classifier\\.1", "classifier\\.0", "classifier", "head\\.fc",
+    "head", "_fc",
+)  # fmt: skip
+"""Names of the layer that returns the logits; if a file has several, the first in this list is used."""
+FIRST_OF_SEVERAL = ("fc\\.0", "classifier\\.0")
+"""Layers that return the logits only if no other layer follows (as in CheXNet; VGG has three)."""
+INNER = ("classifier", "fc", "_fc")
+"""Unused ImageNet layers of networks whose maps are pooled by other code."""
+EPS = 1e-5
+"""Epsilon of torch's batch norm."""
+
+Names = Mapping[str, str]
+NAMES: dict[str, Names] = {
+    "CAM": {"channel_attention.fc1": "gate.0", "channel_attention.fc2": "gate.2"},
+    "SAM": {
+        "spatial_attention.conv1": "query",
+        "spatial_attention.conv2": "key",
+        "spatial_attention.conv3": "value",
+        "spatial_attention.gamma": "factor",
+    },
+}
+"""Attention -> their names and ours. Their FPA downsamples by strided convolutions, so it is a different network."""
+Attended = tuple[dict[str, Tensor], list[str], list[str]]
+FOUND = re.compile(r"(.*\.)?attention_map\.(\w+_attention\..*)")
 
 
 def split_body(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
@@ -152,19 +180,6 @@ def _coloured(value: Tensor, target: Tensor) -> Tensor:
     return (value / 3).expand(-1, 3, -1, -1).contiguous() if grey and value.shape[2:] == target.shape[2:] else value
 
 
-WORDS = (
-    "fc_\\d+", "FF\\.0", "fc\\.1", "fc\\.0", "fc", "classifier\\.1", "classifier\\.0", "classifier", "head\\.fc",
-    "head", "_fc",
-)  # fmt: skip
-"""Names of the layer that returns the logits; if a file has several, the first in this list is used."""
-FIRST_OF_SEVERAL = ("fc\\.0", "classifier\\.0")
-"""Layers that return the logits only if no other layer follows (as in CheXNet; VGG has three)."""
-INNER = ("classifier", "fc", "_fc")
-"""Unused ImageNet layers of networks whose maps are pooled by other code."""
-EPS = 1e-5
-"""Epsilon of torch's batch norm."""
-
-
 def find_head(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]:
     """Return the names of the weights that give the logits, sorted by finding, and of an unused layer."""
     for word in WORDS:
@@ -244,21 +259,6 @@ def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
 def _number(name: str) -> tuple[int, str]:
     match = re.search(r"fc_(\d+)\.", name)
     return (int(match[1]) if match else 0, name)
-
-
-Names = Mapping[str, str]
-NAMES: dict[str, Names] = {
-    "CAM": {"channel_attention.fc1": "gate.0", "channel_attention.fc2": "gate.2"},
-    "SAM": {
-        "spatial_attention.conv1": "query",
-        "spatial_attention.conv2": "key",
-        "spatial_attention.conv3": "value",
-        "spatial_attention.gamma": "factor",
-    },
-}
-"""Attention -> their names and ours. Their FPA downsamples by strided convolutions, so it is a different network."""
-Attended = tuple[dict[str, Tensor], list[str], list[str]]
-FOUND = re.compile(r"(.*\.)?attention_map\.(\w+_attention\..*)")
 
 
 def find_attention(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> Attended:

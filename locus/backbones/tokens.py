@@ -1,7 +1,16 @@
-"""Token layout of a transformer: the patch tokens, the tokens that the head reads, and the modules of the blocks.
+"""Tokens of a transformer: its attention matrices, and which tokens are patches or are read by the head.
 
-Measured with one image of noise. The size of the attention matrices gives the number of tokens. The gradient with
-respect to the last matrix shows which tokens the head reads. The blocks are the modules that compute the matrices.
+``AttentionCapture`` computes attention step by step, because fused kernels do not return the matrices. The network is
+not changed: its function calls are intercepted while the mode is active. Supported are ``scaled_dot_product_attention``
+(timm's ViT, DeiT and EVA, transformers' networks), ``nn.MultiheadAttention`` (torchvision's ViT), and a softmax over
+(N,heads,T,T), for networks that compute the matrices themselves.
+
+``find_token_layout`` measures a ``TokenLayout`` with one image of noise. The size of the matrices gives the number of
+tokens. The gradient with respect to the last matrix shows which tokens the head reads. The blocks are the modules that
+compute the matrices.
+
+``require_same_logits`` checks that the features and head of a wrapped network together equal the network, so that no
+layer between them is dropped silently. Maps made of tokens are in ``locus.backbones.grids``.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +29,10 @@ from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
 Keep = Callable[[Tensor], Tensor]
+SIDE = 224
+"""Side in pixels of the image of noise."""
+UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+"""Errors of a network that does not accept such an image."""
 
 
 class AttentionCapture(TorchFunctionMode):
@@ -76,12 +89,6 @@ def _is_unusual(args: Any, options: dict[str, Any]) -> bool:
     more = options.get("use_separate_proj_weight") or any(options.get(name) is not None for name in apart)
     is_self = args[0] is args[1] is args[2] and args[0].ndim == 3
     return bool(more) or not is_self or args[7] is not None or bool(args[9])
-
-
-SIDE = 224
-"""Side of the image on which both computations are compared."""
-UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
-"""Errors of a network that does not accept such an image."""
 
 
 def require_same_logits(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:

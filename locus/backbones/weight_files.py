@@ -1,4 +1,10 @@
-"""torchxrayvision's weights trained on radiographs, as an alternative to ImageNet weights."""
+"""Files of weights: read PyTorch files as data, and load torchxrayvision's weights trained on radiographs.
+
+``load_file`` is the only function that reads PyTorch files; it never runs code in them. ``code_in`` finds the code that
+an unsafe file contains, for the error message. ``resolve`` and ``load_xray`` provide torchxrayvision's weights as an
+alternative to ImageNet weights, which are loaded by ``locus.backbones.extractors``. Names of other projects are
+converted by ``locus.backbones.published``.
+"""
 
 import itertools
 import pickle
@@ -25,6 +31,17 @@ PICKLE_BYTES = 2**24
 """Number of bytes of a file that are searched for function names."""
 DATA = ("torch.", "collections.", "_codecs.")
 """Prefixes of the types in a file of weights."""
+NAMES = {
+    **{
+        f"densenet121-res224-{word}": "densenet121"
+        for word in ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")
+    },
+    "resnet50-res512-all": "resnet50",
+}
+"""Name of torchxrayvision's weights -> their backbone."""
+RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
+GRAY = ":mean=127.5,std=0.12451171875"
+"""torchxrayvision scales grey values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
 
 
 def load_file(path: Path | str, allowed: Iterable[Any] = ()) -> Any:
@@ -73,19 +90,6 @@ def _pickles(path: Path) -> Iterator[bytes]:
             if name.endswith(".pkl"):
                 with archive.open(name) as member:
                     yield member.read(PICKLE_BYTES)
-
-
-NAMES = {
-    **{
-        f"densenet121-res224-{word}": "densenet121"
-        for word in ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")
-    },
-    "resnet50-res512-all": "resnet50",
-}
-"""Name of the weights -> their backbone."""
-RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
-GRAY = ":mean=127.5,std=0.12451171875"
-"""torchxrayvision scales grey values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:

@@ -1,4 +1,13 @@
-"""Wrap any network as a ``Classifier`` without changing it."""
+"""Wrap any network as a ``Classifier`` without changing it.
+
+``observe`` records the outputs of the submodules for one image (``ForwardTrace``), ``find_model_spec`` detects features
+and head in them (``ModelSpec``), and ``connect`` builds the classifier. If a linear layer returns the logits and its
+input is the mean or maximum of a map, these are head and features, and class maps exist. Otherwise the features are the
+last map on which the logits depend at every position, and the head is opaque.
+
+``wrap`` does all of it for a module in Python. Networks given by name (``timm:NAME``) are in
+``locus.backbones.external``.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -18,6 +27,16 @@ from locus.backbones.tokens import SIDE, logits_of, noise, require_same_logits
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 from locus.core.user_code import ANYTHING
+
+POOLINGS = ("AVG", "MAX")
+"""Supported poolings between features and a linear head."""
+
+NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
+"""Modules whose output is never used as features."""
+REACHED = 0.9
+"""Minimum share of the positions of a map that must affect the logits."""
+
+Locate = Callable[[tuple[int, int]], Grid]
 
 
 @dataclass
@@ -121,10 +140,6 @@ class ModelSpec:
         return f"features {self.features!r}{tokens}{rectified}; pooling {self.pooling}; head {self.head!r}"
 
 
-POOLINGS = ("AVG", "MAX")
-"""Supported poolings between features and a linear head."""
-
-
 def connect(module: nn.Module, spec: ModelSpec, channels: int, rescale: nn.Module | None = None) -> Classifier:
     """Build a classifier from ``module`` and its specification; ``channels``: those of its input images."""
     extractor: Any = Extractor(module, spec.features, spec.rectified)
@@ -179,12 +194,6 @@ def _refuse(A: Tensor) -> Tensor:
     raise NotAvailableError(
         "this network has an opaque head, so model.head is not available: use locus.benchmark.explain"
     )
-
-
-NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
-"""Modules whose output is never used as features."""
-REACHED = 0.9
-"""Minimum share of the positions of a map that must affect the logits."""
 
 
 def find_model_spec(
@@ -315,9 +324,6 @@ def _refuse_probabilities(trace: ForwardTrace) -> None:
                 raise BadValueError(f"the network ends in a {word}: it must return its logits")
 
 
-Locate = Callable[[tuple[int, int]], Grid]
-
-
 def wrap(
     module: nn.Module,
     features: str | Step | None = None,
@@ -333,7 +339,7 @@ def wrap(
     Args:
         module: the network; it is not changed.
         features: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of the submodule with output A. Default:
-            detected with an image of ``img_size`` pixels (:mod:`locus.backbones.wrapping`).
+            detected with an image of ``img_size`` pixels (``find_model_spec``).
         head: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a submodule. If it names an
             ``nn.Linear``, the head is the mean over positions followed by this layer, and the model has
             ``class_maps``, ``weight`` and ``bias``. Default: detected, else the rest of the network.
@@ -352,8 +358,7 @@ def wrap(
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
 
     Raises:
-        UnknownNameError: an unknown submodule. BadValueError: features and head do not give the logits of ``module``
-        (:mod:`locus.backbones.tokens`).
+        UnknownNameError: an unknown submodule. BadValueError: features and head do not give the logits of ``module``.
     """
     channels = channels or channels_of(module)
     if features is None or head is None or (isinstance(features, str) and _gives_tokens(module, features, channels)):

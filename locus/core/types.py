@@ -99,8 +99,8 @@ class _Fields(NamedTuple):
     value: float | None = None
     """None if the metric is undefined (0/0)."""
     low: float | None = None
-    """Lower end of the 95% confidence interval; None for fewer than 10 patients and for metrics without an interval
-    (see ``statistics.optimism``)."""
+    """Lower end of the 95% confidence interval; None for fewer than 10 patients and for metrics without an interval,
+    such as ``optimism``."""
     high: float | None = None
     """Upper end of the 95% confidence interval."""
     n: int = 0

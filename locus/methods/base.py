@@ -1,4 +1,13 @@
-"""Base classes of the methods."""
+"""Base classes of the methods, and checks of their options.
+
+``Method``           a map per image and finding, from the evidence of a batch
+``ChannelMethod``    a weighted sum of the feature maps with one weight per channel
+``GradientMethod``   a weighted sum of the feature maps, with weights from the gradients
+``AttentionMethod``  a map over the patches from a transformer's attention
+``require_whole_number``, ``require_positive``  checks of options
+
+What a method may read is described in ``locus.methods.evidence``; ``locus.benchmark.explain`` runs methods.
+"""
 
 import math
 from collections.abc import Callable, Iterator

@@ -2,6 +2,12 @@
 
 Letters are those of the papers: ``A`` is the feature map (N,C,h,w) that is pooled, after the last non-linearity; ``S``
 are the logits (N,K); ``G`` = dS/dA (N,K,C,h,w) is the gradient of the logit, not of the probability.
+
+``Evidence``   what a method may read; ``NEEDS`` are the names of its parts
+``Gradients``  all of ``G``, and the sums of it that methods need, without storing ``G`` if the head has a closed form
+``Attention``  attention matrices of a vision transformer and their gradients
+
+These are interfaces: ``locus.benchmark.explain`` computes them.
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +23,11 @@ from locus.core.frames import Grid
 
 
 class Gradients(ABC):
-    """Gradients G of a batch. ``A`` in the arguments is any (N,C,h,w) tensor."""
+    """Gradients G of all logits of a batch with respect to A, (N,K,C,h,w), and sums of them.
+
+    G is K times as large as the feature map. For most heads it is a product, G_kc(xy) = w_kc D(xy) (``Factored``), and
+    sums for fourteen findings then cost about as much as for one. ``A`` in the arguments is any (N,C,h,w) tensor.
+    """
 
     @abstractmethod
     def full(self) -> Tensor:
@@ -124,6 +134,10 @@ def weighted(weights: Tensor, A: Tensor) -> Tensor:
 class Attention(ABC):
     """Attention matrices of a batch of images; each matrix exists only while a method reduces it.
 
+    ``A_l`` is block l's matrix after the softmax, (N,heads,T,T): row i has the weights with which token i attends to
+    the T tokens. The last h * w tokens are patches of the image; the tokens before them (class, registers) have no
+    position.
+
     ``reduce`` converts tensors (N,heads,T,T) to any tensor (N,…). The results are listed by block, first block first.
     """
 
@@ -208,8 +222,7 @@ class Evidence(Protocol):
     def attention(self) -> Sequence[Attention]:
         """A transformer's attention and its gradients: one item with all blocks per part of the batch.
 
-        Raises ``NotAvailableError`` with the reason for a network without global attention
-        (:mod:`locus.methods.evidence`).
+        Raises ``NotAvailableError`` with the reason for a network without global attention.
         """
 
     @property

@@ -1,4 +1,7 @@
-"""Score-CAM."""
+"""Score-CAM, and its masks: channels of a feature map, scaled to [0,1] and resampled to the image's pixels.
+
+``MASKS`` has two ways to draw them: on the model's grid, and as the package pytorch-grad-cam does.
+"""
 
 from collections.abc import Callable
 
@@ -67,7 +70,7 @@ class ScoreCAM(ChannelMethod):
     source = "Wang et al., CVPR workshops 2020, eq. 5-7"
 
     def __init__(self, masks: str = "grid") -> None:
-        """Set ``masks``: ``grid``, or ``grad-cam`` for those of pytorch-grad-cam (see ``locus.methods.scorecam``)."""
+        """Set ``masks``: ``grid``, or ``grad-cam`` for those of pytorch-grad-cam (``as_grad_cam``)."""
         if not isinstance(masks, str) or masks not in MASKS:
             raise BadValueError(f"scorecam has masks={masks!r}, but masks must be {' or '.join(MASKS)}")
         self.masks = masks

@@ -80,10 +80,10 @@ import locus, {", ".join(NAMES)}
 import torch
 from locus.core.user_code import from_file
 print({", ".join(f"{name}.OWNER" for name in NAMES)}, len(locus.methods.names()) > 20, len(locus.datasets.names()) > 5)
-model = locus.wrap(from_file("net.py:Net", "network")(), findings=["a", "b"], img_size=32, mean=[0.5], std=[0.25])
+model = locus.wrap(from_file("net.py:Net", "network")(), findings=["a", "b"])
 print(*locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"]))
 """
-    done = python(project, code)
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["user user user user True True", "gradcam"], done.stderr
 
 

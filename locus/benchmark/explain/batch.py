@@ -1,4 +1,13 @@
-"""Explain a batch: all methods share one forward pass and the gradients through the head."""
+"""Explain a batch: all methods share one forward pass and the gradients through the head.
+
+``check_images``, ``finding_positions``  check the model, images and findings before they are explained
+``collect_evidence``  runs the network
+``run_methods``       runs methods on the evidence, in parts that fit in memory
+``explain``           all of it, for the Python interface
+``build_methods``, ``maps_of``  the methods of a list of words, and their maps
+
+The evidence is in ``locus.benchmark.explain.evidence``.
+"""
 
 import itertools
 import logging
@@ -22,6 +31,11 @@ from locus.core.names import find_finding
 from locus.core.user_code import ANYTHING
 from locus.methods.base import Method
 from locus.methods.evidence import NEEDS, Evidence
+
+log = logging.getLogger(__name__)
+LARGEST = 20.0
+"""Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
+ADVICE = "model.prepare(samples) returns images in the required form"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +98,6 @@ def _call(method: Method, evidence: Evidence) -> Tensor:
             f"({line.filename}, line {line.lineno}); "
             f"to test it step by step, run `python -m benchmark.check method {method.name}`"
         ) from error
-
-
-log = logging.getLogger(__name__)
-LARGEST = 20.0
-"""Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
-ADVICE = "model.prepare(samples) returns images in the required form"
 
 
 def check_model(model: Any) -> None:
@@ -199,7 +207,7 @@ def collect_evidence(
 ) -> NetworkEvidence:
     """Run a forward pass and return its ``locus.methods.evidence.Evidence``.
 
-    Arguments are those of ``explain.explain``, but ``findings`` are indices of outputs, not names. ``needs`` are the
+    Arguments are those of ``explain``, but ``findings`` are indices of outputs, not names. ``needs`` are the
     inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention, the forward
     pass is delayed until something else is read.
     """
@@ -277,7 +285,7 @@ def explain(
         NotAvailableError: for a method requested by name that does not support this model (``cam`` requires a linear
             head; a model wrapped with a callable head has none).
         BadValueError: for images of a wrong shape or size, values that are not normalised or not finite, and a finding
-            that the model does not have; see ``locus.benchmark.explain.batch``.
+            that the model does not have; see ``check_images``.
     """
     check_model(model)
     check_images(model, images, any_size)

@@ -1,4 +1,11 @@
-"""Evidence at the pooled feature map, whose gradients only need the head of the classifier, and at earlier layers."""
+"""Evidence of a batch, as methods read it (the interface is ``locus.methods.evidence``).
+
+``NetworkEvidence``  the part that does not depend on the layer: images, findings, outputs and further passes
+``PooledEvidence``   at the pooled feature map, whose gradients only need the head of the classifier
+``LayerEvidence``    at an earlier layer, whose gradients are backward passes of the layers behind it
+
+``locus.benchmark.explain.batch`` creates it and runs the methods.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +42,7 @@ class NetworkEvidence(Evidence):
     autocast: Autocast
     """Precision of forward passes."""
     collect_evidence: Callable[..., Evidence]
-    """The function ``explain.collect_evidence``, for evidence at another layer."""
+    """The function ``locus.benchmark.explain.collect_evidence``, for evidence at another layer."""
     given_outputs: tuple[Tensor, Tensor] | None = None
     """``outputs``, if the network has already run; else None."""
 

@@ -1,4 +1,9 @@
-"""Batch sizes and memory format for explaining. They depend on a fixed budget, not on the free memory."""
+"""Batch sizes, memory format and torch modes for explaining.
+
+Batch sizes depend on a fixed budget, not on the free memory, so maps do not depend on the state of the machine. Methods
+run without gradients and autocast (``no_grad_no_autocast``), forward passes with the caller's autocast
+(``current_autocast``). Memory that runs out in training is handled by ``locus.benchmark.training.machine``.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

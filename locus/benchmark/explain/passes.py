@@ -1,4 +1,10 @@
-"""Contributions of the pixels and of the biases of all layers to a logit, from a separate forward pass."""
+"""Separate passes through the network, for evidence that the shared forward pass does not have.
+
+``parts``  attention matrices of a transformer (``Matrices``), one forward pass per use
+``terms``  contributions of the pixels and of the biases of all layers to a logit, for FullGrad
+
+Which tokens are patches is found by ``locus.backbones.tokens``.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -19,6 +25,8 @@ from locus.core.frames import Grid
 from locus.methods.evidence import Attention
 
 Reduce = Callable[[Tensor, Tensor], Tensor]
+CLOSE = 1e-3
+"""Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
 
 
 def parts(
@@ -136,10 +144,6 @@ def _backward(logits: Tensor, k: int, matrices: list[Tensor], leaves: list[Tenso
             hooks.callback(A.register_hook(hook(block)).remove)
         torch.autograd.grad(logits, leaves, direction, retain_graph=True)
     return reduced
-
-
-CLOSE = 1e-3
-"""Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
 
 
 class Added(NamedTuple):

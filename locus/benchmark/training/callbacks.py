@@ -1,6 +1,10 @@
-"""Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM, the progress bar.
+"""Callbacks and loggers of a run: what happens after each epoch, and when it is interrupted.
 
-``last.ckpt`` contains everything needed to resume an interrupted run.
+``CheckpointWriter``  best.ckpt, metrics.csv, and last.ckpt, which has everything needed to resume an interrupted run
+``Interrupts``        Ctrl-C and SIGTERM stop a run between two steps
+``stopped_early``, ``kept_epoch``  early stopping, and the epoch in best.ckpt
+``Bar``, ``ProcessorTime``  the progress bar, and the processor seconds of a run
+``build``             the loggers TensorBoard and Weights & Biases, in addition to metrics.csv
 """
 
 import importlib.util

@@ -1,4 +1,11 @@
-"""The images of each split in a memory map, decoded on first use."""
+"""Images of each split, and batches of them.
+
+``SplitImages``     the images of a split in a memory map, decoded on first use (``decode``)
+``Batches``         positions of images in seeded order, the same for a resumed run
+``PrefetchLoader``  reads the next batches while the network computes
+
+Samples are listed by ``locus.benchmark.training.listing``, decoded by ``locus.datasets.io``.
+"""
 
 import logging
 from collections import deque
@@ -23,6 +30,9 @@ from locus.datasets.io.cache import PixelCache
 
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor]
+T = TypeVar("T")
+DEPTH = 2
+"""Maximum number of batches read ahead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +128,6 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     split = SplitImages(data.findings, pixels, columns, rows, labels, dict(data.describe), data.split)
     log.info("%s: %d images of %d patients", data.split, len(split), len({patient for _, patient, _ in split.ids}))
     return split
-
-
-T = TypeVar("T")
-DEPTH = 2
-"""Maximum number of batches read ahead."""
 
 
 @dataclass(eq=False)

@@ -1,4 +1,11 @@
-"""External networks: build from flags, load weights, find the layers, name the outputs."""
+"""Networks of other projects: convert their weights into a run, or build the network itself and write its run.
+
+``run``        ``benchmark.convert``: weights for a network that the flags describe, compared with it before they are used
+``build``      an external network (``--model``): load weights, find the layers, name the outputs
+``write_run``  the run folder of an external network, so that a suite can use it like a training run
+
+The networks are built by ``locus.backbones.external``, weights are read by ``locus.benchmark.training.load``.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -16,6 +23,13 @@ from locus.config import ConvertConfig, NetworkFlags, TrainConfig
 from locus.core.errors import BadValueError, DataError, NotAvailableError
 from locus.core.files import json_hash, safe_filename
 from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
+
+log = logging.getLogger(__name__)
+GRAY_MEAN, GRAY_STD = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
+"""Mean and standard deviation of ImageNet for one channel, as in timm."""
+SIDE = 224
+FOLDER = "models"
+"""Folder in ``runs`` for the runs of external networks."""
 
 
 def run(config: ConvertConfig) -> Path:
@@ -51,14 +65,6 @@ def _converted_findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[st
         return load_split(recipe, "test").findings
     except (DataError, NotAvailableError) as error:
         raise BadValueError(f"the names of the outputs are unknown ({error}): pass --findings") from error
-
-
-log = logging.getLogger(__name__)
-GRAY_MEAN, GRAY_STD = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
-"""Mean and standard deviation of ImageNet for one channel, as in timm."""
-SIDE = 224
-FOLDER = "models"
-"""Folder of these runs in ``runs``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,11 @@
-"""Read a run, a checkpoint or a file of weights as data, without Lightning and without executing code."""
+"""Read a run, a checkpoint or a file of weights as data, without Lightning and without executing code.
+
+``checkpoint``  the content of a file or run folder (``Checkpoint``); ``network`` builds its classifier
+``load``        load weights of this or another project into a classifier; ``load_foreign`` into an external network
+
+All names and shapes must match: there are no partial matches. Names of other projects are converted by
+``locus.backbones.published``, external networks are built by ``locus.benchmark.training.foreign``.
+"""
 
 import argparse
 import dataclasses
@@ -34,6 +41,18 @@ WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", 
 """Keys under which tools store the weights in a file."""
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 """Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
+_BROKEN = (
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
+)
+"""Exceptions that libraries raise for broken files."""
+_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+SAFE_GLOBALS: list[Any] = [
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
+    *(np.dtype, argparse.Namespace),
+]
+"""Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
 
 
 def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -127,20 +146,6 @@ def describe_model(model: Classifier) -> str:
     config = model.build_options or {}
     name = config.get("name") or config.get("network")
     return f"{name} with {config.get('global_pool')} and {config.get('num_classes')} findings"
-
-
-_BROKEN = (
-    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
-    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
-)
-"""Exceptions that libraries raise for broken files."""
-_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
-SAFE_GLOBALS: list[Any] = [
-    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
-    *(np.dtype, argparse.Namespace),
-]
-"""Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,10 @@
-"""Losses, one file each; unknown labels (nan) are ignored."""
+"""Losses, one class each. Unknown labels (nan) are ignored, and the mean is taken over the known ones.
+
+``LOSSES`` lists them by the name of ``--loss``, and ``build`` creates one from a spec. Most weight the binary
+cross-entropies of positives and negatives: ``frequency`` and ``pos_weight`` by counts of the training labels,
+``batch_pos_weight`` and ``weighted_bce`` by counts of the batch, ``focal`` by confidence. ``ce`` is for exclusive
+classes.
+"""
 
 from typing import ClassVar
 

@@ -1,4 +1,8 @@
-"""Devices, threads, precision and log file of a run on this machine, from its flags."""
+"""The machine of a run, from its flags: devices, threads, precision, memory and log file.
+
+Memory that runs out becomes an error with advice (``oom_as_error``). The number of CPUs and the limits of containers
+are read by ``locus.core.limits``; batch sizes for explaining are in ``locus.benchmark.explain.memory``.
+"""
 
 import contextlib
 import logging
@@ -17,6 +21,8 @@ from locus.core.files import writing
 
 CPUINFO = Path("/proc/cpuinfo")
 """File with the name of the processor."""
+LITTLE = 2**30
+"""Bytes; with less memory, oneDNN's "could not create a primitive" counts as out of memory."""
 
 
 def gpus() -> int:
@@ -189,10 +195,6 @@ def log_file(flags: OutputFlags, folder: Path) -> Iterator[None]:
     finally:
         logging.getLogger().removeHandler(handler)
         handler.close()
-
-
-LITTLE = 2**30
-"""Bytes; with less memory, oneDNN's "could not create a primitive" counts as out of memory."""
 
 
 @contextlib.contextmanager

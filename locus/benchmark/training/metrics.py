@@ -1,4 +1,13 @@
-"""Metrics of a classifier: ranking, decisions at a threshold and calibration, with intervals by patient."""
+"""Metrics of a classifier: ranking, decisions at a threshold and calibration, with intervals by patient.
+
+``Predictions``  logits and labels of the images of a split: the input of all metrics
+``scores``, ``resampled``  ranking: AUROC and average precision, of all images and of resamples of the patients
+``choose``, ``decide``     decisions: a logit per finding as threshold, and ratios of counts per patient
+``fit``, ``brier_terms``   calibration: one temperature, calibration error and Brier score
+``assess``       the content of metrics.json: thresholds and temperature from validation, and both splits with intervals
+
+The bootstrap itself is in ``locus.benchmark.scoring.statistics.resample``, plots are in ``plots``.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -114,7 +123,12 @@ def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
-    """Return (K,2) resampled AUROC and average precision; nan if a resample lacks one of the classes."""
+    """Return (K,2) resampled AUROC and average precision; nan if a resample lacks one of the classes.
+
+    One pass over the sorted scores handles a block of resamples: each image adds the counts of its patient to the true
+    or false positives of all of them. The result is that of scoring each resample separately, ties included. NIH's
+    25,596 test images with 14 findings and 10,000 resamples take about two seconds on one core.
+    """
     drawn = weights(predictions.n_patients, seed).T  # (P, R)
     scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
     value = np.array([[row[metric] for metric in RANKING] for row in scored["findings"].values()])
@@ -286,7 +300,7 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
 
 
 def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
-    """Return the (n,K,6) terms of the numerators and denominators of ``METRICS`` from (n,K) decisions."""
+    """Return the (n,K,6) terms of the numerators and denominators of ``DECISIONS`` from (n,K) decisions."""
     tp, tn = called & true, ~called & ~true
     part = (tp, tn, tp, tn, 2 * tp, called == true)
     whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
@@ -329,6 +343,9 @@ TEMPERATURE_RANGE = (0.01, 100.0)
 
 def fit(predictions: Predictions) -> dict[str, Any]:
     """Return the temperature that minimises the negative log-likelihood of the validation ``predictions``.
+
+    Guo et al., "On calibration of modern neural networks", ICML 2017: logits are divided by one temperature. The order
+    of images does not change, nor do AUROC and decisions at a threshold.
 
     It is the ``value`` of this entry of metrics.json; nan without known labels. ``n`` is the number of labels (for a
     softmax: images with a known class), ``nll`` and ``nll_scaled`` the mean loss on them before and after. The loss is

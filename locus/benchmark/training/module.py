@@ -1,6 +1,8 @@
-"""The LightningModule of a classifier. Random numbers are repeated by a resumed run.
+"""The LightningModule of a classifier: training and validation steps, optimizer, scheduler and moving average.
 
-They depend on the seed, the epoch, the position of the batch, and the process of a distributed run.
+Random numbers are repeated by a resumed run: they depend on the seed, the epoch, the position of the batch, and the
+process of a distributed run. All schedulers except plateau update after each step, so a resumed run has the right
+learning rate. Checkpoints and interrupts are in ``locus.benchmark.training.callbacks``, losses in ``losses``.
 """
 
 import datetime
@@ -32,6 +34,11 @@ FALL = 0.1
 """Factor of the learning rate in the schedulers step and plateau."""
 PLATEAU_PATIENCE = 2
 """Epochs without a lower validation loss before the scheduler plateau lowers the learning rate."""
+log = logging.getLogger(__name__)
+DIVERGED = "lower --lr or set --gradient_clip"
+"""Advice for a diverging loss."""
+AVERAGE = "average."
+"""Prefix of the weights' moving average in a checkpoint."""
 
 
 def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -55,13 +62,6 @@ def build_scheduler(recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps
     if recipe.scheduler == "plateau":
         return ReduceLROnPlateau(optimizer, factor=FALL, patience=PLATEAU_PATIENCE)
     return None
-
-
-log = logging.getLogger(__name__)
-DIVERGED = "lower --lr or set --gradient_clip"
-"""Advice for a diverging loss."""
-AVERAGE = "average."
-"""Prefix of the weights' moving average in a checkpoint."""
 
 
 class ClassifierModule(LightningModule):

@@ -1,4 +1,10 @@
-"""Plots of a finished run: learning curves, and ranking, decisions and calibration on the test images."""
+"""Plots of a finished run: learning curves, and ranking, decisions and calibration on the test images.
+
+``draw`` writes ``roc.png``, ``precision_recall.png``, ``calibration.png`` and ``confusion.png``, and ``draw_curves``
+the learning curves. All use a grid of panels (``panel_grid``) and colours for colour-blind readers, and the same values
+give the same file. The values come from ``locus.benchmark.training.metrics``; charts of suites are in
+``locus.benchmark.report.charts``.
+"""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -29,6 +35,14 @@ STYLE: dict[Any, Any] = {
     **{"font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 9},
     **{"axes.spines.top": False, "axes.spines.right": False},
 }
+CURVES = {
+    "loss": {"train_loss": "training", "val_loss": "validation"},
+    "on validation, mean over findings": {"val_auroc": "AUROC", "val_ap": "average precision"},
+}
+COLOURS = "Blues"
+JOINED = 5
+"""Minimum number of images of a bin on the line of the calibration plot."""
+
 
 Draw = Callable[[Axes, int, dict[str, Any]], None]
 """Draws into the panel of a finding, given its index and its row of metrics.json."""
@@ -114,15 +128,6 @@ def save(figure: Figure, path: Path) -> None:
     """Write the PNG atomically, without date or version."""
     with mpl.rc_context(STYLE), atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
-
-
-CURVES = {
-    "loss": {"train_loss": "training", "val_loss": "validation"},
-    "on validation, mean over findings": {"val_auroc": "AUROC", "val_ap": "average precision"},
-}
-COLOURS = "Blues"
-JOINED = 5
-"""Minimum number of images of a bin on the line."""
 
 
 def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:

@@ -1,4 +1,12 @@
-"""One training run, from its configuration to its metrics."""
+"""One training run, from its configuration to its metrics.
+
+``prepare``     builds data, network and loss from the flags, and raises setup errors before training
+``folder_for``, ``resumed``  find the run of ``--resume`` and check that its flags are the same
+``fit``         trains and evaluates; ``train`` only trains, for a search
+``run_epochs``  builds Lightning's trainer and trains all epochs
+
+Run folders are described in ``runs``, metrics are computed by ``evaluate``.
+"""
 
 import dataclasses
 import logging
@@ -32,6 +40,14 @@ from locus.datasets.io import transforms
 from locus.datasets.splits import few_validation_images_warning
 
 log = logging.getLogger(__name__)
+LENGTH = {"epochs", "early_stopping"}
+"""Flags for the length of a run; a resumed run may change them."""
+FIXED = ("cosine", "onecycle")
+"""Schedulers that depend on the length of the run, which is therefore fixed."""
+ADVICE = (
+    "lower --batch_size (half the size with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
+)
+"""Advice if memory runs out."""
 
 
 def prepare(
@@ -94,13 +110,6 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     if config.compile:
         model.compile()
     return model.to(memory_format=memory_format(config.channels_last))
-
-
-LENGTH = {"epochs", "early_stopping"}
-"""Flags for the length of a run; a resumed run may change them."""
-
-FIXED = ("cosine", "onecycle")
-"""Schedulers that depend on the length of the run, which is therefore fixed."""
 
 
 def folder_for(config: TrainConfig) -> Path:
@@ -175,12 +184,6 @@ def _identity(config: TrainConfig) -> dict[str, Any]:
     """Return the flags that identify the training of ``config``."""
     fixed = flags_with(TrainConfig, WEIGHTS | DATA) - flags_with(TrainConfig, MACHINE)
     return {name: value for name, value in runs.flags_dict(config).items() if name in fixed}
-
-
-ADVICE = (
-    "lower --batch_size (half the size with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
-)
-"""Advice if memory runs out."""
 
 
 def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, DataSource] | None = None) -> Path:

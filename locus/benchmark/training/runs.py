@@ -1,4 +1,9 @@
-"""Run folders: names, flags, whether a run is finished, and damaged files."""
+"""Run folders: names, flags, whether a run is finished, damaged files, and the finished runs in a folder.
+
+A run folder has best.ckpt, last.ckpt, config.yaml, metrics.csv, predictions.csv and metrics.json, which is written
+last. Nothing here imports torch, except to write a network that was not trained here (``write_network``). Checkpoints
+are read by ``locus.benchmark.training.load``.
+"""
 
 import csv
 import dataclasses
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
 """Environment variable with the folder of a distributed run, set by its first process."""
+TRAINED = "train"
+"""Folder in ``runs`` for training runs of ``main.py``; suites use other folders."""
 
 
 def done(folder: Path) -> bool:
@@ -118,10 +125,6 @@ def _free(config: TrainConfig) -> Path:
     name = "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])
     taken = [name, *(f"{name}-{number}" for number in range(2, 100))]
     return next(path for path in (Path(config.model_save_dir) / word for word in taken) if not path.exists())
-
-
-TRAINED = "train"
-"""Folder in ``runs`` for training runs of ``main.py``; suites use other folders."""
 
 
 def newest(runs: Path) -> Path:

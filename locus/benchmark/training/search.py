@@ -1,4 +1,13 @@
-"""Hyperparameter search with Optuna: each trial is a training run, and the best flags are saved."""
+"""Hyperparameter search with Optuna: each trial is a training run, and the best flags are saved.
+
+``Plan``, ``read``  the YAML file of a search, read and checked
+``trial_config``    the flags of a trial
+``objective``       a trial: it reports its value after each epoch, and may stop early or fail
+``csv_of``, ``markdown``  tables of the trials
+``search``          one trial after another, in a storage from which a killed search resumes
+
+A trial is trained by ``locus.benchmark.training.run``.
+"""
 
 import contextlib
 import logging
@@ -26,6 +35,21 @@ from locus.core import cli, types
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, first_problem, hint, one_line
 from locus.core.files import csv_cell, write_text, writing
 
+log = logging.getLogger(__name__)
+RETRIES = 2
+with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+    retry = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
+"""Puts an interrupted trial first in the queue; its run resumes from last.ckpt."""
+STATES = {state: state.name.lower() for state in TrialState} | {TrialState.FAIL: "failed"}
+
+FLAGS = flags_with(TrainConfig, ~MODE)
+"""Flags of a trial."""
+
+FIXED = flags_with(TrainConfig, WEIGHTS) - flags_with(TrainConfig, MACHINE)
+"""Flags that must be the same when a search is resumed."""
+MISSED_HEARTBEATS = 3
+"""Missed heartbeats after which a trial counts as dead."""
+
 
 def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     """Run or resume the search of ``config.search`` and return its folder.
@@ -40,10 +64,6 @@ def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
         raise NotAvailableError("--search requires Optuna: pip install '.[search]'") from None
 
     return search(config, explicit_flags)
-
-
-FLAGS = flags_with(TrainConfig, ~MODE)
-"""Flags of a trial."""
 
 
 class Span(pydantic.BaseModel):
@@ -202,14 +222,6 @@ def _types(name: str) -> set[Any]:
     return {float} if "." in name else types
 
 
-log = logging.getLogger(__name__)
-RETRIES = 2
-with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
-    retry = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
-"""Puts an interrupted trial first in the queue; its run resumes from last.ckpt."""
-STATES = {state: state.name.lower() for state in TrialState} | {TrialState.FAIL: "failed"}
-
-
 class Pruning(Callback):
     """Reports the best value so far to the trial after each epoch, and stops unpromising training runs."""
 
@@ -314,12 +326,6 @@ def _reason(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
 
 def _format(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-FIXED = flags_with(TrainConfig, WEIGHTS) - flags_with(TrainConfig, MACHINE)
-"""Flags that must be the same when a search is resumed."""
-MISSED_HEARTBEATS = 3
-"""Missed heartbeats after which a trial counts as dead."""
 
 
 def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
