@@ -1,6 +1,6 @@
 """Networks of other projects: convert their weights into a run, or build the network itself and write its run.
 
-``run``        ``benchmark.convert``: weights for a network that the flags describe, compared with it before they are used
+``run``        ``benchmark.convert``: weights of a network that the flags describe, compared with it before use
 ``build``      an external network (``--model``): load weights, find the layers, name the outputs
 ``write_run``  the run folder of an external network, so that a suite can use it like a training run
 
