@@ -1,4 +1,11 @@
-"""Find errors in a data set before training: read all images and write a page."""
+"""Find errors in a data set before training: read all images, print tables and write a page.
+
+``read``     reads all splits, each image once (``DatasetScan``)
+``answers``  checks splits, patients, files, boxes and labels, a row of the table each
+``run``      prints the tables and writes the page with a sheet of pictures with truth boxes
+
+Errors in the format of the files are raised by ``locus.datasets``.
+"""
 
 import hashlib
 import itertools
@@ -33,6 +40,18 @@ from locus.datasets import splits
 from locus.datasets.base import SPLITS, Dataset
 
 log = logging.getLogger(__name__)
+ASPECT_TOLERANCE = 0.02
+"""Largest relative difference between the aspect ratios of an image and of the frame of its boxes."""
+NAMED = 4
+"""Maximum number of images that are listed for a group of duplicates."""
+
+COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
+SIZE_COLUMNS = ("split", "images", "patients", "opened")
+COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
+LABEL_HEIGHT = 0.08
+"""Height of a label, as a share of the image's height."""
+GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
+COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +132,6 @@ def _scan_image(split: str, sample: Sample) -> ImageScan:
         return ImageScan(split, sample, reason=str(error))
     digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
     return ImageScan(split, sample, digest, (pixels.shape[0], pixels.shape[1]))
-
-
-ASPECT_TOLERANCE = 0.02
-"""Largest relative difference between the aspect ratios of an image and of the frame of its boxes."""
-NAMED = 4
-"""Maximum number of images that are listed for a group of duplicates."""
 
 
 def answers(scan: DatasetScan) -> list[AnswerRow]:
@@ -233,15 +246,6 @@ def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "fail"
     if not wrong:
         return AnswerRow(question, "pass", none)
     return AnswerRow(question, verdict, f"{len(wrong)}: {examples(wrong)}")
-
-
-COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
-SIZE_COLUMNS = ("split", "images", "patients", "opened")
-COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
-LABEL_HEIGHT = 0.08
-"""Height of a label, as a share of the image's height."""
-GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
-COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
 def run(config: DatasetCheckConfig, echo: Echo) -> list[str]:

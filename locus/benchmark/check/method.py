@@ -1,4 +1,11 @@
-"""Check a heat-map method, built-in or user-defined: see ``examine`` and ``run``."""
+"""Check a heat-map method, built-in or user-defined, and generate the page of all methods.
+
+``examine``  answers every question about a method on every small model that it supports
+``run``      examines several methods and prints their tables
+``page``     docs/methods.md, generated from the classes of the methods
+
+The questions are in ``locus.benchmark.check.method_questions``.
+"""
 
 import contextlib
 import copy
@@ -28,7 +35,11 @@ from locus.core.types import Echo
 from locus.core.user_code import ANYTHING
 from locus.methods.smoothing import Aug, Eigen
 
+log = logging.getLogger(__name__)
 HEADERS = ("method", "what the map shows", "source", "needs", "extra cost", "networks", "max(0, ·)", "group")
+WIDTHS = [None, None, 60, 60]
+"""Maximum number of characters per line, for each column of the printed table."""
+
 PRICES = {
     "pixels": "a forward pass, backward passes per finding",
     "forwards": "many forward passes",
@@ -83,14 +94,13 @@ def _row(word: str) -> tuple[str, ...]:
     return *about, "yes" if part.rectified else "", "fast" if part.is_fast() else "slow"
 
 
-log = logging.getLogger(__name__)
 _PARTS = [
     part
     for module in (method_questions, method_questions, method_questions, method_questions)
     for part in vars(module).values()
 ]
 QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
-"""All questions of the modules imported above; the questions of a new module must be added there."""
+"""All questions of ``method_questions``."""
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 
@@ -142,10 +152,6 @@ def _asked(question: Question, subject: MethodOnModel, size: float = float("inf"
         return question.ask(copies)
     except ANYTHING as error:
         return Observation("fail", f"raised {type(error).__name__}: {error}", size)
-
-
-WIDTHS = [None, None, 60, 60]
-"""Maximum number of characters per line and column."""
 
 
 def run(words: Sequence[str], threads: int, echo: Echo) -> list[str]:

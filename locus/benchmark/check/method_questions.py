@@ -1,4 +1,14 @@
-"""Check that maps are float32 on the images' device, have the grid's shape and are finite for any input."""
+"""Questions about a heat-map method. Each is asked on small models (``locus.benchmark.check.question``).
+
+* declarations: source, needs and cost agree with the behaviour (``stated``, ``needs``, ``cost``)
+* side effects: the method does not change the model or the process (``model``, ``process``)
+* invariance: a map does not depend on its batch, other methods and findings, earlier calls or gradient modes
+  (``batch``, ``company``, ``findings``, ``sensitivity``, ``repeat``, ``modes``)
+* values: maps are float32 on the images' device, have the grid's shape and are finite for any input (``dtype``,
+  ``device``, ``grid``, ``finite``)
+
+A new question is a function with the decorator ``question``; ``locus.benchmark.check.method`` asks all of them.
+"""
 
 import copy
 import random
@@ -26,6 +36,15 @@ from locus.methods.evidence import NEEDS, Evidence, EvidenceView
 SECONDS = 3.0
 """Maximum duration of measuring the cost; a slow method is measured once."""
 TIMES = 7
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
+"""Other methods that read the same evidence."""
+ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixels"})
+"""Needs whose values differ between findings."""
+
+LARGE = 200.0
+"""Logits of this size make exp and sigmoid overflow or vanish in float32."""
 
 
 @question("the map is not documented: write a docstring (what the map shows, formula, paper) and `source`")
@@ -120,9 +139,6 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
-
 @question("the method changes the model, so later maps are wrong: restore weights, modes and hooks")
 def model(subject: MethodOnModel) -> Observation:
     """Compare weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
@@ -183,12 +199,6 @@ def _process(images: Tensor) -> dict[str, Any]:
 def _fingerprint(values: Tensor) -> int:
     """Return a fingerprint of a tensor's bytes."""
     return zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes())
-
-
-COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
-"""Other methods that read the same evidence."""
-ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixels"})
-"""Needs whose values differ between findings."""
 
 
 @question("a map depends on the other images of its batch: look for a mean, maximum or product over the batch")
@@ -262,10 +272,6 @@ def modes(subject: MethodOnModel) -> Observation:
                 same(subject.maps(subject.images.clone()), plain, f"under {type(context).__name__} and outside")
             )
     return first_failure(answers)
-
-
-LARGE = 200.0
-"""Logits of this size make exp and sigmoid overflow or vanish in float32."""
 
 
 @question("maps are compared and stored as float32: avoid numpy's float64, and detach gradients")

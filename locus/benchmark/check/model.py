@@ -1,4 +1,8 @@
-"""Check a network before it is scored: its weights, logits, grid, methods, outputs and preprocessing."""
+"""Check a network before it is scored: its weights, logits, grid, methods, outputs and preprocessing.
+
+``run`` prints the table. Most checks need no labelled images (``answers``). With a data set, ``labelled_answers``
+checks AUROC, order of the outputs and normalisation. The network is built by ``locus.benchmark.training.foreign``.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +45,8 @@ NORMALISATIONS = {
     "[-1024, 1024]": ((0.5,), (1 / 2048,)),
 }
 """Usual normalisations, as mean and std of grey values in [0, 1]."""
+TOLERANCE = 1e-5
+"""Maximum difference between equal logits, relative to the largest logit."""
 
 
 def labelled_answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
@@ -122,10 +128,6 @@ def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
     names, truth = tuple(map(str, judged)), torch.from_numpy(labels[:, judged])
     rows = (scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged)
     return np.array([[row[name]["auroc"] for name in names] for row in rows])
-
-
-TOLERANCE = 1e-5
-"""Relative to the largest logit."""
 
 
 def run(config: ModelCheckConfig, echo: Echo) -> list[str]:

@@ -1,4 +1,11 @@
-"""Check a method, a network or a data set before use."""
+"""Rows of the checks' tables; questions about methods, and the small models on which they are asked.
+
+``AnswerRow``, ``conclude``  a row of the table of a method, network or data set, and the verdict
+``Question``, ``Observation``  a question about a method, and its answer on one model
+``MethodOnModel``, ``on_models``  a method on the small models, which have random weights
+
+The questions themselves are in ``locus.benchmark.check.method_questions``.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -17,6 +24,15 @@ from locus.methods.base import Method
 from locus.methods.evidence import Evidence
 
 Verdict = Literal["pass", "note", "info", "fail"]
+TOLERANCE = 1e-5
+"""Largest difference between equal maps, as a share of their largest value."""
+
+FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
+"""Backbone, pooling and side of the image for methods that cost about one forward pass."""
+SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32), ("test_vit", "AVG", 32))
+"""Backbone, pooling and side of the image for methods that cost hundreds of forward passes."""
+FINDINGS = 3
+IMAGES = 3
 
 
 class AnswerRow(NamedTuple):
@@ -34,10 +50,6 @@ def conclude(name: str, answers: Sequence[AnswerRow], echo: Callable[[str], None
     failed = [answer.question for answer in answers if answer.verdict == "fail"]
     echo(f"\n{name} {f'fails: {examples(failed, 20)}' if failed else 'passes all checks'}")
     return failed
-
-
-TOLERANCE = 1e-5
-"""Largest difference between equal maps, as a share of their largest value."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +129,6 @@ def first_failure(answers: Sequence[Observation]) -> Observation:
     """Return the first failure, else the observation with the largest difference."""
     failed = [seen for seen in answers if seen.verdict == "fail"]
     return failed[0] if failed else max(answers, key=lambda seen: seen.size)
-
-
-FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
-"""Backbone, pooling and side of the image for methods that cost about one forward pass."""
-SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32), ("test_vit", "AVG", 32))
-"""Backbone, pooling and side of the image for methods that cost hundreds of forward passes."""
-FINDINGS = 3
-IMAGES = 3
 
 
 def on_models(make: Callable[[], Method]) -> list[MethodOnModel]:

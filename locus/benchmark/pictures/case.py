@@ -1,4 +1,9 @@
-"""A case prepared for a picture: a map with its boxes in the frame of the truth."""
+"""Pictures of one case: a map with its boxes in the frame of the truth.
+
+``prepare_case`` computes the content (``CasePicture``), and ``save`` draws three panels: the image with boxes, the heat
+map over it, and the heat map alone. ``save_figure`` writes a figure without a date, so that the same picture gives the
+same file. The grid of many cases is in ``gallery``, an overlay of the original size in ``heat_maps``.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +23,20 @@ from locus.core.frames import Alignment, Grid, iou, resize_image
 from locus.core.types import FloatArray, Sample
 
 OPAQUE = 0.7
+"""Opacity of the heat map at its peak."""
+TRUTH, PREDICTED = "#e8590c", "#38b6ff"
+"""Orange and blue: colour-blind readers can distinguish them."""
+COLOURS = "turbo"
+PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
+BAR = (0.9414, 0.0442, 0.0141, 0.7717)
+"""Left, bottom, width and height in the figure. They are constants because automatic layout draws everything twice."""
+
+UNDATED: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    ".svg": {"Creator": None, "Date": None},
+}
+"""File type -> settings that remove its metadata."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,21 +145,6 @@ def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
     [[0.0, 0.17499999701976776, 0.699999988079071]]
     """
     return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
-
-
-TRUTH, PREDICTED = "#e8590c", "#38b6ff"
-"""Orange and blue: colour-blind readers can distinguish them."""
-COLOURS = "turbo"
-PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
-BAR = (0.9414, 0.0442, 0.0141, 0.7717)
-"""Left, bottom, width and height in the figure. They are constants because automatic layout draws everything twice."""
-
-UNDATED: dict[str, dict[str, str | None]] = {
-    ".png": {"Software": None},
-    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
-    ".svg": {"Creator": None, "Date": None},
-}
-"""File type -> settings that remove its metadata."""
 
 
 def save(picture: CasePicture, path: Path) -> None:

@@ -1,4 +1,12 @@
-"""Explain images with a finished network and methods, before anything is drawn: test images or files of the user."""
+"""Explain images with a finished network and methods, before anything is drawn: test images or files of the user.
+
+``checkpoint_of``, ``open_network``  choose the run (by path, or the newest of a backbone) and build its network
+``dataset_images``, ``users_images``, ``uploaded_image``  the images
+``Explainer``   runs the methods, and lists those that are not supported
+``Thresholds``  score threshold of the drawn boxes: from the command line, chosen by a suite, or .5
+
+Maps are computed by ``locus.benchmark.explain``, pictures are drawn by ``case`` and ``heat_maps``.
+"""
 
 import contextlib
 import functools
@@ -38,6 +46,10 @@ from locus.methods.evidence import Evidence
 log = logging.getLogger(__name__)
 ADVICE = "lower --memory_gib, use fewer methods at once, or use --precision bf16"
 """Advice if memory runs out."""
+FIXED = 0.5
+"""Threshold of boxes if no other is known."""
+ORIGINS = ("validation", "cross-fitted")
+"""Origins of a record's thresholds, the preferred one first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,11 +256,6 @@ def _backbone_of_run(path: Path) -> str:
         return _backbone(str(read_yaml(path).get("backbone")))
     except LocusError:
         return "unknown"
-
-
-FIXED = 0.5
-ORIGINS = ("validation", "cross-fitted")
-"""Origins of a record's thresholds, the preferred one first."""
 
 
 class Thresholds:

@@ -1,4 +1,13 @@
-"""Pictures of a suite: the page of selected cases, and figures for a paper."""
+"""Pictures of a suite, from records, rows per case and stored maps, without running a network.
+
+``open_model``     a model of a suite with its records and maps
+``choose``         the best, median and worst case of each finding
+``write_gallery``  ``benchmark.gallery``: a self-contained HTML page of these cases, with each method's map and box
+``save``           a grid of images and methods: a typical case of each finding, with all maps on the same scale
+``write_figures``  ``benchmark.figures``: the grid, all charts of the suite as PDF, SVG and PNG, and its LaTeX tables
+
+The charts are drawn by ``locus.benchmark.report.charts``, the template of the page is rendered by ``report.html``.
+"""
 
 import base64
 import math
@@ -45,7 +54,26 @@ from locus.core.names import MAIN_PROTOCOL, PEOPLE
 from locus.core.types import Echo
 
 SIDE = 320
-"""Largest side of an image, in pixels."""
+"""Largest side of an image on the page, in pixels."""
+RANKS = ("best", "median", "worst")
+
+NAME = tables.GALLERY
+"""File name of the page."""
+DRAWN = "phantom"
+"""Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
+
+METHODS, CASES = {"1col": 4, "2col": 6}, 8
+"""Maximum number of methods (by width) and of cases in the grid, so that all are readable."""
+MARGINS = 0.72, 0.42, 0.55, 0.25
+"""Inches for labels: left, right, above and below the panels."""
+STEPS = 256
+"""Pixels of the side of a panel; at most twice as many."""
+COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
+LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
+
+FOLDER = Path("runs/figures")
+"""Default folder of the figures."""
+TABLES = "leaderboard.tex"
 
 
 def render_page(page: Mapping[str, Any]) -> str:
@@ -76,9 +104,6 @@ def data_url(image: NDArray[np.uint8]) -> str:
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
-
-
-RANKS = ("best", "median", "worst")
 
 
 @dataclass(frozen=True)
@@ -143,11 +168,6 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
         named = zip(RANKS, chosen, strict=False)
         choices += [SelectedCase(finding, rank, str(image), float(iou)) for rank, (image, iou) in named]
     return choices
-
-
-NAME = tables.GALLERY
-DRAWN = "phantom"
-"""Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
 
 
 def write_gallery(config: PageConfig, echo: Echo) -> int:
@@ -232,7 +252,7 @@ def _method_cases(record: Record, model: OpenedModel) -> MethodCases:
 
 
 def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[SelectedCase]:
-    """Select the cases of the page, ignoring baselines: see ``selected_cases.choose``."""
+    """Select the cases of the page, ignoring baselines: see ``choose``."""
     ranked = [method for method in methods if is_method(method.record) and method.rows]
     tables = {method.record.cell.method: pd.DataFrame([*method.rows.values()]) for method in ranked}
     return choose(tables, findings)
@@ -306,16 +326,6 @@ def _basis(records: Sequence[Record]) -> str:
     rests_on = next(record.rests_on for record in records if record.rests_on)
     images = images_in_words(records) or rests_on.get("boxed images", "all")
     return f"{images} images with a truth box, {rests_on.get('cases', '')} cases"
-
-
-METHODS, CASES = {"1col": 4, "2col": 6}, 8
-"""Maximum number of methods (by width) and of cases, so that all are readable."""
-MARGINS = 0.72, 0.42, 0.55, 0.25
-"""Inches for labels: left, right, above and below the panels."""
-STEPS = 256
-"""Pixels of the side of a panel; at most twice as many."""
-COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
-LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
 
 
 def save(model: OpenedModel, folder: Path, stem: str) -> None:
@@ -405,10 +415,6 @@ def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:
     """Subsample a large picture, which is shown smaller in print."""
     step = max(1, max(pixels.shape) // STEPS)
     return pixels[::step, ::step]
-
-
-FOLDER = Path("runs/figures")
-TABLES = "leaderboard.tex"
 
 
 def write_figures(config: PageConfig, echo: Echo) -> int:

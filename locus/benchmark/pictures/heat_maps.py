@@ -1,4 +1,10 @@
-"""Heat maps of many images: select findings, and write pictures, boxes and raw maps."""
+"""Write the pictures of ``heatmap.py``: heat maps of many images, or the overlay of one.
+
+``run``          selects findings, and writes a picture and a raw map per case, and boxes.json for all
+``run_overlay``  writes the heat map of one finding over an image of the original size, in one file
+
+Images are explained by ``explained``, the picture of a case is drawn by ``case``.
+"""
 
 import logging
 from pathlib import Path
@@ -32,6 +38,10 @@ from locus.datasets.io import images
 from locus.datasets.splits import match
 
 log = logging.getLogger(__name__)
+FORMAT_BY_SUFFIX = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
+}  # fmt: skip
+"""Suffix of an overlay -> picture format."""
 
 
 @machine.oom_as_error(ADVICE)
@@ -98,12 +108,6 @@ def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw:
         with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
             np.save(file, picture.raw.values)
     return {**picture.row, "picture": f"{name}.{kinds[0]}", "raw": f"{name}.npy" if save_raw else None}
-
-
-FORMAT_BY_SUFFIX = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
-}  # fmt: skip
-"""Suffix -> picture format."""
 
 
 @machine.oom_as_error(ADVICE)

@@ -1,8 +1,8 @@
-"""Validity checks of the maps and the tables, with one package and one suite per check.
+"""Validity checks of the maps and the tables, with two files and one suite per check.
 
-``compute.py`` scores a method and needs the networks; ``report.py`` makes tables and an answer from the records alone.
-A suite with the field ``check: NAME`` is scored only by that check. It has one record per model and method, with the
-name of the check as its protocol. Checks are imported on first use.
+``NAME.py`` scores a method and needs the networks; ``NAME_report.py`` makes tables and an answer from the records
+alone. A suite with the field ``check: NAME`` is scored only by that check. It has one record per model and method, with
+the name of the check as its protocol. Checks are imported on first use. ``base`` has what they share.
 """
 
 import importlib

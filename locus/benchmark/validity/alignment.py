@@ -1,4 +1,11 @@
-"""Gain of the exact grid over the placement that ``interpolate`` assumes, and over the pictures of other packages."""
+"""Check ``alignment``: the effect on scores of the placement of maps, and of their pictures in other packages.
+
+``Alignment`` compares the exact grid with the placement that ``interpolate`` assumes, and with the pictures of other
+packages. A convention is the conversion of a raw map to a picture in one package, with its steps in their order, based
+on the source code of the version that its docstring names. ``CONVENTIONS`` lists them.
+
+Tables and answer are in ``alignment_report``, grids in ``locus.core.frames``.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +28,11 @@ from locus.core.frames import Grid, conventional, resample
 
 Picture = NDArray[np.float32]
 Convention = Callable[[NDArray[np.floating[Any]], Grid], Picture]
+"""Function of a raw map (h,w), rectified if its paper says so, and its grid.
+
+It returns a picture (H,W) at the network's input size, float32, min-max scaled to [0,1] in the last step; constant maps
+give 0. All but ``ours`` place a map as if its grid were centred in the input.
+"""
 
 
 def ours(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:

@@ -1,4 +1,7 @@
-"""Check ``alignment``: the effect on scores of the placement of maps, and of their pictures in other packages."""
+"""Report of the check ``alignment``: the effect of the conventional placement, and of pictures, on each network.
+
+It is made from the records alone; ``alignment`` computes them.
+"""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,9 @@
-"""Base class of the validity checks: the networks of a check, their maps and images.
+"""Base class of the validity checks: the networks of a check, their maps and images; and ``compare``.
 
 A validity check asks what a score depends on. It changes the network, the images or the conventions of scoring,
-explains and scores again, and compares. It does not check a user's input: that is
-``locus.benchmark.check`` and ``locus.benchmark.explain.batch``.
+explains and scores again, and compares. ``compare`` scores several variants (networks, placements, pictures) on the
+same cases, by hits and paired differences. Validity checks do not check a user's input: that is
+``locus.benchmark.check`` (before use) and ``locus.benchmark.explain.batch`` (while explaining).
 """
 
 from abc import ABC, abstractmethod
@@ -29,6 +30,12 @@ from locus.core.types import Origin, Sample
 
 TRAINED = "trained"
 """Label of unchanged networks in metric names, and folder of their maps."""
+MEASURES: Mapping[tuple[str, Origin], str] = {
+    (MAIN, "cross-fitted"): "hit",
+    (MAIN, "fixed"): "fixed",
+    ("pointing", "none"): "pointing",
+}
+"""Metric and origin of its threshold -> column of the rows; ``fixed`` is a hit at the threshold .5."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +107,6 @@ def subset_runs(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> li
     """Restrict the explained images of each training run to ``samples``."""
     image_ids = frozenset(sample.image_id for sample in samples)
     return [convert_run(run, RunOnSubset, image_ids=image_ids) for run in trained]
-
-
-MEASURES: Mapping[tuple[str, Origin], str] = {
-    (MAIN, "cross-fitted"): "hit",
-    (MAIN, "fixed"): "fixed",
-    ("pointing", "none"): "pointing",
-}
-"""Metric and origin of its threshold -> column of the rows; ``fixed`` is a hit at the threshold .5."""
 
 
 def compare(

@@ -1,4 +1,11 @@
-"""Report of the check ``faithfulness``: the metrics of each method, and the agreement of their rankings."""
+"""Report of the check ``faithfulness``: the metrics of each method, the agreement of their rankings, and a chart.
+
+``agreements``          Kendall's tau between the rankings by hits and by each metric, from the rows per case
+``draw``                chart of faithfulness against localization
+``FaithfulnessReport``  the tables and the answer
+
+It is made from records and rows per case alone; ``faithfulness`` computes them.
+"""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -28,6 +35,25 @@ DIRECTION = {MAIN: 1, "insertion": 1, "deletion": -1, "road": 1}
 PAIRS = tuple(itertools.combinations(DIRECTION, 2))
 Group = list[list[Record]]
 """Rows of a network: the training runs of each method."""
+THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
+MEASURES = (
+    "Higher is better, except for `deletion` and `road@morf`. insertion, deletion: area under the probability "
+    "(Petsiuk et al. 2018). road: (lerf − morf) / 2, from mean probabilities with the least and the most relevant "
+    f"pixels imputed (Rong et al. 2022). `{MAIN}` and `pointing` are on the same images. Sorted by `road`."
+)
+AGREES = (
+    "Kendall's tau between two metrics over the methods of a network, without baselines: 1 is the same order, -1 the "
+    "reverse. Lower `deletion` counts as better. Interval: percentile bootstrap over patients (95%), and over "
+    "training runs if there are several; noise pulls tau towards 0. `p`: exact p-value for unrelated rankings. "
+    "`verdict`: agree or disagree if p is below .05 and the interval excludes 0. Metrics have different numbers of "
+    "cases: see `n of …` in the table above."
+)
+
+WIDTH, HEIGHT = 250, 380
+"""Size of the narrowest plot in pixels."""
+OFFSET, MARK, LETTER, LINE = 6, 3, 6, 12
+"""Pixels: distance of mark and label, half a mark, width of a letter, height of a line."""
+Box = tuple[float, float, float, float]
 
 
 @lru_cache(maxsize=2)
@@ -115,13 +141,6 @@ def sentence(record: Record) -> str:
     return f"{select.network(record)}: {'; '.join(parts)}."
 
 
-WIDTH, HEIGHT = 250, 380
-"""Size of the narrowest plot in pixels."""
-OFFSET, MARK, LETTER, LINE = 6, 3, 6, 12
-"""Pixels: distance of mark and label, half a mark, width of a letter, height of a line."""
-Box = tuple[float, float, float, float]
-
-
 def draw(leaderboard: Leaderboard) -> Spec:
     """Draw a labelled mark per method, with the interval of ``road``; both axes use the same cases.
 
@@ -184,21 +203,6 @@ def label(rows: Sequence[Row]) -> None:
 
 def _meet(one: Box, other: Box) -> bool:
     return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]
-
-
-THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
-MEASURES = (
-    "Higher is better, except for `deletion` and `road@morf`. insertion, deletion: area under the probability "
-    "(Petsiuk et al. 2018). road: (lerf − morf) / 2, from mean probabilities with the least and the most relevant "
-    f"pixels imputed (Rong et al. 2022). `{MAIN}` and `pointing` are on the same images. Sorted by `road`."
-)
-AGREES = (
-    "Kendall's tau between two metrics over the methods of a network, without baselines: 1 is the same order, -1 the "
-    "reverse. Lower `deletion` counts as better. Interval: percentile bootstrap over patients (95%), and over "
-    "training runs if there are several; noise pulls tau towards 0. `p`: exact p-value for unrelated rankings. "
-    "`verdict`: agree or disagree if p is below .05 and the interval excludes 0. Metrics have different numbers of "
-    "cases: see `n of …` in the table above."
-)
 
 
 class FaithfulnessReport(CheckReport):

@@ -1,4 +1,9 @@
-"""Check ``randomised``: the change of maps if weights are replaced by random ones."""
+"""Check ``randomised``: the change of maps if weights are replaced by random ones.
+
+``Randomised`` compares the maps of the trained network with those of networks randomised from the head down. ``parts``
+splits a network, and ``reinitialise`` returns a training run with random weights in its first parts. Tables and answer
+are in ``randomised_report``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +18,9 @@ from locus.benchmark.scoring.protocols.base import Case, Result, finite_map, wit
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.validity.base import TRAINED, Check, RunOnSubset, compare
 from locus.core.types import FloatArray
+
+REST = "last stage"
+"""Name of the part after the last level; its output is pooled."""
 
 
 class Randomised(Check):
@@ -61,10 +69,6 @@ def spearman(first: FloatArray, second: FloatArray) -> float:
     one, two = (rankdata(values) - (len(values) + 1) / 2 for values in (first, second))
     scale = float(np.sqrt((one**2).sum() * (two**2).sum()))
     return float((one * two).sum() / scale) if scale else float("nan")
-
-
-REST = "last stage"
-"""Name of the part after the last level; its output is pooled."""
 
 
 @dataclass(frozen=True)

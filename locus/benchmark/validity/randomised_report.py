@@ -1,4 +1,7 @@
-"""Report of the check ``randomised``: the change of maps if weights are replaced by random ones."""
+"""Report of the check ``randomised``: which methods keep their maps or hits if weights are replaced by random ones.
+
+It is made from the records alone; ``randomised`` computes them.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 
