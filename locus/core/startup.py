@@ -18,6 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder that contains the package ``locus``: the checkout, or site-packages."""
+COMMANDS = ("main.py", "heatmap.py", "locus", "tools")
+"""Files and packages that contain the commands."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
@@ -49,14 +56,6 @@ def gc_skipped_at_exit() -> None:
 def _freeze() -> None:
     if "triton" not in sys.modules:
         gc.freeze()
-
-
-ROOT = Path(__file__).resolve().parents[2]
-"""The folder of the package: the checkout, or site-packages."""
-COMMANDS = ("main.py", "heatmap.py", "locus", "tools")
-"""Files and packages that contain the commands."""
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
 
 
 def is_command() -> bool:
