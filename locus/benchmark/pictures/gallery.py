@@ -6,7 +6,7 @@
 ``save``           a grid of images and methods: a typical case of each finding, with all maps on the same scale
 ``write_figures``  ``benchmark.figures``: the grid, all charts of the suite as PDF, SVG and PNG, and its LaTeX tables
 
-The charts are drawn by ``locus.benchmark.report.charts``, the template of the page is rendered by ``report.html``.
+The charts are drawn by ``locus.benchmark.report.charts``, the page is rendered by ``locus.benchmark.report.html``.
 """
 
 import base64
