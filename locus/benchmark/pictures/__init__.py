@@ -1,5 +1,5 @@
 """Pictures: heat maps, overlays, the gallery of a suite, and figures for a paper.
 
-``explained`` runs network and methods, ``case`` draws one case, ``heat_maps`` writes the pictures of ``heatmap.py``, and
-``gallery`` draws stored maps of a suite. Charts of scores are in ``locus.benchmark.report.charts``.
+``explained`` runs network and methods, ``case`` draws one case, ``heat_maps`` writes the pictures of ``heatmap.py``,
+and ``gallery`` draws stored maps of a suite. Charts of scores are in ``locus.benchmark.report.charts``.
 """
