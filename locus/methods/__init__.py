@@ -135,4 +135,4 @@ def __getattr__(name: str) -> Any:
         from locus.methods import base
 
         return getattr(base, name)
-    raise AttributeError(f"module 'methods' has no attribute {name!r}")
+    raise AttributeError(f"module 'locus.methods' has no attribute {name!r}")

@@ -9,7 +9,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TINY = "--dataset phantom:train=8,val=8,test=8 --img_size 32 --backbone custom --epochs 1 --pretrained False --plots False".split()
+TINY = [
+    "--dataset",
+    "phantom:train=8,val=8,test=8",
+    "--img_size",
+    "32",
+    "--backbone",
+    "custom",
+    "--epochs",
+    "1",
+    "--pretrained",
+    "False",
+    "--plots",
+    "False",
+]
 pytestmark = [pytest.mark.commands, pytest.mark.slow]
 
 

@@ -93,7 +93,7 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
     parts: dict[str, Dataset] = {}
     request = {"img_size": config.img_size, **config.split_arguments()}
     refused: dict[str, DataError] = {}
-    warnings, logger = BufferingHandler(sys.maxsize), logging.getLogger("datasets")
+    warnings, logger = BufferingHandler(sys.maxsize), logging.getLogger("locus.datasets")
     warnings.setLevel(logging.WARNING)
     logger.addHandler(warnings)
     try:

@@ -94,12 +94,7 @@ def _row(word: str) -> tuple[str, ...]:
     return *about, "yes" if part.rectified else "", "fast" if part.is_fast() else "slow"
 
 
-_PARTS = [
-    part
-    for module in (method_questions, method_questions, method_questions, method_questions)
-    for part in vars(module).values()
-]
-QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
+QUESTIONS = tuple(part for part in vars(method_questions).values() if isinstance(part, Question))
 """All questions of ``method_questions``."""
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 

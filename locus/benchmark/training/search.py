@@ -4,7 +4,7 @@
 ``trial_config``    the flags of a trial
 ``objective``       a trial: it reports its value after each epoch, and may stop early or fail
 ``csv_of``, ``markdown``  tables of the trials
-``search``          one trial after another, in a storage from which a killed search resumes
+``run``             one trial after another, in a storage from which a killed search resumes
 
 A trial is trained by ``locus.benchmark.training.run``.
 """
@@ -18,12 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-import optuna
 import pydantic
 import tabulate
 from lightning.pytorch import Callback, LightningModule, Trainer
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from locus.benchmark.training import machine, runs
 from locus.benchmark.training.listing import load_split
@@ -34,6 +31,13 @@ from locus.config import DATA, MACHINE, MODE, WEIGHTS, TrainConfig, flags_with
 from locus.core import cli, types
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, first_problem, hint, one_line
 from locus.core.files import csv_cell, write_text, writing
+
+try:
+    import optuna
+    from optuna.trial import FrozenTrial, TrialState
+    from sqlalchemy.exc import SQLAlchemyError
+except ImportError:
+    raise NotAvailableError("--search requires Optuna: pip install '.[search]'") from None
 
 log = logging.getLogger(__name__)
 RETRIES = 2
@@ -49,21 +53,6 @@ FIXED = flags_with(TrainConfig, WEIGHTS) - flags_with(TrainConfig, MACHINE)
 """Flags that must be the same when a search is resumed."""
 MISSED_HEARTBEATS = 3
 """Missed heartbeats after which a trial counts as dead."""
-
-
-def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Run or resume the search of ``config.search`` and return its folder.
-
-    All trials use the flags of the command line. The folder contains ``trials.csv`` and ``trials.md``, the best trial
-    as ``config.yaml`` (for ``--config``), and a run folder per trial. Raises ``locus.core.errors`` types for an invalid
-    file, without Optuna, and if no trial finishes.
-    """
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise NotAvailableError("--search requires Optuna: pip install '.[search]'") from None
-
-    return search(config, explicit_flags)
 
 
 class Span(pydantic.BaseModel):
@@ -328,10 +317,12 @@ def _format(value: Any) -> str:
     return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
-    """Run or resume the search of ``config.search`` and return its folder: see ``locus.benchmark.training.search.run``.
+def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
+    """Run or resume the search of ``config.search`` and return its folder.
 
-    ``explicit_flags``: names of the flags on the command line, which override those of the plan.
+    All trials use the flags of the command line, whose names are ``explicit_flags``: they override those of the plan.
+    The folder contains ``trials.csv`` and ``trials.md``, the best trial as ``config.yaml`` (for ``--config``), and a run
+    folder per trial. Raises ``locus.core.errors`` types for an invalid file and if no trial finishes.
     """
     plan = read(Path(str(config.search)))
     fixed_flags = merge_flags(plan, config, explicit_flags)

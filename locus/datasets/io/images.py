@@ -6,7 +6,6 @@ of a data set without decoding them is ``locus.datasets.base.content_key``.
 
 import contextlib
 import io
-import logging
 import os
 import struct
 import zlib
@@ -171,6 +170,3 @@ def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
         part = slice(first, first + ROWS)
         grey[part] = np.clip(np.rint(values[part].astype(np.float64) / 257), 0, 255)
     return grey
-
-
-log = logging.getLogger(__name__)
