@@ -321,8 +321,8 @@ def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     """Run or resume the search of ``config.search`` and return its folder.
 
     All trials use the flags of the command line, whose names are ``explicit_flags``: they override those of the plan.
-    The folder contains ``trials.csv`` and ``trials.md``, the best trial as ``config.yaml`` (for ``--config``), and a run
-    folder per trial. Raises ``locus.core.errors`` types for an invalid file and if no trial finishes.
+    The folder contains ``trials.csv`` and ``trials.md``, the best trial as ``config.yaml`` (for ``--config``), and a
+    run folder per trial. Raises ``locus.core.errors`` types for an invalid file and if no trial finishes.
     """
     plan = read(Path(str(config.search)))
     fixed_flags = merge_flags(plan, config, explicit_flags)
