@@ -52,9 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     log.info("opening the network")  # imports torch
     if config.image_path is not None:
         with gc_paused():
-            from locus.benchmark.pictures import heat_maps
+            from locus.benchmark.pictures import heat_maps, overlay
 
-        return heat_maps.run_overlay(config, cli.say)
+        return overlay.run(config, cli.say)
     with gc_paused():  # import torch only after the flags are checked
         from locus.benchmark.pictures import heat_maps
 

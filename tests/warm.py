@@ -29,7 +29,7 @@ LIBRARIES = [
     "tensorboard.summary", "sympy", "docstring_parser", "huggingface_hub", "captum.attr", "tabulate", "pyarrow.dataset",
     "tests.ready",
 ]  # fmt: skip
-OURS = {"backbones", "benchmark", "config", "core", "datasets", "methods", "tests"}
+OURS = {"locus", "tests"}
 ADDRESS = "LOCUS_TESTS_SERVER"
 """Environment variable: the socket of the server."""
 FORK = multiprocessing.get_context("fork")

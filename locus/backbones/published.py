@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torchvision.models import densenet121
 
 from locus.backbones.classifier import Classifier
 from locus.backbones.extractors import MapsOf
@@ -341,6 +340,8 @@ class JFHealthcare(nn.Module):
     """
 
     def __init__(self, findings: int = 5) -> None:
+        from torchvision.models import densenet121  # takes a second, and only this network needs it
+
         super().__init__()
         self.backbone, self.features = densenet121(), nn.ReLU()
         channels = self.backbone.classifier.in_features

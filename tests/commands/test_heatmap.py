@@ -147,7 +147,7 @@ def test_the_same_method_with_two_options_gives_two_pictures(cases, tmp_path):
 
 
 def test_a_map_with_nan_is_named_the_others_go_on_and_the_status_is_1(run_command, tmp_path):
-    text = "import methods\nclass Broken(locus.methods.GradientMethod):\n    name = 'broken'\n    def weights(self, A, G): return G / 0\n"
+    text = "import locus\nclass Broken(locus.GradientMethod):\n    name = 'broken'\n    def weights(self, A, G): return G / 0\n"
     (tmp_path / "broken.py").write_text(text)
     done = run_command("--cases", "1", "--method", f"{tmp_path}/broken.py:Broken", "cam")
     assert done.returncode == 1, done.stderr

@@ -19,7 +19,7 @@ from locus import train as main
 from locus.benchmark import compare, convert, records, run, score
 from locus.benchmark.check import __main__ as check
 from locus.benchmark.external import entry
-from locus.benchmark.external.entry import EntryCases
+from locus.benchmark.external.cases import EntryCases
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.locus import Locus

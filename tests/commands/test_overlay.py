@@ -11,7 +11,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from locus import backbones, heatmap
-from locus.benchmark.pictures.heat_maps import blend
+from locus.benchmark.pictures.overlay import blend
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
 from locus.core.cli import build
@@ -127,11 +127,11 @@ def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, facts):
 
 
 METHODS = """
-import methods, torch
-class Hungry(locus.methods.GradientMethod):
+import locus, torch
+class Hungry(locus.GradientMethod):
     name = "hungry"
     def weights(self, A, G): return bytearray(2**60)
-class Flat(locus.methods.Method):
+class Flat(locus.Method):
     name = "flat"
     needs = frozenset({"features"})
     def maps(self, evidence): return torch.ones(*evidence.logits.shape, *evidence.A.shape[-2:])

@@ -243,7 +243,7 @@ def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_g
     assert "resnet1888" in (folder / "results/untrainable/leaderboard.md").read_text()
 
 
-MINE = "import methods\nclass Mine(locus.methods.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
+MINE = "import locus\nclass Mine(locus.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
 
 
 def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were(run_command, sentence, copy, tmp_path):

@@ -67,7 +67,7 @@ def test_an_interrupt_during_the_imports_is_one_sentence(tmp_path, words):
 
 
 def test_an_import_from_python_leaves_ctrl_c_as_it_is():
-    code = "import signal, core, benchmark; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    code = "import signal, locus.core, locus.benchmark; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     assert python("-c", code).returncode == 0
 
 

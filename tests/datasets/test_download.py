@@ -83,7 +83,7 @@ def test_competitions_are_downloaded_by_their_own_command(client, tmp_path, word
 def test_a_killed_download_leaves_no_folder_and_the_next_one_completes(client, tmp_path):
     root = tmp_path / "covid"
     client(KILLED)
-    environment = {**os.environ, "PYTHONPATH": str(Path(datasets.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(datasets.__file__).parents[2])}
     assert subprocess.run([sys.executable, "-c", FETCH, WORD, root], env=environment).returncode == -9
     assert not root.exists()
     stale = tmp_path / ".covid.download" / "unpacked" / "COVID" / "stale.png"  # left by a run killed while unpacking

@@ -115,7 +115,7 @@ def test_a_new_file_in_methods_is_a_method_without_other_edits(written):
     assert done.stdout == f"mine {folder}/methods/__init__.py\n", done.stderr
 
 
-@pytest.mark.parametrize("body", ["class X: pass", "import methods\nclass X(locus.methods.Method): pass"])
+@pytest.mark.parametrize("body", ["class X: pass", "import locus\nclass X(locus.Method): pass"])
 def test_a_class_that_is_not_a_method_raises_a_clear_error(written, body):
     with pytest.raises(BadValueError, match=r"x\.py:X.*methods\.Method"):
         methods.build(f"{written(x=body)}/methods/x.py:X")

@@ -148,10 +148,10 @@ def test_backward_passes_respect_memory_budget_and_pixel_limit(model, monkeypatc
 
 def without_captum():
     """Return the methods that cannot be built without captum."""
-    for name in [name for name in sys.modules if name.split(".")[0] in ("captum", "methods")]:
+    for name in [name for name in sys.modules if name.split(".")[0] == "captum" or name.startswith("locus.methods")]:
         del sys.modules[name]
     sys.modules["captum"] = sys.modules["captum.attr"] = None
-    anew, refused = importlib.import_module("methods"), []
+    anew, refused = importlib.import_module("locus.methods"), []
     with pytest.raises(NotAvailableError, match="cannot be imported"):
         refused.append(anew.build("occlusion"))
     return refused, anew.build("integrated_gradients").name

@@ -31,7 +31,7 @@ from locus.benchmark import records
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.maps.code import network_code
 from locus.benchmark.maps.runs import TrainingRun, unseen_positions
-from locus.benchmark.pictures import case
+from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.case import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import select, tables
@@ -270,7 +270,7 @@ class Evaluation:
         probability = store.probabilities[0, image, finding]
         raw = RawMap(word, values, stored.index.grid, probability)
         threshold, origin = self._threshold(plan, word, image, finding)
-        return case.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
+        return panels.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
 
     def save(self, folder: Path | str) -> Path:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.

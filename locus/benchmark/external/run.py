@@ -14,7 +14,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from locus.benchmark import records
-from locus.benchmark.external.entry import EntryCases, ExternalEntry
+from locus.benchmark.external.cases import EntryCases
+from locus.benchmark.external.entry import ExternalEntry
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.report import tables

@@ -21,7 +21,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax
+from sklearn.metrics import roc_curve
 
 from locus.benchmark.records.record import Stratum
 from locus.benchmark.scoring.statistics import summary
@@ -29,12 +31,15 @@ from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, Estimate, estimate
 from locus.core.frames import area
 from locus.core.names import MAIN
-from locus.core.types import FloatArray, Origin, Sample
+from locus.core.scores import Origin
+from locus.core.types import FloatArray, Sample
 
 CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> group of a case, without cases of unknown group."""
 METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
 """Columns of ``locus``'s rows that are scored within groups -> threshold origin; only the main one by finding."""
+MIN_PER_CLASS = 5
+"""Smallest number of positives, and of negatives, for a cut-off."""
 
 
 def group_labels(
@@ -90,7 +95,7 @@ def cut_offs(
     for number in sorted(set(validation["training"].tolist())):
         rows = validation[validation["training"] == number]
         for finding, values in zip(findings, _said(rows, findings, exclusive).T, strict=True):
-            value = summary.youden_threshold(values, rows[f"label_{finding}"])
+            value = youden_threshold(values, rows[f"label_{finding}"])
             if np.isfinite(value):
                 chosen[finding][number] = value
     return chosen
@@ -138,3 +143,21 @@ def _said(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -
     """Return the classifier's outputs (N,K): logits, or the logarithm of the softmax for ``exclusive`` classes."""
     logits = predictions[[f"logit_{finding}" for finding in findings]].to_numpy(dtype=np.float64)
     return np.asarray(log_softmax(logits, axis=1)) if exclusive else logits
+
+
+def youden_threshold(values: ArrayLike, labels: ArrayLike) -> float:
+    """Return the cut-off with the largest TPR − FPR for outputs (N,) and labels (N,); the largest on ties.
+
+    A label of nan is unknown. nan for fewer than 5 positives or 5 negatives, or if no value separates them better than
+    chance. Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+
+    >>> youden_threshold([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 0, 0, 1, 1, 1, 1])
+    3.0
+    """
+    outputs, truth = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    is_known = np.isfinite(outputs) & np.isfinite(truth)
+    if min((truth[is_known] == 1).sum(), (truth[is_known] == 0).sum()) < MIN_PER_CLASS:
+        return np.nan
+    fpr, tpr, thresholds = roc_curve(truth[is_known], outputs[is_known])
+    gain = (tpr - fpr).round(12)  # ignore rounding between equal shares
+    return float(thresholds[gain.argmax()]) if gain.max() > 0 else np.nan

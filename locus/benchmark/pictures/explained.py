@@ -26,10 +26,8 @@ from tqdm import tqdm
 from locus import datasets, methods
 from locus.backbones import Classifier, weight_files
 from locus.backbones.catalog import resolve
-from locus.benchmark import records
 from locus.benchmark.explain import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
 from locus.benchmark.pictures.case import RawMap
-from locus.benchmark.records import packed
 from locus.benchmark.training import load, runs
 from locus.benchmark.training.listing import load_split
 from locus.config import HeatmapConfig, TrainConfig
@@ -289,6 +287,9 @@ class Thresholds:
 @functools.lru_cache(maxsize=4)
 def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[str, Any]:
     """Return method -> origin -> finding -> thresholds, from published records and ``results``; the last one wins."""
+    from locus.benchmark import records  # imports pyarrow, which one image does not need
+    from locus.benchmark.records import packed
+
     thresholds: dict[str, Any] = {}
     for folder in (suite for home in dict.fromkeys((Path("results"), *results)) for suite in records.suites(home)):
         for text in packed.records_containing(folder, digest):

@@ -30,7 +30,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from locus.benchmark.maps.cases import CaseStore
-from locus.benchmark.pictures.case import add_box, extent, save_figure
+from locus.benchmark.pictures.panels import add_box, extent, save_figure
 from locus.benchmark.records import Record, cases
 from locus.benchmark.report import charts, tables
 from locus.benchmark.report.all_tables import reports

@@ -3,7 +3,7 @@
 from locus.benchmark.records.packed import load, load_metric, ordered, pack, suites
 from locus.benchmark.records.record import Cell, Record, Stratum
 from locus.benchmark.records.storage import only_writer, path, read, unpacked, unpacked_folder, write
-from locus.core.types import Score
+from locus.core.scores import Score
 
 __all__ = [
     "Cell",

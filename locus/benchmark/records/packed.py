@@ -19,8 +19,8 @@ from locus.benchmark.records.record import Record
 from locus.benchmark.records.storage import DICT_STRING, parse, stem, unpacked
 from locus.core.errors import DataError, one_line
 from locus.core.files import writing
+from locus.core.scores import Score
 from locus.core.startup import gc_paused
-from locus.core.types import Score
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
 ADVICE = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WrapValidator, field_validator
 
 from locus.core import files
-from locus.core.types import CURVE_THRESHOLDS, FrozenModel, Name, Score
+from locus.core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score
 
 NOT_RECORDED = "not recorded"
 

@@ -24,7 +24,7 @@ from locus.benchmark.report.table import NOTHING, Table, number, signed, with_in
 from locus.benchmark.scoring.statistics.entries import BAND_RUNS
 from locus.core.errors import examples
 from locus.core.names import MAIN, PRIOR
-from locus.core.types import Origin
+from locus.core.scores import Origin
 
 DRAWN = {
     "drawn by code": "The images and annotations are drawn by code. The order of methods may differ on radiographs.",

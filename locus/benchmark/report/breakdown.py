@@ -13,7 +13,7 @@ from locus.benchmark.report.protocol_tables import ORIGINS, SHARED, origins
 from locus.benchmark.report.select import basis_lines
 from locus.benchmark.report.table import Table, difference, with_interval
 from locus.core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
-from locus.core.types import Score
+from locus.core.scores import Score
 
 ONE_NETWORK = (
     "Each row is one training run. Its interval reflects variation between patients, not between training runs."

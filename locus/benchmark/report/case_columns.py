@@ -26,7 +26,8 @@ from locus.benchmark.scoring.statistics.resample import CaseIndex, Sums, by_pati
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.errors import DataError
 from locus.core.names import BASELINES, MAIN
-from locus.core.types import FloatArray, Origin
+from locus.core.scores import Origin
+from locus.core.types import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -49,7 +49,7 @@ from locus.benchmark.report.entry import NO_NETWORK, Entry
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.core.errors import NotAvailableError
 from locus.core.names import MAIN
-from locus.core.types import CURVE_THRESHOLDS
+from locus.core.scores import CURVE_THRESHOLDS
 
 READABLE = "width > 44 * 10"
 """Condition on the width for showing numbers in the cells."""

@@ -14,7 +14,7 @@ from locus.benchmark.report import entry, select
 from locus.benchmark.report.entry import NO_NETWORK, Entry, is_single, run_count, worse_by
 from locus.benchmark.report.table import NOTHING, Table, number, share, signed, with_interval, with_n
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
-from locus.core.types import Origin, Score
+from locus.core.scores import Origin, Score
 
 FEWEST = 20
 """Number of cases from which equal scores are not a coincidence."""

@@ -25,7 +25,7 @@ from locus.benchmark.report.table import NOTHING, Table, chance, signed, with_in
 from locus.config import CHECKS
 from locus.core.files import csv_cell
 from locus.core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
-from locus.core.types import Score
+from locus.core.scores import Score
 
 TITLE = "methods within each network"
 THRESHOLDS = (

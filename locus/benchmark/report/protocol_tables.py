@@ -15,7 +15,7 @@ from locus.benchmark.report.select import basis_lines
 from locus.benchmark.report.table import NOTHING, Table, with_interval, with_n
 from locus.benchmark.scoring.protocols import registry
 from locus.core.names import MAIN
-from locus.core.types import Origin
+from locus.core.scores import Origin
 
 ORIGINS = (
     "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: "

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from locus.benchmark.records.record import NOT_RECORDED, Record, describe
 from locus.core.errors import examples
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
-from locus.core.types import Score
+from locus.core.scores import Score
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
-from locus.core.types import Score
+from locus.core.scores import Score
 
 NOTHING = "–"
 PAGE = 45

@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.surface.batch import Index, Traces, TruthBoxes, hit_intervals
 from locus.benchmark.scoring.surface.trace import Trace
-from locus.core.types import FloatArray, Origin, patient_folds
+from locus.core.scores import Origin
+from locus.core.types import FloatArray, patient_folds
 
 ThresholdKey = tuple[Origin, str]
 """An origin, and the suffix of its metrics if all findings share the threshold."""

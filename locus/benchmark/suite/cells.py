@@ -127,7 +127,7 @@ class ModelTask:
 def requested_names(config: SuiteConfig) -> list[str]:
     """Return the suites named by the flags, without duplicates. Raises ``LocusError`` if there are none.
 
-    >>> names(RunConfig(suite=("phantom", "demo", "phantom")))
+    >>> requested_names(RunConfig(suite=("phantom", "demo", "phantom")))
     ['phantom', 'demo']
     """
     folder = _suites_folder(config)

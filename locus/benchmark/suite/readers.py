@@ -26,7 +26,7 @@ from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.errors import DataError, NotAvailableError
 from locus.core.frames import as_boxes, iobb, iou
 from locus.core.names import ABSENT, AGREEMENT, MAIN, canonical_finding
-from locus.core.types import Origin, Score
+from locus.core.scores import Origin, Score
 from locus.datasets import nih
 from locus.datasets.chestx_det import FINDINGS
 

@@ -39,7 +39,8 @@ from locus.benchmark.scoring.statistics.resample import (
     mean,
     weights,
 )
-from locus.core.types import FloatArray, Origin
+from locus.core.scores import Origin
+from locus.core.types import FloatArray
 from locus.datasets import base
 
 

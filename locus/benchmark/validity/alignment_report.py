@@ -13,7 +13,7 @@ from locus.benchmark.report.columns import NAMES, TableColumn, count, naming, sc
 from locus.benchmark.report.select import basis_lines, counted, network_among
 from locus.benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from locus.core.names import MAIN
-from locus.core.types import Origin
+from locus.core.scores import Origin
 
 IMAGES = 100
 """Number of boxed images, drawn by patient, on which pictures are compared."""

@@ -26,7 +26,8 @@ from locus.benchmark.scoring.statistics.summary import Column, difference, estim
 from locus.config import EngineFlags
 from locus.core.errors import LocusError
 from locus.core.names import MAIN
-from locus.core.types import Origin, Sample
+from locus.core.scores import Origin
+from locus.core.types import Sample
 
 TRAINED = "trained"
 """Label of unchanged networks in metric names, and folder of their maps."""

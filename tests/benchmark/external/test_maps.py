@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from locus.benchmark.external import entry
-from locus.benchmark.external.entry import EntryCases
+from locus.benchmark.external.cases import EntryCases
 from locus.benchmark.external.run import score
 from locus.benchmark.maps.cases import make_case
 from locus.benchmark.records import Cell

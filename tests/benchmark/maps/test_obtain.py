@@ -32,8 +32,8 @@ TRAIN = {
     "threads": 1, "logger": ["csv"], "plots": False,
 }  # fmt: skip
 MINE = """
-import methods
-class Mine(locus.methods.GradientMethod):
+import locus
+class Mine(locus.GradientMethod):
     name = "mine"
     def weights(self, A, G):
         return G.mean((-2, -1), keepdim=True) ** 1
@@ -121,9 +121,9 @@ def test_truncated_file_is_reported_and_generated_again(trained, first, tmp_path
 
 
 BREAKS = """
-import methods
+import locus
 from locus.core.errors import NotAvailableError
-class Breaks(locus.methods.Method):
+class Breaks(locus.Method):
     name = "breaks"
     needs = frozenset({"features"})
     asked = 0

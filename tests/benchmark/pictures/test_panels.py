@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from locus.benchmark.pictures import case
+from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.case import RawMap, prepare_case
 from locus.core.types import Sample
 
@@ -34,18 +34,18 @@ def test_unknown_truth_differs_from_no_box(picture, boxes, words):
 @pytest.mark.parametrize("kind", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
 def test_file_formats_are_reproducible(picture, tmp_path, kind):
     path = tmp_path / f"x.{kind}"
-    case.save(picture, path)
+    panels.save(picture, path)
     first = path.read_bytes()
     assert first.startswith(BEGINS[kind])
-    case.save(picture, path)
+    panels.save(picture, path)
     assert path.read_bytes() == first
 
 
 def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_origin(picture, tmp_path):
-    case.save(picture, tmp_path / "x.svg")
+    panels.save(picture, tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
-    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {case.PREDICTED}', text)
+    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {panels.PREDICTED}', text)
     assert [bool(dashes) for dashes in drawn] == [False, True, True]
     assert picture.predicted[0][:2].max() < 16
-    assert text.count(f"stroke: {case.TRUTH}") == 1
+    assert text.count(f"stroke: {panels.TRUTH}") == 1
     assert "threshold 0.4 (validation)" in text

@@ -174,7 +174,7 @@ def test_method_flag_limits_the_cells(suite, tmp_path):
 
 
 def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, tmp_path):
-    (tmp_path / "mine.py").write_text("import methods\nclass Mine(locus.methods.Method):\n    name = 'mine'\n    needs = {'forwards'}\n")
+    (tmp_path / "mine.py").write_text("import locus\nclass Mine(locus.Method):\n    name = 'mine'\n    needs = {'forwards'}\n")
     word = f"{tmp_path}/mine.py:Mine"
     small = suite("methods: [cam]")
     assert words(asked(small, tmp_path, "layercam", word)) == {"layercam", word}

@@ -21,7 +21,8 @@ from locus.benchmark.scoring.statistics.summary import NOTHING, Column, estimate
 from locus.benchmark.scoring.surface import Surface, min_max, surface
 from locus.benchmark.scoring.surface.trace import GivenBoxes
 from locus.core.frames import Alignment, Grid
-from locus.core.types import FloatArray, Origin, Score
+from locus.core.scores import Origin, Score
+from locus.core.types import FloatArray
 
 AT_A_TIME = 16
 """Number of cases whose boxes are in memory at once: a noise map of 1024×1024 has a hundred thousand boxes."""

@@ -25,7 +25,8 @@ from locus.benchmark.scoring.surface import Surface, all_boxes
 from locus.benchmark.scoring.surface.trace import GivenBoxes, trace
 from locus.core.errors import NotAvailableError
 from locus.core.frames import holds, iobb, iou
-from locus.core.types import FloatArray, Origin
+from locus.core.scores import Origin
+from locus.core.types import FloatArray
 
 Index = NDArray[np.int64]
 Hits = NDArray[np.bool_]

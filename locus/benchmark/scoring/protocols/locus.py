@@ -33,11 +33,12 @@ from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface import Surface
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
-from locus.benchmark.scoring.surface.bilinear import otsu
+from locus.benchmark.scoring.surface.otsu import otsu
 from locus.benchmark.scoring.surface.trace import Trace, trace
 from locus.core.frames import Grid, holds, resolve
 from locus.core.names import MAIN
-from locus.core.types import CURVE_THRESHOLDS, FloatArray
+from locus.core.scores import CURVE_THRESHOLDS
+from locus.core.types import FloatArray
 
 DEFAULT_THRESHOLD = 0.5
 IOU = 0.3

@@ -29,7 +29,8 @@ from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.errors import BadValueError
 from locus.core.frames import as_boxes, iou, scale_boxes
-from locus.core.types import FloatArray, Origin
+from locus.core.scores import Origin
+from locus.core.types import FloatArray
 
 STEP = 0.01
 LEVELS = choe_contours.score_thresholds(STEP)

@@ -22,7 +22,8 @@ from locus.benchmark.scoring.statistics.resample import (
 )
 from locus.benchmark.scoring.statistics.summary import Column, sums
 from locus.core.errors import BadValueError
-from locus.core.types import FloatArray, Origin
+from locus.core.scores import Origin
+from locus.core.types import FloatArray
 
 Trainings = Mapping[str, Sequence[Column]]
 """Name of a training run -> its columns; equal names on both sides are the same network."""

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import roc_curve
 
 from locus.benchmark.scoring.statistics.resample import (
     CaseIndex,
@@ -26,7 +25,8 @@ from locus.benchmark.scoring.statistics.resample import (
     intervals,
     mean,
 )
-from locus.core.types import FloatArray, Origin, Score
+from locus.core.scores import Origin, Score
+from locus.core.types import FloatArray
 
 SHARES = (
     *("hit@", "anyhit@", "peak@", "pointing", "acc@", "maxboxacc", "mean_iou", "energy", "no_energy", "no_overlap"),
@@ -148,8 +148,6 @@ SIZES = (0.025, 0.08)
 AGES = (18, 40, 60)
 OLDEST = 120
 """Years; a higher age is an error in the table and counts as unknown."""
-MIN_PER_CLASS = 5
-"""Smallest number of positives, and of negatives, for a cut-off."""
 SMALL_TO_LARGE, YOUNG_TO_OLD = ("small", "medium", "large"), ("0-17", "18-39", "40-59", "60+")
 CO_OCCURRENCE, CORRECTNESS = ("single", "co-occurring"), ("wrong", "right")
 ORDER = (*SMALL_TO_LARGE, *YOUNG_TO_OLD, *CO_OCCURRENCE, *CORRECTNESS)
@@ -184,24 +182,6 @@ def prediction_correctness(values: ArrayLike, cut_offs: ArrayLike) -> GroupLabel
     """Return right (at or above the cut-off) or wrong (N,) for classifier outputs (N,) of present findings."""
     outputs, needed = (np.asarray(side, dtype=np.float64) for side in (values, cut_offs))
     return _bin(np.where(np.isnan(outputs) | np.isnan(needed), np.nan, outputs >= needed), (0.5,), CORRECTNESS)
-
-
-def youden_threshold(values: ArrayLike, labels: ArrayLike) -> float:
-    """Return the cut-off with the largest TPR − FPR for outputs (N,) and labels (N,); the largest on ties.
-
-    A label of nan is unknown. nan for fewer than 5 positives or 5 negatives, or if no value separates them better than
-    chance. Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
-
-    >>> youden_threshold([-3, -2, -1, 0, 1, 2, 3, 4, 5, 6], [0, 0, 0, 1, 0, 0, 1, 1, 1, 1])
-    3.0
-    """
-    outputs, truth = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.float64)
-    is_known = np.isfinite(outputs) & np.isfinite(truth)
-    if min((truth[is_known] == 1).sum(), (truth[is_known] == 0).sum()) < MIN_PER_CLASS:
-        return np.nan
-    fpr, tpr, thresholds = roc_curve(truth[is_known], outputs[is_known])
-    gain = (tpr - fpr).round(12)  # ignore rounding between equal shares
-    return float(thresholds[gain.argmax()]) if gain.max() > 0 else np.nan
 
 
 def metadata_groups(metas: Sequence[Mapping[str, Any]], name: str) -> GroupLabels:

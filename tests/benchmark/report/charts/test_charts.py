@@ -15,7 +15,7 @@ from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.validity.faithfulness_report import FaithfulnessReport
 from locus.core.errors import NotAvailableError
 from locus.core.names import MAIN, SECOND_READERS, UPPER_BOUND
-from locus.core.types import CURVE_THRESHOLDS
+from locus.core.scores import CURVE_THRESHOLDS
 
 CHARTS = {chart.name: chart for chart in (*chart_list.CHARTS, *FaithfulnessReport.charts)}
 

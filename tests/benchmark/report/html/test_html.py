@@ -126,7 +126,7 @@ def test_script_in_a_name_is_escaped(page, read):
 
 
 def test_latex_download_is_escaped_like_the_files():
-    script = (Path(tables.__file__).parent / "html/templates/download.js").read_text()
+    script = (Path(tables.__file__).parent / "templates/download.js").read_text()
     pairs = json.loads(re.search(r"const TEX = ({.*});", script)[1])
     for sign, text in pairs.items():
         assert f"{text} " in latex(Table("t", "", (sign,), ()), "t"), sign

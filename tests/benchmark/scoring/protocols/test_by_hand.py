@@ -11,7 +11,7 @@ from locus.benchmark.scoring.protocols.seed import GRID as RULES
 from locus.benchmark.scoring.protocols.wang import count
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.frames import Grid
-from locus.core.types import CURVE_THRESHOLDS
+from locus.core.scores import CURVE_THRESHOLDS
 
 FRAME = (30, 30)
 SPOT = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)  # {> t} is the square 15 ± 10 (1 - t)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from locus.benchmark.maps.strata import youden_threshold
 from locus.benchmark.scoring.statistics import summary
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
@@ -46,11 +47,11 @@ def test_cut_off_is_the_best_of_all_values():
         gain = {level: (said[truth] >= level).mean() - (said[~truth] >= level).mean() for level in said}
         best = max(gain.values())
         largest = max(level for level, each in gain.items() if each > best - 1e-9)
-        assert summary.youden_threshold(said, truth) == largest or best < 1e-9
+        assert youden_threshold(said, truth) == largest or best < 1e-9
 
 
 def test_cut_off_needs_five_known_positives_and_five_negatives():
     said, truth = np.arange(11.0), np.arange(11) > 5
-    assert summary.youden_threshold(said, truth) == 6
-    assert np.isnan(summary.youden_threshold(said, np.where(said == 10, np.nan, truth)))
-    assert np.isnan(summary.youden_threshold(said[2:], truth[2:]))
+    assert youden_threshold(said, truth) == 6
+    assert np.isnan(youden_threshold(said, np.where(said == 10, np.nan, truth)))
+    assert np.isnan(youden_threshold(said[2:], truth[2:]))

@@ -1,0 +1,148 @@
+"""Components of a surface from the runs of its rows, compiled; for ``benchmark.scoring.surface``.
+
+All arguments are arrays, so that numba compiles once: ``f`` (h,w) are values at rows ``y`` (h,) and columns ``x`` (w,)
+of a frame ``height`` × ``width``, all float64 and in the frame. A run is a sequence of neighbours in a row above the
+threshold. Runs of neighbouring rows are joined if they share a column, or across a patch whose saddle is above the
+threshold. Along a grid line the surface falls to the threshold before the next vertex, so a component's edges are next
+to its outermost rows and columns. One pass over the map per threshold is enough, and nothing is sorted.
+"""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,).
+
+    ``f`` (h,w) are values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``, all float64 and
+    in the frame. All arguments are arrays or numbers, so that numba compiles once.
+
+    A run is a sequence of neighbours in a row above the threshold. Runs of neighbouring rows are joined if they share a
+    column, or across a patch whose saddle is above the threshold. Along a grid line the surface falls to the threshold
+    before the next vertex, so a component's edges are next to its outermost rows and columns. One pass over the map per
+    threshold is enough, and nothing is sorted.
+    """
+    h, w = f.shape
+    size = h * ((w + 1) // 2)
+    begin, end, parent, peak = np.empty((4, size), np.int32)
+    edges = np.empty((size, 4), np.int32)
+    rows = np.zeros(h + 1, np.int64)
+    out, index = np.empty((levels.size * size, 4)), np.empty(levels.size * size, np.int64)
+    highest, count = np.empty(levels.size * size, np.int64), 0
+    for n in range(levels.size):
+        _find(f, levels[n], begin, end, parent, peak, rows)
+        for i in range(1, h):
+            _join(f, i, levels[n], begin, end, parent, rows)
+        _outermost(f, begin, end, parent, peak, rows, edges)
+        first = count
+        for k in range(rows[h]):
+            if parent[k] == k:
+                index[count], highest[count] = n, peak[k]
+                out[count, 0], out[count, 1], out[count, 2], out[count, 3] = width, height, 0.0, 0.0
+                peak[k] = count - first  # from here on the index of its box
+                count += 1
+        for i in range(h):
+            for k in range(rows[i], rows[i + 1]):
+                root = parent[k]
+                _grow(f, y, x, height, width, levels[n], i, begin[k], end[k], edges[root], out[first + peak[root]])
+    return out[:count].copy(), index[:count].copy(), highest[:count].copy()
+
+
+@njit(cache=True, nogil=True)
+def _find(f, t, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write the runs above t, row by row, each as a separate component; ``rows[i]`` is the first of row i."""
+    h, w = f.shape
+    count = 0
+    for i in range(h):
+        rows[i] = count
+        inside = False
+        for j in range(w):
+            if f[i, j] > t:
+                if not inside:
+                    begin[count], parent[count], peak[count], inside = j, count, i * w + j, True
+                    high = f[i, j]
+                elif f[i, j] > high:
+                    peak[count], high = i * w + j, f[i, j]
+            elif inside:
+                end[count], inside = j, False
+                count += 1
+        if inside:
+            end[count] = w
+            count += 1
+    rows[h] = count
+
+
+@njit(cache=True, nogil=True)
+def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Join the runs of row i with those of the row above."""
+    a, b = rows[i - 1], rows[i]
+    while a < rows[i] and b < rows[i + 1]:
+        if begin[a] < end[b] and begin[b] < end[a]:
+            _union(parent, a, b)
+        elif end[a] == begin[b]:
+            _across(f, i, end[a] - 1, begin[b], t, parent, a, b)
+        elif end[b] == begin[a]:
+            _across(f, i, begin[a], end[b] - 1, t, parent, a, b)
+        a, b = a + (end[a] <= end[b]), b + (end[b] <= end[a])
+
+
+@njit(cache=True, nogil=True)
+def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Join opposite corners, columns ``upper`` of row i - 1 and ``lower`` of row i, if the saddle is above t."""
+    above, below = (f[i - 1, upper] - t) * (f[i, lower] - t), (f[i - 1, lower] - t) * (f[i, upper] - t)
+    if above > below:  # the saddle without a division
+        _union(parent, a, b)
+
+
+@njit(cache=True, nogil=True)
+def _union(parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Merge two runs into one component, named after its first run."""
+    a, b = _root(parent, a), _root(parent, b)
+    parent[max(a, b)] = min(a, b)
+
+
+@njit(cache=True, nogil=True)
+def _root(parent, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    while parent[k] != k:
+        parent[k] = parent[parent[k]]
+        k = parent[k]
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _outermost(f, begin, end, parent, peak, rows, edges):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Write each component's outermost columns and rows, left, top, right, bottom, and the first of its peaks."""
+    flat = f.ravel()
+    for i in range(f.shape[0]):
+        for k in range(rows[i], rows[i + 1]):
+            root = _root(parent, k)
+            parent[k] = root
+            if root == k:
+                edges[k, 0], edges[k, 1], edges[k, 2], edges[k, 3] = begin[k], i, end[k] - 1, i
+            else:
+                edges[root, 0] = min(edges[root, 0], begin[k])
+                edges[root, 2] = max(edges[root, 2], end[k] - 1)
+                edges[root, 3] = i
+                if flat[peak[k]] > flat[peak[root]]:
+                    peak[root] = peak[k]
+
+
+@njit(cache=True, nogil=True)
+def _grow(f, y, x, height, width, t, i, begin, end, edges, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Grow a box by a run of row i: to where the surface falls to t, or to the frame's edge."""
+    h, w = f.shape
+    if begin == edges[0]:
+        here, j = f[i, begin], begin
+        box[0] = min(box[0], x[j] - (here - t) / (here - f[i, j - 1]) * (x[j] - x[j - 1]) if j > 0 else 0.0)
+    if end - 1 == edges[2]:
+        here, j = f[i, end - 1], end - 1
+        box[2] = max(box[2], x[j] + (here - t) / (here - f[i, j + 1]) * (x[j + 1] - x[j]) if j < w - 1 else width)
+    if i == edges[1]:
+        for j in range(begin, end):
+            here = f[i, j]
+            box[1] = min(box[1], y[i] - (here - t) / (here - f[i - 1, j]) * (y[i] - y[i - 1]) if i > 0 else 0.0)
+    if i == edges[3]:
+        for j in range(begin, end):
+            here = f[i, j]
+            box[3] = max(box[3], y[i] + (here - t) / (here - f[i + 1, j]) * (y[i + 1] - y[i]) if i < h - 1 else height)
