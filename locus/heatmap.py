@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log.info("opening the network")  # imports torch
     if config.image_path is not None:
         with gc_paused():
-            from locus.benchmark.pictures import heat_maps, overlay
+            from locus.benchmark.pictures import overlay
 
         return overlay.run(config, cli.say)
     with gc_paused():  # import torch only after the flags are checked

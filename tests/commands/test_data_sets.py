@@ -64,7 +64,7 @@ def test_a_download_fills_the_folder_and_the_command_continues(train, tmp_path, 
     """Kaggle's client is a little program on the path that checks its words and brings a generated archive."""
     client = tmp_path / "bin" / "kaggle"
     client.parent.mkdir()
-    client.write_text(CLIENT.format(python=sys.executable, root=str(Path(heatmap.__file__).parent)))
+    client.write_text(CLIENT.format(python=sys.executable, root=str(Path(heatmap.__file__).parents[1])))
     client.chmod(0o755)
     monkeypatch.setenv("PATH", str(client.parent))
     word = "covid_radiography:val=1,test=1"

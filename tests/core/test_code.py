@@ -100,7 +100,7 @@ def test_local_files_of_a_method_are_those_of_its_package(tmp_path):
     names = {path.name for path in local_files(methods.registry.files["eigencam"])}
     assert names == {"eigencam.py", "principal.py", "base.py", "evidence.py"}
     mine = HOME.parent / "of_a_test.py"  # a file of the user in the checkout
-    mine.write_text("import methods, config, heatmap\nfrom locus.methods.gradcam import GradCAM")
+    mine.write_text("import methods, config\nfrom locus.methods.gradcam import GradCAM")
     try:
         assert local_files(mine) == {mine}
     finally:

@@ -106,13 +106,13 @@ def test_a_method_from_a_file_works(written, model, images):
 
 @pytest.mark.structure
 def test_a_new_file_in_methods_is_a_method_without_other_edits(written):
-    folder = written(mine=MINE.format(name="mine").replace("locus", "methods"))
-    for part in ("core", "methods"):
-        shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
-    code = "import methods; assert 'mine' in locus.methods.names(); print(locus.methods.build('mine').name, locus.methods.__file__)"
+    folder = written(mine=MINE.format(name="mine"))
+    shutil.copytree(ROOT / "locus", folder / "locus")
+    (folder / "methods" / "mine.py").rename(folder / "locus" / "methods" / "mine.py")
+    code = "import locus; assert 'mine' in locus.methods.names(); print(locus.methods.build('mine').name, locus.methods.__file__)"
     (folder / "ask.py").write_text(code)
     done = Running("ask.py", [], folder, root=folder).done()
-    assert done.stdout == f"mine {folder}/methods/__init__.py\n", done.stderr
+    assert done.stdout == f"mine {folder}/locus/methods/__init__.py\n", done.stderr
 
 
 @pytest.mark.parametrize("body", ["class X: pass", "import locus\nclass X(locus.Method): pass"])

@@ -33,49 +33,16 @@ from locus.core.errors import BadValueError
 from locus.core.frames import Grid
 from locus.methods.evidence import NEEDS, Evidence, EvidenceView
 
-SECONDS = 3.0
-"""Maximum duration of measuring the cost; a slow method is measured once."""
-TIMES = 7
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-
+LARGE = 200.0
+"""Logits of this size make exp and sigmoid overflow or vanish in float32."""
 COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
 """Other methods that read the same evidence."""
 ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixels"})
 """Needs whose values differ between findings."""
-
-LARGE = 200.0
-"""Logits of this size make exp and sigmoid overflow or vanish in float32."""
-
-
-@question("the map is not documented: write a docstring (what the map shows, formula, paper) and `source`")
-def stated(subject: MethodOnModel) -> Observation:
-    """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
-    part = type(subject.make())
-    absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
-    return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
-
-
-@question("the engine computes what `needs` declares: list everything that the method reads")
-def needs(subject: MethodOnModel) -> Observation:
-    """Run the method on evidence that raises an error for everything undeclared.
-
-    For example, reading gradients without "gradients" in ``needs`` fails.
-    """
-    method = subject.make()
-    if unknown := method.needs - NEEDS:
-        return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(NEEDS))}")
-    evidence = subject.evidence()
-    try:
-        run_method(method, guarded(evidence, method.needs))
-    except UndeclaredError as error:
-        return Observation("fail", str(error))
-    return Observation("pass", f"reads only {', '.join(sorted(method.needs))}")
-
-
-class UndeclaredError(BadValueError):
-    """Raised if a method reads evidence without declaring the need."""
-
-
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+SECONDS = 3.0
+"""Maximum duration of measuring the cost; a slow method is measured once."""
+TIMES = 7
 NEEDED = {
     "head": ("head",), "ablation_drops": ("head",), "network": ("forwards", "pixels"),
     "batched_forward": ("forwards",),
@@ -83,195 +50,6 @@ NEEDED = {
     "attention": ("attention",), "all_findings": ("all_findings", "others"), "full_gradients": ("pixels",),
 }  # fmt: skip
 """Attribute of the evidence -> needs; one of them must be declared. Other attributes are always allowed."""
-
-
-class GuardedEvidence(EvidenceView):
-    """Evidence that raises ``UndeclaredError`` for everything outside ``needs``."""
-
-    def __init__(self, evidence: Evidence, needs: frozenset[str]) -> None:
-        super().__init__(lambda: evidence)
-        self._needs = needs
-
-    def __getattr__(self, name: str) -> Any:
-        needed = NEEDED.get(name, ())
-        if needed and not self._needs & set(needed):
-            declared = ", ".join(sorted(self._needs)) or "nothing"
-            what = {"gradients": "gradients or .G"}.get(name, name)
-            raise UndeclaredError(f"reads evidence.{what} but declares {declared}: add {needed[0]} to needs")
-        value = super().__getattr__(name)
-        return guarded(value, self._needs) if isinstance(value, NetworkEvidence) else value
-
-    def at(self, layer: str | None) -> Evidence:
-        """Guard the evidence of another layer."""
-        return guarded(self._source().at(layer), self._needs)
-
-    def parts(self) -> Iterator[tuple[slice, Evidence]]:
-        """Guard the evidence of each part."""
-        for rows, part in self._source().parts():
-            yield rows, guarded(part, self._needs)
-
-
-def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
-    """Return ``evidence`` that raises ``UndeclaredError`` for everything outside ``needs``."""
-    return cast(Evidence, GuardedEvidence(evidence, needs))
-
-
-@question("")
-def cost(subject: MethodOnModel) -> Observation:
-    """Measure the cost in forward passes of the same batch. The largest over the networks is reported, not judged.
-
-    On each network, the shortest run is divided by the shortest plain forward pass. Both alternate up to ``TIMES``
-    times, until ``SECONDS`` have passed.
-    """
-    bare: list[float] = []
-    whole: list[float] = []
-    while len(bare) < TIMES and sum(whole) < SECONDS:  # alternate: other load affects both
-        bare.append(_seconds(lambda: subject.model(subject.images)))
-        whole.append(_seconds(subject.maps))
-    text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(subject.images)} images"
-    return Observation("info", text, min(bare))
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    with torch.no_grad():
-        call()
-    return time.perf_counter() - start
-
-
-@question("the method changes the model, so later maps are wrong: restore weights, modes and hooks")
-def model(subject: MethodOnModel) -> Observation:
-    """Compare weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
-
-    The network is partly in evaluation mode.
-    """
-    subject.model.train()
-    subject.model.extractor.eval()  # like a partly frozen network
-    before = state(subject.model)
-    subject.maps()
-    return _changes(before, state(subject.model))
-
-
-@question(
-    "the method changes global state, which affects other code: use locus.core.types.generator and context managers"
-)
-def process(subject: MethodOnModel) -> Observation:
-    """Compare random states, gradient mode, default types and the images before and after.
-
-    Explaining must not change the next random numbers of torch, numpy and random.
-    """
-    torch.rand(1), np.random.random(), random.random()  # so that a method that sets the seed is detected
-    before = _process(subject.images)
-    subject.maps()
-    return _changes(before, _process(subject.images))
-
-
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
-    changed = [what for what, value in before.items() if after[what] != value]
-    return judged(not changed, f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}")
-
-
-def state(network: nn.Module) -> dict[str, Any]:
-    """Return everything that a method could change in a network, as comparable values."""
-    parameters, parts = dict(network.named_parameters()), [*network.modules()]
-    everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # global hooks of all modules
-    return {
-        "weights and buffers": {name: _fingerprint(value) for name, value in network.state_dict().items()},
-        "gradients": {name: None if p.grad is None else _fingerprint(p.grad) for name, p in parameters.items()},
-        "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
-        "modes": [part.training for part in parts],
-        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), everywhere],
-    }
-
-
-def _process(images: Tensor) -> dict[str, Any]:
-    numpy: Any = np.random.get_state(legacy=False)
-    drawn = [numpy["state"]["pos"], numpy["state"]["key"].tobytes()]
-    return {
-        "random states": [_fingerprint(torch.get_rng_state()), drawn, random.getstate()],
-        "gradient mode": [torch.is_grad_enabled(), torch.is_inference_mode_enabled()],
-        "default type": [torch.get_default_dtype(), torch.get_default_device()],
-        "threads": torch.get_num_threads(),
-        "images": _fingerprint(images),
-    }
-
-
-def _fingerprint(values: Tensor) -> int:
-    """Return a fingerprint of a tensor's bytes."""
-    return zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes())
-
-
-@question("a map depends on the other images of its batch: look for a mean, maximum or product over the batch")
-def batch(subject: MethodOnModel) -> Observation:
-    """Compare the maps of a batch with those of each image alone and of the batch in reverse order."""
-    whole = subject.maps()
-    alone = torch.cat([subject.maps(image[None]) for image in subject.images])
-    reverse = subject.maps(subject.images.flip(0)).flip(0)
-    return first_failure([same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")])
-
-
-@question(
-    "methods affect each other: look for in-place operations on evidence.A, .G, .images or .class_maps, or for state"
-)
-def company(subject: MethodOnModel) -> Observation:
-    """Run the method before and after other methods on the same evidence.
-
-    A method that changes the evidence changes the other methods' maps.
-    """
-    method, others = subject.make(), [word for word in COMPANY if word != subject.make().name]
-    plain = subject.maps_of(others)
-    first, last = subject.maps_of([method, *others]), subject.maps_of([*others, method])
-    answers = [same(first[word], plain[word], f"{word} after the method and without it") for word in others]
-    words = "after other methods and before them"
-    return first_failure([*answers, same(last[method.name], first[method.name], words)])
-
-
-@question("a map depends on the other requested findings: look for a normalisation or a softmax over the findings")
-def findings(subject: MethodOnModel) -> Observation:
-    """Compare the maps of all findings with those of two findings in another order, and of one finding."""
-    whole = subject.maps()
-    subsets = {"two findings": [2, 0], "one finding": [1]}
-    maps = {what: (subject.maps(findings=some), whole[:, some]) for what, some in subsets.items()}
-    return first_failure([same(*pair, f"of {what} and of all") for what, pair in maps.items()])
-
-
-@question("the method gives the same map for all findings: look for an index or a sum over the findings")
-def sensitivity(subject: MethodOnModel) -> Observation:
-    """Check that maps of different findings differ, unless the method declares no need that depends on findings."""
-    maps = subject.maps()
-    if not torch.equal(maps, maps[:, :1].expand_as(maps)):
-        return Observation("pass", "findings have different maps")
-    blind = not subject.make().needs & ABOUT_FINDINGS
-    same_for_all = "one map for all findings"
-    return Observation("info", f"class-blind: {same_for_all}") if blind else Observation("fail", same_for_all)
-
-
-@question("two calls differ: draw from locus.core.types.generator, keyed by the image, and keep no state on self")
-def repeat(subject: MethodOnModel) -> Observation:
-    """Repeat the method with another random state, another instance, and other images in between."""
-    method = subject.make()
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        first = subject.maps(method=method)
-        torch.manual_seed(2)
-        other = subject.maps()
-        subject.maps(subject.images.flip(-1), method=method)
-        again = subject.maps(method=method)
-    return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
-
-
-@question("maps depend on the caller's gradient mode: enable gradients in the method, create no tensor in __init__")
-def modes(subject: MethodOnModel) -> Observation:
-    """Create and call the method under ``no_grad``, ``inference_mode`` and ``enable_grad``."""
-    plain = subject.maps()
-    contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]
-    answers = []
-    for context in contexts:
-        with context:
-            answers.append(
-                same(subject.maps(subject.images.clone()), plain, f"under {type(context).__name__} and outside")
-            )
-    return first_failure(answers)
 
 
 @question("maps are compared and stored as float32: avoid numpy's float64, and detach gradients")
@@ -360,3 +138,221 @@ def _silent(subject: MethodOnModel) -> Classifier:
                 nn.init.zeros_(part.weight)
                 nn.init.zeros_(part.bias)
     return network
+
+
+@question("a map depends on the other images of its batch: look for a mean, maximum or product over the batch")
+def batch(subject: MethodOnModel) -> Observation:
+    """Compare the maps of a batch with those of each image alone and of the batch in reverse order."""
+    whole = subject.maps()
+    alone = torch.cat([subject.maps(image[None]) for image in subject.images])
+    reverse = subject.maps(subject.images.flip(0)).flip(0)
+    return first_failure([same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")])
+
+
+@question(
+    "methods affect each other: look for in-place operations on evidence.A, .G, .images or .class_maps, or for state"
+)
+def company(subject: MethodOnModel) -> Observation:
+    """Run the method before and after other methods on the same evidence.
+
+    A method that changes the evidence changes the other methods' maps.
+    """
+    method, others = subject.make(), [word for word in COMPANY if word != subject.make().name]
+    plain = subject.maps_of(others)
+    first, last = subject.maps_of([method, *others]), subject.maps_of([*others, method])
+    answers = [same(first[word], plain[word], f"{word} after the method and without it") for word in others]
+    words = "after other methods and before them"
+    return first_failure([*answers, same(last[method.name], first[method.name], words)])
+
+
+@question("a map depends on the other requested findings: look for a normalisation or a softmax over the findings")
+def findings(subject: MethodOnModel) -> Observation:
+    """Compare the maps of all findings with those of two findings in another order, and of one finding."""
+    whole = subject.maps()
+    subsets = {"two findings": [2, 0], "one finding": [1]}
+    maps = {what: (subject.maps(findings=some), whole[:, some]) for what, some in subsets.items()}
+    return first_failure([same(*pair, f"of {what} and of all") for what, pair in maps.items()])
+
+
+@question("the method gives the same map for all findings: look for an index or a sum over the findings")
+def sensitivity(subject: MethodOnModel) -> Observation:
+    """Check that maps of different findings differ, unless the method declares no need that depends on findings."""
+    maps = subject.maps()
+    if not torch.equal(maps, maps[:, :1].expand_as(maps)):
+        return Observation("pass", "findings have different maps")
+    blind = not subject.make().needs & ABOUT_FINDINGS
+    same_for_all = "one map for all findings"
+    return Observation("info", f"class-blind: {same_for_all}") if blind else Observation("fail", same_for_all)
+
+
+@question("two calls differ: draw from locus.core.types.generator, keyed by the image, and keep no state on self")
+def repeat(subject: MethodOnModel) -> Observation:
+    """Repeat the method with another random state, another instance, and other images in between."""
+    method = subject.make()
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first = subject.maps(method=method)
+        torch.manual_seed(2)
+        other = subject.maps()
+        subject.maps(subject.images.flip(-1), method=method)
+        again = subject.maps(method=method)
+    return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
+
+
+@question("maps depend on the caller's gradient mode: enable gradients in the method, create no tensor in __init__")
+def modes(subject: MethodOnModel) -> Observation:
+    """Create and call the method under ``no_grad``, ``inference_mode`` and ``enable_grad``."""
+    plain = subject.maps()
+    contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]
+    answers = []
+    for context in contexts:
+        with context:
+            answers.append(
+                same(subject.maps(subject.images.clone()), plain, f"under {type(context).__name__} and outside")
+            )
+    return first_failure(answers)
+
+
+@question("the method changes the model, so later maps are wrong: restore weights, modes and hooks")
+def model(subject: MethodOnModel) -> Observation:
+    """Compare weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
+
+    The network is partly in evaluation mode.
+    """
+    subject.model.train()
+    subject.model.extractor.eval()  # like a partly frozen network
+    before = state(subject.model)
+    subject.maps()
+    return _changes(before, state(subject.model))
+
+
+@question(
+    "the method changes global state, which affects other code: use locus.core.types.generator and context managers"
+)
+def process(subject: MethodOnModel) -> Observation:
+    """Compare random states, gradient mode, default types and the images before and after.
+
+    Explaining must not change the next random numbers of torch, numpy and random.
+    """
+    torch.rand(1), np.random.random(), random.random()  # so that a method that sets the seed is detected
+    before = _process(subject.images)
+    subject.maps()
+    return _changes(before, _process(subject.images))
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
+    changed = [what for what, value in before.items() if after[what] != value]
+    return judged(not changed, f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}")
+
+
+def state(network: nn.Module) -> dict[str, Any]:
+    """Return everything that a method could change in a network, as comparable values."""
+    parameters, parts = dict(network.named_parameters()), [*network.modules()]
+    everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # global hooks of all modules
+    return {
+        "weights and buffers": {name: _fingerprint(value) for name, value in network.state_dict().items()},
+        "gradients": {name: None if p.grad is None else _fingerprint(p.grad) for name, p in parameters.items()},
+        "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
+        "modes": [part.training for part in parts],
+        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), everywhere],
+    }
+
+
+def _process(images: Tensor) -> dict[str, Any]:
+    numpy: Any = np.random.get_state(legacy=False)
+    drawn = [numpy["state"]["pos"], numpy["state"]["key"].tobytes()]
+    return {
+        "random states": [_fingerprint(torch.get_rng_state()), drawn, random.getstate()],
+        "gradient mode": [torch.is_grad_enabled(), torch.is_inference_mode_enabled()],
+        "default type": [torch.get_default_dtype(), torch.get_default_device()],
+        "threads": torch.get_num_threads(),
+        "images": _fingerprint(images),
+    }
+
+
+def _fingerprint(values: Tensor) -> int:
+    """Return a fingerprint of a tensor's bytes."""
+    return zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes())
+
+
+@question("the map is not documented: write a docstring (what the map shows, formula, paper) and `source`")
+def stated(subject: MethodOnModel) -> Observation:
+    """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
+    part = type(subject.make())
+    absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
+    return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
+
+
+@question("the engine computes what `needs` declares: list everything that the method reads")
+def needs(subject: MethodOnModel) -> Observation:
+    """Run the method on evidence that raises an error for everything undeclared.
+
+    For example, reading gradients without "gradients" in ``needs`` fails.
+    """
+    method = subject.make()
+    if unknown := method.needs - NEEDS:
+        return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; allowed: {', '.join(sorted(NEEDS))}")
+    evidence = subject.evidence()
+    try:
+        run_method(method, guarded(evidence, method.needs))
+    except UndeclaredError as error:
+        return Observation("fail", str(error))
+    return Observation("pass", f"reads only {', '.join(sorted(method.needs))}")
+
+
+class UndeclaredError(BadValueError):
+    """Raised if a method reads evidence without declaring the need."""
+
+
+class GuardedEvidence(EvidenceView):
+    """Evidence that raises ``UndeclaredError`` for everything outside ``needs``."""
+
+    def __init__(self, evidence: Evidence, needs: frozenset[str]) -> None:
+        super().__init__(lambda: evidence)
+        self._needs = needs
+
+    def __getattr__(self, name: str) -> Any:
+        needed = NEEDED.get(name, ())
+        if needed and not self._needs & set(needed):
+            declared = ", ".join(sorted(self._needs)) or "nothing"
+            what = {"gradients": "gradients or .G"}.get(name, name)
+            raise UndeclaredError(f"reads evidence.{what} but declares {declared}: add {needed[0]} to needs")
+        value = super().__getattr__(name)
+        return guarded(value, self._needs) if isinstance(value, NetworkEvidence) else value
+
+    def at(self, layer: str | None) -> Evidence:
+        """Guard the evidence of another layer."""
+        return guarded(self._source().at(layer), self._needs)
+
+    def parts(self) -> Iterator[tuple[slice, Evidence]]:
+        """Guard the evidence of each part."""
+        for rows, part in self._source().parts():
+            yield rows, guarded(part, self._needs)
+
+
+def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
+    """Return ``evidence`` that raises ``UndeclaredError`` for everything outside ``needs``."""
+    return cast(Evidence, GuardedEvidence(evidence, needs))
+
+
+@question("")
+def cost(subject: MethodOnModel) -> Observation:
+    """Measure the cost in forward passes of the same batch. The largest over the networks is reported, not judged.
+
+    On each network, the shortest run is divided by the shortest plain forward pass. Both alternate up to ``TIMES``
+    times, until ``SECONDS`` have passed.
+    """
+    bare: list[float] = []
+    whole: list[float] = []
+    while len(bare) < TIMES and sum(whole) < SECONDS:  # alternate: other load affects both
+        bare.append(_seconds(lambda: subject.model(subject.images)))
+        whole.append(_seconds(subject.maps))
+    text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(subject.images)} images"
+    return Observation("info", text, min(bare))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    with torch.no_grad():
+        call()
+    return time.perf_counter() - start

@@ -204,7 +204,7 @@ def test_only_records_of_other_code_run_again_and_a_failure_replaces_them(suite,
     for cell in of(small):
         records.write(Record(cell=cell, code=code.get(cell.method, code_of(network, method_code(cell.method)))), folder)
     for cell in of(small, number=1):
-        records.write(Record(cell=cell, code=code_of(network, method_code(cell.method))), folder)  # network of another pooling
+        records.write(Record(cell=cell, code=code_of("other", method_code(cell.method))), folder)
     again = asked(small, tmp_path, overwrite="never")
     assert words(again, model_id=model.id) == {"cam", "gradcam"}
     assert words(again, model_id=other.id) == words(of(small, number=1))
