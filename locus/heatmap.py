@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from locus.backbones import known
+from locus import backbones
 from locus.benchmark.training import runs
 from locus.config import HeatmapConfig, network_flags
 from locus.core import cli
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
-            known.require_known(config.model)
+            backbones.require_known(config.model)
         newest = runs.newest(Path(config.runs))  # fails before the import of torch if there is no run
         config = config if config.model else replace(config, checkpoint=str(newest))
     if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():

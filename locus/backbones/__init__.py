@@ -4,27 +4,54 @@
 imported on demand.
 """
 
+import difflib
 import importlib
-from collections.abc import Mapping
+import importlib.util
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locus.backbones import known
-from locus.core.code import local_files
-from locus.core.user_code import file_of
+from locus.core.errors import UnknownNameError
+from locus.core.user_code import file_of, local_files
 
 if TYPE_CHECKING:
     from locus.backbones.catalog import build as build
     from locus.backbones.classifier import Classifier as Classifier
     from locus.backbones.wrapping import wrap as wrap
 
+PUBLISHED = re.compile(r"(densenet121|resnet50)-res\d+-\w+")
+"""Names of torchxrayvision's weights, which ``locus.backbones.weight_files`` checks."""
+ARCHITECTURE = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
+"""Definition of a network in timm's files."""
+
+
+NAMES = (
+    "custom", "densenet121", "densenet121_signed", "mobilenetv2_100_same", "mobilenetv2_100_same16", "resnet18",
+    "resnet34", "resnet50", "squeezenet1_1", "vgg16",
+    *(f"{padding}efficientnet_b{size}" for padding in ("", "tf_") for size in range(8)),
+)  # fmt: skip
+"""Canonical names of the listed backbones, in lower case; any other timm network with maps is accepted, too.
+
+Custom: a small network for the demo. DenseNet-121: Huang et al., CVPR 2017; timm's features end with batch norm *and*
+ReLU, so their output (1024 channels) is the map that is pooled; ``_signed`` omits this ReLU. EfficientNet B0 to B7: Tan
+and Le, ICML 2019; 1280 to 2560 channels after a SiLU, so A has negative values. MobileNetV2: Sandler et al., CVPR 2018.
+ResNet: He et al., CVPR 2016; 512 (18, 34) or 2048 (50) channels after the last block's ReLU. SqueezeNet 1.1: Iandola et
+al., arXiv:1602.07360. VGG-16: Simonyan and Zisserman, ICLR 2015.
+"""
+ALIASES = {
+    "efficientnet": "efficientnet_b0",
+    **{f"efficientnet-b{size}": f"tf_efficientnet_b{size}" for size in range(8)},
+}
+"""Other names, in lower case. The efficientnet-pytorch package (``efficientnet-b0``) pads SAME, as the ``tf_`` variants
+do; :mod:`locus.backbones.published` converts its weights."""
 FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapping"}
 """Public name -> the module from which it is imported on first use."""
 
 
 def names() -> list[str]:
     """Return the registered backbones, sorted. Other timm models with feature maps are accepted, too."""
-    return sorted(known.NAMES)
+    return sorted(NAMES)
 
 
 def files_of(options: Mapping[str, Any]) -> set[Path]:
@@ -37,10 +64,39 @@ def files_of(options: Mapping[str, Any]) -> set[Path]:
     if "network" in options:
         user_file = file_of(options["network"])
         return {home / "external.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
-    return {home / f"{name}.py" for name in ("extractors", "grids", "pooling", "attention")}
+    return {home / f"{name}.py" for name in ("extractors", "grids", "pooling")}
 
 
 def __getattr__(name: str) -> Any:
     if name in FROM:
         return getattr(importlib.import_module(f"locus.backbones.{FROM[name]}"), name)
     raise AttributeError(f"module 'locus.backbones' has no attribute {name!r}")
+
+
+def canonical(name: str) -> str:
+    """Return the canonical name of a backbone, listed or not."""
+    return ALIASES.get(name.lower(), name.lower())
+
+
+def unknown(name: str, timm_names: Iterable[str]) -> UnknownNameError:
+    """Return the error for an unknown backbone, with the listed names and the nearest of timm's names."""
+    near = difflib.get_close_matches(name.lower(), timm_names, n=5)
+    return UnknownNameError("backbone", name, sorted(NAMES), near, also="any timm network with feature maps")
+
+
+def require_known(name: str) -> None:
+    """Raise ``UnknownNameError`` if neither Locus nor timm has the backbone ``name``."""
+    word = canonical(name.partition(":")[0])
+    if word in NAMES or PUBLISHED.fullmatch(word):
+        return
+    text = _timm()
+    architecture = word.partition(".")[0]  # a weight tag may follow
+    names = ARCHITECTURE.findall(text)
+    if architecture not in names and not re.search(rf"['\"]{re.escape(architecture)}['\"]", text):
+        raise unknown(name, names)
+
+
+def _timm() -> str:
+    """Return the source text of timm's networks."""
+    folders = [Path(folder) for folder in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
+    return "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("models/*.py"))

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from locus.backbones import attention as attentions
-from locus.backbones import extractors, known, weight_files
+from locus import backbones
+from locus.backbones import extractors, weight_files
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, Rescale
 from locus.backbones.extractors import require
+from locus.backbones.pooling import ATTENTIONS, build_attention
 from locus.core.errors import BadValueError
 from locus.core.registry import construct, named
 
@@ -49,12 +50,12 @@ def build(
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
     if attention_map:
-        named(attentions.ATTENTIONS, "attention map", attention_map)  # reports a typo before weights are loaded
+        named(ATTENTIONS, "attention map", attention_map)  # reports a typo before weights are loaded
     plain, colon, given = name.partition(":")
     word = resolve(plain)
     rescale = construct(Rescale, "backbone", name, {}) if colon else None
     extractor, width, layer_names = extractors.build(word, weights is True)
-    attention = attentions.build(attention_map, width) if attention_map else None
+    attention = build_attention(attention_map, width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word + colon + given, "num_classes": num_classes}
     config |= {"global_pool": global_pool, "attention_map": attention_map}
@@ -84,10 +85,10 @@ def resolve(name: str) -> str:
 
     A name of timm may have a weight tag (``resnet101.a1_in1k``). Raises ``UnknownNameError`` with the nearest names.
     """
-    word = known.canonical(name)
-    if word not in known.NAMES:
+    word = backbones.canonical(name)
+    if word not in backbones.NAMES:
         import timm  # slow import, only if the name is not listed
 
         if not timm.is_model(word):
-            raise known.unknown(name, timm.list_models())
+            raise backbones.unknown(name, timm.list_models())
     return word

@@ -24,8 +24,8 @@ from locus.backbones import grids, weight_files
 from locus.backbones.classifier import Classifier, normalised
 from locus.backbones.wrapping import ModelSpec, connect
 from locus.core import user_code
-from locus.core.code import code_hash, local_files
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, one_line
+from locus.core.user_code import code_hash, local_files
 
 log = logging.getLogger(__name__)
 Numbers = tuple[float, ...]

@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from locus.backbones import grids, known
+from locus import backbones
+from locus.backbones import grids
 from locus.backbones.grids import TokensOf
 from locus.core.errors import NotAvailableError, one_line
 
@@ -162,7 +163,7 @@ def build(name: str, pretrained: bool) -> Features:
     given = grids.options(name)
     net = create(name, pretrained, **given)
     features = _of_timm(net, TokensOf(net) if given and TokensOf.serves(net) else MapsOf(net))
-    if name not in known.NAMES:
+    if name not in backbones.NAMES:
         _require_maps(name, features)
     return features
 

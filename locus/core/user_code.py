@@ -1,10 +1,18 @@
-"""Classes and functions of user files (``path/to/file.py:Class``), which run only if typed or trusted."""
+"""Classes and functions of user files (``path/to/file.py:Class``), and hashes of code.
 
+Code in a user's file runs only if its word is typed or trusted. It may import the modules beside it, whatever their names
+are. ``code_hash`` is the hash of Python files: changed code has another hash, changed comments, docstrings and layout
+have not. ``local_files`` are the files that belong to it: a file and the local modules that it imports.
+"""
+
+import ast
+import hashlib
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -108,3 +116,114 @@ def reason(error: BaseException) -> str:
         return f"{type(error).__name__}: {error}"
     advice = f": write `from locus.{error.name} import …`" if (error.name or "").split(".")[0] in PARTS else ""
     return f"{error}{advice}"
+
+
+HOME = Path(__file__).resolve().parents[1]
+"""The package."""
+NAMES = ("backbones", "benchmark", "config", "datasets", "locus", "methods")
+"""Names from which code imports parts of Locus."""
+OMITTED = ("ctx", "kind", "type_comment")
+"""Fields of syntax trees that do not change what the code does."""
+
+
+def code_hash(files: Iterable[Path]) -> str:
+    """Return 16 hex digits of the code in ``files``. Their names, folders and order do not matter.
+
+    The hash is computed from the syntax trees, without docstrings, in the same way for all versions of Python. Imported
+    names enter too, but not the modules of Locus from which they are imported.
+    """
+    hashes = sorted(_read(file.read_bytes())[0] for file in files)
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+
+
+def local_files(file: Path) -> set[Path]:
+    """Return a Python file and the local modules that it imports, recursively.
+
+    Local modules are files below the folder of ``file``. Files of Locus are local only to other files of Locus in the
+    same folder. Imports inside functions count. Imports by a computed name and data files are not found.
+    """
+    file = file.resolve()
+    files, remaining = {file}, [file]
+    while remaining:
+        new_files = {*_imported(remaining.pop(), file)} - files
+        files |= new_files
+        remaining += new_files
+    return files
+
+
+def _imported(path: Path, first: Path) -> Iterator[Path]:
+    """Yield the local modules that the file ``path`` imports; ``first`` is the file whose folder has all of them."""
+    for level, name in _read(path.read_bytes())[1]:
+        for root, words in _places(path, first.parent, level, tuple(name.split("."))):
+            module = root
+            for word in words:
+                module = module / word
+                candidates = (module.with_name(f"{module.name}.py"), module / "__init__.py")
+                yield from (
+                    file.resolve() for file in candidates[not word :] if file.is_file() and _is_local(file, first)
+                )
+                if not module.is_dir():
+                    break
+
+
+def _places(path: Path, folder: Path, level: int, words: tuple[str, ...]) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Yield the folders in which a module may be that ``path`` imports, and its dotted name from there.
+
+    These are ``folder`` and, for ``from . import``, folders below it. The name may begin with the names of packages
+    that contain ``folder``, which are left out. An empty word stands for the package of the folder itself.
+    """
+    if level:
+        yield from ((root, ("", *words)) for root in [*path.parents][level - 1 : level] if root.is_relative_to(folder))
+    else:
+        depths = (n for n in range(1, len(words) + 1) if words[:n] == folder.parts[-n:])
+        yield from [(folder, words), *((folder, ("", *words[n:])) for n in depths)]
+
+
+def _is_local(path: Path, first: Path) -> bool:
+    """Return True unless a file of the user imports a file of Locus, or a file of Locus its own package."""
+    is_ours = path.resolve().is_relative_to(HOME)
+    return not is_ours or (first.is_relative_to(HOME) and path != first.with_name("__init__.py"))
+
+
+@cache
+def _read(source: bytes) -> tuple[str, frozenset[tuple[int, str]]]:
+    """Return the hash of a file, and the level and the dotted name of everything that it imports."""
+    try:
+        tree = ast.parse(source)
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = sorted({(_imported_name(name), alias.asname or "") for _, name, alias in _aliases(imports)})
+        text = _text(tree) + repr(names)
+    except (SyntaxError, ValueError, RecursionError):  # running the file reports the error
+        return hashlib.sha256(source).hexdigest(), frozenset()
+    return hashlib.sha256(text.encode()).hexdigest(), frozenset((level, name) for level, name, _ in _aliases(imports))
+
+
+def _aliases(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[tuple[int, str, ast.alias]]:
+    """Yield level, dotted name and alias: ``from a import b as c`` has the name ``a.b``."""
+    for node in imports:
+        for alias in node.names:
+            module = f"{node.module}." if isinstance(node, ast.ImportFrom) and node.module else ""
+            yield getattr(node, "level", 0), module + alias.name, alias
+
+
+def _imported_name(name: str) -> str:
+    """Return a dotted name without the modules of Locus: ``locus.methods.base.Method`` is ``Method``."""
+    return name.rpartition(".")[2] if name.split(".")[0] in NAMES else name
+
+
+def _text(node: Any) -> str:
+    """Return a syntax tree as text, without imports and without strings that are statements, such as docstrings."""
+    if isinstance(node, list):
+        return f"[{','.join(_text(item) for item in node if not _is_omitted(item))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty strings
+        node = ast.JoinedStr([part for part in node.values if getattr(part, "value", None) != ""])
+    fields = ((name, value) for name, value in ast.iter_fields(node) if name not in OMITTED and value not in (None, []))
+    return f"{type(node).__name__}({','.join(f'{name}={_text(value)}' for name, value in fields)})"
+
+
+def _is_omitted(node: Any) -> bool:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return isinstance(node.value.value, str)
+    return isinstance(node, ast.Import | ast.ImportFrom)

@@ -16,19 +16,8 @@ from locus.core.frames import area, as_boxes
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Request
 from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, with_file
-from locus.datasets.io import images, pd
+from locus.datasets.io import images, pd, tables
 from locus.datasets.io.images import SUFFIXES
-from locus.datasets.io.tables import (
-    below,
-    inside,
-    numbers,
-    raise_if_any,
-    read_csv,
-    refuse_duplicates,
-    refuse_links,
-    refuse_unknown,
-    years,
-)
 
 RESERVED = ("mean",)
 """Words that are not allowed as findings, because result tables use them; so are words that begin with _ or @."""
@@ -50,7 +39,7 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
     Columns: ``patient``, ``split``, ``_path``, ``_frame`` (None: that of the file), other optional columns, and labels.
     Raises ``DataError`` for a path that leaves ``root``, duplicate images, and labels other than 0, 1 and empty.
     """
-    raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip)
+    raw = tables.read_csv(path, ("image", *ignored)).rename(columns=str.strip)
     raw = raw.apply(lambda cells: cells.str.strip())  # so that trailing spaces do not create new patients
     for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
         if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
@@ -64,10 +53,10 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
             advice = f"rename it or, if it is not a finding, use --dataset folder:ignore={finding}"
             raise DataError(f"{path} has the column {finding!r}, which is a reserved name: {advice}")
     image = raw["image"].map(lambda cell: image_name(cell, path))
-    refuse_duplicates(path, image)
+    tables.refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
     files = [_file(cell, root, path) for cell in image]
-    refuse_links(files, root)
+    tables.refuse_links(files, root)
     return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(image, axis=0), findings
 
 
@@ -84,7 +73,7 @@ def image_name(cell: str, path: Path) -> str:
 
 def _file(cell: str, root: Path, table: Path) -> Path:
     """Return the path of the image in ``root``, or below its subfolder ``images``."""
-    path = below(root, cell, table)
+    path = tables.below(root, cell, table)
     return path if path.exists() else root / "images" / cell
 
 
@@ -92,7 +81,9 @@ def _labels(path: Path, cells: pd.Series) -> pd.Series:
     text = cells.str.lower()
     wrong = cells[~text.isin(list(LABELS))].str[:40].unique()
     advice = f"; correct them or, if the column is not a finding, use --dataset folder:ignore={cells.name}"
-    raise_if_any(path, map(repr, wrong), f"labels other than 0, 1 and empty in the column {cells.name!r}", advice)
+    tables.raise_if_any(
+        path, map(repr, wrong), f"labels other than 0, 1 and empty in the column {cells.name!r}", advice
+    )
     return text.map(LABELS).astype(np.float32)
 
 
@@ -106,15 +97,15 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
     if "age" in raw:
         columns["age"] = _ages(path, raw["age"])
     if "split" in raw:
-        refuse_unknown(path, raw["split"].str[:40], SPLITS, "split")
+        tables.refuse_unknown(path, raw["split"].str[:40], SPLITS, "split")
         columns["split"] = raw["split"]
     return {**columns, "_frame": pd.Series(_listed_frames(path, raw), index=raw.index, dtype=object)}
 
 
 def _ages(path: Path, cells: pd.Series) -> pd.Series:
-    ages = cells.map(years).astype(float)
+    ages = cells.map(tables.years).astype(float)
     wrong = cells[ages.isna() & (cells != "")].unique()
-    raise_if_any(path, map(repr, wrong), "invalid ages", "; leave unknown ages empty")
+    tables.raise_if_any(path, map(repr, wrong), "invalid ages", "; leave unknown ages empty")
     return ages
 
 
@@ -127,9 +118,9 @@ def _listed_frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None
 
 
 def _side(path: Path, cells: pd.Series) -> pd.Series:
-    values = numbers(path, cells)
+    values = tables.numbers(path, cells)
     wrong = values[~values.between(1, 100_000)]
-    raise_if_any(path, wrong, f"invalid values of {cells.name}", "; give 1 to 100000 pixels")
+    tables.raise_if_any(path, wrong, f"invalid values of {cells.name}", "; give 1 to 100000 pixels")
     return values
 
 
@@ -185,7 +176,7 @@ class Folder(FileDataset):
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
     """Return the paths of the label table and, if present, the box table. A table requested by name must exist."""
-    paths = [inside(root, name, root) for name in (labels, boxes)]
+    paths = [tables.inside(root, name, root) for name in (labels, boxes)]
     for path, required in zip(paths, (True, boxes != "boxes.csv"), strict=True):
         if required and not path.is_file():
             raise DataError(f"the table {path} is missing: {LAYOUT}")
@@ -209,16 +200,18 @@ def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: s
     Raises ``DataError`` for images and findings that the label ``table`` lacks, duplicate rows, and boxes that are
     empty or outside the image.
     """
-    raw = read_csv(path, ("image", "finding", *EDGES), hint=EDGES_HINT)
+    raw = tables.read_csv(path, ("image", "finding", *EDGES), hint=EDGES_HINT)
     image = raw["image"].map(lambda cell: image_name(cell, path))
     unlisted = image[~image.isin(table.index)].str[:80].unique()
-    raise_if_any(path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes")
-    refuse_unknown(path, raw["finding"], findings)
-    refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
-    edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
+    tables.raise_if_any(
+        path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes"
+    )
+    tables.refuse_unknown(path, raw["finding"], findings)
+    tables.refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
+    edges = as_boxes(np.stack([tables.numbers(path, raw[edge]) for edge in EDGES], axis=1))
     empty = np.flatnonzero(area(edges) == 0).tolist()
     named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
-    raise_if_any(path, named, "boxes with zero area", "; x0 < x1 and y0 < y1 are required")
+    tables.raise_if_any(path, named, "boxes with zero area", "; x0 < x1 and y0 < y1 are required")
     frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
     return boxes_by_image(path, zip(image, raw["finding"], edges, strict=True), frames)
 

@@ -2,15 +2,14 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.backbones import attention as attentions
-from locus.backbones.attention import SteadyBatchNorm
+from locus.backbones.pooling import SteadyBatchNorm, build_attention
 
 WORDS = ["CAM", "FPA", "SAM"]
 
 
 def attention(word, channels=16):
     torch.manual_seed(0)
-    return attentions.build(word, channels)
+    return build_attention(word, channels)
 
 
 @pytest.mark.contract

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.backbones import attention as attentions
 from locus.backbones import pooling as poolings
+from locus.backbones.pooling import ATTENTIONS
 from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 OPEN = ["resnet10t", "mobilenetv3_small_050", "convnext_atto"]
@@ -39,7 +39,7 @@ def test_a_network_runs_at_small_and_odd_sizes_with_batch_one(name):
 
 @pytest.mark.contract
 @pytest.mark.parametrize("pooling", poolings.POOLINGS)
-@pytest.mark.parametrize("attention", ["none", *attentions.ATTENTIONS])
+@pytest.mark.parametrize("attention", ["none", *ATTENTIONS])
 def test_the_small_network_trains_one_image_with_every_head(pooling, attention):
     model = backbones.build("custom", 2, pooling, attention)
     logits = model(torch.randn(1, 3, 96, 96))

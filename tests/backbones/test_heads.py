@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from locus import backbones
-from locus.backbones import attention as attentions
 from locus.backbones import extractors
+from locus.backbones import pooling as layers
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head
 
-ATTENTIONS = ["none", *attentions.ATTENTIONS]
+ATTENTIONS = ["none", *layers.ATTENTIONS]
 USUAL, OTHERS = (128, 512, 1024, 2048), (1280, 1408, 1536, 1792, 2304, 2560)
 FEW = ["custom", "resnet18", "densenet121"]
 
@@ -27,7 +27,7 @@ def widths(names):
 def attended(attention, width):
     """Return an attention, cached because initialising large ones is slow."""
     torch.manual_seed(0)
-    return None if attention == "none" else attentions.build(attention, width).eval()
+    return None if attention == "none" else layers.build_attention(attention, width).eval()
 
 
 def classifier(width, pooling="AVG", attention="none", findings=3, dropout=0.0):

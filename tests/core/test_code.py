@@ -3,7 +3,7 @@
 import pytest
 
 from locus import methods
-from locus.core.code import HOME, code_hash, local_files
+from locus.core.user_code import HOME, code_hash, local_files
 
 CODE = '''
 """A module."""

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from locus.backbones.attention import ATTENTIONS
-from locus.backbones.pooling import POOLINGS
+from locus.backbones.pooling import ATTENTIONS, POOLINGS
 from locus.benchmark.suite.executors import EXECUTORS
 from locus.benchmark.training.losses import LOSSES
 from locus.config import RunConfig, TrainConfig

@@ -12,7 +12,7 @@ from locus.benchmark import records
 from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset, exclude_seen_patients
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.runs import GivenModel
-from locus.benchmark.suite import paired
+from locus.benchmark.suite import finalize
 from locus.benchmark.suite.cells import ModelTask, cells
 from locus.benchmark.suite.plan import ModelPlan, Suite, identity
 from locus.benchmark.suite.score import ModelScorer, score_and_record
@@ -97,7 +97,7 @@ def evaluate(
             score_and_record(scorer, result.folder, progress)
             result.runs.append((task.model, run))
     measured = records.load(result.folder)
-    records.pack(result.folder, records.ordered([*measured, *paired.paired_records(result.folder, measured)]))
+    records.pack(result.folder, records.ordered([*measured, *finalize.paired_records(result.folder, measured)]))
     return result
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from locus import backbones, methods
 from locus.config import TrainConfig
-from locus.core.code import code_hash, local_files
 from locus.core.names import CLASSIFIER, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND
-from locus.core.user_code import file_of
+from locus.core.user_code import code_hash, file_of, local_files
 
 UNTRAINED_METHOD = "gradcam"
 """Method that explains the untrained network; it supports every network and pooling."""

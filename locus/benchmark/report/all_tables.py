@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from locus.benchmark.records.record import NOT_STATED, Record
-from locus.benchmark.report import breakdown, main_table, select
+from locus.benchmark.report import detail_tables, main_table, select
 from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.detail_tables import LAYOUTS, TableLayout, layout_of_means
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.protocol_tables import LAYOUTS, TableLayout, layout_of_means
 from locus.benchmark.report.table import NOTHING, Table, share
 from locus.config import CHECKS
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
@@ -53,7 +53,7 @@ def reports(leaderboard: Leaderboard) -> list[CheckReport]:
 
 SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
-DETAILS = (breakdown.per_training_run, breakdown.by_threshold, breakdown.strata, breakdown.alignment)
+DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.strata, detail_tables.alignment)
 PAPERS_ABOUT = (
     "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
     "other or with ours. source: first-hand, or second-hand if another paper quotes the number. Mean over findings."
@@ -99,7 +99,7 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         _given([main_table.networks(leaderboard)]),
         _given(main_table.main(leaderboard, part) for part in leaderboard.parts),
         _given([main_table.effects(leaderboard)]),
-        _given([breakdown.per_finding(leaderboard)]),
+        _given([detail_tables.per_finding(leaderboard)]),
         _given(make(leaderboard) for make in DETAILS),
         tuple((layout, table) for layout, table in filled if table.rows),
         tuple(from_papers(records, dataset)),

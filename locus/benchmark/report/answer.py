@@ -16,9 +16,9 @@ from typing import Any
 from locus.benchmark.records import Record
 from locus.benchmark.report import entry, select
 from locus.benchmark.report.all_tables import CheckReport
+from locus.benchmark.report.detail_tables import TableLayout
 from locus.benchmark.report.entry import NOT_SHOWN, Entry, against_prior, is_single, run_count, worse_by
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.protocol_tables import TableLayout
 from locus.benchmark.report.select import COUNTED
 from locus.benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from locus.benchmark.scoring.statistics.entries import BAND_RUNS

@@ -19,21 +19,11 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import select
 from locus.benchmark.report.select import listed, main_value, model_key, network
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores
-from locus.core.names import (
-    BASELINES,
-    MAIN,
-    PRIOR,
-    READERS,
-    SECOND_READERS,
-    UNRANKED_METHODS,
-    UNTRAINED,
-    UPPER_BOUND,
-    UPPER_BOUND_AND_PEOPLE,
-)
+from locus.core import names
 
 WORSE_BY = "worse_by@"
 """Prefix of a metric: how much worse a row is than the row named after it."""
-NO_NETWORK = frozenset(UNRANKED_METHODS) - {UNTRAINED}
+NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED}
 """Rows that do not use the network (baselines, upper bound, people): equal rows of several networks are merged."""
 
 
@@ -94,9 +84,9 @@ def with_comparisons(row: Entry, comparisons: Sequence[Score]) -> Entry:
 
     A comparison that has the main metric replaces the mean's: it has the interval over runs and patients.
     """
-    over_runs = {(s.metric, s.finding, s.threshold_origin): s for s in comparisons if s.metric == MAIN}
+    over_runs = {(s.metric, s.finding, s.threshold_origin): s for s in comparisons if s.metric == names.MAIN}
     means = (over_runs.get((s.metric, s.finding, s.threshold_origin), s) for s in row.scores)
-    return row.model_copy(update={"scores": (*means, *(s for s in comparisons if s.metric != MAIN))})
+    return row.model_copy(update={"scores": (*means, *(s for s in comparisons if s.metric != names.MAIN))})
 
 
 def trainings(records: Iterable[Record]) -> list[list[Record]]:
@@ -134,7 +124,7 @@ def mean_record(group: Sequence[Record]) -> Record:
 
 def _table_scores(record: Record) -> list[Score]:
     """Return the scores that a table of entries shows: all means, and the main column by finding."""
-    return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
+    return [*(s for s in record.select(finding="mean") if s.metric != names.MAIN), *record.select(names.MAIN)]
 
 
 def _mean(scores: Sequence[Score | None], first: Score) -> Score:
@@ -155,12 +145,12 @@ def _mean(scores: Sequence[Score | None], first: Score) -> Score:
 BELOW_PRIOR, NOT_SHOWN = "below prior", "not shown to be above prior"
 Row = TypeVar("Row", bound=Record)
 NOT_RANKED = {
-    **dict.fromkeys(BASELINES, "baseline"),
-    PRIOR: "baseline: knows other patients' boxes",
-    UNTRAINED: "baseline: the same network with random weights",
-    UPPER_BOUND: "upper bound: sees the truth",
-    READERS: "upper bound: each reader's boxes against the others', no threshold",
-    SECOND_READERS: "another team of radiologists, no threshold",
+    **dict.fromkeys(names.BASELINES, "baseline"),
+    names.PRIOR: "baseline: knows other patients' boxes",
+    names.UNTRAINED: "baseline: the same network with random weights",
+    names.UPPER_BOUND: "upper bound: sees the truth",
+    names.READERS: "upper bound: each reader's boxes against the others', no threshold",
+    names.SECOND_READERS: "another team of radiologists, no threshold",
 }
 
 
@@ -172,7 +162,12 @@ def ranked(records: Iterable[Row]) -> list[Row]:
 
     def order(r: Record) -> tuple[bool, float, str, str]:
         value = main_value(r)
-        return r.cell.method in UPPER_BOUND_AND_PEOPLE, 1.0 if value is None else -value, network(r), r.cell.method
+        return (
+            r.cell.method in names.UPPER_BOUND_AND_PEOPLE,
+            1.0 if value is None else -value,
+            network(r),
+            r.cell.method,
+        )
 
     return sorted(records, key=order)
 
@@ -180,7 +175,9 @@ def ranked(records: Iterable[Row]) -> list[Row]:
 def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
     """Return the baselines of the same network that score higher than a record, best first."""
     value, model = main_value(record), model_key(record)
-    rivals = [r for r in records if r.cell.method in BASELINES and model_key(r) == model and main_value(r) is not None]
+    rivals = [
+        r for r in records if r.cell.method in names.BASELINES and model_key(r) == model and main_value(r) is not None
+    ]
     return [] if value is None else [r.cell.method for r in ranked(rivals) if (main_value(r) or 0.0) > value]
 
 
@@ -223,9 +220,11 @@ def notes(record: Record, records: Sequence[Record]) -> str:
     """
     sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if select.is_method(record):
-        rivals = [name for name in beaten_by(record, records) if name != PRIOR or record.find("above_prior") is None]
+        rivals = [
+            name for name in beaten_by(record, records) if name != names.PRIOR or record.find("above_prior") is None
+        ]
         sentences += [against_prior(record), f"lower score than {listed(rivals)}" if rivals else ""]
-    if record.cell.method == SECOND_READERS:
+    if record.cell.method == names.SECOND_READERS:
         sentences.append(record.reason)
     if record.status == "failed":
         sentences.append(f"failed: {record.reason}")

@@ -77,7 +77,7 @@ def _leaderboard(
     entries = {}
     for part, column in columns.items():
         scores_by_row = {row: [*auroc.get(select.model_key(row), ())] for row in rows[part]}
-        # Paired records compare the methods of a model on the same cases: see ``locus.benchmark.suite.paired``.
+        # Paired records compare the methods of a model on the same cases: see ``locus.benchmark.suite.finalize``.
         of_part = (r for r in records if r.cell.protocol == PAIRED and r.cell.images == part)
         paired = {select.row_key(r): r.scores for r in of_part}
         for row, scores in comparisons(rows[part], column, paired, of_networks if part is None else ()):

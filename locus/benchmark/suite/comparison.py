@@ -26,7 +26,7 @@ from locus.benchmark.report.table import NOTHING, Table, as_text, number
 from locus.benchmark.scoring.statistics.paired import Comparison, compare, compare_over_trainings, corrected
 from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
 from locus.benchmark.suite import cells
-from locus.benchmark.suite.paired import is_comparable
+from locus.benchmark.suite.finalize import is_comparable
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import atomic, csv_cell

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 
 from locus import datasets
-from locus.backbones.known import require_known
+from locus.backbones import require_known
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
 

@@ -27,18 +27,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 from tqdm import tqdm
 
-from locus.benchmark.scoring.statistics.resample import (
-    LEVEL,
-    RESAMPLES,
-    Counts,
-    Resampled,
-    Samples,
-    Sums,
-    bootstrap_draws,
-    interval,
-    mean,
-    weights,
-)
+from locus.benchmark.scoring.statistics import resample
 from locus.core.scores import Origin
 from locus.core.types import FloatArray
 from locus.datasets import base
@@ -123,14 +112,14 @@ def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
     return {"auroc": float(auroc), "ap": float(ap), "n": len(truth), "positives": int(truth.sum())}
 
 
-def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
+def resampled(predictions: Predictions, seed: int = 0) -> resample.Resampled:
     """Return (K,2) resampled AUROC and average precision; nan if a resample lacks one of the classes.
 
     One pass over the sorted scores handles a block of resamples: each image adds the counts of its patient to the true
     or false positives of all of them. The result is that of scoring each resample separately, ties included. NIH's
     25,596 test images with 14 findings and 10,000 resamples take about two seconds on one core.
     """
-    drawn = weights(predictions.n_patients, seed).T  # (P, R)
+    drawn = resample.weights(predictions.n_patients, seed).T  # (P, R)
     scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
     value = np.array([[row[metric] for metric in RANKING] for row in scored["findings"].values()])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
@@ -139,10 +128,10 @@ def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
     present = np.zeros((predictions.n_patients, len(value)), dtype=bool)
     np.logical_or.at(present, predictions.patient_index, ~np.isnan(predictions.labels.numpy()))
     samples, without = np.stack([one[0] for one in both], 1), np.stack([one[1] for one in both], 1)  # (R,K,2), (P,K,2)
-    return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
+    return resample.Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
 
-def _ranked_finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, FloatArray]:
+def _ranked_finding(predictions: Predictions, k: int, drawn: resample.Counts) -> tuple[resample.Samples, FloatArray]:
     """Return the (R,2) values of the resamples and the (P,2) values without each patient."""
     labels = predictions.labels[:, k].numpy()
     known = ~np.isnan(labels)
@@ -154,7 +143,7 @@ def _ranked_finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Sa
     return np.concatenate(samples).astype(np.float32), np.concatenate(without)
 
 
-def all_but(start: int, patients: int) -> Counts:
+def all_but(start: int, patients: int) -> resample.Counts:
     """Return the (P,b) counts of b resamples with all patients but one, from index ``start`` on.
 
     >>> all_but(1, 3).tolist()
@@ -179,7 +168,7 @@ def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], B
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: Counts) -> FloatArray:
+def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: resample.Counts) -> FloatArray:
     """Return the (b,2) AUROC and average precision (AP) of each resample.
 
     ``patient``, ``positive`` and ``closes`` (ends of ties) are (n,) in descending order of the scores; ``times`` (P,b)
@@ -320,12 +309,12 @@ def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
     return np.stack(part, -1)[:, None], np.stack(whole, -1)[:, None]
 
 
-def sum_by_patient(columns: Columns, predictions: Predictions) -> Sums:
+def sum_by_patient(columns: Columns, predictions: Predictions) -> resample.Sums:
     """Return the (P,F,M) sums by patient of (n,F,M) columns."""
     sums = np.zeros((2, predictions.n_patients, *columns[0].shape[1:]))
     for side, values in zip(sums, columns, strict=True):
         np.add.at(side, predictions.patient_index, values)
-    return Sums(*sums)
+    return resample.Sums(*sums)
 
 
 def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
@@ -415,7 +404,7 @@ def _loss(predictions: Predictions, temperature: float) -> float:
 
 
 Row = dict[str, Any]
-ResampledByName = dict[str, Resampled]
+ResampledByName = dict[str, resample.Resampled]
 
 
 def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Row:
@@ -430,7 +419,7 @@ def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Ro
     return {
         "temperature": temperature,
         **rows,
-        "resampling": {"level": LEVEL, "kind": "bca", "unit": "patient", "resamples": RESAMPLES},
+        "resampling": {"level": resample.LEVEL, "kind": "bca", "unit": "patient", "resamples": resample.RESAMPLES},
         "val": _assess_split(val, chosen, temperature["value"], origins[0]),
         "test": _assess_split(test, chosen, temperature["value"], origins[1]),
     }
@@ -440,13 +429,15 @@ def _assess_split(predictions: Predictions, chosen: Sequence[Row], temperature: 
     """Return the metrics of a split: means over the findings with a value, then each finding."""
     decided = decide(predictions, [row["logit"] for row in chosen])
     per_finding = _per_finding(predictions, decided, temperature)
-    means = {f"mean_{name}": metric.over(lambda values: mean(values, -1)) for name, metric in per_finding.items()}
+    means = {
+        f"mean_{name}": metric.over(lambda values: resample.mean(values, -1)) for name, metric in per_finding.items()
+    }
     values, intervals = _with_intervals(means | _as_a_whole(predictions, decided))
     errors = {
         "ece": expected_calibration_errors(predictions, 1.0),
         "ece_scaled": expected_calibration_errors(predictions, temperature),
     }
-    values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
+    values |= {f"mean_{name}": float(resample.mean(np.array(numbers), 0)) for name, numbers in errors.items()}
     if predictions.exclusive:
         extra: Row = {"confusion_matrix": confusion_matrix(predictions).tolist()}
         values["ece"] = top_class_calibration_error(predictions, 1.0)
@@ -465,7 +456,7 @@ def _per_finding(predictions: Predictions, decided: Decisions, temperature: floa
     briers = (brier_terms(predictions, factor) for factor in (1.0, temperature))
     columns = (per_finding(*decided), *briers)
     part, whole = (np.concatenate(side, -1) for side in zip(*columns, strict=True))
-    counted = bootstrap_draws(sum_by_patient((part, whole), predictions))
+    counted = resample.bootstrap_draws(sum_by_patient((part, whole), predictions))
     ratios = {name: counted[:, i] for i, name in enumerate((*DECISIONS, "brier", "brier_scaled"))}
     words = METRIC_NAMES[predictions.exclusive] | {"brier": "brier", "brier_scaled": "brier_scaled"}
     metrics = {name: ranked[:, i] for i, name in enumerate(RANKING)}
@@ -474,14 +465,14 @@ def _per_finding(predictions: Predictions, decided: Decisions, temperature: floa
 
 def _as_a_whole(predictions: Predictions, decided: Decisions) -> ResampledByName:
     """Return metrics over all findings: accuracy of exclusive classes, else Hamming loss and exact match."""
-    whole = bootstrap_draws(sum_by_patient(per_image(*decided), predictions))[0]
+    whole = resample.bootstrap_draws(sum_by_patient(per_image(*decided), predictions))[0]
     return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
 
 
 def _with_intervals(numbers: ResampledByName) -> tuple[Row, Row]:
     """Return values and intervals by name; a missing interval is None."""
-    joined = Resampled.join(list(numbers.values()))
-    bounds = [None if np.isnan(pair).any() else pair.tolist() for pair in interval(joined)]
+    joined = resample.Resampled.join(list(numbers.values()))
+    bounds = [None if np.isnan(pair).any() else pair.tolist() for pair in resample.interval(joined)]
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, bounds, strict=True))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score, Stratum, write
-from locus.benchmark.report import breakdown, main_table, tables
+from locus.benchmark.report import detail_tables, main_table, tables
 from locus.benchmark.report.all_tables import tables_of
 from locus.benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
 from locus.benchmark.report.page import COMMITTED_PAGES, Description, page
@@ -46,7 +46,7 @@ def test_main_column_has_all_origins_and_dashes():
     values = {"fixed": 0.1, "otsu": 0.2, "cross-fitted": 0.4, "oracle": 0.5}
     given = [scores("hit@iou.3", value, origin) for origin, value in values.items()]
     given += [scores("hit@iou.3@shared", 0.3, "cross-fitted"), scores("optimism", 0.1, "oracle", low=0.05, high=0.2)]
-    (row,) = rows(breakdown.by_threshold(leaderboard([record(*given)], "NIH")))
+    (row,) = rows(detail_tables.by_threshold(leaderboard([record(*given)], "NIH")))
     assert {name: row[name] for name in values} == {name: f"{value:.3f}" for name, value in values.items()}
     assert row["cross-fitted, shared"] == "0.300"
     assert row["optimism"] == "0.100 [0.050, 0.200]"
@@ -70,7 +70,7 @@ def test_equal_baselines_without_a_network_are_merged():
     methods = ("cam", "center", "untrained")
     all_records = [main(0.2, method, pooling) for method in methods for pooling in POOLINGS]
     all_records += [main(0.3, "prior"), main(0.1, "prior", "PCAM")]
-    result = sorted((row["method"], row["pooling"]) for row in rows(breakdown.by_threshold(leaderboard(all_records, "NIH"))))
+    result = sorted((row["method"], row["pooling"]) for row in rows(detail_tables.by_threshold(leaderboard(all_records, "NIH"))))
     apart = [(method, pooling) for method in ("cam", "prior", "untrained") for pooling in POOLINGS]
     assert result == sorted([*apart, ("center", "any")])
 
@@ -80,7 +80,7 @@ def test_constant_columns_are_omitted():
     columns = [*NAMES_AND_ALIGNMENT, score("hit@iou.3")]
     assert tabulated("", "", columns, both[:1]).header == ("backbone", "pooling", "method", "hit@iou.3")
     assert tabulated("", "", columns, both).header == ("backbone", "pooling", "size", "method", "hit@iou.3")
-    assert "image size: 128; alignment: aligned" in breakdown.by_threshold(leaderboard(both[:1], "NIH")).intro
+    assert "image size: 128; alignment: aligned" in detail_tables.by_threshold(leaderboard(both[:1], "NIH")).intro
 
 
 LAYOUTS = {
@@ -129,12 +129,12 @@ def grouped(value, method, pooling="AVG"):
 def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     given = (("cam", 0.3), ("gradcam", 0.4), ("prior", 0.2), ("center", 0.1), ("noise", 0.0), ("truth", 1.0))
     all_records = [grouped(value, method, pooling) for method, value in given for pooling in POOLINGS] + [grouped(0.5, "pcam", "PCAM")]
-    table = breakdown.strata(leaderboard(all_records, "NIH"))
+    table = detail_tables.strata(leaderboard(all_records, "NIH"))
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
     assert "the scores are slightly too high because the method was selected" in table.intro
-    assert breakdown.strata(leaderboard([main(0.4)], "NIH")).rows == ()
+    assert detail_tables.strata(leaderboard([main(0.4)], "NIH")).rows == ()
 
 
 def test_markdown_has_the_main_columns_and_links(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score, load, pack, write
-from locus.benchmark.report import breakdown, main_table, select, table, tables
+from locus.benchmark.report import detail_tables, main_table, select, table, tables
 from locus.benchmark.report import entry as standing
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.scoring import protocols
@@ -163,7 +163,7 @@ def test_slow_method_is_only_in_the_table_of_its_images_and_changes_no_other(bot
     assert {row[table.header.index("n cases")] for row in table.rows} == {"12"}
     assert {row[table.header.index("method")] for row in table.rows} == {*METHODS, "occlusion"}
     assert main_table.main(board) == main_table.main(leaderboard(records))
-    assert breakdown.per_finding(board) == breakdown.per_finding(leaderboard(records))
+    assert detail_tables.per_finding(board) == detail_tables.per_finding(leaderboard(records))
 
 
 def test_scores_on_a_part_are_marked_in_csv_terminal_and_latex(both):

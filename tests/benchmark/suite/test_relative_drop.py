@@ -4,7 +4,7 @@ import pytest
 
 from locus.benchmark.records import Cell, Record, Score, cases
 from locus.benchmark.report.main_table import main
-from locus.benchmark.suite.paired import paired_records
+from locus.benchmark.suite.finalize import paired_records
 from locus.core.names import PRIOR, SECOND_READERS
 from tests.benchmark.report.given import leaderboard
 

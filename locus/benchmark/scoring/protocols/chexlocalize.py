@@ -7,20 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.pixels import interior, segment
-from locus.benchmark.scoring.protocols.base import (
-    AtThreshold,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    at_origins,
-    case_index,
-    failures,
-    of_findings,
-    other_origins,
-    rows,
-    scores_with_optimism,
-)
+from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
@@ -34,7 +21,7 @@ OTSU = len(LEVELS)
 """Index of the threshold chosen by Otsu's rule, after the listed ones."""
 
 
-class CheXlocalize(Protocol):
+class CheXlocalize(base.Protocol):
     """Mask IoU of {map > threshold} on the frame's pixels, and the hit rate of the map's maximum.
 
     The map is interpolated on the frame and scaled to [0,1] there. The threshold is one of .2, .3 … .8 and maximizes
@@ -54,33 +41,37 @@ class CheXlocalize(Protocol):
     chooses_thresholds = True
     counts_false_alarms = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
+    ) -> base.Result:
         """Return the mask IoUs at each origin, ``hit_rate`` and ``optimism``; a row per case with truth."""
-        true, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        true, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
-        batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
-        validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
+        batch, all_index, index = SegmentedCases(scored), base.case_index(scored), base.case_index(true)
+        validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), base.case_index(val_cases)
         chosen = score_thresholds.choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
         fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
         chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
-        thresholds = [(AtThreshold(k, _chosen_mask(k, indices, all_index)), indices) for k, indices in chosen.items()]
+        thresholds = [
+            (base.AtThreshold(k, _chosen_mask(k, indices, all_index)), indices) for k, indices in chosen.items()
+        ]
         columns = [column for at, indices in thresholds for column in _columns(batch, at, indices, word)]
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         both = batch.truth * batch.drawn
         oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
-        return Result(
-            scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
-            rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
+        return base.Result(
+            base.scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
+            base.rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
             score_thresholds.distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
-            failures(scored, batch.reasons),
+            base.failures(scored, batch.reasons),
         )
 
 
 class SegmentedCases:
     """Overlaps of N cases' masks with the truth, at T thresholds and at Otsu's threshold, as (N,...) arrays."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[base.Case]) -> None:
         segmented = [_segmented(case) for case in cases]
         iou, otsu, hit, drawn, reasons = zip(*segmented, strict=True) if segmented else ((),) * 5
         self.reasons: Sequence[str] = reasons
@@ -97,7 +88,7 @@ class SegmentedCases:
         return score_thresholds.SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
 
-def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
+def _segmented(case: base.Case) -> tuple[FloatArray, float, bool, bool, str]:
     """Return ``segment`` of a case, whether its prediction has pixels, and the reason if it has none."""
     heat, reason = case.load_surface
     if heat is None or not len(case.boxes):
@@ -113,7 +104,7 @@ def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> ND
     return np.append(chosen_cases, follow)
 
 
-def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: str) -> list[Column]:
+def _columns(batch: SegmentedCases, at: base.AtThreshold, indices: FloatArray, word: str) -> list[Column]:
     """Return the columns of one origin; a threshold shared by all findings only has the main metric."""
     overlap = np.append(
         score_thresholds.at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices))
@@ -124,9 +115,11 @@ def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: 
     return [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
 
 
-def _row_columns(batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
+def _row_columns(
+    batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[base.Case]
+) -> Mapping[str, ArrayLike]:
     n = len(true)
     thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
-    columns = at_origins(chosen, threshold=thresholds, iou=batch.iou[:n])
+    columns = base.at_origins(chosen, threshold=thresholds, iou=batch.iou[:n])
     kinds = ["box" if case.read_mask is None else "mask" for case in true]
-    return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **other_origins(columns)}
+    return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **base.other_origins(columns)}

@@ -5,24 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.scoring.protocols.base import (
-    FLAT,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    case_index,
-    failures,
-    finite_map,
-    rows,
-)
+from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.scoring.surface import Surface, surface
 from locus.benchmark.scoring.surface.batch import covered
 from locus.core.frames import clip
 
 
-class Energy(Protocol):
+class Energy(base.Protocol):
     """Share of the map's integral inside the truth: its mask if there is one, else the union of its boxes.
 
     Negative values of the raw map are set to 0, then the map is interpolated; all integrals are exact. There is no
@@ -35,15 +25,17 @@ class Energy(Protocol):
     name = "energy"
     main = "energy"
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
+    ) -> base.Result:
         """Return ``energy`` and ``no_energy``; a row per case with a truth box."""
         scored = [case for case in cases if case.finding in findings and len(case.boxes)]
         shares = [_share(case) for case in scored]
         energy, reasons = zip(*shares, strict=True) if shares else ((), ())
-        estimates = estimate(_columns(energy), case_index(scored), findings, seed)
+        estimates = estimate(_columns(energy), base.case_index(scored), findings, seed)
         kinds = ["box" if case.read_mask is None else "mask" for case in scored]
-        table = rows(scored, reasons, {"truth": kinds, "energy": energy})
-        return Result(scores(estimates, findings), table, {}, failures(scored, reasons))
+        table = base.rows(scored, reasons, {"truth": kinds, "energy": energy})
+        return base.Result(scores(estimates, findings), table, {}, base.failures(scored, reasons))
 
 
 def inside(heat: Surface, boxes: ArrayLike) -> float:
@@ -69,14 +61,14 @@ def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else float("nan")
 
 
-def _share(case: Case) -> tuple[float, str]:
+def _share(case: base.Case) -> tuple[float, str]:
     """Return the energy of a case (0 for a failed case, nan for 0/0), and the reason for a failure."""
-    values, reason = finite_map(case)
+    values, reason = base.finite_map(case)
     if values is None:
         return 0.0, reason
     heat = surface(np.maximum(values, 0), case.frame, case.grid)
     share = inside(heat, case.boxes) if (mask := case.mask) is None else inside_mask(heat, mask)
-    return share, FLAT if heat.flat else reason
+    return share, base.FLAT if heat.flat else reason
 
 
 def _columns(shares: Sequence[float]) -> list[Column]:

@@ -13,27 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from locus.benchmark.scoring import score_thresholds
-from locus.benchmark.scoring.protocols.base import (
-    AtThreshold,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    batches,
-    case_index,
-    failures,
-    of_findings,
-    other_origins,
-    rows,
-    scores_with_optimism,
-)
+from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.pointing import distance
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ExactThresholds, ThresholdKey, ThresholdsByOrigin
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface import Surface
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
-from locus.benchmark.scoring.surface.otsu import otsu
+from locus.benchmark.scoring.surface.runs import otsu
 from locus.benchmark.scoring.surface.trace import Trace, trace
 from locus.core.frames import Grid, holds, resolve
 from locus.core.names import MAIN
@@ -47,7 +34,7 @@ TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 """Overlap -> tenths at which hits are counted. IoBB is the intersection divided by the area of the predicted box."""
 
 
-class Locus(Protocol):
+class Locus(base.Protocol):
     """Share of cases whose single predicted box has IoU > .3 with a truth box; mean over findings (``hit@iou.3``).
 
     A map is scaled to [0,1]; the box is that of the surface component with the highest vertex, chosen without the
@@ -67,10 +54,12 @@ class Locus(Protocol):
     chooses_thresholds = True
     takes_boxes = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
+    ) -> base.Result:
         """Return all metrics for each threshold origin, and one row per case at its cross-fitted threshold."""
-        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
-        batch, index, val_index = CaseBatch(scored), case_index(scored), case_index(val_cases)
+        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
+        batch, index, val_index = CaseBatch(scored), base.case_index(scored), base.case_index(val_cases)
         on_validation = CaseBatch(val_cases).selector, val_index
         chosen = score_thresholds.choose((batch.selector, index), DEFAULT_THRESHOLD, seed, on_validation)
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
@@ -82,11 +71,11 @@ class Locus(Protocol):
         reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
         columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
         hits = batch.selector.oracle_hits(index.findings)[:, None]
-        return Result(
-            scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
-            rows(scored, batch.reasons, _row_columns(batch, boxes_at, box_counts[CROSS_FITTED])),
+        return base.Result(
+            base.scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
+            base.rows(scored, batch.reasons, _row_columns(batch, boxes_at, box_counts[CROSS_FITTED])),
             score_thresholds.distinct_thresholds(chosen, index),
-            failures(scored, batch.reasons),
+            base.failures(scored, batch.reasons),
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
         )
 
@@ -107,7 +96,7 @@ class CaseBatch:
     A trace is the box of the highest peak's component as a function of the threshold.
     """
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[base.Case]) -> None:
         self.cases = cases
         self.reasons: list[str] = []
         points, otsus = list[bool](), list[float]()
@@ -129,7 +118,7 @@ class CaseBatch:
         """(N,) Otsu's threshold of each map; arbitrary without a map."""
 
 
-class BoxesAtThreshold(AtThreshold):
+class BoxesAtThreshold(base.AtThreshold):
     """Boxes of N cases, each at its own threshold, and their overlaps with the truth (0 without a box)."""
 
     def __init__(self, batch: CaseBatch, key: ThresholdKey, thresholds: FloatArray) -> None:
@@ -144,7 +133,7 @@ class BoxesAtThreshold(AtThreshold):
         return {f"hit@{m}.{tenth}": getattr(self, m) > tenth / 10 for m, tenths in TENTHS.items() for tenth in tenths}
 
 
-def largest_iou(case: Case) -> float:
+def largest_iou(case: base.Case) -> float:
     """Return the largest IoU of a truth box with any box of at least one grid cell; nan without a grid.
 
     >>> largest_iou(Case("a", "a", "mass", np.zeros((2, 2)), "conventional", (20, 20), np.array([[0.0, 0, 5, 10]])))
@@ -166,7 +155,7 @@ BoxCounts = tuple[FloatArray, FloatArray]
 def _count_boxes(batch: CaseBatch, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, BoxCounts]:
     thresholds = np.stack(list(chosen.values()), 1)
     hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
-    for part in batches(len(batch.cases)):
+    for part in base.batches(len(batch.cases)):
         boxes = Boxes.from_surfaces((case.prediction[0] for case in batch.cases[part]), thresholds[part])
         truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
         hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
@@ -198,4 +187,4 @@ def _row_columns(
         if one is not crossed
     }
     hits = {**crossed.hits(), "center_inside": crossed.center, "pointing": batch.pointing}
-    return {**numbers, **hits, **counts, **other_origins(others)}
+    return {**numbers, **hits, **counts, **base.other_origins(others)}

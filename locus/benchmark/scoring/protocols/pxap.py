@@ -6,16 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.pixels import SIDE, score_thresholds, truth_mask
-from locus.benchmark.scoring.protocols.base import (
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    case_index,
-    failures,
-    of_findings,
-    rows,
-)
+from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.maxbox import STEP, map_224
 from locus.benchmark.scoring.statistics.resample import CaseIndex, Resampled, by_patient, resample_over
 from locus.benchmark.scoring.statistics.summary import Estimate, scores
@@ -27,7 +18,7 @@ BEYOND = [1.0, 2.0, 3.0]
 """Last bin edges of the source: a separate bin for the score 1, and an empty bin."""
 
 
-class PxAP(Protocol):
+class PxAP(base.Protocol):
     """Average precision over the pooled pixels of all cases of a finding; no threshold is chosen.
 
     Maps are min-max scaled on 224×224 pixels; truth pixels come from the mask, or from the boxes if there is no mask.
@@ -39,20 +30,24 @@ class PxAP(Protocol):
     main = "pxap"
     geometry = "pixels"
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
+    ) -> base.Result:
         """Return ``pxap`` per finding; rows with the ``pxap`` of each case and its share of truth pixels."""
-        scored = of_findings(cases, findings)
+        scored = base.of_findings(cases, findings)
         counted = [_counted(case) for case in scored]
         counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
-        resampled = _resampled(counts, case_index(scored), findings, seed) if scored else None
+        resampled = _resampled(counts, base.case_index(scored), findings, seed) if scored else None
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
         columns = {"pxap": [average_precision(c) for c in counts], "truth": [c[1].sum() / c.sum() for c in counts]}
         estimate = Estimate("pxap", "none", value, n, resampled)
-        return Result(scores([estimate], findings), rows(scored, reasons, columns), {}, failures(scored, reasons))
+        return base.Result(
+            scores([estimate], findings), base.rows(scored, reasons, columns), {}, base.failures(scored, reasons)
+        )
 
 
-def _counted(case: Case) -> tuple[FloatArray, str]:
+def _counted(case: base.Case) -> tuple[FloatArray, str]:
     """Return the pixel counts (2,B) of a case, as in ``histogram``, and the reason for a missing map."""
     values, reason = map_224(case)
     filled = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values

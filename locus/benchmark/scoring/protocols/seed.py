@@ -6,21 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring import score_thresholds
-from locus.benchmark.scoring.protocols.base import (
-    AtThreshold,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    at_origins,
-    batches,
-    case_index,
-    failures,
-    of_findings,
-    other_origins,
-    rows,
-    scores_with_optimism,
-)
+from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsByOrigin
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
@@ -38,7 +24,7 @@ IOU = 0.3
 MAIN = "hit@iou.3"
 
 
-class Seed(Protocol):
+class Seed(base.Protocol):
     """Boxes of all components of {map > min(factor · mean, high)}, for a map scaled to [0,1].
 
     A case has the largest IoU of any box with any truth box, and an IoBB: the share of the boxes' union inside the
@@ -53,35 +39,37 @@ class Seed(Protocol):
     main = MAIN
     chooses_thresholds = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
+    ) -> base.Result:
         """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case."""
-        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
-        batch, index = RuleCases(scored), case_index(scored)
-        validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
+        scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
+        batch, index = RuleCases(scored), base.case_index(scored)
+        validation_selector = RuleCases(val_cases).selector, base.case_index(val_cases)
         chosen_rules: ThresholdsByOrigin = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
         chosen_rules |= score_thresholds.choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
         columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
-        return Result(
-            scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
-            rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
+        return base.Result(
+            base.scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
+            base.rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
             score_thresholds.distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
-            failures(scored, batch.reasons),
+            base.failures(scored, batch.reasons),
         )
 
 
 class RuleCases:
     """Overlaps of N cases under each of R rules."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
-        parts = [_under_rules(cases[part]) for part in batches(len(cases))]
+    def __init__(self, cases: Sequence[base.Case]) -> None:
+        parts = [_under_rules(cases[part]) for part in base.batches(len(cases))]
         self.reasons = [reason for _, reasons in parts for reason in reasons]
         self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
         """(N,R) each; nan, 0, nan and 0 without a map. IoBB is nan without a box."""
         self.selector = score_thresholds.SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
 
 
-def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
+def _under_rules(cases: Sequence[base.Case]) -> tuple[FloatArray, list[str]]:
     """Return threshold, largest IoU, IoBB and number of boxes (4,n,R), and the reasons (n,) for missing maps."""
     ready = [case.load_surface for case in cases]
     surfaces = [heat for heat, _ in ready]
@@ -106,7 +94,7 @@ def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, ND
 
 def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
     """Return the columns of one origin; a rule shared by all findings only has the main metric."""
-    at = AtThreshold(key, np.isfinite(indices))
+    at = base.AtThreshold(key, np.isfinite(indices))
     iou, iobb = (score_thresholds.at_index(table, indices) for table in (batch.iou, batch.iobb))
     if key[1] == SHARED_SUFFIX:
         return [at.column(MAIN, iou >= IOU)]
@@ -117,10 +105,10 @@ def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[C
 
 
 def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[str, ArrayLike]:
-    fixed, others = len(GRID), at_origins(chosen_rules, threshold=batch.threshold, iou=batch.iou)
+    fixed, others = len(GRID), base.at_origins(chosen_rules, threshold=batch.threshold, iou=batch.iou)
     del others["fixed", ""]
     factor, high = np.tile(RULE, (len(batch.iou), 1)).T
     threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))
     boxes = batch.count[:, fixed].astype(np.int64)
     numbers = {"factor": factor, "high": high, "threshold": threshold, "boxes": boxes, "iou": iou, "iobb": iobb}
-    return {**numbers, MAIN: iou >= IOU, **other_origins(others)}
+    return {**numbers, MAIN: iou >= IOU, **base.other_origins(others)}

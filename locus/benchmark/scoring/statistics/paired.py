@@ -8,18 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from locus.benchmark.scoring.statistics import resample
 from locus.benchmark.scoring.statistics.entries import EntryScores, difference
-from locus.benchmark.scoring.statistics.resample import (
-    SMALLEST,
-    CaseIndex,
-    Sums,
-    bootstrap_draws,
-    holm,
-    interval,
-    mean,
-    over_findings,
-    sign_flip,
-)
 from locus.benchmark.scoring.statistics.summary import Column, sums
 from locus.core.errors import BadValueError
 from locus.core.scores import Origin
@@ -53,7 +43,7 @@ class Comparison:
 
 
 def compare(
-    first: Sequence[Column], second: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int = 0
+    first: Sequence[Column], second: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int = 0
 ) -> list[Comparison]:
     """Compare the columns of two cells over the same cases in the same order, per metric and finding or ``mean``.
 
@@ -74,17 +64,17 @@ def compare(
     ]
 
 
-def _table(one: Sums, two: Sums, seed: int) -> FloatArray:
+def _table(one: resample.Sums, two: resample.Sums, seed: int) -> FloatArray:
     """Return (F+1,M,6): first, second, difference, low, high, p; the last row is the mean over findings."""
-    both = [bootstrap_draws(side, seed) for side in (one, two)]
+    both = [resample.bootstrap_draws(side, seed) for side in (one, two)]
     gap = both[0] - both[1]
-    values = [np.concatenate([side.value, over_findings(side).value[None]]) for side in (*both, gap)]
-    ends = np.concatenate([interval(gap), interval(over_findings(gap))[None]])
-    return np.concatenate([np.stack(values, -1), ends, sign_flip(one, two, seed)[..., None]], -1)
+    values = [np.concatenate([side.value, resample.over_findings(side).value[None]]) for side in (*both, gap)]
+    ends = np.concatenate([resample.interval(gap), resample.interval(resample.over_findings(gap))[None]])
+    return np.concatenate([np.stack(values, -1), ends, resample.sign_flip(one, two, seed)[..., None]], -1)
 
 
 def compare_over_trainings(
-    first: Trainings, second: Trainings, index: CaseIndex, names: Sequence[str]
+    first: Trainings, second: Trainings, index: resample.CaseIndex, names: Sequence[str]
 ) -> list[Comparison]:
     """Compare the training runs of two entries over the same cases, per metric and finding or ``mean``.
 
@@ -95,8 +85,8 @@ def compare_over_trainings(
     for metric in range(len(columns[0])):
         of_metric = [training[metric] for training in columns]
         totals = sums(of_metric, index, names)
-        theta = np.concatenate([totals.value, mean(totals.value, 0)[None]])  # (F + 1, S + T)
-        left_out = np.concatenate([totals.without, mean(totals.without, 1)[:, None]], 1)  # (P, F + 1, S + T)
+        theta = np.concatenate([totals.value, resample.mean(totals.value, 0)[None]])  # (F + 1, S + T)
+        left_out = np.concatenate([totals.without, resample.mean(totals.without, 1)[:, None]], 1)  # (P, F + 1, S + T)
         counts = totals.denominator[..., 0].sum(0).round().astype(int)
         for f, (finding, n) in enumerate(zip([*names, "mean"], [*counts, counts.sum()], strict=True)):
             one = EntryScores(tuple(first), theta[f, : len(first)], left_out[:, f, : len(first)].T)
@@ -111,7 +101,7 @@ def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
     if not np.isfinite(means).all():
         return (None,) * 6
     defined = np.isfinite(one.jackknife).all() and np.isfinite(other.jackknife).all()
-    if one.jackknife.shape[1] < SMALLEST or not defined:
+    if one.jackknife.shape[1] < resample.SMALLEST or not defined:
         return *means, means[0] - means[1], None, None, None
     estimate = difference(one, other)
     return *means, estimate.value, estimate.low, estimate.high, estimate.p
@@ -120,7 +110,7 @@ def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
 def corrected(table: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons with ``adjusted``: Holm's correction of p over the whole table."""
     p = np.array([np.nan if c.p is None else c.p for c in table])
-    return [replace(c, adjusted=_known(value)) for c, value in zip(table, holm(p), strict=True)]
+    return [replace(c, adjusted=_known(value)) for c, value in zip(table, resample.holm(p), strict=True)]
 
 
 def _known(value: float) -> float | None:

@@ -15,16 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.scoring.statistics.resample import (
-    CaseIndex,
-    Resampled,
-    Sums,
-    bootstrap_draws,
-    by_patient,
-    exact,
-    intervals,
-    mean,
-)
+from locus.benchmark.scoring.statistics import resample
 from locus.core.scores import Origin, Score
 from locus.core.types import FloatArray
 
@@ -65,7 +56,7 @@ class Estimate:
     """(F,) values, nan where undefined."""
     n: NDArray[np.int64]
     """(F,) populations."""
-    samples: Resampled | None
+    samples: resample.Resampled | None
     """Resamples of the (F,) values; None if there is no interval."""
     shared: bool = False
     reason: str = NOTHING
@@ -75,19 +66,19 @@ class Estimate:
     """True for a difference of two estimates: its interval has no width if both are equal in every case."""
 
 
-def sums(columns: Sequence[Column], index: CaseIndex, names: Sequence[str]) -> Sums:
+def sums(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str]) -> resample.Sums:
     """Sum M columns over the cases of ``index`` by patient and by the findings ``names``: (P,F,M)."""
     numerator, denominator = np.stack([c.numerator for c in columns], 1), np.stack([c.denominator for c in columns], 1)
-    return by_patient(numerator, denominator, index.findings, index.patients, names)
+    return resample.by_patient(numerator, denominator, index.findings, index.patients, names)
 
 
-def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
+def estimate(columns: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
     """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
     if not len(index):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
     totals = sums(columns, index, names)
-    resampled, n = bootstrap_draws(totals, seed), totals.denominator.sum(0).round().astype(np.int64)
+    resampled, n = resample.bootstrap_draws(totals, seed), totals.denominator.sum(0).round().astype(np.int64)
     return [
         Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
         for i, c in enumerate(columns)
@@ -110,23 +101,23 @@ def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
 
 def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
     """Return the intervals (F+1,2) of each estimate: of its findings and of their mean, nan without one."""
-    pending: list[tuple[FloatArray, Resampled]] = []
+    pending: list[tuple[FloatArray, resample.Resampled]] = []
     ends = [np.full((len(e.value) + 1, 2), np.nan) for e in estimates]
     for e, rows in zip(estimates, ends, strict=True):
         if e.samples is not None:
             pending.append((rows[:-1], e.samples))
             if e.mean_interval:
-                pending.append((rows[-1], e.samples.over(lambda numbers: mean(numbers, -1))))
-    for (row, _), values in zip(pending, intervals([samples for _, samples in pending]), strict=True):
+                pending.append((rows[-1], e.samples.over(lambda numbers: resample.mean(numbers, -1))))
+    for (row, _), values in zip(pending, resample.intervals([samples for _, samples in pending]), strict=True):
         row[...] = values
     return ends
 
 
 def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
-    values, counts = [*e.value, mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
+    values, counts = [*e.value, resample.mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
     if e.samples is not None and e.metric.startswith(SHARES):
         present = np.asarray(e.samples.present).reshape(-1, len(names))
-        bounds = exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
+        bounds = resample.exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
         ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
     if not e.is_difference:  # without any variation there is no interval
         ends = np.where(ends[:, :1] == ends[:, 1:], np.nan, ends)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.scoring.surface import surface
-from locus.benchmark.scoring.surface.otsu import otsu
+from locus.benchmark.scoring.surface.runs import otsu
 from locus.core.frames import Grid
 
 FRAME = (60, 80)

@@ -4,13 +4,13 @@ import pytest
 
 from locus.benchmark import records
 from locus.benchmark.records import cases
-from locus.benchmark.suite import paired
+from locus.benchmark.suite import finalize
 from locus.core.errors import DataError
 
 
 def written(place):
     """The paired records that a suite's folder gets."""
-    return paired.paired_records(place, records.load(place))
+    return finalize.paired_records(place, records.load(place))
 
 
 def scores(found, model="AVG"):
