@@ -1,10 +1,10 @@
 """Compiled code for one surface: its components, from the runs of its rows, and Otsu's threshold (``otsu``).
 
-All arguments of the components are arrays, so that numba compiles once: ``f`` (h,w) are values at rows ``y`` (h,) and columns ``x`` (w,)
-of a frame ``height`` × ``width``, all float64 and in the frame. A run is a sequence of neighbours in a row above the
-threshold. Runs of neighbouring rows are joined if they share a column, or across a patch whose saddle is above the
-threshold. Along a grid line the surface falls to the threshold before the next vertex, so a component's edges are next
-to its outermost rows and columns. One pass over the map per threshold is enough, and nothing is sorted.
+All arguments of the components are arrays, so that numba compiles once: ``f`` (h,w) are values at rows ``y`` (h,) and
+columns ``x`` (w,) of a frame ``height`` × ``width``, all float64 and in the frame. A run is a sequence of neighbours in
+a row above the threshold. Runs of neighbouring rows are joined if they share a column, or across a patch whose saddle
+is above the threshold. Along a grid line the surface falls to the threshold before the next vertex, so a component's
+edges are next to its outermost rows and columns. One pass over the map per threshold is enough, and nothing is sorted.
 """
 
 import numpy as np
