@@ -1,8 +1,8 @@
 """Classes and functions of user files (``path/to/file.py:Class``), and hashes of code.
 
 Code in a user's file runs only if its word is typed or trusted. It may import the modules beside it, whatever their
-names are. ``code_hash`` is the hash of Python files: changed code has another hash, changed comments, docstrings and layout
-have not. ``local_files`` are the files that belong to it: a file and the local modules that it imports.
+names are. ``code_hash`` is the hash of Python files: changed code has another hash, changed comments, docstrings and
+layout have not. ``local_files`` are the files that belong to it: a file and the local modules that it imports.
 """
 
 import ast
