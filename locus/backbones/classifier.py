@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from locus.backbones import layers
 from locus.backbones.grids import locator
-from locus.backbones.pooling import Pooling
+from locus.backbones.pooling import Pooling, precise
 from locus.backbones.tokens import TokenLayout, find_token_layout
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid, square_pixels
@@ -118,11 +118,6 @@ class Head(nn.Module):
     def _scores(self, A: Tensor) -> Tensor:
         """Return the logit of each position alone, with bias: (N,C,h,w) -> (N,K,h,w)."""
         return self.class_maps(A) + self.bias.to(A.dtype)[:, None, None]
-
-
-def precise(A: Tensor) -> Tensor:
-    """Convert ``A`` to float32 if autocast reduced its precision; float32 and float64 are unchanged."""
-    return A.float() if A.dtype in (torch.bfloat16, torch.float16) else A
 
 
 class Rescale(nn.Module):

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from locus.backbones.classifier import precise
 from locus.core import registry
 from locus.core.errors import BadValueError
 
@@ -329,3 +328,8 @@ def build_attention(spec: str, channels: int) -> nn.Module:
     """Create the attention of a spec. Raises ``UnknownNameError`` and ``BadValueError``."""
     attention: nn.Module = registry.build(ATTENTIONS, "attention map", spec, channels=channels)
     return attention
+
+
+def precise(A: Tensor) -> Tensor:
+    """Convert ``A`` to float32 if autocast reduced its precision; float32 and float64 are unchanged."""
+    return A.float() if A.dtype in (torch.bfloat16, torch.float16) else A
