@@ -69,6 +69,7 @@ def test_readme_s_example_runs_beside_packages_with_our_names(installed, tmp_pat
     example = re.search(r"```python\n(import locus\n.*?)```", README, re.DOTALL)[1]
     for first, second in ((others, example), (example, others)):
         installed("-c", first + second, folder=tmp_path)
+        shutil.rmtree(tmp_path / "runs")  # the example saves its result once
 
 
 @pytest.mark.skipif(
