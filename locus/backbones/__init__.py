@@ -5,6 +5,7 @@ imported on demand.
 """
 
 import difflib
+import functools
 import importlib
 import importlib.util
 import re
@@ -89,14 +90,15 @@ def require_known(name: str) -> None:
     word = canonical(name.partition(":")[0])
     if word in NAMES or PUBLISHED.fullmatch(word):
         return
-    text = _timm()
+    text, names = _timm()
     architecture = word.partition(".")[0]  # a weight tag may follow
-    names = ARCHITECTURE.findall(text)
     if architecture not in names and not re.search(rf"['\"]{re.escape(architecture)}['\"]", text):
         raise unknown(name, names)
 
 
-def _timm() -> str:
-    """Return the source text of timm's networks."""
+@functools.cache
+def _timm() -> tuple[str, list[str]]:
+    """Return the source text of timm's networks, and their names."""
     folders = [Path(folder) for folder in getattr(importlib.util.find_spec("timm"), "submodule_search_locations", ())]
-    return "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("models/*.py"))
+    text = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("models/*.py"))
+    return text, ARCHITECTURE.findall(text)

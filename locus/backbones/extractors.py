@@ -2,7 +2,7 @@
 
 ``build`` returns the extractor of a name. ``create`` and ``from_torchvision`` build the networks of timm and
 torchvision and report missing weights with URL and path. ``SPECIAL`` has the backbones that are not
-``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones.known``, weights trained on
+``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones``, weights trained on
 radiographs in ``weight_files``.
 """
 
