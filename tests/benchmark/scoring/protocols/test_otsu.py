@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from locus.benchmark.scoring.protocols.locus import otsu
 from locus.benchmark.scoring.surface import surface
-from locus.benchmark.scoring.surface.runs import otsu
 from locus.core.frames import Grid
 
 FRAME = (60, 80)
