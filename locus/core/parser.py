@@ -7,16 +7,19 @@ constraints, and ``from_parser_message`` converts errors of jsonargparse to one-
 The dataclasses are in ``locus.config``; YAML files and defaults are read by ``locus.core.cli``.
 """
 
+import ast
 import dataclasses
 import functools
 import inspect
+import itertools
 import re
+import sys
 from argparse import SUPPRESS, Action, HelpFormatter
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast, get_args, get_origin, get_type_hints
 
-from docstring_parser import parse_from_object
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from locus.core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
@@ -211,12 +214,26 @@ def _title(config_class: type[Any], part: type[Any]) -> str:
 
 def _texts(config_class: type[Any], part: type[Any]) -> dict[str, str]:
     """Return the help texts of the fields of one base class of ``config_class``, with choices and defaults."""
-    docs = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
+    docs = _docs(sys.modules[part.__module__].__file__ or "")[part.__name__]
     return {
         name: docs[name] + choices(config_class, name) + _default(docs[name], getattr(config_class, name))
         for name in inspect.get_annotations(part)
         if name in docs
     }
+
+
+@functools.cache
+def _docs(file: str) -> dict[str, dict[str, str]]:
+    """Return class -> field -> the docstring below the field, for all classes in a Python file."""
+    classes = (node for node in ast.parse(Path(file).read_bytes()).body if isinstance(node, ast.ClassDef))
+    return {node.name: dict(_documented(node)) for node in classes}
+
+
+def _documented(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, below in itertools.pairwise(node.body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 def _default(text: str, value: Any) -> str:
