@@ -1,4 +1,4 @@
-"""Locus: weakly-supervised localization in chest radiographs, measured. The Python interface is ``import locus``."""
+"""A benchmark for weakly-supervised localization in chest radiographs. ``import locus`` is the Python interface."""
 
 import importlib
 from pathlib import Path

@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not (config.image or config.image_path):
             raise BadValueError(f"--model {network.model} has no data set of its own: add --image or --image_path")
         with gc_paused():  # import torch only after the flags are checked
-            from locus.benchmark.training import foreign
+            from locus.benchmark.training import external
 
-        folder = foreign.write_run(network, Path(config.runs))
+        folder = external.write_run(network, Path(config.runs))
         config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
@@ -50,12 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():
         raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
     log.info("opening the network")  # imports torch
-    if config.image_path is not None:
-        with gc_paused():
-            from locus.benchmark.pictures import overlay
-
-        return overlay.run(config, cli.say)
     with gc_paused():  # import torch only after the flags are checked
         from locus.benchmark.pictures import heat_maps
 
-    return heat_maps.run(config, cli.say)
+    write = heat_maps.write_pictures if config.image_path is None else heat_maps.write_overlay
+    return write(config, cli.say)

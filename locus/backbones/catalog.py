@@ -27,9 +27,8 @@ def build(
     """Build a classifier: backbone -> attention -> pooling -> dropout -> linear layer.
 
     Args:
-        name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values that
-        its
-            weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``).
+        name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values
+            that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``).
         num_classes: number of findings.
         global_pool: pooling, optionally with options (``LSE:gamma=5``).
         attention_map: attention, or None.

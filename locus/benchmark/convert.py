@@ -18,9 +18,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise BadValueError(
             "the names of the outputs are unknown: list them with --findings in output order, or pass --dataset NAME"
         )
-    from locus.benchmark.training import foreign  # after the flags are checked: imports torch
+    from locus.benchmark.training import external  # after the flags are checked: imports torch
 
-    folder = foreign.run(config)
+    folder = external.run(config)
     cli.say(
         f"{config.backbone}, pooling {config.global_pool}, attention {config.attention_map} (change these with flags)"
     )

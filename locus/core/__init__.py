@@ -1,4 +1,7 @@
-"""Shared foundation: types, frames, boxes, registry, command line, errors, seeds and files."""
+"""What all parts of Locus share: types, frames and boxes, the registry, the command line, errors, seeds and files.
+
+Importing this package prepares the process if it runs a command of Locus (see ``startup``).
+"""
 
 from locus.core import startup
 

@@ -22,8 +22,8 @@ from locus.core.files import json_hash
 
 ANYTHING = (Exception, SystemExit)
 """Errors that user code may raise: any class."""
-PARTS = ("backbones", "benchmark", "core", "datasets", "methods")
-"""Packages of Locus, which code imports as ``locus.methods`` …"""
+PARTS = ("backbones", "benchmark", "config", "core", "datasets", "methods")
+"""Parts of Locus, which code imports as ``locus.methods`` …"""
 
 
 def runs_code(word: object) -> bool:
@@ -114,14 +114,13 @@ def reason(error: BaseException) -> str:
     """Return the type and message of an error; for a failed import, only the message, which names the module."""
     if not isinstance(error, ImportError):
         return f"{type(error).__name__}: {error}"
-    advice = f": write `from locus.{error.name} import …`" if (error.name or "").split(".")[0] in PARTS else ""
-    return f"{error}{advice}"
+    if (error.name or "").split(".")[0] not in PARTS:
+        return str(error)
+    return f"{error}: write `from locus.{error.name} import …` if you mean the part of Locus, or install {error.name}"
 
 
 HOME = Path(__file__).resolve().parents[1]
 """The package."""
-NAMES = ("backbones", "benchmark", "config", "datasets", "locus", "methods")
-"""Names from which code imports parts of Locus."""
 OMITTED = ("ctx", "kind", "type_comment")
 """Fields of syntax trees that do not change what the code does."""
 
@@ -208,7 +207,7 @@ def _aliases(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[tuple[i
 
 def _imported_name(name: str) -> str:
     """Return a dotted name without the modules of Locus: ``locus.methods.base.Method`` is ``Method``."""
-    return name.rpartition(".")[2] if name.split(".")[0] in NAMES else name
+    return name.rpartition(".")[2] if name.split(".")[0] in ("locus", *PARTS) else name
 
 
 def _text(node: Any) -> str:

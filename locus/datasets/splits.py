@@ -1,18 +1,16 @@
-"""Splits by patient, reproducible from a seed, with checks for leaks; and the finding that a typed label means.
+"""Splits by patient, reproducible from a seed, with checks for leaks.
 
 ``assign`` draws a random partition, ``hold_out_val`` cuts validation patients from a published training list, and
-``check_patients`` and ``check_unboxed`` raise ``LeakError`` if training and test data overlap. ``match`` compares a
-label that a user typed with the findings of a network. The published lists are read in the file of each data set.
+``check_patients`` and ``check_unboxed`` raise ``LeakError`` if training and test data overlap. The published lists are
+read in the file of each data set.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.core.errors import BadValueError, LeakError, UnknownNameError, examples
-from locus.core.names import find_finding
+from locus.core.errors import BadValueError, LeakError, examples
 from locus.core.types import patient_ranks
 from locus.datasets.base import Request
 
@@ -26,10 +24,6 @@ FEW = 100
 The AUROC of a random classifier has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n negative
 images (Mann and Whitney 1947): .058 on 50 and 50.
 """
-SHORTEST = 4
-"""Minimum length of a partial name in ``match``."""
-NOT = frozenset({"no", "non", "not", "negative", "without"})
-"""Words that negate a name."""
 
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
@@ -103,52 +97,3 @@ def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str],
         what = "images with a truth box, which the official partition reserves for testing,"
         advice = "use the official lists, or --partition patient"
         raise LeakError(f"{what} are in {which} ({len(leaked)}): {examples(leaked)}; {advice}")
-
-
-def match(label: str, findings: Sequence[str]) -> str:
-    """Return the finding that a typed ``label`` names, ignoring case, spaces, hyphens and underscores.
-
-    A label without an exact match may differ in digits, be the start of words in the finding, or contain the finding,
-    unless it is negated and if exactly one finding fits. For names in tables use ``locus.core.names.find_finding``,
-    which is strict. Raises ``UnknownNameError`` with the allowed findings.
-
-    >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
-    ('COVID', 'Viral Pneumonia')
-    """
-    if (named := find_finding(label, findings)) is not None:
-        return named
-    parts = findings if len(_plain(label)) >= SHORTEST else ()
-    for same in (
-        [finding for finding in findings if _letters(finding) == _letters(label)],
-        [finding for finding in parts if _begins(finding, label) or _contains(label, finding)],
-    ):
-        if len(same) == 1:
-            return same[0]
-    raise UnknownNameError("label", label, findings)
-
-
-def _begins(whole: str, part: str) -> bool:
-    """Return True if words of ``whole`` start with ``part`` and are not negated."""
-    words = _words(whole)
-    return not _opposite(whole, part) and any("".join(words[i:]).startswith(_plain(part)) for i in range(len(words)))
-
-
-def _contains(whole: str, part: str) -> bool:
-    """Return True if ``whole`` contains the words of ``part`` in sequence and does not negate it."""
-    return not _opposite(whole, part) and f" {' '.join(_words(part))} " in f" {' '.join(_words(whole))} "
-
-
-def _opposite(whole: str, part: str) -> bool:
-    return bool(NOT.intersection(_words(whole)) - set(_words(part)))
-
-
-def _words(name: str) -> list[str]:
-    return re.findall(r"[^\W_]+", name.lower())
-
-
-def _plain(name: str) -> str:
-    return "".join(_words(name))
-
-
-def _letters(name: str) -> str:
-    return re.sub(r"\d+", "", _plain(name))

@@ -81,7 +81,7 @@ def is_fast(word: str) -> bool:
 
 
 def get(word: str) -> "type[Method]":
-    """Return the class of a method. Raises ``UnknownNameError`` with the nearest name."""
+    """Return the class of a method. Raises ``UnknownNameError`` or, if it is no method, ``BadValueError``."""
     return _checked(word, from_file(word, "method") if runs_code(word) else registry.get(normalize_name(word)))
 
 
@@ -122,7 +122,7 @@ def _checked(word: str, part: type[Any]) -> "type[Method]":
 
     if not issubclass(part, Method) or not isinstance(getattr(part, "name", None), str):
         raise BadValueError(
-            f"{word} is not a method: derive it from locus.methods.Method or GradientMethod and set its name"
+            f"{word} is not a method: write `from locus import GradientMethod` (or Method), derive it, and set its name"
         )
     if not isinstance(part.needs, set | frozenset):
         raise BadValueError(f"{word} has needs = {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}")

@@ -11,7 +11,7 @@ import torch
 import torchvision
 
 from locus.backbones.published import JFHealthcare
-from locus.benchmark.training.load import extract_weights, load_foreign
+from locus.benchmark.training.load import extract_weights, load_external
 from locus.core.user_code import from_file
 from locus.datasets.chexpert import FINDINGS as CHEXPERT
 from locus.datasets.nih import FINDINGS
@@ -75,7 +75,7 @@ def test_eva_xs_convolutional_files_are_read_by_the_key_model(net):
     built = net("EVA-X")
     other = torchvision.models.densenet121(num_classes=14)
     state = extract_weights({"model": other.state_dict(), "epoch": 3})
-    said = load_foreign(built, state, "densenet121_medical_mae_pt_cxr14_ft.pth", "net.py:build")
+    said = load_external(built, state, "densenet121_medical_mae_pt_cxr14_ft.pth", "net.py:build")
     assert "none missing, none unexpected" in said
     assert torch.equal(logits(built), logits(other))
 
@@ -123,7 +123,7 @@ def test_medicalpatchnet_is_the_mean_of_64_gray_patches_alone_and_reads_its_file
     original.features[0][0] = torch.nn.Conv2d(1, 24, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
     original.classifier[1] = torch.nn.Linear(1280, 14)
     state = {f"_orig_mod.baseBackbone.{name}": value for name, value in original.state_dict().items()}
-    assert "none missing, none unexpected" in load_foreign(built, state, "MedicalPatchNet_weights.pt", "net.py:build")
+    assert "none missing, none unexpected" in load_external(built, state, "MedicalPatchNet_weights.pt", "net.py:build")
     assert tuple(shlex.split(re.search(r"CheXpert's order: `([^`]*)`", PAGE)[1])) == CHEXPERT
 
 
@@ -131,7 +131,7 @@ def test_jfhealthcares_file_is_read_by_its_names_with_the_flags_of_its_normalisa
     """The names and shapes themselves: tests/backbones/published/test_jfhealthcare.py."""
     torch.manual_seed(0)
     built, other = net("jfhealthcare"), JFHealthcare()
-    assert "none missing, none unexpected" in load_foreign(built, other.state_dict(), "pre_train.pth", "net.py:build")
+    assert "none missing, none unexpected" in load_external(built, other.state_dict(), "pre_train.pth", "net.py:build")
     assert logits(built).shape == (2, len(JF_FINDINGS))
     assert torch.equal(logits(built), logits(other))
     text = PAGE.partition("\n## jfhealthcare")[2]

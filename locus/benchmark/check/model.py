@@ -1,7 +1,7 @@
 """Check a network before it is scored: its weights, logits, grid, methods, outputs and preprocessing.
 
 ``run`` prints the table. Most checks need no labelled images (``answers``). With a data set, ``labelled_answers``
-checks AUROC, order of the outputs and normalisation. The network is built by ``locus.benchmark.training.foreign``.
+checks AUROC, order of the outputs and normalisation. The network is built by ``locus.benchmark.training.external``.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from locus.backbones.classifier import normalised
 from locus.backbones.tokens import logits_of
 from locus.benchmark.check.question import AnswerRow, conclude
 from locus.benchmark.explain import explain
-from locus.benchmark.training import foreign, machine
-from locus.benchmark.training.foreign import SIDE, LoadedNetwork
+from locus.benchmark.training import external, machine
+from locus.benchmark.training.external import SIDE, LoadedNetwork
 from locus.benchmark.training.metrics import scores
 from locus.config import ModelCheckConfig, network_flags
 from locus.core.errors import DataError, LocusError, NotAvailableError, examples
@@ -140,7 +140,9 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
-    loaded = foreign.of_run(Path(str(config.model)), config.trust) if network is None else foreign.build(network, usual)
+    loaded = (
+        external.of_run(Path(str(config.model)), config.trust) if network is None else external.build(network, usual)
+    )
     rows = answers(loaded) + ([] if data is None else labelled_answers(loaded, data, config.images))
     echo(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
     return conclude(str(config.model), rows, echo)

@@ -68,7 +68,7 @@ def evaluate(
 
     Raises:
         BadValueError: a network that is not a ``Classifier`` (wrap it first) or has no findings or image size; models
-            of different recipes.
+            of different recipes; a class that is not a method.
         UnknownNameError: an unknown method or protocol.
         DataError: no image has a truth box, or an image is broken.
         LeakError: all patients were in the training data. If only some were, they are left out.
@@ -80,6 +80,8 @@ def evaluate(
     map_protocols = [name for name in protocol_names if name != CLASSIFICATION]
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
     with method_registry.registry.adding(classes):
+        for part in classes:
+            method_registry.get(part.name)  # raises for a class that is not a method
         about = {"name": "evaluation", "title": "", "about": ""}
         suite = Suite(**about, train={}, models=[{}], methods=method_names, protocols=map_protocols or None)
         networks = [_network(one, trust) for one in listed]

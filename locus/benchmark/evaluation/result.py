@@ -46,11 +46,10 @@ from locus.benchmark.training.machine import memory_format
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename
-from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED
+from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED, match
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, RelabeledDataset
 from locus.datasets.io import cache
-from locus.datasets.splits import match
 
 log = logging.getLogger(__name__)
 

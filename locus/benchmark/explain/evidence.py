@@ -166,14 +166,14 @@ class NetworkEvidence(Evidence):
 
         Needs a separate forward pass on first access.
         """
-        return passes.parts(self.model, self.images, self.findings, self.memory_gib, self.autocast)
+        return passes.attention(self.model, self.images, self.findings, self.memory_gib, self.autocast)
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield, finding by finding, the terms of FullGrad for one image: (grid, (1,C,h,w)) of the pixels and biases.
 
         Needs a separate forward pass; the terms are the same at all layers.
         """
-        return passes.terms(self.model, image, self.findings)
+        return passes.pixel_terms(self.model, image, self.findings)
 
     def grid_at(self, layer: str | None) -> Grid:
         """Return the grid of ``layer``; None is the pooled map (not ``model.layer``)."""

@@ -1,7 +1,7 @@
 """Separate passes through the network, for evidence that the shared forward pass does not have.
 
-``parts``  attention matrices of a transformer (``Matrices``), one forward pass per use
-``terms``  contributions of the pixels and of the biases of all layers to a logit, for FullGrad
+``attention``  attention matrices of a transformer (``Matrices``), one forward pass per use
+``pixel_terms``  contributions of the pixels and of the biases of all layers to a logit, for FullGrad
 
 Which tokens are patches is found by ``locus.backbones.tokens``.
 """
@@ -29,7 +29,7 @@ CLOSE = 1e-3
 """Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
 
 
-def parts(
+def attention(
     model: Classifier, images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
 ) -> list["Matrices"]:
     """Return the attention of (N,3,H,W) ``images``, in batches that fit in memory.
@@ -157,7 +157,7 @@ class Added(NamedTuple):
     """Grid of the positions; None if parallel branches have different grids."""
 
 
-def terms(model: Classifier, image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
+def pixel_terms(model: Classifier, image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
     """Yield, for each finding, the terms of the pixels and of the layers: grid and signed values (N,C,h,w).
 
     ``image`` is (N,3,H,W); the pixels are the input of the extractor. Raises ``NotAvailableError`` if the terms do not

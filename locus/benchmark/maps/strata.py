@@ -77,7 +77,7 @@ def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool 
     """Return (image, finding) -> right or wrong for every test image, if it shows the finding; "" if unknown."""
     test, needed = predictions[predictions["split"] == "test"], cut_offs(predictions, findings, exclusive)
     verdicts: dict[tuple[str, str], str] = {}
-    for finding, values in zip(findings, _said(test, findings, exclusive).T, strict=True):
+    for finding, values in zip(findings, _outputs(test, findings, exclusive).T, strict=True):
         words = summary.prediction_correctness(values, test["training"].map(needed[finding]))
         verdicts |= {(image, finding): str(word) for image, word in zip(test["image"], words, strict=True)}
     return verdicts
@@ -94,7 +94,7 @@ def cut_offs(
     validation = predictions[predictions["split"] == "val"]
     for number in sorted(set(validation["training"].tolist())):
         rows = validation[validation["training"] == number]
-        for finding, values in zip(findings, _said(rows, findings, exclusive).T, strict=True):
+        for finding, values in zip(findings, _outputs(rows, findings, exclusive).T, strict=True):
             value = youden_threshold(values, rows[f"label_{finding}"])
             if np.isfinite(value):
                 chosen[finding][number] = value
@@ -139,7 +139,7 @@ def _company(sample: Sample, findings: Sequence[str]) -> float:
     return np.nan if unsure else len(present)
 
 
-def _said(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -> FloatArray:
+def _outputs(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -> FloatArray:
     """Return the classifier's outputs (N,K): logits, or the logarithm of the softmax for ``exclusive`` classes."""
     logits = predictions[[f"logit_{finding}" for finding in findings]].to_numpy(dtype=np.float64)
     return np.asarray(log_softmax(logits, axis=1)) if exclusive else logits

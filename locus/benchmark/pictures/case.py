@@ -1,7 +1,7 @@
 """Content of the picture of one case: a map with its boxes in the frame of the truth.
 
 ``prepare_case`` computes a ``CasePicture``. It is drawn in ``panels``; the grid of many cases is in ``gallery``, an
-overlay of the original size in ``overlay``.
+overlay of the original size in ``heat_maps``.
 """
 
 from dataclasses import dataclass

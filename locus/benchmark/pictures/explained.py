@@ -34,11 +34,10 @@ from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import read_yaml
 from locus.core.errors import DataError, LocusError, NotAvailableError, examples
 from locus.core.frames import Alignment, resize_image
-from locus.core.names import MAIN_PROTOCOL
+from locus.core.names import MAIN_PROTOCOL, match
 from locus.core.types import Sample
 from locus.datasets.io import images as decoding
 from locus.datasets.io import preprocess, transforms
-from locus.datasets.splits import match
 from locus.methods.evidence import Evidence
 
 log = logging.getLogger(__name__)

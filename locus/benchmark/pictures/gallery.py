@@ -3,7 +3,7 @@
 ``open_model``     a model of a suite with its records and maps
 ``choose``         the best, median and worst case of each finding
 ``write_gallery``  ``benchmark.gallery``: a self-contained HTML page of these cases, with each method's map and box
-``save``           a grid of images and methods: a typical case of each finding, with all maps on the same scale
+``save_grid``      a grid of images and methods: a typical case of each finding, with all maps on the same scale
 ``write_figures``  ``benchmark.figures``: the grid, all charts of the suite as PDF, SVG and PNG, and its LaTeX tables
 
 The charts are drawn by ``locus.benchmark.report.charts``, the page is rendered by ``locus.benchmark.report.html``.
@@ -328,7 +328,7 @@ def _basis(records: Sequence[Record]) -> str:
     return f"{images} images with a truth box, {rests_on.get('cases', '')} cases"
 
 
-def save(model: OpenedModel, folder: Path, stem: str) -> None:
+def save_grid(model: OpenedModel, folder: Path, stem: str) -> None:
     """Write the grid in all formats and widths to ``folder``: ``<stem>-grid-1col.pdf``.
 
     The same maps give the same bytes. Raises ``LocusError`` if a map cannot be read, ``WriteError`` if a file cannot be
@@ -340,12 +340,12 @@ def save(model: OpenedModel, folder: Path, stem: str) -> None:
     images = {choice.image: samples[choice.image].image for choice in typical}
     for name, inches in WIDTHS.items():
         with mpl.rc_context(LETTERS):
-            figure = draw(images, ranked[: METHODS[name]], typical, inches)
+            figure = draw_grid(images, ranked[: METHODS[name]], typical, inches)
             for kind in FORMATS:
                 save_figure(figure, folder / f"{stem}-grid-{name}.{kind}", dpi=DPI)
 
 
-def draw(
+def draw_grid(
     images: Mapping[str, NDArray[np.uint8]],
     methods: Sequence[MethodCases],
     cases: Sequence[SelectedCase],
@@ -430,7 +430,7 @@ def write_figures(config: PageConfig, echo: Echo) -> int:
         raise DataError(f"{source} has no records: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)
     try:
-        save(open_model(config), target, name)
+        save_grid(open_model(config), target, name)
     except DataError as error:
         echo(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
     boards = leaderboards(records, [source])

@@ -1,10 +1,10 @@
 """Read a run, a checkpoint or a file of weights as data, without Lightning and without executing code.
 
 ``checkpoint``  the content of a file or run folder (``Checkpoint``); ``network`` builds its classifier
-``load``        load weights of this or another project into a classifier; ``load_foreign`` into an external network
+``load``        load weights of this or another project into a classifier; ``load_external`` into an external network
 
 All names and shapes must match: there are no partial matches. Names of other projects are converted by
-``locus.backbones.published``, external networks are built by ``locus.benchmark.training.foreign``.
+``locus.backbones.published``, external networks are built by ``locus.benchmark.training.external``.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def load(model: Classifier, state: dict[str, torch.Tensor], path: Path | str, in
         log.info("%s: %d of %d weights loaded%s%s", path, len(taken), len(expected), added, idle)
 
 
-def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
+def load_external(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
     """Load weights into the external ``module``, the network ``word``; return a description of them.
 
     A prefix of all names (``module.``, ``model.``) is ignored. Raises ``DataError`` with the numbers of missing and

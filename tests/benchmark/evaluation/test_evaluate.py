@@ -132,6 +132,8 @@ def test_class_from_a_notebook_scores_like_the_equal_method(splits, tmp_path):
             scored(model, splits["test"], tmp_path, [Mine])
     finally:
         Mine.name = before
+    with pytest.raises(BadValueError, match="from locus import GradientMethod"):  # derived from another copy of the class
+        scored(model, splits["test"], tmp_path, [type("Other", (), {"name": "other", "needs": frozenset()})])
 
 
 def test_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(splits, tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from locus.core.errors import UnknownNameError
-from locus.datasets.splits import match
+from locus.core.names import match
 
 pytestmark = pytest.mark.byhand
 

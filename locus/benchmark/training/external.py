@@ -98,7 +98,7 @@ def build(
     network = external.build(word, len(flags.findings) or len(default_findings) or None, flags.channels)
     weights = network.weights
     if flags.weights:
-        weights = load.load_foreign(network.module, load.weights(flags.weights), flags.weights, word)
+        weights = load.load_external(network.module, load.weights(flags.weights), flags.weights, word)
     channels = flags.channels or network.channels or channels_of(network.module)
     size = flags.img_size or network.img_size or default_img_size or SIDE
     trace = observe(network.module, channels, size)

@@ -26,7 +26,7 @@ def method(word, values):
 def figure():
     peak = np.float16([[0, 1, 0, 0], [0, 0, 0, 0]])
     visible = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
-    return gallery.draw({"a": np.zeros((20, 40), np.uint8)}, visible, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
+    return gallery.draw_grid({"a": np.zeros((20, 40), np.uint8)}, visible, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
 
 
 def test_grid_has_a_column_per_method_and_a_row_per_case(figure):
