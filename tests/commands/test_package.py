@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -72,9 +71,6 @@ def test_readme_s_example_runs_beside_packages_with_our_names(installed, tmp_pat
         shutil.rmtree(tmp_path / "runs")  # the example saves its result once
 
 
-@pytest.mark.skipif(
-    "datasets" not in {name for names in packages_distributions().values() for name in names}, reason="no Hugging Face datasets"
-)
 def test_hugging_face_s_datasets_works_in_the_same_process(installed, tmp_path):
     code = "import locus; from datasets import Dataset; print(len(Dataset.from_dict({'a': [1, 2]})), len(locus.datasets.names()) > 5)"
     assert installed("-c", code, folder=tmp_path) == "2 True\n"
