@@ -46,6 +46,7 @@ def test_the_wheel_has_all_code_and_the_presets(installed, tmp_path):
         assert names - {str(path.relative_to(copy)) for path in copy.rglob("*")} == set()
 
 
+@pytest.mark.timeout(3600)  # trains two networks
 def test_a_run_of_a_suite_and_a_training_need_nothing_of_the_checkout(installed, tmp_path):
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods/mycam.py").write_text(re.search(r"```python\n(from locus import GradientMethod.*?)```", README, re.DOTALL)[1])
