@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
 from locus.core.errors import BadValueError
-from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, PAIRED, normalize_data_set
+from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, normalize_data_set
 from locus.core.parser import AtLeast, AtMost, Named, constraints_of
 from locus.core.registry import DATASETS, METHODS, PROTOCOLS, normalize_name
 from locus.core.user_code import runs_code
@@ -82,7 +82,7 @@ class Scored(Named):
         return [*super().known(), *CHECKS]
 
 
-PROTOCOL = Scored("protocol", ("all", CLASSIFICATION, PAIRED), PROTOCOLS)
+PROTOCOL = Scored("protocol", ("all", CLASSIFICATION), PROTOCOLS)
 
 
 class DataSet(Named):

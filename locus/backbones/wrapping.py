@@ -366,6 +366,7 @@ def wrap(
             raise BadValueError("features and head must both be given if one of them is a callable")
         trace = observe(module, channels, img_size or native(module))
         model = connect(module, find_model_spec(module, trace, features, head), channels)
+        model.name = type(module).__name__
         return model.set_outputs(findings, img_size)
     extractor = Extractor(module, features)
     locate = grid or (lambda size: grids.grid(module, extractor, size, channels))
@@ -375,6 +376,7 @@ def wrap(
     model = Classifier(extractor, last, channels=channels, locate=locate)
     if is_linear:
         require_same_logits(module, model, step, channels)
+    model.name = type(module).__name__
     return model.set_outputs(findings, img_size)
 
 

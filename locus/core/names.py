@@ -18,8 +18,6 @@ MAIN = "hit@iou.3"
 """Main metric. It ranks methods and selects thresholds."""
 MAIN_PROTOCOL = "locus"
 """Protocol of the main table. Methods are compared on its cases."""
-PAIRED = "paired"
-"""Protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
 FAITHFULNESS = "faithfulness"
 """Validity check whose values per case are stored too, so that methods can be compared."""
 CLASSIFICATION = "classification"
@@ -47,8 +45,6 @@ PEOPLE = (READERS, SECOND_READERS)
 """Rows of boxes drawn by people, without a network or a map."""
 AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
-RELATIVE_DROP = "relative_drop@"
-"""Prefix of the metrics that measure how far a method is below ``readers`` or ``second readers``."""
 UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *PEOPLE)
 """Rows excluded from ranks and tests: the upper bound, and boxes drawn by people."""
 UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE)

@@ -240,6 +240,10 @@ class Dataset(Sequence[Sample]):
         """Patient of each sample. Splits and confidence intervals keep the images of a patient together."""
         return [*self.columns.patients]
 
+    def __repr__(self) -> str:
+        """Say what the data set is: ``phantom, test: 600 images, 8 findings``."""
+        return f"{self.name}, {self.split}: {len(self)} images, {len(self.findings)} findings"
+
     @overload
     def __getitem__(self, index: int) -> Sample: ...
     @overload

@@ -12,7 +12,6 @@ from locus.benchmark import records
 from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset, exclude_seen_patients
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.runs import GivenModel
-from locus.benchmark.suite import finalize
 from locus.benchmark.suite.cells import ModelTask, cells
 from locus.benchmark.suite.plan import ModelPlan, Suite, identity
 from locus.benchmark.suite.score import ModelScorer, score_and_record
@@ -98,8 +97,7 @@ def evaluate(
             scorer = ModelScorer(task.model, task.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
             score_and_record(scorer, result.folder, progress)
             result.runs.append((task.model, run))
-    measured = records.load(result.folder)
-    records.pack(result.folder, records.ordered([*measured, *finalize.paired_records(result.folder, measured)]))
+    records.pack(result.folder, records.ordered(records.load(result.folder)))
     return result
 
 
@@ -145,7 +143,7 @@ def _folder(model: Model) -> Path | None:
 def _name(model: Model, network: Classifier) -> str:
     if (folder := _folder(model)) is not None:
         return folder.resolve().name
-    return str((network.build_options or {}).get("name", type(network.extractor).__name__.lower()))
+    return str((network.build_options or {}).get("name", network.name))
 
 
 def _seeds(networks: Sequence[Classifier]) -> list[int]:

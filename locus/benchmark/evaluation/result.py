@@ -34,9 +34,9 @@ from locus.benchmark.maps.runs import TrainingRun, unseen_positions
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.case import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
-from locus.benchmark.report import select, tables
-from locus.benchmark.report.entry import mean_record, trainings
-from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report import main_table, select, tables
+from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.suite.score import explain_model
@@ -46,7 +46,7 @@ from locus.benchmark.training.machine import memory_format
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename
-from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, PAIRED, match
+from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, match
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, RelabeledDataset
 from locus.datasets.io import cache
@@ -165,7 +165,10 @@ class InMemoryRun(TrainingRun):
 
 
 COLUMNS = ("method", "metric", "value", "low", "high", "n")
-CASE_COLUMNS = ("method", "image", "patient", "finding", "threshold", "box", "IoU", "hit")
+CASE_COLUMNS = (
+    *("model_id", "method", "image", "patient", "finding", "threshold", "box"),
+    *("IoU", "IoBB", "hit", "pointing", "reason"),
+)
 BOX = ["x0", "y0", "x1", "y1"]
 FILES = ("records.parquet", "cells.parquet", "cases*.parquet")
 
@@ -201,8 +204,20 @@ class Evaluation:
         """Method -> why it has no scores or failed on some cases."""
         return {record.method: record.reason for record in self.records if record.status != "ok"}
 
-    def table(self, finding: str = "mean") -> pd.DataFrame:
-        """Return the scores, one row per method and metric, including the baselines.
+    def table(self) -> pd.DataFrame:
+        """Return the threshold table as numbers: a row per method, then the baselines.
+
+        Returns:
+            ``network``, ``method``, ``runs``, ``auroc`` (with the protocol ``classification``), the shares of cases hit
+            ``hit@iou.1`` to ``hit@iou.7``, ``hit@iobb.1`` to ``hit@iobb.9`` and ``pointing``, ``low`` and ``high`` (95%
+            interval of ``hit@iou.3``: over patients or, with several training runs, over runs and patients), ``prior``
+            (difference from the baseline), ``above_prior`` and ``may_be_best`` (docs/protocols.md). Only the protocol
+            ``locus`` has these columns: see ``scores`` for others.
+        """
+        return main_table.data_frame([row for board in self._boards for row in (*board.methods, *board.baselines)])
+
+    def scores(self, finding: str = "mean") -> pd.DataFrame:
+        """Return all scores, one row per method and metric, including the baselines.
 
         Args:
             finding: one finding, or ``mean``: the unweighted mean over findings.
@@ -214,19 +229,28 @@ class Evaluation:
             patient; ``records`` has the other origins.
         """
         rows: dict[tuple[str, str], tuple[Any, ...]] = {}
-        for record in self._rows:
+        for record in self._means:
             for score in _displayed_scores(record, finding):
                 values = score.value, score.low, score.high, score.n
                 rows.setdefault((record.method, score.metric), (record.method, score.metric, *values))
         return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
 
-    def cases(self, protocol: str = MAIN_PROTOCOL) -> pd.DataFrame:
+    def __str__(self) -> str:
+        """Return the answer and the main tables, as in a terminal."""
+        return tables.headline([tables_of(board) for board in self._boards])
+
+    def _repr_html_(self) -> str:
+        """Show the threshold table in a notebook."""
+        return str(self.table().round(3).to_html(index=False))
+
+    def cases(self, protocol: str = MAIN_PROTOCOL, all_columns: bool = False) -> pd.DataFrame:
         """Return the rows of ``protocol``, one per case (image × finding with a truth box), method and training run.
 
         Returns:
             ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
-            without a box), ``IoU``, ``hit`` (IoU above .3), then all columns of ``cases.parquet``. Protocols other than
-            ``locus`` have their own columns after ``finding``.
+            without a box), ``IoU``, ``IoBB``, ``hit`` (IoU above .3), ``pointing`` and ``reason``; with ``all_columns``
+            all columns of ``cases.parquet`` follow. Protocols other than ``locus`` have their own columns after
+            ``finding``.
 
         Raises:
             UnknownNameError: if the protocol was not evaluated.
@@ -238,7 +262,9 @@ class Evaluation:
         if MAIN in table:
             corners = table[BOX].to_numpy(dtype=float).tolist()
             table["box"] = pd.Series([None if x0 != x0 else (x0, *rest) for x0, *rest in corners], dtype=object)
-            table["IoU"], table["hit"] = table["iou"], table[MAIN].astype(bool)
+            table["IoU"], table["IoBB"], table["hit"] = table["iou"], table["iobb"], table[MAIN].astype(bool)
+            if not all_columns:
+                return table[[name for name in CASE_COLUMNS if name in table]]
         first = [name for name in CASE_COLUMNS if name in table]
         return table[[*first, *(name for name in table.columns if name not in first)]]
 
@@ -286,15 +312,23 @@ class Evaluation:
         tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}."))
         return target
 
+    @cached_property
+    def _boards(self) -> list[Leaderboard]:
+        return leaderboards(self.records, [self.folder])
+
     @property
-    def _rows(self) -> Iterator[Record]:
+    def _means(self) -> Iterator[Record]:
         """Yield one record per method and protocol: the mean over training runs, with the interval over all runs."""
-        boards = leaderboards(self.records, [self.folder])
-        entries = {row.key: row for board in boards for rows in board.parts.values() for row in rows}
-        for group in trainings(r for r in self.records if r.scores and r.cell.protocol != PAIRED):
-            record = mean_record(group)
-            over_runs = {s.finding: s for s in entries.get(record.key, record).select(MAIN) if _is_main(s)}
-            scores = (over_runs[s.finding] if _is_main(s) else s for s in record.scores)
+        over_runs = {row.cell.key: row.main for board in self._boards for row in (*board.methods, *board.baselines)}
+        for group in select.trainings(record for record in self.records if record.scores):
+            record = select.mean_record(group)
+            main = over_runs.get(record.key)
+            scores = (
+                s
+                if main is None or s.finding != "mean" or not _is_main(s)
+                else s._replace(low=main.low, high=main.high)
+                for s in record.scores
+            )
             yield record.model_copy(update={"scores": tuple(scores)})
 
     def _best(self) -> str:
@@ -314,7 +348,11 @@ class Evaluation:
 
     def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
         """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
-        table = self.cases() if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records) else pd.DataFrame()
+        table = (
+            self.cases(all_columns=True)
+            if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records)
+            else pd.DataFrame()
+        )
         if len(table):
             of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
             table = table[of_case & (table["model_id"] == plan.id)]

@@ -135,8 +135,7 @@ def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Reco
 
     Raises ``UnknownNameError`` for a method without a record.
     """
-    whole, part = (gallery.of_model(records, suite, config.model_id, on_part) for on_part in (False, True))
-    rows = [*whole, *part]
+    rows = gallery.of_model(records, suite, config.model_id)
     named = [record for record in rows if record.cell.method == config.method] if config.method else rows
     if not named:
         methods = list(dict.fromkeys(record.cell.method for record in rows))

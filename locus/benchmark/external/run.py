@@ -22,7 +22,7 @@ from locus.benchmark.report import tables
 from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
 from locus.benchmark.scoring import protocols
-from locus.benchmark.suite import comparison, finalize
+from locus.benchmark.suite import comparison
 from locus.benchmark.suite.score import score_maps
 from locus.benchmark.training import provenance
 from locus.config import ScoreConfig
@@ -146,12 +146,12 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
 
 
 def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
-    """Write all records of an entry, paired ones included, to ``folder`` with the hashes of its files."""
+    """Write all records of an entry to ``folder`` with the hashes of its files."""
     for record, rows in scored:
         if rows:
             write_cases(rows, record.cell, folder)
     measured = [record for record, _ in scored]
-    all_records = records.ordered([*measured, *finalize.paired_records(folder, measured)])
+    all_records = records.ordered(measured)
     records.pack(folder, all_records)
     table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
     write_text(folder / SOURCES, table.to_csv(index=False))

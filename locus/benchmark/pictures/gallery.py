@@ -32,14 +32,13 @@ from numpy.typing import NDArray
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures.panels import add_box, extent, save_figure
 from locus.benchmark.records import Record, cases
-from locus.benchmark.report import charts, tables
+from locus.benchmark.report import charts
 from locus.benchmark.report.all_tables import reports
 from locus.benchmark.report.chart_list import CHARTS
 from locus.benchmark.report.charts import DPI, FONT, FORMATS, ORANGE, SKY, WIDTHS
-from locus.benchmark.report.entry import NOT_RANKED, best, ranked
-from locus.benchmark.report.html import PAGE, render
+from locus.benchmark.report.html import GALLERY, PAGE, render
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.select import images_in_words, is_method, main_score, one_alignment
+from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, one_alignment, ranked
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
@@ -57,7 +56,7 @@ SIDE = 320
 """Largest side of an image on the page, in pixels."""
 RANKS = ("best", "median", "worst")
 
-NAME = tables.GALLERY
+NAME = GALLERY
 """File name of the page."""
 DRAWN = "phantom"
 """Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
@@ -118,34 +117,24 @@ class SelectedCase:
     """Mean over the methods, by which the cases are ordered."""
 
 
-def of_model(records: Sequence[Record], suite: str, model_id: str, on_part: bool = True) -> list[Record]:
+def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
     """Return the records of a model in the main table, best method first; without ``model_id``, of the leading model.
 
-    If slow methods were run on part of the images only, the records on these images are returned if ``on_part``, else
-    the records on all images. Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an
-    unknown model.
+    Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an unknown model.
     """
     main = [
         r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
     ]
-    aligned = [r for r in main if r.cell.alignment == "aligned"]
-    leader = _leader(aligned)
+    aligned = ranked(r for r in main if r.cell.alignment == "aligned")
+    counts = Counter(r.cell.model_id for r in aligned)  # some models have fewer methods
+    methods = [r for r in aligned if is_method(r) and main_value(r) is not None]
+    leader = next((r for r in methods if counts[r.cell.model_id] == max(counts.values())), None)
     if leader is None:
         raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
     model_ids = sorted({r.cell.model_id for r in aligned})
     if model_id and model_id not in model_ids:
         raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
-    chosen = [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
-    parts = {r.cell.images for r in chosen}
-    part = max((images for images in parts if images is not None), default=None) if on_part else None
-    return ranked(one_alignment([r for r in chosen if r.cell.images == part]))
-
-
-def _leader(records: Sequence[Record]) -> Record | None:
-    """Return the best record on all images, among the models with the most methods, because some seeds have fewer."""
-    whole = [r for r in records if r.cell.images is None]
-    counts = Counter(r.cell.model_id for r in records)
-    return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
+    return one_alignment([r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)])
 
 
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
@@ -324,8 +313,7 @@ def _summary(record: Record) -> dict[str, Any]:
 
 def _basis(records: Sequence[Record]) -> str:
     rests_on = next(record.rests_on for record in records if record.rests_on)
-    images = images_in_words(records) or rests_on.get("boxed images", "all")
-    return f"{images} images with a truth box, {rests_on.get('cases', '')} cases"
+    return f"{rests_on.get('boxed images', 'all')} images with a truth box, {rests_on.get('cases', '')} cases"
 
 
 def save_grid(model: OpenedModel, folder: Path, stem: str) -> None:
@@ -376,8 +364,8 @@ def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
     scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
     scale.set_label("map, from minimum to maximum", fontsize=SMALL, labelpad=1)
-    truth = Line2D([], [], color=SKY, label="truth")
-    scored = Line2D([], [], color=ORANGE, ls="--", label="scored box")
+    truth = Line2D([], [], color=ORANGE, label="truth")
+    scored = Line2D([], [], color=SKY, label="predicted box")
     figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
 
 
@@ -386,7 +374,7 @@ def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
     axes.spines[:].set_visible(False)
     axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=extent(case.frame), interpolation="none")
     for box in case.boxes:
-        add_box(axes, box, SKY, "-", WIDTH)
+        add_box(axes, box, ORANGE, "-", WIDTH)
 
 
 def _map(axes: Axes, case: Case, threshold: float) -> None:
@@ -401,7 +389,7 @@ def _map(axes: Axes, case: Case, threshold: float) -> None:
     axes.imshow(coloured, extent=extent(case.frame), interpolation="none")
     scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
     for box in scored:
-        add_box(axes, box, ORANGE, "--", WIDTH)
+        add_box(axes, box, SKY, "-", WIDTH)
     if not len(scored):
         _note(axes, "no box")
 

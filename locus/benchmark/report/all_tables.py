@@ -1,8 +1,8 @@
-"""All tables of a data set, by section of the page, with those of validity checks and of papers.
+"""All tables of a data set, with those of validity checks and of papers.
 
-``tables_of`` returns the ``DatasetTables``: networks, methods, effects, and tables with more detail. ``CheckReport`` is
-the base class of the reports of validity checks, which are in ``locus.benchmark.validity``. The tables themselves are
-made in ``main_table``, ``breakdown`` and ``protocol_tables``; the files in ``tables``.
+``tables_of`` returns the ``DatasetTables``. ``CheckReport`` is the base class of the reports of validity checks, which
+are in ``locus.benchmark.validity``. The tables are made in ``main_table`` and ``detail_tables``, the files in
+``tables``.
 """
 
 import importlib
@@ -13,11 +13,11 @@ from typing import ClassVar
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import detail_tables, main_table, select
 from locus.benchmark.report.charts import Chart
-from locus.benchmark.report.detail_tables import LAYOUTS, TableLayout, layout_of_means
+from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NOTHING, Table, share
 from locus.config import CHECKS
-from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL
 
 
 class CheckReport:
@@ -33,7 +33,7 @@ class CheckReport:
     def __init__(self, check: str, leaderboard: Leaderboard) -> None:
         """Select the rows of ``check`` on the data set of a ``leaderboard``."""
         self.check, self.leaderboard, self.dataset = check, leaderboard, leaderboard.dataset
-        self.rows = select.of_check(leaderboard.records, leaderboard.dataset, check)
+        self.rows = select.of_protocol(leaderboard.records, leaderboard.dataset, check)
 
     def tables(self) -> list[Table]:
         """Return the tables of the check; called only if there are ``rows``."""
@@ -51,9 +51,9 @@ def reports(leaderboard: Leaderboard) -> list[CheckReport]:
     return [report for report in all_reports if report.rows]
 
 
-SPECIFIC = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
+SPECIFIC = frozenset({MAIN_PROTOCOL, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
-DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.strata, detail_tables.alignment)
+DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.strata)
 PAPERS_ABOUT = (
     "From papers, not run here. Each row has its own network, images and tuning, so do not compare rows with each "
     "other or with ours. source: first-hand, or second-hand if another paper quotes the number. Mean over findings."
@@ -63,26 +63,33 @@ PAPERS_HEADER = ("entry", "authors", "year", "paper", "table", "source", "quoted
 
 @dataclass(frozen=True)
 class DatasetTables:
-    """The non-empty tables of a data set. Each field is a section of the page; empty sections are left out."""
+    """The tables of a data set, in the order of a page; a table without rows is left out."""
 
     leaderboard: Leaderboard
     reports: tuple[CheckReport, ...]
     """Validity checks."""
     checks: tuple[Table, ...]
     """Their tables."""
-    networks: tuple[Table, ...]
-    """Comparison of the networks."""
-    methods: tuple[Table, ...]
-    """The methods within each network: on all images, then on each part that slow methods explain."""
-    effects: tuple[Table, ...]
-    """The methods over networks."""
-    findings: tuple[Table, ...]
-    """The main column by finding."""
     details: tuple[Table, ...]
-    """Training runs, thresholds, strata and alignments of the main table."""
-    protocols: tuple[tuple[TableLayout, Table], ...]
+    """Training runs, origins of thresholds, groups of cases."""
+    protocols: tuple[Table, ...]
     """Tables of the other protocols; a protocol may have several."""
     papers: tuple[Table, ...]
+
+    def main(self, complete: bool) -> tuple[Table, ...]:
+        """Return the main tables: thresholds, findings, comparisons of networks and of methods, people.
+
+        ``complete``: with all methods, for a page; else the best ones.
+        """
+        board = self.leaderboard
+        tables = (
+            main_table.thresholds(board, complete),
+            main_table.by_finding(board),
+            main_table.networks(board),
+            main_table.effects(board, None if complete else main_table.EFFECTS),
+            main_table.people(board),
+        )
+        return tuple(table for table in tables if table.rows)
 
 
 def tables_of(leaderboard: Leaderboard) -> DatasetTables:
@@ -90,18 +97,13 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
     records, dataset = leaderboard.records, leaderboard.dataset
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*CHECKS})
     layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]
-    filled = ((layout, layout.fill(records, dataset)) for layout in layouts)
     check_reports = tuple(reports(leaderboard))
     return DatasetTables(
         leaderboard,
         check_reports,
         tuple(table for report in check_reports for table in report.tables()),
-        _given([main_table.networks(leaderboard)]),
-        _given(main_table.main(leaderboard, part) for part in leaderboard.parts),
-        _given([main_table.effects(leaderboard)]),
-        _given([detail_tables.per_finding(leaderboard)]),
-        _given(make(leaderboard) for make in DETAILS),
-        tuple((layout, table) for layout, table in filled if table.rows),
+        _given(make(leaderboard) for make in DETAILS) if leaderboard.methods else (),
+        _given(layout.fill(records, dataset) for layout in layouts),
         tuple(from_papers(records, dataset)),
     )
 

@@ -1,7 +1,7 @@
 """Per-case rows of records, as arrays: columns of many records, and the common cases of a few.
 
 ``CaseColumns``  columns of the rows of many records; ``read_columns`` reads them
-``MainColumn``   the main column of a leaderboard by case and patient, which its comparisons use: see ``column_of``
+``MainColumn``   a column of hits by patient, which comparisons use: see ``column_of``
 ``CommonCases``  the rows of two or more cells, restricted to their common cases in the same order
 
 The files of these rows are read and written in ``locus.benchmark.records.cases``.
@@ -18,14 +18,12 @@ import pyarrow
 from numpy.typing import NDArray
 
 from locus.benchmark.records import Cell, Record, cases, storage
-from locus.benchmark.records import cases as rows
-from locus.benchmark.report import entry, select
 from locus.benchmark.scoring.statistics import entries as statistics
 from locus.benchmark.scoring.statistics.entries import EntryScores
 from locus.benchmark.scoring.statistics.resample import CaseIndex, Sums, by_patient
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.errors import DataError
-from locus.core.names import BASELINES, MAIN
+from locus.core.names import MAIN
 from locus.core.scores import Origin
 from locus.core.types import FloatArray
 
@@ -54,13 +52,32 @@ class CaseColumns:
 
     def wide(self, keys: Sequence[str], name: str) -> FloatArray:
         """Return a column of the records ``keys`` as (K, keys); nan if a record lacks a case."""
+        return self.spread(keys, column_as_floats(self.rows, name))
+
+    def spread(self, keys: Sequence[str], rows: FloatArray) -> FloatArray:
+        """Return values (N,) of all rows as (K, keys), for the records ``keys``; nan if a record lacks a case."""
         column = np.full(max(self.columns.values(), default=0) + 1, -1)
         column[[self.columns[key] for key in keys]] = np.arange(len(keys))
         position = column[self.record_index]
         mine = position >= 0
         values = np.full((len(self.findings), len(keys)), np.nan)
-        values[self.cases[mine], position[mine]] = column_as_floats(self.rows, name)[mine]
+        values[self.cases[mine], position[mine]] = rows[mine]
         return values
+
+    def hits(self, name: str) -> FloatArray:
+        """Return a column of the threshold table (N,) as 0 and 1; nan where it is unknown.
+
+        It is the stored column or, without one, made from the overlap of the box. Overlaps are stored in single
+        precision, in which the threshold is compared.
+        """
+        known = self.rows.column_names
+        stored = column_as_floats(self.rows, name) if name in known else np.full(len(self.record_index), np.nan)
+        measure, _, level = name.removeprefix("hit@").partition(".")
+        if measure not in known or not level:
+            return stored
+        overlap = column_as_floats(self.rows, measure).astype(np.float32)
+        computed = np.where(np.isfinite(overlap), overlap > np.float32(f".{level}"), np.nan)
+        return np.where(np.isfinite(stored), stored, computed)
 
 
 def read_columns(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -> CaseColumns:
@@ -104,7 +121,7 @@ def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class MainColumn:
-    """The main column by patient, of records with the same cases."""
+    """A column of hits by patient, of records with the same cases."""
 
     columns: Mapping[str, int]
     """Key of a record -> its column."""
@@ -124,50 +141,24 @@ class MainColumn:
         if any(record.key not in self.columns for record in group):
             return None
         index = [self.columns[record.key] for record in group]
-        names = tuple(f"{r.source} {r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
+        names = tuple(f"{r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
         return EntryScores(names, self.theta[index], self.jackknife[index])
 
-    def of_finding(self, name: str) -> "MainColumn":
-        """Return the main column of a single finding, for the patients who have it.
 
-        Raises ``ValueError`` for a finding that no case has.
-        """
-        here = slice(self.findings.index(name), self.findings.index(name) + 1)
-        having = self.sums.denominator[:, here].any((1, 2))
-        sums = Sums(self.sums.numerator[having, here], self.sums.denominator[having, here])
-        return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
-
-
-def column_of(records: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
-    """Return the main column of the records with the same cases as the best record, or None without any.
-
-    ``hits``: per-case rows of ``records``.
-    """
-    keys = [record.key for record in entry.ranked(records) if _is_compared(record)]
-    order = [key for key in keys if key in hits.columns]
+def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainColumn | None:
+    """Return a column by patient, of the ``records`` with the same cases as the first of them, or None without any."""
+    order = [record.key for record in records if record.key in rows.columns]
     if not order:
         return None
-    wide = hits.wide(order, MAIN)
+    wide = rows.spread(order, rows.hits(name))
     present = np.isfinite(wide)
     mine = present[:, 0]
     same = np.flatnonzero((present == mine[:, None]).all(0)).tolist()
-    values, findings, patients = wide[mine][:, same], hits.findings[mine], hits.patients[mine]
+    values, findings, patients = wide[mine][:, same], rows.findings[mine], rows.patients[mine]
     names = tuple(sorted({*findings.tolist()}))
     sums = by_patient(values, np.ones_like(values), findings, patients, names)
     columns = {order[n]: column for column, n in enumerate(same)}
     return MainColumn(columns, names, sums, *statistics.leave_one_out(sums))
-
-
-def hits_of(records: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
-    """Read the main column of the methods and baselines, a row per record and case.
-
-    Raises ``DataError`` for invalid rows.
-    """
-    return read_columns([record.cell for record in records if _is_compared(record)], folders, [MAIN])
-
-
-def _is_compared(record: Record) -> bool:
-    return select.is_method(record) or record.cell.method in BASELINES
 
 
 KEY = ["image", "patient", "finding"]
@@ -206,12 +197,12 @@ def read_cases(record: Record, folder: Path) -> "pd.DataFrame":
 
     Raises ``DataError`` if they are missing or invalid, or if a case is repeated.
     """
-    table = rows.read(record.cell, folder)
+    table = cases.read(record.cell, folder)
     absent = [name for name in (*KEY, *map(_column, METRICS)) if name not in table]
     if absent or table.duplicated(KEY).any():
         wrong = f"missing columns {', '.join(absent)}" if absent else "repeated cases"
         name = f"{record.cell.model_id}, {record.cell.method} in {folder}"
-        raise DataError(f"the per-case rows of {name} are damaged ({wrong}): {rows.RUN_AGAIN}")
+        raise DataError(f"the per-case rows of {name} are damaged ({wrong}): {cases.RUN_AGAIN}")
     return table.astype(dict.fromkeys(KEY, str)).sort_values(KEY, ignore_index=True)
 
 

@@ -3,23 +3,20 @@
 The first ones have a line per row: entries, their findings, training runs and groups of cases. Then come hits over the
 IoU threshold, and over the score threshold with the thresholds of each origin.
 
-A page includes 0.9 MB of scripts, and 2 to 40 kB per chart. In return, charts follow the reader's colour scheme and
-window width and show value, interval and n in a tooltip. ``charts`` has their parts and saves them as PDF, SVG or PNG.
+``charts`` has their parts and saves them as PDF, SVG or PNG; a page shows the first one as SVG.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from locus.benchmark.records import cases, storage
-from locus.benchmark.records.record import Record
 from locus.benchmark.report import charts, select
-from locus.benchmark.report.case_columns import codes
 from locus.benchmark.report.detail_tables import within
-from locus.benchmark.report.entry import NO_NETWORK, Entry
 from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.main_table import best_network
+from locus.benchmark.report.row import IOU, NO_NETWORK, Row
 from locus.core.errors import NotAvailableError
-from locus.core.names import MAIN
+from locus.core.names import MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import CURVE_THRESHOLDS
 
 READABLE = "width > 44 * 10"
@@ -32,12 +29,12 @@ def draw_intervals(leaderboard: Leaderboard) -> charts.Spec:
     Intervals cover training runs and patients if there are several runs, else patients only.
     """
     rows, words = charts.limited(leaderboard)
-    values = charts.chart_rows(rows)
+    values = charts.values_of(rows)
     present = [kind for kind in charts.KINDS if kind in {value["kind"] for value in values}]
     colours = dict(
         zip(
             charts.KINDS,
-            (charts.BLUE, charts.VERMILION, charts.ORANGE, charts.GREY, charts.GREEN, charts.PURPLE),
+            (charts.BLUE, charts.VERMILION, charts.SKY, charts.GREY, charts.GREEN),
             strict=True,
         )
     )
@@ -69,11 +66,11 @@ def draw_matrix(leaderboard: Leaderboard) -> charts.Spec:
     Colour is the main column from 0 to 1; the tooltip shows n.
     """
     rows, words = charts.limited(leaderboard)
-    values: list[charts.Row] = [
-        {"entry": label, "finding": score.finding, "value": score.value, "n": score.n}
+    values: list[charts.Values] = [
+        {"entry": label, "finding": finding, "value": share.value, "n": share.n}
         for label, row in rows.items()
-        for score in row.select(MAIN)
-        if score.threshold_origin == "cross-fitted" and score.value is not None
+        for finding, share in {"mean": row.main, **row.findings}.items()
+        if share.value is not None
     ]
     findings = ["mean", *sorted({value["finding"] for value in values} - {"mean"})]
     base = {
@@ -94,17 +91,13 @@ def draw_seeds(leaderboard: Leaderboard) -> charts.Spec:
 
     Raises ``NotAvailableError`` if every entry has one training run.
     """
-    rows = [
-        (label, row)
-        for label, row in charts.entries(leaderboard).items()
-        if len(row.runs) > 1 and select.is_method(row)
-    ]
+    rows = [(label, row) for label, row in charts.rows_of(leaderboard).items() if row.is_method and len(row.runs) > 1]
     if not rows:
         raise NotAvailableError(
             f"every entry of {leaderboard.dataset} has one training run: run the suite with more seeds"
         )
     values = [
-        {"entry": label, "seed": run.cell.seed, "value": select.main_value(run), "mean": select.main_value(row)}
+        {"entry": label, "seed": run.cell.seed, "value": select.main_value(run), "mean": row.main.value}
         for label, row in rows[: charts.MOST]
         for run in row.runs
     ]
@@ -151,83 +144,70 @@ def draw_strata(leaderboard: Leaderboard) -> charts.Spec:
     return charts.view(values, about, 9 * (len(rows) + 1) * lines, rule, point)
 
 
-def groups(label: str, row: Entry) -> list[charts.Row]:
+def groups(label: str, row: Row) -> list[charts.Values]:
     """Return a row's value in each group, the mean over its training runs; with the interval if there is one run."""
     names = dict.fromkeys((s.variable, s.group) for record in row.runs for s in record.strata)
-    out: list[charts.Row] = []
+    out: list[charts.Values] = []
     for variable, group in names:
         scores = [score for record in row.runs if (score := within((variable, group), record)) is not None]
         value = select.mean(scores)
         if value is not None:
             ends = {"low": scores[0].low, "high": scores[0].high} if len(row.runs) == 1 else {}
-            about: charts.Row = {"entry": label, "group": f"{variable}: {group}", "n": scores[0].n}
+            about: charts.Values = {"entry": label, "group": f"{variable}: {group}", "n": scores[0].n}
             out.append(about | {"value": round(value, 6)} | ends)
     return out
 
 
-STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
+COLOURED = 5
+"""Number of methods with a colour of their own."""
 ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
 Curves = list[tuple[float, ...]]
 """``hits_by_threshold`` of some records."""
 
 
 def draw_iou(leaderboard: Leaderboard) -> charts.Spec:
-    """Draw a line per entry over IoU thresholds from .05 to .95.
+    """Draw hits over the IoU threshold: a line per method of the best row's network, ``prior`` and ``truth`` dashed.
 
-    Raises ``NotAvailableError`` if no row has cases.
+    The best ``COLOURED`` methods have colours, the others are grey. Raises ``NotAvailableError`` without a method.
     """
-    rows, words = charts.leading(leaderboard)
-    values = [value for label, row in rows.items() for value in iou_curve(leaderboard, label, row)]
-    if not values:
-        raise NotAvailableError(
-            f"{leaderboard.dataset} has no per-case rows: run the suite again with --overwrite always"
-        )
-    order = [*rows]
-    shares = charts.scale(domain=[0, 1])
+    methods = best_network(leaderboard)
+    if not methods:
+        raise NotAvailableError(f"{leaderboard.dataset} has no scored method")
+    baselines = [row for name in (PRIOR, UPPER_BOUND) if (row := leaderboard.baseline(name, methods[0])) is not None]
+    named = [*methods[:COLOURED], *baselines]
+    values = [
+        {"entry": row.name, "threshold": round(n / 10, 1), "value": row.scores[name].value, "named": row in named}
+        for row in (*methods, *baselines)
+        for n, name in enumerate(IOU, 1)
+        if name in row.scores
+    ]
+    order, grey = [row.name for row in named], charts.GREY
+    colours = [*charts.PALETTE[: len(named) - len(baselines)], *["black"] * len(baselines)]
+    dashes = [*[[1, 0]] * (len(named) - len(baselines)), *[[5, 3], [2, 2]][: len(baselines)]]
+    axis = charts.scale(domain=[0.1, 0.7], nice=False)
     base = {
-        "x": charts.field("threshold:Q", title="smallest IoU of a hit", axis={"format": ".1f"}, **shares),
-        "y": charts.field("value:Q", title="share of cases hit", **shares),
-        "color": charts.field(
-            "entry:N", legend=charts.LINES, sort=None, **charts.scale(domain=order, range=list(charts.PALETTE))
-        ),
+        "x": charts.field("threshold:Q", title="a hit has more than this IoU", axis={"format": ".1f"}, **axis),
+        "y": charts.field("value:Q", title="share of cases hit", **charts.scale(domain=[0, 1])),
     }
-    dash = {
-        "strokeDash": charts.field("entry:N", legend=charts.LINES, **charts.scale(domain=order, range=charts.DASHES))
+    pale = charts.mark("line", base, {"detail": charts.field("entry:N")}, color=grey, opacity=0.35, strokeWidth=1)
+    look = {
+        "color": charts.field("entry:N", legend=charts.LINES, sort=None, **charts.scale(domain=order, range=colours)),
+        "strokeDash": charts.field("entry:N", legend=charts.LINES, **charts.scale(domain=order, range=dashes)),
     }
-    line = charts.mark("line", base, dash, strokeWidth=2)
-    points = charts.mark(
-        "point", base, charts.tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1
-    )
-    about = (
-        f"{leaderboard.dataset}: share of cases (mean over findings) whose box overlaps an annotation by more than "
-        f"this IoU, for {words}. All use the score thresholds chosen for IoU .3."
-    )
-    return charts.view(values, about, 300, line, points)
-
-
-def iou_curve(leaderboard: Leaderboard, label: str, row: Entry) -> list[charts.Row]:
-    """Return the share of hits at each of ``STEPS``, mean over findings and training runs; empty without cases.
-
-    A hit has an IoU above the step, at the cross-fitted score threshold chosen for IoU .3.
-    """
-    cells = [record.cell for record in row.runs]
-    tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in leaderboard.folders]
-    overlaps = next((table for table in tables if len(table)), None)
-    if overlaps is None or "iou" not in overlaps.column_names:
-        return []
-    (finding, words), iou = codes(overlaps, "finding"), storage.numbers(overlaps["iou"].combine_chunks())
-    order = sorted(np.unique(finding), key=lambda n: words[n])
-    hits = [(iou[finding == n, None] > np.array(STEPS, dtype=np.float32)).mean(0) for n in order]
-    shares = np.mean(hits, axis=0).tolist()
-    return [{"entry": label, "threshold": t, "value": round(v, 6)} for t, v in zip(STEPS, shares, strict=True)]
+    line = charts.mark("line", base, look, strokeWidth=2)
+    layers = [
+        layer | {"transform": [{"filter": test}]} for layer, test in ((pale, "!datum.named"), (line, "datum.named"))
+    ]
+    rest = f" Grey: the other {len(methods) - COLOURED} methods." if len(methods) > COLOURED else ""
+    about = f"{leaderboard.dataset}, {methods[0].network}: share of cases whose box has more than this IoU.{rest}"
+    return charts.view(values, about, 260, *layers)
 
 
 def draw_score(leaderboard: Leaderboard) -> charts.Spec:
     """Draw a line per entry with a recorded curve, and a mark per entry and origin at the mean threshold."""
     rows, words = charts.leading(leaderboard)
     chosen = [value for label, row in rows.items() for value in points(label, row)]
-    runs = leaderboard.runs()
-    curves = {label: _curves(runs, row) for label, row in rows.items()}
+    curves = {label: _curves(row) for label, row in rows.items()}
     lines = [value for label, row in rows.items() for value in score_curve(label, row, curves[label])]
     if not chosen:
         raise NotAvailableError(f"the records of {leaderboard.dataset} contain no thresholds")
@@ -256,12 +236,12 @@ def draw_score(leaderboard: Leaderboard) -> charts.Spec:
     )
 
 
-def points(label: str, row: Entry) -> list[charts.Row]:
+def points(label: str, row: Row) -> list[charts.Values]:
     """Return the mean threshold of an entry for each origin, and its score there.
 
     Thresholds are on the min-max scaled map, in [0,1]: the mean over folds, findings and training runs.
     """
-    out: list[charts.Row] = []
+    out: list[charts.Values] = []
     for origin in ORIGINS:
         chosen = [list(of[origin].values()) for r in row.runs if any((of := r.thresholds).get(origin, {}).values())]
         value = select.mean(record.find(MAIN, origin=origin) for record in row.runs)
@@ -273,7 +253,7 @@ def points(label: str, row: Entry) -> list[charts.Row]:
     return out
 
 
-def score_curve(label: str, row: Entry, curves: Curves) -> list[charts.Row]:
+def score_curve(label: str, row: Row, curves: Curves) -> list[charts.Values]:
     """Return the mean of an entry's ``curves`` at ``CURVE_THRESHOLDS``; empty without curves.
 
     Each curve is the share of hits of one training run, mean over findings.
@@ -286,12 +266,9 @@ def score_curve(label: str, row: Entry, curves: Curves) -> list[charts.Row]:
     return [{"entry": label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
 
 
-def _curves(runs: Sequence[Record], row: Entry) -> Curves:
-    """Return the curves of an entry's training runs; for a baseline without a network, those of all equal rows."""
-    if row.cell.method not in NO_NETWORK:
-        return [record.hits_by_threshold for record in row.runs if record.hits_by_threshold]
-    same = [r for r in runs if r.method == row.method and select.main_value(r) == select.main_value(row)]
-    return [record.hits_by_threshold for record in same if record.hits_by_threshold]
+def _curves(row: Row) -> Curves:
+    """Return the curves of a row's training runs."""
+    return [record.hits_by_threshold for record in row.runs if record.hits_by_threshold]
 
 
 def _lines_words(rows: charts.Rows, curves: Mapping[str, Curves]) -> str:
@@ -313,12 +290,14 @@ def _only(layer: charts.Spec, column: str) -> charts.Spec:
     return {**layer, "transform": [{"filter": f"isValid(datum.{column})"}]}
 
 
+HITS = charts.Chart("iou_thresholds", "Hits over the IoU threshold", draw_iou)
+"""The chart of a suite's page."""
 CHARTS = (
-    charts.Chart("intervals", "Entries with their intervals", draw_intervals),
+    HITS,
+    charts.Chart("intervals", "Rows with their intervals", draw_intervals),
     charts.Chart("matrix", "Findings and methods", draw_matrix),
-    charts.Chart("iou_thresholds", "Hits over the IoU threshold", draw_iou),
     charts.Chart("score_thresholds", "Hits over the score threshold", draw_score),
     charts.Chart("seeds", "Individual training runs", draw_seeds),
     charts.Chart("strata", "Groups of cases", draw_strata),
 )
-"""Charts of a leaderboard, in the order of the page. Checks have other charts: see ``CheckReport.charts``."""
+"""Charts of a leaderboard. Checks have other charts: see ``CheckReport.charts``."""

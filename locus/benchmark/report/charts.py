@@ -1,9 +1,9 @@
 """The parts of charts: their look, their Vega-Lite specification, their rows, and charts as files.
 
-``config``, ``THEMES``   colours, fonts and sizes of all charts: the colour-blind safe palette of Okabe and Ito. Yellow
+``config``, ``PAPER``    colours, fonts and sizes of all charts: the colour-blind safe palette of Okabe and Ito. Yellow
                          is left out because it is hard to see on white. Shapes repeat the information of the colours.
 ``Chart``, ``view``      a chart, and the parts of its specification
-``entries``, ``labels``  entries with the labels and kinds that charts use
+``rows_of``, ``labels``  rows with the labels and kinds that charts use
 ``save``                 charts as files for a paper: PDF, SVG and PNG, one or two columns wide
 
 The charts of a suite are in ``chart_list``, those of a validity check in its report.
@@ -11,10 +11,8 @@ The charts of a suite are in ``chart_list``, those of a validity check in its re
 
 import hashlib
 import io
-import itertools
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,15 +21,12 @@ from typing import Any
 
 from PIL import Image
 
-from locus.benchmark.records.record import PUBLISHED, Record
-from locus.benchmark.report import select
-from locus.benchmark.report.columns import MODEL, TableColumn
-from locus.benchmark.report.entry import NO_NETWORK, Entry, is_single
+from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import NOTHING
+from locus.benchmark.report.row import NO_NETWORK, Row, by_network
 from locus.core.errors import NotAvailableError
 from locus.core.files import atomic
-from locus.core.names import CENTER, MAIN, PRIOR, SECOND_READERS, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import CENTER, MAIN, PRIOR, UPPER_BOUND_AND_PEOPLE
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
@@ -48,8 +43,6 @@ ROW = 17
 """Height of a row of a chart, in pixels."""
 NAMES, LETTER, SYMBOL = 150, 7, 40
 """Pixels: width of the row labels, of a letter, and of a legend's symbol with its padding."""
-LIGHTER = {BLUE: "#3A8FD6"}
-"""Colour -> lighter colour on a dark page."""
 FONTS = f"{FONT}, system-ui, sans-serif"
 
 
@@ -87,16 +80,11 @@ def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
     }
 
 
-THEMES = {
-    "light": config("#1d2733", "#6b7480", "#e3e6ea", 12),
-    "dark": config("#e6e9ee", "#9aa3af", "#363c46", 12),
-}
-"""Themes of a page, with a transparent background."""
 PAPER = {**config("#000000", "#444444", "#dddddd", 9.5), "background": "white"}
 """Theme of a printed figure: 9.5 pixels are 7 points."""
 
 
-Row = dict[str, Any]
+Values = dict[str, Any]
 """A row of a chart's data."""
 Spec = dict[str, Any]
 """A chart, or a part of one, in Vega-Lite."""
@@ -168,7 +156,7 @@ def mark(kind: str, *channels: Spec, **look: Any) -> Spec:
     return {"mark": {"type": kind, **_sorted(look)}, "encoding": _sorted(encoding)}
 
 
-def view(values: Sequence[Row], about: str, height: float, *layers: Spec) -> Spec:
+def view(values: Sequence[Values], about: str, height: float, *layers: Spec) -> Spec:
     """Combine ``layers`` over the same ``values``, with ``about`` as description.
 
     ``height`` is in pixels; the page sets the width. The data is named by its hash, so the same values give the same
@@ -189,7 +177,7 @@ def tooltip(*words: str) -> Spec:
     return {"tooltip": [field(word) for word in words]}
 
 
-def by_network(values: Sequence[Row]) -> tuple[Spec, Spec]:
+def network_channels(values: Sequence[Values]) -> tuple[Spec, Spec]:
     """Return the colour and shape channels of each row's ``network``, in the order of first appearance.
 
     Charts with the same networks use the same colours and shapes.
@@ -203,89 +191,59 @@ def by_network(values: Sequence[Row]) -> tuple[Spec, Spec]:
 
 
 MOST = 30
-"""Maximum number of methods in a chart with a line per entry: they fit on one printed page."""
+"""Largest number of methods in a chart with a line per row: they fit on one printed page."""
 NETWORKS = 4
-"""Maximum number of networks in a chart with a colour per entry; with two baselines they use all colours."""
-KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, LIMIT, TEAM = (
-    *("may be the best", "worse", "not compared", "baseline", "upper bound", "another team of radiologists"),
+"""Largest number of networks in a chart with a colour per row; with two baselines they use all colours."""
+KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, LIMIT = (
+    *("may be the best", "worse", "not compared", "baseline", "upper bound"),
 )
-
-
-Rows = dict[str, Entry]
+Rows = dict[str, Row]
 """Unique label of a row in charts, from its method and network -> the row, which has a main score."""
 
 
-def entries(leaderboard: Leaderboard, images: int | None = None) -> Rows:
-    """Return all rows that have a value, network by network; baselines that do not use the network only once.
+def rows_of(board: Leaderboard) -> Rows:
+    """Return all rows that have a value, network by network, then the baselines.
 
-    ``images``: size of the part of the images that slow methods explain; None for all images. Raises
-    ``NotAvailableError`` if there are none.
+    Raises ``NotAvailableError`` if there are none.
     """
-    rows: dict[tuple[object, ...], Entry] = {}
-    for row in leaderboard.parts[images]:
-        if (value := select.main_value(row)) is not None:
-            rows.setdefault((row.method, value) if row.cell.method in NO_NETWORK else (row.key,), row)
+    rows = [row for row in (*board.methods, *board.baselines) if row.main.value is not None]
     if not rows:
-        raise NotAvailableError(f"{leaderboard.dataset} has no record with {MAIN} at cross-fitted thresholds")
-    return dict(zip(labels([*rows.values()]), rows.values(), strict=True))
+        raise NotAvailableError(f"{board.dataset} has no record with {MAIN} at cross-fitted thresholds")
+    return dict(zip(labels(rows), rows, strict=True))
 
 
-def limited(leaderboard: Leaderboard) -> tuple[Rows, str]:
-    """Return the first ``MOST`` methods and the highest row of each baseline and upper bound, and a description."""
-    rows = entries(leaderboard)
-    methods = [label for label, row in rows.items() if select.is_method(row)]
-    others = {row.method: label for label, row in reversed(rows.items()) if row.cell.method in UNRANKED_METHODS}
-    wanted = {*methods[:MOST], *others.values()}
-    words = f"The first {MOST} of {len(methods)} entries" if len(methods) > MOST else f"All {len(methods)} entries"
-    return {label: row for label, row in rows.items() if label in wanted}, words
+def limited(board: Leaderboard) -> tuple[Rows, str]:
+    """Return the first ``MOST`` methods and the baselines, and a description."""
+    rows = rows_of(board)
+    methods = [label for label, row in rows.items() if row.is_method]
+    words = f"The first {MOST} of {len(methods)} rows" if len(methods) > MOST else f"All {len(methods)} rows"
+    left_out = {*methods[MOST:]}
+    return {label: row for label, row in rows.items() if label not in left_out}, words
 
 
-def leading(leaderboard: Leaderboard) -> tuple[Rows, str]:
-    """Return the best entry of each of ``NETWORKS`` networks, the highest ``prior`` and ``center``, and a description.
+def leading(board: Leaderboard) -> tuple[Rows, str]:
+    """Return the best row of each of ``NETWORKS`` networks, ``prior`` and ``center``, and a description.
 
-    Charts with a line per entry show these rows; more lines would overlap.
+    Charts with a line per row show these; more lines would overlap.
     """
-    rows = entries(leaderboard)
-    best: dict[object, str] = {}
-    for label, row in rows.items():
-        if select.is_method(row):
-            best.setdefault(select.network_key(row), label)
-    baselines = {row.method: label for label, row in reversed(rows.items()) if row.method in (PRIOR, CENTER)}
+    rows = rows_of(board)
+    groups = by_network([row for row in rows.values() if row.is_method])
+    best = [group[0] for group in groups.values()]
+    baselines = {row.name: row for row in reversed(board.baselines) if row.name in (PRIOR, CENTER)}
     networks = "each network" if len(best) <= NETWORKS else f"the first {NETWORKS} of {len(best)} networks"
-    words = f"the best entry of {networks} and the best row of two baselines"
-    return {label: rows[label] for label in (*[*best.values()][:NETWORKS], *baselines.values())}, words
+    wanted = [*best[:NETWORKS], *baselines.values()]
+    return {label: row for label, row in rows.items() if row in wanted}, f"the best row of {networks} and two baselines"
 
 
-def labels(records: Sequence[Record]) -> list[str]:
-    """Return the method with as much of its network as makes the labels unique; repeated labels are numbered.
-
-    A baseline that does not use the network is named by its method alone if there is one such row.
-    """
-    methods = Counter(record.method for record in records)
-    alone = [r.cell.method in NO_NETWORK and methods[r.method] == 1 for r in records]
-    of_networks = [r for r in records if r.cell.method not in NO_NETWORK]
-    differ = [column for column in MODEL if len({column.cell(r) for r in of_networks} - {NOTHING}) > 1]
-    parts = itertools.accumulate(([column] for column in differ), initial=list[TableColumn]())
-    words = [[_label(r, [] if one else part) for r, one in zip(records, alone, strict=True)] for part in parts]
-    return _numbered(max(words, key=lambda labels: len({*labels})))
-
-
-def chart_rows(rows: Rows) -> list[Row]:
-    """Return the data of rows for a chart: label, kind, value, n, and the interval if there is one."""
-    out: list[Row] = []
-    for label, row in rows.items():
-        if (score := select.main_score(row)) is not None:
-            runs = "one training run" if is_single(row) else "new training runs and patients"
-            behind = "new patients" if row.cell.method in NO_NETWORK else runs
-            ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
-            out.append({"entry": label, "kind": _kind(row), "value": score.value, "n": score.n, **ends})
-    return out
-
-
-def _label(record: Record, columns: Sequence[TableColumn]) -> str:
-    seen = " ".join(word for column in columns if (word := column.cell(record)) != NOTHING)
-    words = f"{record.method} · {seen}" if seen else record.method
-    return f"{words} ({PUBLISHED})" if record.source == PUBLISHED else words
+def labels(rows: Sequence[Row]) -> list[str]:
+    """Return the method with its network, if there are several networks; repeated labels are numbered."""
+    several = len({row.network for row in rows if row.is_method}) > 1
+    words = []
+    for row in rows:
+        network = row.network if row.is_method and several else "" if row.is_method else row.note
+        published = f" ({PUBLISHED})" if row.is_published and row.is_method else ""
+        words.append(f"{row.name} · {network}{published}" if network else f"{row.name}{published}")
+    return _numbered(words)
 
 
 def _numbered(words: Sequence[str]) -> list[str]:
@@ -298,14 +256,22 @@ def _numbered(words: Sequence[str]) -> list[str]:
     return [f"{word} ({count + 1})" if count else word for word, count in zip(words, before, strict=True)]
 
 
-def _kind(row: Record) -> str:
-    if row.cell.method == SECOND_READERS:
-        return TEAM
-    if row.cell.method in UNRANKED_METHODS:
+def values_of(rows: Rows) -> list[Values]:
+    """Return the data of rows for a chart: label, kind, value, n, and the interval if there is one."""
+    out: list[Values] = []
+    for label, row in rows.items():
+        behind = "one training run" if row.is_single else "new training runs and patients"
+        behind = behind if row.cell.method not in NO_NETWORK else "new patients"
+        main = row.main
+        ends = {} if main.low is None else {"low": main.low, "high": main.high, "interval": behind}
+        out.append({"entry": label, "kind": _kind(row), "value": main.value, "n": main.n, **ends})
+    return out
+
+
+def _kind(row: Row) -> str:
+    if not row.is_method:
         return LIMIT if row.cell.method in UPPER_BOUND_AND_PEOPLE else BASELINE
-    if (verdict := row.find("may_be_best")) is None:
-        return UNCOMPARED
-    return MAY_BE_BEST if verdict.value else WORSE
+    return UNCOMPARED if row.may_be_best is None else MAY_BE_BEST if row.is_bold else WORSE
 
 
 INCH = 96

@@ -2,8 +2,8 @@
 
 A ``TableLayout`` is one table of one protocol: thresholds, description and columns, and those of each origin of its
 threshold. ``LAYOUTS`` lists them; a protocol without a layout, such as a user's, has ``layout_of_means``. The scores
-come from ``locus.benchmark.scoring.protocols``. The breakdowns show the main metric by finding, by training run and by
-group of cases.
+come from ``locus.benchmark.scoring.protocols``. The breakdowns show the main metric by threshold, by
+training run and by group of cases.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from locus.benchmark.records.record import Record
-from locus.benchmark.report import entry, select
+from locus.benchmark.report import select
 from locus.benchmark.report.columns import (
     NAMES,
-    NAMES_AND_ALIGNMENT,
     TableColumn,
     count,
     score,
@@ -22,11 +21,10 @@ from locus.benchmark.report.columns import (
     with_common_n,
 )
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.main_table import INTERVALS, THRESHOLDS
+from locus.benchmark.report.row import by_network
 from locus.benchmark.report.select import basis_lines
-from locus.benchmark.report.table import NOTHING, Table, difference, with_interval, with_n
-from locus.benchmark.scoring.protocols import registry
-from locus.core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
+from locus.benchmark.report.table import NOTHING, Table, with_interval, with_n
+from locus.core.names import CENTER, MAIN, PRIOR
 from locus.core.scores import Origin, Score
 
 ORIGINS = (
@@ -51,8 +49,6 @@ class TableLayout:
     about: str
     """Meaning of the columns."""
     columns: tuple[TableColumn, ...]
-    main: tuple[str, Origin | None]
-    """Metric and origin of its threshold (None: the only one) shown for a single finding."""
     needs: str = ""
     """Metric that a record must have to be a row; empty for any record."""
 
@@ -64,7 +60,7 @@ class TableLayout:
     def table(self, rows: Sequence[Record], dataset: str) -> Table:
         """Return the table of the records ``rows``, which may have both alignments."""
         intro = f"{basis_lines(rows, self.thresholds)}\n{self.about}"
-        return tabulated(f"{dataset}: {self.title}", intro, [*NAMES_AND_ALIGNMENT, *self.columns], rows)
+        return tabulated(f"{dataset}: {self.title}", intro, [*NAMES, *self.columns], rows)
 
 
 def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
@@ -75,9 +71,7 @@ def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
     ]
-    main_metric = registry.read_attribute(protocol, "main") if protocol in registry.names() else None
-    main = next((mean for mean in means if mean[0] == main_metric), next(iter(means), ("", None)))
-    return TableLayout(protocol, protocol, "see the columns", "Mean over findings.", tuple(columns), main)
+    return TableLayout(protocol, protocol, "see the columns", "Mean over findings.", tuple(columns))
 
 
 def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
@@ -119,7 +113,6 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
             *(score(metric, heading=name, kind="optional") for name, metric in pairs),
             count("acc@iou.1", heading="n boxes"),
         ),
-        (f"acc@{measure}{levels[2]}", "fixed"),
         needs=pairs[0][1],
     )
 
@@ -134,7 +127,6 @@ def _seed(origin: Origin, rule: str) -> TableLayout:
         "Mean over findings of the share of cases with an overlap ≥ the level. mean_iobb covers cases with a "
         "predicted box.",
         (*(score(metric, origin) for metric in OVERLAPS), *means, count(OVERLAPS[0], origin)),
-        (MAIN, origin),
     )
 
 
@@ -155,7 +147,6 @@ POINTING = TableLayout(
     "none, the maximum of the map is used",
     "Mean over findings. pointing@15 also counts a maximum within 15·W/224 pixels of a box (W: image width).",
     (*(score(metric, formatter=with_interval) for metric in ("pointing", "pointing@15")), count("pointing")),
-    ("pointing", None),
 )
 ENERGY = TableLayout(
     "energy",
@@ -164,7 +155,6 @@ ENERGY = TableLayout(
     "energy: share of the rectified map's integral inside the truth, mean over findings. no energy: maps without "
     "positive values, which are left out.",
     (score("energy", formatter=with_interval), count("energy"), TableColumn("no energy", _without)),
-    ("energy", None),
 )
 
 
@@ -177,7 +167,6 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayou
         f"{name}: {what}. At 224×224 pixels, mean over findings. Published scores use an oracle threshold shared by "
         f"all cases, as `oracle, shared` does; networks and images differ. {SHARED}",
         (*origins(metric, f"optimism@{metric}"), *more),
-        (metric, "cross-fitted"),
         needs=metric,
     )
 
@@ -202,7 +191,6 @@ def _chexlocalize(word: str, truth: str) -> TableLayout:
             score(f"hit_rate{word}", heading="hit_rate", formatter=with_interval),
             count(f"hit_rate{word}", heading="n truths"),
         ),
-        (masks, "cross-fitted"),
         needs=f"hit_rate{word}",
     )
 
@@ -224,7 +212,6 @@ PXAP = TableLayout(
     "Pixel-wise average precision at 224×224 over the pooled pixels of all cases of a finding; mean over findings. "
     "Truth is the mask or, if there is none, the interior of the boxes.",
     (score("pxap", formatter=with_interval), count("pxap")),
-    ("pxap", None),
 )
 CHEXLOCALIZE = (_chexlocalize("", "masks"), _chexlocalize("@box", "the interior of boxes"))
 LAYOUTS = (*WANG, *SEED, POINTING, ENERGY, *MAXBOX, PXAP, *CHEXLOCALIZE)
@@ -233,102 +220,53 @@ LAYOUTS = (*WANG, *SEED, POINTING, ENERGY, *MAXBOX, PXAP, *CHEXLOCALIZE)
 ONE_NETWORK = (
     "Each row is one training run. Its interval reflects variation between patients, not between training runs."
 )
-EACH_ALIGNMENT = "cross-fitted by patient, per finding, separately for each alignment"
-ALIGNMENT_ABOUT = (
-    "Both placements are the same on a centred grid (the small CNN). Each interval belongs to the score in its own "
-    "column. The suite `alignment` has paired intervals of the difference."
-)
 STRATA_ABOUT = (
-    "Rows: the best method of each network over all cases, then prior and center. Other methods may be as good, and "
-    "the scores are slightly too high because the method was selected. `records.parquet` has all methods, with "
-    "intervals and by finding (columns `variable`, `group`). Thresholds are those of the main table, not chosen "
-    "again within a group. size: share of the image covered by the largest box. company: number of findings in the "
-    "image. answer: whether the classifier detected the finding. Scores are means over the findings of the group, so "
-    "two groups may differ because their findings differ."
+    "Rows: the best method of each network, then prior and center, each on its first training run. The scores are "
+    "slightly too high because the method was selected. Thresholds are not chosen again within a group. size: share of "
+    "the image covered by the largest box. company: number of findings in the image. answer: whether the classifier "
+    "detected the finding. Two groups may differ because their findings differ."
 )
 
 
-def per_finding(leaderboard: Leaderboard) -> Table:
-    """Return the main column by finding.
-
-    The number of cases is in the header if all rows agree, else in the cells. Intervals cover one training run.
-    """
-    rows = [entry.mean for entry in leaderboard.entries]
-    findings = dict.fromkeys(finding for r in rows for _, finding in r.names(MAIN))
-    columns = [with_common_n(f, partial(select.main_score, finding=f), rows, with_interval) for f in findings]
-    intro = f"{basis_lines(leaderboard.runs(), THRESHOLDS)}\n{INTERVALS}"
-    return tabulated(f"{leaderboard.dataset}: {MAIN} per finding", intro, [*NAMES, *columns], rows)
+THRESHOLDS = "cross-fitted by patient in 5 folds, per finding"
 
 
-def by_threshold(leaderboard: Leaderboard) -> Table:
+def by_threshold(board: Leaderboard) -> Table:
     """Return the main column for each origin of the score threshold, and the optimism of the oracle.
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
-    rows = [entry.mean for entry in leaderboard.entries]
-    intro = f"{basis_lines(leaderboard.runs(), ORIGINS)}\n{SHARED}"
-    return tabulated(f"{leaderboard.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
+    rows = [select.mean_record(row.runs) for row in (*board.methods, *board.baselines)]
+    intro = f"{basis_lines(board.runs, ORIGINS)}\n{SHARED}"
+    return tabulated(f"{board.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
-def per_training_run(leaderboard: Leaderboard) -> Table:
-    """Return a row per training run, best entry first: the spread between seeds. The main table has the means.
-
-    Only entries with several training runs are included.
-    """
-    rows = [run for row in entry.ranked(leaderboard.entries) if len(row.runs) > 1 for run in row.runs]
+def per_training_run(board: Leaderboard) -> Table:
+    """Return a row per training run of the rows that have several: the spread between seeds."""
+    rows = [run for row in board.methods if len(row.runs) > 1 for run in row.runs]
     columns = [
         *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
         score(MAIN, "cross-fitted", f"{MAIN} [95%, this run only]", with_interval),
         score("pointing", formatter=with_interval),
         count(MAIN, "cross-fitted"),
     ]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}\n{ONE_NETWORK}"
-    return tabulated(f"{leaderboard.dataset}: individual training runs", intro, columns, rows)
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{ONE_NETWORK}"
+    return tabulated(f"{board.dataset}: individual training runs", intro, columns, rows)
 
 
-def alignment(leaderboard: Leaderboard) -> Table:
-    """Return the main column of the methods that were scored with both placements, side by side.
-
-    The difference has no interval here: the check ``alignment`` pairs the two by patient.
-    """
-    rows = select.of_protocol(leaderboard.records, leaderboard.dataset, MAIN_PROTOCOL)
-    conventional = {select.row_key(r): r for r in rows if r.cell.alignment == "conventional"}
-    pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_key(r) in conventional]
-
-    def other(record: Record) -> Record:
-        return conventional[select.row_key(record)]
-
-    columns = [
-        *NAMES,
-        score(MAIN, "cross-fitted", "aligned", with_interval),
-        TableColumn("conventional", lambda r: with_interval(select.main_score(other(r)))),
-        TableColumn("aligned − conventional", lambda r: difference(select.main_value(r), select.main_value(other(r)))),
-        count(MAIN, "cross-fitted"),
-    ]
-    both = [*pairs, *map(other, pairs)]
-    intro = f"{basis_lines(both, EACH_ALIGNMENT)}\n{ALIGNMENT_ABOUT}"
-    return tabulated(f"{leaderboard.dataset}: alignment ({MAIN})", intro, columns, pairs)
-
-
-def strata(leaderboard: Leaderboard) -> Table:
+def strata(board: Leaderboard) -> Table:
     """Return the main column in groups of cases, such as box size, view, sex and age.
 
-    Rows are the best method of each network, then ``prior`` and ``center``. Headings or cells contain n.
+    Rows are the best method of each network, then ``prior`` and ``center``, each on its first training run. Headings or
+    cells contain n.
     """
-    scored = [r for r in leaderboard.runs() if r.strata]
-    rows = best_methods_and_baselines(scored)
-    groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
-    columns = [with_common_n(": ".join(name), partial(within, name), rows) for name in groups]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{STRATA_ABOUT}"
-    return tabulated(f"{leaderboard.dataset}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
-
-
-def best_methods_and_baselines(records: Sequence[Record]) -> list[Record]:
-    """Return the best method of each model, best model first, then ``prior`` and ``center`` of the best model."""
-    models = select.by_model(records)
-    winners = entry.ranked([winner for group in models if (winner := entry.best(group)) is not None])
-    first = next((group for group in models if winners and winners[0] in group), list(records))
-    return [*winners, *(r for method in (PRIOR, CENTER) for r in first if r.cell.method == method)]
+    best = [group[0] for group in by_network(board.methods).values()]
+    rows = [*best, *(row for row in board.baselines if row.name in (PRIOR, CENTER))]
+    records = [row.runs[0] for row in rows if row.runs[0].strata]
+    groups = dict.fromkeys((s.variable, s.group) for r in records for s in r.strata)
+    columns = [with_common_n(": ".join(name), partial(within, name), records) for name in groups]
+    intro = f"{basis_lines(records, THRESHOLDS)}\n{STRATA_ABOUT}" if records else ""
+    return tabulated(f"{board.dataset}: {MAIN} by group of cases", intro, [*NAMES, *columns], records)
 
 
 def within(name: tuple[str, str], record: Record) -> Score | None:

@@ -1,58 +1,97 @@
-"""All entries of a suite: the rows of its tables, charts and pages, from the records and the rows per case.
+"""All rows of a suite, from its records and the rows per case: the input of tables, charts and pages.
 
-An entry is the record of one table row: a method, averaged over the models that differ only by their training seed. It
-has intervals and comparisons from the rows per case. One entry is defined in ``entry``, its comparisons in
-``comparisons``; the tables are made in ``all_tables``.
+``Leaderboard``   the rows of one data set: networks, methods, baselines and effects; ``leaderboards`` computes them
+``Shares``        shares of hits by record, finding and column, from the rows per case
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
-from locus.benchmark.records import Record, Score
-from locus.benchmark.report import select
-from locus.benchmark.report.case_columns import column_of, hits_of
-from locus.benchmark.report.comparisons import comparisons, effects, networks
-from locus.benchmark.report.entry import Entry, entry, mean_records, ranked, trainings, with_comparisons
-from locus.core.names import CLASSIFICATION, PAIRED
+import numpy as np
 
-AUROC = ("auroc", "auroc@boxed")
-"""Metrics of the classifier, on all images and on boxed images (those with a truth box)."""
+from locus.benchmark.records import Record
+from locus.benchmark.report import comparisons, select
+from locus.benchmark.report.case_columns import CaseColumns, MainColumn, column_of, read_columns
+from locus.benchmark.report.row import COLUMNS, SOLVED, UNSOLVED, Interval, Row, backbone_words, by_network, by_score
+from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.core import names
+from locus.core.names import CLASSIFICATION, MAIN, PRIOR
+from locus.core.types import FloatArray
+
+AUROC = "auroc"
+"""Metric of the classifier, on all images."""
+BASELINES = (PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND)
+"""Baselines and the upper bound in the order of a table."""
+SAME = 1e-3
+"""Largest difference in IoU between maps that count as equal."""
 
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """The entries of one data set of a suite: the rows of its tables, charts and pages."""
+    """The rows of one data set of a suite."""
 
     dataset: str
     records: Sequence[Record]
     """All records of the suite."""
     folders: Sequence[Path]
     """Folders with the rows per case."""
-    parts: Mapping[int | None, Sequence[Entry]]
-    """Methods of each part of the images, in table order. The key is the number of images, None for all images."""
-    networks: Sequence[Entry]
-    """An entry per network, the mean over its methods."""
-    effects: Sequence[Entry]
-    """An entry per method with its mean difference from other methods over the networks; see ``effects``."""
+    networks: Sequence[Row]
+    """A row per network, best mean first."""
+    methods: Sequence[Row]
+    """Methods, network by network in the order of ``networks``, best first."""
+    baselines: Sequence[Row]
+    """Baselines and the upper bound, once per grid on which they differ."""
+    people: Sequence[Row]
+    """Boxes drawn by people, scored on their own cases."""
+    effects: Sequence[Row]
+    """A row per method, over networks."""
+    solved: Sequence[str]
+    """Findings that ``prior`` solves."""
+    cases: "CaseColumns | None" = None
+    """The rows per case of methods and baselines."""
 
     @property
-    def entries(self) -> Sequence[Entry]:
-        """The methods on all images."""
-        return self.parts[None]
+    def runs(self) -> list[Record]:
+        """The records behind its methods and baselines."""
+        return [record for row in (*self.methods, *self.baselines) for record in row.runs]
 
-    def runs(self, images: int | None = None) -> list[Record]:
-        """Return the records of the main table's training runs, on a part of the images or on all."""
-        return select.main_records(self.records, self.dataset, images)
+    @property
+    def of_networks(self) -> list[list[Row]]:
+        """The methods of each network."""
+        return list(by_network(self.methods).values())
+
+    @property
+    def theirs(self) -> list[Row]:
+        """The methods that are not published, if published ones or given maps are beside them: those of a user."""
+        mine = [row for row in self.methods if not row.is_published]
+        is_theirs = any(row.is_published for row in self.methods) or any(r.runs[0].source == "external" for r in mine)
+        return mine if is_theirs else []
+
+    def baseline(self, name: str, beside: Row | None = None) -> Row | None:
+        """Return the row of a baseline, on the grid of the row ``beside`` if there are several."""
+        rows = [row for row in self.baselines if row.name == name]
+        grid = None if beside is None else _grid(beside)
+        return next((row for row in rows if _grid(row) == grid), rows[0] if rows else None)
+
+    @cached_property
+    def main_column(self) -> MainColumn | None:
+        """The main column by patient."""
+        return self.column(MAIN)
+
+    def column(self, name: str) -> MainColumn | None:
+        """Return a column by patient, of the rows with the same cases as the best row; None without rows per case."""
+        return None if self.cases is None else column_of(select.ranked(self.runs), self.cases, name)
 
 
 def leaderboards(
     records: Sequence[Record], folders: Sequence[Path] = (), rank_methods: Sequence[str] = ()
 ) -> list[Leaderboard]:
-    """Return the entries of each data set.
+    """Return the rows of each data set.
 
-    ``folders`` contain the rows per case; entries without them have no interval and are not compared. ``rank_methods``:
-    the methods whose mean represents a network, by default all common methods. Raises ``DataError`` for invalid rows.
+    ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
+    mean represents a network, by default all common methods. Raises ``DataError`` for invalid rows.
     """
     return [_leaderboard(records, name, folders, rank_methods) for name in select.datasets(records)]
 
@@ -60,42 +99,190 @@ def leaderboards(
 def _leaderboard(
     records: Sequence[Record], dataset: str, folders: Sequence[Path], rank_methods: Sequence[str]
 ) -> Leaderboard:
-    """Return the entries of all parts, with classification scores and comparisons, for one data set."""
-    by_part = {part: select.main_records(records, dataset, part) for part in (None, *select.parts(records, dataset))}
-    runs = [record for group in by_part.values() for record in group]
-    hits = hits_of(runs, folders) if runs and folders else None
-    # The main column of each part: hits per patient, which give an entry its interval.
-    columns = {part: None if hits is None else column_of(group, hits) for part, group in by_part.items()}
-    rows = {
-        part: [
-            entry(group, column.entry(group) if (column := columns[part]) else None) for group in trainings(same_images)
-        ]
-        for part, same_images in by_part.items()
-    }
-    groups, auroc = [*select.grouped(rows[None], select.recipe_key).values()], _auroc(records)
-    of_networks = [with_comparisons(n, auroc.get(select.network_key(n), ())) for n in networks(groups, rank_methods)]
-    entries = {}
-    for part, column in columns.items():
-        scores_by_row = {row: [*auroc.get(select.model_key(row), ())] for row in rows[part]}
-        # Paired records compare the methods of a model on the same cases: see ``locus.benchmark.suite.finalize``.
-        of_part = (r for r in records if r.cell.protocol == PAIRED and r.cell.images == part)
-        paired = {select.row_key(r): r.scores for r in of_part}
-        for row, scores in comparisons(rows[part], column, paired, of_networks if part is None else ()):
-            scores_by_row[row] += scores
-        entries[part] = _in_order([with_comparisons(*pair) for pair in scores_by_row.items()], of_networks)
-    return Leaderboard(dataset, records, folders, entries, of_networks, effects(groups))
+    scored = select.main_records(records, dataset)
+    groups = select.trainings(record for record in scored if record.cell.method not in names.PEOPLE)
+    runs = [record for group in groups for record in group]
+    cases = (
+        read_columns([record.cell for record in runs], folders, [*COLUMNS, "iou", "iobb"]) if runs and folders else None
+    )
+    column = None if cases is None else column_of(select.ranked(runs), cases, MAIN)
+    shares = None if cases is None else Shares.of(cases)
+    solved = _solved(groups, shares)
+    auroc = _auroc(records)
+    rows = [_row(group, column, shares, solved, auroc) for group in groups]
+    compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
+    of_networks = comparisons.networks(compared, rank_methods)
+    methods = _noted([row for group in compared for row in by_score(group) if row.is_method], cases)
+    position = {row.group: n for n, row in enumerate(of_networks)}
+    methods.sort(key=lambda row: position.get(row.group, len(position)))
+    people = [_person(record) for record in scored if record.cell.method in names.PEOPLE]
+    baselines = _baselines([row for group in compared for row in group])
+    by_source = [[r for r in group if not r.is_published] for group in compared]
+    effects = comparisons.effects([group for group in by_source if group] or compared)
+    return Leaderboard(dataset, records, folders, of_networks, methods, baselines, people, effects, solved, cases)
 
 
-def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], list[Score]]:
-    """Return the AUROC of each classifier, by the key of its model and, for means over runs, by that of its recipe."""
-    of_models = select.scored(records, CLASSIFICATION)
-    means = mean_records(of_models)
-    classifiers = {select.model_key(r): r for r in (*of_models, *means)} | {select.network_key(r): r for r in means}
-    return {key: [s for s in r.select(finding="mean") if s.metric in AUROC] for key, r in classifiers.items()}
+def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], float]:
+    """Return the AUROC of each model."""
+    values = ((select.model_key(r), r.find(AUROC)) for r in select.scored(records, CLASSIFICATION))
+    return {key: score.value for key, score in values if score is not None and score.value is not None}
 
 
-def _in_order(entries: Sequence[Entry], of_networks: Sequence[Entry]) -> list[Entry]:
-    """Sort the methods network by network, in the order of the networks, best first; then baselines and upper bound."""
-    rows = ranked(entries)
-    position = {key: n for n, key in enumerate(dict.fromkeys(map(select.recipe_key, [*of_networks, *rows])))}
-    return sorted(rows, key=lambda r: position[select.recipe_key(r)] if select.is_method(r) else len(position))
+def _solved(groups: Sequence[Sequence[Record]], shares: "Shares | None") -> tuple[str, ...]:
+    """Return the findings of which ``prior`` hits at least ``SOLVED`` of the cases, unless it solves all."""
+    prior = next((group[0] for group in groups if group[0].cell.method == PRIOR), None)
+    if prior is None:
+        return ()
+    hits = _findings([prior], shares)
+    solved = tuple(name for name, share in hits.items() if share.value is not None and share.value >= SOLVED)
+    return solved if len(solved) < len(hits) else ()
+
+
+def _row(
+    runs: Sequence[Record],
+    column: MainColumn | None,
+    shares: "Shares | None",
+    solved: Sequence[str],
+    auroc: Mapping[tuple[object, ...], float],
+) -> Row:
+    """Return the row of ``runs`` before it is compared with others."""
+    first, by_patient = runs[0], None if column is None else column.entry(runs)
+    findings = _findings(runs, shares)
+    scores = {name: share for name in COLUMNS if (share := _mean(runs, name, shares)).value is not None}
+    if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):
+        values = [value for value in rest if value is not None]
+        scores[UNSOLVED] = Interval(sum(values) / len(values) if values else None)
+    if MAIN in scores:
+        scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
+    measured = [value for record in runs if (value := auroc.get(select.model_key(record))) is not None]
+    mean_auroc = sum(measured) / len(measured) if len(measured) == len(runs) else None
+    return Row("method", first.method, tuple(runs), scores, findings, auroc=mean_auroc, by_patient=by_patient)
+
+
+def _with_interval(main: Interval, runs: Sequence[Record], by_patient: EntryScores | None) -> Interval:
+    """Return the main column with its interval: over runs and patients, or that of the record of a single run."""
+    score = select.main_score(runs[0])
+    n = main.n if score is None else score.n
+    if len(runs) == 1:
+        return main._replace(n=n) if score is None else Interval(score.value, score.low, score.high, n)
+    estimate = None if by_patient is None else by_patient.interval
+    return main._replace(n=n) if estimate is None else Interval(main.value, estimate.low, estimate.high, n)
+
+
+def _mean(runs: Sequence[Record], name: str, shares: "Shares | None") -> Interval:
+    """Return the mean of a column over findings, then runs: from the rows per case, else from the records."""
+    if shares is not None and all(record.key in shares.index for record in runs):
+        values = [shares.mean(record.key, name) for record in runs]
+    else:
+        scores = [record.find(name, origin="none" if name == COLUMNS[-1] else "cross-fitted") for record in runs]
+        values = [np.nan if score is None or score.value is None else score.value for score in scores]
+    value = float(np.mean(values))
+    return Interval(round(value, 6) + 0.0 if np.isfinite(value) else None)
+
+
+def _findings(runs: Sequence[Record], shares: "Shares | None") -> dict[str, Interval]:
+    """Return finding -> the main column, mean over runs, with its number of cases."""
+    if shares is not None and all(record.key in shares.index for record in runs):
+        found = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
+        pairs = {name: (float(np.mean([v for v, _ in values])), values[0][1]) for name, values in found.items()}
+        return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
+    listed = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
+    scores = {name: [select.main_score(record, name) for record in runs] for name in listed}
+    return {name: Interval(select.mean(of), n=of[0].n if of[0] else 0) for name, of in scores.items()}
+
+
+def _person(record: Record) -> Row:
+    score = select.main_score(record)
+    main = Interval(None) if score is None else Interval(score.value, score.low, score.high, score.n)
+    return Row("method", record.method, (record,), {MAIN: main}, note=record.reason)
+
+
+def _grid(row: Row) -> tuple[object, ...]:
+    return row.cell.backbone, row.cell.img_size
+
+
+def _baselines(rows: Sequence[Row]) -> list[Row]:
+    """Return each baseline once, or once per grid on which it differs; of several networks, that with most runs."""
+    chosen: list[Row] = []
+    for name in BASELINES:
+        of_grid: dict[tuple[object, ...], Row] = {}
+        for row in sorted(
+            (row for row in rows if row.cell.method == name), key=lambda row: (row.is_published, -len(row.runs))
+        ):
+            of_grid.setdefault(_grid(row), row)
+        distinct: dict[object, list[Row]] = {}
+        for row in of_grid.values():
+            distinct.setdefault(round(row.main.value or 0.0, 4), []).append(row)
+        for same in distinct.values():
+            grids = (
+                ""
+                if len(distinct) == 1
+                else ", ".join(dict.fromkeys(backbone_words(row.cell.backbone) for row in same))
+            )
+            chosen.append(replace(same[0], note=grids, may_be_best=None, behind=None))
+    return chosen
+
+
+def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
+    """Add a note to methods with the same boxes as another method of their network, and to failed cells."""
+    noted = []
+    for group in by_network(methods).values():
+        known: list[tuple[str, FloatArray]] = []
+        for row in sorted(group, key=lambda row: row.name):
+            keys = [record.key for record in row.runs]
+            notes = [f"failed: {record.reason}" for record in row.runs if record.status == "failed"][:1]
+            if cases is not None and all(key in cases.columns for key in keys):
+                iou = cases.wide(keys, "iou")
+                same = next((name for name, other in known if _same(iou, other)), "")
+                notes += [f"same boxes as {same}"] if same else []
+                known.append((row.name, iou))
+            noted.append(replace(row, note="; ".join(notes)))
+    order = {(row.group, row.name): n for n, row in enumerate(methods)}
+    return sorted(noted, key=lambda row: order[row.group, row.name])
+
+
+def _same(one: FloatArray, other: FloatArray) -> bool:
+    """Return whether all boxes of two methods are equal, up to ``SAME`` and on the same side of every threshold."""
+    if one.shape != other.shape or not np.allclose(one, other, atol=SAME, equal_nan=True):
+        return False
+    levels = np.arange(1, 8, dtype=np.float32) / 10
+    return all(bool(((one > level) == (other > level)).all()) for level in levels)
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Shares of hits of M records by finding (F) and column (C), and the number of cases."""
+
+    findings: tuple[str, ...]
+    index: Mapping[str, int]
+    """Key of a record -> its number."""
+    values: Mapping[str, FloatArray]
+    """Column -> (M,F) share of hits; nan if a record lacks the column or has no case of the finding."""
+    counts: FloatArray
+    """(M,F) number of cases."""
+
+    @classmethod
+    def of(cls, cases: CaseColumns) -> "Shares":
+        """Compute the shares from rows per case."""
+        findings = tuple(sorted({*cases.findings.tolist()}))
+        number = np.searchsorted(np.array(findings), cases.findings)[cases.cases]
+        size, width = max(cases.columns.values(), default=-1) + 1, len(findings)
+        place = cases.record_index * width + number
+        counts = np.bincount(place, minlength=size * width).astype(np.float64)
+
+        def share(hits: FloatArray) -> FloatArray:
+            sums = np.bincount(place, hits, minlength=size * width)
+            return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).reshape(size, width)
+
+        values = {name: share(cases.hits(name)) for name in COLUMNS}
+        return cls(findings, cases.columns, values, counts.reshape(size, width))
+
+    def mean(self, key: str, column: str) -> float:
+        """Return the mean of a column over the findings that have cases; nan if a finding has no value."""
+        record = self.index[key]
+        return float(np.mean(self.values[column][record][self.counts[record] > 0]))
+
+    def of_finding(self, key: str, finding: str) -> tuple[float, int]:
+        """Return the main column of a finding and its number of cases."""
+        record, number = self.index[key], self.findings.index(finding)
+        return float(self.values[MAIN][record, number]), int(self.counts[record, number])

@@ -1,229 +1,309 @@
-"""The three main tables, and ``leaderboard.csv`` with their rows as numbers.
+"""The tables of a leaderboard, made from its rows.
 
-``main``      methods within each network
-``networks``  networks of each grid
-``effects``   effects of a method across networks
+``thresholds``   hits over IoU and IoBB thresholds, a row per method: the table that every reader meets first
+``by_finding``   the best methods of the best network by finding
+``networks``, ``effects``  comparisons over several training runs
+``people``       boxes drawn by people, and the best methods on the same cases
+``notes``        what the tables rest on
+``data_frame``, ``leaderboard_csv``  all rows with all numbers
 
-The columns are defined here and in ``columns``. Tables with more detail are in ``breakdown``, tables of the other
-protocols in ``protocol_tables``; ``all_tables`` puts them together.
+docs/protocols.md explains the columns. Tables of other protocols and of training runs are in ``detail_tables``.
 """
 
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
-from locus.benchmark.records.record import Record
-from locus.benchmark.report import columns, entry, select
-from locus.benchmark.report.columns import HEADINGS, MODEL, TableColumn, count, score, tabulated, with_runs
-from locus.benchmark.report.comparisons import RANK_METHODS
-from locus.benchmark.report.entry import WORSE_BY, Entry, is_single, run_count, worse_by
+import numpy as np
+import pandas as pd
+
+from locus.benchmark.records import Record, cases
+from locus.benchmark.records.record import PUBLISHED, describe
+from locus.benchmark.report import select
+from locus.benchmark.report.comparisons import FIRST, METHODS_OF_EFFECT, ONE_MORE, SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.select import basis_lines
-from locus.benchmark.report.table import NOTHING, Table, chance, signed, with_interval
+from locus.benchmark.report.row import (
+    COLUMNS,
+    IOBB,
+    IOU,
+    POINTING,
+    UNSOLVED,
+    WEAK,
+    Comparison,
+    Interval,
+    Row,
+    by_network,
+    by_score,
+)
+from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.config import CHECKS
 from locus.core.files import csv_cell
-from locus.core.names import MAIN, PAIRED, PEOPLE, RELATIVE_DROP
-from locus.core.scores import Score
+from locus.core.names import AGREEMENT, MAIN, PRIOR
 
-TITLE = "methods within each network"
-THRESHOLDS = (
-    "cross-fitted by patient in 5 folds, per finding; the oracle columns of the page use thresholds chosen on the "
-    "test annotations"
-)
-INTERVALS = (
-    "Intervals for a single training run reflect variation between patients (BCa, 95%, 10,000 resamples) and require "
-    "10 patients. `hit@…`: mean over findings."
-)
-PART = (
-    "The columns are those of the first table of methods. Slow methods were scored on a random subset of the images "
-    "with boxes, sampled by patient. All methods in this table are scored on that subset: do not compare their "
-    "scores with those in other tables. `auroc` (on the page) is computed on all test images."
-)
-COMPARED = (
-    "`− prior`: the difference from `prior` on the same cases. `p (Holm)` (on the page): sign-flip test over patients "
-    "for one run, otherwise a test over runs and patients, corrected over the methods and baselines of the network. "
-    "The note `not shown to be above prior` means that this p is above .05 or that the interval contains 0. The "
-    "interval is not corrected. `P(best)`: share of bootstrap draws (of patients, and of runs if there are several) in "
-    "which the method scores highest on its network. It is descriptive, not a test."
-)
-SINGLE_RUN = (
-    "A row is one method on one training run of a network. Its interval, in the column `this run only`, reflects "
-    "variation between patients, but not between runs of the network."
-)
-ENTRIES = (
-    "A row is one method on all training runs of a network, which differ only by seed. Its score is the mean over "
-    "runs. The interval reflects variation between runs and between patients, with the thresholds held constant "
-    "(Obuchowski and Rockette, Hillis; coverage: docs/coverage.md). `1 run`: the row has a single run. Its interval, "
-    "in the column `this run only`, reflects variation between patients, but not between runs of the network. `one "
-    "more run` (on the page): 95% prediction interval for the score of another run on these images."
-)
-WITHIN = (
-    "Every method is compared with every other method of its network. `may be the best`: no other method is "
-    "significantly better (5%, Holm over the comparisons of the row); a row that is significantly below `prior` is "
-    "marked `no: below prior`. `worse by`: how much lower the row scores than the method under `compared with`, with "
-    "the interval of the difference (not corrected for the number of comparisons). `compared with` names the top "
-    "method. If the top method is not significantly better than the row but other methods are, it names the best of "
-    "these."
-)
-BETWEEN = "To compare networks, use the table of networks instead."
-ONE_RUN = "With one run, comparisons account only for variation between patients: another run may change the order."
-TWO_RUNS = (
-    "In simulations with two training runs and seven equally good methods, up to 17% of the methods were wrongly "
-    "called worse (docs/coverage.md)."
-)
-TWO_RUNS_OF_A_NETWORK = (
-    "A network has two training runs. In simulations of networks with two, three and five runs, the interval of a "
-    "difference contained the true value in as few as 89% of the data sets instead of 95% (docs/coverage.md)."
-)
-COLUMNS = (
-    *("backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
-    *(MAIN, "this run only", "may be the best", "worse by", "compared with", "− prior", "pointing", "note"),
-)
-"""Main columns, in ``leaderboard.md`` and ``leaderboard.tex`` unless they are empty."""
-SHORT = (
-    *("backbone", "pooling", "size", "seed", "trained on", "method"),
-    *(MAIN, "this run only", "may be the best", "worse by", "compared with", "− prior", "note"),
-)
-"""Columns shown in a terminal."""
-OTHERS = (
-    columns.ABOVE_PRIOR,
-    score("p_holm", heading="p (Holm)", formatter=chance, kind="optional"),
-    columns.FIRST,
-    *(score(f"{RELATIVE_DROP}{who}", None, f"drop to {who} [95%]", with_interval, "optional") for who in PEOPLE),
-    *(score(f"hit@{level}", "cross-fitted") for level in ("iou.1", "iou.5", "iobb.1", "iobb.5")),
-    score("pointing"),
-    count(MAIN, "cross-fitted"),
-    score(MAIN, "oracle", f"{MAIN} oracle"),
-    score("optimism", formatter=with_interval),
-    score("anyhit@iou.3", "cross-fitted"),
-    count("anyhit@iou.3", "cross-fitted", "n boxes"),
-    score("boxes_per_case", "cross-fitted"),
-    *columns.AUROC,
-)
-"""Comparisons with ``prior``, other methods and people, then the other metrics."""
-NETWORKS_ABOUT = (
-    "A network is represented by its mean over a fixed list of methods: {methods} (`rank_methods` of the suite). Only "
-    "networks with the same grid, and so the same upper bound, are compared. `upper bound`: the score of `truth`, the "
-    "best score that a map on that grid can reach. `share of upper bound`: the mean over the listed methods whose maps "
-    "have this grid, divided by the bound; methods that work on pixels, such as `integrated_gradients`, are left out. "
-    "Compare networks with different grids only by this share, and with care. `may be the best`: no other network with "
-    "the same grid is significantly better (5%, Holm over all pairs of these networks; runs are nested in networks, "
-    "and patients are shared). `worse by`: how much lower the row scores than the network under `compared with`. The "
-    "text above the next table explains the interval."
-)
-EFFECTS_ABOUT = (
-    "Each row is compared with the method under `compared with`, on the same networks. `worse by`: how much lower the "
-    "row scores, averaged over the networks that have both methods and at least two training runs; a negative value "
-    "means that the row scores higher. `on …`: the same difference on one network. The mean may hide differences of "
-    "opposite sign. `networks`: number of networks with the method. The networks are fixed: intervals reflect "
-    "variation between runs of these networks and between patients, not between networks. `may be the best`: no other "
-    "method is significantly better (5%, Holm over the comparisons of the row)."
-)
-NO_NETWORK = "No network is compared: none has all these methods on all images and two or more training runs."
-OF_NETWORKS = (
-    *(column for column in columns.MODEL if column.heading != "seed"),
-    score("bound", heading="upper bound", kind="optional"),
-    score(MAIN, heading=f"{MAIN}, mean over methods [95%]", formatter=with_interval),
-    columns.SPREAD_OVER_RUNS,
-    TableColumn(columns.TRAININGS, lambda r: str(run_count(r) or NOTHING)),
-    *columns.VERDICTS,
-    columns.ABOVE_PRIOR,
-    columns.FIRST,
-    score("share_of_bound", heading="share of upper bound", kind="optional"),
-    *columns.AUROC,
-    TableColumn("note", lambda r: "; ".join(filter(None, (r.reason, entry.against_prior(r))))),
-)
-"""Columns of the table of networks."""
+NETWORK, METHOD = "network (AUROC)", "method"
+LEGEND = "**Bold**: no other method of this network is significantly better. `≤ prior`: not shown to be above `prior`."
+MOST = 12
+"""Largest number of methods in a short table; of each network at least ``FEWEST`` are shown."""
+FEWEST = 3
+EFFECTS = 6
+"""Number of methods in a short table of effects."""
+BEST = 3
+"""Number of methods in the table by finding and in that of people."""
 
 
-def main(leaderboard: Leaderboard, images: int | None = None, wanted: Sequence[str] = ()) -> Table:
-    """Return the table with one row per method and network.
+def thresholds(board: Leaderboard, complete: bool = True) -> Table:
+    """Return the threshold table: methods network by network, then the baselines.
 
-    ``images``: size of the part of the images that slow methods explain; None for all images. ``wanted``: headings
-    without ``[95%]``; all columns by default.
+    ``complete``: all methods; else the best of each network, ``MOST`` in all.
     """
-    rows = leaderboard.parts[images]
-    part = images is not None
-    title = f"methods within each network, on {select.images_in_words(rows)} images" if part else TITLE
-    paired = any(r.cell.protocol == PAIRED for r in leaderboard.records)
-    first = [ENTRIES if any((run_count(r) or 1) > 1 for r in rows) else SINGLE_RUN, WITHIN]
-    first += [BETWEEN] if _networks_shown(leaderboard) else []
-    about = [PART] if part else [*first, *([COMPARED] if paired else [])]
-    about += [ONE_RUN] if any(map(is_single, rows)) else []
-    intro = "\n".join([basis_lines(leaderboard.runs(images), THRESHOLDS), INTERVALS, *about])
-    wanted_columns = [c for c in method_columns(rows) if not wanted or c.heading.removesuffix(" [95%]") in wanted]
-    two = any(select.is_method(r) and run_count(r) == 2 for r in rows)
-    table = tabulated(f"{leaderboard.dataset}: {title}", intro, wanted_columns, rows)
-    return replace(table, footnote=TWO_RUNS if two else "")
+    rows = shown(board) if not complete else board.methods
+    rest = len(board.methods) - len(rows)
+    every = (*rows, *board.baselines)
+    return Table(
+        f"{board.dataset}: hits over IoU and IoBB thresholds",
+        LEGEND,
+        header(board),
+        tuple(_line(row, board) for row in every),
+        tuple(tuple(record.key for record in row.runs) for row in every),
+        f"{rest} more methods are in leaderboard.csv and on the page." if rest else "",
+        tuple(map(_mark, every)) if rows else (),
+    )
 
 
-def method_columns(rows: Sequence[Record]) -> list[TableColumn]:
-    """Return the columns of the main table for its ``rows``, which the notes compare."""
-    return [*columns.NAMES, *columns.MAIN_OF_METHODS, *OTHERS, TableColumn("note", lambda r: entry.notes(r, rows))]
+def _mark(row: Row) -> str:
+    if not row.is_method:
+        return "baseline"
+    return "bold" if row.is_bold else "grey" if row.above_prior is False else ""
 
 
-def networks(leaderboard: Leaderboard) -> Table:
-    """Return a row per network, with the reason if it is not compared; empty if fewer than two have several runs."""
-    rows = _networks_shown(leaderboard)
-    names = rows[0].data[RANK_METHODS] if rows else ()
-    about = NETWORKS_ABOUT.format(methods=", ".join(f"`{name}`" for name in names) or "nothing")
-    lines = [about, *([] if any(not r.reason for r in rows) else [NO_NETWORK])]
-    filled = tabulated(f"{leaderboard.dataset}: networks", "\n".join(lines), OF_NETWORKS, rows)
-    two = any(run_count(r) == 2 and r.find("may_be_best") is not None for r in rows)
-    return replace(with_runs(filled, rows), footnote=TWO_RUNS_OF_A_NETWORK if two else "")
+def shown(board: Leaderboard) -> list[Row]:
+    """Return the methods of a short table: those of a user and what they are compared with, or the best per network."""
+    theirs, groups = board.theirs, board.of_networks
+    if theirs and len(theirs) < len(board.methods):
+        models = {select.model_key(row.runs[0]) for row in theirs}
+        beside = [row for row in board.methods if row.is_published and select.model_key(row.runs[0]) in models]
+        best = next((group for group in groups if group[0].is_published), [])
+        return [*theirs, *(beside[:MOST] or best[:BEST])]
+    count = max(FEWEST, MOST // max(len(groups), 1))
+    return [row for group in groups for row in group[:count]]
 
 
-def _networks_shown(leaderboard: Leaderboard) -> Sequence[Entry]:
-    """Return all networks if at least two have several training runs, else none."""
-    several = sum((run_count(row) or 1) > 1 for row in leaderboard.networks)
-    return leaderboard.networks if several > 1 else ()
+def header(board: Leaderboard) -> tuple[str, ...]:
+    """Return the headings of the threshold table."""
+    iou = [f"IoU > {_level(name)}" if name == IOU[0] else _level(name) for name in IOU]
+    iou[IOU.index(MAIN)] += " [95%]"
+    iobb = [f"IoBB > {_level(name)}" if name == IOBB[0] else _level(name) for name in IOBB]
+    if board.solved:
+        iou.insert(IOU.index(MAIN) + 1, f"without {select.listed(board.solved)}")
+    return NETWORK, METHOD, *iou, *iobb, POINTING, "− prior"
 
 
-def effects(leaderboard: Leaderboard) -> Table:
-    """Return a row per method, best first; empty if no two networks have two methods in common."""
-    rows = leaderboard.effects
-    names = dict.fromkeys(f for r in rows for m, f in r.names() if m.startswith(WORSE_BY) and f != "mean")
-    of_effects = [
-        TableColumn("method", lambda r: r.method),
-        score("networks", formatter=lambda total: NOTHING if total is None else f"{total.value:.0f}"),
-        *columns.VERDICTS,
-        *(TableColumn(f"on {name}", partial(_worse_in, name)) for name in names),
+def _level(column: str) -> str:
+    return f".{column.rpartition('.')[2]}"
+
+
+def _line(row: Row, board: Leaderboard) -> tuple[str, ...]:
+    cells = [of_interval(row.main) if name == MAIN else short(_value(row, name)) for name in COLUMNS]
+    if board.solved:
+        cells.insert(COLUMNS.index(MAIN) + 1, short(_value(row, UNSOLVED)))
+    return network_cell(row) if row.is_method else row.note, row.name, *cells, _prior(row)
+
+
+def _value(row: Row, name: str) -> float | None:
+    return row.scores[name].value if name in row.scores else None
+
+
+def _prior(row: Row) -> str:
+    if row.prior is None:
+        return NOTHING
+    return "≤ prior" if row.above_prior is False else signed_short(row.prior.difference.value)
+
+
+def network_cell(row: Row) -> str:
+    """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
+    words = [] if row.auroc is None else [f"{row.auroc:.2f}".removeprefix("0")]
+    words += ["weak classifier"] if row.auroc is not None and row.auroc < WEAK else []
+    words += ["one run"] if row.is_single else []
+    words += [PUBLISHED] if row.is_published else []
+    return f"{row.network} ({', '.join(words)})" if words else row.network
+
+
+def by_finding(board: Leaderboard) -> Table:
+    """Return the main column by finding: the best methods of the best row's network, then ``prior``, then n."""
+    methods = best_network(board)[:BEST]
+    title = f"{board.dataset}: hits at IoU > .3 by finding"
+    if not methods:
+        return Table(title, "", (), ())
+    prior = board.baseline(PRIOR, methods[0])
+    names = list(methods[0].findings)
+    lines = [(row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names)) for row in methods]
+    if prior is not None:
+        lines.append((PRIOR, *(short(prior.findings.get(name, Interval(None)).value) for name in names)))
+    lines.append(("n", *(str(methods[0].findings[name].n) for name in names)))
+    return Table(title, f"The best methods of {methods[0].network}.", (METHOD, *names), tuple(lines))
+
+
+def best(board: Leaderboard) -> Row | None:
+    """Return the method with the highest score: of a user's methods, if there are some."""
+    rows = [row for row in board.theirs or board.methods if row.main.value is not None]
+    return by_score(rows)[0] if rows else None
+
+
+def best_network(board: Leaderboard) -> list[Row]:
+    """Return the methods of the network of the ``best`` row, best first."""
+    first = best(board)
+    if first is None:
+        return []
+    return by_network(board.methods)[first.group]
+
+
+def networks(board: Leaderboard) -> Table:
+    """Return a row per network with its mean over methods; empty unless two have several training runs."""
+    rows = board.networks
+    several = [row for row in rows if row.by_patient is not None and len(row.by_patient.theta) > 1]
+    lines = [
+        (
+            network_cell(row),
+            of_interval(row.main),
+            str(len(row.runs)),
+            short(row.share_of_bound),
+            _prior(row),
+            verdict(row),
+        )
+        for row in rows
     ]
-    filled = tabulated(f"{leaderboard.dataset}: effect of a method across networks", EFFECTS_ABOUT, of_effects, rows)
-    return with_runs(filled, rows)
+    head = (NETWORK, "mean over methods, IoU > .3 [95%]", "runs", "share of upper bound", "− prior", "verdict")
+    title = f"{board.dataset}: networks"
+    return Table(title, "", head, tuple(lines) if len(several) > 1 else ())
 
 
-def _worse_in(network: str, row: Record) -> str:
-    return signed(worse_by(row, network)[1])
+def effects(board: Leaderboard, most: int | None = None) -> Table:
+    """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
+    lines = [
+        (row.name, f"{row.scores[METHODS_OF_EFFECT].value:.0f}", short(row.main.value), verdict(row))
+        for row in board.effects[:most]
+    ]
+    head = (METHOD, "networks", "mean, IoU > .3", "verdict")
+    rest = len(board.effects) - len(lines)
+    left_out = f"{rest} more methods are on the page." if rest else ""
+    return Table(f"{board.dataset}: methods over networks", "", head, tuple(lines), footnote=left_out)
+
+
+def verdict(row: Row) -> str:
+    """Say whether a row may be the best, or by how much it is behind which other row."""
+    if row.may_be_best is None:
+        return row.note or NOTHING
+    if row.may_be_best:
+        return "may be the best"
+    return "below prior" if row.behind is None else f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
+
+
+def people(board: Leaderboard) -> Table:
+    """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
+    title = f"{board.dataset}: people and methods on the same cases"
+    head = ("row", "IoU > .3 on these cases", "n")
+    rows = [*best_network(board)[:BEST], *([] if (prior := board.baseline(PRIOR)) is None else [prior])]
+    lines = []
+    for person in {person.name: person for person in board.people}.values():
+        marked = _cases_of(person.runs[0], board)
+        if marked is None:
+            continue
+        lines.append((person.name, of_interval(person.main), str(person.main.n)))
+        lines += [(row.name, short(_on(row, marked, board)), str(len(marked))) for row in rows]
+    note = "; ".join(dict.fromkeys(person.note for person in board.people if person.note))
+    return Table(title, note, head, tuple(lines))
+
+
+KEY = ["image", "finding"]
+
+
+def _cases_of(record: Record, board: Leaderboard) -> pd.DataFrame | None:
+    """Return image and finding of the cases on which people are scored; None without rows per case."""
+    folder = next((folder for folder in board.folders if cases.exist(record.cell, folder)), None)
+    return None if folder is None else cases.read(record.cell, folder).dropna(subset=[AGREEMENT])[KEY].astype(str)
+
+
+def _on(row: Row, marked: pd.DataFrame, board: Leaderboard) -> float | None:
+    """Return the main column of a row on some cases: mean over findings, then over training runs."""
+    values = []
+    for record in row.runs:
+        folder = next((folder for folder in board.folders if cases.exist(record.cell, folder)), None)
+        if folder is None:
+            return None
+        table = cases.read(record.cell, folder)[[*KEY, MAIN]].astype(dict.fromkeys(KEY, str)).merge(marked, on=KEY)
+        values.append(table.groupby("finding")[MAIN].mean().mean())
+    return float(np.mean(values))
+
+
+def notes(board: Leaderboard) -> list[str]:
+    """Return at most six sentences on what the tables rest on."""
+    runs = [record for row in board.methods for record in row.runs]
+    if not runs:
+        return []
+    facts = {select.COUNTED.get(word, word): n for word, n in runs[0].rests_on.items() if word != "trainings"}
+    counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
+    groups = board.of_networks
+    trained = [f"{row.network} {len(row.runs)}" for row in (group[0] for group in groups)]
+    lines = [f"Based on {counts}.", f"Training runs: {', '.join(trained)}."] if counts else []
+    machines = list(dict.fromkeys(describe(record.training) for record in runs))
+    more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
+    lines.append(f"Trained on: {'; '.join(machines[:2])}{more}.")
+    if solved := board.solved:
+        known = "its place is known without an image"
+        lines.append(f"`prior` hits at least nine of ten cases of {select.listed(solved)}: {known}.")
+    return [*lines, *_cut(board)]
+
+
+def _cut(board: Leaderboard) -> Iterator[str]:
+    """Say how much the best row depends on its score thresholds."""
+    first = best(board)
+    if first is None:
+        return
+    chosen = [
+        float(t) for r in first.runs for of in r.thresholds.get("cross-fitted", {}).values() for t in np.ravel(of)
+    ]
+    fixed = select.mean(record.find(MAIN, origin="fixed") for record in first.runs)
+    if chosen and fixed is not None and first.main.value is not None:
+        span = f"{short(min(chosen))} to {short(max(chosen))}"
+        yield f"Score thresholds of `{first.name}` on {first.network}: {span}. At a fixed .5 it scores {short(fixed)}."
 
 
 CELL = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
     *("img_size", "seed", "model_id", "alignment"),
 )
-"""Fields of the cell, followed by ``images`` (size of the part that slow methods explain) and ``method``."""
-NAMED = {
-    "− prior [95%]": "above_prior",
-    "p (Holm)": "p_holm",
-    "P(best)": "p_first",
-    "auroc, images with boxes": "auroc@boxed",
-    "share of upper bound": "share_of_bound",
-    "this run only [95%]": "of_this_network",
-}
-"""Heading -> name of the CSV column, where they differ by more than ``[95%]``."""
-MAY_BE_BEST = {"network_may_be_best": "network_may_be_best", "may_be_best": "method_may_be_best"}
-"""Verdict of a row -> CSV column."""
+"""Fields of the cell in ``leaderboard.csv``."""
+FURTHER = (
+    *(("anyhit@iou.3", "cross-fitted"), ("boxes_per_case", "cross-fitted"), ("optimism", None)),
+    *((MAIN, origin) for origin in ("oracle", "validation", "fixed", "otsu")),
+)
+"""Further means of records in ``leaderboard.csv``: metric and origin of its threshold."""
 Value = float | int | str | None
 
 
-def leaderboard_csv(leaderboards: Sequence[Leaderboard]) -> str:
-    """Return the text of ``leaderboard.csv``: a line per row of the main tables; for a check, a line per record.
+def data_frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return a line per row with network, method and the columns of the threshold table as numbers.
 
-    Missing values are empty. A column with an interval is followed by ``<name>_low`` and ``<name>_high``.
+    Columns: ``network``, ``method``, ``runs``, ``auroc``, ``COLUMNS``, ``low`` and ``high`` (95% interval of
+    ``hit@iou.3``), ``UNSOLVED`` if findings are solved, ``prior`` (difference from prior), ``above_prior``,
+    ``may_be_best`` and ``note``.
     """
-    lines = [line for leaderboard in leaderboards for line in _lines(leaderboard)]
+    lines = []
+    for row in rows:
+        scores = {name: _value(row, name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
+        scores |= {UNSOLVED: _value(row, UNSOLVED)} if any(UNSOLVED in one.scores for one in rows) else {}
+        gap = None if row.prior is None else row.prior.difference.value
+        about = {"prior": gap, "above_prior": row.above_prior, "may_be_best": row.may_be_best, "note": row.note}
+        lines.append(
+            {"network": row.network, "method": row.name, "runs": len(row.runs), "auroc": row.auroc, **scores, **about}
+        )
+    return pd.DataFrame(lines)
+
+
+def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
+    """Return the text of ``leaderboard.csv``: a line per row with all numbers; for a check, a line per record."""
+    lines = [line for board in boards for line in _lines(board)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -232,67 +312,53 @@ def leaderboard_csv(leaderboards: Sequence[Leaderboard]) -> str:
     return text.getvalue()
 
 
-def _lines(leaderboard: Leaderboard) -> Iterator[dict[str, Value]]:
-    """Yield the rows of the table of numbers: those of checks, or those of entries."""
-    if not leaderboard.entries:
+def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
+    rows = (*board.methods, *board.baselines, *board.people)
+    yield from map(partial(_numbers, solved=bool(board.solved)), rows)
+    if not rows:
         for word in CHECKS:
-            yield from map(_check, select.of_check(leaderboard.records, leaderboard.dataset, word))
-    for rows in leaderboard.parts.values():
-        columns = [c for c in method_columns(rows) if c not in MODEL and c.heading not in HEADINGS]
-        for row in rows:
-            values = {name: value for column in columns for name, value in _values(column, row).items()}
-            yield _cell(row) | _entry(row) | values
+            yield from map(_check, select.of_protocol(board.records, board.dataset, word))
 
 
-def _entry(row: Record) -> dict[str, Value]:
-    """Return the score, intervals and verdicts of a row."""
-    main, (than, gap) = select.main_score(row), worse_by(row)
-    single = is_single(row)
-    verdicts = {name: row.find(metric) for metric, name in MAY_BE_BEST.items()}
+def _numbers(row: Row, solved: bool) -> dict[str, Value]:
+    """Return a line of ``leaderboard.csv``."""
+    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
+    line |= {"images": row.cell.images, "method": row.name, "runs": len(row.runs), "auroc": row.auroc}
+    line |= {name: _value(row, name) for name in COLUMNS} | ({UNSOLVED: _value(row, UNSOLVED)} if solved else {})
+    line |= _ends("", row.main) | {"n": row.main.n, "may_be_best": row.may_be_best, "above_prior": row.above_prior}
+    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind)
+    line |= {"seed_sd": _value(row, SPREAD), FIRST: _value(row, FIRST), **_ends("one_more_", row.scores.get(ONE_MORE))}
+    for metric, origin in FURTHER:
+        name = metric if metric != MAIN else f"{metric},{origin}"
+        line[name] = select.mean(record.find(metric, origin=origin) for record in row.runs)
+    return (
+        line
+        | {f"n_{name}": share.n for name, share in row.findings.items()}
+        | {name: share.value for name, share in row.findings.items()}
+        | {"note": row.note}
+    )
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, Value]:
+    return {f"{name}{end}": None if interval is None else getattr(interval, end) for end in ("low", "high")}
+
+
+def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
+    if gap is None:
+        return dict.fromkeys(f"{name}_{part}" for part in ("row", "difference", "low", "high", "p"))
     return {
-        "score": _value(main),
-        **_ends("", None if single else main),
-        **_ends("of_this_network_", main if single else None),
-        "seed_sd": _value(row.find("seed_sd")),
-        **_ends("one_more_", row.find("one_more")),
-        "trainings": run_count(row),
-        **{name: None if score is None else bool(score.value) for name, score in verdicts.items()},
-        "worse_by": _value(gap),
-        **_ends("worse_", gap),
-        "worse_than": than,
+        f"{name}_row": gap.name,
+        f"{name}_difference": gap.difference.value,
+        **_ends(f"{name}_", gap.difference),
+        f"{name}_p": gap.p,
     }
-
-
-def _value(score: Score | None) -> float | None:
-    return None if score is None else score.value
-
-
-def _ends(name: str, score: Score | None) -> dict[str, Value]:
-    return {f"{name}{end}": None if score is None else getattr(score, end) for end in ("low", "high")}
-
-
-def _cell(record: Record) -> dict[str, Value]:
-    return {name: getattr(record.cell, name) for name in CELL} | {"images": select.explained_images(record)}
 
 
 def _check(record: Record) -> dict[str, Value]:
     """Return the line of a validity check: all means of its record."""
-    cell = _cell(record) | {"method": record.method}
+    line: dict[str, Value] = {name: getattr(record.cell, name) for name in CELL} | {"method": record.method}
     for one in record.select(finding="mean"):
-        origin = "" if one.threshold_origin in ("none", "cross-fitted") else f",{one.threshold_origin}"
-        cell |= _with_interval(one.metric + origin, one)
-    return cell
-
-
-def _values(column: TableColumn, record: Record) -> dict[str, Value]:
-    """Return the values of one column for ``record``: a text, a count, or a score with its interval."""
-    name = NAMED.get(column.heading, column.heading.removesuffix(" [95%]")).replace(" ", "_")
-    if column.pick is None:
-        return {name: column.cell(record).replace(NOTHING, "")}
-    picked = column.pick(record)
-    return _with_interval(name, picked) if isinstance(picked, Score) else {name: picked}
-
-
-def _with_interval(name: str, score: Score) -> dict[str, Value]:
-    ends = {} if score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high}
-    return {name: score.value, **ends}
+        name = one.metric + ("" if one.threshold_origin in ("none", "cross-fitted") else f",{one.threshold_origin}")
+        line[name] = one.value
+        line |= {} if one.low is None else {f"{name}_low": one.low, f"{name}_high": one.high}
+    return line

@@ -1,47 +1,32 @@
-"""``leaderboard.md``: the main tables of a suite with their main columns, links to all other files, missing cells.
+"""``leaderboard.md``: the answer of a suite, its main tables, what they rest on, and cells without a score.
 
 ``side_by_side`` compares a run with the published results of its suite, for the terminal: both scores of each row. The
 HTML page of a suite is in ``html``, the overview of all suites in ``tables``.
 """
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from locus.benchmark.records.record import Record, why_other
 from locus.benchmark.report import main_table, select
-from locus.benchmark.report.all_tables import CheckReport, DatasetTables
-from locus.benchmark.report.main_table import COLUMNS
-from locus.benchmark.report.table import NOTHING, Table, as_text, chosen, difference, markdown, with_interval
+from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.report.answer import answer
+from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.row import network_words
+from locus.benchmark.report.table import Table, as_text, difference, markdown, with_interval
 from locus.core.cli import CONFIGS
 from locus.core.names import MAIN
 
+DRAWN = {
+    "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
+    "drawn into radiographs": "The findings are drawn: the order of methods may differ for real findings.",
+}
+"""Source of the images -> what it means."""
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
-DECIDE = (*COLUMNS, "rank", "auroc")
-"""Headings of the columns that a page shows by default."""
-MOST = 10
-NOTES = {"note", ""}
-OF_BOARDS = ("pointing", "seed", "size", "sd over runs", "auroc", "auroc, images with boxes", "P(best)", "same map as")
-"""Columns that wide tables omit in Markdown, in this order; the page and ``leaderboard.csv`` have them."""
-OF_CHECKS = (
-    "n of road",
-    *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
-    *("pointing, aligned", "road@morf", "road@lerf"),
-    *("constant maps", "same map as", "features.1", "layer1", "layer2", "n methods"),
-    *("size", "n cases", "captum bilinear"),
-)
-"""The same, for the tables of checks."""
-COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
-"""Suites whose ``index.html`` is committed and can be linked; other pages are written on demand."""
 MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
-MISSING_HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
-MISSING_ABOUT = (
-    "Each of these cells has a record with the reason. Cases (an image and a finding) whose map failed count as misses "
-    "in the tables above."
-)
 
 
 @dataclass(frozen=True)
@@ -57,61 +42,46 @@ class Description:
 
 
 def page(
-    records: Sequence[Record],
-    description: Description,
-    datasets: Sequence[DatasetTables] = (),
-    suite: str = "",
-    folder: Path | None = None,
+    records: Sequence[Record], description: Description, datasets: Sequence[DatasetTables], folder: Path | None = None
 ) -> str:
-    """Return the text of ``leaderboard.md``: the checks or the three tables of each data set, then missing cells.
+    """Return the text of ``leaderboard.md``: the answer, the main tables, the notes, and cells without a score.
 
-    ``datasets``: their tables. ``folder``: folder of the page; pages in the checkout link to the documentation.
+    ``folder``: folder of the page; pages in the checkout link to the documentation.
     """
-    body = [_answer(report) for data in datasets for report in data.reports if report.question]
-    body += [markdown(_short(table, OF_CHECKS)) for data in datasets for table in data.checks]
-    body += [text for data in datasets for text in map(markdown, short_tables(data))]
-    about = f"{description.about} {description.limits}"
-    head = [f"# {description.title}", GENERATED, about, _links(suite, folder)]
-    sections = [*head, *body, without_number(records)]
-    return "\n\n".join(section.strip() for section in sections if section) + "\n"
+    parts = [f"# {description.title}", GENERATED]
+    for data in datasets:
+        parts += ["\n\n".join(answers(data))]
+        parts += [markdown(table) for table in (*data.main(complete=False), *data.checks)]
+    lines = [line for data in datasets for line in notes(data.leaderboard)]
+    about = " ".join(filter(None, (description.about, description.limits)))
+    files = "all rows and numbers: [leaderboard.csv](leaderboard.csv); the same with pictures: [index.html](index.html)"
+    links = f"Columns: {_meanings(folder)}; {files}."
+    notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, about, links] if line)])
+    missing = cells_without_score(records)
+    gaps = "\n".join(["## Cells without a score", "", *(f"- {line}" for line in missing)]) if missing else ""
+    return "\n\n".join(part.strip() for part in [*parts, notes_text, gaps] if part) + "\n"
 
 
-def short_tables(tables: DatasetTables) -> list[Table]:
-    """Return the tables of networks, methods and effects, then the tables on parts of the images."""
-    return [_short(table, OF_BOARDS) for table in main_tables(tables, COLUMNS)]
+def answers(tables: DatasetTables) -> list[str]:
+    """Return the lines of the answer of a data set, or of its checks."""
+    lines = answer(tables.leaderboard)
+    for report in tables.reports:
+        lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
+        lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []
+    return lines
 
 
-def main_tables(tables: DatasetTables, columns: Sequence[str]) -> list[Table]:
-    """Return the non-empty tables of networks, methods, effects and parts; those of methods with ``columns`` only."""
-    first, *others = (main_table.main(tables.leaderboard, part, columns) for part in tables.leaderboard.parts)
-    return [table for table in (*tables.networks, first, *tables.effects, *others) if table.rows]
-
-
-def _short(table: Table, left_out: Sequence[str]) -> Table:
-    """Remove columns of ``left_out``, in order, until at most ``MOST`` are left besides the notes."""
-    headings = [heading.removesuffix(" [95%]") for heading in table.header]
-    for name in left_out:
-        if name in headings and len({*headings} - NOTES) > MOST:
-            headings.remove(name)
-    return chosen(table, headings)
-
-
-def _answer(report: CheckReport) -> str:
-    lines = (*report.sentences(), f"This does not show: {report.limit[0].lower()}{report.limit[1:]}")
-    return "\n".join([f"## {report.question}", "", *(f"- {line}" for line in lines)])
-
-
-def _links(suite: str, folder: Path | None) -> str:
-    page = "[index.html](index.html)" if suite in COMMITTED_PAGES else "`index.html` (written when you run the suite)"
-    files = f"{page} · [leaderboard.csv](leaderboard.csv)"
-    return f"All tables, charts and the records behind them: {files} · {_meanings(folder)}"
+def notes(board: Leaderboard) -> list[str]:
+    """Return the notes of a data set: what its tables rest on, and what they do not show."""
+    sources = {str(record.data.get("source")) for record in board.records}
+    return [*main_table.notes(board), *(text for source, text in DRAWN.items() if source in sources)]
 
 
 def _meanings(folder: Path | None) -> str:
     """Return a link from ``folder`` to the page that explains the columns; only its name outside the checkout."""
     if folder is None or (checkout := path_to_checkout(folder)) is None:
-        return f"meaning of the columns: {MEANINGS} in the checkout"
-    return f"[meaning of the columns]({(checkout / MEANINGS).as_posix()})"
+        return f"{MEANINGS} in the checkout"
+    return f"[{MEANINGS}]({(checkout / MEANINGS).as_posix()})"
 
 
 def path_to_checkout(folder: Path) -> Path | None:
@@ -121,40 +91,17 @@ def path_to_checkout(folder: Path) -> Path | None:
     return Path(os.path.relpath(CONFIGS.parent, folder.resolve()))
 
 
-def without_number(records: Sequence[Record]) -> str:
-    """Return the number of cells without a score for each reason, below the names of their networks; empty if none."""
-    reasons = Counter((r.status, r.reason) for r in records if r.status != "ok")
-    lines = [f"- {count} {status}: {reason}" for (status, reason), count in sorted(reasons.items())]
-    networks = sorted({select.network(r) for r in records if r.status != "ok"} - {""})
-    intro = [f"Networks: {', '.join(networks)}.", ""] if networks else []
-    return "\n".join(["## Cells without a score", "", *intro, *lines]) if lines else ""
+def cells_without_score(records: Sequence[Record]) -> list[str]:
+    """Return a line per reason for which cells have no score, with their number and networks."""
+    gaps = select.grouped((r for r in records if r.status != "ok"), lambda record: (record.status, record.reason))
+    lines = []
+    for (status, reason), group in sorted(gaps.items()):
+        networks = ", ".join(sorted({network_words(record.cell) for record in group}))
+        lines.append(f"{len(group)} {status} ({networks}): {reason}")
+    return lines
 
 
-def missing(records: Sequence[Record]) -> Table:
-    """Return cells that are not available or failed, one row per model and reason."""
-    gaps = [record for record in records if record.status != "ok"]
-    groups = sorted(select.grouped(gaps, _gap).items())
-    rows = tuple(_missing_row(*gap) for gap in groups)
-    keys = tuple(tuple(record.key for record in group) for _, group in groups)
-    return Table("Cells not available or failed", MISSING_ABOUT, MISSING_HEADER, rows, keys)
-
-
-def _gap(record: Record) -> tuple[str, ...]:
-    c = record.cell
-    return c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason
-
-
-def _missing_row(gap: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:
-    *network, status, reason = gap
-    methods, protocols = (_list(getattr(r.cell, name) for r in records) for name in ("method", "protocol"))
-    return (*(word or NOTHING for word in network), methods, protocols, str(len(records)), status, reason)
-
-
-def _list(words: Iterable[str]) -> str:
-    return ", ".join(sorted({word for word in words if word})) or NOTHING
-
-
-HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95%]", "yours [95%]", "difference")
+HEADER = ("network", "seed", "method", f"{MAIN} published [95%]", "yours [95%]", "difference")
 
 
 def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
@@ -170,5 +117,5 @@ def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
 
 def _row(published: Record, here: Record) -> tuple[str, ...]:
     values = (with_interval(select.main_score(record)) for record in (published, here))
-    names = here.cell.backbone, here.cell.global_pool, str(here.cell.seed), here.method
+    names = network_words(here.cell), str(here.cell.seed), here.method
     return (*names, *values, difference(select.main_value(here), select.main_value(published)))

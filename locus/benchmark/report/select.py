@@ -1,16 +1,17 @@
 """Select the records of a table, group them by network and row, and describe them in sentences.
 
 A network (backbone, pooling, attention) with its size, data set and training seed is a model; each of its training runs
-is for one fold. Boxed images have a truth box. Sentences are about the data, training and software of a table
-(``basis_lines``), names of networks, lists and counts. Answers in sentences are in ``answer``.
+is for one fold. Boxed images have a truth box. ``mean_record`` is the mean over training runs. Sentences are about the
+data, training and software of a table (``basis_lines``), names of networks, lists and counts.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from locus.benchmark.records.record import NOT_RECORDED, Record, describe
+from locus.core import names
 from locus.core.errors import examples
-from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
+from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE
 from locus.core.scores import Score
 
 Item = TypeVar("Item")
@@ -51,12 +52,6 @@ def row_key(record: Record) -> tuple[object, ...]:
     return (model_key(record), record.cell.method)
 
 
-def recipe_key(record: Record) -> str:
-    """Return a key that all methods, seeds and protocols of one training recipe share."""
-    blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
-    return record.cell.without_seed.model_copy(update=blank).key
-
-
 def network_key(record: Record) -> tuple[object, ...]:
     """Return a key that all methods and seeds of one network share; its recipe is not compared."""
     return (*model_key(record)[:-2], record.cell.model_of_any_seed)
@@ -78,45 +73,17 @@ def datasets(records: Iterable[Record]) -> list[str]:
     return sorted({record.cell.dataset for record in records})
 
 
-def parts(records: Iterable[Record], dataset: str) -> list[int]:
-    """Return the sizes of the parts of a data set's boxed images that slow methods explained, ascending.
-
-    Each part has a separate table: scores on a part are never shown with scores on all images.
-    """
-    return sorted({r.cell.images for r in records if r.cell.dataset == dataset and r.cell.images is not None})
-
-
-def explained_images(record: Record) -> int | None:
-    """Return the number of images behind a record on a part: the requested number, or all boxed images if fewer."""
-    images = record.cell.images
-    return None if images is None else record.rests_on.get("explained images", images)
+def scored(records: Iterable[Record], protocol: str) -> list[Record]:
+    """Return the records of a protocol that were run and have scores, in a fixed order."""
+    return sorted(
+        (r for r in records if r.scores and r.source != "paper" and r.cell.protocol == protocol),
+        key=lambda record: record.cell.sort_key,
+    )
 
 
-def images_in_words(records: Iterable[Record]) -> str:
-    """Format the numbers of images of records on a part; empty for records of all images."""
-    return " or ".join(sorted({str(images) for r in records if (images := explained_images(r)) is not None}))
-
-
-def scored(records: Iterable[Record], protocol: str, images: int | None = None) -> list[Record]:
-    """Return the records of a protocol that were run and have scores, in a fixed order.
-
-    ``images``: size of the part of the images; None for all images.
-    """
-    return _ordered(r for r in records if r.cell.protocol == protocol and r.cell.images == images)
-
-
-def of_protocol(records: Iterable[Record], dataset: str, protocol: str, images: int | None = None) -> list[Record]:
-    """Return the scored records of a protocol on one data set, in a fixed order."""
-    return [r for r in scored(records, protocol, images) if r.cell.dataset == dataset]
-
-
-def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record]:
-    """Return the scored records of a validity check on one data set, for any number of images."""
-    return _ordered(r for r in records if r.cell.dataset == dataset and r.cell.protocol == check)
-
-
-def _ordered(records: Iterable[Record]) -> list[Record]:
-    return sorted((r for r in records if r.scores and r.source != "paper"), key=lambda record: record.cell.sort_key)
+def of_protocol(records: Iterable[Record], dataset: str, protocol: str) -> list[Record]:
+    """Return the scored records of a protocol or validity check on one data set, in a fixed order."""
+    return [r for r in scored(records, protocol) if r.cell.dataset == dataset]
 
 
 def one_alignment(records: Sequence[Record]) -> list[Record]:
@@ -128,12 +95,9 @@ def one_alignment(records: Sequence[Record]) -> list[Record]:
     return [r for r in records if r.cell.alignment != "conventional" or row_key(r) not in others]
 
 
-def main_records(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
-    """Return the records of the main table (protocol ``locus``), one per model and method, without papers' numbers.
-
-    ``images``: size of the part of the boxed images; None for all of them.
-    """
-    return one_alignment(of_protocol(records, dataset, MAIN_PROTOCOL, images))
+def main_records(records: Iterable[Record], dataset: str) -> list[Record]:
+    """Return the records of the main table (protocol ``locus``), one per model and method, without papers' numbers."""
+    return one_alignment(of_protocol(records, dataset, MAIN_PROTOCOL))
 
 
 def is_method(record: Record) -> bool:
@@ -158,6 +122,16 @@ def main_value(record: Record, finding: str = "mean") -> float | None:
     """Return the value of ``main_score``, or None."""
     score = main_score(record, finding)
     return None if score is None else score.value
+
+
+def ranked(records: Iterable[Record]) -> list[Record]:
+    """Return records by the main column, best first: equal values by network and method, upper bounds last."""
+
+    def place(record: Record) -> tuple[bool, float, str, str]:
+        score, method = main_value(record), record.cell.method
+        return method in UPPER_BOUND_AND_PEOPLE, 1.0 if score is None else -score, network(record), method
+
+    return sorted(records, key=place)
 
 
 def variants(record: Record, metric: str) -> tuple[str, ...]:
@@ -196,6 +170,68 @@ def mean(scores: Iterable[Score | None]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
+def trainings(records: Iterable[Record]) -> list[list[Record]]:
+    """Group records by method and network, sorted by seed. Cells of a group differ only by their training seed.
+
+    >>> from locus.benchmark.records import Cell
+    >>> rows = [Record(cell=Cell(dataset="phantom", method="cam", seed=seed, recipe={"seed": seed})) for seed in (1, 0)]
+    >>> [[record.cell.seed for record in group] for group in trainings(rows)]
+    [[0, 1]]
+    """
+    groups = grouped(records, lambda record: (record.source, record.cell.without_seed.key))
+    return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
+
+
+def mean_records(records: Iterable[Record]) -> list[Record]:
+    """Return one record per method and network, the mean over its training runs, in the order of first appearance."""
+    return [mean_record(group) for group in trainings(records)]
+
+
+def mean_record(group: Sequence[Record]) -> Record:
+    """Return the mean over training runs. A score that all runs share keeps its interval; others have none here.
+
+    Intervals over training runs and patients need per-case rows: see ``locus.benchmark.report.leaderboard``.
+    """
+    first = group[0]
+    if len(group) == 1:
+        return first
+    by_name = [{(s.finding, s.metric, s.threshold_origin): s for s in _table_scores(record)} for record in group]
+    scores = tuple(_mean([scores.get(name) for scores in by_name], score) for name, score in by_name[0].items())
+    digests = tuple(digest for record in group for digest in record.checkpoints)
+    without = {"strata": (), "hits_by_threshold": ()}
+    changed = {"cell": first.cell.without_seed, "scores": scores, "checkpoints": digests, **without}
+    return first.model_copy(update=changed)
+
+
+def _table_scores(record: Record) -> list[Score]:
+    """Return the scores that a table of entries shows: all means, and the main column by finding."""
+    return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
+
+
+def _mean(scores: Sequence[Score | None], first: Score) -> Score:
+    """Return the mean over training runs; it has no value if one of them has none."""
+    if all(score is not None and score.value == first.value and score == first for score in scores):
+        return first
+    lacking = len(scores) - len(defined_values(scores))
+    return Score(
+        finding=first.finding,
+        metric=first.metric,
+        value=None if lacking else mean(scores),
+        n=first.n,
+        threshold_origin=first.threshold_origin,
+        reason=f"{lacking} of {len(scores)} training runs have no score" if lacking else "",
+    )
+
+
+NOT_RANKED = {
+    **dict.fromkeys(names.BASELINES, "baseline"),
+    names.PRIOR: "baseline: knows other patients' boxes",
+    names.UNTRAINED: "baseline: the same network with random weights",
+    names.UPPER_BOUND: "upper bound: sees the truth",
+    names.READERS: "upper bound: each reader's boxes against the others', no threshold",
+    names.SECOND_READERS: "another team of radiologists, no threshold",
+}
+"""Method -> why it is not ranked."""
 LABELS = {"seed": "seed", "img_size": "image size", "attention_map": "attention", "alignment": "alignment"}
 """Field of a cell -> its label above a table; left out if no cell has a value."""
 COUNTED = {"boxed images": "images with boxes"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tabulate import tabulate
 
@@ -24,6 +25,8 @@ class Table:
     """Keys of the records of each row; empty if the rows have no records."""
     footnote: str = ""
     """Remark below the table."""
+    marks: tuple[str, ...] = ()
+    """Look of each row of the threshold table: ``bold``, ``grey``, ``baseline`` or empty; no marks for other tables."""
 
 
 def number(value: float | None) -> str:
@@ -33,6 +36,40 @@ def number(value: float | None) -> str:
     ('0.667', '–')
     """
     return NOTHING if value is None else f"{value:.3f}"
+
+
+def short(value: float | None) -> str:
+    """Format a share with three decimals and without a leading zero; a dash for None.
+
+    >>> short(0.3254), short(1.0), short(None)
+    ('.325', '1.00', '–')
+    """
+    if value is None:
+        return NOTHING
+    return "1.00" if value >= 0.9995 else f"{value:.3f}".replace("0.", ".", 1)
+
+
+def signed_short(value: float | None) -> str:
+    """Format a difference of shares with its sign.
+
+    >>> signed_short(0.067), signed_short(-0.2)
+    ('+.067', '−.200')
+    """
+    return NOTHING if value is None else f"{'−' if value < 0 else '+'}{short(abs(value))}"
+
+
+def of_interval(interval: tuple[Any, ...]) -> str:
+    """Format an ``Interval`` of shares.
+
+    >>> of_interval((0.325, 0.285, 0.365)), of_interval((0.3, None, None))
+    ('.325 [.285, .365]', '.300')
+    """
+    value, low, high = interval[:3]
+    return short(value) if low is None or high is None else f"{short(value)} [{_end(low)}, {_end(high)}]"
+
+
+def _end(value: float) -> str:
+    return f"−{short(-value)}" if value < -0.0005 else short(abs(value))
 
 
 def share(score: Score | None) -> str:
@@ -103,17 +140,39 @@ def markdown(table: Table) -> str:
     501 images.
     <BLANKLINE>
     | method | auroc |
-    | --- | --- |
+    |---|---|
     | cam | 0.910 |
     <BLANKLINE>
     """
-    lines = [_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)]
-    footnote = ["", table.footnote] if table.footnote else []
-    return "\n".join([f"## {table.title}", "", table.intro, "", *lines, *footnote, ""])
+    lines = [_line(table.header), "|" + "---|" * len(table.header), *map(_line, _with_marks(table))]
+    parts = [f"## {table.title}", table.intro, "\n".join(lines), table.footnote]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _with_marks(table: Table) -> list[list[str]]:
+    """Return the rows of a threshold table with bold cells, and with each network named once."""
+    rows, before = [], ""
+    for cells, mark in zip(table.rows, table.marks or [None] * len(table.rows), strict=True):
+        network, *rest = cells
+        if mark is not None:
+            rest = [f"**{cell}**" if mark == "bold" and n in _bold(table) else cell for n, cell in enumerate(rest, 1)]
+        rows.append([network if mark is None or network != before else "", *rest])
+        before = network
+    return rows
+
+
+def _bold(table: Table) -> list[int]:
+    """Return the columns that are bold in a marked row: the method and the column with an interval."""
+    return [n for n, heading in enumerate(table.header) if heading == "method" or "[95%]" in heading]
+
+
+WIDEST = 21
+"""Longest name of a method in a terminal, in letters."""
+HEADINGS = {"pointing": "point-\ning", "− prior": "−\nprior"}
 
 
 def as_text(table: Table) -> str:
-    """Format the title and the table for a terminal.
+    """Format the title and the table for a terminal; a threshold table is at most 130 letters wide.
 
     >>> print(as_text(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
     phantom
@@ -122,8 +181,41 @@ def as_text(table: Table) -> str:
     cam       0.910
     <BLANKLINE>
     """
-    footnote = f"{table.footnote}\n" if table.footnote else ""
-    return f"{table.title}\n{tabulate(table.rows, headers=table.header, disable_numparse=True)}\n{footnote}"
+    text = _threshold_text(table) if table.marks else tabulate(table.rows, headers=table.header, disable_numparse=True)
+    return "\n".join([table.title, text, *([table.footnote] if table.footnote else []), ""])
+
+
+def _threshold_text(table: Table) -> str:
+    """Return a threshold table with a line per network, short headings, and ``*`` for bold."""
+    starred = [n for n, heading in enumerate(table.header[2:]) if "[95%]" in heading]
+    rows, titles = [], []
+    for (network, method, *cells), mark in zip(table.rows, table.marks, strict=True):
+        titles.append("baselines" if mark == "baseline" else network)
+        name = f"{method}, {network}" if mark == "baseline" and network else method
+        bold = starred if mark == "bold" else []
+        rows.append([f" {name}"[:WIDEST], *(c.replace(", ", ",") + "*" * (n in bold) for n, c in enumerate(cells))])
+    heads = ["\nmethod", *(_short_heading(word) for word in table.header[2:])]
+    lines = [*zip(*(head.split("\n") for head in heads), strict=True), *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    first, second, *body = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    text = [first, second, "  ".join("-" * width for width in widths)]
+    for n, title in enumerate(titles):
+        text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
+    return "\n".join([*text, "* may be the best: no other method of this network is significantly better"])
+
+
+def _short_heading(word: str) -> str:
+    r"""Return a heading in two short lines.
+
+    >>> _short_heading("IoU > .1"), _short_heading("without Cardiomegaly")
+    ('IoU\n>.1', 'w/o\nCard')
+    """
+    if word in HEADINGS:
+        return HEADINGS[word]
+    if word.startswith("without "):
+        return f"w/o\n{word.removeprefix('without ')[:4]}"
+    short_word = word.replace(" > ", "\n>").replace(" [95%]", "")
+    return short_word if "\n" in short_word else f"\n{short_word}"
 
 
 def latex(table: Table, label: str) -> str:
@@ -132,7 +224,8 @@ def latex(table: Table, label: str) -> str:
     Requires the packages ``booktabs`` and ``graphicx``, which scales wide tables to the line width.
     """
     words = _escaped(table.title)
-    parts = [table.rows[start : start + PAGE] for start in range(0, max(len(table.rows), 1), PAGE)]
+    rows = _with_marks(table)
+    parts = [rows[start : start + PAGE] for start in range(0, max(len(rows), 1), PAGE)]
     about = "\n".join(f"% {line}" for line in [*table.intro.splitlines(), table.footnote] if line)
     captions = [(words, label), *((f"{words} (continued)", f"{label}-{n}") for n in range(2, len(parts) + 1))]
     return "\n".join([about, *(_float(table.header, *part) for part in zip(parts, captions, strict=True))])
@@ -140,7 +233,7 @@ def latex(table: Table, label: str) -> str:
 
 def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[str, str]) -> str:
     """Return a LaTeX table environment, scaled down if it is wider than the line."""
-    body = [" & ".join(map(_escaped, row)) + r" \\" for row in (header, *rows)]
+    body = [" & ".join(map(_cell, row)) + r" \\" for row in (header, *rows)]
     lines = [
         r"\begin{table}",
         r"\centering\footnotesize",
@@ -165,11 +258,17 @@ def chosen(table: Table, columns: Sequence[str]) -> Table:
     headings = [heading.removesuffix(" [95%]") for heading in table.header]
     indices = [i for i, heading in enumerate(headings) if heading in columns] or list(range(min(8, len(headings))))
     header, *rows = (tuple(line[i] for i in indices) for line in (table.header, *table.rows))
-    return replace(table, header=header, rows=tuple(rows))
+    return replace(table, header=header, rows=tuple(rows), marks=())
 
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    """Return a cell in LaTeX; ``**bold**`` becomes bold."""
+    bold = text.startswith("**") and text.endswith("**")
+    return rf"\textbf{{{_escaped(text.strip('*'))}}}" if bold else _escaped(text)
 
 
 def _escaped(text: str) -> str:

@@ -26,7 +26,7 @@ from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConf
 from locus.core import names
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
-from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, PAIRED, normalize_data_set
+from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, normalize_data_set
 from locus.core.startup import gc_paused
 from locus.core.user_code import refuse_code, runs_code
 
@@ -213,10 +213,10 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
-    replaces. ``--method`` limits them to its methods, including methods that the suite does not list, and
-    ``--protocol`` to its protocols. ``--checkpoint``, ``--model`` and ``--forget`` (which removes such models) limit
-    them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that was trained again
-    always run, because a model never mixes records of different weights.
+    replaces. ``--method`` limits them to its methods, including methods that the suite does not list, and the
+    baselines; ``--protocol`` to its protocols. ``--checkpoint``, ``--model`` and ``--forget`` (which removes such
+    models) limit them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that was
+    trained again always run, because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
@@ -225,7 +225,8 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     only_given = bool(config.checkpoint or config.model or config.forget)
     for task in (task for task in planned if task.model.given is not None or not only_given):
         has_data = missing_data(task.model) is None
-        chosen = (c for c in task.cells if (not words or c.method in words) and (not by or c.protocol in by))
+        named = {*words, *BASELINES_AND_UPPER_BOUND} if words else set()
+        chosen = (c for c in task.cells if (not named or c.method in named) and (not by or c.protocol in by))
         missing = list(chosen)
         if record_by_key:  # else no key is computed, which is slow
             records_of_model = [record_by_key[c.key] for c in missing if c.key in record_by_key]
@@ -264,7 +265,7 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     """Return model -> cells whose records have different checkpoints from its newest record."""
     groups: dict[str, list[Record]] = {}
     for record in existing:
-        if record.source == "run" and record.checkpoints and record.cell.protocol != PAIRED:
+        if record.source == "run" and record.checkpoints:
             groups.setdefault(record.cell.model_id, []).append(record)
     newest = {model: max(group, key=lambda r: r.created).checkpoints for model, group in groups.items()}
     older = {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in groups.items()}

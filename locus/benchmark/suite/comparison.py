@@ -26,7 +26,6 @@ from locus.benchmark.report.table import NOTHING, Table, as_text, number
 from locus.benchmark.scoring.statistics.paired import Comparison, compare, compare_over_trainings, corrected
 from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
 from locus.benchmark.suite import cells
-from locus.benchmark.suite.finalize import is_comparable
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import atomic, csv_cell
@@ -89,7 +88,9 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
 
 
 def _comparable_records(folder: Path) -> list[Record]:
-    return [record for record in records.load(folder) if is_comparable(record)]
+    """Return the records with scores of ``locus``: of runs on the aligned grid, of external entries on any grid."""
+    scored = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
+    return [r for r in scored if "external" in r.cell.recipe or (r.source, r.cell.alignment) == ("run", "aligned")]
 
 
 def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:

@@ -24,7 +24,7 @@ from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, NEWER, WEIGHTS, Trai
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from locus.core.files import json_hash, safe_filename
-from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, PAIRED, duplicates
+from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, duplicates
 from locus.core.registry import named
 from locus.core.user_code import runs_code
 
@@ -261,9 +261,8 @@ class Suite(pydantic.BaseModel):
 
     @property
     def recorded_protocols(self) -> list[str]:
-        """Protocols of its records, including those of the classifier and of paired comparisons."""
-        paired = [PAIRED] if MAIN_PROTOCOL in self.protocols_or_check else []
-        return [*self.protocols_or_check, CLASSIFICATION, *paired]
+        """Protocols of its records, including that of the classifier."""
+        return [*self.protocols_or_check, CLASSIFICATION]
 
 
 SHARED = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}

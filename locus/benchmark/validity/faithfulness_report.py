@@ -18,9 +18,8 @@ from locus.benchmark.records import Record, Score
 from locus.benchmark.report import case_columns, select
 from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.case_columns import CaseColumns
-from locus.benchmark.report.charts import Chart, Row, Spec, by_network, field, mark, scale, tooltip, view
+from locus.benchmark.report.charts import Chart, Spec, Values, field, mark, network_channels, scale, tooltip, view
 from locus.benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
-from locus.benchmark.report.entry import mean_record, mean_records, trainings
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.select import basis_lines
 from locus.benchmark.report.table import NOTHING, Table, chance, signed, with_interval
@@ -64,9 +63,9 @@ def agreements(leaderboard: Leaderboard) -> list[Record]:
     number of methods with different scores. ``p@ONE~OTHER`` is its exact p-value. Networks with fewer than three
     methods that have rows per case are skipped. Raises ``DataError`` for invalid rows.
     """
-    scored = select.of_check(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
+    scored = select.of_protocol(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
-    groups = select.grouped(trainings(ranked), lambda row: select.network_key(row[0]))
+    groups = select.grouped(select.trainings(ranked), lambda row: select.network_key(row[0]))
     if not groups or not leaderboard.folders:
         return []
     columns = case_columns.read_columns([record.cell for record in ranked], leaderboard.folders, [*DIRECTION])
@@ -82,7 +81,7 @@ def _record(group: Group, columns: CaseColumns) -> Record | None:
     measures = [_sums(columns, keys, measure) for measure in DIRECTION]
     index = {measure: n for n, measure in enumerate(DIRECTION)}
     agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
-    cell = mean_record(rows[0]).cell.model_copy(update={"method": ""})
+    cell = select.mean_record(rows[0]).cell.model_copy(update={"method": ""})
     counts = {"trainings": most, "patients": len(measures[0].numerator)}
     scores = [s for pair, agreement in zip(PAIRS, agreements, strict=True) for s in _scores(pair, agreement)]
     return Record(cell=cell, rests_on=counts, scores=tuple(scores))
@@ -146,13 +145,13 @@ def draw(leaderboard: Leaderboard) -> Spec:
 
     Raises ``NotAvailableError`` if no method has both scores.
     """
-    scored = select.of_check(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
-    rows = [_chart_row(record) for record in mean_records(scored)]
+    scored = select.of_protocol(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
+    rows = [_chart_row(record) for record in select.mean_records(scored)]
     values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
     if not values:
         raise NotAvailableError(f"no method of {leaderboard.dataset} has both {MAIN} and road")
     label(values)
-    colours, shapes = by_network(values)
+    colours, shapes = network_channels(values)
     base = {
         "x": field("hits:Q", title=f"{MAIN}, on the same cases", **scale(domain=[0, 1])),
         "y": field("road:Q", title="road (higher is more faithful)", **scale(zero=False)),
@@ -170,7 +169,7 @@ def draw(leaderboard: Leaderboard) -> Spec:
     return view(values, f"{about} {agreement}".strip(), HEIGHT, bars, points, names)
 
 
-def _chart_row(record: Record) -> Row:
+def _chart_row(record: Record) -> Values:
     road, hits = record.find("road"), record.find(MAIN, origin="cross-fitted")
     return {
         "method": record.method,
@@ -181,7 +180,7 @@ def _chart_row(record: Record) -> Row:
     }
 
 
-def label(rows: Sequence[Row]) -> None:
+def label(rows: Sequence[Values]) -> None:
     """Label the marks, most faithful first, where the narrowest page has space.
 
     Marks at the same position share one label.
@@ -219,7 +218,8 @@ class FaithfulnessReport(CheckReport):
     def tables(self) -> list[Table]:
         """Return the metrics of each method (mean over training runs), then the agreement of the metrics."""
         rows = sorted(
-            mean_records(self.rows), key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road"))
+            select.mean_records(self.rows),
+            key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road")),
         )
         intro = f"{MEASURES}\n{basis_lines(self.rows, THRESHOLDS)}"
         measures = tabulated(f"{self.dataset}: faithfulness", intro, _columns(), rows)
@@ -228,7 +228,7 @@ class FaithfulnessReport(CheckReport):
     def sentences(self) -> Iterator[str]:
         """Yield the agreement of the rankings, then the best method, truth and best baseline of each network."""
         yield from map(sentence, agreements(self.leaderboard))
-        rows = mean_records(self.rows)
+        rows = select.mean_records(self.rows)
         for group in select.by_model(record for record in rows if select.defined_values([record.find("road")])):
             if entered := [record for record in group if select.is_method(record)]:
                 best = f"the most faithful method by `road` is {_best(entered)}{_beside(group)}"

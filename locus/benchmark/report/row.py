@@ -1,0 +1,181 @@
+"""A row of a table: a method on the training runs of one network, a network, or a method over several networks.
+
+``Interval``     a value with its 95% interval
+``Comparison``   how much better another row is, or how much better this row is than ``prior``
+``Row``          a row; it is computed from records when tables are made, and never stored
+
+Rows are computed in ``leaderboard`` and ``comparisons``; tables, pages, charts and data frames read their attributes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from locus.benchmark.records import Cell, Record
+from locus.benchmark.records.record import PUBLISHED
+from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores
+from locus.core import names
+from locus.core.names import MAIN
+
+IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
+IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
+POINTING = "pointing"
+COLUMNS = (*IOU, *IOBB, POINTING)
+"""Columns of the threshold table, as in the rows per case."""
+UNSOLVED = f"{MAIN}, without solved findings"
+"""Mean of the main column over the findings that ``prior`` does not solve; only if there are some that it solves."""
+SOLVED = 0.9
+"""Share of its cases from which ``prior`` solves a finding."""
+WEAK = 0.75
+"""A classifier with a lower AUROC is marked as weak."""
+NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED}
+"""Rows that do not use the network: baselines, upper bound and people."""
+
+
+class Interval(NamedTuple):
+    """A value, the ends of its 95% interval if it has one, and the number of cases behind it."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A difference between two rows on the same cases."""
+
+    name: str
+    """The other row."""
+    difference: Interval
+    p: float | None = None
+    """Two-sided p-value, after Holm's correction."""
+    by_network: Mapping[str, float] = field(default_factory=dict)
+    """Network -> the difference there, for the effect of a method."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A row of a table."""
+
+    kind: Literal["method", "network", "effect"]
+    name: str
+    runs: tuple[Record, ...]
+    """Records from which it was computed, by seed."""
+    scores: Mapping[str, Interval]
+    """Column -> mean over findings, then over training runs: ``COLUMNS``, ``UNSOLVED``, and others by their metric."""
+    findings: Mapping[str, Interval] = field(default_factory=dict)
+    """Finding -> the main column, mean over training runs."""
+    auroc: float | None = None
+    """Mean AUROC of the classifier over its training runs."""
+    may_be_best: bool | None = None
+    """False if another row is significantly better or the row is below ``prior``; None if nothing was compared."""
+    behind: Comparison | None = None
+    """The better row: the best of the table or, if that is not significantly better, the best that is."""
+    prior: Comparison | None = None
+    """Difference from ``prior``."""
+    share_of_bound: float | None = None
+    """Mean of a network's methods divided by the score of ``truth`` on its grid."""
+    note: str = ""
+    by_patient: EntryScores | None = None
+    """Its main column by patient; None without rows per case or with other cases than the best row."""
+
+    @cached_property
+    def cell(self) -> Cell:
+        """The cell of its runs, without a seed if there are several."""
+        first = self.runs[0].cell
+        return first if len(self.runs) == 1 else first.without_seed
+
+    @property
+    def method(self) -> str:
+        """Name of its method."""
+        return self.runs[0].method
+
+    @property
+    def main(self) -> Interval:
+        """The main column."""
+        return self.scores.get(MAIN, Interval(None))
+
+    @property
+    def is_method(self) -> bool:
+        """Whether it is ranked: not a baseline, not an upper bound, not drawn by people."""
+        return self.cell.method not in names.UNRANKED_METHODS
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it has one training run only. False for baselines that do not use the network."""
+        return len(self.runs) == 1 and self.cell.seed is not None and self.cell.method not in NO_NETWORK
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is a published row beside those of a user."""
+        return self.runs[0].source == PUBLISHED
+
+    @property
+    def above_prior(self) -> bool | None:
+        """Whether it is significantly above ``prior``, after Holm's correction; None if that was not tested."""
+        if self.prior is None or self.prior.difference.value is None:
+            return None
+        gap, p = self.prior.difference, self.prior.p
+        lowest = gap.low if gap.low is not None else gap.value
+        return (lowest or 0.0) > 0 and (p is None or p <= ALPHA)
+
+    @property
+    def is_bold(self) -> bool:
+        """Whether it is marked: no other method of its network is significantly better, and it is above ``prior``."""
+        return bool(self.may_be_best) and self.above_prior is not False
+
+    @property
+    def network(self) -> str:
+        """Its network as a person reads it, such as ``small CNN with PCAM``."""
+        return network_words(self.cell)
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """Key that all methods and seeds of one network share."""
+        blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
+        return (self.cell.without_seed.model_copy(update=blank).key,)
+
+
+def backbone_words(backbone: str) -> str:
+    """Return the name of a backbone as a person reads it.
+
+    >>> backbone_words("custom"), backbone_words("resnet18")
+    ('small CNN', 'resnet18')
+    """
+    name, colon, options = backbone.partition(":")
+    return {"custom": "small CNN"}.get(name, name) + colon + options
+
+
+def network_words(cell: Cell) -> str:
+    """Return backbone, pooling and, if it has one, attention.
+
+    >>> network_words(Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none"))
+    'small CNN with PCAM'
+    """
+    words = [word for word in (cell.global_pool, cell.attention_map) if word not in ("", "none")]
+    return " with ".join(filter(None, (backbone_words(cell.backbone), " and ".join(words)))) or "network unknown"
+
+
+def runs_words(count: int) -> str:
+    """Return a number of training runs in words.
+
+    >>> runs_words(1), runs_words(3), runs_words(12)
+    ('one training run', 'three training runs', '12 training runs')
+    """
+    spelled = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return f"{spelled[count] if count < len(spelled) else count} training run{'s' * (count != 1)}"
+
+
+def by_score(rows: Iterable[Row]) -> list[Row]:
+    """Return rows by the main column, best first; equal values by name, rows without a value last."""
+    return sorted(rows, key=lambda row: (-1 if row.main.value is None else -row.main.value, row.name))
+
+
+def by_network(rows: Sequence[Row]) -> dict[tuple[object, ...], list[Row]]:
+    """Return network -> its rows, in their order."""
+    groups: dict[tuple[object, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    return groups
