@@ -50,7 +50,7 @@ def run(config: ExportConfig, echo: Echo) -> None:
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
     echo(f"{title}: {counts} in {output}")
     if part is not None:
-        echo(f"{record.method} was run on a part of the boxed images only: {TRUTH} lists these images alone")
+        echo(f"{config.suite} scores a part of the boxed images only: {TRUTH} lists these images alone")
     if not results:
         echo(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
     if (table["confidence"] == 1).all():
@@ -131,12 +131,11 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
 
 
 def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Record:
-    """Return the record of the method to export: on all images, or on a part for a method that was run on a part only.
+    """Return the record of the method to export, by default the best one.
 
     Raises ``UnknownNameError`` for a method without a record.
     """
-    whole, part = (gallery.of_model(records, suite, config.model_id, on_part) for on_part in (False, True))
-    rows = [*whole, *part]
+    rows = gallery.of_model(records, suite, config.model_id)
     named = [record for record in rows if record.cell.method == config.method] if config.method else rows
     if not named:
         methods = list(dict.fromkeys(record.cell.method for record in rows))

@@ -39,7 +39,7 @@ from locus.benchmark.report.charts import DPI, FONT, FORMATS, ORANGE, SKY, WIDTH
 from locus.benchmark.report.entry import NOT_RANKED, best, ranked
 from locus.benchmark.report.html import PAGE, render
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.select import images_in_words, is_method, main_score, one_alignment
+from locus.benchmark.report.select import images_in_words, is_method, main_score
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
@@ -118,12 +118,10 @@ class SelectedCase:
     """Mean over the methods, by which the cases are ordered."""
 
 
-def of_model(records: Sequence[Record], suite: str, model_id: str, on_part: bool = True) -> list[Record]:
+def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
     """Return the records of a model in the main table, best method first; without ``model_id``, of the leading model.
 
-    If slow methods were run on part of the images only, the records on these images are returned if ``on_part``, else
-    the records on all images. Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an
-    unknown model.
+    Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an unknown model.
     """
     main = [
         r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
@@ -135,17 +133,13 @@ def of_model(records: Sequence[Record], suite: str, model_id: str, on_part: bool
     model_ids = sorted({r.cell.model_id for r in aligned})
     if model_id and model_id not in model_ids:
         raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
-    chosen = [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
-    parts = {r.cell.images for r in chosen}
-    part = max((images for images in parts if images is not None), default=None) if on_part else None
-    return ranked(one_alignment([r for r in chosen if r.cell.images == part]))
+    return ranked([r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)])
 
 
 def _leader(records: Sequence[Record]) -> Record | None:
-    """Return the best record on all images, among the models with the most methods, because some seeds have fewer."""
-    whole = [r for r in records if r.cell.images is None]
+    """Return the best record among the models with the most methods."""
     counts = Counter(r.cell.model_id for r in records)
-    return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
+    return best(r for r in records if counts[r.cell.model_id] == max(counts.values()))
 
 
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
