@@ -30,7 +30,7 @@ AVG, PCAM = "custom-AVG-64px-seed0", "custom-PCAM-64px-seed0"
 def places(write_suite, tmp_path_factory):
     """places(folder): the flags that say where everything lies."""
     shared, two = tmp_path_factory.mktemp("shared"), {"methods": ["cam", "layercam"], "protocols": ["locus", "pointing"]}
-    write_suite(shared / "small.yaml", models=POOLINGS, conventional=["pointing"], **two)
+    write_suite(shared / "small.yaml", models=POOLINGS, **two)
     return lambda at: ["--suites", shared, "--results", at / "results", "--runs", at / "runs", "--cache_dir", shared / "cache"]
 
 

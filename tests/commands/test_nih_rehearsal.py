@@ -54,7 +54,6 @@ def test_the_suite_nih_is_planned_killed_resumed_and_shown(root, run_command, st
     small = {"data_root_dir": str(root), "img_size": 64, "epochs": 2, "pretrained": False, "threads": 1, "logger": ["csv"], "plots": False}
     suite |= {
         "methods": ["gradcam", "pcam"],
-        "conventional": [],
         "second_readers": False,
         "train": suite["train"] | small,
         "models": [{"backbone": "custom", "global_pool": ["AVG", "PCAM"]}],

@@ -11,13 +11,12 @@ import pytest
 import torch
 
 from locus.benchmark import records
-from tests.benchmark.report.given import texts
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.commands
 
 AVG = {"backbone": "custom", "global_pool": "AVG"}
-TINY = {"models": [AVG], "methods": ["cam", "ablationcam"], "protocols": ["locus", "seed"], "slow_images": 6, "conventional": ["locus"]}
+TINY = {"models": [AVG], "methods": ["cam", "ablationcam"], "protocols": ["locus", "seed"]}
 UNTRAINABLE = {"train": {"dataset": "phantom:train=32,val=16,test=16"}, "protocols": ["pointing"]}
 
 
@@ -55,7 +54,7 @@ def content(folder):
     return recorded(folder, "tiny")
 
 
-def test_a_suite_ends_in_records_tables_and_an_index_and_slow_methods_have_a_table_of_their_own(undisturbed):
+def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     folder, done = undisturbed
     made = {path.name for path in (folder / "results/tiny").iterdir()}
     packed = {"records.parquet", "cells.parquet", "cases.parquet"}
@@ -65,10 +64,7 @@ def test_a_suite_ends_in_records_tables_and_an_index_and_slow_methods_have_a_tab
     assert "hit@iou.3" in done.stdout
     cells = [record["cell"] for record in content(folder).values()]
     assert {"cam", "ablationcam", "center", "prior", "noise", "truth", "classifier"} <= {cell["method"] for cell in cells}
-    assert {cell["alignment"] for cell in cells} == {"aligned", "conventional"}
-    title = "methods within each network, on 6 images"
-    assert title in done.stdout
-    assert [name for name, text in texts(folder / "results/tiny").items() if "| ablationcam |" in text] == [f"phantom: {title}"]
+    assert {cell["alignment"] for cell in cells} == {"aligned"}
 
 
 def test_a_second_run_regenerates_the_same_bytes_and_runs_nothing(run_command, flags, undisturbed):
@@ -203,7 +199,7 @@ def test_several_jobs_need_a_stated_number_of_threads(run_command, sentence, wri
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(run_command, flags, tmp_path):
     done = run_command("benchmark.run", "--suite", "tiny", "--dry_run", *flags(tmp_path))
-    assert "21 cells to run for 1 model" in done.stdout
+    assert "15 cells to run for 1 model" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -286,7 +282,7 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     before = content(folder)
     done = run_command("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
     assert done.returncode == 0, done.stderr
-    assert "4 cells to run for 1 model" in done.stdout
+    assert "2 cells to run for 1 model" in done.stdout
     assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
     after = content(folder)
     kept = {name: record for name, record in before.items() if record["cell"]["protocol"] != "paired"}  # those compare all methods
@@ -301,7 +297,7 @@ def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, und
     shutil.copytree(undisturbed[0], folder)
     maps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")}
     done = run_command("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
-    assert "5 cells to run for 1 model" in done.stdout
+    assert "4 cells to run for 1 model" in done.stdout
     assert content(folder) == content(undisturbed[0])
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")} == maps
 
@@ -310,16 +306,14 @@ def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, und
     ("fields", "facts"),
     [
         ({"protocols": ["wnag"]}, "protocol.*'wnag'.*'wang'"),
-        ({"conventional": ["lokus"]}, "protocol.*'lokus'.*'locus'"),
         ({"methods": ["gradcamp"]}, "method.*'gradcamp'.*'gradcampp'"),
         ({"folds": [7]}, "fold 7, .*0 to 4"),
         ({"folds": [0, 1]}, "'wrong'.*folds.*partition: kfold"),
-        ({"protocols": ["wang"]}, "slow_images.*'locus'"),
         ({"protocol": ["wang"]}, "field of the suite .*protocol.*title, about"),
     ],
 )
 def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence, write_suite, flags, tmp_path, fields, facts):
-    write_suite(tmp_path / "wrong.yaml", **{**TINY, "conventional": None, **fields})
+    write_suite(tmp_path / "wrong.yaml", **{**TINY, **fields})
     words = [*flags(tmp_path), "--suites", tmp_path]
     assert re.search(facts, sentence(run_command("benchmark.run", "--suite", "wrong", *words)))
     assert not (tmp_path / "runs").exists()

@@ -82,9 +82,8 @@ def test_second_run_changes_nothing(run, run_command):
 @pytest.mark.parametrize(
     ("fields", "facts"),
     [
-        ({"images": 12}, r"wrong\.yaml: `images`.*check"),
         ({"check": "sanity"}, "check.*'sanity'.*alignment"),
-        ({"check": "alignment", "conventional": ["locus"]}, r"wrong\.yaml: .*check.*protocols.*conventional"),
+        ({"check": "alignment", "protocols": ["locus"]}, r"wrong\.yaml: .*check.*protocols"),
         ({"training_runs_of": "nowhere"}, "suite.*'nowhere'"),
     ],
 )

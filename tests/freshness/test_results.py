@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 from locus.benchmark import records
 from locus.benchmark.records import cases, papers
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITES = [folder.name for folder in records.suites(ROOT / "results")]
 PAGES = ("demo", "phantom", "nih-sample")
 """The suites whose ``index.html`` is committed; that of the others is written on the spot."""
-CHECKS = [name for name in SUITES if plan.load(name).training_runs_of]
+REUSING = [name for name in SUITES if plan.load(name).training_runs_of]
 """Suites that use the training runs of another suite."""
 pytestmark = pytest.mark.freshness
 
@@ -92,14 +93,21 @@ def test_the_committed_records_are_the_cells_of_the_suite(name):
 
 
 @pytest.mark.parametrize("name", SUITES)
+def test_no_case_has_two_rows_of_one_method(name):
+    for file in (ROOT / "results" / name).glob("cases*.parquet"):
+        columns = set(parquet.read_schema(file).names) & {"model_id", "method", "image", "finding", "variant"}
+        assert not pd.read_parquet(file, columns=sorted(columns)).duplicated().any(), file
+
+
+@pytest.mark.parametrize("name", SUITES)
 def test_the_recorded_trainings_have_the_keys_that_are_planned_today(name):
     _, existing, planned = committed(name)
     of_models = {(record.cell.model_id, json_hash(record.cell.recipe)) for record in existing if record.cell.recipe}
     assert of_models <= {(job.model.id, json_hash(job.model.recipe)) for job in planned}
 
 
-@pytest.mark.parametrize("name", CHECKS)
-def test_checks_use_the_weights_of_the_suite_whose_training_runs_they_name(name):
+@pytest.mark.parametrize("name", REUSING)
+def test_suites_use_the_weights_of_the_suite_whose_training_runs_they_name(name):
     (suite, existing, _), weights = committed(name), {}
     for record in committed(suite.training_runs_of)[1]:
         if record.checkpoints:

@@ -50,7 +50,7 @@ def run(config: ExportConfig, echo: Echo) -> None:
     counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
     echo(f"{title}: {counts} in {output}")
     if part is not None:
-        echo(f"{record.method} was run on a part of the boxed images only: {TRUTH} lists these images alone")
+        echo(f"{config.suite} scores a part of the boxed images only: {TRUTH} lists these images alone")
     if not results:
         echo(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
     if (table["confidence"] == 1).all():
@@ -131,7 +131,7 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
 
 
 def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Record:
-    """Return the record of the method to export: on all images, or on a part for a method that was run on a part only.
+    """Return the record of the method to export, by default the best one.
 
     Raises ``UnknownNameError`` for a method without a record.
     """

@@ -6,7 +6,7 @@ is in ``locus.benchmark.explain``, the key of a request in ``requests``, the fil
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,9 +136,8 @@ def requests_of(
     trained: Sequence[TrainingRun],
     method_names: Sequence[str],
     folder: Path,
-    slow_images: int | None = None,
-    shown_only: bool = False,
-    methods_on_all_images: Collection[str] = (),
+    images: int | None = None,
+    protocols: Sequence[str] = (),
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
     """Return a request for the maps of each method in ``folder``, and the errors of methods that cannot be built.
 
@@ -147,9 +146,8 @@ def requests_of(
             held-out images.
         method_names: methods, with their options, and baselines.
         folder: folder of the maps.
-        slow_images: number of images that slow methods explain; None: all. Fast methods explain all images.
-        shown_only: slow methods explain only the findings that an image shows, see ``shown_findings``.
-        methods_on_all_images: names of the slow methods to which ``slow_images`` does not apply.
+        images: number of images that are scored; None: all.
+        protocols: the protocols that score the maps; empty: not restricted. See ``make_request``.
 
     Raises:
         DataError: no held-out image has a truth box.
@@ -159,9 +157,8 @@ def requests_of(
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:
-        count = None if word in methods_on_all_images else slow_images
         try:
-            requests.append(make_request(trained, word, build_method(word), folder, count, shown_only))
+            requests.append(make_request(trained, word, build_method(word), folder, images, protocols))
         except LocusError as error:
             broken[word] = error
     return requests, broken
@@ -190,9 +187,7 @@ def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) 
 
 
 def _read(request: MapRequest) -> StoredMaps | NotAvailableError | None:
-    """Read the stored maps of a request; maps of all findings also serve a request for some of them."""
-    keys = dict.fromkeys((request.key, request.key_of_all))
-    return next((maps for key in keys if (maps := read(request.path, key)) is not None), None)
+    return read(request.path, request.keys)
 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:

@@ -19,6 +19,7 @@ from locus.benchmark.maps.baselines import BASELINES, Prior, Truth
 from locus.benchmark.maps.code import UNTRAINED_METHOD, method_code
 from locus.benchmark.maps.runs import TrainingRun, select_samples, untrained
 from locus.benchmark.maps.store import file_name
+from locus.benchmark.scoring.protocols import reads_absent_findings
 from locus.config import MAPS, TrainConfig, flags_with
 from locus.core import registry, user_code
 from locus.core.errors import LocusError, one_line
@@ -58,9 +59,13 @@ class MapRequest:
     """Batches of held-out images, in the order of processing."""
     path: Path
     """Path of the .npy file of the maps, which may not exist; see ``locus.benchmark.maps``."""
-    key: str
-    key_of_all: str
-    """Key of the maps of all findings on the same images."""
+    keys: tuple[str, ...]
+    """Key of these maps, then the keys of stored maps that contain them: those of all findings and of all images."""
+
+    @property
+    def key(self) -> str:
+        """Key of these maps."""
+        return self.keys[0]
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -94,29 +99,31 @@ def make_request(
     word: str,
     method: Method | Prior | Truth,
     folder: Path,
-    slow_images: int | None,
-    shown_only: bool = False,
+    images: int | None = None,
+    protocols: Sequence[str] = (),
 ) -> MapRequest:
-    """Return the request of ``method`` = ``build_method(word)``: all images, or ``slow_images`` of them if not fast.
+    """Return the request of ``method`` = ``build_method(word)`` for the maps that ``protocols`` score on ``images``.
 
-    With ``shown_only``, a method that is not fast explains only the findings that each image shows, image by image.
+    Fast methods explain all findings of all images. Other methods explain only the ``images`` (None: all), and only the
+    findings that each image shows if there are ``protocols`` and none of them reads maps of other findings.
     """
     fast = not isinstance(method, Method) or (method.is_fast() and method.smooth is None)
-    images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
+    in_part = not fast and bool(protocols) and not any(map(reads_absent_findings, protocols))
     runs = tuple(untrained(run) for run in trained) if word == UNTRAINED else tuple(trained)
-    path, of_all = folder / file_name(word), _key(runs, word, type(method), images)
-    in_part = shown_only and not fast
-    batches, key = tuple(_batches(runs, frozenset(images), in_part)), of_all
-    if in_part:
-        key = json_hash([of_all, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
-    return MapRequest(word, runs, method, fast, batches, path, key, of_all)
+    batches, keys = [], []
+    for count in dict.fromkeys((None if fast else images, None)):
+        chosen = tuple(sample.image_id for sample in select_samples(trained, count))
+        batches.append(tuple(_batches(runs, frozenset(chosen), in_part)))
+        of_all_findings = _key(runs, word, type(method), chosen)
+        keys += [_key_of_part(of_all_findings, batches[-1]), of_all_findings] if in_part else [of_all_findings]
+    return MapRequest(word, runs, method, fast, batches[0], folder / file_name(word), tuple(keys))
 
 
-def _batches(runs: Sequence[TrainingRun], images: Set[str], shown_only: bool) -> Iterator[Batch]:
-    """Yield batches of all findings, or with ``shown_only`` single images with the findings that they show."""
+def _batches(runs: Sequence[TrainingRun], images: Set[str], in_part: bool) -> Iterator[Batch]:
+    """Yield batches of all findings, or if explained ``in_part`` single images with the findings that they show."""
     for run in runs:
         rows = [row for row, sample in enumerate(run.scorable_images) if sample.image_id in images]
-        if shown_only:
+        if in_part:
             for row in rows:
                 if findings := shown_findings(run.scorable_images[row], run.data.findings):
                     yield Batch(run, (row,), findings)
@@ -138,6 +145,11 @@ def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence
     truth = [_truth(run) for run in trained] if word in BASELINES else []
     method = (part.__name__, _options(word, part), method_code(word))
     return json_hash([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
+
+
+def _key_of_part(key: str, batches: Sequence[Batch]) -> str:
+    """Hash the ``key`` of all findings with the findings that are explained on each image."""
+    return json_hash([key, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
 
 
 def _options(word: str, part: type) -> dict[str, str]:

@@ -191,8 +191,8 @@ class StoredMaps:
         return dict(zip(pairs, enumerate(peak for row in index.peaks for peak in row), strict=True))
 
 
-def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
-    """Return the maps of this ``key`` in the file ``array``, the reason if a method has none, or None if missing.
+def read(array: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | None:
+    """Return the maps of one of the ``keys`` in the file ``array``, why a method has none, or None if missing.
 
     Truncated or damaged files count as missing and log a warning.
     """
@@ -200,7 +200,7 @@ def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
         return None
     try:
         index = Index.model_validate_json(index_file(array).read_text(encoding="utf-8"))
-        if index.key != key:
+        if index.key not in keys:
             return None
         return NotAvailableError(index.reason) if index.reason else StoredMaps(_open_array(array, index), index)
     except (ValueError, OSError, EOFError) as error:

@@ -38,7 +38,7 @@ from locus.benchmark.report.chart_list import CHARTS
 from locus.benchmark.report.charts import DPI, FONT, FORMATS, ORANGE, SKY, WIDTHS
 from locus.benchmark.report.html import GALLERY, PAGE, render
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, one_alignment, ranked
+from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, ranked
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
@@ -134,7 +134,7 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     model_ids = sorted({r.cell.model_id for r in aligned})
     if model_id and model_id not in model_ids:
         raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
-    return one_alignment([r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)])
+    return [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
 
 
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:

@@ -1,7 +1,7 @@
 """The cells of a suite: which there are, which of them are missing, and the folder of their records.
 
-A cell is data set x split x model x method x protocol x alignment. Each cell produces one record. Planning reads no
-data and takes seconds.
+A cell is data set x split x model x method x protocol. Each cell produces one record. Planning reads no data and takes
+seconds.
 
 ``requested_suite``  the suites that the flags of ``python -m benchmark.run`` name, with the models that they add
 ``planned_cells``, ``missing_cells``  all cells of a suite, and those that have to run
@@ -12,7 +12,7 @@ The models come from ``plan``; ``run`` runs the missing cells.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from locus import datasets, methods
@@ -49,8 +49,7 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
     """Return the cells of one model: that of the classifier, then methods and baselines for each protocol.
 
-    If slow methods explain only some images, they have no cells on all images (except
-    ``ModelPlan.methods_on_all_images``, for the main protocol), and every method has a cell on those images.
+    All models of a suite have the same protocols and images, and the same methods unless a model lists its own.
 
     >>> from locus.benchmark.suite import plan
     >>> suite = plan.load("demo")
@@ -61,29 +60,13 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     shared = _shared(model)
     if model.methods:
         suite = suite.model_copy(update={"methods": list(model.methods)})
-    all_methods = method_names(suite, extra)
-    whole = [word for word in all_methods if word in model.methods_on_all_images]
-    slow = [word for word in all_methods if word not in (*names.UNRANKED_METHODS, *whole) and not methods.is_fast(word)]
-    if not model.all_cells:  # only the cells behind the leaderboard
-        if model.slow_images is not None or suite.check is not None:
-            all_methods, slow = [word for word in all_methods if word not in slow], []
-        suite = suite.model_copy(update={"protocols": suite.protocols_of_model(all_cells=False), "conventional": []})
-    slow = slow if model.slow_images is not None else []
-    unrestricted = [word for word in all_methods if word not in (*slow, *whole)]
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
-    selected += [
-        _cell(shared, word, protocol, suite.images) for protocol in suite.protocols_or_check for word in unrestricted
-    ]
-    selected += [_cell(shared, word, names.MAIN_PROTOCOL) for word in whole]
-    ranked = [word for word in unrestricted if word not in names.UNRANKED_METHODS]
-    conventional = partial(_cell, shared, alignment="conventional")
-    selected += [conventional(word, protocol) for protocol in suite.conventional for word in ranked]
-    selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])]
+    words = method_names(suite, extra)
+    selected += [_cell(shared, word, protocol, model.images) for protocol in suite.protocols_or_check for word in words]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
-        parts = dict.fromkeys([None, model.slow_images if slow else None])
         people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
         rows = [word for word, included in people.items() if included]
-        selected += [_cell(shared, word, names.MAIN_PROTOCOL, images) for word in rows for images in parts]
+        selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.images) for word in rows]
     return selected
 
 
@@ -93,9 +76,9 @@ def has_readings(dataset: str) -> bool:
     return name in datasets.names() and bool(datasets.REGISTRY.read_attribute(name, "has_readings"))
 
 
-def _cell(shared: Cell, method: str, protocol: str, images: int | None = None, alignment: str = "aligned") -> Cell:
+def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -> Cell:
     data = shared.data if images is None else {**shared.data, "images": images}
-    return shared.model_copy(update={"method": method, "alignment": alignment, "protocol": protocol, "data": data})
+    return shared.model_copy(update={"method": method, "alignment": "aligned", "protocol": protocol, "data": data})
 
 
 def _shared(model: ModelPlan) -> Cell:

@@ -39,18 +39,14 @@ class ModelPlan:
     id: str
     trainings: tuple[TrainConfig, ...]
     init: TrainConfig | None
-    slow_images: int | None = None
-    """Number of images that slow methods explain; None: all."""
-    shown_only: bool = False
-    """Whether slow methods explain only the findings present in an image, because no protocol uses others."""
-    all_cells: bool = True
-    """Whether the model has all cells, or only those for the leaderboard of several seeds."""
+    images: int | None = None
+    """Number of boxed images that are scored; None: all."""
+    protocols: tuple[str, ...] = ()
+    """Protocols that score its maps; empty: not restricted."""
     given: "GivenModel | None" = None
     """The network if the suite does not train it: a checkpoint or a user's own network. None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
-    methods_on_all_images: tuple[str, ...] = ()
-    """Names of the slow methods that explain all images for the main protocol."""
 
     def maps_folder(self, runs_dir: Path) -> Path:
         """Return the folder of its maps in ``runs_dir``."""
@@ -114,8 +110,6 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{hashes}".replace(":", "_")
 
 
-METHOD_KEYS = ("methods", "methods_on_all_images")
-"""The keys of a model's own methods, and of its slow methods that explain all images."""
 T = TypeVar("T")
 
 
@@ -176,8 +170,7 @@ class Suite(pydantic.BaseModel):
     """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
     taken from each model."""
     models: Annotated[list[dict[str, Any]], AtLeastOne]
-    """Flags per model; a list of values makes one model each. ``methods`` and ``slow_images`` of a model replace the
-    suite's; its slow methods in ``methods_on_all_images`` explain all images for the main protocol."""
+    """Flags per model; a list of values makes one model each. ``methods`` of a model replaces the suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
     model with its own ``seed`` keeps it."""
@@ -186,23 +179,16 @@ class Suite(pydantic.BaseModel):
     methods: list[str] | str = "all"
     """Names of methods, or the groups ``all``, ``fast`` and ``slow``; the baselines are always added."""
     rank_methods: list[MethodName] = []
-    """Methods whose mean represents each network in comparisons of networks; none: those that all its networks have on
-    all images, without baselines."""
-    slow_images: Count | None = None
-    """Number of boxed images, drawn by patient, that slow methods explain; none: all. A model may override it."""
-    full_seeds: list[int] | None = None
-    """Seeds that have all cells; None: all seeds. For other seeds only the methods that explain all images are scored,
-    by ``locus`` (or only fast ones by a check) on the aligned grid: enough for a leaderboard of several seeds."""
+    """Methods whose mean represents each network in comparisons of networks; none: those that all its networks have,
+    without baselines."""
     protocols: Annotated[list[ProtocolName], Distinct] | None = None
     """Names of protocols; none: all in ``benchmark/scoring/protocols`` that need only maps."""
-    conventional: Annotated[list[ProtocolName], Distinct] = []
-    """Protocols that score the maps a second time with the conventional grid."""
     papers: list[PaperName] = []
     """Papers of ``benchmark/records/papers`` whose numbers are shown with ours."""
     check: CheckName | None = None
     """A validity check that replaces ``protocols``; the baselines are then those in ``methods``."""
     images: Count | None = None
-    """Number of boxed images, drawn by patient, for a check; none: all."""
+    """Number of boxed images, drawn by patient, on which everything is scored; none: all."""
     second_readers: bool = False
     """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in
     the folder of NIH's files or next to it."""
@@ -213,9 +199,9 @@ class Suite(pydantic.BaseModel):
     @classmethod
     def _method_lists(cls, models: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Check that the methods of a model are lists of names."""
-        for key, words in ((key, model[key]) for model in models for key in METHOD_KEYS if key in model):
+        for words in (model["methods"] for model in models if "methods" in model):
             if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
-                raise ValueError(f"a model has `{key}` {words!r}: write a list of names, such as [cam, layercam]")
+                raise ValueError(f"a model has `methods` {words!r}: write a list of names, such as [cam, layercam]")
         return models
 
     @pydantic.model_validator(mode="after")
@@ -228,10 +214,8 @@ class Suite(pydantic.BaseModel):
 
     def _problems(self) -> Iterator[str]:
         """Yield an error message for every combination of fields that is not allowed."""
-        if self.check is not None and (self.protocols or self.conventional):
-            yield "`check` cannot be combined with `protocols` or `conventional`: leave these out"
-        if self.check is None and self.images is not None:
-            yield "`images` requires `check`: use `slow_images`, or add a `check`"
+        if self.check is not None and self.protocols:
+            yield "`check` cannot be combined with `protocols`: leave one out"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
         for flag in sorted(flags_with(TrainConfig, MODE)):
@@ -246,18 +230,12 @@ class Suite(pydantic.BaseModel):
     @property
     def all_words(self) -> list[str]:
         """Names of its methods and of those of its models."""
-        return [*self.words, *(word for model in self.models for key in METHOD_KEYS for word in model.get(key, ()))]
+        return [*self.words, *(word for model in self.models for word in model.get("methods", ()))]
 
     @property
     def protocols_or_check(self) -> list[str]:
         """Names of its protocols, or of its check."""
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
-
-    def protocols_of_model(self, all_cells: bool) -> list[str]:
-        """Return the protocols of a model with ``all_cells``, else of one with only the cells of the leaderboard."""
-        return (
-            [MAIN_PROTOCOL] if not all_cells and MAIN_PROTOCOL in self.protocols_or_check else self.protocols_or_check
-        )
 
     @property
     def recorded_protocols(self) -> list[str]:
@@ -270,7 +248,7 @@ SHARED = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
 
 CHECKPOINT = "checkpoint"
 """The key of a given model in a suite."""
-KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
+KEYS = (CHECKPOINT, "entry", "trained_on")
 
 
 def models(suite: Suite) -> list[ModelPlan]:
@@ -281,12 +259,12 @@ def models(suite: Suite) -> list[ModelPlan]:
         if CHECKPOINT in entry:
             plans += _finished(suite, entry)
         else:
-            axes = {name: values for name, values in entry.items() if name not in METHOD_KEYS}
+            axes = {name: values for name, values in entry.items() if name != "methods"}
             axes = axes if "seed" in axes else {**axes, **seeds}
             trained = [_model(suite, {**suite.train, **flags}) for flags in _product(axes)]
-            lists: dict[str, Any] = {name: tuple(entry.get(name, ())) for name in METHOD_KEYS}
-            plans += [dataclasses.replace(plan, **lists) for plan in trained]
-    return plans
+            plans += [dataclasses.replace(plan, methods=tuple(entry.get("methods", ()))) for plan in trained]
+    scoring = () if suite.check is not None else tuple(suite.protocols_or_check)
+    return [dataclasses.replace(plan, images=suite.images, protocols=scoring) for plan in plans]
 
 
 def with_flags(suite: Suite, **flags: Any) -> Suite:
@@ -311,31 +289,13 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     """Return the plan of one model of ``suite`` with one seed; it has one training run per fold."""
     shared = {name: flags[name] for name in SHARED if name in flags}
     start = None if suite.init is None else _config({**shared, **suite.init})
-    slow_images = flags.get("slow_images", suite.slow_images)
-    flags = {name: value for name, value in flags.items() if name != "slow_images"}
-    if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
-        wrong = f"a model of the suite {suite.name!r} has `slow_images` {slow_images!r}"
-        raise BadValueError(f"{wrong}: use a whole number above 0, or null for all images")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     first = trainings[0]
-    full = suite.full_seeds is None or first.seed in suite.full_seeds
-    shown_only = _shown_only(suite, slow_images, full)
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
     id_ = "-".join(word.replace(":", "_") for word in words if word)
-    return ModelPlan(id_, trainings, start, slow_images, shown_only, full)
-
-
-def _shown_only(suite: Suite, slow_images: int | None, all_cells: bool) -> bool:
-    """Whether no protocol uses the maps of a slow method for findings that an image does not have.
-
-    If slow methods explain only some images, only the main protocol scores them.
-    """
-    if suite.check is not None:
-        return False
-    names = suite.protocols_of_model(all_cells) if slow_images is None else [MAIN_PROTOCOL]
-    return not any(map(protocols.reads_absent_findings, names))
+    return ModelPlan(id_, trainings, start)
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
@@ -374,9 +334,8 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         values = {**cli.defaults_of(TrainConfig, data), **data, **flags, "backbone": name, "seed": seed}
         values = {key: value for key, value in values.items() if key in {*read_flags, *flags}}
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
-        slow = entry.get("slow_images", suite.slow_images)
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
-        plans.append(ModelPlan(id_, trainings, None, slow, _shown_only(suite, slow, True), given=given))
+        plans.append(ModelPlan(id_, trainings, None, given=given))
     return plans
 
 
@@ -434,7 +393,3 @@ def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
             yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
     if repeated := duplicates(plan.id for plan in plans):
         yield f"has two models with the name {', '.join(repeated)}: if they differ in other flags, write two suites"
-    if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.protocols_or_check:
-        yield f"has `slow_images`, which requires the protocol {MAIN_PROTOCOL!r}: add it to `protocols`"
-    if any(plan.methods_on_all_images and plan.slow_images is None for plan in plans):
-        yield "has `methods_on_all_images` without `slow_images`, so every method explains all images: leave it out"

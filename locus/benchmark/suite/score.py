@@ -246,9 +246,7 @@ def _requests(
 ) -> tuple[list[MapRequest], StoredMapsByMethod, list[MapRequest]]:
     """Return the requests for test maps, the errors of methods that cannot be built, and those for validation maps."""
     folder = model.maps_folder(runs_dir)
-    requests, broken = requests_of(
-        trained, method_names, folder, model.slow_images, model.shown_only, model.methods_on_all_images
-    )
+    requests, broken = requests_of(trained, method_names, folder, model.images, model.protocols)
     return requests, broken, validation_requests(trained, method_names, folder / "val")
 
 

@@ -32,7 +32,7 @@ def add(array, key, *batches):
 
 def write(array, raw, key="key"):
     add(array, key, raw[:2], raw[2:])
-    return read(array, key)
+    return read(array, [key])
 
 
 def test_stored_map_has_half_precision_and_an_exact_maximum(raw, array):
@@ -64,7 +64,7 @@ def test_stored_bytes_do_not_depend_on_the_batches(raw, array, tmp_path):
 
 def test_maps_with_another_key_are_not_read(raw, array):
     write(array, raw, "old weights")
-    assert read(array, "new weights") is None
+    assert read(array, ["new weights"]) is None
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200])
@@ -73,7 +73,7 @@ def test_truncated_file_is_reported_and_not_read(raw, array, caplog, keep, suffi
     write(array, raw)
     path = array.with_suffix(suffix)
     path.write_bytes(path.read_bytes()[:keep])
-    assert read(array, "key") is None
+    assert read(array, ["key"]) is None
     assert f"the maps in {array} are broken" in caplog.text
 
 
@@ -82,14 +82,14 @@ def test_index_that_does_not_match_its_array_is_reported_and_not_read(raw, array
     write(array, raw)
     index = array.with_suffix(".json")
     index.write_text(json.dumps({**json.loads(index.read_text()), **change}))
-    assert read(array, "key") is None
+    assert read(array, ["key"]) is None
     assert "are broken" in caplog.text
 
 
 def test_array_without_an_index_counts_as_missing(raw, array, caplog):
     write(array, raw)
     array.with_suffix(".json").unlink()
-    assert read(array, "key") is None
+    assert read(array, ["key"]) is None
     assert not caplog.text
 
 
@@ -97,8 +97,8 @@ def test_interrupted_run_leaves_existing_maps_unchanged(raw, array, tmp_path):
     write(array, raw, "old")
     with pytest.raises(TypeError):
         add(array, "new", raw[:2], "killed here")
-    assert read(array, "old") is not None
-    assert read(array, "new") is None
+    assert read(array, ["old"]) is not None
+    assert read(array, ["new"]) is None
     assert {path.name for path in tmp_path.iterdir()} == {"cam.npy", "cam.json"}
 
 
@@ -108,8 +108,8 @@ def test_array_of_a_run_with_another_key_is_reported_and_not_read(raw, array, ca
     before = index.read_text()
     write(array, -raw, "also")
     index.write_text(before)
-    assert read(array, "here") is None
-    assert read(array, "also") is None
+    assert read(array, ["here"]) is None
+    assert read(array, ["also"]) is None
     assert "the array belongs to another run" in caplog.text
 
 
@@ -118,17 +118,17 @@ def test_last_of_two_concurrent_runs_with_different_keys_wins(raw, array):
         first.add(raw[:2], GRID)
         second.add(-raw, GRID)
         first.add(raw[2:], GRID)
-    assert read(array, "second") is None
-    np.testing.assert_array_equal(read(array, "first").values, write(array.with_name("alone.npy"), raw).values)
+    assert read(array, ["second"]) is None
+    np.testing.assert_array_equal(read(array, ["first"]).values, write(array.with_name("alone.npy"), raw).values)
 
 
 def test_concurrent_run_with_the_same_key_never_removes_maps(raw, array):
     write(array, raw)
     with open_writer(array, "key", IMAGES, FINDINGS) as second:
-        assert read(array, "key") is not None
+        assert read(array, ["key"]) is not None
         second.add(raw, GRID)
-        assert read(array, "key") is not None
-    assert read(array, "key") is not None
+        assert read(array, ["key"]) is not None
+    assert read(array, ["key"]) is not None
 
 
 def test_open_maps_do_not_change_when_another_run_writes(raw, array):
@@ -148,8 +148,8 @@ def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
 def test_unsupported_method_has_a_reason_and_no_array(raw, array):
     write(array, raw)
     write_unsupported(array, "key", IMAGES, FINDINGS, "no linear head")
-    assert str(read(array, "key")) == "no linear head"
-    assert read(array, "other") is None
+    assert str(read(array, ["key"])) == "no linear head"
+    assert read(array, ["other"]) is None
     assert not array.exists()
 
 
@@ -174,7 +174,7 @@ def test_memory_does_not_grow_with_the_number_of_images(array):
     with open_writer(array, "key", names, FINDINGS) as writer:
         for _ in range(40):
             writer.add(batch, GRID)
-    stored = read(array, "key")
+    stored = read(array, ["key"])
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert stored.values.nbytes > 5e6

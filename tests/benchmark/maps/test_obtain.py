@@ -40,9 +40,9 @@ class Mine(locus.GradientMethod):
 """
 
 
-def obtain(trained, words, folder, flags, slow_images=None, shown_only=False):
+def obtain(trained, words, folder, flags, images=None, protocols=()):
     """Return the stored maps or the error of each method; missing maps are generated with ``flags``."""
-    requests, broken = requests_of(trained, words, folder, slow_images, shown_only)
+    requests, broken = requests_of(trained, words, folder, images, protocols)
     return broken | load_or_generate(requests, flags)
 
 
@@ -215,18 +215,18 @@ def test_changed_method_is_explained_again(trained, tmp_path):
 
 
 def test_slow_methods_explain_only_the_findings_that_an_image_shows(trained, first, tmp_path):
-    shown, every = obtain(trained, ["cam", "saliency"], tmp_path, FLAGS, 6, shown_only=True), first[1]
+    shown, every = obtain(trained, ["cam", "saliency"], tmp_path, FLAGS, 6, protocols=["pointing"]), first[1]
     assert shown["cam"].values.tobytes() == every["cam"].values.tobytes()
     slow, pairs = shown["saliency"], [(s.image_id, f) for s in select_samples(trained, 6) for f in s.boxes]
     assert len(slow.values) == len(pairs) < 6 * 8
     for image, finding in pairs:
         assert np.array_equal(slow.map(image, finding), every["saliency"].map(image, finding))
-    again = obtain(trained, ["saliency"], tmp_path, None, 6, shown_only=True)["saliency"]
+    again = obtain(trained, ["saliency"], tmp_path, None, 6, protocols=["pointing"])["saliency"]
     assert again.values.tobytes() == slow.values.tobytes()
 
 
 def test_missing_map_raises_when_a_protocol_reads_it(trained, tmp_path):
-    maps = obtain(trained, ["saliency"], tmp_path, FLAGS, 6, shown_only=True)["saliency"]
+    maps = obtain(trained, ["saliency"], tmp_path, FLAGS, 6, protocols=["pointing"])["saliency"]
     cases = make_cases(trained, maps, "aligned", 6)
     assert len(cases) == 6 * 8
     pointing = protocols.get("pointing")().evaluate(cases, trained[0].data.findings)
@@ -237,18 +237,33 @@ def test_missing_map_raises_when_a_protocol_reads_it(trained, tmp_path):
 
 
 def test_maps_of_all_findings_serve_a_request_for_shown_findings(trained, first):
-    made = obtain(trained, ["saliency"], first[0], None, 6, shown_only=True)["saliency"]
+    made = obtain(trained, ["saliency"], first[0], None, 6, protocols=["pointing"])["saliency"]
     assert made.index == first[1]["saliency"].index
 
 
-def keys(trained, *words, slow_images=None):
-    return [make_request(trained, word, build_method(word), trained[0].folder, slow_images).key for word in words]
+def test_maps_of_all_images_serve_a_request_for_some_images(trained, tmp_path):
+    every = obtain(trained, ["ablationcam"], tmp_path, FLAGS, protocols=["pointing"])["ablationcam"]
+    some = obtain(trained, ["ablationcam"], tmp_path, None, 6, protocols=["pointing"])["ablationcam"]
+    assert some.index == every.index
+
+
+@pytest.mark.parametrize(
+    ("scoring", "in_part"),
+    [(["locus", "pointing", "energy"], True), (["locus", "wang"], False), (["locus", "froc"], False), ([], False)],
+)
+def test_slow_methods_explain_all_findings_only_where_a_protocol_reads_them(trained, scoring, in_part):
+    slow, fast = (make_request(trained, word, build_method(word), trained[0].folder, None, scoring) for word in ("saliency", "cam"))
+    assert (bool(slow.shown), bool(fast.shown)) == (in_part, False)
+
+
+def keys(trained, *words, images=None):
+    return [make_request(trained, word, build_method(word), trained[0].folder, images).key for word in words]
 
 
 def test_key_changes_only_with_what_the_maps_depend_on(trained):
     assert keys(trained, "noise") == keys(trained, "noise:seed=0") != keys(trained, "noise:seed=1")
-    assert keys(trained, "cam") == keys(trained, "cam", slow_images=6)
-    assert keys(trained, "ablationcam") != keys(trained, "ablationcam", slow_images=6)
+    assert keys(trained, "cam") == keys(trained, "cam", images=6)
+    assert keys(trained, "ablationcam") != keys(trained, "ablationcam", images=6)
     assert len({*keys(trained, *WORDS)}) == len(WORDS)
     for change in ({"global_pool": "MAX"}, {"img_size": 96}):
         assert keys([TrainingRun(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
@@ -286,18 +301,17 @@ def test_slow_methods_explain_the_same_patients_for_all_models_and_folds():
 
 
 def test_cell_of_a_subset_has_the_number_of_images_in_its_record(trained, first, tmp_path):
-    tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
+    tiny = suite(methods=["cam", "ablationcam"], images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
     score(ModelTask(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
     result = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
     n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in result}
-    assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}
+    assert set(n) == {("cam", 6), ("ablationcam", 6)}
     assert n["cam", 6]["rests_on"] == n["ablationcam", 6]["rests_on"]
     assert n["cam", 6]["rests_on"]["explained images"] == 6
-    assert "explained images" not in n["cam", None]["rests_on"]
     scored = {key: next(s["n"] for s in r["scores"] if s["metric"] == "hit@iou.3") for key, r in n.items()}
-    assert scored["cam", 6] == scored["ablationcam", 6] < scored["cam", None]
+    assert scored["cam", 6] == scored["ablationcam", 6]
 
 
 def test_untrained_network_is_the_same_architecture_with_the_weights_of_a_seed(trained, tmp_path):
@@ -331,16 +345,14 @@ def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validati
 
 
 def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_cases(trained, tmp_path):
-    tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
+    tiny = suite(methods=["cam", "ablationcam"], images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
-    of = {(c.method, c.protocol, c.images): c for c in cells.cells(tiny, model)}
+    of = {(c.method, c.protocol): c for c in cells.cells(tiny, model)}
     shown = explain_model(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
-    assert shown.cases(of["cam", "locus", None]) is shown.cases(of["cam", "wang", None])
-    assert {case.image_id for case in shown.validation(of["cam", "locus", None])} == {
-        s.image_id for s in trained[0].validation.scorable_images
-    }
-    assert shown.validation(of["ablationcam", "locus", 6]) == []
-    assert len(shown.cases(of["ablationcam", "locus", 6])) == 6 * 8
+    assert shown.cases(of["cam", "locus"]) is shown.cases(of["cam", "wang"])
+    assert {case.image_id for case in shown.validation(of["cam", "locus"])} == {s.image_id for s in trained[0].validation.scorable_images}
+    assert shown.validation(of["ablationcam", "locus"]) == []
+    assert len(shown.cases(of["ablationcam", "locus"])) == 6 * 8
 
 
 @pytest.mark.parametrize("word", methods.names())

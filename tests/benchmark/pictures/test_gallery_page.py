@@ -117,9 +117,8 @@ def test_cases_that_a_method_lacks_are_left_out():
     assert [(case.rank, case.image) for case in chosen] == [("best", "c"), ("median", "b"), ("worst", "a")]
 
 
-def a_record(model="net-seed0", method="cam", value=0.5, images=None):
-    data = {} if images is None else {"images": images}
-    cell = Cell(dataset="phantom", model_id=model, method=method, alignment="aligned", protocol="locus", data=data)
+def a_record(model="net-seed0", method="cam", value=0.5):
+    cell = Cell(dataset="phantom", model_id=model, method=method, alignment="aligned", protocol="locus")
     scores = [Score(finding="mean", metric="hit@iou.3", value=value, n=10, threshold_origin="cross-fitted")]
     return Record(cell=cell, scores=tuple(scores))
 
@@ -129,11 +128,6 @@ def test_default_model_is_the_leader():
     records.append(a_record("net-seed1", value=0.9))  # a further seed with fewer methods
     assert [(r.cell.model_id, r.cell.method) for r in of_model(records, "tiny", "")] == [("other", "cam"), ("other", "gradcam")]
     assert [r.cell.model_id for r in of_model(records, "tiny", "net-seed1")] == ["net-seed1"]
-
-
-def test_methods_use_the_images_of_slow_methods():
-    records = [a_record(), a_record(images=12, value=0.4), a_record(method="slow", images=12, value=0.3)]
-    assert [(r.cell.method, r.cell.images) for r in of_model(records, "tiny", "")] == [("cam", 12), ("slow", 12)]
 
 
 def test_unknown_model_and_suite_without_scores_are_errors():

@@ -25,7 +25,6 @@ about: Nothing runs here.
 train: {dataset: phantom, img_size: 64, pretrained: false}
 models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
-conventional: [locus]
 """
 
 
@@ -64,88 +63,41 @@ def test_data_root_defaults_to_the_data_folder(tmp_path, monkeypatch):
 
 
 def test_cells_are_unique(suite):
-    for lines in ([], ["methods: [cam, all, prior, fast]", "slow_images: 9"]):
+    for lines in ([], ["methods: [cam, all, prior, fast]", "images: 9"]):
         keys = [cell.key for cell in of(suite(*lines))]
         assert len(keys) == len(set(keys))
 
 
-def test_slow_methods_only_have_cells_on_their_images_and_change_no_others(suite):
-    result = of(suite("slow_images: 9"))
-    slow = methods.expand(["slow"])
-    assert {(c.protocol, c.images) for c in result if c.method in slow} == {("locus", 9)}
-    assert words(result, images=9) == words(result) - {"classifier"}
-    assert {c.protocol for c in result if c.method == "cam" and c.images is None} == set(protocols.of_maps())
-    assert {c.data["images"] for c in result if c.images} == {9}
-    assert {c.key for c in result if c.images is None} == {c.key for c in of(suite("methods: fast"))}
+def test_all_methods_and_seeds_of_a_suite_have_the_same_protocols_and_images(suite):
+    small = suite("methods: [cam, scorecam]\nprotocols: [locus, wang]\nseeds: [0, 1]\nimages: 9")
+    scored = [[cell for cell in of(small, seed) if cell.method != "classifier"] for seed in (0, 1)]
+    methods_of_suite = {"cam", "scorecam", "center", "noise", "prior", "truth", "untrained"}
+    expected = {(method, protocol, 9) for method in methods_of_suite for protocol in ("locus", "wang")}
+    assert [{(c.method, c.protocol, c.data["images"]) for c in of_seed} for of_seed in scored] == [expected] * 2
+    assert [len(of_seed) for of_seed in scored] == [len(expected)] * 2
 
 
 def with_models(suite, *models):
     return plan.Suite(**{**suite.model_dump(), "models": models})
 
 
-def test_model_may_set_slow_images(suite):
-    small = with_models(suite("slow_images: 9"), {"backbone": "custom"}, {"slow_images": 3}, {"slow_images": None})
-    assert [{c.images for c in of(small, number)} for number in range(3)] == [{None, 9}, {None, 3}, {None}]
-    assert words(of(small, 2), protocol="wang") >= set(methods.expand(["slow"]))
-    with pytest.raises(BadValueError, match=r"'small'.*`slow_images` 'few'"):
-        plan.models(with_models(small, {"slow_images": "few"}))
-
-
 def test_model_may_set_methods_for_all_seeds(suite):
     expected = {"backbone": "custom", "methods": ["cam", "scorecam"]}
-    base = suite("methods: [layercam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
-    small = with_models(base, {**expected, "slow_images": None}, {"backbone": "resnet18"})
+    small = with_models(suite("methods: [layercam]\nseeds: [0, 1]"), expected, {"backbone": "resnet18"})
     baselines = {"classifier", "center", "noise", "prior", "truth", "untrained"}
     assert [words(of(small, number)) - baselines for number in range(4)] == [{"cam", "scorecam"}] * 2 + [{"layercam"}] * 2
-    assert {(c.protocol, c.images) for c in of(small, 1) if c.method == "scorecam"} == {("locus", None)}
 
 
-@pytest.mark.parametrize("key", ["methods", "methods_on_all_images"])
 @pytest.mark.parametrize("words_of_model", ["cam", [], [1]])
-def test_methods_of_a_model_must_be_a_list(suite, key, words_of_model):
-    with pytest.raises(ValueError, match=key):
-        with_models(suite(), {key: words_of_model})
-
-
-def test_slow_methods_on_all_images_have_cells_in_all_seeds(suite):
-    base = suite("methods: [cam, saliency, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
-    small = with_models(base, {"backbone": "custom", "methods_on_all_images": ["saliency"]})
-    cells = [{(c.protocol, c.images) for c in of(small, seed) if c.method == "saliency"} for seed in (0, 1)]
-    assert cells == [{("locus", None), ("locus", 9)}, {("locus", None)}]
-    assert {c.images for c in of(small, 0) if c.method == "scorecam"} == {9}
-    assert all(model.shown_only for model in plan.models(small))
-
-
-def test_other_seeds_only_have_leaderboard_cells(suite):
-    small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
-    assert "scorecam" in words(of(small, 0), images=9)
-    assert words(of(small, 1)) == words(of(small, 0)) - {"scorecam"}
-    assert {(c.protocol, c.alignment, c.images) for c in of(small, 1)} == {(p, "aligned", None) for p in ("locus", "classification")}
-    on_all_images = suite("methods: [cam, scorecam]\nseeds: [0, 1]\nfull_seeds: [0]")
-    assert {(c.protocol, c.images) for c in of(on_all_images, 1) if c.method == "scorecam"} == {("locus", None)}
-
-
-@pytest.mark.parametrize(
-    ("lines", "shown_only"),
-    [
-        ("protocols: [locus, pointing, energy]", [True, True]),
-        ("protocols: [locus, wang]", [False, True]),
-        ("protocols: [locus, froc]", [False, True]),
-        ("protocols: [locus, wang]\nslow_images: 9", [True, True]),
-        ("full_seeds: null", [False, False]),
-    ],
-)
-def test_slow_methods_explain_all_findings_only_where_a_protocol_reads_them(suite, lines, shown_only):
-    models = plan.models(suite(f"{'' if 'full' in lines else 'full_seeds: [0]'}\nseeds: [0, 1]\n{lines}"))
-    assert {model.trainings[0].seed: model.shown_only for model in models} == dict(enumerate(shown_only))
+def test_methods_of_a_model_must_be_a_list(suite, words_of_model):
+    with pytest.raises(ValueError, match="methods"):
+        with_models(suite(), {"methods": words_of_model})
 
 
 @pytest.mark.parametrize(
     ("line", "kind", "facts"),
     [
-        ("slow_images: 0", DataError, r"small\.yaml.*slow_images: .* 1"),
-        ("slow_images: 9\nprotocols: [pointing]", BadValueError, "'small'.*slow_images.*'locus'"),
-        ("models: [{methods_on_all_images: [saliency]}]", BadValueError, "'small'.*methods_on_all_images.*slow_images"),
+        ("images: 0", DataError, r"small\.yaml.*images: .* 1"),
         ("methods: quick", UnknownNameError, "method.*'quick'.*gradcampp"),
     ],
 )
@@ -178,7 +130,7 @@ def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, 
     word = f"{tmp_path}/mine.py:Mine"
     small = suite("methods: [cam]")
     assert words(asked(small, tmp_path, "layercam", word)) == {"layercam", word}
-    assert {c.images for c in asked(suite("slow_images: 9"), tmp_path, word)} == {9}
+    assert {c.images for c in asked(suite("images: 9"), tmp_path, word)} == {9}
 
 
 def test_cells_of_older_weights_always_run_again(suite, tmp_path):
@@ -231,7 +183,7 @@ def test_protocol_flag_limits_the_cells(suite, tmp_path):
     assert asked(small, tmp_path, protocol=("all",)) == asked(small, tmp_path)
     assert asked(small, tmp_path, protocol=("paired",)) == []
     assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
-    assert "paired" not in suite("protocols: [pointing]", "conventional: []").recorded_protocols
+    assert "paired" not in suite("protocols: [pointing]").recorded_protocols
 
 
 def test_flags_accept_all_names_of_a_suite():
