@@ -24,7 +24,7 @@ from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, NEWER, WEIGHTS, Trai
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from locus.core.files import json_hash, safe_filename
-from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, NOT_IN_METHODS, duplicates
+from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, duplicates
 from locus.core.registry import named
 from locus.core.user_code import runs_code
 
