@@ -250,6 +250,8 @@ class PageConfig(FolderFlags):
     output: str | None = None
     """HTML file of the gallery, or folder of the figures. Default for a gallery: gallery.html next to the tables or in
     --runs; for figures: runs/figures/<suite>."""
+    cases: int | None = None
+    """Number of cases in the gallery. Default: the best, median and worst case of each finding."""
 
 
 @dataclass(frozen=True)

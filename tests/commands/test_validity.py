@@ -88,6 +88,6 @@ def test_second_run_changes_nothing(run, run_command):
     ],
 )
 def test_wrong_field_is_an_error(run_command, sentence, write_suite, tmp_path, fields, facts):
-    write_suite(tmp_path / "wrong.yaml", DATA, **COMMON, **fields)
+    write_suite(tmp_path / "wrong.yaml", DATA, **{**COMMON, **fields})
     places = ["--suites", tmp_path, "--results", tmp_path / "results", "--runs", tmp_path / "runs"]
     assert re.search(facts, sentence(run_command("benchmark.run", "--suite", "wrong", *places)))

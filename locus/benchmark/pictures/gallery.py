@@ -36,7 +36,7 @@ from locus.benchmark.report import charts
 from locus.benchmark.report.all_tables import reports
 from locus.benchmark.report.chart_list import CHARTS
 from locus.benchmark.report.charts import DPI, FONT, FORMATS, ORANGE, SKY, WIDTHS
-from locus.benchmark.report.html import GALLERY, PAGE, render
+from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, ranked
 from locus.benchmark.scoring.localize import boxes, to_frame
@@ -49,11 +49,15 @@ from locus.config import PageConfig
 from locus.core.errors import DataError, NotAvailableError, UnknownNameError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
-from locus.core.names import MAIN_PROTOCOL, PEOPLE
+from locus.core.names import MAIN, MAIN_PROTOCOL, PEOPLE
 from locus.core.types import Echo
 
 SIDE = 320
 """Largest side of an image on the page, in pixels."""
+MAP_SIDE = 64
+"""Largest side of a map on the page, in positions."""
+HIT = 0.3
+"""A box with more than this IoU is a hit."""
 RANKS = ("best", "median", "worst")
 
 NAME = GALLERY
@@ -88,21 +92,44 @@ def render_page(page: Mapping[str, Any]) -> str:
 
 
 def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
-    """Return a stored (h,w) map and its grid for the page, compressed without loss; no grid for ``conventional``.
+    """Return a stored (h,w) map and its grid for the page, compressed; no grid for ``conventional``.
+
+    A map with more than ``MAP_SIDE`` positions on a side is shown smaller, with 256 levels.
 
     >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
     [2, 3]
     """
-    raw = zlib.compress(np.ascontiguousarray(values, "<f2").tobytes(), 9)
+    step = -(-max(values.shape) // MAP_SIDE)
+    shown: NDArray[Any] = values
+    if step > 1 and np.isfinite(values).all() and not any(side % step for side in values.shape):
+        shown, grid = _smaller(values, step), _pooled(grid, step)
+    raw = zlib.compress(np.ascontiguousarray(shown).tobytes(), 9)
     where = {"size": grid.size, "stride": grid.stride, "offset": grid.offset} if isinstance(grid, Grid) else None
-    return {"values": base64.b64encode(raw).decode(), "shape": list(values.shape), "grid": where}
+    return {"values": base64.b64encode(raw).decode(), "shape": list(shown.shape), "grid": where}
+
+
+def _smaller(values: NDArray[np.float16], step: int) -> NDArray[np.uint8]:
+    """Return means over squares of ``step`` positions, scaled to 0 … 255."""
+    height, width = (side // step for side in values.shape)
+    means = values.astype(np.float64).reshape(height, step, width, step).mean((1, 3))
+    return np.asarray(np.rint(255 * min_max(means)), np.uint8)
+
+
+def _pooled(grid: Grid | str, step: int) -> Grid | str:
+    """Return the grid of squares of ``step`` positions."""
+    if not isinstance(grid, Grid):
+        return grid
+    (down, right), (top, left) = grid.stride, grid.offset
+    offset = top + down * (step - 1) / 2, left + right * (step - 1) / 2
+    return Grid(grid.size, (step * down, step * right), offset)
 
 
 def data_url(image: NDArray[np.uint8]) -> str:
-    """Return a (H,W) image as the data URL of a PNG, with sides of at most ``SIDE`` pixels."""
+    """Return a (H,W) image as the data URL of a JPEG, with sides of at most ``SIDE`` pixels."""
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
-    return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
+    encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
 
 
 @dataclass(frozen=True)
@@ -167,10 +194,21 @@ def write_gallery(config: PageConfig, echo: Echo) -> int:
     opened = open_model(config)
     cell, suite_page = opened.records[0].cell, opened.folder / PAGE
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
-    page = _page(opened, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
+    methods = method_cases(opened)
+    chosen = spread(choices(methods, opened.store.findings), config.cases)
+    page = _page(opened, methods, chosen, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
     write_text(path, render_page(page))
     echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
+    if (examples := write_examples(opened, methods, opened.folder)) is not None:
+        echo(f"a hit and a miss of the best method, for the suite's page: {examples}")
     return 0
+
+
+def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
+    """Return ``count`` of the selected cases, evenly over them; None: all."""
+    if count is None or count >= len(choices):
+        return list(choices)
+    return [choices[round(n * (len(choices) - 1) / max(count - 1, 1))] for n in range(count)]
 
 
 def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
@@ -247,10 +285,11 @@ def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[Sel
     return choose(tables, findings)
 
 
-def _page(model: OpenedModel, suite_page: str) -> dict[str, Any]:
-    """Select the cases of ``model`` and return everything its page shows: see ``render_page``."""
-    methods, records, suite = method_cases(model), model.records, model.suite.name
-    chosen = choices(methods, model.store.findings)
+def _page(
+    model: OpenedModel, methods: Sequence[MethodCases], chosen: Sequence[SelectedCase], suite_page: str
+) -> dict[str, Any]:
+    """Return everything that the page of ``model`` shows: see ``render_page``."""
+    records, suite = model.records, model.suite.name
     images = dict.fromkeys(choice.image for choice in chosen)
     numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
     samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
@@ -359,6 +398,61 @@ def draw_grid(
     return figure
 
 
+def write_examples(model: OpenedModel, methods: Sequence[MethodCases], folder: Path) -> Path | None:
+    """Draw a hit and a miss of the best method as ``examples.svg``; None if it has none of them.
+
+    Radiographs are not drawn: of them, the picture has the contour of the map and the boxes only.
+    """
+    best = next((method for method in methods if is_method(method.record) and method.rows), None)
+    if best is None:
+        return None
+    order = sorted(best.rows, key=lambda key: (-float(best.rows[key]["iou"]), key))
+    hits = [key for key in order if best.rows[key][MAIN]]
+    misses = [key for key in order if not best.rows[key][MAIN]]
+    if not hits or not misses:
+        return None
+    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
+    cases = [
+        (best.cases[key], float(best.rows[key]["threshold"]), float(best.rows[key]["iou"]))
+        for key in (hits[len(hits) // 2], misses[len(misses) // 2])
+    ]
+    drawn = best.record.cell.dataset == DRAWN
+    images = [samples[case.image_id].image if drawn else None for case, _, _ in cases]
+    with mpl.rc_context(LETTERS):
+        figure = draw_examples(best.record.method, cases, images)
+        save_figure(figure, folder / EXAMPLES, dpi=DPI // 2)
+    return folder / EXAMPLES
+
+
+def draw_examples(
+    method: str, cases: Sequence[tuple[Case, float, float]], images: Sequence[NDArray[np.uint8] | None]
+) -> Figure:
+    """Draw each case with its image, if it may be shown, map, truth and predicted box.
+
+    ``cases``: the case, its score threshold and the IoU of its box.
+    """
+    figure = Figure(figsize=(6.4, 3.4), facecolor="white")
+    for axes, (case, threshold, iou), image in zip(figure.subplots(1, len(cases)), cases, images, strict=True):
+        height, width = case.frame
+        axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0), aspect="equal")
+        if image is not None:
+            axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=extent(case.frame), interpolation="none")
+        if case.map is not None and np.isfinite(threshold):
+            scaled = min_max(case.map)
+            if image is not None:
+                _heat(axes, scaled, case)
+            else:
+                heat = to_frame(scaled, case.frame, case.grid)
+                axes.contour(heat, [threshold], colors=[SKY], linewidths=0.6, extent=(0, width, 0, height))
+            for box in boxes(scaled, threshold, case.frame, case.grid)[:1]:
+                add_box(axes, box, SKY, "-", 2 * WIDTH)
+        for box in case.boxes:
+            add_box(axes, box, ORANGE, "-", 2 * WIDTH)
+        axes.set_title(f"{'hit' if iou > HIT else 'miss'}: {case.finding}, {method}, IoU {iou:.2f}", fontsize=8)
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
 def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     """Draw the legend of all panels: the scale of the maps on the right, the lines of the boxes below."""
     scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
@@ -383,15 +477,20 @@ def _map(axes: Axes, case: Case, threshold: float) -> None:
         _note(axes, "no box")
         return
     scaled = min_max(case.map)
-    heat = _thinned(to_frame(scaled, case.frame, case.grid))
-    coloured = mpl.colormaps[COLOURS](heat)
-    coloured[..., 3] = OPAQUE * heat  # in the array: PDF and SVG ignore a separate ``alpha``
-    axes.imshow(coloured, extent=extent(case.frame), interpolation="none")
+    _heat(axes, scaled, case)
     scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
     for box in scored:
         add_box(axes, box, SKY, "-", WIDTH)
     if not len(scored):
         _note(axes, "no box")
+
+
+def _heat(axes: Axes, scaled: Any, case: Case) -> None:
+    """Draw a map, scaled to [0,1], over the image of a case."""
+    heat = _thinned(to_frame(scaled, case.frame, case.grid))
+    coloured = mpl.colormaps[COLOURS](heat)
+    coloured[..., 3] = OPAQUE * heat  # in the array: PDF and SVG ignore a separate ``alpha``
+    axes.imshow(coloured, extent=extent(case.frame), interpolation="none")
 
 
 def _note(axes: Axes, words: str) -> None:

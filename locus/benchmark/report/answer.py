@@ -5,7 +5,7 @@ The answer is about the best row of all or, if a user's network, maps or boxes a
 
 from collections.abc import Iterator, Sequence
 
-from locus.benchmark.report.comparisons import above_prior_at, compared_with
+from locus.benchmark.report.comparisons import BOUND, above_prior_at, compared_with
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import best, best_network
 from locus.benchmark.report.row import IOU, Row, runs_words
@@ -24,7 +24,7 @@ def answer(board: Leaderboard) -> list[str]:
         return []
     lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row(first)}.{_others(first, board)}"]
     lines += [_above(first, board)] if board.baseline(PRIOR, first) is not None else []
-    return [*lines, *_networks(first, board)]
+    return [*lines, *_networks(board)]
 
 
 def _row(row: Row) -> str:
@@ -82,26 +82,29 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], board: Leaderboard) ->
     return f"; some up to .{levels[-1][-1]}, none at .{first_without[-1]} or more"
 
 
-def _networks(first: Row, board: Leaderboard) -> Iterator[str]:
-    """Yield the comparison of networks by their mean over methods, and those that are not compared."""
-    compared = [row for row in board.networks if row.may_be_best is not None]
-    alone = [row for row in board.networks if row.may_be_best is None]
-    reasons = dict.fromkeys(row.note for row in alone if row.note)
-    words = [f"{_names([row for row in alone if row.note == reason])} ({reason})" for reason in reasons]
-    rest = f"{'not compared' if compared else '**Not compared**'}: {'; '.join(words)}." if words else ""
-    if not compared:
-        if len(board.networks) > 1 and rest:
-            yield rest
-        return
-    top = [row for row in compared if row.may_be_best]
-    worse = [row for row in compared if not row.may_be_best]
-    said = "; ".join(
-        [
-            " and ".join(f"{row.name} {of_interval(row.main)}" for row in top[:NAMED]) + " may be the best",
-            *([f"{_names(worse)} significantly worse"] if worse else []),
-        ]
-    )
-    yield f"**Networks** (mean over methods): {said}{f'; {rest}' if rest else '.'}"
+def _networks(board: Leaderboard) -> Iterator[str]:
+    """Yield the comparison of networks by their mean over methods, grid by grid, and those that are not compared."""
+    grids: dict[float | None, list[Row]] = {}
+    alone: dict[str, list[Row]] = {}
+    for row in board.networks:
+        if row.may_be_best is None:
+            alone.setdefault(row.note, []).append(row)
+        else:
+            grids.setdefault(row.scores[BOUND].value if BOUND in row.scores else None, []).append(row)
+    said = [_grid(rows) for rows in grids.values()]
+    rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
+    if said:
+        between = "; with another grid: ".join(said)
+        yield f"**Networks** (mean over methods): {between}{f'; not compared: {rest}' if rest else ''}."
+    elif rest and len(board.networks) > 1:
+        yield f"**Not compared**: {rest}."
+
+
+def _grid(rows: Sequence[Row]) -> str:
+    """Say which networks with one grid may be the best, and which are significantly worse."""
+    top, worse = ([row for row in rows if row.may_be_best is may] for may in (True, False))
+    leaders = " and ".join(f"{row.name} {of_interval(row.main)}" for row in top[:NAMED])
+    return f"{leaders} may be the best{f', {_names(worse)} significantly worse' if worse else ''}"
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -91,7 +91,7 @@ def _whole(code: str) -> str:
 PAGE = "index.html"
 GALLERY, EXAMPLES = "gallery.html", "examples.svg"
 """Files beside the page: all methods on some cases, and a hit and a miss of the best method."""
-WIDTH = 6.2
+WIDTH = 5.2
 """Width of the chart, in inches of its fonts."""
 View = dict[str, Any]
 """A table of a page: ``id``, ``title``, paragraphs of the ``intro``, ``headings``, ``lines`` and ``footnote``."""
@@ -127,7 +127,9 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
     keyed = {tuple(record.key for record in row.runs): row for row in (*board.methods, *board.baselines)}
     main = None if first is None else view(first, board.dataset)
     if main is not None and first is not None:
-        for line, keys in zip(main["lines"], first.keys, strict=True):
+        names = [line["cells"][0] for line in main["lines"]]
+        for n, (line, keys) in enumerate(zip(main["lines"], first.keys, strict=True)):
+            line["again"] = n > 0 and names[n] == names[n - 1]
             line["row"] = len(rows)
             rows.append(details(keyed[keys]))
     return {
@@ -203,7 +205,10 @@ def view(table: Table, dataset: str = "") -> View:
         "headings": [
             {"text": text, "numeric": _is_numeric(cells)} for text, cells in zip(table.header, columns, strict=True)
         ],
-        "lines": [{"cells": cells, "mark": mark, "row": None} for cells, mark in zip(table.rows, marks, strict=True)],
+        "lines": [
+            {"cells": cells, "mark": mark, "row": None, "again": False}
+            for cells, mark in zip(table.rows, marks, strict=True)
+        ],
         "footnote": table.footnote if not table.marks else "",
     }
 

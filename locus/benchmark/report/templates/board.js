@@ -12,6 +12,7 @@
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", up ? "ascending" : "descending");
     const rows = [...table.tBodies[0].rows].sort((a, b) => (up ? 1 : -1) * order(value(a, column), value(b, column)));
+    for (const cell of table.querySelectorAll(".again")) cell.classList.remove("again");  // each row names its network
     table.tBodies[0].append(...rows);
   }
 
@@ -20,15 +21,16 @@
   }
 
   // On a narrow screen the columns that decide are shown first; the others are behind "columns".
-  const DECIDE = 7, narrow = matchMedia("(max-width: 1100px)").matches;
+  const narrow = matchMedia("(max-width: 1100px)").matches;
   for (const table of document.querySelectorAll("table.board")) {
     const box = table.closest(".scroll").previousElementSibling.querySelector("fieldset");
-    const headings = [...table.tHead.rows[0].cells], wanted = [/^network/, /^method/, /^IoU > \.1/, /^\.3/, /^\.5/, /prior$/];
+    const headings = [...table.tHead.rows[0].cells], titles = headings.map((heading) => heading.textContent.trim());
+    const wanted = [/^IoU/, /^\.3/, /^\.5/, /prior$/].map((word) => titles.findIndex((title) => word.test(title)));
     headings.forEach((heading, column) => {
       if (column < 2) return;
       const label = document.createElement("label"), input = Object.assign(document.createElement("input"), {type: "checkbox"});
       const show = () => { for (const row of table.rows) row.cells[column].classList.toggle("off", !input.checked); };
-      input.checked = !narrow || headings.length <= DECIDE || wanted.some((word) => word.test(heading.textContent.trim()));
+      input.checked = !narrow || wanted.includes(column);
       input.addEventListener("change", show);
       label.append(input, heading.textContent.trim());
       box.append(label);

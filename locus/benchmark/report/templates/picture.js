@@ -7,7 +7,7 @@ const picture = (() => {
   async function surfaceOf({values, shape, grid}, frame) {
     const packed = Uint8Array.from(atob(values), (letter) => letter.charCodeAt(0));
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-    const map = geometry.halves(new Uint8Array(await new Response(stream).arrayBuffer()));
+    const map = geometry.numbers(new Uint8Array(await new Response(stream).arrayBuffer()), shape[0] * shape[1]);
     return geometry.surface(geometry.minMax(map), shape, frame, grid);
   }
 

@@ -121,7 +121,11 @@ const geometry = (() => {
     return out;
   }
 
-  // Half precision, two bytes a number, as maps are stored.
+  // Maps as they are stored, two bytes a number in half precision, or shown smaller, one byte a number.
+  function numbers(bytes, count) {
+    return bytes.byteLength === count ? Float64Array.from(bytes) : halves(bytes);
+  }
+
   function halves(bytes) {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return Float64Array.from({length: bytes.byteLength / 2}, (_, n) => {
@@ -131,5 +135,5 @@ const geometry = (() => {
     });
   }
 
-  return {minMax, surface, boxes, iou, painted, halves};
+  return {minMax, surface, boxes, iou, painted, halves, numbers};
 })();
