@@ -82,8 +82,8 @@ def shown(board: Leaderboard) -> list[Row]:
     theirs, groups = board.theirs, board.of_networks
     if theirs and len(theirs) < len(board.methods):
         models = {select.model_key(row.runs[0]) for row in theirs}
-        beside = [row for row in board.methods if row.is_published and select.model_key(row.runs[0]) in models]
-        best = next((group for group in groups if group[0].is_published), [])
+        beside = [row for row in board.methods if row not in theirs and select.model_key(row.runs[0]) in models]
+        best = next((group for group in groups if group[0] not in theirs), [])
         return [*theirs, *(beside[:MOST] or best[:BEST])]
     count = max(FEWEST, MOST // max(len(groups), 1))
     return [row for group in groups for row in group[:count]]
