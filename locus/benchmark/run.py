@@ -62,9 +62,9 @@ def _say_leaderboards(outcome: Outcome) -> None:
     from locus.benchmark.report import tables
     from locus.benchmark.report.page import side_by_side
 
-    cli.say(tables.headline(outcome.tables))
-    cli.say(side_by_side(list(filter(is_method, outcome.records)), outcome.folder.published))
-    cli.say(_distance(outcome.own_records, cells.published() / outcome.folder.path.name, outcome.folder.path))
+    beside = side_by_side(list(filter(is_method, outcome.records)), outcome.folder.published)
+    distance = _distance(outcome.own_records, cells.published() / outcome.folder.path.name, outcome.folder.path)
+    cli.say("\n\n".join(filter(None, (tables.headline(outcome.tables), beside, distance))))
 
 
 def _distance(scored: Sequence[Record], published: Path, folder: Path) -> str:

@@ -291,6 +291,20 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     assert content(folder) == after
 
 
+def test_the_answer_is_about_a_new_method_and_how_it_stands_to_published_rows_and_prior(run_command, flags, undisturbed, tmp_path):
+    shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "mine.py").write_text(MINE)
+    (_, suites, _, _, _, _, *rest) = flags(tmp_path)
+    done = run_command("benchmark.run", "--suite", "tiny", "--suites", suites, "--method", "mine.py:Mine", *rest, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    yours, prior, *_ = done.stdout[done.stdout.index("Yours: ") :].splitlines()
+    assert yours.startswith("Yours: mine on small CNN with AVG (AUROC ")
+    assert "2 published rows" in yours
+    assert prior.startswith("Above the prior (")
+    assert done.stdout.index(prior) < done.stdout.index("hits over IoU and IoBB thresholds")
+
+
 def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, undisturbed, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed[0], folder)
