@@ -297,7 +297,6 @@ def test_the_answer_is_about_a_new_method_and_how_it_stands_to_published_rows_an
     (_, suites, _, _, _, _, *rest) = flags(tmp_path)
     done = run_command("benchmark.run", "--suite", "tiny", "--suites", suites, "--method", "mine.py:Mine", *rest, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    print(done.stdout)
     yours, prior, *_ = done.stdout[done.stdout.index("Yours: ") :].splitlines()
     assert yours.startswith("Yours: mine on small CNN with AVG (AUROC ")
     assert "2 published rows" in yours
