@@ -32,7 +32,7 @@ def test_external_maps_are_scored(succeed, tmp_path):
     entered = {r.cell.protocol: r for r in records.load(folder) if r.source == "external"}
     assert {"locus", "wang", "seed", "pointing", "energy", "maxbox", "pxap", "chexlocalize"} == set(entered)
     answer = told[told.index("Yours: ") :].splitlines()
-    assert answer[0].startswith("Yours: My maps on ")
+    assert answer[0].startswith("Yours: My maps: ")
     assert answer[1].startswith("Above the prior (")
     assert "My maps at IoU > .3" in answer[1]
     with (folder / "leaderboard.csv").open(newline="") as file:

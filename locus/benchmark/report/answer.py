@@ -32,7 +32,8 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
 def _row(row: Row) -> str:
     auroc = "" if row.auroc is None else f" (AUROC {f'{row.auroc:.2f}'.removeprefix('0')})"
     runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {runs_words(len(row.runs))}"
-    return f"`{row.name}` on {row.network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
+    network = f" on {row.network}" if row.cell.backbone else ""
+    return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
 
 
 def _others(first: Row, board: Leaderboard) -> str:
@@ -83,6 +84,8 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], board: Leaderboard) ->
     first_without = next((column for column, count in counts.items() if not count), None)
     if not levels:
         return "; none at .4 or more" if above else " or more"
+    if len(rows) == 1 and above:
+        return f", {', '.join(f'.{column[-1]}' for column in levels)}"
     if first_without is None or IOU.index(first_without) < IOU.index(levels[-1]):
         return f"; {', '.join(f'{counts[c]} at .{c[-1]}' for c in levels)}"
     return f"; some up to .{levels[-1][-1]}, none at .{first_without[-1]} or more"
