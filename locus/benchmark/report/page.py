@@ -52,9 +52,8 @@ def page(
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
         parts += [markdown(table) for table in (*data.short, *data.checks[:1])]
-    parts += [
-        "The tables are on the page [index.html](index.html), all numbers in [leaderboard.csv](leaderboard.csv)."
-    ] * (len(parts) == len(datasets) + 2 and any(data.protocols for data in datasets))
+    if len(parts) == len(datasets) + 2 and any(data.protocols for data in datasets):
+        parts.append("The tables are in [index.html](index.html), all numbers in [leaderboard.csv](leaderboard.csv).")
     lines = [line for data in datasets for line in notes(data.leaderboard)]
     about = " ".join(filter(None, (description.about, description.limits)))
     files = "all rows and numbers: [leaderboard.csv](leaderboard.csv); the same with pictures: [index.html](index.html)"
