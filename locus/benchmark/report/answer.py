@@ -43,7 +43,11 @@ def _others(first: Row, board: Leaderboard) -> str:
     equal = [row for row in best_network(board) if row is not first and row.may_be_best]
     if first.may_be_best is None:
         return ""
-    return f" Not significantly worse: {_listed(equal)}." if equal else " Every other method of this network is worse."
+    return (
+        f" Not significantly worse: {_listed(equal)}."
+        if equal
+        else " Every other method of this network is significantly worse."
+    )
 
 
 def _against_others(first: Row, board: Leaderboard) -> str:
