@@ -249,6 +249,8 @@ def notes(board: Leaderboard) -> list[str]:
     machines = list(dict.fromkeys(describe(record.training) for record in runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
     lines.append(f"Trained on: {'; '.join(machines[:2])}{more}.")
+    if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
+        lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")
     if solved := board.solved:
         known = "its place is known without an image"
         lines.append(f"`prior` hits at least nine of ten cases of {select.listed(solved)}: {known}.")
