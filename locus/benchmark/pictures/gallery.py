@@ -431,7 +431,7 @@ def draw_examples(
 
     ``cases``: the case, its score threshold and the IoU of its box.
     """
-    figure = Figure(figsize=(6.4, 3.4), facecolor="white")
+    figure = Figure(figsize=(6.4, 3.6), facecolor="white")
     for axes, (case, threshold, iou), image in zip(figure.subplots(1, len(cases)), cases, images, strict=True):
         height, width = case.frame
         axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0), aspect="equal")
@@ -449,7 +449,7 @@ def draw_examples(
         for box in case.boxes:
             add_box(axes, box, ORANGE, "-", 2 * WIDTH)
         axes.set_title(f"{'hit' if iou > HIT else 'miss'}: {case.finding}, {method}, IoU {iou:.2f}", fontsize=8)
-    figure.tight_layout(pad=0.4)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.93, 0.03)
     return figure
 
 

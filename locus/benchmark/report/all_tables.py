@@ -8,6 +8,7 @@ are in ``locus.benchmark.validity``. The tables are made in ``main_table`` and `
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from locus.benchmark.records.record import NOT_STATED, Record
@@ -76,11 +77,17 @@ class DatasetTables:
     """Tables of the other protocols; a protocol may have several."""
     papers: tuple[Table, ...]
 
-    def main(self, complete: bool) -> tuple[Table, ...]:
-        """Return the main tables: thresholds, findings, comparisons of networks and of methods, people.
+    @cached_property
+    def full(self) -> tuple[Table, ...]:
+        """The main tables: thresholds, findings, comparisons of networks and of methods, people."""
+        return self._main(complete=True)
 
-        ``complete``: with all methods, for a page; else the best ones.
-        """
+    @cached_property
+    def short(self) -> tuple[Table, ...]:
+        """The main tables with the best methods only, for a terminal and ``leaderboard.md``."""
+        return self._main(complete=False)
+
+    def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
         tables = (
             main_table.thresholds(board, complete),

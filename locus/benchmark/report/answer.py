@@ -4,6 +4,7 @@ The answer is about the best row of all or, if a user's network, maps or boxes a
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from locus.benchmark.report.comparisons import BOUND, above_prior_at, compared_with
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -17,14 +18,15 @@ NAMED = 3
 """Largest number of rows that a line names; the others are counted."""
 
 
-def answer(board: Leaderboard) -> list[str]:
+@lru_cache(maxsize=4)
+def answer(board: Leaderboard) -> tuple[str, ...]:
     """Return the lines of the answer, in Markdown; none if nothing was scored."""
     first = best(board)
     if first is None:
-        return []
+        return ()
     lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row(first)}.{_others(first, board)}"]
     lines += [_above(first, board)] if board.baseline(PRIOR, first) is not None else []
-    return [*lines, *_networks(board)]
+    return (*lines, *_networks(board))
 
 
 def _row(row: Row) -> str:

@@ -122,7 +122,7 @@ def suite_page(
 def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
     """Return what the page shows of a data set; the details of its rows are appended to ``rows``."""
     board = tables.leaderboard
-    main_tables = tables.main(complete=True)
+    main_tables = tables.full
     first, rest = (main_tables[0], main_tables[1:]) if main_tables else (None, ())
     keyed = {tuple(record.key for record in row.runs): row for row in (*board.methods, *board.baselines)}
     main = None if first is None else view(first, board.dataset)
@@ -137,9 +137,12 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
         "answer": answers(tables),
         "charts": _charts(tables),
         "first": main,
-        "rest": [view(table, board.dataset) for table in (*rest, *tables.checks)],
+        "rest": [view(table, board.dataset) for table in (*rest, *tables.checks[:1])],
         "notes": notes(board),
-        "more": [view(table, board.dataset) for table in (*tables.details, *tables.protocols, *tables.papers)],
+        "more": [
+            view(table, board.dataset)
+            for table in (*tables.checks[1:], *tables.details, *tables.protocols, *tables.papers)
+        ],
     }
 
 

@@ -13,7 +13,7 @@ docs/protocols.md explains the columns. Tables of other protocols and of trainin
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -199,6 +199,7 @@ def verdict(row: Row) -> str:
     return "below prior" if row.behind is None else f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
 
 
+@lru_cache(maxsize=4)
 def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
     title = f"{board.dataset}: people and methods on the same cases"

@@ -51,7 +51,7 @@ def page(
     parts = [f"# {description.title}", GENERATED]
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
-        parts += [markdown(table) for table in (*data.main(complete=False), *data.checks)]
+        parts += [markdown(table) for table in (*data.short, *data.checks[:1])]
     lines = [line for data in datasets for line in notes(data.leaderboard)]
     about = " ".join(filter(None, (description.about, description.limits)))
     files = "all rows and numbers: [leaderboard.csv](leaderboard.csv); the same with pictures: [index.html](index.html)"
@@ -64,7 +64,7 @@ def page(
 
 def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set, or of its checks."""
-    lines = answer(tables.leaderboard)
+    lines = [*answer(tables.leaderboard)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from locus.benchmark.records.record import NOT_RECORDED, Record, describe
+from locus.benchmark.report.row import network_words
 from locus.core import names
 from locus.core.errors import examples
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE
@@ -58,14 +59,13 @@ def network_key(record: Record) -> tuple[object, ...]:
 
 
 def network(record: Record) -> str:
-    """Return the name of a record's network: backbone, pooling and, if it has one, attention.
+    """Return the name of a record's network as a person reads it.
 
     >>> from locus.benchmark.records import Cell
     >>> network(Record(cell=Cell(dataset="phantom", backbone="resnet18", global_pool="PCAM", attention_map="none")))
-    'resnet18 PCAM'
+    'resnet18 with PCAM'
     """
-    c = record.cell
-    return " ".join(word for word in (c.backbone, c.global_pool, c.attention_map) if word not in ("", "none"))
+    return network_words(record.cell)
 
 
 def datasets(records: Iterable[Record]) -> list[str]:

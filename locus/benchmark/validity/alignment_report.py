@@ -10,6 +10,7 @@ from locus.benchmark.records import Record, Score
 from locus.benchmark.report import select
 from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
+from locus.benchmark.report.row import backbone_words
 from locus.benchmark.report.select import basis_lines, counted, network_among
 from locus.benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from locus.core.names import MAIN
@@ -65,7 +66,7 @@ class AlignmentReport(CheckReport):
     def sentences(self) -> Iterator[str]:
         """Yield a sentence per backbone, the largest loss first, then one per network with pictures."""
         networks = [group for group in select.by_model(self.rows) if gains(group)]
-        backbones = select.grouped(networks, lambda group: group[0].cell.backbone)
+        backbones = select.grouped(networks, lambda group: backbone_words(group[0].cell.backbone))
         for backbone, groups in sorted(backbones.items(), key=lambda pair: min(map(_change, pair[1]))):
             yield _sentence(backbone, groups)
         pictured, names = with_pictures(self.rows)

@@ -9,6 +9,7 @@ from locus.benchmark.records import Record, Score
 from locus.benchmark.report import select
 from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from locus.benchmark.report.row import backbone_words
 from locus.benchmark.report.select import basis_lines, counted, listed, network_among
 from locus.benchmark.report.table import Table, number, signed, with_interval
 from locus.core.names import MAIN
@@ -61,7 +62,7 @@ class RandomisedReport(CheckReport):
 
 def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
     rows = sorted(records, key=lambda r: (*map(str, select.model_key(r)), select.value(r, f"rho@{parts[-1]}")))
-    of = f"{dataset}: randomised from the head down, {', '.join(dict.fromkeys(r.cell.backbone for r in rows))}"
+    of = f"{dataset}: randomised from the head down, {', '.join(dict.fromkeys(backbone_words(r.cell.backbone) for r in rows))}"
     intro = f"{RULE}\n{basis_lines(rows, THRESHOLDS)}"
     return [
         tabulated(f"{of}, rank correlation with the trained network's map", intro, _correlation_columns(parts), rows),
