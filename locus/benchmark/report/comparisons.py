@@ -73,9 +73,8 @@ def _runs(rows: Sequence[Row]) -> Against:
     prior = next((scores for row, scores in by_row.items() if row.name == PRIOR), None)
     gaps: dict[Row, Comparison] = {}
     if prior is not None:
-        estimates = {
-            r: statistics.difference(s, prior) for r, s in by_row.items() if r.name not in (PRIOR, UPPER_BOUND)
-        }
+        others = ((row, scores) for row, scores in by_row.items() if row.name not in (PRIOR, UPPER_BOUND))
+        estimates = {row: e for row, scores in others if (e := statistics.compared(scores, prior)) is not None}
         seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
         adjusted = dict(zip(seeing, holm(np.array([estimates[row].p for row in seeing])).tolist(), strict=True))
         gaps = {row: Comparison(PRIOR, _interval(e), adjusted.get(row)) for row, e in estimates.items()}

@@ -115,7 +115,8 @@ def _leaderboard(
     methods = _noted([row for group in compared for row in by_score(group) if row.is_method], cases)
     position = {row.group: n for n, row in enumerate(of_networks)}
     methods.sort(key=lambda row: position.get(row.group, len(position)))
-    people = [_person(record) for record in scored if record.cell.method in names.PEOPLE]
+    drawn = {r.cell.method: r for r in reversed(scored) if r.cell.method in names.PEOPLE}  # the same for all networks
+    people = [_person(record) for record in drawn.values()]
     baselines = _baselines([row for group in compared for row in group])
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared)

@@ -151,11 +151,11 @@ def best(board: Leaderboard) -> Row | None:
 
 
 def best_network(board: Leaderboard) -> list[Row]:
-    """Return the methods of the network of the ``best`` row, best first."""
+    """Return the ``best`` row, which may be a user's, then the other methods of its network, best first."""
     first = best(board)
     if first is None:
         return []
-    return by_network(board.methods)[first.group]
+    return [first, *(row for row in by_network(board.methods)[first.group] if row is not first)]
 
 
 def networks(board: Leaderboard) -> Table:

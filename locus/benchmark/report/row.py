@@ -118,6 +118,8 @@ class Row:
         if self.prior is None or self.prior.difference.value is None:
             return None
         gap, p = self.prior.difference, self.prior.p
+        if gap.low is None and p is None:
+            return None
         lowest = gap.low if gap.low is not None else gap.value
         return (lowest or 0.0) > 0 and (p is None or p <= ALPHA)
 

@@ -372,7 +372,8 @@ INTERVALS = (
 )
 OVER_TRAININGS = (
     "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if "
-    "both sides have the same runs, else nested; a side with one run contributes patients only; thresholds held constant"
+    "both sides have the same runs, else nested; a side with one run contributes patients only; thresholds held "
+    "constant"
 )
 TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided"
 HOLM = "p (Holm): corrected over all comparisons of a metric in this output, so it differs from p in the suite's tables"
