@@ -272,7 +272,7 @@ class Shares:
         counts = np.bincount(place, minlength=size * width).astype(np.float64)
 
         def share(hits: FloatArray) -> FloatArray:
-            sums = np.bincount(place, hits, minlength=size * width)
+            sums = np.bincount(place, hits, minlength=size * width).astype(np.float64)  # without rows, of integers
             return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).reshape(size, width)
 
         values = {name: share(cases.hits(name)) for name in COLUMNS}

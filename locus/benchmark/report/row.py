@@ -172,7 +172,7 @@ def runs_words(count: int) -> str:
 
 def by_score(rows: Iterable[Row]) -> list[Row]:
     """Return rows by the main column, best first; equal values by name, rows without a value last."""
-    return sorted(rows, key=lambda row: (-1 if row.main.value is None else -row.main.value, row.name))
+    return sorted(rows, key=lambda row: (1 if row.main.value is None else -row.main.value, row.name))
 
 
 def by_network(rows: Sequence[Row]) -> dict[tuple[object, ...], list[Row]]:
