@@ -30,40 +30,36 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from locus.benchmark.maps.cases import CaseStore
-from locus.benchmark.pictures.panels import add_box, extent, save_figure
+from locus.benchmark.pictures.panels import PREDICTED, TRUTH, add_box, extent, save_figure
 from locus.benchmark.records import Record, cases
 from locus.benchmark.report import charts
 from locus.benchmark.report.all_tables import reports
 from locus.benchmark.report.chart_list import CHARTS
-from locus.benchmark.report.charts import DPI, FONT, FORMATS, ORANGE, SKY, WIDTHS
-from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
+from locus.benchmark.report.charts import DPI, FONT, FORMATS, WIDTHS
+from locus.benchmark.report.html import GALLERY, PAGE, render
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, ranked
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
-from locus.benchmark.suite import cells
+from locus.benchmark.suite import cells, examples
 from locus.benchmark.suite.plan import Suite
 from locus.benchmark.suite.score import explain_model, recorded
 from locus.config import PageConfig
 from locus.core.errors import DataError, NotAvailableError, UnknownNameError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
-from locus.core.names import MAIN, MAIN_PROTOCOL, PEOPLE
+from locus.core.names import MAIN_PROTOCOL, PEOPLE
 from locus.core.types import Echo
 
 SIDE = 320
 """Largest side of an image on the page, in pixels."""
 MAP_SIDE = 64
 """Largest side of a map on the page, in positions."""
-HIT = 0.3
-"""A box with more than this IoU is a hit."""
 RANKS = ("best", "median", "worst")
 
 NAME = GALLERY
 """File name of the page."""
-DRAWN = "phantom"
-"""Data set with images drawn by code; pages of other data sets are written to ``--runs``."""
 
 METHODS, CASES = {"1col": 4, "2col": 6}, 8
 """Maximum number of methods (by width) and of cases in the grid, so that all are readable."""
@@ -191,6 +187,10 @@ def write_gallery(config: PageConfig, echo: Echo) -> int:
 
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
+    name = config.suite.partition("/")[0]
+    suite, source = cells.read_suite(name, config), cells.base(config) / name
+    if (path := examples.write(cells.existing_records(source), cells.planned_cells(suite), source)) is not None:
+        echo(f"a hit and a miss of the best method, for the suite's page: {path}")
     opened = open_model(config)
     cell, suite_page = opened.records[0].cell, opened.folder / PAGE
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
@@ -199,8 +199,6 @@ def write_gallery(config: PageConfig, echo: Echo) -> int:
     page = _page(opened, methods, chosen, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
     write_text(path, render_page(page))
     echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
-    if (examples := write_examples(opened, methods, opened.folder)) is not None:
-        echo(f"a hit and a miss of the best method, for the suite's page: {examples}")
     return 0
 
 
@@ -219,7 +217,7 @@ def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) ->
     if config.output is not None:
         return Path(config.output)
     next_to_tables = config.results is not None or ((folder / NAME).is_file() and "/" not in config.suite)
-    return (folder if dataset == DRAWN and next_to_tables else runs_dir) / NAME
+    return (folder if dataset == examples.DRAWN and next_to_tables else runs_dir) / NAME
 
 
 @dataclass(frozen=True)
@@ -398,68 +396,13 @@ def draw_grid(
     return figure
 
 
-def write_examples(model: OpenedModel, methods: Sequence[MethodCases], folder: Path) -> Path | None:
-    """Draw a hit and a miss of the best method as ``examples.svg``; None if it has none of them.
-
-    Radiographs are not drawn: of them, the picture has the contour of the map and the boxes only.
-    """
-    best = next((method for method in methods if is_method(method.record) and method.rows), None)
-    if best is None:
-        return None
-    order = sorted(best.rows, key=lambda key: (-float(best.rows[key]["iou"]), key))
-    hits = [key for key in order if best.rows[key][MAIN]]
-    misses = [key for key in order if not best.rows[key][MAIN]]
-    if not hits or not misses:
-        return None
-    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
-    cases = [
-        (best.cases[key], float(best.rows[key]["threshold"]), float(best.rows[key]["iou"]))
-        for key in (hits[len(hits) // 2], misses[len(misses) // 2])
-    ]
-    drawn = best.record.cell.dataset == DRAWN
-    images = [samples[case.image_id].image if drawn else None for case, _, _ in cases]
-    with mpl.rc_context(LETTERS):
-        figure = draw_examples(best.record.method, cases, images)
-        save_figure(figure, folder / EXAMPLES, dpi=DPI // 2)
-    return folder / EXAMPLES
-
-
-def draw_examples(
-    method: str, cases: Sequence[tuple[Case, float, float]], images: Sequence[NDArray[np.uint8] | None]
-) -> Figure:
-    """Draw each case with its image, if it may be shown, map, truth and predicted box.
-
-    ``cases``: the case, its score threshold and the IoU of its box.
-    """
-    figure = Figure(figsize=(6.4, 3.6), facecolor="white")
-    for axes, (case, threshold, iou), image in zip(figure.subplots(1, len(cases)), cases, images, strict=True):
-        height, width = case.frame
-        axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0), aspect="equal")
-        if image is not None:
-            axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=extent(case.frame), interpolation="none")
-        if case.map is not None and np.isfinite(threshold):
-            scaled = min_max(case.map)
-            if image is not None:
-                _heat(axes, scaled, case)
-            else:
-                heat = to_frame(scaled, case.frame, case.grid)
-                axes.contour(heat, [threshold], colors=[SKY], linewidths=0.6, extent=(0, width, 0, height))
-            for box in boxes(scaled, threshold, case.frame, case.grid)[:1]:
-                add_box(axes, box, SKY, "-", 2 * WIDTH)
-        for box in case.boxes:
-            add_box(axes, box, ORANGE, "-", 2 * WIDTH)
-        axes.set_title(f"{'hit' if iou > HIT else 'miss'}: {case.finding}, {method}, IoU {iou:.2f}", fontsize=8)
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.93, 0.03)
-    return figure
-
-
 def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     """Draw the legend of all panels: the scale of the maps on the right, the lines of the boxes below."""
     scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
     scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
     scale.set_label("map, from minimum to maximum", fontsize=SMALL, labelpad=1)
-    truth = Line2D([], [], color=ORANGE, label="truth")
-    scored = Line2D([], [], color=SKY, label="predicted box")
+    truth = Line2D([], [], color=TRUTH, label="truth")
+    scored = Line2D([], [], color=PREDICTED, label="predicted box")
     figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
 
 
@@ -468,7 +411,7 @@ def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
     axes.spines[:].set_visible(False)
     axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=extent(case.frame), interpolation="none")
     for box in case.boxes:
-        add_box(axes, box, ORANGE, "-", WIDTH)
+        add_box(axes, box, TRUTH, "-", WIDTH)
 
 
 def _map(axes: Axes, case: Case, threshold: float) -> None:
@@ -480,7 +423,7 @@ def _map(axes: Axes, case: Case, threshold: float) -> None:
     _heat(axes, scaled, case)
     scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
     for box in scored:
-        add_box(axes, box, SKY, "-", WIDTH)
+        add_box(axes, box, PREDICTED, "-", WIDTH)
     if not len(scored):
         _note(axes, "no box")
 

@@ -12,7 +12,7 @@ from locus.benchmark.pictures.case import CasePicture, opacity
 from locus.core.files import atomic
 from locus.core.types import FloatArray
 
-TRUTH, PREDICTED = "#e8590c", "#38b6ff"
+TRUTH, PREDICTED = "#e69f00", "#56b4e9"
 """Orange and blue: colour-blind readers can distinguish them."""
 COLOURS = "turbo"
 PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]

@@ -190,10 +190,10 @@ def draw_iou(leaderboard: Leaderboard) -> charts.Spec:
         "y": charts.field("value:Q", title="share of cases hit", **charts.scale(domain=[0, 1])),
     }
     pale = charts.mark("line", base, {"detail": charts.field("entry:N")}, color=grey, opacity=0.35, strokeWidth=1)
-    legend = {**charts.LINES, "orient": "right"}
+    legend = {**charts.LINES, "orient": "right", "columns": 1}
     look = {
         "color": charts.field("entry:N", legend=legend, sort=None, **charts.scale(domain=order, range=colours)),
-        "strokeDash": charts.field("entry:N", legend=legend, **charts.scale(domain=order, range=dashes)),
+        "strokeDash": charts.field("entry:N", legend=legend, sort=None, **charts.scale(domain=order, range=dashes)),
     }
     line = charts.mark("line", base, look, strokeWidth=2)
     layers = [

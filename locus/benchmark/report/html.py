@@ -132,17 +132,16 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
             line["again"] = n > 0 and names[n] == names[n - 1]
             line["row"] = len(rows)
             rows.append(details(keyed[keys]))
+    shown, more = (*rest, *tables.checks[:1]), (*tables.checks[1:], *tables.details, *tables.protocols, *tables.papers)
+    shown, more = (shown, more) if first is not None or shown else (more, ())
     return {
         "name": board.dataset,
         "answer": answers(tables),
         "charts": _charts(tables),
         "first": main,
-        "rest": [view(table, board.dataset) for table in (*rest, *tables.checks[:1])],
+        "rest": [view(table, board.dataset) for table in shown],
         "notes": notes(board),
-        "more": [
-            view(table, board.dataset)
-            for table in (*tables.checks[1:], *tables.details, *tables.protocols, *tables.papers)
-        ],
+        "more": [view(table, board.dataset) for table in more],
     }
 
 

@@ -37,9 +37,8 @@ from locus.benchmark.report.row import (
     by_score,
 )
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
-from locus.config import CHECKS
 from locus.core.files import csv_cell
-from locus.core.names import AGREEMENT, MAIN, PRIOR
+from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR
 
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = "**Bold**: no other method of this network is significantly better. `≤ prior`: not shown to be above `prior`."
@@ -305,7 +304,10 @@ def data_frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
-    """Return the text of ``leaderboard.csv``: a line per row with all numbers; for a check, a line per record."""
+    """Return the text of ``leaderboard.csv``: a line per row with all numbers.
+
+    Suites without such rows have a line per record.
+    """
     lines = [line for board in boards for line in _lines(board)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
     text = io.StringIO()
@@ -318,9 +320,10 @@ def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
     rows = (*board.methods, *board.baselines, *board.people)
     yield from map(partial(_numbers, solved=bool(board.solved)), rows)
-    if not rows:
-        for word in CHECKS:
-            yield from map(_check, select.of_protocol(board.records, board.dataset, word))
+    if not rows:  # a suite of other protocols, or a check
+        names = dict.fromkeys(record.cell.protocol for record in board.records if record.source == "run")
+        for word in (name for name in names if name != CLASSIFICATION):
+            yield from map(_of_record, select.of_protocol(board.records, board.dataset, word))
 
 
 def _numbers(row: Row, solved: bool) -> dict[str, Value]:
@@ -357,9 +360,10 @@ def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
     }
 
 
-def _check(record: Record) -> dict[str, Value]:
-    """Return the line of a validity check: all means of its record."""
-    line: dict[str, Value] = {name: getattr(record.cell, name) for name in CELL} | {"method": record.method}
+def _of_record(record: Record) -> dict[str, Value]:
+    """Return the line of a record of another protocol or a check: all its means."""
+    line: dict[str, Value] = {name: getattr(record.cell, name) for name in CELL}
+    line |= {"protocol": record.cell.protocol, "method": record.method}
     for one in record.select(finding="mean"):
         name = one.metric + ("" if one.threshold_origin in ("none", "cross-fitted") else f",{one.threshold_origin}")
         line[name] = one.value

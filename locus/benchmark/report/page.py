@@ -52,9 +52,11 @@ def page(
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
         parts += [markdown(table) for table in (*data.short, *data.checks[:1])]
+    if len(parts) == len(datasets) + 2 and any(data.protocols for data in datasets):
+        parts.append("The tables are in [index.html](index.html), all numbers in [leaderboard.csv](leaderboard.csv).")
     lines = [line for data in datasets for line in notes(data.leaderboard)]
     about = " ".join(filter(None, (description.about, description.limits)))
-    files = "all rows and numbers: [leaderboard.csv](leaderboard.csv); the same with pictures: [index.html](index.html)"
+    files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"
     links = f"Columns: {_meanings(folder)}; {files}."
     notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, about, links] if line)])
     missing = cells_without_score(records)

@@ -14,7 +14,7 @@ from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import cells, examples, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
 from locus.benchmark.suite.plan import Suite
 from locus.config import RunConfig
@@ -46,6 +46,8 @@ def finalize(
     final = records.ordered([*run_records, *of_papers])
     if changed or final != list(records_now):
         records.pack(folder.path, final)
+    if ran:
+        examples.write(final, planned, folder.path)
     table_records = with_published(final, folder.published)
     datasets = tables.write(folder.path, describe(suite), table_records, config.columns, folder.published_folder)
     return table_records, datasets

@@ -62,7 +62,7 @@ class RandomisedReport(CheckReport):
 
 def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
     rows = sorted(records, key=lambda r: (*map(str, select.model_key(r)), select.value(r, f"rho@{parts[-1]}")))
-    backbones = ", ".join(dict.fromkeys(backbone_words(r.cell.backbone) for r in rows))
+    backbones = ", ".join(dict.fromkeys(backbone_words(record.cell.backbone) for record in rows))
     of = f"{dataset}: randomised from the head down, {backbones}"
     intro = f"{RULE}\n{basis_lines(rows, THRESHOLDS)}"
     return [

@@ -21,11 +21,12 @@ def hits(count, seed, patients=PATIENTS):
     return np.roll(np.arange(patients) < count, seed)
 
 
-def training(folder, method, seed, count, pooling="PCAM", patients=PATIENTS, extra=(), **other):
+def training(folder, method, seed, count, pooling="PCAM", patients=PATIENTS, **other):
     """One record with its rows per case: a patient has one image and one mass; a box has an IoU of .85 or, missed, .05."""
     row = hits(count, seed if method != "prior" else 0, patients)
     share = Score(finding="mean", metric="hit@iou.3", value=row.mean(), low=0.01, high=0.99, n=patients, threshold_origin="cross-fitted")
-    record = Record(cell=cell(method, seed, pooling, **other), scores=(share, share._replace(finding="Mass"), *extra), checkpoints=(f"{pooling}{seed}",))
+    scores = (share, share._replace(finding="Mass"))
+    record = Record(cell=cell(method, seed, pooling, **other), scores=scores, checkpoints=(f"{pooling}{seed}",))
     names = ({"image": f"i{n:02}", "patient": f"p{n:02}", "finding": "Mass"} for n in range(patients))
     rows = [{**name, "hit@iou.3": bool(hit), "iou": 0.85 if hit else 0.05} for name, hit in zip(names, row, strict=True)]
     cases.write(rows, record.cell, folder)

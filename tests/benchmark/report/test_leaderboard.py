@@ -10,6 +10,7 @@ from locus.benchmark.records import Record, Score, cases, load, pack, write
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import main_table, select
 from locus.benchmark.report.answer import answer
+from locus.benchmark.report.charts import values_of
 from locus.benchmark.report.comparisons import METHODS_OF_EFFECT, ONE_MORE, SPREAD
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import notes
@@ -59,6 +60,7 @@ def test_row_of_three_runs_is_their_mean_with_the_interval_over_runs_and_patient
     wanted, main = mrmc.interval(*by_hand(method)), row(board, method).main
     assert (main.value, main.low, main.high) == pytest.approx((wanted.value, wanted.low, wanted.high), abs=1e-6)
     assert main.n == PATIENTS
+    assert values_of({method: row(board, method)})[0]["interval"] == "new training runs and patients"
 
 
 @pytest.mark.byhand
