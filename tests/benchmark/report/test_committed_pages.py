@@ -74,15 +74,17 @@ def test_answer_names_the_best_row_with_its_interval(suite):
     rows = csv(suite)
     best = rows[rows["may_be_best"].notna()].sort_values("hit@iou.3", ascending=False).iloc[0]
     wanted = f"{short(best['hit@iou.3'])} [{short(best['low'])}, {short(best['high'])}] at IoU > .3"
-    (line,) = re.findall(r"^\*\*Best\*\*: `(.*?)` on .*?: (.*? at IoU > \.3)", (RESULTS / suite / "leaderboard.md").read_text(), re.MULTILINE)
-    assert line == (best["method"], wanted)
+    text = (RESULTS / suite / "leaderboard.md").read_text()
+    (answer,) = re.findall(r"^\*\*Best\*\*: `(.*?)` on .*?: (.*? at IoU > \.3)", text, re.MULTILINE)
+    assert answer == (best["method"], wanted)
 
 
 @pytest.mark.parametrize("file", ["leaderboard.md", "index.html"])
 def test_page_of_phantom_says_that_its_best_row_rests_on_tuned_thresholds(file):
     text = re.sub(r"</?code>", "`", (RESULTS / "phantom" / file).read_text())
     best = csv("phantom").iloc[0]
-    (method, fixed), *_ = re.findall(r"Score thresholds of `(\w+)` on small CNN with PCAM: \S+ to \S+\. At a fixed \.5 it scores (\.\d+)\.", text)
+    pattern = r"Score thresholds of `(\w+)` on small CNN with PCAM: \S+ to \S+\. At a fixed \.5 it scores (\.\d+)\."
+    (method, fixed), *_ = re.findall(pattern, text)
     assert (method, fixed) == (best["method"], short(best["hit@iou.3,fixed"]))
     assert float(fixed) < 0.1 * best["hit@iou.3"]
 
