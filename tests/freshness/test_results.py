@@ -2,6 +2,7 @@
 
 import filecmp
 import functools
+import re
 import shutil
 from pathlib import Path
 
@@ -12,16 +13,17 @@ from pyarrow import parquet
 from locus.benchmark import records
 from locus.benchmark.records import cases, papers
 from locus.benchmark.report import tables
+from locus.benchmark.report.table import of_interval, signed_short
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.finalize import describe, leaderboards_of
 from locus.config import RunConfig
 from locus.core.files import json_hash
-from locus.core.names import MAIN, MAIN_PROTOCOL, PAIRED
+from locus.core.names import MAIN, MAIN_PROTOCOL
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = [folder.name for folder in records.suites(ROOT / "results")]
-PAGES = ("demo", "phantom", "nih-sample")
-"""The suites whose ``index.html`` is committed; that of the others is written on the spot."""
+DRAWN = ("gallery.html", "examples.svg")
+"""Files with pictures, which records alone do not give."""
 REUSING = [name for name in SUITES if plan.load(name).training_runs_of]
 """Suites that use the training runs of another suite."""
 pytestmark = pytest.mark.freshness
@@ -42,19 +44,18 @@ def _nothing_stays_in_memory():
 
 def copy(name, folder):
     (folder / name).mkdir()
-    for file in (*(ROOT / "results" / name).glob("*.parquet"), *(ROOT / "results" / name).glob("gallery.html")):
-        shutil.copy(file, folder / name / file.name)
+    for file in (ROOT / "results" / name).iterdir():
+        if file.suffix == ".parquet" or file.name in DRAWN:
+            shutil.copy(file, folder / name / file.name)
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
-    """A gallery shows maps too: see ``test_pages``."""
     copy(name, tmp_path)
     suite = plan.load(name)
     tables.write(tmp_path / name, describe(suite), linked_from=ROOT / "results" / name)
-    left_out = {"gallery.html"} | ({"index.html"} if name not in PAGES else set())
     given, published_files = (
-        sorted(path for path in folder.iterdir() if path.is_file() and path.name not in left_out)
+        sorted(path for path in folder.iterdir() if path.is_file())
         for folder in (tmp_path / name, ROOT / "results" / name)
     )
     assert [path.name for path in given] == [path.name for path in published_files]
@@ -86,16 +87,16 @@ def test_the_committed_index_is_what_the_records_give(tmp_path):
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_records_are_the_cells_of_the_suite(name):
     suite, existing, planned = committed(name)
-    kept = [record for record in existing if record.cell.protocol != PAIRED]
-    assert {record.key for record in kept if record.source == "run"} == {cell.key for job in planned for cell in job.cells}
+    assert {record.key for record in existing if record.source == "run"} == {cell.key for job in planned for cell in job.cells}
     keys = {record.key for word in suite.papers for record in papers.read(word)}
-    assert {record.key for record in kept if record.source == "paper"} == keys
+    assert {record.key for record in existing if record.source == "paper"} == keys
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_no_case_has_two_rows_of_one_method(name):
     for file in (ROOT / "results" / name).glob("cases*.parquet"):
-        columns = set(parquet.read_schema(file).names) & {"model_id", "method", "image", "finding", "variant"}
+        columns = set(parquet.read_schema(file).names) & {"key", "image", "finding", "variant"}
+        assert len(columns) >= 3
         assert not pd.read_parquet(file, columns=sorted(columns)).duplicated().any(), file
 
 
@@ -118,9 +119,9 @@ def test_suites_use_the_weights_of_the_suite_whose_training_runs_they_name(name)
 
 
 def test_results_stay_small():
-    files = [file for file in (ROOT / "results").rglob("*") if file.is_file() and file.suffix != ".html"]  # pages apart
+    files = [file for file in (ROOT / "results").rglob("*") if file.is_file()]
     assert len(files) <= 120
-    assert sum(file.stat().st_size for file in files) < 33e6
+    assert sum(file.stat().st_size for file in files) < 30e6
     assert max(file.stat().st_size for file in files) < 12e6
 
 
@@ -133,19 +134,22 @@ def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
         assert cells.missing_cells(planned, config, existing) == [], name
 
 
-def test_the_readmes_excerpt_is_in_the_leaderboard():
+def test_the_readmes_answer_and_table_are_those_of_the_suite():
     readme = (ROOT / "README.md").read_text()
-    lines = readme.split("<!-- leaderboard -->")[1].strip().splitlines()
-    board = (ROOT / "results/phantom/leaderboard.md").read_text()
-    shown = [cells for line in lines[2:] if (cells := [cell.strip() for cell in line.strip("|").split("|")])]
-    methods = pd.read_csv(ROOT / "results/phantom/leaderboard.csv").query("images.isna() and method_may_be_best.notna()")
-    first = methods[["backbone", "global_pool", "method"]].values.tolist()[:4]
-    assert [row[:2] for row in first] == [["custom", "PCAM"]] * 4
-    assert [cells[0] for cells in shown] == [*(row[2] for row in first), "prior"]
-    on_first = methods[methods["model_id"] == methods["model_id"].iloc[0]]
-    worse = on_first.query("method_may_be_best == False and worse_than == 'integrated_gradients'")
-    count = f"{len(worse)} of the other {len(on_first) - 1} methods"
-    assert f"Integrated Gradients is significantly better than {count}" in readme
-    for cells in shown:
-        rows = (row for row in board.splitlines() if row.startswith(("| custom | PCAM |", "| any | any |")))
-        assert any(all(f"| {cell} |" in row for cell in cells) for row in rows), cells
+    text = (ROOT / "results/nih-sample/leaderboard.md").read_text()
+    (best, *answer) = re.findall(r"^\*\*(?:Best|Above the prior|Networks)\*\*.*$", text, re.MULTILINE)
+    assert [line for line in (best, *answer) if line not in readme] == []
+    board = pd.read_csv(ROOT / "results/nih-sample/leaderboard.csv")
+    rows = [line for line in readme.split("<!-- answer -->")[1].splitlines() if line.startswith("|")]
+    header, _, *lines = (line[2:-2].split(" | ") for line in rows)
+    assert len(lines) >= 5
+    for line in lines:
+        name, *values = (cell.replace("**", "") for cell in line)
+        (row,) = board[(board["method"] == name) & ((board["global_pool"] == "PCAM") | board["may_be_best"].isna())].to_dict("records")
+        columns = {"pointing": "pointing", "without Cardiomegaly": f"{MAIN}, without solved findings", "IoU > .3 [95%]": MAIN}
+        for heading, value in zip(header[1:-1], values[:-1], strict=True):
+            column = columns.get(heading, f"hit@iou.{heading[-1]}")
+            ends = (row["low"], row["high"]) if column == MAIN else (None, None)
+            assert value == of_interval((row[column], *ends)), (name, heading)
+        above = "–" if pd.isna(row["prior_difference"]) else signed_short(row["prior_difference"]) if row["above_prior"] else "≤ prior"
+        assert values[-1] == above

@@ -68,7 +68,7 @@ def _above(first: Row, board: Leaderboard) -> str:
     """Say which methods of the first row's network are above ``prior``, and up to which threshold."""
     prior = board.baseline(PRIOR, first)
     rows = board.theirs or best_network(board)
-    if prior is None or all(row.prior is None for row in rows):
+    if prior is None or all(row.above_prior is None for row in rows):
         return "**Above the prior**: not tested, there are too few patients."
     above = [row for row in rows if row.above_prior]
     words = f"{_listed(above)} at IoU > .3" if above else "no method at IoU > .3"

@@ -23,7 +23,7 @@ from PIL import Image
 
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import NO_NETWORK, Row, by_network
+from locus.benchmark.report.row import Row, by_network
 from locus.core.errors import NotAvailableError
 from locus.core.files import atomic
 from locus.core.names import CENTER, MAIN, PRIOR, UPPER_BOUND_AND_PEOPLE
@@ -260,8 +260,8 @@ def values_of(rows: Rows) -> list[Values]:
     """Return the data of rows for a chart: label, kind, value, n, and the interval if there is one."""
     out: list[Values] = []
     for label, row in rows.items():
-        behind = "one training run" if row.is_single else "new training runs and patients"
-        behind = behind if row.cell.method not in NO_NETWORK else "new patients"
+        alone = "one training run" if row.is_single else "new patients"
+        behind = "new training runs and patients" if len(row.runs) > 1 else alone
         main = row.main
         ends = {} if main.low is None else {"low": main.low, "high": main.high, "interval": behind}
         out.append({"entry": label, "kind": _kind(row), "value": main.value, "n": main.n, **ends})

@@ -73,9 +73,8 @@ def _runs(rows: Sequence[Row]) -> Against:
     prior = next((scores for row, scores in by_row.items() if row.name == PRIOR), None)
     gaps: dict[Row, Comparison] = {}
     if prior is not None:
-        estimates = {
-            r: statistics.difference(s, prior) for r, s in by_row.items() if r.name not in (PRIOR, UPPER_BOUND)
-        }
+        others = ((row, scores) for row, scores in by_row.items() if row.name not in (PRIOR, UPPER_BOUND))
+        estimates = {row: e for row, scores in others if (e := statistics.compared(scores, prior)) is not None}
         seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
         adjusted = dict(zip(seeing, holm(np.array([estimates[row].p for row in seeing])).tolist(), strict=True))
         gaps = {row: Comparison(PRIOR, _interval(e), adjusted.get(row)) for row, e in estimates.items()}
@@ -254,8 +253,8 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
 
 def _common_networks(one: Rows, other: Rows) -> list[str]:
     """Return the networks with two or more common training runs; empty if there are fewer than two."""
-    found = [name for name in one if name in other and len({*one[name].runs} & {*other[name].runs}) > 1]
-    return found if len(found) > 1 else []
+    common = [name for name in one if name in other and len({*one[name].runs} & {*other[name].runs}) > 1]
+    return common if len(common) > 1 else []
 
 
 def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -289,8 +288,8 @@ def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[
     pairs = [(row, scores) for row in rows if (scores := column.entry(row.runs)) is not None]
     estimates = [statistics.difference(scores, base) for _, scores in pairs]
     adjusted = holm(np.array([estimate.p for estimate in estimates]))
-    found = zip(pairs, estimates, adjusted, strict=True)
-    return [row for (row, _), e, p in found if e.value > 0 and e.low > 0 and p <= statistics.ALPHA]
+    tested = zip(pairs, estimates, adjusted, strict=True)
+    return [row for (row, _), e, p in tested if e.value > 0 and e.low > 0 and p <= statistics.ALPHA]
 
 
 def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:

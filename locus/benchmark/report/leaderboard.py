@@ -115,9 +115,11 @@ def _leaderboard(
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     of_networks = comparisons.networks(compared, rank_methods)
     methods = _noted([row for group in compared for row in by_score(group) if row.is_method], cases)
-    position = {row.group: n for n, row in enumerate(of_networks)}
-    methods.sort(key=lambda row: position.get(row.group, len(position)))
-    people = [_person(record) for record in scored if record.cell.method in names.PEOPLE]
+    by_best = by_network(by_score(methods))  # the order of networks that are not in ``of_networks``
+    order = [*dict.fromkeys([*(row.group for row in of_networks), *by_best])]
+    methods.sort(key=lambda row: order.index(row.group))
+    drawn = {r.cell.method: r for r in reversed(scored) if r.cell.method in names.PEOPLE}  # the same for all networks
+    people = [_person(record) for record in drawn.values()]
     baselines = _baselines([row for group in compared for row in group])
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared)
@@ -273,7 +275,7 @@ class Shares:
         counts = np.bincount(place, minlength=size * width).astype(np.float64)
 
         def share(hits: FloatArray) -> FloatArray:
-            sums = np.bincount(place, hits, minlength=size * width)
+            sums = np.bincount(place, hits, minlength=size * width).astype(np.float64)  # without rows, of integers
             return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).reshape(size, width)
 
         values = {name: share(cases.hits(name)) for name in COLUMNS}

@@ -42,7 +42,7 @@ from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR
 
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = "**Bold**: no other method of this network is significantly better. `≤ prior`: not shown to be above `prior`."
-MOST = 12
+MOST = 10
 """Largest number of methods in a short table; of each network at least ``FEWEST`` are shown."""
 FEWEST = 3
 EFFECTS = 6
@@ -150,11 +150,11 @@ def best(board: Leaderboard) -> Row | None:
 
 
 def best_network(board: Leaderboard) -> list[Row]:
-    """Return the methods of the network of the ``best`` row, best first."""
+    """Return the ``best`` row, which may be a user's, then the other methods of its network, best first."""
     first = best(board)
     if first is None:
         return []
-    return by_network(board.methods)[first.group]
+    return [first, *(row for row in by_network(board.methods)[first.group] if row is not first)]
 
 
 def networks(board: Leaderboard) -> Table:
@@ -245,7 +245,9 @@ def notes(board: Leaderboard) -> list[str]:
     counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
     groups = board.of_networks
     trained = [f"{row.network} {len(row.runs)}" for row in (group[0] for group in groups)]
-    lines = [f"Based on {counts}.", f"Training runs: {', '.join(trained)}."] if counts else []
+    lines = [f"Based on {counts}."] if counts else []
+    if not networks(board).rows:  # that table has a column of them
+        lines.append(f"Training runs: {', '.join(trained)}.")
     machines = list(dict.fromkeys(describe(record.training) for record in runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
     lines.append(f"Trained on: {'; '.join(machines[:2])}{more}.")

@@ -124,6 +124,8 @@ class Row:
         if self.prior is None or self.prior.difference.value is None:
             return None
         gap, p = self.prior.difference, self.prior.p
+        if gap.low is None and p is None:
+            return None
         lowest = gap.low if gap.low is not None else gap.value
         return (lowest or 0.0) > 0 and (p is None or p <= ALPHA)
 
@@ -176,7 +178,7 @@ def runs_words(count: int) -> str:
 
 def by_score(rows: Iterable[Row]) -> list[Row]:
     """Return rows by the main column, best first; equal values by name, rows without a value last."""
-    return sorted(rows, key=lambda row: (-1 if row.main.value is None else -row.main.value, row.name))
+    return sorted(rows, key=lambda row: (1 if row.main.value is None else -row.main.value, row.name))
 
 
 def by_network(rows: Sequence[Row]) -> dict[tuple[object, ...], list[Row]]:

@@ -168,11 +168,13 @@ def _bold(table: Table) -> list[int]:
 
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
+WIDTH, NARROWEST = 130, 7
+"""Width of a table in a terminal, and of its narrowest column, in letters."""
 HEADINGS = {"pointing": "point-\ning", "− prior": "−\nprior"}
 
 
 def as_text(table: Table) -> str:
-    """Format the title and the table for a terminal; a threshold table is at most 130 letters wide.
+    """Format the title and the table for a terminal, at most ``WIDTH`` letters wide: long cells are wrapped.
 
     >>> print(as_text(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
     phantom
@@ -181,8 +183,24 @@ def as_text(table: Table) -> str:
     cam       0.910
     <BLANKLINE>
     """
-    text = _threshold_text(table) if table.marks else tabulate(table.rows, headers=table.header, disable_numparse=True)
+    text = _threshold_text(table) if table.marks else _wrapped(table)
     return "\n".join([table.title, text, *([table.footnote] if table.footnote else []), ""])
+
+
+def _wrapped(table: Table) -> str:
+    """Return a table whose widest columns are narrowed until it fits, if possible without breaking words."""
+    columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.header, *table.rows, strict=True)]
+    widths = [max(map(len, cells)) for cells in columns]  # tabulate pads headings by 2
+    words = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in columns]
+    for least in ([word + 2 for word in words], [NARROWEST] * len(widths)):
+        while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+            spare = [width - smallest for width, smallest in zip(widths, least, strict=True)]
+            if max(spare) <= 0:
+                break
+            wide = max((n for n, room in enumerate(spare) if room > 0), key=lambda n: widths[n])
+            widths[wide] -= 1
+    fitted = {"maxcolwidths": widths, "maxheadercolwidths": [width - 2 for width in widths]} if table.rows else {}
+    return str(tabulate(table.rows, headers=table.header, disable_numparse=True, **fitted))
 
 
 def _threshold_text(table: Table) -> str:

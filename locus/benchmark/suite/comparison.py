@@ -23,7 +23,7 @@ from locus.benchmark.report import select
 from locus.benchmark.report.case_columns import columns, common_cases, read_cases
 from locus.benchmark.report.select import counted, main_value, one_alignment, scored
 from locus.benchmark.report.table import NOTHING, Table, as_text, number
-from locus.benchmark.scoring.statistics.paired import Comparison, compare, compare_over_trainings, corrected
+from locus.benchmark.scoring.statistics.paired import PairedDifference, compare, compare_over_trainings, corrected
 from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig
@@ -171,9 +171,17 @@ class Pair:
         return max(map(len, self.sides)) > 1
 
     @property
-    def over_patients_only(self) -> bool:
-        """Whether a side has one training run, so that intervals cover only patients."""
+    def has_single_run(self) -> bool:
+        """Whether a side has one training run, so that its intervals do not cover other runs of it."""
         return min(map(len, self.sides)) == 1
+
+    @property
+    def scope(self) -> str:
+        """What the intervals cover."""
+        several = [name for name, side in zip("AB", self.sides, strict=True) if len(side) > 1]
+        return {0: "patients", 1: f"training runs of {''.join(several)}, patients"}.get(
+            len(several), "training runs and patients"
+        )
 
     @property
     def names(self) -> tuple[str, str]:
@@ -284,7 +292,7 @@ class ComparisonRow:
     pair: Pair
     patients: int
     """Number of patients with a case."""
-    comparison: Comparison
+    comparison: PairedDifference
 
 
 def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
@@ -319,9 +327,8 @@ def _table(metric: str, origin: str, rows: Sequence[ComparisonRow], varies: Sequ
 
     So is the scope of the comparison, if only some pairs have several training runs on both sides.
     """
-    mixed = len({row.pair.over_patients_only for row in rows}) > 1
-    scope = {True: "patients", False: "training runs and patients"}
-    lines = ((row.pair.names, _cells(row.comparison), scope[row.pair.over_patients_only]) for row in rows)
+    mixed = len({row.pair.scope for row in rows}) > 1
+    lines = ((row.pair.names, _cells(row.comparison), row.pair.scope) for row in rows)
     header, *cells = (
         (*(names[n] for n in varies), *line, *([by] if mixed else []))
         for names, line, by in ((WORDS, HEADER, "compared over"), *lines)
@@ -330,7 +337,7 @@ def _table(metric: str, origin: str, rows: Sequence[ComparisonRow], varies: Sequ
     return Table(f"{metric} ({title})", "", header, tuple(cells))
 
 
-def _cells(c: Comparison) -> tuple[str, ...]:
+def _cells(c: PairedDifference) -> tuple[str, ...]:
     interval = "" if c.low is None or c.high is None else f" [{c.low:+.3f}, {c.high:+.3f}]"
     gap = NOTHING if c.difference is None else f"{c.difference:+.3f}{interval}"
     return (c.finding, number(c.first), number(c.second), gap, _p(c.p), _p(c.adjusted), str(c.n))
@@ -365,11 +372,12 @@ INTERVALS = (
 )
 OVER_TRAININGS = (
     "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if "
-    "both sides have the same runs, else nested; over patients only, if a side has one run; thresholds held constant"
+    "both sides have the same runs, else nested; a side with one run contributes patients only; thresholds held "
+    "constant"
 )
 TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided"
 HOLM = "p (Holm): corrected over all comparisons of a metric in this output, so it differs from p in the suite's tables"
-PATIENTS_ONLY = "the comparison is over patients only, and another training run may reverse it"
+PATIENTS_ONLY = "its spread over runs is unknown, and another training run may reverse the comparison"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
 """Fields of a data set's description that do not concern the content of the images."""
 
@@ -491,7 +499,7 @@ def _provenance(
     span = f"{min(patients)}" if len(patients) == 1 else f"{min(patients)} to {max(patients)}"
     lines.append(f"patients: {span}; training seeds: {_seeds(pairs)}; `mean` is over findings")
     several = [pair.several for pair in pairs]
-    single = sum(pair.over_patients_only for pair in pairs)
+    single = sum(pair.has_single_run for pair in pairs)
     lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else []), HOLM]
     if single:
         where = "" if single == len(several) else f"in {single} of {len(several)} pairs "

@@ -1,4 +1,4 @@
-"""Helpers: the entries and tables of a suite folder."""
+"""Helpers: the leaderboard and tables of a suite folder."""
 
 from locus.benchmark.records import load
 from locus.benchmark.report.all_tables import tables_of
@@ -7,22 +7,16 @@ from locus.benchmark.report.table import markdown
 
 
 def leaderboard(records, dataset="phantom", folder=None):
-    """The entries of a data set; with a folder of rows per case their comparisons, too."""
+    """The rows of a data set; with a folder of rows per case their comparisons, too."""
     boards = leaderboards(records, [] if folder is None else [folder])
     return next(board for board in boards if board.dataset == dataset)
 
 
-def tables_on_page(leaderboard):
-    tables = tables_of(leaderboard)
-    protocols = [table for _, table in tables.protocols]
-    main = [*tables.networks, *tables.methods, *tables.effects]
-    return [*tables.checks, *main, *tables.findings, *tables.details, *protocols, *tables.papers]
-
-
-def all_tables(folder):
-    return [table for board in leaderboards(load(folder), [folder]) for table in tables_on_page(board)]
+def tables_on_page(board):
+    tables = tables_of(board)
+    return [*tables.full, *tables.checks, *tables.details, *tables.protocols, *tables.papers]
 
 
 def texts(folder):
     """Title -> the table as Markdown."""
-    return {table.title: markdown(table) for table in all_tables(folder)}
+    return {table.title: markdown(table) for board in leaderboards(load(folder), [folder]) for table in tables_on_page(board)}

@@ -21,4 +21,4 @@ def test_formulas_in_names_are_escaped_in_leaderboard_csv(tmp_path):
         training(tmp_path, word, seed=0, count=5 + n)
     rows = list(csv.DictReader(io.StringIO(leaderboard_csv(leaderboards(load(tmp_path))), newline="")))
     assert {row["method"] for row in rows} == {f"'{word}" for word in SHOWN}
-    assert {float(row["score"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}
+    assert {float(row["hit@iou.3"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}

@@ -27,9 +27,9 @@ def test_methods_are_compared_on_each_network_that_two_suites_share(tmp_path):
     one, other = boards(tmp_path / "a", PCAM=UP, AVG=UP, LSE=FEW), boards(tmp_path / "b", [0], PCAM=UP, AVG=DOWN, LSE=FEW)
     tables.index(tmp_path, {**other, **one})
     text = (tmp_path / "README.md").read_text()
-    assert "| a | b | custom AVG | 5 | -1.00 [-1.00, -1.00] | 0.017 |" in text  # 2 of the 120 orders
-    assert "| a | b | custom PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 |" in text
-    assert "custom LSE" not in text.split("## Rank agreement")[1]  # two methods
+    assert "| a | b | small CNN with AVG | 5 | -1.00 [-1.00, -1.00] | 0.017 |" in text  # 2 of the 120 orders
+    assert "| a | b | small CNN with PCAM | 5 | 1.00 [1.00, 1.00] | 0.017 |" in text
+    assert "small CNN with LSE" not in text.split("## Rank agreement")[1]  # two methods
     assert "Rank agreement between suites" in (tmp_path / "index.html").read_text()
 
 
@@ -37,4 +37,4 @@ def test_a_single_suite_has_no_rank_agreement(tmp_path):
     tables.index(tmp_path, boards(tmp_path / "a", [0], PCAM=FEW))
     for file in ("README.md", "index.html"):
         assert "Rank agreement" not in (tmp_path / file).read_text()
-    assert "| a | – | phantom | custom PCAM | layercam (1 run) | 0.900 | – | – | 2 | 0 | 0 |" in (tmp_path / "README.md").read_text()
+    assert "| [a](a/leaderboard.md) | – | `layercam` on small CNN with PCAM: .900 [.010, .990] |" in (tmp_path / "README.md").read_text()

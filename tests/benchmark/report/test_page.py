@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score, Stratum, write
-from locus.benchmark.report import detail_tables, main_table, tables
-from locus.benchmark.report.all_tables import tables_of
-from locus.benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
-from locus.benchmark.report.page import COMMITTED_PAGES, Description, page
+from locus.benchmark.report import detail_tables, tables
+from locus.benchmark.report.columns import NAMES, score, tabulated
+from locus.benchmark.report.page import Description, page
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -53,31 +52,19 @@ def test_main_column_has_all_origins_and_dashes():
     assert [row[name] for name in ("validation", "oracle, shared", "optimism, shared")] == ["–"] * 3
 
 
-def test_main_table_has_paired_columns_only_with_paired_records_and_a_note_of_the_untrained_network():
-    first = scores("p_first", 0.9, "cross-fitted")[-1:] + scores("p_holm", 0.0001, "cross-fitted")[-1:]
-    above = scores("above_prior", 0.05, "cross-fitted", low=-0.01, high=0.1)[-1:]
-    all_records = [main(0.4), main(0.35, "prior"), record(first, above, protocol="paired")]
-    row, prior = rows(main_table.main(leaderboard(all_records, "NIH")))
-    assert (row["− prior [95%]"], row["p (Holm)"], row["P(best)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
-    assert prior["P(best)"] == "–"
-    without = main_table.main(leaderboard([main(0.4), main(0.3, "untrained")], "NIH"))
-    assert "P(best)" not in without.header
-    assert "P(best)" not in without.intro
-    assert [row["note"] for row in rows(without)] == ["", "baseline: the same network with random weights"]
-
-
 def test_equal_baselines_without_a_network_are_merged():
     methods = ("cam", "center", "untrained")
     all_records = [main(0.2, method, pooling) for method in methods for pooling in POOLINGS]
     all_records += [main(0.3, "prior"), main(0.1, "prior", "PCAM")]
-    result = sorted((row["method"], row["pooling"]) for row in rows(detail_tables.by_threshold(leaderboard(all_records, "NIH"))))
+    columns = [*NAMES, score("hit@iou.3")]
+    result = sorted((row["method"], row["pooling"]) for row in rows(tabulated("", "", columns, all_records)))
     apart = [(method, pooling) for method in ("cam", "prior", "untrained") for pooling in POOLINGS]
     assert result == sorted([*apart, ("center", "any")])
 
 
 def test_constant_columns_are_omitted():
     both = [main(0.2), Record(cell=cell(pooling="PCAM", img_size=224), scores=(scores("hit@iou.3", 0.1, "cross-fitted")[-1],))]
-    columns = [*NAMES_AND_ALIGNMENT, score("hit@iou.3")]
+    columns = [*NAMES, score("hit@iou.3")]
     assert tabulated("", "", columns, both[:1]).header == ("backbone", "pooling", "method", "hit@iou.3")
     assert tabulated("", "", columns, both).header == ("backbone", "pooling", "size", "method", "hit@iou.3")
     assert "image size: 128; alignment: aligned" in detail_tables.by_threshold(leaderboard(both[:1], "NIH")).intro
@@ -107,13 +94,6 @@ def test_all_protocols_have_a_table_with_the_origin_of_thresholds(protocol):
         assert any(cell.startswith("0.250") for cell in table.rows[0])
 
 
-@pytest.mark.parametrize(("protocol", "main"), [("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("brandnew", "novelty")])
-def test_single_finding_uses_the_main_metric_of_the_protocol(protocol, main):
-    others = [] if protocol == "brandnew" else [scores("left_out", 0.1)]
-    ((layout, _),) = tables_of(leaderboard([record(*others, scores(main, 0.5), protocol=protocol)], "NIH")).protocols
-    assert layout.main[0] == main
-
-
 def test_maps_without_energy_are_counted_and_boxes_used_as_masks_are_reported():
     made = [record(*LAYOUTS[protocol], protocol=protocol) for protocol in ("chexlocalize", "energy")]
     energy, masks = tables_on_page(leaderboard(made, "NIH"))
@@ -133,21 +113,21 @@ def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
-    assert "the scores are slightly too high because the method was selected" in table.intro
+    assert "slightly too high because the method was selected" in table.intro
     assert detail_tables.strata(leaderboard([main(0.4)], "NIH")).rows == ()
 
 
 def test_markdown_has_the_main_columns_and_links(tmp_path):
-    folder = tmp_path / COMMITTED_PAGES[0]
+    folder = tmp_path / "mine"
     for name, given in LAYOUTS.items():
         write(record(*given, protocol=name), folder)
     write(main(0.4), folder)
     write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), folder)
     tables.write(folder)
     text = (folder / "leaderboard.md").read_text()
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: methods within each network", "Cells without a score"]
-    assert len(next(line for line in text.splitlines() if line.startswith("| backbone")).split("|")) <= 12
-    assert "- 1 n/a: use a PCAM model" in text
+    tables_shown = ["NIH: hits over IoU and IoBB thresholds", "NIH: hits at IoU > .3 by finding"]
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [*tables_shown, "Notes", "Cells without a score"]
+    assert "- 1 n/a (small CNN with AVG): use a PCAM model" in text
     assert {"index.html", "leaderboard.csv"} <= {*re.findall(r"\]\(([^)]+)\)", text)}
 
 
@@ -161,27 +141,13 @@ def test_outdated_files_are_removed(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"records", *tables_alone}
 
 
-def test_no_committed_table_in_markdown_has_more_than_ten_columns_and_notes():
-    pages = [file.read_text() for file in ROOT.glob("results/*/leaderboard.md")]
-    heads = [head for page in pages for head in re.findall(r"^\| (.*) \|\n\| ---", page, re.MULTILINE)]
-    assert len(heads) > 20
-    assert max(len([word for word in head.split(" | ") if word.strip() not in ("note", "")]) for head in heads) <= 10
-
-
-def test_uncommitted_page_is_not_linked():
-    remaining = re.findall(r"^!/results/(.+)/index.html$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
-    assert {*remaining} == {*COMMITTED_PAGES}
-    assert "(index.html)" not in page([], Description("t"), suite="other")
-    assert "[index.html](index.html)" in page([], Description("t"), suite=remaining[0])
-
-
 @pytest.mark.parametrize("folder", ["results/demo", "runs/results/demo"])
 def test_link_to_the_meaning_of_columns_works_from_any_folder(folder):
-    (link,) = re.findall(r"\[meaning of the columns\]\((.*?)\)", page([], Description("t"), folder=ROOT / folder))
+    (link,) = re.findall(r"Columns: \[docs/protocols.md\]\((.*?)\)", page([], Description("t"), [], folder=ROOT / folder))
     assert (ROOT / folder / link).resolve() == ROOT / "docs/protocols.md"
 
 
 def test_page_outside_the_checkout_has_no_link_to_the_documentation(tmp_path):
-    text = page([], Description("t"), folder=tmp_path)
+    text = page([], Description("t"), [], folder=tmp_path)
     assert "docs/protocols.md" in text
     assert "](../" not in text

@@ -53,16 +53,15 @@ def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
 
 
 def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
-    """Return ``one`` − ``other``: paired on common training runs, nested if there are none.
+    """Return ``one`` − ``other``: paired on common training runs, nested if there are fewer than two of them.
 
-    If either has one run, the runs count as fixed.
+    A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
+    contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
     """
     if common := [name for name in one.runs if name in other.runs]:
         one, other = one.restrict(common), other.restrict(common)
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
-    if 1 in (len(one.theta), len(other.theta)):
-        return mrmc.difference_of_networks(*rows)
-    return mrmc.difference(*rows) if common else mrmc.difference_nested(*rows)
+    return mrmc.difference(*rows) if len(common) > 1 else mrmc.difference_nested(*rows)
 
 
 @dataclass(frozen=True)

@@ -68,21 +68,12 @@ def difference(a: Row, b: Row) -> MrmcEstimate:
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
     """Return A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
 
-    Raises ``BadValueError`` for arrays of different shapes or without a number.
+    The spread of a row with one run is unknown, so this run counts as fixed and contributes the variance over patients
+    only. The interval then applies to new runs of the other row, compared with this run; if both rows have one run, to
+    new patients alone. Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
     rows = _same_patients([a, b])
-    return _student(rows, [1.0, -1.0], -1, equal=_are_equal(rows))
-
-
-def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
-    """Return A − B of these particular training runs, over patients alone, as required if a side has one run.
-
-    The interval does not apply to other training runs. Raises ``BadValueError`` for arrays of different shapes or
-    without a number.
-    """
-    rows = _same_patients([a, b])
-    means = [(scores.mean(0, keepdims=True), left_out.mean(0, keepdims=True)) for scores, left_out in rows]
-    return _estimate(means, [1.0, -1.0], -1, equal=_are_equal(rows))
+    return _estimate(rows, [1.0, -1.0], -1, equal=_are_equal(rows))
 
 
 def method_effect(differences: Sequence[Row]) -> MrmcEstimate:

@@ -20,7 +20,7 @@ Trainings = Mapping[str, Sequence[Column]]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedDifference:
     """One metric of one finding (or ``mean``) in two cells."""
 
     finding: str
@@ -44,7 +44,7 @@ class Comparison:
 
 def compare(
     first: Sequence[Column], second: Sequence[Column], index: resample.CaseIndex, names: Sequence[str], seed: int = 0
-) -> list[Comparison]:
+) -> list[PairedDifference]:
     """Compare the columns of two cells over the same cases in the same order, per metric and finding or ``mean``.
 
     Thresholds are fixed. Raises ``BadValueError`` for different columns or cases.
@@ -58,7 +58,7 @@ def compare(
     n = one.denominator.sum(0).round().astype(int)
     counts = np.concatenate([n, [np.where([c.shared for c in first], n.max(0), n.sum(0))]])
     return [
-        Comparison(name, c.metric, c.origin, int(counts[f, m]), *map(_known, values[f, m]))
+        PairedDifference(name, c.metric, c.origin, int(counts[f, m]), *map(_known, values[f, m]))
         for m, c in enumerate(first)
         for f, name in enumerate([*names, "mean"])
     ]
@@ -75,7 +75,7 @@ def _table(one: resample.Sums, two: resample.Sums, seed: int) -> FloatArray:
 
 def compare_over_trainings(
     first: Trainings, second: Trainings, index: resample.CaseIndex, names: Sequence[str]
-) -> list[Comparison]:
+) -> list[PairedDifference]:
     """Compare the training runs of two entries over the same cases, per metric and finding or ``mean``.
 
     Values are means over training runs. Thresholds are fixed.
@@ -91,7 +91,7 @@ def compare_over_trainings(
         for f, (finding, n) in enumerate(zip([*names, "mean"], [*counts, counts.sum()], strict=True)):
             one = EntryScores(tuple(first), theta[f, : len(first)], left_out[:, f, : len(first)].T)
             values = _values(one, EntryScores(tuple(second), theta[f, len(first) :], left_out[:, f, len(first) :].T))
-            comparisons.append(Comparison(finding, of_metric[0].metric, of_metric[0].origin, int(n), *values))
+            comparisons.append(PairedDifference(finding, of_metric[0].metric, of_metric[0].origin, int(n), *values))
     return comparisons
 
 
@@ -107,7 +107,7 @@ def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
     return *means, estimate.value, estimate.low, estimate.high, estimate.p
 
 
-def corrected(table: Sequence[Comparison]) -> list[Comparison]:
+def corrected(table: Sequence[PairedDifference]) -> list[PairedDifference]:
     """Return the comparisons with ``adjusted``: Holm's correction of p over the whole table."""
     p = np.array([np.nan if c.p is None else c.p for c in table])
     return [replace(c, adjusted=_known(value)) for c, value in zip(table, resample.holm(p), strict=True)]

@@ -499,7 +499,7 @@ def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> 
     """
     sizes = np.array([scores.shape[-1] for scores, _ in networks])
     scale = np.asarray(weights) ** 2 / sizes
-    run_df = np.maximum(sizes - 1, 1)  # one run: its variance is 0 here, and its interval nan
+    run_df = np.maximum(sizes - 1, 1)  # one run: its variance over runs is unknown and counts as 0
     squares = [((scores - scores.mean(-1, keepdims=True)) ** 2).sum(-1) for scores, _ in networks]
     means = [left_out.mean(-2) for _, left_out in networks]
     value = sum(weight * scores.mean(-1) for weight, (scores, _) in zip(weights, networks, strict=True))

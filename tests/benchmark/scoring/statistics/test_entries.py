@@ -47,6 +47,9 @@ def test_common_training_runs_are_paired_and_other_ones_nested():
     assert entries.difference(one, other.restrict(other.runs[::-1])) == mrmc.difference(*rows)
     apart = EntryScores(tuple("bcde"), other.theta, other.jackknife)
     assert entries.difference(one, apart) == mrmc.difference_nested(*rows)
+    single = one.restrict(["a1"])  # of one side's runs
+    assert entries.difference(one, single.restrict(["a1"])).value == 0
+    assert entries.difference(apart, single).df == mrmc.difference_nested(rows[1], (single.theta, single.jackknife)).df < np.inf
 
 
 def differences(trainings, patients):

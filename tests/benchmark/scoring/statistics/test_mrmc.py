@@ -12,7 +12,7 @@ from tools.coverage.measure import EXCLUSION, STATISTICS, measure
 from tools.coverage.worlds import Simulation
 
 READERS, CASES = 5, 114
-DIFFERENCES = (mrmc.difference, mrmc.difference_nested, mrmc.difference_of_networks)
+DIFFERENCES = (mrmc.difference, mrmc.difference_nested)
 every_difference = pytest.mark.parametrize("compare", DIFFERENCES)
 
 
@@ -87,8 +87,31 @@ def test_equal_training_runs_leave_the_variance_of_patients():
 @pytest.mark.byhand
 def test_one_training_run_has_no_interval():
     one = ([0.5], np.linspace(0.4, 0.6, 30)[None])
-    for result in (mrmc.interval(*one), mrmc.difference(one, one), mrmc.difference_nested(one, one)):
+    for result in (mrmc.interval(*one), mrmc.difference(one, one)):
         assert np.isnan([result.low, result.high]).all()
+
+
+@pytest.mark.byhand
+def test_difference_from_a_single_run_keeps_the_variance_over_the_runs_of_the_other_side():
+    """Runs: 2.5e-4 / 5 of one side; patients: 4e-4 + (3e-4 + 1e-6) - 2 * 1e-4, the single run's own included."""
+    several, single = networks([0.48, 0.49, 0.5, 0.51, 0.52], [0.4], own=(3e-4, 2e-4))
+    for result, sign in ((mrmc.difference_nested(several, single), 1), (mrmc.difference_nested(single, several), -1)):
+        variance = 0.5e-4 + 4e-4 + 3.01e-4 - 2e-4
+        df = variance**2 / ((0.5e-4) ** 2 / 4)
+        assert (result.value * sign, result.df) == pytest.approx((0.1, df))
+        assert result.high - result.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
+
+
+@pytest.mark.planted
+def test_difference_from_a_single_run_covers_new_runs_of_the_other_side():
+    """400 worlds of 100 patients, three runs that differ by .05, and a single run: over patients alone 52% are covered."""
+    random, covered = np.random.default_rng(0), 0
+    for _ in range(400):
+        patients = random.normal(0, 0.1, 100)
+        runs = row_of(random.normal(0, 0.05, (3, 1)) + patients + random.normal(0, 0.1, (3, 100)))
+        result = mrmc.difference_nested(runs, row_of(patients + random.normal(0, 0.1, (1, 100))))
+        covered += result.low <= 0 <= result.high
+    assert covered >= 0.9 * 400
 
 
 @pytest.mark.byhand

@@ -44,16 +44,16 @@ def test_single_runs_have_intervals_over_patients(seeds, compare):
     assert "for several training runs" not in text
 
 
-def test_single_run_on_a_side_is_compared_over_patients(seeds, hits, compare):
+def test_single_run_on_a_side_is_compared_over_the_runs_of_the_other_side_and_patients(seeds, hits, compare):
     text, rows = compare("s/net/cam", "s/other-seed0/cam")
     other = hits(0.5, 7)[::2] > 0.3
     left_out = [[np.delete(other, p).mean() for p in range(30)]]
-    wanted = mrmc.difference_of_networks(by_hand(hits, "cam"), ([other.mean()], left_out))
+    wanted = mrmc.difference_nested(by_hand(hits, "cam"), ([other.mean()], left_out))
     row = of_mass(rows)
     assert [float(row[name]) for name in ("difference", "low", "high")] == pytest.approx([wanted.value, wanted.low, wanted.high])
     assert (row["trainings_A"], row["trainings_B"]) == ("3", "1")
     assert "training seeds: 0, 1, 2 (A), 0 (B)" in text
-    assert "a side has one training run: the comparison is over patients only" in text
+    assert "a side has one training run: its spread over runs is unknown" in text
     assert "compared over" not in text
 
 
@@ -61,4 +61,4 @@ def test_rows_state_their_scope_if_pairs_differ(seeds, compare):
     text, _ = compare("s/net/cam", "s")
     assert "in 1 of 2 pairs a side has one training" in text
     decided = {("layercam" in line, line.split("  ")[-1].strip()) for line in text.splitlines() if " mean " in line}
-    assert decided == {(True, "training runs and patients"), (False, "patients")}
+    assert decided == {(True, "training runs and patients"), (False, "training runs of A, patients")}

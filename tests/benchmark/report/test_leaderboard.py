@@ -1,0 +1,302 @@
+"""The rows of a leaderboard: means, intervals, comparisons with each other and with prior, baselines, networks and effects."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from locus.benchmark.records import Record, Score, cases, load, pack, write
+from locus.benchmark.records.record import PUBLISHED
+from locus.benchmark.report import main_table, select
+from locus.benchmark.report.answer import answer
+from locus.benchmark.report.charts import values_of
+from locus.benchmark.report.comparisons import METHODS_OF_EFFECT, ONE_MORE, SPREAD
+from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report.page import notes
+from locus.benchmark.report.row import COLUMNS, UNSOLVED
+from locus.benchmark.scoring.statistics import mrmc
+from locus.core.names import MAIN
+from tests.benchmark.report.given import leaderboard, texts
+from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
+
+LEVELS = {"cam": (16, 15, 17), "layercam": (15, 16, 16), "gradcam": (6, 7, 6), "xgradcam": (0, 1, 0)}
+LEVELS |= {"prior": (5, 5, 5), "center": (1, 1, 1), "truth": (20, 20, 20)}
+"""Method -> hits of each of three runs: the first so many patients, shifted by the seed."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Methods and baselines of a network on three seeds, and one method and prior of another network on one."""
+    folder = tmp_path_factory.mktemp("rows")
+    for method, counts in LEVELS.items():
+        for seed, count in enumerate(counts):
+            training(folder, method, seed, count)
+    training(folder, "cam", 0, 14, "AVG")
+    training(folder, "prior", 0, 5, "AVG")
+    pack(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def board(folder):
+    return leaderboard(load(folder), folder=folder)
+
+
+def row(board, name, pooling="PCAM"):
+    rows = [row for row in (*board.methods, *board.baselines) if row.name == name]
+    return next((row for row in rows if row.cell.global_pool == pooling), rows[0])
+
+
+def by_hand(method):
+    """Scores of the three runs, and the same with every patient left out."""
+    rows = np.array([hits(count, seed if method != "prior" else 0) for seed, count in enumerate(LEVELS[method])], dtype=float)
+    return rows.mean(1), np.array([[np.delete(row, p).mean() for p in range(PATIENTS)] for row in rows])
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("method", ["cam", "prior", "center"])
+def test_row_of_three_runs_is_their_mean_with_the_interval_over_runs_and_patients(board, method):
+    wanted, main = mrmc.interval(*by_hand(method)), row(board, method).main
+    assert (main.value, main.low, main.high) == pytest.approx((wanted.value, wanted.low, wanted.high), abs=1e-6)
+    assert main.n == PATIENTS
+    assert values_of({method: row(board, method)})[0]["interval"] == "new training runs and patients"
+
+
+@pytest.mark.byhand
+def test_spread_and_the_interval_of_another_run_follow_students_t(board):
+    scores = row(board, "cam").scores  # .80, .75, .85
+    reach = 4.30265 * 0.05 * np.sqrt(4 / 3)
+    assert scores[SPREAD].value == pytest.approx(0.05)
+    assert scores[ONE_MORE][1:3] == pytest.approx((0.8 - reach, min(0.8 + reach, 1)), abs=1e-5)
+
+
+@pytest.mark.byhand
+def test_methods_are_compared_within_their_network_and_with_prior_by_the_formulas(board):
+    best = {name: row(board, name).may_be_best for name in ("cam", "layercam", "gradcam")}
+    assert best == {"cam": True, "layercam": True, "gradcam": False}
+    assert row(board, "cam", "AVG").may_be_best is None  # the only method of its network
+    behind, wanted = row(board, "gradcam").behind, mrmc.difference(by_hand("cam"), by_hand("gradcam"))
+    assert behind.name == "cam"
+    assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
+    gap, wanted = row(board, "cam").prior.difference, mrmc.difference(by_hand("cam"), by_hand("prior"))
+    assert gap[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
+
+
+def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_prior_is_grey_and_never_bold(board):
+    above = {name: row(board, name).above_prior for name in ("cam", "gradcam", "xgradcam", "prior", "center")}
+    assert above == {"cam": True, "gradcam": False, "xgradcam": False, "prior": None, "center": False}
+    assert row(board, "xgradcam").may_be_best is False
+    table = main_table.thresholds(board)
+    looks = {(cells[1], mark): cells[-1] for cells, mark in zip(table.rows, table.marks, strict=True)}
+    assert looks["cam", "bold"] == "+.550"
+    assert looks["gradcam", "grey"] == looks["xgradcam", "grey"] == looks["center", "baseline"] == "≤ prior"
+
+
+def test_only_method_that_is_below_prior_may_not_be_the_best(tmp_path):
+    for method, count in {"cam": 2, "layercam": 1, "prior": 18}.items():
+        for seed in range(3):
+            training(tmp_path, method, seed, count)
+    board = leaderboard(load(tmp_path), folder=tmp_path)
+    assert [(one.name, one.may_be_best, one.is_bold) for one in board.methods] == [("cam", False, False), ("layercam", False, False)]
+    assert {line["may_be_best"] for line in csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))} == {"False", ""}
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_with_too_few_patients_nothing_is_said_about_prior(tmp_path, seeds):
+    for method, count in {"cam": 7, "layercam": 6, "prior": 1}.items():
+        for seed in range(seeds):
+            training(tmp_path, method, seed, count, patients=8)
+    board = leaderboard(load(tmp_path), folder=tmp_path)
+    assert [(one.may_be_best, one.above_prior) for one in board.methods] == [(None, None)] * 2
+    assert "**Above the prior**: not tested" in " ".join(answer(board))
+
+
+def test_baselines_are_last_and_stand_once_or_once_per_grid_on_which_they_differ(board, folder, tmp_path):
+    assert [one.name for one in board.baselines] == ["prior", "center", "truth"]
+    table = main_table.thresholds(board)
+    assert [cells[1] for cells in table.rows][-3:] == ["prior", "center", "truth"]
+    assert row(board, "prior").note == ""
+    for backbone, shown in (("custom", 9), ("resnet18", 9), ("densenet121", 6)):
+        for seed in range(2):
+            training(tmp_path, "prior", seed, shown, backbone=backbone)
+            training(tmp_path, "cam", seed, 15, backbone=backbone)
+    grids = leaderboard(load(tmp_path), folder=tmp_path)
+    assert {one.note: one.main.value for one in grids.baselines} == {"small CNN, resnet18": 0.45, "densenet121": 0.3}
+    assert grids.baseline("prior", row(grids, "cam")).main.value in (0.45, 0.3)
+
+
+def boxes(folder, method, seed, ious):
+    """Give a method of the folder other IoUs."""
+    one = cell(method, seed)
+    rows = cases.read(one, folder).drop(columns=["key", *cases.CELL])
+    cases.write(rows.assign(iou=np.float32(ious), **{MAIN: np.array(ious) > 0.3}).to_dict("records"), one, folder)
+
+
+def test_methods_have_the_same_boxes_only_if_all_boxes_agree(tmp_path):
+    ious = np.linspace(0.02, 0.95, PATIENTS)
+    other, slightly = ious.copy(), ious + 1e-5
+    other[[9, 10]] = other[[10, 9]]  # two hits trade places
+    for method, values in {"cam": ious, "gradcam": other, "hirescam": slightly, "xgradcam": ious}.items():
+        for seed in range(2):
+            training(tmp_path, method, seed, 5)
+            boxes(tmp_path, method, seed, ious if method == "xgradcam" and not seed else other if method == "xgradcam" else values)
+    noted = {one.name: one.note for one in leaderboard(load(tmp_path), folder=tmp_path).methods}
+    assert noted == {"cam": "", "gradcam": "", "hirescam": "same boxes as cam", "xgradcam": ""}  # equal in one run of two
+
+
+def test_row_of_one_run_has_the_interval_of_its_record(board):
+    one = row(board, "cam", "AVG")
+    assert (one.is_single, one.main.low, one.main.high, SPREAD in one.scores) == (True, 0.01, 0.99, False)
+    assert "one run" in main_table.network_cell(one)
+
+
+def test_columns_of_the_threshold_table_are_made_from_the_overlap_of_the_box(board):
+    scores = row(board, "cam").scores
+    assert {name: scores[name].value for name in COLUMNS if name.startswith("hit@iou")} == dict.fromkeys(COLUMNS[:7], 0.8)
+    assert not any(name.startswith("hit@iobb") for name in scores)  # not in these rows
+
+
+def test_finding_that_prior_solves_is_named_and_left_out_of_a_second_mean(tmp_path):
+    for method, shares in {"cam": (0.4, 0.8), "prior": (0.1, 1.0)}.items():
+        one = cell(method, 0)
+        scores = [Score(finding=f, metric=MAIN, value=v, n=20, threshold_origin="cross-fitted") for f, v in zip("ab", shares, strict=True)]
+        mean = scores[0]._replace(finding="mean", value=sum(shares) / 2)
+        write(Record(cell=one, scores=(*scores, mean), rests_on={"test images": 20}), tmp_path)
+    board = leaderboard(load(tmp_path))
+    assert (board.solved, row(board, "cam").scores[UNSOLVED].value) == (("b",), 0.4)
+    assert "without b" in main_table.header(board)
+    assert any("hits at least nine of ten cases of b" in line for line in notes(board))
+
+
+def test_without_per_case_rows_there_is_only_a_mean(tmp_path):
+    for seed in range(3):
+        record = training(tmp_path, "cam", seed, 16)
+        cases.path(tmp_path, record.cell).unlink()
+    (one,) = leaderboard(load(tmp_path), folder=tmp_path).methods
+    assert (one.main.value, one.main.low, one.may_be_best, one.prior) == (0.8, None, None, None)
+
+
+def test_runs_of_another_recipe_are_another_row():
+    one, other, further = (Record(cell=cell("cam", seed)) for seed in range(3))
+    pinned = further.model_copy(update={"cell": further.cell.model_copy(update={"recipe": {**further.cell.recipe, "threads": 1}})})
+    assert [len(group) for group in select.trainings([other, one, pinned])] == [2, 1]
+
+
+def test_individual_runs_have_a_table(folder):
+    lines = texts(folder)["phantom: individual training runs"].splitlines()
+    shown = [[word.strip() for word in line.strip("|").split("|")][2:5] for line in lines if line.startswith("| small")]
+    assert [(seed, method, score[:5]) for seed, method, score in shown[:3]] == [
+        ("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850"),
+    ]  # fmt: skip
+    assert len(shown) == 12
+
+
+def cut(fixed, *thresholds):
+    """A folder's only row, with the score of a fixed threshold and the cross-fitted ones."""
+    score = Score(finding="mean", metric=MAIN, value=0.8, n=20, threshold_origin="cross-fitted")
+    chosen = {"cross-fitted": {"Mass": list(thresholds)}}
+    return Record(cell=cell("cam", 0), scores=(score, score._replace(value=fixed, threshold_origin="fixed")), thresholds=chosen)
+
+
+def test_notes_say_how_much_the_best_row_depends_on_its_score_thresholds():
+    lines = notes(leaderboard([cut(0.019, 0.04, 0.21)]))
+    assert "Score thresholds of `cam` on small CNN with PCAM: .040 to .210. At a fixed .5 it scores .019." in lines
+
+
+def published(folder, *own, **counts):
+    """The leaderboard of a folder in which all methods but ``own`` are published."""
+    for method, count in counts.items():
+        for seed in range(1 if method in own else 3):
+            training(folder, method, seed, count, pooling="AVG" if method in own else "PCAM")
+    training(folder, "prior", 0, counts["prior"], "AVG")
+    pack(folder)
+    records = [r if r.cell.global_pool == "AVG" else r.model_copy(update={"source": PUBLISHED}) for r in load(folder)]
+    return leaderboards(records, [folder])[0]
+
+
+@pytest.mark.parametrize(("count", "above", "better", "worse"), [(19, "`mine` at IoU > .3", 0, 1), (2, "no method at IoU > .3", 1, 0)])
+def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, above, better, worse):
+    board = published(tmp_path, "mine", mine=count, cam=15 if count < 9 else 18, gradcam=3, prior=4)
+    first, second = answer(board)[:2]
+    assert first.startswith(f"**Yours**: `mine` on small CNN with AVG: {count / 20:.3f}".replace("0.", "."))
+    assert f"Of 2 published rows, {better} are significantly better, {worse} significantly worse." in first
+    assert second.startswith(f"**Above the prior** (.200): {above}")
+    table = main_table.thresholds(board, complete=False)
+    assert table.rows[0][1] == "mine"
+    assert main_table.by_finding(board).rows[0][0] == "mine"
+
+
+def test_answer_names_the_best_row_those_above_prior_and_networks_that_are_not_compared(board):
+    first, second, third = answer(board)
+    assert first.startswith("**Best**: `cam` on small CNN with PCAM: .800 [")
+    assert first.endswith("three training runs. Not significantly worse: `layercam`.")
+    assert second.startswith("**Above the prior** (.250): `cam`, `layercam` at IoU > .3")
+    assert third.startswith("**Not compared**: ")
+    assert "small CNN with AVG (one training run)" in third
+
+
+HITS = {"cam": 12, "layercam": 8, "prior": 2}
+BOTH = ("cam", "layercam")
+
+
+def suite(folder, *rank_methods, **given):
+    """Network, by pooling -> its runs, hits added to those of ``HITS``, and perhaps methods and hits of ``truth``."""
+    for pooling, (runs, more, *other) in given.items():
+        methods, truth = other or (BOTH, 20)
+        for method in (*methods, "prior", "truth"):
+            for seed in range(runs):
+                count = truth if method == "truth" else HITS[method] + more * (method != "prior")
+                training(folder, method, seed, count, pooling)
+    pack(folder)
+    (board,) = leaderboards(load(folder), [folder], rank_methods)
+    return board, {row.runs[0].cell.global_pool: row for row in board.networks}
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """Two networks that are compared, one of one run, one at another grid and one that lacks a method."""
+    others = {"EXP": (3, 1, BOTH, 15), "PCAM": (3, 1, ("cam",), 20)}
+    return suite(tmp_path_factory.mktemp("networks"), *BOTH, AVG=(3, 0), LSE=(3, 6), MAX=(1, 2), **others)[1]
+
+
+def test_networks_are_compared_within_a_grid_and_others_have_a_reason(networks):
+    assert {name: row.may_be_best for name, row in networks.items()} == {"AVG": False, "LSE": True, "MAX": None, "PCAM": None, "EXP": None}
+    reasons = {name: row.note for name, row in networks.items()}
+    assert (reasons["AVG"], reasons["LSE"], reasons["MAX"], reasons["PCAM"]) == ("", "", "one training run", "layercam not scored")
+    assert reasons["EXP"].startswith("no other network has this grid")
+    assert list(networks) == ["LSE", "MAX", "EXP", "AVG", "PCAM"]  # by their means; without a mean last
+
+
+@pytest.mark.byhand
+def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_nested(networks):
+    def mean(more):
+        rows = np.array([[hits(HITS[name] + more, seed) for name in BOTH] for seed in range(3)], dtype=float).mean(1)
+        return rows.mean(1), np.array([[np.delete(row, p).mean() for p in range(PATIENTS)] for row in rows])
+
+    assert networks["LSE"].main.value == pytest.approx((18 + 14) / 2 / PATIENTS)
+    wanted, behind = mrmc.difference_nested(mean(6), mean(0)), networks["AVG"].behind
+    assert behind.name == "small CNN with LSE"
+    assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
+    assert networks["EXP"].share_of_bound == pytest.approx((13 + 9) / 2 / 15, abs=1e-6)
+
+
+def test_default_rank_methods_are_those_of_all_networks(tmp_path):
+    _, compared = suite(tmp_path, AVG=(3, 0), PCAM=(3, 1, ("cam",), 20))
+    assert {name: row.main.value for name, row in compared.items()} == {"AVG": 0.6, "PCAM": 0.65}
+    assert compared["PCAM"].note == ""
+
+
+@pytest.mark.byhand
+def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(tmp_path):
+    """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
+    board, _ = suite(tmp_path, AVG=(3, 0), LSE=(3, 6), MAX=(1, 2))
+    cam, layercam = board.effects
+    assert (cam.name, cam.may_be_best, cam.scores[METHODS_OF_EFFECT].value, cam.behind) == ("cam", True, 2, None)
+    assert (layercam.name, layercam.behind.name, layercam.behind.difference.value) == ("layercam", "cam", pytest.approx(0.2))
+    assert layercam.behind.by_network == {"small CNN with AVG": pytest.approx(0.2), "small CNN with LSE": pytest.approx(0.2)}
+
+
+def test_single_network_has_no_comparison_tables(tmp_path):
+    board, _ = suite(tmp_path, AVG=(3, 0), LSE=(1, 6))
+    assert main_table.networks(board).rows == main_table.effects(board).rows == ()

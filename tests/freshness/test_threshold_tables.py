@@ -1,0 +1,243 @@
+"""Tables of `results/` computed again from the rows per case, by pandas and SciPy alone."""
+
+import re
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyarrow import parquet
+from scipy import stats
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+SUITES = ("phantom", "nih-sample", "demo")
+RANK_METHODS = ("gradcam", "gradcampp", "hirescam", "integrated_gradients", "layercam", "xgradcam")
+IOU, IOBB = [f"hit@iou.{n}" for n in range(1, 8)], [f"hit@iobb.{n}" for n in ("1", "25", "5", "75", "9")]
+MAIN, COLUMNS = "hit@iou.3", [*IOU, *IOBB, "pointing"]
+BASELINES = ("prior", "center", "noise", "untrained", "truth")
+pytestmark = [pytest.mark.freshness, pytest.mark.oracle]
+
+
+class Row:
+    """Scores of S runs, and the same with each of P patients left out."""
+
+    def __init__(self, theta, left_out):
+        self.theta, self.left_out, self.runs = theta, left_out, len(theta)
+
+    def __sub__(self, other):
+        return Row(self.theta - other.theta, self.left_out - other.left_out)
+
+
+@pytest.fixture(scope="module")
+def read():
+    """Function that returns the rows per case of a suite: columns of the threshold table as numbers, nan if unknown."""
+    frames = {}
+
+    def of(suite):
+        if suite not in frames:
+            names = {"model_id", "method", "image", "patient", "finding", "iou", "iobb", *COLUMNS}
+            files = sorted((RESULTS / suite).glob("cases*.parquet"))
+            parts = [pd.read_parquet(file, columns=sorted(names & {*parquet.read_schema(file).names})) for file in files]
+            cases = pd.concat(parts, ignore_index=True).astype({"model_id": str, "method": str})
+            for column in COLUMNS:
+                measure, _, level = column.removeprefix("hit@").partition(".")
+                if column not in cases:
+                    overlap = cases[measure].astype("float32")
+                    cases[column] = (overlap > np.float32(f".{level}")).where(overlap.notna())
+            frames[suite] = cases.astype(dict.fromkeys(COLUMNS, float))
+            frames[suite]["network"] = cases["model_id"].str.replace(r"-seed\d+$", "", regex=True)
+        return frames[suite]
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def rows(read):
+    """Network of phantom -> method -> its row, runs in the order of their seeds."""
+    networks = {}
+    for (network, method), cases in read("phantom").groupby(["network", "method"]):
+        networks.setdefault(network, {})[method] = row_of(cases)
+    return networks
+
+
+def row_of(cases):
+    scores = [_score(of_run) for _, of_run in cases.groupby("model_id")]
+    return Row(*map(np.array, zip(*scores, strict=True)))
+
+
+def _score(cases):
+    (patient, patients), (finding, findings) = (pd.factorize(cases[name], sort=True) for name in ("patient", "finding"))
+    place, size = patient * len(findings) + finding, len(patients) * len(findings)
+    hits, counts = (np.bincount(place, of, size).reshape(len(patients), -1) for of in (cases[MAIN], None))
+    without = (hits.sum(0) - hits) / (counts.sum(0) - counts)
+    return float((hits.sum(0) / counts.sum(0)).mean()), without.mean(1)
+
+
+def estimate(parts):
+    """The weighted sum of rows on the same patients: value, low, high, p. ``parts``: (weight, row)."""
+    patients = parts[0][1].left_out.shape[1]
+    scale = (patients - 1) ** 2 / patients  # of the jackknife, for np.cov divides by P - 1
+    value = sum(weight * row.theta.mean() for weight, row in parts)
+    seeds = [weight**2 * row.theta.var(ddof=1) / row.runs for weight, row in parts]
+    across = 0.0
+    for n, (a, one) in enumerate(parts):
+        for m, (b, other) in enumerate(parts):
+            covariance = np.cov(one.left_out, other.left_out)[: one.runs, one.runs :] * scale
+            different = ~np.eye(one.runs, dtype=bool) if n == m else np.ones(covariance.shape, dtype=bool)
+            across += a * b * covariance[different].mean()
+    mean = sum(weight * row.left_out.mean(0) for weight, row in parts)
+    variance = max(sum(seeds) + max(across, 0), np.var(mean, ddof=1) * scale)
+    spread = sum(term**2 / (row.runs - 1) for term, (_, row) in zip(seeds, parts, strict=True))
+    df = variance**2 / spread if spread else np.inf
+    error = np.sqrt(variance)
+    reach = stats.t.ppf(0.975, df) * error
+    p = 2 * stats.t.sf(abs(value) / error, df) if error > 1e-9 else 1.0
+    return value, value - reach, value + reach, p
+
+
+def holm(p):
+    order = np.argsort(p)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(np.array(p)[order] * np.arange(len(p), 0, -1)), 1)
+    return adjusted
+
+
+def verdict(others):
+    """Whether no other row is significantly better: (how much better it is, adjusted p) of each."""
+    return not any(value > 0 and p <= 0.05 for value, p in others)
+
+
+def within(mine, others):
+    """Paired comparisons of a row with others of its network."""
+    gaps = [estimate([(1.0, other - mine)]) for other in others]
+    return verdict(list(zip((gap[0] for gap in gaps), holm([gap[3] for gap in gaps]), strict=True)))
+
+
+def chosen(suite):
+    """Ten lines of ``leaderboard.csv`` over all networks: six methods and the baselines, runs as in the table."""
+    board = pd.read_csv(RESULTS / suite / "leaderboard.csv")
+    methods, baselines = board[board["may_be_best"].notna()], board[board["method"].isin(BASELINES)]
+    lines = pd.concat([methods.iloc[:: len(methods) // 5 or 1], baselines.drop_duplicates("method")])
+    return lines.assign(network=lines["model_id"].str.replace(r"-seed\d+$", "", regex=True)).to_dict("records")
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_ten_rows_of_the_threshold_table(suite, read):
+    cases, lines = read(suite), chosen(suite)
+    assert len(lines) >= 10
+    for line in lines:
+        of_network = cases[cases["network"] == line["network"]]
+        mine = of_network[of_network["method"] == line["method"]]
+        by_finding = mine.groupby(["model_id", "finding"], observed=True)[COLUMNS]
+        means = by_finding.mean().where(by_finding.count().eq(by_finding.size(), axis=0)).groupby("model_id").mean()
+        wanted = means.mean().where(means.notna().all())  # in all runs
+        assert [line[name] for name in COLUMNS] == pytest.approx(wanted.tolist(), abs=1e-6, nan_ok=True), line
+        assert (line["runs"], line["n"]) == (mine["model_id"].nunique(), len(mine) / line["runs"])
+        for finding, value in by_finding.mean()[MAIN].groupby("finding", observed=True).mean().items():
+            assert line[finding] == pytest.approx(value, abs=1e-6)
+        if line["runs"] > 1:
+            compare(line, {name: row_of(of) for name, of in of_network.groupby("method")})
+
+
+def compare(line, rows):
+    """Hold the interval of a line of several runs, and its comparisons with prior and with methods, against ``rows``."""
+    mine = rows[line["method"]]
+    assert [line[name] for name in (MAIN, "low", "high")] == pytest.approx(clipped(estimate([(1.0, mine)])[:3]), abs=1e-6)
+    seeing = {name: row for name, row in rows.items() if name not in ("prior", "center", "noise", "truth") and "readers" not in name}
+    gaps = {name: estimate([(1.0, row - rows["prior"])]) for name, row in rows.items() if name in {*seeing, line["method"]}}
+    adjusted = dict(zip(seeing, holm([gaps[name][3] for name in seeing]), strict=True))
+    if line["method"] in ("prior", "truth"):
+        assert pd.isna(line["prior_difference"])
+        return
+    gap = gaps[line["method"]]
+    assert [line[f"prior_{name}"] for name in ("difference", "low", "high")] == pytest.approx(gap[:3], abs=1e-6)
+    assert line["prior_p"] == pytest.approx(adjusted.get(line["method"], np.nan), rel=1e-3, abs=1e-12, nan_ok=True)
+    assert line["above_prior"] == (gap[1] > 0 and adjusted.get(line["method"], 0) <= 0.05)
+    if line["method"] not in BASELINES:
+        others = {name: row for name, row in seeing.items() if name not in (line["method"], "untrained")}
+        below = gap[2] < 0 and adjusted[line["method"]] <= 0.05
+        assert line["may_be_best"] == (within(mine, list(others.values())) and not below)
+        if isinstance(line["behind_row"], str):
+            gap = estimate([(1.0, others[line["behind_row"]] - mine)])[:3]
+            assert [line[f"behind_{name}"] for name in ("difference", "low", "high")] == pytest.approx(gap, abs=1e-6)
+
+
+def clipped(values):
+    return [min(max(value, 0), 1) for value in values]
+
+
+def table(title):
+    """The rows of a table of phantom's ``leaderboard.md``."""
+    text = (RESULTS / "phantom" / "leaderboard.md").read_text().split(f"## phantom: {title}\n")[1].split("\n## ")[0]
+    header, _, *lines = (line for line in text.splitlines() if line.startswith("|"))
+    names = [name.strip() for name in header.strip("| ").split(" | ")]
+    return [dict(zip(names, (cell.strip() for cell in line[1:-1].split(" | ")), strict=True)) for line in lines]
+
+
+def numbers(cell):
+    return [float(number) for number in re.findall(r"[+−-]?\d*\.\d+", cell)]
+
+
+def key(words):
+    """Return the network of a cell such as ``small CNN with PCAM (.98, one run)``."""
+    backbone, pooling = words.split(" (")[0].split(" with ")
+    return f"{backbone.replace('small CNN', 'custom')}-{pooling}-{160 if backbone == 'resnet18' else 128}px"
+
+
+def test_every_row_of_the_networks(rows):
+    means = {}
+    for network, of in rows.items():
+        means[network] = Row(*(np.mean([getattr(of[name], side) for name in RANK_METHODS], 0) for side in ("theta", "left_out")))
+    lines = {key(line["network (AUROC)"]): line for line in table("networks")}
+    assert {*lines} == {*rows}
+    assert list(lines) == sorted(lines, key=lambda network: -means[network].theta.mean())
+    for grid in ("custom", "resnet18"):
+        several = [network for network in rows if network.startswith(grid) and means[network].runs > 1]
+        pairs = list(combinations(several, 2))
+        gaps = [estimate([(1.0, means[a]), (-1.0, means[b])]) for a, b in pairs]
+        adjusted = dict(zip(pairs, holm([gap[3] for gap in gaps]), strict=True))
+        values = dict(zip(pairs, (gap[0] for gap in gaps), strict=True))
+        for network in several:
+            line = lines[network]
+            assert numbers(line["mean over methods, IoU > .3 [95%]"]) == pytest.approx(estimate([(1.0, means[network])])[:3], abs=6e-4)
+            others = [(values[p] * (-1 if p[0] == network else 1), adjusted[p]) for p in pairs if network in p]
+            assert (line["verdict"] == "may be the best") == verdict(others)
+            if line["verdict"].startswith("behind "):
+                name, gap = re.match(r"behind (.*) by (.*)", line["verdict"]).groups()
+                wanted = estimate([(1.0, means[key(name)]), (-1.0, means[network])])[:3]
+                assert numbers(gap) == pytest.approx(wanted, abs=6e-4)
+    for network, row in means.items():
+        assert (lines[network]["verdict"] == "one training run", int(lines[network]["runs"])) == (row.runs == 1, row.runs)
+        on_grid = np.mean([rows[network][name].theta.mean() for name in RANK_METHODS if name != "integrated_gradients"])
+        assert float(lines[network]["share of upper bound"]) == pytest.approx(on_grid / rows[network]["truth"].theta.mean(), abs=6e-4)
+
+
+def test_every_row_of_the_methods_over_networks(rows):
+    def over_networks(one, other):
+        common = [of for of in rows.values() if one in of and other in of and of[one].runs > 1]
+        return estimate([(1 / len(common), of[one] - of[other]) for of in common])
+
+    lines, names = table("methods over networks"), {name for of in rows.values() for name in of if of[name].runs > 1}
+    shared = [n for n in names if n not in BASELINES and sum(n in of and of[n].runs > 1 for of in rows.values()) > 1]
+    assert len(shared) > len(lines) >= 5
+    for line in lines:
+        gaps = [over_networks(other, line["method"]) for other in shared if other != line["method"]]
+        adjusted = holm([gap[3] for gap in gaps])
+        assert (line["verdict"] == "may be the best") == verdict([(g[0], p) for g, p in zip(gaps, adjusted, strict=True)])
+        if line["verdict"].startswith("behind "):
+            name, gap = re.match(r"behind (.*) by (.*)", line["verdict"]).groups()
+            assert numbers(gap) == pytest.approx(over_networks(name, line["method"])[:3], abs=6e-4)
+
+
+@pytest.mark.parametrize("file", sorted(RESULTS.glob("*/leaderboard.csv")), ids=lambda file: file.parent.name)
+def test_no_p_is_0_and_no_interval_of_a_method_has_zero_width_unless_it_equals_what_it_is_compared_with(file):
+    board = pd.read_csv(file)
+    if "may_be_best" not in board:
+        pytest.skip("a check or another protocol: no rows are compared")
+    methods = board[board["may_be_best"].notna()]
+    for name in ("behind", "prior"):
+        assert not (board[f"{name}_p"] == 0).any()
+        equal = methods[methods[f"{name}_low"].notna() & (methods[f"{name}_low"] == methods[f"{name}_high"])]
+        assert (equal[f"{name}_difference"] == 0).all()
+    assert not (methods["low"] == methods["high"]).any()
