@@ -199,7 +199,9 @@ def _wrapped(table: Table) -> str:
                 break
             wide = max((n for n, room in enumerate(spare) if room > 0), key=lambda n: widths[n])
             widths[wide] -= 1
-    fitted = {"maxcolwidths": widths, "maxheadercolwidths": [width - 2 for width in widths]} if table.rows else {}
+    fitted: dict[str, Any] = (
+        {"maxcolwidths": widths, "maxheadercolwidths": [width - 2 for width in widths]} if table.rows else {}
+    )
     return str(tabulate(table.rows, headers=table.header, disable_numparse=True, **fitted))
 
 
