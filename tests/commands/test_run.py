@@ -283,6 +283,8 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     done = run_command("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
     assert done.returncode == 0, done.stderr
     assert "2 cells to run for 1 model" in done.stdout
+    (yours,) = [line for line in done.stdout.splitlines() if line.startswith("Yours: mine on small CNN with AVG")]
+    assert "2 other rows" in yours
     assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
     after = content(folder)
     assert after.items() >= before.items()
