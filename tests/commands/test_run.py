@@ -58,7 +58,7 @@ def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     folder, done = undisturbed
     made = {path.name for path in (folder / "results/tiny").iterdir()}
     packed = {"records.parquet", "cells.parquet", "cases.parquet"}
-    assert made == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", *packed}
+    assert made == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "examples.svg", *packed}
     assert not list((folder / "runs/records/tiny").glob("*.json"))
     assert (folder / "results/README.md").exists()
     assert "hits over IoU and IoBB thresholds" in done.stdout
