@@ -4,8 +4,7 @@ import pytest
 
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report.all_tables import reports, tables_of
-from locus.benchmark.report.answer import SEVERAL, answers_of_checks
-from locus.benchmark.report.page import Description, page
+from locus.benchmark.report.page import Description, answers, page
 from locus.benchmark.validity.alignment_report import GAIN, AlignmentReport
 from locus.benchmark.validity.randomised_report import RandomisedReport, marks
 from tests.benchmark.report.given import leaderboard
@@ -98,18 +97,18 @@ def said(records):
 def test_sentences_name_methods_whose_maps_change_or_not():
     stays, changes, blind = cascade("a", 0.9, -0.3, -0.1), cascade("b", 0.2, -0.4, -0.2), cascade("c", 0.1, -0.2, -0.1, head=0.8)
     first, second, third, fourth, fifth = said([stays, changes, blind, cascade("center", 1.0, 0.0, 0.0, head=1.0)])
-    assert first.startswith("The maps of `a` (resnet18 AVG 0.900) hardly change with all weights randomised")
+    assert first.startswith("The maps of `a` (resnet18 with AVG 0.900) hardly change with all weights randomised")
     assert second.startswith("The maps of 2 other methods on 1 network change: ")
-    assert "at most 0.200 (`b`, resnet18 AVG; " in second
-    assert third == f"All methods lose hits: the smallest change of `{MAIN}` is -0.200 [-0.300, -0.100] (`c`, resnet18 AVG)."
-    assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 AVG 0.800) hardly change")
+    assert "at most 0.200 (`b`, resnet18 with AVG; " in second
+    assert third == f"All methods lose hits: the smallest change of `{MAIN}` is -0.200 [-0.300, -0.100] (`c`, resnet18 with AVG)."
+    assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 with AVG 0.800) hardly change")
     assert fifth == "`center` do not use the weights. They are marked, as expected."
 
 
 @pytest.mark.byhand
 def test_sentences_name_methods_whose_hits_stay():
     _, stay, others = said([cascade("a", 0.2, 0.1, 0.2), cascade("b", 0.2, -0.4, -0.2)])
-    assert stay == "Hits stay with all weights randomised: `a` (resnet18 AVG 0.100)."
+    assert stay == "Hits stay with all weights randomised: `a` (resnet18 with AVG 0.100)."
     assert others.startswith(f"All other methods lose hits: the smallest change of `{MAIN}` is -0.400")
 
 
@@ -120,7 +119,7 @@ def test_sentences_give_the_effect_of_the_placement_per_backbone():
     first, second, third = said([same, wins, *loses])
     assert first.startswith(f"`resnet18`: scores drop. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods), ")
     assert first.endswith("because maps are shifted by 0.160 of the image's side. Of 3 rows, 2 significantly drop and 0 rise.")
-    assert second == "`custom`: no difference. The conventional placement is exact (1 network, mean over methods)."
+    assert second == "`small CNN`: no difference. The conventional placement is exact (1 network, mean over methods)."
     assert third.startswith("`vgg16`: scores do not drop. ")
     assert third.endswith("Of 1 row, 0 significantly drop and 1 rise.")
 
@@ -128,19 +127,16 @@ def test_sentences_give_the_effect_of_the_placement_per_backbone():
 @pytest.mark.byhand
 def test_sentence_compares_conventions_with_methods():
     *_, sentence = said([painted("a", (0.6, 0.3, 0.1)), painted("b", (0.4, 0.1, 0.2))])
-    assert sentence.startswith(f"resnet18 AVG: the convention by which a package makes a picture changes a method's `{MAIN}` by 0.400")
+    assert sentence.startswith(f"resnet18 with AVG: the convention by which a package makes a picture changes a method's `{MAIN}` by 0.400")
     assert sentence.endswith("(mean over methods); under `ours` the methods differ by 0.200. 1 of 1 pair of methods change order.")
 
 
-def test_answer_has_its_basis_and_is_in_the_markdown():
+def test_answer_of_a_check_is_in_the_markdown_with_its_question_and_limit():
     records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
     part = tables_of(leaderboard(records))
-    (answer,) = answers_of_checks(part.reports)
-    assert answer.based_on[1:] == (
-        "Each network was trained 2 times (seeds 0, 1). Split: not stated.",
-        "Score thresholds are cross-fitted: each patient is scored at a threshold chosen on other patients.",
-        "Networks: resnet18 AVG.",
-    )
-    assert answer.another == SEVERAL
+    question, *sentences, limit = answers(part)
+    assert question == f"**{RandomisedReport.question}**"
+    assert limit.startswith("This does not show: ")
     text = page(records, Description("t"), datasets=[part])
-    assert all(f"- {sentence}\n" in text for sentence in answer.first)
+    assert "\n\n".join([question, *sentences, limit]) in text
+    assert text.count("\n## phantom: randomised") == 1  # its first table

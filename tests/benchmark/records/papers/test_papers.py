@@ -129,8 +129,8 @@ def test_papers_without_runs_have_tables_and_no_leaderboard(tmp_path):
             write(record, tmp_path)
     tables.write(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert page.count("<h3>numbers from papers, ") == 4
-    assert ": methods within each network" not in page + (tmp_path / "leaderboard.md").read_text()
+    assert page.count(">Numbers from papers, ") == 4
+    assert "over IoU and IoBB thresholds" not in page + (tmp_path / "leaderboard.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["nih", "nih-sample"])

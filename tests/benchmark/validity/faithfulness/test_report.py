@@ -42,7 +42,7 @@ def test_metrics_are_compared_over_methods_without_baselines(tmp_path):
 @pytest.mark.byhand
 def test_three_methods_are_too_few_for_an_agreement_even_in_the_same_order(tmp_path):
     said = sentence(agreement(tmp_path))
-    assert said.startswith("custom AVG: ")
+    assert said.startswith("small CNN with AVG: ")
     insertion, deletion = "insertion (tau +1.000 [+1.000, +1.000], p 0.333)", "deletion (tau -1.000 [-1.000, -1.000], p 0.333)"
     assert f"no agreement is shown between hits and {insertion}, {deletion}" in said
     assert "hits and road (tau –, p –)" in said
@@ -50,7 +50,7 @@ def test_three_methods_are_too_few_for_an_agreement_even_in_the_same_order(tmp_p
 
 def test_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_path):
     report = FaithfulnessReport("faithfulness", leaderboard(records(tmp_path), folder=tmp_path))
-    assert [*report.sentences()][-1] == "custom AVG: the most faithful method by `road` is `cam` with 0.500."
+    assert [*report.sentences()][-1] == "small CNN with AVG: the most faithful method by `road` is `cam` with 0.500."
     single, compared = report.tables()
     assert single.rows[-1][single.header.index("method")] == "center"
     assert len(compared.rows) == 6
