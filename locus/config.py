@@ -173,8 +173,7 @@ class SelectionFlags:
     all methods of the suite."""
     protocol: Annotated[tuple[str, ...], PROTOCOL] = ()
     """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the
-    suite; classification (metrics of the classifier) and paired (comparisons of methods) are allowed, too. Default: all
-    of the suite."""
+    suite; classification (metrics of the classifier) is allowed, too. Default: all of the suite."""
     checkpoint: tuple[str, ...] = ()
     """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by main.py
     or benchmark.convert. Several checkpoints count as training runs of one entry. The tables show them next to the

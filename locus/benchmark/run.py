@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from locus.benchmark import records
 from locus.benchmark.records import Record
-from locus.benchmark.report.select import counted
+from locus.benchmark.report.select import counted, is_method
 from locus.benchmark.suite import cells, executors
 from locus.benchmark.suite.run import Outcome, run
 from locus.config import RunConfig
@@ -58,13 +58,13 @@ def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> P
 
 
 def _say_leaderboards(outcome: Outcome) -> None:
-    """Print the main tables of a suite, with published results, and the largest difference from these."""
+    """Print the answer and the main tables of a suite, then how far its methods are from published scores."""
     from locus.benchmark.report import tables
     from locus.benchmark.report.page import side_by_side
 
-    cli.say(tables.headline(outcome.tables))
-    cli.say(side_by_side(outcome.records, outcome.folder.published))
-    cli.say(_distance(outcome.own_records, cells.published() / outcome.folder.path.name, outcome.folder.path))
+    beside = side_by_side(list(filter(is_method, outcome.records)), outcome.folder.published)
+    distance = _distance(outcome.own_records, cells.published() / outcome.folder.path.name, outcome.folder.path)
+    cli.say("\n\n".join(filter(None, (tables.headline(outcome.tables), beside, distance))))
 
 
 def _distance(scored: Sequence[Record], published: Path, folder: Path) -> str:

@@ -61,7 +61,7 @@ def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     assert made == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", *packed}
     assert not list((folder / "runs/records/tiny").glob("*.json"))
     assert (folder / "results/README.md").exists()
-    assert "hit@iou.3" in done.stdout
+    assert "hits over IoU and IoBB thresholds" in done.stdout
     cells = [record["cell"] for record in content(folder).values()]
     assert {"cam", "ablationcam", "center", "prior", "noise", "truth", "classifier"} <= {cell["method"] for cell in cells}
     assert {cell["alignment"] for cell in cells} == {"aligned"}
@@ -285,11 +285,23 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     assert "2 cells to run for 1 model" in done.stdout
     assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
     after = content(folder)
-    kept = {name: record for name, record in before.items() if record["cell"]["protocol"] != "paired"}  # those compare all methods
-    assert after.items() >= kept.items()
+    assert after.items() >= before.items()
     assert {record["cell"]["method"] for name, record in after.items() if name not in before} == {f"{tmp_path}/mine.py:Mine"}
     assert "0 cells to run" in run_command("benchmark.run", "--suite", "tiny", *flags(folder)).stdout
     assert content(folder) == after
+
+
+def test_the_answer_is_about_a_new_method_and_how_it_stands_to_published_rows_and_prior(run_command, flags, undisturbed, tmp_path):
+    shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "mine.py").write_text(MINE)
+    (_, suites, _, _, _, _, *rest) = flags(tmp_path)
+    done = run_command("benchmark.run", "--suite", "tiny", "--suites", suites, "--method", "mine.py:Mine", *rest, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    yours, prior, *_ = done.stdout[done.stdout.index("Yours: ") :].splitlines()
+    assert yours.startswith("Yours: mine on small CNN with AVG (AUROC ")
+    assert "2 published rows" in yours
+    assert prior.startswith("Above the prior (")
+    assert done.stdout.index(prior) < done.stdout.index("hits over IoU and IoBB thresholds")
 
 
 def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, undisturbed, tmp_path):
@@ -297,7 +309,7 @@ def test_records_made_anew_from_stored_maps_are_the_same(run_command, flags, und
     shutil.copytree(undisturbed[0], folder)
     maps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")}
     done = run_command("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
-    assert "4 cells to run for 1 model" in done.stdout
+    assert "14 cells to run for 1 model" in done.stdout  # the baselines, too
     assert content(folder) == content(undisturbed[0])
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")} == maps
 

@@ -1,5 +1,6 @@
 """``python -m benchmark.score`` as a user types it, by the lines of its page."""
 
+import csv
 import re
 import shlex
 from pathlib import Path
@@ -29,13 +30,19 @@ def test_external_maps_are_scored(succeed, tmp_path):
         assert word in told
     folder = tmp_path / "my-maps"
     entered = {r.cell.protocol: r for r in records.load(folder) if r.source == "external"}
-    assert {"locus", "wang", "seed", "pointing", "energy", "maxbox", "pxap", "chexlocalize", "paired"} == set(entered)
-    assert entered["paired"].find("above_prior").value > 0
+    assert {"locus", "wang", "seed", "pointing", "energy", "maxbox", "pxap", "chexlocalize"} == set(entered)
+    answer = told[told.index("Yours: ") :].splitlines()
+    assert answer[0].startswith("Yours: My maps: ")
+    assert answer[1].startswith("Above the prior (")
+    assert "My maps at IoU > .3" in answer[1]
+    with (folder / "leaderboard.csv").open(newline="") as file:
+        gap = next(float(line["prior_difference"]) for line in csv.DictReader(file) if line["method"] == "My maps")
+    assert gap > 0
     assert any(stratum.variable == "size" for stratum in entered["locus"].strata)
     assert len((folder / "sources.csv").read_text().splitlines()) == 1 + len(list((tmp_path / "maps").iterdir()))
     row = comparison.find("my-maps/external/prior", tmp_path, [*DATA])
     _, said = comparison.compare_with_row(entered["locus"], folder, row)
-    assert f"{entered['paired'].find('above_prior').value:+.3f}" in said
+    assert f"{gap:+.3f}" in said
 
 
 def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, tmp_path):
@@ -44,7 +51,7 @@ def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, tmp_path):
     flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
     succeed(COMMAND, *flags, "--results", tmp_path)
     entered = {r.cell.protocol: r for r in records.load(tmp_path / "my-detector") if r.source == "external"}
-    assert {"locus", "pointing", "detection", "froc", "lroc", "paired"} == set(entered)
+    assert {"locus", "pointing", "detection", "froc", "lroc"} == set(entered)
     for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("lroc", "lroc"), ("locus", "hit@iou.3")):
         assert entered[protocol].find(metric).value == 1
 

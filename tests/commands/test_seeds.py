@@ -27,11 +27,11 @@ def test_records_are_per_training_and_the_leaderboard_has_a_row_per_entry(run):
     with (results / "two/leaderboard.csv").open(newline="") as file:
         board = {line["method"]: line for line in csv.DictReader(file)}
     assert len(board) == len(scored) / 2
-    assert float(board["cam"]["score"]) == pytest.approx((scored[0, "cam"] + scored[1, "cam"]) / 2, abs=1e-6)
-    assert {line["trainings"] for line in board.values()} == {"2"}
-    assert {line["method_may_be_best"] for line in board.values()} <= {"True", "False", ""}
-    assert float(board["cam"]["low"]) <= float(board["cam"]["score"]) <= float(board["cam"]["high"])
-    assert "this run only" not in done.stdout
+    assert float(board["cam"]["hit@iou.3"]) == pytest.approx((scored[0, "cam"] + scored[1, "cam"]) / 2, abs=1e-6)
+    assert {line["runs"] for line in board.values()} == {"2"}
+    assert {line["may_be_best"] for line in board.values()} <= {"True", "False", ""}
+    assert float(board["cam"]["low"]) <= float(board["cam"]["hit@iou.3"]) <= float(board["cam"]["high"])
+    assert done.stdout.count("two training runs") == 1
     for blind in ("center", "prior", "noise"):  # folds of patients are the same for all trainings
         assert scored[0, blind] == scored[1, blind]
 
@@ -42,6 +42,7 @@ def test_all_seeds_have_all_protocols_and_their_own_file_of_rows_per_case(run):
     assert {seed for protocol, seed in seeds if protocol == "pointing"} == {0, 1}
     columns = {file.name: "x0" in pd.read_parquet(file) for file in (results / "two").glob("cases*")}
     assert columns == {"cases.parquet": True, "cases-seed1.parquet": False}
+    assert all("iobb" in pd.read_parquet(file) for file in (results / "two").glob("cases*"))
 
 
 def test_the_methods_are_compared_over_both_trainings(run):

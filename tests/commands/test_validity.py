@@ -40,8 +40,8 @@ def records(folder, suite):
 def test_answer_and_tables_of_the_check_come_first_in_all_formats(run, suite):
     folder = run[0] / "results" / suite
     page = (folder / "leaderboard.md").read_text()
-    answer, table, *_ = [line for line in page.splitlines() if line.startswith("## ")]
-    assert answer.endswith("?")
+    question, table, *_ = [line for line in page.splitlines() if line.startswith(("**", "## "))]
+    assert question.endswith("?**")
     assert {"alignment": "exact grid"}.get(suite, suite) in table
     assert r"\toprule" in (folder / "leaderboard.tex").read_text()
     lines = list(csv.DictReader((folder / "leaderboard.csv").open()))

@@ -86,23 +86,23 @@ def draw_entries(axes: Axes) -> str:
     Returns the drawn numbers as text.
     """
     folder = ROOT / "results" / "phantom"
-    table = pd.read_csv(folder / "leaderboard.csv")
-    ranked = "backbone == 'custom' and global_pool == 'PCAM' and method_may_be_best.notna() and trainings > 1"
-    table = table.query(ranked).sort_values("score")
+    table = pd.read_csv(folder / "leaderboard.csv").rename(columns={"hit@iou.3": "score"})
+    compared = "backbone == 'custom' and global_pool == 'PCAM' and may_be_best.notna() and runs > 1"
+    table = table.query(compared).sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
     chosen = "backbone == 'custom' and global_pool == 'PCAM' and protocol == 'locus' and metric == 'hit@iou.3'"
     honest = "finding == 'mean' and threshold_origin == 'cross-fitted' and alignment == 'aligned' and variable == ''"
-    scores = long[long.images.isna()].query(f"{chosen} and {honest}")  # those on all images
+    scores = long.query(f"{chosen} and {honest}")
     for y, row in enumerate(table.itertuples()):
-        colour = PREDICTED if str(row.method_may_be_best) == "True" else INK
+        colour = PREDICTED if str(row.may_be_best) == "True" else INK
         axes.plot([row.one_more_low, row.one_more_high], [y, y], color="#c9d1da", lw=6, solid_capstyle="butt")
         axes.plot([row.low, row.high], [y, y], color=colour, lw=2)
         dots = scores[scores.method == row.method].value
         axes.plot(dots, np.full(len(dots), y), "o", color=colour, ms=4, mfc="white")
     axes.set_yticks(range(len(table)), table.method, fontsize=8)
     axes.set_xlabel("hit@iou.3")
-    axes.set_title(f"Small CNN, PCAM, {int(table.trainings.max())} runs each; blue: may be the best", fontsize=9)
-    rows = table[["method", "score", "low", "high", "trainings", "method_may_be_best"]].itertuples(index=False)
+    axes.set_title(f"Small CNN, PCAM, {int(table.runs.max())} runs each; blue: may be the best", fontsize=9)
+    rows = table[["method", "score", "low", "high", "runs", "may_be_best"]].itertuples(index=False)
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 

@@ -32,7 +32,7 @@ def evaluate(
     model: Model | Sequence[Model],
     data: Sequence[Sample],
     methods: str | Sequence[str | type[Method]] = "fast",
-    protocols: str | Sequence[str] = ("locus", "pointing"),
+    protocols: str | Sequence[str] = ("locus", "pointing", CLASSIFICATION),
     *,
     validation: Sequence[Sample] = (),
     name: str | None = None,
@@ -51,7 +51,7 @@ def evaluate(
         data: the test images: a data set, or samples whose labels are in the order of the model's findings. Images with
             a truth box are explained.
         methods: names, groups (``fast``) and classes of methods.
-        protocols: names; ``classification`` adds AUROC and average precision over all images of ``data``.
+        protocols: names; ``classification`` is AUROC and average precision over all images of ``data``.
         validation: images on which additional thresholds are chosen (their ``threshold_origin`` is ``validation``).
         name: name of the network in tables; None: name of its run folder, backbone or class.
         seed: seed for the patient folds of cross-fitted thresholds.

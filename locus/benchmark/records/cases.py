@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
 PACKED = (MAIN_PROTOCOL, FAITHFULNESS)
-BOX = ("x0", "y0", "x1", "y1", "iobb")
+BOX = ("x0", "y0", "x1", "y1")
 OTHER_ORIGINS = ("threshold_", "iou_")
 RUN_AGAIN = "run the suite again with --overwrite always"
 ADVICE = f"restore it from version control, or delete it and {RUN_AGAIN}"

@@ -32,27 +32,36 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
 def _row(row: Row) -> str:
     auroc = "" if row.auroc is None else f" (AUROC {f'{row.auroc:.2f}'.removeprefix('0')})"
     runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {runs_words(len(row.runs))}"
-    return f"`{row.name}` on {row.network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
+    network = f" on {row.network}" if row.cell.backbone else ""
+    return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
 
 
 def _others(first: Row, board: Leaderboard) -> str:
-    """Name the rows that are not significantly worse or, for a user's row, the published ones that it beats."""
+    """Name the rows that are not significantly worse or, for a user's row, count the others that are."""
     if board.theirs:
-        return _against_published(first, board)
+        return _against_others(first, board)
     equal = [row for row in best_network(board) if row is not first and row.may_be_best]
     if first.may_be_best is None:
         return ""
-    return f" Not significantly worse: {_listed(equal)}." if equal else " Every other method of this network is worse."
+    return (
+        f" Not significantly worse: {_listed(equal)}."
+        if equal
+        else " Every other method of this network is significantly worse."
+    )
 
 
-def _against_published(first: Row, board: Leaderboard) -> str:
-    published = [row for row in board.methods if row.is_published]
-    gaps = list(compared_with(first, published))
-    if not gaps:
+def _against_others(first: Row, board: Leaderboard) -> str:
+    """Count the published rows, or the other rows of the suite, that are better and worse than a user's row."""
+    others = [row for row in board.methods if row not in board.theirs]
+    if not others:
         return ""
-    worse = [row for row, gap in gaps if (gap.difference.value or 0) < 0 and (gap.p or 1) <= ALPHA]
-    better = [row for row, gap in gaps if (gap.difference.value or 0) > 0 and (gap.p or 1) <= ALPHA]
-    return f" Of {len(gaps)} published rows, {len(better)} are significantly better, {len(worse)} significantly worse."
+    kind = "published" if others[0].is_published else "other"
+    gaps = list(compared_with(first, others))
+    if not gaps:
+        return f" Not compared with the {len(others)} {kind} rows: there are too few patients."
+    significant = [gap.difference.value or 0 for _, gap in gaps if (gap.p or 1) <= ALPHA]
+    better, worse = sum(gap > 0 for gap in significant) or "none", sum(gap < 0 for gap in significant) or "none"
+    return f" Of {len(gaps)} {kind} rows, {better} significantly better, {worse} significantly worse."
 
 
 def _above(first: Row, board: Leaderboard) -> str:
@@ -79,6 +88,8 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], board: Leaderboard) ->
     first_without = next((column for column, count in counts.items() if not count), None)
     if not levels:
         return "; none at .4 or more" if above else " or more"
+    if len(rows) == 1 and above:
+        return f", {', '.join(f'.{column[-1]}' for column in levels)}"
     if first_without is None or IOU.index(first_without) < IOU.index(levels[-1]):
         return f"; {', '.join(f'{counts[c]} at .{c[-1]}' for c in levels)}"
     return f"; some up to .{levels[-1][-1]}, none at .{first_without[-1]} or more"

@@ -152,7 +152,7 @@ def _scored(group: Sequence[Row]) -> list[Row]:
 
 
 def _common_methods(groups: Sequence[Sequence[Row]]) -> tuple[str, ...]:
-    methods = [{row.name for row in _scored(group)} for group in groups]
+    methods = [{row.cell.method for row in _scored(group)} for group in groups]
     return tuple(sorted(set.intersection(*methods))) if methods else ()
 
 

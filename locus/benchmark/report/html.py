@@ -112,6 +112,7 @@ def suite_page(
         rows=rows,
         legend=main_table.LEGEND,
         gallery=(folder / GALLERY).is_file(),
+        results="" if folder.parent.name == folder.parent.as_posix() else f" --results {folder.parent.as_posix()}",
         examples=EXAMPLES if (folder / EXAMPLES).is_file() else "",
         missing=cells_without_score(records),
         command=f"python -m benchmark.run --suite {name}",
@@ -122,8 +123,10 @@ def suite_page(
 def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
     """Return what the page shows of a data set; the details of its rows are appended to ``rows``."""
     board = tables.leaderboard
-    main_tables = tables.full
-    first, rest = (main_tables[0], main_tables[1:]) if main_tables else (None, ())
+    first, rest = (tables.full[0], tables.full[1:]) if tables.full else (None, ())
+    complete: tuple[Table, ...] = ()
+    if board.theirs and first is not None:  # a user's rows and what they are compared with come first
+        first, complete = tables.short[0], (first,)
     keyed = {tuple(record.key for record in row.runs): row for row in (*board.methods, *board.baselines)}
     main = None if first is None else view(first, board.dataset)
     if main is not None and first is not None:
@@ -132,7 +135,10 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
             line["again"] = n > 0 and names[n] == names[n - 1]
             line["row"] = len(rows)
             rows.append(details(keyed[keys]))
-    shown, more = (*rest, *tables.checks[:1]), (*tables.checks[1:], *tables.details, *tables.protocols, *tables.papers)
+    shown, more = (
+        (*rest, *tables.checks[:1]),
+        (*complete, *tables.checks[1:], *tables.details, *tables.protocols, *tables.papers),
+    )
     shown, more = (shown, more) if first is not None or shown else (more, ())
     return {
         "name": board.dataset,

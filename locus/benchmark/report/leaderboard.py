@@ -64,10 +64,12 @@ class Leaderboard:
 
     @property
     def theirs(self) -> list[Row]:
-        """The methods that are not published, if published ones or given maps are beside them: those of a user."""
+        """The methods of a user: those beside published ones, given maps, or what was added to the rows of a suite."""
         mine = [row for row in self.methods if not row.is_published]
-        is_theirs = any(row.is_published for row in self.methods) or any(r.runs[0].source == "external" for r in mine)
-        return mine if is_theirs else []
+        if len(mine) < len(self.methods) or any(row.runs[0].source == "external" for row in mine):
+            return mine
+        added = [row for row in mine if row.is_added]
+        return added if len(added) < len(mine) else []
 
     def baseline(self, name: str, beside: Row | None = None) -> Row | None:
         """Return the row of a baseline, on the grid of the row ``beside`` if there are several."""

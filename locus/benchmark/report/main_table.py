@@ -81,8 +81,8 @@ def shown(board: Leaderboard) -> list[Row]:
     theirs, groups = board.theirs, board.of_networks
     if theirs and len(theirs) < len(board.methods):
         models = {select.model_key(row.runs[0]) for row in theirs}
-        beside = [row for row in board.methods if row.is_published and select.model_key(row.runs[0]) in models]
-        best = next((group for group in groups if group[0].is_published), [])
+        beside = [row for row in board.methods if row not in theirs and select.model_key(row.runs[0]) in models]
+        best = next((group for group in groups if group[0] not in theirs), [])
         return [*theirs, *(beside[:MOST] or best[:BEST])]
     count = max(FEWEST, MOST // max(len(groups), 1))
     return [row for group in groups for row in group[:count]]
@@ -251,6 +251,8 @@ def notes(board: Leaderboard) -> list[str]:
     machines = list(dict.fromkeys(describe(record.training) for record in runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
     lines.append(f"Trained on: {'; '.join(machines[:2])}{more}.")
+    if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
+        lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")
     if solved := board.solved:
         known = "its place is known without an image"
         lines.append(f"`prior` hits at least nine of ten cases of {select.listed(solved)}: {known}.")

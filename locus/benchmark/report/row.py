@@ -17,6 +17,7 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores
 from locus.core import names
 from locus.core.names import MAIN
+from locus.core.user_code import runs_code
 
 IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
 IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
@@ -111,6 +112,11 @@ class Row:
     def is_published(self) -> bool:
         """Whether it is a published row beside those of a user."""
         return self.runs[0].source == PUBLISHED
+
+    @property
+    def is_added(self) -> bool:
+        """Whether it is a finished network or a method from a user's file."""
+        return "weights" in self.cell.recipe or runs_code(self.cell.method)
 
     @property
     def above_prior(self) -> bool | None:

@@ -189,8 +189,6 @@ def as_text(table: Table) -> str:
 
 def _wrapped(table: Table) -> str:
     """Return a table whose widest columns are narrowed until it fits, if possible without breaking words."""
-    if not table.rows:
-        return str(tabulate([], table.header))
     columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.header, *table.rows, strict=True)]
     widths = [max(map(len, cells)) for cells in columns]  # tabulate pads headings by 2
     words = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in columns]
@@ -201,9 +199,10 @@ def _wrapped(table: Table) -> str:
                 break
             wide = max((n for n, room in enumerate(spare) if room > 0), key=lambda n: widths[n])
             widths[wide] -= 1
-    heads = [width - 2 for width in widths]
-    fitted = tabulate(table.rows, table.header, disable_numparse=True, maxcolwidths=widths, maxheadercolwidths=heads)
-    return str(fitted)
+    fitted: dict[str, Any] = (
+        {"maxcolwidths": widths, "maxheadercolwidths": [width - 2 for width in widths]} if table.rows else {}
+    )
+    return str(tabulate(table.rows, headers=table.header, disable_numparse=True, **fitted))
 
 
 def _threshold_text(table: Table) -> str:

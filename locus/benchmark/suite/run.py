@@ -168,7 +168,7 @@ class Pending:
             record_failure(task, "failed", event.reason, self.folder)
             self.stopped[task.model.id] = event.reason
         self._model_finished |= all(other.model.id != task.model.id for other in self.cells.values())
-        # the last model's records are packed later, together with the records of the paired tests
+        # the last model's records are packed at the end of the run
         if self._model_finished and self.cells and not self._writing:
             unpacked = len(records.unpacked(self.folder))
             if PACKED_PER_NEW * unpacked >= self._n_packed:

@@ -1,12 +1,14 @@
 """``locus.evaluate`` gives the scores of the command, for all kinds of networks, and refuses invalid arguments."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 import locus
 from locus.benchmark import run
+from locus.benchmark.report.row import COLUMNS
 from locus.core.errors import BadValueError, DataError, LeakError, UnknownNameError
 
 DATA = "phantom:train=32,val=16,test=32"
@@ -52,23 +54,32 @@ def both(command, checkpoints, splits):
 @pytest.mark.oracle
 def test_evaluate_gives_the_numbers_of_the_command(command, both):
     stated = {(r.cell.seed, r.cell.method, r.cell.protocol): r for r in locus.records(command / "results" / "tiny")}
-    measured = [record for record in both.records if record.cell.protocol != "paired"]
-    assert len(measured) == 2 * (2 * len(["gradcam", "center", "noise", "prior", "truth"]) + len(["classifier"]))
-    for record in measured:
+    assert len(both.records) == 2 * (2 * len(["gradcam", "center", "noise", "prior", "truth"]) + len(["classifier"]))
+    for record in both.records:
         one = stated[record.cell.seed, record.cell.method, record.cell.protocol]
         assert (list(record.scores), record.strata) == (list(one.scores), one.strata), record.cell.method
         assert record.thresholds == one.thresholds
 
 
 @pytest.mark.oracle
-def test_several_training_runs_have_one_row_with_the_interval_of_the_leaderboard(command, both):
-    table = both.table()
-    assert list(table) == ["method", "metric", "value", "low", "high", "n"]
-    row = table[(table.method == "gradcam") & (table.metric == "hit@iou.3")].squeeze()
-    lines = (command / "results" / "tiny" / "leaderboard.md").read_text().splitlines()
-    line = next(line for line in lines if "| gradcam" in line and "[" in line)
-    assert f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" in line
-    assert {"center", "prior", "noise", "truth"} < {*table.method}
+def test_table_has_a_row_per_method_with_the_numbers_of_the_commands_leaderboard(command, both):
+    table = both.table().set_index("method")
+    assert list(table.index) == ["gradcam", "prior", "center", "noise", "truth"]
+    board = pd.read_csv(command / "results" / "tiny" / "leaderboard.csv").set_index("method").loc[table.index]
+    numbers = ["runs", "auroc", *COLUMNS, "low", "high"]
+    pd.testing.assert_frame_equal(table[numbers], board[numbers], check_dtype=False, atol=1e-6)
+    assert table[list(COLUMNS)].notna().all(axis=None)
+    assert table.prior["gradcam"] == pytest.approx(board.prior_difference["gradcam"], abs=1e-6)
+    assert table.above_prior["gradcam"] == board.above_prior["gradcam"]
+    main = both.scores().set_index(["method", "metric"]).xs("hit@iou.3", level="metric")
+    pd.testing.assert_frame_equal(main.loc[table.index, ["low", "high"]], table[["low", "high"]], atol=1e-6)
+    assert main.value["gradcam"] == pytest.approx(table["hit@iou.3"]["gradcam"], abs=1e-6)
+
+
+def test_text_of_a_result_is_the_answer_and_then_the_threshold_table(both):
+    first, *_ = lines = str(both).splitlines()
+    assert first.startswith(f"Best: gradcam on {both.table().network[0]} (AUROC ")
+    assert any("hits over IoU and IoBB thresholds" in line for line in lines[:5])
 
 
 def test_saved_results_are_a_folder_that_the_command_could_have_written_and_replace_no_others(both, command, tmp_path):
@@ -83,7 +94,9 @@ def test_saved_results_are_a_folder_that_the_command_could_have_written_and_repl
 def test_every_case_has_a_row_with_its_box_and_overlap(both, splits):
     cases = both.cases()
     n_truth = sum(len(sample.boxes) for sample in splits["test"])
-    assert list(cases)[:8] == ["method", "image", "patient", "finding", "threshold", "box", "IoU", "hit"]
+    about = ["model_id", "method", "image", "patient", "finding"]
+    assert list(cases) == [*about, "threshold", "box", "IoU", "IoBB", "hit", "pointing", "reason"]
+    assert {*cases, "hit@iou.1", "threshold_oracle"} < {*both.cases(all_columns=True)}
     assert len(cases[cases.method == "truth"]) == 2 * n_truth
     assert (cases.hit == (cases.IoU > 0.3)).all()
     found = cases[cases.method == "truth"].box.dropna()
@@ -123,7 +136,7 @@ def scored(model, data, tmp_path, methods=("gradcam",), **more):
 
 def test_class_from_a_notebook_scores_like_the_equal_method(splits, tmp_path):
     model = built(splits["test"].findings, img_size=64)
-    table = scored(model, splits["test"], tmp_path, [Mine, "gradcam"]).table().set_index(["method", "metric"])
+    table = scored(model, splits["test"], tmp_path, [Mine, "gradcam"]).scores().set_index(["method", "metric"])
     assert table.loc["mine"].equals(table.loc["gradcam"])
     assert "mine" not in locus.evaluate.__globals__["method_registry"].names()
     Mine.name, before = "layercam", Mine.name
@@ -143,8 +156,9 @@ def test_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(split
     model = locus.wrap(module, features="0", head="3", findings=splits["test"].findings, img_size=64)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     samples = [sample for sample in splits["test"] if sample.boxes][:12]
-    result = scored(model, samples, tmp_path, name="mine")
-    assert {*result.table().method} == {"gradcam", "center", "prior", "noise", "truth"}
+    result = scored(model, samples, tmp_path)
+    assert {*result.scores().method} == {"gradcam", "center", "prior", "noise", "truth"}
+    assert {record.cell.backbone for record in result.records} == {"Sequential"}  # the module's own class
     assert result.cases("pointing").image.nunique() == 12
     assert module.training
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())

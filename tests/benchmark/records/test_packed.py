@@ -156,7 +156,7 @@ def test_seeds_except_the_lowest_keep_brief_columns(tmp_path):
     row = ROWS[0] | {"x0": 1.0, "iobb": 0.5, "threshold": 0.5, "iou_oracle": 0.5, "threshold_otsu": 0.1, "pointing": True}
     written(tmp_path, [row], of_seed(0), of_seed(1))
     pack(tmp_path)
-    brief = {"image", "patient", "finding", "threshold", "iou", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
+    brief = {"image", "patient", "finding", "threshold", "iou", "iobb", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
     assert set(pd.read_parquet(tmp_path / "cases-seed1.parquet")) == brief
     assert set(pd.read_parquet(tmp_path / "cases.parquet")) == brief | set(row)
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark.maps.runs import TrainingRun
-from locus.benchmark.suite import cells, plan, readers
+from locus.benchmark.report import main_table
+from locus.benchmark.suite import cells, finalize, plan, readers
 from locus.config import TrainConfig
 from locus.core.errors import NotAvailableError
-from locus.core.names import ABSENT, SECOND_READERS
+from locus.core.names import ABSENT, PRIOR, SECOND_READERS
 from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
 
-SHARED = Path(__file__).resolve().parents[4] / "shared"
+ROOT = Path(__file__).resolve().parents[3]
+SHARED = ROOT.parent / "shared"
 ANNOTATIONS = SHARED / "chestx-det/annotations.json"
 PACKAGE = importlib.util.find_spec("torchxrayvision")
 HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
@@ -78,6 +80,14 @@ def test_second_readers_have_one_cell_per_model(asked):
     suite = plan.Suite(name="s", title="", about="", train={"dataset": "NIH"}, models=[{"seed": [0, 1]}], second_readers=asked)
     for model in plan.models(suite):
         assert [c.protocol for c in cells.cells(suite, model) if c.method == SECOND_READERS] == ["locus"] * asked
+
+
+def test_people_and_methods_are_compared_on_the_cases_that_people_marked():
+    (board,) = finalize.leaderboards_of(ROOT / "results/nih-sample")
+    rows = {name: (score.split()[0], n) for name, score, n in main_table.people(board).rows}
+    assert {name: rows[name] for name in (SECOND_READERS, "fullgrad", PRIOR)} == {
+        SECOND_READERS: (".307", "48"), "fullgrad": (".257", "48"), PRIOR: (".192", "48"),
+    }  # fmt: skip
 
 
 @pytest.mark.skipif(not ANNOTATIONS.is_file(), reason="ChestX-Det under NIH's names is not beside the checkout")

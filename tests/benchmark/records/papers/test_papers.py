@@ -7,9 +7,10 @@ import pytest
 
 from locus.benchmark.records import Cell, Record, Score, papers, write
 from locus.benchmark.report import tables
+from locus.benchmark.report.all_tables import tables_of
 from locus.benchmark.suite.plan import load
 from locus.core.errors import DataError, UnknownNameError
-from tests.benchmark.report.given import leaderboard, tables_on_page
+from tests.benchmark.report.given import leaderboard
 
 BOXES = {
     "Atelectasis": 180, "Cardiomegaly": 146, "Effusion": 153, "Infiltration": 123,
@@ -106,7 +107,8 @@ def test_broken_file_of_a_paper_is_an_error(tmp_path, monkeypatch, content, fact
 
 def test_papers_have_separate_tables_and_no_rank():
     every = [ours("official"), *papers.read("wang2017"), *papers.read("clarity2025")]
-    run, quoted = tables_on_page(leaderboard(every, "NIH"))
+    of_data_set = tables_of(leaderboard(every, "NIH"))
+    (run,), (quoted,) = of_data_set.protocols, of_data_set.papers
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
     assert quoted.title == "NIH: numbers from papers, wang"
     assert "do not compare rows with each other or with ours" in quoted.intro
@@ -117,7 +119,7 @@ def test_papers_have_separate_tables_and_no_rank():
 
 @pytest.mark.parametrize("word", ["evax2024", "wsrpn2024"])
 def test_each_row_of_a_paper_names_its_network(word):
-    (quoted,) = tables_on_page(leaderboard(papers.read(word), "NIH"))
+    (quoted,) = tables_of(leaderboard(papers.read(word), "NIH")).papers
     named = [row[quoted.header.index("entry")] for row in quoted.rows]
     assert sorted(named) == sorted(record.cell.method for record in papers.read(word))
     assert len({*named}) == len(named) > 6
@@ -129,8 +131,8 @@ def test_papers_without_runs_have_tables_and_no_leaderboard(tmp_path):
             write(record, tmp_path)
     tables.write(tmp_path)
     page = (tmp_path / "index.html").read_text()
-    assert page.count(">Numbers from papers, ") == 4
-    assert "over IoU and IoBB thresholds" not in page + (tmp_path / "leaderboard.md").read_text()
+    assert page.count("<h2>Numbers from papers, ") == 4
+    assert "hits over IoU" not in page + (tmp_path / "leaderboard.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["nih", "nih-sample"])
