@@ -49,7 +49,7 @@ from locus.config import PageConfig
 from locus.core.errors import DataError, NotAvailableError, UnknownNameError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
-from locus.core.names import MAIN_PROTOCOL, PEOPLE
+from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
 from locus.core.types import Echo
 
 SIDE = 320
@@ -242,7 +242,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     suite = cells.read_suite(name, config)
     folder = cells.base(config) / name
     all_records = cells.existing_records(folder)
-    planned = cells.planned_cells(suite)
+    planned = cells.planned_cells(suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER}))
     models = {cell.key: job.model for job in planned for cell in job.cells}
     existing = [record for record in all_records if record.key in models]
     chosen = of_model(existing, name, model_id)

@@ -108,7 +108,8 @@ def _networks(board: Leaderboard) -> Iterator[str]:
     rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
     if said:
         between = "; with another grid: ".join(said)
-        yield f"**Networks** (mean over methods): {between}{f'; not compared: {rest}' if rest else ''}."
+        left_out = f"; not compared: {rest}" if rest else ""
+        yield f"**Networks**, by their mean over methods, not by the best one: {between}{left_out}."
     elif rest and len(board.networks) > 1:
         yield f"**Not compared**: {rest}."
 
@@ -116,8 +117,12 @@ def _networks(board: Leaderboard) -> Iterator[str]:
 def _grid(rows: Sequence[Row]) -> str:
     """Say which networks with one grid may be the best, and which are significantly worse."""
     top, worse = ([row for row in rows if row.may_be_best is may] for may in (True, False))
-    leaders = " and ".join(f"{row.name} {of_interval(row.main)}" for row in top[:NAMED])
+    leaders = " and ".join(map(_of_network, top[:NAMED]))
     return f"{leaders} may be the best{f', {_names(worse)} significantly worse' if worse else ''}"
+
+
+def _of_network(row: Row) -> str:
+    return f"{row.name} {of_interval(row.main)}{' (≤ `prior`)' if row.above_prior is False else ''}"
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -124,8 +124,7 @@ def suite_page(
         results=results_flag(linked_from),
         examples=EXAMPLES if (folder / EXAMPLES).is_file() else "",
         missing=cells_without_score(records),
-        command=f"python -m benchmark.run --suite {name}",
-        external=any(record.source == "external" for record in records),
+        command=description.command,
     )
 
 

@@ -6,7 +6,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -76,11 +75,6 @@ class Leaderboard:
         rows = [row for row in self.baselines if row.name == name]
         grid = None if beside is None else _grid(beside)
         return next((row for row in rows if _grid(row) == grid), rows[0] if rows else None)
-
-    @cached_property
-    def main_column(self) -> MainColumn | None:
-        """The main column by patient."""
-        return self.column(MAIN)
 
     def column(self, name: str) -> MainColumn | None:
         """Return a column by patient, of the rows with the same cases as the best row; None without rows per case."""

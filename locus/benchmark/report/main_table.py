@@ -41,11 +41,14 @@ from locus.core.files import csv_cell
 from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR
 
 NETWORK, METHOD = "network (AUROC)", "method"
-LEGEND = "**Bold**: no other method of this network is significantly better. `≤ prior`: not shown to be above `prior`."
+LEGEND = (
+    "**Bold**: above `prior`, and no other method of this network is significantly better. `≤ prior`: not shown to be "
+    "above `prior`, which sees no image."
+)
 MOST = 10
 """Largest number of methods in a short table; of each network at least ``FEWEST`` are shown."""
 FEWEST = 3
-EFFECTS = 6
+EFFECTS = 4
 """Number of methods in a short table of effects."""
 BEST = 3
 """Number of methods in the table by finding and in that of people."""
@@ -211,7 +214,7 @@ def people(board: Leaderboard) -> Table:
             continue
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
         lines += [(row.name, short(_on(row, marked, board)), str(len(marked))) for row in rows]
-    note = "; ".join(dict.fromkeys(person.note for person in board.people if person.note))
+    note = "Boxes of other radiologists against the truth, and the best methods on the same cases."
     return Table(title, note, head, tuple(lines))
 
 
@@ -256,6 +259,9 @@ def notes(board: Leaderboard) -> list[str]:
     if solved := board.solved:
         known = "its place is known without an image"
         lines.append(f"`prior` hits at least nine of ten cases of {select.listed(solved)}: {known}.")
+    lines += ["A dash: not stored for every training run."] * any(
+        name not in r.scores for r in board.methods for name in COLUMNS
+    )
     return [*lines, *_cut(board)]
 
 

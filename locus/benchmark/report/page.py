@@ -36,7 +36,9 @@ class Description:
     title: str
     about: str = ""
     limits: str = ""
-    """A limitation of the suite: the end of the description in Markdown, the first limitation on the HTML page."""
+    """A limitation of the suite; it follows the description."""
+    command: str = ""
+    """Command that makes the results, if they are those of a suite."""
     rank_methods: Sequence[str] = ()
     """See ``locus.benchmark.report.comparisons``."""
 

@@ -204,7 +204,7 @@ def mean_record(group: Sequence[Record]) -> Record:
 
 
 def _table_scores(record: Record) -> list[Score]:
-    """Return the scores that a table of entries shows: all means, and the main column by finding."""
+    """Return the scores that a table shows: all means, and the main column by finding."""
     return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
 
 

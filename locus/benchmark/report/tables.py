@@ -15,7 +15,7 @@ from pathlib import Path
 
 from locus.benchmark.records import Record, Score, load, ordered
 from locus.benchmark.report import main_table
-from locus.benchmark.report.all_tables import DatasetTables, tables_of
+from locus.benchmark.report.all_tables import DatasetTables, reports, tables_of
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import GENERATED, Description, answers, cells_without_score, page, path_to_checkout
@@ -102,17 +102,23 @@ def _most(rows: Sequence[Row]) -> int:
 
 def _suite(folder: Path, boards: Sequence[Leaderboard]) -> tuple[str, ...]:
     """Return name, question and answer of a suite."""
-    lines = [_short_answer(board) for board in boards if board.methods]
+    lines = [_short_answer(board) if board.methods else _of_checks(board) for board in boards]
     records = [record for board in boards[:1] for record in board.records]
     gaps = "" if any(record.status == "ok" for record in records if record.source == "run") else "nothing was run here"
     return folder.name, _title(folder / "leaderboard.md"), "; ".join(filter(None, lines)) or gaps or "see its page"
+
+
+def _of_checks(board: Leaderboard) -> str:
+    """Return the first sentence of a check."""
+    return next((sentence for report in reports(board) for sentence in report.sentences()), "")
 
 
 def _short_answer(board: Leaderboard) -> str:
     first, prior = main_table.best(board), board.baseline(PRIOR)
     if first is None:
         return ""
-    beside = "" if prior is None else f" (`{PRIOR}` {short(prior.main.value)})"
+    above = ", not shown to be above" if first.above_prior is False else ""
+    beside = "" if prior is None else f" (`{PRIOR}` {short(prior.main.value)}{above})"
     return f"`{first.name}` on {first.network}: {of_interval(first.main)}{beside}"
 
 

@@ -65,7 +65,13 @@ def leaderboards_of(folder: Path) -> list[Leaderboard]:
 
 def describe(suite: Suite) -> Description:
     """Return the texts on the suite's pages."""
-    return Description(suite.title, suite.about, suite.limits, tuple(suite.rank_methods))
+    return Description(
+        suite.title,
+        suite.about,
+        suite.limits,
+        f"python -m benchmark.run --suite {suite.name}",
+        tuple(suite.rank_methods),
+    )
 
 
 def _drop_obsolete(

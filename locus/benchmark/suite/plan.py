@@ -161,7 +161,7 @@ class Suite(pydantic.BaseModel):
     about: str
     """Description printed above the tables: the data and the limits of the results."""
     limits: str = ""
-    """Printed first in the list of limitations."""
+    """Printed after the description."""
     how_to_get: str = ""
     """How to get the data, shown if it is missing."""
     train: dict[str, Any]
