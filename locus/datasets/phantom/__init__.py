@@ -1,6 +1,7 @@
 """Phantom data set: chest-like images with known truth."""
 
 import functools
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ class Phantom(Dataset):
     """Images generated from ``PCG64([seed, index])``: nothing to download, and the same on every machine.
 
     Eight independent findings with NIH's names, with sizes and positions from the statistics of NIH's published boxes.
-    Every finding is drawn with a mask. Each connected piece of a mask (such as a second nodule) has a tight box. A
+    Every finding is drawn with a mask, and its edge has a random width; the mask ends where the finding has half its
+    full opacity. Each connected piece of a mask (such as a second nodule) has a tight box. A
     finding that is too small to be visible at ``img_size`` counts as absent. The same index is the same patient at
     every size; the frame is (img_size, img_size).
 
@@ -31,8 +33,7 @@ class Phantom(Dataset):
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
     finding; ``grain``, standard deviation of the pixel noise as a share of white; ``clutter``, frequency of tubes and
-    electrodes (0 none, 1 usual). ``softness`` blurs the edges of findings by a Gaussian with this standard deviation,
-    as a share of the image side; masks, boxes and the heart are unchanged.
+    electrodes (0 none, 1 usual).
     """
 
     name = "phantom"
@@ -48,16 +49,15 @@ class Phantom(Dataset):
         conspicuity: patient.Conspicuity = 1.0,
         grain: patient.Share = 0.03,
         clutter: patient.Factor = 1.0,
-        softness: patient.Softness = 0,
     ) -> None:
         self.apply(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}
         self.options = PhantomOptions(
-            per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, softness
+            per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, patient.EDGES
         )
         self.indices = _indices(counts, request)
         about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
-        self.describe = {**about, "counts": counts, **self.options.described}
+        self.describe = {**about, "counts": counts, **asdict(self.options), "edges": [*patient.EDGES]}
         self.drawn_from = json_hash(self.describe)
 
     def apply(self, request: Request, title: str) -> None:

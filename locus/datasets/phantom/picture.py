@@ -104,7 +104,7 @@ def _mediastinum(image: Pixels, at: Window, patient: Patient) -> None:
     bubble_box = _around(0.70 + 0.05 * bubble_x, patient.diaphragm[1] + 0.09, 0.05 + 0.03 * bubble_width, 0.03)
     bubble = window(image.shape[0], bubble_box, margin=0.3)
     blend(image, bubble, inside(bubble.p * bubble.p + bubble.q * bubble.q, 0.3) * 0.6, 0.35)
-    heart, outline, _ = patient.heart.look(image.shape[0])
+    heart, outline = patient.heart.outline(image.shape[0])
     blend(image, heart, outline * 0.85, 0.62 + 0.06 * tone)
 
 
@@ -118,22 +118,11 @@ def _findings(image: Pixels, patient: Patient, options: PhantomOptions) -> None:
     for lesion in patient.lesions:
         if lesion.finding == "Cardiomegaly":
             continue
-        at, _, opacity = lesion.look(image.shape[0])
-        if options.softness:
-            at, opacity = _blurred(at, opacity, image.shape[0], options.softness)
+        at, opacity = lesion.opacity(image.shape[0])
         strength = STRENGTH[lesion.finding] * patient.conspicuity * options.conspicuity[lesion.finding]
         part = image[at.rows, at.columns]
         room = WHITEST - part if strength > 0 else part + 0.1
         add(image, at, opacity * np.maximum(room, 0) * 1.4, strength)
-
-
-def _blurred(at: Window, opacity: Pixels, size: int, softness: float) -> tuple[Window, Pixels]:
-    """Blur a drawn window; works on the whole image, because the blur reaches beyond the window."""
-    whole = np.zeros((size, size), np.float32)
-    whole[at.rows, at.columns] = opacity
-    from scipy.ndimage import gaussian_filter  # only images with soft edges need it
-
-    return window(size, WHOLE), gaussian_filter(whole, softness * size, mode="constant")
 
 
 def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
