@@ -74,7 +74,7 @@ def typed(run_command, folder):
 @pytest.fixture(scope="module")
 def first(typed):
     count, scores = typed()
-    assert count == len(scores) == 3
+    assert count == len(scores) == 3 + 5  # with the baselines
     return scores
 
 
@@ -95,17 +95,17 @@ def test_comments_and_docstrings_run_nothing(typed, folder, first):
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "after", "rows"),
+    ("name", "before", "after", "cells", "rows"),
     [
-        ("mine.py", "return weigh(G)", "return -weigh(G)", {"mine.py:Mine"}),
-        ("how.py", "G.mean((-2, -1), keepdim=True)", "G.abs()", {"mine.py:Mine"}),
-        ("methods/mycam.py", "G.abs()", "G.square() * A", {"mycam"}),
-        ("helper.py", "return x.roll((24, 24), (-2, -1))", "return x", {*METHODS, "gradcam"}),
+        ("mine.py", "return weigh(G)", "return -weigh(G)", 1, {"mine.py:Mine"}),
+        ("how.py", "G.mean((-2, -1), keepdim=True)", "G.abs()", 1, {"mine.py:Mine"}),
+        ("methods/mycam.py", "G.abs()", "G.square() * A", 1, {"mycam"}),
+        ("helper.py", "return x.roll((24, 24), (-2, -1))", "return x", 8, {*METHODS, "gradcam", "center", "noise", "truth"}),  # on its grid
     ],
 )
-def test_an_edit_runs_the_rows_again_that_depend_on_it(typed, folder, first, name, before, after, rows):
+def test_an_edit_runs_the_rows_again_that_depend_on_it(typed, folder, first, name, before, after, cells, rows):
     edit(folder / name, before, after)
     count, edited = typed()
-    assert (count, differing(first, edited)) == (len(rows), rows)
+    assert (count, differing(first, edited)) == (cells, rows)
     edit(folder / name, after, before)
-    assert typed() == (len(rows), first)
+    assert typed() == (cells, first)

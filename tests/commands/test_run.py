@@ -58,7 +58,7 @@ def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     folder, done = undisturbed
     made = {path.name for path in (folder / "results/tiny").iterdir()}
     packed = {"records.parquet", "cells.parquet", "cases.parquet"}
-    assert made == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", *packed}
+    assert made == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "examples.svg", *packed}
     assert not list((folder / "runs/records/tiny").glob("*.json"))
     assert (folder / "results/README.md").exists()
     assert "hits over IoU and IoBB thresholds" in done.stdout
@@ -283,6 +283,8 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     done = run_command("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
     assert done.returncode == 0, done.stderr
     assert "2 cells to run for 1 model" in done.stdout
+    (yours,) = [line for line in done.stdout.splitlines() if line.startswith("Yours: mine on small CNN with AVG")]
+    assert "2 other rows" in yours
     assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
     after = content(folder)
     assert after.items() >= before.items()

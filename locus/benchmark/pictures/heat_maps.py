@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from locus import methods
-from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.case import CasePicture, frame_of, heat_in_frame, opacity, prepare_case
 from locus.benchmark.pictures.explained import (
     ADVICE,
@@ -98,6 +97,8 @@ def _chosen(requested: tuple[str, ...], explained: ExplainedImage, findings: tup
 
 def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
     """Write the files of a case; return its entry in ``boxes.json``."""
+    from locus.benchmark.pictures import panels  # imports matplotlib, which an overlay does not need
+
     name = safe_filename(picture.image_id, picture.finding, picture.raw.method)
     if picture.flat:
         words = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
