@@ -65,7 +65,8 @@ def files_of(options: Mapping[str, Any]) -> set[Path]:
     if "network" in options:
         user_file = file_of(options["network"])
         return {home / "external.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
-    return {home / f"{name}.py" for name in ("extractors", "grids", "pooling")}
+    modules = ["extractors", "grids", "pooling", *(["strides"] if "stride=" in options["name"] else [])]
+    return {home / f"{name}.py" for name in modules}
 
 
 def __getattr__(name: str) -> Any:

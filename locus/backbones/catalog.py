@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from locus import backbones
-from locus.backbones import extractors, weight_files
+from locus.backbones import extractors, strides, weight_files
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, Rescale
 from locus.backbones.extractors import require
@@ -28,7 +28,8 @@ def build(
 
     Args:
         name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values
-            that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``).
+            that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``), and the stride of the
+            feature map (``resnet18:stride=8``, see :func:`locus.backbones.strides.build`).
         num_classes: number of findings.
         global_pool: pooling, optionally with options (``LSE:gamma=5``).
         attention_map: attention, or None.
@@ -52,8 +53,10 @@ def build(
         named(ATTENTIONS, "attention map", attention_map)  # reports a typo before weights are loaded
     plain, colon, given = name.partition(":")
     word = resolve(plain)
-    rescale = construct(Rescale, "backbone", name, {}) if colon else None
-    extractor, width, layer_names = extractors.build(word, weights is True)
+    rescale, stride = construct(_options, "backbone", name, {})
+    imagenet = weights is True
+    features = extractors.build(word, imagenet) if stride is None else strides.build(word, imagenet, stride)
+    extractor, width, layer_names = features
     attention = build_attention(attention_map, width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word + colon + given, "num_classes": num_classes}
@@ -63,6 +66,14 @@ def build(
     if isinstance(weights, str):
         weight_files.load_xray(model, weights)
     return model.set_outputs(findings, img_size)
+
+
+def _options(
+    mean: float | None = None, std: float | None = None, stride: int | None = None
+) -> tuple[Rescale | None, int | None]:
+    """Return the conversion of grey values and the stride that the options of a backbone set; None if they set none."""
+    greys = {name: value for name, value in {"mean": mean, "std": std}.items() if value is not None}
+    return Rescale(**greys) if greys else None, stride
 
 
 def require_weights(name: str, pretrained: bool | str) -> None:

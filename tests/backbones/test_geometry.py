@@ -7,6 +7,7 @@ from torch import nn
 from locus import backbones
 from locus.backbones import extractors, grids
 from locus.benchmark.check.method_questions import state
+from locus.core.errors import BadValueError
 from locus.core.frames import Grid
 
 SIZES = [(96, 96), (128, 160), (224, 224), (225, 201)]
@@ -40,6 +41,48 @@ def test_arithmetic_supports_every_listed_backbone(name):
         assert grid.stride == ((8, 8) if name == "custom" else (16, 16) if fine else (32, 32))
         if not name.startswith("tf_") and "_same" not in name:  # the offset of same padding depends on the size
             assert grid.offset == (OFFSETS.get(name, 0),) * 2
+
+
+STRIDED = ["resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_b0", "densenet121"]
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("stride", [8, 16])
+@pytest.mark.parametrize("name", STRIDED)
+def test_option_stride_sets_the_grid_and_keeps_the_weights(name, stride):
+    model, usual = (backbones.build(word, 2) for word in (f"{name}:stride={stride}", name))
+    shapes = [{key: value.shape for key, value in net.state_dict().items()} for net in (model, usual)]
+    assert shapes[0] == shapes[1]
+    size, side = (128, 128), 128 // stride
+    assert model.features(torch.randn(2, 3, *size)).shape[2:] == (side, side)
+    grid = model.grid(size)
+    assert grid == grids.grid(model.extractor, model.extractor, size)
+    assert grid.stride == (stride, stride)
+    assert model.build_options["name"] == f"{name}:stride={stride}"
+    if not name.startswith("tf_"):
+        assert grid.offset == ((2 if stride == 8 else 6) if name == "densenet121" else 0,) * 2
+
+
+def test_code_of_a_network_contains_the_file_of_the_option_stride_only_if_it_has_the_option():
+    usual, finer = (backbones.files_of({"name": name}) for name in ("resnet18", "resnet18:stride=8"))
+    assert {path.name for path in finer - usual} == {"strides.py"}
+    assert usual < finer
+
+
+def test_stride_of_32_is_the_usual_network():
+    torch.manual_seed(0)
+    images = torch.randn(1, 3, 64, 64)
+    for name in ("resnet18", "densenet121"):
+        usual = backbones.build(name, 2).eval()
+        same = backbones.build(f"{name}:stride=32", 2).eval()
+        same.load_state_dict(usual.state_dict())
+        torch.testing.assert_close(same(images), usual(images), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("word", ["resnet18:stride=4", "resnet18:stride=fine", "vgg16:stride=8", "custom:stride=8", "test_vit:stride=8"])
+def test_stride_that_a_network_cannot_have_is_an_error(word):
+    with pytest.raises(BadValueError, match="stride"):
+        backbones.build(word, 2)
 
 
 @pytest.mark.byhand

@@ -9,14 +9,18 @@ import pytest
 from locus import datasets
 from locus.core.errors import BadValueError, UnknownNameError
 from locus.core.frames import conventional, iou, resample
-from locus.datasets.phantom.patient import BOX_STATISTICS
+from locus.core.types import generator
+from locus.datasets.phantom.patient import BOX_STATISTICS, REACH, blurred, draw_patient
 
 pytestmark = pytest.mark.planted
 
 
-@pytest.fixture(scope="module")
-def many():
-    return list(datasets.load("phantom", split="train", train=4000))
+EDGES = pytest.mark.parametrize("edges", ["sharp", "natural"])
+
+
+@pytest.fixture(scope="module", params=["sharp", "natural"])
+def many(request):
+    return list(datasets.load("phantom", split="train", train=4000, edges=request.param))
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +29,28 @@ def truth(many):
     return {f: np.concatenate([s.boxes[f] for s in many if f in s.boxes]) / 128 for f in BOX_STATISTICS}
 
 
-def test_images_are_identical_on_every_machine_and_differ_between_seeds():
-    pixels, others = (b"".join(s.image.tobytes() for s in datasets.load("phantom", test=20, seed=seed)) for seed in (0, 1))
-    assert hashlib.sha256(pixels).hexdigest()[:16] == "916c7998c80ff920"
+@pytest.mark.parametrize(("edges", "wanted"), [("sharp", "916c7998c80ff920"), ("natural", "6e820b34e18ea1f2")])
+def test_images_are_identical_on_every_machine_and_differ_between_seeds(edges, wanted):
+    data = (datasets.load("phantom", test=20, seed=seed, edges=edges) for seed in (0, 1))
+    pixels, others = (b"".join(sample.image.tobytes() for sample in samples) for samples in data)
+    assert hashlib.sha256(pixels).hexdigest()[:16] == wanted
     assert pixels != others
 
 
-def test_the_same_index_is_the_same_patient_at_128_and_512():
-    small, large = (datasets.load("phantom", test=25, img_size=size) for size in (128, 512))
+def test_sharp_edges_are_the_default_and_are_not_in_the_description():
+    usual, sharp, natural = (datasets.load(f"phantom:test=3{more}") for more in ("", ",edges=sharp", ",edges=natural"))
+    assert usual.describe == sharp.describe
+    assert "edges" not in usual.describe
+    assert natural.describe["edges"] == [0.006, 0.04]
+    assert natural.describe["drawing"] > usual.describe["drawing"]
+    assert natural[0].source != usual[0].source == sharp[0].source
+    with pytest.raises(BadValueError, match=r"'soft'.*edges.*natural"):
+        datasets.load("phantom:edges=soft")
+
+
+@EDGES
+def test_the_same_index_is_the_same_patient_at_128_and_512(edges):
+    small, large = (datasets.load("phantom", test=25, img_size=size, edges=edges) for size in (128, 512))
     assert large[0].image.shape == large[0].frame == (512, 512)
     for a, b in zip(small, large, strict=True):
         for finding in a.boxes:
@@ -41,9 +59,9 @@ def test_the_same_index_is_the_same_patient_at_128_and_512():
         assert np.abs(shrunk - a.image).mean() < 12
 
 
-@pytest.mark.parametrize("name", ["phantom", "implanted"])
-def test_labels_boxes_and_masks_agree(nih_tree, name):
-    data = datasets.load(f"{name}:test=40,prevalence=0.5", nih_tree(), img_size=64)
+@pytest.mark.parametrize("word", ["phantom:test=40", "phantom:test=40,edges=natural", "implanted:test=40"])
+def test_labels_boxes_and_masks_agree(nih_tree, word):
+    data = datasets.load(f"{word},prevalence=0.5", nih_tree(), img_size=64)
     for sample in data:
         present = {f for f, label in zip(data.findings, sample.labels, strict=True) if label}
         assert present == set(sample.boxes) == set(sample.masks)
@@ -87,10 +105,11 @@ def test_sizes_and_positions_follow_the_published_boxes(truth, finding):
     assert np.median(x[x > 0.5]) == pytest.approx(place.right, abs=0.06)
 
 
-def test_a_truth_map_on_a_16_by_16_grid_still_hits_its_box():
+@EDGES
+def test_a_truth_map_on_a_16_by_16_grid_still_hits_its_box(edges):
     """Score truth maps on a coarse grid, interpolated to pixels."""
     grid, hits = conventional((128, 128), (16, 16)), []
-    for sample in datasets.load("phantom", test=120):
+    for sample in datasets.load("phantom", test=120, edges=edges):
         for finding, mask in sample.masks.items():
             cells = mask.reshape(16, 8, 16, 8).mean((1, 3))
             surface = resample(cells / max(cells.max(), 0.01), grid, sample.frame)
@@ -100,7 +119,7 @@ def test_a_truth_map_on_a_16_by_16_grid_still_hits_its_box():
     assert np.mean(hits) > 0.95
 
 
-@pytest.mark.parametrize("word", ["phantom:test=5,grain=0", "implanted:test=10"])
+@pytest.mark.parametrize("word", ["phantom:test=5,grain=0", "phantom:test=5,grain=0,edges=natural", "implanted:test=10"])
 def test_changing_one_finding_does_not_change_the_rest_of_the_patient(nih_tree, word):
     root, others = nih_tree(), {} if "phantom" in word else dict.fromkeys(BOX_STATISTICS, 0.0)
     sides = (datasets.load(word, root, prevalence={**others, "Mass": share}, img_size=128) for share in (0, 1))
@@ -108,24 +127,38 @@ def test_changing_one_finding_does_not_change_the_rest_of_the_patient(nih_tree, 
         x0, y0, x1, y1 = b.boxes["Mass"][0].astype(int)
         changed = a.image != b.image
         far = np.ones_like(changed)
-        margin = int(0.3 * max(x1 - x0, y1 - y0)) + 2
+        margin = int(0.3 * max(x1 - x0, y1 - y0) + (0.06 * 128 if "natural" in word else 0)) + 2
         far[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
         assert changed.any()
         assert not (changed & far).any()
 
 
-def test_softness_blurs_the_image_but_not_the_truth_or_older_descriptions():
-    sharp, soft = (datasets.load("phantom:test=30,grain=0,clutter=0" + more, split="test") for more in ("", ",softness=0.03"))
-    steepest = []
-    for one, other in zip(sharp, soft, strict=True):
-        assert {f: b.tolist() for f, b in one.boxes.items()} == {f: b.tolist() for f, b in other.boxes.items()}
-        if "Mass" in one.boxes or "Nodule" in one.boxes:
-            steepest.append([np.abs(np.diff(sample.read().astype(int), axis=1)).max() for sample in (one, other)])
-        elif not one.boxes:
-            np.testing.assert_array_equal(one.read(), other.read())
-    assert np.mean(steepest, axis=0)[1] < np.mean(steepest, axis=0)[0]
-    assert "softness" not in sharp.describe
-    assert soft.describe["softness"] == 0.03
+def test_natural_edges_have_random_widths_and_the_truth_ends_at_half_height():
+    widths, heights = [], []
+    options = datasets.load("phantom", test=1, edges="natural").options
+    for number in range(300):
+        for lesion in draw_patient(generator(0, number), options).lesions:
+            widths.append(lesion.edge)
+            at, soft = lesion.opacity(512)
+            if lesion.finding == "Nodule":  # its opacity is its outline
+                rows, columns = np.flatnonzero((soft >= soft.max() / 2).any(1)), np.flatnonzero((soft >= soft.max() / 2).any(0))
+                x, y = at.columns.start, at.rows.start
+                tight = [x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1]
+                assert lesion.tight(512) == tight
+                heights.append(soft.max())
+    assert 0.006 <= min(widths) < 0.01 < 0.036 < max(widths) <= 0.04
+    assert np.mean(widths) == pytest.approx(0.023, abs=0.001)
+    assert min(heights) < 0.9
+
+
+def test_a_wide_edge_rises_over_its_width():
+    """The edge of a large outline goes from 16 to 84 per cent within the width, at any image size."""
+    for size in (128, 512):
+        step = np.zeros((size, size), np.float32)
+        step[:, size // 2 :] = 1
+        profile = blurred(step, 0.04 * REACH * size)[size // 2]
+        first, last = (np.interp(level, profile[: 3 * size // 4], np.arange(3 * size // 4)) for level in (0.16, 0.84))
+        assert (last - first) / size == pytest.approx(0.04, rel=0.1)
 
 
 def test_an_invalid_size_or_prevalence_of_a_finding_raises_a_clear_error():

@@ -7,7 +7,12 @@ from importlib import import_module
 from locus.core import cli
 from locus.core.errors import BadValueError
 
-SUBJECTS = {"methods": "MethodsConfig", "costs": "CostsConfig", "scoring": "ScoringConfig"}
+SUBJECTS = {
+    "methods": "MethodsConfig",
+    "costs": "CostsConfig",
+    "scoring": "ScoringConfig",
+    "training": "TrainingConfig",
+}
 """Module -> its flags."""
 
 

@@ -1,18 +1,18 @@
 """Phantom patients: anatomy and findings in unit coordinates, independent of the pixel size, and their truth at a size.
 
 ``PhantomOptions``  validated options
-``Window``, ``inside``, ``band``, ``noise``  drawing primitives: windows, soft edges and value noise
+``Window``, ``inside``, ``band``, ``noise``, ``blurred``  drawing primitives: windows, soft edges, value noise, blur
 ``BOX_STATISTICS``, ``place_box``  positions and sizes of findings
 ``LOOKS``           appearance of each finding: its outline, which is the truth, and its opacity
 ``draw_patient``    a random ``Patient``, with its masks and tight boxes
 
 Pixels are computed only with sums, products, quotients and comparisons of float32 (no exp, no pow, no matrix product),
-so the results are identical on every processor. The anatomy is drawn in ``picture``; the data set is ``Phantom``.
+so the results are identical on every processor. The anatomy is drawn in ``locus.datasets.phantom``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any, NamedTuple
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,17 +40,20 @@ class Window(NamedTuple):
     """(h, 1) down, at pixel centres."""
 
 
-def window(size: int, box: UnitBox, margin: float = 0.0) -> Window:
-    """Return the pixels of a ``size`` x ``size`` image within ``box``, extended by ``margin`` half sides."""
-    columns, p = _axis(size, box[0], box[2], margin)
-    rows, q = _axis(size, box[1], box[3], margin)
+def window(size: int, box: UnitBox, margin: float = 0.0, reach: float = 0.0) -> Window:
+    """Return the pixels of a ``size`` x ``size`` image within ``box``.
+
+    The window is extended by ``margin`` half sides of the box plus ``reach``, a share of the image side.
+    """
+    columns, p = _axis(size, box[0], box[2], margin, reach)
+    rows, q = _axis(size, box[1], box[3], margin, reach)
     return Window(rows, columns, p[None], q[:, None])
 
 
-def _axis(size: int, low: float, high: float, margin: float) -> tuple[slice, Pixels]:
+def _axis(size: int, low: float, high: float, margin: float, reach: float) -> tuple[slice, Pixels]:
     middle, half = (low + high) / 2, (high - low) / 2
-    first = min(max(int((middle - half * (1 + margin)) * size), 0), size)
-    last = max(min(int((middle + half * (1 + margin)) * size) + 1, size), first)
+    first = min(max(int((middle - half * (1 + margin) - reach) * size), 0), size)
+    last = max(min(int((middle + half * (1 + margin) + reach) * size) + 1, size), first)
     centres = (np.arange(first, last, dtype=np.float64) + 0.5) / size
     return slice(first, last), ((centres - middle) / half).astype(np.float32)
 
@@ -83,6 +86,32 @@ def _between(at: Pixels, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], 
     position = np.clip((at + 1) * ((n - 1) / 2), 0, n - 1)
     low = np.minimum(position.astype(np.int64), n - 2)
     return low, low + 1, position - low.astype(np.float32)
+
+
+def blurred(values: Pixels, reach: float) -> Pixels:
+    """Average (h, w) values twice over squares of half side ``reach`` pixels, which may be a fraction; 0 outside.
+
+    >>> blurred(np.array([[0, 0, 8, 0, 0]] * 5, np.float32), reach=1.0)[2].tolist()
+    [0.5, 2.0, 3.0, 2.0, 0.5]
+    """
+    for axis in (0, 0, 1, 1):
+        values = _averaged(values, reach, axis)
+    return values
+
+
+def _averaged(values: Pixels, reach: float, axis: int) -> Pixels:
+    """Average over ``reach`` pixels on either side along an axis: differences of the integral, at any position."""
+    n, whole = values.shape[axis], int(reach + 0.5)
+    before = [(whole + 1, whole + 1) if a == axis else (0, 0) for a in (0, 1)]
+    integral = np.pad(values, before).cumsum(axis, dtype=np.float64)
+    share = reach + 0.5 - whole
+
+    def at(first: int) -> Pixels:
+        return integral[first : first + n] if axis == 0 else integral[:, first : first + n]
+
+    upper = at(2 * whole) * (1 - share) + at(2 * whole + 1) * share
+    lower = at(1) * (1 - share) + at(0) * share
+    return ((upper - lower) / (2 * reach)).astype(np.float32)
 
 
 def blend(image: Pixels, at: Window, alpha: Pixels, tone: float) -> None:
@@ -328,12 +357,14 @@ STRENGTH = {
 
 
 FINDINGS = tuple(LOOKS)
-DRAWING = 2
+Edges = Literal["sharp", "natural"]
+EDGES: dict[Edges, tuple[float, float]] = {"sharp": (0.0, 0.0), "natural": (0.006, 0.04)}
+"""Range of the width of a finding's edge, as a share of the image side; 0 is the outline as drawn."""
+DRAWING: dict[Edges, int] = {"sharp": 2, "natural": 3}
 """Version of the drawing. Increase it when the pixels of a patient change, so that records differ."""
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=0, le=10)]
-Softness = Annotated[float, Field(ge=0, le=0.2)]
 
 
 def _finding(name: str) -> str:
@@ -360,13 +391,8 @@ class PhantomOptions:
     """Standard deviation of the pixel noise, as a share of white."""
     clutter: float = 0
     """Frequency of tubes, electrodes and side markers: 0 is none, 1 is usual."""
-    softness: float = 0
-    """Standard deviation of the Gaussian that blurs the synthetic findings, as a share of the image side."""
-
-    @property
-    def described(self) -> dict[str, Any]:
-        """Return the fields by name; ``softness`` only if it is not 0, so that older descriptions stay valid."""
-        return {name: value for name, value in asdict(self).items() if name != "softness" or value}
+    edges: Edges = "sharp"
+    """Edges of the findings: as drawn, or blurred over a random width (``EDGES``)."""
 
 
 def check_size(img_size: int | None) -> int:
@@ -388,6 +414,8 @@ PARTS = {
     "electrode 1": 3, "electrode 2": 3, "electrode 3": 3, "marker": 3, "exposure": 2,
 }  # fmt: skip
 """Number of random numbers for each part of the drawing."""
+REACH = 0.375**0.5
+"""Half side of the squares over which an edge is averaged twice, in widths of the edge (two standard deviations)."""
 SECOND_NODULE = 0.3
 """Share of the images with a nodule that have two."""
 
@@ -399,26 +427,45 @@ class Lesion:
     finding: str
     box: UnitBox
     texture: Pixels
+    edge: float = 0.0
+    """Width of the edge, as a share of the image side."""
 
     def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
-        """Return window, outline and opacity for an image of ``size`` x ``size`` pixels."""
-        at = window(size, self.box, margin=0.4)
+        """Return window, sharp outline and sharp opacity for an image of ``size`` x ``size`` pixels."""
+        at = window(size, self.box, 0.4, 2 * self.edge * REACH)
         wide = self.box[2] - self.box[0] > WIDE
         draw = BOTH[self.finding] if wide and self.finding in BOTH else LOOKS[self.finding]
         mirrored = self.finding != "Cardiomegaly" and self.box[0] + self.box[2] > 1
         outline, opacity = draw(-at.p if mirrored else at.p, at.q, self.texture)
         return at, outline, opacity
 
+    def outline(self, size: int) -> tuple[Window, Pixels]:
+        """Return window and outline with the edge, .5 on the edge of the truth.
+
+        A blurred outline is scaled to 1 where it is highest, so its truth ends at half height.
+        """
+        at, sharp, _ = self.look(size)
+        soft = self._softened(sharp, size)
+        return at, soft / soft.max() if self.edge and (sharp >= 0.5).any() else soft
+
+    def opacity(self, size: int) -> tuple[Window, Pixels]:
+        """Return window and opacity with the edge."""
+        at, _, opacity = self.look(size)
+        return at, self._softened(opacity, size)
+
+    def _softened(self, values: Pixels, size: int) -> Pixels:
+        return blurred(values, self.edge * REACH * size) if self.edge else values
+
     def mask(self, size: int) -> NDArray[np.bool_]:
         """Return the (size, size) truth: the inside of the outline."""
-        at, outline, _ = self.look(size)
+        at, outline = self.outline(size)
         whole = np.zeros((size, size), bool)
         whole[at.rows, at.columns] = outline >= 0.5
         return whole
 
     def tight(self, size: int) -> list[int] | None:
         """Return the box of the mask, xyxy in pixels; None if the mask has no pixel."""
-        at, outline, _ = self.look(size)
+        at, outline = self.outline(size)
         rows, columns = (np.flatnonzero((outline >= 0.5).any(axis=axis)) for axis in (1, 0))
         if not rows.size:
             return None
@@ -476,7 +523,13 @@ def draw_patient(rng: np.random.Generator, options: PhantomOptions) -> Patient:
     chosen = [(f, i) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:
         chosen.append(("Nodule", 8))
-    lesions = tuple(Lesion(f, place_box(BOX_STATISTICS[f], places[i].tolist()), textures[i]) for f, i in chosen)
+    low, high = EDGES[options.edges]
+
+    def lesion(finding: str, statistics: BoxStatistics, row: int, texture: Pixels) -> Lesion:
+        edge = low + (high - low) * float(texture[5, 5])
+        return Lesion(finding, place_box(statistics, places[row].tolist()), texture, edge)
+
+    lesions = tuple(lesion(f, BOX_STATISTICS[f], i, textures[i]) for f, i in chosen)
     enlarged = (lesion for lesion in lesions if lesion.finding == "Cardiomegaly")
-    heart = next(enlarged, Lesion("Cardiomegaly", place_box(HEART, places[9].tolist()), textures[1]))
+    heart = next(enlarged, lesion("Cardiomegaly", HEART, 9, textures[1]))
     return Patient(lesions, heart, anatomy, tissue, conspicuity=0.75 + 0.5 * chance[10])
