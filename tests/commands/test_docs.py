@@ -41,8 +41,10 @@ def checkout(tmp_path_factory):
     """A copy of the tree whose demo is tiny."""
     folder = tmp_path_factory.mktemp("checkout")
     for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, folder / part)
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part, symlinks=True)  # locus/configs is a link
+        else:
+            shutil.copy(ROOT / part, folder / part)
     (folder / "configs" / "suites" / "demo.yaml").write_text(DEMO)
     shutil.copytree(ROOT / "results" / "demo", folder / "results" / "demo")
     shutil.copy(ROOT / ".gitignore", folder)
