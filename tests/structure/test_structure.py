@@ -68,7 +68,8 @@ def test_there_are_no_circular_imports():
 
 @pytest.mark.slow
 def test_other_libraries_can_be_imported_despite_the_name_datasets():
-    done = python("import datasets, timm, lightning, torchmetrics, captum, torchvision; assert locus.datasets.names(); print('fine')")
+    libraries = "datasets, timm, lightning, torchmetrics, captum, torchvision"
+    done = python(f"import {libraries}, locus.datasets; assert locus.datasets.names(); print('fine')")
     assert done.stdout == "fine\n", done.stderr
 
 

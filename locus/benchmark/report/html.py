@@ -23,6 +23,7 @@ from locus.benchmark.report.comparisons import FIRST, ONE_MORE, SPREAD
 from locus.benchmark.report.page import Description, answers, cells_without_score, notes
 from locus.benchmark.report.row import Comparison, Row
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short
+from locus.core.cli import CONFIGS
 from locus.core.errors import NotAvailableError
 
 if TYPE_CHECKING:
@@ -99,9 +100,17 @@ NUMBER = re.compile(r"^[<≥≤]?\s*[+−-]?[.\d]")
 
 
 def suite_page(
-    folder: Path, name: str, description: Description, records: Sequence[Record], datasets: Sequence[DatasetTables]
+    folder: Path,
+    linked_from: Path,
+    description: Description,
+    records: Sequence[Record],
+    datasets: Sequence[DatasetTables],
 ) -> str:
-    """Render the page of the suite ``name``; the same records and files in ``folder`` give the same bytes."""
+    """Render the page of a suite; the same records and files in ``folder`` give the same bytes.
+
+    ``linked_from``: final folder of the page, for the commands that it shows.
+    """
+    name = folder.name
     rows: list[tuple[str, dict[str, str]]] = []
     views = [_dataset(tables, rows) for tables in datasets]
     return render(
@@ -112,12 +121,23 @@ def suite_page(
         rows=rows,
         legend=main_table.LEGEND,
         gallery=(folder / GALLERY).is_file(),
-        results="" if folder.parent.name == folder.parent.as_posix() else f" --results {folder.parent.as_posix()}",
+        results=results_flag(linked_from),
         examples=EXAMPLES if (folder / EXAMPLES).is_file() else "",
         missing=cells_without_score(records),
         command=f"python -m benchmark.run --suite {name}",
         external=any(record.source == "external" for record in records),
     )
+
+
+def results_flag(folder: Path) -> str:
+    """Return the flag ``--results`` for a suite's folder; empty for the published one.
+
+    >>> results_flag(Path("results/demo")), results_flag(Path("runs/results/demo"))
+    ('', ' --results runs/results')
+    """
+    parent, checkout = folder.parent.resolve(), CONFIGS.parent
+    shown = parent.relative_to(checkout) if checkout in parent.parents else folder.parent
+    return "" if shown == Path("results") else f" --results {shown.as_posix()}"
 
 
 def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:

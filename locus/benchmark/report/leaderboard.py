@@ -187,8 +187,8 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares | None") -> Interva
 def _findings(runs: Sequence[Record], shares: "Shares | None") -> dict[str, Interval]:
     """Return finding -> the main column, mean over runs, with its number of cases."""
     if shares is not None and all(record.key in shares.index for record in runs):
-        found = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
-        pairs = {name: (float(np.mean([v for v, _ in values])), values[0][1]) for name, values in found.items()}
+        by_run = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
+        pairs = {name: (float(np.mean([v for v, _ in values])), values[0][1]) for name, values in by_run.items()}
         return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
     listed = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
     scores = {name: [select.main_score(record, name) for record in runs] for name in listed}
@@ -271,11 +271,11 @@ class Shares:
         findings = tuple(sorted({*cases.findings.tolist()}))
         number = np.searchsorted(np.array(findings), cases.findings)[cases.cases]
         size, width = max(cases.columns.values(), default=-1) + 1, len(findings)
-        place = cases.record_index * width + number
-        counts = np.bincount(place, minlength=size * width).astype(np.float64)
+        cell = cases.record_index * width + number
+        counts = np.bincount(cell, minlength=size * width).astype(np.float64)
 
         def share(hits: FloatArray) -> FloatArray:
-            sums = np.bincount(place, hits, minlength=size * width).astype(np.float64)  # without rows, of integers
+            sums = np.bincount(cell, hits, minlength=size * width).astype(np.float64)  # without rows, of integers
             return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).reshape(size, width)
 
         values = {name: share(cases.hits(name)) for name in COLUMNS}

@@ -58,15 +58,15 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """
     rows = shown(board) if not complete else board.methods
     rest = len(board.methods) - len(rows)
-    every = (*rows, *board.baselines)
+    all_rows = (*rows, *board.baselines)
     return Table(
         f"{board.dataset}: hits over IoU and IoBB thresholds",
         LEGEND,
         header(board),
-        tuple(_line(row, board) for row in every),
-        tuple(tuple(record.key for record in row.runs) for row in every),
+        tuple(_line(row, board) for row in all_rows),
+        tuple(tuple(record.key for record in row.runs) for row in all_rows),
         f"{rest} more methods are in leaderboard.csv and on the page." if rest else "",
-        tuple(map(_mark, every)) if rows else (),
+        tuple(map(_mark, all_rows)) if rows else (),
     )
 
 

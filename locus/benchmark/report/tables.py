@@ -159,7 +159,7 @@ def write(
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
     write_text(folder / "leaderboard.md", page(all_records, description, datasets, linked_from))
-    html = suite_page(folder, folder.name, description, all_records, datasets)
+    html = suite_page(folder, linked_from, description, all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))
     return datasets
 

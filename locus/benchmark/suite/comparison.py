@@ -179,9 +179,7 @@ class Pair:
     def scope(self) -> str:
         """What the intervals cover."""
         several = [name for name, side in zip("AB", self.sides, strict=True) if len(side) > 1]
-        return {0: "patients", 1: f"training runs of {''.join(several)}, patients"}.get(
-            len(several), "training runs and patients"
-        )
+        return {0: "patients", 1: f"runs of {''.join(several)} and patients"}.get(len(several), "runs and patients")
 
     @property
     def names(self) -> tuple[str, str]:

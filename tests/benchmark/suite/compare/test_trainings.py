@@ -61,4 +61,4 @@ def test_rows_state_their_scope_if_pairs_differ(seeds, compare):
     text, _ = compare("s/net/cam", "s")
     assert "in 1 of 2 pairs a side has one training" in text
     decided = {("layercam" in line, line.split("  ")[-1].strip()) for line in text.splitlines() if " mean " in line}
-    assert decided == {(True, "training runs and"), (False, "training runs of A,")}  # "patients" is on the next line
+    assert decided == {(True, "runs and patients"), (False, "runs of A and patients")}
