@@ -18,7 +18,7 @@ from tests.warm import Running
 
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("configs", "docs", "locus", "heatmap.py", "main.py")
+PARTS = ("benchmark", "configs", "docs", "locus", "heatmap.py", "main.py")
 BLOCK = re.compile(r"```(python|toml|sh|yaml)\n(.*?)```", re.DOTALL)
 COMMAND = re.compile(r"^ *(python (?:.*\\\n)*.*)", re.MULTILINE)
 WRITTEN = re.compile(r"(?:-o|--output|--output_path|--output_dir|--model_save_dir|>) +(\S+)")
@@ -41,8 +41,10 @@ def checkout(tmp_path_factory):
     """A copy of the tree whose demo is tiny."""
     folder = tmp_path_factory.mktemp("checkout")
     for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, folder / part)
+        if (ROOT / part).is_dir() and not (ROOT / part).is_symlink():
+            shutil.copytree(ROOT / part, folder / part, symlinks=True)  # locus/configs is a link
+        else:
+            shutil.copy(ROOT / part, folder / part, follow_symlinks=False)
     (folder / "configs" / "suites" / "demo.yaml").write_text(DEMO)
     shutil.copytree(ROOT / "results" / "demo", folder / "results" / "demo")
     shutil.copy(ROOT / ".gitignore", folder)

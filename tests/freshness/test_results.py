@@ -55,8 +55,7 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     suite = plan.load(name)
     tables.write(tmp_path / name, describe(suite), linked_from=ROOT / "results" / name)
     given, published_files = (
-        sorted(path for path in folder.iterdir() if path.is_file())
-        for folder in (tmp_path / name, ROOT / "results" / name)
+        sorted(path for path in folder.iterdir() if path.is_file()) for folder in (tmp_path / name, ROOT / "results" / name)
     )
     assert [path.name for path in given] == [path.name for path in published_files]
     for one, other in zip(given, published_files, strict=True):
