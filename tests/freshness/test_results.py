@@ -147,7 +147,7 @@ def test_the_readmes_answer_and_table_are_those_of_the_suite():
         (row,) = board[(board["method"] == name) & ((board["global_pool"] == "PCAM") | board["may_be_best"].isna())].to_dict("records")
         columns = {"pointing": "pointing", "without Cardiomegaly": f"{MAIN}, without solved findings", "IoU > .3 [95%]": MAIN}
         for heading, value in zip(header[1:-1], values[:-1], strict=True):
-            column = columns.get(heading, f"hit@iou.{heading[-1]}")
+            column = columns.get(heading, f"hit@{'iobb' if heading.startswith('IoBB') else 'iou'}.{heading[-1]}")
             ends = (row["low"], row["high"]) if column == MAIN else (None, None)
             assert value == of_interval((row[column], *ends)), (name, heading)
         above = "–" if pd.isna(row["prior_difference"]) else signed_short(row["prior_difference"]) if row["above_prior"] else "≤ prior"
