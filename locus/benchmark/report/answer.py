@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from locus.benchmark.report.comparisons import BOUND, above_prior_at, compared_with
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.main_table import best, best_network
+from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.row import IOU, Row, runs_words
 from locus.benchmark.report.table import of_interval, short
 from locus.benchmark.scoring.statistics.entries import ALPHA
@@ -30,7 +30,7 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
 
 
 def _row(row: Row) -> str:
-    auroc = "" if row.auroc is None else f" (AUROC {f'{row.auroc:.2f}'.removeprefix('0')})"
+    auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)})"
     runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {runs_words(len(row.runs))}"
     network = f" on {row.network}" if row.cell.backbone else ""
     return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"

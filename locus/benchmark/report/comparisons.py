@@ -41,14 +41,14 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     verdict_of = dict(zip(scored, verdicts, strict=True))
     names = [row.name for row in scored]
     compared = []
-    for row in map(_over_runs, rows):
-        original = next(one for one in rows if one.runs is row.runs and one.name == row.name)
-        verdict, gap = verdict_of.get(original, Verdict(None)), gaps.get(original)
+    for row in rows:
+        verdict, gap = verdict_of.get(row, Verdict(None)), gaps.get(row)
         below = gap is not None and (gap.difference.high or 0.0) < 0 and (gap.p is None or gap.p <= statistics.ALPHA)
         best = None if verdict.may_be_best is None else verdict.may_be_best and not below
-        more = {FIRST: Interval(first[original])} if original in first else {}
-        behind = _behind(verdict, names)
-        compared.append(replace(row, may_be_best=best, behind=behind, prior=gap, scores={**row.scores, **more}))
+        more = {FIRST: Interval(first[row])} if row in first else {}
+        behind, spread = _behind(verdict, names), _over_runs(row)
+        scored_row = replace(spread, scores={**spread.scores, **more})
+        compared.append(replace(scored_row, may_be_best=best, behind=behind, prior=gap))
     return compared
 
 

@@ -124,11 +124,19 @@ def _prior(row: Row) -> str:
 
 def network_cell(row: Row) -> str:
     """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
-    words = [] if row.auroc is None else [f"{row.auroc:.2f}".removeprefix("0")]
-    words += ["weak classifier"] if row.auroc is not None and row.auroc < WEAK else []
+    words = [] if row.auroc is None else [auroc_words(row.auroc), *["weak classifier"] * (row.auroc < WEAK)]
     words += ["one run"] if row.is_single else []
     words += [PUBLISHED] if row.is_published else []
     return f"{row.network} ({', '.join(words)})" if words else row.network
+
+
+def auroc_words(auroc: float) -> str:
+    """Format an AUROC with two decimals and without a leading zero.
+
+    >>> auroc_words(0.669)
+    '.67'
+    """
+    return f"{auroc:.2f}".removeprefix("0")
 
 
 def by_finding(board: Leaderboard) -> Table:
@@ -208,10 +216,11 @@ def people(board: Leaderboard) -> Table:
     head = ("row", "IoU > .3 on these cases", "n")
     rows = [*best_network(board)[:BEST], *([] if (prior := board.baseline(PRIOR)) is None else [prior])]
     lines = []
-    for person in {person.name: person for person in board.people}.values():
-        marked = _cases_of(person.runs[0], board)
-        if marked is None:
+    for person in board.people:
+        table = _cases_of(person.runs[0], board)
+        if table is None:
             continue
+        marked = table.dropna(subset=[AGREEMENT])[KEY]
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
         lines += [(row.name, short(_on(row, marked, board)), str(len(marked))) for row in rows]
     note = "Boxes of other radiologists against the truth, and the best methods on the same cases."
@@ -222,20 +231,19 @@ KEY = ["image", "finding"]
 
 
 def _cases_of(record: Record, board: Leaderboard) -> pd.DataFrame | None:
-    """Return image and finding of the cases on which people are scored; None without rows per case."""
+    """Return the rows per case of a record; None if no folder has them."""
     folder = next((folder for folder in board.folders if cases.exist(record.cell, folder)), None)
-    return None if folder is None else cases.read(record.cell, folder).dropna(subset=[AGREEMENT])[KEY].astype(str)
+    return None if folder is None else cases.read(record.cell, folder).astype(dict.fromkeys(KEY, str))
 
 
 def _on(row: Row, marked: pd.DataFrame, board: Leaderboard) -> float | None:
     """Return the main column of a row on some cases: mean over findings, then over training runs."""
     values = []
     for record in row.runs:
-        folder = next((folder for folder in board.folders if cases.exist(record.cell, folder)), None)
-        if folder is None:
+        table = _cases_of(record, board)
+        if table is None:
             return None
-        table = cases.read(record.cell, folder)[[*KEY, MAIN]].astype(dict.fromkeys(KEY, str)).merge(marked, on=KEY)
-        values.append(table.groupby("finding")[MAIN].mean().mean())
+        values.append(table[[*KEY, MAIN]].merge(marked, on=KEY).groupby("finding")[MAIN].mean().mean())
     return float(np.mean(values))
 
 
@@ -246,10 +254,9 @@ def notes(board: Leaderboard) -> list[str]:
         return []
     facts = {select.COUNTED.get(word, word): n for word, n in runs[0].rests_on.items() if word != "trainings"}
     counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
-    groups = board.of_networks
-    trained = [f"{row.network} {len(row.runs)}" for row in (group[0] for group in groups)]
     lines = [f"Based on {counts}."] if counts else []
     if not networks(board).rows:  # that table has a column of them
+        trained = [f"{group[0].network} {len(group[0].runs)}" for group in board.of_networks]
         lines.append(f"Training runs: {', '.join(trained)}.")
     machines = list(dict.fromkeys(describe(record.training) for record in runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
@@ -299,10 +306,10 @@ def data_frame(rows: Sequence[Row]) -> pd.DataFrame:
     ``hit@iou.3``), ``UNSOLVED`` if findings are solved, ``prior`` (difference from prior), ``above_prior``,
     ``may_be_best`` and ``note``.
     """
-    lines = []
+    lines, has_solved = [], any(UNSOLVED in row.scores for row in rows)
     for row in rows:
         scores = {name: _value(row, name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
-        scores |= {UNSOLVED: _value(row, UNSOLVED)} if any(UNSOLVED in one.scores for one in rows) else {}
+        scores |= {UNSOLVED: _value(row, UNSOLVED)} if has_solved else {}
         gap = None if row.prior is None else row.prior.difference.value
         about = {"prior": gap, "above_prior": row.above_prior, "may_be_best": row.may_be_best, "note": row.note}
         lines.append(

@@ -4,7 +4,7 @@ It is drawn from the rows per case and the data set, without maps. Radiographs a
 the truth and the predicted box only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +45,17 @@ def write(records: Sequence[Record], planned: Sequence[ModelTask], folder: Path)
     if not {*CORNERS} <= {*rows.columns}:
         return None
     rows = rows[np.isfinite(rows[CORNERS].to_numpy(np.float64)).all(1)].sort_values(["iou", "image", "finding"])
+    groups = [rows[rows[MAIN].astype(bool) == is_hit] for is_hit in (True, False)]
+    if not all(map(len, groups)):
+        return None
+    chosen = [group.iloc[len(group) // 2] for group in groups]
+    samples = _samples(model.trainings, {str(row["image"]) for row in chosen})
+    if any(str(row["image"]) not in samples for row in chosen):
+        return None
     drawn = []
-    for is_hit in (True, False):
-        group = rows[rows[MAIN].astype(bool) == is_hit]
-        if not len(group):
-            return None
-        row = group.iloc[len(group) // 2]
-        sample = _sample(model.trainings, str(row["image"]))
-        if sample is None:
-            return None
-        words = f"{'hit' if is_hit else 'miss'}: {row['finding']}, {record.method}, IoU {row['iou']:.2f}"
+    for word, row in zip(("hit", "miss"), chosen, strict=True):
+        sample = samples[str(row["image"])]
+        words = f"{word}: {row['finding']}, {record.method}, IoU {row['iou']:.2f}"
         image = sample.image if record.cell.dataset == DRAWN else None
         predicted = row[CORNERS].to_numpy(np.float64)
         drawn.append((words, image, sample.frame, sample.boxes[str(row["finding"])], predicted))
@@ -71,10 +72,10 @@ def _best(records: Sequence[Record]) -> Record | None:
     return max(known, key=lambda pair: pair[0])[1][0] if known else None
 
 
-def _sample(trainings: Sequence[TrainConfig], image: str) -> Sample | None:
-    """Return a test image of one of the training runs."""
+def _samples(trainings: Sequence[TrainConfig], images: Set[str]) -> dict[str, Sample]:
+    """Return image -> its sample, of the test images of the training runs; each split is read once."""
     splits = (load_split(config, "test") for config in trainings)
-    return next((sample for split in splits for sample in split if sample.image_id == image), None)
+    return {sample.image_id: sample for split in splits for sample in split if sample.image_id in images}
 
 
 def draw(
