@@ -212,7 +212,8 @@ def published(folder, *own, **counts):
     training(folder, "prior", 0, counts["prior"], "AVG")
     pack(folder)
     records = [r if r.cell.global_pool == "AVG" else r.model_copy(update={"source": PUBLISHED}) for r in load(folder)]
-    return leaderboards(records, [folder])[0]
+    listed = frozenset(record.key for record in records if record.source == PUBLISHED)
+    return leaderboards(records, [folder], listed=listed)[0]
 
 
 @pytest.mark.parametrize(("count", "above", "better", "worse"), [(19, "`mine`", "none", 1), (2, "no method", 1, "none")])
