@@ -195,7 +195,7 @@ MOST = 30
 NETWORKS = 4
 """Largest number of networks in a chart with a colour per row; with two baselines they use all colours."""
 KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, LIMIT = (
-    *("may be the best", "worse", "not compared", "baseline", "upper bound"),
+    *("may be the best", "worse or ≤ prior", "not compared", "baseline", "upper bound"),
 )
 Rows = dict[str, Row]
 """Unique label of a row in charts, from its method and network -> the row, which has a main score."""
@@ -271,7 +271,7 @@ def values_of(rows: Rows) -> list[Values]:
 def _kind(row: Row) -> str:
     if not row.is_method:
         return LIMIT if row.cell.method in UPPER_BOUND_AND_PEOPLE else BASELINE
-    return UNCOMPARED if row.may_be_best is None else MAY_BE_BEST if row.is_bold else WORSE
+    return UNCOMPARED if row.may_be_best is None else MAY_BE_BEST if row.may_be_best else WORSE
 
 
 INCH = 96

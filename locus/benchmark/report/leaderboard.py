@@ -217,7 +217,7 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
                 if len(distinct) == 1
                 else ", ".join(dict.fromkeys(backbone_words(row.cell.backbone) for row in same))
             )
-            chosen.append(replace(same[0], note=grids, may_be_best=None, behind=None))
+            chosen.append(replace(same[0], note=grids, beaten=None, behind=None))
     return chosen
 
 

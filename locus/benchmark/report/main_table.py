@@ -76,7 +76,7 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
 def _mark(row: Row) -> str:
     if not row.is_method:
         return "baseline"
-    return "bold" if row.is_bold else "grey" if row.above_prior is False else ""
+    return "bold" if row.may_be_best else "grey" if row.above_prior is False else ""
 
 
 def shown(board: Leaderboard) -> list[Row]:
@@ -191,10 +191,10 @@ def networks(board: Leaderboard) -> Table:
 def effects(board: Leaderboard, most: int | None = None) -> Table:
     """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
     lines = [
-        (row.name, f"{row.scores[METHODS_OF_EFFECT].value:.0f}", short(row.main.value), verdict(row))
+        (row.name, f"{row.scores[METHODS_OF_EFFECT].value:.0f}", short(row.main.value), _prior(row), verdict(row))
         for row in board.effects[:most]
     ]
-    head = (METHOD, "networks", "mean, IoU > .3", "verdict")
+    head = (METHOD, "networks", "mean, IoU > .3", "− prior", "verdict")
     rest = len(board.effects) - len(lines)
     left_out = f"{rest} more methods are on the page." if rest else ""
     return Table(f"{board.dataset}: methods over networks", "", head, tuple(lines), footnote=left_out)
@@ -206,7 +206,9 @@ def verdict(row: Row) -> str:
         return row.note or NOTHING
     if row.may_be_best:
         return "may be the best"
-    return "below prior" if row.behind is None else f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
+    if row.behind is None or not row.beaten:
+        return "≤ prior"
+    return f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
 
 
 @lru_cache(maxsize=4)

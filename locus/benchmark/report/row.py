@@ -70,8 +70,8 @@ class Row:
     """Finding -> the main column, mean over training runs."""
     auroc: float | None = None
     """Mean AUROC of the classifier over its training runs."""
-    may_be_best: bool | None = None
-    """False if another row is significantly better or the row is below ``prior``; None if nothing was compared."""
+    beaten: bool | None = None
+    """Whether another row is significantly better; None if nothing was compared."""
     behind: Comparison | None = None
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
     prior: Comparison | None = None
@@ -130,9 +130,9 @@ class Row:
         return (lowest or 0.0) > 0 and (p is None or p <= ALPHA)
 
     @property
-    def is_bold(self) -> bool:
-        """Whether it is marked: no other method of its network is significantly better, and it is above ``prior``."""
-        return bool(self.may_be_best) and self.above_prior is not False
+    def may_be_best(self) -> bool | None:
+        """Whether no other row is significantly better and it is above ``prior``; None if nothing was compared."""
+        return None if self.beaten is None else not self.beaten and self.above_prior is not False
 
     @property
     def network(self) -> str:
