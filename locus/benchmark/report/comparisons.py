@@ -100,7 +100,7 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
         return {}, first
     same = _part(column.sums, [prior] * len(others))
     gap = resample.over_findings(draws - resample.bootstrap_draws(_part(column.sums, [prior])))
-    ends, p = resample.interval(gap), holm(resample.sign_flip(sums, same)[-1])
+    ends, p = resample.interval(gap), holm(resample.sign_flip(sums, same, findings=False)[-1])
     enough = column.sums.present.any((1, 2)).sum() >= SMALLEST
     gaps = {}
     for n, row in enumerate(others):

@@ -241,7 +241,9 @@ def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
 
 def _same(one: FloatArray, other: FloatArray) -> bool:
     """Return whether all boxes of two methods are equal, up to ``SAME`` and on the same side of every threshold."""
-    if one.shape != other.shape or not np.allclose(one, other, atol=SAME, equal_nan=True):
+    if one.shape != other.shape:
+        return False
+    if not all(np.allclose(one[:n], other[:n], atol=SAME, equal_nan=True) for n in (9, None)):  # most differ at once
         return False
     levels = np.arange(1, 8, dtype=np.float32) / 10
     return all(bool(((one > level) == (other > level)).all()) for level in levels)

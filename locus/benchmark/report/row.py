@@ -139,7 +139,7 @@ class Row:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
         return network_words(self.cell)
 
-    @property
+    @cached_property
     def group(self) -> tuple[object, ...]:
         """Key that all methods and seeds of one network share."""
         blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
