@@ -53,7 +53,7 @@ def copy(name, folder):
 def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     copy(name, tmp_path)
     suite = plan.load(name)
-    tables.write(tmp_path / name, describe(suite), linked_from=ROOT / "results" / name)
+    tables.write(tmp_path / name, describe(suite, ROOT / "results" / name), linked_from=ROOT / "results" / name)
     given, published_files = (
         sorted(path for path in folder.iterdir() if path.is_file()) for folder in (tmp_path / name, ROOT / "results" / name)
     )

@@ -50,6 +50,8 @@ class Leaderboard:
     """Findings that ``prior`` solves."""
     cases: "CaseColumns | None" = None
     """The rows per case of methods and baselines."""
+    maps_of: Path | None = None
+    """Folder of the suite whose maps it scores."""
 
     @property
     def runs(self) -> list[Record]:
@@ -82,14 +84,19 @@ class Leaderboard:
 
 
 def leaderboards(
-    records: Sequence[Record], folders: Sequence[Path] = (), rank_methods: Sequence[str] = ()
+    records: Sequence[Record],
+    folders: Sequence[Path] = (),
+    rank_methods: Sequence[str] = (),
+    maps_of: Path | None = None,
 ) -> list[Leaderboard]:
     """Return the rows of each data set.
 
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
-    mean represents a network, by default all common methods. Raises ``DataError`` for invalid rows.
+    mean represents a network, by default all common methods. ``maps_of``: folder of the suite whose maps are scored.
+    Raises ``DataError`` for invalid rows.
     """
-    return [_leaderboard(records, name, folders, rank_methods) for name in select.datasets(records)]
+    boards = (_leaderboard(records, name, folders, rank_methods) for name in select.datasets(records))
+    return [replace(board, maps_of=maps_of) for board in boards]
 
 
 def _leaderboard(
@@ -104,7 +111,7 @@ def _leaderboard(
     column = None if cases is None else column_of(select.ranked(runs), cases, MAIN)
     shares = None if cases is None else Shares.of(cases)
     solved = _solved(groups, shares)
-    auroc = _auroc(records)
+    auroc = auroc_by_model(records)
     rows = [_row(group, column, shares, solved, auroc) for group in groups]
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     of_networks = comparisons.networks(compared, rank_methods)
@@ -120,7 +127,7 @@ def _leaderboard(
     return Leaderboard(dataset, records, folders, of_networks, methods, baselines, people, effects, solved, cases)
 
 
-def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], float]:
+def auroc_by_model(records: Sequence[Record]) -> dict[tuple[object, ...], float]:
     """Return the AUROC of each model."""
     values = ((select.model_key(r), r.find(AUROC)) for r in select.scored(records, CLASSIFICATION))
     return {key: score.value for key, score in values if score is not None and score.value is not None}

@@ -123,7 +123,7 @@ def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> I
         methods = counted(len({record.method for record in changed}), f"{which}method")
         networks = counted(len(select.by_model(changed)), "network")
         yield (
-            f"The maps of {methods} on {networks} change: with all weights randomised, their mean rank correlation "
+            f"The maps of {methods} on {networks} change. With all weights randomised, their mean rank correlation "
             f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, "
             f"{network_among(most, rows)}; 1 is the same map)."
         )
