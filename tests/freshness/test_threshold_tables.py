@@ -117,7 +117,7 @@ def within(mine, others):
 def chosen(suite):
     """Ten lines of ``leaderboard.csv`` over all networks: six methods and the baselines, runs as in the table."""
     board = pd.read_csv(RESULTS / suite / "leaderboard.csv")
-    methods, baselines = board[board["may_be_best"].notna()], board[board["method"].isin(BASELINES)]
+    methods, baselines = board[board["kind"] == "method"], board[board["method"].isin(BASELINES)]
     lines = pd.concat([methods.iloc[:: len(methods) // 5 or 1], baselines.drop_duplicates("method")])
     return lines.assign(network=lines["model_id"].str.replace(r"-seed\d+$", "", regex=True)).to_dict("records")
 
@@ -234,7 +234,7 @@ def test_no_p_is_0_and_no_interval_of_a_method_has_zero_width_unless_it_equals_w
     board = pd.read_csv(file)
     if "may_be_best" not in board:
         pytest.skip("a check or another protocol: no rows are compared")
-    methods = board[board["may_be_best"].notna()]
+    methods = board[board["kind"] == "method"]
     for name in ("behind", "prior"):
         assert not (board[f"{name}_p"] == 0).any()
         equal = methods[methods[f"{name}_low"].notna() & (methods[f"{name}_low"] == methods[f"{name}_high"])]

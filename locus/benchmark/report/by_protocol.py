@@ -36,11 +36,11 @@ SMALLEST = 5
 
 @lru_cache(maxsize=4)
 def scores(board: Leaderboard) -> Scores:
-    """Return the main metrics, means over training runs; empty for fewer than two protocols."""
+    """Return the main metrics, means over training runs; empty with a main table, or for fewer than two protocols."""
     of_protocols = [select.of_protocol(board.records, board.dataset, name) for name in MEASURES]
-    if sum(map(bool, of_protocols)) < 2:
+    if board.methods or sum(map(bool, of_protocols)) < 2:
         return {}
-    if board.maps_of is not None and not of_protocols[0]:
+    if board.maps_of is not None:
         keys = {select.row_key(record) for record in board.records}
         same = [record for record in load_metric(board.maps_of, MAIN) if select.row_key(record) in keys]
         of_protocols[0] = select.of_protocol(same, board.dataset, MAIN_PROTOCOL)

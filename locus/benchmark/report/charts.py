@@ -177,6 +177,19 @@ def tooltip(*words: str) -> Spec:
     return {"tooltip": [field(word) for word in words]}
 
 
+def strip(values: Sequence[Values], title: str, about: str) -> Spec:
+    """Draw a line per ``network`` with a dot for the ``value`` of each method and a tick at their mean.
+
+    Raises ``NotAvailableError`` without values.
+    """
+    if not values:
+        raise NotAvailableError("no network has such scores")
+    y = {"y": field("network:N", sort=None, title=None)}
+    dots = mark("point", y, {"x": field("value:Q", title=title)}, filled=True, opacity=0.6, size=45, color=BLUE)
+    tick = mark("tick", y, {"x": field("value:Q", aggregate="mean")}, thickness=2, size=16, color="black")
+    return view(values, about, ROW * len({value["network"] for value in values}), dots, tick)
+
+
 def network_channels(values: Sequence[Values]) -> tuple[Spec, Spec]:
     """Return the colour and shape channels of each row's ``network``, in the order of first appearance.
 

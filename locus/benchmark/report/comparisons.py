@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.row import NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
+from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
 from locus.benchmark.scoring.statistics import entries as statistics
 from locus.benchmark.scoring.statistics import mrmc, resample
 from locus.benchmark.scoring.statistics.entries import EntryScores, Verdict
@@ -165,7 +165,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     if not note and len(runs) > 1:
         note = "its methods were scored on different training runs"
     mean = None if note or not scores else statistics.mean_of_rows(scores)
-    values: dict[str, Interval] = {}
+    values = {BOXED: rows[0].scores[BOXED]} if BOXED in rows[0].scores else {}
     if (bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)) is not None:
         values[BOUND] = Interval(bound)
     share = None

@@ -13,7 +13,7 @@ import numpy as np
 from locus.benchmark.records import Record
 from locus.benchmark.report import comparisons, select
 from locus.benchmark.report.case_columns import CaseColumns, MainColumn, column_of, read_columns
-from locus.benchmark.report.row import COLUMNS, SOLVED, UNSOLVED, Interval, Row, backbone_words, by_network, by_score
+from locus.benchmark.report.row import BOXED, COLUMNS, SOLVED, UNSOLVED, Interval, Row, backbone_words, by_network, by_score
 from locus.benchmark.scoring.statistics.entries import EntryScores
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR
@@ -111,7 +111,7 @@ def _leaderboard(
     column = None if cases is None else column_of(select.ranked(runs), cases, MAIN)
     shares = None if cases is None else Shares.of(cases)
     solved = _solved(groups, shares)
-    auroc = auroc_by_model(records)
+    auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, BOXED)}
     rows = [_row(group, column, shares, solved, auroc) for group in groups]
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     of_networks = comparisons.networks(compared, rank_methods)
@@ -127,9 +127,9 @@ def _leaderboard(
     return Leaderboard(dataset, records, folders, of_networks, methods, baselines, people, effects, solved, cases)
 
 
-def auroc_by_model(records: Sequence[Record]) -> dict[tuple[object, ...], float]:
-    """Return the AUROC of each model."""
-    values = ((select.model_key(r), r.find(AUROC)) for r in select.scored(records, CLASSIFICATION))
+def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
+    """Return the AUROC of each model, on all images or those of another ``metric``."""
+    values = ((select.model_key(r), r.find(metric)) for r in select.scored(records, CLASSIFICATION))
     return {key: score.value for key, score in values if score is not None and score.value is not None}
 
 
@@ -148,9 +148,9 @@ def _row(
     column: MainColumn | None,
     shares: "Shares | None",
     solved: Sequence[str],
-    auroc: Mapping[tuple[object, ...], float],
+    auroc: Mapping[str, Mapping[tuple[object, ...], float]],
 ) -> Row:
-    """Return the row of ``runs`` before it is compared with others."""
+    """Return the row of ``runs`` before it is compared with others. ``auroc``: metric -> model -> its value."""
     first, by_patient = runs[0], None if column is None else column.entry(runs)
     findings = _findings(runs, shares)
     scores = {name: share for name in COLUMNS if (share := _mean(runs, name, shares)).value is not None}
@@ -159,9 +159,11 @@ def _row(
         scores[UNSOLVED] = Interval(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
-    measured = [value for record in runs if (value := auroc.get(select.model_key(record))) is not None]
-    mean_auroc = sum(measured) / len(measured) if len(measured) == len(runs) else None
-    return Row("method", first.method, tuple(runs), scores, findings, auroc=mean_auroc, by_patient=by_patient)
+    keys = [select.model_key(record) for record in runs]
+    measured = {m: np.mean([of[key] for key in keys]) for m, of in auroc.items() if all(key in of for key in keys)}
+    values = {metric: float(value) for metric, value in measured.items()}
+    scores |= {BOXED: Interval(values[BOXED])} if BOXED in values else {}
+    return Row("method", first.method, tuple(runs), scores, findings, auroc=values.get(AUROC), by_patient=by_patient)
 
 
 def _with_interval(main: Interval, runs: Sequence[Record], by_patient: EntryScores | None) -> Interval:

@@ -35,8 +35,6 @@ class Description:
 
     title: str
     about: str = ""
-    limits: str = ""
-    """A limitation of the suite; it follows the description."""
     command: str = ""
     """Command that makes the results, if they are those of a suite."""
     rank_methods: Sequence[str] = ()
@@ -57,10 +55,9 @@ def page(
         parts += ["\n\n".join(answers(data))]
         parts += [markdown(table) for table in (*data.short, *data.checks[:1])]
     lines = [line for data in datasets for line in notes(data.leaderboard)]
-    about = " ".join(filter(None, (description.about, description.limits)))
     files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"
     links = f"Columns: {_meanings(folder)}; {files}."
-    notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, about, links] if line)])
+    notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, description.about, links] if line)])
     missing = cells_without_score(records)
     gaps = "\n".join(["## Cells without a score", "", *(f"- {line}" for line in missing)]) if missing else ""
     return "\n\n".join(part.strip() for part in [*parts, notes_text, gaps] if part) + "\n"

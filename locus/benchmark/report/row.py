@@ -26,6 +26,8 @@ COLUMNS = (*IOU, *IOBB, POINTING)
 """Columns of the threshold table, as in the rows per case."""
 UNSOLVED = f"{MAIN}, without solved findings"
 """Mean of the main column over the findings that ``prior`` does not solve; only if there are some that it solves."""
+BOXED = "auroc@boxed"
+"""AUROC of the classifier on the images with boxes."""
 SOLVED = 0.9
 """Share of its cases from which ``prior`` solves a finding."""
 WEAK = 0.75

@@ -83,7 +83,7 @@ def _agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores])
     if len(one.keys() & other.keys()) < FEWEST or (a := agreement(one, other)).rows < FEWEST:
         return ()
     p = chance(Score(finding="mean", metric="p", value=a.p))
-    return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]", p
+    return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
 
 
 def _methods(board: Leaderboard) -> dict[str, dict[str, EntryScores]]:

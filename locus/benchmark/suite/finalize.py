@@ -75,7 +75,6 @@ def describe(suite: Suite, folder: Path) -> Description:
     return Description(
         suite.title,
         suite.about,
-        suite.limits,
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
         _maps_of(suite, folder),
