@@ -182,7 +182,9 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Return record key -> its scores."""
-    made = tuple(map(partial(tuple.__new__, Score), zip(*(_values(scores[name]) for name in Score._fields), strict=True)))
+    made = tuple(
+        map(partial(tuple.__new__, Score), zip(*(_values(scores[name]) for name in Score._fields), strict=True))
+    )
     names = scores.select(["key", "variable", "group"])
     codes = np.stack([storage.numbers(column.combine_chunks().indices) for column in names.columns])
     starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))

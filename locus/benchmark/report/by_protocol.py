@@ -24,8 +24,10 @@ MEASURES = {
     "pxap": ("pxap", "none", "PxAP"),
     "chexlocalize": ("mask_iou", "cross-fitted", "mask IoU"),
 }
-"""Protocol -> its main metric, the origin of the threshold, and a heading. Rows are ordered by the first one, with which the
-others are compared; a suite without it uses that of the suite whose maps it scores."""
+"""Protocol -> its main metric, the origin of the threshold, and a heading.
+
+Rows are ordered by the first one, with which the others are compared. A suite without it uses that of the suite whose
+maps it scores."""
 Scores = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Network -> method -> protocol -> main metric."""
 NAMED = 3

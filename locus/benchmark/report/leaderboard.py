@@ -13,7 +13,17 @@ import numpy as np
 from locus.benchmark.records import Record
 from locus.benchmark.report import comparisons, select
 from locus.benchmark.report.case_columns import CaseColumns, MainColumn, column_of, read_columns
-from locus.benchmark.report.row import BOXED, COLUMNS, SOLVED, UNSOLVED, Interval, Row, backbone_words, by_network, by_score
+from locus.benchmark.report.row import (
+    BOXED,
+    COLUMNS,
+    SOLVED,
+    UNSOLVED,
+    Interval,
+    Row,
+    backbone_words,
+    by_network,
+    by_score,
+)
 from locus.benchmark.scoring.statistics.entries import EntryScores
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR

@@ -354,7 +354,11 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
     line |= {"runs": len(row.runs), "auroc": row.auroc, BOXED: _value(row, BOXED)}
     line |= {name: _value(row, name) for name in COLUMNS} | ({UNSOLVED: _value(row, UNSOLVED)} if solved else {})
-    line |= _ends("", row.main) | {"n": row.main.n or None, "may_be_best": row.may_be_best, "above_prior": row.above_prior}
+    line |= _ends("", row.main) | {
+        "n": row.main.n or None,
+        "may_be_best": row.may_be_best,
+        "above_prior": row.above_prior,
+    }
     line |= _comparison("prior", row.prior) | _comparison("behind", row.behind)
     line |= {"seed_sd": _value(row, SPREAD), FIRST: _value(row, FIRST), **_ends("one_more_", row.scores.get(ONE_MORE))}
     for metric, origin in FURTHER:

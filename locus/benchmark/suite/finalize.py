@@ -49,7 +49,9 @@ def finalize(
     if ran:
         examples.write(final, planned, folder.path)
     table_records = with_published(final, folder.published)
-    datasets = tables.write(folder.path, describe(suite, folder.path), table_records, config.columns, folder.published_folder)
+    datasets = tables.write(
+        folder.path, describe(suite, folder.path), table_records, config.columns, folder.published_folder
+    )
     return table_records, datasets
 
 

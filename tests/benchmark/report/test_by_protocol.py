@@ -35,7 +35,11 @@ def test_table_has_a_column_per_protocol_and_the_best_methods_by_the_main_one(bo
     table = by_protocol.table(board)
     assert table.header[2:] == ("IoU > .3", "pointing", "energy")
     network = "small CNN with PCAM"
-    assert table.rows[:3] == ((network, "cam", ".900", ".900", ".100"), (network, "layercam", ".800", ".800", ".200"), (network, "gradcam", ".700", ".700", ".300"))
+    assert table.rows[:3] == (
+        (network, "cam", ".900", ".900", ".100"),
+        (network, "layercam", ".800", ".800", ".200"),
+        (network, "gradcam", ".700", ".700", ".300"),
+    )
     assert table.rows[3:] == (("small CNN", "prior", ".300", ".300", ".300"), ("small CNN", "truth", "1.00", "1.00", "1.00"))
     assert table.footnote.startswith("2 more methods")
     assert max(map(len, as_text(table).splitlines())) <= WIDTH

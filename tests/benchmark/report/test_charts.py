@@ -57,7 +57,9 @@ def test_bars_equal_the_recorded_intervals(demo):
 def test_methods_that_may_be_the_best_are_shaded(demo):
     kinds = {row["entry"]: row["kind"] for row in values("intervals", demo)}
     rows = csv.DictReader(Path("results/demo/leaderboard.csv").read_text().splitlines())
-    may_be_best = {f"{row['method']} · small CNN with {row['global_pool']}" for row in rows if row["may_be_best"] == "True" and row["kind"] == "method"}
+    may_be_best = {
+        f"{row['method']} · small CNN with {row['global_pool']}" for row in rows if row["may_be_best"] == "True" and row["kind"] == "method"
+    }
     assert {name for name, kind in kinds.items() if kind == "may be the best"} == may_be_best
     assert (kinds["cam · small CNN with PCAM"], kinds["prior"], kinds["truth"]) == ("worse or ≤ prior", "baseline", "upper bound")
 

@@ -131,7 +131,12 @@ def test_only_method_that_is_below_prior_may_not_be_the_best(tmp_path):
     assert [(one.name, one.may_be_best) for one in board.methods] == [("cam", False), ("layercam", False)]
     lines = [*csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))]
     assert {line["may_be_best"] for line in lines} == {"False", ""}
-    assert [(line["kind"], line["method"]) for line in lines] == [("method", "cam"), ("method", "layercam"), ("baseline", "prior"), ("network", "")]
+    assert [(line["kind"], line["method"]) for line in lines] == [
+        ("method", "cam"),
+        ("method", "layercam"),
+        ("baseline", "prior"),
+        ("network", ""),
+    ]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
