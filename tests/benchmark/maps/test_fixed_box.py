@@ -25,7 +25,8 @@ def test_the_box_of_a_patient_is_chosen_on_other_patients():
     fold = patient_folds(patients, 5, 0)
     odd, usual = [[40, 40, 60, 60]], [[4, 4, 20, 20]]
     samples = [sample(name, {"Mass": odd if number == 0 else usual}) for name, number in zip(patients, fold, strict=True)]
-    hits = [iou([chosen["Mass"]], odd).max() > 0.3 for chosen, number in zip(fixed_boxes(samples, ["Mass"]), fold, strict=True) if number == 0]
+    boxes = [chosen["Mass"] for chosen, number in zip(fixed_boxes(samples, ["Mass"]), fold, strict=True) if number == 0]
+    hits = [iou([box], odd).max() > 0.3 for box in boxes]
     assert hits
     assert not any(hits)
 
