@@ -39,7 +39,7 @@ from locus.benchmark.report.row import (
 )
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.core.files import csv_cell
-from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = (
@@ -143,18 +143,21 @@ def auroc_words(auroc: float) -> str:
 
 
 def by_finding(board: Leaderboard) -> Table:
-    """Return the main column by finding: the best methods of the best row's network, then ``prior``, then n."""
+    """Return the main column by finding: the best methods of the best row's network, then two baselines, then n."""
     methods = best_network(board)[:BEST]
     title = f"{board.dataset}: hits at IoU > .3 by finding"
     if not methods:
         return Table(title, "", (), ())
-    prior = board.baseline(PRIOR, methods[0])
     names = list(methods[0].findings)
-    lines = [(row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names)) for row in methods]
-    if prior is not None:
-        lines.append((PRIOR, *(short(prior.findings.get(name, Interval(None)).value) for name in names)))
+    rows = [*methods, *_blind(board, methods[0])]
+    lines = [(row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names)) for row in rows]
     lines.append(("n", *(str(methods[0].findings[name].n) for name in names)))
     return Table(title, f"The best methods of {methods[0].network}.", (METHOD, *names), tuple(lines))
+
+
+def _blind(board: Leaderboard, beside: Row | None = None) -> list[Row]:
+    """Return the rows of ``fixed_box`` and ``prior``, if there are any."""
+    return [row for name in (FIXED_BOX, PRIOR) if (row := board.baseline(name, beside)) is not None]
 
 
 def best(board: Leaderboard) -> Row | None:
@@ -219,7 +222,7 @@ def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
     title = f"{board.dataset}: people and methods on the same cases"
     head = ("row", "IoU > .3 on these cases", "n")
-    rows = [*best_network(board)[:BEST], *([] if (prior := board.baseline(PRIOR)) is None else [prior])]
+    rows = [*best_network(board)[:BEST], *_blind(board)]
     lines = []
     for person in board.people:
         table = _cases_of(person.runs[0], board)
