@@ -25,17 +25,17 @@ CLASSIFICATION = "classification"
 CLASSIFIER = "classifier"
 """Replaces the method name in records of the classifier itself."""
 
-CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("center", "prior", "noise", "untrained")
+FIXED_BOX, CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("fixed_box", "center", "prior", "noise", "untrained")
 """Baselines that every suite includes."""
 ABSENT = "the data is not there"
 """Start of the reason of an n/a record. Such a record is computed again when the data are available."""
 UPPER_BOUND = "truth"
 """Upper bound computed from the truth: no map on the same grid can score higher."""
-NOT_IN_METHODS = (PRIOR, UNTRAINED, UPPER_BOUND)
+NOT_IN_METHODS = (FIXED_BOX, PRIOR, UNTRAINED, UPPER_BOUND)
 """Rows computed by the suite, without a file in ``methods``; ``--method`` accepts them."""
 BASELINES_AND_UPPER_BOUND = (*BASELINES, UPPER_BOUND)
 """Rows of every table that are not methods."""
-WITHOUT_TRAINING = (CENTER, PRIOR, NOISE, UPPER_BOUND)
+WITHOUT_TRAINING = (FIXED_BOX, CENTER, PRIOR, NOISE, UPPER_BOUND)
 """The same rows without ``untrained``, which needs the network's recipe."""
 READERS = "readers"
 """Row that compares the boxes of several radiologists with each other (``locus.benchmark.suite.readers``)."""
@@ -43,6 +43,8 @@ SECOND_READERS = "second readers"
 """Row that compares the boxes of a second team with the truth (``locus.benchmark.suite.readers``)."""
 PEOPLE = (READERS, SECOND_READERS)
 """Rows of boxes drawn by people, without a network or a map."""
+WITHOUT_MAP = (FIXED_BOX, *PEOPLE)
+"""Rows of boxes, without a map."""
 AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
 UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *PEOPLE)

@@ -47,12 +47,17 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
 
 
 def at_hand(word: str, root: Path | str | None = None) -> bool:
-    """Return True if the folder of a data set exists or is not needed (the phantom).
+    """Return True if the folder of a data set exists or is not needed (the phantom, or NIH without images).
 
-    >>> at_hand("phantom:boxed=5"), at_hand("NIH", "no/such/folder")
-    (True, False)
+    >>> at_hand("phantom:boxed=5"), at_hand("NIH", "no/such/folder"), at_hand("NIH:images=False")
+    (True, False, True)
     """
-    return word.split(":")[0] == "phantom" or root_of(word, root).is_dir()
+    return not needs_folder(word) or root_of(word, root).is_dir()
+
+
+def needs_folder(word: str) -> bool:
+    """Return True if the data set ``word`` reads files of a folder."""
+    return word.split(":")[0] != "phantom" and options_of(word).get("images", True) is not False
 
 
 def check(name: str, root: Path | str | None = None) -> None:
@@ -66,7 +71,7 @@ def check(name: str, root: Path | str | None = None) -> None:
     part: Any = REGISTRY.get(name)
     if chosen := options_of(name):  # validation imports pydantic
         validated(part.__init__, chosen)
-    if part.layout:
+    if part.layout and needs_folder(name):
         Request(root_of(name, root)).folder(part.layout)
 
 

@@ -11,11 +11,12 @@ ChestX-Det with its own image names is ``locus.datasets.chestx_det``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
@@ -55,6 +56,9 @@ LAYOUT = (
     "and test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
 )
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
+SHIPPED = Path(__file__).parent / "lists"
+"""Folder with the table of labels, the boxes and the official test list as published, compressed."""
+TABLES = (".csv", ".txt", ".gz")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
 ABOUT = ("age", "sex", "view")
 Experts = Literal["rad_consensus_voted", "attending_rad"]
@@ -75,9 +79,14 @@ def patient_of(image: str) -> str:
     return image.partition("_")[0]
 
 
+def _list_file(root: Path, names: Sequence[str]) -> Path | None:
+    """Return the first of the files ``names`` in ``root``, or in the package if ``root`` is its folder."""
+    return first_of(root, [f"{name}.gz" for name in names] if root == SHIPPED else names)
+
+
 def read_entries(root: Path) -> pd.DataFrame | None:
     """Return image name -> patient, age (years), sex, view and the 14 labels; None without the file."""
-    path = first_of(root, ENTRIES)
+    path = _list_file(root, ENTRIES)
     if path is None:
         return None
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
@@ -119,8 +128,8 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     The columns x, y, w, h have one broken header and are measured from the upper left corner of the image. Raises
     ``DataError`` for a box that is empty or outside the image.
     """
-    path = root / BOXES
-    if not path.is_file():
+    path = _list_file(root, (BOXES,))
+    if path is None:
         return {}, 0
     raw = read_csv(path, ("Image Index", "Finding Label"))
     if raw.shape[1] < 6:
@@ -182,13 +191,23 @@ def _available_experts(root: Path, named: str | None) -> str | None:
 
 def _kind(root: Path) -> str:
     """Return official, labelled or none."""
+    if root == SHIPPED:
+        return "official"
     wanted = {"official": OFFICIAL, "labelled": tuple(LABELLED.values())}
     return next((word for word, files in wanted.items() if all((root / name).is_file() for name in files)), "none")
 
 
 def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
-    """Return image -> split by the official lists; validation is cut from train_val by patient."""
-    listed = {name: read_list(root / name)[0] for name in OFFICIAL}
+    """Return image -> split by the official lists; validation is cut from train_val by patient.
+
+    The package has only the test list: all other images are in train_val.
+    """
+    if root == SHIPPED:
+        test = read_list(root / f"{OFFICIAL[1]}.gz")[0]
+        images = table.index.to_series()
+        listed = {OFFICIAL[0]: images[~images.isin(test)], OFFICIAL[1]: test}
+    else:
+        listed = {name: read_list(root / name)[0] for name in OFFICIAL}
     names = pd.concat(list(listed.values()), ignore_index=True)
     raise_if_any(root, names[~names.isin(table.index)], "images in its lists that are not in Data_Entry_2017")
     training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
@@ -276,6 +295,16 @@ def _about_images(root: Path) -> dict[str, dict[str, Any]]:
     return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}
 
 
+def _folder_of_lists(root: Path | None) -> Path:
+    """Return ``root`` if it has the tables of labels and boxes and the official lists, else the package's folder."""
+    wanted = (ENTRIES, (BOXES,), *((name,) for name in OFFICIAL))
+    return root if root is not None and all(first_of(root, names) for names in wanted) else SHIPPED
+
+
+def _no_pixels() -> NoReturn:
+    raise DataError("NIH was loaded without images (images=False), so it has no pixels: leave that option out")
+
+
 class NIH(FileDataset):
     """NIH ChestX-ray14: 112,120 frontal radiographs of 30,805 patients, 984 boxes on 880 of them.
 
@@ -295,6 +324,9 @@ class NIH(FileDataset):
     present). Lists that share a patient, or have a boxed image in training or validation, raise ``LeakError``. A subset
     of the images is sufficient.
 
+    Option ``images=False``: the tables alone, without pixels. The package has the table of labels, the boxes and the
+    official test list; the files in ``root`` replace them if all are there.
+
     Option ``truth=chestx_det``: labels, boxes and outlines of 13 findings by ChestX-Det's radiologists, for
     the 3,543 images whose NIH names are known. 683 of them are official test images.
 
@@ -310,22 +342,36 @@ class NIH(FileDataset):
         request: Request,
         experts: Experts | None = None,
         truth: Literal["chestx_det"] | None = None,
+        images: bool = True,
     ) -> None:
+        self._has_images = images
         if truth is not None:
+            if not images:
+                raise BadValueError("images=False cannot be combined with truth=chestx_det: leave one of them out")
             self._load_second_team(request)
             return
-        self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
+        self.root = request.folder(LAYOUT) if images else _folder_of_lists(request.root)
+        self.findings, self.split = request.task(TASKS, self.name, 8), request.split
         self._boxes, clipped = read_boxes(self.root)
         official = request.partition == "official"
         table, names, about = self._listed(experts, request.seed) if official else self._random(request)
         splits.check_patients(table["patient"].loc[names.index], names)
-        listed, files = names.index[names == self.split], find(self.root, *IMAGE_FOLDERS)
+        listed, files = names.index[names == self.split], self._files(table.index)
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
-        tables = [path for path in sorted(self.root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file()]
+        tables = [path for path in sorted(self.root.iterdir()) if path.suffix in TABLES and path.is_file()]
         about["boxed_images"] = sum(image in self._boxes for image in table.index)
         self.describe = described(request.partition, table, len(listed) - len(table), clipped, tables, **about)
+
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index``. Without images, reading its pixels raises ``DataError``."""
+        row = super().sample(index)
+        return row if self._has_images else replace(row, read=_no_pixels, source="")
+
+    def _files(self, images: Sequence[str]) -> Mapping[str, Path | str]:
+        """Return image -> its file; without images, of every image of the table."""
+        return find(self.root, *IMAGE_FOLDERS) if self._has_images else dict(zip(images, images, strict=True))
 
     def _load_second_team(self, request: Request) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split
@@ -342,7 +388,7 @@ class NIH(FileDataset):
     def _random(self, request: Request) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
         """Return table and splits by a random partition of the patients with an image file."""
         table = entries(self.root, self.findings)
-        table = table[table.index.isin(list(find(self.root, *IMAGE_FOLDERS)))]
+        table = table[table.index.isin(list(self._files(table.index)))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
 
     def _truth(self, image: str) -> dict[str, FloatArray]:

@@ -11,14 +11,17 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from locus.benchmark.maps import strata
+from locus.benchmark.maps.fixed_box import fixed_boxes
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring.protocols.base import Case, LazyMap
-from locus.core.errors import LocusError
+from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid
-from locus.core.types import Sample
+from locus.core.names import FIXED_BOX
+from locus.core.types import FloatArray, Sample
+from locus.datasets.base import Dataset
 
 
 @dataclass
@@ -70,6 +73,8 @@ class CaseStore:
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises the stored error if its method has no maps."""
+        if cell.method == FIXED_BOX:
+            return fixed_box_cases(select_samples(self.trained, cell.images), self.trained[0].data)
         return self._load_cases("test", self.trained, self.maps, cell, cell.images)
 
     def validation(self, cell: Cell) -> list[Case]:
@@ -92,6 +97,25 @@ class CaseStore:
             cases = [replace(c, probability=values.get((c.training, c.image_id, c.finding))) for c in cases]
             self._cases[split, images] = cases
         return self._cases[split, images]
+
+
+def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
+    """Return the cases of ``fixed_box`` on images with truth boxes, all of ``data``.
+
+    Raises ``NotAvailableError`` if the patients of ``data`` are not known, or for too few patients.
+    """
+    if str(data.describe.get("patients", "")).startswith("unknown") or data.describe.get("patients_named") is False:
+        raise NotAvailableError("fixed_box is chosen on other patients, but the patients of these images are unknown")
+    boxes = fixed_boxes(samples, data.findings)
+    return [
+        make_case(sample, finding, label, None, "conventional", submitted_boxes=_with_confidence(chosen.get(finding)))
+        for sample, chosen in zip(samples, boxes, strict=True)
+        for finding, label in zip(data.findings, sample.labels.tolist(), strict=True)
+    ]
+
+
+def _with_confidence(box: FloatArray | None) -> FloatArray:
+    return np.zeros((0, 5)) if box is None else np.append(box, 1.0)[None]
 
 
 def make_cases(

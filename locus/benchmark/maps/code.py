@@ -10,13 +10,14 @@ from typing import Any
 
 from locus import backbones, methods
 from locus.config import TrainConfig
-from locus.core.names import CLASSIFIER, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND
+from locus.core.names import CLASSIFIER, FIXED_BOX, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND
 from locus.core.user_code import code_hash, file_of, local_files
 
 UNTRAINED_METHOD = "gradcam"
 """Method that explains the untrained network; it supports every network and pooling."""
 BENCHMARK = Path(__file__).resolve().parents[1]
 NOT_METHODS = {
+    FIXED_BOX: BENCHMARK / "maps/fixed_box.py",
     PRIOR: BENCHMARK / "maps/baselines.py",
     UPPER_BOUND: BENCHMARK / "maps/baselines.py",
     READERS: BENCHMARK / "suite/readers.py",

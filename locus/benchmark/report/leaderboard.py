@@ -21,7 +21,7 @@ from locus.core.types import FloatArray
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""
-BASELINES = (PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND)
+BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND)
 """Baselines and the upper bound in the order of a table."""
 SAME = 1e-3
 """Largest difference in IoU between maps that count as equal."""

@@ -20,6 +20,7 @@ from locus.benchmark import records
 from locus.benchmark.maps.code import code_of, method_code
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
+from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import SUITES, ModelPlan, Suite
 from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConfig, network_flags
@@ -62,7 +63,12 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         suite = suite.model_copy(update={"methods": list(model.methods)})
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
     words = method_names(suite, extra)
-    selected += [_cell(shared, word, protocol, model.images) for protocol in suite.protocols_or_check for word in words]
+    selected += [
+        _cell(shared, word, protocol, model.images)
+        for protocol in suite.protocols_or_check
+        for word in words
+        if word != names.FIXED_BOX or protocol in protocols.of_boxes()
+    ]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
         people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
         rows = [word for word, included in people.items() if included]

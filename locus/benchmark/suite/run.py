@@ -27,7 +27,7 @@ from locus.benchmark.suite.plan import Suite, folder_name
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import BadValueError
 from locus.core.files import remove_leftovers
-from locus.core.names import CLASSIFIER, PEOPLE, UNRANKED_METHODS
+from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
 from locus.core.types import Echo
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
     words = list(dict.fromkeys(cell.method for cell in cells))
     slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]
     scored = [*(word for word in words if word not in slow), *slow]
-    fast = [word for word in scored if word not in (CLASSIFIER, *PEOPLE, *slow)]
+    fast = [word for word in scored if word not in (CLASSIFIER, *WITHOUT_MAP, *slow)]
     together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
     parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
     return together, [[cell for cell in cells if cell.method in part] for part in parts]

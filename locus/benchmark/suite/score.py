@@ -50,7 +50,7 @@ from locus.benchmark.training import machine, metrics, provenance
 from locus.benchmark.validity.base import Check
 from locus.config import CHECKS, EngineFlags, RunConfig
 from locus.core.errors import DataError, LocusError, NotAvailableError, WriteError
-from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, READERS, SECOND_READERS
+from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, READERS, SECOND_READERS, WITHOUT_MAP
 from locus.core.user_code import runs_code
 from locus.datasets.base import content_stamp
 
@@ -311,7 +311,7 @@ class ModelScorer:
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
             self.checks[name] = validity.get(name)(self.trained, words, folder, self.flags, images)
         with_maps = (c for c in self.cells if c.protocol not in (CLASSIFICATION, *self.checks))
-        words = [*dict.fromkeys(cell.method for cell in with_maps if cell.method not in EVALUATE_PEOPLE)]
+        words = [*dict.fromkeys(cell.method for cell in with_maps if cell.method not in WITHOUT_MAP)]
         self.store = explain_model(self.model, self.trained, words, self.runs_dir, self.flags)
 
     def score(self, cell: Cell) -> Scored:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import functools
+import gzip
 import io
 import itertools
 import json
@@ -21,7 +22,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ LONGEST, LONGEST_NAME = 1000, 200
 """Maximum characters of a path in a table, and bytes of a name in it."""
 STAY = "the files of a data set must be in its folder, named by relative paths"
 
-AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "compression": None}
+AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
 AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
 OTHERS = {b";": "semicolons", b"\t": "tabs"}
 """Cell separators of unsupported tables."""
@@ -115,6 +116,11 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
+def opened(path: Path) -> IO[bytes]:
+    """Open a table; one whose name ends in ``.gz`` is unpacked."""
+    return gzip.open(path, "rb") if path.suffix == ".gz" else limits.require_size(path).open("rb")
+
+
 def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     """Read a CSV file as text; empty cells beyond the header are dropped.
 
@@ -125,7 +131,8 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
         cells_dropped = pd.errors.ParserWarning  # raised only for cells beyond the header
         with warnings.catch_warnings(record=True) as caught_warnings:
             warnings.simplefilter("always", cells_dropped)
-            table = pd.read_csv(path, **AS_TEXT, index_col=False)
+            with opened(path) as file:
+                table = pd.read_csv(file, **AS_TEXT, index_col=False)
         if any(issubclass(caught.category, cells_dropped) for caught in caught_warnings) and _is_full_beyond(
             path, len(table.columns)
         ):
@@ -144,14 +151,15 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
 
 def _is_full_beyond(path: Path, width: int) -> bool:
     """Return True if a row has a non-empty cell beyond the ``width`` of the header."""
-    cells = pd.read_csv(path, **AS_TEXT, header=None, skiprows=1)
+    with opened(path) as file:
+        cells = pd.read_csv(file, **AS_TEXT, header=None, skiprows=1)
     return bool((cells.iloc[:, width:] != "").to_numpy().any())
 
 
 def _check_header(path: Path, needed: Sequence[str]) -> None:
     """Raise ``DataError`` for a table that is empty, binary, without commas or too wide, without reading all of it."""
     try:
-        with limits.require_size(path).open("rb") as file:
+        with opened(path) as file:
             start = file.read(MAX_START + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
@@ -180,7 +188,8 @@ def read_list(path: Path) -> pd.DataFrame:
     text.
     """
     try:
-        lines = limits.require_size(path).read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
+        with opened(path) as file:
+            lines = file.read().decode("utf-8-sig").replace(",", " ").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     cells = [line.split() for line in lines if line.strip()]

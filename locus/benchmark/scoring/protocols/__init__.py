@@ -26,6 +26,11 @@ def judging(*kinds: str) -> list[str]:
     return [name for name in names() if (registry.read_attribute(name, "judges") or "maps") in kinds]
 
 
+def of_boxes() -> list[str]:
+    """Return the protocols that accept one box per case instead of a map. Imports no protocol."""
+    return [name for name in of_maps() if registry.read_attribute(name, "takes_boxes")]
+
+
 def reads_absent_findings(name: str) -> bool:
     """Return whether a protocol may use maps of findings that an image does not show. Imports no protocol."""
     counts, judges = (registry.read_attribute(name, attribute) for attribute in ("counts_false_alarms", "judges"))
