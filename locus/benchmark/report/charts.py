@@ -73,7 +73,7 @@ def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
             "columnPadding": 14,
             "symbolBaseFillColor": ink,
             "symbolBaseStrokeColor": ink,
-            "layout": {"top": {"anchor": "start", "bounds": "full", "direction": "vertical"}},
+            "layout": dict.fromkeys(("top", "bottom"), {"anchor": "start", "bounds": "full", "direction": "vertical"}),
         },
         "text": {"color": ink, "fontSize": size - 1.5},
         "range": {"category": list(PALETTE), "symbol": list(SHAPES)},

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from locus.benchmark.records import Record
-from locus.benchmark.report import charts, main_table
+from locus.benchmark.report import charts, literature, main_table
 from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.chart_list import HITS
 from locus.benchmark.report.comparisons import FIRST, ONE_MORE, SPREAD
@@ -155,7 +155,7 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
             line["row"] = len(rows)
             rows.append(details(keyed[keys]))
     shown, more = (
-        (*rest, *tables.checks[:1]),
+        (*rest, *tables.literature, *tables.checks[:1]),
         (*complete, *tables.checks[1:], *tables.details, *tables.protocols, *tables.papers),
     )
     shown, more = (shown, more) if first is not None or shown else (more, ())
@@ -171,10 +171,10 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
 
 
 def _charts(tables: DatasetTables) -> list[dict[str, str]]:
-    """Return the charts of the first screen as SVG: hits over the IoU threshold, or those of a check."""
+    """Return the charts of the first screen as SVG: hits over the IoU threshold or those of a check, and of papers."""
     of_checks = [chart for report in tables.reports for chart in report.charts]
     drawn = []
-    for chart in [HITS] if tables.leaderboard.methods else of_checks:
+    for chart in [*([HITS] if tables.leaderboard.methods else of_checks), literature.CHART]:
         try:
             made = chart.spec(tables.leaderboard)
         except NotAvailableError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from locus.benchmark.records.record import Record, why_other
-from locus.benchmark.report import main_table, select
+from locus.benchmark.report import literature, main_table, select
 from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.answer import answer
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -53,7 +53,7 @@ def page(
     parts = [f"# {description.title}", GENERATED]
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
-        parts += [markdown(table) for table in (*data.short, *data.checks[:1])]
+        parts += [markdown(table) for table in (*data.short, *data.literature, *data.checks[:1])]
     if len(parts) == len(datasets) + 2 and any(data.protocols for data in datasets):
         parts.append("The tables are in [index.html](index.html), all numbers in [leaderboard.csv](leaderboard.csv).")
     lines = [line for data in datasets for line in notes(data.leaderboard)]
@@ -68,7 +68,7 @@ def page(
 
 def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set, or of its checks."""
-    lines = [*answer(tables.leaderboard)]
+    lines = [*answer(tables.leaderboard), *literature.answer(tables.leaderboard)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []

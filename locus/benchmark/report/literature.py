@@ -9,9 +9,10 @@
 Nothing is interpolated: a column has a value where the paper gives one. See docs/nih_audit.md.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ ABOUT = (
     "↓ below (95% interval); no mark: the paper does not say how many boxes it scored. Bold: chosen on the truth that is "
     "scored. Papers differ in training, hit rule and boxes: docs/nih_audit.md."
 )
+ABOUT_IOBB = "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB: intersection / area of the predicted box."
 ABOUT_GAPS = (
     "Result minus `fixed_box`, mean over findings, with a 95% interval: the published share of each finding is binomial, "
     "that of the box is resampled by patient, the two are taken as independent. If only the mean is published, the "
@@ -119,17 +121,18 @@ class Result:
         return float(np.mean([shares[name].value for name in names])) if shares.keys() >= {*names} else None
 
     def gap(self, column: str, names: Sequence[str], box: Box) -> Gap | None:
-        """Return the difference of that mean from the one of ``fixed_box``; None without a value."""
+        """Return the difference of that mean from the one of ``fixed_box``; None without a value.
+
+        It has no interval if the number of cases is unknown, or larger than that of ``fixed_box``.
+        """
         value, shares = self.value(column, names, box), self.shares.get(column, {})
         if value is None or self.name == FIXED_BOX:
             return None
-        if shares.keys() >= {*names}:
-            values, counts = zip(*(shares[name] for name in names), strict=True)
-            gap = independent_difference(values, counts, box.over(column, names))
-            return gap._replace(difference=value - float(box.over(column, names).value.mean()))
-        scored_all = shares[MEAN].n == sum(box.counts.values())
-        counts = tuple(box.counts[name] if scored_all else 0 for name in names)
-        return independent_difference(value, counts, box.over(column, names))
+        found, other = [shares.get(name, Share(0, 0)) for name in names], box.over(column, names)
+        if all(0 < share.n <= box.counts[name] for name, share in zip(names, found, strict=True)):
+            return independent_difference([share.value for share in found], [share.n for share in found], other)
+        scored_all = MEAN in shares and shares[MEAN].n == sum(box.counts[name] for name in names)
+        return independent_difference(value, [box.counts[name] * scored_all for name in names], other)
 
     def has(self, columns: Sequence[str]) -> bool:
         """Whether it has a value of one of the columns."""
@@ -145,9 +148,10 @@ class Result:
         return self.reference is not None and self.reference.hand == "second"
 
 
+@lru_cache(maxsize=4)
 def box_of(board: Leaderboard) -> Box | None:
-    """Return ``fixed_box`` from the rows per case of a leaderboard; None without them."""
-    row = board.baseline(FIXED_BOX)
+    """Return ``fixed_box`` from the rows per case of a leaderboard; None without them or without published results."""
+    row = board.baseline(FIXED_BOX) if of_papers(board) else None
     hits = None if row is None else _hits(row, board)
     return None if hits is None else Box.of(*hits)
 
@@ -171,7 +175,7 @@ def fixed(box: Box) -> Result:
         column: {name: Share(share, box.counts[name]) for name, share in zip(box.findings, of.value, strict=True)}
         for column, of in box.columns.items()
     }
-    return Result(FIXED_BOX, NOT_RANKED[FIXED_BOX], shares)
+    return Result(FIXED_BOX, _knows(FIXED_BOX), shares)
 
 
 def _order(record: Record) -> tuple[object, ...]:
@@ -186,7 +190,9 @@ def _published(record: Record) -> Result:
         column = score.metric.replace("acc@", "hit@")
         if column in COLUMNS and score.value is not None:
             shares.setdefault(column, {})[score.finding] = Share(score.value, score.n)
-    return Result(record.method, record.reference.supervision if record.reference else "", shares, record.reference)
+    of = record.reference
+    name = f"{record.method} (abstract)" if of is not None and of.table == "abstract" else record.method
+    return Result(name, "" if of is None else of.supervision, shares, of)
 
 
 def _baseline(row: Row, board: Leaderboard) -> Result:
@@ -200,7 +206,11 @@ def _baseline(row: Row, board: Leaderboard) -> Result:
         column: {finding: Share(float(values[part].mean()), int(part.sum())) for finding, part in parts.items()}
         for column, values in columns.items()
     }
-    return Result(name, NOT_RANKED[row.name], shares)
+    return Result(name, _knows(row.name), shares)
+
+
+def _knows(baseline: str) -> str:
+    return NOT_RANKED[baseline].removeprefix("baseline: ")
 
 
 Hits = tuple[dict[str, FloatArray], list[str], list[str]]
@@ -229,7 +239,7 @@ def table(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] =
     lines = [line for row in first for line in _lines(row, box, columns)]
     lines += [(QUOTED, *[""] * (width - 1))] if second else []
     lines += [line for row in second for line in _lines(row, box, columns)]
-    return Table(title, ABOUT, (*FACTS, *headings(columns)), tuple(lines))
+    return Table(title, ABOUT if columns == IOU else ABOUT_IOBB, (*FACTS, *headings(columns)), tuple(lines))
 
 
 def _lines(row: Result, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -283,7 +293,7 @@ def _gap(gap: Gap | None) -> str:
 
 def short_tables(board: Leaderboard) -> tuple[Table, ...]:
     """Return the tables over IoU and over IoBB; empty without published results or without ``fixed_box``."""
-    box = box_of(board) if of_papers(board) else None
+    box = box_of(board)
     if box is None:
         return ()
     rows = results(board, box)
@@ -294,7 +304,7 @@ def short_tables(board: Leaderboard) -> tuple[Table, ...]:
 def more_tables(board: Leaderboard) -> tuple[Table, ...]:
     """Return differences with intervals, average precision, sources, and all published values by finding."""
     papers = of_papers(board)
-    box = box_of(board) if papers else None
+    box = box_of(board)
     rows = [] if box is None else results(board, box)
     gaps = [
         differences(f"{board.dataset}: {TITLE}, {name}: difference from fixed_box", rows, box, columns)
@@ -360,7 +370,7 @@ def _keys(papers: Sequence[Record]) -> tuple[tuple[str, ...], ...]:
 
 def answer(board: Leaderboard) -> tuple[str, ...]:
     """Return what the published results show beside ``fixed_box``, and what they do not show; in Markdown."""
-    box = box_of(board) if of_papers(board) else None
+    box = box_of(board)
     rows = [] if box is None else [r for r in published(board.records) if not r.is_second_hand]
     if box is None or not rows:
         return ()
@@ -386,55 +396,69 @@ GRIDS = ("7×7 grid", "16×16 grid")
 """Grids whose upper bound is in the chart."""
 
 
+SEES_NOTHING = f"{FIXED_BOX} (sees no image)"
+EDGES = charts.scale(domain=[0.08, 0.72], nice=False)
+"""Scale of the IoU thresholds, with room for marks at both ends."""
+DOT = {"color": charts.GREY, "filled": False, "opacity": 1, "size": 45, "strokeWidth": 1.6}
+
+
 def draw(board: Leaderboard) -> charts.Spec:
     """Draw hits over the IoU threshold: a line per published result, ``fixed_box`` dashed, upper bounds dotted.
 
     Results with one threshold are points. Raises ``NotAvailableError`` without published results or ``fixed_box``.
     """
-    box = box_of(board) if of_papers(board) else None
+    box = box_of(board)
     if box is None:
         raise NotAvailableError(f"{board.dataset} has no published results beside {FIXED_BOX}")
     truths = [_baseline(row, board) for row in board.baselines if row.name == UPPER_BOUND and row.note in GRIDS]
     papers = [row for row in published(board.records) if row.has(IOU)]
-    names = {row.name: row.name + (" (second-hand)" if row.is_second_hand else "") for row in papers}
+    names = {row.name: row.name + "*" * row.is_second_hand for row in papers} | {FIXED_BOX: SEES_NOTHING}
     values = [
         {"result": names.get(row.name, row.name), "threshold": round(n / 10, 1), "value": round(value, 6)}
         for row in (*papers, fixed(box), *truths)
         for n, column in enumerate(IOU, 1)
         if (value := row.value(column, box.findings, box)) is not None
     ]
-    counts = {name: sum(value["result"] == name for value in values) for name in names.values()}
-    lines = [name for name, count in counts.items() if count > 1]
-    points = [name for name, count in counts.items() if count == 1]
+    counts = Counter(str(value["result"]) for value in values)
+    lines = [name for name in names.values() if counts[name] > 1 and name != SEES_NOTHING]
+    points = [name for name in names.values() if counts[name] == 1]
     bounds = [row.name for row in truths]
-    order = [*lines, FIXED_BOX, *bounds]
-    colours = [*charts.PALETTE[: len(lines)], "black", *[charts.GREY] * len(bounds)]
-    dashes = [*[[1, 0]] * len(lines), [7, 4], *[[2, 3], [1, 5]][: len(bounds)]]
-    widths = [*[1.8] * len(lines), 4, *[1.5] * len(bounds)]
-    axis = {"title": "a hit has more than this IoU", "axis": {"format": ".1f"}}
+    order = [SEES_NOTHING, *lines, *bounds]
+    colours = ["black", *charts.PALETTE[: len(lines)], *[charts.GREY] * len(bounds)]
+    dashes = [[7, 3], *[[1, 0]] * len(lines), *[[2, 3], [1, 5]][: len(bounds)]]
     base = {
-        "x": charts.field("threshold:Q", **axis, **charts.scale(domain=[0.08, 0.72], nice=False)),
+        "x": charts.field("threshold:Q", title="a hit has more than this IoU", axis={"format": ".1f"}, **EDGES),
         "y": charts.field("value:Q", title="share of boxes hit", **charts.scale(domain=[0, 1])),
     }
-    legend = {**charts.LINES, "orient": "right", "columns": 1}
+    legend = {"orient": "bottom", "columns": 2, "labelFontSize": 11}
     look = {
-        channel: charts.field("result:N", legend=legend, sort=None, **charts.scale(domain=order, range=chosen))
-        for channel, chosen in (("color", colours), ("strokeDash", dashes), ("strokeWidth", widths))
+        channel: charts.field("result:N", legend=legend | charts.LINES, **charts.scale(domain=order, range=chosen))
+        for channel, chosen in (("color", colours), ("strokeDash", dashes))
     }
     shape = charts.scale(domain=points, range=list(charts.SHAPES[: len(points)]))
-    marked = {"shape": charts.field("result:N", legend={"orient": "right", "columns": 1}, sort=None, **shape)}
-    dots = charts.mark("point", base, marked, color=charts.GREY, filled=True, opacity=1, size=55)
+    dots = charts.mark("point", base, {"shape": charts.field("result:N", legend=legend, **shape)}, **DOT)
     layers = [
         layer | {"transform": [{"filter": {"field": "result", "oneOf": shown}}]}
-        for layer, shown in ((charts.mark("line", base, look), order), (dots, points))
+        for layer, shown in (
+            (charts.mark("line", base, look, strokeWidth=1.6), [*lines, *bounds]),
+            (charts.mark("line", base, look, strokeWidth=4), [SEES_NOTHING]),
+            (dots, points),
+        )
         if shown
     ]
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
         f"dashed: {FIXED_BOX}, one box per finding that never sees the image. Dotted: the largest possible share for "
-        "maps of that grid. Points: papers that give one threshold. The results differ in supervision and rules."
+        "maps of that grid. Marks: papers that give one threshold. *: second-hand. The results differ in supervision and rules."
     )
     return charts.view(values, about, 300, *layers)
 
 
 CHART = charts.Chart("published", "Published results and a box that sees no image", draw)
+FILE = "published.svg"
+"""The chart beside the tables of a suite."""
+
+
+def svg(board: Leaderboard) -> str:
+    """Return the chart as an SVG file. Raises ``NotAvailableError`` like ``draw``."""
+    return charts.picture(charts.drawing(CHART.spec(board), charts.WIDTHS["2col"]), "svg").decode()
