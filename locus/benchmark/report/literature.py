@@ -34,22 +34,24 @@ COLUMNS = (*IOU, *IOBB)
 MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}
 """Mark of a gap -> its sign behind a value."""
 MEAN = "mean"
-QUOTED = "**Second-hand: quoted by others**"
+QUOTED = "**Second-hand**"
 ABOUT = (
     "Share of truth boxes hit, mean over findings; below it, without the findings that `fixed_box` solves. "
     "`fixed_box` is one box per finding, chosen on other patients, and never sees the image. ↑ above it, = level, "
     "↓ below (95% interval); no mark: the paper does not say how many boxes it scored. Bold: chosen on the truth that is "
     "scored. Papers differ in training, hit rule and boxes: docs/nih_audit.md."
 )
-ABOUT_IOBB = "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB: intersection / area of the predicted box."
+ABOUT_IOBB = (
+    "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB, which divides by the area of the predicted box."
+)
 ABOUT_GAPS = (
     "Result minus `fixed_box`, mean over findings, with a 95% interval: the published share of each finding is binomial, "
-    "that of the box is resampled by patient, the two are taken as independent. If only the mean is published, the "
+    "that of the box is resampled by patient, and the two are taken as independent. If only the mean is published, the "
     "interval is the widest that any values by finding allow. No interval: number of boxes not stated."
 )
 ABOUT_PRECISION = (
-    "Average precision of boxes with confidences at an IoU, on half of the boxed images. loc-acc counts findings without "
-    "truth and without prediction as correct: it is not the share of boxes hit."
+    "Average precision of boxes with confidences, on half of the boxed images. loc-acc counts findings without truth and "
+    "without prediction as correct: it is not the share of boxes hit."
 )
 ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories without a paper."
 LIMIT = (
@@ -196,17 +198,9 @@ def _published(record: Record) -> Result:
 
 
 def _baseline(row: Row, board: Leaderboard) -> Result:
-    """Return the shares of a baseline by finding, from its rows per case."""
+    """Return a baseline with its shares by finding; without shares if it has no rows per case."""
     name, hits = f"{row.name}, {row.note}" if row.note else row.name, _hits(row, board)
-    if hits is None:
-        return Result(name, "", {})
-    columns, findings, _ = hits
-    parts = {finding: np.array([one == finding for one in findings]) for finding in sorted({*findings})}
-    shares = {
-        column: {finding: Share(float(values[part].mean()), int(part.sum())) for finding, part in parts.items()}
-        for column, values in columns.items()
-    }
-    return Result(name, _knows(row.name), shares)
+    return Result(name, "", {}) if hits is None else from_hits(name, _knows(row.name), hits)
 
 
 def _knows(baseline: str) -> str:
@@ -215,6 +209,17 @@ def _knows(baseline: str) -> str:
 
 Hits = tuple[dict[str, FloatArray], list[str], list[str]]
 """Column -> hits (N,), and the finding and patient of each case."""
+
+
+def from_hits(name: str, trained_on: str, hits: Hits) -> Result:
+    """Return a result with the shares of hits by finding."""
+    columns, findings, _ = hits
+    parts = {finding: np.array(findings) == finding for finding in sorted({*findings})}
+    shares = {
+        column: {finding: Share(float(values[part].mean()), int(part.sum())) for finding, part in parts.items()}
+        for column, values in columns.items()
+    }
+    return Result(name, trained_on, shares)
 
 
 def _hits(row: Row, board: Leaderboard) -> Hits | None:
@@ -294,10 +299,12 @@ def _gap(gap: Gap | None) -> str:
 def short_tables(board: Leaderboard) -> tuple[Table, ...]:
     """Return the tables over IoU and over IoBB; empty without published results or without ``fixed_box``."""
     box = box_of(board)
-    if box is None:
-        return ()
-    rows = results(board, box)
-    made = (table(f"{board.dataset}: {TITLE}, {name}", rows, box, columns) for name, columns in MEASURES.items())
+    return () if box is None else by_measure(board.dataset, results(board, box), box)
+
+
+def by_measure(dataset: str, rows: Sequence[Result], box: Box) -> tuple[Table, ...]:
+    """Return the tables of results over IoU and over IoBB."""
+    made = (table(f"{dataset}: {TITLE}, {name}", rows, box, columns) for name, columns in MEASURES.items())
     return tuple(one for one in made if one.rows)
 
 
@@ -323,7 +330,9 @@ def of_papers(board: Leaderboard) -> list[Record]:
 def _precision(papers: Sequence[Record], dataset: str) -> Table:
     """Return average precision, and loc-acc as its authors define it."""
     having = [record for record in papers if any(name.startswith("ap@") for name, _ in record.names(finding=MEAN))]
-    metrics = sorted({name for r in having for name, _ in r.names(finding=MEAN) if name.startswith(("ap@", "loc-acc@"))})
+    metrics = sorted(
+        {name for r in having for name, _ in r.names(finding=MEAN) if name.startswith(("ap@", "loc-acc@"))}
+    )
     lines = [(r.method, _supervision(r), *(share(r.find(name)) for name in metrics)) for r in having]
     head = (FACTS[0], FACTS[1], *metrics)
     return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines), _keys(having))
@@ -338,7 +347,9 @@ SOURCE_HEADER = (
 def _sources(papers: Sequence[Record], dataset: str) -> Table:
     """Return where each published number is from, and how it was scored."""
     lines = [(record.method, *_source(record.reference), record.reason) for record in papers if record.reference]
-    return Table(f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines), _keys(papers))
+    return Table(
+        f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines), _keys(papers)
+    )
 
 
 def _source(of: Reference) -> tuple[str, ...]:
@@ -388,7 +399,9 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
 def _marks(row: Result, names: Sequence[str], box: Box) -> str:
     """Return the thresholds at which a result is above, level with and below ``fixed_box``."""
     gaps = {column: gap.mark for column in IOU if (gap := row.gap(column, names, box)) is not None}
-    words = {mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark] for mark in ("above", "level", "below")}
+    words = {
+        mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark] for mark in ("above", "level", "below")
+    }
     return "; ".join(f"{mark} at IoU > {', '.join(levels)}" for mark, levels in words.items() if levels)
 
 
@@ -449,7 +462,7 @@ def draw(board: Leaderboard) -> charts.Spec:
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
         f"dashed: {FIXED_BOX}, one box per finding that never sees the image. Dotted: the largest possible share for "
-        "maps of that grid. Marks: papers that give one threshold. *: second-hand. The results differ in supervision and rules."
+        "maps of that grid. Marks: papers that give one threshold. *: second-hand. They differ in supervision and rules."
     )
     return charts.view(values, about, 300, *layers)
 
