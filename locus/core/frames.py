@@ -221,8 +221,21 @@ def box_coverage(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, in
     [[1.0, 0.5], [0.0, 0.0]]
     """
     out = np.zeros(shape)
-    for x0, y0, x1, y1 in scale_boxes(boxes, source, shape):
-        rows = np.clip(np.minimum(y1, np.arange(shape[0]) + 1) - np.maximum(y0, np.arange(shape[0])), 0, 1)
-        columns = np.clip(np.minimum(x1, np.arange(shape[1]) + 1) - np.maximum(x0, np.arange(shape[1])), 0, 1)
+    for box in scale_boxes(boxes, source, shape):
+        rows, columns = side_coverage(box, shape)
         out = np.maximum(out, rows[:, None] * columns[None])
     return out
+
+
+def side_coverage(box: FloatArray, shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """Return the share of each of h rows and of w columns that a box (4,) covers; (h, w) is the frame of the box.
+
+    >>> side_coverage(np.array([0, 0, 1.5, 1]), (2, 2))
+    (array([1., 0.]), array([1. , 0.5]))
+    """
+    rows, columns = np.arange(shape[0]), np.arange(shape[1])
+    x0, y0, x1, y1 = box
+    return (
+        np.clip(np.minimum(y1, rows + 1) - np.maximum(y0, rows), 0, 1),
+        np.clip(np.minimum(x1, columns + 1) - np.maximum(x0, columns), 0, 1),
+    )

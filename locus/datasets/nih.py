@@ -10,6 +10,7 @@ ChestX-Det with its own image names is ``locus.datasets.chestx_det``.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -229,7 +230,7 @@ def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame
 
 def annotation_files(root: Path) -> list[Path]:
     """Return the annotation files for the NIH folder ``root``. Raises ``DataError`` if there are none."""
-    for folder in (root / name for name in FOLDERS):
+    for folder in (Path(os.path.normpath(root / name)) for name in FOLDERS):  # also if ``root`` does not exist
         if (joined := first_of(folder, (JOINED,))) is not None:
             return [joined]
         first_release = [folder / name for name in FIRST_RELEASE]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
-import pandas as pd
 
 from locus.benchmark.external.entry import ExternalEntry
 from locus.benchmark.external.maps import MAX_CACHED, Map
@@ -45,8 +44,7 @@ class EntryCases:
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
         """Variable -> (image, finding) -> group of a case, for the variables that do not need a classifier."""
-        columns = ["training", "split", "image", *(f"{k}_{f}" for f in self.findings for k in ("label", "logit"))]
-        return strata.group_labels(self.entry.samples, pd.DataFrame(columns=columns), self.findings)
+        return strata.without_classifier(self.entry.samples, self.findings)
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.core.frames import Grid, box_coverage, conventional
+from locus.core.frames import Grid, box_coverage, conventional, side_coverage
 from locus.core.types import FloatArray, Sample, patient_folds
 
 FloatMap = NDArray[np.float32]
@@ -74,7 +74,10 @@ class Truth:
             for k, finding in enumerate(findings):
                 if finding in masks:
                     out[n, k] = rows @ masks[finding].astype(np.float64) @ columns.T
-                elif finding in sample.boxes:
+                elif len(boxes := sample.boxes.get(finding, ())) == 1:  # the same as below, a hundred times as fast
+                    of_rows, of_columns = side_coverage(boxes[0], sample.frame)
+                    out[n, k] = np.outer(rows @ of_rows, columns @ of_columns)
+                elif len(boxes):
                     out[n, k] = rows @ box_coverage(sample.boxes[finding], sample.frame, sample.frame) @ columns.T
         return out, grid
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from locus.benchmark.maps import strata
+from locus.benchmark.maps.baselines import BASELINES, FloatMap
 from locus.benchmark.maps.fixed_box import fixed_boxes
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import TrainingRun, select_samples
@@ -18,10 +19,12 @@ from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring.protocols.base import Case, LazyMap
 from locus.core.errors import LocusError, NotAvailableError
-from locus.core.frames import Alignment, Grid
-from locus.core.names import FIXED_BOX
+from locus.core.frames import Alignment, Grid, conventional
+from locus.core.names import CENTER, FIXED_BOX
 from locus.core.types import FloatArray, Sample
 from locus.datasets.base import Dataset
+from locus.methods.center import Center
+from locus.methods.noise import Noise
 
 
 @dataclass
@@ -97,6 +100,56 @@ class CaseStore:
             cases = [replace(c, probability=values.get((c.training, c.image_id, c.finding))) for c in cases]
             self._cases[split, images] = cases
         return self._cases[split, images]
+
+
+@dataclass
+class GridCases:
+    """Cases of the rows that need neither a network nor an image, on a ``side`` x ``side`` grid of the whole image."""
+
+    trained: Sequence[TrainingRun]
+    """One run without a network, for the truth of its test images."""
+    side: int
+
+    @property
+    def data(self) -> Dataset:
+        """The test images."""
+        return self.trained[0].data
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Findings in the order of the data set."""
+        return self.data.findings
+
+    @cached_property
+    def groups(self) -> dict[str, dict[tuple[str, str], str]]:
+        """Variable -> (image, finding) -> group of a case, for the variables that do not need a classifier."""
+        return strata.without_classifier(self.trained[0].scorable_images, self.findings)
+
+    def cases(self, cell: Cell) -> list[Case]:
+        """Return the cases of a baseline or of the truth."""
+        samples = self.trained[0].scorable_images
+        if cell.method == FIXED_BOX:
+            return fixed_box_cases(samples, self.data)
+        maps, grid = baseline_maps(cell.method, samples, self.findings, (self.side, self.side))
+        pairs = [(s, f, label) for s in samples for f, label in zip(self.findings, s.labels.tolist(), strict=True)]
+        return [make_case(*pair, values, grid) for pair, values in zip(pairs, maps, strict=True)]
+
+    def validation(self, cell: Cell) -> list[Case]:
+        """Return no cases: nothing is trained."""
+        return []
+
+
+def baseline_maps(
+    name: str, samples: Sequence[Sample], findings: Sequence[str], shape: tuple[int, int]
+) -> tuple[Sequence[FloatMap], Grid]:
+    """Return the maps of a baseline without a network, N x K of ``shape`` (h,w), image after image, and their grid."""
+    grid = conventional(samples[0].frame, shape)
+    if name in BASELINES:
+        maps, grid = BASELINES[name]().maps(samples, findings, grid, shape)
+        return [one for of_image in maps for one in of_image], grid
+    if name == CENTER:
+        return [Center().gaussian(grid, shape).numpy()] * (len(samples) * len(findings)), grid
+    return [Noise().draw(sample.image_id, finding, shape) for sample in samples for finding in findings], grid
 
 
 def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:

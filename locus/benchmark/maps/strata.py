@@ -42,6 +42,12 @@ MIN_PER_CLASS = 5
 """Smallest number of positives, and of negatives, for a cut-off."""
 
 
+def without_classifier(samples: Sequence[Sample], findings: Sequence[str]) -> dict[str, dict[tuple[str, str], str]]:
+    """Return the groups of ``group_labels`` that do not need a classifier."""
+    columns = ["training", "split", "image", *(f"{kind}_{finding}" for finding in findings for kind in ("label", "logit"))]
+    return group_labels(samples, pd.DataFrame(columns=columns), findings)
+
+
 def group_labels(
     samples: Sequence[Sample], predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
 ) -> dict[str, dict[tuple[str, str], str]]:

@@ -196,7 +196,13 @@ def _person(record: Record) -> Row:
 
 
 def _grid(row: Row) -> tuple[object, ...]:
-    return row.cell.backbone, row.cell.img_size
+    return row.cell.backbone, row.cell.img_size, *row.cell.recipe.get("grid", ())
+
+
+def _grid_words(row: Row) -> str:
+    """Return the network whose grid a row has, or the size of the grid."""
+    sides = row.cell.recipe.get("grid")
+    return backbone_words(row.cell.backbone) if sides is None else f"{sides[0]}×{sides[1]} grid"
 
 
 def _baselines(rows: Sequence[Row]) -> list[Row]:
@@ -205,7 +211,8 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
     for name in BASELINES:
         of_grid: dict[tuple[object, ...], Row] = {}
         for row in sorted(
-            (row for row in rows if row.cell.method == name), key=lambda row: (row.is_published, -len(row.runs))
+            (row for row in rows if row.cell.method == name),
+            key=lambda row: (row.is_published, -len(row.runs), row.cell.recipe.get("grid", ())),
         ):
             of_grid.setdefault(_grid(row), row)
         distinct: dict[object, list[Row]] = {}
@@ -215,7 +222,7 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
             grids = (
                 ""
                 if len(distinct) == 1
-                else ", ".join(dict.fromkeys(backbone_words(row.cell.backbone) for row in same))
+                else ", ".join(dict.fromkeys(map(_grid_words, same)))
             )
             chosen.append(replace(same[0], note=grids, may_be_best=None, behind=None))
     return chosen

@@ -59,6 +59,10 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     ('custom-AVG-128px-seed0', 'classifier', 'classification')
     """
     shared = _shared(model)
+    if model.grid is not None:
+        rows = [*names.WITHOUT_TRAINING, *[names.SECOND_READERS] * suite.second_readers]
+        words = rows if model.grid == max(suite.grids) else [names.UPPER_BOUND]
+        return [_cell(shared, word, names.MAIN_PROTOCOL) for word in words]
     if model.methods:
         suite = suite.model_copy(update={"methods": list(model.methods)})
     selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)]
@@ -90,6 +94,15 @@ def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -
 def _shared(model: ModelPlan) -> Cell:
     """Return a cell with the fields that all cells of a model share."""
     training = model.trainings[0]
+    if model.grid is not None:
+        return Cell(
+            dataset=training.dataset.split(":")[0],
+            partition=training.partition,
+            split="test",
+            model_id=model.id,
+            data={"dataset": training.dataset, "findings": training.num_classes},
+            recipe=model.recipe,
+        )
     return Cell(
         dataset=training.dataset.split(":")[0],
         partition=training.partition,
@@ -202,7 +215,7 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
-    replaces. ``--method`` limits them to its methods, including methods that the suite does not list, and the
+    replaces. Models without their data are left out (``without_data``). ``--method`` limits them to its methods, including methods that the suite does not list, and the
     baselines; ``--protocol`` to its protocols. ``--checkpoint``, ``--model`` and ``--forget`` (which removes such
     models) limit them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that was
     trained again always run, because a model never mixes records of different weights.
@@ -212,20 +225,16 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo, code_of_method = [], cache(method_code)
     only_given = bool(config.checkpoint or config.model or config.forget)
-    for task in (task for task in planned if task.model.given is not None or not only_given):
-        has_data = missing_data(task.model) is None
+    with_data = (task for task in planned if missing_data(task.model) is None)
+    for task in (task for task in with_data if task.model.given is not None or not only_given):
         named = {*words, *BASELINES_AND_UPPER_BOUND} if words else set()
         chosen = (c for c in task.cells if (not named or c.method in named) and (not by or c.protocol in by))
         missing = list(chosen)
         if record_by_key:  # else no key is computed, which is slow
             records_of_model = [record_by_key[c.key] for c in missing if c.key in record_by_key]
-            changed = changed_keys(task.model, records_of_model, code_of_method) if has_data else set()
-            missing = [
-                c
-                for c in missing
-                if c.key in changed or not _keep(record_by_key.get(c.key), config.overwrite, has_data)
-            ]
-        if task.model.id in outdated and has_data:
+            changed = changed_keys(task.model, records_of_model, code_of_method)
+            missing = [c for c in missing if c.key in changed or not _keep(record_by_key.get(c.key), config.overwrite)]
+        if task.model.id in outdated:
             of_plan = [cell.without_method for cell in task.cells]  # their other records are removed later
             again = (cell for cell in outdated[task.model.id] if cell.without_method in of_plan)
             missing += [cell for cell in again if cell not in missing]
@@ -242,12 +251,19 @@ def changed_keys(
     return {r.key for r in recorded if r.code != code_of(network, code_of_method(r.cell.method))}
 
 
-def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
+def without_data(planned: Sequence[ModelTask], existing: Sequence[Record]) -> list[ModelTask]:
+    """Return the ``planned`` models that cannot run, because their data are missing, and have cells without a record."""
+    recorded = {record.key for record in existing}
+    absent = (task for task in planned if missing_data(task.model) is not None)
+    return [task for task in absent if any(cell.key not in recorded for cell in task.cells)]
+
+
+def _keep(record: Record | None, overwrite: str) -> bool:
     if record is None or overwrite == "always":
         return False
     if overwrite == "never" or record.status == "ok":
         return True
-    return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
+    return record.status == "n/a" and not record.reason.startswith(ABSENT)
 
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:

@@ -47,6 +47,8 @@ class ModelPlan:
     """The network if the suite does not train it: a checkpoint or a user's own network. None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
+    grid: int | None = None
+    """Side of the grid if there is no network: rows of the truth alone, such as baselines."""
 
     def maps_folder(self, runs_dir: Path) -> Path:
         """Return the folder of its maps in ``runs_dir``."""
@@ -56,11 +58,15 @@ class ModelPlan:
     @property
     def code(self) -> str:
         """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
+        if self.grid is not None:
+            return ""
         return code_of_config(self.trainings[0]) if self.given is None else self.given.code
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
         """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights."""
+        if self.grid is not None:
+            return {"grid": [self.grid, self.grid]}
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
         if self.given is not None:
@@ -192,6 +198,8 @@ class Suite(pydantic.BaseModel):
     second_readers: bool = False
     """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in
     the folder of NIH's files or next to it."""
+    grids: Annotated[list[Count], Distinct] = []
+    """Sides of grids for rows that need no image: the baselines, and ``truth`` on each grid."""
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
 
@@ -264,7 +272,15 @@ def models(suite: Suite) -> list[ModelPlan]:
             trained = [_model(suite, {**suite.train, **flags}) for flags in _product(axes)]
             plans += [dataclasses.replace(plan, methods=tuple(entry.get("methods", ()))) for plan in trained]
     scoring = () if suite.check is not None else tuple(suite.protocols_or_check)
-    return [dataclasses.replace(plan, images=suite.images, protocols=scoring) for plan in plans]
+    plans = [dataclasses.replace(plan, images=suite.images, protocols=scoring) for plan in plans]
+    return [*plans, *(_without_network(suite, side) for side in suite.grids)]
+
+
+def _without_network(suite: Suite, side: int) -> ModelPlan:
+    """Return the plan of rows on a ``side`` x ``side`` grid, for which no image is read."""
+    dataset = suite.train["dataset"]
+    config = _config({**suite.train, "dataset": f"{dataset}{',' if ':' in dataset else ':'}images=False"})
+    return ModelPlan(f"{side}x{side}", (config,), None, grid=side)
 
 
 def with_flags(suite: Suite, **flags: Any) -> Suite:

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Literal
 from locus import methods
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record
-from locus.benchmark.records.record import Status
 from locus.benchmark.report.select import counted
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Event, Executor, Step
 from locus.benchmark.suite.plan import Suite, folder_name
 from locus.config import CHECKS, RunConfig, TrainConfig
-from locus.core.errors import BadValueError
+from locus.core.errors import BadValueError, DataError
 from locus.core.files import remove_leftovers
 from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
 from locus.core.types import Echo
@@ -52,6 +51,9 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     ['train', 'explain', 'score', 'score', 'score']
     """
     model, name = task.model, f"{folder.name}/{task.model.id}"
+    if model.grid is not None:
+        work = "locus.benchmark.suite.score.score_without_network"
+        return [Step(f"score {name}", "score", work, (task, folder, flags))]
     threads = model.trainings[0].threads or flags.threads
     first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
     starts = tuple(step.id for step in first)
@@ -165,7 +167,7 @@ class Pending:
         task = self.cells.pop(event.step.id)
         self._writing.discard(event.step.id)
         if event.reason:
-            record_failure(task, "failed", event.reason, self.folder)
+            record_failure(task, event.reason, self.folder)
             self.stopped[task.model.id] = event.reason
         self._model_finished |= all(other.model.id != task.model.id for other in self.cells.values())
         # the last model's records are packed at the end of the run
@@ -177,18 +179,14 @@ class Pending:
             self._model_finished = False
 
 
-def record_failure(task: ModelTask, status: Status, reason: str, folder: Path) -> None:
-    """Write a record with the reason for each cell without a result of the present code; earlier results stay.
-
-    If the data are missing (``n/a``), results of other code stay too, because they cannot be computed again.
-    """
+def record_failure(task: ModelTask, reason: str, folder: Path) -> None:
+    """Write a record with the reason for each cell without a result of the present code; earlier results stay."""
     keys = {cell.key for cell in task.cells}
     measured = [r for r in cells.existing_records(folder) if r.key in keys and r.status == "ok"]
-    changed = cells.changed_keys(task.model, measured) if status == "failed" else set()
-    measured_keys = {record.key for record in measured} - changed
+    measured_keys = {record.key for record in measured} - cells.changed_keys(task.model, measured)
     missing = [cell for cell in task.cells if cell.key not in measured_keys]
     for cell in missing:
-        records.write(Record(cell=cell, status=status, reason=reason), folder)
+        records.write(Record(cell=cell, status="failed", reason=reason), folder)
     if n_existing := len(task.cells) - len(missing):
         log.warning("%s: %s (existing records that are kept: %d)", task.model.id, reason, n_existing)
 
@@ -245,6 +243,11 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
     existing, runs_dir = _existing(folder), Path(config.runs) / (suite.training_runs_of or suite.name)
     planned = cells.planned_cells(suite, config.method)
     todo = cells.missing_cells(planned, config, existing)
+    if absent := cells.without_data(planned, existing):
+        reason = cells.missing_data_message(suite, absent[0].model)
+        if not todo and not existing:
+            raise DataError(f"{suite.name}: {reason}")
+        echo(f"{suite.name}: {counted(len(absent), 'model')} cannot run: {reason}")
     check_parallel(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(task.cells) for task in todo)
     echo(
@@ -257,12 +260,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
         return Outcome((), existing, (), folder, ran=False)
     remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
     remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
-    missing_data = {task.model.id: cells.missing_data_message(suite, task.model) for task in todo}
-    for task in todo:
-        if reason := missing_data[task.model.id]:
-            record_failure(task, "n/a", reason, folder.path)
-    present = [task for task in todo if not missing_data[task.model.id]]
-    stopped = _run_steps(present, runs_dir, folder.path, config, executor, echo) if present else {}
+    stopped = _run_steps(todo, runs_dir, folder.path, config, executor, echo) if todo else {}
 
     from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
@@ -273,7 +271,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
 
 def _to_train(task: ModelTask, runs_dir: Path) -> str:
     """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
-    if task.model.given is not None or cells.missing_data(task.model) is not None:
+    if task.model.given is not None or task.model.grid is not None:
         return ""
     count = sum(not (folder / "metrics.json").is_file() for folder in task.model.run_configs(runs_dir))
     return f", after {counted(count, 'training run')}" if count else ""

@@ -30,7 +30,7 @@ from tqdm import tqdm
 from locus import methods
 from locus.benchmark import validity
 from locus.benchmark.maps import strata
-from locus.benchmark.maps.cases import CaseStore
+from locus.benchmark.maps.cases import CaseStore, GridCases
 from locus.benchmark.maps.code import code_of, method_code
 from locus.benchmark.maps.generate import StoredMapsByMethod, load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.requests import MapRequest
@@ -48,7 +48,7 @@ from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import machine, metrics, provenance
 from locus.benchmark.validity.base import Check
-from locus.config import CHECKS, EngineFlags, RunConfig
+from locus.config import CHECKS, EngineFlags, RunConfig, TrainConfig
 from locus.core.errors import DataError, LocusError, NotAvailableError, WriteError
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, READERS, SECOND_READERS, WITHOUT_MAP
 from locus.core.user_code import runs_code
@@ -263,6 +263,18 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     score_and_record(ModelScorer(task.model, task.cells, finished_runs(task.model, runs_dir), runs_dir, flags), folder)
 
 
+def score_without_network(task: ModelTask, folder: Path, flags: RunConfig) -> None:
+    """Write a record in ``folder`` for each cell of a ``task`` without a network; no image is read."""
+    trained = [_truth_alone(task.model.trainings[0])]
+    score_and_record(ModelScorer(task.model, task.cells, trained, folder, flags), folder)
+
+
+@lru_cache(maxsize=1)
+def _truth_alone(config: TrainConfig) -> TrainingRun:
+    """Return a run for the truth of its test images; all grids of a suite share it."""
+    return TrainingRun(config, Path())
+
+
 def score_and_record(scorer: "ModelScorer", folder: Path, bar: bool | None = None) -> None:
     """Write a record in ``folder`` for each cell of ``scorer``.
 
@@ -298,7 +310,7 @@ class ModelScorer:
     """Name -> validity check among the protocols of the cells."""
     code: dict[str, dict[str, str]] = field(init=False)
     """Method -> hashes of the code of the method and the network."""
-    store: CaseStore = field(init=False)
+    store: "CaseStore | GridCases" = field(init=False)
     """Cases with the maps of the methods that are scored by a protocol."""
 
     def __post_init__(self) -> None:
@@ -312,7 +324,11 @@ class ModelScorer:
             self.checks[name] = validity.get(name)(self.trained, words, folder, self.flags, images)
         with_maps = (c for c in self.cells if c.protocol not in (CLASSIFICATION, *self.checks))
         words = [*dict.fromkeys(cell.method for cell in with_maps if cell.method not in WITHOUT_MAP)]
-        self.store = explain_model(self.model, self.trained, words, self.runs_dir, self.flags)
+        self.store = (
+            explain_model(self.model, self.trained, words, self.runs_dir, self.flags)
+            if self.model.grid is None
+            else GridCases(self.trained, self.model.grid)
+        )
 
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""
@@ -334,7 +350,7 @@ class ModelScorer:
     def shared_fields(self) -> dict[str, Any]:
         """Fields that all records of the model share: weights, versions, provenance, images."""
         return {
-            "checkpoints": tuple(run.digest for run in self.trained),
+            "checkpoints": tuple(run.digest for run in self.trained if self.model.grid is None),
             "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
             "training": join([provenance.read(run.folder) for run in self.trained]),
             "scoring": provenance.of_scoring(),
