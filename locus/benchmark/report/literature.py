@@ -27,7 +27,7 @@ from locus.benchmark.report.table import NOTHING, Table, of_interval, share, sho
 from locus.benchmark.scoring.statistics.published import Gap, independent_difference
 from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient
 from locus.core.errors import NotAvailableError
-from locus.core.names import FIXED_BOX, MAIN, UPPER_BOUND
+from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.types import FloatArray
 
 COLUMNS = (*IOU, *IOBB)
@@ -38,20 +38,20 @@ QUOTED = "**Second-hand**"
 ABOUT = (
     "Share of truth boxes hit, mean over findings; below it, without the findings that `fixed_box` solves. "
     "`fixed_box` is one box per finding, chosen on other patients, and never sees the image. ↑ above it, = level, "
-    "↓ below (95% interval); no mark: the paper does not say how many boxes it scored. Bold: chosen on the truth that is "
-    "scored. Papers differ in training, hit rule and boxes: docs/nih_audit.md."
+    "↓ below (95% interval); no mark: the paper does not say how many boxes it scored. Bold: chosen on the truth that "
+    "is scored. Papers differ in training, hit rule and boxes: docs/nih_audit.md. Other baselines: leaderboard.csv."
 )
 ABOUT_IOBB = (
     "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB, which divides by the area of the predicted box."
 )
 ABOUT_GAPS = (
-    "Result minus `fixed_box`, mean over findings, with a 95% interval: the published share of each finding is binomial, "
-    "that of the box is resampled by patient, and the two are taken as independent. If only the mean is published, the "
-    "interval is the widest that any values by finding allow. No interval: number of boxes not stated."
+    "Result minus `fixed_box`, mean over findings, with a 95% interval: the published share of each finding is "
+    "binomial, that of the box is resampled by patient, and the two are taken as independent. If only the mean is "
+    "published, the interval is the widest that any values by finding allow. No interval: number of boxes not stated."
 )
 ABOUT_PRECISION = (
-    "Average precision of boxes with confidences, on half of the boxed images. loc-acc counts findings without truth and "
-    "without prediction as correct: it is not the share of boxes hit."
+    "Average precision of boxes with confidences, on half of the boxed images. loc-acc counts findings without truth "
+    "and without prediction as correct: it is not the share of boxes hit."
 )
 ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories without a paper."
 LIMIT = (
@@ -159,8 +159,8 @@ def box_of(board: Leaderboard) -> Box | None:
 
 
 def results(board: Leaderboard, box: Box) -> list[Result]:
-    """Return ``fixed_box``, the other baselines and the published results."""
-    others = [row for row in board.baselines if row.name != FIXED_BOX]
+    """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
+    others = [row for row in board.baselines if row.name == PRIOR or row.name == UPPER_BOUND and row.note in GRIDS]
     return [fixed(box), *(_baseline(row, board) for row in others), *published(board.records)]
 
 
@@ -249,7 +249,7 @@ def table(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] =
 
 def _lines(row: Result, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
     yield (row.name, *_facts(row), *(_cell(row, column, box.findings, box) for column in columns))
-    if box.solved and row.has_findings(columns):
+    if box.solved and row.has_findings(columns) and row.trained_on != _knows(UPPER_BOUND):
         without = f"– without {select.listed(box.solved)}"
         yield (without, *[""] * (len(FACTS) - 1), *(_cell(row, column, box.rest, box) for column in columns))
 
@@ -461,8 +461,8 @@ def draw(board: Leaderboard) -> charts.Spec:
     ]
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
-        f"dashed: {FIXED_BOX}, one box per finding that never sees the image. Dotted: the largest possible share for "
-        "maps of that grid. Marks: papers that give one threshold. *: second-hand. They differ in supervision and rules."
+        f"dashed: {FIXED_BOX}, one box per finding that never sees the image. Dotted: the largest possible share on "
+        "that grid. Marks: papers that give one threshold. *: second-hand. Papers differ in supervision and rules."
     )
     return charts.view(values, about, 300, *layers)
 
