@@ -30,11 +30,14 @@ from tqdm import tqdm
 
 from locus import datasets
 from locus.benchmark.check.question import AnswerRow, conclude
+from locus.benchmark.maps.cases import fixed_box_cases
+from locus.benchmark.maps.fixed_box import IOU
+from locus.benchmark.scoring.protocols.base import with_truth
 from locus.config import DatasetCheckConfig
 from locus.core import limits
-from locus.core.errors import DataError, examples
+from locus.core.errors import DataError, NotAvailableError, examples
 from locus.core.files import atomic, safe_filename, write_text
-from locus.core.frames import clip, resize_image
+from locus.core.frames import clip, iou, resize_image
 from locus.core.types import Echo, Sample
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Dataset
@@ -83,6 +86,8 @@ class DatasetScan:
     """Split -> number of listed images without a file; for some data sets the number over all splits."""
     warnings: tuple[str, ...] = ()
     """Warnings while loading: missing files, clipped boxes."""
+    fixed_box: str = "the test split cannot be loaded"
+    """How many test cases the baseline ``fixed_box`` hits, or why it is not available."""
 
 
 def read(config: DatasetCheckConfig) -> DatasetScan:
@@ -112,7 +117,25 @@ def read(config: DatasetCheckConfig) -> DatasetScan:
     labels = {split: data.labels for split, data in parts.items()}
     missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
     findings, sentences = next(iter(parts.values())).findings, {split: str(error) for split, error in refused.items()}
-    return DatasetScan(findings, images, labels, sentences, left_out, missing, messages)
+    baseline = {"fixed_box": _fixed_box_hits(parts["test"])} if "test" in parts else {}
+    return DatasetScan(findings, images, labels, sentences, left_out, missing, messages, **baseline)
+
+
+def _fixed_box_hits(data: Dataset) -> str:
+    """Return the share of cases that one box per finding hits, mean over findings, or the reason why it is unknown."""
+    samples = [sample for sample in data if sample.boxes]
+    if not samples:
+        return "no truth box"
+    try:
+        cases = with_truth(fixed_box_cases(samples, data))
+    except NotAvailableError as error:
+        return str(error)
+    hits: dict[str, list[bool]] = {}
+    for case in cases:
+        given = case.submitted_boxes if case.submitted_boxes is not None else np.zeros((0, 5))
+        hits.setdefault(case.finding, []).append(bool((iou(given[:, :4], case.boxes) > IOU).any()))
+    share = np.mean([np.mean(of_finding) for of_finding in hits.values()])
+    return f"{share:.3f} of {len(cases)} test cases at IoU > .3, mean over findings: the score to exceed"
 
 
 def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[ImageScan]:
@@ -142,6 +165,7 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
         _answer("splits that load", refused, "fail", "all three"),
         *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan)),
         _answer("listed images without a file", missing, "fail"),
+        AnswerRow("hits of one fixed box per finding", "info", scan.fixed_box),
         *(_validation_count(scan), _outside(scan), _frames(scan), _boxes_and_labels(scan)),
         _answer("warnings while loading", scan.warnings, "note"),
     ]

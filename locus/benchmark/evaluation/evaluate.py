@@ -53,7 +53,7 @@ def evaluate(
         methods: names, groups (``fast``) and classes of methods.
         protocols: names; ``classification`` is AUROC and average precision over all images of ``data``.
         validation: images on which additional thresholds are chosen (their ``threshold_origin`` is ``validation``).
-        name: name of the network in tables; None: name of its run folder, backbone or class.
+        name: name of the network in tables; None: its backbone, or the name of its run folder or class.
         seed: seed for the patient folds of cross-fitted thresholds.
         threads: CPU threads for torch; None: unchanged.
         memory_gib: memory for gradients and forward passes, in GiB.
@@ -141,9 +141,8 @@ def _folder(model: Model) -> Path | None:
 
 
 def _name(model: Model, network: Classifier) -> str:
-    if (folder := _folder(model)) is not None:
-        return folder.resolve().name
-    return str((network.build_options or {}).get("name", network.name))
+    folder = _folder(model)
+    return str((network.build_options or {}).get("name", network.name if folder is None else folder.resolve().name))
 
 
 def _seeds(networks: Sequence[Classifier]) -> list[int]:

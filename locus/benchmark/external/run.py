@@ -17,12 +17,14 @@ from locus.benchmark import records
 from locus.benchmark.external.cases import EntryCases
 from locus.benchmark.external.entry import ExternalEntry
 from locus.benchmark.records import Cell, Record
+from locus.benchmark.records.cases import read_columns
 from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.report import tables
 from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
 from locus.benchmark.scoring import protocols
-from locus.benchmark.suite import comparison
+from locus.benchmark.suite import cells, comparison
+from locus.benchmark.suite.cells import as_published
 from locus.benchmark.suite.score import score_maps
 from locus.benchmark.training import provenance
 from locus.config import ScoreConfig
@@ -54,11 +56,14 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     scored = list(score(entry, store, [entry.name, *WITHOUT_TRAINING]))
     all_records = _recorded(folder, entry, scored)
     printed, for_page = "", ""  # the comparison of ``--against``
+    main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
     if row is not None:
-        main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
         printed, for_page = comparison.compare_with_row(main, folder, row)
-    about = f"{entry.about} {for_page}".rstrip()
-    datasets = tables.write(folder, Description(entry.name, about), all_records)
+    suite, published = _published(main, folder)
+    beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
+    about = " ".join(filter(None, (entry.about, beside, for_page)))
+    description = Description(entry.name, about, listed=frozenset(record.key for record in published))
+    datasets = tables.write(folder, description, [*all_records, *published], published=suite)
     echo(tables.headline(datasets) + printed)
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
@@ -83,8 +88,8 @@ def score(
     """
     shared = _shared(entry, store)
     lacking: set[str] = set()
-    cells = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
-    for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
+    planned = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
+    for cell in tqdm(planned, desc="score", unit="cell", leave=False, disable=None):
         if cell.protocol in lacking:
             continue
         start = time.perf_counter()
@@ -94,6 +99,42 @@ def score(
             lacking.add(cell.protocol)
         source = "run" if cell.method in WITHOUT_TRAINING else "external"
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
+
+
+def _published(main: Record, folder: Path) -> tuple[Path | None, list[Record]]:
+    """Return the published rows with the same cases as the ``main`` record of an entry in ``folder``, and their folder.
+
+    They are of the suite with most of them; without such a suite, None and no record.
+    """
+    found: tuple[Path | None, list[Record]] = (None, [])
+    own_cases, most = _cases_of([main], folder), 0
+    for suite in records.suites(cells.published()) if own_cases else ():
+        similar = [record for record in as_published(suite) if record.scores and _may_have_cases_of(record, main)]
+        rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
+        one_per_model = {record.cell.model_key: record for record in rows}
+        cases = _cases_of([*one_per_model.values()], suite)
+        models = {key for key, record in one_per_model.items() if cases.get(record.key) == own_cases[main.key]}
+        if (count := sum(record.cell.model_key in models for record in rows)) > most:
+            found, most = (suite, [record for record in similar if record.cell.model_key in models]), count
+    return found
+
+
+def _may_have_cases_of(record: Record, own: Record) -> bool:
+    """Return whether two records agree on the data set, its counts and, if comparable, its images and boxes."""
+    counts = all(record.rests_on.get(name) == own.rests_on[name] for name in ("patients", "cases", "truth boxes"))
+    # images of several folds are in another order; older records have no fingerprint
+    prints = {record.fingerprint, own.fingerprint} if record.rests_on.get("trainings") == 1 else {""}
+    return record.cell.dataset == own.cell.dataset and counts and (len(prints) == 1 or "" in prints)
+
+
+def _cases_of(of: Sequence[Record], folder: Path) -> dict[str, set[tuple[str, str]]]:
+    """Return key -> (image, finding) of the rows per case, for the records that have some."""
+    names = ("key", "image", "finding")
+    rows = read_columns([record.cell for record in of], folder, names[1:])
+    pairs: dict[str, set[tuple[str, str]]] = {}
+    for key, image, finding in zip(*(rows[name].to_pylist() for name in names), strict=True):
+        pairs.setdefault(key, set()).add((image, finding))
+    return pairs
 
 
 def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:

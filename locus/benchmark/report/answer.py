@@ -3,13 +3,14 @@
 The answer is about the best row of all or, if a user's network, maps or boxes are in the table, about theirs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from locus.benchmark.report.comparisons import BOUND, above_prior_at, compared_with
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
-from locus.benchmark.report.row import IOU, Row, runs_words
+from locus.benchmark.report.row import IOU, Row, by_score, runs_words
+from locus.benchmark.report.select import counted
 from locus.benchmark.report.table import of_interval, short
 from locus.benchmark.scoring.statistics.entries import ALPHA
 from locus.core.names import MAIN, PRIOR
@@ -24,7 +25,8 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     first = best(board)
     if first is None:
         return ()
-    lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row(first)}.{_others(first, board)}"]
+    rank = f", the best of your {len(board.theirs)} rows" if len(board.theirs) > 1 else ""
+    lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row(first)}{rank}.{_others(first, board)}"]
     lines += [_above(first, board)] if board.baseline(PRIOR, first) is not None else []
     return (*lines, *_networks(board))
 
@@ -37,7 +39,7 @@ def _row(row: Row) -> str:
 
 
 def _others(first: Row, board: Leaderboard) -> str:
-    """Name the rows that are not significantly worse or, for a user's row, count the others that are."""
+    """Name the rows that are not significantly worse or, for a user's row, those that are better and worse."""
     if board.theirs:
         return _against_others(first, board)
     equal = [row for row in best_network(board) if row is not first and row.may_be_best]
@@ -51,17 +53,26 @@ def _others(first: Row, board: Leaderboard) -> str:
 
 
 def _against_others(first: Row, board: Leaderboard) -> str:
-    """Count the published rows, or the other rows of the suite, that are better and worse than a user's row."""
+    """Count and name the published rows, or the other rows of the suite, that are better and worse than a user's."""
     others = [row for row in board.methods if row not in board.theirs]
     if not others:
         return ""
-    kind = "published" if others[0].is_published else "other"
+    kind = "published" if all(row.is_published for row in others) else "other"
     gaps = list(compared_with(first, others))
     if not gaps:
-        return f" Not compared with the {len(others)} {kind} rows: there are too few patients."
-    significant = [gap.difference.value or 0 for _, gap in gaps if (gap.p or 1) <= ALPHA]
-    better, worse = sum(gap > 0 for gap in significant) or "none", sum(gap < 0 for gap in significant) or "none"
-    return f" Of {len(gaps)} {kind} rows, {better} significantly better, {worse} significantly worse."
+        return f" Not compared with {counted(len(others), f'{kind} row')}: there are too few patients."
+    significant = [(row, gap.difference.value or 0) for row, gap in gaps if gap.p is not None and gap.p <= ALPHA]
+    better = _counted(row for row, gap in significant if gap > 0)
+    worse = _counted(row for row, gap in significant if gap < 0)
+    return f" Of {counted(len(gaps), f'{kind} row')}, {better} significantly better, {worse} significantly worse."
+
+
+def _counted(rows: Iterable[Row]) -> str:
+    """Return the number of rows and the names of the best of them."""
+    ranked = by_score(rows)
+    names = [f"`{row.name}` on {row.network}" for row in ranked[:NAMED]]
+    names += [f"{len(ranked) - NAMED} more"] if len(ranked) > NAMED else []
+    return f"{len(ranked)} ({', '.join(names)})" if ranked else "none"
 
 
 def _above(first: Row, board: Leaderboard) -> str:

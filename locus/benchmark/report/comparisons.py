@@ -135,9 +135,12 @@ def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str] = ()) 
     ``truth``) and two or more training runs, and if they have all rank methods; the ``note`` of any other row says why
     it is not compared. Holm's correction is over all pairs of networks with one grid.
 
-    ``groups``: rows of each network. Default ``rank_methods``: the methods that all networks have.
+    ``groups``: rows of each network; if one has maps or boxes made elsewhere, no row is returned. Default
+    ``rank_methods``: the methods that all networks have.
     """
     entered = [group for group in groups if _scored(group)]
+    if any(row.is_external for group in entered for row in group):
+        return []
     wanted = tuple(rank_methods) or _common_methods(entered)
     rows = [_network(group, wanted) for group in entered]
     grids: dict[object, list[Row]] = {}

@@ -4,7 +4,7 @@
 ``Shares``        shares of hits by record, finding and column, from the rows per case
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -48,6 +48,8 @@ class Leaderboard:
     """A row per method, over networks."""
     solved: Sequence[str]
     """Findings that ``prior`` solves."""
+    theirs: Sequence[Row]
+    """The methods of a user: rows with a cell that the suite does not list."""
     cases: "CaseColumns | None" = None
     """The rows per case of methods and baselines."""
 
@@ -61,15 +63,6 @@ class Leaderboard:
         """The methods of each network."""
         return list(by_network(self.methods).values())
 
-    @property
-    def theirs(self) -> list[Row]:
-        """The methods of a user: those beside published ones, given maps, or what was added to the rows of a suite."""
-        mine = [row for row in self.methods if not row.is_published]
-        if len(mine) < len(self.methods) or any(row.runs[0].source == "external" for row in mine):
-            return mine
-        added = [row for row in mine if row.is_added]
-        return added if len(added) < len(mine) else []
-
     def baseline(self, name: str, beside: Row | None = None) -> Row | None:
         """Return the row of a baseline, on the grid of the row ``beside`` if there are several."""
         rows = [row for row in self.baselines if row.name == name]
@@ -82,18 +75,26 @@ class Leaderboard:
 
 
 def leaderboards(
-    records: Sequence[Record], folders: Sequence[Path] = (), rank_methods: Sequence[str] = ()
+    records: Sequence[Record],
+    folders: Sequence[Path] = (),
+    rank_methods: Sequence[str] = (),
+    listed: Set[str] | None = None,
 ) -> list[Leaderboard]:
     """Return the rows of each data set.
 
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
-    mean represents a network, by default all common methods. Raises ``DataError`` for invalid rows.
+    mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
+    the other rows are a user's. None: no row is. Raises ``DataError`` for invalid rows.
     """
-    return [_leaderboard(records, name, folders, rank_methods) for name in select.datasets(records)]
+    return [_leaderboard(records, name, folders, rank_methods, listed) for name in select.datasets(records)]
 
 
 def _leaderboard(
-    records: Sequence[Record], dataset: str, folders: Sequence[Path], rank_methods: Sequence[str]
+    records: Sequence[Record],
+    dataset: str,
+    folders: Sequence[Path],
+    rank_methods: Sequence[str],
+    listed: Set[str] | None,
 ) -> Leaderboard:
     scored = select.main_records(records, dataset)
     groups = select.trainings(record for record in scored if record.cell.method not in names.PEOPLE)
@@ -117,7 +118,9 @@ def _leaderboard(
     baselines = _baselines([row for group in compared for row in group])
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared)
-    return Leaderboard(dataset, records, folders, of_networks, methods, baselines, people, effects, solved, cases)
+    theirs = [] if listed is None else [row for row in methods if any(record.key not in listed for record in row.runs)]
+    rows_of_board = of_networks, methods, baselines, people, effects, solved, theirs, cases
+    return Leaderboard(dataset, records, folders, *rows_of_board)
 
 
 def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], float]:
@@ -202,7 +205,7 @@ def _grid(row: Row) -> tuple[object, ...]:
 def _grid_words(row: Row) -> str:
     """Return the network whose grid a row has, or the size of the grid."""
     sides = row.cell.recipe.get("grid")
-    return backbone_words(row.cell.backbone) if sides is None else f"{sides[0]}×{sides[1]} grid"
+    return backbone_words(row.cell.backbone) or row.network if sides is None else f"{sides[0]}×{sides[1]} grid"
 
 
 def _baselines(rows: Sequence[Row]) -> list[Row]:

@@ -249,18 +249,18 @@ def _on(row: Row, marked: pd.DataFrame, board: Leaderboard) -> float | None:
 
 def notes(board: Leaderboard) -> list[str]:
     """Return at most six sentences on what the tables rest on."""
-    runs = [record for row in board.methods for record in row.runs]
-    if not runs:
+    if not board.methods:
         return []
-    facts = {select.COUNTED.get(word, word): n for word, n in runs[0].rests_on.items() if word != "trainings"}
+    based_on = (board.theirs or board.methods)[0].runs[0].rests_on
+    facts = {select.COUNTED.get(word, word): n for word, n in based_on.items() if word != "trainings"}
     counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
     lines = [f"Based on {counts}."] if counts else []
-    if not networks(board).rows:  # that table has a column of them
-        trained = [f"{group[0].network} {len(group[0].runs)}" for group in board.of_networks]
-        lines.append(f"Training runs: {', '.join(trained)}.")
-    machines = list(dict.fromkeys(describe(record.training) for record in runs))
+    trained = [group for group in board.of_networks if not group[0].is_external]
+    if trained and not networks(board).rows:  # that table has a column of them
+        lines.append(f"Training runs: {', '.join(f'{group[0].network} {len(group[0].runs)}' for group in trained)}.")
+    machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
-    lines.append(f"Trained on: {'; '.join(machines[:2])}{more}.")
+    lines += [f"Trained on: {'; '.join(machines[:2])}{more}."] * bool(machines)
     if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
         lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")
     if solved := board.solved:

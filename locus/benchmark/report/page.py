@@ -5,7 +5,7 @@ HTML page of a suite is in ``html``, the overview of all suites in ``tables``.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class Description:
     """Command that makes the results, if they are those of a suite."""
     rank_methods: Sequence[str] = ()
     """See ``locus.benchmark.report.comparisons``."""
+    listed: Set[str] | None = None
+    """Keys of the cells that the suite lists; other rows are a user's. None: no row is."""
 
 
 def page(

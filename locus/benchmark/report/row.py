@@ -17,7 +17,6 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores
 from locus.core import names
 from locus.core.names import MAIN
-from locus.core.user_code import runs_code
 
 IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
 IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
@@ -114,9 +113,9 @@ class Row:
         return self.runs[0].source == PUBLISHED
 
     @property
-    def is_added(self) -> bool:
-        """Whether it is a finished network or a method from a user's file."""
-        return "weights" in self.cell.recipe or runs_code(self.cell.method)
+    def is_external(self) -> bool:
+        """Whether it has maps or boxes made elsewhere, by an unknown network."""
+        return "external" in self.cell.recipe
 
     @property
     def above_prior(self) -> bool | None:
@@ -157,11 +156,15 @@ def backbone_words(backbone: str) -> str:
 
 
 def network_words(cell: Cell) -> str:
-    """Return backbone, pooling and, if it has one, attention.
+    """Return backbone, pooling and, if it has one, attention; for maps or boxes made elsewhere, what they are.
 
     >>> network_words(Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none"))
     'small CNN with PCAM'
+    >>> network_words(Cell(dataset="phantom", recipe={"external": {"kind": "boxes"}}))
+    'own boxes'
     """
+    if "external" in cell.recipe:
+        return f"own {cell.recipe['external']['kind']}"
     words = [word for word in (cell.global_pool, cell.attention_map) if word not in ("", "none")]
     return " with ".join(filter(None, (backbone_words(cell.backbone), " and ".join(words)))) or "network unknown"
 

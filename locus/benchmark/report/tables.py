@@ -159,7 +159,7 @@ def write(
     linked_from = linked_from or folder
     folders = [folder, *([] if published is None else [published])]
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
-    boards = leaderboards(all_records, folders, description.rank_methods)
+    boards = leaderboards(all_records, folders, description.rank_methods, description.listed)
     datasets = [tables_of(board) for board in boards]
     latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))

@@ -211,6 +211,11 @@ def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
     return [ModelTask(model, tuple(cells(suite, model, named))) for model in plan.models(suite)]
 
 
+def keys(suite: Suite) -> frozenset[str]:
+    """Return the keys of all cells that a suite lists."""
+    return frozenset(cell.key for task in planned_cells(suite) for cell in task.cells)
+
+
 def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]) -> list[ModelTask]:
     """Return the ``planned`` cells that have to run, by model.
 
@@ -319,15 +324,18 @@ class ResultsFolder:
     @property
     def published(self) -> list[Record]:
         """The published records of the suite that are shown with those of the run."""
-        if self.published_folder is None:
-            return []
-        runs = (record for record in records.load(self.published_folder) if record.source == "run")
-        return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
+        return [] if self.published_folder is None else as_published(self.published_folder)
 
 
 def published() -> Path:
     """Return the published results folder, whatever the working directory."""
     return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
+
+
+def as_published(folder: Path) -> list[Record]:
+    """Load the records of a suite's published ``folder`` that were run, with the source ``published``."""
+    runs = (record for record in records.load(folder) if record.source == "run")
+    return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
 
 def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:

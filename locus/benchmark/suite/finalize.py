@@ -5,6 +5,7 @@ The imports are slow, so a dry run does without this module.
 
 import logging
 from collections.abc import Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 from locus.benchmark import records
@@ -49,7 +50,8 @@ def finalize(
     if ran:
         examples.write(final, planned, folder.path)
     table_records = with_published(final, folder.published)
-    datasets = tables.write(folder.path, describe(suite), table_records, config.columns, folder.published_folder)
+    description = replace(describe(suite), listed=cells.keys(cells.read_suite(suite.name, config)))
+    datasets = tables.write(folder.path, description, table_records, config.columns, folder.published_folder)
     return table_records, datasets
 
 
@@ -58,9 +60,10 @@ def finalize(
 def leaderboards_of(folder: Path) -> list[Leaderboard]:
     """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
-    rank_methods = plan.load(name).rank_methods if name in plan.suites() else ()
+    suite = plan.load(name) if name in plan.suites() else None
+    rank_methods, listed = ((), None) if suite is None else (suite.rank_methods, cells.keys(suite))
     folders = [path for path in (folder, results.published_folder) if path is not None]
-    return leaderboards(with_published(records.load(folder), results.published), folders, rank_methods)
+    return leaderboards(with_published(records.load(folder), results.published), folders, rank_methods, listed)
 
 
 def describe(suite: Suite) -> Description:

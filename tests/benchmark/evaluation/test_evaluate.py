@@ -78,6 +78,7 @@ def test_table_has_a_row_per_method_with_the_numbers_of_the_commands_leaderboard
 
 def test_text_of_a_result_is_the_answer_and_then_the_threshold_table(both):
     first, *_ = lines = str(both).splitlines()
+    assert first.startswith("Best: gradcam on small CNN with ")
     assert first.startswith(f"Best: gradcam on {both.table().network[0]} (AUROC ")
     assert any("hits over IoU and IoBB thresholds" in line for line in lines[:5])
 

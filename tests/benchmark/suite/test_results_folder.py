@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark import run
-from locus.benchmark.records import Cell, Record, Score, load, pack, write
+from locus.benchmark.records import Cell, Record, Score, cases, load, pack, write
 from locus.benchmark.records.record import Provenance
 from locus.benchmark.report.page import side_by_side
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import cells, finalize, plan
 from locus.config import RunConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -106,6 +106,34 @@ def test_a_model_that_was_added_stays_until_it_is_forgotten(demo, capsys):
     assert run.main(["--suite", "demo", "--forget", "mine"]) == 0
     assert not [r for r in load("runs/results/demo") if r.cell.model_id == "mine"]
     assert not Path("runs/suites").exists()
+
+
+def add_method(folder, name):
+    """Add the rows of ``cam`` to a folder once more, as those of a method with a name of its own."""
+    for one in (r for r in load(folder) if (r.cell.method, r.cell.protocol) == ("cam", "locus")):
+        cell = one.cell.model_copy(update={"method": name})
+        rows = cases.read(one.cell, folder).drop(columns=["key", *cases.CELL])
+        cases.write(rows.to_dict("records"), cell, folder)
+        write(one.model_copy(update={"cell": cell}), folder)
+    pack(folder)
+
+
+@pytest.mark.parametrize("results", ["runs/results", "mine"])
+def test_a_row_is_a_users_if_the_suite_does_not_list_its_cell(demo, capsys, results):
+    folder = f"{results}/demo"
+    shutil.copytree("results/demo", folder)
+    flags = ["--suite", "demo", "--results", results, "--overwrite", "never"]
+    assert run.main(flags) == 0
+    assert "\nBest: " in capsys.readouterr().out  # all rows were measured here, but the suite lists them
+    for count, name in enumerate(["mycam", "other"], start=1):
+        add_method(folder, name)
+        assert run.main(flags) == 0
+        (yours,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Yours: ")]
+        assert yours.startswith("Yours: mycam on small CNN with ")
+        assert ("the best of your 4 rows" if count == 2 else "the best of your 2 rows") in yours
+        board = finalize.leaderboards_of(Path(folder))[0]
+        assert {row.name for row in board.theirs} == {"mycam", "other"} & {"mycam", name}
+    assert finalize.leaderboards_of(Path("results/demo"))[0].theirs == []
 
 
 def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
