@@ -160,7 +160,7 @@ def box_of(board: Leaderboard) -> Box | None:
 
 def results(board: Leaderboard, box: Box) -> list[Result]:
     """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
-    others = [row for row in board.baselines if row.name == PRIOR or row.name == UPPER_BOUND and row.note in GRIDS]
+    others = [row for row in board.baselines if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)]
     return [fixed(box), *(_baseline(row, board) for row in others), *published(board.records)]
 
 

@@ -109,8 +109,9 @@ def _suite(folder: Path, boards: Sequence[Leaderboard]) -> tuple[str, ...]:
 
 
 def _of_checks(board: Leaderboard) -> str:
-    """Return the first sentence of a check."""
-    return next((sentence for report in reports(board) for sentence in report.sentences()), "")
+    """Return the first sentence of a check or, without one, what published results show."""
+    sentences = (sentence for report in reports(board) for sentence in report.sentences())
+    return next(sentences, " ".join(literature.answer(board)[:2]).replace("**", ""))
 
 
 def _short_answer(board: Leaderboard) -> str:
