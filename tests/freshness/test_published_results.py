@@ -72,7 +72,13 @@ def as_text(value):
 
 @pytest.mark.parametrize(
     ("result", "measure"),
-    [("fixed_box", "IoU"), ("fixed_box", "IoBB"), ("Wang 2017", "IoU"), ("Wang 2017, v5", "IoBB"), ("RpSalWeaklyDet 2020, notebook", "IoU")],
+    [
+        ("fixed_box", "IoU"),
+        ("fixed_box", "IoBB"),
+        ("Wang 2017", "IoU"),
+        ("Wang 2017, v5", "IoBB"),
+        ("RpSalWeaklyDet 2020, notebook", "IoU"),
+    ],
 )
 def test_means_with_and_without_the_heart_are_those_of_the_sources(cases, papers, result, measure):
     rows = table(f"NIH: published results and fixed_box, {measure}\n")
@@ -110,7 +116,14 @@ def test_rows_without_a_number_of_boxes_have_no_mark_and_second_hand_rows_come_l
     assert rows["ThoraX-PriorNet 2024 (abstract)", True] == [".800", ".630", ".490", ".330", ".280", ".210", ".040"]
     names = [name for name, _ in rows]
     line = names.index("**Second-hand**")
-    assert {*names[line + 1 :]} == {"Li 2018, + 20% labels", "Li 2018, boxes only", "RpSalWeaklyDet 2020", "Li 2022", "PCAN 2022", "CLARiTy 2025"}
+    assert {*names[line + 1 :]} == {
+        "Li 2018, + 20% labels",
+        "Li 2018, boxes only",
+        "RpSalWeaklyDet 2020",
+        "Li 2022",
+        "PCAN 2022",
+        "CLARiTy 2025",
+    }
     assert not re.search("DenseNet-121 512 px|ConvNeXt", " ".join(names))  # not reviewed
 
 
@@ -139,5 +152,12 @@ def test_the_box_of_a_finding_hits_most_cases_of_other_patients(cases):
 def test_the_chart_has_all_published_results_and_no_image():
     text = (NIH / "published.svg").read_text()
     assert "<image" not in text
-    for name in ("Wang 2017", "ThoraX-PriorNet 2024 (abstract)", "CLARiTy 2025*", "fixed_box (sees no image)", "truth, 7×7 grid", "truth, 16×16 grid"):
+    for name in (
+        "Wang 2017",
+        "ThoraX-PriorNet 2024 (abstract)",
+        "CLARiTy 2025*",
+        "fixed_box (sees no image)",
+        "truth, 7×7 grid",
+        "truth, 16×16 grid",
+    ):
         assert name in text

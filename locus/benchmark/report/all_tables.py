@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from locus.benchmark.report import detail_tables, literature, main_table, select
+from locus.benchmark.report import by_protocol, detail_tables, literature, main_table, select
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -64,7 +64,7 @@ class DatasetTables:
     reports: tuple[CheckReport, ...]
     """Validity checks."""
     checks: tuple[Table, ...]
-    """Their tables."""
+    """Their tables, or that of several protocols."""
     details: tuple[Table, ...]
     """Training runs, origins of thresholds, groups of cases."""
     protocols: tuple[Table, ...]
@@ -72,7 +72,7 @@ class DatasetTables:
     literature: tuple[Table, ...]
     """Published results beside ``fixed_box``."""
     papers: tuple[Table, ...]
-    """Further tables of published results."""
+    """Baselines over all columns if no method was run, and further tables of published results."""
 
     @cached_property
     def full(self) -> tuple[Table, ...]:
@@ -87,7 +87,7 @@ class DatasetTables:
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
         tables = (
-            *([main_table.thresholds(board, complete)] if board.methods or not self.literature else []),
+            *([] if self.literature and not board.methods else [main_table.thresholds(board, complete)]),
             main_table.by_finding(board),
             main_table.networks(board),
             main_table.effects(board, None if complete else main_table.EFFECTS),
@@ -102,14 +102,16 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*CHECKS})
     layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]
     check_reports = tuple(reports(leaderboard))
+    beside_papers = literature.short_tables(leaderboard)
+    baselines = [main_table.thresholds(leaderboard)] if beside_papers and not leaderboard.methods else []
     return DatasetTables(
         leaderboard,
         check_reports,
-        tuple(table for report in check_reports for table in report.tables()),
+        (*_given([by_protocol.table(leaderboard)]), *(table for report in check_reports for table in report.tables())),
         _given(make(leaderboard) for make in DETAILS) if leaderboard.methods else (),
         _given(layout.fill(records, dataset) for layout in layouts),
-        literature.short_tables(leaderboard),
-        literature.more_tables(leaderboard),
+        beside_papers,
+        (*_given(baselines), *literature.more_tables(leaderboard)),
     )
 
 

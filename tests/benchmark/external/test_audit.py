@@ -11,8 +11,7 @@ from locus.datasets.io.tables import read_csv
 COUNTS = {"Mass": 4, "Infiltration": 3}
 TRUTH = np.array([[10.0, 10, 50, 50]])
 SAMPLES = [
-    Sample(f"0000000{n}_000.png", f"{n}", (100, 200), np.array([1, 0], np.float32), {"Mass": TRUTH}, lambda: None)
-    for n in range(1, 5)
+    Sample(f"0000000{n}_000.png", f"{n}", (100, 200), np.array([1, 0], np.float32), {"Mass": TRUTH}, lambda: None) for n in range(1, 5)
 ]
 pytestmark = pytest.mark.byhand
 
