@@ -84,6 +84,12 @@ class DatasetTables:
         """The main tables with the best methods only, for a terminal and ``leaderboard.md``."""
         return self._main(complete=False)
 
+    @property
+    def main(self) -> tuple[Table, ...]:
+        """The ``short`` tables, with published results after the threshold table or, without one, first."""
+        count = 1 if self.leaderboard.methods else 0
+        return (*self.short[:count], *self.literature, *self.short[count:])
+
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
         tables = (

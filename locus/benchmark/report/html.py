@@ -144,7 +144,8 @@ def results_flag(folder: Path) -> str:
 def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
     """Return what the page shows of a data set; the details of its rows are appended to ``rows``."""
     board = tables.leaderboard
-    first, rest = (tables.full[0], tables.full[1:]) if tables.full else (None, ())
+    has_thresholds = bool(tables.full) and bool(tables.full[0].keys)
+    first, rest = (tables.full[0], tables.full[1:]) if has_thresholds else (None, tables.full)
     complete: tuple[Table, ...] = ()
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
@@ -157,7 +158,7 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
             line["row"] = len(rows)
             rows.append(details(keyed[keys]))
     shown, more = (
-        (*rest, *tables.literature, *tables.checks[:1]),
+        (*tables.literature, *rest, *tables.checks[:1]),
         (*complete, *tables.checks[1:], *tables.details, *tables.protocols, *tables.papers),
     )
     shown, more = (shown, more) if first is not None or shown else (more, ())

@@ -55,7 +55,7 @@ def page(
     parts = [f"# {description.title}", GENERATED]
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
-        parts += [markdown(table) for table in (*data.short, *data.literature, *data.checks[:1])]
+        parts += [markdown(table) for table in (*data.main, *data.checks[:1])]
     lines = [line for data in datasets for line in notes(data.leaderboard)]
     files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"
     links = f"Columns: {_meanings(folder)}; {files}."

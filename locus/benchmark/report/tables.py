@@ -182,14 +182,14 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
     parts = []
     for data in datasets:
         parts += [line.replace("**", "").replace("`", "") for line in answers(data)]
-        parts += ["", *(as_text(table) for table in (*data.short, *data.literature, *data.checks[:1]))]
+        parts += ["", *(as_text(table) for table in (*data.main, *data.checks[:1]))]
     missing = [line for data in datasets[:1] for line in cells_without_score(data.leaderboard.records)]
     return "\n".join([*parts, *missing])
 
 
 def _latex(suite: str, datasets: Sequence[DatasetTables], columns: Sequence[str]) -> str:
     """Return the selected tables as LaTeX; raise if no table has a column of ``columns``."""
-    tables = [table for data in datasets for table in (*data.short, *data.literature, *data.checks)]
+    tables = [table for data in datasets for table in (*data.main, *data.checks)]
     headings = {heading.removesuffix(" [95%]") for table in tables for heading in table.header}
     if unknown := [name for name in columns if name not in headings and tables]:
         raise BadValueError(
