@@ -130,9 +130,9 @@ class Result:
         value, shares = self.value(column, names, box), self.shares.get(column, {})
         if value is None or self.name == FIXED_BOX:
             return None
-        found, other = [shares.get(name, Share(0, 0)) for name in names], box.over(column, names)
-        if all(0 < share.n <= box.counts[name] for name, share in zip(names, found, strict=True)):
-            return independent_difference([share.value for share in found], [share.n for share in found], other)
+        parts, other = [shares.get(name, Share(0, 0)) for name in names], box.over(column, names)
+        if all(0 < share.n <= box.counts[name] for name, share in zip(names, parts, strict=True)):
+            return independent_difference([share.value for share in parts], [share.n for share in parts], other)
         scored_all = MEAN in shares and shares[MEAN].n == sum(box.counts[name] for name in names)
         return independent_difference(value, [box.counts[name] * scored_all for name in names], other)
 
@@ -233,33 +233,34 @@ def _hits(row: Row, board: Leaderboard) -> Hits | None:
     return mine, cases.findings[scored].tolist(), cases.patients[scored].tolist()
 
 
-FACTS = ("result", "trained on", "hit if overlap", "boxes", "cut chosen on")
+RESULT, TRAINED_ON = NAMES = ("result", "trained on")
+RULES = ("hit if", "boxes", "cut chosen on")
 
 
 def table(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] = IOU) -> Table:
     """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
     first = [row for row in rows if not row.is_second_hand and row.has(columns)]
     second = [row for row in rows if row.is_second_hand and row.has(columns)]
-    width = len(FACTS) + len(columns)
+    head = (*NAMES, *headings(columns), *RULES)
     lines = [line for row in first for line in _lines(row, box, columns)]
-    lines += [(QUOTED, *[""] * (width - 1))] if second else []
+    lines += [(QUOTED, *[""] * (len(head) - 1))] if second else []
     lines += [line for row in second for line in _lines(row, box, columns)]
-    return Table(title, ABOUT if columns == IOU else ABOUT_IOBB, (*FACTS, *headings(columns)), tuple(lines))
+    return Table(title, ABOUT if columns == IOU else ABOUT_IOBB, head, tuple(lines))
 
 
 def _lines(row: Result, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    yield (row.name, *_facts(row), *(_cell(row, column, box.findings, box) for column in columns))
+    shares, rest = ([_cell(row, column, names, box) for column in columns] for names in (box.findings, box.rest))
+    yield (row.name, row.trained_on, *shares, *_rules(row.reference))
     if box.solved and row.has_findings(columns) and row.trained_on != _knows(UPPER_BOUND):
-        without = f"– without {select.listed(box.solved)}"
-        yield (without, *[""] * (len(FACTS) - 1), *(_cell(row, column, box.rest, box) for column in columns))
+        yield (f"– without {select.listed(box.solved)}", "", *rest, *[""] * len(RULES))
 
 
-def _facts(row: Result) -> tuple[str, ...]:
-    reference = row.reference
-    if reference is None:
-        return row.trained_on, "", "", ""
-    cut = reference.tuned_on.partition(":")[0]
-    return row.trained_on, reference.operator, reference.n, f"**{cut}**" if cut == SCORED_BOXES else cut
+def _rules(of: Reference | None) -> tuple[str, ...]:
+    """Return the hit rule, the boxes and where the score threshold was chosen, in short."""
+    if of is None:
+        return ("",) * len(RULES)
+    cut = of.tuned_on.partition(":")[0].removesuffix(" of the boxed images")
+    return of.operator, of.n.removesuffix(" boxes"), f"**{cut}**" if cut == SCORED_BOXES else cut
 
 
 def _cell(row: Result, column: str, names: Sequence[str], box: Box) -> str:
@@ -286,7 +287,7 @@ def differences(title: str, rows: Sequence[Result], box: Box, columns: Sequence[
         if box.solved and row.has_findings(columns):
             without = f"– without {select.listed(box.solved)}"
             lines.append((without, *(_gap(row.gap(column, box.rest, box)) for column in columns)))
-    return Table(title, ABOUT_GAPS, (FACTS[0], *headings(columns)), tuple(lines))
+    return Table(title, ABOUT_GAPS, (RESULT, *headings(columns)), tuple(lines))
 
 
 def _gap(gap: Gap | None) -> str:
@@ -334,12 +335,12 @@ def _precision(papers: Sequence[Record], dataset: str) -> Table:
         {name for r in having for name, _ in r.names(finding=MEAN) if name.startswith(("ap@", "loc-acc@"))}
     )
     lines = [(r.method, _supervision(r), *(share(r.find(name)) for name in metrics)) for r in having]
-    head = (FACTS[0], FACTS[1], *metrics)
+    head = (*NAMES, *metrics)
     return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines), _keys(having))
 
 
 SOURCE_HEADER = (
-    *(FACTS[0], "authors", "year", "paper", "table", "source", "quoted by", "trained on", "hit if overlap"),
+    *(RESULT, "authors", "year", "paper", "table", "source", "quoted by", TRAINED_ON, "hit if"),
     *("compared with the truth", "images", "n", "cut chosen on", "note"),
 )
 
@@ -367,7 +368,7 @@ def _values(papers: Sequence[Record], dataset: str) -> Table:
         for record, names in metrics
         for metric in names
     ]
-    head = (FACTS[0], "metric", MEAN, *findings)
+    head = (RESULT, "metric", MEAN, *findings)
     return Table(f"{dataset}: all published values", "As published.", head, tuple(lines))
 
 
