@@ -15,7 +15,7 @@ SUITES = ("phantom", "nih-sample", "demo")
 RANK_METHODS = ("gradcam", "gradcampp", "hirescam", "integrated_gradients", "layercam", "xgradcam")
 IOU, IOBB = [f"hit@iou.{n}" for n in range(1, 8)], [f"hit@iobb.{n}" for n in ("1", "25", "5", "75", "9")]
 MAIN, COLUMNS = "hit@iou.3", [*IOU, *IOBB, "pointing"]
-BASELINES = ("prior", "center", "noise", "untrained", "truth")
+BASELINES = ("fixed_box", "prior", "center", "noise", "untrained", "truth")
 pytestmark = [pytest.mark.freshness, pytest.mark.oracle]
 
 
@@ -144,7 +144,7 @@ def compare(line, rows):
     """Hold the interval of a line of several runs, and its comparisons with prior and with methods, against ``rows``."""
     mine = rows[line["method"]]
     assert [line[name] for name in (MAIN, "low", "high")] == pytest.approx(clipped(estimate([(1.0, mine)])[:3]), abs=1e-6)
-    seeing = {name: row for name, row in rows.items() if name not in ("prior", "center", "noise", "truth") and "readers" not in name}
+    seeing = {name: row for name, row in rows.items() if name not in ("fixed_box", "prior", "center", "noise", "truth") and "readers" not in name}
     gaps = {name: estimate([(1.0, row - rows["prior"])]) for name, row in rows.items() if name in {*seeing, line["method"]}}
     adjusted = dict(zip(seeing, holm([gaps[name][3] for name in seeing]), strict=True))
     if line["method"] in ("prior", "truth"):

@@ -22,7 +22,7 @@ from locus.benchmark.scoring.statistics.entries import EntryScores, Verdict
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import SMALLEST, Sums, holm
 from locus.core.errors import BadValueError
-from locus.core.names import MAIN, PRIOR, UPPER_BOUND
+from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.registry import METHODS
 
 FIRST, SPREAD, ONE_MORE, BOUND = "p_first", "seed_sd", "one_more", "bound"
@@ -85,7 +85,10 @@ def _runs(rows: Sequence[Row]) -> Against:
 
 
 def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
-    """Compare the rows of a network with one training run over patients: BCa and sign-flip test, Holm over all rows."""
+    """Compare the rows of a network with one training run over patients: BCa and sign-flip test.
+
+    Holm's correction is over all rows except ``fixed_box``, which shows where findings are, as ``prior`` does.
+    """
     index = {row: column.columns[row.runs[0].key] for row in rows if row.runs[0].key in column.columns}
     index = {row: n for row, n in index.items() if row.name != UPPER_BOUND}
     prior = next((n for row, n in index.items() if row.name == PRIOR), None)
@@ -100,7 +103,8 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
         return {}, first
     same = _part(column.sums, [prior] * len(others))
     gap = resample.over_findings(draws - resample.bootstrap_draws(_part(column.sums, [prior])))
-    ends, p = resample.interval(gap), holm(resample.sign_flip(sums, same, findings=False)[-1])
+    ends, p = resample.interval(gap), resample.sign_flip(sums, same, findings=False)[-1]
+    p = holm(np.where([row.name == FIXED_BOX for row in others], np.nan, p))
     enough = column.sums.present.any((1, 2)).sum() >= SMALLEST
     gaps = {}
     for n, row in enumerate(others):

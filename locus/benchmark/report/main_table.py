@@ -39,7 +39,7 @@ from locus.benchmark.report.row import (
 )
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.core.files import csv_cell
-from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = (
@@ -58,11 +58,13 @@ BEST = 3
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """Return the threshold table: methods network by network, then the baselines.
 
-    ``complete``: all methods; else the best of each network, ``MOST`` in all.
+    ``complete``: all methods; else the best of each network, ``MOST`` in all, and the baselines of the first grid.
     """
     rows = shown(board) if not complete else board.methods
     rest = len(board.methods) - len(rows)
-    all_rows = (*rows, *board.baselines)
+    first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
+    baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
+    all_rows = (*rows, *baselines)
     return Table(
         f"{board.dataset}: hits over IoU and IoBB thresholds",
         LEGEND,

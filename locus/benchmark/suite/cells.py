@@ -220,11 +220,11 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
-    replaces. Models without their data are left out (``without_data``). ``--method`` limits the cells to its
-    methods, also those that the suite does not list, and the baselines; ``--protocol`` to its protocols. ``--checkpoint``,
-    ``--model`` and ``--forget`` (which removes such models) limit them to given models (``ModelPlan.given``), so that
-    nothing is trained. Cells of a network that was trained again always run, because a model never mixes records of
-    different weights.
+    replaces. Models without their data are left out (``without_data``). ``--method`` limits the cells to its methods
+    (which the suite need not list) and the baselines; ``--protocol`` to its protocols. ``--checkpoint``, ``--model``
+    and ``--forget`` (which removes such models) limit them to given models (``ModelPlan.given``), so that nothing is
+    trained. Cells of a network that was trained again always run, because a model never mixes records of different
+    weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)

@@ -79,7 +79,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         suite.about,
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
-        _maps_of(suite, folder),
+        maps_of=_maps_of(suite, folder),
     )
 
 

@@ -8,7 +8,7 @@ import altair as alt
 import pytest
 
 from locus.benchmark import records
-from locus.benchmark.report import chart_list, select
+from locus.benchmark.report import chart_list, literature, select
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.validity.alignment_report import AlignmentReport
 from locus.benchmark.validity.faithfulness_report import FaithfulnessReport
