@@ -24,6 +24,7 @@ from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits, Result, 
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.statistics.published import Gap
 from locus.config import AuditConfig
 from locus.core.errors import BadValueError, DataError, examples
 from locus.core.files import csv_cell, write_text
@@ -174,8 +175,8 @@ def _numbers(row: Result, box: Box) -> Iterator[tuple[object, ...]]:
     means = {MEAN: box.findings} | ({f"{MEAN} without {', '.join(box.solved)}": box.rest} if box.solved else {})
     for column in COLUMNS:
         for word, names in means.items():
-            value, gap = row.value(column, names, box), row.gap(column, names, box)
-            if value is not None:
-                ends = ["" if gap is None or end != end else round(end, 6) for end in (gap or ("", "", ""))]
+            if (value := row.value(column, names, box)) is not None:
+                gap = row.gap(column, names, box)
+                ends = [round(end, 6) if np.isfinite(end) else "" for end in gap or ()] or [""] * len(Gap._fields)
                 threshold = column.removeprefix("hit@")
                 yield row.name, row.trained_on, word, threshold, round(value, 6), *ends, gap.mark if gap else ""

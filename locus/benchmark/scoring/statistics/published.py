@@ -57,11 +57,11 @@ def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resam
     >>> [round(end, 3) for end in gap], gap.mark
     ([0.1, -0.119, 0.319], 'level')
     """
-    n = np.asarray(counts, dtype=np.float64)
-    difference = float(np.mean(published) - other.value.mean())
+    given, n = (np.asarray(values, dtype=np.float64) for values in (published, counts))
+    difference = float(given.mean() - other.value.mean())
     if (n <= 0).any():
         return Gap(difference)
-    shares = least_certain(float(np.mean(published)), n) if np.ndim(published) == 0 else np.asarray(published)
+    shares = least_certain(float(given), n) if given.ndim == 0 else given
     variance = (shares * (1 - shares) / n).sum() / len(n) ** 2 + other.samples.astype(np.float64).mean(1).var()
     reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(np.sqrt(variance))
     return Gap(difference, difference - reach, difference + reach)
