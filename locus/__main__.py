@@ -14,6 +14,7 @@ ENTRY_POINTS = {
     "check": "locus.benchmark.check.__main__",
     "convert": "locus.benchmark.convert",
     "compare": "locus.benchmark.compare",
+    "audit": "locus.benchmark.audit",
     "gallery": "locus.benchmark.gallery",
     "figures": "locus.benchmark.figures",
     "export": "locus.benchmark.export",

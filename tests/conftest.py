@@ -80,3 +80,8 @@ def nih_originals() -> Path:
 @pytest.fixture(scope="session")
 def fixtures() -> Path:
     return _shared("fixtures")
+
+
+@pytest.fixture(scope="session")
+def papers_folder() -> Path:
+    return _shared("papers")

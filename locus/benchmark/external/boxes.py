@@ -104,12 +104,19 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
     """
     is_json = file.suffix == ".json"
     table = _from_json(file, box_format) if is_json else _from_csv(file, box_format)
+    return by_case(table, "xywh" if is_json else box_format or "xyxy", names, frames, file)
+
+
+def by_case(
+    table: pd.DataFrame, box_format: BoxFormat, names: Names, frames: Mapping[str, tuple[int, int]], file: Path
+) -> BoxesByCase:
+    """Return the boxes of a ``table`` with the columns image, finding and ``NUMBERS``; see ``read``."""
     if table.empty:
         raise DataError(f"{file} contains no boxes")
     images = names.resolve_images(table["image"].tolist(), "boxes")
     words = {word: names.finding(word, str(file)) for word in table["finding"].unique()}
     size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
-    boxes = pd.DataFrame(_checked(table, "xywh" if is_json else box_format or "xyxy", size, file))
+    boxes = pd.DataFrame(_checked(table, box_format, size, file))
     cases = pd.DataFrame({"image": images, "finding": table["finding"].map(words)})
     rows = pd.concat([cases, boxes], axis=1)
     if (repeated := rows.duplicated()).any():
@@ -118,8 +125,8 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
         raise DataError(
             f"{file}: boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])}): remove one of them"
         )
-    by_case = boxes.groupby([*cases.to_numpy().T])
-    return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in by_case}
+    groups = boxes.groupby([*cases.to_numpy().T])
+    return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in groups}
 
 
 def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:

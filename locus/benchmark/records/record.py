@@ -118,6 +118,8 @@ class Stratum(FrozenModel):
 
 
 NOT_STATED = "not stated"
+SCORED_BOXES = "the scored boxes"
+"""Start of ``Reference.tuned_on`` if thresholds were chosen on the truth that they are scored on."""
 
 
 class Reference(FrozenModel):
@@ -129,8 +131,8 @@ class Reference(FrozenModel):
     """DOI or arXiv number."""
     table: str
     """Table or section."""
-    hand: Literal["first", "second"]
-    """first: from the authors' text; second: quoted by other authors."""
+    hand: Literal["first", "second", "grey"]
+    """first: from the authors' text or repository; second: quoted by other authors; grey: not reviewed."""
     quoted_by: str = ""
     """Authors who quote second-hand numbers."""
     split: str
@@ -138,7 +140,13 @@ class Reference(FrozenModel):
     n: str
     """Number of boxes or images."""
     tuned_on: str
-    """Data on which thresholds and options were chosen."""
+    """Data on which thresholds and options were chosen; starts with ``SCORED_BOXES`` if those were used."""
+    supervision: str = NOT_STATED
+    """What the network was trained on: ``image labels``, and boxes (how many), anatomy or text."""
+    operator: Literal[">", "≥", "not stated"] = "not stated"
+    """Whether an overlap that equals the threshold is a hit."""
+    prediction: str = NOT_STATED
+    """What is compared with the truth: one box, the best of several, all regions together, a mask."""
 
 
 class Cell(FrozenModel):

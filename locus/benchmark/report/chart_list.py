@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from locus.benchmark.report import charts, select
+from locus.benchmark.report import charts, literature, select
 from locus.benchmark.report.detail_tables import within
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import best_network
@@ -300,5 +300,6 @@ CHARTS = (
     charts.Chart("score_thresholds", "Hits over the score threshold", draw_score),
     charts.Chart("seeds", "Individual training runs", draw_seeds),
     charts.Chart("strata", "Groups of cases", draw_strata),
+    literature.CHART,
 )
 """Charts of a leaderboard. Checks have other charts: see ``CheckReport.charts``."""

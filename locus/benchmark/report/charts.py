@@ -73,7 +73,9 @@ def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
             "columnPadding": 14,
             "symbolBaseFillColor": ink,
             "symbolBaseStrokeColor": ink,
-            "layout": {"top": {"anchor": "start", "bounds": "full", "direction": "vertical"}},
+            "layout": {
+                side: {"anchor": "start", "bounds": "full", "direction": "vertical"} for side in ("top", "bottom")
+            },
         },
         "text": {"color": ink, "fontSize": size - 1.5},
         "range": {"category": list(PALETTE), "symbol": list(SHAPES)},

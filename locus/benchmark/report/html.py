@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from locus.benchmark.records import Record
-from locus.benchmark.report import charts, main_table
+from locus.benchmark.report import charts, literature, main_table
 from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.chart_list import HITS
 from locus.benchmark.report.comparisons import FIRST, ONE_MORE, SPREAD
@@ -144,7 +144,8 @@ def results_flag(folder: Path) -> str:
 def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
     """Return what the page shows of a data set; the details of its rows are appended to ``rows``."""
     board = tables.leaderboard
-    first, rest = (tables.full[0], tables.full[1:]) if tables.full else (None, ())
+    has_thresholds = bool(tables.full) and bool(tables.full[0].keys)
+    first, rest = (tables.full[0], tables.full[1:]) if has_thresholds else (None, tables.full)
     complete: tuple[Table, ...] = ()
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
@@ -157,7 +158,7 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
             line["row"] = len(rows)
             rows.append(details(keyed[keys]))
     shown, more = (
-        (*rest, *tables.checks[:1]),
+        (*tables.literature, *rest, *tables.checks[:1]),
         (*complete, *tables.checks[1:], *tables.details, *tables.protocols, *tables.papers),
     )
     shown, more = (shown, more) if first is not None or shown else (more, ())
@@ -173,10 +174,10 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
 
 
 def _charts(tables: DatasetTables) -> list[dict[str, str]]:
-    """Return the charts of the first screen as SVG: hits over the IoU threshold, or those of a check."""
+    """Return the charts of the first screen as SVG: hits over the IoU threshold or those of a check, and of papers."""
     of_checks = [chart for report in tables.reports for chart in report.charts]
     drawn = []
-    for chart in [HITS] if tables.leaderboard.methods else of_checks:
+    for chart in [*([HITS] if tables.leaderboard.methods else of_checks), literature.CHART]:
         try:
             made = chart.spec(tables.leaderboard)
         except NotAvailableError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from locus.benchmark.records.record import Record, why_other
-from locus.benchmark.report import by_protocol, main_table, select
+from locus.benchmark.report import by_protocol, literature, main_table, select
 from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.answer import answer
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -55,7 +55,7 @@ def page(
     parts = [f"# {description.title}", GENERATED]
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
-        parts += [markdown(table) for table in (*data.short, *data.checks[:1])]
+        parts += [markdown(table) for table in (*data.main, *data.checks[:1])]
     lines = [line for data in datasets for line in notes(data.leaderboard)]
     files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"
     links = f"Columns: {_meanings(folder)}; {files}."
@@ -67,7 +67,8 @@ def page(
 
 def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set, of its protocols and of its checks."""
-    lines = [*answer(tables.leaderboard), *by_protocol.sentences(tables.leaderboard)]
+    board = tables.leaderboard
+    lines = [*answer(board), *literature.answer(board), *by_protocol.sentences(board)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []

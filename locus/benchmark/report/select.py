@@ -225,6 +225,7 @@ def _mean(scores: Sequence[Score | None], first: Score) -> Score:
 
 NOT_RANKED = {
     **dict.fromkeys(names.BASELINES, "baseline"),
+    names.FIXED_BOX: "baseline: knows other patients' boxes",
     names.PRIOR: "baseline: knows other patients' boxes",
     names.UNTRAINED: "baseline: the same network with random weights",
     names.UPPER_BOUND: "upper bound: sees the truth",

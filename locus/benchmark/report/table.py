@@ -189,7 +189,8 @@ def as_text(table: Table) -> str:
 
 def _wrapped(table: Table) -> str:
     """Return a table whose widest columns are narrowed until it fits, if possible without breaking words."""
-    columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.header, *table.rows, strict=True)]
+    rows = [[cell.replace("**", "") for cell in row] for row in table.rows]
+    columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.header, *rows, strict=True)]
     widths = [max(map(len, cells)) for cells in columns]  # tabulate pads headings by 2
     words = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in columns]
     for least in ([word + 2 for word in words], [NARROWEST] * len(widths)):
@@ -202,7 +203,7 @@ def _wrapped(table: Table) -> str:
     fitted: dict[str, Any] = (
         {"maxcolwidths": widths, "maxheadercolwidths": [width - 2 for width in widths]} if table.rows else {}
     )
-    return str(tabulate(table.rows, headers=table.header, disable_numparse=True, **fitted))
+    return str(tabulate(rows, headers=table.header, disable_numparse=True, **fitted))
 
 
 def _threshold_text(table: Table) -> str:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from locus.benchmark.records import Record, Score, load, ordered
-from locus.benchmark.report import by_protocol, main_table
+from locus.benchmark.report import by_protocol, literature, main_table
 from locus.benchmark.report.all_tables import DatasetTables, reports, tables_of
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
@@ -110,9 +110,10 @@ def _suite(folder: Path, boards: Sequence[Leaderboard]) -> tuple[str, ...]:
 
 
 def _first_sentence(board: Leaderboard) -> str:
-    """Return the first sentence of the answer of a check or of several protocols, without what is in brackets."""
+    """Return the first sentence of the answer of a check, of several protocols or of papers, without brackets."""
     of_checks = (sentence for report in reports(board) for sentence in report.sentences())
-    text = next(itertools.chain(of_checks, by_protocol.sentences(board)), "")
+    answers_in_order = itertools.chain(of_checks, by_protocol.sentences(board), literature.answer(board))
+    text = next(answers_in_order, "").replace("**", "")
     plain = re.sub(r" \([^)]*\)", "", text)
     return plain.partition(". ")[0].removesuffix(".")
 
@@ -143,7 +144,7 @@ def write(
 ) -> list[DatasetTables]:
     """Write all files generated from a folder's records, and remove outdated ones.
 
-    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``.
+    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and ``published.svg`` with published results.
     Returns the tables of each data set. Nothing is written on an error.
 
     Args:
@@ -168,6 +169,8 @@ def write(
     latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
+    for board in (data.leaderboard for data in datasets if data.literature):
+        write_text(folder / literature.FILE, literature.svg(board))
     write_text(folder / "leaderboard.md", page(all_records, description, datasets, linked_from))
     html = suite_page(folder, linked_from, description, all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))
@@ -179,14 +182,14 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
     parts = []
     for data in datasets:
         parts += [line.replace("**", "").replace("`", "") for line in answers(data)]
-        parts += ["", *(as_text(table) for table in (*data.short, *data.checks[:1]))]
+        parts += ["", *(as_text(table) for table in (*data.main, *data.checks[:1]))]
     missing = [line for data in datasets[:1] for line in cells_without_score(data.leaderboard.records)]
     return "\n".join([*parts, *missing])
 
 
 def _latex(suite: str, datasets: Sequence[DatasetTables], columns: Sequence[str]) -> str:
     """Return the selected tables as LaTeX; raise if no table has a column of ``columns``."""
-    tables = [table for data in datasets for table in (*data.short, *data.checks)]
+    tables = [table for data in datasets for table in (*data.main, *data.checks)]
     headings = {heading.removesuffix(" [95%]") for table in tables for heading in table.header}
     if unknown := [name for name in columns if name not in headings and tables]:
         raise BadValueError(

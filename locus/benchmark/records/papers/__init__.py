@@ -1,13 +1,14 @@
-"""Numbers from papers as records, one JSON file per paper. Tables mark them and do not rank them.
+"""Numbers from papers as records, one JSON file per paper. Tables do not rank them.
 
-``wang2017``            Wang et al., "ChestX-ray8", CVPR 2017 (arXiv 1705.02315), tables 4 and 7, finding by finding.
-``thoraxpriornet2024``  ThoraX-PriorNet, IEEE Access 2024, shares of boxes above seven IoU thresholds, from its
-                        abstract.
-``clarity2025``         second-hand: CLARiTy (arXiv 2512.16700) on itself, Li 2022 and PCAN 2022.
-``pylon2020``           PYLON (arXiv 2010.11475), pointing game, from its abstract.
-``evax2024``            EVA-X (arXiv 2405.05237), mask IoU of Grad-CAM, from its README; threshold chosen on the truth.
-``wsrpn2024``           WSRPN (arXiv 2402.11985), average precision on half of the boxed images, from its README.
+Shares of truth boxes hit, first-hand: ``wang2017`` (by finding), ``hermoza2020`` (notebook of the authors),
+``rozenberg2020`` (trained on boxes), ``thoraxpriornet2024`` and ``chexradinet2021`` (abstracts).
+Second-hand: ``li2018`` (quoted by Rozenberg), ``clarity2025`` (with Li 2022 and PCAN 2022), the paper of Hermoza 2020.
+Not reviewed: ``densenet2026``, ``convnext2026``, ``chexnetlocalization2018``.
+Other metrics: ``adpd2023``, ``wsrpn2024`` (average precision), ``evax2024``, ``gifsplanation2021`` (mask IoU),
+``pylon2020`` (pointing), ``lovt2022`` (Dice).
+Without a value that could be read: ``ham2021``, ``rgt2022``, ``scalp2021``.
 
+Values are as published. A mean over findings that a paper does not print is computed here, and ``reason`` says so.
 To add a paper, add a file with a list of records that have ``source: paper`` and a ``reference``.
 """
 

@@ -1,16 +1,14 @@
-"""Numbers from papers: as published, marked in every table and not ranked."""
+"""Numbers from papers: as published, with what each says about its supervision, rules and boxes."""
 
 import json
 import re
 
 import pytest
 
-from locus.benchmark.records import Cell, Record, Score, papers, write
-from locus.benchmark.report import tables
-from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.records import papers
+from locus.benchmark.records.record import SCORED_BOXES
 from locus.benchmark.suite.plan import load
 from locus.core.errors import DataError, UnknownNameError
-from tests.benchmark.report.given import leaderboard
 
 BOXES = {
     "Atelectasis": 180, "Cardiomegaly": 146, "Effusion": 153, "Infiltration": 123,
@@ -18,15 +16,15 @@ BOXES = {
 }  # fmt: skip
 
 
-def ours(partition):
-    cell = Cell(dataset="NIH", partition=partition, split="test", backbone="custom", method="cam", alignment="aligned", protocol="wang")
-    return Record(cell=cell, scores=(Score(finding="mean", metric="acc@iou.1", value=0.9, n=12, threshold_origin="fixed"),))
+@pytest.fixture(scope="module")
+def collected(papers_folder):
+    return json.loads((papers_folder / "results.json").read_text())
 
 
 @pytest.mark.oracle
 def test_wang_records_equal_the_published_tables(fixtures):
     tables = json.loads((fixtures / "chestxray8_tables.json").read_text())
-    (wang,) = papers.read("wang2017")
+    wang, _ = papers.read("wang2017")
     for kind, word in (("T_IoU", "iou"), ("T_IoBB", "iobb")):
         for threshold, columns in tables[kind].items():
             for measure in ("Acc", "AFP"):
@@ -38,7 +36,7 @@ def test_wang_records_equal_the_published_tables(fixtures):
 
 
 def test_wang_n_are_truth_boxes_and_the_divisor_of_afp():
-    (wang,) = papers.read("wang2017")
+    wang, _ = papers.read("wang2017")
     assert {s.finding: s.n for s in wang.scores if s.metric == "acc@iou.1"} == {**BOXES, "mean": 984}
     assert {s.n for s in wang.scores if s.metric.startswith("afp")} == {984}
 
@@ -53,34 +51,59 @@ def test_every_published_record_has_a_complete_reference(word):
         assert (record.source, record.status) == ("paper", "ok")
         assert 2010 < stated.year < 2030
         assert all((stated.authors, stated.table, stated.split, stated.n, stated.tuned_on))
-        assert stated.identifier == "not stated" or re.search(r"arXiv \d{4}\.\d{5}|doi 10\.", stated.identifier)
+        assert stated.identifier == "not stated" or re.search(r"arXiv \d{4}\.\d{5}|doi 10\.|github \w+/", stated.identifier)
+        assert all((stated.supervision, stated.operator, stated.prediction))
+        assert all(0 <= s.value <= 1 or s.metric.startswith("afp") for s in record.scores)
         assert bool(stated.quoted_by) is (stated.hand == "second")
 
 
-def test_second_hand_rows_name_their_authors():
+SPELLED = {"acc@iou": "acc@iou", "acc@iobb": "acc@iobb", "acc@ior": "acc@ior", "ap@iou": "ap@iou", "pointing": "pointing"}
+"""Metrics of the collected file that keep their name."""
+
+
+@pytest.mark.oracle
+def test_every_collected_share_is_in_a_record_as_published(collected):
+    recorded = {(s.metric, s.finding, s.value) for word in papers.names() for r in papers.read(word) for s in r.scores}
+    wanted = [
+        (f"{SPELLED[score['metric']]}{'' if at is None else f'{at:g}'[1:]}", finding, value)
+        for entry in collected
+        for score in entry["scores"]
+        if score["metric"] in SPELLED
+        for at in [score["threshold"]]
+        for finding, value in (score["per_finding"] or {"mean": score["mean"]}).items()
+    ]
+    assert len(wanted) > 350
+    assert [one for one in wanted if one not in recorded] == []
+
+
+def test_hands_of_all_rows():
+    every = {r.cell.method: r.reference.hand for word in papers.names() for r in papers.read(word)}
+    second = {"Li 2022", "PCAN 2022", "CLARiTy 2025", "RpSalWeaklyDet 2020", "Li 2018, boxes only", "Li 2018, + 20% labels"}
+    assert {name for name, hand in every.items() if hand == "second"} == second
+    grey = {r.cell.method for word in ("densenet2026", "convnext2026", "chexnetlocalization2018") for r in papers.read(word)}
+    assert {name for name, hand in every.items() if hand == "grey"} == grey
+
+
+def test_rows_say_what_could_not_be_verified_or_contradicts():
     every = {r.cell.method: r for word in papers.names() for r in papers.read(word)}
-    named = {"Wang 2017", "Li 2022", "PCAN 2022", "CLARiTy 2025", "ThoraX-PriorNet 2024", "PYLON 2020", "CAM by PYLON"}
-    assert {name for name in every if not name.endswith(("(EVA-X)", "(WSRPN)"))} == named
-    thorax = every["ThoraX-PriorNet 2024"]
-    assert thorax.reference.hand == "first"
-    assert [s.value for s in thorax.scores] == [0.80, 0.63, 0.49, 0.33, 0.28, 0.21, 0.04]
+    assert ".22" in every["ThoraX-PriorNet 2024"].reason
+    assert ".384" in every["RpSalWeaklyDet 2020"].reason
+    assert ".43" in every["RpSalWeaklyDet 2020, notebook"].reason
+    assert "could not be verified" in every["HAM 2021"].reason
     assert "half" in every["CLARiTy 2025"].reference.split
 
 
-def test_scores_on_other_images_or_oracle_thresholds_have_separate_columns():
-    eva, wsrpn = papers.read("evax2024"), papers.read("wsrpn2024")
-    assert (len(eva), len(wsrpn)) == (7, 9)
-    best = {s.metric: (s.value, s.threshold_origin) for s in eva[-1].scores}
-    assert best == {"mask_iou>.25": (0.1474, "oracle"), "mask_iou>.5": (0.0295, "oracle"), "mean_mask_iou": (0.0918, "oracle")}
-    assert {s.metric: s.value for s in wsrpn[0].scores} == {"ap@iou.3": 0.0944, "ap@iou.5": 0.0634}
-    assert {r.cell.protocol for r in (*eva, *wsrpn)} == {"evax", "wsrpn"}  # tables of their own
-    assert all("half" in r.reference.split for r in wsrpn)
-    assert all("scored boxes" in r.reference.tuned_on for r in eva)
+def test_scores_on_other_images_or_oracle_thresholds_are_marked():
+    eva, wsrpn, adpd = (papers.read(word) for word in ("evax2024", "wsrpn2024", "adpd2023"))
+    assert (len(eva), len(wsrpn), len(adpd)) == (7, 11, 14)
+    assert {s.threshold_origin for r in eva for s in r.scores} == {"oracle"}
+    assert all(r.reference.tuned_on.startswith(SCORED_BOXES) for r in (*eva, papers.read("hermoza2020")[0]))
+    assert all("half" in r.reference.split for r in (*wsrpn, *adpd))
 
 
 def test_unique_prefix_names_a_paper_and_an_unknown_name_is_an_error():
     assert papers.name("wang") == "wang2017"
-    with pytest.raises(UnknownNameError, match=r"''.*clarity2025, evax2024, pylon2020"):
+    with pytest.raises(UnknownNameError, match=r"''.*clarity2025, convnext2026"):
         papers.name("")
     with pytest.raises(UnknownNameError, match=r"'wang2018'.*'wang2017'"):
         papers.read("wang2018")
@@ -105,36 +128,6 @@ def test_broken_file_of_a_paper_is_an_error(tmp_path, monkeypatch, content, fact
     assert not re.search(r"suite|\n", str(caught.value))
 
 
-def test_papers_have_separate_tables_and_no_rank():
-    every = [ours("official"), *papers.read("wang2017"), *papers.read("clarity2025")]
-    of_data_set = tables_of(leaderboard(every, "NIH"))
-    (run,), (quoted,) = of_data_set.protocols, of_data_set.papers
-    assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
-    assert quoted.title == "NIH: numbers from papers, wang"
-    assert "do not compare rows with each other or with ours" in quoted.intro
-    by = {row[quoted.header.index("authors")]: dict(zip(quoted.header, row, strict=True)) for row in quoted.rows}
-    assert {"entry": "Wang 2017", "n": "984 boxes", "acc@iou.1": "0.568"}.items() <= by["Wang et al."].items()
-    assert {"source": "second-hand", "tuned on": "not stated"}.items() <= by["Li et al."].items()
-
-
-@pytest.mark.parametrize("word", ["evax2024", "wsrpn2024"])
-def test_each_row_of_a_paper_names_its_network(word):
-    (quoted,) = tables_of(leaderboard(papers.read(word), "NIH")).papers
-    named = [row[quoted.header.index("entry")] for row in quoted.rows]
-    assert sorted(named) == sorted(record.cell.method for record in papers.read(word))
-    assert len({*named}) == len(named) > 6
-
-
-def test_papers_without_runs_have_tables_and_no_leaderboard(tmp_path):
-    for word in papers.names():
-        for record in papers.read(word):
-            write(record, tmp_path)
-    tables.write(tmp_path)
-    page = (tmp_path / "index.html").read_text()
-    assert page.count("<h2>Numbers from papers, ") == 4
-    assert "hits over IoU" not in page + (tmp_path / "leaderboard.md").read_text()
-
-
-@pytest.mark.parametrize("name", ["nih", "nih-sample"])
-def test_nihs_suites_show_the_papers(name):
-    assert load(name).papers == ["wang2017", "thoraxpriornet2024", "clarity2025", "pylon2020", "evax2024", "wsrpn2024"]
+def test_suite_nih_shows_all_papers_and_no_other_suite_any():
+    assert sorted(load("nih").papers) == papers.names()
+    assert load("nih-sample").papers == []

@@ -1,0 +1,24 @@
+"""Entry point: values or boxes beside published results on NIH's boxes, ``python -m benchmark.audit FILE``."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from locus.config import AuditConfig
+from locus.core import cli
+
+log = logging.getLogger(__name__)
+
+
+@cli.entry_point
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the table of published results with a row for FILE; exit code 2 for invalid input."""
+    config, _ = cli.parse(AuditConfig, cli.first_as_flag("--file", argv), "python -m benchmark.audit FILE")
+    log.info("reading NIH's boxes")  # the imports below take seconds
+    from locus.benchmark.external.audit import run  # after the flags are checked: heavy imports
+
+    return run(config, cli.say)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

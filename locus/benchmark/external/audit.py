@@ -1,0 +1,182 @@
+"""Somebody's values or boxes on NIH's 984 boxes, beside published results and ``fixed_box``: ``benchmark.audit``.
+
+``read_values``, ``read_boxes``  the two kinds of input, as a ``Result``
+``run``                          the command
+
+The truth is the list of boxes that the package contains, so no image is needed.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from locus import datasets
+from locus.benchmark.external import boxes
+from locus.benchmark.maps.cases import fixed_box_cases, make_case
+from locus.benchmark.records import papers
+from locus.benchmark.report import literature
+from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits, Result, Share
+from locus.benchmark.report.table import as_text
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.statistics.published import Gap
+from locus.config import AuditConfig
+from locus.core.errors import BadValueError, DataError, examples
+from locus.core.files import csv_cell, write_text
+from locus.core.names import duplicates
+from locus.core.types import Sample
+from locus.datasets.io.tables import read_csv
+
+THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
+LEVELS = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
+NEED = f"write a row per finding with columns from {LEVELS}, or a row per box with image, finding, x, y, w, h"
+EDGES = ("x", "y", "w", "h")
+
+
+def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
+    """Print the tables with a row for the file, and write them as CSV if ``config.output`` is set; return 0.
+
+    Raises ``LocusError`` for invalid input.
+    """
+    if not config.file:
+        raise BadValueError("the file is missing: python -m benchmark.audit FILE.csv")
+    file = Path(config.file)
+    table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
+    data = datasets.load("NIH", images=False)
+    samples, findings = [sample for sample in data if sample.boxes], data.findings
+    counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
+    if "image" in table.columns:
+        mine, remarks = read_boxes(file, table, name, samples, findings)
+    else:
+        mine, remarks = read_values(file, table, name, counts), []
+    box = Box.of(*_hits(fixed_box_cases(samples, data), findings))
+    records = [record for word in papers.names() for record in papers.read(word)]
+    rows = [mine, literature.fixed(box), *literature.published(records)]
+    echo("\n".join([*remarks, *(as_text(one) for one in literature.by_measure("NIH", rows, box))]))
+    if config.output is not None:
+        write_text(config.output, _as_csv(rows, box))
+        echo(f"all rows as numbers: {config.output}")
+    return 0
+
+
+def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int]) -> Result:
+    """Return the shares of hits in a table with a row per finding.
+
+    Raises ``DataError`` for unknown, missing or repeated findings, columns that are no threshold, and values outside
+    [0,1].
+    """
+    columns = {word: _column(file, word) for word in table.columns if word not in ("finding", "n")}
+    if not columns:
+        raise DataError(f"{file} has no column of a threshold: {NEED}")
+    names = boxes.Names((), tuple(counts))
+    findings = [names.finding(word, str(file)) for word in table["finding"]]
+    if repeated := duplicates(findings):
+        raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
+    if missing := [finding for finding in counts if finding not in findings]:
+        raise DataError(f"{file} has no row of {', '.join(missing)}: give all {len(counts)} findings")
+    numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
+    n = _counts(file, numbers, findings, counts)
+    shares: dict[str, dict[str, Share]] = {}
+    for word, column in columns.items():
+        values = numbers[word].to_numpy(dtype=np.float64)
+        if (wrong := ~((values >= 0) & (values <= 1))).any():
+            at = int(wrong.argmax())
+            shown, advice = table[word].iloc[at], "shares are between 0 and 1, so divide percentages by 100"
+            raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: {advice}")
+        shares[column] = {f: Share(value, k) for f, value, k in zip(findings, values.tolist(), n, strict=True)}
+    return Result(name, YOURS, shares)
+
+
+def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]) -> list[int]:
+    """Return the number of boxes behind each row: the column ``n``, or NIH's."""
+    if "n" not in numbers.columns:
+        return [counts[finding] for finding in findings]
+    for finding, n in zip(findings, numbers["n"].tolist(), strict=True):
+        if n not in range(1, counts[finding] + 1):
+            raise DataError(f"{file}: n of {finding} is {n:g}: it is a whole number from 1 to NIH's {counts[finding]}")
+    return [int(n) for n in numbers["n"]]
+
+
+def _column(file: Path, word: str) -> str:
+    """Return the column of the table that a heading names: ``iou.3`` is ``hit@iou.3``."""
+    matched = THRESHOLD.fullmatch(word.strip().lower())
+    column = f"hit@{matched[1]}{matched[2]}" if matched else ""
+    if column not in COLUMNS:
+        raise DataError(f"{file}: column {word!r} is no threshold of the table: use {LEVELS}")
+    return column
+
+
+def read_boxes(
+    file: Path, table: pd.DataFrame, name: str, samples: Sequence[Sample], findings: Sequence[str]
+) -> tuple[Result, list[str]]:
+    """Return the shares of hits of a table of boxes, scored by the protocol ``locus``, and remarks for the user.
+
+    Raises ``DataError`` for images without truth boxes, unknown findings and invalid boxes.
+    """
+    if lacking := [word for word in EDGES if word not in table.columns]:
+        raise DataError(f"{file} has boxes but no column {lacking[0]}: {NEED}")
+    names = boxes.Names((sample.image_id for sample in samples), findings)
+    if unknown := [word for word in table["image"] if names.image(word) is None]:
+        raise DataError(
+            f"{file}: {len(unknown)} of {len(table)} boxes are on images that are not in NIH's list of boxes: "
+            f"{examples(unknown)}; keep the boxes of its {len(samples)} images"
+        )
+    has_confidence = "confidence" in table.columns
+    score = table["confidence"] if has_confidence else "1"
+    numbers = table[[*EDGES]].assign(score=score).apply(pd.to_numeric, errors="coerce").set_axis(boxes.NUMBERS, axis=1)
+    frames = {sample.image_id: sample.frame for sample in samples}
+    given = boxes.by_case(table[["image", "finding"]].join(numbers), "xywh", names, frames, file)
+    if not has_confidence and (several := [case for case, rows in given.items() if len(rows) > 1]):
+        raise DataError(f"{file} has several boxes of {' '.join(several[0])}: add a column confidence")
+    pairs = [(sample, finding) for sample in samples for finding in sample.boxes]
+    cases = [
+        make_case(
+            sample, finding, 1.0, None, "conventional", submitted_boxes=given.get((sample.image_id, finding), NONE)
+        )
+        for sample, finding in pairs
+    ]
+    missed = sum((sample.image_id, finding) not in given for sample, finding in pairs)
+    extra = len(given) - (len(pairs) - missed)
+    remarks = [f"{missed} of {len(pairs)} truth boxes are missed: no box was given."] if missed else []
+    remarks += [f"{extra} pairs of image and finding without truth are not scored."] if extra else []
+    return literature.from_hits(name, YOURS, _hits(cases, findings)), remarks
+
+
+NONE = np.zeros((0, 5))
+YOURS = "yours"
+
+
+def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
+    """Score cases by the protocol ``locus``; thresholds are compared in single precision, as in stored rows."""
+    rows = Locus().evaluate(cases, findings).rows
+    overlaps = {name: np.array([row[name] for row in rows], dtype=np.float32) for name in ("iou", "iobb")}
+    columns = {}
+    for column in COLUMNS:
+        measure, _, level = column.removeprefix("hit@").partition(".")
+        columns[column] = (overlaps[measure] > np.float32(f".{level}")).astype(np.float64)
+    return columns, [row["finding"] for row in rows], [row["patient"] for row in rows]
+
+
+def _as_csv(rows: Sequence[Result], box: Box) -> str:
+    """Return the rows as CSV: a line per result, mean and threshold."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark"))
+    writer.writerows([csv_cell(cell) for cell in line] for row in rows for line in _numbers(row, box))
+    return text.getvalue()
+
+
+def _numbers(row: Result, box: Box) -> Iterator[tuple[object, ...]]:
+    means = {MEAN: box.findings} | ({f"{MEAN} without {', '.join(box.solved)}": box.rest} if box.solved else {})
+    for column in COLUMNS:
+        for word, names in means.items():
+            if (value := row.value(column, names, box)) is not None:
+                gap = row.gap(column, names, box)
+                ends = [round(end, 6) if np.isfinite(end) else "" for end in gap or ()] or [""] * len(Gap._fields)
+                threshold = column.removeprefix("hit@")
+                yield row.name, row.trained_on, word, threshold, round(value, 6), *ends, gap.mark if gap else ""

@@ -1,0 +1,478 @@
+"""Published results beside ``fixed_box``, a box that never sees the image: tables, sentences and a chart.
+
+``Box``      shares of hits of ``fixed_box``, resampled by patient
+``Result``   shares of hits of a paper, a baseline or a user, by finding where they are known
+``results``  baselines and papers of a leaderboard
+``short_tables``, ``more_tables``  the tables over IoU and IoBB; differences, average precision, sources, all values
+``answer``, ``CHART``  the conclusions in sentences, and the chart
+
+Nothing is interpolated: a column has a value where the paper gives one. See docs/nih_audit.md.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Record, Reference
+from locus.benchmark.report import charts, select
+from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.row import IOBB, IOU, SOLVED, Row
+from locus.benchmark.report.select import NOT_RANKED
+from locus.benchmark.report.table import NOTHING, Table, of_interval, share, short, signed_short
+from locus.benchmark.scoring.statistics.published import Gap, independent_difference
+from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient
+from locus.core.errors import NotAvailableError
+from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.core.types import FloatArray
+
+COLUMNS = (*IOU, *IOBB)
+MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}
+"""Mark of a gap -> its sign behind a value."""
+MEAN = "mean"
+QUOTED = "**Second-hand**"
+ABOUT = (
+    "Share of truth boxes hit, mean over findings; below it, without the findings that `fixed_box` solves. "
+    "`fixed_box` is one box per finding, chosen on other patients, and never sees the image. ↑ above it, = level, "
+    "↓ below (95% interval); no mark: the paper does not say how many boxes it scored. Bold: chosen on the truth that "
+    "is scored. Papers differ in training, hit rule and boxes: docs/nih_audit.md. Other baselines: leaderboard.csv."
+)
+ABOUT_IOBB = (
+    "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB, which divides by the area of the predicted box."
+)
+ABOUT_GAPS = (
+    "Result minus `fixed_box`, mean over findings, with a 95% interval: the published share of each finding is "
+    "binomial, that of the box is resampled by patient, and the two are taken as independent. If only the mean is "
+    "published, the interval is the widest that any values by finding allow. No interval: number of boxes not stated."
+)
+ABOUT_PRECISION = (
+    "Average precision of boxes with confidences, on half of the boxed images. loc-acc counts findings without truth "
+    "and without prediction as correct: it is not the share of boxes hit."
+)
+ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories without a paper."
+LIMIT = (
+    "This does not show that networks find nothing: the box knows where each finding usually is, and papers differ in "
+    "supervision, boxes and rules (docs/nih_audit.md)."
+)
+TITLE = "published results and fixed_box"
+MEASURES = {"IoU": IOU, "IoBB": IOBB}
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Shares of hits of ``fixed_box`` by finding and column."""
+
+    findings: tuple[str, ...]
+    counts: Mapping[str, int]
+    """Finding -> number of cases."""
+    columns: Mapping[str, Resampled]
+    """Column -> shares (F,), resampled by patient."""
+
+    @classmethod
+    def of(cls, hits: Mapping[str, ArrayLike], findings: Sequence[str], patients: Sequence[str]) -> "Box":
+        """Make it from ``hits`` (N,) of N cases by column, and the finding and patient of each case."""
+        values = np.stack([np.asarray(hits[name], dtype=np.float64) for name in COLUMNS], 1)
+        names = tuple(sorted({*findings}))
+        sums = by_patient(values, np.ones_like(values), findings, patients, names)
+        drawn = bootstrap_draws(sums)
+        counts = dict(zip(names, sums.denominator[..., 0].sum(0).astype(int).tolist(), strict=True))
+        return cls(names, counts, {name: drawn[:, n] for n, name in enumerate(COLUMNS)})
+
+    def over(self, column: str, names: Sequence[str]) -> Resampled:
+        """Return the shares of a column for some of the findings."""
+        return self.columns[column][[self.findings.index(name) for name in names]]
+
+    @cached_property
+    def solved(self) -> tuple[str, ...]:
+        """The findings of which it hits at least ``SOLVED`` of the cases."""
+        shares = zip(self.findings, self.columns[MAIN].value.tolist(), strict=True)
+        return tuple(name for name, share in shares if share >= SOLVED)
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """The other findings."""
+        return tuple(name for name in self.findings if name not in self.solved)
+
+
+class Share(NamedTuple):
+    """A share of hits and the number of cases; 0 if that is unknown."""
+
+    value: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Shares of hits that stand beside ``fixed_box``."""
+
+    name: str
+    trained_on: str
+    shares: Mapping[str, Mapping[str, Share]]
+    """Column -> finding -> share; ``mean`` is the mean over findings."""
+    reference: Reference | None = None
+
+    def value(self, column: str, names: Sequence[str], box: Box) -> float | None:
+        """Return the mean of a column over the findings ``names``; None if the paper does not give it."""
+        shares = self.shares.get(column, {})
+        if MEAN in shares and len(names) == len(box.findings):
+            return shares[MEAN].value
+        return float(np.mean([shares[name].value for name in names])) if shares.keys() >= {*names} else None
+
+    def gap(self, column: str, names: Sequence[str], box: Box) -> Gap | None:
+        """Return the difference of that mean from the one of ``fixed_box``; None without a value.
+
+        It has no interval if the number of cases is unknown, or larger than that of ``fixed_box``.
+        """
+        value, shares = self.value(column, names, box), self.shares.get(column, {})
+        if value is None or self.name == FIXED_BOX:
+            return None
+        parts, other = [shares.get(name, Share(0, 0)) for name in names], box.over(column, names)
+        if all(0 < share.n <= box.counts[name] for name, share in zip(names, parts, strict=True)):
+            return independent_difference([share.value for share in parts], [share.n for share in parts], other)
+        scored_all = MEAN in shares and shares[MEAN].n == sum(box.counts[name] for name in names)
+        return independent_difference(value, [box.counts[name] * scored_all for name in names], other)
+
+    def has(self, columns: Sequence[str]) -> bool:
+        """Whether it has a value of one of the columns."""
+        return any(column in self.shares for column in columns)
+
+    def has_findings(self, columns: Sequence[str]) -> bool:
+        """Whether one of the columns has shares by finding."""
+        return any({*self.shares.get(column, {})} - {MEAN} for column in columns)
+
+    @property
+    def is_second_hand(self) -> bool:
+        """Whether another paper quotes it."""
+        return self.reference is not None and self.reference.hand == "second"
+
+
+@lru_cache(maxsize=4)
+def box_of(board: Leaderboard) -> Box | None:
+    """Return ``fixed_box`` from the rows per case of a leaderboard; None without them or without published results."""
+    row = board.baseline(FIXED_BOX) if of_papers(board) else None
+    hits = None if row is None else _hits(row, board)
+    return None if hits is None else Box.of(*hits)
+
+
+def results(board: Leaderboard, box: Box) -> list[Result]:
+    """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
+    others = [row for row in board.baselines if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)]
+    return [fixed(box), *(_baseline(row, board) for row in others), *published(board.records)]
+
+
+def published(records: Sequence[Record]) -> list[Result]:
+    """Return the first-hand, then the second-hand papers that have a column, each by year; none that is grey."""
+    papers = [r for r in records if r.source == "paper" and r.reference is not None and r.reference.hand != "grey"]
+    ordered = sorted(papers, key=_order)
+    return [result for record in ordered if (result := _published(record)).shares]
+
+
+def fixed(box: Box) -> Result:
+    """Return ``fixed_box`` as a result."""
+    shares = {
+        column: {name: Share(share, box.counts[name]) for name, share in zip(box.findings, of.value, strict=True)}
+        for column, of in box.columns.items()
+    }
+    return Result(FIXED_BOX, _knows(FIXED_BOX), shares)
+
+
+def _order(record: Record) -> tuple[object, ...]:
+    reference = record.reference
+    return () if reference is None else (reference.hand, reference.year, record.method)
+
+
+def _published(record: Record) -> Result:
+    """Return the columns that a paper gives."""
+    shares: dict[str, dict[str, Share]] = {}
+    for score in record.scores:
+        column = score.metric.replace("acc@", "hit@")
+        if column in COLUMNS and score.value is not None:
+            shares.setdefault(column, {})[score.finding] = Share(score.value, score.n)
+    of = record.reference
+    name = f"{record.method} (abstract)" if of is not None and of.table == "abstract" else record.method
+    return Result(name, "" if of is None else of.supervision, shares, of)
+
+
+def _baseline(row: Row, board: Leaderboard) -> Result:
+    """Return a baseline with its shares by finding; without shares if it has no rows per case."""
+    name, hits = f"{row.name}, {row.note}" if row.note else row.name, _hits(row, board)
+    return Result(name, "", {}) if hits is None else from_hits(name, _knows(row.name), hits)
+
+
+def _knows(baseline: str) -> str:
+    return NOT_RANKED[baseline].removeprefix("baseline: ")
+
+
+Hits = tuple[dict[str, FloatArray], list[str], list[str]]
+"""Column -> hits (N,), and the finding and patient of each case."""
+
+
+def from_hits(name: str, trained_on: str, hits: Hits) -> Result:
+    """Return a result with the shares of hits by finding."""
+    columns, findings, _ = hits
+    parts = {finding: np.array(findings) == finding for finding in sorted({*findings})}
+    shares = {
+        column: {finding: Share(float(values[part].mean()), int(part.sum())) for finding, part in parts.items()}
+        for column, values in columns.items()
+    }
+    return Result(name, trained_on, shares)
+
+
+def _hits(row: Row, board: Leaderboard) -> Hits | None:
+    """Return the hits of a baseline's cases; None without rows per case."""
+    key, cases = row.runs[0].key, board.cases
+    if cases is None or key not in cases.columns:
+        return None
+    hits = {name: cases.spread([key], cases.hits(name))[:, 0] for name in COLUMNS}
+    scored = np.isfinite(hits[MAIN])
+    mine = {name: values[scored] for name, values in hits.items()}
+    return mine, cases.findings[scored].tolist(), cases.patients[scored].tolist()
+
+
+RESULT, TRAINED_ON = NAMES = ("result", "trained on")
+RULES = ("hit if", "boxes", "cut chosen on")
+
+
+def table(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] = IOU) -> Table:
+    """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
+    first = [row for row in rows if not row.is_second_hand and row.has(columns)]
+    second = [row for row in rows if row.is_second_hand and row.has(columns)]
+    head = (*NAMES, *headings(columns), *RULES)
+    lines = [line for row in first for line in _lines(row, box, columns)]
+    lines += [(QUOTED, *[""] * (len(head) - 1))] if second else []
+    lines += [line for row in second for line in _lines(row, box, columns)]
+    return Table(title, ABOUT if columns == IOU else ABOUT_IOBB, head, tuple(lines))
+
+
+def _lines(row: Result, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    shares, rest = ([_cell(row, column, names, box) for column in columns] for names in (box.findings, box.rest))
+    yield (row.name, row.trained_on, *shares, *_rules(row.reference))
+    if box.solved and row.has_findings(columns) and row.trained_on != _knows(UPPER_BOUND):
+        yield (f"– without {select.listed(box.solved)}", "", *rest, *[""] * len(RULES))
+
+
+def _rules(of: Reference | None) -> tuple[str, ...]:
+    """Return the hit rule, the boxes and where the score threshold was chosen, in short."""
+    if of is None:
+        return ("",) * len(RULES)
+    cut = of.tuned_on.partition(":")[0].removesuffix(" of the boxed images")
+    return of.operator, of.n.removesuffix(" boxes"), f"**{cut}**" if cut == SCORED_BOXES else cut
+
+
+def _cell(row: Result, column: str, names: Sequence[str], box: Box) -> str:
+    gap = row.gap(column, names, box)
+    return short(row.value(column, names, box)) + (MARKS[gap.mark] if gap else "")
+
+
+def headings(columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the headings of columns.
+
+    >>> headings(IOU[:2]), headings(IOBB[:2])
+    (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
+    """
+    words = {"iou": "IoU", "iobb": "IoBB"}
+    parts = [column.removeprefix("hit@").partition(".") for column in columns]
+    return tuple(f"{words[measure]} > .{at}" if n == 0 else f".{at}" for n, (measure, _, at) in enumerate(parts))
+
+
+def differences(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] = IOU) -> Table:
+    """Return the differences from ``fixed_box`` with their intervals."""
+    lines = []
+    for row in (row for row in rows if row.name != FIXED_BOX and row.has(columns)):
+        lines.append((row.name, *(_gap(row.gap(column, box.findings, box)) for column in columns)))
+        if box.solved and row.has_findings(columns):
+            without = f"– without {select.listed(box.solved)}"
+            lines.append((without, *(_gap(row.gap(column, box.rest, box)) for column in columns)))
+    return Table(title, ABOUT_GAPS, (RESULT, *headings(columns)), tuple(lines))
+
+
+def _gap(gap: Gap | None) -> str:
+    if gap is None:
+        return NOTHING
+    ends = of_interval((abs(gap.difference), gap.low, gap.high)) if gap.mark else short(abs(gap.difference))
+    return signed_short(gap.difference) + ends.removeprefix(short(abs(gap.difference))) + MARKS[gap.mark]
+
+
+def short_tables(board: Leaderboard) -> tuple[Table, ...]:
+    """Return the tables over IoU and over IoBB; empty without published results or without ``fixed_box``."""
+    box = box_of(board)
+    return () if box is None else by_measure(board.dataset, results(board, box), box)
+
+
+def by_measure(dataset: str, rows: Sequence[Result], box: Box) -> tuple[Table, ...]:
+    """Return the tables of results over IoU and over IoBB."""
+    made = (table(f"{dataset}: {TITLE}, {name}", rows, box, columns) for name, columns in MEASURES.items())
+    return tuple(one for one in made if one.rows)
+
+
+def more_tables(board: Leaderboard) -> tuple[Table, ...]:
+    """Return differences with intervals, average precision, sources, and all published values by finding."""
+    papers = of_papers(board)
+    box = box_of(board)
+    rows = [] if box is None else results(board, box)
+    gaps = [
+        differences(f"{board.dataset}: {TITLE}, {name}: difference from fixed_box", rows, box, columns)
+        for name, columns in MEASURES.items()
+        if box is not None
+    ]
+    made = (*gaps, _precision(papers, board.dataset), _sources(papers, board.dataset), _values(papers, board.dataset))
+    return tuple(one for one in made if one.rows)
+
+
+def of_papers(board: Leaderboard) -> list[Record]:
+    """Return the records of papers on the data set of a leaderboard."""
+    return sorted((r for r in board.records if r.source == "paper" and r.cell.dataset == board.dataset), key=_order)
+
+
+def _precision(papers: Sequence[Record], dataset: str) -> Table:
+    """Return average precision, and loc-acc as its authors define it."""
+    having = [record for record in papers if any(name.startswith("ap@") for name, _ in record.names(finding=MEAN))]
+    metrics = sorted(
+        {name for r in having for name, _ in r.names(finding=MEAN) if name.startswith(("ap@", "loc-acc@"))}
+    )
+    lines = [(r.method, _supervision(r), *(share(r.find(name)) for name in metrics)) for r in having]
+    head = (*NAMES, *metrics)
+    return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines), _keys(having))
+
+
+SOURCE_HEADER = (
+    *(RESULT, "authors", "year", "paper", "table", "source", "quoted by", TRAINED_ON, "hit if"),
+    *("compared with the truth", "images", "n", "cut chosen on", "note"),
+)
+
+
+def _sources(papers: Sequence[Record], dataset: str) -> Table:
+    """Return where each published number is from, and how it was scored."""
+    lines = [(record.method, *_source(record.reference), record.reason) for record in papers if record.reference]
+    return Table(
+        f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines), _keys(papers)
+    )
+
+
+def _source(of: Reference) -> tuple[str, ...]:
+    hand = "not reviewed" if of.hand == "grey" else f"{of.hand}-hand"
+    paper = of.authors, str(of.year), of.identifier, of.table, hand, of.quoted_by or NOTHING
+    return (*paper, of.supervision, of.operator, of.prediction, of.split, of.n, of.tuned_on)
+
+
+def _values(papers: Sequence[Record], dataset: str) -> Table:
+    """Return all published values, a line per metric, with the values by finding."""
+    findings = sorted({score.finding for record in papers for score in record.scores} - {MEAN})
+    metrics = [(record, dict.fromkeys(metric for metric, _ in record.names())) for record in papers]
+    lines = [
+        (record.method, metric, *(share(record.find(metric, finding)) for finding in (MEAN, *findings)))
+        for record, names in metrics
+        for metric in names
+    ]
+    head = (RESULT, "metric", MEAN, *findings)
+    return Table(f"{dataset}: all published values", "As published.", head, tuple(lines))
+
+
+def _supervision(record: Record) -> str:
+    return record.reference.supervision if record.reference else NOT_STATED
+
+
+def _keys(papers: Sequence[Record]) -> tuple[tuple[str, ...], ...]:
+    return tuple((record.key,) for record in papers)
+
+
+def answer(board: Leaderboard) -> tuple[str, ...]:
+    """Return what the published results show beside ``fixed_box``, and what they do not show; in Markdown."""
+    box = box_of(board)
+    rows = [] if box is None else [r for r in published(board.records) if not r.is_second_hand]
+    if box is None or not rows:
+        return ()
+    values = [short(fixed(box).value(MAIN, names, box)) for names in (box.findings, box.rest)]
+    without = f" ({values[1]} without {select.listed(box.solved)})" if box.solved else ""
+    lines = [f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."]
+    earliest = next((row for row in rows if row.has(IOU) and row.has_findings(IOU)), None)
+    if earliest is not None:
+        lines.append(f"**{earliest.name}** beside it: {_marks(earliest, box.findings, box)}.")
+        if box.solved:
+            lines[-1] += f" Without {select.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
+    return (*lines, LIMIT)
+
+
+def _marks(row: Result, names: Sequence[str], box: Box) -> str:
+    """Return the thresholds at which a result is above, level with and below ``fixed_box``."""
+    gaps = {column: gap.mark for column in IOU if (gap := row.gap(column, names, box)) is not None}
+    words = {
+        mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark] for mark in ("above", "level", "below")
+    }
+    return "; ".join(f"{mark} at IoU > {', '.join(levels)}" for mark, levels in words.items() if levels)
+
+
+GRIDS = ("7×7 grid", "16×16 grid")
+"""Grids whose upper bound is in the chart."""
+
+
+SEES_NOTHING = f"{FIXED_BOX} (sees no image)"
+EDGES = charts.scale(domain=[0.08, 0.72], nice=False)
+"""Scale of the IoU thresholds, with room for marks at both ends."""
+DOT = {"color": charts.GREY, "filled": False, "opacity": 1, "size": 45, "strokeWidth": 1.6}
+
+
+def draw(board: Leaderboard) -> charts.Spec:
+    """Draw hits over the IoU threshold: a line per published result, ``fixed_box`` dashed, upper bounds dotted.
+
+    Results with one threshold are points. Raises ``NotAvailableError`` without published results or ``fixed_box``.
+    """
+    box = box_of(board)
+    if box is None:
+        raise NotAvailableError(f"{board.dataset} has no published results beside {FIXED_BOX}")
+    truths = [_baseline(row, board) for row in board.baselines if row.name == UPPER_BOUND and row.note in GRIDS]
+    papers = [row for row in published(board.records) if row.has(IOU)]
+    names = {row.name: row.name + "*" * row.is_second_hand for row in papers} | {FIXED_BOX: SEES_NOTHING}
+    values = [
+        {"result": names.get(row.name, row.name), "threshold": round(n / 10, 1), "value": round(value, 6)}
+        for row in (*papers, fixed(box), *truths)
+        for n, column in enumerate(IOU, 1)
+        if (value := row.value(column, box.findings, box)) is not None
+    ]
+    counts = Counter(str(value["result"]) for value in values)
+    lines = [name for name in names.values() if counts[name] > 1 and name != SEES_NOTHING]
+    points = [name for name in names.values() if counts[name] == 1]
+    bounds = [row.name for row in truths]
+    order = [SEES_NOTHING, *lines, *bounds]
+    colours = ["black", *charts.PALETTE[: len(lines)], *[charts.GREY] * len(bounds)]
+    dashes = [[7, 3], *[[1, 0]] * len(lines), *[[2, 3], [1, 5]][: len(bounds)]]
+    base = {
+        "x": charts.field("threshold:Q", title="a hit has more than this IoU", axis={"format": ".1f"}, **EDGES),
+        "y": charts.field("value:Q", title="share of boxes hit", **charts.scale(domain=[0, 1])),
+    }
+    legend = {"orient": "bottom", "columns": 2, "labelFontSize": 11}
+    look = {
+        channel: charts.field("result:N", legend=legend | charts.LINES, **charts.scale(domain=order, range=chosen))
+        for channel, chosen in (("color", colours), ("strokeDash", dashes))
+    }
+    shape = charts.scale(domain=points, range=list(charts.SHAPES[: len(points)]))
+    dots = charts.mark("point", base, {"shape": charts.field("result:N", legend=legend, **shape)}, **DOT)
+    layers = [
+        layer | {"transform": [{"filter": {"field": "result", "oneOf": shown}}]}
+        for layer, shown in (
+            (charts.mark("line", base, look, strokeWidth=1.6), [*lines, *bounds]),
+            (charts.mark("line", base, look, strokeWidth=4), [SEES_NOTHING]),
+            (dots, points),
+        )
+        if shown
+    ]
+    about = (
+        f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
+        f"dashed: {FIXED_BOX}, one box per finding that never sees the image. Dotted: the largest possible share on "
+        "that grid. Marks: papers that give one threshold. *: second-hand. Papers differ in supervision and rules."
+    )
+    return charts.view(values, about, 300, *layers)
+
+
+CHART = charts.Chart("published", "Published results and a box that sees no image", draw)
+FILE = "published.svg"
+"""The chart beside the tables of a suite."""
+
+
+def svg(board: Leaderboard) -> str:
+    """Return the chart as an SVG file. Raises ``NotAvailableError`` like ``draw``."""
+    return charts.picture(charts.drawing(CHART.spec(board), charts.WIDTHS["2col"]), "svg").decode()

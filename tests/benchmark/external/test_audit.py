@@ -1,0 +1,86 @@
+"""``benchmark.audit``: values and boxes become rows, and invalid files are one sentence."""
+
+import numpy as np
+import pytest
+
+from locus.benchmark.external.audit import read_boxes, read_values
+from locus.core.errors import DataError
+from locus.core.types import Sample
+from locus.datasets.io.tables import read_csv
+
+COUNTS = {"Mass": 4, "Infiltration": 3}
+TRUTH = np.array([[10.0, 10, 50, 50]])
+SAMPLES = [
+    Sample(f"0000000{n}_000.png", f"{n}", (100, 200), np.array([1, 0], np.float32), {"Mass": TRUTH}, lambda: None) for n in range(1, 5)
+]
+pytestmark = pytest.mark.byhand
+
+
+def table(folder, *lines):
+    file = folder / "mine.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file, read_csv(file, ("finding",))
+
+
+def values(folder, *lines):
+    return read_values(*table(folder, *lines), "mine", COUNTS)
+
+
+def boxes(folder, *lines):
+    return read_boxes(*table(folder, *lines), "mine", SAMPLES, tuple(COUNTS))
+
+
+def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_path):
+    mine = values(tmp_path, "finding,iou.3,IoBB.25", "Infiltrate,.25,1", "Mass,.5,0")
+    assert mine.shares["hit@iou.3"] == {"Infiltration": (0.25, 3), "Mass": (0.5, 4)}
+    assert mine.shares["hit@iobb.25"]["Infiltration"].value == 1
+    fewer = values(tmp_path, "finding,n,iou.3", "Infiltration,2,.25", "Mass,3,.5")
+    assert [share.n for share in fewer.shares["hit@iou.3"].values()] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("lines", "facts"),
+    [
+        (("finding,iou.3", "Mass,50", "Infiltration,.2"), r"iou\.3 of Mass is '50'.*between 0 and 1"),
+        (("finding,iou.3", "Mass,", "Infiltration,.2"), r"iou\.3 of Mass is ''"),
+        (("finding,iou.3", "Mass,.5"), "no row of Infiltration"),
+        (("finding,iou.3", "Mass,.5", "mass,.4", "Infiltration,.2"), "several rows of Mass"),
+        (("finding,iou.3", "Mass,.5", "Fracture,.4"), "Fracture"),
+        (("finding,iou.8", "Mass,.5", "Infiltration,.2"), r"'iou\.8'.*iou\.1, iou\.2"),
+        (("finding,auc", "Mass,.5", "Infiltration,.2"), "'auc'"),
+        (("finding", "Mass", "Infiltration"), "no column of a threshold"),
+        (("finding,n,iou.3", "Mass,5,.5", "Infiltration,2,.2"), "n of Mass is 5.*1 to NIH's 4"),
+        (("finding,n,iou.3", "Mass,x,.5", "Infiltration,2,.2"), "n of Mass is nan"),
+    ],
+)
+def test_invalid_values_are_one_sentence(tmp_path, lines, facts):
+    with pytest.raises(DataError, match=facts) as caught:
+        values(tmp_path, *lines)
+    assert "\n" not in str(caught.value)
+
+
+def test_boxes_are_scored_by_the_most_confident_and_missing_ones_are_misses(tmp_path):
+    given = ("00000001_000.png,Mass,10,10,40,40,.5", "00000002_000.png,Mass,10,10,40,40,.1", "00000002_000.png,Mass,80,60,20,20,.9")
+    extra = "00000003_000.png,Infiltration,10,10,40,40,.5"
+    mine, remarks = boxes(tmp_path, "image,finding,x,y,w,h,confidence", *given, extra)
+    assert mine.shares["hit@iou.7"] == {"Mass": (0.25, 4)}
+    assert len(remarks) == 2
+    assert remarks[0].startswith("2 of 4 truth boxes")
+    assert remarks[1].startswith("1 pairs")
+
+
+@pytest.mark.parametrize(
+    ("lines", "facts"),
+    [
+        (("image,finding,x,y,w,h", "00000009_000.png,Mass,1,1,9,9"), "1 of 1 boxes.*not in NIH's list of boxes: 00000009_000"),
+        (("image,finding,x,y,w", "00000001_000.png,Mass,1,1,9"), "no column h"),
+        (("image,finding,x,y,w,h", "00000001_000.png,Fracture,1,1,9,9"), "Fracture"),
+        (("image,finding,x,y,w,h", "00000001_000.png,Mass,190,1,90,9"), "beyond its image"),
+        (("image,finding,x,y,w,h", "00000001_000.png,Mass,1,1,9,9", "00000001_000.png,Mass,2,1,9,9"), "several boxes.*column confidence"),
+        (("image,finding,x,y,w,h",), "contains no boxes"),
+    ],
+)
+def test_invalid_boxes_are_one_sentence(tmp_path, lines, facts):
+    with pytest.raises(DataError, match=facts) as caught:
+        boxes(tmp_path, *lines)
+    assert "\n" not in str(caught.value)
