@@ -87,7 +87,7 @@ def draw_entries(axes: Axes) -> str:
     """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv").rename(columns={"hit@iou.3": "score"})
-    compared = "backbone == 'custom' and global_pool == 'PCAM' and may_be_best.notna() and runs > 1"
+    compared = "backbone == 'custom' and global_pool == 'PCAM' and kind == 'method' and runs > 1"
     table = table.query(compared).sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
     chosen = "backbone == 'custom' and global_pool == 'PCAM' and protocol == 'locus' and metric == 'hit@iou.3'"

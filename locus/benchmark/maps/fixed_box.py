@@ -29,8 +29,8 @@ def fixed_boxes(
 
     Of all boxes whose corners are on the lattice of the frame, with less than half of its area and three quarters of
     its width, it is the one that hits most of the other folds' cases at IoU > .3; ties go to the larger mean IoU.
-    ``samples`` are images with a truth box; ``seed`` is that of the patient folds. Raises ``NotAvailableError`` if fewer
-    than five patients have one of the ``findings`` that have boxes.
+    ``samples`` are images with a truth box; ``seed`` is that of the patient folds. Raises ``NotAvailableError`` if a
+    finding has boxes, but of fewer than five patients.
     """
     fold = patient_folds([sample.patient_id for sample in samples], folds, seed)
     chosen = {finding: _choose(samples, finding, fold, folds) for finding in findings if _has_any(samples, finding)}

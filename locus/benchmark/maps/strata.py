@@ -44,7 +44,7 @@ MIN_PER_CLASS = 5
 
 def without_classifier(samples: Sequence[Sample], findings: Sequence[str]) -> dict[str, dict[tuple[str, str], str]]:
     """Return the groups of ``group_labels`` that do not need a classifier."""
-    columns = ["training", "split", "image", *(f"{kind}_{finding}" for finding in findings for kind in ("label", "logit"))]
+    columns = ["training", "split", "image", *(f"{kind}_{name}" for name in findings for kind in ("label", "logit"))]
     return group_labels(samples, pd.DataFrame(columns=columns), findings)
 
 

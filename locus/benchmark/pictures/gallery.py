@@ -43,6 +43,7 @@ from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.suite import cells, examples
+from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import Suite
 from locus.benchmark.suite.score import explain_model, recorded
 from locus.config import PageConfig
@@ -187,11 +188,9 @@ def write_gallery(config: PageConfig, echo: Echo) -> int:
 
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
-    name = config.suite.partition("/")[0]
-    suite, source = cells.read_suite(name, config), cells.base(config) / name
-    if (path := examples.write(cells.existing_records(source), cells.planned_cells(suite), source)) is not None:
-        echo(f"a hit and a miss of the best method, for the suite's page: {path}")
     opened = open_model(config)
+    if (path := examples.write(opened.all_records, opened.planned, opened.folder)) is not None:
+        echo(f"a hit and a miss of the best method, for the suite's page: {path}")
     cell, suite_page = opened.records[0].cell, opened.folder / PAGE
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
     methods = method_cases(opened)
@@ -227,6 +226,9 @@ class OpenedModel:
     suite: Suite
     records: list[Record]
     """Records of the main table, best method first."""
+    all_records: list[Record]
+    """Records of the suite."""
+    planned: list[ModelTask]
     folder: Path
     """Folder of the per-case rows."""
     runs_dir: Path
@@ -251,7 +253,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
     store = explain_model(model, trained, [r.cell.method for r in chosen if r.status == "ok"], runs_dir, None)
-    return OpenedModel(suite, chosen, folder, runs_dir, store)
+    return OpenedModel(suite, chosen, all_records, planned, folder, runs_dir, store)
 
 
 @dataclass

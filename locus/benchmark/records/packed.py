@@ -8,6 +8,7 @@ Rows per case are in other files: see ``locus.benchmark.records.cases``.
 import itertools
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,9 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Return record key -> its scores."""
-    made = tuple(map(Score._make, zip(*(_values(scores[name]) for name in Score._fields), strict=True)))
+    made = tuple(
+        map(partial(tuple.__new__, Score), zip(*(_values(scores[name]) for name in Score._fields), strict=True))
+    )
     names = scores.select(["key", "variable", "group"])
     codes = np.stack([storage.numbers(column.combine_chunks().indices) for column in names.columns])
     starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from locus.benchmark.records.record import NOT_STATED, Record
-from locus.benchmark.report import detail_tables, main_table, select
+from locus.benchmark.report import by_protocol, detail_tables, main_table, select
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -70,7 +70,7 @@ class DatasetTables:
     reports: tuple[CheckReport, ...]
     """Validity checks."""
     checks: tuple[Table, ...]
-    """Their tables."""
+    """Their tables, or that of several protocols."""
     details: tuple[Table, ...]
     """Training runs, origins of thresholds, groups of cases."""
     protocols: tuple[Table, ...]
@@ -108,7 +108,7 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
     return DatasetTables(
         leaderboard,
         check_reports,
-        tuple(table for report in check_reports for table in report.tables()),
+        (*_given([by_protocol.table(leaderboard)]), *(table for report in check_reports for table in report.tables())),
         _given(make(leaderboard) for make in DETAILS) if leaderboard.methods else (),
         _given(layout.fill(records, dataset) for layout in layouts),
         tuple(from_papers(records, dataset)),

@@ -42,14 +42,14 @@ def _others(first: Row, board: Leaderboard) -> str:
     """Name the rows that are not significantly worse or, for a user's row, those that are better and worse."""
     if board.theirs:
         return _against_others(first, board)
-    equal = [row for row in best_network(board) if row is not first and row.may_be_best]
-    if first.may_be_best is None:
+    others = [row for row in best_network(board) if row is not first]
+    equal = [row for row in others if row.may_be_best]
+    if not first.may_be_best:
         return ""
-    return (
-        f" Not significantly worse: {_listed(equal)}."
-        if equal
-        else " Every other method of this network is significantly worse."
-    )
+    if equal:
+        return f" Not significantly worse: {_listed(equal)}."
+    below = "" if all(row.beaten for row in others) else " or not shown to be above the prior"
+    return f" Every other method of this network is significantly worse{below}."
 
 
 def _against_others(first: Row, board: Leaderboard) -> str:
@@ -126,14 +126,16 @@ def _networks(board: Leaderboard) -> Iterator[str]:
 
 
 def _grid(rows: Sequence[Row]) -> str:
-    """Say which networks with one grid may be the best, and which are significantly worse."""
-    top, worse = ([row for row in rows if row.may_be_best is may] for may in (True, False))
-    leaders = " and ".join(map(_of_network, top[:NAMED]))
-    return f"{leaders} may be the best{f', {_names(worse)} significantly worse' if worse else ''}"
+    """Say which networks with one grid may be the best, which are not above the prior, and which are worse."""
+    top, worse = ([row for row in rows if row.beaten is beaten] for beaten in (False, True))
+    best, low = ([row for row in top if row.may_be_best is may] for may in (True, False))
+    named = {"may be the best": _with_values(best), "not shown to be above the prior": _with_values(low)}
+    named["significantly worse"] = _names(worse)
+    return ", ".join(f"{names} {words}" for words, names in named.items() if names)
 
 
-def _of_network(row: Row) -> str:
-    return f"{row.name} {of_interval(row.main)}{' (≤ `prior`)' if row.above_prior is False else ''}"
+def _with_values(rows: Sequence[Row]) -> str:
+    return " and ".join(f"{row.name} {of_interval(row.main)}" for row in rows[:NAMED])
 
 
 def _names(rows: Sequence[Row]) -> str:

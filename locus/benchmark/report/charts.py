@@ -177,6 +177,19 @@ def tooltip(*words: str) -> Spec:
     return {"tooltip": [field(word) for word in words]}
 
 
+def strip(values: Sequence[Values], title: str, about: str) -> Spec:
+    """Draw a line per ``network`` with a dot for the ``value`` of each method and a tick at their mean.
+
+    Raises ``NotAvailableError`` without values.
+    """
+    if not values:
+        raise NotAvailableError("no network has such scores")
+    y = {"y": field("network:N", sort=None, title=None)}
+    dots = mark("point", y, {"x": field("value:Q", title=title)}, filled=True, opacity=0.6, size=45, color=BLUE)
+    tick = mark("tick", y, {"x": field("value:Q", aggregate="mean")}, thickness=2, size=16, color="black")
+    return view(values, about, ROW * len({value["network"] for value in values}), dots, tick)
+
+
 def network_channels(values: Sequence[Values]) -> tuple[Spec, Spec]:
     """Return the colour and shape channels of each row's ``network``, in the order of first appearance.
 
@@ -195,7 +208,7 @@ MOST = 30
 NETWORKS = 4
 """Largest number of networks in a chart with a colour per row; with two baselines they use all colours."""
 KINDS = MAY_BE_BEST, WORSE, UNCOMPARED, BASELINE, LIMIT = (
-    *("may be the best", "worse", "not compared", "baseline", "upper bound"),
+    *("may be the best", "worse or ≤ prior", "not compared", "baseline", "upper bound"),
 )
 Rows = dict[str, Row]
 """Unique label of a row in charts, from its method and network -> the row, which has a main score."""
@@ -271,7 +284,7 @@ def values_of(rows: Rows) -> list[Values]:
 def _kind(row: Row) -> str:
     if not row.is_method:
         return LIMIT if row.cell.method in UPPER_BOUND_AND_PEOPLE else BASELINE
-    return UNCOMPARED if row.may_be_best is None else MAY_BE_BEST if row.is_bold else WORSE
+    return UNCOMPARED if row.may_be_best is None else MAY_BE_BEST if row.may_be_best else WORSE
 
 
 INCH = 96

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.row import NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
+from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
 from locus.benchmark.scoring.statistics import entries as statistics
 from locus.benchmark.scoring.statistics import mrmc, resample
 from locus.benchmark.scoring.statistics.entries import EntryScores, Verdict
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import SMALLEST, Sums, holm
 from locus.core.errors import BadValueError
-from locus.core.names import MAIN, PRIOR, UPPER_BOUND
+from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.registry import METHODS
 
 FIRST, SPREAD, ONE_MORE, BOUND = "p_first", "seed_sd", "one_more", "bound"
@@ -31,7 +31,7 @@ of the score of another run on the same images, and the score of ``truth`` on a 
 
 
 def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
-    """Return the rows of one network with ``may_be_best``, ``behind``, ``prior`` and their further scores."""
+    """Return the rows of one network with ``beaten``, ``behind``, ``prior`` and their further scores."""
     if column is None:
         return [_over_runs(row) for row in rows]
     gaps, first = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
@@ -43,12 +43,10 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     compared = []
     for row in rows:
         verdict, gap = verdict_of.get(row, Verdict(None)), gaps.get(row)
-        below = gap is not None and (gap.difference.high or 0.0) < 0 and (gap.p is None or gap.p <= statistics.ALPHA)
-        best = None if verdict.may_be_best is None else verdict.may_be_best and not below
         more = {FIRST: Interval(first[row])} if row in first else {}
         behind, spread = _behind(verdict, names), _over_runs(row)
         scored_row = replace(spread, scores={**spread.scores, **more})
-        compared.append(replace(scored_row, may_be_best=best, behind=behind, prior=gap))
+        compared.append(replace(scored_row, beaten=verdict.beaten, behind=behind, prior=gap))
     return compared
 
 
@@ -87,7 +85,10 @@ def _runs(rows: Sequence[Row]) -> Against:
 
 
 def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
-    """Compare the rows of a network with one training run over patients: BCa and sign-flip test, Holm over all rows."""
+    """Compare the rows of a network with one training run over patients: BCa and sign-flip test.
+
+    Holm's correction is over all rows except ``fixed_box``, which shows where findings are, as ``prior`` does.
+    """
     index = {row: column.columns[row.runs[0].key] for row in rows if row.runs[0].key in column.columns}
     index = {row: n for row, n in index.items() if row.name != UPPER_BOUND}
     prior = next((n for row, n in index.items() if row.name == PRIOR), None)
@@ -102,7 +103,8 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
         return {}, first
     same = _part(column.sums, [prior] * len(others))
     gap = resample.over_findings(draws - resample.bootstrap_draws(_part(column.sums, [prior])))
-    ends, p = resample.interval(gap), holm(resample.sign_flip(sums, same)[-1])
+    ends, p = resample.interval(gap), resample.sign_flip(sums, same, findings=False)[-1]
+    p = holm(np.where([row.name == FIXED_BOX for row in others], np.nan, p))
     enough = column.sums.present.any((1, 2)).sum() >= SMALLEST
     gaps = {}
     for n, row in enumerate(others):
@@ -170,7 +172,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     if not note and len(runs) > 1:
         note = "its methods were scored on different training runs"
     mean = None if note or not scores else statistics.mean_of_rows(scores)
-    values: dict[str, Interval] = {}
+    values = {BOXED: rows[0].scores[BOXED]} if BOXED in rows[0].scores else {}
     if (bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)) is not None:
         values[BOUND] = Interval(bound)
     share = None
@@ -206,7 +208,7 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
     compared = []
     for row, verdict, share in zip(rows, verdicts, shares, strict=True):
         more, behind = {FIRST: Interval(share)}, _behind(verdict, [one.name for one in rows])
-        compared.append(replace(row, may_be_best=verdict.may_be_best, behind=behind, scores={**row.scores, **more}))
+        compared.append(replace(row, beaten=verdict.beaten, behind=behind, scores={**row.scores, **more}))
     return [*compared, *(row for row in grid if row not in rows)]
 
 
@@ -220,7 +222,7 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
     """Return a row per method that two or more networks with several training runs have, best mean first.
 
     The networks are fixed: intervals are for new training runs of these networks and new patients. Holm's correction is
-    over the comparisons of a row.
+    over the comparisons of a row and, for the differences from ``prior``, over the methods.
 
     ``groups``: rows of each network.
     """
@@ -238,9 +240,14 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
     if len(shared) < 2:
         return []
     means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in shared.items()}
+    prior = {row.network: row.by_patient for of in groups for row in of if row.name == PRIOR and row.by_patient}
+    gaps = {name: gap for name, rows in shared.items() if (gap := over_networks(rows, prior)) is not None}
+    adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
+    above = {name: Comparison(PRIOR, _interval(gap), p) for (name, gap), p in zip(gaps.items(), adjusted, strict=True)}
     order = sorted(shared, key=lambda name: (-len(shared[name]), -means[name], name))
     verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(shared[order[a]], shared[order[b]]))
-    return [_effect(behind[name], order, shared, v, means[name]) for name, v in zip(order, verdicts, strict=True)]
+    rows = (_effect(behind[name], order, shared, v, means[name]) for name, v in zip(order, verdicts, strict=True))
+    return [replace(row, prior=above.get(row.name)) for row in rows]
 
 
 def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
@@ -277,7 +284,7 @@ def _effect(
         gaps = {n: float(_difference(better[n], mine[n])[0].mean()) for n in _common_networks(better, mine)}
         behind = replace(behind, by_network=gaps)
     scores = {MAIN: Interval(mean), METHODS_OF_EFFECT: Interval(float(len(methods[name])))}
-    return Row("effect", name, runs, scores, may_be_best=verdict.may_be_best, behind=behind)
+    return Row("effect", name, runs, scores, beaten=verdict.beaten, behind=behind)
 
 
 def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[Row]:

@@ -67,6 +67,8 @@ def marked(text: str) -> Markup:
     >>> str(marked("`a < b` & **c**"))
     '<code>a &lt; b</code> &amp; <b>c</b>'
     """
+    if "`" not in text and "**" not in text:
+        return escape(text)
     code = re.sub(r"`([^`]+)`", lambda m: f"<code>{_whole(m[1])}</code>", escape(text))
     return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", code))
 

@@ -13,7 +13,17 @@ import numpy as np
 from locus.benchmark.records import Record
 from locus.benchmark.report import comparisons, select
 from locus.benchmark.report.case_columns import CaseColumns, MainColumn, column_of, read_columns
-from locus.benchmark.report.row import COLUMNS, SOLVED, UNSOLVED, Interval, Row, backbone_words, by_network, by_score
+from locus.benchmark.report.row import (
+    BOXED,
+    COLUMNS,
+    SOLVED,
+    UNSOLVED,
+    Interval,
+    Row,
+    backbone_words,
+    by_network,
+    by_score,
+)
 from locus.benchmark.scoring.statistics.entries import EntryScores
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR
@@ -52,6 +62,8 @@ class Leaderboard:
     """The methods of a user: rows with a cell that the suite does not list."""
     cases: "CaseColumns | None" = None
     """The rows per case of methods and baselines."""
+    maps_of: Path | None = None
+    """Folder of the suite whose maps it scores."""
 
     @property
     def runs(self) -> list[Record]:
@@ -79,14 +91,17 @@ def leaderboards(
     folders: Sequence[Path] = (),
     rank_methods: Sequence[str] = (),
     listed: Set[str] | None = None,
+    maps_of: Path | None = None,
 ) -> list[Leaderboard]:
     """Return the rows of each data set.
 
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
     mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
-    the other rows are a user's. None: no row is. Raises ``DataError`` for invalid rows.
+    the other rows are a user's. None: no row is. ``maps_of``: folder of the suite whose maps are scored. Raises
+    ``DataError`` for invalid rows.
     """
-    return [_leaderboard(records, name, folders, rank_methods, listed) for name in select.datasets(records)]
+    boards = (_leaderboard(records, name, folders, rank_methods, listed) for name in select.datasets(records))
+    return [replace(board, maps_of=maps_of) for board in boards]
 
 
 def _leaderboard(
@@ -105,7 +120,7 @@ def _leaderboard(
     column = None if cases is None else column_of(select.ranked(runs), cases, MAIN)
     shares = None if cases is None else Shares.of(cases)
     solved = _solved(groups, shares)
-    auroc = _auroc(records)
+    auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, BOXED)}
     rows = [_row(group, column, shares, solved, auroc) for group in groups]
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     of_networks = comparisons.networks(compared, rank_methods)
@@ -123,9 +138,9 @@ def _leaderboard(
     return Leaderboard(dataset, records, folders, *rows_of_board)
 
 
-def _auroc(records: Sequence[Record]) -> dict[tuple[object, ...], float]:
-    """Return the AUROC of each model."""
-    values = ((select.model_key(r), r.find(AUROC)) for r in select.scored(records, CLASSIFICATION))
+def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
+    """Return the AUROC of each model, on all images or those of another ``metric``."""
+    values = ((select.model_key(r), r.find(metric)) for r in select.scored(records, CLASSIFICATION))
     return {key: score.value for key, score in values if score is not None and score.value is not None}
 
 
@@ -144,9 +159,9 @@ def _row(
     column: MainColumn | None,
     shares: "Shares | None",
     solved: Sequence[str],
-    auroc: Mapping[tuple[object, ...], float],
+    auroc: Mapping[str, Mapping[tuple[object, ...], float]],
 ) -> Row:
-    """Return the row of ``runs`` before it is compared with others."""
+    """Return the row of ``runs`` before it is compared with others. ``auroc``: metric -> model -> its value."""
     first, by_patient = runs[0], None if column is None else column.entry(runs)
     findings = _findings(runs, shares)
     scores = {name: share for name in COLUMNS if (share := _mean(runs, name, shares)).value is not None}
@@ -155,9 +170,11 @@ def _row(
         scores[UNSOLVED] = Interval(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
-    measured = [value for record in runs if (value := auroc.get(select.model_key(record))) is not None]
-    mean_auroc = sum(measured) / len(measured) if len(measured) == len(runs) else None
-    return Row("method", first.method, tuple(runs), scores, findings, auroc=mean_auroc, by_patient=by_patient)
+    keys = [select.model_key(record) for record in runs]
+    measured = {m: np.mean([of[key] for key in keys]) for m, of in auroc.items() if all(key in of for key in keys)}
+    values = {metric: float(value) for metric, value in measured.items()}
+    scores |= {BOXED: Interval(values[BOXED])} if BOXED in values else {}
+    return Row("method", first.method, tuple(runs), scores, findings, auroc=values.get(AUROC), by_patient=by_patient)
 
 
 def _with_interval(main: Interval, runs: Sequence[Record], by_patient: EntryScores | None) -> Interval:
@@ -222,12 +239,8 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
         for row in of_grid.values():
             distinct.setdefault(round(row.main.value or 0.0, 4), []).append(row)
         for same in distinct.values():
-            grids = (
-                ""
-                if len(distinct) == 1
-                else ", ".join(dict.fromkeys(map(_grid_words, same)))
-            )
-            chosen.append(replace(same[0], note=grids, may_be_best=None, behind=None))
+            grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
+            chosen.append(replace(same[0], note=grids, beaten=None, behind=None))
     return chosen
 
 
@@ -251,7 +264,9 @@ def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
 
 def _same(one: FloatArray, other: FloatArray) -> bool:
     """Return whether all boxes of two methods are equal, up to ``SAME`` and on the same side of every threshold."""
-    if one.shape != other.shape or not np.allclose(one, other, atol=SAME, equal_nan=True):
+    if one.shape != other.shape:
+        return False
+    if not all(np.allclose(one[:n], other[:n], atol=SAME, equal_nan=True) for n in (9, None)):  # most differ at once
         return False
     levels = np.arange(1, 8, dtype=np.float32) / 10
     return all(bool(((one > level) == (other > level)).all()) for level in levels)

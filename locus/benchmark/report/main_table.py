@@ -24,6 +24,7 @@ from locus.benchmark.report import select
 from locus.benchmark.report.comparisons import FIRST, METHODS_OF_EFFECT, ONE_MORE, SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import (
+    BOXED,
     COLUMNS,
     IOBB,
     IOU,
@@ -38,7 +39,7 @@ from locus.benchmark.report.row import (
 )
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.core.files import csv_cell
-from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR
+from locus.core.names import AGREEMENT, CLASSIFICATION, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = (
@@ -57,11 +58,13 @@ BEST = 3
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """Return the threshold table: methods network by network, then the baselines.
 
-    ``complete``: all methods; else the best of each network, ``MOST`` in all.
+    ``complete``: all methods; else the best of each network, ``MOST`` in all, and the baselines of the first grid.
     """
     rows = shown(board) if not complete else board.methods
     rest = len(board.methods) - len(rows)
-    all_rows = (*rows, *board.baselines)
+    first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
+    baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
+    all_rows = (*rows, *baselines)
     return Table(
         f"{board.dataset}: hits over IoU and IoBB thresholds",
         LEGEND,
@@ -76,7 +79,7 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
 def _mark(row: Row) -> str:
     if not row.is_method:
         return "baseline"
-    return "bold" if row.is_bold else "grey" if row.above_prior is False else ""
+    return "bold" if row.may_be_best else "grey" if row.above_prior is False else ""
 
 
 def shown(board: Leaderboard) -> list[Row]:
@@ -191,10 +194,10 @@ def networks(board: Leaderboard) -> Table:
 def effects(board: Leaderboard, most: int | None = None) -> Table:
     """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
     lines = [
-        (row.name, f"{row.scores[METHODS_OF_EFFECT].value:.0f}", short(row.main.value), verdict(row))
+        (row.name, f"{row.scores[METHODS_OF_EFFECT].value:.0f}", short(row.main.value), _prior(row), verdict(row))
         for row in board.effects[:most]
     ]
-    head = (METHOD, "networks", "mean, IoU > .3", "verdict")
+    head = (METHOD, "networks", "mean, IoU > .3", "− prior", "verdict")
     rest = len(board.effects) - len(lines)
     left_out = f"{rest} more methods are on the page." if rest else ""
     return Table(f"{board.dataset}: methods over networks", "", head, tuple(lines), footnote=left_out)
@@ -206,7 +209,9 @@ def verdict(row: Row) -> str:
         return row.note or NOTHING
     if row.may_be_best:
         return "may be the best"
-    return "below prior" if row.behind is None else f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
+    if row.behind is None or not row.beaten:
+        return "≤ prior"
+    return f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
 
 
 @lru_cache(maxsize=4)
@@ -248,27 +253,30 @@ def _on(row: Row, marked: pd.DataFrame, board: Leaderboard) -> float | None:
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Return at most six sentences on what the tables rest on."""
+    """Return at most four lines on what the tables rest on."""
     if not board.methods:
         return []
     based_on = (board.theirs or board.methods)[0].runs[0].rests_on
     facts = {select.COUNTED.get(word, word): n for word, n in based_on.items() if word != "trainings"}
     counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
-    lines = [f"Based on {counts}."] if counts else []
+    basis = [f"Based on {counts}."] if counts else []
     trained = [group for group in board.of_networks if not group[0].is_external]
     if trained and not networks(board).rows:  # that table has a column of them
-        lines.append(f"Training runs: {', '.join(f'{group[0].network} {len(group[0].runs)}' for group in trained)}.")
+        basis.append(f"Training runs: {', '.join(f'{group[0].network} {len(group[0].runs)}' for group in trained)}.")
     machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
-    lines += [f"Trained on: {'; '.join(machines[:2])}{more}."] * bool(machines)
+    basis += [f"Trained on: {'; '.join(machines[:2])}{more}."] * bool(machines)
+    if boxed := sorted({row.scores[BOXED].value or 0.0 for row in board.methods if BOXED in row.scores}):
+        words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
+        basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
+    if any(name not in row.scores for row in board.methods for name in COLUMNS):
+        basis.append("A dash in the first table: not stored for every training run.")
+    lines = [" ".join(basis)]
     if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
         lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")
     if solved := board.solved:
         known = "its place is known without an image"
         lines.append(f"`prior` hits at least nine of ten cases of {select.listed(solved)}: {known}.")
-    lines += ["A dash: not stored for every training run."] * any(
-        name not in r.scores for r in board.methods for name in COLUMNS
-    )
     return [*lines, *_cut(board)]
 
 
@@ -319,7 +327,7 @@ def data_frame(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
-    """Return the text of ``leaderboard.csv``: a line per row with all numbers.
+    """Return the text of ``leaderboard.csv``: a line per row with all numbers, networks last.
 
     Suites without such rows have a line per record.
     """
@@ -334,7 +342,7 @@ def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
 
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
     rows = (*board.methods, *board.baselines, *board.people)
-    yield from map(partial(_numbers, solved=bool(board.solved)), rows)
+    yield from map(partial(_numbers, solved=bool(board.solved)), (*rows, *board.networks))
     if not rows:  # a suite of other protocols, or a check
         names = dict.fromkeys(record.cell.protocol for record in board.records if record.source == "run")
         for word in (name for name in names if name != CLASSIFICATION):
@@ -344,20 +352,33 @@ def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
 def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
     line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
-    line |= {"images": row.cell.images, "method": row.name, "runs": len(row.runs), "auroc": row.auroc}
+    of_network = row.kind == "network"
+    line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
+    line |= {"runs": len(row.runs), "auroc": row.auroc, BOXED: _value(row, BOXED)}
     line |= {name: _value(row, name) for name in COLUMNS} | ({UNSOLVED: _value(row, UNSOLVED)} if solved else {})
-    line |= _ends("", row.main) | {"n": row.main.n, "may_be_best": row.may_be_best, "above_prior": row.above_prior}
+    line |= _ends("", row.main) | {
+        "n": row.main.n or None,
+        "may_be_best": row.may_be_best,
+        "above_prior": row.above_prior,
+    }
     line |= _comparison("prior", row.prior) | _comparison("behind", row.behind)
     line |= {"seed_sd": _value(row, SPREAD), FIRST: _value(row, FIRST), **_ends("one_more_", row.scores.get(ONE_MORE))}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
-        line[name] = select.mean(record.find(metric, origin=origin) for record in row.runs)
+        line[name] = None if of_network else select.mean(record.find(metric, origin=origin) for record in row.runs)
     return (
         line
         | {f"n_{name}": share.n for name, share in row.findings.items()}
         | {name: share.value for name, share in row.findings.items()}
         | {"note": row.note}
     )
+
+
+def _kind(row: Row) -> str:
+    """Return method, baseline, upper bound (also people) or network."""
+    if row.kind == "network" or row.is_method:
+        return row.kind
+    return "upper bound" if row.cell.method in UPPER_BOUND_AND_PEOPLE else "baseline"
 
 
 def _ends(name: str, interval: Interval | None) -> dict[str, Value]:
@@ -376,11 +397,12 @@ def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
 
 
 def _of_record(record: Record) -> dict[str, Value]:
-    """Return the line of a record of another protocol or a check: all its means."""
+    """Return the line of a record of another protocol or a check: all its means, the main ones with their interval."""
     line: dict[str, Value] = {name: getattr(record.cell, name) for name in CELL}
     line |= {"protocol": record.cell.protocol, "method": record.method}
     for one in record.select(finding="mean"):
-        name = one.metric + ("" if one.threshold_origin in ("none", "cross-fitted") else f",{one.threshold_origin}")
+        is_main = one.threshold_origin in ("none", "cross-fitted")
+        name = one.metric if is_main else f"{one.metric},{one.threshold_origin}"
         line[name] = one.value
-        line |= {} if one.low is None else {f"{name}_low": one.low, f"{name}_high": one.high}
+        line |= {} if one.low is None or not is_main else {f"{name}_low": one.low, f"{name}_high": one.high}
     return line

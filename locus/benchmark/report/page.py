@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from locus.benchmark.records.record import Record, why_other
-from locus.benchmark.report import main_table, select
+from locus.benchmark.report import by_protocol, main_table, select
 from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.answer import answer
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -35,14 +35,14 @@ class Description:
 
     title: str
     about: str = ""
-    limits: str = ""
-    """A limitation of the suite; it follows the description."""
     command: str = ""
     """Command that makes the results, if they are those of a suite."""
     rank_methods: Sequence[str] = ()
     """See ``locus.benchmark.report.comparisons``."""
     listed: Set[str] | None = None
     """Keys of the cells that the suite lists; other rows are a user's. None: no row is."""
+    maps_of: Path | None = None
+    """Folder of the suite whose maps it scores."""
 
 
 def page(
@@ -56,21 +56,18 @@ def page(
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
         parts += [markdown(table) for table in (*data.short, *data.checks[:1])]
-    if len(parts) == len(datasets) + 2 and any(data.protocols for data in datasets):
-        parts.append("The tables are in [index.html](index.html), all numbers in [leaderboard.csv](leaderboard.csv).")
     lines = [line for data in datasets for line in notes(data.leaderboard)]
-    about = " ".join(filter(None, (description.about, description.limits)))
     files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"
     links = f"Columns: {_meanings(folder)}; {files}."
-    notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, about, links] if line)])
+    notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, description.about, links] if line)])
     missing = cells_without_score(records)
     gaps = "\n".join(["## Cells without a score", "", *(f"- {line}" for line in missing)]) if missing else ""
     return "\n\n".join(part.strip() for part in [*parts, notes_text, gaps] if part) + "\n"
 
 
 def answers(tables: DatasetTables) -> list[str]:
-    """Return the lines of the answer of a data set, or of its checks."""
-    lines = [*answer(tables.leaderboard)]
+    """Return the lines of the answer of a data set, of its protocols and of its checks."""
+    lines = [*answer(tables.leaderboard), *by_protocol.sentences(tables.leaderboard)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []

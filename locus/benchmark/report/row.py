@@ -25,6 +25,8 @@ COLUMNS = (*IOU, *IOBB, POINTING)
 """Columns of the threshold table, as in the rows per case."""
 UNSOLVED = f"{MAIN}, without solved findings"
 """Mean of the main column over the findings that ``prior`` does not solve; only if there are some that it solves."""
+BOXED = "auroc@boxed"
+"""AUROC of the classifier on the images with boxes."""
 SOLVED = 0.9
 """Share of its cases from which ``prior`` solves a finding."""
 WEAK = 0.75
@@ -69,8 +71,8 @@ class Row:
     """Finding -> the main column, mean over training runs."""
     auroc: float | None = None
     """Mean AUROC of the classifier over its training runs."""
-    may_be_best: bool | None = None
-    """False if another row is significantly better or the row is below ``prior``; None if nothing was compared."""
+    beaten: bool | None = None
+    """Whether another row is significantly better; None if nothing was compared."""
     behind: Comparison | None = None
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
     prior: Comparison | None = None
@@ -129,16 +131,16 @@ class Row:
         return (lowest or 0.0) > 0 and (p is None or p <= ALPHA)
 
     @property
-    def is_bold(self) -> bool:
-        """Whether it is marked: no other method of its network is significantly better, and it is above ``prior``."""
-        return bool(self.may_be_best) and self.above_prior is not False
+    def may_be_best(self) -> bool | None:
+        """Whether no other row is significantly better and it is above ``prior``; None if nothing was compared."""
+        return None if self.beaten is None else not self.beaten and self.above_prior is not False
 
     @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
         return network_words(self.cell)
 
-    @property
+    @cached_property
     def group(self) -> tuple[object, ...]:
         """Key that all methods and seeds of one network share."""
         blank = {"method": "", "protocol": "", "alignment": "", "data": {}}

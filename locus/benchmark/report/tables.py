@@ -9,12 +9,13 @@ The contents come from ``page``, ``html``, ``main_table`` and ``all_tables``. Ch
 """
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from locus.benchmark.records import Record, Score, load, ordered
-from locus.benchmark.report import main_table
+from locus.benchmark.report import by_protocol, main_table
 from locus.benchmark.report.all_tables import DatasetTables, reports, tables_of
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
@@ -82,7 +83,7 @@ def _agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores])
     if len(one.keys() & other.keys()) < FEWEST or (a := agreement(one, other)).rows < FEWEST:
         return ()
     p = chance(Score(finding="mean", metric="p", value=a.p))
-    return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]", p
+    return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
 
 
 def _methods(board: Leaderboard) -> dict[str, dict[str, EntryScores]]:
@@ -102,15 +103,18 @@ def _most(rows: Sequence[Row]) -> int:
 
 def _suite(folder: Path, boards: Sequence[Leaderboard]) -> tuple[str, ...]:
     """Return name, question and answer of a suite."""
-    lines = [_short_answer(board) if board.methods else _of_checks(board) for board in boards]
+    lines = [_short_answer(board) if board.methods else _first_sentence(board) for board in boards]
     records = [record for board in boards[:1] for record in board.records]
     gaps = "" if any(record.status == "ok" for record in records if record.source == "run") else "nothing was run here"
     return folder.name, _title(folder / "leaderboard.md"), "; ".join(filter(None, lines)) or gaps or "see its page"
 
 
-def _of_checks(board: Leaderboard) -> str:
-    """Return the first sentence of a check."""
-    return next((sentence for report in reports(board) for sentence in report.sentences()), "")
+def _first_sentence(board: Leaderboard) -> str:
+    """Return the first sentence of the answer of a check or of several protocols, without what is in brackets."""
+    of_checks = (sentence for report in reports(board) for sentence in report.sentences())
+    text = next(itertools.chain(of_checks, by_protocol.sentences(board)), "")
+    plain = re.sub(r" \([^)]*\)", "", text)
+    return plain.partition(". ")[0].removesuffix(".")
 
 
 def _short_answer(board: Leaderboard) -> str:
@@ -159,7 +163,7 @@ def write(
     linked_from = linked_from or folder
     folders = [folder, *([] if published is None else [published])]
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
-    boards = leaderboards(all_records, folders, description.rank_methods, description.listed)
+    boards = leaderboards(all_records, folders, description.rank_methods, description.listed, description.maps_of)
     datasets = [tables_of(board) for board in boards]
     latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))

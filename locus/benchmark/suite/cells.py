@@ -220,10 +220,11 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     """Return the ``planned`` cells that have to run, by model.
 
     These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
-    replaces. Models without their data are left out (``without_data``). ``--method`` limits them to its methods, including methods that the suite does not list, and the
-    baselines; ``--protocol`` to its protocols. ``--checkpoint``, ``--model`` and ``--forget`` (which removes such
-    models) limit them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that was
-    trained again always run, because a model never mixes records of different weights.
+    replaces. Models without their data are left out (``without_data``). ``--method`` limits the cells to its methods
+    (which the suite need not list) and the baselines; ``--protocol`` to its protocols. ``--checkpoint``, ``--model``
+    and ``--forget`` (which removes such models) limit them to given models (``ModelPlan.given``), so that nothing is
+    trained. Cells of a network that was trained again always run, because a model never mixes records of different
+    weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
@@ -257,7 +258,7 @@ def changed_keys(
 
 
 def without_data(planned: Sequence[ModelTask], existing: Sequence[Record]) -> list[ModelTask]:
-    """Return the ``planned`` models that cannot run, because their data are missing, and have cells without a record."""
+    """Return the ``planned`` models whose data are missing, and that have cells without a record."""
     recorded = {record.key for record in existing}
     absent = (task for task in planned if missing_data(task.model) is not None)
     return [task for task in absent if any(cell.key not in recorded for cell in task.cells)]

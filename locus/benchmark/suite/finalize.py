@@ -50,7 +50,7 @@ def finalize(
     if ran:
         examples.write(final, planned, folder.path)
     table_records = with_published(final, folder.published)
-    description = replace(describe(suite), listed=cells.keys(cells.read_suite(suite.name, config)))
+    description = replace(describe(suite, folder.path), listed=cells.keys(cells.read_suite(suite.name, config)))
     datasets = tables.write(folder.path, description, table_records, config.columns, folder.published_folder)
     return table_records, datasets
 
@@ -61,19 +61,25 @@ def leaderboards_of(folder: Path) -> list[Leaderboard]:
     """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
     suite = plan.load(name) if name in plan.suites() else None
-    rank_methods, listed = ((), None) if suite is None else (suite.rank_methods, cells.keys(suite))
     folders = [path for path in (folder, results.published_folder) if path is not None]
-    return leaderboards(with_published(records.load(folder), results.published), folders, rank_methods, listed)
+    known = () if suite is None else (suite.rank_methods, cells.keys(suite), _maps_of(suite, folder))
+    return leaderboards(with_published(records.load(folder), results.published), folders, *known)
 
 
-def describe(suite: Suite) -> Description:
-    """Return the texts on the suite's pages."""
+def _maps_of(suite: Suite, folder: Path) -> Path | None:
+    """Return the folder of the suite whose maps a suite in ``folder`` scores, if it has records."""
+    other = None if suite.training_runs_of is None else folder.parent / suite.training_runs_of
+    return other if other in records.suites(folder.parent) else None
+
+
+def describe(suite: Suite, folder: Path) -> Description:
+    """Return the texts on the pages of a suite in ``folder``."""
     return Description(
         suite.title,
         suite.about,
-        suite.limits,
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
+        maps_of=_maps_of(suite, folder),
     )
 
 

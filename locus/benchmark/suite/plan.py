@@ -166,8 +166,6 @@ class Suite(pydantic.BaseModel):
     """Heading of the tables."""
     about: str
     """Description printed above the tables: the data and the limits of the results."""
-    limits: str = ""
-    """Printed after the description."""
     how_to_get: str = ""
     """How to get the data, shown if it is missing."""
     train: dict[str, Any]

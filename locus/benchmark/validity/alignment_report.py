@@ -5,11 +5,14 @@ It is made from the records alone; ``alignment`` computes them.
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 from locus.benchmark.records import Record, Score
 from locus.benchmark.report import select
 from locus.benchmark.report.all_tables import CheckReport
+from locus.benchmark.report.charts import Chart, Spec, strip
 from locus.benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
+from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import backbone_words
 from locus.benchmark.report.select import basis_lines, counted, network_among
 from locus.benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
@@ -34,10 +37,25 @@ PICTURES = (
 )
 
 
+def draw(leaderboard: Leaderboard) -> Spec:
+    """Draw the change of each method by the conventional placement, a line per network, the largest loss first."""
+    records = select.of_protocol(leaderboard.records, leaderboard.dataset, "alignment")
+    groups = sorted((group for group in select.by_model(records) if gains(group)), key=_change)
+    values = [
+        {"network": network_among(group[0], records), "value": -gain.value}
+        for group in groups
+        for gain in gains(group)
+        if gain.value is not None
+    ]
+    about = f"Change of {MAIN} by the conventional placement. A dot is a method, the tick is their mean."
+    return strip(values, "conventional − aligned", about)
+
+
 class AlignmentReport(CheckReport):
     """Gain of the aligned over the conventional placement, and scores of pictures, for each network and method."""
 
     question = "How much does the conventional placement of maps lower scores?"
+    charts: ClassVar = (Chart("alignment", "Change by the conventional placement", draw),)
     limit = (
         "The effect on other networks, which depends on strides, padding and image size; and which convention gives "
         "the best pictures for people."

@@ -36,7 +36,7 @@ Group = list[list[Record]]
 """Rows of a network: the training runs of each method."""
 THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
 MEASURES = (
-    "Higher is better, except for `deletion` and `road@morf`. insertion, deletion: area under the probability "
+    "Higher is better, except for `deletion`. insertion, deletion: area under the probability "
     "(Petsiuk et al. 2018). road: (lerf − morf) / 2, from mean probabilities with the least and the most relevant "
     f"pixels imputed (Rong et al. 2022). `{MAIN}` and `pointing` are on the same images. Sorted by `road`."
 )
@@ -44,8 +44,8 @@ AGREES = (
     "Kendall's tau between two metrics over the methods of a network, without baselines: 1 is the same order, -1 the "
     "reverse. Lower `deletion` counts as better. Interval: percentile bootstrap over patients (95%), and over "
     "training runs if there are several; noise pulls tau towards 0. `p`: exact p-value for unrelated rankings. "
-    "`verdict`: agree or disagree if p is below .05 and the interval excludes 0. Metrics have different numbers of "
-    "cases: see `n of …` in the table above."
+    "`verdict`: agree or disagree if p is below .05 and the interval excludes 0. Constant maps have no "
+    "order of pixels, so they count for hits only."
 )
 
 WIDTH, HEIGHT = 250, 380
@@ -239,11 +239,9 @@ def _columns() -> list[TableColumn]:
     return [
         *NAMES,
         *(score(metric, formatter=with_interval) for metric in ("road", "insertion", "deletion")),
-        *(score(metric) for metric in ("road@morf", "road@lerf")),
         score(MAIN, "cross-fitted", formatter=with_interval),
         score("pointing"),
-        count(MAIN, "cross-fitted", f"n of {MAIN}"),
-        *(count(metric, heading=f"n of {metric}") for metric in ("road", "deletion")),
+        count("road"),
         TableColumn("constant maps", _unordered, "optional"),
     ]
 

@@ -4,11 +4,14 @@ It is made from the records alone; ``randomised`` computes them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
 
 from locus.benchmark.records import Record, Score
 from locus.benchmark.report import select
 from locus.benchmark.report.all_tables import CheckReport
+from locus.benchmark.report.charts import Chart, Spec, strip
 from locus.benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import backbone_words
 from locus.benchmark.report.select import basis_lines, counted, listed, network_among
 from locus.benchmark.report.table import Table, number, signed, with_interval
@@ -24,10 +27,23 @@ RULE = (
 THRESHOLDS = "cross-fitted by patient, per finding and network"
 
 
+def draw(leaderboard: Leaderboard) -> Spec:
+    """Draw the correlation of each method's maps with all weights random, a line per network."""
+    records = select.of_protocol(leaderboard.records, leaderboard.dataset, "randomised")
+    methods = [record for record in records if select.is_method(record) and _parts(record)]
+    values = [{"network": network_among(record, records), "value": _all(record)} for record in methods]
+    about = (
+        "Mean rank correlation of maps with those of the trained network, all weights randomised. A dot is a method, "
+        "the tick is their mean; 1 is the same map."
+    )
+    return strip(values, "rank correlation", about)
+
+
 class RandomisedReport(CheckReport):
     """Correlations and hits while weights are randomised from the head down."""
 
     question = "Do maps change when the weights are randomised?"
+    charts: ClassVar = (Chart("randomised", "Correlation with the trained network's maps", draw),)
     limit = "Whether a map is right. A change only shows that the map depends on the weights."
 
     def tables(self) -> list[Table]:
@@ -123,7 +139,7 @@ def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> I
         methods = counted(len({record.method for record in changed}), f"{which}method")
         networks = counted(len(select.by_model(changed)), "network")
         yield (
-            f"The maps of {methods} on {networks} change: with all weights randomised, their mean rank correlation "
+            f"The maps of {methods} on {networks} change. With all weights randomised, their mean rank correlation "
             f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, "
             f"{network_among(most, rows)}; 1 is the same map)."
         )

@@ -12,6 +12,7 @@ from locus.benchmark.report import main_table, select
 from locus.benchmark.report.answer import answer
 from locus.benchmark.report.charts import values_of
 from locus.benchmark.report.comparisons import METHODS_OF_EFFECT, ONE_MORE, SPREAD
+from locus.benchmark.report.html import details
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import notes
 from locus.benchmark.report.row import COLUMNS, UNSOLVED
@@ -83,6 +84,35 @@ def test_methods_are_compared_within_their_network_and_with_prior_by_the_formula
     assert gap[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
 
 
+@pytest.fixture
+def low(tmp_path):
+    """Two networks with three runs each, a bit better than prior, which is not significant."""
+    for pooling, counts in {"AVG": {"cam": 12, "layercam": 11}, "LSE": {"cam": 11, "layercam": 10}}.items():
+        for method, count in (counts | {"prior": 9, "truth": 20}).items():
+            for seed in range(3):
+                training(tmp_path, method, seed, count, pooling)
+    pack(tmp_path)
+    return leaderboard(load(tmp_path), folder=tmp_path)
+
+
+def test_row_that_is_not_shown_to_be_above_prior_is_nowhere_said_to_be_possibly_the_best(low):
+    weak = [*low.methods, *low.networks, *low.effects]
+    assert {one.above_prior for one in weak} == {False}
+    assert {one.kind for one in weak if one.beaten is False} == {"method", "network", "effect"}
+    assert {one.may_be_best for one in weak} == {False}
+    assert {main_table.verdict(one) for one in weak if not one.beaten} == {"≤ prior"}
+    assert {details(one)[1]["may be the best"] for one in weak if one.kind == "method"} == {"no"}
+    assert {value["kind"] for value in values_of({one.name: one for one in weak if one.kind == "method"})} == {"worse or ≤ prior"}
+    lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([low])))
+    assert {line["may_be_best"] for line in lines if line["above_prior"]} == {"False"}
+    frame = main_table.data_frame(low.methods)
+    assert [*frame["may_be_best"]] == [False] * 4
+    text = " ".join(answer(low))
+    assert "Not significantly worse" not in text
+    assert "may be the best" not in text
+    assert "not shown to be above the prior" in text
+
+
 def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_prior_is_grey_and_never_bold(board):
     above = {name: row(board, name).above_prior for name in ("cam", "gradcam", "xgradcam", "prior", "center")}
     assert above == {"cam": True, "gradcam": False, "xgradcam": False, "prior": None, "center": False}
@@ -98,8 +128,15 @@ def test_only_method_that_is_below_prior_may_not_be_the_best(tmp_path):
         for seed in range(3):
             training(tmp_path, method, seed, count)
     board = leaderboard(load(tmp_path), folder=tmp_path)
-    assert [(one.name, one.may_be_best, one.is_bold) for one in board.methods] == [("cam", False, False), ("layercam", False, False)]
-    assert {line["may_be_best"] for line in csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))} == {"False", ""}
+    assert [(one.name, one.may_be_best) for one in board.methods] == [("cam", False), ("layercam", False)]
+    lines = [*csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))]
+    assert {line["may_be_best"] for line in lines} == {"False", ""}
+    assert [(line["kind"], line["method"]) for line in lines] == [
+        ("method", "cam"),
+        ("method", "layercam"),
+        ("baseline", "prior"),
+        ("network", ""),
+    ]
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

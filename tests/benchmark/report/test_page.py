@@ -96,7 +96,7 @@ def test_all_protocols_have_a_table_with_the_origin_of_thresholds(protocol):
 
 def test_maps_without_energy_are_counted_and_boxes_used_as_masks_are_reported():
     made = [record(*LAYOUTS[protocol], protocol=protocol) for protocol in ("chexlocalize", "energy")]
-    energy, masks = tables_on_page(leaderboard(made, "NIH"))
+    _, energy, masks = tables_on_page(leaderboard(made, "NIH"))
     assert rows(energy)[0]["no energy"] == "3 of 30"
     assert masks.title == "NIH: chexlocalize, the interior of boxes"
 

@@ -160,9 +160,7 @@ def test_only_records_of_other_code_run_again_and_a_failure_replaces_them(suite,
     again = asked(small, tmp_path, overwrite="never")
     assert words(again, model_id=model.id) == {"cam", "gradcam"}
     assert words(again, model_id=other.id) == words(of(small, number=1))
-    record_failure(cells.ModelTask(model, tuple(of(small))), "n/a", "no data", folder)
-    assert asked(small, tmp_path, overwrite="never") == again
-    record_failure(cells.ModelTask(model, tuple(of(small))), "failed", "no memory", folder)
+    record_failure(cells.ModelTask(model, tuple(of(small))), "no memory", folder)
     assert {r.cell.method for r in records.load(folder) if r.reason} == {"cam", "gradcam"}
     assert words(asked(small, tmp_path, overwrite="never")) == words(of(small, number=1))
 
@@ -228,9 +226,19 @@ def test_unknown_method_or_protocol_is_refused_before_anything_runs(suite, tmp_p
 def test_wrong_data_folder_loses_no_result(suite, tmp_path):
     typo = f"train: {{dataset: NIH, data_root_dir: {tmp_path}/typo, pretrained: false}}"
     small = suite("methods: [cam]", "protocols: [locus]", typo)
-    first, *rest = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
+    first, *_ = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
     folder, config = tmp_path / "results/small", configured(tmp_path, overwrite="always")
     records.write(Record(cell=first), folder)
     run_suite(cells.requested_suite("small", config), config, print, Local(1))
     status = {record.key: record.status for record in records.load(folder)}
-    assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}
+    assert status == {first.key: "ok"}
+
+
+def test_rows_without_an_image_are_the_baselines_once_and_the_truth_on_each_grid(suite):
+    small = suite("methods: [cam]", "train: {dataset: NIH, data_root_dir: none, pretrained: false}", "grids: [7, 16]")
+    without_network = [model for model in plan.models(small) if model.grid is not None]
+    planned = {model.id: [(cell.method, cell.protocol) for cell in cells.cells(small, model)] for model in without_network}
+    rows = [(name, "locus") for name in ("fixed_box", "center", "prior", "noise", "truth")]
+    assert planned == {"7x7": [("truth", "locus")], "16x16": rows}
+    todo = cells.missing_cells([cells.ModelTask(model, tuple(cells.cells(small, model))) for model in plan.models(small)], RunConfig(), [])
+    assert [task.model.id for task in todo] == ["7x7", "16x16"], "the networks cannot run without images"

@@ -266,15 +266,16 @@ def at_origins(chosen: ThresholdsByOrigin, **tables: NDArray[np.generic]) -> dic
 
 
 def other_origins(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
-    """Return the row columns of the other origins, such as ``threshold_oracle``, ``iou_oracle``, ``iou_oracle@shared``.
+    """Return the row columns of the other origins, such as ``threshold_oracle``, ``iou_oracle``.
 
-    All rows of a protocol have the same columns: those of ``validation`` are empty without validation cases.
+    A threshold for all findings has columns only if it is cross-fitted. All rows of a protocol have the same columns:
+    those of ``validation`` are empty without validation cases.
     """
     never = {name: np.full(len(column), np.nan) for name, column in next(iter(columns.values())).items()}
-    keys = dict.fromkeys([*columns, *((VALIDATION, suffix) for suffix in ("", SHARED_SUFFIX))])
     return {
         f"{name}_{origin}{suffix}": column
-        for origin, suffix in keys
+        for origin, suffix in dict.fromkeys([*columns, (VALIDATION, "")])
+        if not suffix or origin == "cross-fitted"
         for name, column in columns.get((origin, suffix), never).items()
     }
 

@@ -66,10 +66,10 @@ def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a row may be the best of its table, and how much worse it is than a better one."""
+    """Whether a row is beaten in its table, and how much worse it is than a better one."""
 
-    may_be_best: bool | None
-    """False if another row is significantly better; None if nothing can be compared."""
+    beaten: bool | None
+    """Whether another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
     """How much better the row ``compared_with`` is, with an unadjusted interval; None for the top row, or if there are
     too few patients."""
@@ -88,8 +88,8 @@ def verdicts(rows: int, gap: Gap, per_row: bool = True) -> list[Verdict]:
     comparisons of each row or, without ``per_row``, over all pairs of the table.
 
     >>> apart = lambda a, b: MrmcEstimate(0.2 * (b - a), 0.1, 0.3, np.inf, 0.001)
-    >>> [(v.may_be_best, v.compared_with) for v in verdicts(2, apart)]
-    [(True, None), (False, 0)]
+    >>> [(v.beaten, v.compared_with) for v in verdicts(2, apart)]
+    [(False, None), (True, 0)]
     """
     gaps = {(a, b): gap(a, b) for a in range(rows) for b in range(a + 1, rows)}
     p = np.full((rows, rows), np.nan)
@@ -108,7 +108,7 @@ def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: Flo
         return Verdict(None)
     better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
     best = 0 if row and (not better or 0 in better) else better[0] if better else None
-    return Verdict(not better, None if best is None else dict(others).get(best), best)
+    return Verdict(bool(better), None if best is None else dict(others).get(best), best)
 
 
 def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:

@@ -370,7 +370,7 @@ EXACT = 13
 """With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
 
 
-def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
+def sign_flip(first: Sums, second: Sums, seed: int = 0, findings: bool = True) -> FloatArray:
     """Return two-sided p-values (F+1,M) from sums (P,F,M) of the same patients: per finding, then of the mean.
 
     If neither of two methods is better, swapping their results on a patient does not change the distribution of their
@@ -379,6 +379,7 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
 
     A patient is swapped in all findings at once. Patients without a difference do not count. If at most 13 patients
     differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan for a finding without cases.
+    Without ``findings`` only the mean is tested exactly, which is faster.
     Raises ``BadValueError`` if the sums have different patients, findings or columns.
     """
     if first.numerator.shape != second.numerator.shape:
@@ -389,7 +390,9 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     changes = (gap != 0).any(0)
     differ = np.concatenate([changes, changes.any(1, keepdims=True)], 1)  # (P, F + 1, M): a swap changes something
     p = (1 + _extreme(gap, both, _coins(len(changes), FLIPS, seed))) / (1 + FLIPS)
-    for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
+    few = differ.sum(0) <= EXACT
+    few[:-1] &= findings
+    for row, column in zip(*np.nonzero(few), strict=True):
         some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
         alone = gap[:, some][..., one], both[..., one]  # one column with the patients that matter to it
         p[row, column] = _extreme(*alone, _all_coins(len(some)))[row, 0] / 2 ** len(some)

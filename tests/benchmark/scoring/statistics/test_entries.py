@@ -66,16 +66,16 @@ def test_rows_of_one_entry_rarely_differ_with_five_training_runs_and_often_with_
     assert differences(2, patients=500) > 15
 
 
-def may_be_best(rows):
+def beaten(rows):
     verdicts = entries.verdicts(len(rows), lambda a, b: entries.compared(rows[a], rows[b]))
-    return [verdict.may_be_best for verdict in verdicts]
+    return [verdict.beaten for verdict in verdicts]
 
 
-def test_row_may_be_the_best_unless_clearly_worse():
+def test_row_is_beaten_only_if_clearly_worse():
     hits = world(3, 5, sd=0.1)
     near, far = scores(world(4, 5, sd=0.1, shared=3), "b"), scores(world(5, 5, sd=0.1, shift=-2, shared=3), "c")
-    assert may_be_best([scores(hits), near, far]) == [True, True, False]
-    assert may_be_best([scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]) == [None, None]  # too few patients
+    assert beaten([scores(hits), near, far]) == [False, False, True]
+    assert beaten([scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]) == [None, None]  # too few patients
 
 
 def gap(value, p):
@@ -88,7 +88,7 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
     gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.04), (1, 2): gap(0.01, 0.9),
             (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
     result = entries.verdicts(4, lambda a, b: gaps[a, b])
-    assert [verdict.may_be_best for verdict in result] == [True, True, True, False]
+    assert [verdict.beaten for verdict in result] == [False, False, False, True]
     assert [verdict.compared_with for verdict in result] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
     assert result[3].worse_by == gaps[1, 3]
     assert result[1].worse_by == gaps[0, 1]
@@ -97,7 +97,7 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
 @pytest.mark.byhand
 def test_only_a_better_row_excludes_another():
     result = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
-    assert [(verdict.may_be_best, verdict.compared_with) for verdict in result] == [(True, None), (False, 0)]
+    assert [(verdict.beaten, verdict.compared_with) for verdict in result] == [(False, None), (True, 0)]
 
 
 @pytest.mark.byhand
@@ -105,8 +105,8 @@ def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
     gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
     per_row = entries.verdicts(3, lambda a, b: gaps[a, b])
     all_pairs = entries.verdicts(3, lambda a, b: gaps[a, b], per_row=False)
-    assert [verdict.may_be_best for verdict in per_row] == [True, False, True]  # .02 is .04 among two
-    assert [verdict.may_be_best for verdict in all_pairs] == [True, True, True]  # and .06 among three
+    assert [verdict.beaten for verdict in per_row] == [False, True, False]  # .02 is .04 among two
+    assert [verdict.beaten for verdict in all_pairs] == [False, False, False]  # and .06 among three
 
 
 def test_mean_of_rows_averages_scores_and_jackknife():
