@@ -359,7 +359,7 @@ class ModelScorer:
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""
         settings: Mapping[str, str] = {}
-        if cell.protocol == CLASSIFICATION:
+        if cell.protocol == CLASSIFICATION and isinstance(self.store, CaseStore):
             fields, rows = score_classifier(self.store)
         elif cell.protocol in self.checks:
             check, settings = self.checks[cell.protocol], self.checks[cell.protocol].settings
