@@ -26,7 +26,7 @@ def typed(page, command, **given):
 def test_external_maps_are_scored(succeed, tmp_path):
     flags = [*typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(tmp_path / "maps")), "--results", tmp_path]
     told = succeed(COMMAND, *flags).stdout
-    for word in ("My maps", "prior", "center", "noise", "truth", "leaderboard.md"):
+    for word in ("My maps", "prior", "center", "noise", "truth", "fixed_box needs at least 5", "leaderboard.md"):
         assert word in told
     folder = tmp_path / "my-maps"
     entered = {r.cell.protocol: r for r in records.load(folder) if r.source == "external"}

@@ -1,31 +1,23 @@
 """Cases of an external entry and of its baselines."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from locus.benchmark.external.entry import ExternalEntry
-from locus.benchmark.external.maps import MAX_CACHED, Map
+from locus.benchmark.external.maps import MAX_CACHED
 from locus.benchmark.maps import strata
-from locus.benchmark.maps.baselines import Prior, Truth
-from locus.benchmark.maps.cases import make_case
+from locus.benchmark.maps.baselines import Prior
+from locus.benchmark.maps.cases import baseline_cases, labelled_pairs, make_case
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap
+from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case
 from locus.core.errors import NotAvailableError
-from locus.core.frames import Grid, conventional
-from locus.core.names import CENTER, NOISE, PRIOR, UPPER_BOUND
 from locus.core.types import Sample
-from locus.methods.center import Center
-from locus.methods.noise import Noise
 
-ScoredCase = tuple[Sample, str, float]
-"""An image, a finding and its label."""
-PRIOR_MAPS = Prior()
-SIDE = PRIOR_MAPS.side
+SIDE = Prior().side
 """Side of the baselines' maps for entries of boxes, which have no grid."""
 
 
@@ -79,7 +71,7 @@ class EntryCases:
             raise NotAvailableError(f"{protocol} ranks boxes by confidence: use --predictions FILE")
 
     def _entry(self) -> list[Case]:
-        cases = (self._case(*pair) for pair in _pairs(self.entry.samples, self.findings))
+        cases = (self._case(*pair) for pair in labelled_pairs(self.entry.samples, self.findings))
         return [case for case in cases if case is not None]
 
     def _case(self, sample: Sample, finding: str, label: float) -> Case | None:
@@ -94,30 +86,15 @@ class EntryCases:
         return make_case(sample, finding, label, values, entry.geometry.grid, **more)
 
     def _baseline(self, name: str) -> list[Case]:
-        samples = [sample for sample in self.entry.samples if sample.boxes]
-        probabilities, pairs = self.entry.probabilities, _pairs(samples, self.findings)
-        shape, grid = self._shape, self.entry.geometry.on(self._shape)
-        if name == PRIOR:
-            shape, grid = (SIDE, SIDE), conventional(grid.size, (SIDE, SIDE))
+        entry, shape = self.entry, self._shape
+        samples = [sample for sample in entry.samples if sample.boxes]
+        cases = baseline_cases(name, samples, entry.data, entry.geometry.on(shape), shape, MAX_CACHED)
+        pairs = [(case.image_id, case.finding) for case in cases]
         return [
-            make_case(sample, finding, label, values, grid, probability=probabilities.get((sample.image_id, finding)))
-            for (sample, finding, label), values in zip(pairs, self._maps(name, samples, grid, shape), strict=True)
-            if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
+            replace(case, probability=entry.probabilities.get(pair))
+            for case, pair in zip(cases, pairs, strict=True)
+            if not len(case.boxes) or not self._is_skipped(pair)
         ]
-
-    def _maps(
-        self, name: str, samples: Sequence[Sample], grid: Grid, shape: tuple[int, int]
-    ) -> Sequence[Map | LazyMap]:
-        """Return a baseline's maps of all cases: in memory, or computed on each access if they exceed the limit."""
-        fits = len(samples) * len(self.findings) * shape[0] * shape[1] * 4 <= MAX_CACHED
-        if name == PRIOR:  # one map per fold and finding, shared by many cases
-            fold, means = PRIOR_MAPS.by_fold(samples, self.findings)
-            maps = [one for number in fold for one in means[number]]
-            return maps if fits else [LazyMap(shape, partial(np.asarray, one)) for one in maps]
-        if name == UPPER_BOUND and fits:  # masks are read once per image
-            return list(Truth().maps(samples, self.findings, grid, shape)[0].reshape(-1, *shape))
-        make = [partial(_baseline_map, name, s, f, grid, shape) for s in samples for f in self.findings]
-        return [one() for one in make] if fits else [LazyMap(shape, one) for one in make]
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
         """Return True if a case with truth is excluded from all rows because it has no map."""
@@ -129,17 +106,3 @@ class EntryCases:
         """Most frequent shape (h, w) of the maps."""
         shapes = Counter((values.shape[0], values.shape[1]) for values in self.entry.values.values())
         return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
-
-
-def _baseline_map(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
-    """Return a baseline's map of one case, with the ``grid`` and ``shape`` (h, w) of the external maps."""
-    if name == CENTER:
-        return Center().gaussian(grid, shape).numpy()
-    if name == NOISE:
-        return Noise().draw(sample.image_id, finding, shape)
-    return Truth().maps([sample], [finding], grid, shape)[0][0, 0]
-
-
-def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[ScoredCase]:
-    """Return all pairs of image and finding with their labels."""
-    return [(s, f, label) for s in samples for f, label in zip(findings, s.labels.tolist(), strict=True)]

@@ -63,11 +63,11 @@ class ExternalEntry:
         trained = self.trained_on or "unknown"
         what = "Cases without a map" if self.boxes is None else "Images without a box"
         handling = {"miss": "count as misses", "skip": "are left out", "error": "are not allowed"}[self.missing]
-        grid = "have the grid of these maps" if self.boxes is None else "use their own grid"
+        grid = "have the same grid" if self.boxes is None else "use their own grid"
         return (
             f"External entry {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
             f"Training data as declared: {trained}. {what} {handling}. "
-            f"The baselines {grid}; their scores depend on it."
+            f"The maps of the baselines {grid}; their scores depend on it."
         )
 
 

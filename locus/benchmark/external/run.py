@@ -3,15 +3,13 @@
 An external entry has maps or boxes made elsewhere, under one name.
 """
 
-import datetime
 import re
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from locus.benchmark import records
 from locus.benchmark.external.cases import EntryCases
@@ -25,12 +23,11 @@ from locus.benchmark.report.page import Description
 from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import cells, comparison
 from locus.benchmark.suite.cells import as_published
-from locus.benchmark.suite.score import score_maps
-from locus.benchmark.training import provenance
+from locus.benchmark.suite.score import Rows, score_maps, scored, shared_fields
 from locus.config import ScoreConfig
 from locus.core.errors import BadValueError
 from locus.core.files import write_text
-from locus.core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
+from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
 
 MODEL = "external"
@@ -53,8 +50,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     if entry.boxless:
         n_boxed = sum(bool(sample.boxes) for sample in entry.data)
         echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
-    scored = list(score(entry, store, [entry.name, *WITHOUT_TRAINING]))
-    all_records = _recorded(folder, entry, scored)
+    all_records = _recorded(folder, entry, score(entry, store, WITHOUT_TRAINING))
     printed, for_page = "", ""  # the comparison of ``--against``
     main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
     if row is not None:
@@ -79,26 +75,19 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     return folder
 
 
-def score(
-    entry: ExternalEntry, store: EntryCases, methods: Sequence[str]
-) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
-    """Yield the record and the rows per case of each of ``methods`` and each protocol; the entry comes first.
+def score(entry: ExternalEntry, store: EntryCases, baselines: Sequence[str]) -> list[tuple[Record, Rows]]:
+    """Return the records and the rows per case of the entry, then of ``baselines``, for each protocol.
 
     Protocols that the entry does not support are skipped for the baselines.
     """
-    shared = _shared(entry, store)
-    lacking: set[str] = set()
+    methods, score_cell = (entry.name, *baselines), partial(score_maps, store)
     planned = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
-    for cell in tqdm(planned, desc="score", unit="cell", leave=False, disable=None):
-        if cell.protocol in lacking:
-            continue
-        start = time.perf_counter()
-        fields, rows = score_maps(store, cell)
-        seconds = round(time.perf_counter() - start, 3)
-        if cell.method == entry.name and fields.get("status") == "n/a":
-            lacking.add(cell.protocol)
-        source = "run" if cell.method in WITHOUT_TRAINING else "external"
-        yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
+    shared = {**shared_fields([entry.data]), "rests_on": _counts(entry, store)}
+    of_entry = [cell for cell in planned if cell.method == entry.name]
+    own = [*scored(of_entry, score_cell, {**shared, "source": "external"}, entry.name)]
+    lacking = {record.cell.protocol for record, _ in own if record.status == "n/a"}
+    others = [cell for cell in planned if cell.method != entry.name and cell.protocol not in lacking]
+    return [*own, *scored(others, score_cell, shared, "baselines")]
 
 
 def _published(main: Record, folder: Path) -> tuple[Path | None, list[Record]]:
@@ -138,10 +127,11 @@ def _cases_of(of: Sequence[Record], folder: Path) -> dict[str, set[tuple[str, st
 
 
 def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
-    """Return the protocols of the entry or of a baseline; baselines are maps, so they need a protocol of maps."""
+    """Return the protocols of the entry or of a baseline, which has no confidences."""
+    if method == FIXED_BOX or (entry.boxes is not None and method != entry.name):
+        return protocols.of_boxes()
     if entry.boxes is not None:
-        fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
-        return fit if method == entry.name else [word for word in fit if word in protocols.of_maps()]
+        return [word for word in protocols.names() if protocols.get(word).takes_boxes]
     return protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
 
 
@@ -160,8 +150,8 @@ def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
     )
 
 
-def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
-    """Return the fields that all records of an entry share: counts, versions, data set and time."""
+def _counts(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
+    """Return the numbers of images, patients, cases and boxes behind an entry, and its declared training data."""
     boxed = [sample for sample in entry.samples if sample.boxes]
     counts: dict[str, Any] = {
         "test images": len(entry.data),
@@ -175,24 +165,15 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
         counts["images without a box"] = len(entry.boxless)
     if entry.trained_on:
         counts["trained on (declared)"] = entry.trained_on
-    used = provenance.of_scoring()
-    return {
-        "versions": used.versions,
-        "scoring": used,
-        "fingerprint": provenance.fingerprint(entry.data),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "rests_on": counts,
-        "data": entry.data.describe,
-    }
+    return counts
 
 
-def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
+def _recorded(folder: Path, entry: ExternalEntry, results: list[tuple[Record, Rows]]) -> list[Record]:
     """Write all records of an entry to ``folder`` with the hashes of its files."""
-    for record, rows in scored:
+    for record, rows in results:
         if rows:
             write_cases(rows, record.cell, folder)
-    measured = [record for record, _ in scored]
-    all_records = records.ordered(measured)
+    all_records = records.ordered([record for record, _ in results])
     records.pack(folder, all_records)
     table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
     write_text(folder / SOURCES, table.to_csv(index=False))

@@ -1,6 +1,7 @@
 """Cases (image × finding) with the stored maps of a model's methods, on the test and validation images."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from locus.benchmark.maps import strata
-from locus.benchmark.maps.baselines import BASELINES, FloatMap
+from locus.benchmark.maps.baselines import FloatMap, Prior, Truth
 from locus.benchmark.maps.fixed_box import fixed_boxes
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import TrainingRun, select_samples
@@ -20,7 +21,7 @@ from locus.benchmark.records import Cell
 from locus.benchmark.scoring.protocols.base import Case, LazyMap
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
-from locus.core.names import CENTER, FIXED_BOX
+from locus.core.names import CENTER, FIXED_BOX, NOISE, PRIOR, UPPER_BOUND
 from locus.core.types import FloatArray, Sample
 from locus.datasets.base import Dataset
 from locus.methods.center import Center
@@ -127,29 +128,58 @@ class GridCases:
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a baseline or of the truth."""
-        samples = self.trained[0].scorable_images
-        if cell.method == FIXED_BOX:
-            return fixed_box_cases(samples, self.data)
-        maps, grid = baseline_maps(cell.method, samples, self.findings, (self.side, self.side))
-        pairs = [(s, f, label) for s in samples for f, label in zip(self.findings, s.labels.tolist(), strict=True)]
-        return [make_case(*pair, values, grid) for pair, values in zip(pairs, maps, strict=True)]
+        samples, shape = self.trained[0].scorable_images, (self.side, self.side)
+        return baseline_cases(cell.method, samples, self.data, conventional(samples[0].frame, shape), shape)
 
     def validation(self, cell: Cell) -> list[Case]:
         """Return no cases: nothing is trained."""
         return []
 
 
-def baseline_maps(
-    name: str, samples: Sequence[Sample], findings: Sequence[str], shape: tuple[int, int]
-) -> tuple[Sequence[FloatMap], Grid]:
-    """Return the maps of a baseline without a network, N x K of ``shape`` (h,w), image after image, and their grid."""
-    grid = conventional(samples[0].frame, shape)
-    if name in BASELINES:
-        maps, grid = BASELINES[name]().maps(samples, findings, grid, shape)
-        return [one for of_image in maps for one in of_image], grid
+def baseline_cases(
+    name: str, samples: Sequence[Sample], data: Dataset, grid: Grid, shape: tuple[int, int], max_bytes: float = math.inf
+) -> list[Case]:
+    """Return the cases of a baseline without a network, or of the truth, on images with truth boxes of ``data``.
+
+    Maps have the ``shape`` (h,w) on ``grid``; those of ``prior`` have their own. They are computed on each access if
+    all together exceed ``max_bytes``. Raises ``NotAvailableError`` if ``fixed_box`` cannot be chosen.
+    """
+    if name == FIXED_BOX:
+        return fixed_box_cases(samples, data)
+    if name == PRIOR:
+        shape = (Prior().side, Prior().side)
+        grid = conventional(grid.size, shape)
+    pairs = labelled_pairs(samples, data.findings)
+    lazy = len(pairs) * math.prod(shape) * 4 > max_bytes
+    if name == UPPER_BOUND and not lazy:  # masks are read once per image
+        maps = [*Truth().maps(samples, data.findings, grid, shape)[0].reshape(-1, *shape)]
+    else:
+        functions = _map_functions(name, samples, data.findings, grid, shape)
+        maps = [LazyMap(shape, function) if lazy else function() for function in functions]
+    return [make_case(*pair, values, grid) for pair, values in zip(pairs, maps, strict=True)]
+
+
+def _map_functions(
+    name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+) -> list[Callable[[], FloatMap]]:
+    """Return a function for each image and finding that returns the map of a baseline."""
+    if name == PRIOR:  # one map per fold and finding, shared by many cases
+        fold, means = Prior().by_fold(samples, findings)
+        return [partial(np.asarray, values) for number in fold for values in means[number]]
     if name == CENTER:
-        return [Center().gaussian(grid, shape).numpy()] * (len(samples) * len(findings)), grid
-    return [Noise().draw(sample.image_id, finding, shape) for sample in samples for finding in findings], grid
+        return [partial(np.asarray, Center().gaussian(grid, shape).numpy())] * (len(samples) * len(findings))
+    if name == NOISE:
+        return [partial(Noise().draw, sample.image_id, finding, shape) for sample in samples for finding in findings]
+    return [partial(_truth_map, sample, finding, grid, shape) for sample in samples for finding in findings]
+
+
+def _truth_map(sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> FloatMap:
+    return Truth().maps([sample], [finding], grid, shape)[0][0, 0]
+
+
+def labelled_pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[tuple[Sample, str, float]]:
+    """Return all pairs of image and finding with their labels."""
+    return [(s, finding, label) for s in samples for finding, label in zip(findings, s.labels.tolist(), strict=True)]
 
 
 def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
@@ -159,11 +189,10 @@ def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
     """
     if str(data.describe.get("patients", "")).startswith("unknown") or data.describe.get("patients_named") is False:
         raise NotAvailableError("fixed_box is chosen on other patients, but the patients of these images are unknown")
-    boxes = fixed_boxes(samples, data.findings)
+    boxes = [one.get(finding) for one in fixed_boxes(samples, data.findings) for finding in data.findings]
     return [
-        make_case(sample, finding, label, None, "conventional", submitted_boxes=_with_confidence(chosen.get(finding)))
-        for sample, chosen in zip(samples, boxes, strict=True)
-        for finding, label in zip(data.findings, sample.labels.tolist(), strict=True)
+        make_case(*pair, None, "conventional", submitted_boxes=_with_confidence(box))
+        for pair, box in zip(labelled_pairs(samples, data.findings), boxes, strict=True)
     ]
 
 
@@ -179,8 +208,7 @@ def make_cases(
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
     return [
         make_case(sample, finding, label, _stored(maps, sample, finding), grid, training=number[sample.image_id])
-        for sample in select_samples(trained, images)
-        for finding, label in zip(trained[0].data.findings, sample.labels.tolist(), strict=True)
+        for sample, finding, label in labelled_pairs(select_samples(trained, images), trained[0].data.findings)
     ]
 
 

@@ -4,7 +4,8 @@
 ``finished_runs``   the training runs of a model, which must be finished, with the images that they explain
 ``classification``  the record of the classifier
 ``score_maps``, ``score_result``  a method's maps by a protocol; anything else that computes a whole result, such as
-                    boxes drawn by people or a validity check. External entries use them, too.
+                    boxes drawn by people or a validity check
+``scored``          the record and the rows per case of each cell; external entries use it, too
 
 Training is in ``locus.benchmark.training``, the order of the steps in ``run``, the protocols in
 ``locus.benchmark.scoring``.
@@ -16,9 +17,9 @@ import logging
 import math
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,7 +53,7 @@ from locus.config import CHECKS, EngineFlags, RunConfig, TrainConfig
 from locus.core.errors import DataError, LocusError, NotAvailableError, WriteError
 from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, READERS, SECOND_READERS, WITHOUT_MAP
 from locus.core.user_code import runs_code
-from locus.datasets.base import content_stamp
+from locus.datasets.base import Dataset, content_stamp
 
 log = logging.getLogger(__name__)
 METRICS = ("auroc", "ap")
@@ -99,7 +100,9 @@ def _defined(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-Scored = tuple[dict[str, Any], list[dict[str, Any]]]
+Rows = list[dict[str, Any]]
+"""Rows per case."""
+Scored = tuple[dict[str, Any], Rows]
 """Fields of a record (scores, or status ``n/a`` or ``failed`` with a reason), and its per-case rows."""
 
 
@@ -281,17 +284,40 @@ def score_and_record(scorer: "ModelScorer", folder: Path, bar: bool | None = Non
     ``bar``: show progress; None: only on a terminal.
     """
     in_order = sorted(scorer.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
-    hidden, model_id = None if bar is None else not bar, scorer.model.id
-    for cell in tqdm(in_order, desc=f"score {model_id}", unit="cell", leave=False, disable=hidden):
-        start = time.perf_counter()
-        fields, rows = scorer.score(cell)
-        seconds = round(time.perf_counter() - start, 3)
+    for record, rows in scored(in_order, scorer.score, scorer.shared_fields(), scorer.model.id, bar):
         if rows:
-            write_cases(rows, cell, folder)
-        # a method from a user's file is recorded by its own name
-        name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
-        write_record(Record(cell=cell, seconds=seconds, method_name=name, **scorer.shared_fields, **fields), folder)
-    log.info("%s: %d records written", model_id, len(in_order))
+            write_cases(rows, record.cell, folder)
+        write_record(record, folder)
+    log.info("%s: %d records written", scorer.model.id, len(in_order))
+
+
+def scored(
+    cells: Sequence[Cell],
+    score_cell: Callable[[Cell], Scored],
+    shared: dict[str, Any],
+    title: str,
+    bar: bool | None = None,
+) -> Iterator[tuple[Record, Rows]]:
+    """Yield the record of each of ``cells``, with the ``shared`` fields, and its rows per case.
+
+    ``title`` names the progress bar. ``bar``: show it; None: only on a terminal.
+    """
+    hidden = None if bar is None else not bar
+    for cell in tqdm(cells, desc=f"score {title}", unit="cell", leave=False, disable=hidden):
+        start = time.perf_counter()
+        fields, rows = score_cell(cell)
+        yield Record(cell=cell, seconds=round(time.perf_counter() - start, 3), **shared, **fields), rows
+
+
+def shared_fields(data: Sequence[Dataset]) -> dict[str, Any]:
+    """Return the fields that all records of one scoring share: versions, machine, images and time."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "scoring": provenance.of_scoring(),
+        "fingerprint": provenance.fingerprint(sample for images in data for sample in images),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data": data[0].describe,
+    }
 
 
 @dataclass(eq=False)
@@ -333,7 +359,7 @@ class ModelScorer:
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""
         settings: Mapping[str, str] = {}
-        if cell.protocol == CLASSIFICATION:
+        if cell.protocol == CLASSIFICATION and isinstance(self.store, CaseStore):
             fields, rows = score_classifier(self.store)
         elif cell.protocol in self.checks:
             check, settings = self.checks[cell.protocol], self.checks[cell.protocol].settings
@@ -344,19 +370,16 @@ class ModelScorer:
         else:
             fields, rows = score_maps(self.store, cell)
         counts = {**sample_counts(self.trained, cell), **settings}
-        return {**fields, "code": self.code[cell.method], "rests_on": counts}, rows
+        # a method from a user's file is recorded by its own name
+        name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
+        return {**fields, "method_name": name, "code": self.code[cell.method], "rests_on": counts}, rows
 
-    @cached_property
     def shared_fields(self) -> dict[str, Any]:
-        """Fields that all records of the model share: weights, versions, provenance, images."""
+        """Return the fields that all records of the model share."""
         return {
+            **shared_fields([run.data for run in self.trained]),
             "checkpoints": tuple(run.digest for run in self.trained if self.model.grid is None),
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
             "training": join([provenance.read(run.folder) for run in self.trained]),
-            "scoring": provenance.of_scoring(),
-            "fingerprint": provenance.fingerprint(sample for run in self.trained for sample in run.data),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "data": self.trained[0].data.describe,
         }
 
 

@@ -11,7 +11,7 @@ from locus.benchmark import run
 from locus.benchmark.report.row import COLUMNS
 from locus.core.errors import BadValueError, DataError, LeakError, UnknownNameError
 
-DATA = "phantom:train=32,val=16,test=32"
+DATA = "phantom:train=32,val=16,test=48"
 SUITE = f"""
 title: Tiny
 about: Tiny.
@@ -54,7 +54,7 @@ def both(command, checkpoints, splits):
 @pytest.mark.oracle
 def test_evaluate_gives_the_numbers_of_the_command(command, both):
     stated = {(r.cell.seed, r.cell.method, r.cell.protocol): r for r in locus.records(command / "results" / "tiny")}
-    assert len(both.records) == 2 * (2 * len(["gradcam", "center", "noise", "prior", "truth"]) + len(["classifier"]))
+    assert len(both.records) == 2 * (2 * len(["gradcam", "fixed_box", "center", "noise", "prior", "truth"]) + len(["classifier"]))
     for record in both.records:
         one = stated[record.cell.seed, record.cell.method, record.cell.protocol]
         assert (list(record.scores), record.strata) == (list(one.scores), one.strata), record.cell.method
@@ -64,7 +64,7 @@ def test_evaluate_gives_the_numbers_of_the_command(command, both):
 @pytest.mark.oracle
 def test_table_has_a_row_per_method_with_the_numbers_of_the_commands_leaderboard(command, both):
     table = both.table().set_index("method")
-    assert list(table.index) == ["gradcam", "prior", "center", "noise", "truth"]
+    assert list(table.index) == ["gradcam", "fixed_box", "prior", "center", "noise", "truth"]
     board = pd.read_csv(command / "results" / "tiny" / "leaderboard.csv").set_index("method").loc[table.index]
     numbers = ["runs", "auroc", *COLUMNS, "low", "high"]
     pd.testing.assert_frame_equal(table[numbers], board[numbers], check_dtype=False, atol=1e-6)
@@ -74,6 +74,26 @@ def test_table_has_a_row_per_method_with_the_numbers_of_the_commands_leaderboard
     main = both.scores().set_index(["method", "metric"]).xs("hit@iou.3", level="metric")
     pd.testing.assert_frame_equal(main.loc[table.index, ["low", "high"]], table[["low", "high"]], atol=1e-6)
     assert main.value["gradcam"] == pytest.approx(table["hit@iou.3"]["gradcam"], abs=1e-6)
+
+
+@pytest.mark.byhand
+def test_fixed_box_row_is_the_share_of_cases_that_one_box_per_finding_and_fold_hits(both, splits):
+    cases = both.cases()
+    cases = cases[(cases.method == "fixed_box") & cases.box.notna()]  # one training run has boxes in its rows
+    truth = {(sample.image_id, finding): boxes for sample in splits["test"] for finding, boxes in sample.boxes.items()}
+    assert len(cases) == len(truth)
+    assert cases.groupby("finding").box.nunique().max() <= 5
+    hit = [max(overlap(box, other) for other in truth[*pair]) > 0.3 for *pair, box in cases[["image", "finding", "box"]].to_numpy()]
+    value = pd.Series(hit, cases.finding).groupby(level=0).mean().mean()
+    assert 0 < value < 1
+    assert both.table().set_index("method").loc["fixed_box", "hit@iou.3"] == pytest.approx(value, abs=1e-6)
+
+
+def overlap(one, other):
+    """Return the IoU of two boxes."""
+    sides = [max(0, min(one[n + 2], other[n + 2]) - max(one[n], other[n])) for n in (0, 1)]
+    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (one, other)]
+    return sides[0] * sides[1] / (sum(areas) - sides[0] * sides[1])
 
 
 def test_text_of_a_result_is_the_answer_and_then_the_threshold_table(both):
@@ -159,6 +179,7 @@ def test_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(split
     samples = [sample for sample in splits["test"] if sample.boxes][:12]
     result = scored(model, samples, tmp_path)
     assert {*result.scores().method} == {"gradcam", "center", "prior", "noise", "truth"}
+    assert "fixed_box needs at least 5" in result.absent["fixed_box"]
     assert {record.cell.backbone for record in result.records} == {"Sequential"}  # the module's own class
     assert result.cases("pointing").image.nunique() == 12
     assert module.training

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from locus.benchmark.evaluation.result import Samples
 from locus.benchmark.external import entry
+from locus.benchmark.external.boxes import Geometry
 from locus.benchmark.external.cases import EntryCases
 from locus.benchmark.external.run import score
 from locus.benchmark.maps.cases import make_case
@@ -19,6 +21,8 @@ from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.surface import min_max
 from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid
+from locus.core.names import WITHOUT_TRAINING
+from locus.core.types import Sample
 from tests.benchmark.external.given import DATA, PAIRS, config, shown, write
 from tests.oracles import coco
 
@@ -238,6 +242,64 @@ def xywh(x0, y0, x1, y1):
 
 def test_baselines_skip_protocols_that_the_entry_does_not_support(tmp_path):
     given = entry.read(config(maps=str(write(tmp_path, every=False))))
-    scored = {(r.cell.method, r.cell.protocol): r.status for r, _ in score(given, EntryCases(given), ["mine", "center"])}
+    scored = {(r.cell.method, r.cell.protocol): r.status for r, _ in score(given, EntryCases(given), ["center"])}
     assert {scored["mine", word] for word in ("wang", "chexlocalize")} == {"n/a"}
     assert {word for method, word in scored if method == "center"} == {word for (_, word), s in scored.items() if s == "ok"}
+
+
+USUAL, OTHER = [16.0, 32.0, 48.0, 64.0], [80.0, 96.0, 112.0, 120.0]
+
+
+def an_entry(boxes, kind="maps", missing="error", lacking=(), **describe):
+    """Return an entry for one image per patient with one of the ``boxes`` of a mass, in a frame of 128 pixels."""
+    labels, truth = np.ones(1, np.float32), [{"Mass": np.array([box])} for box in boxes]
+    samples = [Sample(f"{n}.png", str(n), (128, 128), labels, of_image, None) for n, of_image in enumerate(truth)]
+    data = Samples(samples, ["Mass"], "test")
+    data.describe |= describe
+    pairs = [(s.image_id, "Mass") for s in samples if s.image_id not in lacking]
+    values = {pair: np.eye(4, dtype=np.float32) for pair in pairs} if kind == "maps" else {}
+    given = None if kind == "maps" else {pair: np.array([[*USUAL, 0.5]]) for pair in pairs}
+    boxless = frozenset(lacking if kind == "boxes" else ())
+    return entry.ExternalEntry("mine", data, values, given, boxless, {}, Geometry("conventional", "conventional"), missing, {}, "")
+
+
+@pytest.mark.parametrize("kind", ["maps", "boxes"])
+def test_fixed_box_is_the_usual_box_of_the_other_patients_in_the_protocols_of_boxes(kind):
+    given = an_entry([USUAL] * 9 + [OTHER], kind)
+    scored = {r.cell.protocol: (r, rows) for r, rows in score(given, EntryCases(given), ["fixed_box"]) if r.cell.method == "fixed_box"}
+    assert {*scored} == {"locus", "pointing"}
+    record, rows = scored["locus"]
+    assert [[row[edge] for edge in ("x0", "y0", "x1", "y1")] for row in rows] == [USUAL] * 10
+    assert (record.source, record.find(*CHOSEN[:1], origin=CHOSEN[1]).value) == ("run", 0.9)
+    assert scored["pointing"][0].find("pointing").value == 0.9
+
+
+@pytest.mark.parametrize(("patients", "describe", "reason"), [(4, {}, "4 patients"), (6, {"patients": "unknown"}, "unknown")])
+def test_fixed_box_without_enough_known_patients_is_not_available_and_the_other_rows_stay(patients, describe, reason):
+    given = an_entry([USUAL] * patients, **describe)
+    scored = [r for r, _ in score(given, EntryCases(given), ["fixed_box", "center"])]
+    lacking = [r for r in scored if r.status != "ok"]
+    assert [(r.cell.method, r.cell.protocol, r.status) for r in lacking] == [("fixed_box", word, "n/a") for word in ("locus", "pointing")]
+    assert all(reason in r.reason for r in lacking)
+    assert len(scored) == 2 * len(protocols.of_maps()) + 2
+
+
+@pytest.mark.parametrize("kind", ["maps", "boxes"])
+@pytest.mark.parametrize("name", WITHOUT_TRAINING)
+def test_baselines_have_the_cases_of_the_entry_when_missing_ones_are_skipped(name, kind):
+    given = an_entry([USUAL] * 7, kind, "skip", ("2.png",))
+    cases = EntryCases(given).cases(CELL.model_copy(update={"method": name}))
+    assert [case.image_id for case in cases] == [f"{n}.png" for n in (0, 1, 3, 4, 5, 6)]
+
+
+@pytest.mark.parametrize("name", [name for name in WITHOUT_TRAINING if name != "fixed_box"])
+def test_large_baseline_maps_are_computed_when_they_are_read_and_are_the_same(name, monkeypatch):
+    given, cell = an_entry([USUAL, OTHER] * 3), CELL.model_copy(update={"method": name})
+    kept = EntryCases(given).cases(cell)
+    monkeypatch.setattr("locus.benchmark.external.cases.MAX_CACHED", 0)
+    streamed = EntryCases(given).cases(cell)
+    assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
+    for one, other in zip(kept, streamed, strict=True):
+        assert one.grid == other.grid
+        assert other.map.shape == one.map.shape
+        np.testing.assert_array_equal(other.map, one.map)

@@ -26,7 +26,8 @@ train: {dataset: phantom, img_size: 64, pretrained: false}
 models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
 """
-BASELINES = {"center", "noise", "prior", "truth", "untrained"}
+MAPS = {"center", "noise", "prior", "truth", "untrained"}
+BASELINES = {"fixed_box", *MAPS}
 
 
 @pytest.fixture
@@ -51,8 +52,8 @@ def words(found, **fields):
 def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
     assert words(of(suite()), protocol="locus") == {*methods.names(), *BASELINES}
     assert words(of(suite("methods: fast")), protocol="locus") == {*methods.expand(["fast"]), *BASELINES}
-    assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *BASELINES}
-    assert words(of(suite("methods: [Grad-CAM++, prior]")), protocol="wang") == {"gradcampp", *BASELINES}
+    assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *MAPS}
+    assert words(of(suite("methods: [Grad-CAM++, prior]")), protocol="wang") == {"gradcampp", *MAPS}
 
 
 def test_data_root_defaults_to_the_data_folder(tmp_path, monkeypatch):
@@ -71,7 +72,8 @@ def test_cells_are_unique(suite):
 def test_all_methods_and_seeds_of_a_suite_have_the_same_protocols_and_images(suite):
     small = suite("methods: [cam, scorecam]\nprotocols: [locus, wang]\nseeds: [0, 1]\nimages: 9")
     scored = [[cell for cell in of(small, seed) if cell.method != "classifier"] for seed in (0, 1)]
-    expected = {(method, protocol, 9) for method in {"cam", "scorecam", *BASELINES} for protocol in ("locus", "wang")}
+    expected = {(method, protocol, 9) for method in {"cam", "scorecam", *MAPS} for protocol in ("locus", "wang")}
+    expected |= {("fixed_box", "locus", 9)}
     assert [{(c.method, c.protocol, c.data["images"]) for c in of_seed} for of_seed in scored] == [expected] * 2
     assert [len(of_seed) for of_seed in scored] == [len(expected)] * 2
 
