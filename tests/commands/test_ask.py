@@ -16,6 +16,7 @@ from PIL import Image
 from locus.benchmark import records
 from locus.benchmark.records import cases
 from locus.benchmark.report.select import main_score
+from tests.backbones.test_networks import FILE
 from tests.browser import dom, needs_browser
 from tests.gallery import pictures, scores_of
 
@@ -78,10 +79,10 @@ def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_s
     assert len(rows) > 20
     assert [(float(each["iou"]), float(each["threshold"])) for each in shown] == [(row["iou"], row["threshold"]) for row in rows]
     scores = scores_of(text)
-    assert {"cam", "layercam", "noise", "truth"} <= set(scores)
+    assert {"cam", "layercam", "noise", "truth"} <= {method for method, score in scores.items() if score != "n/a"}
     for method, score in scores.items():
-        main = record(ran, "AVG", method, "aligned", "locus").find("hit@iou.3", origin="cross-fitted")
-        assert score == f"{main.value:.3f}"
+        main = main_score(record(ran, "AVG", method, "aligned", "locus"))
+        assert score == ("n/a" if main is None else f"{main.value:.3f}")
     succeed("benchmark.gallery", f"small/{AVG}", *places(ran))
     page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
     back, elsewhere = 'href="index.html"', os.path.relpath(ran / "results/small/index.html", gallery.parent)
@@ -106,6 +107,83 @@ def test_a_gallery_without_maps_and_figures_of_an_unknown_model_are_a_sentence(r
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     assert "no maps" in sentence(run_command("benchmark.gallery", f"small/{AVG}", *places(copy)))
     assert AVG in sentence(run_command("benchmark.figures", f"small/{AVG}s", *places(copy)))
+
+
+METHOD = "import locus\nclass Mine(locus.GradientMethod):\n    name, source = 'WORD', 's'\n    def weights(self, A, G): return G.square()\n"
+AGAIN, WITHOUT, NET = "Again-64px-seed0", "Again-64px-seed1", "My net-64px-seed0"
+
+
+@pytest.fixture(scope="module")
+def own(succeed, places, ran, tmp_path_factory):
+    """A working folder with results of the suite, in which methods of two files, a checkpoint and a network were added."""
+    folder = Path(shutil.copytree(ran, tmp_path_factory.mktemp("own") / "work"))
+    (folder / "methods").mkdir()
+    (folder / "methods/mycam.py").write_text(METHOD.replace("WORD", "mycam"))
+    (folder / "mine.py").write_text(METHOD.replace("WORD", "mine"))
+    (folder / "net.py").write_text(FILE.replace("num_classes=3", "num_classes=8"))
+    average, pcam = (next(folder.glob(f"runs/small/custom-{pooling}-*")) for pooling in ("AVG", "PCAM"))
+    where = without_results(places(folder))
+    for added in (
+        ["--method", "mycam", "mine.py:Mine"],
+        ["--checkpoint", pcam, average, "--entry", "Again", "--trained_on", "Hospital X", "--method", "pcam"],  # n/a for AVG
+        ["--model", "net.py:Net", "--entry", "My net", "--method", "gradcam"],
+    ):
+        succeed("benchmark.run", "--suite", "small", *added, *where, cwd=folder)
+    return folder
+
+
+def without_results(words):
+    """The flags of ``places`` for the default folder of records."""
+    where = words.index("--results")
+    return [*words[:where], *words[where + 2 :]]
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("results", [[], ["--results", "runs/results"]], ids=["default", "results"])
+@pytest.mark.parametrize(
+    ("model", "methods"),
+    [(AVG, {"mycam", "mine", "truth"}), (AGAIN, {"pcam", "untrained"}), (NET, {"gradcam", "truth"})],
+)
+def test_a_gallery_shows_the_maps_of_a_users_own_methods_and_networks(succeed, places, own, tmp_path, model, methods, results):
+    words = [f"small/{model}", "--output", tmp_path / "page.html", "--trust", *without_results(places(own)), *results]
+    succeed("benchmark.gallery", *words, cwd=own)
+    text = (tmp_path / "page.html").read_text()
+    assert f"Network <b>{model}</b>" in text
+    assert methods <= {picture["method"] for picture in pictures(text)}
+    assert methods <= set(scores_of(text))
+
+
+def test_a_gallery_shows_published_results_if_they_are_named_or_the_only_ones(succeed, places, own, copy, tmp_path):
+    for folder, flags in ((own, ["--results", "results"]), (copy, [])):
+        words = [f"small/{AVG}", "--output", tmp_path / "page.html", *without_results(places(folder)), *flags]
+        succeed("benchmark.gallery", *words, cwd=folder)
+        scores = scores_of((tmp_path / "page.html").read_text())
+        assert {"cam", "layercam"} <= set(scores)
+        assert {"mycam", "mine"}.isdisjoint(scores)
+
+
+@pytest.mark.parametrize(
+    ("model", "lost", "fact"),
+    [
+        (AVG, "", "mine.py:Mine.*--trust"),
+        (WITHOUT, "", f"no method of {WITHOUT} has a score"),
+        (AVG, f"runs/small/maps/{AVG}/mycam.npy", "no maps"),
+        (AGAIN, f"runs/small/maps/{AGAIN}-*/pcam.npy", "no maps"),
+        (AGAIN, "runs/small/Again-*", "run it again"),
+        (NET, "net.py", "no maps"),
+    ],
+)
+def test_a_gallery_that_cannot_be_drawn_is_a_sentence_and_changes_no_file(run_command, sentence, places, own, tmp_path, model, lost, fact):
+    folder = Path(shutil.copytree(own, tmp_path / "work"))
+    for path in folder.glob(lost) if lost else ():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = content(folder)
+    words = [f"small/{model}", *without_results(places(folder)), *(["--trust"] if lost else [])]
+    assert re.search(fact, sentence(run_command("benchmark.gallery", *words, cwd=folder)))
+    assert content(folder) == before
 
 
 @pytest.mark.slow

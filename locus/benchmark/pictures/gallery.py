@@ -44,7 +44,7 @@ from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.suite import cells, examples
 from locus.benchmark.suite.cells import ModelTask
-from locus.benchmark.suite.plan import Suite
+from locus.benchmark.suite.plan import Suite, added_model
 from locus.benchmark.suite.score import explain_model, recorded
 from locus.config import PageConfig
 from locus.core.errors import DataError, NotAvailableError, UnknownNameError
@@ -52,6 +52,7 @@ from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
 from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
 from locus.core.types import Echo
+from locus.core.user_code import refuse_code
 
 SIDE = 320
 """Largest side of an image on the page, in pixels."""
@@ -189,14 +190,15 @@ def write_gallery(config: PageConfig, echo: Echo) -> int:
     Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
     """
     opened = open_model(config)
-    if (path := examples.write(opened.all_records, opened.planned, opened.folder)) is not None:
-        echo(f"a hit and a miss of the best method, for the suite's page: {path}")
     cell, suite_page = opened.records[0].cell, opened.folder / PAGE
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
     methods = method_cases(opened)
     chosen = spread(choices(methods, opened.store.findings), config.cases)
     page = _page(opened, methods, chosen, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
-    write_text(path, render_page(page))
+    text = render_page(page)  # before the first file is written
+    if (drawn := examples.write(opened.all_records, opened.planned, opened.folder)) is not None:
+        echo(f"a hit and a miss of the best method, for the suite's page: {drawn}")
+    write_text(path, text)
     echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
     return 0
 
@@ -242,18 +244,32 @@ def open_model(config: PageConfig) -> OpenedModel:
     """
     name, _, model_id = config.suite.partition("/")
     suite = cells.read_suite(name, config)
-    folder = cells.base(config) / name
-    all_records = cells.existing_records(folder)
+    folder, all_records = _folder_and_records(config)
     planned = cells.planned_cells(suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER}))
     models = {cell.key: job.model for job in planned for cell in job.cells}
-    existing = [record for record in all_records if record.key in models]
+    existing = [record for record in all_records if record.key in models or "weights" in record.cell.recipe]
     chosen = of_model(existing, name, model_id)
-    model = models[chosen[0].key]
+    scored = [record for record in chosen if record.status == "ok"]
+    if not any(map(is_method, scored)):
+        raise DataError(f"no method of {chosen[0].cell.model_id} has a score, so there are no maps to show")
+    words = [record.cell.method for record in scored]
+    if not config.trust:
+        refuse_code(words, folder)
     runs_dir = Path(config.runs) / (suite.training_runs_of or name)
+    model = models.get(chosen[0].key) or added_model(suite, chosen[0].cell, runs_dir)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
-    store = explain_model(model, trained, [r.cell.method for r in chosen if r.status == "ok"], runs_dir, None)
+    store = explain_model(model, trained, words, runs_dir, None)
     return OpenedModel(suite, chosen, all_records, planned, folder, runs_dir, store)
+
+
+def _folder_and_records(config: PageConfig) -> tuple[Path, list[Record]]:
+    """Return the folder of a suite and its records: the user's own, unless only the published ones have the model."""
+    name, _, model_id = config.suite.partition("/")
+    homes = [cells.UNPUBLISHED, cells.RESULTS] if config.results is None else [Path(config.results)]
+    found = [(home / name, cells.existing_records(home / name)) for home in homes]
+    with_model = (pair for pair in found if any(model_id in ("", record.cell.model_id) for record in pair[1]))
+    return next(with_model, found[-1])
 
 
 @dataclass
@@ -329,7 +345,7 @@ def _case(
 
 def _panel(method: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the panel of a method for a case, and append its map to ``maps``; without a box it has the reason."""
-    row, case, name = method.rows.get(key), method.cases.get(key), method.record.cell.method
+    row, case, name = method.rows.get(key), method.cases.get(key), method.record.method
     if row is None or case is None:
         reason = method.record.reason or "the method has no such case"
         return {"method": name, "map": None, "iou": None, "hit": False, "reason": reason}
@@ -456,8 +472,7 @@ def write_figures(config: PageConfig, echo: Echo) -> int:
     """
     name = config.suite.partition("/")[0]
     cells.read_suite(name, config)  # check that it exists and is complete
-    source = cells.base(config) / name
-    records = cells.existing_records(source)
+    source, records = _folder_and_records(config)
     if not records:
         raise DataError(f"{source} has no records: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)

@@ -18,7 +18,7 @@ import pydantic
 
 from locus import methods
 from locus.benchmark.maps.code import code_of_config
-from locus.benchmark.records import papers
+from locus.benchmark.records import Cell, papers
 from locus.benchmark.scoring import protocols
 from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, NEWER, WEIGHTS, TrainConfig, flags_with
 from locus.core import cli, user_code
@@ -351,6 +351,23 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
         plans.append(ModelPlan(id_, trainings, None, given=given))
     return plans
+
+
+def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
+    """Return the model of a ``cell`` that ``--checkpoint`` or ``--model`` added, from its copy in ``runs_dir``.
+
+    Raises ``DataError`` if there is no such copy, or if it was scored with other flags of the suite.
+    """
+    folders = sorted(runs_dir.glob(f"{safe_filename(cell.backbone)}-fold*-{cell.recipe['weights'][:8]}-*"))
+    declared = {"trained_on": cell.recipe.get("trained_on", "")}
+    entries = [{CHECKPOINT: str(path), "entry": cell.backbone, **more} for path in folders for more in ({}, declared)]
+    for plan in models(suite.model_copy(update={"models": entries, "grids": []})):
+        if json_hash(plan.recipe) == json_hash(cell.recipe):
+            trainings = tuple(dataclasses.replace(config, seed=cell.seed) for config in plan.trainings)
+            return dataclasses.replace(plan, id=cell.model_id, trainings=trainings)
+    raise DataError(
+        f"{runs_dir} has no copy of {cell.model_id} for these records: run it again with --overwrite always"
+    )
 
 
 SUITES = cli.CONFIGS / "suites"
