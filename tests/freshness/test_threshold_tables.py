@@ -144,7 +144,8 @@ def compare(line, rows):
     """Hold the interval of a line of several runs, and its comparisons with prior and with methods, against ``rows``."""
     mine = rows[line["method"]]
     assert [line[name] for name in (MAIN, "low", "high")] == pytest.approx(clipped(estimate([(1.0, mine)])[:3]), abs=1e-6)
-    seeing = {name: row for name, row in rows.items() if name not in ("fixed_box", "prior", "center", "noise", "truth") and "readers" not in name}
+    blind = ("fixed_box", "prior", "center", "noise", "truth")
+    seeing = {name: row for name, row in rows.items() if name not in blind and "readers" not in name}
     gaps = {name: estimate([(1.0, row - rows["prior"])]) for name, row in rows.items() if name in {*seeing, line["method"]}}
     adjusted = dict(zip(seeing, holm([gaps[name][3] for name in seeing]), strict=True))
     if line["method"] in ("prior", "truth"):

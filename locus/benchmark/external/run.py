@@ -84,10 +84,10 @@ def score(entry: ExternalEntry, store: EntryCases, baselines: Sequence[str]) -> 
     planned = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry, store)}
     of_entry = [cell for cell in planned if cell.method == entry.name]
-    own = [*scored(of_entry, score_cell, {**shared, "source": "external"}, entry.name)]
-    lacking = {record.cell.protocol for record, _ in own if record.status == "n/a"}
+    given = [*scored(of_entry, score_cell, {**shared, "source": "external"}, entry.name)]
+    lacking = {record.cell.protocol for record, _ in given if record.status == "n/a"}
     others = [cell for cell in planned if cell.method != entry.name and cell.protocol not in lacking]
-    return [*own, *scored(others, score_cell, shared, "baselines")]
+    return [*given, *scored(others, score_cell, shared, "baselines")]
 
 
 def _published(main: Record, folder: Path) -> tuple[Path | None, list[Record]]:
@@ -95,7 +95,7 @@ def _published(main: Record, folder: Path) -> tuple[Path | None, list[Record]]:
 
     They are of the suite with most of them; without such a suite, None and no record.
     """
-    found: tuple[Path | None, list[Record]] = (None, [])
+    chosen: tuple[Path | None, list[Record]] = (None, [])
     own_cases, most = _cases_of([main], folder), 0
     for suite in records.suites(cells.published()) if own_cases else ():
         similar = [record for record in as_published(suite) if record.scores and _may_have_cases_of(record, main)]
@@ -104,16 +104,16 @@ def _published(main: Record, folder: Path) -> tuple[Path | None, list[Record]]:
         cases = _cases_of([*one_per_model.values()], suite)
         models = {key for key, record in one_per_model.items() if cases.get(record.key) == own_cases[main.key]}
         if (count := sum(record.cell.model_key in models for record in rows)) > most:
-            found, most = (suite, [record for record in similar if record.cell.model_key in models]), count
-    return found
+            chosen, most = (suite, [record for record in similar if record.cell.model_key in models]), count
+    return chosen
 
 
-def _may_have_cases_of(record: Record, own: Record) -> bool:
+def _may_have_cases_of(record: Record, entry: Record) -> bool:
     """Return whether two records agree on the data set, its counts and, if comparable, its images and boxes."""
-    counts = all(record.rests_on.get(name) == own.rests_on[name] for name in ("patients", "cases", "truth boxes"))
+    counts = all(record.rests_on.get(name) == entry.rests_on[name] for name in ("patients", "cases", "truth boxes"))
     # images of several folds are in another order; older records have no fingerprint
-    prints = {record.fingerprint, own.fingerprint} if record.rests_on.get("trainings") == 1 else {""}
-    return record.cell.dataset == own.cell.dataset and counts and (len(prints) == 1 or "" in prints)
+    prints = {record.fingerprint, entry.fingerprint} if record.rests_on.get("trainings") == 1 else {""}
+    return record.cell.dataset == entry.cell.dataset and counts and (len(prints) == 1 or "" in prints)
 
 
 def _cases_of(of: Sequence[Record], folder: Path) -> dict[str, set[tuple[str, str]]]:

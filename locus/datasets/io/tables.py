@@ -46,6 +46,7 @@ OTHERS = {b";": "semicolons", b"\t": "tabs"}
 """Cell separators of unsupported tables."""
 MAX_COLUMNS = 2000
 """Maximum number of columns."""
+PACKAGE = Path(__file__).parents[2]
 MAX_START = 200_000
 """Maximum bytes of the header and the first row."""
 
@@ -117,8 +118,10 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Open a table; one whose name ends in ``.gz`` is unpacked."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else limits.require_size(path).open("rb")
+    """Open a table. Those of the package are unpacked; a user's are not, since they could unpack to any size."""
+    if path.suffix == ".gz" and path.is_relative_to(PACKAGE):
+        return gzip.open(path, "rb")
+    return limits.require_size(path).open("rb")
 
 
 def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
