@@ -30,9 +30,9 @@ version 3.
 
 Data sets and pretrained weights have separate terms, and many forbid commercial use ([data_setup.md](data_setup.md)).
 
-The package contains three tables of NIH ChestX-ray14, as published by the NIH Clinical Center: the labels of all images,
-the 984 boxes and the names of the test images (`locus/datasets/lists`). NIH puts no restriction on their use, and asks
-to link to the source (https://nihcc.app.box.com/v/ChestXray-NIHCC), to acknowledge the NIH Clinical Center, and to cite
+The package contains three tables of NIH ChestX-ray14, as published by the NIH Clinical Center (`locus/datasets/lists`):
+the labels of all images, the 984 boxes and the names of the test images. NIH does not restrict their use, and asks to
+link to the source (https://nihcc.app.box.com/v/ChestXray-NIHCC), to acknowledge the NIH Clinical Center, and to cite
 Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.
 
 | licence | packages |
