@@ -267,9 +267,9 @@ def _folder_and_records(config: PageConfig) -> tuple[Path, list[Record]]:
     """Return the folder of a suite and its records: the user's own, unless only the published ones have the model."""
     name, _, model_id = config.suite.partition("/")
     homes = [cells.UNPUBLISHED, cells.RESULTS] if config.results is None else [Path(config.results)]
-    found = [(home / name, cells.existing_records(home / name)) for home in homes]
-    with_model = (pair for pair in found if any(model_id in ("", record.cell.model_id) for record in pair[1]))
-    return next(with_model, found[-1])
+    folders = [(home / name, cells.existing_records(home / name)) for home in homes]
+    with_model = (pair for pair in folders if any(model_id in ("", record.cell.model_id) for record in pair[1]))
+    return next(with_model, folders[-1])
 
 
 @dataclass

@@ -363,7 +363,7 @@ def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
     entries = [{CHECKPOINT: str(path), "entry": cell.backbone, **more} for path in folders for more in ({}, declared)]
     for plan in models(suite.model_copy(update={"models": entries, "grids": []})):
         if json_hash(plan.recipe) == json_hash(cell.recipe):
-            trainings = tuple(dataclasses.replace(config, seed=cell.seed) for config in plan.trainings)
+            trainings = tuple(dataclasses.replace(config, seed=cell.seed or 0) for config in plan.trainings)
             return dataclasses.replace(plan, id=cell.model_id, trainings=trainings)
     raise DataError(
         f"{runs_dir} has no copy of {cell.model_id} for these records: run it again with --overwrite always"
