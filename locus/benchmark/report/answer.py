@@ -9,7 +9,7 @@ from functools import lru_cache
 from locus.benchmark.report.comparisons import BOUND, above_prior_at, compared_with
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
-from locus.benchmark.report.row import IOU, Row, by_score, runs_words
+from locus.benchmark.report.row import IOU, WEAK, Row, by_score, runs_words
 from locus.benchmark.report.select import counted
 from locus.benchmark.report.table import of_interval, short
 from locus.benchmark.scoring.statistics.entries import ALPHA
@@ -32,7 +32,8 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
 
 
 def _row(row: Row) -> str:
-    auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)})"
+    weak = ", weak classifier" if row.auroc is not None and row.auroc < WEAK else ""
+    auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
     runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {runs_words(len(row.runs))}"
     network = f" on {row.network}" if row.cell.backbone else ""
     return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
@@ -47,7 +48,7 @@ def _others(first: Row, board: Leaderboard) -> str:
     if not first.may_be_best:
         return ""
     if equal:
-        return f" Not significantly worse: {_listed(equal)}."
+        return f" Not significantly worse on this network: {_listed(equal)}."
     below = "" if all(row.beaten for row in others) else " or not shown to be above the prior"
     return f" Every other method of this network is significantly worse{below}."
 
@@ -120,7 +121,7 @@ def _networks(board: Leaderboard) -> Iterator[str]:
     if said:
         between = "; with another grid: ".join(said)
         left_out = f"; not compared: {rest}" if rest else ""
-        yield f"**Networks**, by their mean over methods, not by the best one: {between}{left_out}."
+        yield f"**Networks**, averaged over all methods instead of the best: {between}{left_out}."
     elif rest and len(board.networks) > 1:
         yield f"**Not compared**: {rest}."
 

@@ -410,7 +410,7 @@ GRIDS = ("7×7 grid", "16×16 grid")
 """Grids whose upper bound is in the chart."""
 
 
-SEES_NOTHING = f"{FIXED_BOX} (sees no image)"
+SEES_NOTHING = "one fixed box per finding, sees no image"
 EDGES = charts.scale(domain=[0.08, 0.72], nice=False)
 """Scale of the IoU thresholds, with room for marks at both ends."""
 DOT = {"color": charts.GREY, "filled": False, "opacity": 1, "size": 45, "strokeWidth": 1.6}
@@ -426,9 +426,10 @@ def draw(board: Leaderboard) -> charts.Spec:
         raise NotAvailableError(f"{board.dataset} has no published results beside {FIXED_BOX}")
     truths = [_baseline(row, board) for row in board.baselines if row.name == UPPER_BOUND and row.note in GRIDS]
     papers = [row for row in published(board.records) if row.has(IOU)]
-    names = {row.name: row.name + "*" * row.is_second_hand for row in papers} | {FIXED_BOX: SEES_NOTHING}
+    names = {row.name: row.name + ", quoted" * row.is_second_hand for row in papers} | {FIXED_BOX: SEES_NOTHING}
+    best_possible = {row.name: row.name.replace(UPPER_BOUND, "best possible") for row in truths}
     values = [
-        {"result": names.get(row.name, row.name), "threshold": round(n / 10, 1), "value": round(value, 6)}
+        {"result": (names | best_possible)[row.name], "threshold": round(n / 10, 1), "value": round(value, 6)}
         for row in (*papers, fixed(box), *truths)
         for n, column in enumerate(IOU, 1)
         if (value := row.value(column, box.findings, box)) is not None
@@ -436,7 +437,7 @@ def draw(board: Leaderboard) -> charts.Spec:
     counts = Counter(str(value["result"]) for value in values)
     lines = [name for name in names.values() if counts[name] > 1 and name != SEES_NOTHING]
     points = [name for name in names.values() if counts[name] == 1]
-    bounds = [row.name for row in truths]
+    bounds = [*best_possible.values()]
     order = [SEES_NOTHING, *lines, *bounds]
     colours = ["black", *charts.PALETTE[: len(lines)], *[charts.GREY] * len(bounds)]
     dashes = [[7, 3], *[[1, 0]] * len(lines), *[[2, 3], [1, 5]][: len(bounds)]]
@@ -462,8 +463,8 @@ def draw(board: Leaderboard) -> charts.Spec:
     ]
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
-        f"dashed: {FIXED_BOX}, one box per finding that never sees the image. Dotted: the largest possible share on "
-        "that grid. Marks: papers that give one threshold. *: second-hand. Papers differ in supervision and rules."
+        f"dashed: {FIXED_BOX}, which never sees the image. Dotted: the largest possible share of a map on that grid. "
+        "Marks: papers that give one threshold. Quoted: read in another paper. Papers differ in supervision and rules."
     )
     return charts.view(values, about, 300, *layers)
 

@@ -271,7 +271,7 @@ def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, abov
 def test_answer_names_the_best_row_those_above_prior_and_networks_that_are_not_compared(board):
     first, second, third = answer(board)
     assert first.startswith("**Best**: `cam` on small CNN with PCAM: .800 [")
-    assert first.endswith("three training runs. Not significantly worse: `layercam`.")
+    assert first.endswith("three training runs. Not significantly worse on this network: `layercam`.")
     assert second.startswith("**Above the prior** (.250): `cam`, `layercam` at IoU > .3")
     assert third.startswith("**Not compared**: ")
     assert "small CNN with AVG (one training run)" in third
