@@ -211,7 +211,7 @@ def test_two_results_folders_of_a_suite_are_compared_in_one_line(succeed, ran, c
     def compared():
         return succeed("benchmark.compare", ran / "results/small", copy / "results/small").stdout
 
-    count = len(records.load(ran / "results/small"))
+    count = sum(bool(one.scores) for one in records.load(ran / "results/small"))  # fixed_box needs more patients
     assert compared() == f"{count} of {count} common cells are equal; the largest difference of hit@iou.3 is 0\n"
     true = record(copy, "PCAM", "layercam", "locus")
     scores = [s._replace(value=s.value + 0.25) if s == main_score(true) else s for s in true.scores]

@@ -39,4 +39,6 @@ def test_an_invalid_file_is_one_sentence_and_writes_nothing(run_command, sentenc
     assert "iou.3 of Atelectasis is '33'" in sentence(done)
     assert not (tmp_path / "out.csv").exists()
     assert "FILE.csv" in sentence(run_command("benchmark.audit"))
+    (tmp_path / "coco.json").write_text("[]")
+    assert "reads CSV" in sentence(run_command("benchmark.audit", tmp_path / "coco.json"))
     assert "none.csv" in sentence(run_command("benchmark.audit", tmp_path / "none.csv"))

@@ -74,7 +74,7 @@ def typed(run_command, folder):
 @pytest.fixture(scope="module")
 def first(typed):
     count, scores = typed()
-    assert count == len(scores) == 3 + 5  # with the baselines
+    assert count == len(scores) == 3 + 6  # with the baselines
     return scores
 
 

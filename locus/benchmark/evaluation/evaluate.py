@@ -45,6 +45,9 @@ def evaluate(
 ) -> Evaluation:
     """Score the heat maps of a network and the baselines on images with truth boxes, as ``benchmark.run`` does.
 
+    The baselines are ``fixed_box`` (n/a if a finding has boxes of fewer than five patients), ``prior``, ``center`` and
+    ``noise``.
+
     Args:
         model: a built, loaded or wrapped network with findings and image size, a run folder or a checkpoint. Several
             models of one recipe with different training seeds give one row per method.

@@ -46,6 +46,8 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     if not config.file:
         raise BadValueError("the file is missing: python -m benchmark.audit FILE.csv")
     file = Path(config.file)
+    if file.suffix.lower() == ".json":
+        raise DataError(f"{file} is JSON, but audit reads CSV: write the x, y, w, h of COCO's bbox as columns")
     table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
     data = datasets.load("NIH", images=False)
     samples, findings = [sample for sample in data if sample.boxes], data.findings
@@ -57,6 +59,8 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     box = Box.of(*_hits(fixed_box_cases(samples, data), findings))
     records = [record for word in papers.names() for record in papers.read(word)]
     rows = [mine, literature.fixed(box), *literature.published(records)]
+    if name in [row.name for row in rows[1:]]:
+        raise BadValueError(f"--entry {name} is the name of another row: choose another name")
     echo("\n".join([*remarks, *(as_text(one) for one in literature.by_measure("NIH", rows, box))]))
     if config.output is not None:
         write_text(config.output, _as_csv(rows, box))
@@ -71,6 +75,8 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
     [0,1].
     """
     columns = {word: _column(file, word) for word in table.columns if word not in ("finding", "n")}
+    if twice := duplicates(columns.values()):
+        raise DataError(f"{file} has several columns of {twice[0].removeprefix('hit@')}: keep one")
     if not columns:
         raise DataError(f"{file} has no column of a threshold: {NEED}")
     names = boxes.Names((), tuple(counts))
@@ -86,8 +92,8 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
         values = numbers[word].to_numpy(dtype=np.float64)
         if (wrong := ~((values >= 0) & (values <= 1))).any():
             at = int(wrong.argmax())
-            shown, advice = table[word].iloc[at], "shares are between 0 and 1, so divide percentages by 100"
-            raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: {advice}")
+            shown, percent = table[word].iloc[at], "; divide percentages by 100" if values[at] > 1 else ""
+            raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: write a share from 0 to 1{percent}")
         shares[column] = {f: Share(value, k) for f, value, k in zip(findings, values.tolist(), n, strict=True)}
     return Result(name, YOURS, shares)
 
@@ -130,7 +136,8 @@ def read_boxes(
     score = table["confidence"] if has_confidence else "1"
     numbers = table[[*EDGES]].assign(score=score).apply(pd.to_numeric, errors="coerce").set_axis(boxes.NUMBERS, axis=1)
     frames = {sample.image_id: sample.frame for sample in samples}
-    given = boxes.by_case(table[["image", "finding"]].join(numbers), "xywh", names, frames, file)
+    given = boxes.by_case(table[["image", "finding"]].join(numbers), "xywh", names, frames, file, CORNERS)
+    _refuse_other_frame(given, samples[0].frame, file)
     if not has_confidence and (several := [case for case, rows in given.items() if len(rows) > 1]):
         raise DataError(f"{file} has several boxes of {' '.join(several[0])}: add a column confidence")
     pairs = [(sample, finding) for sample in samples for finding in sample.boxes]
@@ -147,6 +154,19 @@ def read_boxes(
     return literature.from_hits(name, YOURS, _hits(cases, findings)), remarks
 
 
+CORNERS = "if w and h are corners, subtract x and y from them"
+
+
+def _refuse_other_frame(given: boxes.BoxesByCase, frame: tuple[int, int], file: Path) -> None:
+    """Raise ``DataError`` if many boxes are all in one corner of the image, as in pixels of a smaller image."""
+    reach = max((float(rows[:, 2:4].max()) for rows in given.values()), default=0.0)
+    if len(given) >= MANY and reach <= max(frame) / 2:
+        corner = f"all boxes are in the upper left {reach:.0f}×{reach:.0f} pixels"
+        raise DataError(f"{file}: {corner}: give pixels of the published image, {frame[1]}×{frame[0]}")
+
+
+MANY = 20
+"""Number of boxes from which on their frame is checked."""
 NONE = np.zeros((0, 5))
 YOURS = "yours"
 

@@ -25,7 +25,7 @@ from locus.benchmark.report.row import IOBB, IOU, SOLVED, Row
 from locus.benchmark.report.select import NOT_RANKED
 from locus.benchmark.report.table import NOTHING, Table, of_interval, share, short, signed_short
 from locus.benchmark.scoring.statistics.published import Gap, independent_difference
-from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient
+from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient, interval
 from locus.core.errors import NotAvailableError
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.types import FloatArray
@@ -38,7 +38,7 @@ QUOTED = "**Second-hand**"
 ABOUT = (
     "Share of truth boxes hit, mean over findings; below it, without the findings that `fixed_box` solves. "
     "`fixed_box` is one box per finding, chosen on other patients, and never sees the image. ↑ above it, = level, "
-    "↓ below (95% interval); no mark: the paper does not say how many boxes it scored. Bold: chosen on the truth that "
+    "↓ below (95% interval); no mark: not known to be scored on all boxes. Bold: chosen on the truth that "
     "is scored. Papers differ in training, hit rule and boxes: docs/nih_audit.md. Other baselines: leaderboard.csv."
 )
 ABOUT_IOBB = (
@@ -47,7 +47,7 @@ ABOUT_IOBB = (
 ABOUT_GAPS = (
     "Result minus `fixed_box`, mean over findings, with a 95% interval: the published share of each finding is "
     "binomial, that of the box is resampled by patient, and the two are taken as independent. If only the mean is "
-    "published, the interval is the widest that any values by finding allow. No interval: number of boxes not stated."
+    "published, the interval is the widest that any values by finding allow. No interval: not known to be on all boxes."
 )
 ABOUT_PRECISION = (
     "Average precision of boxes with confidences, on half of the boxed images. loc-acc counts findings without truth "
@@ -114,6 +114,7 @@ class Result:
     shares: Mapping[str, Mapping[str, Share]]
     """Column -> finding -> share; ``mean`` is the mean over findings."""
     reference: Reference | None = None
+    is_fixed_box: bool = False
 
     def value(self, column: str, names: Sequence[str], box: Box) -> float | None:
         """Return the mean of a column over the findings ``names``; None if the paper does not give it."""
@@ -125,13 +126,13 @@ class Result:
     def gap(self, column: str, names: Sequence[str], box: Box) -> Gap | None:
         """Return the difference of that mean from the one of ``fixed_box``; None without a value.
 
-        It has no interval if the number of cases is unknown, or larger than that of ``fixed_box``.
+        It has no interval unless it was scored on the cases of ``fixed_box``.
         """
         value, shares = self.value(column, names, box), self.shares.get(column, {})
-        if value is None or self.name == FIXED_BOX:
+        if value is None or self.is_fixed_box:
             return None
         parts, other = [shares.get(name, Share(0, 0)) for name in names], box.over(column, names)
-        if all(0 < share.n <= box.counts[name] for name, share in zip(names, parts, strict=True)):
+        if all(share.n == box.counts[name] for name, share in zip(names, parts, strict=True)):
             return independent_difference([share.value for share in parts], [share.n for share in parts], other)
         scored_all = MEAN in shares and shares[MEAN].n == sum(box.counts[name] for name in names)
         return independent_difference(value, [box.counts[name] * scored_all for name in names], other)
@@ -177,7 +178,7 @@ def fixed(box: Box) -> Result:
         column: {name: Share(share, box.counts[name]) for name, share in zip(box.findings, of.value, strict=True)}
         for column, of in box.columns.items()
     }
-    return Result(FIXED_BOX, _knows(FIXED_BOX), shares)
+    return Result(FIXED_BOX, _knows(FIXED_BOX), shares, is_fixed_box=True)
 
 
 def _order(record: Record) -> tuple[object, ...]:
@@ -319,8 +320,31 @@ def more_tables(board: Leaderboard) -> tuple[Table, ...]:
         for name, columns in MEASURES.items()
         if box is not None
     ]
-    made = (*gaps, _precision(papers, board.dataset), _sources(papers, board.dataset), _values(papers, board.dataset))
+    boxes = [] if box is None else [_by_finding(box, board.dataset)]
+    made = (
+        *boxes,
+        *gaps,
+        _precision(papers, board.dataset),
+        _sources(papers, board.dataset),
+        _values(papers, board.dataset),
+    )
     return tuple(one for one in made if one.rows)
+
+
+def _by_finding(box: Box, dataset: str) -> Table:
+    """Return the shares of ``fixed_box`` by finding over the IoU, with intervals over patients."""
+    ends = {column: interval(box.columns[column]) for column in IOU}
+    lines = [
+        (name, *(of_interval((box.columns[c].value[k], *ends[c][k])) for c in IOU), str(box.counts[name]))
+        for k, name in enumerate(box.findings)
+    ]
+    head = ("finding", *headings(IOU), "n")
+    return Table(
+        f"{dataset}: fixed_box by finding",
+        "Share of truth boxes hit, with a 95% interval over patients.",
+        head,
+        tuple(lines),
+    )
 
 
 def of_papers(board: Leaderboard) -> list[Record]:
@@ -442,7 +466,7 @@ def draw(board: Leaderboard) -> charts.Spec:
     colours = ["black", *charts.PALETTE[: len(lines)], *[charts.GREY] * len(bounds)]
     dashes = [[7, 3], *[[1, 0]] * len(lines), *[[2, 3], [1, 5]][: len(bounds)]]
     base = {
-        "x": charts.field("threshold:Q", title="a hit has more than this IoU", axis={"format": ".1f"}, **EDGES),
+        "x": charts.field("threshold:Q", title="IoU threshold", axis={"format": ".1f"}, **EDGES),
         "y": charts.field("value:Q", title="share of boxes hit", **charts.scale(domain=[0, 1])),
     }
     legend = {"orient": "bottom", "columns": 2, "labelFontSize": 11}
@@ -464,7 +488,7 @@ def draw(board: Leaderboard) -> charts.Spec:
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
         f"dashed: {FIXED_BOX}, which never sees the image. Dotted: the largest possible share of a map on that grid. "
-        "Marks: papers that give one threshold. Quoted: read in another paper. Papers differ in supervision and rules."
+        "Marks: one threshold is known. Quoted: read in another paper. Papers differ in supervision and rules."
     )
     return charts.view(values, about, 300, *layers)
 

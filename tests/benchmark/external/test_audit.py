@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from locus.benchmark.external import audit
 from locus.benchmark.external.audit import read_boxes, read_values
+from locus.benchmark.report.literature import COLUMNS, Box, Result, Share
 from locus.core.errors import DataError
 from locus.core.types import Sample
 from locus.datasets.io.tables import read_csv
@@ -41,7 +43,8 @@ def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_pat
 @pytest.mark.parametrize(
     ("lines", "facts"),
     [
-        (("finding,iou.3", "Mass,50", "Infiltration,.2"), r"iou\.3 of Mass is '50'.*between 0 and 1"),
+        (("finding,iou.3", "Mass,50", "Infiltration,.2"), r"iou\.3 of Mass is '50'.*divide percentages by 100"),
+        (("finding,iou.3,IOU.3", "Mass,.5,.4", "Infiltration,.2,.2"), r"several columns of iou\.3"),
         (("finding,iou.3", "Mass,", "Infiltration,.2"), r"iou\.3 of Mass is ''"),
         (("finding,iou.3", "Mass,.5"), "no row of Infiltration"),
         (("finding,iou.3", "Mass,.5", "mass,.4", "Infiltration,.2"), "several rows of Mass"),
@@ -59,6 +62,14 @@ def test_invalid_values_are_one_sentence(tmp_path, lines, facts):
     assert "\n" not in str(caught.value)
 
 
+def test_shares_of_fewer_boxes_have_a_difference_but_no_mark():
+    hits = {column: np.array([1.0, 0, 1, 0, 1, 0]) for column in COLUMNS}
+    box = Box.of(hits, ["Mass"] * 6, list("abcdef"))
+    by_count = {n: Result("mine", "", {"hit@iou.3": {"Mass": Share(0.5, n)}}).gap("hit@iou.3", ["Mass"], box) for n in (6, 4)}
+    assert [gap.difference for gap in by_count.values()] == [0, 0]
+    assert [gap.mark for gap in by_count.values()] == ["level", ""]
+
+
 def test_boxes_are_scored_by_the_most_confident_and_missing_ones_are_misses(tmp_path):
     given = ("00000001_000.png,Mass,10,10,40,40,.5", "00000002_000.png,Mass,10,10,40,40,.1", "00000002_000.png,Mass,80,60,20,20,.9")
     extra = "00000003_000.png,Infiltration,10,10,40,40,.5"
@@ -67,6 +78,13 @@ def test_boxes_are_scored_by_the_most_confident_and_missing_ones_are_misses(tmp_
     assert len(remarks) == 2
     assert remarks[0].startswith("2 of 4 truth boxes")
     assert remarks[1].startswith("1 pairs")
+
+
+def test_boxes_in_pixels_of_a_smaller_image_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit, "MANY", 2)
+    lines = "00000001_000.png,Mass,1,1,40,40", "00000002_000.png,Mass,1,1,30,40"
+    with pytest.raises(DataError, match="upper left 41×41 pixels: give pixels of the published image, 200×100"):
+        boxes(tmp_path, "image,finding,x,y,w,h", *lines)
 
 
 @pytest.mark.parametrize(

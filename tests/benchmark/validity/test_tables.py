@@ -98,7 +98,7 @@ def test_sentences_name_methods_whose_maps_change_or_not():
     stays, changes, blind = cascade("a", 0.9, -0.3, -0.1), cascade("b", 0.2, -0.4, -0.2), cascade("c", 0.1, -0.2, -0.1, head=0.8)
     first, second, third, fourth, fifth = said([stays, changes, blind, cascade("center", 1.0, 0.0, 0.0, head=1.0)])
     assert first.startswith("The maps of `a` (resnet18 with AVG 0.900) hardly change with all weights randomised")
-    assert second.startswith("The maps of 2 other methods on 1 network change: ")
+    assert second.startswith("The maps of 2 other methods on 1 network change. ")
     assert "at most 0.200 (`b`, resnet18 with AVG; " in second
     assert third == f"All methods lose hits: the smallest change of `{MAIN}` is -0.200 [-0.300, -0.100] (`c`, resnet18 with AVG)."
     assert fourth.startswith("With only the head randomised, the maps of `c` (resnet18 with AVG 0.800) hardly change")

@@ -138,5 +138,5 @@ def test_rows_of_locus_have_all_columns_for_further_statistics():
 def test_every_row_has_plain_values_and_the_same_columns_with_and_without_validation_cases(name):
     rows = [row for validation in (cases(1), ()) for row in evaluate(name, cases(0), validation).rows]
     assert {frozenset(row) for row in rows} == {frozenset(rows[0])}
-    assert {f"iou_{origin}{end}" for origin in ("validation", "oracle") for end in ("", "@shared")} <= {*rows[0]}
+    assert {"iou_validation", "iou_oracle", "iou_cross-fitted@shared"} <= {*rows[0]}
     assert {type(value) for row in rows for value in row.values()} <= {str, float, int, bool, type(None)}
