@@ -100,7 +100,7 @@ def test_comments_and_docstrings_run_nothing(typed, folder, first):
         ("mine.py", "return weigh(G)", "return -weigh(G)", 1, {"mine.py:Mine"}),
         ("how.py", "G.mean((-2, -1), keepdim=True)", "G.abs()", 1, {"mine.py:Mine"}),
         ("methods/mycam.py", "G.abs()", "G.square() * A", 1, {"mycam"}),
-        ("helper.py", "return x.roll((24, 24), (-2, -1))", "return x", 8, {*METHODS, "gradcam", "center", "noise", "truth"}),  # on its grid
+        ("helper.py", "return x.roll((24, 24), (-2, -1))", "return x", 9, {*METHODS, "gradcam", "center", "noise", "truth"}),  # on its grid
     ],
 )
 def test_an_edit_runs_the_rows_again_that_depend_on_it(typed, folder, first, name, before, after, cells, rows):

@@ -122,7 +122,7 @@ def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, r
         time.sleep(0.005)
     if sign.endswith("last.ckpt"):
         running.send_signal(signal.SIGSTOP)
-        assert f"(process {running.pid} of" in sentence(run_command("benchmark.run", "--suite", suite, *flags(tmp_path)))
+        assert f"(process {running.pid} on" in sentence(run_command("benchmark.run", "--suite", suite, *flags(tmp_path)))
     running.kill()
     assert running.wait() == -9, "it ended before it could be killed"
     if suite == "small":  # what git would have committed, in another checkout: the first model is not run again
@@ -156,7 +156,7 @@ def test_after_a_killed_job_the_next_run_of_two_completes_the_records_of_one(sta
     running = two_jobs(started, words, tmp_path)
     os.kill(children(running)[0], signal.SIGKILL)
     assert re.search(r"except 1, .*(train|explain|score) small/custom-.* was killed \(SIGKILL\)", sentence(running.done()))
-    assert {record["status"] for record in recorded(tmp_path, "small").values()} == {"ok", "failed"}
+    assert {record["status"] for record in recorded(tmp_path, "small").values()} - {"n/a"} == {"ok", "failed"}
     succeed("benchmark.run", *words, "--jobs", "2")
     assert recorded(tmp_path, "small") == recorded(small, "small")
 
@@ -264,7 +264,7 @@ def test_a_method_in_a_file_that_breaks_fails_alone_and_mended_is_a_row_of_the_s
     assert "1 cell to run" in run_command(*copy, "--trust", "--dry_run").stdout
     (tmp_path / "mine.py").write_text(MINE)
     assert run_command(*copy, "--trust").returncode == 0
-    assert {found for found, _ in status().values()} == {"ok"}
+    assert {found for found, _ in status().values()} - {"n/a"} == {"ok"}  # fixed_box needs more patients
     assert status()["mine.py:Mine"] == ("ok", "mine")
     table = (tmp_path / "results/untrainable/leaderboard.md").read_text()
     assert "| mine |" in table
