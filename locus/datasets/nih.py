@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import compress
@@ -370,9 +370,9 @@ class NIH(FileDataset):
         row = super().sample(index)
         return row if self._has_images else replace(row, read=_no_pixels, source="")
 
-    def _files(self, images: Sequence[str]) -> Mapping[str, Path | str]:
+    def _files(self, images: Iterable[str]) -> Mapping[str, Path | str]:
         """Return image -> its file; without images, of every image of the table."""
-        return find(self.root, *IMAGE_FOLDERS) if self._has_images else dict(zip(images, images, strict=True))
+        return find(self.root, *IMAGE_FOLDERS) if self._has_images else {image: image for image in images}
 
     def _load_second_team(self, request: Request) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split

@@ -75,7 +75,7 @@ class Truth:
                 if finding in masks:
                     out[n, k] = rows @ masks[finding].astype(np.float64) @ columns.T
                 elif len(boxes := sample.boxes.get(finding, ())) == 1:  # the same as below, a hundred times as fast
-                    of_rows, of_columns = side_coverage(boxes[0], sample.frame)
+                    of_rows, of_columns = side_coverage(boxes[0], sample.frame)  # type: ignore[misc]  # not ()
                     out[n, k] = np.outer(rows @ of_rows, columns @ of_columns)
                 elif len(boxes):
                     out[n, k] = rows @ box_coverage(sample.boxes[finding], sample.frame, sample.frame) @ columns.T

@@ -40,6 +40,8 @@ class CaseStore:
     """Method and alignment of the cached cases; only one method's cases are cached."""
     _cases: dict[tuple[str, int | None], list[Case]] = field(default_factory=dict, repr=False)
     """(split, images) -> cases."""
+    _fixed_box: dict[int | None, list[Case]] = field(default_factory=dict, repr=False)
+    """images -> cases of ``fixed_box``, which is slow to choose."""
 
     @cached_property
     def findings(self) -> tuple[str, ...]:
@@ -78,7 +80,10 @@ class CaseStore:
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises the stored error if its method has no maps."""
         if cell.method == FIXED_BOX:
-            return fixed_box_cases(select_samples(self.trained, cell.images), self.trained[0].data)
+            if cell.images not in self._fixed_box:
+                samples = select_samples(self.trained, cell.images)
+                self._fixed_box[cell.images] = fixed_box_cases(samples, self.trained[0].data)
+            return self._fixed_box[cell.images]
         return self._load_cases("test", self.trained, self.maps, cell, cell.images)
 
     def validation(self, cell: Cell) -> list[Case]:

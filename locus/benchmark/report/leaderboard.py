@@ -172,9 +172,9 @@ def _row(
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
     keys = [select.model_key(record) for record in runs]
     measured = {m: np.mean([of[key] for key in keys]) for m, of in auroc.items() if all(key in of for key in keys)}
-    values = {metric: float(value) for metric, value in measured.items()}
-    scores |= {BOXED: Interval(values[BOXED])} if BOXED in values else {}
-    return Row("method", first.method, tuple(runs), scores, findings, auroc=values.get(AUROC), by_patient=by_patient)
+    means = {metric: float(value) for metric, value in measured.items()}
+    scores |= {BOXED: Interval(means[BOXED])} if BOXED in means else {}
+    return Row("method", first.method, tuple(runs), scores, findings, auroc=means.get(AUROC), by_patient=by_patient)
 
 
 def _with_interval(main: Interval, runs: Sequence[Record], by_patient: EntryScores | None) -> Interval:

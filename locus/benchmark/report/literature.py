@@ -88,7 +88,7 @@ class Box:
 
     @cached_property
     def solved(self) -> tuple[str, ...]:
-        """The findings of which it hits at least ``SOLVED`` of the cases."""
+        """The solved findings: it hits a share of at least ``SOLVED`` of their cases."""
         shares = zip(self.findings, self.columns[MAIN].value.tolist(), strict=True)
         return tuple(name for name, share in shares if share >= SOLVED)
 
@@ -107,7 +107,7 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Shares of hits that stand beside ``fixed_box``."""
+    """Shares of hits that are compared with ``fixed_box``."""
 
     name: str
     trained_on: str
@@ -415,7 +415,7 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     lines = [f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."]
     earliest = next((row for row in rows if row.has(IOU) and row.has_findings(IOU)), None)
     if earliest is not None:
-        lines.append(f"**{earliest.name}** beside it: {_marks(earliest, box.findings, box)}.")
+        lines.append(f"**{earliest.name}** compared with it: {_marks(earliest, box.findings, box)}.")
         if box.solved:
             lines[-1] += f" Without {select.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
     return (*lines, LIMIT)

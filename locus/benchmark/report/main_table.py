@@ -256,7 +256,7 @@ def _on(row: Row, marked: pd.DataFrame, board: Leaderboard) -> float | None:
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Return at most four lines on what the tables rest on."""
+    """Return at most four lines on what the tables are based on."""
     if not board.methods:
         return []
     based_on = (board.theirs or board.methods)[0].runs[0].rests_on

@@ -117,7 +117,7 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
-def opened(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes] | gzip.GzipFile:
     """Open a table. Those of the package are unpacked; a user's are not, since they could unpack to any size."""
     if path.suffix == ".gz" and path.is_relative_to(PACKAGE):
         return gzip.open(path, "rb")

@@ -1,4 +1,4 @@
-"""Compare published shares of hits, of which only counts are known, with rows per case.
+"""Compare published shares of hits with rows per case. Of a published share, only the number of cases is known.
 
 ``independent_difference``   mean over findings of published shares minus that of resampled shares, with its interval
 ``least_certain``            shares by finding with a given mean and the largest variance, if only the mean is published
@@ -48,7 +48,7 @@ def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resam
     Args:
         published: (F,) shares by finding, or their mean alone, a number; then the shares of ``least_certain`` give
             the widest interval.
-        counts: (F,) cases behind each share; with a 0, which stands for unknown, there is no interval.
+        counts: (F,) cases behind each share; 0 means unknown, and then there is no interval.
         other: (F,) shares of the same findings.
 
     >>> of_patients = np.repeat([[0.5], [0.3]], 50, 0)  # two findings, resampled: mean .4, standard deviation .1
