@@ -22,7 +22,7 @@ from locus.backbones.tokens import TokenLayout, find_token_layout
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid, square_pixels
 from locus.core.names import duplicates
-from locus.core.types import IMAGENET_MEAN, IMAGENET_STD, Sample
+from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Sample
 
 
 class Head(nn.Module):
@@ -170,16 +170,17 @@ def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Re
     """Return the conversion to (p - mean) / std of grey values p in [0, 1]; None if these are ImageNet's statistics.
 
     ``mean`` and ``std`` have one value for all ``channels`` or one each. Raises ``BadValueError`` for another number of
-    values, or a standard deviation that is not above 0.
+    values, a mean outside [0, 1], or a standard deviation outside (0, 1], as for grey values in [0, 255].
 
     >>> normalised(IMAGENET_MEAN, IMAGENET_STD, 3) is None, normalised((0.5,), (0.5,), 1)(torch.zeros(1, 1, 1, 1)).shape
     (True, torch.Size([1, 1, 1, 1]))
     """
     for word, values in (("mean", mean), ("std", std)):
-        if len(values) not in (1, channels) or (word == "std" and not min(values) > 0):
+        valid = all(0 <= value <= 1 and (value > 0 or word == "mean") for value in values)
+        if len(values) not in (1, channels) or not valid:
             raise BadValueError(
-                f"--{word} is {' '.join(map(str, values))}: give one number, or one for each of the {channels} "
-                "channels, for grey values in [0, 1]; --std must be above 0"
+                f"{word} is {' '.join(map(str, values))}: give one number, or one for each of the {channels} channels, "
+                "between 0 and 1 (std above 0), because grey values are scaled to [0, 1]: divide by 255 if needed"
             )
     if channels == 3 and (tuple(mean), tuple(std)) == (IMAGENET_MEAN, IMAGENET_STD):
         return None
@@ -284,7 +285,8 @@ class Classifier(layers.Network):
         """Load the images of samples as input of the network.
 
         Returns:
-            (N,3,S,S) float32 on the device of its weights, S = ``img_size``: resized to a square, then normalised.
+            (N,3,S,S) float32 on the device of its weights, S = ``img_size``: resized to a square, then normalised by
+            ImageNet's statistics (the model converts them to its own); (N,1,S,S) for a network of one channel.
 
         Raises:
             BadValueError: no samples, or no ``img_size``. DataError: an image that cannot be decoded.
@@ -295,7 +297,8 @@ class Classifier(layers.Network):
             raise BadValueError("no samples to prepare: give at least one")
         pixels = torch.from_numpy(square_pixels([sample.image for sample in samples], self.img_size))
         device = next((weight.device for weight in self.parameters()), pixels.device)
-        return normalise(pixels.to(device))
+        images = normalise(pixels.to(device))
+        return self._one_channel(images) if self.channels == 1 else images
 
     @property
     def weight(self) -> Tensor:
@@ -351,8 +354,16 @@ class Classifier(layers.Network):
     def _as_input(self, images: Tensor) -> Tensor:
         if images.ndim == 4 and images.shape[1] == 1 and self.channels == 3:
             images = images.expand(-1, 3, -1, -1)
-        if images.ndim == 4 and images.shape[1] == 3 and self.channels == 1 and self.rescale is not None:
-            images = images[:, :1]  # three equal channels, each normalised separately
+        if images.ndim == 4 and images.shape[1] == 3 and self.channels == 1:
+            images = self._one_channel(images)
         if images.ndim != 4 or images.shape[1] != self.channels:
             raise BadValueError(f"images have shape {tuple(images.shape)}: give (N, {self.channels}, H, W)")
         return images if self.rescale is None else self.rescale(images)
+
+    def _one_channel(self, images: Tensor) -> Tensor:
+        """Return the first of three equal grey channels; of a network without statistics, normalised as one channel."""
+        one = images[:, :1]
+        return one if self.rescale is not None else _GRAY(one)
+
+
+_GRAY: Any = normalised(GRAY_MEAN, GRAY_STD, 1)

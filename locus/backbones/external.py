@@ -136,24 +136,49 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
     config, labels = module.config, module.config.id2label
     named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
     size = getattr(config, "image_size", None)
+    processor = _processor(auto, name)
     return ExternalNetwork(
         module.eval(),
         f"{name}'s",
-        int(size[0] if isinstance(size, list | tuple) else size) if size else None,
+        _processed_size(processor) or (int(size[0] if isinstance(size, list | tuple) else size) if size else None),
         getattr(config, "num_channels", None),
-        *_statistics(auto, name),
+        *_statistics(processor),
         findings=named,
         architecture=config.to_dict(),
     )
 
 
-def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
-    """Return mean and standard deviation of the image processor of a transformers network."""
+def _processor(auto: Any, name: str) -> Any:
+    """Return the image processor of a transformers network; None if it has none."""
     try:
-        processor = auto.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-        return tuple(processor.image_mean), tuple(processor.image_std)
+        return auto.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, ImportError, AttributeError, TypeError):
+        return None
+
+
+def _statistics(processor: Any) -> tuple[Numbers | None, Numbers | None]:
+    """Return mean and standard deviation of grey values in [0, 1] that give the images of a processor."""
+    if processor is None:
         return None, None
+    factor = getattr(processor, "rescale_factor", 1 / 255) if getattr(processor, "do_rescale", True) else 1.0
+    mean, std = processor.image_mean, processor.image_std
+    if not getattr(processor, "do_normalize", True):
+        mean, std = [0.0], [1.0]
+    if not mean or not std:
+        return None, None
+    return tuple(value / factor / 255 for value in mean), tuple(value / factor / 255 for value in std)
+
+
+def _processed_size(processor: Any) -> int | None:
+    """Return the side of the square images of a processor; None if it does not resize. Raises ``BadValueError``."""
+    crops = getattr(processor, "do_center_crop", False)
+    size = getattr(processor, "crop_size" if crops else "size", None)
+    if size is None or not (crops or getattr(processor, "do_resize", False)):
+        return None
+    sides = {side for word in ("height", "width", "shortest_edge") if (side := size.get(word))}
+    if len(sides) > 1:
+        raise BadValueError(f"the images of its processor are not square ({size}): not supported")
+    return int(sides.pop()) if sides else None
 
 
 def rebuild_module(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from locus.backbones import grids, layers
 from locus.backbones import pooling as poolings
-from locus.backbones.classifier import Classifier, Head
+from locus.backbones.classifier import Classifier, Head, normalised
 from locus.backbones.grids import MOST_PREFIX, TokensOf, evaluating
 from locus.backbones.layers import Extractor, ForeignHead, Step, submodule, until
 from locus.backbones.pooling import AVG
@@ -333,6 +333,8 @@ def wrap(
     grid: Locate | None = None,
     img_size: int | None = None,
     findings: Sequence[str] = (),
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> Classifier:
     """Wrap ``module`` as a :class:`Classifier` with A = ``features(images)`` and logits = ``head(A)``.
 
@@ -350,6 +352,10 @@ def wrap(
         img_size: side of the input images in pixels. If None, layers are detected at the native size or, if that is
             unknown, at 224.
         findings: names of the outputs, in order.
+        mean: mean of the grey values in [0, 1] in the images of ``module``, one number or one per channel. The model
+            takes images as ``prepare`` returns them and converts them. Default: ``module`` takes them unchanged, with
+            ImageNet's mean and standard deviation (of one grey channel: their means).
+        std: standard deviation of these grey values; mean and std require each other.
 
     A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after
     their ``features``, so the name ``features`` would give a different map. Pass a callable, or omit both arguments::
@@ -361,11 +367,14 @@ def wrap(
         UnknownNameError: an unknown submodule. BadValueError: features and head do not give the logits of ``module``.
     """
     channels = channels or channels_of(module)
+    if (mean is None) != (std is None):
+        raise BadValueError("mean and std require each other: give both, or leave both out")
+    rescale = None if mean is None or std is None else normalised(mean, std, channels)
     if features is None or head is None or (isinstance(features, str) and _gives_tokens(module, features, channels)):
         if not isinstance(features, str | None) or not isinstance(head, str | None):
             raise BadValueError("features and head must both be given if one of them is a callable")
         trace = observe(module, channels, img_size or native(module))
-        model = connect(module, find_model_spec(module, trace, features, head), channels)
+        model = connect(module, find_model_spec(module, trace, features, head), channels, rescale)
         model.name = type(module).__name__
         return model.set_outputs(findings, img_size)
     extractor = Extractor(module, features)
@@ -376,6 +385,7 @@ def wrap(
     model = Classifier(extractor, last, channels=channels, locate=locate)
     if is_linear:
         require_same_logits(module, model, step, channels)
+    model.rescale = rescale
     model.name = type(module).__name__
     return model.set_outputs(findings, img_size)
 

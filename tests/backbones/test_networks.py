@@ -101,9 +101,9 @@ def test_images_are_normalised_by_the_networks_mean_and_std(mean, std, channels)
     assert torch.allclose(rescale(images), expected.expand(-1, channels, -1, -1), rtol=1e-5, atol=1e-5 / min(std))
 
 
-@pytest.mark.parametrize(("mean", "std"), [((0.5, 0.5), (1.0,)), ((0.5,), (0.0,))])
+@pytest.mark.parametrize(("mean", "std"), [((0.5, 0.5), (1.0,)), ((0.5,), (0.0,)), ((123.675,), (58.395,))])
 def test_an_invalid_normalisation_raises_a_clear_error(mean, std):
-    with pytest.raises(BadValueError, match=r"--(mean|std).*channels"):
+    with pytest.raises(BadValueError, match=r"(mean|std) is .*channels"):
         normalised(mean, std, 3)
 
 
@@ -133,3 +133,25 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
     again = external.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(transforms.evaluation()(grey(32))), model(transforms.evaluation()(grey(32))))
+
+
+@pytest.mark.parametrize(
+    ("processor", "statistics", "size"),
+    [
+        ({"image_mean": [0.2] * 3, "image_std": [0.4] * 3, "size": {"height": 40, "width": 40}}, (0.2, 0.4), 40),
+        ({"do_normalize": False, "do_resize": False}, (0.0, 1.0), None),
+        ({"do_normalize": False, "do_rescale": False, "size": {"height": 40, "width": 40}}, (0.0, 1 / 255), 40),
+        ({"image_mean": [51.0], "image_std": [255.0], "rescale_factor": 1.0}, (0.2, 1.0), 224),
+    ],
+)
+def test_the_flags_of_an_image_processor_are_obeyed(processor, statistics, size):
+    made = pytest.importorskip("transformers").ViTImageProcessor(**processor)
+    mean, std = external._statistics(made)
+    assert (mean[0], std[0]) == pytest.approx(statistics)
+    assert external._processed_size(made) == size
+
+
+def test_a_processor_of_images_that_are_not_square_is_refused():
+    made = pytest.importorskip("transformers").ViTImageProcessor(size={"height": 40, "width": 32})
+    with pytest.raises(BadValueError, match="height=40"):
+        external._processed_size(made)

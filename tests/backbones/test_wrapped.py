@@ -1,5 +1,6 @@
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,6 +9,8 @@ from locus import backbones
 from locus.benchmark.check.method_questions import state
 from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 from locus.core.frames import Grid
+from locus.core.types import GRAY_MEAN, GRAY_STD, Sample
+from locus.datasets.io import transforms
 
 
 class Net(nn.Module):
@@ -139,3 +142,24 @@ def test_a_head_that_rejects_the_feature_map_raises_a_clear_error():
     network = nn.Sequential(OrderedDict(features=nn.Conv2d(3, 512, 32, 32), classifier=layers))  # as VGG's are
     with pytest.raises(BadValueError, match=r"head.*\(1, 512, 3, 3\).*\(N, K\)"):
         backbones.wrap(network, features="features", head="classifier")(torch.zeros(1, 3, 96, 96))
+
+
+@pytest.mark.parametrize("statistics", [{}, {"mean": [0.5], "std": [0.25]}])
+@pytest.mark.parametrize("named", [{}, {"features": "1", "head": "4"}])
+def test_a_wrapped_network_of_one_channel_gets_images_of_one_channel(statistics, named):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 4, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    model = backbones.wrap(net, img_size=32, **named, **statistics)
+    pixels = np.arange(1024, dtype=np.uint8).reshape(32, 32)
+    sample = Sample("a", "a", (32, 32), np.zeros(2, np.float32), {}, lambda: pixels, "a")
+    images = model.prepare([sample])
+    mean, std = (torch.tensor(statistics.get(word, gray)) for word, gray in (("mean", GRAY_MEAN), ("std", GRAY_STD)))
+    assert images.shape == (1, 1, 32, 32)
+    expected = net((torch.from_numpy(pixels)[None, None] / 255 - mean) / std)
+    assert torch.allclose(model(images), expected, atol=1e-5)
+    assert torch.allclose(model(transforms.evaluation()(torch.from_numpy(pixels)[None])), expected, atol=1e-5)
+
+
+def test_mean_and_std_require_each_other(net):
+    with pytest.raises(BadValueError, match="std"):
+        backbones.wrap(net, mean=[0.5])

@@ -22,11 +22,9 @@ from locus.benchmark.training.listing import load_split
 from locus.config import ConvertConfig, NetworkFlags, TrainConfig
 from locus.core.errors import BadValueError, DataError, NotAvailableError
 from locus.core.files import json_hash, safe_filename
-from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
+from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
 
 log = logging.getLogger(__name__)
-GRAY_MEAN, GRAY_STD = (sum(IMAGENET_MEAN) / 3,), (sum(IMAGENET_STD) / 3,)
-"""Mean and standard deviation of ImageNet for one channel, as in timm."""
 SIDE = 224
 FOLDER = "models"
 """Folder in ``runs`` for the runs of external networks."""
