@@ -1,9 +1,11 @@
 """Atomic writes, content hashes and file names."""
 
 import contextlib
+import csv
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
@@ -94,17 +96,44 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
     return "[" + pad + ("," + pad).join(pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
 
 
-def csv_cell(value: Any) -> Any:
-    """Escape a value for spreadsheets: text that would be read as a formula gets a leading apostrophe.
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    r"""Format rows as CSV for spreadsheets: text that would be read as a formula gets a leading apostrophe.
 
-    >>> [csv_cell(value) for value in ("=1+1", "@x", "-0.5", -0.5, "cam")]
-    ["'=1+1", "'@x", '-0.5', -0.5, 'cam']
+    >>> csv_text([["=1+1", "'@x", "-0.5", -0.5, "cam"]])
+    "'=1+1,''@x,-0.5,-0.5,cam\n"
     """
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([*map(_csv_cell, row)] for row in rows)
+    return text.getvalue()
+
+
+FORMULA = re.compile(r"'*[=+@\t-]")
+NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?")
+
+
+def _csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.replace("\r", " ")  # would end the row
-    is_number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text)
-    return f"'{text}" if text[:1] in {*"=+-@\t"} and not is_number else text
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def csv_value(cell: str) -> str:
+    """Return the text of a cell that ``csv_text`` wrote.
+
+    >>> [csv_value(cell) for cell in ("'=1+1", "''@x", "-0.5", "'cam'")]
+    ['=1+1', "'@x", '-0.5', "'cam'"]
+    """
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
+
+
+def markdown_cell(text: str) -> str:
+    r"""Escape a cell of a Markdown table: neither ends the cell nor is raw HTML.
+
+    >>> markdown_cell("a|b <img src=x> < 5")
+    'a\\|b &lt;img src=x> < 5'
+    """
+    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text.replace("|", "\\|"))
 
 
 def file_hash(path: Path | str) -> str:

@@ -43,6 +43,7 @@ from locus.benchmark.suite.score import explain_model
 from locus.benchmark.training import data, load
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.machine import memory_format
+from locus.benchmark.training.runs import read_predictions
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename
@@ -161,7 +162,7 @@ class InMemoryRun(TrainingRun):
         model = self.model("cuda" if torch.cuda.is_available() else "cpu")
         model.to(memory_format=memory_format(c.channels_last))
         logits = {name: predict(model, split, c.batch_size) for name, split in splits.items()}
-        return pd.read_csv(io.StringIO(predictions_csv(splits, logits)), dtype={"image": str, "patient": str})
+        return read_predictions(io.StringIO(predictions_csv(splits, logits)))
 
 
 COLUMNS = ("method", "metric", "value", "low", "high", "n")

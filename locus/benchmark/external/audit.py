@@ -6,8 +6,6 @@
 The truth is the list of boxes that the package contains, so no image is needed.
 """
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,7 +25,7 @@ from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.statistics.published import Gap
 from locus.config import AuditConfig
 from locus.core.errors import BadValueError, DataError, examples
-from locus.core.files import csv_cell, write_text
+from locus.core.files import csv_text, write_text
 from locus.core.names import duplicates
 from locus.core.types import Sample
 from locus.datasets.io.tables import read_csv
@@ -184,11 +182,8 @@ def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
 
 def _as_csv(rows: Sequence[Result], box: Box) -> str:
     """Return the rows as CSV: a line per result, mean and threshold."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark"))
-    writer.writerows([csv_cell(cell) for cell in line] for row in rows for line in _numbers(row, box))
-    return text.getvalue()
+    names = ("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark")
+    return csv_text([names, *(line for row in rows for line in _numbers(row, box))])
 
 
 def _numbers(row: Result, box: Box) -> Iterator[tuple[object, ...]]:

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from locus.benchmark import records
 from locus.benchmark.external.cases import EntryCases
 from locus.benchmark.external.entry import ExternalEntry
@@ -26,7 +24,7 @@ from locus.benchmark.suite.cells import as_published
 from locus.benchmark.suite.score import Rows, score_maps, scored, shared_fields
 from locus.config import ScoreConfig
 from locus.core.errors import BadValueError
-from locus.core.files import write_text
+from locus.core.files import csv_text, write_text
 from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
 
@@ -175,6 +173,5 @@ def _recorded(folder: Path, entry: ExternalEntry, results: list[tuple[Record, Ro
             write_cases(rows, record.cell, folder)
     all_records = records.ordered([record for record, _ in results])
     records.pack(folder, all_records)
-    table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
-    write_text(folder / SOURCES, table.to_csv(index=False))
+    write_text(folder / SOURCES, csv_text([("file", "sha256"), *entry.hashes.items()]))
     return all_records

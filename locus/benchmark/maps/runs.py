@@ -31,6 +31,7 @@ from locus.benchmark.maps.code import code_of_config, network_code
 from locus.benchmark.training import data, load, machine, runs
 from locus.benchmark.training.evaluate import HELD_OUT, evaluate
 from locus.benchmark.training.listing import load_split
+from locus.benchmark.training.runs import read_predictions
 from locus.config import DATA, MACHINE, MAPS, DataFlags, TrainConfig, flags_with
 from locus.core import cli
 from locus.core.errors import DataError, LeakError, NotAvailableError, examples
@@ -148,7 +149,8 @@ def unseen_positions_and_counts(
         nih = sample.meta.get(NIH_IMAGE_KEY)
         patients.append(patient_of_image.get(pixel_hash if nih is None else nih, patient_of(nih or "")))
     positions, untraced = unseen_positions(training_config, samples, patients), patients.count("")
-    log.info("%s: the patients of %d images are unknown", samples.name, untraced)
+    if untraced:
+        log.info("%s: the patients of %d images are unknown", samples.name, untraced)
     return positions, {"images_seen_in_training": len(samples) - len(positions), "images_not_traced": untraced}
 
 
@@ -262,7 +264,7 @@ class TrainingRun:
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions for its held-out images; columns as in ``CaseStore.predictions``."""
-        return pd.read_csv(self.folder / "predictions.csv", dtype={"image": str, "patient": str})
+        return read_predictions(self.folder / "predictions.csv")
 
     @cached_property
     def pixels_digest(self) -> str:

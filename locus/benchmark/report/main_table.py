@@ -10,8 +10,6 @@
 docs/protocols.md explains the columns. Tables of other protocols and of training runs are in ``detail_tables``.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 
@@ -38,7 +36,7 @@ from locus.benchmark.report.row import (
     by_score,
 )
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
-from locus.core.files import csv_cell
+from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 NETWORK, METHOD = "network (AUROC)", "method"
@@ -336,11 +334,7 @@ def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
     """
     lines = [line for board in boards for line in _lines(board)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in line.items()} for line in lines)
-    return text.getvalue()
+    return csv_text([names, *([line.get(name, "") for name in names] for line in lines)])
 
 
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from locus.core.files import markdown_cell
 from locus.core.scores import Score
 
 NOTHING = "–"
@@ -132,7 +133,7 @@ def with_n(score: Score | None) -> str:
 
 
 def markdown(table: Table) -> str:
-    """Return a Markdown section: heading, notes, table, footnote. A ``|`` in a cell is escaped.
+    """Return a Markdown section: heading, notes, table, footnote. ``|`` and HTML in a cell are escaped.
 
     >>> print(markdown(Table("phantom", "501 images.", ("method", "auroc"), (("cam", "0.910"),))))
     ## phantom
@@ -283,7 +284,7 @@ def chosen(table: Table, columns: Sequence[str]) -> Table:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(markdown_cell(cell) for cell in cells) + " |"
 
 
 def _cell(text: str) -> str:

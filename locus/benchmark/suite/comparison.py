@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from locus.benchmark import records
@@ -28,7 +27,7 @@ from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLE
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
-from locus.core.files import atomic, csv_cell
+from locus.core.files import csv_text, write_text
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND
 from locus.core.types import Echo, Sample
 
@@ -350,16 +349,15 @@ def _p(value: float | None) -> str:
 
 def write(rows: Sequence[ComparisonRow], path: Path) -> None:
     """Write all rows with all digits to a CSV file. Raises ``WriteError`` if it cannot be written."""
-    with atomic(path) as temporary:
-        pd.DataFrame(map(_line, rows)).to_csv(temporary, index=False, lineterminator="\n")
+    lines = [*map(_line, rows)]
+    write_text(path, csv_text([lines[0] if lines else [], *(line.values() for line in lines)]))
 
 
 def _line(row: ComparisonRow) -> dict[str, Any]:
     (model_a, method_a), (model_b, method_b) = map(model_and_method, row.pair.sides)
     names = {"model_A": model_a, "method_A": method_a, "model_B": model_b, "method_B": method_b}
     trainings = dict(zip(("trainings_A", "trainings_B"), map(len, row.pair.sides), strict=True))
-    values = {**names, **asdict(row.comparison), "patients": row.patients, **trainings}
-    return {name: csv_cell(value) for name, value in values.items()}
+    return {**names, **asdict(row.comparison), "patients": row.patients, **trainings}
 
 
 SEED = 0

@@ -23,11 +23,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from locus.benchmark.training import runs
 from locus.benchmark.training.module import ClassifierModule, duration
 from locus.config import OutputFlags
 from locus.core.errors import NotAvailableError
-from locus.core.files import write_text, writing
+from locus.core.files import csv_text, write_text, writing
 
 log = logging.getLogger(__name__)
 PATIENCE = 5
@@ -103,7 +102,7 @@ class CheckpointWriter(Callback):
             save(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
             rows = ([row[name] for name in history[0]] for row in history)
-            write_text(self.folder / "metrics.csv", runs.csv_text([history[0], *rows]))
+            write_text(self.folder / "metrics.csv", csv_text([history[0], *rows]))
         save(trainer, self.folder / "last.ckpt", weights_only=False)
         trainer.should_stop = stopped_early(history, config.early_stopping)
 

@@ -21,7 +21,7 @@ from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
 from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, examples
-from locus.core.files import write_json, write_text
+from locus.core.files import csv_text, write_json, write_text
 from locus.datasets.io import transforms
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
         for (image, patient, boxed), values, study in zip(split.ids, numbers, last, strict=True):
             cells = ("" if np.isnan(value) else f"{value:.9g}" for value in values)
             rows.append([name, image, patient, int(boxed), *cells, *study])
-    return runs.csv_text(rows)
+    return csv_text(rows)
 
 
 def undefined_as_none(value: Any) -> Any:

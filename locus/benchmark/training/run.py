@@ -8,12 +8,13 @@
 Run folders are described in ``runs``, metrics are computed by ``evaluate``.
 """
 
+import contextlib
 import dataclasses
 import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +194,7 @@ def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, Da
         log.info("%s is already finished", folder)
         return folder
     cpu_time = callbacks.ProcessorTime(folder)
-    with machine.log_file(config, folder), machine.oom_as_error(ADVICE):
+    with _removed_on_failure(folder), machine.log_file(config, folder), machine.oom_as_error(ADVICE):
         module, splits = prepare(config, folder, loaded)
         _train(module, splits, folder, cpu_time)
         if module.global_rank > 0:
@@ -207,17 +208,28 @@ def train(config: TrainConfig, folder: Path, *extra: Callback) -> list[dict[str,
 
     Nothing is evaluated. ``extra``: more callbacks, which may stop the run with an error.
     """
-    with machine.oom_as_error(ADVICE):
+    with _removed_on_failure(folder), machine.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
         _train(module, splits, folder, *extra)
     return module.history
 
 
-def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callback) -> None:
-    """Train to the end, resuming from ``last.ckpt`` if there is one.
+@contextlib.contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """Remove a new run's ``folder`` if the block fails before the first checkpoint."""
+    fresh = not any(folder.glob("*"))
+    try:
+        yield
+    except (LocusError, KeyboardInterrupt):
+        if fresh and not (folder / "last.ckpt").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()  # if it is empty
+        raise
 
-    If a run fails before its first checkpoint, its folder is removed.
-    """
+
+def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callback) -> None:
+    """Train to the end, resuming from ``last.ckpt`` if there is one."""
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
@@ -226,17 +238,11 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
         return
-    fresh = not folder.exists()
-    try:
-        if history:
-            (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
-        provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
-        with machine.oom_as_error(ADVICE):
-            run_epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
-    except (LocusError, KeyboardInterrupt):
-        if fresh and not last.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    if history:
+        (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
+    provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
+    with machine.oom_as_error(ADVICE):
+        run_epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
 
 
 def run_epochs(

@@ -5,16 +5,16 @@ last. Nothing here imports torch, except to write a network that was not trained
 are read by ``locus.benchmark.training.load``.
 """
 
-import csv
+import contextlib
 import dataclasses
 import datetime
 import io
+import itertools
 import json
 import logging
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,11 @@ import yaml
 
 from locus.config import TrainConfig
 from locus.core.errors import DataError
-from locus.core.files import atomic, write_text, writing
+from locus.core.files import atomic, csv_value, write_text, writing
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from locus.backbones import Classifier
 
 log = logging.getLogger(__name__)
@@ -40,9 +42,9 @@ def done(folder: Path) -> bool:
 
 
 def new(config: TrainConfig) -> Path:
-    """Return a new folder for the run of ``config``, the same for all of its processes, without creating it."""
+    """Create and return a new folder for the run of ``config``, the same for all of its processes."""
     if os.environ.get("LOCAL_RANK", "0") == "0" or FOLDER_VARIABLE not in os.environ:
-        os.environ[FOLDER_VARIABLE] = str(_free(config))
+        os.environ[FOLDER_VARIABLE] = str(_created(config))
     return Path(os.environ[FOLDER_VARIABLE])
 
 
@@ -83,11 +85,14 @@ def write_network(folder: Path, config: TrainConfig, model: "Classifier", stampe
         torch.save({"state_dict": prefixed(model), "locus": stamped, "history": []}, temporary)
 
 
-def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Format rows as CSV."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+def read_predictions(file: Path | str | io.StringIO) -> "pd.DataFrame":
+    """Return the table of ``predictions.csv``: names as text, logits and labels as numbers."""
+    import pandas as pd  # not needed to list runs
+
+    names = ("split", "image", "patient", "study")
+    table = pd.read_csv(file, dtype=dict.fromkeys(names, str), keep_default_na=False, na_values=[""])
+    present = [name for name in names if name in table]
+    return table.assign(**{name: table[name].map(csv_value) for name in present})
 
 
 def clear_damaged(folder: Path) -> None:
@@ -118,13 +123,18 @@ def _evaluated(metrics: Path, predictions: Path) -> bool:
     return not predictions.is_file() or predictions.read_bytes().count(b"\n") > rows  # plus the header
 
 
-def _free(config: TrainConfig) -> Path:
-    """Return a free folder ``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>[-<number>]``."""
+def _created(config: TrainConfig) -> Path:
+    """Create the folder ``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>[-<number>]``."""
     words = [config.dataset, config.backbone, config.global_pool, config.attention_map, f"seed{config.seed}"]
     bare = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
-    name = "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])
-    taken = [name, *(f"{name}-{number}" for number in range(2, 100))]
-    return next(path for path in (Path(config.model_save_dir) / word for word in taken) if not path.exists())
+    first = Path(config.model_save_dir) / "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])
+    with writing(first):
+        for number in itertools.count(1):
+            folder = first.with_name(f"{first.name}-{number}") if number > 1 else first
+            with contextlib.suppress(FileExistsError):  # of a run that started in the same second
+                folder.mkdir(parents=True)
+                break
+    return folder
 
 
 def newest(runs: Path) -> Path:

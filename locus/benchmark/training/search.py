@@ -26,11 +26,10 @@ from locus.benchmark.training import machine, runs
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.module import ClassifierModule
 from locus.benchmark.training.run import train
-from locus.benchmark.training.runs import csv_text
 from locus.config import DATA, MACHINE, MODE, WEIGHTS, TrainConfig, flags_with
 from locus.core import cli, types
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, first_problem, hint, one_line
-from locus.core.files import csv_cell, write_text, writing
+from locus.core.files import csv_text, markdown_cell, write_text, writing
 
 try:
     import optuna
@@ -281,7 +280,7 @@ def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
     rows: list[list[Any]] = [["trial", "state", "value", "epochs", *names, "reason", "run"]]
     for trial in trials:
         rows.append([*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"])
-    return csv_text([*map(csv_cell, row)] for row in rows)
+    return csv_text(rows)
 
 
 def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
@@ -291,7 +290,7 @@ def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
     sign = -1 if plan.direction == "maximize" else 1
     ordered = sorted(trials, key=lambda trial: (trial.value is None, sign * (trial.value or 0), trial.number))
     words = ([*_row(trial, list(plan.space)), _reason(trial, trials)] for trial in ordered)
-    rows = [[_format(cell).replace("|", r"\|") for cell in row] for row in words]
+    rows = [[markdown_cell(_format(cell)) for cell in row] for row in words]
     head = ["trial", "state", plan.metric, "epochs", *plan.space, "reason"]
     body = tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True)
     judged = f"{plan.direction} {plan.metric} of the best epoch"

@@ -1,13 +1,20 @@
-"""Text that looks like a formula is escaped in spreadsheets."""
+"""Text that looks like a formula is escaped in spreadsheets, and HTML in Markdown."""
 
 import csv
 import io
 
+import numpy as np
 import pytest
+import torch
 
 from locus.benchmark.records import load
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.main_table import leaderboard_csv
+from locus.benchmark.report.table import Table, markdown
+from locus.benchmark.training.data import SplitImages
+from locus.benchmark.training.evaluate import predictions_csv
+from locus.benchmark.training.runs import read_predictions
+from locus.datasets.base import Columns
 from tests.benchmark.report.made_up import training
 
 EVIL = ("=HYPERLINK(1)", "+1+cmd", "-2+3", "@SUM(A1)", "\tx")
@@ -22,3 +29,18 @@ def test_formulas_in_names_are_escaped_in_leaderboard_csv(tmp_path):
     rows = list(csv.DictReader(io.StringIO(leaderboard_csv(leaderboards(load(tmp_path))), newline="")))
     assert {row["method"] for row in rows} == {f"'{word}" for word in SHOWN}
     assert {float(row["hit@iou.3"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}
+
+
+def test_names_in_predictions_are_escaped_and_read_back_unchanged():
+    names = [*EVIL, "'=1", "'quoted'", "NA", "001", "-1.5"]
+    columns = Columns(names, names, names, np.zeros((len(names), 1)), np.ones(len(names), bool), names, {})
+    split = SplitImages(("=x",), None, columns, np.arange(len(names)), torch.zeros(len(names), 1), {})
+    text = predictions_csv({"test": split}, {"test": torch.zeros(len(names), 1)})
+    cells = [row["image"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+    assert cells == [f"'{name}" for name in [*EVIL, "'=1"]] + names[-4:]
+    table = read_predictions(io.StringIO(text))
+    assert all(table[column].tolist() == names for column in ("image", "patient", "study"))
+
+
+def test_html_in_a_markdown_table_is_text():
+    assert "| a\\|b &lt;img src=x> | < 0.001 |" in markdown(Table("x", "", ("a", "b"), (("a|b <img src=x>", "< 0.001"),)))

@@ -1,11 +1,13 @@
 """Damaged files in a run folder."""
 
 import json
+import threading
 import zipfile
 
 import pytest
 
 from locus.benchmark.training import runs
+from locus.config import TrainConfig
 
 
 @pytest.fixture
@@ -53,3 +55,13 @@ def test_damaged_last_checkpoint_only_affects_unfinished_runs(finished):
     (finished / "metrics.json").unlink()
     runs.clear_damaged(finished)
     assert not finished.exists()
+
+
+def test_runs_that_start_in_the_same_second_have_their_own_folders(tmp_path):
+    config, folders = TrainConfig(model_save_dir=str(tmp_path / "train")), []
+    threads = [threading.Thread(target=lambda: folders.append(runs._created(config))) for _ in range(8)]
+    for step in (threading.Thread.start, threading.Thread.join):
+        for thread in threads:
+            step(thread)
+    assert len(folders) == 8
+    assert set(folders) == set((tmp_path / "train").iterdir())
