@@ -104,6 +104,16 @@ class CompanyDisturbed(Summed):
         evidence.A.mul_(2)
 
 
+class InputsModified(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.class_maps.mul_(2)
+
+
+class InputsModifiedUnseen(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.A.numpy()[:] = 0
+
+
 class FindingsNormalised(Summed):
     def spoilt(self, evidence, maps):
         return maps.softmax(1)

@@ -1,7 +1,7 @@
 """Questions about a heat-map method. Each is asked on small models (``locus.benchmark.check.question``).
 
 * declarations: source, needs and cost agree with the behaviour (``stated``, ``needs``, ``cost``)
-* side effects: the method does not change the model or the process (``model``, ``process``)
+* side effects: the method does not change its inputs, the model or the process (``inputs``, ``model``, ``process``)
 * invariance: a map does not depend on its batch, other methods and findings, earlier calls or gradient modes
   (``batch``, ``company``, ``findings``, ``sensitivity``, ``repeat``, ``modes``)
 * values: maps are float32 on the images' device, have the grid's shape and are finite for any input (``dtype``,
@@ -27,7 +27,7 @@ from torch.overrides import TorchFunctionMode
 
 from locus.backbones import Classifier
 from locus.benchmark.check.question import MethodOnModel, Observation, first_failure, judged, question, same
-from locus.benchmark.explain import run_method
+from locus.benchmark.explain import ModifiedInputError, run_method
 from locus.benchmark.explain.evidence import NetworkEvidence
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid
@@ -163,6 +163,19 @@ def company(subject: MethodOnModel) -> Observation:
     answers = [same(first[word], plain[word], f"{word} after the method and without it") for word in others]
     words = "after other methods and before them"
     return first_failure([*answers, same(last[method.name], first[method.name], words)])
+
+
+@question("the method writes into its inputs, which other methods and the caller read: use a copy, such as A.clone()")
+def inputs(subject: MethodOnModel) -> Observation:
+    """Compare the images, features, logits and gradients before and after; ``.data`` and numpy are noticed, too."""
+    method, evidence = subject.make(), subject.evidence()
+    names = ["images", "A", "logits", *(["G"] if "gradients" in method.needs else [])]
+    before = {name: _fingerprint(getattr(evidence, name)) for name in names}
+    try:
+        run_method(method, evidence)
+    except ModifiedInputError as error:
+        return Observation("fail", str(error))
+    return _changes(before, {name: _fingerprint(getattr(evidence, name)) for name in names})
 
 
 @question("a map depends on the other requested findings: look for a normalisation or a softmax over the findings")

@@ -104,9 +104,9 @@ class MethodOnModel:
     def maps_of(
         self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
     ) -> Maps:
-        """Compute the maps of several methods from one forward pass."""
+        """Compute the maps of several methods from one forward pass; they may modify their inputs (``inputs``)."""
         evidence = collect_evidence(self.model, self.images if images is None else images, findings)
-        return maps_of(build_methods(methods), evidence)
+        return maps_of(build_methods(methods), evidence, guard=False)
 
     def evidence(self) -> Evidence:
         """Return the evidence of the images."""

@@ -8,6 +8,7 @@ and FullGrad, ``memory`` the batch sizes. The methods are in ``locus.methods``; 
 from locus.benchmark.explain.batch import (
     Maps,
     MethodMaps,
+    ModifiedInputError,
     build_methods,
     collect_evidence,
     explain,
@@ -21,6 +22,7 @@ __all__ = [
     "VERSION",
     "Maps",
     "MethodMaps",
+    "ModifiedInputError",
     "apply_engine_flags",
     "build_methods",
     "collect_evidence",

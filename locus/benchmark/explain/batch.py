@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -47,6 +47,10 @@ class MethodMaps:
     grid: Grid
 
 
+class ModifiedInputError(BadValueError):
+    """A method modified its inputs in place, so the maps of other methods would be wrong."""
+
+
 def run_method(method: Method, evidence: Evidence) -> MethodMaps:
     """Return the maps of one method and their grid; the evidence can be used for other methods.
 
@@ -58,10 +62,13 @@ def run_method(method: Method, evidence: Evidence) -> MethodMaps:
     return maps
 
 
-def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
+def run_methods(
+    methods: Mapping[str, Method], evidence: Evidence, guard: bool = True
+) -> dict[str, MethodMaps | LocusError]:
     """Return, for each method in order, its maps or its error (``NotAvailableError`` if it is not supported).
 
-    Methods that use gradients run on parts of the batch that fit in memory.
+    Methods that use gradients run on parts of the batch that fit in memory. Raises ``ModifiedInputError`` after a
+    method that modified the images or the evidence in place, unless ``guard`` is False.
     """
     at_once = {name: method for name, method in methods.items() if "gradients" not in method.needs}
     piecewise = {name: method for name, method in methods.items() if name not in at_once}
@@ -75,6 +82,11 @@ def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, 
                     maps[name].setdefault(images.start, []).append(_call(methods[name], part))
                 except LocusError as error:
                     errors[name] = error
+                if guard and (modified := cast(NetworkEvidence, part).modified()):
+                    raise ModifiedInputError(
+                        f"the method {name!r} modifies its inputs in place ({', '.join(modified)}), which the caller "
+                        "and other methods read: work on a copy, such as A.clone()"
+                    )
         return {name: errors.get(name) or _joined(method, maps[name], evidence) for name, method in methods.items()}
 
 
@@ -301,10 +313,15 @@ def explain(
     return maps_of(parts, collect_evidence(model, images, positions, layer, memory_gib, progress, needs), of_groups)
 
 
-def maps_of(methods: Mapping[str, Method], evidence: NetworkEvidence, optional: Set[str] = frozenset()) -> Maps:
-    """Return the maps of ``methods`` (name -> method) without checking the images; ``optional`` ones may be absent."""
+def maps_of(
+    methods: Mapping[str, Method], evidence: NetworkEvidence, optional: Set[str] = frozenset(), guard: bool = True
+) -> Maps:
+    """Return the maps of ``methods`` (name -> method) without checking the images; ``optional`` ones may be absent.
+
+    ``guard``: see ``run_methods``.
+    """
     maps = Maps(evidence)
-    for word, answer in run_methods(methods, evidence).items():
+    for word, answer in run_methods(methods, evidence, guard).items():
         if isinstance(answer, NotAvailableError) and word in optional:
             maps.absent[word] = str(answer)
             log.info("left out: %s: %s", word, answer)

@@ -10,7 +10,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,8 @@ from locus.benchmark.explain.memory import Autocast, no_grad_no_autocast
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 from locus.methods.evidence import Attention, Dense, Evidence, Factored, Gradients, Pass
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +43,37 @@ class NetworkEvidence(Evidence):
     progress: bool
     autocast: Autocast
     """Precision of forward passes."""
-    collect_evidence: Callable[..., Evidence]
+    collect_evidence: "Callable[..., NetworkEvidence]"
     """The function ``locus.benchmark.explain.collect_evidence``, for evidence at another layer."""
     given_outputs: tuple[Tensor, Tensor] | None = None
     """``outputs``, if the network has already run; else None."""
 
+    def __post_init__(self) -> None:
+        self._shared("images", self.images)
+
     def compute(self) -> tuple[Tensor, Tensor]:
         """Run the network and return ``outputs``."""
         raise NotImplementedError
+
+    @cached_property
+    def _versions(self) -> dict[str, list[tuple[Tensor, int]]]:
+        return {}
+
+    def _shared(self, name: str, value: T, *tensors: Tensor) -> T:
+        """Return ``value``, which all methods read, and record the versions of its ``tensors`` (default: itself)."""
+        found = tensors or ((value,) if isinstance(value, Tensor) else ())
+        self._versions[name] = [(tensor, tensor._version) for tensor in found if not tensor.is_inference()]
+        return value
+
+    def modified(self) -> list[str]:
+        """Return the names of the tensors that a method has modified in place, here and at other layers."""
+        read: list[NetworkEvidence] = [
+            *self._evidence_by_layer.values(),
+            *filter(None, [vars(self).get("all_findings")]),
+        ]
+        tensors = self._versions.items()
+        names = [name for name, pairs in tensors if any(tensor._version != version for tensor, version in pairs)]
+        return list(dict.fromkeys([*names, *(name for evidence in read for name in evidence.modified())]))
 
     def run(self) -> Self:
         """Return the evidence after a run of the network; errors of the network and of the findings are raised now."""
@@ -83,12 +108,17 @@ class NetworkEvidence(Evidence):
     @cached_property
     def A(self) -> Tensor:  # noqa: N802
         """The feature map, (N,C,h,w)."""
-        return self.outputs[0].detach()
+        return self._shared("A", self.outputs[0].detach())
 
     @cached_property
     def logits(self) -> Tensor:
         """Logits of the requested findings, (N,K)."""
-        return self.outputs[1].detach()[:, self._columns].float()
+        return self._shared("logits", self.outputs[1].detach()[:, self._columns].float())
+
+    @cached_property
+    def G(self) -> Tensor:  # noqa: N802
+        """All gradients, (N,K,C,h,w)."""
+        return self._shared("G", self.gradients.full())
 
     @cached_property
     def all_findings(self) -> "NetworkEvidence":
@@ -129,7 +159,7 @@ class NetworkEvidence(Evidence):
         weights = self.model.named_parameters()
         return {name: memory.channels_last_if_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
-    def at(self, layer: str | None) -> Evidence:
+    def at(self, layer: str | None) -> "NetworkEvidence":
         """Return evidence of the same images and findings at another layer, from one more forward pass (cached).
 
         ``None`` is ``model.layer``. Raises ``UnknownNameError`` with the available layers for an unknown one.
@@ -141,7 +171,7 @@ class NetworkEvidence(Evidence):
         return self._evidence_by_layer[layer]
 
     @cached_property
-    def _evidence_by_layer(self) -> dict[str | None, Evidence]:
+    def _evidence_by_layer(self) -> "dict[str | None, NetworkEvidence]":
         return {}
 
     def for_images(self, images: Tensor) -> Evidence:
@@ -227,27 +257,29 @@ class PooledEvidence(NetworkEvidence):
         if factors is None:
             A = self.A.detach().requires_grad_()
             with no_grad_no_autocast(), torch.enable_grad():
-                return Dense(jacobian_batched(self.head(A), A))
+                G = jacobian_batched(self.head(A), A)
+            return self._shared("gradients", Dense(G), G)
         w, D = factors
-        return Factored(w[self._columns], D if D.shape[1] == 1 else D[:, self._columns])
+        w, D = w[self._columns], D if D.shape[1] == 1 else D[:, self._columns]
+        return self._shared("gradients", Factored(w, D), w, D)
 
     @cached_property
     def class_maps(self) -> Tensor:
         """Class maps of the requested findings, (N,K,h,w)."""
         with no_grad_no_autocast(), evaluating(self.model):
-            return self.model.class_maps(self.A)[:, self._columns]
+            return self._shared("class_maps", self.model.class_maps(self.A)[:, self._columns])
 
     @cached_property
     def bias(self) -> Tensor:
         """The classifier's bias for the requested findings, (K,)."""
-        return self.model.bias.detach()[self._columns]
+        return self._shared("bias", self.model.bias.detach()[self._columns])
 
     @cached_property
     def ablation_drops(self) -> Tensor | None:
         """Drops of the logits without each channel, (N,K,C), in closed form; None if the head has none."""
         with no_grad_no_autocast(), evaluating(self.model):
             drops: Tensor | None = self.model.head.ablated_drops(self.A)
-        return None if drops is None else drops[:, self._columns]
+        return None if drops is None else self._shared("ablation_drops", drops[:, self._columns])
 
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
@@ -300,10 +332,12 @@ class LayerEvidence(NetworkEvidence):
     def gradients(self) -> Gradients:
         """Gradients, from one backward pass per finding."""
         if len(self.images) > self._step:
-            return Dense(torch.cat([chunk.gradients.full() for chunk in self._chunks()]))
-        A, logits = self.outputs
-        with no_grad_no_autocast(), torch.enable_grad():
-            return Dense(jacobian_per_finding(logits[:, self._columns], A))
+            G = torch.cat([chunk.gradients.full() for chunk in self._chunks()])
+        else:
+            A, logits = self.outputs
+            with no_grad_no_autocast(), torch.enable_grad():
+                G = jacobian_per_finding(logits[:, self._columns], A)
+        return self._shared("gradients", Dense(G), G)
 
     @cached_property
     def class_maps(self) -> Tensor:

@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark.explain import apply_engine_flags, collect_evidence, explain, memory, run_method, run_methods
+from locus.benchmark.explain import (
+    ModifiedInputError,
+    apply_engine_flags,
+    collect_evidence,
+    explain,
+    memory,
+    run_method,
+    run_methods,
+)
 from locus.benchmark.explain.evidence import PooledEvidence
 from locus.config import EngineFlags
 from locus.core.errors import BadValueError, LocusError, NotAvailableError
@@ -216,6 +224,29 @@ def test_failing_method_is_reported_with_name_and_line_and_does_not_stop_others(
     assert not isinstance(result["broken"], NotAvailableError)
     assert "failed" in str(result["broken"])
     assert result["gradcam"].maps.shape == (5, 5, 8, 8)
+
+
+class Writes(GradientMethod):
+    """Method that changes one of its inputs."""
+
+    name = "writes"
+
+    def __init__(self, word):
+        self.word = word
+
+    def maps(self, evidence):
+        getattr(evidence, self.word).mul_(0)
+        return super().maps(evidence)
+
+    def weights(self, A, G):
+        return G
+
+
+@pytest.mark.parametrize("layer", [None, "features.1"])
+@pytest.mark.parametrize("word", ["images", "A", "G", "logits"])
+def test_a_method_that_modifies_its_inputs_raises_an_error(images, word, layer):
+    with pytest.raises(ModifiedInputError, match=rf"'writes' modifies its inputs in place \(.*\b{word}\b.*\)"):
+        explain(small(), images.clone(), [Writes(word), "gradcam"], layer=layer)
 
 
 def test_head_without_vmap_uses_one_pass_per_finding(images):
