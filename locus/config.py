@@ -556,8 +556,9 @@ class NetworkFlags(LoadingFlags):
     transformers library), or path/to/file.py:build (a function or class that returns an nn.Module; its code is
     run)."""
     findings: tuple[str, ...] = ()
-    """Findings that the outputs predict, in order, in any common spelling. Default: the names given by the network's
-    library, else the findings of the data set if their number matches."""
+    """Findings that the outputs predict, in order, in any common spelling, with - for outputs to skip; or a name map of
+    the outputs to use, counted from 0 (Effusion=3 Mass=5). Default: the names given by the network's library, else the
+    findings of the data set if their number matches."""
     entry: str | None = None
     """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None

@@ -22,7 +22,8 @@ from torch import nn
 from locus import backbones
 from locus.backbones import grids, weight_files
 from locus.backbones.classifier import Classifier, normalised
-from locus.backbones.wrapping import ModelSpec, connect
+from locus.backbones.detection import ModelSpec
+from locus.backbones.wrapping import connect
 from locus.core import user_code
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, one_line
 from locus.core.user_code import code_hash, local_files
@@ -249,7 +250,10 @@ def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
     match config:
         case {"network": str(), "outputs": count, "wiring": dict(spec), **rest}:
             complete = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
-            return bool(complete and count == outputs and spec.keys() == {field.name for field in fields(ModelSpec)})
+            used = spec.get("outputs") or range(count if isinstance(count, int) else 0)
+            return bool(
+                complete and len(used) == outputs and spec.keys() == {field.name for field in fields(ModelSpec)}
+            )
     return False
 
 

@@ -9,8 +9,7 @@ not changed: its function calls are intercepted while the mode is active. Suppor
 tokens. The gradient with respect to the last matrix shows which tokens the head reads. The blocks are the modules that
 compute the matrices.
 
-``require_same_logits`` checks that the features and head of a wrapped network together equal the network, so that no
-layer between them is dropped silently. Maps made of tokens are in ``locus.backbones.grids``.
+Maps made of tokens are in ``locus.backbones.grids``.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,45 +88,6 @@ def _is_unusual(args: Any, options: dict[str, Any]) -> bool:
     more = options.get("use_separate_proj_weight") or any(options.get(name) is not None for name in apart)
     is_self = args[0] is args[1] is args[2] and args[0].ndim == 3
     return bool(more) or not is_self or args[7] is not None or bool(args[9])
-
-
-def require_same_logits(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:
-    """Raise ``BadValueError`` if ``head`` does not have the same output in ``model`` as in the network ``module``.
-
-    Compares both on one image of noise, in evaluation mode and without gradients; the network is not changed. Networks
-    that do not accept the image, or use their head differently, are skipped. Layers after the head (a sigmoid) do not
-    count.
-    """
-    with evaluating(module):
-        pair = _both_ways(module, model, head, noise(module, channels))
-    if pair is None:
-        return
-    theirs, ours = pair
-    scale, tolerance = float(theirs.abs().max()), max(1e-4, 10 * torch.finfo(theirs.dtype).eps)
-    if (gap := float((theirs - ours).abs().max())) > tolerance * scale:
-        raise BadValueError(
-            "the head of the mean of the features does not give the logits of the network (logits up to "
-            f"{scale:.2g} differ by {gap:.2g}): pass as features a callable with all layers before the mean, such as "
-            "lambda x: net.features(x).relu(), or leave features out, so that they are detected"
-        )
-
-
-@torch.no_grad()
-def _both_ways(module: nn.Module, model: nn.Module, head: nn.Module, image: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return the logits of the whole ``module`` and of ``model``, or None if they cannot be compared."""
-    seen: list[Any] = []
-    hook = head.register_forward_hook(lambda part, inputs, out: seen.append(out.clone()))
-    try:
-        with torch.autocast(image.device.type, enabled=False):
-            module(image)
-            hook.remove()
-            ours = model(image)
-    except UNABLE:
-        return None
-    finally:
-        hook.remove()
-    comparable = len(seen) == 1 and isinstance(seen[0], Tensor) and seen[0].shape == ours.shape
-    return (seen[0], ours) if comparable else None
 
 
 def logits_of(output: Any) -> Tensor:

@@ -1,17 +1,12 @@
 """Wrap any network as a ``Classifier`` without changing it.
 
-``observe`` records the outputs of the submodules for one image (``ForwardTrace``), ``find_model_spec`` detects features
-and head in them (``ModelSpec``), and ``connect`` builds the classifier. If a linear layer returns the logits and its
-input is the mean or maximum of a map, these are head and features, and class maps exist. Otherwise the features are the
-last map on which the logits depend at every position, and the head is opaque.
-
-``wrap`` does all of it for a module in Python. Networks given by name (``timm:NAME``) are in
-``locus.backbones.external``.
+``wrap`` does it for a module in Python: ``locus.backbones.detection`` finds features and head, and ``connect`` builds
+the classifier. ``select_outputs`` reads which outputs are used and their names. Networks given by name (``timm:NAME``)
+are in ``locus.backbones.external``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,124 +15,18 @@ from torch import Tensor, nn
 from locus.backbones import grids, layers
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, normalised
-from locus.backbones.grids import MOST_PREFIX, TokensOf, evaluating
-from locus.backbones.layers import Extractor, ForeignHead, Step, submodule, until
+from locus.backbones.detection import ForwardTrace, ModelSpec, Patches, find_model_spec, head_rows, observe
+from locus.backbones.grids import evaluating
+from locus.backbones.layers import Extractor, ForeignHead, Step, submodule
 from locus.backbones.pooling import AVG
-from locus.backbones.tokens import SIDE, logits_of, noise, require_same_logits
-from locus.core.errors import BadValueError, NotAvailableError
+from locus.backbones.tokens import SIDE, UNABLE, logits_of
+from locus.core.errors import BadValueError, LocusError, NotAvailableError
 from locus.core.frames import Grid
-from locus.core.user_code import ANYTHING
 
-POOLINGS = ("AVG", "MAX")
-"""Supported poolings between features and a linear head."""
-
-NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
-"""Modules whose output is never used as features."""
-REACHED = 0.9
-"""Minimum share of the positions of a map that must affect the logits."""
-
+Names = Sequence[str] | Mapping[str, int]
 Locate = Callable[[tuple[int, int]], Grid]
-
-
-@dataclass
-class ForwardTrace:
-    """Outputs of the submodules of a network for one image."""
-
-    size: tuple[int, int]
-    outputs: dict[str, Tensor] = field(default_factory=dict)
-    """Submodule -> output, in the order of completion."""
-    repeated: set[str] = field(default_factory=set)
-    """Submodules that ran more than once; their output is that of the last call."""
-    linear: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    """Linear layer -> its input and output."""
-    patch: int = 0
-    """Patch size of the first convolution; 0 if it does not cut patches."""
-    logits: Tensor = field(default_factory=lambda: torch.empty(0))
-
-    @property
-    def shapes(self) -> list[tuple[int, int]]:
-        """(h, w) of the patches at each stage; each stage halves the previous one, rounded up.
-
-        >>> ForwardTrace((224, 224), patch=16).shapes
-        [(14, 14), (7, 7), (4, 4), (2, 2), (1, 1)]
-        """
-        shapes = [(self.size[0] // self.patch, self.size[1] // self.patch)]
-        while min(shapes[-1]) > 1:
-            shapes.append(((shapes[-1][0] + 1) // 2, (shapes[-1][1] + 1) // 2))
-        return shapes
-
-    def is_tokens(self, output: Tensor) -> bool:
-        """Return True if a tensor is (1,T,C), or (1,h,w,C) as in Swin."""
-        if output.ndim != 4:
-            return output.ndim == 3
-        return bool(self.patch) and tuple(output.shape[1:3]) in self.shapes
-
-
-@torch.enable_grad()
-@torch.inference_mode(False)
-def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
-    """Run one image of noise through ``module`` in evaluation mode, with gradients enabled."""
-    trace = ForwardTrace((side, side))
-    image = noise(module, channels, side).requires_grad_()
-    with evaluating(module), ExitStack() as hooks, torch.autocast(image.device.type, enabled=False):
-        for name, part in module.named_modules():
-            if name:
-                hooks.callback(part.register_forward_hook(_recorder(trace, name)).remove)
-        try:
-            output = module(image)
-        except ANYTHING as error:
-            raise BadValueError(
-                f"the network fails for an image of {channels}x{side}x{side} ({type(error).__name__}: {error}): "
-                "set its channels and img_size"
-            ) from error
-    trace.logits = logits_of(output)
-    if trace.logits.dtype != image.dtype:
-        reason = f"its weights are {image.dtype}, but its logits are {trace.logits.dtype}"
-        raise BadValueError(f"the network changes the precision ({reason}): not supported")
-    return trace
-
-
-def _recorder(trace: ForwardTrace, name: str) -> Any:
-    def record(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
-        if isinstance(part, nn.Conv2d) and not trace.outputs and part.kernel_size == part.stride:
-            trace.patch = part.kernel_size[0]
-        if not isinstance(output, Tensor):
-            return None
-        if isinstance(part, nn.Linear) and output.ndim == 2:
-            trace.linear[name] = inputs[0].clone(), output.clone()
-        if trace.outputs.pop(name, None) is not None:
-            trace.repeated.add(name)
-        trace.outputs[name] = output
-        return output.clone()  # protects the recorded tensor from in-place operations
-
-    return record
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """Names of the submodules of a network that return A and the logits. JSON-able by ``dataclasses.asdict``."""
-
-    features: str
-    """Dotted name of the submodule with output A."""
-    head: str | None
-    """Dotted name of the linear layer after the pooling; None: the rest of the network is an opaque head."""
-    pooling: str = "AVG"
-    """Pooling between features and a named head."""
-    rectified: bool = False
-    """True if the network rectifies the submodule's output before pooling (DenseNet)."""
-    patch: int = 0
-    """Patch size in pixels if the output is tokens; 0 if it is a map."""
-    prefix: int = 0
-    """Number of tokens before the patches (class, registers)."""
-    stages: int = 1
-    """1 + number of patch-merging steps before the map; each step halves the sides."""
-
-    def __str__(self) -> str:
-        tokens = f", tokens of {self.patch}x{self.patch} pixels" if self.patch else ""
-        rectified = ", rectified" if self.rectified else ""
-        if self.head is None:
-            return f"features {self.features!r}{tokens}; head: the rest of the network (opaque)"
-        return f"features {self.features!r}{tokens}{rectified}; pooling {self.pooling}; head {self.head!r}"
+SKIP = "-"
+"""Name of an output that is not used."""
 
 
 def connect(module: nn.Module, spec: ModelSpec, channels: int, rescale: nn.Module | None = None) -> Classifier:
@@ -146,23 +35,29 @@ def connect(module: nn.Module, spec: ModelSpec, channels: int, rescale: nn.Modul
     if spec.patch:
         extractor = Patches(module, spec.features, spec.patch, spec.prefix, spec.stages)
     if spec.head is None:
-        return OpaqueHeadClassifier(extractor, spec.features, channels, rescale)
-    head = Head(poolings.build(spec.pooling), submodule(module, spec.head))  # type: ignore[arg-type]
+        return OpaqueHeadClassifier(extractor, spec, channels, rescale)
+    linear: Any = submodule(module, spec.head)
+    head = Head(poolings.build(spec.pooling), linear if spec.outputs is None else Rows(linear, spec.outputs))  # type: ignore[arg-type]
     locate = extractor.grid if spec.patch else lambda size: grids.grid(module, extractor, size, channels)
     return Classifier(extractor, head, channels=channels, locate=locate, rescale=rescale)
 
 
-class Patches(TokensOf):
-    """Third-party transformer up to its submodule ``features``, with patch tokens as a map."""
+class Rows(nn.Module):
+    """Some rows of a linear layer, in another order."""
 
-    def __init__(self, net: nn.Module, features: str, patch: int, prefix: int, stages: int) -> None:
-        nn.Module.__init__(self)
-        self.net: Any = net
-        self.features, self.patch, self.prefix, self.stages = features, patch, prefix, stages
+    def __init__(self, linear: nn.Linear, rows: Sequence[int]) -> None:
+        super().__init__()
+        self.linear, self.rows = linear, list(rows)
 
-    def tokens(self, images: Tensor) -> Any:
-        """Return the output of ``features`` for images (N,channels,H,W)."""
-        return until(self.net, self.features)(images)
+    @property
+    def weight(self) -> Tensor:
+        """Weights (K,C) of the rows."""
+        return self.linear.weight[self.rows]
+
+    @property
+    def bias(self) -> Tensor | None:
+        """Bias (K,) of the rows, or None."""
+        return None if self.linear.bias is None else self.linear.bias[self.rows]
 
 
 class OpaqueHeadClassifier(Classifier):
@@ -172,14 +67,16 @@ class OpaqueHeadClassifier(Classifier):
     ``class_maps`` and ``head`` raise ``NotAvailableError``.
     """
 
-    def __init__(self, extractor: Any, layer: str, channels: int, rescale: nn.Module | None) -> None:
-        super().__init__(extractor, ForeignHead(_refuse, None), channels=channels, rescale=rescale)  # type: ignore[arg-type]
-        self.layer = layer
+    def __init__(self, extractor: Any, spec: ModelSpec, channels: int, rescale: nn.Module | None) -> None:
+        count = None if spec.outputs is None else len(spec.outputs)
+        super().__init__(extractor, ForeignHead(_refuse, count), channels=channels, rescale=rescale)  # type: ignore[arg-type]
+        self.layer, self.outputs = spec.features, spec.outputs
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N,K) of the network for images (N,3,H,W)."""
         network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
-        return logits_of(network(self._as_input(images)))
+        logits = logits_of(network(self._as_input(images)))
+        return logits if self.outputs is None else logits[:, self.outputs]
 
     def features(self, images: Tensor) -> Tensor:
         """Return the map of the layer (N,C,h,w) for images (N,3,H,W), without gradients."""
@@ -196,132 +93,53 @@ def _refuse(A: Tensor) -> Tensor:
     )
 
 
-def find_model_spec(
-    module: nn.Module, trace: ForwardTrace, features: str | None = None, head: str | None = None
-) -> ModelSpec:
-    """Find the specification of ``module`` from a recorded forward pass; ``features`` and ``head`` may be named.
+def select_outputs(
+    named: Names, logits: Tensor, where: str = "findings"
+) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """Return the names of the outputs that are used, and their columns in ``logits`` (1,K); None for all columns.
 
-    Raises ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and
-    ``UnknownNameError`` for an unknown submodule.
+    ``named``: one name per output, ``-`` for an output that is not used, or name -> column; ``where``: its source.
+
+    Raises ``BadValueError`` for another number of names, a column that does not exist, and outputs that are NaN.
+
+    >>> select_outputs(["-", "Mass", "Nodule"], torch.zeros(1, 3))
+    (('Mass', 'Nodule'), (1, 2))
     """
-    for name in filter(None, (features, head)):
-        submodule(module, name)
-    candidates = list(_maps(module, trace, features))
-    if spec := _pooled(trace, candidates, head):
-        return spec
-    if head is not None:
+    if isinstance(named, str):
+        raise BadValueError(f"findings must be a list of names, one per output, not the string {named!r}")
+    count = logits.shape[1]
+    advice = f"give one name per output, in order, with {SKIP!r} for outputs to skip, or a name map ({{}})"
+    if not isinstance(named, Mapping) and len(named) not in (0, count):
+        example = "--findings Effusion=3 Mass=5" if where != "findings" else "{'Effusion': 3, 'Mass': 5}"
         raise BadValueError(
-            f"the input of {head!r} is not the mean of {f'the map of {features!r}' if features else 'a map'}"
-            f"{_hint(trace)}: leave head out, so that all layers after the features are the head"
+            f"the network has {count} outputs, but {where} has {len(named)} names: " + advice.format(example)
         )
-    return _deciding(trace, candidates, features)
-
-
-def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
-    """Yield the maps (1,C,h,w) with more than one position, of submodules that run once, last first."""
-    once = (name for name in reversed(trace.outputs) if name not in trace.repeated)
-    for name in [features] if features else once:
-        if name in trace.repeated:
-            raise NotAvailableError(f"the submodule {name!r} runs several times in a forward pass: choose another one")
-        if name not in trace.outputs:
-            raise NotAvailableError(f"the submodule {name!r} does not return a tensor: choose another one")
-        output = trace.outputs[name]
-        if output.ndim and len(output) != 1:
-            if features is None:
-                continue
-            raise NotAvailableError(f"{name!r} returns {len(output)} maps per image: choose one that returns one map")
-        if features is None and isinstance(module.get_submodule(name), NO_MAPS):
-            continue
-        if output.ndim == 4 and not trace.is_tokens(output):
-            if output.shape[-1] * output.shape[-2] > 1:
-                yield _plain(module, name, output, trace), output
-        elif (spec := _tokens(name, output, trace)) and (A := _as_map(output, spec, trace)) is not None:
-            yield spec, A
-
-
-def _plain(module: nn.Module, name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec:
-    """Return the specification of a map (1,C,h,w) of convolutions, or of tokens already arranged as a map."""
-    shape = (output.shape[-2], output.shape[-1])
-    mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
-    if not trace.patch or not mixed or shape not in trace.shapes:
-        return ModelSpec(name, None)
-    return ModelSpec(name, None, patch=trace.patch, stages=trace.shapes.index(shape) + 1)
-
-
-def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
-    """Return the specification of tokens (1, prefix + h*w, C) or (1,h,w,C); None if the output is not tokens."""
-    if not trace.patch or output.ndim not in (3, 4):
-        return None
-    for stages, (h, w) in enumerate(trace.shapes, start=1):
-        prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
-        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MOST_PREFIX
-        if fits and h * w > 1:
-            return ModelSpec(name, None, patch=trace.patch, prefix=prefix, stages=stages)
-    return None
-
-
-def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> ModelSpec | None:
-    """Find the linear layer that gives the logits and the map that it pools; the map's shortest name wins."""
-    names = [head] if head else list(trace.linear)[-1:]
-    for name in (name for name in names if name in trace.linear):
-        taken = trace.linear[name][0]
-        for spec, A in sorted(candidates, key=lambda item: item[0].features.count(".")):
-            for rectified in (False, True):
-                pooled_map = A.relu() if rectified else A
-                if A.shape[1] == taken.shape[1] and (word := _pooling(pooled_map, taken)):
-                    return ModelSpec(spec.features, name, word, rectified, spec.patch, spec.prefix, spec.stages)
-    return None
-
-
-def _pooling(A: Tensor, taken: Tensor) -> str | None:
-    """Return the pooling of A that gives the input of the linear layer, up to rounding."""
-    A, taken = A.detach(), taken.detach()
-    scale = 1e-5 * float(taken.abs().max())
-    return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
-
-
-def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
-    """Return the last map that affects the logits at every position, or the named one if it does."""
-    _refuse_probabilities(trace)
-    parts = [trace.outputs[spec.features] for spec, _ in candidates]
-    gradients = torch.autograd.grad(trace.logits.sum(), parts, allow_unused=True) if parts else ()
-    for (spec, _), gradient in zip(candidates, gradients, strict=True):
-        if gradient is not None and _reached(gradient, spec, trace) >= REACHED:
-            return spec
-    if features is not None:
-        raise NotAvailableError(
-            f"{features!r} is not a map, or the logits do not depend on all of its positions{_hint(trace)}: "
-            "choose an earlier submodule, or leave features out, so that they are detected"
+    chosen = dict(named) if isinstance(named, Mapping) else None
+    if chosen is None:
+        names = tuple(name for name in named if name != SKIP)
+        columns = tuple(column for column, name in enumerate(named) if name != SKIP) if named else (*range(count),)
+    else:
+        names, columns = tuple(chosen), tuple(chosen.values())
+    if named and not columns:
+        raise BadValueError(f"{where} skips all {count} outputs of the network: name at least one")
+    if wrong := [column for column in columns if column not in range(count)]:
+        raise BadValueError(f"{where} names the output {wrong[0]}: the outputs of the network are 0 to {count - 1}")
+    if len({*columns}) < len(columns):
+        raise BadValueError(f"{where} names an output twice: give each finding its own output")
+    if missing := [column for column in columns if not bool(logits[0, column].isfinite())]:
+        raise BadValueError(
+            f"the outputs {' '.join(map(str, missing))} of the network are NaN or infinite for an image of noise: skip "
+            f"them with {SKIP!r} in {where}"
         )
-    raise NotAvailableError(
-        "found no submodule that returns a map (N, C, h, w) or patch tokens on which the logits depend: "
-        "give its name as the argument features, or pass callables to locus.backbones.wrap"
-    )
+    return names, None if columns == (*range(count),) else columns
 
 
-def _reached(gradient: Tensor, spec: ModelSpec, trace: ForwardTrace) -> float:
-    """Return the share of positions with a nonzero gradient of the logits."""
-    gradient_map = _as_map(gradient, spec, trace) if spec.patch else gradient
-    return 0.0 if gradient_map is None else float((gradient_map.abs().sum(1) > 0).float().mean())
-
-
-def _as_map(output: Tensor, spec: ModelSpec, trace: ForwardTrace) -> Tensor | None:
-    return Patches(nn.Identity(), "", spec.patch, spec.prefix, spec.stages).as_map(output, trace.size)
-
-
-def _hint(trace: ForwardTrace) -> str:
-    """Return a hint for networks that read a class token, in brackets."""
-    return " (after the last block, a class token no longer depends on the patches)" if trace.patch else ""
-
-
-def _refuse_probabilities(trace: ForwardTrace) -> None:
-    if not trace.linear:
-        return
-    last = next(reversed(trace.linear.values()))[1]
-    if last.shape == trace.logits.shape:
-        for word, same in (("sigmoid", last.sigmoid()), ("softmax", last.softmax(1))):
-            if torch.allclose(trace.logits, same, atol=1e-6) and not torch.allclose(last, same, atol=1e-6):
-                raise BadValueError(f"the network ends in a {word}: it must return its logits")
+def use_columns(spec: ModelSpec, columns: Sequence[int] | None) -> ModelSpec:
+    """Return ``spec`` with the outputs reduced to some columns of the network's output."""
+    if columns is None:
+        return spec
+    outputs = spec.outputs
+    return replace(spec, outputs=tuple(columns if outputs is None else (outputs[column] for column in columns)))
 
 
 def wrap(
@@ -332,7 +150,7 @@ def wrap(
     channels: int | None = None,
     grid: Locate | None = None,
     img_size: int | None = None,
-    findings: Sequence[str] = (),
+    findings: Names = (),
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> Classifier:
@@ -351,7 +169,7 @@ def wrap(
             (:mod:`locus.backbones.grids`).
         img_size: side of the input images in pixels. If None, layers are detected at the native size or, if that is
             unknown, at 224.
-        findings: names of the outputs, in order.
+        findings: names of the outputs, in order, with ``-`` for outputs to skip; or name -> column of the output.
         mean: mean of the grey values in [0, 1] in the images of ``module``, one number or one per channel. The model
             takes images as ``prepare`` returns them and converts them. Default: ``module`` takes them unchanged, with
             ImageNet's mean and standard deviation (of one grey channel: their means).
@@ -370,34 +188,97 @@ def wrap(
     if (mean is None) != (std is None):
         raise BadValueError("mean and std require each other: give both, or leave both out")
     rescale = None if mean is None or std is None else normalised(mean, std, channels)
-    if features is None or head is None or (isinstance(features, str) and _gives_tokens(module, features, channels)):
-        if not isinstance(features, str | None) or not isinstance(head, str | None):
-            raise BadValueError("features and head must both be given if one of them is a callable")
-        trace = observe(module, channels, img_size or native(module))
-        model = connect(module, find_model_spec(module, trace, features, head), channels, rescale)
-        model.name = type(module).__name__
-        return model.set_outputs(findings, img_size)
-    extractor = Extractor(module, features)
-    locate = grid or (lambda size: grids.grid(module, extractor, size, channels))
-    step: Any = submodule(module, head) if isinstance(head, str) else head
-    is_linear = isinstance(step, nn.Linear)
-    last: Any = Head(AVG(), step) if is_linear else ForeignHead(step, num_classes)
-    model = Classifier(extractor, last, channels=channels, locate=locate)
-    if is_linear:
-        require_same_logits(module, model, step, channels)
-    model.rescale = rescale
-    model.name = type(module).__name__
-    return model.set_outputs(findings, img_size)
-
-
-def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
-    """Return whether a submodule returns tokens (N,T,C) or (N,h,w,C) for a noise image; False if the network fails."""
-    submodule(module, features)
+    automatic = features is None or head is None
+    if automatic and not (isinstance(features, str | None) and isinstance(head, str | None)):
+        raise BadValueError("features and head must both be given if one of them is a callable")
     try:
-        trace = observe(module, channels, native(module))
+        trace = observe(module, channels, img_size or native(module))
     except BadValueError:
-        return False
-    return features in trace.outputs and trace.is_tokens(trace.outputs[features])
+        if automatic:
+            raise
+        trace = None  # a network that rejects the image of noise, or does not return logits
+    given: Any = features
+    if trace and (automatic or trace.is_tokens(trace.outputs.get(str(features), torch.empty(0)))):
+        names, columns = select_outputs(findings, trace.logits)
+        spec = use_columns(find_model_spec(module, trace, given, head), columns)  # type: ignore[arg-type]
+        model = connect(module, spec, channels, rescale)
+    else:
+        extractor = Extractor(module, given)
+        locate = grid or (lambda size: grids.grid(module, extractor, size, channels))
+        step: Any = submodule(module, head) if isinstance(head, str) else head
+        build: Any = _with_linear if isinstance(step, nn.Linear) else _with_callable
+        last, names = build(module, trace, extractor, step, findings)
+        model = Classifier(extractor, last, channels=channels, locate=locate, rescale=rescale)
+        if isinstance(last, ForeignHead) and last.num_classes is None:
+            last.num_classes = num_classes
+    model.name = type(module).__name__
+    return model.set_outputs(names, img_size)
+
+
+def _with_linear(
+    module: nn.Module, trace: ForwardTrace | None, extractor: Extractor, linear: nn.Linear, findings: Names
+) -> tuple[Head, tuple[str, ...]]:
+    """Return a head of the mean and a given linear layer, and the names of its outputs.
+
+    Raises ``BadValueError`` if these are not the outputs of the network, before increasing functions such as a sigmoid.
+    """
+    name = next((name for name, part in module.named_modules() if part is linear), "")
+    rows: tuple[int, ...] | None = ()
+    if trace is not None and name in trace.linear:
+        advice = (
+            "pass as features a callable with all layers before the mean, such as lambda x: net.features(x).relu(), or "
+            "leave features out, so that they are detected"
+        )
+        _require_same(module, trace, Classifier(extractor, Head(AVG(), linear)), trace.linear[name][1], advice)
+        rows = head_rows(module, trace, name)
+    if rows is None:
+        raise BadValueError(
+            f"other layers than {name!r} contribute to the outputs of the network: leave features and head out"
+        )
+    logits = linear.weight.new_zeros(1, len(rows or linear.weight)) if trace is None else trace.logits
+    names, columns = select_outputs(findings, logits)
+    spec = use_columns(ModelSpec("", name, outputs=rows or None), columns)
+    return Head(AVG(), linear if spec.outputs is None else Rows(linear, spec.outputs)), names  # type: ignore[arg-type]
+
+
+def _with_callable(
+    module: nn.Module, trace: ForwardTrace | None, extractor: Extractor, step: Step, findings: Names
+) -> tuple[ForeignHead, tuple[str, ...]]:
+    """Return a given head as a module, and the names of its outputs.
+
+    Raises ``BadValueError`` if it does not give the outputs of the network, before a sigmoid or softmax.
+    """
+    head: Any = ForeignHead(step, None)
+    if trace is None:
+        return head, tuple(findings)
+    _require_same(
+        module,
+        trace,
+        Classifier(extractor, head),
+        trace.logits,
+        "leave features and head out, so that they are detected",
+    )
+    names, columns = select_outputs(findings, trace.logits) if findings else ((), None)
+    return head if columns is None else ForeignHead(lambda A: step(A)[:, columns], len(columns)), names
+
+
+@torch.no_grad()
+def _require_same(module: nn.Module, trace: ForwardTrace, model: Classifier, theirs: Tensor, advice: str) -> None:
+    """Raise ``BadValueError`` if features and head do not give the logits ``theirs``; other shapes are not compared."""
+    model.channels = trace.image.shape[1]
+    with evaluating(module), torch.autocast(trace.image.device.type, enabled=False):
+        try:
+            ours = model(trace.image)
+        except (LocusError, *UNABLE):
+            return  # the head does not return logits, or does not accept maps of this size
+    scale, tolerance = float(theirs.abs().max()), max(1e-4, 10 * torch.finfo(theirs.dtype).eps)
+    known = (ours, ours.sigmoid(), ours.softmax(1)) if ours.shape == theirs.shape else ()
+    gaps = [float((values - theirs).abs().max()) for values in known]
+    if gaps and not min(gaps) <= tolerance * scale:
+        raise BadValueError(
+            "the head of the features does not give the logits of the network (logits up to "
+            f"{scale:.2g} differ by {gaps[0]:.2g}): {advice}"
+        )
 
 
 def native(module: nn.Module) -> int:

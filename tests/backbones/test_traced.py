@@ -5,7 +5,7 @@ import torchvision
 from torch import nn
 
 from locus import backbones
-from locus.backbones.wrapping import ModelSpec, find_model_spec, observe
+from locus.backbones.detection import ModelSpec, find_model_spec, observe
 from locus.benchmark.check.method_questions import state
 from locus.benchmark.explain import explain
 from locus.core.errors import BadValueError, NotAvailableError
@@ -22,7 +22,7 @@ class Tail(nn.Module):
     def __init__(self, tail, channels=3):
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(channels, 8, 4, stride=4), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
-        self.fc = nn.Linear(8, 5)
+        self.fc, self.more = nn.Linear(8, 5), nn.Linear(8, 5)
         self.tail = tail
 
     def forward(self, images):
@@ -40,11 +40,18 @@ def net(tail, channels=3):
         (lambda net, A: net.fc(A.mean((2, 3))), ModelSpec("body", "fc")),
         (lambda net, A: net.fc(torch.relu_(A).mean((2, 3))), ModelSpec("body", "fc", rectified=True)),
         (lambda net, A: net.fc(A.amax((2, 3))), ModelSpec("body", "fc", "MAX")),
-        (lambda net, A: net.fc(A.mean((2, 3)).tanh()), ModelSpec("body", None)),
         (lambda net, A: net.fc(A.mean((2, 3))).sigmoid(), ModelSpec("body", "fc")),
+        (lambda net, A: 3 * net.fc(A.mean((2, 3))) + 1, ModelSpec("body", "fc")),
+        (lambda net, A: net.fc(A.mean((2, 3)))[:, [3, 1, 0]].sigmoid(), ModelSpec("body", "fc", outputs=(3, 1, 0))),
+        (lambda net, A: -net.fc(A.mean((2, 3))), ModelSpec("body", None)),
+        (lambda net, A: net.fc(A.mean((2, 3))).square(), ModelSpec("body", None)),
+        (lambda net, A: net.fc(A.mean((2, 3))).cumsum(1), ModelSpec("body", None)),
+        (lambda net, A: net.fc(A.mean((2, 3))) + 0.1 * net.more(A.mean((2, 3))), ModelSpec("body", None)),
+        (lambda net, A: (net.fc(A.mean((2, 3))), net.more(A.mean((2, 3))))[0], ModelSpec("body", "fc")),
+        (lambda net, A: torch.cat([net.fc(A.mean((2, 3))), net.more(A.mean((2, 3)))], 1), ModelSpec("body", None)),
     ],
 )
-def test_class_maps_exist_only_for_one_linear_layer_over_a_pooled_map(tail, spec):
+def test_class_maps_exist_only_if_each_output_increases_with_one_row_of_a_linear_layer_over_a_pooled_map(tail, spec):
     network = net(tail)
     assert find_model_spec(network, observe(network, 3, 64)) == spec
 
@@ -55,6 +62,55 @@ def test_the_detected_parts_give_the_logits_of_the_network(build):
     network = build(num_classes=3).eval()
     model = backbones.wrap(network, img_size=64)
     assert torch.equal(model(image()), network(image()))
+
+
+@pytest.mark.parametrize(
+    "tail", [lambda net, A: net.fc(A.mean((2, 3)))[:, [4, 3, 1, 0]], lambda net, A: net.fc(A.mean((2, 3)).tanh())[:, [4, 3, 1, 0]]]
+)
+@pytest.mark.parametrize("findings", [["-", "Mass", "Nodule", "-"], {"Mass": 1, "Nodule": 2}])
+def test_maps_of_selected_outputs_equal_gradients_of_the_network(tail, findings):
+    network = net(tail)
+    model = backbones.wrap(network, img_size=64, findings=findings)
+    A = network.body(image()).detach().requires_grad_()
+    logits = network.tail(network, A)
+    (G,) = torch.autograd.grad(logits[:, 2].sum(), A)
+    assert model.findings == ("Mass", "Nodule")
+    assert model.num_classes == 2
+    assert torch.allclose(model(image()), logits[:, 1:3], atol=1e-6)
+    assert torch.allclose(explain(model, image(), methods=["hirescam"], findings="Nodule")["hirescam"][:, 0], (G * A).sum(1), atol=1e-6)
+
+
+def gap(net, A):
+    logits = net.fc(A.mean((2, 3)))
+    return torch.cat([logits[:, :4], logits[:, 4:] * torch.nan], 1)
+
+
+@pytest.mark.parametrize(
+    ("findings", "facts"),
+    [
+        (["Mass", "Nodule"], "5 outputs, but findings has 2 names.*'-'"),
+        ({"Mass": 5}, "names the output 5: .*0 to 4"),
+        ({"Mass": 0, "Nodule": 0}, "twice"),
+        (["-"] * 5, "skips all 5 outputs"),
+        ((), "outputs 4 of the network are NaN.*'-'"),
+        ("Mass", "not the string"),
+    ],
+)
+def test_findings_that_do_not_fit_the_outputs_raise_a_clear_error(findings, facts):
+    with pytest.raises(BadValueError, match=facts):
+        backbones.wrap(net(gap), img_size=64, findings=findings)
+    assert backbones.wrap(net(gap), img_size=64, findings=[*"ABCD", "-"]).findings == (*"ABCD",)
+
+
+def test_given_features_and_head_must_give_the_outputs_of_the_network():
+    network = net(lambda net, A: net.fc(A.mean((2, 3)))[:, [1, 0]])
+    model = backbones.wrap(network, features="body", head="fc", img_size=64)
+    assert torch.allclose(model(image()), network(image()), atol=1e-6)
+    with pytest.raises(BadValueError, match="does not give the logits"):
+        backbones.wrap(network, "body", lambda A: network.fc(A.mean((2, 3)))[:, :2], img_size=64)
+    both = net(lambda net, A: net.fc(A.mean((2, 3))) + net.more(A.mean((2, 3))))
+    with pytest.raises(BadValueError, match="other layers than 'fc'"):
+        backbones.wrap(both, features="body", head="fc", img_size=64)
 
 
 class Twice(nn.Module):

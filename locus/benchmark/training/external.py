@@ -13,15 +13,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from locus import backbones
 from locus.backbones import Classifier, external
+from locus.backbones.detection import ModelSpec, find_model_spec, observe
 from locus.backbones.external import ExternalNetwork
-from locus.backbones.wrapping import ModelSpec, channels_of, find_model_spec, observe
+from locus.backbones.wrapping import channels_of, select_outputs, use_columns
 from locus.benchmark.training import load, machine, runs
 from locus.benchmark.training.listing import load_split
 from locus.config import ConvertConfig, NetworkFlags, TrainConfig
 from locus.core.errors import BadValueError, DataError, NotAvailableError
 from locus.core.files import json_hash, safe_filename
+from locus.core.names import duplicates
 from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
 
 log = logging.getLogger(__name__)
@@ -82,6 +86,8 @@ class LoadedNetwork:
     """Mean and standard deviation of the input, and their source."""
     preprocess: str
     """Preprocessing before images are resized (``locus.datasets.io.preprocess``)."""
+    columns: tuple[int, ...] | None = None
+    """Outputs of the network that are used; None for all of them."""
 
 
 def build(
@@ -93,30 +99,55 @@ def build(
     ``LocusError`` for values that do not fit, with the flag to write.
     """
     word = str(flags.model)
-    network = external.build(word, len(flags.findings) or len(default_findings) or None, flags.channels)
+    named = name_map(flags.findings) or flags.findings
+    count = None if isinstance(named, dict) else len(named) or len(default_findings) or None
+    network = external.build(word, count, flags.channels)
     weights = network.weights
     if flags.weights:
         weights = load.load_external(network.module, load.weights(flags.weights), flags.weights, word)
     channels = flags.channels or network.channels or channels_of(network.module)
     size = flags.img_size or network.img_size or default_img_size or SIDE
     trace = observe(network.module, channels, size)
-    spec, outputs = find_model_spec(network.module, trace, flags.features, flags.head), trace.logits.shape[1]
+    names, columns = _select(named, network.findings, default_findings, trace.logits)
+    spec = use_columns(find_model_spec(network.module, trace, flags.features, flags.head), columns)
     mean, std, normalisation = _normalisation(flags, network, channels)
-    findings = _network_findings(flags, network.findings or tuple(default_findings), outputs)
-    model = external.assemble(word, network, spec, outputs, channels, mean, std).eval()
-    model.set_outputs(findings, size)
+    model = external.assemble(word, network, spec, trace.logits.shape[1], channels, mean, std).eval()
+    model.set_outputs(names, size)
     log.info("%s: %s; weights: %s; images of %d px, %s", word, spec, weights, size, normalisation)
-    return LoadedNetwork(model, network, size, spec, weights, normalisation, flags.preprocess)
+    return LoadedNetwork(model, network, size, spec, weights, normalisation, flags.preprocess, columns)
 
 
-def _network_findings(flags: NetworkFlags, default_findings: tuple[str, ...], outputs: int) -> tuple[str, ...]:
-    """Return the names of the outputs: from the flags, else from the network's project, else from the data set."""
-    findings = flags.findings or default_findings
-    if len(findings) != outputs:
-        named = f"{'--findings' if flags.findings else 'the data set'} has {len(findings)} findings"
-        advice = "use --findings with a name for each output, in their order"
-        raise BadValueError(f"{flags.model} has {outputs} outputs, but {named}: {advice}")
-    return findings
+def name_map(findings: Sequence[str]) -> dict[str, int]:
+    """Return the columns of outputs that are named like ``Effusion=3``; empty if no name has a ``=``.
+
+    >>> name_map(["Effusion=3", "Mass=5"]), name_map(["Effusion"])
+    ({'Effusion': 3, 'Mass': 5}, {})
+    """
+    parts = [word.rpartition("=") for word in findings]
+    if not any(equals for _, equals, _ in parts):
+        return {}
+    if wrong := [
+        word for word, (name, _, column) in zip(findings, parts, strict=True) if not (name and column.isdecimal())
+    ]:
+        raise BadValueError(f"--findings has {wrong[0]!r} in a name map: write NAME=NUMBER, such as Effusion=3")
+    if twice := duplicates([name for name, _, _ in parts]):
+        raise BadValueError(f"--findings has {twice[0]} more than once: give each finding one output")
+    return {name: int(column) for name, _, column in parts}
+
+
+def _select(
+    named: Sequence[str] | dict[str, int], own: Sequence[str], usual: Sequence[str], logits: Tensor
+) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """Return names and columns of the outputs: from the flags, else the network's project, else the data set."""
+    if named:
+        return select_outputs(named, logits, "--findings")
+    if not own and not usual:
+        raise BadValueError(
+            f"the names of the {logits.shape[1]} outputs are unknown: list them with --findings, in order"
+        )
+    return (
+        select_outputs(own, logits, "the network's project") if own else select_outputs(usual, logits, "the data set")
+    )
 
 
 def _normalisation(

@@ -1,0 +1,385 @@
+"""Find the feature map and the head of any network from forward passes, without changing it.
+
+``observe`` records the outputs of the submodules for one image (``ForwardTrace``), ``find_model_spec`` detects features
+and head in them (``ModelSpec``). If a linear layer returns the logits and its input is the mean or maximum of a map,
+these are head and features. The outputs of the network may be in another order, fewer, or increasing functions of those
+of the layer (``_confirmed``). Otherwise the features are the last map on which the logits depend at every position, and
+the head is opaque.
+"""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from locus.backbones import pooling as poolings
+from locus.backbones.grids import MOST_PREFIX, TokensOf, evaluating
+from locus.backbones.layers import submodule, until
+from locus.backbones.tokens import logits_of, noise
+from locus.core.errors import BadValueError, NotAvailableError, one_line
+from locus.core.user_code import ANYTHING
+
+POOLINGS = ("AVG", "MAX")
+"""Supported poolings between features and a linear head."""
+
+NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
+"""Modules whose output is never used as features."""
+REACHED = 0.9
+"""Minimum share of the positions of a map that must affect the logits."""
+
+
+@dataclass
+class ForwardTrace:
+    """Outputs of the submodules of a network for one image."""
+
+    image: Tensor
+    """(1,channels,H,W)."""
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    """Submodule -> output, in the order of completion."""
+    repeated: set[str] = field(default_factory=set)
+    """Submodules that ran more than once; their output is that of the last call."""
+    linear: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """Linear layer -> its input and output."""
+    patch: int = 0
+    """Patch size of the first convolution; 0 if it does not cut patches."""
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the image."""
+        return self.image.shape[-2], self.image.shape[-1]
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """(h, w) of the patches at each stage; each stage halves the previous one, rounded up.
+
+        >>> ForwardTrace(torch.zeros(1, 3, 224, 224), patch=16).shapes
+        [(14, 14), (7, 7), (4, 4), (2, 2), (1, 1)]
+        """
+        shapes = [(self.size[0] // self.patch, self.size[1] // self.patch)]
+        while min(shapes[-1]) > 1:
+            shapes.append(((shapes[-1][0] + 1) // 2, (shapes[-1][1] + 1) // 2))
+        return shapes
+
+    def is_tokens(self, output: Tensor) -> bool:
+        """Return True if a tensor is (1,T,C), or (1,h,w,C) as in Swin and not (1,C,h,w)."""
+        if output.ndim != 4:
+            return output.ndim == 3
+        patches = self.shapes if self.patch else []
+        return tuple(output.shape[1:3]) in patches and tuple(output.shape[2:]) not in patches
+
+
+@torch.enable_grad()
+@torch.inference_mode(False)
+def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
+    """Run one image of noise through ``module`` in evaluation mode, with gradients enabled."""
+    trace = ForwardTrace(noise(module, channels, side).requires_grad_())
+    hooks = {name: _recorder(trace, name) for name, _ in module.named_modules() if name}
+    trace.logits = _logits(module, trace.image, hooks)
+    if trace.logits.dtype != trace.image.dtype:
+        reason = f"its weights are {trace.image.dtype}, but its logits are {trace.logits.dtype}"
+        raise BadValueError(f"the network changes the precision ({reason}): not supported")
+    return trace
+
+
+def _logits(module: nn.Module, image: Tensor, hooks: dict[str, Any]) -> Tensor:
+    """Return the logits of an image in evaluation mode, with forward hooks on submodules."""
+    with evaluating(module), ExitStack() as stack, torch.autocast(image.device.type, enabled=False):
+        for name, hook in hooks.items():
+            stack.callback(module.get_submodule(name).register_forward_hook(hook).remove)
+        try:
+            return logits_of(module(image))
+        except BadValueError:
+            raise
+        except ANYTHING as error:
+            raise BadValueError(
+                f"the network fails for an image of {'x'.join(map(str, image.shape[1:]))} "
+                f"({type(error).__name__}: {one_line(error)}): set its channels and img_size"
+            ) from error
+
+
+def _recorder(trace: ForwardTrace, name: str) -> Any:
+    def record(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
+        if isinstance(part, nn.Conv2d) and not trace.outputs and part.kernel_size == part.stride:
+            trace.patch = part.kernel_size[0]
+        if not isinstance(output, Tensor):
+            return None
+        if isinstance(part, nn.Linear) and output.ndim == 2:
+            trace.linear[name] = inputs[0].clone(), output.clone()
+        if trace.outputs.pop(name, None) is not None:
+            trace.repeated.add(name)
+        trace.outputs[name] = output
+        return output.clone()  # protects the recorded tensor from in-place operations
+
+    return record
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Names of the submodules of a network that return A and the logits. JSON-able by ``dataclasses.asdict``."""
+
+    features: str
+    """Dotted name of the submodule with output A."""
+    head: str | None
+    """Dotted name of the linear layer after the pooling; None: the rest of the network is an opaque head."""
+    pooling: str = "AVG"
+    """Pooling between features and a named head."""
+    rectified: bool = False
+    """True if the network rectifies the submodule's output before pooling (DenseNet)."""
+    patch: int = 0
+    """Patch size in pixels if the output is tokens; 0 if it is a map."""
+    prefix: int = 0
+    """Number of tokens before the patches (class, registers)."""
+    outputs: tuple[int, ...] | None = None
+    """Outputs that are used, in their order: rows of the head, or columns of the output of a network with an opaque
+    head. None: all of them."""
+    stages: int = 1
+    """1 + number of patch-merging steps before the map; each step halves the sides."""
+
+    def __str__(self) -> str:
+        tokens = f", tokens of {self.patch}x{self.patch} pixels" if self.patch else ""
+        rectified = ", rectified" if self.rectified else ""
+        used = "" if self.outputs is None else f", outputs {' '.join(map(str, self.outputs))}"
+        if self.head is None:
+            return f"features {self.features!r}{tokens}; head: the rest of the network (opaque){used}"
+        return f"features {self.features!r}{tokens}{rectified}; pooling {self.pooling}; head {self.head!r}{used}"
+
+
+class Patches(TokensOf):
+    """Third-party transformer up to its submodule ``features``, with patch tokens as a map."""
+
+    def __init__(self, net: nn.Module, features: str, patch: int, prefix: int, stages: int) -> None:
+        nn.Module.__init__(self)
+        self.net: Any = net
+        self.features, self.patch, self.prefix, self.stages = features, patch, prefix, stages
+
+    def tokens(self, images: Tensor) -> Any:
+        """Return the output of ``features`` for images (N,channels,H,W)."""
+        return until(self.net, self.features)(images)
+
+
+def find_model_spec(
+    module: nn.Module, trace: ForwardTrace, features: str | None = None, head: str | None = None
+) -> ModelSpec:
+    """Find the specification of ``module`` from a recorded forward pass; ``features`` and ``head`` may be named.
+
+    Raises ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and
+    ``UnknownNameError`` for an unknown submodule.
+    """
+    for name in filter(None, (features, head)):
+        submodule(module, name)
+    candidates = list(_maps(module, trace, features))
+    pooled = list(_pooled(trace, candidates, head))
+    if spec := next(filter(None, (_confirmed(module, trace, spec) for spec in pooled)), None):
+        return spec
+    if head is not None and pooled:
+        raise BadValueError(
+            f"other layers than {head!r} contribute to the outputs of the network: leave head out, so that all layers "
+            "after the features are the head"
+        )
+    if head is not None:
+        raise BadValueError(
+            f"the input of {head!r} is not the mean of {f'the map of {features!r}' if features else 'a map'}"
+            f"{_hint(trace)}: leave head out, so that all layers after the features are the head"
+        )
+    return _deciding(trace, candidates, features)
+
+
+def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
+    """Yield the maps (1,C,h,w) with more than one position, of submodules that run once, last first."""
+    once = (name for name in reversed(trace.outputs) if name not in trace.repeated)
+    for name in [features] if features else once:
+        if name in trace.repeated:
+            raise NotAvailableError(f"the submodule {name!r} runs several times in a forward pass: choose another one")
+        if name not in trace.outputs:
+            raise NotAvailableError(f"the submodule {name!r} does not return a tensor: choose another one")
+        output = trace.outputs[name]
+        if output.ndim and len(output) != 1:
+            if features is None:
+                continue
+            raise NotAvailableError(f"{name!r} returns {len(output)} maps per image: choose one that returns one map")
+        if features is None and isinstance(module.get_submodule(name), NO_MAPS):
+            continue
+        if output.ndim == 4 and not trace.is_tokens(output):
+            if output.shape[-1] * output.shape[-2] > 1:
+                yield _plain(module, name, output, trace), output
+        elif (spec := _tokens(name, output, trace)) and (A := _as_map(output, spec, trace)) is not None:
+            yield spec, A
+
+
+def _plain(module: nn.Module, name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec:
+    """Return the specification of a map (1,C,h,w) of convolutions, or of tokens already arranged as a map."""
+    shape = (output.shape[-2], output.shape[-1])
+    mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
+    if not trace.patch or not mixed or shape not in trace.shapes:
+        return ModelSpec(name, None)
+    return ModelSpec(name, None, patch=trace.patch, stages=trace.shapes.index(shape) + 1)
+
+
+def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
+    """Return the specification of tokens (1, prefix + h*w, C) or (1,h,w,C); None if the output is not tokens."""
+    if not trace.patch or output.ndim not in (3, 4):
+        return None
+    for stages, (h, w) in enumerate(trace.shapes, start=1):
+        prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
+        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MOST_PREFIX
+        if fits and h * w > 1:
+            return ModelSpec(name, None, patch=trace.patch, prefix=prefix, stages=stages)
+    return None
+
+
+def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> Iterator[ModelSpec]:
+    """Yield each linear layer with the map that it pools, the last layer first; the map's shortest name wins."""
+    for name in (name for name in ([head] if head else [*reversed(trace.linear)]) if name in trace.linear):
+        taken = trace.linear[name][0]
+        maps = (
+            replace(spec, head=name, pooling=word, rectified=rectified)
+            for spec, A in sorted(candidates, key=lambda item: item[0].features.count("."))
+            for rectified in (False, True)
+            if taken.shape == (1, A.shape[1]) and (word := _pooling(A.relu() if rectified else A, taken))
+        )
+        yield from itertools.islice(maps, 1)
+
+
+def _confirmed(module: nn.Module, trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
+    """Return ``spec`` with the rows of its head that give the outputs of the network; None if there are no such rows.
+
+    The head must also pool the same map of a second image.
+    """
+    seen: dict[str, Tensor] = {}
+
+    def keep(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+        seen["A"] = output
+        return output.clone()
+
+    def keep_input(part: nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen["pooled"] = inputs[0].clone()
+
+    with ExitStack() as hooks:
+        hooks.callback(submodule(module, spec.features).register_forward_hook(keep).remove)
+        hooks.callback(submodule(module, str(spec.head)).register_forward_pre_hook(keep_input).remove)
+        rows = head_rows(module, trace, str(spec.head))
+    A = _as_map(seen["A"], spec, trace) if spec.patch else seen["A"]
+    if rows is None or A is None or _pooling(A.relu() if spec.rectified else A, seen["pooled"]) != spec.pooling:
+        return None
+    return spec if rows == () else replace(spec, outputs=rows)
+
+
+@torch.enable_grad()
+@torch.inference_mode(False)
+def head_rows(module: nn.Module, trace: ForwardTrace, head: str) -> tuple[int, ...] | None:
+    """Return the row of the linear layer ``head`` for each output of the network; empty if the order is the same.
+
+    The network runs on two images with the output of the head replaced by the same random numbers. Each output of the
+    network must increase with exactly one number, whatever the image: after a sigmoid, in another order, or fewer.
+    Returns None if this is not so.
+    """
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randn(trace.linear[head][1].shape, generator=generator).to(trace.logits)
+
+    def run(image: Tensor, values: Tensor) -> Tensor:
+        return _logits(module, image, {head: lambda part, inputs, output: values.clone()})
+
+    first, second = (run(image, numbers) for image in (trace.image.detach(), _ramp(trace.image)))
+    if not is_close(first, second):
+        return None
+    if any(is_close(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
+        return ()
+    leaves = [(sign * numbers).requires_grad_() for sign in (1, -1)]
+    rows = _increasing([(run(_ramp(trace.image), leaf), leaf) for leaf in leaves])
+    return () if rows == (*range(numbers.shape[1]),) else rows
+
+
+def _ramp(image: Tensor) -> Tensor:
+    """Return an image of the same shape that becomes brighter towards its lower right corner."""
+    y, x = (torch.linspace(-1, 1, side, device=image.device, dtype=image.dtype) for side in image.shape[-2:])
+    return (y[:, None] + x).expand(image.shape).contiguous()
+
+
+def is_close(first: Tensor, second: Tensor) -> bool:
+    """Return True if two tensors are equal up to rounding; NaN equals NaN."""
+    scale = 1e-5 * float(second.detach().nan_to_num().abs().max().clamp(min=1))
+    return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=scale, equal_nan=True)
+
+
+def _increasing(runs: list[tuple[Tensor, Tensor]]) -> tuple[int, ...] | None:
+    """Return, for each output, the number with which alone it increases; None if there is none or more than one.
+
+    ``runs`` have outputs (1,K) and the numbers (1,J). An output that is constant or NaN, of a finding that the network
+    does not predict, keeps its position.
+    """
+    outputs, numbers = runs[0]
+    if not all(result.requires_grad for result, _ in runs):
+        return None
+    rows = []
+    for k in range(outputs.shape[1]):
+        slopes = [
+            torch.autograd.grad(result[0, k], leaf, retain_graph=True, materialize_grads=True)[0][0].nan_to_num()
+            for result, leaf in runs
+        ]
+        columns = {int(j) for slope in slopes for j in slope.nonzero()} if outputs[0, k].isfinite() else set[int]()
+        if (
+            len(columns) > 1
+            or any((slope < 0).any() for slope in slopes)
+            or not (columns or outputs.shape == numbers.shape)
+        ):
+            return None
+        rows.append(columns.pop() if columns else k)
+    return tuple(rows)
+
+
+def _pooling(A: Tensor, taken: Tensor) -> str | None:
+    """Return the pooling of A that gives the input of the linear layer, up to rounding."""
+    A, taken = A.detach(), taken.detach()
+    scale = 1e-5 * float(taken.abs().max())
+    return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
+
+
+def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
+    """Return the last map that affects the logits at every position, or the named one if it does."""
+    _refuse_probabilities(trace)
+    parts = [trace.outputs[spec.features] for spec, _ in candidates]
+    gradients = (
+        torch.autograd.grad(trace.logits[trace.logits.isfinite()].sum(), parts, allow_unused=True) if parts else ()
+    )
+    for (spec, _), gradient in zip(candidates, gradients, strict=True):
+        if gradient is not None and _reached(gradient, spec, trace) >= REACHED:
+            return spec
+    if features is not None:
+        raise NotAvailableError(
+            f"{features!r} is not a map, or the logits do not depend on all of its positions{_hint(trace)}: "
+            "choose an earlier submodule, or leave features out, so that they are detected"
+        )
+    raise NotAvailableError(
+        "found no submodule that returns a map (N, C, h, w) or patch tokens on which the logits depend: "
+        "give its name as the argument features, or pass callables to locus.backbones.wrap"
+    )
+
+
+def _reached(gradient: Tensor, spec: ModelSpec, trace: ForwardTrace) -> float:
+    """Return the share of positions with a nonzero gradient of the logits."""
+    gradient_map = _as_map(gradient, spec, trace) if spec.patch else gradient
+    return 0.0 if gradient_map is None else float((gradient_map.abs().sum(1) > 0).float().mean())
+
+
+def _as_map(output: Tensor, spec: ModelSpec, trace: ForwardTrace) -> Tensor | None:
+    return Patches(nn.Identity(), "", spec.patch, spec.prefix, spec.stages).as_map(output, trace.size)
+
+
+def _hint(trace: ForwardTrace) -> str:
+    """Return a hint for networks that read a class token, in brackets."""
+    return " (after the last block, a class token no longer depends on the patches)" if trace.patch else ""
+
+
+def _refuse_probabilities(trace: ForwardTrace) -> None:
+    if not trace.linear:
+        return
+    last = next(reversed(trace.linear.values()))[1]
+    if last.shape == trace.logits.shape:
+        for word, same in (("sigmoid", last.sigmoid()), ("softmax", last.softmax(1))):
+            if torch.allclose(trace.logits, same, atol=1e-6) and not torch.allclose(last, same, atol=1e-6):
+                raise BadValueError(f"the network ends in a {word}: it must return its logits")
