@@ -342,7 +342,7 @@ class ScoreConfig(SplitFlags):
     .npy file (N×h×w, requires --index); or a .json file of run-length masks."""
     boxes: str | None = None
     """Boxes with confidences, in pixels of the image as published (not of a resized copy): a CSV file (image, finding,
-    four numbers, score) or a COCO JSON file."""
+    four numbers, score) or a COCO JSON file (a list of results requires --index)."""
     box_format: Literal["xyxy", "xywh"] | None = None
     """Meaning of the four numbers in the CSV file: xyxy (two corners) or xywh (corner, width, height). Required for a
     CSV file; boxes in COCO JSON are always xywh."""
@@ -353,7 +353,8 @@ class ScoreConfig(SplitFlags):
     findings: tuple[str, ...] = ()
     """Findings of the K maps in the file of each image, in order."""
     index: str | None = None
-    """CSV file with the columns image and finding, one row for each map of the .npy file."""
+    """CSV file with the columns image and finding, one row for each map of the .npy file; or the COCO JSON file with
+    the images and categories of a list of results."""
     missing: Literal["error", "miss", "skip"] = "error"
     """How to treat a case with truth but without a map, or an image with truth but without a box: report an error,
     count a miss, or skip it. The numbers of misses and skipped cases are shown above the table."""

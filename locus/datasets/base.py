@@ -317,12 +317,16 @@ MANY = 2000
 """Number of files above which reading their headers is announced, because it takes more than a second."""
 
 
+DECODING = 2
+"""Increment this if files are decoded to other pixels; caches of earlier versions are not used any more."""
+
+
 def content_key(data: Sequence[Sample], size: int) -> str:
     """Return 16 hex digits that identify the images of ``data`` resized to ``size``."""
     if len(data) > MANY:
         log.info("checking the files of %d images", len(data))
     columns = data.columns if isinstance(data, Dataset) else from_samples(data, len(data[0].labels) if data else 0)
-    digest = hashlib.sha256(b"rows %d" % size)
+    digest = hashlib.sha256(b"rows %d, decoding %d" % (size, DECODING))
     names = zip(columns.sources, columns.images, strict=True)
     for i, (source, image) in enumerate(tqdm(names, "list images", len(data), unit="image", leave=False, disable=None)):
         content = _content(source, image) if source else [image, hashlib.sha256(data[i].image.tobytes()).hexdigest()]

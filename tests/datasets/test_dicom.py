@@ -62,6 +62,29 @@ def test_an_image_inside_its_window_is_not_stretched(tmp_path):
     assert set(dicom.decode(path).ravel().tolist()) == {64}
 
 
+@pytest.mark.byhand
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+def test_padding_is_black_and_does_not_count_for_the_range(tmp_path, kind):
+    pixels = np.array([[500, 2000, 3500, 65534, 65535]], np.uint16)
+    tags = {"PixelPaddingValue": 65535, "PixelPaddingRangeLimit": 65534}
+    grey = dicom.decode(write_dicom(tmp_path / "a.dcm", pixels, kind, bits=16, **tags)).tolist()
+    assert grey == [[0, 128, 255, 0, 0] if kind == "MONOCHROME2" else [255, 128, 0, 0, 0]]
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"WindowCenter": 0, "WindowWidth": 0},
+        {"RescaleSlope": "0.000244", "RescaleIntercept": 0, "WindowCenter": ["0", "0.488"], "WindowWidth": ["0", "0.732"]},
+    ],
+    ids=["zero", "narrow"],
+)
+def test_a_narrow_window_is_applied_and_one_of_width_zero_is_none(tmp_path, window):
+    pixels = np.array([[500, 1250, 3500]], np.uint16)
+    assert dicom.decode(write_dicom(tmp_path / "a.dcm", pixels, **window)).tolist() == [[0, 64, 255]]
+
+
 def test_an_empty_window_counts_as_none_and_a_flat_image_is_black(tmp_path):
     assert (dicom.decode(write_dicom(tmp_path / "a.dcm", WindowCenter=None, WindowWidth=None)) == FULL).all()
     assert not dicom.decode(write_dicom(tmp_path / "b.dcm", np.full((4, 4), 7, np.uint16))).any()
@@ -79,7 +102,6 @@ def test_the_header_has_frame_patient_and_view(tmp_path):
         ({"Rows": 0}, " 0x32 "),
         ({"NumberOfFrames": 3}, " 3 "),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR.*MONOCHROME1, MONOCHROME2"),
-        ({"WindowCenter": 5, "WindowWidth": 0}, "Window Width"),
         ({"Rows": 25}, "1536.*1600"),
         ({"BitsAllocated": 13}, "13"),
     ],

@@ -5,11 +5,11 @@ import os
 import cv2
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from locus.core.errors import DataError
-from locus.datasets.io.images import decode, find
+from locus.datasets.io.images import decode, find, frame
 
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
 
@@ -41,12 +41,18 @@ def test_a_gray_png_has_the_pixels_that_pillow_reads_whatever_its_other_chunks_s
         chunks.add(b"gAMA", option.pop("gamma").to_bytes(4, "big"))
     grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 53), dtype=np.uint8))
     grey.save(path, pnginfo=chunks, exif=exif, **option)
-    np.testing.assert_array_equal(decode(path), np.asarray(Image.open(path)))
+    np.testing.assert_array_equal(decode(path), np.asarray(ImageOps.exif_transpose(Image.open(path))))
 
 
-def test_a_jpeg_is_read(tmp_path):
-    Image.fromarray(RAMP).save(tmp_path / "a.jpg", quality=95)
-    assert np.abs(decode(tmp_path / "a.jpg").astype(int) - RAMP).max() < 6
+@pytest.mark.oracle
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_and_its_frame_are_upright_as_in_opencv(tmp_path, orientation):
+    path, exif = str(tmp_path / "a.jpg"), Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(RAMP).save(path, exif=exif, quality=95)
+    upright = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+    assert np.abs(decode(path).astype(int) - upright).max() < 6
+    assert frame(path) == upright.shape
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
@@ -79,3 +85,7 @@ def test_only_files_with_image_extensions_are_found(tmp_path):
     for name in ("b.png", "a.JPG", "notes.txt"):
         (tmp_path / "images" / name).touch()
     assert list(find(tmp_path, "images", "absent")) == ["a.JPG", "b.png"]
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "b.png").touch()
+    with pytest.raises(DataError, match=r"two files b\.png"):
+        find(tmp_path, "images", "more")

@@ -45,6 +45,7 @@ from locus.datasets.base import SPLITS, Dataset
 log = logging.getLogger(__name__)
 ASPECT_TOLERANCE = 0.02
 """Largest relative difference between the aspect ratios of an image and of the frame of its boxes."""
+FEW_LEVELS = 32
 NAMED = 4
 """Maximum number of images that are listed for a group of duplicates."""
 
@@ -66,6 +67,8 @@ class ImageScan:
     pixel_hash: str = ""
     """Hash of shape and pixels; empty if the image was not opened or cannot be read."""
     shape: tuple[int, int] | None = None
+    levels: int = 256
+    """Number of grey levels."""
     reason: str = ""
     """Why the image cannot be read."""
 
@@ -154,7 +157,8 @@ def _scan_image(split: str, sample: Sample) -> ImageScan:
     except DataError as error:
         return ImageScan(split, sample, reason=str(error))
     digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    return ImageScan(split, sample, digest, (pixels.shape[0], pixels.shape[1]))
+    levels = np.count_nonzero(np.bincount(pixels.ravel(), minlength=256))
+    return ImageScan(split, sample, digest, (pixels.shape[0], pixels.shape[1]), levels)
 
 
 def answers(scan: DatasetScan) -> list[AnswerRow]:
@@ -163,7 +167,7 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
     missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
     return [
         _answer("splits that load", refused, "fail", "all three"),
-        *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan)),
+        *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan), _grey_levels(scan)),
         _answer("listed images without a file", missing, "fail"),
         AnswerRow("hits of one fixed box per finding", "info", scan.fixed_box),
         *(_validation_count(scan), _outside(scan), _frames(scan), _boxes_and_labels(scan)),
@@ -186,6 +190,13 @@ def _unreadable(scan: DatasetScan) -> AnswerRow:
         remark = "were left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
         return AnswerRow("unreadable files", "fail", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
     return _answer("unreadable files", bad, "fail")
+
+
+def _grey_levels(scan: DatasetScan) -> AnswerRow:
+    """Find nearly black images, such as 12-bit values in 16-bit files."""
+    few = [f"{image.sample.image_id} {image.levels}" for image in scan.images if image.levels < FEW_LEVELS]
+    question = f"images with fewer than {FEW_LEVELS} of 256 grey levels (12-bit values in a 16-bit file?)"
+    return _answer(question, few, "note")
 
 
 def _validation_count(scan: DatasetScan) -> AnswerRow:

@@ -24,21 +24,34 @@ from locus.core.errors import BadValueError, DataError, UnknownNameError, exampl
 from locus.core.frames import Alignment, Grid, conventional, xywh_to_xyxy
 from locus.core.names import duplicates, find_finding
 from locus.core.types import FloatArray
+from locus.datasets.io.annotations import read_coco
+from locus.datasets.io.images import SUFFIXES
 from locus.datasets.io.tables import read_csv, refuse_duplicates
 
 
 class Names:
     """The images and findings of a data set's split.
 
-    >>> names = Names(["00000001_000.png"], ["Mass", "Pleural_Thickening"])
-    >>> names.image("maps/00000001_000.npy"), names.finding("pleural thickening", "a.csv")
-    ('00000001_000.png', 'Pleural_Thickening')
+    A name matches an image if one of the two paths ends with the other. Suffixes may be left out, and folders may be
+    joined by ``_``.
+
+    >>> names = Names(["00000001_000.png", "b/1.png", "c/1.png"], ["Mass", "Pleural_Thickening"])
+    >>> names.image("maps/00000001_000.npy"), names.image("b_1"), names.image("other/1.png")
+    ('00000001_000.png', 'b/1.png', None)
+    >>> names.finding("pleural thickening", "a.csv")
+    'Pleural_Thickening'
     """
 
     def __init__(self, images: Iterable[str], findings: Sequence[str]) -> None:
-        """Index ``images`` by their names with and without suffix."""
-        self.images = {name: image for image in images for name in (Path(image).stem, image)}
+        """Index ``images`` by their whole paths and by the ends of these."""
         self.findings = tuple(findings)
+        self._wholes: dict[str, set[str]] = {}
+        self._ends: dict[str, set[str]] = {}
+        for image in images:
+            whole, *ends = _ends(image)
+            for index, paths in ((self._wholes, [whole]), (self._ends, ends)):
+                for name in (name for path in paths for name in (path, _without_suffix(path))):
+                    index.setdefault(name, set()).add(image)
 
     def finding(self, word: str, where: str) -> str:
         """Return the finding with this name or alias. Raises ``DataError`` that names ``where`` for another word."""
@@ -53,22 +66,46 @@ class Names:
         return [str(image) for image in images]
 
     def image(self, name: str) -> str | None:
-        """Return the image of ``name``, with or without folder and suffix; None if it is not in the split."""
-        bare = Path(name).name
-        return self.images.get(bare, self.images.get(Path(bare).stem))
+        """Return the image of ``name``; None if it is not in the split. Raises ``DataError`` if it matches several."""
+        whole, *ends = _ends(name)
+        for index, paths in ((self._wholes, [whole]), (self._ends, [whole]), (self._wholes, ends)):
+            for path in paths:
+                if found := index.get(path) or index.get(_without_suffix(path)):
+                    if len(found) > 1:
+                        several = f"{len(found)} images ({examples(sorted(found))})"
+                        raise DataError(f"the name {name!r} fits {several}: write their names with folder and suffix")
+                    return next(iter(found))
+        return None
 
-    def split(self, stem: str) -> tuple[str, str] | None:
+    def split(self, path: str) -> tuple[str, str] | None:
         """Split ``<image>_<finding>`` at the longest matching image; None if no image matches.
 
-        >>> Names(["a_1.png"], ["Mass"]).split("a_1_Mass")
+        >>> Names(["a_1.png"], ["Mass"]).split("maps/a_1_Mass")
         ('a_1.png', 'Mass')
         """
-        parts = stem.split("_")
+        folder, slash, name = path.rpartition("/")
+        parts = name.split("_")
         for n in range(len(parts) - 1, 0, -1):
-            image = self.image("_".join(parts[:n]))
+            image = self.image(folder + slash + "_".join(parts[:n]))
             if image is not None:
                 return image, "_".join(parts[n:])
         return None
+
+
+def _ends(path: str) -> list[str]:
+    """Return the ends of a path, longest first, with ``_`` between folders.
+
+    >>> _ends("a/b/c.png")
+    ['a_b_c.png', 'b_c.png', 'c.png']
+    """
+    parts = [part for part in path.split("/") if part not in ("", ".")] or [path]
+    return ["_".join(parts[n:]) for n in range(len(parts))]
+
+
+def _without_suffix(name: str) -> str:
+    """Return a name without the suffix of an image or a map; other dots belong to the name, as in a DICOM UID."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if stem and dot + suffix.lower() in (*SUFFIXES, ".npy", ".npz") else name
 
 
 def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
@@ -96,14 +133,20 @@ BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
 
 
-def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> BoxesByCase:
+def read(
+    file: Path,
+    box_format: BoxFormat | None,
+    names: Names,
+    frames: Mapping[str, tuple[int, int]],
+    index: Path | None = None,
+) -> BoxesByCase:
     """Read the boxes of a file by image and finding; ``frames``: image -> (H, W), for all images of the split.
 
-    Raises ``DataError`` for broken files and invalid boxes, ``BadValueError`` for a CSV without ``box_format`` or a
-    JSON with ``box_format`` xyxy.
+    ``index``: the COCO file with images and categories of a list of results. Raises ``DataError`` for broken files and
+    invalid boxes, ``BadValueError`` for a CSV without ``box_format`` or a JSON with ``box_format`` xyxy.
     """
-    is_json = file.suffix == ".json"
-    table = _from_json(file, box_format) if is_json else _from_csv(file, box_format)
+    is_json = file.suffix.lower() == ".json"
+    table = _from_json(file, box_format, index) if is_json else _from_csv(file, box_format)
     return by_case(table, "xywh" if is_json else box_format or "xyxy", names, frames, file)
 
 
@@ -123,6 +166,8 @@ def by_case(
         raise DataError(f"{file} contains no boxes")
     images = names.resolve_images(table["image"].tolist(), "boxes")
     words = {word: names.finding(word, str(file)) for word in table["finding"].unique()}
+    if "width" in table:
+        refuse_other_frames(table, [frames[image] for image in images], file)
     size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
     boxes = pd.DataFrame(_checked(table, box_format, size, file, advice))
     cases = pd.DataFrame({"image": images, "finding": table["finding"].map(words)})
@@ -148,29 +193,22 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     return table[["image", "finding"]].join(numbers.set_axis(NUMBERS, axis=1))
 
 
-def _from_json(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
-    """Read ``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
-
-    If the file is a bare list of annotations, image_id and category_id are names.
-    """
+def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> pd.DataFrame:
     if box_format == "xyxy":
         raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
-    try:
-        content: Any = json.loads(limits.require_size(file).read_text(encoding="utf-8"))
-        listed = isinstance(content, list)
-        images = {} if listed else {one["id"]: str(one["file_name"]) for one in content["images"]}
-        words = {} if listed else {one["id"]: str(one["name"]) for one in content["categories"]}
-        rows = content if listed else content["annotations"]
-        numbers = np.array([[*row["bbox"], row["score"]] for row in rows], dtype=np.float64)
-        return pd.DataFrame(numbers.reshape(len(rows), 5), columns=NUMBERS).assign(
-            image=[images.get(row["image_id"], str(row["image_id"])) for row in rows],
-            finding=[words.get(row["category_id"], str(row["category_id"])) for row in rows],
-        )
-    except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
+    return read_coco(file, index).rename(columns=dict(zip("xywh", NUMBERS, strict=False)))
+
+
+def refuse_other_frames(table: pd.DataFrame, frames: Sequence[tuple[int, int]], file: Path) -> None:
+    """Raise ``DataError`` for images whose width and height in a ``table`` are not those of their ``frames`` (H, W)."""
+    stated, size = table[["height", "width"]].to_numpy(np.float64), np.array(frames, np.float64).reshape(-1, 2)
+    wrong = (np.isfinite(stated) & (stated != size)).any(axis=1)
+    if wrong.any():
+        n = int(wrong.argmax())
+        sizes = f"{stated[n, 1]:.0f}x{stated[n, 0]:.0f} there and {size[n, 1]:.0f}x{size[n, 0]:.0f} in the data set"
         raise DataError(
-            f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): it must have images, categories "
-            "and annotations with image_id, category_id, bbox (xywh) and score, or be a list of annotations"
-        ) from error
+            f"{file} has {int(wrong.sum())} boxes in images of another size: {table['image'][n]} is {sizes}"
+        )
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -78,7 +78,8 @@ def read(config: ScoreConfig) -> ExternalEntry:
     names = Names([sample.image_id for sample in data], data.findings)
     where = boxes.of(config.alignment) if config.maps else boxes.NONE
     frames = {sample.image_id: sample.frame for sample in data}
-    entry_boxes = boxes.read(Path(config.boxes), config.box_format, names, frames) if config.boxes else None
+    index = None if config.index is None else Path(config.index)
+    entry_boxes = boxes.read(Path(config.boxes), config.box_format, names, frames, index) if config.boxes else None
     boxless: list[str] = []
     if entry_boxes is not None:
         boxed, with_box = [sample.image_id for sample in data if sample.boxes], {image for image, _ in entry_boxes}
@@ -86,7 +87,6 @@ def read(config: ScoreConfig) -> ExternalEntry:
         count = f"{config.boxes} has no box for {len(boxless)} of {len(boxed)} images with a truth box"
         maps.check_missing(boxless, count, config.missing)
     scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
-    index = None if config.index is None else Path(config.index)
     listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
     map_values = maps.read_values(listed, data, where, config.missing) if config.maps else {}
     tables = {Path(file) for file in (config.boxes, config.predictions, config.index) if file}

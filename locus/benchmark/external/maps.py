@@ -71,9 +71,9 @@ def read_arrays(file: Path) -> dict[str, Array]:
 @functools.lru_cache(maxsize=1)
 def _read(file: Path, *state: int) -> dict[str, Array]:
     with reading(file):
-        if file.suffix == ".npz":
+        if file.suffix.lower() == ".npz":
             return _zipped(file)
-        return {"": _picture(file) if file.suffix == ".png" else memory_map(file, LARGEST)}
+        return {"": _picture(file) if file.suffix.lower() == ".png" else memory_map(file, LARGEST)}
 
 
 @contextlib.contextmanager
@@ -211,7 +211,7 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
         raise DataError(f"--maps {path} not found: give a .npy with --index, a .json of masks, or a folder of {NAMED}")
     words = [names.finding(word, "--findings") for word in findings]
     if path.is_file():
-        pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
+        pairs = _masks(path, names) if path.suffix.lower() == ".json" else _rows(path, names, index)
     else:
         pairs = _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
@@ -221,16 +221,17 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
 
 def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, MapSource]]:
     """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
-    files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not files:
         raise DataError(f"{folder} has no maps: it must contain {NAMED}")
     out, unknown = [], []
     for file in files:
-        split = None if file.stem in names.images else names.split(file.stem)
-        if split is not None:
+        name = file.relative_to(folder).with_suffix("").as_posix()
+        image = names.image(name)
+        if image is None and (split := names.split(name)) is not None:
             pair = split[0], names.finding(split[1], str(file))
             out.append((pair, MapSource(file, str(file), partial(_single, file))))
-        elif (image := names.image(file.stem)) is not None:
+        elif image is not None:
             out += _several(file, image, words, names)
         else:
             unknown.append(file.name)
@@ -247,7 +248,7 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
         if len(stacked) != len(words):
             raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
         return [((image, word), _numbered(file, n, partial(_single, file))) for n, word in enumerate(words)]
-    if file.suffix != ".npz":
+    if file.suffix.lower() != ".npz":
         raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
     findings = [names.finding(name, str(file)) for name in content]
     return [
@@ -272,7 +273,7 @@ def _named(file: Path, name: str) -> Array:
 
 
 def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapSource]]:
-    if index is None or file.suffix != ".npy":
+    if index is None or file.suffix.lower() != ".npy":
         raise BadValueError(
             f"--maps {file}: a single file must be a .npy of all maps with --index FILE (columns image and finding), "
             "or a .json of run-length masks"

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 import json
 import logging
 import math
@@ -114,22 +115,43 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
     values = np.asarray(processing.apply_modality_lut(pixels, file))
     if "VOILUTSequence" in file:
         output = np.asarray(processing.apply_voi(values, file), np.float64)
-    elif file.get("WindowCenter") not in (None, "") and file.get("WindowWidth") not in (None, ""):
-        return _between(values, file)
+    elif (window := _window(file)) is not None:
+        return _between(values, file, *window)
     elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
         return values.astype(np.float64), 0.0, 255.0
     else:
         output = values.astype(np.float64)
-    return output, float(output.min()), float(output.max())
+    shown = output[~_padding(pixels, file)]
+    shown = shown if len(shown) else output
+    return output, float(shown.min()), float(shown.max())
 
 
-def _between(values: NDArray[Any], file: Any) -> Values:
-    """Apply the file's first window, linear or sigmoid; return the values and the two ends of the output range."""
+def _padding(pixels: NDArray[Any], file: Any) -> NDArray[np.bool_]:
+    """Return True for the pixels that do not belong to the image (DICOM PS3.3, C.7.5.1.1.2)."""
+    first = file.get("PixelPaddingValue")
+    if first in (None, ""):
+        return np.zeros(pixels.shape, bool)
+    last = file.get("PixelPaddingRangeLimit")
+    ends = sorted((int(first), int(first if last in (None, "") else last)))
+    return np.asarray((pixels >= ends[0]) & (pixels <= ends[1]))
+
+
+def _window(file: Any) -> tuple[int, float, float] | None:
+    """Return number, centre and width of the file's first window with a width above 0; None if it has none."""
+    tags = (file.get(word) for word in ("WindowCenter", "WindowWidth"))
+    centres, widths = ([] if value in (None, "") else [*map(float, np.atleast_1d(value))] for value in tags)
+    windows = zip(itertools.count(), centres, widths, strict=False)
+    return next((window for window in windows if window[2] > 0 and all(map(math.isfinite, window))), None)
+
+
+def _between(values: NDArray[Any], file: Any, index: int, centre: float, width: float) -> Values:
+    """Apply a window, linear or sigmoid; return the values and the two ends of the output range."""
     from pydicom.pixels import processing
 
-    output = np.asarray(processing.apply_windowing(values, file), np.float64)
-    centre, width = (float(np.atleast_1d(file[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
-    ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file)
+    if width < 1 and file.get("VOILUTFunction", "LINEAR") == "LINEAR":
+        file.VOILUTFunction = "LINEAR_EXACT"  # LINEAR has one unit less than the width
+    output = np.asarray(processing.apply_windowing(values, file, index), np.float64)
+    ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file, index)
     return output, float(ends[0]), float(ends[1])
 
 
@@ -172,8 +194,9 @@ def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
 
     Applies, in the order of the standard (DICOM PS3.4, N.2), rescale slope and intercept (or modality LUT), VOI LUT or
     the first window, and inversion for ``MONOCHROME1``. The range of the window becomes 0 to 255; without a window, the
-    range of the image does, except that 8-bit pixels are unchanged. Colour is converted to luma. ``content``: the bytes
-    of the file if it is not on disk. Raises ``DataError`` with the path and the reason.
+    range of the image does, except that 8-bit pixels are unchanged. Padding is black and does not count for the range.
+    Colour is converted to luma. ``content``: the bytes of the file if it is not on disk. Raises ``DataError`` with the
+    path and the reason.
     """
     with _opened(path, content) as file:
         _frame(path, file)
@@ -239,6 +262,7 @@ def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
     values, low, high = windowed(pixels, file)
     grey = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     grey = 255 - grey if kind == "MONOCHROME1" else grey
+    grey[_padding(pixels, file)] = 0
     return np.rint(grey).astype(np.uint8)
 
 

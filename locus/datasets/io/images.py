@@ -16,7 +16,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from locus.core import limits
 from locus.core.errors import DataError
@@ -37,8 +37,9 @@ ROWS = 256
 def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
     """Return the (H, W) uint8 grey pixels. Alpha is dropped, colour becomes luma, 16-bit values are divided by 257.
 
-    ``content``: the bytes of the image if it is not on disk; ``path`` is then only its name. Raises ``DataError`` with
-    the path and the reason for a file that is missing, truncated, broken or not an image.
+    The EXIF orientation is applied, as viewers and OpenCV do. ``content``: the bytes of the image if it is not on disk;
+    ``path`` is then only its name. Raises ``DataError`` with the path and the reason for a file that is missing,
+    truncated, broken or not an image.
     """
     if is_dicom(path):
         from locus.datasets.io import dicom
@@ -46,7 +47,8 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
         return dicom.decode(Path(path), content)
     with _opened(path, content) as image:
         fast = _gray_png(path, image) if content is None else None
-        return _gray(image) if fast is None else fast
+        pixels, turn = _gray(image) if fast is None else fast, _turn(image)
+        return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
 def frame(path: Path | str) -> tuple[int, int]:
@@ -56,7 +58,19 @@ def frame(path: Path | str) -> tuple[int, int]:
 
         return dicom.header(Path(path)).frame
     with _opened(path) as image:
-        return image.height, image.width
+        return (image.width, image.height) if _turn(image) in SIDEWAYS else (image.height, image.width)
+
+
+TURNS = dict(enumerate((Image.Transpose(n) for n in (0, 3, 1, 5, 4, 6, 2)), start=2))
+"""EXIF orientation -> how the stored image is turned upright."""
+SIDEWAYS = [TURNS[n] for n in range(5, 9)]
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """Return how an image is turned by its EXIF orientation; None if it is shown as it is stored."""
+    with contextlib.suppress(*BROKEN):
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation)) if "exif" in image.info else None
+    return None
 
 
 def frame_or_dot(path: Path | str) -> tuple[int, int]:
@@ -127,7 +141,7 @@ class ImageFiles(Mapping[str, str]):
 def find(folder: Path, *patterns: str) -> ImageFiles:
     """Return the images in the subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
 
-    Raises ``DataError`` for a link that leads out of ``folder``.
+    Raises ``DataError`` for two files of one name and for a link that leads out of ``folder``.
     """
     subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
     folders: dict[str, str] = {}
@@ -137,6 +151,9 @@ def find(folder: Path, *patterns: str) -> ImageFiles:
         with os.scandir(subfolder) as entries:  # scandir detects links without a stat per file
             for entry in entries:
                 if entry.name.lower().endswith(SUFFIXES):
+                    if entry.name in folders:
+                        both = f"{folders[entry.name]} and {path}"
+                        raise DataError(f"there are two files {entry.name}, in {both}: remove one of them")
                     folders[entry.name] = path
                     links += [Path(entry.path)] if entry.is_symlink() else []
     refuse_links([*subfolders, *links], folder)

@@ -35,13 +35,73 @@ def test_aliases_of_findings_are_accepted_and_boxes_clipped_at_the_edge(tmp_path
     assert result["b_1.png", "Infiltration"].tolist() == [[150, 20, 200, 60, 1]]
 
 
-@pytest.mark.parametrize("bare", [False, True])
-def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
-    one = {"image_id": "a.png" if bare else 7, "category_id": "Mass" if bare else 3, "bbox": [10, 20, 20, 40], "score": 0.5}
-    whole = {"images": [{"id": 7, "file_name": "a.png"}], "categories": [{"id": 3, "name": "Mass"}], "annotations": [one]}
-    (tmp_path / "boxes.json").write_text(json.dumps([one] if bare else whole))
-    result = read(tmp_path / "boxes.json", None, NAMES, FRAMES)
+def coco(image, category, whole=True):
+    """The content of a COCO file with one box, and of one without."""
+    row = {"image_id": image, "category_id": category, "bbox": [10, 20, 20, 40], "score": 0.5}
+    images = [{"id": 7, "file_name": "a.png", "width": 200, "height": 100}, {"id": 8, "file_name": "b_1.png"}]
+    content = {"images": images, "categories": [{"id": 3, "name": "Mass"}], "annotations": [row]}
+    return content if whole else [row]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("names.json", coco("a.png", "Mass", whole=False)),
+        ("numbers.JSON", coco(7, 3)),
+        ("text.json", coco("7", "3")),
+        ("results.json", coco(7, 3, whole=False)),
+    ],
+)
+def test_coco_json_is_xywh_with_ids_as_numbers_or_text_or_with_names(tmp_path, name, content):
+    (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "truth.json").write_text(json.dumps(coco(8, 3)))
+    index = tmp_path / "truth.json" if name == "results.json" else None
+    result = read(tmp_path / name, None, NAMES, FRAMES, index)
+    assert list(result) == [("a.png", "Mass")]
     np.testing.assert_array_equal(result[("a.png", "Mass")], [[10, 20, 30, 60, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("content", "frames", "facts"),
+    [
+        (coco("a.png", 3), FRAMES, "image ids .*a.png"),
+        (coco(7, 9), FRAMES, "category ids .*9"),
+        (coco(7, 3, whole=False), FRAMES, "--index"),
+        (coco(7, 3), {**FRAMES, "a.png": (50, 100)}, "a.png is 200x100 there and 100x50"),
+        ({**coco(7, 3), "images": [{"id": 7, "file_name": "a.png"}] * 2}, FRAMES, "repeated ids"),
+    ],
+    ids=["image", "category", "results", "size", "repeated"],
+)
+def test_coco_json_of_unknown_ids_or_other_sizes_is_refused(tmp_path, content, frames, facts):
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=facts):
+        read(tmp_path / "boxes.json", None, NAMES, frames)
+
+
+SAME = Names(["p1/s1/view.png", "p2/s1/view.png", "p3/view.png", "0.png", "0.jpg", "1.2.840", "1.2.841"], ["Mass"])
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("p1/s1/view.png", "p1/s1/view.png"),
+        ("CheXpert/valid/p2/s1/view.jpg", "p2/s1/view.png"),
+        ("p2_s1_view", "p2/s1/view.png"),
+        ("p9/s1/view.png", None),
+        ("0.jpg", "0.jpg"),
+        ("1.2.841", "1.2.841"),
+        ("1.2.842", None),
+    ],
+)
+def test_images_of_one_name_are_told_apart_by_folder_and_suffix(name, image):
+    assert SAME.image(name) == image
+    assert SAME.split(f"{name}_Mass") == (image and (image, "Mass"))
+
+
+@pytest.mark.parametrize("name", ["view.png", "s1/view", "0", "0.npy", "view_Mass"])
+def test_a_name_that_fits_several_images_is_refused(name):
+    with pytest.raises(DataError, match=r"fits \d images"):
+        SAME.image(name) or SAME.split(name)
 
 
 @pytest.mark.parametrize(
