@@ -8,7 +8,7 @@ Methods in the folder ``methods`` of the working folder are listed, too; a file 
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError
@@ -49,13 +49,19 @@ def expand(words: Sequence[str]) -> list[str]:
 
     A method that cannot be imported counts as ``slow``; building it raises the error.
     """
-    members = (_members(word) if word in GROUPS else [word] for word in map(normalize_name, words))
+    members = (_members(word) if word in GROUPS else [word] for word in normalize_names(words))
     return list(dict.fromkeys(itertools.chain.from_iterable(members)))
 
 
 def normalize_name(word: str) -> str:
     """Return a word in its registered spelling (``Grad-CAM++`` -> ``gradcampp``); an unknown word is unchanged."""
-    return match_name(word, [*GROUPS, *registry.names()])
+    return normalize_names([word])[0]
+
+
+def normalize_names(words: Iterable[str]) -> list[str]:
+    """Return each word in its registered spelling, as ``normalize_name`` does."""
+    known = [*GROUPS, *registry.names()]
+    return [match_name(word, known) for word in words]
 
 
 def _members(group: str) -> list[str]:

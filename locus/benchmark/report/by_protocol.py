@@ -49,11 +49,12 @@ def scores(board: Leaderboard) -> Scores:
     groups = [group for of in of_protocols for group in select.trainings(select.one_alignment(of))]
     means, auroc = [select.mean_record(group) for group in groups], auroc_by_model(board.records)
     networks: dict[str, dict[str, dict[str, float]]] = {}
+    named = select.networks_among(means)
     for record, group in zip(means, groups, strict=True):
         measured = [auroc[key] for run in group if (key := select.model_key(run)) in auroc]
         known = f" ({auroc_words(sum(measured) / len(measured))})" if measured else ""
         if (value := _value(record)) is not None:
-            of_network = networks.setdefault(select.network_among(record, means) + known, {})
+            of_network = networks.setdefault(named(record) + known, {})
             of_network.setdefault(record.method, {})[record.cell.protocol] = value
     return networks
 

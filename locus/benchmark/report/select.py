@@ -282,12 +282,20 @@ def _summarized(values: Sequence[Any]) -> str:
     return examples(distinct, 6)
 
 
-def network_among(record: Record, records: Sequence[Record]) -> str:
-    """Return the name of a record's network, with image size and seed if ``records`` have several of them."""
-    name = network(record)
-    cells = [r.cell for r in records if network(r) == name]
-    words = {"img_size": f"{record.cell.img_size} px", "seed": f"seed {record.cell.seed}"}
-    return " ".join([name, *(word for field, word in words.items() if len({getattr(c, field) for c in cells}) > 1)])
+def networks_among(records: Iterable[Record]) -> Callable[[Record], str]:
+    """Return the function that names the network of one of ``records``, with image size and seed if several differ."""
+    sizes: dict[str, set[int]] = {}
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        sizes.setdefault(network(record), set()).add(record.cell.img_size)
+        seeds.setdefault(network(record), set()).add(record.cell.seed)
+
+    def named(record: Record) -> str:
+        name, cell = network(record), record.cell
+        size = [f"{cell.img_size} px"] * (len(sizes[name]) > 1)
+        return " ".join([name, *size, *[f"seed {cell.seed}"] * (len(seeds[name]) > 1)])
+
+    return named
 
 
 def listed(words: Sequence[str]) -> str:

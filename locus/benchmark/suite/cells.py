@@ -41,9 +41,10 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     >>> method_names(plan.load("phantom").model_copy(update={"methods": ["gradcampp", "cam"]}))[:2]
     ['gradcampp', 'cam']
     """
+    named = [*suite.words, *extra]
     words = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
-        return [word for word in words if word not in names.UNRANKED_METHODS or word in (*suite.words, *extra)]
+        return [word for word in words if word not in names.UNRANKED_METHODS or word in named]
     return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_UPPER_BOUND]
 
 

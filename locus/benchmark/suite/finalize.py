@@ -15,7 +15,7 @@ from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
-from locus.benchmark.suite import cells, examples, plan
+from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
 from locus.benchmark.suite.plan import Suite
 from locus.config import RunConfig
@@ -48,6 +48,8 @@ def finalize(
     if changed or final != list(records_now):
         records.pack(folder.path, final)
     if ran:
+        from locus.benchmark.suite import examples  # imports PyTorch, which tables alone do not need
+
         examples.write(final, planned, folder.path)
     table_records = with_published(final, folder.published)
     description = replace(describe(suite, folder.path), listed=cells.keys(cells.read_suite(suite.name, config)))

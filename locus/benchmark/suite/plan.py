@@ -231,7 +231,7 @@ class Suite(pydantic.BaseModel):
     @property
     def words(self) -> list[str]:
         """Registered names of its methods and groups of methods."""
-        return list(map(methods.normalize_name, [self.methods] if isinstance(self.methods, str) else self.methods))
+        return methods.normalize_names([self.methods] if isinstance(self.methods, str) else self.methods)
 
     @property
     def all_words(self) -> list[str]:

@@ -14,7 +14,7 @@ from locus.benchmark.report.charts import Chart, Spec, strip
 from locus.benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import backbone_words
-from locus.benchmark.report.select import basis_lines, counted, network_among
+from locus.benchmark.report.select import basis_lines, counted, networks_among
 from locus.benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from locus.core.names import MAIN
 from locus.core.scores import Origin
@@ -41,8 +41,9 @@ def draw(leaderboard: Leaderboard) -> Spec:
     """Draw the change of each method by the conventional placement, a line per network, the largest loss first."""
     records = select.of_protocol(leaderboard.records, leaderboard.dataset, "alignment")
     groups = sorted((group for group in select.by_model(records) if gains(group)), key=_change)
+    named = networks_among(records)
     values = [
-        {"network": network_among(group[0], records), "value": -gain.value}
+        {"network": named(group[0]), "value": -gain.value}
         for group in groups
         for gain in gains(group)
         if gain.value is not None
@@ -89,7 +90,8 @@ class AlignmentReport(CheckReport):
             yield _sentence(backbone, groups)
         pictured, names = with_pictures(self.rows)
         several = [group for group in select.by_model(pictured) if len(group) > 1]
-        tables = {network_among(g[0], self.rows): [_values(r, MAIN, "cross-fitted", names) for r in g] for g in several}
+        named = networks_among(self.rows)
+        tables = {named(g[0]): [_values(r, MAIN, "cross-fitted", names) for r in g] for g in several}
         for name, table in sorted(tables.items(), key=lambda pair: -_over_conventions(pair[1])):
             yield _picture_sentence(name, names[0], table)
 

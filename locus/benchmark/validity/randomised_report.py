@@ -13,7 +13,7 @@ from locus.benchmark.report.charts import Chart, Spec, strip
 from locus.benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import backbone_words
-from locus.benchmark.report.select import basis_lines, counted, listed, network_among
+from locus.benchmark.report.select import basis_lines, counted, listed, networks_among
 from locus.benchmark.report.table import Table, number, signed, with_interval
 from locus.core.names import MAIN
 
@@ -31,7 +31,8 @@ def draw(leaderboard: Leaderboard) -> Spec:
     """Draw the correlation of each method's maps with all weights random, a line per network."""
     records = select.of_protocol(leaderboard.records, leaderboard.dataset, "randomised")
     methods = [record for record in records if select.is_method(record) and _parts(record)]
-    values = [{"network": network_among(record, records), "value": _all(record)} for record in methods]
+    named = networks_among(records)
+    values = [{"network": named(record), "value": _all(record)} for record in methods]
     about = (
         "Mean rank correlation of maps with those of the trained network, all weights randomised. A dot is a method, "
         "the tick is their mean; 1 is the same map."
@@ -141,7 +142,7 @@ def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> I
         yield (
             f"The maps of {methods} on {networks} change. With all weights randomised, their mean rank correlation "
             f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, "
-            f"{network_among(most, rows)}; 1 is the same map)."
+            f"{networks_among(rows)(most)}; 1 is the same map)."
         )
 
 
@@ -154,14 +155,14 @@ def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
         least = max(falling, key=_change)
         yield (
             f"{'All other methods lose hits' if staying else 'All methods lose hits'}: the smallest change of "
-            f"`{MAIN}` is {signed(_change_of(least))} (`{least.method}`, {network_among(least, rows)})."
+            f"`{MAIN}` is {signed(_change_of(least))} (`{least.method}`, {networks_among(rows)(least)})."
         )
 
 
 def _by_method(records: Sequence[Record], rows: Sequence[Record], value: Callable[[Record], float]) -> str:
     """List each method with its networks and values."""
-    groups = select.grouped(records, lambda record: record.method)
-    values = {name: [f"{network_among(r, rows)} {number(value(r))}" for r in group] for name, group in groups.items()}
+    groups, named = select.grouped(records, lambda record: record.method), networks_among(rows)
+    values = {name: [f"{named(r)} {number(value(r))}" for r in group] for name, group in groups.items()}
     return listed([f"`{method}` ({', '.join(parts)})" for method, parts in values.items()])
 
 
