@@ -62,7 +62,7 @@ def table(title):
     rows, name = {}, ""
     for first, *cells in lines[2:]:
         name = first if not first.startswith("–") else name
-        rows[name, first == name] = cells[1:-3]
+        rows[name, first == name] = cells[:-4]
     return rows
 
 

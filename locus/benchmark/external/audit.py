@@ -6,6 +6,7 @@
 The truth is the list of boxes that the package contains, so no image is needed.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -93,7 +94,20 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
             shown, percent = table[word].iloc[at], "; divide percentages by 100" if values[at] > 1 else ""
             raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: write a share from 0 to 1{percent}")
         shares[column] = {f: Share(value, k) for f, value, k in zip(findings, values.tolist(), n, strict=True)}
+    _refuse_rising(file, shares)
     return Result(name, YOURS, shares)
+
+
+def _refuse_rising(file: Path, shares: dict[str, dict[str, Share]]) -> None:
+    """Raise ``DataError`` if more boxes are hit at a larger threshold, which is impossible."""
+    given = [column for column in COLUMNS if column in shares]
+    for low, high in itertools.pairwise(given):
+        if low.partition(".")[0] == high.partition(".")[0]:
+            for finding, share in shares[low].items():
+                if (more := shares[high][finding].value) > share.value:
+                    names = high.removeprefix("hit@"), low.removeprefix("hit@")
+                    found = f"{names[0]} of {finding} is {more:g}, more than {names[1]} with {share.value:g}"
+                    raise DataError(f"{file}: {found}: a larger threshold cannot hit more boxes")
 
 
 def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]) -> list[int]:
@@ -102,7 +116,10 @@ def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: 
         return [counts[finding] for finding in findings]
     for finding, n in zip(findings, numbers["n"].tolist(), strict=True):
         if n not in range(1, counts[finding] + 1):
-            raise DataError(f"{file}: n of {finding} is {n:g}: it is a whole number from 1 to NIH's {counts[finding]}")
+            shown = "no number" if np.isnan(n) else f"{n:g}"
+            raise DataError(
+                f"{file}: n of {finding} is {shown}: write a whole number from 1 to NIH's {counts[finding]}"
+            )
     return [int(n) for n in numbers["n"]]
 
 
@@ -129,6 +146,11 @@ def read_boxes(
         raise DataError(
             f"{file}: {len(unknown)} of {len(table)} boxes are on images that are not in NIH's list of boxes: "
             f"{examples(unknown)}; keep the boxes of its {len(samples)} images"
+        )
+    known = {"image", "finding", *EDGES, "confidence"}
+    if more := [word for word in table.columns if word not in known]:
+        raise DataError(
+            f"{file}: column {more[0]!r} is unknown: boxes have {', '.join(sorted(known))}; remove or rename it"
         )
     has_confidence = "confidence" in table.columns
     score = table["confidence"] if has_confidence else "1"

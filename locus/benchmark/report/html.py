@@ -98,7 +98,6 @@ WIDTH = 5.2
 """Width of the chart, in inches of its fonts."""
 View = dict[str, Any]
 """A table of a page: ``id``, ``title``, paragraphs of the ``intro``, ``headings``, ``lines`` and ``footnote``."""
-NUMBER = re.compile(r"^[<≥≤]?\s*[+−-]?[.\d]")
 
 
 def suite_page(
@@ -226,15 +225,12 @@ def _comparison(gap: Comparison | None) -> str:
 
 def view(table: Table, dataset: str = "") -> View:
     """Return a table for a template."""
-    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
     marks = table.marks or ("",) * len(table.rows)
     return {
         "id": anchor(table.title),
         "title": _capital(table.title.removeprefix(f"{dataset}: ")),
         "intro": table.intro.split("\n"),
-        "headings": [
-            {"text": text, "numeric": _is_numeric(cells)} for text, cells in zip(table.header, columns, strict=True)
-        ],
+        "headings": table.header,
         "lines": [
             {"cells": cells, "mark": mark, "row": None, "again": False}
             for cells, mark in zip(table.rows, marks, strict=True)
@@ -245,11 +241,6 @@ def view(table: Table, dataset: str = "") -> View:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _is_numeric(cells: Sequence[str]) -> bool:
-    values = [cell for cell in cells if cell not in ("", NOTHING)]
-    return bool(values) and all(NUMBER.match(cell) for cell in values)
 
 
 def anchor(title: str) -> str:

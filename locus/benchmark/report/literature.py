@@ -39,7 +39,8 @@ ABOUT = (
     "Share of truth boxes hit, mean over findings; below it, without the findings that `fixed_box` solves. "
     "`fixed_box` is one box per finding, chosen on other patients, and never sees the image. ↑ above it, = level, "
     "↓ below (95% interval); no mark: not known to be scored on all boxes. Bold: chosen on the truth that "
-    "is scored. Papers differ in training, hit rule and boxes: docs/nih_audit.md. Other baselines: leaderboard.csv."
+    "is scored. –: not stated. Papers differ in training, hit rule and boxes: docs/nih_audit.md. Other baselines: "
+    "leaderboard.csv."
 )
 ABOUT_IOBB = (
     "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB, which divides by the area of the predicted box."
@@ -242,7 +243,7 @@ def table(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] =
     """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
     first = [row for row in rows if not row.is_second_hand and row.has(columns)]
     second = [row for row in rows if row.is_second_hand and row.has(columns)]
-    head = (*NAMES, *headings(columns), *RULES)
+    head = (RESULT, *headings(columns), TRAINED_ON, *RULES)
     lines = [line for row in first for line in _lines(row, box, columns)]
     lines += [(QUOTED, *[""] * (len(head) - 1))] if second else []
     lines += [line for row in second for line in _lines(row, box, columns)]
@@ -251,9 +252,9 @@ def table(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] =
 
 def _lines(row: Result, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
     shares, rest = ([_cell(row, column, names, box) for column in columns] for names in (box.findings, box.rest))
-    yield (row.name, row.trained_on, *shares, *_rules(row.reference))
+    yield (row.name, *shares, row.trained_on, *_rules(row.reference))
     if box.solved and row.has_findings(columns) and row.trained_on != _knows(UPPER_BOUND):
-        yield (f"– without {select.listed(box.solved)}", "", *rest, *[""] * len(RULES))
+        yield (f"– without {select.listed(box.solved)}", *rest, "", *[""] * len(RULES))
 
 
 def _rules(of: Reference | None) -> tuple[str, ...]:
@@ -261,7 +262,8 @@ def _rules(of: Reference | None) -> tuple[str, ...]:
     if of is None:
         return ("",) * len(RULES)
     cut = of.tuned_on.partition(":")[0].removesuffix(" of the boxed images")
-    return of.operator, of.n.removesuffix(" boxes"), f"**{cut}**" if cut == SCORED_BOXES else cut
+    rules = of.operator, of.n.removesuffix(" boxes"), f"**{cut}**" if cut == SCORED_BOXES else cut
+    return tuple(NOTHING if rule == NOT_STATED else rule for rule in rules)
 
 
 def _cell(row: Result, column: str, names: Sequence[str], box: Box) -> str:

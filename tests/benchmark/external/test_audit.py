@@ -53,7 +53,8 @@ def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_pat
         (("finding,auc", "Mass,.5", "Infiltration,.2"), "'auc'"),
         (("finding", "Mass", "Infiltration"), "no column of a threshold"),
         (("finding,n,iou.3", "Mass,5,.5", "Infiltration,2,.2"), "n of Mass is 5.*1 to NIH's 4"),
-        (("finding,n,iou.3", "Mass,x,.5", "Infiltration,2,.2"), "n of Mass is nan"),
+        (("finding,n,iou.3", "Mass,x,.5", "Infiltration,2,.2"), "n of Mass is no number"),
+        (("finding,iou.3,iou.5", "Mass,.5,.6", "Infiltration,.2,.2"), r"iou\.5 of Mass is 0\.6, more than iou\.3"),
     ],
 )
 def test_invalid_values_are_one_sentence(tmp_path, lines, facts):
@@ -96,6 +97,7 @@ def test_boxes_in_pixels_of_a_smaller_image_are_refused(tmp_path, monkeypatch):
         (("image,finding,x,y,w,h", "00000001_000.png,Mass,190,1,90,9"), "beyond its image"),
         (("image,finding,x,y,w,h", "00000001_000.png,Mass,1,1,9,9", "00000001_000.png,Mass,2,1,9,9"), "several boxes.*column confidence"),
         (("image,finding,x,y,w,h",), "contains no boxes"),
+        (("image,finding,x,y,w,h,score", "00000001_000.png,Mass,1,1,9,9,.5"), "'score' is unknown.*confidence"),
     ],
 )
 def test_invalid_boxes_are_one_sentence(tmp_path, lines, facts):
