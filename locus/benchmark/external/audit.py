@@ -106,8 +106,8 @@ def _refuse_rising(file: Path, shares: dict[str, dict[str, Share]]) -> None:
             for finding, share in shares[low].items():
                 if (more := shares[high][finding].value) > share.value:
                     names = high.removeprefix("hit@"), low.removeprefix("hit@")
-                    found = f"{names[0]} of {finding} is {more:g}, more than {names[1]} with {share.value:g}"
-                    raise DataError(f"{file}: {found}: a larger threshold cannot hit more boxes")
+                    sentence = f"{names[0]} of {finding} is {more:g}, more than {names[1]} with {share.value:g}"
+                    raise DataError(f"{file}: {sentence}: a larger threshold cannot hit more boxes")
 
 
 def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]) -> list[int]:
