@@ -61,8 +61,8 @@ class NetworkEvidence(Evidence):
 
     def _shared(self, name: str, value: T, *tensors: Tensor) -> T:
         """Return ``value``, which all methods read, and record the versions of its ``tensors`` (default: itself)."""
-        found = tensors or ((value,) if isinstance(value, Tensor) else ())
-        self._versions[name] = [(tensor, tensor._version) for tensor in found if not tensor.is_inference()]
+        watched = tensors or ((value,) if isinstance(value, Tensor) else ())
+        self._versions[name] = [(tensor, tensor._version) for tensor in watched if not tensor.is_inference()]
         return value
 
     def modified(self) -> list[str]:
