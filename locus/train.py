@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     else:
         folder = training.fit(config)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    for split in ("val", "test"):
+    for split in (name for name in ("val", "test") if name in metrics):
         cli.say(f"{split}: mean AUROC {_format_auroc(metrics[split])} over {metrics[split]['n']} images")
     cli.say(f"run: {folder}")
 

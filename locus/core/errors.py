@@ -26,6 +26,10 @@ class DataError(LocusError):
     """A file or folder of the user is missing, broken or inconsistent."""
 
 
+class NoImagesError(DataError):
+    """A split of a data set has no images."""
+
+
 class WriteError(DataError):
     """A file cannot be written: disk full, read-only, no permission."""
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.core.errors import DataError, examples
+from locus.core.errors import DataError, NoImagesError, examples
 from locus.core.files import file_hash
 from locus.core.frames import area
 from locus.core.types import FloatArray, Sample
@@ -154,31 +154,33 @@ def in_split(
     """Return (N,) True for the images in the requested split, or all of them if ``whole``, which has only test.
 
     ``official``: returns the (N,) published split names, if any; otherwise the official partition is random by patient.
-    Raises ``DataError`` for an empty split, such as train or val of a ``whole`` data set.
+    Raises ``NoImagesError`` for an empty split, such as train or val of a ``whole`` data set.
     """
     if whole and request.split != "test":
         reason = f"whole=True makes every image a test image, so {request.split} is empty"
-        raise DataError(f"{reason}: leave whole out to train")
+        raise NoImagesError(f"{reason}: leave whole out to train")
     if whole:
         return np.ones(len(patients), bool)
     names = official() if official and request.partition == "official" else splits.assign(patients, request)
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
-        raise DataError(f"none of the {len(patients)} available images is in {request.split}: check for missing files")
+        raise NoImagesError(
+            f"none of the {len(patients)} available images is in {request.split}: check for missing files"
+        )
     return np.asarray(names == request.split)
 
 
 def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: str, split: str = "") -> list[str]:
     """Return the ``listed`` images (of one ``split`` or of all) that have a file, and log the others.
 
-    Raises ``DataError`` if no image has a file.
+    Raises ``NoImagesError`` if no image has a file.
     """
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
-        raise DataError(f"the tables of {root} list no {which}: use --partition patient or kfold")
+        raise NoImagesError(f"the tables of {root} list no {which}: use --partition patient or kfold")
     if not present:
-        raise DataError(f"{root} has no file for any of the {which} in its tables ({len(names)}): {layout}")
+        raise NoImagesError(f"{root} has no file for any of the {which} in its tables ({len(names)}): {layout}")
     if len(present) < len(names):
         missing = [name for name in names if name not in files]
         text = "%s: %d of %d %s have no file and are skipped: %s"

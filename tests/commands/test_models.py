@@ -84,6 +84,26 @@ def test_a_network_has_its_rows_in_a_suite_under_its_name_and_the_predictions_th
     assert np.allclose(shown, logits, atol=1e-6)
 
 
+def test_a_network_is_scored_on_a_folder_without_validation_images(folder, tmp_path, caplog):
+    boxes, labels = ["image,finding,x0,y0,x1,y1"], ["image,patient,split,Mass,Nodule"]
+    for n in range(8):
+        pixels = np.random.default_rng(n).integers(0, 255, (64, 64), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{n}.png")
+        labels.append(f"{n}.png,p{n},test,1,{n % 2}")
+        boxes.append(f"{n}.png,Mass,{n},8,{n + 20},30")
+    (tmp_path / "boxes.csv").write_text("\n".join(boxes))
+    (tmp_path / "labels.csv").write_text("\n".join(labels))
+    train = {**SUITE["train"], "dataset": "folder", "data_root_dir": str(tmp_path)}
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**SUITE, "train": train}))
+    where = ["--suites", tmp_path, "--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
+    model = ["--model", f"{folder / 'net.py'}:Net", "--threads", "1"]
+    assert not run.main([*map(str, ["--suite", "own", *where, *model])])
+    found = {record.cell.method: record for record in records.load(tmp_path / "results/own") if record.cell.protocol == "locus"}
+    assert {name for name, record in found.items() if record.status != "ok"} == {"untrained"}
+    assert "cross-fitted" in (origins := {score.threshold_origin for score in found["cam"].scores}) and "validation" not in origins
+    assert "chosen on validation images are n/a: the tables of" in caplog.text
+
+
 def test_preprocessing_changes_the_images_of_a_network_and_makes_it_another_entry(folder, rows, capsys):
     about = ["--entry", "Equalised", "--preprocess", "jf", "--mean", "0.5", "--std", "0.25"]
     assert suite(folder, *flags(folder, *about), "--method", "gradcam") == 0

@@ -21,7 +21,7 @@ from locus.benchmark.maps.requests import MapRequest, build_method, make_request
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.maps.store import StoredMaps, Writer, open_writer, read, write_unsupported
 from locus.config import EngineFlags
-from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError
+from locus.core.errors import BadValueError, DataError, LocusError, NoImagesError, NotAvailableError
 from locus.datasets.io import transforms
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
@@ -167,10 +167,14 @@ def requests_of(
 def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
     """Return requests for the fast methods' maps of the validation images.
 
-    There are none if no validation image has a truth box, as in the official NIH lists.
+    There are none without validation images, or if none of them has a truth box, as in the official NIH lists.
     """
     runs = [run.validation for run in trained]
-    if not any(sample.boxes for sample in select_samples(runs, None)):
+    try:
+        boxed = any(sample.boxes for sample in select_samples(runs, None))
+    except NoImagesError:
+        return []
+    if not boxed:
         return []
     return [request for request in requests_of(runs, method_names, folder)[0] if request.fast]
 

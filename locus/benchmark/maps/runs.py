@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from locus import backbones, datasets
 from locus.backbones import Classifier, external
 from locus.benchmark.maps.code import code_of_config, network_code
-from locus.benchmark.training import data, load, machine, runs
-from locus.benchmark.training.evaluate import HELD_OUT, evaluate
+from locus.benchmark.training import load, machine, runs
+from locus.benchmark.training.evaluate import decode_held_out, evaluate
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.runs import read_predictions
 from locus.config import DATA, MACHINE, MAPS, DataFlags, TrainConfig, flags_with
@@ -383,12 +383,12 @@ def _default_split(declared: str) -> TrainConfig | None:
 def predict_held_out(model: GivenModel, config: TrainConfig, folder: Path) -> None:
     """Write a copy of ``model`` and its predictions for the held-out images of ``config`` to ``folder``, once.
 
-    Raises ``LocusError`` for incomplete data, or data without any of its findings.
+    Raises ``LocusError`` for data without test images or without any of its findings; validation images may be missing.
     """
     if runs.done(folder):
         return
     machine.configure_torch(config.threads)
-    splits = {name: data.decode(config, images_of(config, name, model)) for name in HELD_OUT}
+    splits = decode_held_out(config, lambda name: images_of(config, name, model))
     with atomic(folder / "best.ckpt") as temporary:
         shutil.copyfile(model.checkpoint, temporary)
     with machine.oom_as_error("lower --batch_size"):

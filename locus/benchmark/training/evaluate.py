@@ -4,7 +4,7 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
 from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
-from locus.core.errors import BadValueError, DataError, examples
+from locus.core.errors import BadValueError, DataError, NoImagesError, examples
 from locus.core.files import csv_text, write_json, write_text
+from locus.datasets.base import Dataset
 from locus.datasets.io import transforms
 
 log = logging.getLogger(__name__)
@@ -55,11 +56,27 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     flags = dataclasses.replace(run_config, **{name: getattr(config, name) for name in explicit_flags - {"evaluate"}})
     old_metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(flags.threads)
-    images = {name: data.decode(flags, load_split(flags, name)) for name in HELD_OUT}
+    images = decode_held_out(flags, lambda name: load_split(flags, name))
     splits = {name: _labelled(split, findings, flags.dataset) for name, split in images.items()}
     with machine.oom_as_error("lower --batch_size"):
         evaluate(folder, flags, splits, {name: old_metrics[name] for name in FACTS if name in old_metrics})
     return folder
+
+
+def decode_held_out(flags: TrainConfig, load: Callable[[str], Dataset]) -> Splits:
+    """Return the test images, and the validation images unless there are none; ``load`` returns those of a split.
+
+    Without validation images, a warning is logged, and everything that is chosen on them is undefined.
+    """
+    splits = {}
+    for name in HELD_OUT:
+        try:
+            splits[name] = data.decode(flags, load(name))
+        except NoImagesError as error:
+            if name == "test":
+                raise
+            log.warning("thresholds and temperatures chosen on validation images are n/a: %s", error)
+    return splits
 
 
 def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> SplitImages:
@@ -75,13 +92,13 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
 
 
 def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results.
+    """Evaluate the run in ``folder`` on its held-out ``splits`` (``val`` may be absent) and write the results.
 
     ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
     """
     model = load.network(folder / "best.ckpt", machine.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
-    held_out = {name: splits[name].complete() for name in HELD_OUT}
+    held_out = {name: splits[name].complete() for name in HELD_OUT if name in splits}
     logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)
 
@@ -107,11 +124,12 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
     """
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))
-    val, test = (_predictions(splits[name], logits[name], exclusive) for name in HELD_OUT)
-    metrics = assess(val, test, config.threshold_choice)
-    if all(splits[name].studies for name in HELD_OUT):
-        val_studies, test_studies = val.by_study(splits["val"].studies), test.by_study(splits["test"].studies)
-        metrics["study"] = assess(val_studies, test_studies, config.threshold_choice)
+    predictions = {name: _predictions(split, logits[name], exclusive) for name, split in splits.items()}
+    test = predictions["test"]
+    metrics = assess(predictions.get("val"), test, config.threshold_choice)
+    if all(split.studies for split in splits.values()):
+        studies = {name: predictions[name].by_study(split.studies) for name, split in splits.items()}
+        metrics["study"] = assess(studies.get("val"), studies["test"], config.threshold_choice)
     if config.plots:
         from locus.benchmark.training import plots  # slow imports, only for plots
 

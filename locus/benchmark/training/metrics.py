@@ -11,7 +11,7 @@ The bootstrap itself is in ``locus.benchmark.scoring.statistics.resample``, plot
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -72,6 +72,10 @@ class Predictions:
         """(n,) the single class of each image; -1 if it has none or several, or a label is unknown."""
         one = (self.labels == 1).sum(1) == 1
         return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
+
+    def of(self, rows: slice) -> "Predictions":
+        """Return the predictions of some images."""
+        return replace(self, logits=self.logits[rows], labels=self.labels[rows], patients=self.patients[rows])
 
     def by_study(self, study: Sequence[str]) -> "Predictions":
         """Aggregate by study, given the (n,) study of each image: the maximum of its logits and labels."""
@@ -234,7 +238,8 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
     known = ~labels.isnan()
     n, positives = int(known.sum()), int((labels == 1).sum())
     if positives in (0, n):
-        reason = f"{positives} of {n} validation images are positive: no threshold can be chosen"
+        why = f"{positives} of {n} validation images are positive" if n else "no validation label is known"
+        reason = f"{why}: no threshold can be chosen"
         return {**_threshold(np.nan, "validation", choice, n), "reason": reason}
     logit = best_threshold(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
     return _threshold(logit, "validation", choice, n)
@@ -407,20 +412,22 @@ Row = dict[str, Any]
 ResampledByName = dict[str, resample.Resampled]
 
 
-def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Row:
+def assess(val: Predictions | None, test: Predictions, choice: Choice = "youden") -> Row:
     """Return thresholds, temperature, and the metrics of both splits; undefined values are nan with a reason.
 
-    On the validation images, a chosen threshold has the origin ``oracle``, because it was chosen on their truth.
+    ``val``: None if there are no validation images; their metrics are then left out. On the validation images,
+    a chosen threshold has the origin ``oracle``, because it was chosen on their truth.
     """
-    temperature = fit(val)
-    chosen = [] if val.exclusive else choose(val, choice)
-    rows = {"thresholds": dict(zip(val.findings, chosen, strict=True))} if chosen else {}
+    chosen_on = val or test.of(slice(0))
+    temperature = fit(chosen_on)
+    chosen = [] if test.exclusive else choose(chosen_on, choice)
+    rows = {"thresholds": dict(zip(test.findings, chosen, strict=True))} if chosen else {}
     origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
     return {
         "temperature": temperature,
         **rows,
         "resampling": {"level": resample.LEVEL, "kind": "bca", "unit": "patient", "resamples": resample.RESAMPLES},
-        "val": _assess_split(val, chosen, temperature["value"], origins[0]),
+        **({"val": _assess_split(val, chosen, temperature["value"], origins[0])} if val else {}),
         "test": _assess_split(test, chosen, temperature["value"], origins[1]),
     }
 

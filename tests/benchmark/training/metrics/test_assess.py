@@ -77,6 +77,15 @@ def test_a_choice_of_fixed_thresholds_is_fixed_on_both_sides():
     assert result["thresholds"]["Hernia"] == {"logit": 0.0, "probability": 0.5, "origin": "fixed", "choice": "fixed", "n": 0}
 
 
+def test_without_validation_images_the_test_images_are_ranked_and_thresholds_have_a_reason():
+    result = assess(None, answered(1))
+    assert "val" not in result
+    assert result["test"]["mean_auroc"] == assess(answered(0), answered(1))["test"]["mean_auroc"]
+    assert np.isnan([result["test"]["mean_f1"], result["test"]["mean_ece_scaled"], result["temperature"]["value"]]).all()
+    reasons = {result["thresholds"]["Mass"]["reason"], result["test"]["findings"]["Mass"]["reasons"]["f1"]}
+    assert reasons == {"no validation label is known: no threshold can be chosen"}
+
+
 def test_a_softmax_has_classes_instead_of_thresholds():
     result = assess(answered(0, exclusive=True), answered(1, exclusive=True))
     assert "thresholds" not in result
