@@ -19,6 +19,7 @@ from locus.core.errors import DataError
 from locus.core.types import Sample
 from locus.datasets.io import cache, decoding
 from locus.datasets.io.images import decode
+from tests.flips import flipped
 
 
 def picture(number):
@@ -80,6 +81,14 @@ def test_the_rows_are_the_images_in_order_and_a_second_call_decodes_nothing(tmp_
         assert found.images.shape == (5, 4, 4)
         assert found.images[:, 0, 0].tolist() == decoded(tmp_path) == [0, 1, 2, 3, 4]
         assert isinstance(found.images, np.memmap)
+
+
+@pytest.mark.parametrize("pattern", ["*.npy", "*.rows"])
+def test_a_flipped_bit_in_the_cache_changes_no_pixel(tmp_path, pattern):
+    data = images(tmp_path / "in", 3)
+    pixels = cache.pixels(data, 4, tmp_path / "out", workers=1).images.copy()
+    for _ in flipped(next((tmp_path / "out").glob(pattern)), 8):
+        assert (cache.pixels(data, 4, tmp_path / "out", workers=1).images == pixels).all()
 
 
 def test_several_processes_give_what_one_gives(tmp_path, monkeypatch):

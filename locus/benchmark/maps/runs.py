@@ -12,6 +12,7 @@ Training itself is in ``locus.benchmark.training``, the maps of these images in 
 import contextlib
 import functools
 import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -264,7 +265,11 @@ class TrainingRun:
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions for its held-out images; columns as in ``CaseStore.predictions``."""
-        return read_predictions(self.folder / "predictions.csv")
+        file, metrics = self.folder / "predictions.csv", self.folder / "metrics.json"
+        stated = json.loads(metrics.read_text(encoding="utf-8")).get("predictions") if metrics.is_file() else None
+        if stated not in (None, file_hash(file)):
+            raise DataError(f"{file} is damaged: it differs from its hash in {metrics.name}; run the suite again")
+        return read_predictions(file)
 
     @cached_property
     def pixels_digest(self) -> str:

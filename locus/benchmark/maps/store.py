@@ -8,10 +8,11 @@ import json
 import logging
 import os
 import re
+import tokenize
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +48,8 @@ class Index(BaseModel):
     """Length of the array's file."""
     grid: Grid = NOWHERE
     """Grid of the maps in the network's input."""
+    sha256: str = ""
+    """Hash of the array's file and of the other values of this index."""
     peaks: tuple[tuple[float | None, ...], ...] = ()
     """max|map| per image and finding, with all digits of the float32; None if a map was not finite."""
 
@@ -62,7 +65,18 @@ class Index(BaseModel):
 
     def write(self, array: Path) -> None:
         """Write the index next to the file of its ``array``, atomically."""
-        files.write_text(index_file(array), files.pretty(json.loads(self.model_dump_json())) + "\n")
+        values = {**json.loads(self.model_dump_json()), "sha256": self.checksum(array)}
+        files.write_text(index_file(array), files.pretty(values) + "\n")
+
+    def checksum(self, array: Path) -> str:
+        """Return the right value of ``sha256``."""
+        about = files.json_hash(json.loads(self.model_dump_json(exclude={"sha256"})))
+        return files.json_hash([about, "" if self.reason else _hash(array, array.stat().st_mtime_ns)])
+
+
+@lru_cache(maxsize=1024)
+def _hash(array: Path, *state: int) -> str:
+    return files.file_hash(array)
 
 
 def index_file(array: Path) -> Path:
@@ -202,8 +216,11 @@ def read(array: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | N
         index = Index.model_validate_json(index_file(array).read_text(encoding="utf-8"))
         if index.key not in keys:
             return None
-        return NotAvailableError(index.reason) if index.reason else StoredMaps(_open_array(array, index), index)
-    except (ValueError, OSError, EOFError) as error:
+        maps = None if index.reason else StoredMaps(_open_array(array, index), index)
+        if index.sha256 != index.checksum(array):
+            raise ValueError("array or index differs from its checksum")
+        return maps or NotAvailableError(index.reason)
+    except (ValueError, OSError, EOFError, SyntaxError, tokenize.TokenError) as error:
         log.warning("the maps in %s are broken (%s) and will be generated again", array, one_line(error))
         return None
 

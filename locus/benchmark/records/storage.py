@@ -9,8 +9,10 @@ What the tables contain is in ``packed`` (records) and ``cases`` (rows per case)
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import logging
+import mmap
 import os
 import re
 import socket
@@ -126,8 +128,9 @@ DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 
 
 def read_parquet(file: Path, advice: str, columns: Sequence[str] | None = None, filters: Any = None) -> pyarrow.Table:
-    """Read a Parquet file. Raises ``DataError`` with ``advice`` if it is missing or broken."""
+    """Read a Parquet file. Raises ``DataError`` with ``advice`` if it is missing or differs from its checksum."""
     try:
+        _refuse_damaged(file)
         content = parquet.ParquetFile(file)
         if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
             raise ValueError(f"it would unpack to {count:,} values: at most {LARGEST:,} are allowed")
@@ -141,24 +144,52 @@ def read_parquet(file: Path, advice: str, columns: Sequence[str] | None = None, 
 def save(content: pyarrow.Table, file: Path) -> None:
     """Write a table atomically, unless ``file`` has the same content; bytes may differ otherwise."""
     if file.is_file():
-        try:
-            if parquet.read_table(file).equals(content):
+        with contextlib.suppress(DataError):  # a broken file is overwritten
+            if read_parquet(file, ADVICE).equals(content):
                 return
-        except (OSError, ValueError, pyarrow.ArrowException):
-            pass  # overwrite a broken file
     # scores have six decimals and repeat: a dictionary halves their size
     floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
     with atomic(file) as temporary:
-        parquet.write_table(
-            content,
+        with parquet.ParquetWriter(
             temporary,
+            content.schema,
             compression="zstd",
             compression_level=14 if floats else 19,  # a higher level does not help rows per case
             use_dictionary=[name for name in content.schema.names if name not in floats],
             column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
             write_statistics=False,
             store_schema=True,
-        )
+        ) as writer:
+            writer.write_table(content)
+            writer.add_key_value_metadata({CHECKSUM: NO_CHECKSUM})
+        at, checksum = _checksum(temporary.read_bytes())
+        with temporary.open("r+b") as stream:
+            stream.seek(at)
+            stream.write(checksum)
+
+
+CHECKSUM, NO_CHECKSUM = b"locus.sha256", b"0" * 64
+
+
+def _checksum(content: bytes | mmap.mmap) -> tuple[int, bytes]:
+    """Return the position of a Parquet file's checksum, 0 if it has none, and its right value.
+
+    The checksum is in the file's metadata. It is computed with zeros at its position, so it covers every other byte.
+    """
+    if (name := content.rfind(CHECKSUM)) < 0:
+        return 0, b""
+    at = name + len(CHECKSUM) + 2  # after the type and the length of the value
+    digest = hashlib.sha256(content[:at])
+    digest.update(NO_CHECKSUM + content[at + len(NO_CHECKSUM) :])
+    return at, digest.hexdigest().encode()
+
+
+def _refuse_damaged(file: Path) -> None:
+    """Raise ``ValueError`` for a Parquet file that differs from its checksum. Older files have none."""
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at, checksum = _checksum(content)
+        if at and content[at : at + len(checksum)] != checksum:
+            raise ValueError("it is damaged: it differs from its checksum")
 
 
 def words(rows: pyarrow.Table) -> pyarrow.Table:

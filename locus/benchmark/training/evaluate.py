@@ -21,7 +21,7 @@ from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
 from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
-from locus.core.files import csv_text, write_json, write_text
+from locus.core.files import csv_text, file_hash, write_json, write_text
 from locus.datasets.base import Dataset
 from locus.datasets.io import transforms
 
@@ -30,7 +30,7 @@ Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
 MAY_CHANGE = flags_with(TrainConfig, MACHINE | OUTPUT | MODE) | {"data_root_dir", "batch_size"}
 """Flags that may differ between evaluation and training: the images may have moved and need less memory."""
-FACTS = ("best_epoch", "epochs", "train", "process_seconds")
+FACTS = ("best_epoch", "epochs", "train", "process_seconds", "provenance")
 """Entries of metrics.json about the training, which a new evaluation copies."""
 
 
@@ -136,7 +136,9 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
         plots.draw(folder, test, metrics)
     described = {name: split.describe for name, split in splits.items()}
     flags = {name: getattr(config, name) for name in sorted(flags_with(TrainConfig, WEIGHTS))}
-    write_json(folder / "metrics.json", undefined_as_none({"flags": flags, **facts, **metrics, "data": described}))
+    hashed = {"predictions": file_hash(folder / "predictions.csv")}
+    values = {"flags": flags, **facts, **metrics, "data": described, **hashed}
+    write_json(folder / "metrics.json", undefined_as_none(values))
 
 
 def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predictions:

@@ -323,6 +323,8 @@ def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cpu_time: 
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(module.history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cpu_time.seconds}
+    if (used := provenance.read(folder)) is not None:
+        facts["provenance"] = used.model_dump()  # a copy
     if module.config.plots:
         from locus.benchmark.training import plots
 

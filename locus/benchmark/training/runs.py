@@ -22,7 +22,7 @@ import yaml
 
 from locus.config import TrainConfig
 from locus.core.errors import DataError
-from locus.core.files import atomic, csv_value, write_text, writing
+from locus.core.files import atomic, csv_value, file_hash, write_json, write_text, writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,31 +96,32 @@ def read_predictions(file: Path | str | io.StringIO) -> "pd.DataFrame":
 
 
 def clear_damaged(folder: Path) -> None:
-    """Remove damaged files in the ``folder`` of a run, so that they are written again.
+    """Repair the ``folder`` of a run: remove damaged files, so that they are written again.
 
-    Metrics and predictions are computed from ``best.ckpt``. If this file is damaged, or ``last.ckpt`` of an unfinished
-    run, the whole folder is removed. Raises ``WriteError``.
+    Metrics and predictions are computed from ``best.ckpt``. If this file is damaged or missing, or ``last.ckpt`` of an
+    unfinished run is damaged, the whole folder is removed. Raises ``WriteError``.
     """
-    metrics = folder / "metrics.json"
+    metrics, provenance, best = folder / "metrics.json", folder / "provenance.json", folder / "best.ckpt"
     with writing(folder):
-        if done(folder) and not _evaluated(metrics, folder / "predictions.csv"):
-            log.warning("%s or its predictions.csv is damaged: the run is evaluated again", metrics)
-            metrics.unlink()
+        if done(folder):
+            try:
+                content = dict(json.loads(metrics.read_text(encoding="utf-8")))
+                evaluated = content.get("predictions") in (None, file_hash(folder / "predictions.csv"))
+            except (OSError, ValueError):
+                content, evaluated = {}, False
+            if content.get("provenance") and not provenance.is_file():
+                write_json(provenance, content["provenance"])
+            if not evaluated:
+                log.warning("%s or its predictions.csv is damaged: the run is evaluated again", metrics)
+                metrics.unlink()
         checked = ("best.ckpt",) if done(folder) else ("best.ckpt", "last.ckpt")
-        for file in (folder / name for name in checked):
-            if file.is_file() and not zipfile.is_zipfile(file):
-                log.warning("%s is damaged: the run is trained again", file)
-                shutil.rmtree(folder)
-
-
-def _evaluated(metrics: Path, predictions: Path) -> bool:
-    """Whether the metrics are readable and the predictions, if present, have the right number of rows."""
-    try:
-        content = json.loads(metrics.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    rows = sum(content.get(split, {}).get("n", 0) for split in ("val", "test"))
-    return not predictions.is_file() or predictions.read_bytes().count(b"\n") > rows  # plus the header
+        damaged = [folder / name for name in checked if (folder / name).is_file()]
+        damaged = [file for file in damaged if not zipfile.is_zipfile(file)]
+        if not best.is_file() and any((folder / name).is_file() for name in ("metrics.json", "metrics.csv")):
+            damaged.append(best)
+        if damaged:
+            log.warning("%s is damaged or missing: the run is trained again", damaged[0])
+            shutil.rmtree(folder)
 
 
 def _created(config: TrainConfig) -> Path:

@@ -1,8 +1,8 @@
 """Cache of decoded images: a memory-mapped uint8 array on disk, filled row by row on demand.
 
 The file name is a hash of the sources, modification times and file sizes of all images, so changed content gets a new
-file. A second file stores the state of each row (missing, decoded or bad), a third the reason why a row is bad. The
-state is written after the row, so the next run continues where an interrupted one stopped.
+file. A second file stores the state of each row (missing, bad, or the checksum of its pixels), a third the reason why
+a row is bad. The state is written after the row, so the next run continues where an interrupted one stopped.
 """
 
 import atexit
@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import os
+import tokenize
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from locus.core.errors import DataError, examples, one_line
 from locus.core.files import atomic, remove_leftovers, writing
 from locus.core.types import Sample
 from locus.datasets.base import content_key
-from locus.datasets.io.decoding import BAD, DECODED, MISSING, Bad, Decoding, Job
+from locus.datasets.io.decoding import BAD, MISSING, Bad, Decoding, Job, checksum
 
 log = logging.getLogger(__name__)
 NAMED = 20
@@ -92,13 +93,25 @@ class PixelCache:
 
         Raises ``DataError`` if decoding fails.
         """
+        self._refuse_damaged(rows)
         if (self.states[rows] == MISSING).any():
             self._require(rows)
-        return self.images[rows], self.states[rows] == DECODED
+        return self.images[rows], self.states[rows] != BAD
+
+    def _refuse_damaged(self, rows: NDArray[np.int64]) -> None:
+        """Mark those of ``rows`` as missing whose pixels differ from their checksum; each row is checked once."""
+        unchecked = rows[~self._checked[rows]]
+        decoded = unchecked[~np.isin(self.states[unchecked], (MISSING, BAD))]
+        damaged = [row for row in decoded if checksum(self.images[row]) != self.states[row]]
+        self._checked[unchecked] = True
+        if damaged:
+            log.warning("the cache %s is damaged in %d images; decoding them again", self._job.path, len(damaged))
+            self.states[damaged] = MISSING
 
     def complete(self) -> None:
         """Decode all missing rows. Raises ``DataError`` if decoding fails."""
         self.order = None
+        self._refuse_damaged(np.arange(len(self)))
         while missing := len(self._missing()):
             decoding = self._decoding or self._start(self._missing())
             with tqdm(total=missing, desc="decode", unit="image", leave=False, disable=None) as bar:
@@ -110,9 +123,12 @@ class PixelCache:
         """Return row -> reason for each bad row found so far, in ascending order of rows."""
         if not self._reasons.exists():
             return {}
-        lines = self._reasons.read_text(encoding="utf-8").splitlines()
-        bad = {int(row): str(reason) for row, reason in map(json.loads, lines)}
-        return {row: bad[row] for row in sorted(bad) if self.states[row] == BAD}
+        bad = dict.fromkeys(np.flatnonzero(self.states == BAD).tolist(), "unreadable")
+        for line in self._reasons.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError, TypeError):  # damaged
+                row, reason = json.loads(line)
+                bad |= {row: str(reason)} if row in bad else {}
+        return bad
 
     def close(self) -> None:
         """Stop decoding. Decoded rows remain in the cache."""
@@ -127,13 +143,15 @@ class PixelCache:
             return False
         try:
             self.images = np.load(job.path, mmap_mode="r")
-            if job.states.stat().st_size != len(self.images):  # numpy would extend a truncated file
+            if job.states.stat().st_size != 4 * len(self.images):  # numpy would extend a truncated file
                 raise ValueError(f"{job.states.name} has the wrong size")
-            self.states = np.memmap(job.states, np.uint8, "r+", shape=(len(self.images),))[: len(job.samples)]
-        except (ValueError, EOFError) as error:
+            self.states = np.memmap(job.states, np.uint32, "r+", shape=(len(self.images),))[: len(job.samples)]
+        except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
             log.warning("the cache %s is damaged (%s); decoding its images again", job.path, one_line(error))
             return False
-        return self.images.shape == (max(len(job.samples), 1), job.size, job.size)
+        self._checked = np.zeros(len(self.states), bool)
+        shape = (max(len(job.samples), 1), job.size, job.size)
+        return self.images.shape == shape and self.images.dtype == np.uint8
 
     def _missing(self) -> NDArray[np.int64]:
         """Return the rows to decode, in order."""
@@ -204,7 +222,7 @@ def _create(path: Path, states: Path, reasons: Path, shape: tuple[int, int, int]
     remove_leftovers(path.parent.glob(".*"))
     reasons.unlink(missing_ok=True)
     with atomic(states) as temporary:
-        temporary.write_bytes(bytes(max(shape[0], 1)))
+        temporary.write_bytes(bytes(4 * shape[0]))
     with atomic(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
         array.flush()

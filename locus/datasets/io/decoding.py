@@ -17,6 +17,7 @@ import os
 import signal
 import threading
 import time
+import zlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -46,8 +47,15 @@ EVERY = 60.0
 
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 """Signals of a crash caused by the process itself."""
-MISSING, DECODED, BAD = 0, 1, 2
-"""States of a row."""
+MISSING, BAD = 0, 2**32 - 1
+"""States of a row; every other state is the checksum of a decoded one."""
+
+
+def checksum(row: NDArray[np.uint8]) -> int:
+    """Return the state of a decoded row."""
+    return min(max(zlib.crc32(row), 1), BAD - 1)
+
+
 Bad = dict[int, str]
 """Row -> why its image could not be decoded."""
 Rows = list[int]
@@ -62,7 +70,7 @@ class Job:
     path: Path
     """Array file (N, size, size) uint8."""
     states: Path
-    """File of N bytes, the state of each row."""
+    """File of N uint32, the state of each row."""
 
     def named(self, row: int) -> str:
         """Return the path of a row's image, or its ID if there is no file."""
@@ -139,11 +147,11 @@ def _decode(
             os._exit(1)  # the parent process ended
         current_row[:] = row.to_bytes(8, "little")
         with _locked(file, row):
-            if os.pread(file.fileno(), 1, row)[0] != MISSING:
+            if os.pread(file.fileno(), 4, 4 * row) != bytes(4):
                 continue  # decoded by another run
             try:
                 array[row] = resize_image(job.samples[row].image, (job.size, job.size))
-                os.pwrite(file.fileno(), bytes([DECODED]), row)
+                os.pwrite(file.fileno(), np.uint32(checksum(array[row])).tobytes(), 4 * row)
             except DataError as error:
                 bad[row] = str(error)
             except MemoryError:

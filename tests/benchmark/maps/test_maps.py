@@ -9,6 +9,7 @@ import pytest
 from locus.benchmark.maps.store import file_name, open_writer, read, write_unsupported
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid
+from tests.flips import flipped
 
 GRID = Grid((96, 96), (32, 32), (0, 15.5))
 IMAGES, FINDINGS = ("a", "b", "c"), ("mass", "nodule")
@@ -65,6 +66,15 @@ def test_stored_bytes_do_not_depend_on_the_batches(raw, array, tmp_path):
 def test_maps_with_another_key_are_not_read(raw, array):
     write(array, raw, "old weights")
     assert read(array, ["new weights"]) is None
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_a_flipped_bit_in_maps_or_their_index_changes_no_map(raw, array, suffix):
+    before = write(array, raw)
+    values = np.array(before.values)
+    for _ in flipped(array.with_suffix(suffix)):
+        stored = read(array, ["key"])
+        assert stored is None or (np.array_equal(stored.values, values) and stored.index == before.index)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200])

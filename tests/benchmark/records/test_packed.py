@@ -1,11 +1,14 @@
 """Packing keeps all records, writes unchanged files only once, and survives interruptions."""
 
+import contextlib
+
 import pandas as pd
 import pytest
 
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, Score, Stratum, cases, load, pack, storage, write
 from locus.core.errors import DataError
+from tests.flips import flipped
 
 CELL = ["dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "method"]
 LONG = [*CELL, "alignment", "protocol", "threshold_origin", "finding", "metric", "value", "low", "high", "n", "status", "reason", "source"]
@@ -53,6 +56,16 @@ def files(folder):
 
 def by_key(loaded):
     return {record.key: record for record in loaded}
+
+
+@pytest.mark.parametrize("name", ["records.parquet", "cells.parquet", "cases.parquet"])
+def test_a_flipped_bit_in_a_packed_file_is_an_error_and_changes_no_number(suite, name):
+    pack(suite)
+    before = storage.read_parquet(suite / name, "")
+    for _ in flipped(suite / name):
+        with contextlib.suppress(DataError):  # not raised for a bit of the checksum's own name
+            assert storage.read_parquet(suite / name, "").equals(before)
+    assert storage.read_parquet(suite / name, "").equals(before)
 
 
 def test_packing_keeps_all_records_and_removes_the_unpacked_files(suite):

@@ -8,6 +8,8 @@ import pytest
 
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
+from locus.core.files import file_hash
+from tests.flips import flipped
 
 
 @pytest.fixture
@@ -18,8 +20,10 @@ def finished(tmp_path):
     for name in ("best.ckpt", "last.ckpt"):
         with zipfile.ZipFile(run / name, "w") as file:
             file.writestr("weights", "0" * 1000)
-    (run / "metrics.json").write_text(json.dumps({"val": {"n": 2}, "test": {"n": 3}}))
     (run / "predictions.csv").write_text("image\n1\n2\n3\n4\n5\n")
+    (run / "provenance.json").write_text('{"threads": 2}\n')
+    hashed = file_hash(run / "predictions.csv")
+    (run / "metrics.json").write_text(json.dumps({"predictions": hashed, "provenance": {"threads": 2}}))
     return run
 
 
@@ -35,13 +39,13 @@ def left(run):
 def test_damaged_metrics_or_predictions_are_evaluated_again(finished, name, caplog):
     cut(finished / name)
     runs.clear_damaged(finished)
-    assert left(finished) == {"best.ckpt", "last.ckpt", "predictions.csv"}
+    assert left(finished) == {"best.ckpt", "last.ckpt", "predictions.csv", "provenance.json"}
     assert "evaluated again" in caplog.text
 
 
 def test_run_is_trained_again_if_its_weights_are_damaged_and_not_otherwise(finished, caplog):
     runs.clear_damaged(finished)
-    assert left(finished) == {"best.ckpt", "last.ckpt", "metrics.json", "predictions.csv"}
+    assert left(finished) == {"best.ckpt", "last.ckpt", "metrics.json", "predictions.csv", "provenance.json"}
     cut(finished / "best.ckpt")
     runs.clear_damaged(finished)
     assert not finished.exists()
@@ -55,6 +59,27 @@ def test_damaged_last_checkpoint_only_affects_unfinished_runs(finished):
     (finished / "metrics.json").unlink()
     runs.clear_damaged(finished)
     assert not finished.exists()
+
+
+def test_missing_files_of_a_finished_run_are_repaired(finished):
+    (finished / "provenance.json").unlink()
+    runs.clear_damaged(finished)
+    assert json.loads((finished / "provenance.json").read_text()) == {"threads": 2}
+    (finished / "predictions.csv").unlink()
+    runs.clear_damaged(finished)
+    assert not runs.done(finished)  # so it is evaluated again
+    (finished / "metrics.csv").touch()
+    (finished / "best.ckpt").unlink()
+    runs.clear_damaged(finished)
+    assert not finished.exists()  # so it is trained again
+
+
+def test_a_flipped_bit_in_the_predictions_is_detected(finished):
+    metrics = (finished / "metrics.json").read_text()
+    for _ in flipped(finished / "predictions.csv"):
+        runs.clear_damaged(finished)
+        assert not runs.done(finished)
+        (finished / "metrics.json").write_text(metrics)
 
 
 def test_runs_that_start_in_the_same_second_have_their_own_folders(tmp_path):

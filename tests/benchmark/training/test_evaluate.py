@@ -77,7 +77,7 @@ def test_studies_are_scored_too(finished, tmp_path):
     whole = {split: dataclasses.replace(side, rows=side.rows[1::2], labels=halves[split]) for split, side in sides.items()}
     evaluate.write(tmp_path / "by-hand", whole, largest, config, {})
     output = json.loads((tmp_path / "by-hand" / "metrics.json").read_text())
-    assert result["study"] == {name: value for name, value in output.items() if name not in ("flags", "data")}
+    assert result["study"] == {name: value for name, value in output.items() if name not in ("flags", "data", "predictions")}
     assert "study" not in output
     rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
     assert [row["study"] for row in rows[:3]] == ["s00", "s00", "s01"]
