@@ -70,11 +70,11 @@ class Names:
         whole, *ends = _ends(name)
         for index, paths in ((self._wholes, [whole]), (self._ends, [whole]), (self._wholes, ends)):
             for path in paths:
-                if found := index.get(path) or index.get(_without_suffix(path)):
-                    if len(found) > 1:
-                        several = f"{len(found)} images ({examples(sorted(found))})"
+                if images := index.get(path) or index.get(_without_suffix(path)):
+                    if len(images) > 1:
+                        several = f"{len(images)} images ({examples(sorted(images))})"
                         raise DataError(f"the name {name!r} fits {several}: write their names with folder and suffix")
-                    return next(iter(found))
+                    return next(iter(images))
         return None
 
     def split(self, path: str) -> tuple[str, str] | None:

@@ -121,7 +121,7 @@ def _networks(board: Leaderboard) -> Iterator[str]:
     if said:
         between = "; with another grid: ".join(said)
         left_out = f"; not compared: {rest}" if rest else ""
-        yield f"**Networks**, averaged over all methods instead of the best: {between}{left_out}."
+        yield f"**Networks**, by the mean over all methods, not by the best: {between}{left_out}."
     elif rest and len(board.networks) > 1:
         yield f"**Not compared**: {rest}."
 

@@ -78,7 +78,7 @@ def table(board: Leaderboard) -> Table:
             baselines.setdefault((name, *_cells(rows[name], present)), []).append(network.split(" with ")[0])
     lines += [(", ".join(dict.fromkeys(baselines[cells])), *cells) for cells in sorted(baselines)]
     about = f"Main metric of each protocol; the best methods of each network by {header[2]}." if lines else ""
-    more = f"{rest} more methods are in leaderboard.csv and on the page." if rest else ""
+    more = f"{rest} more rows are in leaderboard.csv and on the page." if rest else ""
     return Table(f"{board.dataset}: methods by protocol", about, header, tuple(lines), footnote=more)
 
 

@@ -23,7 +23,6 @@ from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import SMALLEST, Sums, holm
 from locus.core.errors import BadValueError
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
-from locus.core.registry import METHODS
 
 FIRST, SPREAD, ONE_MORE, BOUND = "p_first", "seed_sd", "one_more", "bound"
 """Further scores of a row: probability of being the best of its table, standard deviation over training runs, interval
@@ -175,25 +174,16 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     values = {BOXED: rows[0].scores[BOXED]} if BOXED in rows[0].scores else {}
     if (bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)) is not None:
         values[BOUND] = Interval(bound)
-    share = None
     if mean is not None:
         note = runs_words(1) if len(mean.theta) == 1 else ""
         values[MAIN] = Interval(float(mean.theta.mean())) if mean.interval is None else _interval(mean.interval)
-        on_grid = [row.main.value for row in ranked if not _on_pixels(row) and row.main.value is not None]
-        share = float(np.mean(on_grid)) / bound if bound and on_grid else None
     first = ranked[0] if ranked else _scored(rows)[0]
-    row = Row("network", first.network, first.runs, values, auroc=first.auroc, share_of_bound=share, note=note)
+    row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
     row = _over_runs(replace(row, by_patient=mean))
     prior = by_name[PRIOR].by_patient if PRIOR in by_name else None
     if mean is None or prior is None or (gap := statistics.compared(mean, prior)) is None:
         return row
     return replace(row, prior=Comparison(PRIOR, _interval(gap), gap.p))
-
-
-def _on_pixels(row: Row) -> bool:
-    """Return whether the method of a row has one value per pixel; False if it is not in the folders of methods."""
-    name = row.cell.method.split(":")[0]
-    return name in METHODS.names() and METHODS.read_attribute(name, "on_pixels") is True
 
 
 def _compared(grid: Sequence[Row]) -> list[Row]:

@@ -69,7 +69,7 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
         header(board),
         tuple(_line(row, board) for row in all_rows),
         tuple(tuple(record.key for record in row.runs) for row in all_rows),
-        f"{rest} more methods are in leaderboard.csv and on the page." if rest else "",
+        f"{rest} more rows are in leaderboard.csv and on the page." if rest else "",
         tuple(map(_mark, all_rows)) if rows else (),
     )
 
@@ -181,13 +181,12 @@ def networks(board: Leaderboard) -> Table:
             network_cell(row),
             of_interval(row.main),
             str(len(row.runs)),
-            short(row.share_of_bound),
             _prior(row),
             verdict(row),
         )
         for row in rows
     ]
-    head = (NETWORK, "mean over methods, IoU > .3 [95%]", "runs", "share of upper bound", "− prior", "verdict")
+    head = (NETWORK, "mean over methods, IoU > .3 [95%]", "runs", "− prior", "verdict")
     title = f"{board.dataset}: networks"
     return Table(title, "", head, tuple(lines) if len(several) > 1 else ())
 

@@ -77,8 +77,6 @@ class Row:
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
     prior: Comparison | None = None
     """Difference from ``prior``."""
-    share_of_bound: float | None = None
-    """Mean of a network's methods divided by the score of ``truth`` on its grid."""
     note: str = ""
     by_patient: EntryScores | None = None
     """Its main column by patient; None without rows per case or with other cases than the best row."""

@@ -136,17 +136,19 @@ def name_map(findings: Sequence[str]) -> dict[str, int]:
 
 
 def _select(
-    named: Sequence[str] | dict[str, int], own: Sequence[str], usual: Sequence[str], logits: Tensor
+    named: Sequence[str] | dict[str, int], project: Sequence[str], usual: Sequence[str], logits: Tensor
 ) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
     """Return names and columns of the outputs: from the flags, else the network's project, else the data set."""
     if named:
         return select_outputs(named, logits, "--findings")
-    if not own and not usual:
+    if not project and not usual:
         raise BadValueError(
             f"the names of the {logits.shape[1]} outputs are unknown: list them with --findings, in order"
         )
     return (
-        select_outputs(own, logits, "the network's project") if own else select_outputs(usual, logits, "the data set")
+        select_outputs(project, logits, "the network's project")
+        if project
+        else select_outputs(usual, logits, "the data set")
     )
 
 

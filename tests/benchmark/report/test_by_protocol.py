@@ -41,7 +41,7 @@ def test_table_has_a_column_per_protocol_and_the_best_methods_by_the_main_one(bo
         (network, "gradcam", ".700", ".700", ".300"),
     )
     assert table.rows[3:] == (("small CNN", "prior", ".300", ".300", ".300"), ("small CNN", "truth", "1.00", "1.00", "1.00"))
-    assert table.footnote.startswith("2 more methods")
+    assert table.footnote.startswith("2 more rows")
     assert max(map(len, as_text(table).splitlines())) <= WIDTH
 
 

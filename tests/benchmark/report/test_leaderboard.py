@@ -319,7 +319,6 @@ def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_neste
     wanted, behind = mrmc.difference_nested(mean(6), mean(0)), networks["AVG"].behind
     assert behind.name == "small CNN with LSE"
     assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
-    assert networks["EXP"].share_of_bound == pytest.approx((13 + 9) / 2 / 15, abs=1e-6)
 
 
 def test_default_rank_methods_are_those_of_all_networks(tmp_path):
