@@ -21,7 +21,7 @@ from locus.backbones.pooling import Pooling, precise
 from locus.backbones.tokens import TokenLayout, find_token_layout
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid, square_pixels
-from locus.core.names import duplicates
+from locus.core.names import duplicates, require_findings
 from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, Sample
 
 
@@ -274,10 +274,11 @@ class Classifier(layers.Network):
             raise BadValueError(f"findings must be a list of names, one per output, not the string {findings!r}")
         if findings and self.num_classes not in (None, len(findings)):
             raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: give one name per output")
+        require_findings(findings)
         if twice := duplicates(findings):
             raise BadValueError(f"findings has {', '.join(twice)} more than once: give each output its own name")
-        if img_size is not None and img_size < 1:
-            raise BadValueError(f"img_size is {img_size}: give the side of the images in pixels, such as 224")
+        if img_size is not None and (not isinstance(img_size, int) or img_size < 1):
+            raise BadValueError(f"img_size is {img_size!r}: give the side of the images in pixels, such as 224")
         self.findings, self.img_size = tuple(findings) or self.findings, img_size or self.img_size
         return self
 

@@ -157,7 +157,9 @@ def json_hash(value: Any) -> str:
 def safe_filename(*parts: str) -> str:
     """Join ``parts`` into a file name and replace unsafe characters.
 
+    It never begins with a dot, because such files are hidden and hold unfinished records.
+
     >>> safe_filename("a.png", "Nodule/Mass"), safe_filename("../../evil")
-    ('a.png_Nodule_Mass', '.._.._evil')
+    ('a.png_Nodule_Mass', '__.._evil')
     """
-    return re.sub(r"[^\w.=-]+", "_", "_".join(parts))
+    return re.sub(r"^\.+|[^\w.=-]+", "_", "_".join(parts))

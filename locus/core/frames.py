@@ -9,6 +9,8 @@ another, and conversion of boxes and images between frames. ``locus.backbones.gr
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
 from typing import Literal
 
 import cv2
@@ -115,6 +117,14 @@ class Grid:
     """Distance between neighbouring cells in input pixels."""
     offset: tuple[float, float]
     """Input pixel at the centre of cell 0."""
+
+    def __post_init__(self) -> None:
+        for word, values, least in (("size", self.size, 1), ("stride", self.stride, 0), ("offset", self.offset, None)):
+            pair = isinstance(values, tuple | list) and len(values) == 2
+            numeric = pair and all(isinstance(value, Real) and isfinite(value) for value in values)
+            if not numeric or (least is not None and (min(values) < least or min(values) == 0)):
+                above = "" if least is None else " above 0"
+                raise BadValueError(f"the {word} of a grid is {values!r}: give two numbers{above} (y, x), in pixels")
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """Return the y and x of the centres of the rows and columns of a (h, w) map, in the ``frame`` (H, W).

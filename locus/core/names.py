@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
 
-from locus.core.errors import UnknownNameError
+from locus.core.errors import BadValueError, UnknownNameError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Hashable)
@@ -98,6 +98,28 @@ def duplicates(names: Iterable[T]) -> list[T]:
     ['Mass']
     """
     return [name for name, count in Counter(names).items() if count > 1]
+
+
+def require_findings(findings: Iterable[str]) -> None:
+    """Raise ``BadValueError`` for a name that tables cannot show: ``mean``, their last row, or an empty one."""
+    for finding in findings:
+        if not isinstance(finding, str) or not finding.strip() or finding == "mean":
+            reason = "is the name of the mean over findings" if finding == "mean" else "is not a name"
+            raise BadValueError(f"the finding {finding!r} {reason}: give it another name")
+
+
+def spelled_twice(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return two of the ``names`` that write one number in two ways, such as a table read with and without zeros.
+
+    >>> spelled_twice(["001", "1.5", "1"]), spelled_twice(["7", "7"]), spelled_twice(["p7", "7.0"])
+    (('001', '1'), None, None)
+    """
+    first: dict[str, str] = {}
+    for name in names:
+        number = re.fullmatch(r"0*(\d+?)(?:\.0+)?", name)
+        if number and first.setdefault(number[1], name) != name:
+            return first[number[1]], name
+    return None
 
 
 def normalize_data_set(word: str) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from locus.core.errors import BadValueError, DataError
 from locus.core.frames import area, as_boxes
+from locus.core.names import require_findings
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Request
 from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, with_file
@@ -48,6 +49,7 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
     if not findings or not len(raw):
         counts = f"{len(raw)} images and {len(findings)} findings"
         raise DataError(f"{path} has {counts}: give one row per image and one column per finding")
+    require_findings(findings)
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
             advice = f"rename it or, if it is not a finding, use --dataset folder:ignore={finding}"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.core.errors import BadValueError, LeakError, examples
+from locus.core.names import spelled_twice
 from locus.core.types import patient_ranks
 from locus.datasets.base import Request
 
@@ -78,9 +79,9 @@ def few_validation_images_warning(count: int) -> str:
 
 
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
-    """Raise ``LeakError`` if a patient is in more than one split."""
+    """Raise ``LeakError`` if a patient is in more than one split, also if written as another number (001, 1, 1.0)."""
     split_of: dict[str, str] = {}
-    pairs = zip(patients, names, strict=True)
+    pairs = [*zip(patients, names, strict=True)]
     leaks = {
         patient: (split_of[patient], name) for patient, name in pairs if split_of.setdefault(patient, name) != name
     }
@@ -88,6 +89,9 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
         listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in leaks.items())
         advice = f"{listing}; use lists without shared patients, or --partition patient"
         raise LeakError(f"patients are in two splits ({len(leaks)}): {advice}")
+    if twice := spelled_twice(split_of):
+        a, b = (f"{patient!r} ({split_of[patient]})" for patient in twice)
+        raise LeakError(f"the patients {a} and {b} are one number: write each patient in one way")
 
 
 def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:

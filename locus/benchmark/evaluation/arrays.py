@@ -1,6 +1,7 @@
 """Score plain arrays with the protocols of the suites, without torch and without files."""
 
 from collections.abc import Collection, Mapping
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import ArrayLike
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, Result
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
-from locus.core.errors import BadValueError, NotAvailableError, examples
+from locus.core.errors import BadValueError, NotAvailableError, examples, one_line
 from locus.core.frames import Alignment, Grid
+from locus.core.names import require_findings, spelled_twice
 from locus.core.types import FloatArray
 
 Pair = tuple[str, str]
@@ -35,7 +37,7 @@ def score(
     """Score heat maps against truth boxes.
 
     Args:
-        maps: (image, finding) -> (h,w) heat map, in any unit; None: the method failed, which counts as a miss.
+        maps: (image, finding) -> (h,w) heat map of real numbers; None: the method failed, which counts as a miss.
         truth: (image, finding) -> (M,4) boxes xyxy in the frame; each case needs a map.
         frames: image -> (H,W) in pixels, or one for all images.
         grids: positions of a map in the image: a ``Grid``, or ``conventional`` (as plain interpolation assumes). One
@@ -44,13 +46,14 @@ def score(
         negatives: images, or (image, finding) pairs, that do not show the finding. Other pairs without a box are
             unknown.
         protocol: name of the protocol.
-        probabilities: (image, finding) -> classifier probability, for protocols that rank boxes by confidence.
+        probabilities: (image, finding) -> probability in [0, 1], for protocols that rank boxes by confidence.
 
     Returns:
         ``scores`` (finding or ``mean``, metric, value, low, high, n, threshold origin) and ``rows`` (one per case).
 
     Raises:
-        BadValueError: a case without a map, an image without frame, grid or patient, an invalid map or box.
+        BadValueError: a case without a map, an image without frame, grid or patient, an invalid map, box, probability,
+            name or patient.
         NotAvailableError: the protocol needs more maps, or probabilities.
         UnknownNameError: an unknown protocol.
 
@@ -62,6 +65,10 @@ def score(
     """
     part = protocols.get(protocol)()
     _check_pairs(maps, truth, negatives)
+    known = _checked_probabilities(probabilities or {}, maps)
+    named = {image: image if patients is None else _patient(patients, image) for image, _ in maps}
+    if twice := spelled_twice(named.values()):
+        raise BadValueError(f"the patients {twice[0]!r} and {twice[1]!r} are one number: write each patient in one way")
     findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
     images = {image for image, _ in truth}
     n_missing = sum((image, finding) not in maps for image in images for finding in findings)
@@ -80,7 +87,7 @@ def score(
             )
         case = Case(
             image_id=image,
-            patient_id=image if patients is None else _of_image(patients, image, "patient"),
+            patient_id=named[image],
             finding=finding,
             map=None if values is None else _heat_map(values, pair),
             grid=_grid(grids, pair),
@@ -88,7 +95,7 @@ def score(
             boxes=boxes,
             reason=NOT_GIVEN if values is None else "",
             label=1.0 if len(boxes) else 0.0 if absent else np.nan,
-            probability=(probabilities or {}).get(pair),
+            probability=known.get(pair),
         )
         cases.append(case)
     result: Result = part.evaluate(cases, findings)
@@ -97,10 +104,17 @@ def score(
 
 def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negatives: Collection[Pair | str]) -> None:
     """Raise ``BadValueError`` unless each case with truth, and each negative, has a map."""
+    for word, given in (("maps", maps), ("truth", truth)):
+        if not isinstance(given, Mapping):
+            raise BadValueError(f"{word} is a {type(given).__name__}: give a dictionary with keys (image, finding)")
+    if isinstance(negatives, str):
+        raise BadValueError(f"negatives is the text {negatives!r}: give a list of images or of (image, finding) pairs")
     if not truth:
         raise BadValueError("truth is empty: give a dictionary (image, finding) -> (M,4) boxes")
-    if any(not isinstance(pair, tuple) or len(pair) != 2 for pair in (*maps, *truth)):
-        raise BadValueError("the keys of maps and truth must be pairs (image, finding)")
+    names = (*maps, *truth)
+    if any(not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str) for pair in names):
+        raise BadValueError("the keys of maps and truth must be pairs of names (image, finding)")
+    require_findings(dict.fromkeys(finding for _, finding in names))
     if missing := [" ".join(pair) for pair in truth if pair not in maps]:
         cases = f"{len(missing)} of {len(truth)} cases with truth boxes have no map ({examples(missing)})"
         raise BadValueError(f"{cases}: give a map, or None where the method failed")
@@ -111,8 +125,9 @@ def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negati
 
 def _frame(frames: Mapping[str, Frame] | Frame, image: str) -> Frame:
     frame = _of_image(frames, image, "frame") if isinstance(frames, Mapping) else frames
-    if len(frame) != 2 or not all(np.isfinite(side) and side >= 1 for side in frame):
-        raise BadValueError(f"the frame of {image} is {frame}: give (height, width) in pixels")
+    whole = np.ndim(frame) == 1 and all(isinstance(side, Real) and side >= 1 and side % 1 == 0 for side in frame)
+    if not whole or len(frame) != 2:
+        raise BadValueError(f"the frame of {image} is {frame}: give (height, width) in whole pixels")
     return int(frame[0]), int(frame[1])
 
 
@@ -131,18 +146,50 @@ def _of_image(values: Mapping[str, T], image: str, what: str) -> T:
     return values[image]
 
 
-def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
+def _patient(patients: Mapping[str, str], image: str) -> str:
+    """Return the patient of an image. Raises ``BadValueError`` if it is missing or neither text nor a whole number."""
+    patient: Any = _of_image(patients, image, "patient")
+    if isinstance(patient, bool) or not isinstance(patient, str | Integral) or patient == "":
+        raise BadValueError(f"the patient of {image} is {patient!r}: give a name or a whole number")
+    return str(patient)
+
+
+def _checked_probabilities(
+    probabilities: Mapping[Pair, float | None], maps: Collection[Pair]
+) -> Mapping[Pair, float | None]:
+    """Return the probabilities. Raises ``BadValueError`` for one outside [0, 1], or of a pair without a map."""
+    if not isinstance(probabilities, Mapping):
+        raise BadValueError(f"probabilities is a {type(probabilities).__name__}: give (image, finding) -> probability")
+    for pair, value in probabilities.items():
+        if pair not in maps:
+            raise BadValueError(f"probabilities has {pair}, which has no map: use the keys of maps")
+        if value is not None and not (isinstance(value, Real) and 0 <= value <= 1):
+            raise BadValueError(f"the probability of {' '.join(pair)} is {value!r}: give a number from 0 to 1")
+    return probabilities
+
+
+def _real(values: ArrayLike, what: str) -> FloatArray:
+    """Return an array of real numbers as float64. Raises ``BadValueError`` for any other, and for masked values."""
     try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadValueError(f"the map of {' '.join(pair)} is not numeric: {error}") from None
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadValueError(f"{what}: {one_line(error)}") from None
+    if np.ma.is_masked(values):
+        raise BadValueError(f"masked values in {what}: fill them, or give None where the method failed")
+    if array.dtype.kind not in "biuf" and array.size:
+        raise BadValueError(f"{array.dtype} values in {what}: give real numbers")
+    return array.astype(np.float64)
+
+
+def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
+    array = _real(values, f"the map of {' '.join(pair)}")
     if array.ndim != 2 or 0 in array.shape:
         raise BadValueError(f"the map of {' '.join(pair)} has the shape {array.shape}: give (h, w)")
     return array
 
 
 def _boxes(boxes: ArrayLike, pair: Pair, frame: Frame) -> FloatArray:
-    array = np.asarray(boxes, dtype=np.float64)
+    array = _real(boxes, f"the boxes of {' '.join(pair)}")
     array = array.reshape(0, 4) if not array.size else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")

@@ -23,6 +23,7 @@ from locus.core.names import CLASSIFICATION, CLASSIFIER, WITHOUT_TRAINING
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
 from locus.datasets.io import preprocess
+from locus.datasets.splits import check_patients
 from locus.methods.base import Method
 
 Model = Classifier | Path | str
@@ -81,6 +82,9 @@ def evaluate(
         raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
     map_protocols = [name for name in protocol_names if name != CLASSIFICATION]
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
+    for word, given in (("model", listed), ("data", data)):
+        if not len(given):
+            raise BadValueError(f"{word} is empty: give at least one {'network' if word == 'model' else 'image'}")
     with method_registry.registry.adding(classes):
         for part in classes:
             method_registry.get(part.name)  # raises for a class that is not a method
@@ -129,6 +133,7 @@ def _network(model: Model, trust: bool) -> Classifier:
     if not network.findings:
         advice = "pass findings=[...] to locus.build or locus.wrap, or set model.findings"
         raise BadValueError(f"the model has no names for its outputs (findings): {advice}")
+    network.set_outputs(network.findings, network.img_size)  # they may have been set without a check
     if network.img_size is None:
         advice = "pass img_size (for example 224) to locus.build or locus.wrap, or set model.img_size"
         raise BadValueError(f"the image size of the model is unknown: {advice}")
@@ -188,5 +193,7 @@ def _splits(
     """Return split -> its images, preprocessed for the network."""
     splits = {"test": data, "val": validation}
     as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
+    both = [(patient, split) for split, dataset in as_data.items() for patient in dataset.patients]
+    check_patients(*zip(*both, strict=True))
     as_data["test"] = exclude_seen_patients(as_data["test"], network.train_config)
     return {split: preprocess.of(dataset, config.preprocess) for split, dataset in as_data.items()}

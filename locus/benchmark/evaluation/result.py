@@ -46,7 +46,7 @@ from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.runs import read_predictions
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
-from locus.core.files import safe_filename
+from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, match
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, RelabeledDataset
@@ -228,7 +228,12 @@ class Evaluation:
             several training runs, the main metric has an interval over runs and patients and other metrics have none.
             ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
             patient; ``records`` has the other origins.
+
+        Raises:
+            UnknownNameError: for an unknown finding.
         """
+        if finding != "mean":
+            finding = match(finding, self.runs[0][1].data.findings)
         rows: dict[tuple[str, str], tuple[Any, ...]] = {}
         for record in self._means:
             for score in _displayed_scores(record, finding):
@@ -302,14 +307,18 @@ class Evaluation:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.
 
         Raises:
-            BadValueError: if ``folder`` contains records of another evaluation.
+            BadValueError: if ``folder`` is a file or contains records of another evaluation.
+            WriteError: if it cannot be written.
         """
         target = Path(folder)
+        if target.exists() and not target.is_dir():
+            raise BadValueError(f"{target} is a file: choose a folder")
         if target.is_dir() and {r.key for r in records.load(target)} - {r.key for r in self.records}:
             raise BadValueError(f"{target} has records of another evaluation: choose another folder")
-        target.mkdir(parents=True, exist_ok=True)
-        for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
-            shutil.copyfile(file, target / file.name)
+        with writing(target):
+            target.mkdir(parents=True, exist_ok=True)
+            for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
+                shutil.copyfile(file, target / file.name)
         tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}."))
         return target
 

@@ -75,7 +75,7 @@ def stem(cell: Cell) -> str:
 
 @lru_cache(maxsize=1024)
 def _plain(word: str) -> str:
-    return re.sub(r"[^\w.=]+", "_", word)
+    return re.sub(r"^\.+|[^\w.=]+", "_", word)  # no hidden file
 
 
 def write(record: Record, folder: Path | str) -> Path:

@@ -78,6 +78,15 @@ def test_boxes_are_ranked_by_probabilities_and_negatives_count(arrays):
         ({"grids": "aligned"}, BadValueError),
         ({"grids": {"b": GRID}}, BadValueError),
         ({"patients": {}}, BadValueError),
+        ({"patients": {"a": float("nan")}}, BadValueError),
+        ({"patients": {"a": "001", "b": "1"}, "maps": {(i, "Mass"): [[0, 1]] for i in "ab"}}, BadValueError),
+        ({"frames": ("9", "9")}, BadValueError),
+        *[({"probabilities": {("a", "Mass"): value}}, BadValueError) for value in (float("nan"), 2, -1, "x", 1j)],
+        ({"probabilities": {("z", "Mass"): 0.5}}, BadValueError),  # no map
+        *[({"maps": {("a", "Mass"): np.zeros((2, 2), kind)}}, BadValueError) for kind in ("complex", "M8[D]", "U1", "O")],
+        ({"maps": {("a", "Mass"): np.ma.masked_less(np.arange(4.0).reshape(2, 2), 2)}}, BadValueError),
+        ({"truth": {("a", "Mass"): np.array([[0, 0, 9, 9]], "complex")}}, BadValueError),
+        ({"maps": {("a", "mean"): [[0, 1]]}, "truth": {("a", "mean"): [[0, 0, 9, 9]]}}, BadValueError),
         ({"negatives": ["a"]}, BadValueError),  # it has a box
         ({"negatives": ["z"]}, BadValueError),
         ({"protocol": "loccus"}, UnknownNameError),
@@ -89,6 +98,12 @@ def test_arrays_that_cannot_be_scored_are_refused(change, error):
     assert locus.score(**given, protocol="pointing").scores
     with pytest.raises(error):
         locus.score(**{**given, **change})
+
+
+@pytest.mark.parametrize("stride", [0, -8, float("nan"), "8"])
+def test_a_grid_of_an_impossible_stride_is_refused(stride):
+    with pytest.raises(BadValueError, match="the stride of a grid is"):
+        locus.Grid((32, 32), (8, stride), (0, 0))
 
 
 @pytest.mark.structure

@@ -177,10 +177,15 @@ def test_wrapped_module_and_plain_samples_are_scored_and_left_as_they_were(split
     model = locus.wrap(module, features="0", head="3", findings=splits["test"].findings, img_size=64)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     samples = [sample for sample in splits["test"] if sample.boxes][:12]
-    result = scored(model, samples, tmp_path)
+    result = scored(model, samples, tmp_path, name=".hidden/name")
     assert {*result.scores().method} == {"gradcam", "center", "prior", "noise", "truth"}
     assert "fixed_box needs at least 5" in result.absent["fixed_box"]
-    assert {record.cell.backbone for record in result.records} == {"Sequential"}  # the module's own class
+    assert {record.cell.backbone for record in result.records} == {".hidden/name"}
+    with pytest.raises(UnknownNameError, match="Nope"):
+        result.scores("Nope")
+    (tmp_path / "file").touch()
+    with pytest.raises(BadValueError, match="file"):
+        result.save(tmp_path / "file")
     assert result.cases("pointing").image.nunique() == 12
     assert module.training
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
@@ -198,6 +203,16 @@ def test_invalid_arguments_are_refused_before_anything_runs(splits, checkpoints,
             locus.evaluate(named, data, **wrong)
     with pytest.raises(BadValueError):
         locus.evaluate(named, data, ["gradcam"], [])
+    for model, images, facts in (([], data, "model is empty"), (named, [], "data is empty")):
+        with pytest.raises(BadValueError, match=facts):
+            scored(model, images, tmp_path)
+    with pytest.raises(LeakError):  # images of the same patients
+        scored(named, data, tmp_path, validation=data)
+    for more in ({"img_size": -1}, {"img_size": "32"}):
+        with pytest.raises(BadValueError, match="img_size is"):
+            built(data.findings, **more)
+    with pytest.raises(BadValueError, match="mean over findings"):
+        built(["mean", *data.findings[1:]])
     with pytest.raises(DataError):
         scored(named, [sample for sample in data if not sample.boxes], tmp_path)
     swapped = built(data.findings[::-1], img_size=64)
