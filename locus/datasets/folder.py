@@ -6,18 +6,24 @@ tables. Checks of cells and paths that other data sets use, too, are in ``locus.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.core.errors import BadValueError, DataError
-from locus.core.frames import area, as_boxes
+from locus.core.errors import BadValueError, DataError, examples
+from locus.core.files import file_hash, json_hash
+from locus.core.frames import area, as_boxes, xywh_to_xyxy
 from locus.core.names import require_findings
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Request
 from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, with_file
-from locus.datasets.io import images, pd, tables
+from locus.datasets.io import annotations, images, pd, tables
 from locus.datasets.io.images import SUFFIXES
 
 RESERVED = ("mean",)
@@ -30,18 +36,30 @@ LAYOUT = (
     "PNG, JPEG or DICOM files named in its column image, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
-EDGES = ("x0", "y0", "x1", "y1")
-EDGES_HINT = "give the edges of each box: x0, y0, x1 = x0 + width, y1 = y0 + height"
+BOXES_HINT = "give each box as x0, y0, x1, y1 (edges) or x, y, w, h (corner and size)"
+log = logging.getLogger(__name__)
 
 
-def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_labels(
+    path: Path,
+    root: Path,
+    ignored: tuple[str, ...],
+    columns: Mapping[str, str],
+    listed: str,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the table of images and the findings.
+
+    ``columns``: column of the file -> its name here. ``listed``: column with the findings of an image, joined by ``|``;
+    other columns are then ignored.
 
     Columns: ``patient``, ``split``, ``_path``, ``_frame`` (None: that of the file), other optional columns, and labels.
     Raises ``DataError`` for a path that leaves ``root``, duplicate images, and labels other than 0, 1 and empty.
     """
-    raw = tables.read_csv(path, ("image", *ignored)).rename(columns=str.strip)
+    needed = (*columns, *ignored, *([listed] if listed else []))
+    raw = tables.read_csv(path, needed if "image" in columns.values() else ("image", *needed)).rename(columns=str.strip)
     raw = raw.apply(lambda cells: cells.str.strip())  # so that trailing spaces do not create new patients
+    raw = raw.drop(columns=[name for name in columns.values() if name in raw]).rename(columns=dict(columns))
+    raw = _without_list(path, raw, listed) if listed else raw
     for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
         if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
             raise DataError(f"{path} has a duplicate column or one without a name ({column!r}): give each its own name")
@@ -60,6 +78,15 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
     files = [_file(cell, root, path) for cell in image]
     tables.refuse_links(files, root)
     return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(image, axis=0), findings
+
+
+def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
+    """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
+    marks = raw[listed].str.replace(r"\s*\|\s*", "|", regex=True).str.get_dummies("|").astype(str)
+    marks = marks.drop(columns=[name for name in marks if str(name).lower() in ("no finding", "no_finding")])
+    if reserved := [str(name) for name in marks if name in ABOUT]:
+        raise DataError(f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column")
+    return raw[[name for name in ABOUT if name in raw]].join(marks)
 
 
 def image_name(cell: str, path: Path) -> str:
@@ -141,24 +168,32 @@ class Folder(FileDataset):
     published image if the file is a smaller copy, ``age``, ``sex``, ``view``. Every other column is a finding: 1, 0,
     or empty for unknown.
 
-    Boxes are given by their edges; x runs right and y runs down from the upper left corner. Their frame is the
-    published image (``width`` and ``height``, or else the size of the image in the file). A box that extends beyond the
-    image is clipped and counted; a box outside the image is an error. Absolute paths, ``..`` and links that lead out of
-    the root are errors.
+    Boxes are given by their edges, or by corner and size (columns x, y, w, h). x runs right and y runs down from the
+    upper left corner. Their frame is the published image (``width`` and ``height``, or else the size of the image in
+    the file). A box that extends beyond the image is clipped and counted; a box outside the image is an error.
+    Absolute paths, ``..`` and links that lead out of the root are errors.
 
-    Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings
-    (joined by +: ``note+hospital``). The licence and citation are those of your data.
+    Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings (joined by +:
+    ``note+hospital``); ``image``, ``patient`` and ``split``, names of these columns; ``findings``, a column with the
+    findings of each image (``Mass|Nodule``). ``boxes`` may also be a COCO JSON file, or a folder of Pascal VOC or YOLO
+    files that are named as the images. ``normalised=True``: the boxes of a table are fractions of the image's sides.
+    The licence and citation are those of your data.
     """
 
     name = "folder"
     layout = LAYOUT
 
     def __init__(
-        self, request: Request, labels: str | int = "labels.csv", boxes: str | int = "boxes.csv", ignore: str | int = ""
-    ) -> None:
+        self, request: Request, labels: str | int = "labels.csv", boxes: str | int = "boxes.csv",
+        ignore: str | int = "", image: str | int = "image", patient: str | int = "patient", split: str | int = "split",
+        findings: str | int = "", normalised: bool = False,
+    ) -> None:  # fmt: skip
         root, self.split = request.folder(LAYOUT), request.split
         paths = _tables(root, str(labels), str(boxes))
-        table, self.findings = read_labels(paths[0], root, tuple(str(ignore).split("+")) if ignore else ())
+        renamed = {str(column): name for name, column in zip(ABOUT[:3], (image, patient, split), strict=True)}
+        columns = {column: name for column, name in renamed.items() if column != name}
+        ignored = tuple(str(ignore).split("+")) if ignore else ()
+        table, self.findings = read_labels(paths[0], root, ignored, columns, str(findings))
         if request.findings not in (None, len(self.findings)):
             count = len(self.findings)
             advice = f"leave --num_classes out, or use --num_classes {count}"
@@ -167,55 +202,113 @@ class Folder(FileDataset):
         splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
         present = with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
-        truth, clipped = _boxes(paths[1], table, self.findings, set(present)) if len(paths) > 1 else ({}, 0)
+        marks = _marks(paths[1], str(image), normalised) if len(paths) > 1 else None
+        truth, clipped = ({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
         table = table.loc[present]
         label_values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
         self.rows = TableRows(table, label_values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
         without_file = int((split_names == self.split).sum()) - len(present)
-        about = {"patients_named": bool((table["patient"] != table.index).any()), "boxed_images": len(truth)}
-        self.describe = described(request.partition, present, without_file, clipped, paths, **about)
+        about: dict[str, Any] = {
+            "patients_named": bool((table["patient"] != table.index).any()),
+            "boxed_images": len(truth),
+        }
+        partition = request.partition if "split" in table or request.partition != "official" else "patient"
+        for folder in filter(Path.is_dir, paths):
+            about["boxes"] = json_hash(
+                [[str(file.relative_to(folder)), file_hash(file)] for file in sorted(folder.rglob("*.*"))]
+            )
+        self.describe = described(partition, present, without_file, clipped, filter(Path.is_file, paths), **about)
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
     """Return the paths of the label table and, if present, the box table. A table requested by name must exist."""
     paths = [tables.inside(root, name, root) for name in (labels, boxes)]
     for path, required in zip(paths, (True, boxes != "boxes.csv"), strict=True):
-        if required and not path.is_file():
+        if required and not path.exists():
             raise DataError(f"the table {path} is missing: {LAYOUT}")
-    return [path for path in paths if path.is_file()]
+    return [path for path in paths if path.exists()]
 
 
 def _split_names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
     """Return (N,) split names: the column ``split`` for the official partition, else a random split by patient."""
     patients = table["patient"].tolist()
+    if "split" not in table and request.partition == "official":
+        _say_random_split(path)
+        request = dataclasses.replace(request, partition="patient")
     if request.partition != "official":
         return splits.assign(patients, request)
-    if "split" not in table:
-        raise DataError(f"{path} has no column 'split' (train, val, test): add it, or use --partition patient or kfold")
     names = table["split"].to_numpy(str)
     return names if "val" in names else splits.hold_out_val(patients, names == "train", request.seed)
 
 
-def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[BoxesByImage, int]:
-    """Read the boxes of the ``wanted`` images and count the clipped ones. Unreadable images get no boxes.
+@functools.cache
+def _say_random_split(path: Path) -> None:
+    """Log once that a table has no splits."""
+    log.info("%s has no column 'split': patients are split at random (--partition patient)", path)
 
-    Raises ``DataError`` for images and findings that the label ``table`` lacks, duplicate rows, and boxes that are
-    empty or outside the image.
+
+def _marks(path: Path, image: str, normalised: bool) -> pd.DataFrame:
+    """Return a row per box of a table, a COCO file, or a folder of Pascal VOC or YOLO files: ``annotations.ROW``.
+
+    The column ``fractions`` is True if edges are fractions of the image's sides.
     """
-    raw = tables.read_csv(path, ("image", "finding", *EDGES), hint=EDGES_HINT)
-    image = raw["image"].map(lambda cell: image_name(cell, path))
+    if path.is_dir():
+        is_voc = next(path.rglob("*.xml"), None) is not None
+        return (annotations.read_voc if is_voc else annotations.read_yolo)(path).assign(fractions=not is_voc)
+    if path.suffix.lower() == ".json":
+        raw = annotations.read_coco(path)
+        edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64))
+    else:
+        raw = tables.read_csv(path, ("finding",))
+        raw = raw.rename(columns={image: "image"}) if "image" not in raw else raw
+        choices = [(kind, names) for kind, several in annotations.EDGES.items() for names in several]
+        kind, columns = next((choice for choice in choices if {*choice[1]} <= {*raw.columns}), ("", ()))
+        if not kind or "image" not in raw:
+            raise DataError(f"{path} has the columns {', '.join(map(str, raw))}: {BOXES_HINT}, with image and finding")
+        values = np.stack([tables.numbers(path, raw[column]) for column in columns], axis=1)
+        edges, raw = xywh_to_xyxy(values) if kind == "xywh" else values, raw.assign(width=np.nan, height=np.nan)
+    rows = dict(zip(annotations.ROW[2:6], edges.T, strict=True))
+    return raw[["image", "finding", "width", "height"]].assign(**rows, fractions=normalised)
+
+
+def _boxes(
+    path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]
+) -> tuple[BoxesByImage, int]:
+    """Return the boxes of the ``wanted`` images and count the clipped ones. Unreadable images get no boxes.
+
+    Raises ``DataError`` for images and findings that the label ``table`` lacks, duplicate rows, images of another size
+    than stated, and boxes that are empty or outside the image.
+    """
+    stems: dict[str, list[str]] = {}
+    for name in map(str, table.index):
+        stems.setdefault(_stem(name), []).append(name)
+    if several := [names for names in stems.values() if len(names) > 1 and path.is_dir()]:
+        raise DataError(f"{path}: {examples(several[0])} have the same name without suffix: rename one of them")
+    image = marks["image"].map(lambda name: stems.get(name, [name])[0] if path.is_dir() else Path(name).as_posix())
     unlisted = image[~image.isin(table.index)].str[:80].unique()
     tables.raise_if_any(
         path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes"
     )
-    tables.refuse_unknown(path, raw["finding"], findings)
-    tables.refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
-    edges = as_boxes(np.stack([tables.numbers(path, raw[edge]) for edge in EDGES], axis=1))
-    empty = np.flatnonzero(area(edges) == 0).tolist()
-    named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
+    tables.refuse_unknown(path, marks["finding"], findings)
+    text = marks[["finding", *annotations.ROW[2:6]]].astype(str).agg(" ".join, axis=1)
+    tables.refuse_duplicates(path, image.str.cat(text, sep=" ") if len(image) else image)
+    edges = as_boxes(marks[[*annotations.ROW[2:6]]].to_numpy(np.float64))
+    empty = np.flatnonzero(~(area(edges) > 0)).tolist()
+    named = (f"{image[i]} {marks['finding'][i]} {edges[i].tolist()}" for i in empty)
     tables.raise_if_any(path, named, "boxes with zero area", "; x0 < x1 and y0 < y1 are required")
     frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
-    return boxes_by_image(path, zip(image, raw["finding"], edges, strict=True), frames)
+    chosen = image.isin(list(frames)).to_numpy()
+    image, marks, edges = image[chosen], marks[chosen], edges[chosen]
+    sizes = [frames[name] for name in image]
+    annotations.refuse_other_frames(marks.assign(image=image).reset_index(), sizes, path)
+    sides = np.array(sizes, np.float64).reshape(-1, 2)[:, [1, 0, 1, 0]]
+    edges = np.where(marks[["fractions"]].to_numpy(bool), edges * sides, edges)
+    return boxes_by_image(path, zip(image, marks["finding"], edges, strict=True), frames)
+
+
+def _stem(name: str) -> str:
+    """Return an image's name without suffix and without the folder ``images``, as the files of its boxes are named."""
+    return Path(name).with_suffix("").as_posix().removeprefix("images/")
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:

@@ -59,10 +59,10 @@ BROKEN = {
         ("2,3,10.5,8", "2,3,10,5,8", r"boxes\.csv.*header.*comma"),
         ("2,3,10.5,8", "20,3,30,8", r"boxes\.csv.*outside.*\(1\): d\.png Mass \[20\.0, 3\.0, 30\.0"),
         ("2,3,10.5,8", "2,3,inf,8", r"boxes\.csv.*numbers \(1\): 'inf'"),
-        ("f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", r"boxes.*duplicate.*\(1\): f\.png Mass 0 0 4 4"),
+        ("f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", r"boxes.*duplicate.*\(1\): f\.png Mass 0\.0 0\.0 4\.0 4\.0"),
         ("2,3,10.5,8", ".2,.3,.5,.8", r"boxes\.csv.*pixel \(1\): d\.png Mass \[0\.2, 0\.3, 0\.5, 0\.8\]"),
         ("2,3,10.5,8", '2,3,"10,5",8', r"boxes\.csv.*numbers \(1\): '10,5'.*decimal points"),
-        ("x0,y0,x1,y1", "x,y,w,h", r"boxes\.csv.*'x0'.*x, y, w, h.* x1 = x0 \+ width, y1 = y0 \+ height"),
+        ("x0,y0,x1,y1", "x,y,w,z", r"boxes\.csv.*w, z.*x0, y0, x1, y1 .*x, y, w, h"),
         (",", ";", r"boxes\.csv.*semicolons.*CSV.*UTF-8.*comma"),
     ],
     ("siim_covid", "train_image_level.csv"): [

@@ -1,5 +1,7 @@
 """The data set ``folder``, with typical errors of users."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,73 @@ def test_without_patients_each_image_counts_as_one_and_this_is_recorded(folder_t
     assert data.patients == [sample.image_id for sample in data]
 
 
+def test_patients_are_split_at_random_without_a_column_split(folder_tree, caplog):
+    rows = [f"{name},1" for name in ("a.png", "b.png", "d.png", "e.jpg")]
+    root = folder_tree("image,Mass", rows, [])
+    with caplog.at_level("INFO"):
+        parts = [datasets.load("folder", root, split) for split in ("train", "val", "test")]
+    assert [part.patients for part in parts] == [
+        datasets.load("folder", root, split, "patient").patients for split in ("train", "val", "test")
+    ]
+    assert [part.describe["partition"] for part in parts] == ["patient"] * 3
+    assert caplog.text.count("--partition patient") == 1
+
+
+COCO = {
+    "images": [{"id": 1, "file_name": "d.png", "width": 16, "height": 16}],
+    "categories": [{"id": 3, "name": "Mass"}],
+    "annotations": [{"image_id": "1", "category_id": 3, "bbox": [2, 4, 8, 8]}],
+}
+VOC = """<annotation><filename>d.png</filename><size><width>16</width><height>16</height></size><object><name>Mass</name>
+<bndbox><xmin>2</xmin><ymin>4</ymin><xmax>10</xmax><ymax>12</ymax></bndbox></object></annotation>"""
+BOXES = {
+    "boxes.csv": {"boxes.csv": "file,finding,x,y,w,h\nd.png,Mass,2,4,8,8\n"},
+    "edges.csv": {"edges.csv": "file,finding,x_min,y_min,x_max,y_max\nd.png,Mass,2,4,10,12\n"},
+    "shares.csv,normalised=True": {"shares.csv": "image,finding,x1,y1,x2,y2\nd.png,Mass,.125,.25,.625,.75\n"},
+    "truth.JSON": {"truth.JSON": json.dumps(COCO)},
+    "voc": {"voc/d.xml": VOC},
+    "yolo": {"yolo/d.txt": "1 .375 .5 .5 .5\n", "yolo/classes.txt": "Nodule\nMass\n"},
+}
+
+
+def with_boxes(folder_tree, option, files):
+    root = folder_tree("file,pid,note,tags", ["a.png,p1,x,No Finding", "d.png,p2,y,Mass|Nodule", "e.jpg,p3,,Nodule", "f.png,p4,,"], [])
+    for name, text in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    word = f"folder:image=file,patient=pid,findings=tags,boxes={option}"
+    return [sample for split in ("train", "val", "test") for sample in datasets.load(word, root, split, "kfold", folds=3)]
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("option", BOXES)
+def test_columns_lists_of_findings_and_boxes_of_annotation_tools_are_read(folder_tree, option):
+    samples = {sample.image_id: sample for sample in with_boxes(folder_tree, option, BOXES[option])}
+    labels = {name: (sample.patient_id, *sample.labels.tolist()) for name, sample in samples.items()}
+    assert labels == {"a.png": ("p1", 0, 0), "d.png": ("p2", 1, 1), "e.jpg": ("p3", 0, 1), "f.png": ("p4", 0, 0)}
+    assert {name: {f: b.tolist() for f, b in s.boxes.items()} for name, s in samples.items() if s.boxes} == {
+        "d.png": {"Mass": [[2, 4, 10, 12]]}
+    }
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "old", "new", "facts"),
+    [
+        ("truth.JSON", "truth.JSON", '"width": 16', '"width": 32', "d.png is 32x16 there and 16x16"),
+        ("voc", "voc/d.xml", "<height>16", "<height>8", "d.png is 16x8 there and 16x16"),
+        ("voc", "voc/d.xml", "<annotation>", "<!DOCTYPE a><annotation>", r"d\.xml.*DOCTYPE"),
+        ("voc", "voc/d.xml", "</annotation>", "", r"d\.xml.*Pascal VOC"),
+        ("yolo", "yolo/d.txt", "1 .375", "2 .375", r"line 1 of .*d\.txt.*class"),
+        ("yolo", "yolo/d.txt", "1 .375", "1 .3 .3 .375", r"line 1 of .*d\.txt"),
+        ("yolo", "yolo/classes.txt", "Mass", "Fracture", "Fracture"),
+    ],
+)
+def test_a_broken_file_of_an_annotation_tool_is_named(folder_tree, option, name, old, new, facts):
+    files = {**BOXES[option], name: BOXES[option][name].replace(old, new)}
+    with pytest.raises(DataError, match=facts):
+        with_boxes(folder_tree, option, files)
+
+
 def test_table_names_and_ignored_columns_are_options(folder_tree):
     root = folder_tree("image,split,note,site,Mass", ["a.png,train,fine,x,1", "d.png,test,?,y,1"], [])
     (root / "labels.csv").rename(root / "mine.csv")
@@ -87,8 +156,6 @@ def test_a_latin_1_or_empty_table_raises_a_clear_error(folder_tree):
 
 def test_missing_files_raise_an_error_with_the_layout(folder_tree):
     root = folder_tree("image,Mass", ["a.png,1"], [])
-    with pytest.raises(DataError, match=r"labels\.csv.*column.*'split'.*--partition.*patient.*kfold"):
-        datasets.load("folder", root)
     with pytest.raises(DataError, match=r"table.*/mine\.csv.*labels\.csv"):
         datasets.load("folder:labels=mine.csv", root)
     with pytest.raises(DataError, match=r"'\.\./boxes\.csv'"):

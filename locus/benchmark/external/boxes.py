@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from locus.core.errors import BadValueError, DataError, UnknownNameError, exampl
 from locus.core.frames import Alignment, Grid, conventional, xywh_to_xyxy
 from locus.core.names import duplicates, find_finding
 from locus.core.types import FloatArray
-from locus.datasets.io.annotations import read_coco
+from locus.datasets.io.annotations import EDGES, BoxFormat, read_coco, refuse_other_frames
 from locus.datasets.io.images import SUFFIXES
 from locus.datasets.io.tables import read_csv, refuse_duplicates
 
@@ -117,12 +117,6 @@ def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
         )
 
 
-BoxFormat = Literal["xyxy", "xywh"]
-EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
-    "xyxy": [("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("x_min", "y_min", "x_max", "y_max")],
-    "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
-}
-"""Column names of a box, by format."""
 NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
 NUMBERS = ["a", "b", "c", "d", "score"]
 """Columns of a table of boxes: the four numbers in the format of the file, and the confidence."""
@@ -197,18 +191,6 @@ def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> 
     if box_format == "xyxy":
         raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
     return read_coco(file, index).rename(columns=dict(zip("xywh", NUMBERS, strict=False)))
-
-
-def refuse_other_frames(table: pd.DataFrame, frames: Sequence[tuple[int, int]], file: Path) -> None:
-    """Raise ``DataError`` for images whose width and height in a ``table`` are not those of their ``frames`` (H, W)."""
-    stated, size = table[["height", "width"]].to_numpy(np.float64), np.array(frames, np.float64).reshape(-1, 2)
-    wrong = (np.isfinite(stated) & (stated != size)).any(axis=1)
-    if wrong.any():
-        n = int(wrong.argmax())
-        sizes = f"{stated[n, 1]:.0f}x{stated[n, 0]:.0f} there and {size[n, 1]:.0f}x{size[n, 0]:.0f} in the data set"
-        raise DataError(
-            f"{file} has {int(wrong.sum())} boxes in images of another size: {table['image'][n]} is {sizes}"
-        )
 
 
 @np.errstate(over="ignore", invalid="ignore")
