@@ -452,7 +452,8 @@ def draw(board: Leaderboard) -> charts.Spec:
         raise NotAvailableError(f"{board.dataset} has no published results beside {FIXED_BOX}")
     truths = [_baseline(row, board) for row in board.baselines if row.name == UPPER_BOUND and row.note in GRIDS]
     papers = [row for row in published(board.records) if row.has(IOU)]
-    names = {row.name: row.name + ", quoted" * row.is_second_hand for row in papers} | {FIXED_BOX: SEES_NOTHING}
+    names = {row.name: row.name + ", quoted" * row.is_second_hand + "*" * _is_easier(row, box) for row in papers}
+    names |= {FIXED_BOX: SEES_NOTHING}
     best_possible = {row.name: row.name.replace(UPPER_BOUND, "best possible") for row in truths}
     values = [
         {"result": (names | best_possible)[row.name], "threshold": round(n / 10, 1), "value": round(value, 6)}
@@ -490,9 +491,17 @@ def draw(board: Leaderboard) -> charts.Spec:
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
         f"dashed: {FIXED_BOX}, which never sees the image. Dotted: the largest possible share of a map on that grid. "
-        "Marks: one threshold is known. Quoted: read in another paper. Papers differ in supervision and rules."
+        "Marks: one threshold is known. Quoted: read in another paper. *: cut chosen on the scored boxes, or not known "
+        "to be scored on all boxes. Papers differ in supervision and rules."
     )
     return charts.view(values, about, 300, *layers)
+
+
+def _is_easier(row: Result, box: Box) -> bool:
+    """Return whether a result chose its cut on the scored boxes, or is not known to be scored on all boxes."""
+    gaps = (row.gap(column, box.findings, box) for column in IOU)
+    chosen = row.reference is not None and row.reference.tuned_on.startswith(SCORED_BOXES)
+    return chosen or not any(gap is not None and gap.mark for gap in gaps)
 
 
 CHART = charts.Chart("published", "Published results and a box that sees no image", draw)
