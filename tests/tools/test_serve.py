@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import select
 import signal
 import socket
 import struct
@@ -26,6 +27,7 @@ from locus.config import TrainConfig
 from locus.core.frames import Grid
 from locus.datasets.io import transforms
 from tests.browser import answers
+from tests.datasets.trees_radiologists import write_dicom
 from tests.warm import Running
 from tools.serve import __main__ as run_command
 from tools.serve import server as serve
@@ -68,7 +70,8 @@ def serving(model, tmp_path_factory):
 
 def ask(serving, path, body=None, **headers):
     """Return status and text of a response."""
-    reply = request(serving, "GET" if body is None else "POST", path, body, headers)
+    own = {} if body is None else {"Origin": f"http://localhost:{serving.server_port}"}
+    reply = request(serving, "GET" if body is None else "POST", path, body, own | headers)
     return reply.status, reply.read().decode()
 
 
@@ -125,10 +128,32 @@ def test_requests_from_other_or_malformed_hosts_and_pages_are_refused(serving, p
     assert serving.server_address[0] == "127.0.0.1"
     assert ask(serving, "/", Host="evil.example")[0] == 403
     assert ask(serving, explanation(), png, Origin="http://evil.example")[0] == 403
-    assert ask(serving, explanation(), png, Origin=f"http://localhost:{serving.server_port}")[0] == 200
+    assert ask(serving, explanation(), png)[0] == 200
+    assert request(serving, "POST", explanation(), png).status == 403  # without Origin
     for headers in ({"Host": "[::1"}, {"Origin": "http://[::1"}):
         status, text = ask(serving, "/", **headers)
         assert (status, "malformed" in json.loads(text)["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".dcm"])
+def test_a_large_image_is_refused_by_its_header(serving, tmp_path, suffix):
+    file = tmp_path / f"large{suffix}"
+    if suffix == ".png":
+        Image.new("L", (6000, 5000)).save(file)
+    else:
+        write_dicom(file, np.zeros((2, 2), np.uint16), Rows=6000, Columns=5000)
+    status, text = ask(serving, explanation(suffix=suffix), file.read_bytes())
+    assert (status, "at most 25 megapixels" in text) == (400, True), text
+
+
+def test_a_slow_upload_is_cut_off(serving, monkeypatch):
+    monkeypatch.setattr(serve, "PATIENCE", 0.5)
+    head = f"POST {explanation()} HTTP/1.0\r\nHost: localhost:{serving.server_port}\r\nContent-Length: 1000\r\n"
+    with socket.create_connection(("127.0.0.1", serving.server_port), timeout=30) as client:
+        client.sendall(f"{head}Origin: http://localhost:{serving.server_port}\r\n\r\n".encode())
+        while not select.select([client], [], [], 0.1)[0]:
+            client.sendall(b"x")
+        assert b" 408 " in client.recv(1000)
 
 
 @pytest.mark.parametrize(

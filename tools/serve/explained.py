@@ -21,7 +21,11 @@ from locus.benchmark.pictures.gallery import data_url, packed_map
 from locus.benchmark.training import machine
 from locus.config import HeatmapConfig
 from locus.core.errors import DataError
+from locus.datasets.io import images
 from locus.datasets.io.images import SUFFIXES
+
+MAX_PIXELS = 25_000_000
+"""Maximum number of pixels of an upload; large compressed images would block the page for minutes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +48,13 @@ def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence
     """Return picture, frame, probabilities, and the maps of each method with the thresholds of their boxes.
 
     ``upload`` is a PNG, JPEG or DICOM file, which is not written to disk. Raises ``LocusError`` for a file that is not
-    an image, and if no method supports the network.
+    an image or has more than ``MAX_PIXELS``, and if no method supports the network.
     """
     if suffix not in SUFFIXES:
         raise DataError(f"the file extension {suffix!r} is not supported: choose one of {', '.join(SUFFIXES)}")
+    height, width = images.frame(f"image{suffix}", upload)  # from the header, before anything is decoded
+    if height * width > MAX_PIXELS:
+        raise DataError(f"the image has {height}x{width} pixels: at most {MAX_PIXELS // 10**6} megapixels are allowed")
     explainer, model = Explainer(HeatmapConfig(method=tuple(words))), served.model
     sample = uploaded_image(f"image{suffix}", upload, model.train_config.preprocess)
     (image,) = explainer.explain(model, [sample], max_bad_images=0)

@@ -1,7 +1,9 @@
 """Server of the page: loopback only, uploads of limited size, one explanation at a time, nothing stored."""
 
+import contextlib
 import json
 import logging
+import socket
 import sys
 import threading
 from http import HTTPStatus
@@ -22,7 +24,7 @@ HOST = "127.0.0.1"
 LARGEST = 64 * 2**20
 """Maximum number of bytes of an upload."""
 PATIENCE = 30
-"""Timeout in seconds for a client that stops sending."""
+"""Maximum number of seconds for receiving a request, and for waiting until other images are explained."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -75,6 +77,22 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "locus", ""
     default_request_version = "HTTP/1.0"  # so that the response to a broken request has headers, too
 
+    def setup(self) -> None:
+        """Start the clock: after ``PATIENCE`` seconds nothing more is read, however slowly the client sends."""
+        super().setup()
+        self.clock = threading.Timer(PATIENCE, self._stop_reading)
+        self.clock.daemon = True
+        self.clock.start()
+
+    def finish(self) -> None:
+        """Stop the clock."""
+        self.clock.cancel()
+        super().finish()
+
+    def _stop_reading(self) -> None:
+        with contextlib.suppress(OSError):  # the connection is closed
+            self.connection.shutdown(socket.SHUT_RD)
+
     def do_GET(self) -> None:
         """Send the page."""
         if (target := self._own_target()) is None:
@@ -99,8 +117,10 @@ class Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.LENGTH_REQUIRED, "the header Content-Length is missing or invalid")
         elif int(length) > LARGEST:
             self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image is larger than {LARGEST // 2**20} MiB")
+        elif len(upload := self.rfile.read(int(length))) < int(length):
+            self._say(HTTPStatus.REQUEST_TIMEOUT, f"the image was not received completely within {PATIENCE} seconds")
         else:
-            self._explain(self.rfile.read(int(length)), parse_qs(target.query))
+            self._explain(upload, parse_qs(target.query))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Send errors of the base class (other methods, broken requests) as JSON, too."""
@@ -111,8 +131,12 @@ class Handler(BaseHTTPRequestHandler):
         if not _is_number(number) or int(number) >= len(self.server.checkpoints):
             self._say(HTTPStatus.NOT_FOUND, f"unknown network {number[:20]!r}: reload the page")
             return
+        if not self.server.lock.acquire(timeout=PATIENCE):
+            self._say(HTTPStatus.SERVICE_UNAVAILABLE, "other images are being explained: try again later")
+            return
         try:
-            with self.server.lock:
+            with contextlib.ExitStack() as held:
+                held.callback(self.server.lock.release)
                 served = network(self.server.checkpoints[int(number)], str(self.server.runs))
                 words = [word for word in query.get("method", []) if word in methods.names()]
                 answer = explained(served, upload, query.get("suffix", [""])[0].lower(), words)
@@ -122,14 +146,17 @@ class Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.OK, "application/json", json.dumps(answer, allow_nan=False))
 
     def _own_target(self) -> SplitResult | None:
-        """Return the target of a request from this server's page; answer any other with an error and return None."""
+        """Return the target of a request from this server's page; answer any other with an error and return None.
+
+        Browsers send the header Origin with every POST, so an upload without it is not from the page.
+        """
         origin, host = self.headers.get("Origin"), ", ".join(self.headers.get_all("Host", []))
         try:
             target, _, source = (urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}"))
         except ValueError as error:
             self._say(HTTPStatus.BAD_REQUEST, f"malformed request, Host or Origin: {error}")
             return None
-        if {host, source.netloc} <= self.server.hosts:
+        if {host, source.netloc} <= self.server.hosts and (origin or self.command != "POST"):
             return target
         self._say(HTTPStatus.FORBIDDEN, "this page is only available on this machine")
         return None

@@ -177,12 +177,12 @@ def library() -> ModuleType:
     return pydicom
 
 
-def header(path: Path) -> Header:
-    """Read the header of a file without its pixels.
+def header(path: Path, content: bytes | None = None) -> Header:
+    """Read the header of a file, or of its ``content``, without its pixels.
 
     Raises ``DataError`` with the path and the reason if it is broken.
     """
-    with _opened(path, stop_before_pixels=True, specific_tags=list(HEADER)) as file:
+    with _opened(path, content, stop_before_pixels=True, specific_tags=list(HEADER)) as file:
         meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
         age = years(str(file.get("PatientAge") or ""))
         meta |= {} if math.isnan(age) else {"age": age}

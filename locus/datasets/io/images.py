@@ -51,13 +51,13 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
         return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
-def frame(path: Path | str) -> tuple[int, int]:
-    """Return the (H, W) of a file from its header. Raises ``DataError`` as ``decode`` does."""
+def frame(path: Path | str, content: bytes | None = None) -> tuple[int, int]:
+    """Return the (H, W) of a file, or of its ``content``, from its header. Raises ``DataError`` as ``decode`` does."""
     if is_dicom(path):
         from locus.datasets.io import dicom
 
-        return dicom.header(Path(path)).frame
-    with _opened(path) as image:
+        return dicom.header(Path(path), content).frame
+    with _opened(path, content) as image:
         return (image.width, image.height) if _turn(image) in SIDEWAYS else (image.height, image.width)
 
 
