@@ -67,11 +67,11 @@ def read_labels(
     if not findings or not len(raw):
         counts = f"{len(raw)} images and {len(findings)} findings"
         raise DataError(f"{path} has {counts}: give one row per image and one column per finding")
-    require_findings(findings)
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
             advice = f"rename it or, if it is not a finding, use --dataset folder:ignore={finding}"
             raise DataError(f"{path} has the column {finding!r}, which is a reserved name: {advice}")
+    require_findings(findings)
     image = raw["image"].map(lambda cell: image_name(cell, path))
     tables.refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
@@ -83,7 +83,7 @@ def read_labels(
 def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
     marks = raw[listed].str.replace(r"\s*\|\s*", "|", regex=True).str.get_dummies("|").astype(str)
-    marks = marks.drop(columns=[name for name in marks if str(name).lower() in ("no finding", "no_finding")])
+    marks = marks.drop(columns=[name for name in marks if str(name).lower() in ("", "no finding", "no_finding")])
     if reserved := [str(name) for name in marks if name in ABOUT]:
         raise DataError(f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column")
     return raw[[name for name in ABOUT if name in raw]].join(marks)
