@@ -74,6 +74,7 @@ def rows_of(ran):
 
 def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_same_page(succeed, places, ran, rows_of, gallery):
     text = gallery.read_text()
+    assert f"python -m benchmark.gallery small/{AVG} --suites" in text
     shown = pictures(text)
     rows = [rows_of[each["method"], each["image"], each["finding"]] for each in shown]
     assert len(rows) > 20

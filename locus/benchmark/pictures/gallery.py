@@ -12,10 +12,11 @@ The charts are drawn by ``locus.benchmark.report.charts``, the page is rendered 
 import base64
 import math
 import os
+import shlex
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from locus.benchmark.suite import cells, examples
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import Suite, added_model
 from locus.benchmark.suite.score import explain_model, recorded
-from locus.config import PageConfig
+from locus.config import FolderFlags, PageConfig
 from locus.core.errors import DataError, NotAvailableError, UnknownNameError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
@@ -194,13 +195,21 @@ def write_gallery(config: PageConfig, echo: Echo) -> int:
     path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
     methods = method_cases(opened)
     chosen = spread(choices(methods, opened.store.findings), config.cases)
-    page = _page(opened, methods, chosen, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
+    linked = os.path.relpath(suite_page, path.parent) if suite_page.is_file() else ""
+    page = _page(opened, methods, chosen, linked, _command(config, f"{opened.suite.name}/{cell.model_id}"))
     text = render_page(page)  # before the first file is written
     if (drawn := examples.write(opened.all_records, opened.planned, opened.folder)) is not None:
         echo(f"a hit and a miss of the best method, for the suite's page: {drawn}")
     write_text(path, text)
     echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
     return 0
+
+
+def _command(config: PageConfig, model: str) -> str:
+    """Return the command that draws the gallery of ``model`` from the same folders."""
+    given = [(field.name, getattr(config, field.name), field.default) for field in fields(FolderFlags)]
+    flags = [word for name, value, default in given if value != default for word in (f"--{name}", str(value))]
+    return shlex.join(["python", "-m", "benchmark.gallery", model, *flags])
 
 
 def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
@@ -302,7 +311,7 @@ def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[Sel
 
 
 def _page(
-    model: OpenedModel, methods: Sequence[MethodCases], chosen: Sequence[SelectedCase], suite_page: str
+    model: OpenedModel, methods: Sequence[MethodCases], chosen: Sequence[SelectedCase], suite_page: str, command: str
 ) -> dict[str, Any]:
     """Return everything that the page of ``model`` shows: see ``render_page``."""
     records, suite = model.records, model.suite.name
@@ -316,7 +325,7 @@ def _page(
         "title": model.suite.title,
         "model_id": model_id,
         "basis": _basis(records),
-        "command": f"python -m benchmark.gallery {suite}/{model_id}",
+        "command": command,
         "methods": [_summary(record) for record in records],
         "cases": [_case(choice, methods, numbers[choice.image], maps) for choice in chosen],
         "images": [data_url(samples[image].image) for image in numbers],
