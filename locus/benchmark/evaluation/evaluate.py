@@ -11,6 +11,7 @@ from locus.backbones import Classifier
 from locus.benchmark import records
 from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset, exclude_seen_patients
 from locus.benchmark.explain.batch import check_model
+from locus.benchmark.maps.generate import showing
 from locus.benchmark.maps.runs import GivenModel
 from locus.benchmark.suite.cells import ModelTask, cells
 from locus.benchmark.suite.plan import ModelPlan, Suite, identity
@@ -42,7 +43,7 @@ def evaluate(
     memory_gib: float = 2.0,
     cache_dir: Path | str = "runs/cache",
     trust: bool = False,
-    progress: bool = True,
+    progress: bool | None = None,
 ) -> Evaluation:
     """Score the heat maps of a network and the baselines on images with truth boxes, as ``benchmark.run`` does.
 
@@ -63,7 +64,7 @@ def evaluate(
         memory_gib: memory for gradients and forward passes, in GiB.
         cache_dir: folder for decoded images.
         trust: allow running a Python file that a checkpoint names (docs/security.md).
-        progress: show progress bars.
+        progress: show the progress of explaining and scoring, with the time left; None: only on a terminal.
 
     Returns:
         An ``Evaluation``. Its maps are in a temporary folder, which is deleted when the ``Evaluation`` is
@@ -102,7 +103,8 @@ def evaluate(
             run = InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
             task = _task(run, title, suite)
             scorer = ModelScorer(task.model, task.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
-            score_and_record(scorer, result.folder, progress)
+            with showing(progress):
+                score_and_record(scorer, result.folder, progress)
             result.runs.append((task.model, run))
     records.pack(result.folder, records.ordered(records.load(result.folder)))
     return result

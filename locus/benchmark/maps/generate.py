@@ -6,8 +6,9 @@ is in ``locus.benchmark.explain``, the key of a request in ``requests``, the fil
 """
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,18 @@ from locus.methods.base import Method
 from locus.methods.evidence import Evidence
 
 log = logging.getLogger(__name__)
+PROGRESS: ContextVar[bool | None] = ContextVar("PROGRESS", default=None)
+"""Whether a bar is shown while images are explained; None: on a terminal."""
+
+
+@contextmanager
+def showing(progress: bool | None) -> Iterator[None]:
+    """Show a bar, or none, while images are explained within the block; None: on a terminal."""
+    token = PROGRESS.set(progress)
+    try:
+        yield
+    finally:
+        PROGRESS.reset(token)
 
 
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
@@ -56,17 +69,25 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     continue.
     """
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
-    batches = tqdm(requests[0].batches, desc="explain", unit="batch", leave=False, disable=None)
+    names = requests[0].word if len(requests) == 1 else f"{len(requests)} methods"
+    shown = PROGRESS.get()
+    bar = tqdm(
+        desc=f"explain {names}",
+        total=len(requests[0].images),
+        unit="image",
+        leave=False,
+        disable=None if shown is None else not shown,
+    )
     findings = requests[0].runs[0].data.findings
     running = {request.word: request for request in requests}
     broken: dict[str, LocusError] = {}
-    with ExitStack() as all_files:
+    with bar, ExitStack() as all_files:
         files = {word: all_files.enter_context(ExitStack()) for word in running}
         writers = {
             word: files[word].enter_context(open_writer(r.path, r.key, r.images, findings, r.shown))
             for word, r in running.items()
         }
-        for batch in batches:
+        for batch in requests[0].batches:
             if not running:
                 break
             methods = {word: r.method for word, r in running.items() if isinstance(r.method, Method)}
@@ -81,6 +102,7 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
                 else:
                     log.warning("%s", error)
                     broken[word] = LocusError(str(error))  # without the traceback, which refers to tensors
+            bar.update(len(batch[1]))
     return broken
 
 
