@@ -208,7 +208,7 @@ class RunFlags:
     overwrite: Literal["never", "missing", "always"] = "missing"
     """Cells to run (a cell is a combination of data set, split, model, method, protocol and alignment). never: only
     those without a record, or whose method or network has changed code; missing: also those that failed, or whose data
-    set was missing and is now available; always: all."""
+    set was missing and is now available; always: all, after training their networks and computing their maps again."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Number of training, explanation and scoring steps that run in parallel. More than one requires a fixed number of
     threads (--threads, or threads in the suite's file). The number of jobs does not affect the records."""

@@ -55,6 +55,11 @@ class ModelPlan:
         suffix = "" if self.given is None else f"-{self.given.digest[:8]}"
         return runs_dir / "maps" / f"{self.id}{suffix}"
 
+    def folders(self, runs_dir: Path) -> list[Path]:
+        """Return the folders of its training runs, of their initial weights, and of its maps in ``runs_dir``."""
+        start = [] if self.init is None else [runs_dir / folder_name(self.init, None)]
+        return [] if self.grid is not None else [*self.run_configs(runs_dir), *start, self.maps_folder(runs_dir)]
+
     @property
     def code(self) -> str:
         """Hash of the code of the network; see ``locus.benchmark.maps.code``."""

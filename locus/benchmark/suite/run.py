@@ -10,6 +10,7 @@ themselves are in ``locus.benchmark.training`` and ``score``, the tables at the 
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -295,6 +296,8 @@ def _run_steps(
     pending = Pending.of(steps, folder)
     with records.only_writer(runs_dir):
         remove_leftovers(runs_dir.rglob(".*"))
+        for path in {path for task in tasks for path in task.model.folders(runs_dir) if config.overwrite == "always"}:
+            shutil.rmtree(path, ignore_errors=True)
         executor.begin()
         for event in run_with_progress(steps, executor, echo):
             pending.take(event)
