@@ -79,7 +79,9 @@ def test_several_methods_findings_and_a_threshold_of_ones_own(cases, tmp_path):
     rows = cases(*flags, "--format", "svg")
     assert [(r["finding"], r["method"]) for r in rows] == [(f, m) for f in ("Mass", "Nodule") for m in ("cam", "gradcam")]
     assert {row["threshold"] for row in rows} == {0.7}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"boxes.json", *(row["picture"] for row in rows)}
+    side_by_side = {f"{row['picture'].rpartition('_')[0]}.svg" for row in rows}
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {"boxes.json", *side_by_side, *(row["picture"] for row in rows)}
     assert "threshold 0.7 (typed)" in (tmp_path / "out" / rows[0]["picture"]).read_text()
 
 
@@ -143,7 +145,9 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(run_command, 
 def test_the_same_method_with_two_options_gives_two_pictures(cases, tmp_path):
     rows = cases("--cases", "1", "--method", "noise:seed=1", "noise:seed=2")
     assert rows[0]["boxes"] != rows[1]["boxes"]
-    assert len(list(tmp_path.glob("out/*.png"))) == len(rows)
+    pictures = {path.name for path in tmp_path.glob("out/*.png")}
+    assert pictures > {row["picture"] for row in rows}
+    assert len(pictures) == len(rows) + len({(row["image"], row["finding"]) for row in rows})  # and both side by side
 
 
 def test_a_map_with_nan_is_named_the_others_go_on_and_the_status_is_1(run_command, tmp_path):

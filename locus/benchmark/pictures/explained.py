@@ -172,10 +172,15 @@ def readable_images(
 
 
 def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sample]:
-    """Return the first ``count`` test images of a network's data set, those with a truth box if it has any."""
+    """Return ``count`` test images of a network's data set, those with a truth box if it has any.
+
+    They are the first images of different patients, then, if there are too few patients, the first of the others.
+    """
     test = load_split(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
-    if boxed := [sample for sample in test if sample.boxes][:count]:
-        return boxed
+    if boxed := [sample for sample in test if sample.boxes]:
+        first = {sample.patient_id: sample for sample in reversed(boxed)}  # patient -> its first image
+        others = [sample for sample in boxed if first[sample.patient_id] is not sample]
+        return [*reversed(first.values()), *others][:count]
     log.info("no test image of %s has a truth box: the first images are explained, without truth", recipe.dataset)
     return list(test[:count])
 

@@ -1,12 +1,14 @@
 """The files of ``heatmap.py``.
 
-``write_pictures``  for many images: a picture and a raw map per case, drawn by ``panels``, and boxes.json for all
+``write_pictures``  for many images: a picture and a raw map per case and method, a figure of all methods, boxes.json
 ``write_overlay``   for one image: the heat map of one finding over the image in its original size, in one file
 
 Images are explained by ``explained``.
 """
 
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from locus.benchmark.training import machine
 from locus.benchmark.training.load import Checkpoint
 from locus.config import HeatmapConfig
 from locus.core.errors import BadValueError, UnknownNameError
-from locus.core.files import atomic, safe_filename, write_json
+from locus.core.files import atomic, json_hash, safe_filename, write_json
 from locus.core.names import match
 from locus.core.types import Echo
 from locus.datasets.io import images
@@ -45,7 +47,7 @@ FORMAT_BY_SUFFIX = {
 
 @machine.oom_as_error(ADVICE)
 def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
-    """Explain the images of ``config``: write a picture and a raw map per case, and ``boxes.json`` for all.
+    """Explain the images of ``config``: write pictures and raw maps of each case, and ``boxes.json`` for all.
 
     In ``boxes.json``, ``failed`` lists errors, and ``absent`` the methods that are not supported, with the reason. Both
     are also printed with ``echo``. ``config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises
@@ -65,17 +67,21 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     else:
         samples = dataset_images(recipe, config.data_root_dir, config.cases)
     folder, rows, failed = Path(config.output_dir), [], []
+    names = _file_names([sample.image_id for sample in samples])
     for explained in explainer.explain(model, samples, config.max_bad_images):
         for k in _chosen(config.findings, explained, findings):
-            finding = findings[k]
+            finding, pictures = findings[k], []
             for word in explained.maps:
                 sample, threshold = explained.sample, thresholds.lookup(word, finding)
                 try:
                     raw_map = explained.raw_map(word, k)
                     picture = prepare_case(sample, explained.pixels, finding, raw_map, *threshold)
-                    rows.append(_write(picture, folder, config.format, config.save_raw))
+                    rows.append(_write(picture, names[sample.image_id], folder, config.format, config.save_raw))
+                    pictures.append(picture)
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {finding}, {word}: {error}")
+            if len(pictures) > 1:
+                _write_methods(pictures, names[explained.sample.image_id], folder, config.format)
     failed += explainer.failed.values()
     settings = {"checkpoint": str(path)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
@@ -95,11 +101,32 @@ def _chosen(requested: tuple[str, ...], explained: ExplainedImage, findings: tup
     return [findings.index(name) for name in names] or [explained.likeliest]
 
 
-def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
-    """Write the files of a case; return its entry in ``boxes.json``."""
+def _file_names(image_ids: Sequence[str]) -> dict[str, str]:
+    """Return image -> name for its files, without suffix; images whose names would be equal also have a hash.
+
+    >>> _file_names(["x.png", "a/b.png", "a_b.png"])
+    {'x.png': 'x', 'a/b.png': 'a_b-cc803c03', 'a_b.png': 'a_b-acf494dd'}
+    """
+    stems = {image: safe_filename(image.removesuffix(Path(image).suffix) or image) for image in image_ids}
+    count = Counter(stem.lower() for stem in stems.values())
+    return {
+        image: stem if count[stem.lower()] == 1 else f"{stem}-{json_hash(image)[:8]}" for image, stem in stems.items()
+    }
+
+
+def _write_methods(pictures: Sequence[CasePicture], image: str, folder: Path, kinds: tuple[str, ...]) -> None:
+    """Write one figure with the maps of all methods of a case side by side."""
+    from locus.benchmark.pictures import panels
+
+    for kind in kinds:
+        panels.save_methods(pictures, folder / f"{safe_filename(image, pictures[0].finding)}.{kind}")
+
+
+def _write(picture: CasePicture, image: str, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
+    """Write the files of a case, whose names begin with ``image``; return its entry in ``boxes.json``."""
     from locus.benchmark.pictures import panels  # imports matplotlib, which an overlay does not need
 
-    name = safe_filename(picture.image_id, picture.finding, picture.raw.method)
+    name = safe_filename(image, picture.finding, picture.raw.method)
     if picture.flat:
         words = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
         log.warning("%s: flat map: all positions have the same value, so there is no box", words)

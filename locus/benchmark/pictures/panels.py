@@ -1,5 +1,6 @@
 """Pictures of one case: the image with boxes, the heat map over it, the heat map alone; figures without a date."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,24 @@ def draw(picture: CasePicture) -> Figure:
     drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=extent(picture.heat.shape))
     figure.colorbar(drawn, cax=figure.add_axes(BAR), label="min-max scaled map")
     return figure
+
+
+def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
+    """Write one figure of a case atomically: the image with truth boxes, then the heat map of each method over it."""
+    figure = Figure(figsize=(3.2 * (len(pictures) + 1), 4.0), dpi=100)
+    axes = figure.subplots(1, len(pictures) + 1)
+    first = pictures[0]
+    figure.suptitle(f"{first.image_id}: {first.finding}", fontsize=11)
+    _show(axes[0], first, "truth" if first.truth is not None and len(first.truth) else "image")
+    for box in first.truth if first.truth is not None else []:
+        add_box(axes[0], box, TRUTH, "-", 2)
+    for axis, picture in zip(axes[1:], pictures, strict=True):
+        _show(axis, picture, picture.raw.method)
+        heat = picture.heat
+        axis.imshow(heat, cmap=COLOURS, vmin=0, vmax=1, alpha=opacity(heat), extent=extent(heat.shape))
+        _boxes(axis, picture)
+    with rc_context({"svg.hashsalt": path.name}):
+        save_figure(figure, path)
 
 
 def _show(axis: Axes, picture: CasePicture, title: str) -> None:
