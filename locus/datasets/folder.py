@@ -23,7 +23,8 @@ from locus.core.names import require_findings
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Request
 from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, with_file
-from locus.datasets.io import annotations, images, pd, tables
+from locus.datasets.io import annotations as box_files
+from locus.datasets.io import images, pd, tables
 from locus.datasets.io.images import SUFFIXES
 
 RESERVED = ("mean",)
@@ -248,26 +249,26 @@ def _say_random_split(path: Path) -> None:
 
 
 def _marks(path: Path, image: str, normalised: bool) -> pd.DataFrame:
-    """Return a row per box of a table, a COCO file, or a folder of Pascal VOC or YOLO files: ``annotations.ROW``.
+    """Return a row per box of a table, a COCO file, or a folder of Pascal VOC or YOLO files: ``box_files.ROW``.
 
     The column ``fractions`` is True if edges are fractions of the image's sides.
     """
     if path.is_dir():
         is_voc = next(path.rglob("*.xml"), None) is not None
-        return (annotations.read_voc if is_voc else annotations.read_yolo)(path).assign(fractions=not is_voc)
+        return (box_files.read_voc if is_voc else box_files.read_yolo)(path).assign(fractions=not is_voc)
     if path.suffix.lower() == ".json":
-        raw = annotations.read_coco(path)
+        raw = box_files.read_coco(path)
         edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64))
     else:
         raw = tables.read_csv(path, ("finding",))
         raw = raw.rename(columns={image: "image"}) if "image" not in raw else raw
-        choices = [(kind, names) for kind, several in annotations.EDGES.items() for names in several]
+        choices = [(kind, names) for kind, several in box_files.EDGES.items() for names in several]
         kind, columns = next((choice for choice in choices if {*choice[1]} <= {*raw.columns}), ("", ()))
         if not kind or "image" not in raw:
             raise DataError(f"{path} has the columns {', '.join(map(str, raw))}: {BOXES_HINT}, with image and finding")
         values = np.stack([tables.numbers(path, raw[column]) for column in columns], axis=1)
         edges, raw = xywh_to_xyxy(values) if kind == "xywh" else values, raw.assign(width=np.nan, height=np.nan)
-    rows = dict(zip(annotations.ROW[2:6], edges.T, strict=True))
+    rows = dict(zip(box_files.ROW[2:6], edges.T, strict=True))
     return raw[["image", "finding", "width", "height"]].assign(**rows, fractions=normalised)
 
 
@@ -290,9 +291,9 @@ def _boxes(
         path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes"
     )
     tables.refuse_unknown(path, marks["finding"], findings)
-    text = marks[["finding", *annotations.ROW[2:6]]].astype(str).agg(" ".join, axis=1)
+    text = marks[["finding", *box_files.ROW[2:6]]].astype(str).agg(" ".join, axis=1)
     tables.refuse_duplicates(path, image.str.cat(text, sep=" ") if len(image) else image)
-    edges = as_boxes(marks[[*annotations.ROW[2:6]]].to_numpy(np.float64))
+    edges = as_boxes(marks[[*box_files.ROW[2:6]]].to_numpy(np.float64))
     empty = np.flatnonzero(~(area(edges) > 0)).tolist()
     named = (f"{image[i]} {marks['finding'][i]} {edges[i].tolist()}" for i in empty)
     tables.raise_if_any(path, named, "boxes with zero area", "; x0 < x1 and y0 < y1 are required")
@@ -300,7 +301,7 @@ def _boxes(
     chosen = image.isin(list(frames)).to_numpy()
     image, marks, edges = image[chosen], marks[chosen], edges[chosen]
     sizes = [frames[name] for name in image]
-    annotations.refuse_other_frames(marks.assign(image=image).reset_index(), sizes, path)
+    box_files.refuse_other_frames(marks.assign(image=image).reset_index(), sizes, path)
     sides = np.array(sizes, np.float64).reshape(-1, 2)[:, [1, 0, 1, 0]]
     edges = np.where(marks[["fractions"]].to_numpy(bool), edges * sides, edges)
     return boxes_by_image(path, zip(image, marks["finding"], edges, strict=True), frames)

@@ -55,8 +55,8 @@ def read_coco(file: Path, index: Path | None = None) -> pd.DataFrame:
         if named:
             if any(not isinstance(key, str) for pair in keys for key in pair):
                 raise DataError(f"{file}: {IDS}")
-            image, finding = zip(*keys, strict=True) if keys else ((), ())
-            return table.assign(image=image, finding=finding, width=np.nan, height=np.nan)
+            names = zip(*keys, strict=True) if keys else ((), ())
+            return table.assign(**dict(zip(("image", "finding"), names, strict=True)), width=np.nan, height=np.nan)
         for what, known, used in (("image", images, 0), ("category", words, 1)):
             if unknown := {str(key[used]) for key in keys} - known.keys():
                 listing = f"{what} ids that {index or file} does not list"

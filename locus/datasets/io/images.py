@@ -69,7 +69,7 @@ SIDEWAYS = [TURNS[n] for n in range(5, 9)]
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """Return how an image is turned by its EXIF orientation; None if it is shown as it is stored."""
     with contextlib.suppress(*BROKEN):
-        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation)) if "exif" in image.info else None
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1)) if "exif" in image.info else None
     return None
 
 
