@@ -53,7 +53,7 @@ MISSING, BAD = 0, 2**32 - 1
 
 def checksum(row: NDArray[np.uint8]) -> int:
     """Return the state of a decoded row."""
-    return min(max(zlib.crc32(row), 1), BAD - 1)
+    return min(max(zlib.crc32(np.ascontiguousarray(row).data), 1), BAD - 1)
 
 
 Bad = dict[int, str]
