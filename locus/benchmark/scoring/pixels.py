@@ -12,11 +12,11 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.surface import as_heat_map, min_max
+from locus.core.compiled import compiled
 from locus.core.errors import BadValueError
 from locus.core.frames import Alignment, Grid, as_boxes, iou, resample, resolve
 from locus.core.types import FloatArray
@@ -99,7 +99,7 @@ def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
     return mask
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Count the pixels above each of the ascending ``levels``: (T,) inside the truth, and (T,) everywhere."""
     counts = np.zeros((levels.size + 1, 2), np.int64)  # row: levels below the pixel; column: 1 in the truth
@@ -154,7 +154,7 @@ def inner(image: NDArray[np.uint8]) -> NDArray[np.int64]:
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return one row per outline: the levels between which it is unchanged, its first pixel, doubled area and box.
 
@@ -192,7 +192,7 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
     return out[:count].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _follow(flat, offset, start, level, turn, corner, passed, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Walk clockwise from ``start``; return the lowest value, the number of corners, and False for an abandoned walk.
 
@@ -306,7 +306,7 @@ class Contours:
         return np.concatenate([np.concatenate([boxes[:, :2], corner], 1), PIXEL[None]])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _alive(start, stop, score, first, steps):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return, for each step, the contour with the highest ``score`` and start <= step < stop; -1 if there is none.
 

@@ -12,12 +12,11 @@ The bootstrap itself is in ``locus.benchmark.scoring.statistics.resample``, plot
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
@@ -28,6 +27,7 @@ from torchmetrics.functional.classification import binary_calibration_error, mul
 from tqdm import tqdm
 
 from locus.benchmark.scoring.statistics import resample
+from locus.core.compiled import compiled
 from locus.core.scores import Origin
 from locus.core.types import FloatArray
 from locus.datasets import base
@@ -171,7 +171,7 @@ def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], B
     return order, truth, last & (np.bincount(run, truth, minlength=1)[run] > 0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@partial(compiled, error_model="numpy")
 def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: resample.Counts) -> FloatArray:
     """Return the (b,2) AUROC and average precision (AP) of each resample.
 

@@ -10,7 +10,6 @@ alone.
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
@@ -23,6 +22,7 @@ from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.benchmark.scoring.surface.bilinear import Surface, whole_weights
 from locus.benchmark.scoring.surface.trace import Trace, trace
+from locus.core.compiled import compiled
 from locus.core.frames import Grid, holds, resolve
 from locus.core.names import MAIN
 from locus.core.scores import CURVE_THRESHOLDS
@@ -218,7 +218,7 @@ def otsu(heat: Surface) -> float:
     return float(_split(values[order], weights[order]))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the best threshold of ascending values (n,) with weights (n,)."""
     whole, total = weights.sum(), (weights * values).sum()
@@ -234,7 +234,7 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
     return at
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return fewer values and weights (m,) with the same best split: two values for a bucket that cannot contain it.
 
@@ -268,7 +268,7 @@ def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def] 
     return out[0, :count], out[1, :count]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _may_hold_the_best(weight, total, least, most, whole, everything):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return a mask (BUCKETS,) of the buckets in which a split can be as good as the best one between buckets.
 

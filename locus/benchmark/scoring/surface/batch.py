@@ -16,17 +16,17 @@ from functools import partial
 from typing import IO
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.surface.bilinear import Surface, components
 from locus.benchmark.scoring.surface.trace import GivenBoxes, Trace
+from locus.core.compiled import compiled
 from locus.core.errors import WriteError
 from locus.core.frames import area, as_boxes
 from locus.core.types import FloatArray
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write the boxes (n,T,4) of the cases ``of`` (n,) at ``thresholds`` (n,T); pieces (P,) have edges (4,P)."""
     for n in range(of.size):
@@ -41,7 +41,7 @@ def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[
                 out[n, i, edge] = start[edge, piece] + part * (stop[edge, piece] - start[edge, piece])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return IoU and IoBB of a box with a truth box."""
     width, height = min(box[2], truth[2]) - max(box[0], truth[0]), min(box[3], truth[3]) - max(box[1], truth[1])
@@ -51,7 +51,7 @@ def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     return overlap / (box_area + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap), overlap / box_area
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def overlaps(first, truth, boxes, case_index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the largest IoU and IoBB (2,P) of each box with a truth box of its case."""
     out = np.zeros((2, case_index.size))
@@ -62,7 +62,7 @@ def overlaps(first, truth, boxes, case_index):  # type: ignore[no-untyped-def]  
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Count hit truth boxes and boxes without a hit (2,N,L,D); ``offsets[n * L + t]``: first box at threshold t."""
     n_thresholds = out.shape[2]
@@ -83,7 +83,7 @@ def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[
                     out[0, n, t, d] += met[m, d]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write (N,L) shares of the union of a case's boxes inside its truth's union, nan for 0/0."""
     for n in range(out.shape[0]):
@@ -93,7 +93,7 @@ def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-de
             out[n, t] = _union_iobb(boxes[offsets[at] : offsets[at + 1]], true)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     both = np.concatenate((boxes, truth))
     x, y = np.sort(both[:, 0::2].copy().ravel()), np.sort(both[:, 1::2].copy().ravel())
@@ -108,7 +108,7 @@ def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, 
     return overlap / box_area if box_area > 0 else np.nan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def covered(boxes, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return a mask (len(y) - 1, len(x) - 1) of the cells covered by any box (M,4); x and y include all edges."""
     out = np.zeros((max(y.size - 1, 0), max(x.size - 1, 0)), np.bool_)

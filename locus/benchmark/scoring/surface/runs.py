@@ -8,10 +8,11 @@ to its outermost rows and columns. One pass over the map per threshold is enough
 """
 
 import numpy as np
-from numba import njit
+
+from locus.core.compiled import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,).
 
@@ -49,7 +50,7 @@ def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-de
     return out[:count].copy(), index[:count].copy(), highest[:count].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _find(f, t, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Write the runs above t, row by row, each as a separate component; ``rows[i]`` is the first of row i."""
     h, w = f.shape
@@ -73,7 +74,7 @@ def _find(f, t, begin, end, parent, peak, rows):  # type: ignore[no-untyped-def]
     rows[h] = count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Join the runs of row i with those of the row above."""
     a, b = rows[i - 1], rows[i]
@@ -87,7 +88,7 @@ def _join(f, i, t, begin, end, parent, rows):  # type: ignore[no-untyped-def]  #
         a, b = a + (end[a] <= end[b]), b + (end[b] <= end[a])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Join opposite corners, columns ``upper`` of row i - 1 and ``lower`` of row i, if the saddle is above t."""
     above, below = (f[i - 1, upper] - t) * (f[i, lower] - t), (f[i - 1, lower] - t) * (f[i, upper] - t)
@@ -95,14 +96,14 @@ def _across(f, i, upper, lower, t, parent, a, b):  # type: ignore[no-untyped-def
         _union(parent, a, b)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _union(parent, a, b):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Merge two runs into one component, named after its first run."""
     a, b = _root(parent, a), _root(parent, b)
     parent[max(a, b)] = min(a, b)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _root(parent, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     while parent[k] != k:
         parent[k] = parent[parent[k]]
@@ -110,7 +111,7 @@ def _root(parent, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     return k
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _outermost(f, begin, end, parent, peak, rows, edges):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Write each component's outermost columns and rows, left, top, right, bottom, and the first of its peaks."""
     flat = f.ravel()
@@ -128,7 +129,7 @@ def _outermost(f, begin, end, parent, peak, rows, edges):  # type: ignore[no-unt
                     peak[root] = peak[k]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _grow(f, y, x, height, width, t, i, begin, end, edges, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Grow a box by a run of row i: to where the surface falls to t, or to the frame's edge."""
     h, w = f.shape

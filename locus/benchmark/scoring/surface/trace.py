@@ -14,13 +14,13 @@ edges are computed in the same way.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from locus.benchmark.scoring.surface.bilinear import Surface
+from locus.core.compiled import compiled
 from locus.core.types import FloatArray
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the threshold below which vertex (i, j) is connected with its neighbour (k, m) in their edge or patch."""
     lower = min(f[i, j], f[k, m])
@@ -31,7 +31,7 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
     return min(lower, side + a * d / (a + d + side - min(f[i, m], f[k, j])))  # the saddle
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the threshold (h,w) below which each vertex belongs to the component of the highest vertex (widest path).
 
@@ -61,7 +61,7 @@ def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 SWEPT_ABOVE = 2**12
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _take(f, out, i, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Raise row i from its neighbour row k, then along the row itself. Free of branches, so that it is vectorized."""
     w, row, near, values = f.shape[1], out[i], out[k], f[i]
@@ -84,7 +84,7 @@ def _take(f, out, i, k):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         row[j] = last
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _settle(f, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Raise ``out`` until no neighbour can raise it. Vertices that may raise others wait in buckets, highest first."""
     h, w = f.shape
@@ -125,7 +125,7 @@ def _settle(f, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
                             count += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _touch(touched, i, j, h, w, level):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Record that vertex (i, j) belongs to the component below ``level`` if it is on an edge of the map."""
     at = i == 0, j == 0, i == h - 1, j == w - 1
@@ -134,7 +134,7 @@ def _touch(touched, i, j, h, w, level):  # type: ignore[no-untyped-def]  # noqa:
             touched[n] = max(touched[n], level)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _offering(f, out, least, seeds):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Write the vertices that raise a neighbour above ``least``, each once; return their number."""
     h, w = f.shape
@@ -156,7 +156,7 @@ def _offering(f, out, least, seeds):  # type: ignore[no-untyped-def]  # noqa: AN
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _is_open(f, out, i, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return True if a vertex of row i can be raised: it is below its value, and a neighbour above it and ``least``."""
     h, w = f.shape
@@ -172,7 +172,7 @@ CLEAR = 1e-9
 """A line this far behind another one at both ends of a column does not overtake it: rounding errors are smaller."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Return the pieces of the box from threshold ``low`` up: (P+1,) thresholds, boxes at both ends, (4,P) each.
 
@@ -199,7 +199,7 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
     return _merged(edges, np.array([0.0, 0.0, width, height]), np.array([1.0, 1.0, -1.0, -1.0]))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return thresholds (n+1,): below entry k + 1, a vertex in one of the columns (or rows) 0 … k has joined."""
     out = np.full(highest.size + 1, low)
@@ -208,7 +208,7 @@ def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return, for each edge, the vertices that join before the next column or row; others never define the edge."""
     h, w = joined.shape
@@ -233,7 +233,7 @@ def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     return np.array(a), np.array(b), np.array(c), np.array(d)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Sort vertices by their distance from the edge in columns or rows: offsets (size+1,) and vertices (n,).
 
@@ -252,7 +252,7 @@ def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def] 
     return offsets, out
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the linear pieces (n,4) of an edge's distance as a function of the threshold, in descending order.
 
@@ -284,7 +284,7 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
     return out[:number]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Move lines that begin at ``upper`` from the waiting ones to the active, in order; return the next beginning."""
     following, n_waiting = low, 0
@@ -302,7 +302,7 @@ def _begin(begin, waiting, count, active, begun, upper, low):  # type: ignore[no
     return n_waiting, begun, following
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Follow the lowest line from threshold ``upper`` to where it stops being the lowest.
 
@@ -333,7 +333,7 @@ def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-unty
     return lower, position, x - (f[best] - lower) * slope, n_active
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _merged(edges, shift, sign):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Merge the pieces of the four edges from ``_edge`` into those of the box, with ascending thresholds.
 
