@@ -157,7 +157,7 @@ def _scan_image(split: str, sample: Sample) -> ImageScan:
     except DataError as error:
         return ImageScan(split, sample, reason=str(error))
     digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    levels = np.count_nonzero(np.bincount(pixels.ravel(), minlength=256))
+    levels = int(np.count_nonzero(np.bincount(pixels.ravel(), minlength=256)))
     return ImageScan(split, sample, digest, (pixels.shape[0], pixels.shape[1]), levels)
 
 

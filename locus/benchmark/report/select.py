@@ -284,8 +284,8 @@ def _summarized(values: Sequence[Any]) -> str:
 
 def networks_among(records: Iterable[Record]) -> Callable[[Record], str]:
     """Return the function that names the network of one of ``records``, with image size and seed if several differ."""
-    sizes: dict[str, set[int]] = {}
-    seeds: dict[str, set[int]] = {}
+    sizes: dict[str, set[int | None]] = {}
+    seeds: dict[str, set[int | None]] = {}
     for record in records:
         sizes.setdefault(network(record), set()).add(record.cell.img_size)
         seeds.setdefault(network(record), set()).add(record.cell.seed)
