@@ -532,6 +532,9 @@ class LoadingFlags:
     and printed."""
     head: str | None = None
     """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
+    grid: str | None = None
+    """Positions of the feature map in the input, in pixels (stride=32,offset=0). Default: computed from the layers or
+    measured."""
     mean: tuple[float, ...] = ()
     """Mean of the input's grey values in [0, 1], one number or one per channel; requires --std. Default: the value in
     the network's library (such as timm), else ImageNet's. The value used is printed."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from locus.backbones import layers
-from locus.backbones.grids import locator
+from locus.backbones.measured import locator
 from locus.backbones.pooling import Pooling, precise
 from locus.backbones.tokens import TokenLayout, find_token_layout
 from locus.core.errors import BadValueError

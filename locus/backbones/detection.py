@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from locus.backbones import pooling as poolings
 from locus.backbones.grids import MOST_PREFIX, TokensOf, evaluating
@@ -76,7 +77,16 @@ class ForwardTrace:
 @torch.enable_grad()
 @torch.inference_mode(False)
 def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
-    """Run one image of noise through ``module`` in evaluation mode, with gradients enabled."""
+    """Run one image of noise through ``module`` in evaluation mode, with gradients enabled.
+
+    Raises ``BadValueError`` for a network that does not accept the image, TorchScript, and lazy layers.
+    """
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+        raise BadValueError(
+            "the network contains TorchScript, which has no layers to explain: use the nn.Module it was made from"
+        )
+    if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
+        raise BadValueError("the network has lazy layers without weights: run it on one image before you return it")
     trace = ForwardTrace(noise(module, channels, side).requires_grad_())
     hooks = {name: _recorder(trace, name) for name, _ in module.named_modules() if name}
     trace.logits = _logits(module, trace.image, hooks)
@@ -112,8 +122,11 @@ def _recorder(trace: ForwardTrace, name: str) -> Any:
             trace.linear[name] = inputs[0].clone(), output.clone()
         if trace.outputs.pop(name, None) is not None:
             trace.repeated.add(name)
-        trace.outputs[name] = output
-        return output.clone()  # protects the recorded tensor from in-place operations
+        with torch.inference_mode(False), torch.enable_grad():  # layers may run under no_grad
+            if not output.requires_grad and output.is_floating_point():
+                output = output.clone().requires_grad_()
+            trace.outputs[name] = output
+            return output.clone()  # protects the recorded tensor from in-place operations
 
     return record
 
@@ -139,6 +152,8 @@ class ModelSpec:
     head. None: all of them."""
     stages: int = 1
     """1 + number of patch-merging steps before the map; each step halves the sides."""
+    grid: tuple[float, float] | None = None
+    """Stride and offset of the map in pixels, if given; None: measured, or that of the patches."""
 
     def __str__(self) -> str:
         tokens = f", tokens of {self.patch}x{self.patch} pixels" if self.patch else ""
@@ -186,7 +201,7 @@ def find_model_spec(
             f"the input of {head!r} is not the mean of {f'the map of {features!r}' if features else 'a map'}"
             f"{_hint(trace)}: leave head out, so that all layers after the features are the head"
         )
-    return _deciding(trace, candidates, features)
+    return _deciding(module, trace, candidates, features)
 
 
 def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
@@ -263,7 +278,7 @@ def _confirmed(module: nn.Module, trace: ForwardTrace, spec: ModelSpec) -> Model
         hooks.callback(submodule(module, spec.features).register_forward_hook(keep).remove)
         hooks.callback(submodule(module, str(spec.head)).register_forward_pre_hook(keep_input).remove)
         rows = head_rows(module, trace, str(spec.head))
-    A = _as_map(seen["A"], spec, trace) if spec.patch else seen["A"]
+    A = _as_map(seen["A"], spec, trace)
     if rows is None or A is None or _pooling(A.relu() if spec.rectified else A, seen["pooled"]) != spec.pooling:
         return None
     return spec if rows == () else replace(spec, outputs=rows)
@@ -339,16 +354,27 @@ def _pooling(A: Tensor, taken: Tensor) -> str | None:
     return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
 
 
-def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
+def _deciding(
+    module: nn.Module, trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None
+) -> ModelSpec:
     """Return the last map that affects the logits at every position, or the named one if it does."""
     _refuse_probabilities(trace)
+    candidates = candidates if features else _before_class_maps(module, trace, candidates)
     parts = [trace.outputs[spec.features] for spec, _ in candidates]
-    gradients = (
-        torch.autograd.grad(trace.logits[trace.logits.isfinite()].sum(), parts, allow_unused=True) if parts else ()
-    )
-    for (spec, _), gradient in zip(candidates, gradients, strict=True):
-        if gradient is not None and _reached(gradient, spec, trace) >= REACHED:
+    logits = trace.logits[trace.logits.isfinite()].sum()
+    unknown = [name for name, output in trace.outputs.items() if not features and _is_unknown(name, output, trace)]
+    gradients = _gradients(logits, [*parts, *(trace.outputs[name] for name in unknown)])
+    for (spec, _), gradient in zip(candidates, gradients, strict=False):
+        reached = 0.0 if gradient is None else _reached(gradient, spec, trace)
+        if reached >= REACHED or (reached > 0 and _reaches_everywhere(module, trace, spec)):
+            used = [name for name, G in zip(unknown, gradients[len(parts) :], strict=True) if G is not None and G.any()]
+            _refuse_tokens(trace, spec.features, used)
             return spec
+    if gradients and not any(gradient is not None and gradient.any() for gradient in gradients):
+        raise NotAvailableError(
+            "the outputs of this network do not depend on its layers for an image of noise (its last layer may be all "
+            "zero): load its trained weights, or pass callables to locus.wrap"
+        )
     if features is not None:
         raise NotAvailableError(
             f"{features!r} is not a map, or the logits do not depend on all of its positions{_hint(trace)}: "
@@ -362,12 +388,87 @@ def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], f
 
 def _reached(gradient: Tensor, spec: ModelSpec, trace: ForwardTrace) -> float:
     """Return the share of positions with a nonzero gradient of the logits."""
-    gradient_map = _as_map(gradient, spec, trace) if spec.patch else gradient
+    gradient_map = _as_map(gradient, spec, trace)
     return 0.0 if gradient_map is None else float((gradient_map.abs().sum(1) > 0).float().mean())
 
 
+def _gradients(logits: Tensor, parts: list[Tensor]) -> list[Tensor | None]:
+    """Return the gradients of the logits; infinite where autograd fails because layers run again (checkpoints)."""
+    if not parts or not logits.requires_grad:
+        return [None] * len(parts)
+    try:
+        return list(torch.autograd.grad(logits, parts, allow_unused=True))
+    except RuntimeError:
+        return [_one_position(part) for part in parts]
+
+
+def _one_position(part: Tensor) -> Tensor:
+    """Return a gradient that leaves open which positions the logits depend on."""
+    gradient = torch.zeros_like(part)
+    gradient.flatten(1)[:, -1] = 1
+    return gradient
+
+
+def _is_unknown(name: str, output: Tensor, trace: ForwardTrace) -> bool:
+    """Return True for tokens (1,T,C) of several positions that are not those of patches."""
+    has_positions = output.ndim == 3 and len(output) == 1 and min(output.shape[1:]) > 1
+    return has_positions and _tokens(name, output, trace) is None
+
+
+def _refuse_tokens(trace: ForwardTrace, features: str, used: list[str]) -> None:
+    """Raise ``NotAvailableError`` if layers after ``features`` return tokens whose positions are unknown."""
+    names = [*trace.outputs]
+    later = [name for name in used if names.index(name) > names.index(features)]
+    if later:
+        shape = tuple(trace.outputs[later[-1]].shape)
+        raise NotAvailableError(
+            f"the last stage of this network returns tokens whose positions are unknown ({later[-1]!r}: {shape}): name "
+            f"an earlier map with --features, such as {features!r}"
+        )
+
+
+def _before_class_maps(
+    module: nn.Module, trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]]
+) -> list[tuple[ModelSpec, Tensor]]:
+    """Return the candidates without class maps: one map per output, made by the last convolution."""
+    count = trace.logits.shape[1]
+    if any(output.shape[1] == count for _, output in trace.linear.values()):
+        return candidates
+    for n, (spec, A) in enumerate(candidates):
+        if isinstance(module.get_submodule(spec.features), nn.Conv2d) and A.shape[1] == count:
+            earlier = [(other, B) for other, B in candidates[:n] if B.shape[1] != count] + candidates[n + 1 :]
+            return earlier or candidates
+    return candidates
+
+
+def _reaches_everywhere(module: nn.Module, trace: ForwardTrace, spec: ModelSpec) -> bool:
+    """Return True if NaN at any one of five positions of the map makes outputs NaN.
+
+    Unlike a gradient, this does not depend on the positions that a maximum selects in one image.
+    """
+    finite = trace.logits.isfinite()
+    A = _as_map(trace.outputs[spec.features], spec, trace)
+    h, w = (0, 0) if A is None else A.shape[-2:]
+    for y, x in {(0, 0), (0, w - 1), (h - 1, 0), (h - 1, w - 1), (h // 2, w // 2)}:
+
+        def put(part: nn.Module, inputs: tuple[Any, ...], output: Tensor, y: int = y, x: int = x) -> Tensor:
+            A: Any = _as_map(output.clone(), spec, trace)
+            A[:, :, y, x] = torch.nan
+            return _patches(spec).as_tokens(A, output) if spec.patch else A
+
+        with torch.no_grad():
+            logits = _logits(module, trace.image.detach(), {spec.features: put})
+        if not logits[finite].isnan().any():
+            return False
+    return True
+
+
 def _as_map(output: Tensor, spec: ModelSpec, trace: ForwardTrace) -> Tensor | None:
-    return Patches(nn.Identity(), "", spec.patch, spec.prefix, spec.stages).as_map(output, trace.size)
+    return _patches(spec).as_map(output, trace.size) if spec.patch else output
+
+
+def _patches(spec: ModelSpec) -> Patches:
+    return Patches(nn.Identity(), "", spec.patch, spec.prefix, spec.stages)
 
 
 def _hint(trace: ForwardTrace) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from locus import backbones
 from locus.backbones import grids, weight_files
@@ -63,7 +64,7 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> Extern
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if user_code.runs_code(word):
-            return ExternalNetwork(_from_file(word, outputs), "set by its build function")
+            return ExternalNetwork(*_in_float32(_from_file(word, outputs)))
         return SOURCES[source](name, outputs, channels)
 
 
@@ -80,6 +81,14 @@ def _from_file(word: str, outputs: int | None) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise BadValueError(f"{word} returns a {type(module).__name__}: it must return an nn.Module")
     return module
+
+
+def _in_float32(module: nn.Module) -> tuple[nn.Module, str]:
+    """Return the network in float32, and a description of its weights."""
+    types = {str(weight.dtype) for weight in module.parameters() if weight.is_floating_point()} - {"torch.float32"}
+    if not types or any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
+        return module, "set by its build function"
+    return module.float(), f"set by its build function, converted from {', '.join(sorted(types))} to float32"
 
 
 def _timm(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:

@@ -1,11 +1,9 @@
-"""Grids of feature maps: computed from the layers, measured with gradients, or those of a transformer's patches.
+"""Grids of feature maps: computed from the layers, or those of a transformer's patches.
 
-``locator``     the grid of an extractor, by the first of these ways that applies
 ``TokensOf``    tokens of a transformer as a map (timm's ViT, DeiT, EVA, Swin), with the grid of the patches
 ``arithmetic``  computed from the strides, kernels and paddings of the layers (``GridTracer``)
-``grid``        measured with gradients, if branches disagree or an operation is unknown
 
-The class ``Grid`` itself is in ``locus.core.frames``.
+Other grids are measured by ``locus.backbones.measured``. The class ``Grid`` itself is in ``locus.core.frames``.
 """
 
 import contextlib
@@ -19,7 +17,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from locus.core.errors import BadValueError, NotAvailableError
+from locus.core.errors import BadValueError
 from locus.core.frames import Grid
 
 
@@ -50,11 +48,11 @@ class GridTracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        traced = [tensor for tensor in _tensors_in(args) if tensor in self.grids]
+        traced = [tensor for tensor in tensors_in(args) if tensor in self.grids]
         inputs, shapes = {self.grids[tensor] for tensor in traced}, {tensor.shape[-2:] for tensor in traced}
         name = getattr(func, "__name__", "")
         step, out = _STEPS.get(name), self.answer(func, args, kwargs)
-        for tensor in _tensors_in([out]) if inputs else []:
+        for tensor in tensors_in([out]) if inputs else []:
             if step or tensor.shape[-2:] in shapes:
                 self.grids[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
         return out
@@ -144,31 +142,12 @@ def _pair(value: Any) -> tuple[int, int]:
     return y, x
 
 
-def _tensors_in(values: Any) -> list[Tensor]:
+def tensors_in(values: Any) -> list[Tensor]:
     """Return the tensors among values, including those inside lists (``torch.cat``)."""
     tensors: list[Tensor] = []
     for item in values:
-        tensors += [item] if isinstance(item, Tensor) else _tensors_in(item) if isinstance(item, tuple | list) else []
+        tensors += [item] if isinstance(item, Tensor) else tensors_in(item) if isinstance(item, tuple | list) else []
     return tensors
-
-
-ADVICE = "pass grid=lambda size: Grid(…) to locus.backbones.wrap"
-
-
-def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int = 3) -> Grid:
-    """Measure the grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W).
-
-    During the measurement every convolution and pooling uses only its central taps (one of an odd kernel, two of an
-    even one), gates are open, and norms and activations are the identity. The gradient of one position then covers few
-    pixels and its centroid is exact (parallel branches have equal weight). The network is not changed: its calls are
-    intercepted.
-
-    Raises ``NotAvailableError``, with advice, if the gradient is zero or the grid is not regular.
-    """
-    with evaluating(module):
-        rows, columns = _centroids(module, features, size, channels)
-    (y, dy), (x, dx) = _line(rows, size[0]), _line(columns, size[1])
-    return Grid(size, (dy, dx), (y, x))
 
 
 @contextlib.contextmanager
@@ -184,113 +163,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part in trained:
             part.training = True
-
-
-@torch.inference_mode(False)
-@torch.enable_grad()
-def _centroids(
-    module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int
-) -> list[dict[int, float]]:
-    """Return, for rows and columns, position -> input pixel for two neighbours in the middle."""
-    weight = next(module.parameters(), torch.empty(0))
-    images = torch.ones(1, channels, *size, device=weight.device, dtype=weight.dtype, requires_grad=True)
-    with torch.autocast(weight.device.type, enabled=False), torch.compiler.set_stance("force_eager"), _CentralTaps():
-        A = features(images)
-    centroids: list[dict[int, float]] = [{}, {}]
-    h, w = A.shape[-2:]
-    for i, j in {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}:
-        (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
-        centroids[0][i], centroids[1][j] = _centroid(gradient)
-    return centroids
-
-
-def _centroid(gradient: Tensor | None) -> list[float]:
-    total = 0.0 if gradient is None else float(gradient.sum())
-    if gradient is None or not 0 < total < float("inf"):
-        raise NotAvailableError(f"the grid of this network cannot be measured with gradients: {ADVICE}")
-    mass = gradient.double().sum((0, 1)) / total
-    return [float((mass.sum(1 - d) * torch.arange(n, device=mass.device)).sum()) for d, n in enumerate(mass.shape)]
-
-
-def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
-    """Return (offset, stride) of the line through the points; a single position has the side as its stride."""
-    last = max(seen)
-    stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
-    if not stride > 0:
-        raise NotAvailableError(f"the feature map of this network has no regular grid: {ADVICE}")
-    return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 turns -0.0 into 0.0
-
-
-class _CentralTaps(TorchFunctionMode):
-    """Torch function mode that reduces a network to shifts and averages of pixels."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "")
-        if name in _PASS:
-            return args[0]
-        return _ANSWERS.get(name, func)(*args, **(kwargs or {}))
-
-
-_PASS = {
-    *("batch_norm", "instance_norm", "group_norm", "layer_norm", "dropout", "feature_dropout"),
-    *("relu", "relu_", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh"),
-    *("prelu", "softplus"),
-}  # fmt: skip
-
-
-def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Replace a gate by ones."""
-    return torch.ones_like(x)
-
-
-def _convolve(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Tensor:
-    """Convolve with the central taps only."""
-    return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
-
-
-def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
-    """Replace a linear layer by the mean of its inputs."""
-    return nn.functional.linear(x, torch.full_like(weight.detach(), 1 / weight.shape[1]))
-
-
-def _pool(
-    x: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    **_: Any,
-) -> Tensor:
-    height, width = kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
-    shape = nn.functional.max_pool2d(x.detach(), kernel_size, stride, padding, dilation, ceil_mode).shape
-    x = x.nan_to_num(neginf=0)  # SAME pooling pads with minus infinity
-    x = nn.functional.pad(x, (0, width, 0, height)) if ceil_mode else x
-    taps = _central(x.new_empty(x.shape[1], 1, height, width))
-    pooled = nn.functional.conv2d(x, taps, None, stride or kernel_size, padding, dilation, x.shape[1])
-    return pooled[..., : shape[-2], : shape[-1]]
-
-
-def _average(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any
-) -> Tensor:
-    return _pool(x, kernel_size, stride, padding, 1, ceil_mode)
-
-
-_ANSWERS: dict[str, Callable[..., Tensor]] = {
-    "conv2d": _convolve, "linear": _mix, "max_pool2d": _pool, "avg_pool2d": _average,
-    "sigmoid": _open, "hardsigmoid": _open,
-}  # fmt: skip
-
-
-def _central(weight: Tensor) -> Tensor:
-    """Return weights of the same shape: equal at the central taps, 0 elsewhere, with sum 1 per output."""
-    taps = torch.zeros_like(weight)
-    h, w = weight.shape[-2:]
-    taps[..., (h - 1) // 2 : h // 2 + 1, (w - 1) // 2 : w // 2 + 1] = 1
-    return taps / taps.sum((1, 2, 3), keepdim=True)
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -408,13 +280,6 @@ class TokensOf(nn.Module):
         if tokens.ndim == 4:
             return patches.contiguous()
         return torch.cat([tokens[:, : self.prefix].to(A.dtype).expand(len(A), -1, -1), patches.flatten(1, 2)], 1)
-
-
-def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int]], Grid]:
-    """Return a function from the input's (H, W) to the grid of ``extractor``."""
-    if isinstance(extractor, TokensOf):
-        return extractor.grid
-    return lambda size: arithmetic(extractor, size, channels) or grid(extractor, extractor, size, channels)
 
 
 def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> Grid | None:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import grids
+from locus.backbones import grids, measured
 from locus.backbones.grids import TokensOf, evaluating
 from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 from locus.core.frames import Grid
@@ -183,11 +183,16 @@ def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     leaves: list[Tensor] = []
 
     def leave(A: Tensor) -> Tensor:
-        leaves.append(A.detach().float().clone(memory_format=torch.contiguous_format).requires_grad_())
+        with torch.inference_mode(False), torch.enable_grad():  # the layer may run in inference mode
+            leaves.append(A.detach().float().clone(memory_format=torch.contiguous_format).requires_grad_())
+            copy = leaves[0].clone()
         torch.set_grad_enabled(True)
-        return leaves[0].clone()
+        return copy
 
     logits = _replaced(model, images, layer, leave)
+    if not logits.requires_grad:  # earlier layers of the network run under no_grad
+        leaves.clear()
+        logits = _replaced(model, images, layer, leave, tracked=True)
     return leaves[0], logits
 
 
@@ -208,7 +213,10 @@ def tail(model: Network, images: Tensor, layer: str) -> Tail:
             return A.clone()
 
         owner = torch.arange(len(A), device=images.device) * len(images) // len(A)
-        return _replaced(model, images[:1] if passes else images[owner], layer, put)
+        part = images[:1] if passes else images[owner]
+        result = _replaced(model, part, layer, put)
+        again = tracked and A.requires_grad and not result.requires_grad
+        return _replaced(model, part, layer, put, tracked=True) if again else result
 
     return logits
 
@@ -224,11 +232,13 @@ def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
         A = _map(model, layer, grids.features(part, size, model.channels), size)
         return model.extractor.grid(size, (A.shape[-2], A.shape[-1]))
     if isinstance(model.extractor, Extractor):
-        return grids.grid(model, part, size, model.channels)
-    return grids.locator(part, model.channels)(size)
+        return measured.grid(model, part, size, model.channels)
+    return measured.locator(part, model.channels)(size)
 
 
-def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
+def _replaced(
+    model: Network, images: Tensor, layer: str, replace: Callable[[Tensor], Tensor], tracked: bool = False
+) -> Tensor:
     """Return the logits of ``images`` with the output A of the layer replaced by ``replace(A)``."""
     calls: list[bool] = []
 
@@ -242,7 +252,7 @@ def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Ten
     handle = model.get_submodule(path(model, layer)).register_forward_hook(hook)
     try:
         # compiled code ignores hooks
-        with evaluating(model), torch.no_grad(), torch.compiler.set_stance("force_eager"):
+        with evaluating(model), torch.set_grad_enabled(tracked), torch.compiler.set_stance("force_eager"):
             logits = model(images)
     finally:
         handle.remove()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import grids, layers
+from locus.backbones import layers, measured
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, normalised
 from locus.backbones.detection import ForwardTrace, ModelSpec, Patches, find_model_spec, head_rows, observe
@@ -29,17 +29,33 @@ SKIP = "-"
 """Name of an output that is not used."""
 
 
-def connect(module: nn.Module, spec: ModelSpec, channels: int, rescale: nn.Module | None = None) -> Classifier:
-    """Build a classifier from ``module`` and its specification; ``channels``: those of its input images."""
+def connect(
+    module: nn.Module,
+    spec: ModelSpec,
+    channels: int,
+    rescale: nn.Module | None = None,
+    locate: Locate | None = None,
+) -> Classifier:
+    """Build a classifier from ``module`` and its specification; ``channels``: those of its input images.
+
+    ``locate``: function from the input's (H, W) to the grid. Default: that of ``spec``, of the patches, or measured.
+    """
     extractor: Any = Extractor(module, spec.features, spec.rectified)
     if spec.patch:
         extractor = Patches(module, spec.features, spec.patch, spec.prefix, spec.stages)
+    locate = locate or _locate(module, spec, extractor, channels)
     if spec.head is None:
-        return OpaqueHeadClassifier(extractor, spec, channels, rescale)
+        return OpaqueHeadClassifier(extractor, spec, channels, rescale, locate)
     linear: Any = submodule(module, spec.head)
     head = Head(poolings.build(spec.pooling), linear if spec.outputs is None else Rows(linear, spec.outputs))  # type: ignore[arg-type]
-    locate = extractor.grid if spec.patch else lambda size: grids.grid(module, extractor, size, channels)
     return Classifier(extractor, head, channels=channels, locate=locate, rescale=rescale)
+
+
+def _locate(module: nn.Module, spec: ModelSpec, extractor: Any, channels: int) -> Locate:
+    if spec.grid is not None:
+        stride, offset = spec.grid
+        return lambda size: Grid(size, (stride, stride), (offset, offset))
+    return extractor.grid if spec.patch else lambda size: measured.grid(module, extractor, size, channels)
 
 
 class Rows(nn.Module):
@@ -67,10 +83,12 @@ class OpaqueHeadClassifier(Classifier):
     ``class_maps`` and ``head`` raise ``NotAvailableError``.
     """
 
-    def __init__(self, extractor: Any, spec: ModelSpec, channels: int, rescale: nn.Module | None) -> None:
+    def __init__(
+        self, extractor: Any, spec: ModelSpec, channels: int, rescale: nn.Module | None, locate: Locate
+    ) -> None:
         count = None if spec.outputs is None else len(spec.outputs)
         super().__init__(extractor, ForeignHead(_refuse, count), channels=channels, rescale=rescale)  # type: ignore[arg-type]
-        self.layer, self.outputs = spec.features, spec.outputs
+        self.layer, self.outputs, self._locate_layer = spec.features, spec.outputs, locate
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N,K) of the network for images (N,3,H,W)."""
@@ -84,7 +102,11 @@ class OpaqueHeadClassifier(Classifier):
 
     def grid(self, size: tuple[int, int], layer: str | None = None) -> Grid:
         """Return the grid of the features, or of another ``layer``, for inputs of ``size`` (H, W) pixels."""
-        return super().grid(size, layer or self.layer)
+        if layer not in (None, self.layer):
+            return super().grid(size, layer)
+        if (size, self.layer) not in self._grids:
+            self._grids[size, self.layer] = self._locate_layer(size)
+        return self._grids[size, self.layer]
 
 
 def _refuse(A: Tensor) -> Tensor:
@@ -201,10 +223,10 @@ def wrap(
     if trace and (automatic or trace.is_tokens(trace.outputs.get(str(features), torch.empty(0)))):
         names, columns = select_outputs(findings, trace.logits)
         spec = use_columns(find_model_spec(module, trace, given, head), columns)  # type: ignore[arg-type]
-        model = connect(module, spec, channels, rescale)
+        model = connect(module, spec, channels, rescale, grid)
     else:
         extractor = Extractor(module, given)
-        locate = grid or (lambda size: grids.grid(module, extractor, size, channels))
+        locate = grid or (lambda size: measured.grid(module, extractor, size, channels))
         step: Any = submodule(module, head) if isinstance(head, str) else head
         build: Any = _with_linear if isinstance(step, nn.Linear) else _with_callable
         last, names = build(module, trace, extractor, step, findings)

@@ -113,6 +113,27 @@ def test_given_features_and_head_must_give_the_outputs_of_the_network():
         backbones.wrap(both, features="body", head="fc", img_size=64)
 
 
+@pytest.mark.parametrize("features", [None, "body"])
+@pytest.mark.parametrize(
+    "pool",
+    [lambda S: S.amax((2, 3)), lambda S: S.flatten(2).topk(2, -1).values.mean(-1), lambda S: S.flatten(2).sort(-1).values[..., -1]],
+)
+def test_networks_that_take_the_highest_of_class_maps_are_explained_before_these_maps(pool, features):
+    class Classes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU())
+            self.classes = nn.Sequential(nn.Dropout(0.1), nn.Conv2d(8, 2, 1), nn.LeakyReLU())
+
+        def forward(self, images):
+            return pool(self.classes(self.body(images)))
+
+    for seed in range(3):
+        torch.manual_seed(seed)
+        network = Classes().eval()
+        assert find_model_spec(network, observe(network, 3, 64), features) == ModelSpec("body", None)
+
+
 class Twice(nn.Module):
     """A layer that runs twice, as the attention of jfhealthcare's network."""
 

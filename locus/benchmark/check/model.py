@@ -213,7 +213,8 @@ def _grid(loaded: LoadedNetwork) -> AnswerRow:
         how = "computed from its modules"
     else:
         patch = loaded.spec.patch
-        how = f"from patches of {patch} pixels" if patch else "found by probing with gradients"
+        how = f"from patches of {patch} pixels" if patch else "measured"
+        how = "given" if loaded.spec.grid else how
     return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
 
 

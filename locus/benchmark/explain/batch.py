@@ -35,6 +35,8 @@ from locus.methods.evidence import NEEDS, Evidence
 log = logging.getLogger(__name__)
 LARGEST = 20.0
 """Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
+NO_GRADIENT = ("not require grad", "not have been used in the graph", "torch.utils.checkpoint")
+"""Words of the errors of autograd for a network that does not pass on gradients."""
 ADVICE = "model.prepare(samples) returns images in the required form"
 
 
@@ -104,6 +106,11 @@ def _call(method: Method, evidence: Evidence) -> Tensor:
     except (LocusError, MemoryError):
         raise
     except ANYTHING as error:
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in NO_GRADIENT):
+            raise NotAvailableError(
+                f"the method {method.name!r} requires gradients, which this network does not pass on: some of its "
+                "layers run under no_grad, on integers or in checkpoints"
+            ) from error
         line = traceback.extract_tb(error.__traceback__)[-1]
         raise LocusError(
             f"the method {method.name!r} failed: {type(error).__name__}: {one_line(error)} "

@@ -9,14 +9,14 @@ The networks are built by ``locus.backbones.external``, weights are read by ``lo
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from locus import backbones
-from locus.backbones import Classifier, external
+from locus.backbones import Classifier, external, measured
 from locus.backbones.detection import ModelSpec, find_model_spec, observe
 from locus.backbones.external import ExternalNetwork
 from locus.backbones.wrapping import channels_of, select_outputs, use_columns
@@ -110,9 +110,10 @@ def build(
     trace = observe(network.module, channels, size)
     names, columns = _select(named, network.findings, default_findings, trace.logits)
     spec = use_columns(find_model_spec(network.module, trace, flags.features, flags.head), columns)
+    spec = replace(spec, grid=measured.parse(flags.grid) if flags.grid else None)
     mean, std, normalisation = _normalisation(flags, network, channels)
     model = external.assemble(word, network, spec, trace.logits.shape[1], channels, mean, std).eval()
-    model.set_outputs(names, size)
+    model.set_outputs(names, size).grid((size, size))
     log.info("%s: %s; weights: %s; images of %d px, %s", word, spec, weights, size, normalisation)
     return LoadedNetwork(model, network, size, spec, weights, normalisation, flags.preprocess, columns)
 

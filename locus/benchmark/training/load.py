@@ -39,6 +39,8 @@ OURS, HEAD = "extractor.", "head."
 """Prefixes of the names of extractors and heads in this project."""
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """Keys under which tools store the weights in a file."""
+COPY_KEYS = ("module", "student", "teacher", "ema", "ema_state_dict", "state_dict_ema", "model_ema")
+"""Keys of copies of the weights, used if a file has one of them and none of ``WEIGHT_KEYS``."""
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 """Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
 _BROKEN = (
@@ -60,11 +62,20 @@ def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
 
     Raises ``DataError`` for a weight that declares more values than the file has.
     """
-    state = next((content[key] for key in WEIGHT_KEYS if isinstance(content.get(key), dict)), content)
+    keys = [key for key in WEIGHT_KEYS if isinstance(content.get(key), dict)][:1]
+    copies = [key for key in COPY_KEYS if content.get(key) and isinstance(content[key], dict)]
+    if not keys and len(copies) > 1:
+        raise DataError(
+            f"the file has several copies of the weights ({', '.join(copies)}): save one of them as state_dict"
+        )
+    state = content[(keys or copies)[0]] if keys or copies else content
     state = {name: value for name, value in state.items() if isinstance(name, str)}
     if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     tensors = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        keys_found = examples([str(key) for key in content], 9)
+        raise DataError(f"the file has no weights under its keys ({keys_found}): save them as state_dict")
     if hollow := [name for name, value in tensors.items() if not _is_complete(value)]:
         raise DataError(f"{len(hollow)} weights declare more values than their file contains: {examples(hollow)}")
     return {name: value for name, value in tensors.items() if not name.startswith(OF_THE_LOSS)}

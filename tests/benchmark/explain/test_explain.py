@@ -260,13 +260,13 @@ def test_head_without_vmap_uses_one_pass_per_finding(images):
             return 2 * torch.from_numpy(gradient.numpy())
 
     net = small()
-    model = backbones.wrap(net, features=net.features, head=lambda A: net.head(Doubled.apply(A)))
+    model = backbones.wrap(net.extractor, features=net.features, head=lambda A: net.head(Doubled.apply(A)))
     torch.testing.assert_close(collect_evidence(model, images).G, 2 * collect_evidence(net, images).G)
 
 
 def test_in_place_head_does_not_change_the_evidence(images):
     net = small()
-    model = backbones.wrap(net, features=net.features, head=lambda A: net.head(A.sub_(0.01).relu_()))
+    model = backbones.wrap(net.extractor, features=net.features, head=lambda A: net.head(A.sub_(0.01).relu_()))
     evidence = collect_evidence(model, images)
     before = evidence.A.clone()
     assert evidence.G.abs().max() > 0

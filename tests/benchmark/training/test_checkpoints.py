@@ -143,3 +143,21 @@ def test_foreign_head_is_ignored_by_init_from_and_refused_by_convert(tmp_path):
     loaded(tmp_path / "wide.pth", "squeezenet1_1", 4, initial=True)
     with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):
         loaded(tmp_path / "wide.pth", "squeezenet1_1", 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        ({"module": {"a": torch.ones(1)}, "epoch": 3}, None),
+        ({"student": {"a": torch.ones(1)}, "teacher": {}}, None),
+        ({"model": {"a": torch.ones(1)}, "ema": {"a": torch.zeros(1)}}, None),
+        ({"student": {"a": torch.ones(1)}, "teacher": {"a": torch.zeros(1)}}, "student, teacher"),
+        ({"nets": {"a": torch.ones(1)}, "epoch": 3}, "nets.*epoch.*state_dict"),
+    ],
+)
+def test_weights_are_found_under_the_keys_of_usual_tools_or_the_keys_are_named(content, fact):
+    if fact is None:
+        assert load.extract_weights(content) == {"a": torch.ones(1)}
+    else:
+        with pytest.raises(DataError, match=fact):
+            load.extract_weights(content)

@@ -1,0 +1,308 @@
+"""Grids of networks for which arithmetic has no answer, and checks of grids of other projects' networks.
+
+``locator``   the grid of an extractor of Locus: patches, arithmetic, else measured
+``grid``      the grid of a part of any network, from arithmetic with its values, else from gradients
+``parse``     a grid that the user gives (``--grid stride=32,offset=0``)
+
+Gradients are taken with the global path held: attention and means over the image pass no gradient, gates are open, and
+every convolution uses its central taps. A grid must cover the image (``_covers``). A measured grid must have a stride
+of whole pixels, and patches of two images that are replaced must change the map at their positions (``_confirmed``).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from locus.backbones import grids
+from locus.backbones.grids import AxisGrid, GridTracer, TokensOf, evaluating
+from locus.core.errors import BadValueError, NotAvailableError
+from locus.core.frames import Grid
+
+ADVICE = "use --grid stride=PIXELS,offset=PIXELS, pass grid= to locus.wrap, or choose another network or layer"
+NEAR = 0.01
+"""Maximum distance of a measured stride from a whole number of pixels."""
+Features = Callable[[Tensor], Tensor]
+
+
+def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int]], Grid]:
+    """Return a function from the input's (H, W) to the grid of ``extractor``."""
+    if isinstance(extractor, TokensOf):
+        return extractor.grid
+    return lambda size: grids.arithmetic(extractor, size, channels) or grid(extractor, extractor, size, channels)
+
+
+def parse(text: str) -> tuple[float, float]:
+    """Return stride and offset in pixels.
+
+    >>> parse("stride=32,offset=0")
+    (32.0, 0.0)
+    """
+    try:
+        values = {word: float(value) for word, value in (part.split("=") for part in text.split(","))}
+        stride, offset = values.pop("stride"), values.pop("offset")
+        if not values and 0 < stride < float("inf") and abs(offset) < float("inf"):
+            return stride, offset
+    except (ValueError, KeyError):
+        pass
+    raise BadValueError(f"the grid {text!r} is invalid: write stride=32,offset=0, in pixels, with a stride above 0")
+
+
+def grid(module: nn.Module, features: Features, size: tuple[int, int], channels: int = 3) -> Grid:
+    """Return the grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W). The network is not changed.
+
+    Raises ``NotAvailableError``, with advice, if no grid passes the checks.
+    """
+    weight = next(module.parameters(), torch.empty(0))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 1, channels, *size, generator=generator).to(weight.device, weight.dtype)
+    with (
+        evaluating(module),
+        torch.autocast(weight.device.type, enabled=False),
+        torch.compiler.set_stance("force_eager"),
+    ):
+        shape = tuple(_run(features, images[0]).shape[-2:])
+        traced = _traced(module, features, size, channels)
+        if traced is not None and _covers(traced, shape):
+            return traced
+        candidate = probed(module, features, size, channels)
+        whole = all(abs(stride - round(stride)) < NEAR for stride in candidate.stride)
+        if whole and _covers(candidate, shape) and _confirmed(candidate, features, images):
+            return candidate
+    raise NotAvailableError(f"the grid of this network cannot be measured, or fails its checks: {ADVICE}")
+
+
+@torch.no_grad()
+def _run(features: Features, images: Tensor) -> Tensor:
+    return features(images)
+
+
+def _covers(grid: Grid, shape: tuple[int, ...]) -> bool:
+    """Return True if positions times stride is about the size of the image, and their middle is that of the image.
+
+    >>> _covers(Grid((224, 224), (32, 32), (0, 0)), (7, 7)), _covers(Grid((256, 256), (0.5, 0.5), (122, 122)), (8, 8))
+    (True, False)
+    """
+    return all(
+        abs(count * stride - side) <= max(2 * stride, side / 4)
+        and abs(offset + stride * (count - 1) / 2 - (side - 1) / 2) <= max(stride, side / 8)
+        for count, stride, offset, side in zip(shape, grid.stride, grid.offset, grid.size, strict=True)
+    )
+
+
+def _confirmed(grid: Grid, features: Features, images: Tensor) -> bool:
+    """Return False if the map changes most at other positions than those of replaced patches, in both images.
+
+    Patches in the four quarters of each image are replaced. Images whose map does not change are not counted.
+    """
+    misses: list[float] = []
+    for image, other in ((images[0], images[1]), (images[1] / 2, images[0])):
+        A = _run(features, image)
+        h, w = A.shape[-2:]
+        if min(h, w) < 3:
+            return True  # too few positions to tell them apart
+        for y in {h // 4, h - 1 - h // 4}:
+            for x in {w // 4, w - 1 - w // 4}:
+                rows, columns = (
+                    slice(max(round(offset + i * stride - half), 0), max(round(offset + i * stride + half) + 1, 1))
+                    for i, stride, offset, half in zip(
+                        (y, x),
+                        grid.stride,
+                        grid.offset,
+                        (max(s, side / 32) for s, side in zip(grid.stride, grid.size, strict=True)),
+                        strict=True,
+                    )
+                )
+                changed = image.clone()
+                changed[..., rows, columns] = other[..., rows, columns] * 2
+                change = (_run(features, changed) - A).abs().sum((0, 1)).nan_to_num()
+                if change.any():
+                    i, j = divmod(int(change.argmax()), w)
+                    misses.append(max(abs(i - y) / max(h / 8, 1), abs(j - x) / max(w / 8, 1)))
+    return not misses or sorted(misses)[len(misses) // 2] <= 1
+
+
+@torch.no_grad()
+def _traced(module: nn.Module, features: Features, size: tuple[int, int], channels: int) -> Grid | None:
+    """Return the grid by arithmetic, from a run with values; None if branches disagree or an operation is unknown."""
+    weight = next(module.parameters(), torch.empty(0))
+    images = torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(1)).to(weight.device, weight.dtype)
+    with _ValueTracer() as follow:
+        follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
+        axes = follow.grids.get(features(images))
+    if axes is None:
+        return None
+    y, x = axes
+    return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
+
+
+class _ValueTracer(GridTracer):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Intercept one call; an operation that moves positions has an unknown grid."""
+        out = super().__torch_function__(func, types, args, kwargs)
+        if getattr(func, "__name__", "") in _MOVES and isinstance(out, Tensor) and out in self.grids:
+            self.grids[out] = None
+        return out
+
+    def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """Return the result of the call, unlike the base class."""
+        return func(*args, **kwargs)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def probed(module: nn.Module, features: Features, size: tuple[int, int], channels: int = 3) -> Grid:
+    """Measure the grid with gradients, with the global path held.
+
+    The gradient of one position covers few pixels and its centroid is exact (parallel branches have equal weight).
+    Raises ``NotAvailableError`` if there is no gradient, or the grid is not regular.
+    """
+    weight = next(module.parameters(), torch.empty(0))
+    plain = torch.ones(1, channels, *size)
+    noise = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    for values in (plain, noise):  # a constant image gives exact centroids, but has no range to normalise
+        images = values.to(weight.device, weight.dtype).requires_grad_()
+        with evaluating(module), torch.autocast(weight.device.type, enabled=False), _CentralTaps(images):
+            A = features(images)
+        if axes := list(_axes(A, images)):
+            (y, dy), (x, dx) = axes
+            return Grid(size, (dy, dx), (y, x))
+    raise NotAvailableError(f"the feature map of this network has no regular grid: {ADVICE}")
+
+
+def _axes(A: Tensor, images: Tensor) -> Iterator[tuple[float, float]]:
+    """Yield (offset, stride) of rows and columns, from two neighbours in the middle; nothing without gradients."""
+    h, w = A.shape[-2:]
+    centroids: list[dict[int, float]] = [{}, {}]
+    for i, j in {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}:
+        try:
+            (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
+        except RuntimeError:  # no graph (no_grad), or one that runs again without the mode (checkpoints)
+            return
+        total = 0.0 if gradient is None else float(gradient.sum())
+        if gradient is None or total == 0 or not abs(total) < float("inf"):
+            return
+        mass = gradient.double().sum((0, 1)) / total
+        for d, (position, seen) in enumerate(zip((i, j), centroids, strict=True)):
+            seen[position] = float((mass.sum(1 - d) * torch.arange(mass.shape[d], device=mass.device)).sum())
+    lines = [_line(seen, side) for seen, side in zip(centroids, images.shape[-2:], strict=True)]
+    if all(stride > 0 for _, stride in lines):
+        yield from lines
+
+
+def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
+    """Return (offset, stride) of the line through the points; a single position has the side as its stride."""
+    last = max(seen)
+    stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
+    return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 turns -0.0 into 0.0
+
+
+class _CentralTaps(TorchFunctionMode):
+    """Torch function mode that reduces a network to shifts and averages of pixels, with a constant global path."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self._of_image = WeakTensorKeyDictionary()
+        self._of_image[images] = True
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        inputs = [x for x in grids.tensors_in([*args, *kwargs.values()]) if x in self._of_image]
+        if name in _PASS and args:
+            return args[0]
+        out = _ANSWERS.get(name, func)(*args, **kwargs)
+        is_global = name in _GLOBAL or (name in _PRODUCTS and len(inputs) > 1)
+        is_global = is_global or (name.startswith("adaptive_") and isinstance(out, Tensor) and out.shape[-2:] == (1, 1))
+        if inputs and is_global:
+            out = out.detach() if isinstance(out, Tensor) else func(*[_held(x) for x in args], **kwargs)
+        for tensor in grids.tensors_in([out]) if inputs else []:
+            self._of_image[tensor] = True
+        return out
+
+
+def _held(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+_MOVES = {"flip", "fliplr", "flipud", "roll", "rot90", "transpose", "swapaxes", "swapdims", "permute", "movedim"}
+"""Operations whose result can have the shape of their input with other positions."""
+_GLOBAL = {
+    "mean",
+    "std",
+    "var",
+    "amax",
+    "amin",
+    "max",
+    "min",
+    "softmax",
+    "std_mean",
+    "var_mean",
+    "scaled_dot_product_attention",
+}
+"""Operations over the image, whose results count as constants."""
+_PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum", "mm"}
+"""Products that mix positions if both factors depend on the image."""
+_PASS = {
+    *("batch_norm", "instance_norm", "group_norm", "layer_norm", "dropout", "feature_dropout"),
+    *("relu", "relu_", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh"),
+    *("prelu", "softplus"),
+}  # fmt: skip
+
+
+def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Replace a gate by ones."""
+    return torch.ones_like(x)
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tensor:
+    """Convolve with the central taps only."""
+    return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
+
+
+def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
+    """Replace a linear layer by the mean of its inputs."""
+    return nn.functional.linear(x, torch.full_like(weight.detach(), 1 / weight.shape[1]))
+
+
+def _pool(
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    **_: Any,
+) -> Tensor:
+    height, width = kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
+    shape = nn.functional.max_pool2d(x.detach(), kernel_size, stride, padding, dilation, ceil_mode).shape
+    x = x.nan_to_num(neginf=0)  # SAME pooling pads with minus infinity
+    x = nn.functional.pad(x, (0, width, 0, height)) if ceil_mode else x
+    taps = _central(x.new_empty(x.shape[1], 1, height, width))
+    pooled = nn.functional.conv2d(x, taps, None, stride or kernel_size, padding, dilation, x.shape[1])
+    return pooled[..., : shape[-2], : shape[-1]]
+
+
+def _average(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any
+) -> Tensor:
+    return _pool(x, kernel_size, stride, padding, 1, ceil_mode)
+
+
+_ANSWERS: dict[str, Callable[..., Tensor]] = {
+    "conv2d": _convolve, "linear": _mix, "max_pool2d": _pool, "avg_pool2d": _average,
+    "sigmoid": _open, "hardsigmoid": _open,
+}  # fmt: skip
+
+
+def _central(weight: Tensor) -> Tensor:
+    """Return weights of the same shape: equal at the central taps, 0 elsewhere, with sum 1 per output."""
+    taps = torch.zeros_like(weight)
+    h, w = weight.shape[-2:]
+    taps[..., (h - 1) // 2 : h // 2 + 1, (w - 1) // 2 : w // 2 + 1] = 1
+    return taps / taps.sum((1, 2, 3), keepdim=True)
