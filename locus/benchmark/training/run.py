@@ -34,7 +34,7 @@ from locus.benchmark.training.losses import Loss
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.module import ClassifierModule
 from locus.config import DATA, MACHINE, WEIGHTS, RecipeFlags, TrainConfig, flags_with
-from locus.core.errors import BadValueError, DataError, LocusError, one_line
+from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, one_line
 from locus.core.startup import INTERRUPTED
 from locus.datasets.base import Dataset as DataSource
 from locus.datasets.io import transforms
@@ -104,6 +104,11 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     name, start = weight_files.resolve(config.backbone, config.pretrained)
     start = start if not config.init_from and not last.exists() else False
     model = backbones.build(name, findings, config.pooling, config.attention_map, start, config.dropout)
+    try:
+        model.grid((config.img_size, config.img_size))
+    except NotAvailableError as error:
+        no_maps = f"maps of {config.backbone!r} have no known positions at {config.img_size} px"
+        raise NotAvailableError(f"{no_maps}: choose another --backbone or --img_size") from error
     if last.exists():
         load.load(model, load.weights(last), last)
     elif config.init_from:

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from locus.backbones import Classifier
 from locus.benchmark import training
 from locus.benchmark.training import data, evaluate, load
 from locus.benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.run import prepare
-from locus.core.errors import BadValueError, DataError, LocusError
+from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError
 
 BOTH = "^--lse_gamma 3.0 and --global_pool LSE:gamma=5 cannot be combined: leave --lse_gamma out$"
 ONE_OF = "use one of batch_pos_weight, bce, focal, frequency, pos_weight, weighted_bce$"
@@ -205,3 +206,13 @@ def test_diverging_run_is_an_error_without_a_folder(tiny, tmp_path, flags, facts
     with pytest.raises(LocusError, match=facts):
         training.fit(tiny(optimizer="SGD", global_pool="AVG", precision="32", **flags), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_network_whose_maps_have_no_positions_is_refused_before_training(tiny, tmp_path, monkeypatch):
+    def grid(*args):
+        raise NotAvailableError("no grid")
+
+    monkeypatch.setattr(Classifier, "grid", grid)
+    with pytest.raises(NotAvailableError, match=r"'custom'.*--backbone or --img_size"):
+        training.fit(tiny(), tmp_path / "run")
+    assert not (tmp_path / "run" / "best.ckpt").exists()
