@@ -52,8 +52,6 @@ class Method:
     """True if the method costs far more than a forward pass although its ``needs`` are cheap."""
     rectified: ClassVar[bool] = False
     """True if the paper's formula ends in max(0, ·)."""
-    on_pixels: ClassVar[bool] = False
-    """True if the maps have one value per pixel of the input, not per position of the network's grid."""
     source: ClassVar[str] = ""
     """Paper and equation."""
     networks: ClassVar[str] = ""

@@ -26,7 +26,6 @@ class PixelMethod(Method):
 
     name: ClassVar[str]
     needs = frozenset({"pixels"})
-    on_pixels = True
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return signed attributions (K,3,H,W), or (K,1,H,W) if colours are not separate, for an image (1,3,H,W)."""

@@ -22,7 +22,6 @@ class RISE(Method):
     """
 
     name = "rise"
-    on_pixels = True
     needs = frozenset({"forwards"})
     source = "Petsiuk et al., BMVC 2018, eq. 6"
     extra_cost = "512 forward passes per image"

@@ -6,7 +6,6 @@ import torch
 from locus import backbones, methods
 from locus.benchmark.explain import collect_evidence, explain, run_method
 from locus.core.errors import NotAvailableError
-from locus.core.frames import Grid
 from locus.methods.gradcam import GradCAM
 
 SUM_TO_ONE = ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"]
@@ -87,11 +86,3 @@ def test_pcam_is_the_probability_of_each_position_alone(make_model, images):
 def test_pcam_is_not_available_for_another_pooling(make_model, images):
     with pytest.raises(NotAvailableError, match=r"'pcam'.*PCAM.*MAX"):
         explain(make_model("MAX"), images, ["pcam"])
-
-
-def test_methods_on_pixels_are_those_whose_maps_have_the_size_of_the_image(make_model, images):
-    available = {word for word in methods.names() if "attention" not in methods.get(word).needs}
-    maps = explain(make_model("PCAM"), images[:1], sorted(available))
-    on_pixels = {word for word in available if methods.get(word).on_pixels}
-    assert {word for word, values in maps.items() if values.shape[-2:] == images.shape[-2:]} == on_pixels
-    assert {maps.grids[word] for word in on_pixels} == {Grid((96, 96), (1, 1), (0, 0))}
