@@ -226,6 +226,7 @@ class Evaluation:
         Returns:
             ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95% interval is over patients. With
             several training runs, the main metric has an interval over runs and patients and other metrics have none.
+            The mean also has the thresholds of ``table`` that the records lack, without an interval.
             ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
             patient; ``records`` has the other origins.
 
@@ -239,6 +240,11 @@ class Evaluation:
             for score in _displayed_scores(record, finding):
                 values = score.value, score.low, score.high, score.n
                 rows.setdefault((record.method, score.metric), (record.method, score.metric, *values))
+        if finding == "mean" and not (table := self.table()).empty:
+            long = table.melt("method", list(main_table.COLUMNS), "metric", "value").dropna()
+            for method, metric, value in long.itertuples(index=False, name=None):
+                count = rows[method, MAIN][-1] if (method, MAIN) in rows else 0
+                rows.setdefault((method, metric), (method, metric, value, np.nan, np.nan, count))
         return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
 
     def __str__(self) -> str:

@@ -39,7 +39,7 @@ from locus.benchmark.report.chart_list import CHARTS
 from locus.benchmark.report.charts import DPI, FONT, FORMATS, WIDTHS
 from locus.benchmark.report.html import GALLERY, PAGE, render
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, ranked
+from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, network, ranked
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
@@ -324,6 +324,7 @@ def _page(
         "suite_page": suite_page,
         "title": model.suite.title,
         "model_id": model_id,
+        "network": network(records[0]),
         "basis": _basis(records),
         "command": command,
         "methods": [_summary(record) for record in records],

@@ -322,7 +322,7 @@ def more_tables(board: Leaderboard) -> tuple[Table, ...]:
         for name, columns in MEASURES.items()
         if box is not None
     ]
-    boxes = [] if box is None else [_by_finding(box, board.dataset)]
+    boxes = [] if box is None else [_by_finding(box, board.dataset), _baselines_by_finding(board)]
     made = (
         *boxes,
         *gaps,
@@ -347,6 +347,19 @@ def _by_finding(box: Box, dataset: str) -> Table:
         head,
         tuple(lines),
     )
+
+
+def _baselines_by_finding(board: Leaderboard) -> Table:
+    """Return the shares of all baselines by finding at IoU > .3, with intervals over patients."""
+    known = [(row, hits) for row in board.baselines if (hits := _hits(row, board)) is not None]
+    boxes = {" ".join(filter(None, (row.name, row.note))): Box.of(*hits) for row, hits in known}
+    lines = [
+        (name, *map(of_interval, zip(box.columns[MAIN].value, *interval(box.columns[MAIN]).T, strict=True)))
+        for name, box in boxes.items()
+    ]
+    head = ("baseline", *next(iter(boxes.values())).findings)
+    about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."
+    return Table(f"{board.dataset}: baselines by finding", about, head, tuple(lines))
 
 
 def of_papers(board: Leaderboard) -> list[Record]:
@@ -396,6 +409,17 @@ def _values(papers: Sequence[Record], dataset: str) -> Table:
     ]
     head = (RESULT, "metric", MEAN, *findings)
     return Table(f"{dataset}: all published values", "As published.", head, tuple(lines))
+
+
+def lines(board: Leaderboard) -> Iterator[dict[str, str | float | None]]:
+    """Yield the lines of the published results in ``leaderboard.csv``."""
+    if (box := box_of(board)) is not None:
+        for row in published(board.records):
+            kind = "published, quoted" if row.is_second_hand else "published"
+            names = {"dataset": board.dataset, "kind": kind, "method": row.name}
+            values = {column: row.value(column, box.findings, box) for column in COLUMNS}
+            shares = {name: of.value for name, of in row.shares.get(MAIN, {}).items() if name != MEAN}
+            yield names | values | shares | {"note": row.trained_on}
 
 
 def _supervision(record: Record) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from locus.benchmark.records import Record, cases
 from locus.benchmark.records.record import PUBLISHED, describe
-from locus.benchmark.report import select
+from locus.benchmark.report import literature, select
 from locus.benchmark.report.comparisons import FIRST, METHODS_OF_EFFECT, ONE_MORE, SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import (
@@ -339,6 +339,7 @@ def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
     rows = (*board.methods, *board.baselines, *board.people)
     yield from map(partial(_numbers, solved=bool(board.solved)), (*rows, *board.networks))
+    yield from literature.lines(board)
     if not rows:  # a suite of other protocols, or a check
         names = dict.fromkeys(record.cell.protocol for record in board.records if record.source == "run")
         for word in (name for name in names if name != CLASSIFICATION):

@@ -27,7 +27,15 @@ def small_page(finding="mass", method="cam"):
     case |= {"frame": (20, 40), "truth": [[5.0, 0.0, 25.0, 10.0]], "panels": panels}
     summary = {"word": method, "kind": "", "score": 0.5, "low": 0.4, "high": 0.6, "reason": ""}
     without = {"word": "pcam", "kind": "", "score": None, "low": None, "high": None, "reason": "n/a: needs a PCAM head"}
-    page = {"suite": "tiny", "suite_page": "index.html", "title": "Tiny", "model_id": "net", "basis": "1 image", "command": "run it"}
+    page = {
+        "suite": "tiny",
+        "suite_page": "index.html",
+        "title": "Tiny",
+        "model_id": "net",
+        "network": "small CNN",
+        "basis": "1 image",
+        "command": "run it",
+    }
     maps = [packed_map(np.float16([[0, 1, 0, 0], [0, 0, 0, 0]]), "conventional")]
     return {**page, "methods": [summary, without], "cases": [case], "images": [data_url(np.zeros((20, 40), np.uint8))], "maps": maps}
 
