@@ -143,6 +143,7 @@ def content(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("results", [[], ["--results", "runs/results"]], ids=["default", "results"])
 @pytest.mark.parametrize(
     ("model", "methods"),

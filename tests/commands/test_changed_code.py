@@ -97,8 +97,8 @@ def test_comments_and_docstrings_run_nothing(typed, folder, first):
 @pytest.mark.parametrize(
     ("name", "before", "after", "cells", "rows"),
     [
-        ("mine.py", "return weigh(G)", "return -weigh(G)", 1, {"mine.py:Mine"}),
-        ("how.py", "G.mean((-2, -1), keepdim=True)", "G.abs()", 1, {"mine.py:Mine"}),
+        pytest.param("mine.py", "return weigh(G)", "return -weigh(G)", 1, {"mine.py:Mine"}, marks=pytest.mark.slow),
+        pytest.param("how.py", "G.mean((-2, -1), keepdim=True)", "G.abs()", 1, {"mine.py:Mine"}, marks=pytest.mark.slow),
         ("methods/mycam.py", "G.abs()", "G.square() * A", 1, {"mycam"}),
         ("helper.py", "return x.roll((24, 24), (-2, -1))", "return x", 9, {*METHODS, "gradcam", "center", "noise", "truth"}),  # on its grid
     ],

@@ -48,6 +48,7 @@ def test_pixels_are_refused(data):
         _ = data[0].image
 
 
+@pytest.mark.slow
 def test_the_training_list_is_all_other_images_and_shares_no_patient(data):
     parts = {split: locus.load_dataset("NIH:images=False", split=split) for split in ("train", "val")}
     assert sum(map(len, parts.values())) + len(data) == 112120

@@ -97,6 +97,7 @@ def test_missing_annotations_raise_a_clear_error(nih_tree):
         datasets.load(WORD, root)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ANNOTATIONS.is_file(), reason="ChestX-Det under NIH's names is not beside the checkout")
 def test_there_are_6257_cases_and_1474_on_official_test_images(tmp_path):
     """../shared/EXPORTS.md, section B."""

@@ -22,6 +22,15 @@ test itself cut does not count. A *step* is a training run, the maps of a model,
 | --- | --- | --- |
 """
 TAIL = """
+## Checksums
+
+Locus checks a checksum whenever it reads packed records (Parquet), stored maps, the pixel cache or `predictions.csv`. A single
+flipped bit is an error with the path (records), or the file is made again. Packed records from earlier versions have no checksum.
+Checkpoints, `metrics.json` and unpacked records have none.
+
+If `best.ckpt` of a finished run is missing, the run is trained again. A missing `predictions.csv` or `provenance.json` is written
+again.
+
 ## What is not detected
 
 - A job that hangs, unless `--step_minutes` sets a time limit per step. Press Ctrl-C twice: after the first, the run still waits for the

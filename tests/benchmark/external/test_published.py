@@ -65,7 +65,13 @@ def test_answer_says_where_an_entry_stands_to_the_published_rows_of_the_same_cas
     assert all("external" in record.cell.recipe for record in records.load("runs/results/mine"))
 
 
-@pytest.mark.parametrize("other", [{"fingerprint": "other"}, {"rows": slice(1, None)}, {"counts": {"truth boxes": 1}}])
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"rows": slice(1, None)},
+        *(pytest.param(other, marks=pytest.mark.slow) for other in ({"fingerprint": "other"}, {"counts": {"truth boxes": 1}})),
+    ],
+)
 def test_rows_of_other_images_boxes_or_cases_are_not_next_to_an_entry(here, other):
     publish(**other)
     told, page = scored(here / "maps")

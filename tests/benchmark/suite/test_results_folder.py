@@ -118,7 +118,7 @@ def add_method(folder, name):
     pack(folder)
 
 
-@pytest.mark.parametrize("results", ["runs/results", "mine"])
+@pytest.mark.parametrize("results", ["runs/results", pytest.param("mine", marks=pytest.mark.slow)])
 def test_a_row_is_a_users_if_the_suite_does_not_list_its_cell(demo, capsys, results):
     folder = f"{results}/demo"
     shutil.copytree("results/demo", folder)

@@ -1,8 +1,11 @@
 """Times of training steps and heat maps."""
 
+import pytest
+
 from tools.speed import training
 
 
+@pytest.mark.slow
 def test_a_row_has_a_time_for_each_precision_and_method():
     config = training.TrainingConfig(("custom",), ("gradcam", "fullgrad"), seconds=0.01)
     *_, table = training.report(config)
