@@ -270,7 +270,7 @@ class Registry:
 
     def check(self, spec: str) -> str:
         """Return the name in a spec. Raises ``UnknownNameError``; imports nothing."""
-        name = spec.split(":")[0]
+        name = spec.split(":")[0] if isinstance(spec, str) else repr(spec)
         if name not in self.added and name not in self.files:
             raise UnknownNameError(self.kind, name, self.names())
         return name

@@ -12,13 +12,14 @@ import pyarrow
 import torch
 from pyarrow import parquet
 
-from tests.fuzz.readers import BOX, CHECKPOINT, SUITE, npy
+from tests.fuzz.readers import BOX, CHECKPOINT, COCO, SUITE, VOC, npy
 
 DEEP = "[" * 100_000
 HEADER = "{{'descr': '{}', 'fortran_order': False, 'shape': {}}}"
 BOXES = "image,finding,x0,y0,x1,y1,score\n"
+MARK = COCO["annotations"][0]
 TABLE = "boxes.csv", "predictions.csv"
-JSON = "boxes.json", "masks.json", "grid.json", "record.json"
+JSON = "boxes.json", "coco.json", "masks.json", "grid.json", "record.json"
 
 
 class Runs:
@@ -46,6 +47,17 @@ def cases() -> Iterator[tuple[str, bytes]]:
         yield "masks.json", json.dumps({"a.png": {"Mass": {"size": size, "counts": counts}}}).encode()
     for number in ("NaN", "1e999", "-1", '"x"', "null"):
         yield "grid.json", f'{{"size": [{number}, 1], "stride": [1, 1], "offset": [0, 0]}}'.encode()
+    for more in (
+        {"images": 5},
+        {"annotations": [{}]},
+        {"categories": [{"id": [], "name": 3}]},
+        {"annotations": [{**MARK, "bbox": [1, 2]}]},
+    ):
+        yield "coco.json", json.dumps(COCO | more).encode()
+    entity = "".join(f'<!ENTITY {b} "{f"&{a};" * 9}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    bomb = f'<!DOCTYPE x [<!ENTITY a "{"x" * 99}">{entity}]><annotation>&i;</annotation>'
+    yield from _files("voc.xml", "", "<a>", bomb, VOC.replace("10", "x"), VOC.replace("60", "1e999"), VOC.replace("<name>Mass</name>", ""))
+    yield from _files("yolo.txt", "x", "7 .5 .5 .2 .4", "0 .5 .5 .2", "0 nan .5 .2 .4", "0 5 5 2 4")
     yield from _yaml()
     yield from _parquet()
     yield from _pictures()

@@ -21,7 +21,7 @@ from locus.benchmark.records import storage
 from locus.benchmark.suite import plan
 from locus.benchmark.training import load
 from locus.core import cli
-from locus.datasets.io import images
+from locus.datasets.io import annotations, images
 from tests.benchmark.report.made_up import training
 from tests.datasets.trees_radiologists import write_dicom
 
@@ -78,6 +78,18 @@ def _suite(path: Path) -> object:
     return plan.load(path.stem, path.parent)
 
 
+def _yolo(path: Path) -> None:
+    (path.parent / "classes.txt").write_text("Mass\n")
+    path.write_text("0 .5 .5 .2 .4\n")
+
+
+COCO = {
+    "images": [{"id": 1, "file_name": "a.png", "width": 100, "height": 100}],
+    "categories": [{"id": 1, "name": "Mass"}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 20, 20, 40]}],
+}
+VOC = """<annotation><filename>a.png</filename><size><width>100</width><height>100</height></size><object><name>Mass</name>
+<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>60</ymax></bndbox></object></annotation>"""
 CHECKPOINT = {
     "state_dict": {"model.extractor.a": torch.zeros(2)},
     "locus": {
@@ -93,6 +105,9 @@ READERS = {
         ("boxes.csv", lambda p: boxes.read(p, "xyxy", NAMES, FRAMES), _text("image,finding,x0,y0,x1,y1,score\na,Mass,10,20,30,60,.5\n")),
         ("predictions.csv", lambda p: boxes.read_probabilities(p, NAMES), _text("image,Mass\na.png,0.5\n")),
         ("boxes.json", lambda p: boxes.read(p, None, NAMES, FRAMES), _text([BOX])),
+        ("coco.json", annotations.read_coco, _text(COCO)),
+        ("voc.xml", lambda p: annotations.read_voc(p.parent), _text(VOC)),
+        ("yolo.txt", lambda p: annotations.read_yolo(p.parent), _yolo),
         ("masks.json", _masks, _text({"a.png": {"Mass": {"size": [2, 3], "counts": [1, 2, 3]}}})),
         ("grid.json", lambda p: boxes.of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),
         ("record.json", storage.read, _text("{}")),

@@ -10,10 +10,12 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import locus
 from locus.core.errors import LocusError
 from tests.fuzz import corpus
 from tests.fuzz.readers import READERS
@@ -142,3 +144,34 @@ def _check(times: settings, name: str, folder: Path, values: st.SearchStrategy, 
         read(name, content(value), folder)
 
     check()
+
+
+NUMBERS = st.sampled_from([0, 1, -1, 3, 0.5, 2.5, 1e308, float("nan"), float("inf"), None, "1", 1j, True, np.datetime64("2020-01-01")])
+PAIRS = st.tuples(NUMBERS, NUMBERS)
+GOOD = {"values": [[1, 2], [3, 4]], "boxes": [[10, 20, 60, 80]], "frame": (100, 100), "grid": "conventional", "finding": "Mass"}
+GOOD |= {"probability": 0.5, "protocol": "locus"}
+ODD = {
+    "values": st.lists(PAIRS, min_size=1, max_size=2) | NUMBERS | st.just(np.ma.masked_array([[1.0, 2.0]], [[True, False]])),
+    "boxes": st.lists(st.tuples(*[NUMBERS] * 4), max_size=2) | NUMBERS,
+    "frame": PAIRS | NUMBERS,
+    "grid": st.tuples(PAIRS, PAIRS, PAIRS) | st.sampled_from(["x", None]),
+    "finding": st.sampled_from(["mean", "", ".hidden", "a/b", "7.0", 3]),
+    "probability": NUMBERS,
+    "protocol": st.sampled_from(["pointing", "maxbox", "detection", "x", None]),
+}
+
+
+@settings(FEW, max_examples=150)
+@given(st.fixed_dictionaries({}, optional=ODD))
+def test_any_arrays_are_scored_with_shares_or_raise_a_clear_error(changes):
+    odd = GOOD | changes
+    pair, grid = ("a", odd["finding"]), odd["grid"]
+    given_to_score = {"frames": odd["frame"], "protocol": odd["protocol"], "probabilities": {pair: odd["probability"]}}
+    try:
+        placed = locus.Grid(*grid) if isinstance(grid, tuple) else grid
+        result = locus.score({pair: odd["values"]}, {pair: odd["boxes"]}, grids=placed, **given_to_score)
+    except LocusError:
+        return
+    shares = [score.value for score in result.scores if score.value is not None and score.metric.startswith(("hit", "pointing"))]
+    assert all(0 <= share <= 1 for share in shares)
+    assert {row["finding"] for row in result.rows} <= {odd["finding"]}
