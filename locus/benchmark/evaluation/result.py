@@ -247,6 +247,14 @@ class Evaluation:
                 rows.setdefault((method, metric), (method, metric, value, np.nan, np.nan, count))
         return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
 
+    def __repr__(self) -> str:
+        """Say what was evaluated: ``small CNN with PCAM on phantom: gradcam, layercam and 5 baselines``."""
+        networks = dict.fromkeys(f"{select.network(record)} on {record.cell.dataset}" for record in self.records)
+        maps = [record for record in self.records if record.cell.method != CLASSIFIER]
+        words = dict.fromkeys(record.method for record in maps if select.is_method(record))
+        others = {record.method for record in maps} - words.keys()
+        return f"{', '.join(networks)}: {', '.join(words)} and {len(others)} baselines"
+
     def __str__(self) -> str:
         """Return the answer and the main tables, as in a terminal."""
         return tables.headline([tables_of(board) for board in self._boards])

@@ -1,5 +1,7 @@
 """``locus.evaluate`` gives the scores of the command, for all kinds of networks, and refuses invalid arguments."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,6 +67,7 @@ def test_evaluate_gives_the_numbers_of_the_command(command, both):
 def test_table_has_a_row_per_method_with_the_numbers_of_the_commands_leaderboard(command, both):
     table = both.table().set_index("method")
     assert list(table.index) == ["gradcam", "fixed_box", "prior", "center", "noise", "truth"]
+    assert re.fullmatch(r"small CNN with \w+ on phantom.*: gradcam and 5 baselines", repr(both))
     board = pd.read_csv(command / "results" / "tiny" / "leaderboard.csv").set_index("method").loc[table.index]
     numbers = ["runs", "auroc", *COLUMNS, "low", "high"]
     pd.testing.assert_frame_equal(table[numbers], board[numbers], check_dtype=False, atol=1e-6)
