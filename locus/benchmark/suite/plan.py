@@ -396,7 +396,7 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         raise BadValueError(f"no suite given: use one of {', '.join(suites(folder))}")
     path = folder / f"{name}.yaml"
     if not path.is_file():
-        raise UnknownNameError("suite", name, suites(folder))
+        raise UnknownNameError("suite", name, suites(folder), also="--suites FOLDER for a YAML file of your own")
     try:
         suite = Suite(**{**cli.read_yaml(path), "name": name})
     except pydantic.ValidationError as error:
