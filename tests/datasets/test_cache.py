@@ -224,6 +224,13 @@ def test_a_process_that_dies_raises_an_error(tmp_path, monkeypatch):
         cache.pixels(samples(4, *range(4), failure=functools.partial(os._exit, 1)), 4, tmp_path, workers=2)
 
 
+def test_a_cache_that_is_removed_while_images_are_decoded_is_one_sentence(tmp_path, capfd):
+    job = decoding.Job(samples(4), 8, tmp_path / "removed.npy", tmp_path / "removed.states")
+    with pytest.raises(DataError, match=r"removed\.npy was removed while images were decoded: run the command again$"):
+        decoding.start(job).crash_reason(job)
+    assert "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_image_that_crashes_its_decoder_is_skipped(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(decoding, "FEW", 5)

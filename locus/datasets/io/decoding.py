@@ -98,6 +98,8 @@ class Worker:
         self.process.join()
         self.pipe.close()
         where, code = job.named(self.row()), self.process.exitcode or 0
+        if not job.path.is_file():
+            raise DataError(f"{job.path} was removed while images were decoded: run the command again")
         if -code == signal.SIGTERM:
             return None
         if -code in CRASHES:
@@ -124,8 +126,11 @@ def _work(job: Job, pipe: Connection, parents: Connection, current_row: mmap.mma
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # undo the handler of a training run
     cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
-    array = np.lib.format.open_memmap(job.path, mode="r+")
-    with job.states.open("r+b") as file, contextlib.suppress(BrokenPipeError):
+    try:
+        array, states = np.lib.format.open_memmap(job.path, mode="r+"), job.states.open("r+b")
+    except OSError:
+        os._exit(1)  # the cache was removed; the parent process reports that this one ended
+    with states as file, contextlib.suppress(BrokenPipeError):
         for rows in _tasks(pipe):
             pipe.send(_decode(job, rows, array, file, current_row, parent))
 
