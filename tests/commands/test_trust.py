@@ -30,7 +30,7 @@ def code(tmp_path):
 def checkpoint(tmp_path, code):
     """What somebody might send: a checkpoint whose network is that class."""
     about = {"config": {}, "model": {"network": code, **READ}, "findings": ["Mass"]}
-    torch.save({"state_dict": {}, "locus": about}, tmp_path / "best.ckpt")
+    torch.save({"state_dict": {"weight": torch.zeros(1)}, "locus": about}, tmp_path / "best.ckpt")
     return tmp_path / "best.ckpt"
 
 
