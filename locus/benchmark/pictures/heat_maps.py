@@ -86,7 +86,7 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     settings = {"checkpoint": str(path)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
     write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unsupported})
-    echo(f"pictures of {path}: {folder}/ ({len(rows)}), boxes in {folder}/boxes.json")
+    echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {folder}/boxes.json")
     for sentence in [
         *(f"n/a: {word}" for word in explainer.unsupported_sentences),
         *(f"failed: {words}" for words in failed),
