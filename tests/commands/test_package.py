@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+PAGE = (ROOT / "docs/add_a_method.md").read_text()
 TINY = "--dataset phantom:train=8,val=8,test=8 --img_size 32 --backbone custom --epochs 1 --pretrained False --plots False"
 pytestmark = [pytest.mark.commands, pytest.mark.slow]
 
@@ -49,7 +50,7 @@ def test_the_wheel_has_all_code_and_the_presets(installed, tmp_path):
 @pytest.mark.timeout(3600)  # trains two networks
 def test_a_run_of_a_suite_and_a_training_need_nothing_of_the_checkout(installed, tmp_path):
     (tmp_path / "methods").mkdir()
-    (tmp_path / "methods/mycam.py").write_text(re.search(r"```python\n(from locus import GradientMethod.*?)```", README, re.DOTALL)[1])
+    (tmp_path / "methods/mycam.py").write_text(re.search(r"```python\n(# methods/mycam\.py.*?)```", PAGE, re.DOTALL)[1])
     installed("-m", "locus", "train", *TINY.split(), folder=tmp_path)
     out = installed("-m", "locus", "run", "--suite", "demo", "--threads", "1", "--method", "mycam", folder=tmp_path)
     assert "mycam" in out
