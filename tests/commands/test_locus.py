@@ -71,7 +71,7 @@ def project(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("first", ["config, core, datasets", "locus"])
+@pytest.mark.parametrize("first", ["config, core, datasets", pytest.param("locus", marks=pytest.mark.slow)])
 def test_modules_of_the_user_may_have_the_names_of_ours(project, first):
     code = f"""
 import sys; sys.path.append({str(ROOT)!r})

@@ -53,7 +53,10 @@ def here(folder, monkeypatch):
         file.unlink()
 
 
-@pytest.mark.parametrize("kind", [{}, {"fingerprint": ""}, {"fingerprint": "of folds", "counts": {"trainings": 5}}])
+KINDS = [{}, {"fingerprint": ""}, {"fingerprint": "of folds", "counts": {"trainings": 5}}]
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])])
 def test_answer_says_where_an_entry_stands_to_the_published_rows_of_the_same_cases(here, kind):
     publish(**kind)
     told, page = scored(here / "maps")
