@@ -199,7 +199,10 @@ class Folder(FileDataset):
             count = len(self.findings)
             advice = f"leave --num_classes out, or use --num_classes {count}"
             raise BadValueError(f"{paths[0]} has {count} findings, not {request.findings}: {advice}")
-        split_names = _split_names(paths[0], table, request)
+        if "split" not in table and request.partition == "official":
+            _say_random_split(paths[0])
+            request = dataclasses.replace(request, partition="patient")
+        split_names = _split_names(table, request)
         splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
         present = with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
@@ -213,12 +216,13 @@ class Folder(FileDataset):
             "patients_named": bool((table["patient"] != table.index).any()),
             "boxed_images": len(truth),
         }
-        partition = request.partition if "split" in table or request.partition != "official" else "patient"
         for folder in filter(Path.is_dir, paths):
             about["boxes"] = json_hash(
                 [[str(file.relative_to(folder)), file_hash(file)] for file in sorted(folder.rglob("*.*"))]
             )
-        self.describe = described(partition, present, without_file, clipped, filter(Path.is_file, paths), **about)
+        self.describe = described(
+            request.partition, present, without_file, clipped, filter(Path.is_file, paths), **about
+        )
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
@@ -230,12 +234,9 @@ def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def _split_names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
+def _split_names(table: pd.DataFrame, request: Request) -> NDArray[np.str_]:
     """Return (N,) split names: the column ``split`` for the official partition, else a random split by patient."""
     patients = table["patient"].tolist()
-    if "split" not in table and request.partition == "official":
-        _say_random_split(path)
-        request = dataclasses.replace(request, partition="patient")
     if request.partition != "official":
         return splits.assign(patients, request)
     names = table["split"].to_numpy(str)

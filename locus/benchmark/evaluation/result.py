@@ -38,6 +38,7 @@ from locus.benchmark.report import main_table, select, tables
 from locus.benchmark.report.all_tables import tables_of
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
+from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.suite.score import explain_model
 from locus.benchmark.training import data, load
@@ -241,7 +242,7 @@ class Evaluation:
                 values = score.value, score.low, score.high, score.n
                 rows.setdefault((record.method, score.metric), (record.method, score.metric, *values))
         if finding == "mean" and not (table := self.table()).empty:
-            long = table.melt("method", list(main_table.COLUMNS), "metric", "value").dropna()
+            long = table.melt("method", list(TABLE_COLUMNS), "metric", "value").dropna()
             for method, metric, value in long.itertuples(index=False, name=None):
                 count = rows[method, MAIN][-1] if (method, MAIN) in rows else 0
                 rows.setdefault((method, metric), (method, metric, value, np.nan, np.nan, count))

@@ -76,12 +76,12 @@ class Box:
     @classmethod
     def of(cls, hits: Mapping[str, ArrayLike], findings: Sequence[str], patients: Sequence[str]) -> "Box":
         """Make it from ``hits`` (N,) of N cases by column, and the finding and patient of each case."""
-        values = np.stack([np.asarray(hits[name], dtype=np.float64) for name in COLUMNS], 1)
+        values = np.stack([np.asarray(of, dtype=np.float64) for of in hits.values()], 1)
         names = tuple(sorted({*findings}))
         sums = by_patient(values, np.ones_like(values), findings, patients, names)
         drawn = bootstrap_draws(sums)
         counts = dict(zip(names, sums.denominator[..., 0].sum(0).astype(int).tolist(), strict=True))
-        return cls(names, counts, {name: drawn[:, n] for n, name in enumerate(COLUMNS)})
+        return cls(names, counts, {name: drawn[:, n] for n, name in enumerate(hits)})
 
     def over(self, column: str, names: Sequence[str]) -> Resampled:
         """Return the shares of a column for some of the findings."""
@@ -352,12 +352,13 @@ def _by_finding(box: Box, dataset: str) -> Table:
 def _baselines_by_finding(board: Leaderboard) -> Table:
     """Return the shares of all baselines by finding at IoU > .3, with intervals over patients."""
     known = [(row, hits) for row in board.baselines if (hits := _hits(row, board)) is not None]
-    boxes = {" ".join(filter(None, (row.name, row.note))): Box.of(*hits) for row, hits in known}
-    lines = [
-        (name, *map(of_interval, zip(box.columns[MAIN].value, *interval(box.columns[MAIN]).T, strict=True)))
-        for name, box in boxes.items()
-    ]
-    head = ("baseline", *next(iter(boxes.values())).findings)
+    boxes = [(row, Box.of({MAIN: columns[MAIN]}, *cases)) for row, (columns, *cases) in known]
+    lines = []
+    for row, box in boxes:
+        shares = box.columns[MAIN]
+        intervals = zip(shares.value, *interval(shares).T, strict=True)
+        lines.append((" ".join(filter(None, (row.name, row.note))), *map(of_interval, intervals)))
+    head = ("baseline", *boxes[0][1].findings)
     about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."
     return Table(f"{board.dataset}: baselines by finding", about, head, tuple(lines))
 

@@ -140,17 +140,10 @@ def _select(
     named: Sequence[str] | dict[str, int], project: Sequence[str], usual: Sequence[str], logits: Tensor
 ) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
     """Return names and columns of the outputs: from the flags, else the network's project, else the data set."""
-    if named:
-        return select_outputs(named, logits, "--findings")
-    if not project and not usual:
-        raise BadValueError(
-            f"the names of the {logits.shape[1]} outputs are unknown: list them with --findings, in order"
-        )
-    return (
-        select_outputs(project, logits, "the network's project")
-        if project
-        else select_outputs(usual, logits, "the data set")
-    )
+    for names, where in ((named, "--findings"), (project, "the network's project"), (usual, "the data set")):
+        if names:
+            return select_outputs(names, logits, where)
+    raise BadValueError(f"the names of the {logits.shape[1]} outputs are unknown: list them with --findings, in order")
 
 
 def _normalisation(
