@@ -57,6 +57,18 @@ class GridTracer(TorchFunctionMode):
                 self.grids[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
         return out
 
+    def start(self, images: Tensor) -> None:
+        """Record the grid of the input images."""
+        self.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
+
+    def grid_of(self, A: Tensor, size: tuple[int, int]) -> Grid | None:
+        """Return the grid of a map for inputs of ``size`` (H, W); None if it is unknown."""
+        axes = self.grids.get(A)
+        if axes is None:
+            return None
+        y, x = axes
+        return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
+
     def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Return the result of a call; for some operations only an empty tensor of the right shape."""
         shape = _SHAPES.get(getattr(func, "__name__", ""))
@@ -295,13 +307,9 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
     """
     try:
         with GridTracer() as follow:
-            grids = follow.grids.get(features(extractor, size, channels, follow))
+            return follow.grid_of(features(extractor, size, channels, follow), size)
     except RuntimeError:  # networks with data-dependent control flow do not run on the meta device
         return None
-    if grids is None:
-        return None
-    y, x = grids
-    return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
 
 
 @torch.no_grad()
@@ -314,7 +322,7 @@ def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, fol
     state = {key: torch.empty_like(value, device="meta") for key, value in stored}
     images = torch.empty(2, channels, *size, device="meta")
     if follow is not None:
-        follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
+        follow.start(images)
     compiles = "torch._dynamo" in sys.modules  # importing it here would be slow
     with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # only shapes are needed
         return functional_call(extractor, state, (images,))

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from locus.backbones import grids
-from locus.backbones.grids import AxisGrid, GridTracer, TokensOf, evaluating
+from locus.backbones.grids import GridTracer, TokensOf, evaluating
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
@@ -65,7 +65,7 @@ def grid(module: nn.Module, features: Features, size: tuple[int, int], channels:
         torch.compiler.set_stance("force_eager"),
     ):
         shape = tuple(_run(features, images[0]).shape[-2:])
-        traced = _traced(module, features, size, channels)
+        traced = _traced(features, images[0].clone())
         if traced is not None and _covers(traced, shape):
             return traced
         candidate = probed(module, features, size, channels)
@@ -126,17 +126,11 @@ def _confirmed(grid: Grid, features: Features, images: Tensor) -> bool:
 
 
 @torch.no_grad()
-def _traced(module: nn.Module, features: Features, size: tuple[int, int], channels: int) -> Grid | None:
+def _traced(features: Features, images: Tensor) -> Grid | None:
     """Return the grid by arithmetic, from a run with values; None if branches disagree or an operation is unknown."""
-    weight = next(module.parameters(), torch.empty(0))
-    images = torch.randn(1, channels, *size, generator=torch.Generator().manual_seed(1)).to(weight.device, weight.dtype)
     with _ValueTracer() as follow:
-        follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
-        axes = follow.grids.get(features(images))
-    if axes is None:
-        return None
-    y, x = axes
-    return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
+        follow.start(images)
+        return follow.grid_of(features(images), (images.shape[-2], images.shape[-1]))
 
 
 class _ValueTracer(GridTracer):
