@@ -679,6 +679,9 @@ class RecipeFlags:
     keep: Annotated[Literal["best", "last"], WEIGHTS | NEWER] = "best"
     """Weights to evaluate and save in best.ckpt: those of the epoch with the best validation score, or of the last
     epoch."""
+    weights_dtype: Annotated[Literal["float32", "float16"], WEIGHTS | NEWER] = "float32"
+    """Round the trained weights to this type before they are evaluated. The results of rounded weights are exactly
+    those of a published file of half the size."""
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed for weights, image order, augmentation and dropout."""
 

@@ -30,7 +30,7 @@ from locus.backbones.published import Translated, prefix_of, translate
 from locus.config import TrainConfig
 from locus.core.cli import build
 from locus.core.errors import DataError, examples, one_line
-from locus.core.files import json_hash
+from locus.core.files import atomic, json_hash
 
 log = logging.getLogger(__name__)
 PREFIX = "model."
@@ -279,6 +279,15 @@ def _reason(path: Path, error: Exception) -> str:
     if start == b"\x89HDF":
         return "it is an HDF5 file of Keras): use a PyTorch file"
     return "it is truncated or not a checkpoint): use another file or train again"
+
+
+def round_weights(path: Path) -> None:
+    """Round the weights of a checkpoint of a run to float16; they stay in its file as float32."""
+    content = _content(path)
+    state = content["state_dict"]
+    content["state_dict"] = {n: v.half().to(v.dtype) if v.is_floating_point() else v for n, v in state.items()}
+    with atomic(path) as temporary:
+        torch.save(content, temporary)
 
 
 def digest(state: dict[str, torch.Tensor]) -> str:

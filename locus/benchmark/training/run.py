@@ -334,5 +334,7 @@ def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cpu_time: 
         from locus.benchmark.training import plots
 
         plots.draw_curves(module.history, best, folder / "curves.png")
+    if module.config.weights_dtype == "float16":
+        load.round_weights(folder / "best.ckpt")
     evaluate.evaluate(folder, module.config, splits, facts)
     cpu_time.file.unlink(missing_ok=True)
