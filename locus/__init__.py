@@ -50,7 +50,9 @@ def load_dataset(
 
 
 def load(run: Path | str, trust: bool = False) -> "Classifier":
-    """Load the classifier from a run folder or its best.ckpt, in evaluation mode on the CPU.
+    """Load the classifier from a run folder, its best.ckpt or a file of weights, in evaluation mode on the CPU.
+
+    The package comes with two networks, trained on generated images: ``demo-pcam`` and ``demo-avg``.
 
     ``trust``: run the Python file that the checkpoint names, if any. If False, such a checkpoint raises
     ``BadValueError``. Raises ``DataError`` for a missing or broken file.

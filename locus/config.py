@@ -209,6 +209,8 @@ class RunFlags:
     """Cells to run (a cell is a combination of data set, split, model, method, protocol and alignment). never: only
     those without a record, or whose method or network has changed code; missing: also those that failed, or whose data
     set was missing and is now available; always: all, after training their networks and computing their maps again."""
+    published_weights: bool = True
+    """Use the weights in results/<suite>/weights, if they were trained with the same settings, instead of training."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Number of training, explanation and scoring steps that run in parallel. More than one requires a fixed number of
     threads (--threads, or threads in the suite's file). The number of jobs does not affect the records."""
@@ -385,9 +387,9 @@ class OneImageFlags:
     """Finding to explain, in any common spelling (covid_19, lung-opacity); short form: -l. Default: the finding with
     the highest score."""
     model: str | None = None
-    """Model to explain (short form: -m): a backbone (its newest finished run in --runs), the path of a checkpoint, or
-    an external network (timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME, or path/to/file.py:build, whose code is run).
-    Default: the newest run."""
+    """Model to explain (short form: -m): a backbone (its newest finished run in --runs), the path of a checkpoint,
+    demo-pcam or demo-avg, or an external network (timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME, or
+    path/to/file.py:build, whose code is run). Default: the newest run."""
     output_path: str = "runs/heatmaps/overlay.png"
     """Overlay to write (.png, .jpg …) or an existing folder; short form: -o."""
 
@@ -397,7 +399,8 @@ class ImagesFlags:
     """Several images (one picture per image, finding and method)."""
 
     checkpoint: str | None = None
-    """A best.ckpt, a last.ckpt or a run folder. Default: the newest finished run in --runs."""
+    """A best.ckpt, a last.ckpt, a run folder, a file of weights (results/<suite>/weights), or a network of the package
+    (demo-pcam, demo-avg). Default: the newest finished run in --runs, or demo-pcam if there is none."""
     runs: str = "runs"
     """Folder to search for the newest run: first its subfolder train, then all of it."""
     image: str | None = None

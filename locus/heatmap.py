@@ -11,13 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from locus import backbones
-from locus.benchmark.training import runs
+from locus.benchmark.training import runs, weights
 from locus.config import HeatmapConfig, network_flags
 from locus.core import cli
 from locus.core.errors import BadValueError, DataError
 from locus.core.startup import gc_paused
 
 log = logging.getLogger(__name__)
+DEFAULT = "demo-pcam"
+"""Network that is used if there is no training run."""
 SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
 
 
@@ -27,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     network = network_flags(config)
+    if config.model in weights.shipped():
+        config, typed = replace(config, checkpoint=config.model, model=None), typed - {"model"}
     single = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
     if single and config.image_path is None:
         raise BadValueError(
@@ -45,9 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
             backbones.require_known(config.model)
-        newest = runs.newest(Path(config.runs))  # fails before the import of torch if there is no run
-        config = config if config.model else replace(config, checkpoint=str(newest))
-    if network is None and config.checkpoint is not None and not Path(config.checkpoint).exists():
+        config = config if config.model else replace(config, checkpoint=_newest(Path(config.runs)))
+    if network is None and config.checkpoint is not None and not weights.path_of(config.checkpoint).exists():
         raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
     log.info("opening the network")  # imports torch
     with gc_paused():  # import torch only after the flags are checked
@@ -55,3 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     write = heat_maps.write_pictures if config.image_path is None else heat_maps.write_overlay
     return write(config, cli.say)
+
+
+def _newest(folder: Path) -> str:
+    """Return the checkpoint of the newest finished run in ``folder``, else a network that comes with the package."""
+    if finished := runs.finished(folder):
+        return str(finished[0])
+    cli.say(f"{folder}/ has no finished run: using {DEFAULT}, a small network trained on generated images")
+    return DEFAULT

@@ -108,7 +108,7 @@ def test_one_image_is_explained_without_what_takes_long_to_import(environment, r
 @pytest.mark.parametrize(
     ("flags", "facts"),
     [
-        (["--runs", "no/runs"], r"no/runs.*`python main\.py`"),
+        (["--checkpoint", "no/run"], "no/run.*not found"),
         (["--method", "gradcamp"], "'gradcamp'.*'gradcampp'"),
         (["--findings", "Nodul"], "'Nodul'.*'Nodule'"),
         (["--layer", "layer9"], "layer.*'layer9'.*features"),

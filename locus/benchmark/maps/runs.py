@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -33,6 +32,7 @@ from locus.benchmark.training import load, machine, runs
 from locus.benchmark.training.evaluate import decode_held_out, evaluate
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.runs import read_predictions
+from locus.benchmark.training.weights import SUFFIX
 from locus.config import DATA, MACHINE, MAPS, DataFlags, TrainConfig, flags_with
 from locus.core import cli
 from locus.core.errors import DataError, LeakError, NotAvailableError, examples
@@ -349,8 +349,8 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     if images:
         declared = f"{len(images)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
     model = GivenModel(
-        name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
-        checkpoint=path / "best.ckpt" if path.is_dir() else path,
+        name=name or stamp.get("entry") or _name_of(checkpoint.path),
+        checkpoint=path / "best.ckpt" if path.is_dir() else checkpoint.path,
         digest=checkpoint.digest,
         code=network_code(stamp["model"]),
         findings=checkpoint.findings,
@@ -361,6 +361,11 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         trained_images=images,
     )
     return model, {name: getattr(config, name) for name in {*flags_with(TrainConfig, MAPS), "seed"}}
+
+
+def _name_of(path: Path) -> str:
+    """Return the name of a run folder, of the folder of a checkpoint, or of a file of weights."""
+    return path.stem if path.suffix == SUFFIX else (path if path.is_dir() else path.parent).resolve().name
 
 
 def _listed_images(declared: str) -> frozenset[str]:
@@ -395,6 +400,6 @@ def predict_held_out(model: GivenModel, config: TrainConfig, folder: Path) -> No
     machine.configure_torch(config.threads)
     splits = decode_held_out(config, lambda name: images_of(config, name, model))
     with atomic(folder / "best.ckpt") as temporary:
-        shutil.copyfile(model.checkpoint, temporary)
+        torch.save(load.checkpoint(model.checkpoint).content, temporary)  # a published file has another format
     with machine.oom_as_error("lower --batch_size"):
         evaluate(folder, config, splits, {}, trust=True)  # the plan has already checked --trust

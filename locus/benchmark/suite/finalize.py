@@ -17,7 +17,9 @@ from locus.benchmark.report.page import Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
-from locus.benchmark.suite.plan import Suite
+from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
+from locus.benchmark.training import weights
+from locus.benchmark.training.runs import done
 from locus.config import RunConfig
 from locus.core.errors import UnknownNameError
 from locus.core.startup import gc_paused
@@ -51,10 +53,34 @@ def finalize(
         from locus.benchmark.suite import examples  # imports PyTorch, which tables alone do not need
 
         examples.write(final, planned, folder.path)
+        if suite.training_runs_of is None:
+            _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
     table_records = with_published(final, folder.published)
     description = replace(describe(suite, folder.path), listed=cells.keys(cells.read_suite(suite.name, config)))
     datasets = tables.write(folder.path, description, table_records, config.columns, folder.published_folder)
     return table_records, datasets
+
+
+def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -> None:
+    """Write the weights of all training runs in ``runs_dir`` that were rounded to float16, and a card about them.
+
+    Files of runs that are elsewhere stay; files of models that are no longer planned are removed.
+    """
+    from locus.benchmark.training.evaluate import publish  # imports PyTorch
+
+    folder, names = folder / weights.FOLDER, set()
+    for model in models:
+        if model.given is None and model.grid is None and model.trainings[0].weights_dtype == "float16":
+            runs = model.run_configs(runs_dir).items()
+            for (path, config), file in zip(runs, model.weights_files(folder), strict=True):
+                names.add(file.name)
+                if done(path):
+                    publish(path, file, settings_hash(config, model.init))
+    if folder.is_dir() or names:
+        remove = [file for file in folder.glob(f"*{weights.SUFFIX}") if file.name not in names]
+        for file in remove:
+            file.unlink()
+        weights.write_card(folder)
 
 
 @ONE_BLAS_THREAD

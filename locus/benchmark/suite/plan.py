@@ -20,6 +20,7 @@ from locus import methods
 from locus.benchmark.maps.code import code_of_config
 from locus.benchmark.records import Cell, papers
 from locus.benchmark.scoring import protocols
+from locus.benchmark.training import weights
 from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, NEWER, WEIGHTS, TrainConfig, flags_with
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
@@ -94,6 +95,17 @@ class ModelPlan:
             configs = tuple(dataclasses.replace(config, init_from=start) for config in configs)
         return {runs_dir / folder_name(config, self.init): config for config in configs}
 
+    def weights_files(self, folder: Path) -> list[Path]:
+        """Return the files in ``folder`` for the weights of its training runs, one per fold."""
+        if len(self.trainings) == 1:
+            return [folder / f"{self.id}{weights.SUFFIX}"]
+        return [folder / f"{self.id}-fold{config.fold}{weights.SUFFIX}" for config in self.trainings]
+
+
+def settings_hash(config: TrainConfig, start: TrainConfig | None) -> str:
+    """Return a hash of the flags that determine the weights, including those of the run ``start`` for initial ones."""
+    return json_hash({**identity(config), "init": identity(start) if start else None})
+
 
 def identity(config: TrainConfig) -> dict[str, Any]:
     """Return the flags that determine the weights, newer ones only if not at their default.
@@ -116,8 +128,7 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     >>> folder_name(TrainConfig(backbone="resnet18", fold=2), None).rsplit("-", 2)[0]
     'resnet18-AVG-fold2'
     """
-    settings = json_hash({**identity(config), "init": identity(start) if start else None})
-    hashes = f"{settings}-{code_of_config(config)[:8]}"
+    hashes = f"{settings_hash(config, start)}-{code_of_config(config)[:8]}"
     return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{hashes}".replace(":", "_")
 
 

@@ -23,7 +23,8 @@ from locus.benchmark.report.select import counted
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Event, Executor, Step
-from locus.benchmark.suite.plan import Suite, folder_name
+from locus.benchmark.suite.plan import ModelPlan, Suite, folder_name, settings_hash
+from locus.benchmark.training import weights
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import remove_leftovers
@@ -56,9 +57,13 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
         work = "locus.benchmark.suite.score.score_without_network"
         return [Step(f"score {name}", "score", work, (task, folder, flags))]
     threads = model.trainings[0].threads or flags.threads
-    first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
+    configs, files = model.run_configs(runs_dir), published_weights(model, runs_dir) if flags.published_weights else {}
+    first = []
+    if model.init is not None and len(files) < len(configs):
+        first = [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
     starts = tuple(step.id for step in first)
-    learning = [_training(config, path, threads, starts) for path, config in model.run_configs(runs_dir).items()]
+    learning = [_training(config, path, threads, starts) for path, config in configs.items() if path not in files]
+    learning += [_restoring(files[path], configs[path], path, threads) for path in files]
     if model.given is not None:  # its predictions replace training
         predict = "locus.benchmark.maps.runs.predict_held_out"
         learning = [
@@ -113,6 +118,23 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
     """Return a training step with this number of ``threads``, unless the configuration sets one."""
     name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
     return Step(name, "train", "locus.benchmark.training.fit", (config, folder), needs, config.threads or 1)
+
+
+def published_weights(model: ModelPlan, runs_dir: Path) -> dict[Path, Path]:
+    """Return run folder in ``runs_dir`` -> published file of its weights, for training runs with the same settings."""
+    if model.given is not None or model.grid is not None:
+        return {}
+    files = model.weights_files(cells.published() / runs_dir.name / weights.FOLDER)
+    runs = zip(model.run_configs(runs_dir).items(), files, strict=True)
+    existing = [(path, settings_hash(config, model.init), file) for (path, config), file in runs if file.is_file()]
+    return {path: file for path, settings, file in existing if weights.described(file).get("settings") == settings}
+
+
+def _restoring(file: Path, config: TrainConfig, folder: Path, threads: int | None) -> Step:
+    """Return a step that writes a run from its published weights."""
+    name, config = f"restore {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
+    function = "locus.benchmark.training.evaluate.restore"
+    return Step(name, "train", function, (file, config, folder), (), config.threads or 1)
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
@@ -256,7 +278,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
         + (f" for {counted(len(todo), 'model')}" if total else ", tables only")
     )
     for task in todo:
-        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir)}")
+        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir, config)}")
     if config.dry_run:
         return Outcome((), existing, (), folder, ran=False)
     remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
@@ -270,12 +292,15 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
     return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
 
 
-def _to_train(task: ModelTask, runs_dir: Path) -> str:
+def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
     """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
     if task.model.given is not None or task.model.grid is not None:
         return ""
-    count = sum(not (folder / "metrics.json").is_file() for folder in task.model.run_configs(runs_dir))
-    return f", after {counted(count, 'training run')}" if count else ""
+    missing = [path for path in task.model.run_configs(runs_dir) if not (path / "metrics.json").is_file()]
+    files = published_weights(task.model, runs_dir) if config.published_weights else {}
+    count = len([path for path in missing if path not in files])
+    trained = f", after {counted(count, 'training run')}" if count else ""
+    return trained + (", from published weights" if count < len(missing) else "")
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:

@@ -1,4 +1,7 @@
-"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``."""
+"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``.
+
+``publish`` writes the weights of a run to a file of half size, and ``restore`` writes the run again from this file.
+"""
 
 import dataclasses
 import json
@@ -9,29 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from locus.backbones import Classifier
-from locus.benchmark.training import data, load, machine, runs
+from locus.benchmark.training import data, load, machine, runs, weights
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
-from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
+from locus.config import DATA, MACHINE, MAPS, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
-from locus.core.files import csv_text, file_hash, write_json, write_text
+from locus.core.files import atomic, csv_text, file_hash, json_hash, write_json, write_text
 from locus.datasets.base import Dataset
 from locus.datasets.io import transforms
 
 log = logging.getLogger(__name__)
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
-MAY_CHANGE = flags_with(TrainConfig, MACHINE | OUTPUT | MODE) | {"data_root_dir", "batch_size"}
-"""Flags that may differ between evaluation and training: the images may have moved and need less memory."""
 FACTS = ("best_epoch", "epochs", "train", "process_seconds", "provenance")
 """Entries of metrics.json about the training, which a new evaluation copies."""
+MAY_CHANGE = flags_with(TrainConfig, MACHINE | OUTPUT | MODE) | {"data_root_dir", "batch_size"}
+"""Flags that may differ between evaluation and training: the images may have moved and need less memory."""
 
 
 def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
@@ -101,6 +105,60 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     held_out = {name: splits[name].complete() for name in HELD_OUT if name in splits}
     logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)
+
+
+def publish(run: Path, file: Path, settings: str) -> None:
+    """Write the weights of a finished ``run`` to ``file``, unless it has them.
+
+    ``settings``: hash of the flags that determine the weights. Raises ``DataError`` for a run whose weights are not
+    rounded to float16.
+    """
+    checkpoint = load.checkpoint(run)
+    if checkpoint.config.weights_dtype != "float16":
+        raise DataError(f"{run} has float32 weights: train with --weights_dtype float16")
+    is_published = file.is_file() and weights.described(file).get("settings") == settings
+    if is_published and load.checkpoint(file).digest == checkpoint.digest:
+        return
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    named = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {"data_root_dir", "cache_dir", "init_from"}
+    flags = {name: value for name, value in checkpoint.stamp["config"].items() if name in named}
+    about = {
+        "locus": {**checkpoint.stamp, "config": flags},
+        "history": checkpoint.content["history"],
+        "settings": settings,
+        "facts": {name: metrics[name] for name in FACTS if name in metrics},
+        "auroc": metrics["test"]["mean_auroc"],
+    }
+    about["digest"] = json_hash([about, checkpoint.digest])
+    state = {n: v.half() if v.is_floating_point() else v for n, v in checkpoint.weights.items()}
+    state = {name: value.contiguous() for name, value in state.items()}
+    with atomic(file) as temporary:
+        safetensors.torch.save_file(state, temporary, {weights.KEY: json.dumps(about)})
+
+
+def restore(file: Path, config: TrainConfig, folder: Path) -> None:
+    """Write the run of ``file`` to ``folder``, as training with ``config`` would, once.
+
+    Raises ``DataError`` if it was trained on other images than those of ``config``.
+    """
+    runs.clear_damaged(folder)
+    if runs.done(folder):
+        return
+    checkpoint = load.checkpoint(file)
+    facts = checkpoint.content["facts"]
+    described_then, described_now = facts["train"]["data"], load_split(config, "train").describe
+    if differing := [name for name, value in described_now.items() if described_then.get(name) != value]:
+        reason = f"was trained on other images ({', '.join(differing)} differ)"
+        raise DataError(f"{file} {reason}: train with --published_weights False")
+    machine.configure_torch(config.threads)
+    stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
+    state = {load.PREFIX + name: value for name, value in checkpoint.weights.items()}
+    with atomic(folder / "best.ckpt") as temporary:
+        torch.save({"state_dict": state, "locus": stamp, "history": checkpoint.content["history"]}, temporary)
+    runs.write_config(config, folder)
+    if "provenance" in facts:
+        write_json(folder / "provenance.json", facts["provenance"])
+    evaluate(folder, config, decode_held_out(config, lambda split: load_split(config, split)), facts)
 
 
 @torch.inference_mode()

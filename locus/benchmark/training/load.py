@@ -27,6 +27,7 @@ from torch import nn
 
 from locus.backbones import Classifier, external, weight_files
 from locus.backbones.published import Translated, prefix_of, translate
+from locus.benchmark.training import weights as weights_file
 from locus.config import TrainConfig
 from locus.core.cli import build
 from locus.core.errors import DataError, examples, one_line
@@ -233,13 +234,15 @@ class Checkpoint:
 
 
 def checkpoint(path: Path | str) -> Checkpoint:
-    """Read a checkpoint, or a run folder's ``best.ckpt``, on the CPU.
+    """Read a checkpoint, a run folder's ``best.ckpt``, or a network of the package such as ``demo-pcam``, on the CPU.
 
     Raises ``DataError`` if it is missing, broken or has more than data.
     """
-    file = Path(path) / "best.ckpt" if Path(path).is_dir() else Path(path)
+    path = weights_file.path_of(path)
+    file = path / "best.ckpt" if path.is_dir() else path
     if not file.is_file():
-        raise DataError(f"checkpoint {str(file)!r} not found: use the path of a .ckpt file or a run folder")
+        names = " or ".join(weights_file.shipped())
+        raise DataError(f"checkpoint {str(file)!r} not found: use the path of a .ckpt file or a run folder, or {names}")
     try:
         content = _content(file)
     except PermissionError as error:
@@ -248,7 +251,7 @@ def checkpoint(path: Path | str) -> Checkpoint:
         raise DataError(f"{file} cannot be read as a checkpoint ({_reason(file, error)}") from error
     if not isinstance(content, dict):
         raise DataError(f"{file} contains a {type(content).__name__}, not a checkpoint: use another file")
-    return Checkpoint(Path(path), content)
+    return Checkpoint(path, content)
 
 
 def network(path: Path | str, device: str = "cpu", trust: bool = False) -> Classifier:
@@ -262,9 +265,19 @@ def weights(path: Path | str) -> dict[str, torch.Tensor]:
 
 
 def _content(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return safetensors.torch.load_file(path)
+    if path.suffix == weights_file.SUFFIX:
+        state, about = safetensors.torch.load_file(path), weights_file.described(path)
+        return _published(state, about) if about else state
     return weight_files.load_file(path, SAFE_GLOBALS)
+
+
+def _published(state: dict[str, torch.Tensor], about: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a published file as that of a checkpoint. Raises ``ValueError`` for a damaged file."""
+    single = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    stated = about.pop("digest", None)
+    if stated != json_hash([about, digest(single)]):
+        raise ValueError("the file differs from its checksum")
+    return {**about, "state_dict": {PREFIX + name: value for name, value in single.items()}}
 
 
 def _reason(path: Path, error: Exception) -> str:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from locus.config import TrainConfig
-from locus.core.errors import DataError
 from locus.core.files import atomic, csv_value, file_hash, write_json, write_text, writing
 
 if TYPE_CHECKING:
@@ -136,16 +135,6 @@ def _created(config: TrainConfig) -> Path:
                 folder.mkdir(parents=True)
                 break
     return folder
-
-
-def newest(runs: Path) -> Path:
-    """Return the best checkpoint of the run that finished last, from ``runs/train`` if it has any.
-
-    Raises ``DataError`` if there is none in ``runs``.
-    """
-    if not (checkpoints := finished(runs)):
-        raise DataError(f"no finished run in {runs}/: train a network with `python main.py`, or pass --checkpoint PATH")
-    return checkpoints[0]
 
 
 def finished(runs: Path) -> list[Path]:

@@ -1,13 +1,17 @@
 """Steps of a model: no work is repeated, and needs come first."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.run import Pending, check_parallel, model_steps
+from locus.benchmark.training import weights
 from locus.config import RunConfig
 from locus.core.errors import BadValueError
 
@@ -32,6 +36,20 @@ def test_models_share_the_step_of_their_initial_run():
     (first,) = one & other
     assert (len(one), len(other)) == (3, 3)
     assert all(step.needs == (first,) for task in tasks() for step in steps(task) if step.kind == "train" and step.id != first)
+
+
+def test_published_weights_of_the_same_settings_replace_training(monkeypatch, tmp_path):
+    monkeypatch.setattr(cells, "published", lambda: tmp_path)
+    (task, *_) = tasks()
+    files = task.model.weights_files(tmp_path / "small/weights")
+    settings = [plan.settings_hash(config, task.model.init) for config in task.model.trainings]
+    for file, hashed in zip(files, [settings[0], "other"], strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        about = json.dumps({"settings": hashed})
+        safetensors.numpy.save_file({"w": np.zeros(1)}, file, {weights.KEY: about})
+    words = [step.id.split()[0] for step in steps(task) if step.kind == "train"]
+    assert sorted(words) == ["restore", "train", "train"]  # the other fold, and its initial weights
+    assert {step.id.split()[0] for step in steps(task, published_weights=False) if step.kind == "train"} == {"train"}
 
 
 @pytest.mark.parametrize("fields", [{}, {"folds": None, "init": None}, {"check": "alignment", "protocols": None}])

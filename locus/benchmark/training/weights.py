@@ -1,0 +1,95 @@
+"""Weights of finished runs as files of half size, which are published beside a suite's results.
+
+``shipped``     names of the networks that come with the package; ``path_of`` finds their files
+``described``   the facts about the training in a file
+``write_card``  write a table of all files in a folder
+
+A file has the weights as float16 (``--weights_dtype float16``), so it is exact. It is a checkpoint like any other:
+``locus.load`` and ``--checkpoint`` accept it. Files are written and restored by ``locus.benchmark.training.evaluate``;
+nothing here imports torch.
+"""
+
+import json
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from locus.core.errors import DataError
+from locus.core.files import write_text
+
+KEY = "locus"
+"""Key of the metadata in a file: JSON of the content of the checkpoint without its weights."""
+FOLDER, SUFFIX = "weights", ".safetensors"
+"""Subfolder of a suite's results, and suffix of the files."""
+FOLDER, SUFFIX = "weights", ".safetensors"
+"""Subfolder of a suite's results, and suffix of the files."""
+FACTS = ("best_epoch", "epochs", "train", "process_seconds", "provenance")
+"""Entries of metrics.json about the training, which every evaluation of the run copies."""
+SHIPPED = Path(__file__).parents[2] / FOLDER
+"""Folder of the networks that come with the package."""
+CARD = "README.md"
+COLUMNS = ("file", "network", "pooling", "data", "seed", "fold", "training images", "epochs", "AUROC")
+
+
+def shipped() -> list[str]:
+    """Return the names of the networks that come with the package.
+
+    >>> shipped()
+    ['demo-avg', 'demo-pcam']
+    """
+    return sorted(file.stem for file in SHIPPED.glob(f"*{SUFFIX}"))
+
+
+def path_of(word: Path | str) -> Path:
+    """Return the file of a network that comes with the package, for its name; else ``word`` as a path."""
+    return SHIPPED / f"{word}{SUFFIX}" if str(word) in shipped() and not Path(word).exists() else Path(word)
+
+
+def described(file: Path) -> dict[str, Any]:
+    """Return the metadata of a file of weights; empty for a file of another project.
+
+    Raises ``DataError`` for a damaged file.
+    """
+    try:
+        with file.open("rb") as opened:
+            (length,) = struct.unpack("<Q", opened.read(8))
+            header = json.loads(opened.read(min(length, file.stat().st_size)))
+        return dict(json.loads(header.get("__metadata__", {}).get(KEY, "{}")))
+    except (OSError, ValueError, struct.error, AttributeError) as error:
+        raise DataError(f"{file} is damaged: restore it, or train with --published_weights False") from error
+
+
+def write_card(folder: Path) -> None:
+    """Write ``README.md`` with a row for each file of weights in ``folder``."""
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    rows = [_row(file, described(file)) for file in files]
+    recipes = sorted({_recipe(described(file)["locus"]["config"]) for file in files})
+    lines = [
+        "# Weights",
+        "<!-- Generated from the files: do not edit. -->",
+        "Networks that were trained from scratch for these results. The weights were rounded to float16 before they "
+        "were scored. `locus.load(FILE)` and `--checkpoint FILE` accept each file.",
+        *[f"Recipe: {recipe}." for recipe in recipes],
+        tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
+        "AUROC: mean over findings, on all test images.",
+    ]
+    write_text(folder / CARD, "\n\n".join(lines) + "\n")
+
+
+def _row(file: Path, about: dict[str, Any]) -> Iterable[str]:
+    flags, facts = about["locus"]["config"], about["facts"]
+    network = "small CNN" if flags["backbone"] == "custom" else flags["backbone"]
+    fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
+    numbers = (str(facts["train"]["n"]), str(facts["epochs"]), f"{about['auroc']:.3f}")
+    return (f"`{file.name}`", network, flags["global_pool"], flags["dataset"], str(flags["seed"]), fold, *numbers)
+
+
+def _recipe(flags: dict[str, Any]) -> str:
+    """Describe how a network was trained."""
+    size, optimizer = f"{flags['img_size']} px", f"{flags['optimizer']}, learning rate {flags['lr']}"
+    return (
+        f"{size}, {optimizer}, {flags['scheduler']}, batches of {flags['batch_size']}, augmentation {flags['augment']}"
+    )

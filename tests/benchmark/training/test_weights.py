@@ -1,0 +1,79 @@
+"""Published weights: a file of a finished run from which the same run is written again."""
+
+import json
+
+import pytest
+import torch
+
+import locus
+from locus.benchmark.training import fit, load, weights
+from locus.benchmark.training.evaluate import publish, restore
+from locus.core.errors import DataError
+from tests.flips import flipped
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture(scope="module")
+def run(tiny_in, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    return fit(tiny_in(folder, weights_dtype="float16"), folder / "run")
+
+
+@pytest.fixture
+def file(run, tmp_path):
+    publish(run, tmp_path / "net.safetensors", "0123")
+    return tmp_path / "net.safetensors"
+
+
+def test_evaluated_weights_are_rounded_to_float16(run):
+    state = load.weights(run)
+    floats = [value for value in state.values() if value.is_floating_point()]
+    assert {value.dtype for value in floats} == {torch.float32}
+    assert all(torch.equal(value.half().float(), value) for value in floats)
+
+
+def test_file_is_half_as_large_and_is_a_checkpoint_with_the_same_weights(run, file):
+    assert file.stat().st_size < 0.6 * sum(value.nbytes for value in load.weights(run).values())
+    assert load.checkpoint(file).digest == load.checkpoint(run).digest
+    images = torch.rand(2, 1, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(locus.load(file)(images), locus.load(run)(images))
+    assert load.checkpoint(file).trained_on == "phantom:train=48,val=24,test=24"
+
+
+def test_restored_run_has_the_same_predictions_and_metrics(run, file, tiny_in, tmp_path):
+    restore(file, tiny_in(tmp_path, weights_dtype="float16"), tmp_path / "restored")
+    assert (tmp_path / "restored/predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    first, second = (json.loads((folder / "metrics.json").read_text()) for folder in (run, tmp_path / "restored"))
+    assert first == second
+    publish(tmp_path / "restored", tmp_path / "again.safetensors", "0123")
+    assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
+
+
+def test_weights_of_other_training_images_are_refused(file, tiny_in, tmp_path):
+    other = tiny_in(tmp_path, dataset="phantom:train=48,val=24,test=24,grain=0.1", weights_dtype="float16")
+    with pytest.raises(DataError, match=r"grain.*--published_weights False"):
+        restore(file, other, tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_run_with_float32_weights_is_not_published(tiny, tmp_path):
+    run = fit(tiny(), tmp_path / "run")
+    with pytest.raises(DataError, match="--weights_dtype float16"):
+        publish(run, tmp_path / "net.safetensors", "")
+    assert not (tmp_path / "net.safetensors").exists()
+
+
+def test_damaged_file_is_refused(file):
+    for _ in flipped(file):
+        with pytest.raises(DataError, match=r"net\.safetensors"):
+            locus.load(file)
+
+
+def test_card_lists_every_file_with_its_auroc(run, file):
+    weights.write_card(file.parent)
+    card = (file.parent / "README.md").read_text()
+    auroc = json.loads((run / "metrics.json").read_text())["test"]["mean_auroc"]
+    assert "`net.safetensors`" in card
+    assert f"{auroc:.3f}" in card
