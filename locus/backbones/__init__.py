@@ -9,7 +9,7 @@ import functools
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def names() -> list[str]:
     return sorted(NAMES)
 
 
-def files_of(options: Mapping[str, Any]) -> set[Path]:
+def files_of(options: Mapping[str, Any]) -> Set[Path]:
     """Return the Python files that define a network with these ``Classifier.build_options``, without importing them.
 
     For a network in a user's file these are that file and the local modules that it imports, for other networks the

@@ -135,19 +135,27 @@ def code_hash(files: Iterable[Path]) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
 
 
-def local_files(file: Path) -> set[Path]:
+def local_files(file: Path) -> frozenset[Path]:
     """Return a Python file and the local modules that it imports, recursively.
 
     Local modules are files below the folder of ``file``. Files of Locus are local only to other files of Locus in the
     same folder. Imports inside functions count. Imports by a computed name and data files are not found.
     """
     file = file.resolve()
-    files, remaining = {file}, [file]
+    return (_files_of_locus if file.is_relative_to(HOME) else _files_reached)(file)
+
+
+def _files_reached(first: Path) -> frozenset[Path]:
+    files, remaining = {first}, [first]
     while remaining:
-        new_files = {*_imported(remaining.pop(), file)} - files
+        new_files = {*_imported(remaining.pop(), first)} - files
         files |= new_files
         remaining += new_files
-    return files
+    return frozenset(files)
+
+
+_files_of_locus = cache(_files_reached)
+"""The same, once per process: a file of the user may change while it runs, for example in a notebook."""
 
 
 def _imported(path: Path, first: Path) -> Iterator[Path]:

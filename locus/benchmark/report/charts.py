@@ -10,6 +10,7 @@ The charts of a suite are in ``chart_list``, those of a validity check in its re
 """
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import re
@@ -341,8 +342,8 @@ def _sized(svg: str, factor: float, unit: str) -> str:
 @cache
 def _converter() -> Any:
     """Return vl-convert with the fonts of Matplotlib, so that every machine draws the same."""
-    import matplotlib as mpl
     import vl_convert
 
-    vl_convert.register_font_directory(str(Path(mpl.get_data_path()) / "fonts" / "ttf"))
+    package = importlib.metadata.distribution("matplotlib")  # importing it takes a tenth of a second
+    vl_convert.register_font_directory(str(package.locate_file("matplotlib/mpl-data/fonts/ttf")))
     return vl_convert

@@ -56,7 +56,9 @@ def finalize(
         if suite.training_runs_of is None:
             _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
     table_records = with_published(final, folder.published)
-    description = replace(describe(suite, folder.path), listed=cells.keys(cells.read_suite(suite.name, config)))
+    added = config.method or config.checkpoint or config.model
+    listed = cells.keys(cells.read_suite(suite.name, config)) if added else {c.key for t in planned for c in t.cells}
+    description = replace(describe(suite, folder.path), listed=listed)
     datasets = tables.write(folder.path, description, table_records, config.columns, folder.published_folder)
     return table_records, datasets
 

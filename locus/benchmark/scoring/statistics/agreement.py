@@ -140,7 +140,7 @@ def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
     return np.stack(drawn, 1)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _weights(patients: int, name: str) -> FloatArray:
     """Return how often each patient is drawn (R,P), as shares: the same for all rankings of one data set."""
     drawn = generator(name, "patients").multinomial(patients, np.full(patients, 1 / patients), DRAWS)

@@ -156,11 +156,11 @@ class Resampled:
         """Return paired differences, on the same patients and resamples; differences below float32 rounding are 0."""
         value, samples = self.value - other.value, self.samples - other.samples
         rounding = 4 * np.finfo(np.float32).eps * (np.abs(self.samples) + np.abs(other.samples))
-        samples = np.where(np.abs(samples - value) <= rounding, value, samples).astype(np.float32)
+        np.copyto(samples, value, where=np.abs(samples - value) <= rounding, casting="same_kind")
         return Resampled(value, samples, self.without - other.without, self.present | other.present)
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def weights(patients: int, seed: int) -> Counts:
     """Return how often each patient is drawn in each resample (R,P), read-only; rows sum to P.
 
@@ -437,7 +437,8 @@ def _extreme(gap: FloatArray, both: FloatArray, coins: NDArray[np.int8]) -> Floa
 
 def _difference(gap: FloatArray, both: FloatArray, coins: FloatArray) -> FloatArray:
     """Return the differences (B,F+1,M) of the two ratios and of their means for each flip."""
-    (part, whole), (parts, wholes) = (np.tensordot(coins, half, 1) for half in gap), both
+    (parts, wholes), part = both, np.tensordot(coins, gap[0], 1)
+    whole = np.tensordot(coins, gap[1], 1) if gap[1].any() else 0  # usually no patient changes the number of cases
     return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))
 
 
