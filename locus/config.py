@@ -262,8 +262,9 @@ class PageConfig(FolderFlags):
     """Draw a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``) of a suite from stored maps."""
 
     suite: str = ""
-    """SUITE or SUITE/MODEL; the flag itself may be omitted. Default model: that of the best row. Without
-    --results, your own records in runs/results come before those in results. Required."""
+    """SUITE or SUITE/MODEL; for a gallery also the folder name of scored maps (benchmark.score). The flag itself may be
+    omitted. Default model: that of the best row. Without --results, your own records in runs/results come before those
+    in results. Required."""
     output: str | None = None
     """HTML file of the gallery, or folder of the figures. Default for a gallery: gallery.html next to the tables or in
     --runs; for figures: runs/figures/<suite>."""

@@ -1,4 +1,4 @@
-"""Entry point: write a page with cases of a suite, ``python -m benchmark.gallery SUITE[/MODEL]``."""
+"""Entry point: write a page with cases of a suite or of scored maps, ``python -m benchmark.gallery NAME[/MODEL]``."""
 
 import logging
 import sys
@@ -14,11 +14,12 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Draw the best, median and worst cases of all methods from stored maps; exit code 2 for invalid input."""
     flags = cli.first_as_flag("--suite", argv)
-    config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery SUITE[/MODEL]")
+    config, _ = cli.parse(PageConfig, flags, "python -m benchmark.gallery NAME[/MODEL]")
     log.info("reading records and maps")  # the imports below take seconds
-    from locus.benchmark.pictures.gallery import write_gallery  # suites are imported after the flags are checked
+    from locus.benchmark.external.run import open_entry  # suites are imported after the flags are checked
+    from locus.benchmark.pictures.gallery import open_model, write_gallery
 
-    return write_gallery(config, cli.say)
+    return write_gallery(config, open_entry(config) or open_model(config), cli.say)
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def test_a_gallery_shows_the_maps_of_a_users_own_methods_and_networks(succeed, p
     words = [f"small/{model}", "--output", tmp_path / "page.html", "--trust", *without_results(places(own)), *results]
     succeed("benchmark.gallery", *words, cwd=own)
     text = (tmp_path / "page.html").read_text()
-    assert f"Network <b>{model}</b>" in text
+    assert f"<code>small/{model}</code>" in text
     assert methods <= {picture["method"] for picture in pictures(text)}
     assert methods <= set(scores_of(text))
 

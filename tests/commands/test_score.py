@@ -3,13 +3,17 @@
 import csv
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 from locus.benchmark import records
+from locus.benchmark.records import cases
 from locus.benchmark.suite import comparison
 from tests.benchmark.external.given import DATA, SIZE, WORD, write
+from tests.browser import BROWSER, dom
+from tests.gallery import pictures
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 COMMAND, DATASET = "benchmark.score", ("--dataset", WORD, "--img_size", str(SIZE))
@@ -23,12 +27,19 @@ def typed(page, command, **given):
     return [str(given.get(word, word)) for word in words]
 
 
-def test_external_maps_are_scored(succeed, tmp_path):
-    flags = [*typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(tmp_path / "maps")), "--results", tmp_path]
-    told = succeed(COMMAND, *flags).stdout
+@pytest.fixture(scope="module")
+def scored(succeed, tmp_path_factory):
+    """A folder with maps in ``maps`` and the results of their entry in ``out``, and the output of the command."""
+    folder = tmp_path_factory.mktemp("scored")
+    flags = typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(folder / "maps"))
+    return folder, succeed(COMMAND, *flags, "--results", folder / "out").stdout
+
+
+def test_external_maps_are_scored(scored):
+    results, told = scored[0] / "out", scored[1]
     for word in ("My maps", "prior", "center", "noise", "truth", "fixed_box needs at least 5", "leaderboard.md"):
         assert word in told
-    folder = tmp_path / "my-maps"
+    folder = results / "my-maps"
     entered = {r.cell.protocol: r for r in records.load(folder) if r.source == "external"}
     assert {"locus", "wang", "seed", "pointing", "energy", "maxbox", "pxap", "chexlocalize"} == set(entered)
     answer = told[told.index("Yours: ") :].splitlines()
@@ -39,13 +50,45 @@ def test_external_maps_are_scored(succeed, tmp_path):
         gap = next(float(line["prior_difference"]) for line in csv.DictReader(file) if line["method"] == "My maps")
     assert gap > 0
     assert any(stratum.variable == "size" for stratum in entered["locus"].strata)
-    assert len((folder / "sources.csv").read_text().splitlines()) == 1 + len(list((tmp_path / "maps").iterdir()))
-    row = comparison.find("my-maps/external/prior", tmp_path, [*DATA])
+    assert len((folder / "sources.csv").read_text().splitlines()) == 1 + len(list((scored[0] / "maps").iterdir()))
+    row = comparison.find("my-maps/external/prior", results, [*DATA])
     _, said = comparison.compare_with_row(entered["locus"], folder, row)
     assert f"{gap:+.3f}" in said
 
 
-def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, tmp_path):
+def test_the_gallery_of_scored_maps_shows_their_boxes_as_scored(succeed, scored, tmp_path):
+    page = tmp_path / "page.html"
+    command = "python -m benchmark.gallery my-maps --results"
+    assert command in (scored[0] / "out/my-maps/index.html").read_text()
+    succeed("benchmark.gallery", "my-maps", "--results", scored[0] / "out", "--output", page)
+    text = page.read_text()
+    assert command in text
+    main = {r.cell.method: r for r in records.load(scored[0] / "out/my-maps") if r.cell.protocol == "locus" and r.status == "ok"}
+    rows = {name: cases.read(r.cell, scored[0] / "out/my-maps").set_index(["image", "finding"])["iou"] for name, r in main.items()}
+    shown = pictures(text)
+    assert {"My maps", "prior", "truth"} <= {picture["method"] for picture in shown}
+    assert [float(p["iou"]) for p in shown] == [rows[p["method"]][p["image"], p["finding"]] for p in shown]
+    if BROWSER:
+        drawn = pictures(dom(page, "finding="))
+        assert [float(p["computed"]) for p in drawn] == pytest.approx([float(p["iou"]) for p in drawn], abs=1e-5)
+
+
+def test_maps_that_changed_or_boxes_have_no_gallery(run_command, sentence, succeed, scored, tmp_path):
+    changed = Path(shutil.copytree(scored[0], tmp_path / "changed"))
+    flags = changed / "out/my-maps/records/config.yaml"
+    flags.write_text(flags.read_text().replace(str(scored[0]), str(changed)))
+    gallery = ("benchmark.gallery", "my-maps", "--results", changed / "out")
+    succeed(*gallery)
+    assert (changed / "out/my-maps/gallery.html").is_file()
+    write(changed / "maps", lambda values: values[::-1])
+    assert "My maps" in sentence(run_command(*gallery))
+    shutil.rmtree(changed / "maps")
+    assert str(changed / "maps") in sentence(run_command(*gallery))
+    flags.unlink()
+    assert "benchmark.score" in sentence(run_command(*gallery))
+
+
+def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, run_command, sentence, tmp_path):
     rows = [f"{s.image_id},{f},{','.join(map(str, box))},.9" for s in DATA for f, boxes in s.boxes.items() for box in boxes.tolist()]
     (tmp_path / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1,score", *rows]) + "\n")
     flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
@@ -54,6 +97,8 @@ def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, tmp_path):
     assert {"locus", "pointing", "detection", "froc", "lroc"} == set(entered)
     for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("lroc", "lroc"), ("locus", "hit@iou.3")):
         assert entered[protocol].find(metric).value == 1
+    assert "My detector has boxes" in sentence(run_command("benchmark.gallery", "my-detector", "--results", tmp_path))
+    assert "benchmark.gallery" not in (tmp_path / "my-detector/index.html").read_text()
 
 
 def test_invalid_entry_is_an_error_and_writes_nothing(run_command, sentence, tmp_path):

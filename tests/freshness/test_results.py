@@ -14,7 +14,7 @@ from locus.benchmark import records
 from locus.benchmark.records import cases, papers
 from locus.benchmark.report import tables
 from locus.benchmark.report.table import of_interval, signed_short
-from locus.benchmark.suite import cells, plan
+from locus.benchmark.suite import cells, examples, plan
 from locus.benchmark.suite.finalize import describe, leaderboards_of
 from locus.config import RunConfig
 from locus.core.files import json_hash
@@ -118,6 +118,20 @@ def test_suites_use_the_weights_of_the_suite_whose_training_runs_they_name(name)
     used = {(r.cell.model_id, r.checkpoints) for r in existing if r.cell.model_id in weights and r.checkpoints}
     assert used
     assert used == {(model, weights[model]) for model, _ in used}
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_pictures_of_a_page_are_a_hit_and_a_miss_of_its_best_method(name):
+    chosen = examples.choose(committed(name)[1], ROOT / "results" / name)
+    picture = ROOT / "results" / name / "examples.svg"
+    assert picture.is_file() == bool(chosen)
+    if chosen:
+        assert f"<title>{'; '.join(example.title for example in chosen)}</title>" in picture.read_text(), "delete it, run the suite"
+
+
+def test_pages_of_suites_that_use_other_networks_show_pictures_of_these():
+    pages = {name: (ROOT / "results" / name / "index.html").read_text() for name in REUSING}
+    assert [name for name in REUSING if not re.search(r'<img src="(\.\./[\w-]+/)?examples\.svg"', pages[name])] == []
 
 
 def test_results_stay_small():

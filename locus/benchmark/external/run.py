@@ -1,8 +1,9 @@
-"""Score an external entry and the baselines, and write records and tables.
+"""Score an external entry and the baselines, and write records and tables; open it again for its gallery.
 
 An external entry has maps or boxes made elsewhere, under one name.
 """
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -11,27 +12,34 @@ from typing import Any
 
 from locus.benchmark import records
 from locus.benchmark.external.cases import EntryCases
-from locus.benchmark.external.entry import ExternalEntry
+from locus.benchmark.external.entry import ExternalEntry, read
+from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.cases import read_columns
 from locus.benchmark.records.cases import write as write_cases
+from locus.benchmark.records.storage import unpacked_folder
 from locus.benchmark.report import tables
 from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
+from locus.benchmark.report.select import ranked
 from locus.benchmark.scoring import protocols
-from locus.benchmark.suite import cells, comparison
+from locus.benchmark.suite import cells, comparison, examples
 from locus.benchmark.suite.cells import as_published
 from locus.benchmark.suite.score import Rows, score_maps, scored, shared_fields
-from locus.config import ScoreConfig
-from locus.core.errors import BadValueError
-from locus.core.files import csv_text, write_text
+from locus.config import PageConfig, ScoreConfig
+from locus.core import cli
+from locus.core.errors import BadValueError, DataError
+from locus.core.files import csv_text, write_json, write_text
 from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
+from locus.core.user_code import refuse_code
 
 MODEL = "external"
 """Model id of all records of external entries, whose networks are unknown."""
 SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""
+FLAGS = "config.yaml"
+"""The flags of the command, next to the unpacked records, from which the gallery reads the maps again."""
 
 
 def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
@@ -49,6 +57,9 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         n_boxed = sum(bool(sample.boxes) for sample in entry.data)
         echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
     all_records = _recorded(folder, entry, score(entry, store, WITHOUT_TRAINING))
+    flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
+    write_json(unpacked_folder(folder) / FLAGS, flags)
+    examples.write(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
     printed, for_page = "", ""  # the comparison of ``--against``
     main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
     if row is not None:
@@ -56,11 +67,46 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     suite, published = _published(main, folder)
     beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
     about = " ".join(filter(None, (entry.about, beside, for_page)))
-    description = Description(entry.name, about, listed=frozenset(record.key for record in published))
+    listed = frozenset(record.key for record in published)
+    description = Description(entry.name, about, listed=listed, has_maps=entry.boxes is None)
     datasets = tables.write(folder, description, [*all_records, *published], published=suite)
     echo(tables.headline(datasets) + printed)
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
+
+
+def open_entry(config: PageConfig) -> OpenedModel | None:
+    """Open the entry in the folder ``config.suite`` with its maps; None if the folder has no entry.
+
+    Raises ``LocusError`` for an entry of boxes, and if its maps are missing or differ from the scored ones.
+    """
+    name = config.suite.removesuffix(f"/{MODEL}")
+    folder = Path(config.results or cells.UNPUBLISHED) / name
+    all_records = cells.existing_records(folder) if name else []
+    main = next((r for r in all_records if r.source == "external" and r.cell.protocol == MAIN_PROTOCOL), None)
+    if main is None:
+        return None
+    entry = _read_again(config, main, unpacked_folder(folder) / FLAGS)
+    rows = ranked(r for r in all_records if r.cell.protocol == MAIN_PROTOCOL)
+    samples = {sample.image_id: sample for sample in entry.samples}
+    aside = folder if main.cell.dataset == examples.DRAWN else Path(config.runs) / name
+    return OpenedModel(name, "Scored maps", entry.name, rows, folder, aside, EntryCases(entry), samples)
+
+
+def _read_again(config: PageConfig, main: Record, path: Path) -> ExternalEntry:
+    """Read the entry of a ``main`` record by the flags in ``path``."""
+    if main.cell.recipe["external"]["kind"] == "boxes":
+        raise DataError(f"{main.cell.method} has boxes but no heat maps, so there is no gallery to draw")
+    again = f"score {main.cell.method} again with python -m benchmark.score, then draw its gallery"
+    if not path.is_file():
+        raise DataError(f"{path} not found: {again}")
+    values = cli.read_yaml(path)
+    if not config.trust:
+        refuse_code(values.values(), path)
+    entry = read(cli.build(ScoreConfig, values))
+    if entry.recipe != main.cell.recipe:
+        raise DataError(f"the files of {main.cell.method} changed since they were scored: {again}")
+    return entry
 
 
 def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:

@@ -30,7 +30,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures.panels import PREDICTED, TRUTH, add_box, extent, save_figure
 from locus.benchmark.records import Record, cases
 from locus.benchmark.report import charts
@@ -44,15 +43,14 @@ from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.suite import cells, examples
-from locus.benchmark.suite.cells import ModelTask
-from locus.benchmark.suite.plan import Suite, added_model
-from locus.benchmark.suite.score import explain_model, recorded
+from locus.benchmark.suite.plan import added_model
+from locus.benchmark.suite.score import CaseSource, explain_model, recorded
 from locus.config import FolderFlags, PageConfig
 from locus.core.errors import DataError, NotAvailableError, UnknownNameError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
 from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
-from locus.core.types import Echo
+from locus.core.types import Echo, Sample
 from locus.core.user_code import refuse_code
 
 SIDE = 320
@@ -90,16 +88,17 @@ def render_page(page: Mapping[str, Any]) -> str:
     return render("gallery.html", page=page, findings=findings, kinds=kinds, maps_and_cases=data)
 
 
-def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
-    """Return a stored (h,w) map and its grid for the page, compressed; no grid for ``conventional``.
+def packed_map(values: NDArray[np.floating[Any]], grid: Grid | str) -> dict[str, Any]:
+    """Return a (h,w) map in half or single precision and its grid for the page, compressed.
 
-    A map with more than ``MAP_SIDE`` positions on a side is shown smaller, with 256 levels.
+    There is no grid for ``conventional``. A map with more than ``MAP_SIDE`` positions on a side is shown smaller, with
+    256 levels.
 
     >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
     [2, 3]
     """
     step = -(-max(values.shape) // MAP_SIDE)
-    shown: NDArray[Any] = values
+    shown: NDArray[Any] = values if values.dtype == np.float16 else values.astype("<f4")
     if step > 1 and np.isfinite(values).all() and not any(side % step for side in values.shape):
         shown, grid = _smaller(values, step), _pooled(grid, step)
     raw = zlib.compress(np.ascontiguousarray(shown).tobytes(), 9)
@@ -107,7 +106,7 @@ def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
     return {"values": base64.b64encode(raw).decode(), "shape": list(shown.shape), "grid": where}
 
 
-def _smaller(values: NDArray[np.float16], step: int) -> NDArray[np.uint8]:
+def _smaller(values: NDArray[np.floating[Any]], step: int) -> NDArray[np.uint8]:
     """Return means over squares of ``step`` positions, scaled to 0 … 255."""
     height, width = (side // step for side in values.shape)
     means = values.astype(np.float64).reshape(height, step, width, step).mean((1, 3))
@@ -185,31 +184,27 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
     return choices
 
 
-def write_gallery(config: PageConfig, echo: Echo) -> int:
-    """Write the gallery of ``config.suite`` and ``echo`` its path; returns 0.
+def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
+    """Write the gallery of an opened model or entry and ``echo`` its path; returns 0.
 
-    Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
+    Raises ``LocusError`` if a map or an image cannot be read.
     """
-    opened = open_model(config)
-    cell, suite_page = opened.records[0].cell, opened.folder / PAGE
-    path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
+    suite_page = opened.folder / PAGE
+    path = page_path(config, opened.records[0].cell.dataset, opened.folder, opened.runs_dir)
     methods = method_cases(opened)
     chosen = spread(choices(methods, opened.store.findings), config.cases)
     linked = os.path.relpath(suite_page, path.parent) if suite_page.is_file() else ""
-    page = _page(opened, methods, chosen, linked, _command(config, f"{opened.suite.name}/{cell.model_id}"))
-    text = render_page(page)  # before the first file is written
-    if (drawn := examples.write(opened.all_records, opened.planned, opened.folder)) is not None:
-        echo(f"a hit and a miss of the best method, for the suite's page: {drawn}")
-    write_text(path, text)
-    echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {cell.model_id})")
+    page = _page(opened, methods, chosen, linked, _command(config, opened.address))
+    write_text(path, render_page(page))
+    echo(f"gallery: {path} ({len(page['cases'])} cases, {len(page['methods'])} methods of {opened.network})")
     return 0
 
 
-def _command(config: PageConfig, model: str) -> str:
-    """Return the command that draws the gallery of ``model`` from the same folders."""
+def _command(config: PageConfig, address: str) -> str:
+    """Return the command that draws the gallery of SUITE/MODEL or of an entry from the same folders."""
     given = [(field.name, getattr(config, field.name), field.default) for field in fields(FolderFlags)]
     flags = [word for name, value, default in given if value != default for word in (f"--{name}", str(value))]
-    return shlex.join(["python", "-m", "benchmark.gallery", model, *flags])
+    return shlex.join(["python", "-m", "benchmark.gallery", address, *flags])
 
 
 def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:
@@ -232,18 +227,22 @@ def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) ->
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A model of a suite with its records and maps."""
+    """A model of a suite, or an external entry, with its records and maps."""
 
-    suite: Suite
+    address: str
+    """SUITE/MODEL or the entry, as ``benchmark.gallery`` takes it."""
+    title: str
+    network: str
+    """The network, or the entry, as a person reads it."""
     records: list[Record]
     """Records of the main table, best method first."""
-    all_records: list[Record]
-    """Records of the suite."""
-    planned: list[ModelTask]
     folder: Path
     """Folder of the per-case rows."""
     runs_dir: Path
-    store: CaseStore
+    """Folder of a page that is not next to the tables."""
+    store: CaseSource
+    samples: Mapping[str, Sample]
+    """Image -> its sample."""
 
 
 def open_model(config: PageConfig) -> OpenedModel:
@@ -269,7 +268,9 @@ def open_model(config: PageConfig) -> OpenedModel:
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
     store = explain_model(model, trained, words, runs_dir, None)
-    return OpenedModel(suite, chosen, all_records, planned, folder, runs_dir, store)
+    samples = {sample.image_id: sample for run in store.trained for sample in run.scorable_images}
+    address, shown_as = f"{name}/{chosen[0].cell.model_id}", network(chosen[0])
+    return OpenedModel(address, suite.title, shown_as, chosen, folder, runs_dir, store, samples)
 
 
 def _folder_and_records(config: PageConfig) -> tuple[Path, list[Record]]:
@@ -314,22 +315,20 @@ def _page(
     model: OpenedModel, methods: Sequence[MethodCases], chosen: Sequence[SelectedCase], suite_page: str, command: str
 ) -> dict[str, Any]:
     """Return everything that the page of ``model`` shows: see ``render_page``."""
-    records, suite = model.records, model.suite.name
+    records = model.records
     images = dict.fromkeys(choice.image for choice in chosen)
     numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
-    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
-    model_id = records[0].cell.model_id
     return {
-        "suite": suite,
+        "suite": model.folder.name,
         "suite_page": suite_page,
-        "title": model.suite.title,
-        "model_id": model_id,
-        "network": network(records[0]),
+        "title": model.title,
+        "network": model.network,
+        "address": model.address,
         "basis": _basis(records),
         "command": command,
         "methods": [_summary(record) for record in records],
         "cases": [_case(choice, methods, numbers[choice.image], maps) for choice in chosen],
-        "images": [data_url(samples[image].image) for image in numbers],
+        "images": [data_url(model.samples[image].image) for image in numbers],
         "maps": maps,
     }
 
@@ -389,8 +388,7 @@ def save_grid(model: OpenedModel, folder: Path, stem: str) -> None:
     """
     ranked = [method for method in method_cases(model) if is_method(method.record) and method.rows]
     typical = [choice for choice in choices(ranked, model.store.findings) if choice.rank == "median"][:CASES]
-    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
-    images = {choice.image: samples[choice.image].image for choice in typical}
+    images = {choice.image: model.samples[choice.image].image for choice in typical}
     for name, inches in WIDTHS.items():
         with mpl.rc_context(LETTERS):
             figure = draw_grid(images, ranked[: METHODS[name]], typical, inches)

@@ -111,7 +111,8 @@ def suite_page(
 
     ``linked_from``: final folder of the page, for the commands that it shows.
     """
-    name = folder.name
+    name, homes = folder.name, (folder, description.maps_of or folder)
+    drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
     rows: list[tuple[str, dict[str, str]]] = []
     views = [_dataset(tables, rows) for tables in datasets]
     return render(
@@ -121,12 +122,20 @@ def suite_page(
         datasets=views,
         rows=rows,
         legend=main_table.LEGEND,
-        gallery=(folder / GALLERY).is_file(),
-        results=results_flag(linked_from),
-        examples=EXAMPLES if (folder / EXAMPLES).is_file() else "",
+        drawn_in=drawn_in.name,
+        gallery=_link(drawn_in / GALLERY, folder),
+        examples=_link(drawn_in / EXAMPLES, folder),
+        gallery_command=f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
+        * description.has_maps,
         missing=cells_without_score(records),
         command=description.command,
     )
+
+
+def _link(file: Path, folder: Path) -> str:
+    """Return the address of a file on a page in ``folder``, which may be a neighbour; empty if there is no file."""
+    prefix = f"../{file.parent.name}/" if file.parent != folder else ""
+    return f"{prefix}{file.name}" if file.is_file() else ""
 
 
 def results_flag(folder: Path) -> str:

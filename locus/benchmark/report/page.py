@@ -43,6 +43,8 @@ class Description:
     """Keys of the cells that the suite lists; other rows are a user's. None: no row is."""
     maps_of: Path | None = None
     """Folder of the suite whose maps it scores."""
+    has_maps: bool = False
+    """Whether ``benchmark.gallery`` can draw its maps."""
 
 
 def page(

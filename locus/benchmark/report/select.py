@@ -110,6 +110,11 @@ def is_method(record: Record) -> bool:
     return record.source != "paper" and record.cell.method not in UNRANKED_METHODS
 
 
+def main_methods(records: Iterable[Record]) -> list[Record]:
+    """Return the records of methods, without baselines, that the main protocol scored."""
+    return [record for record in records if record.cell.protocol == MAIN_PROTOCOL and is_method(record)]
+
+
 def main_score(record: Record, finding: str = "mean") -> Score | None:
     """Return hits at IoU .3 at the cross-fitted threshold, of one finding or the unweighted mean; None if not scored.
 

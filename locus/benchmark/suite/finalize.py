@@ -6,12 +6,14 @@ The imports are slow, so a dry run does without this module.
 import logging
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, papers
-from locus.benchmark.report import tables
+from locus.benchmark.report import select, tables
 from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.report.html import EXAMPLES
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
@@ -49,12 +51,12 @@ def finalize(
     final = records.ordered([*run_records, *of_papers])
     if changed or final != list(records_now):
         records.pack(folder.path, final)
-    if ran:
+    if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
         from locus.benchmark.suite import examples  # imports PyTorch, which tables alone do not need
 
-        examples.write(final, planned, folder.path)
-        if suite.training_runs_of is None:
-            _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
+        examples.write(final, folder.path, partial(examples.samples_of_suite, planned))
+    if ran and suite.training_runs_of is None:
+        _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
     table_records = with_published(final, folder.published)
     added = config.method or config.checkpoint or config.model
     listed = cells.keys(cells.read_suite(suite.name, config)) if added else {c.key for t in planned for c in t.cells}
@@ -110,6 +112,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
         maps_of=_maps_of(suite, folder),
+        has_maps=True,
     )
 
 

@@ -31,7 +31,7 @@ def small_page(finding="mass", method="cam"):
         "suite": "tiny",
         "suite_page": "index.html",
         "title": "Tiny",
-        "model_id": "net",
+        "address": "tiny/net",
         "network": "small CNN",
         "basis": "1 image",
         "command": "run it",

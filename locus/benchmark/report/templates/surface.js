@@ -121,8 +121,9 @@ const geometry = (() => {
     return out;
   }
 
-  // Maps as they are stored, two bytes a number in half precision, or shown smaller, one byte a number.
+  // Maps in half or single precision, or shown smaller with one byte a number.
   function numbers(bytes, count) {
+    if (bytes.byteLength === 4 * count) return Float64Array.from(new Float32Array(bytes.slice().buffer));
     return bytes.byteLength === count ? Float64Array.from(bytes) : halves(bytes);
   }
 
