@@ -134,6 +134,18 @@ def test_pages_of_suites_that_use_other_networks_show_pictures_of_these():
     assert [name for name in REUSING if not re.search(r'<img src="(\.\./[\w-]+/)?examples\.svg"', pages[name])] == []
 
 
+NOT_TYPED = r"`[^`]*`|et al\. \d{4}|ChestX-ray14|ResNet-18|DenseNet-121|nih8"
+"""Code, citations and names, in which a suite's text may have digits."""
+NUMBER = r"\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|dozens?|hundreds?|thousands?)\b"
+
+
+@pytest.mark.parametrize("name", plan.suites())
+def test_the_text_of_a_suite_has_no_number_typed_by_hand(name):
+    suite = plan.load(name)
+    text = re.sub(NOT_TYPED, "", f"{suite.title} {suite.about} {suite.how_to_get}")
+    assert [match[0] for match in re.finditer(NUMBER, text, re.IGNORECASE)] == []
+
+
 def test_results_stay_small():
     files = [file for file in (ROOT / "results").rglob("*") if file.is_file()]
     assert len(files) <= 120
@@ -152,6 +164,7 @@ def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
 
 def test_the_readmes_answer_and_table_are_those_of_the_suite():
     readme = (ROOT / "README.md").read_text()
+    assert len(readme.split()) <= 720
     text = (ROOT / "results/nih-sample/leaderboard.md").read_text()
     (best, *answer) = re.findall(r"^\*\*(?:Best|Above the prior|Networks)\*\*.*$", text, re.MULTILINE)
     assert [line for line in (best, *answer) if line not in readme] == []

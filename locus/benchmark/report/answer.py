@@ -48,9 +48,18 @@ def _others(first: Row, board: Leaderboard) -> str:
     if not first.may_be_best:
         return ""
     if equal:
-        return f" Not significantly worse on this network: {_listed(equal)}."
+        return f" Not significantly worse on this network: {_listed(equal)}.{_between(equal, others)}"
     below = "" if all(row.beaten for row in others) else " or not shown to be above the prior"
     return f" Every other method of this network is significantly worse{below}."
+
+
+def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
+    """Say why rows that score more than some of the ``equal`` ones are not among them."""
+    lowest = min(row.main.value or 0 for row in equal)
+    between = [row for row in others if not row.may_be_best and (row.main.value or 0) > lowest]
+    reasons = {"significantly worse in the paired comparison": True, "not shown to be above the prior": False}
+    named = {words: [row for row in between if row.beaten is beaten] for words, beaten in reasons.items()}
+    return "".join(f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows)
 
 
 def _against_others(first: Row, board: Leaderboard) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -275,6 +276,16 @@ def test_answer_names_the_best_row_those_above_prior_and_networks_that_are_not_c
     assert second.startswith("**Above the prior** (.250): `cam`, `layercam` at IoU > .3")
     assert third.startswith("**Not compared**: ")
     assert "small CNN with AVG (one training run)" in third
+
+
+def test_answer_says_why_a_row_that_scores_more_than_a_named_one_is_not_named(board):
+    best, second, low = (row(board, name) for name in ("cam", "layercam", "gradcam"))
+    last = replace(second, name="last", scores={**second.scores, MAIN: second.main._replace(value=0.7)})
+    between = [replace(second, name="steady", beaten=True), replace(second, name="weak", prior=low.prior)]
+    first = answer(replace(board, methods=[best, *between, last]))[0]
+    assert "Not significantly worse on this network: `last`." in first
+    assert "worse in the paired comparison: `steady`." in first
+    assert first.endswith("not shown to be above the prior: `weak`.")
 
 
 HITS = {"cam": 12, "layercam": 8, "prior": 2}
