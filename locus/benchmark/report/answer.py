@@ -100,8 +100,8 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], board: Leaderboard) ->
     """Say for the higher thresholds how many methods are above ``prior``."""
     counts = {}
     for column in IOU[IOU.index(MAIN) + 1 :]:
-        values = board.column(column)
         prior = board.baseline(PRIOR, rows[0])
+        values = None if prior is None else board.column(column, [*rows, prior])
         if values is None or prior is None or values.entry(prior.runs) is None:
             return ""
         counts[column] = len(above_prior_at(rows, prior, values))

@@ -8,6 +8,7 @@ Several training runs are compared over runs and patients (``mrmc``), one run ov
 docs/protocols.md.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,7 +37,7 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     gaps, first = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
     scored = [row for row in by_score(rows) if row.is_method and row.by_patient is not None]
     scores = [row.by_patient for row in scored if row.by_patient is not None]
-    verdicts = statistics.verdicts(len(scores), lambda a, b: statistics.compared(scores[a], scores[b]))
+    verdicts = statistics.verdicts(len(scores), statistics.gaps_between(scores))
     verdict_of = dict(zip(scored, verdicts, strict=True))
     names = [row.name for row in scored]
     compared = []
@@ -193,7 +194,7 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
         alone = "no other network has this grid and several training runs"
         return [replace(row, note=row.note or alone) for row in grid]
     scores = [row.by_patient for row in rows if row.by_patient is not None]
-    verdicts = statistics.verdicts(len(rows), lambda a, b: statistics.compared(scores[a], scores[b]), per_row=False)
+    verdicts = statistics.verdicts(len(rows), statistics.gaps_between(scores), per_row=False)
     shares = statistics.probability_of_best([[one] for one in scores]).tolist()
     compared = []
     for row, verdict, share in zip(rows, verdicts, shares, strict=True):
@@ -235,7 +236,9 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
     adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
     above = {name: Comparison(PRIOR, _interval(gap), p) for (name, gap), p in zip(gaps.items(), adjusted, strict=True)}
     order = sorted(shared, key=lambda name: (-len(shared[name]), -means[name], name))
-    verdicts = statistics.verdicts(len(order), lambda a, b: over_networks(shared[order[a]], shared[order[b]]))
+    pairs = itertools.combinations(enumerate(order), 2)
+    between = {(a, b): over_networks(shared[one], shared[other]) for (a, one), (b, other) in pairs}
+    verdicts = statistics.verdicts(len(order), between)
     rows = (_effect(behind[name], order, shared, v, means[name]) for name, v in zip(order, verdicts, strict=True))
     return [replace(row, prior=above.get(row.name)) for row in rows]
 
@@ -286,10 +289,10 @@ def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[
     if base is None:
         raise BadValueError("prior has no rows per case on these cases")
     pairs = [(row, scores) for row in rows if (scores := column.entry(row.runs)) is not None]
-    estimates = [statistics.difference(scores, base) for _, scores in pairs]
+    estimates = statistics.differences(base, [scores for _, scores in pairs])  # how far a row is below prior
     adjusted = holm(np.array([estimate.p for estimate in estimates]))
     tested = zip(pairs, estimates, adjusted, strict=True)
-    return [row for (row, _), e, p in tested if e.value > 0 and e.low > 0 and p <= statistics.ALPHA]
+    return [row for (row, _), e, p in tested if e.value < 0 and e.high < 0 and p <= statistics.ALPHA]
 
 
 def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:

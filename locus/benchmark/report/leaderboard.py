@@ -4,6 +4,7 @@
 ``Shares``        shares of hits by record, finding and column, from the rows per case
 """
 
+import itertools
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,9 +82,13 @@ class Leaderboard:
         grid = None if beside is None else _grid(beside)
         return next((row for row in rows if _grid(row) == grid), rows[0] if rows else None)
 
-    def column(self, name: str) -> MainColumn | None:
-        """Return a column by patient, of the rows with the same cases as the best row; None without rows per case."""
-        return None if self.cases is None else column_of(select.ranked(self.runs), self.cases, name)
+    def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
+        """Return a column by patient, of the ``rows`` with the same cases as the best row; None without cases."""
+        if self.cases is None:
+            return None
+        keys = {record.key for row in rows for record in row.runs}
+        ranked = [record for record in select.ranked(self.runs) if record.key in self.cases.columns]
+        return column_of([*ranked[:1], *(r for r in ranked[1:] if r.key in keys)], self.cases, name)
 
 
 def leaderboards(
@@ -249,17 +254,25 @@ def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
     noted = []
     for group in by_network(methods).values():
         known: list[tuple[str, FloatArray]] = []
+        overlaps = _overlaps(group, cases)
         for row in sorted(group, key=lambda row: row.name):
-            keys = [record.key for record in row.runs]
             notes = [f"failed: {record.reason}" for record in row.runs if record.status == "failed"][:1]
-            if cases is not None and all(key in cases.columns for key in keys):
-                iou = cases.wide(keys, "iou")
+            if (iou := overlaps.get(row)) is not None:
                 same = next((name for name, other in known if _same(iou, other)), "")
                 notes += [f"same boxes as {same}"] if same else []
                 known.append((row.name, iou))
             noted.append(replace(row, note="; ".join(notes)))
     order = {(row.group, row.name): n for n, row in enumerate(methods)}
     return sorted(noted, key=lambda row: order[row.group, row.name])
+
+
+def _overlaps(rows: Sequence[Row], cases: "CaseColumns | None") -> dict[Row, FloatArray]:
+    """Return row -> IoU of its boxes (K, runs), for the rows whose runs all have rows per case."""
+    if cases is None:
+        return {}
+    keys = {row: [r.key for r in row.runs] for row in rows if all(r.key in cases.columns for r in row.runs)}
+    iou, ends = cases.wide([*itertools.chain(*keys.values())], "iou"), np.cumsum([*map(len, keys.values())])
+    return {row: iou[:, end - len(row.runs) : end] for row, end in zip(keys, ends.tolist(), strict=True)}
 
 
 def _same(one: FloatArray, other: FloatArray) -> bool:
@@ -283,6 +296,8 @@ class Shares:
     """Column -> (M,F) share of hits; nan if a record lacks the column or has no case of the finding."""
     counts: FloatArray
     """(M,F) number of cases."""
+    means: Mapping[str, FloatArray]
+    """Column -> (M,) mean over the findings with cases."""
 
     @classmethod
     def of(cls, cases: CaseColumns) -> "Shares":
@@ -297,13 +312,14 @@ class Shares:
             sums = np.bincount(cell, hits, minlength=size * width).astype(np.float64)  # without rows, of integers
             return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).reshape(size, width)
 
-        values = {name: share(cases.hits(name)) for name in COLUMNS}
-        return cls(findings, cases.columns, values, counts.reshape(size, width))
+        values, present = {name: share(cases.hits(name)) for name in COLUMNS}, (counts > 0).reshape(size, width)
+        n = np.maximum(present.sum(1), 1)
+        means = {name: of.sum(1, where=present) / n for name, of in values.items()}
+        return cls(findings, cases.columns, values, counts.reshape(size, width), means)
 
     def mean(self, key: str, column: str) -> float:
         """Return the mean of a column over the findings that have cases; nan if a finding has no value."""
-        record = self.index[key]
-        return float(np.mean(self.values[column][record][self.counts[record] > 0]))
+        return float(self.means[column][self.index[key]])
 
     def of_finding(self, key: str, finding: str) -> tuple[float, int]:
         """Return the main column of a finding and its number of cases."""

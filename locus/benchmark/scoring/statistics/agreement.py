@@ -127,17 +127,13 @@ def exact_p(first: FloatArray, second: FloatArray) -> float:
 def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
     """Return the mean scores (R,M) of M rows for drawn patients and training runs; rows of one network share draws."""
     random, weights = generator(name, "trainings"), _weights(rows[0].jackknife.shape[1], name)
-    shares: dict[tuple[str, ...], FloatArray] = {}
-    drawn: list[FloatArray] = []
-    for row in rows:
-        count = len(row.runs)
-        if row.runs not in shares:
-            shares[row.runs] = random.multinomial(count, np.full(count, 1 / count), DRAWS) / count
-        left_out = row.jackknife.mean(1, keepdims=True) - row.jackknife
-        by_patient = row.theta[:, None] + (row.jackknife.shape[1] - 1) * left_out  # shifted pseudo-values, (S, P)
-        scores = weights @ by_patient.T  # (R, S)
-        drawn.append((scores * shares[row.runs]).sum(1))
-    return np.stack(drawn, 1)
+    theta, jackknife = (np.concatenate([getattr(row, side) for row in rows]) for side in ("theta", "jackknife"))
+    left_out = jackknife.mean(1, keepdims=True) - jackknife
+    by_patient = theta[:, None] + (jackknife.shape[1] - 1) * left_out  # shifted pseudo-values of all runs, (S, P)
+    scores = np.split(weights @ by_patient.T, np.cumsum([len(row.runs) for row in rows])[:-1], axis=1)
+    sizes = {row.runs: len(row.runs) for row in rows}
+    shares = {runs: random.multinomial(n, np.full(n, 1 / n), DRAWS) / n for runs, n in sizes.items()}
+    return np.stack([(of_row * shares[row.runs]).sum(1) for row, of_row in zip(rows, scores, strict=True)], 1)
 
 
 @lru_cache(maxsize=8)

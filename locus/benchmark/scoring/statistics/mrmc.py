@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from locus.benchmark.scoring.statistics.resample import LEVEL, CheckedRow, variance_parts
@@ -36,6 +36,9 @@ class MrmcEstimate:
     p: float = float("nan")
     """Two-sided p-value of a difference; never 0."""
 
+
+NO_DIFFERENCE = MrmcEstimate(0.0, 0.0, 0.0, np.inf, 1.0)
+"""The estimate for equal rows."""
 
 Row = tuple[ArrayLike, ArrayLike]
 """``theta`` and ``jackknife``."""
@@ -62,7 +65,14 @@ def difference(a: Row, b: Row) -> MrmcEstimate:
         counts = f"A has {len(first)} training runs, B {len(second)}"
         raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested")
     gaps = (first - second, left_a - left_b)
-    return _student([gaps], [1.0], -1, equal=_is_zero(gaps))
+    return _student([gaps], [1.0], -1, equal=bool(_is_zero(_alone(gaps))[0]))
+
+
+def differences(a: Row, b: Row) -> list[MrmcEstimate]:
+    """Return ``difference`` of N pairs with S >= 2 runs, from ``theta`` (N, S) and ``jackknife`` (N, S, P)."""
+    (first, left_a), (second, left_b) = _checked(a), _checked(b)
+    gaps = (first - second, left_a - left_b)
+    return _estimates([gaps], [1.0], -1, _is_zero(gaps))
 
 
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
@@ -72,8 +82,13 @@ def difference_nested(a: Row, b: Row) -> MrmcEstimate:
     only. The interval then applies to new runs of the other row, compared with this run; if both rows have one run, to
     new patients alone. Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
-    rows = _same_patients([a, b])
-    return _estimate(rows, [1.0, -1.0], -1, equal=_are_equal(rows))
+    return differences_nested(*map(_alone, _same_patients([a, b])))[0]
+
+
+def differences_nested(a: Row, b: Row) -> list[MrmcEstimate]:
+    """Return ``difference_nested`` of N pairs, from ``theta`` (N, S) and ``jackknife`` (N, S, P)."""
+    rows = [_checked(a), _checked(b)]
+    return _estimates(rows, [1.0, -1.0], -1, _are_equal(rows))
 
 
 def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
@@ -91,28 +106,36 @@ def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
     runs = [len(scores) for scores, _ in rows]
     if len(rows) < 2 or min(runs) < 2:
         raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
-    return _student(rows, [1 / len(rows)] * len(rows), -1, equal=all(map(_is_zero, rows)))
+    equal = all(_is_zero(_alone(row))[0] for row in rows)
+    return _student(rows, [1 / len(rows)] * len(rows), -1, equal)
 
 
 def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
     """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
     if min(len(scores) for scores, _ in rows) == 1:
         return MrmcEstimate(float(variance_parts(rows, weights).value), np.nan, np.nan, np.nan)
-    return _estimate(rows, weights, lowest, equal)
+    return _estimates([*map(_alone, rows)], weights, lowest, np.array([equal]))[0]
 
 
-def _estimate(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool) -> MrmcEstimate:
-    """Return the interval by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test."""
-    parts, patients = variance_parts(rows, weights), rows[0][1].shape[1]
-    mean, error, df = float(parts.value), float(np.sqrt(parts.variance)), float(parts.df)
-    if equal:
-        return MrmcEstimate(0.0, 0.0, 0.0, np.inf, 1.0)
-    if error <= NO_SPREAD:
-        return _without_spread(mean, patients, lowest)
-    reach = float(special.stdtrit(df, (1 + LEVEL) / 2)) * error
-    low, high = np.clip([mean - reach, mean + reach], lowest, 1).tolist()
-    p = float(2 * special.stdtr(df, -abs(mean) / error))
-    return MrmcEstimate(mean, low, high, df, max(p, 2.0 ** (1 - patients), np.finfo(float).tiny))
+def _estimates(
+    rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: NDArray[np.bool_]
+) -> list[MrmcEstimate]:
+    """Return N intervals by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test.
+
+    ``rows``: ``theta`` (N, S) and ``jackknife`` (N, S, P); ``equal``: (N,) True where nothing differs.
+    """
+    parts, patients = variance_parts(rows, weights), rows[0][1].shape[-1]
+    mean, error, df = parts.value, np.sqrt(parts.variance), parts.df
+    varied = error > NO_SPREAD
+    reach = special.stdtrit(df, (1 + LEVEL) / 2) * error
+    low, high = np.clip([mean - reach, mean + reach], lowest, 1)
+    p = 2 * special.stdtr(df, -np.abs(mean) / np.where(varied, error, 1))
+    p = np.maximum(p, max(2.0 ** (1 - patients), np.finfo(float).tiny))
+    estimates = map(MrmcEstimate, *(values.tolist() for values in (mean, low, high, df, p)))
+    return [
+        NO_DIFFERENCE if same else e if spread else _without_spread(e.value, patients, lowest)
+        for e, same, spread in zip(estimates, equal, varied, strict=True)
+    ]
 
 
 def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
@@ -126,14 +149,21 @@ def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
     return MrmcEstimate(mean, low, high, np.inf, p)
 
 
-def _is_zero(gaps: CheckedRow) -> bool:
-    """Return whether two rows are equal for every run and patient, from their differences."""
-    return all(bool((np.abs(side) <= NO_SPREAD).all()) for side in gaps)
+def _alone(row: CheckedRow) -> CheckedRow:
+    """Return a row as a stack of one row: (1, S) and (1, S, P)."""
+    return row[0][None], row[1][None]
 
 
-def _are_equal(rows: Sequence[CheckedRow]) -> bool:
-    """Return whether all runs of all rows are equal for every patient."""
-    return all(bool((np.ptp(np.concatenate(side), 0) <= NO_SPREAD).all()) for side in zip(*rows, strict=True))
+def _is_zero(gaps: CheckedRow) -> NDArray[np.bool_]:
+    """Return (N,) whether two rows are equal for every run and patient, from their differences."""
+    scores, left_out = (np.abs(side) <= NO_SPREAD for side in gaps)
+    return np.asarray(scores.all(1) & left_out.all((1, 2)))
+
+
+def _are_equal(rows: Sequence[CheckedRow]) -> NDArray[np.bool_]:
+    """Return (N,) whether all runs of all rows are equal for every patient."""
+    scores, left_out = (np.ptp(np.concatenate(side, 1), 1) <= NO_SPREAD for side in zip(*rows, strict=True))
+    return np.asarray(scores & left_out.all(1))
 
 
 def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
@@ -146,7 +176,7 @@ def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
 
 def _checked(row: Row) -> CheckedRow:
     scores, left_out = (np.asarray(side, dtype=np.float64) for side in row)
-    if scores.ndim != 1 or left_out.ndim != 2 or len(scores) != len(left_out) or left_out.shape[1] < 2:
+    if not scores.ndim or scores.shape != left_out.shape[:-1] or left_out.shape[-1] < 2:
         shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
         raise BadValueError(f"{shapes}: give (S,) and (S, P) with P of 2 or more")
     if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):

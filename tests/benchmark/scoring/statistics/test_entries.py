@@ -67,7 +67,7 @@ def test_rows_of_one_entry_rarely_differ_with_five_training_runs_and_often_with_
 
 
 def beaten(rows):
-    verdicts = entries.verdicts(len(rows), lambda a, b: entries.compared(rows[a], rows[b]))
+    verdicts = entries.verdicts(len(rows), entries.gaps_between(rows))
     return [verdict.beaten for verdict in verdicts]
 
 
@@ -87,7 +87,7 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
     """Rows 0 to 3; only row 1 is clearly better than row 3, and row 2 is not excluded at all."""
     gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.04), (1, 2): gap(0.01, 0.9),
             (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
-    result = entries.verdicts(4, lambda a, b: gaps[a, b])
+    result = entries.verdicts(4, gaps)
     assert [verdict.beaten for verdict in result] == [False, False, False, True]
     assert [verdict.compared_with for verdict in result] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
     assert result[3].worse_by == gaps[1, 3]
@@ -96,15 +96,15 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
 
 @pytest.mark.byhand
 def test_only_a_better_row_excludes_another():
-    result = entries.verdicts(2, lambda a, b: gap(0.3, 0.001))
+    result = entries.verdicts(2, {(0, 1): gap(0.3, 0.001)})
     assert [(verdict.beaten, verdict.compared_with) for verdict in result] == [(False, None), (True, 0)]
 
 
 @pytest.mark.byhand
 def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
     gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
-    per_row = entries.verdicts(3, lambda a, b: gaps[a, b])
-    all_pairs = entries.verdicts(3, lambda a, b: gaps[a, b], per_row=False)
+    per_row = entries.verdicts(3, gaps)
+    all_pairs = entries.verdicts(3, gaps, per_row=False)
     assert [verdict.beaten for verdict in per_row] == [False, True, False]  # .02 is .04 among two
     assert [verdict.beaten for verdict in all_pairs] == [False, False, False]  # and .06 among three
 
