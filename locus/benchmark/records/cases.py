@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow
-import pyarrow.compute
 
 from locus.benchmark.records import storage
 from locus.benchmark.records.record import Cell
-from locus.benchmark.records.storage import stem, unpacked_folder
+from locus.benchmark.records.storage import rows_with, stem, unpacked_folder
 from locus.core.errors import DataError
 from locus.core.files import writing
 from locus.core.names import FAITHFULNESS, MAIN_PROTOCOL
@@ -102,7 +101,7 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
             tables.append(storage.dictionaries(storage.read_parquet(unpacked, ADVICE, columns)))
             del remaining[cell.key]
     paths = dict.fromkeys(packed_file(folder, cell.seed) for cell in remaining.values())
-    tables += [_only(_packed(file, columns), remaining) for file in paths if file.is_file()]
+    tables += [rows_with(_packed(file, columns), "key", remaining) for file in paths if file.is_file()]
     tables = tables or [pyarrow.schema([(name, storage.DICT_STRING) for name in columns or ()]).empty_table()]
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
@@ -131,7 +130,7 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
 
 def _joined(keys: Collection[str], paths: Mapping[str, Path], where: Path) -> pyarrow.Table:
     """Return the unpacked rows in ``paths`` (key -> file), and the packed rows of other ``keys`` in ``where``."""
-    tables = [storage.words(_only(_packed(where), {*keys} - paths.keys()))] if where.is_file() else []
+    tables = [storage.words(rows_with(_packed(where), "key", {*keys} - paths.keys()))] if where.is_file() else []
     tables += [storage.read_parquet(file, ADVICE) for _, file in sorted(paths.items())]
     filled = [table for table in tables if len(table)] or [pyarrow.table({})]
     return pyarrow.concat_tables(filled, promote_options="permissive")
@@ -146,17 +145,8 @@ def _save(rows: pyarrow.Table, where: Path) -> None:
             where.unlink(missing_ok=True)
 
 
-def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
-    """Return the packed rows with one of the ``keys``, without importing pandas."""
-    array = rows["key"].combine_chunks()
-    selected = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
-    bits = np.packbits(selected[storage.numbers(array.indices)], bitorder="little")
-    mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
-    return pyarrow.compute.filter(rows, mask)
-
-
 def _keys(file: Path) -> set[str]:
-    return set(_packed(file)["key"].unique().to_pylist()) if file.is_file() else set()
+    return set(_packed(file, ("key",))["key"].unique().to_pylist()) if file.is_file() else set()
 
 
 def _packed(file: Path, columns: tuple[str, ...] | None = None) -> pyarrow.Table:

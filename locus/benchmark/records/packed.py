@@ -121,10 +121,11 @@ def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
     """
     if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
-    filters = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
     cells = storage.read_parquet(folder / CELLS_FILE, ADVICE)
-    scores = storage.read_parquet(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS], filters)
+    scores = storage.read_parquet(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS])
     try:
+        if metric is not None:
+            scores = storage.rows_with(storage.rows_with(scores, "metric", {metric}), "variable", {""})
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
@@ -185,10 +186,11 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     made = tuple(
         map(partial(tuple.__new__, Score), zip(*(_values(scores[name]) for name in Score._fields), strict=True))
     )
-    names = scores.select(["key", "variable", "group"])
-    codes = np.stack([storage.numbers(column.combine_chunks().indices) for column in names.columns])
+    names = [scores[name].combine_chunks() for name in ("key", "variable", "group")]
+    codes = np.stack([storage.numbers(column.indices) for column in names])
     starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))
-    groups = zip(*map(_values, names.take(starts).columns), strict=True)
+    words = [np.array(column.dictionary.to_pylist(), dtype=object) for column in names]
+    groups = zip(*(of[code].tolist() for of, code in zip(words, codes[:, starts], strict=True)), strict=True)
     out: dict[str, Groups] = {}
     for (key, variable, group), (start, stop) in zip(
         groups, itertools.pairwise([*starts.tolist(), len(made)]), strict=True

@@ -36,7 +36,7 @@ SMALLEST = 5
 """Networks with fewer methods are left out of the agreement."""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def scores(board: Leaderboard) -> Scores:
     """Return the main metrics, means over training runs; empty with a main table, or for fewer than two protocols."""
     of_protocols = [select.of_protocol(board.records, board.dataset, name) for name in MEASURES]

@@ -152,7 +152,7 @@ class Result:
         return self.reference is not None and self.reference.hand == "second"
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def box_of(board: Leaderboard) -> Box | None:
     """Return ``fixed_box`` from the rows per case of a leaderboard; None without them or without published results."""
     row = board.baseline(FIXED_BOX) if of_papers(board) else None

@@ -10,15 +10,16 @@
 docs/protocols.md explains the columns. Tables of other protocols and of training runs are in ``detail_tables``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import lru_cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from locus.benchmark.records import Record, cases
 from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import literature, select
+from locus.benchmark.report.case_columns import column_as_floats
 from locus.benchmark.report.comparisons import FIRST, METHODS_OF_EFFECT, ONE_MORE, SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import (
@@ -38,6 +39,9 @@ from locus.benchmark.report.row import (
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = (
@@ -222,34 +226,42 @@ def people(board: Leaderboard) -> Table:
     rows = [*best_network(board)[:BEST], *_blind(board)]
     lines = []
     for person in board.people:
-        table = _cases_of(person.runs[0], board)
-        if table is None:
+        values = _by_case(person.runs[0], AGREEMENT, board)
+        if values is None:
             continue
-        marked = table.dropna(subset=[AGREEMENT])[KEY]
+        marked = {case for case, value in values.items() if np.isfinite(value)}
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
         lines += [(row.name, short(_on(row, marked, board)), str(len(marked))) for row in rows]
     note = "Boxes of other radiologists against the truth, and the best methods on the same cases."
     return Table(title, note, head, tuple(lines))
 
 
-KEY = ["image", "finding"]
+Case = tuple[str, str]
+"""Image and finding."""
 
 
-def _cases_of(record: Record, board: Leaderboard) -> pd.DataFrame | None:
-    """Return the rows per case of a record; None if no folder has them."""
+def _by_case(record: Record, column: str, board: Leaderboard) -> dict[Case, float] | None:
+    """Return case -> the value of a column, nan if it is missing; None if no folder has the rows of the record."""
     folder = next((folder for folder in board.folders if cases.exist(record.cell, folder)), None)
-    return None if folder is None else cases.read(record.cell, folder).astype(dict.fromkeys(KEY, str))
+    if folder is None:
+        return None
+    rows = cases.read_columns([record.cell], folder, ["image", "finding", column])
+    keys = zip(rows["image"].to_pylist(), rows["finding"].to_pylist(), strict=True)
+    return dict(zip(keys, column_as_floats(rows, column).tolist(), strict=True))
 
 
-def _on(row: Row, marked: pd.DataFrame, board: Leaderboard) -> float | None:
+def _on(row: Row, marked: Set[Case], board: Leaderboard) -> float | None:
     """Return the main column of a row on some cases: mean over findings, then over training runs."""
-    values = []
+    means = []
     for record in row.runs:
-        table = _cases_of(record, board)
-        if table is None:
+        if (hits := _by_case(record, MAIN, board)) is None:
             return None
-        values.append(table[[*KEY, MAIN]].merge(marked, on=KEY).groupby("finding")[MAIN].mean().mean())
-    return float(np.mean(values))
+        by_finding: dict[str, list[float]] = {}
+        for case, hit in hits.items():
+            if case in marked:
+                by_finding.setdefault(case[1], []).append(hit)
+        means.append(np.mean([np.mean(of_finding) for of_finding in by_finding.values()]))
+    return float(np.mean(means))
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -307,13 +319,15 @@ FURTHER = (
 Value = float | int | str | None
 
 
-def data_frame(rows: Sequence[Row]) -> pd.DataFrame:
+def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     """Return a line per row with network, method and the columns of the threshold table as numbers.
 
     Columns: ``network``, ``method``, ``runs``, ``auroc``, ``COLUMNS``, ``low`` and ``high`` (95% interval of
     ``hit@iou.3``), ``UNSOLVED`` if findings are solved, ``prior`` (difference from prior), ``above_prior``,
     ``may_be_best`` and ``note``.
     """
+    import pandas as pd  # slow to import, and not needed for tables
+
     lines, has_solved = [], any(UNSOLVED in row.scores for row in rows)
     for row in rows:
         scores = {name: _value(row, name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}

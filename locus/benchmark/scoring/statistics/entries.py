@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -183,13 +185,13 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
     and chi² has S - 1 degrees of freedom. It also shifts all rows by a normal draw with the patients' covariance. If
     rows tie for first place, the draw is split equally between them. The result is descriptive, not a test.
     """
-    random = generator(0, "best")
     rows = [row for network in networks for row in network]
     left_out = np.stack([row.jackknife.mean(0) for row in rows], 1)  # (P, rows)
     patients = len(left_out)
-    drawn = (
-        random.standard_normal((DRAWS, patients)) @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
-    )
+    normal, state = _normal_draws(patients)
+    drawn = normal @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
+    random = generator(0, "best")
+    random.bit_generator.state = state
     drawn += [row.theta.mean() for row in rows]
     first = 0
     for network in networks:
@@ -199,6 +201,13 @@ def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray
             drawn[:, first : first + len(network)] += z @ (theta - theta.mean(0)) / np.sqrt(runs * chi)
         first += len(network)
     return share_of_first_places(drawn.round(12))
+
+
+@lru_cache(maxsize=2)
+def _normal_draws(patients: int) -> tuple[FloatArray, Mapping[str, Any]]:
+    """Return standard normal draws (R,P), and the state of the generator after them."""
+    random = generator(0, "best")
+    return random.standard_normal((DRAWS, patients)), random.bit_generator.state
 
 
 def share_of_first_places(samples: NDArray[np.floating]) -> FloatArray:
