@@ -11,6 +11,7 @@ Records are stored by ``storage`` (one file each) and ``packed`` (one table per 
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WrapValidator, field_validator
@@ -303,7 +304,7 @@ class Record(FrozenModel):
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
-        return _rows_by_name(tuple((score.metric, score.finding, score.threshold_origin) for score in self.scores))
+        return _rows_by_name(tuple(map(attrgetter("metric", "finding", "threshold_origin"), self.scores)))
 
 
 @lru_cache(maxsize=128)

@@ -42,8 +42,8 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
 FONT = "DejaVu Sans"
 ROW = 17
 """Height of a row of a chart, in pixels."""
-NAMES, LETTER, SYMBOL = 150, 7, 40
-"""Pixels: width of the row labels, of a letter, and of a legend's symbol with its padding."""
+NAMES, LETTER, SYMBOL, LONGEST = 150, 7, 40, 300
+"""Pixels: width of the row labels, of a letter, of a legend's symbol with its padding, and of a legend's label."""
 FONTS = f"{FONT}, system-ui, sans-serif"
 
 
@@ -64,13 +64,14 @@ def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
             "tickCount": 6,
             "labelSeparation": 5,
         },
+        "axisQuantitative": {"labelLimit": 0},  # Vega measures a label once more to limit it
         "axisY": {"grid": False, "ticks": False, "domain": False, "labelPadding": 6},
         "legend": {
             **letters,
             "orient": "top",
             "title": None,
             "titleFontWeight": "normal",
-            "labelLimit": 300,
+            "labelLimit": LONGEST,
             "columnPadding": 14,
             "symbolBaseFillColor": ink,
             "symbolBaseStrokeColor": ink,
@@ -329,8 +330,8 @@ def picture(svg: str, kind: str) -> bytes:
 
 def drawing(made: Spec, inches: float) -> str:
     """Draw a ``spec`` as SVG, ``inches`` wide, in black 7-point letters on white; the legend uses the full width."""
-    pixels = inches * INCH
-    legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / made["usermeta"]["legend"]))}
+    pixels, legend, widest = inches * INCH, dict(PAPER["legend"]), made["usermeta"]["legend"]
+    legend |= {"columns": max(1, int((pixels - NAMES) / widest)), "labelLimit": (widest > LONGEST) * LONGEST}
     return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))
 
 
