@@ -24,14 +24,16 @@ COMMANDS = ("main.py", "heatmap.py", "locus", "tools")
 """Files and packages that contain the commands."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
+MANY = 50_000
+"""Number of new objects that a garbage collection should not visit."""
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
     """Pause the cyclic garbage collector in the block, for imports and other code that creates many objects.
 
-    Afterwards these objects count as old, so that the next collection does not visit them. This step is skipped if
-    ``gc.freeze`` is in use already, because it would unfreeze other objects.
+    Afterwards these objects count as old, so that the next collection does not visit them. This step is skipped for
+    few objects, and if ``gc.freeze`` is in use already, because it would unfreeze other objects.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -39,7 +41,7 @@ def gc_paused() -> Iterator[None]:
         yield
     finally:
         if collects:
-            if not gc.get_freeze_count():
+            if gc.get_count()[0] > MANY and not gc.get_freeze_count():  # which counts frozen objects one by one
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

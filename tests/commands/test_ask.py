@@ -158,15 +158,17 @@ def test_a_gallery_shows_the_maps_of_a_users_own_methods_and_networks(succeed, p
     assert methods <= set(scores_of(text))
 
 
-def test_a_gallery_shows_published_results_if_they_are_named_or_the_only_ones(succeed, places, own, copy, tmp_path):
-    for folder, flags in ((own, ["--results", "results"]), (copy, [])):
-        words = [f"small/{AVG}", "--output", tmp_path / "page.html", *without_results(places(folder)), *flags]
-        succeed("benchmark.gallery", *words, cwd=folder)
-        scores = scores_of((tmp_path / "page.html").read_text())
-        assert {"cam", "layercam"} <= set(scores)
-        assert {"mycam", "mine"}.isdisjoint(scores)
+@pytest.mark.parametrize(("folder", "flags"), [("copy", []), pytest.param("own", ["--results", "results"], marks=pytest.mark.slow)])
+def test_a_gallery_shows_published_results_if_they_are_named_or_the_only_ones(succeed, places, request, tmp_path, folder, flags):
+    folder = request.getfixturevalue(folder)
+    words = [f"small/{AVG}", "--output", tmp_path / "page.html", *without_results(places(folder)), *flags]
+    succeed("benchmark.gallery", *words, cwd=folder)
+    scores = scores_of((tmp_path / "page.html").read_text())
+    assert {"cam", "layercam"} <= set(scores)
+    assert {"mycam", "mine"}.isdisjoint(scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "lost", "fact"),
     [

@@ -87,6 +87,7 @@ print(*locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"]))
     assert done.stdout.splitlines() == ["user user user user True True", "gradcam"], done.stderr
 
 
+@pytest.mark.slow
 def test_a_command_of_the_checkout_runs_a_network_beside_modules_with_the_names_of_ours(project):
     words = ["-m", "benchmark.check", "model", f"{project / 'net.py'}:Net", "--findings", "a", "b", "--img_size", "32"]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -188,7 +188,7 @@ def saved(folder, net, word, mean=0.5, std=0.25):
     ("network", "method"),
     [
         (of_a_file, "gradcam"),
-        (of_timm, "gradcam"),
+        pytest.param(of_timm, "gradcam", marks=pytest.mark.slow),
         pytest.param(of_main, "cam", marks=pytest.mark.slow),
         pytest.param(of_torchxrayvision, "gradcam", marks=pytest.mark.slow),
         pytest.param(of_transformers, "gradcam", marks=pytest.mark.slow),

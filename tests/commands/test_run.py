@@ -289,6 +289,7 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     assert content(folder) == after
 
 
+@pytest.mark.slow
 def test_the_answer_is_about_a_new_method_and_how_it_stands_to_published_rows_and_prior(run_command, flags, undisturbed, tmp_path):
     shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
     (tmp_path / "mine.py").write_text(MINE)
@@ -302,6 +303,7 @@ def test_the_answer_is_about_a_new_method_and_how_it_stands_to_published_rows_an
     assert done.stdout.index(prior) < done.stdout.index("hits over IoU and IoBB thresholds")
 
 
+@pytest.mark.slow
 def test_overwrite_always_trains_and_explains_again_with_the_same_records(run_command, flags, undisturbed, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed[0], folder)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.planted
 EDGES = pytest.mark.parametrize("edges", ["sharp", "natural"])
 
 
-@pytest.fixture(scope="module", params=["sharp", "natural"])
+@pytest.fixture(scope="module", params=[pytest.param("sharp", marks=pytest.mark.slow), "natural"])
 def many(request):
     return list(datasets.load("phantom", split="train", train=4000, edges=request.param))
 

@@ -15,7 +15,22 @@ from locus.core.errors import BadValueError, UnknownNameError
 
 HUNDREDS = {"forwards", "pixels"}
 """Needs of methods that take hundreds of forward passes per image."""
-ALIKE = {"center", "eigengradcam", "hirescam", "kpcacam", "layercam", "legrad", "noise", "recipro", "rollout", "shapleycam", "xgradcam"}
+ALIKE = {
+    "ablationcam",
+    "center",
+    "eigengradcam",
+    "finercam",
+    "gradcampp",
+    "hirescam",
+    "kpcacam",
+    "layercam",
+    "legrad",
+    "noise",
+    "recipro",
+    "rollout",
+    "shapleycam",
+    "xgradcam",
+}
 """Methods similar to another one, which are tested only by ``make test-all``."""
 SLOW = {word for word in methods.names() if methods.get(word).needs & HUNDREDS} | ALIKE
 POOLED = [word for word in methods.expand(["fast"]) if word != "pcam"]

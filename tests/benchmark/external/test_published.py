@@ -8,6 +8,7 @@ from locus.benchmark import records
 from locus.benchmark.external import entry
 from locus.benchmark.external.run import run
 from locus.benchmark.records import cases
+from locus.core.names import MAIN_PROTOCOL
 from tests.benchmark.external.given import config, write
 
 
@@ -15,7 +16,9 @@ def scored(maps, **flags):
     """The lines of the command, and the page that it writes."""
     lines: list = []
     given = config(maps=str(maps), results="runs/results", **flags)
-    assert run(given, entry.read(given), lines.append) == 0
+    with pytest.MonkeyPatch.context() as patch:  # one of eight protocols has rows that are published
+        patch.setattr("locus.benchmark.external.run._protocol_names", lambda *_: [MAIN_PROTOCOL])
+        assert run(given, entry.read(given), lines.append) == 0
     return "\n".join(lines), Path("runs/results/mine/leaderboard.md").read_text()
 
 
