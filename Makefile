@@ -7,7 +7,7 @@ STAMP = .venv/.installed
 INSTALL = install() { $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python "$$@" \
 	|| $(BIN)/pip install --quiet --no-compile "$$@"; }; install --constraint constraints.txt --editable
 
-.PHONY: help setup demo serve test test-all lint docs check
+.PHONY: help setup demo verify serve test test-all lint docs check
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -39,8 +39,12 @@ endif
 setup: $(STAMP) ## create .venv and install the project with its test requirements
 
 demo: $(STAMP)  ## train on generated images, explain, score and draw (about four minutes on two cores)
-	$(BIN)/python -m benchmark.run --suite demo --results runs/results --jobs 2 --threads 1
+	$(BIN)/python -m benchmark.run --suite demo --results runs/results --published_weights False --jobs 2 --threads 1
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
+
+verify: $(STAMP) ## compute the scores of the suite demo again from its published weights, and compare (two minutes)
+	$(BIN)/python -m benchmark.run --suite demo --results runs/verify/results --runs runs/verify/suites --jobs 2 --threads 1
+	$(BIN)/python -m benchmark.compare results/demo runs/verify/results/demo
 
 serve: $(STAMP) ## start a local web page that shows maps, boxes and probabilities of an image, by the networks in runs/
 	$(BIN)/python -m tools.serve

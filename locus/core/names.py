@@ -177,3 +177,13 @@ def _plain(name: str) -> str:
 
 def _letters(name: str) -> str:
     return re.sub(r"\d+", "", _plain(name))
+
+
+def backbone_words(backbone: str) -> str:
+    """Return the name of a backbone as a person reads it.
+
+    >>> backbone_words("custom"), backbone_words("resnet18")
+    ('small CNN', 'resnet18')
+    """
+    name, colon, options = backbone.partition(":")
+    return {"custom": "small CNN"}.get(name, name) + colon + options

@@ -67,10 +67,7 @@ def test_a_run_of_a_suite_and_a_training_need_nothing_of_the_checkout(installed,
 def test_readme_s_example_runs_beside_packages_with_our_names(installed, tmp_path, others):
     for name in ("config", "core", "datasets") if "OWNER" in others else ():
         (tmp_path / f"{name}.py").write_text("OWNER = 'user'\n")
-    example = re.search(r"```python\n(from pathlib import Path\nimport locus\n.*?)```", README, re.DOTALL)[1]
-    installed("-m", "locus", "train", *TINY.split(), folder=tmp_path)  # in place of the run of the demo
-    run = next((tmp_path / "runs/train").iterdir())
-    shutil.copytree(run, tmp_path / "runs/suites/demo/custom-PCAM")
+    example = re.search(r"```python\n(import locus\n.*?)```", README, re.DOTALL)[1]
     for first, second in ((others, example), (example, others)):
         assert "hits over IoU and IoBB thresholds" in installed("-c", first + second, folder=tmp_path)
 

@@ -23,7 +23,6 @@ MISTAKES = {
     "wrong option of a data set": ["main.py", "--dataset", "NIH:truth=chestx"],
     "missing checkpoint": ["heatmap.py", "--checkpoint", "no/such/run"],
     "unknown method": ["heatmap.py", "--method", "gradcamp"],
-    "missing run": ["heatmap.py", "--runs", "no/such/folder"],
 }
 
 

@@ -37,13 +37,13 @@ def test_images_are_identical_on_every_machine_and_differ_between_seeds(edges, w
     assert pixels != others
 
 
-def test_sharp_edges_are_the_default_and_are_not_in_the_description():
+def test_natural_edges_are_the_default_and_sharp_ones_are_not_in_the_description():
     usual, sharp, natural = (datasets.load(f"phantom:test=3{more}") for more in ("", ",edges=sharp", ",edges=natural"))
-    assert usual.describe == sharp.describe
-    assert "edges" not in usual.describe
+    assert usual.describe == natural.describe
+    assert "edges" not in sharp.describe
     assert natural.describe["edges"] == [0.006, 0.04]
-    assert natural.describe["drawing"] > usual.describe["drawing"]
-    assert natural[0].source != usual[0].source == sharp[0].source
+    assert natural.describe["drawing"] > sharp.describe["drawing"]
+    assert natural[0].source == usual[0].source != sharp[0].source
     with pytest.raises(BadValueError, match=r"'soft'.*edges.*natural"):
         datasets.load("phantom:edges=soft")
 

@@ -6,7 +6,7 @@ The answer is about the best row of all or, if a user's network, maps or boxes a
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from locus.benchmark.report.comparisons import BOUND, above_prior_at, compared_with
+from locus.benchmark.report.comparisons import above_prior_at, by_grid, compared_with
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.row import IOU, WEAK, Row, by_score, runs_words
@@ -118,14 +118,11 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], board: Leaderboard) ->
 
 def _networks(board: Leaderboard) -> Iterator[str]:
     """Yield the comparison of networks by their mean over methods, grid by grid, and those that are not compared."""
-    grids: dict[float | None, list[Row]] = {}
     alone: dict[str, list[Row]] = {}
     for row in board.networks:
         if row.may_be_best is None:
             alone.setdefault(row.note, []).append(row)
-        else:
-            grids.setdefault(row.scores[BOUND].value if BOUND in row.scores else None, []).append(row)
-    said = [_grid(rows) for rows in grids.values()]
+    said = [_grid(rows) for rows in by_grid([row for row in board.networks if row.may_be_best is not None])]
     rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
     if said:
         between = "; with another grid: ".join(said)

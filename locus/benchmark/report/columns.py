@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from locus.benchmark.records.record import Record
-from locus.benchmark.report.row import NO_NETWORK, backbone_words
+from locus.benchmark.report.row import NO_NETWORK
 from locus.benchmark.report.table import NOTHING, Table, share, with_n
+from locus.core.names import backbone_words
 from locus.core.scores import Origin, Score
 
 Kind = Literal["", "model", "varying", "declared", "optional"]

@@ -25,6 +25,8 @@ from locus.benchmark.scoring.statistics.resample import SMALLEST, Sums, holm
 from locus.core.errors import BadValueError
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 
+ALIKE = 0.02
+"""Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
 FIRST, SPREAD, ONE_MORE, BOUND = "p_first", "seed_sd", "one_more", "bound"
 """Further scores of a row: probability of being the best of its table, standard deviation over training runs, interval
 of the score of another run on the same images, and the score of ``truth`` on a network's grid."""
@@ -133,9 +135,9 @@ def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str] = ()) 
     """Return a row per network, best mean first.
 
     A network is represented by the mean over the suite's ``rank_methods``: the score of its best method would be too
-    high, because that method was selected. Networks are compared if they have the same grid (the same score of
-    ``truth``) and two or more training runs, and if they have all rank methods; the ``note`` of any other row says why
-    it is not compared. Holm's correction is over all pairs of networks with one grid.
+    high, because that method was selected. Networks are compared if they have similar grids (``by_grid``) and two or
+    more training runs, and if they have all rank methods; the ``note`` of any other row says why it is not compared.
+    Holm's correction is over all pairs of networks with similar grids.
 
     ``groups``: rows of each network; if one has maps or boxes made elsewhere, no row is returned. Default
     ``rank_methods``: the methods that all networks have.
@@ -145,11 +147,27 @@ def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str] = ()) 
         return []
     wanted = tuple(rank_methods) or _common_methods(entered)
     rows = [_network(group, wanted) for group in entered]
-    grids: dict[object, list[Row]] = {}
+    return by_score(row for grid in by_grid(rows) for row in _compared(grid))
+
+
+def by_grid(rows: Sequence[Row]) -> list[list[Row]]:
+    """Group networks whose grids limit the score alike: the scores of ``truth`` there differ by at most ``ALIKE``.
+
+    Without a score of ``truth``, networks of one backbone and image size are a group.
+    """
+    limits: list[float] = []
+    for bound in sorted({_bound(row) for row in rows}, reverse=True):
+        limits += [bound] if not limits or limits[-1] - bound > ALIKE else []
+    groups: dict[object, list[Row]] = {}
     for row in rows:
-        bound = row.scores.get(BOUND)
-        grids.setdefault(bound.value if bound else (row.cell.backbone, row.cell.img_size), []).append(row)
-    return by_score(row for grid in grids.values() for row in _compared(grid))
+        limit = min(limit for limit in limits if limit >= _bound(row))
+        groups.setdefault(limit if BOUND in row.scores else (row.cell.backbone, row.cell.img_size), []).append(row)
+    return [*groups.values()]
+
+
+def _bound(row: Row) -> float:
+    value = row.scores[BOUND].value if BOUND in row.scores else None
+    return -1.0 if value is None else value
 
 
 def _scored(group: Sequence[Row]) -> list[Row]:
@@ -191,7 +209,7 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
     """Return the rows of one grid with their comparisons."""
     rows = by_score(row for row in grid if not row.note and row.by_patient is not None)
     if len(rows) < 2:
-        alone = "no other network has this grid and several training runs"
+        alone = "no other network has a similar grid and several training runs"
         return [replace(row, note=row.note or alone) for row in grid]
     scores = [row.by_patient for row in rows if row.by_patient is not None]
     verdicts = statistics.verdicts(len(rows), statistics.gaps_between(scores), per_row=False)

@@ -21,13 +21,12 @@ from locus.benchmark.report.row import (
     UNSOLVED,
     Interval,
     Row,
-    backbone_words,
     by_network,
     by_score,
 )
 from locus.benchmark.scoring.statistics.entries import EntryScores
 from locus.core import names
-from locus.core.names import CLASSIFICATION, MAIN, PRIOR
+from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
 from locus.core.types import FloatArray
 
 AUROC = "auroc"

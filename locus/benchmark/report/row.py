@@ -16,7 +16,7 @@ from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores
 from locus.core import names
-from locus.core.names import MAIN
+from locus.core.names import MAIN, backbone_words
 
 IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
 IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
@@ -143,16 +143,6 @@ class Row:
         """Key that all methods and seeds of one network share."""
         blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
         return (self.cell.without_seed.model_copy(update=blank).key,)
-
-
-def backbone_words(backbone: str) -> str:
-    """Return the name of a backbone as a person reads it.
-
-    >>> backbone_words("custom"), backbone_words("resnet18")
-    ('small CNN', 'resnet18')
-    """
-    name, colon, options = backbone.partition(":")
-    return {"custom": "small CNN"}.get(name, name) + colon + options
 
 
 def network_words(cell: Cell) -> str:

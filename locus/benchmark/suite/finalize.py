@@ -74,16 +74,16 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
     folder, names = folder / weights.FOLDER, set()
     for model in models:
-        if model.given is None and model.grid is None and model.trainings[0].weights_dtype == "float16":
-            runs = model.run_configs(runs_dir).items()
-            for (path, config), file in zip(runs, model.weights_files(folder), strict=True):
-                names.add(file.name)
-                if done(path):
-                    publish(path, file, settings_hash(config, model.init))
-    if folder.is_dir() or names:
-        remove = [file for file in folder.glob(f"*{weights.SUFFIX}") if file.name not in names]
-        for file in remove:
-            file.unlink()
+        if model.given is not None or model.grid is not None or model.trainings[0].weights_dtype != "float16":
+            continue
+        pretrained_on = "" if model.init is None else model.init.dataset
+        for (path, config), file in zip(model.run_configs(runs_dir).items(), model.weights_files(folder), strict=True):
+            names.add(file.name)
+            if done(path):
+                publish(path, file, settings_hash(config, model.init), pretrained_on)
+    for file in [file for file in folder.glob(f"*{weights.SUFFIX}") if file.name not in names]:
+        file.unlink()
+    if any(folder.glob(f"*{weights.SUFFIX}")):
         weights.write_card(folder)
 
 

@@ -107,11 +107,11 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     write(folder, held_out, logits, config, facts)
 
 
-def publish(run: Path, file: Path, settings: str) -> None:
+def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> None:
     """Write the weights of a finished ``run`` to ``file``, unless it has them.
 
-    ``settings``: hash of the flags that determine the weights. Raises ``DataError`` for a run whose weights are not
-    rounded to float16.
+    ``settings``: hash of the flags that determine the weights; ``pretrained_on``: data of the run for initial weights.
+    Raises ``DataError`` for a run whose weights are not rounded to float16.
     """
     checkpoint = load.checkpoint(run)
     if checkpoint.config.weights_dtype != "float16":
@@ -126,6 +126,7 @@ def publish(run: Path, file: Path, settings: str) -> None:
         "locus": {**checkpoint.stamp, "config": flags},
         "history": checkpoint.content["history"],
         "settings": settings,
+        "pretrained_on": pretrained_on,
         "facts": {name: metrics[name] for name in FACTS if name in metrics},
         "auroc": metrics["test"]["mean_auroc"],
     }

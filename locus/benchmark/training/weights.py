@@ -19,6 +19,7 @@ from tabulate import tabulate
 
 from locus.core.errors import DataError
 from locus.core.files import write_text
+from locus.core.names import backbone_words
 
 KEY = "locus"
 """Key of the metadata in a file: JSON of the content of the checkpoint without its weights."""
@@ -70,8 +71,8 @@ def write_card(folder: Path) -> None:
     lines = [
         "# Weights",
         "<!-- Generated from the files: do not edit. -->",
-        "Networks that were trained from scratch for these results. The weights were rounded to float16 before they "
-        "were scored. `locus.load(FILE)` and `--checkpoint FILE` accept each file.",
+        "Networks that were trained for this project from random weights. Their weights were rounded to float16 before "
+        "they were scored. `locus.load(FILE)` and `--checkpoint FILE` accept each file.",
         *[f"Recipe: {recipe}." for recipe in recipes],
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
         "AUROC: mean over findings, on all test images.",
@@ -81,10 +82,18 @@ def write_card(folder: Path) -> None:
 
 def _row(file: Path, about: dict[str, Any]) -> Iterable[str]:
     flags, facts = about["locus"]["config"], about["facts"]
-    network = "small CNN" if flags["backbone"] == "custom" else flags["backbone"]
+    data = ", then ".join(filter(None, (about["pretrained_on"], flags["dataset"])))
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
     numbers = (str(facts["train"]["n"]), str(facts["epochs"]), f"{about['auroc']:.3f}")
-    return (f"`{file.name}`", network, flags["global_pool"], flags["dataset"], str(flags["seed"]), fold, *numbers)
+    return (
+        f"`{file.name}`",
+        backbone_words(flags["backbone"]),
+        flags["global_pool"],
+        data,
+        str(flags["seed"]),
+        fold,
+        *numbers,
+    )
 
 
 def _recipe(flags: dict[str, Any]) -> str:

@@ -12,10 +12,9 @@ from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.charts import Chart, Spec, strip
 from locus.benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import backbone_words
 from locus.benchmark.report.select import basis_lines, counted, listed, networks_among
 from locus.benchmark.report.table import Table, number, signed, with_interval
-from locus.core.names import MAIN
+from locus.core.names import MAIN, backbone_words
 
 UNCHANGED = 0.5
 RULE = (

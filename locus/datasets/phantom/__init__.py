@@ -77,7 +77,7 @@ class Phantom(Dataset):
         conspicuity: patient.Conspicuity = 1.0,
         grain: patient.Share = 0.03,
         clutter: patient.Factor = 1.0,
-        edges: patient.Edges = "sharp",
+        edges: patient.Edges = "natural",
     ) -> None:
         self.apply(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}

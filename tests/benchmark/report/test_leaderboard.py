@@ -316,7 +316,7 @@ def test_networks_are_compared_within_a_grid_and_others_have_a_reason(networks):
     assert {name: row.may_be_best for name, row in networks.items()} == {"AVG": False, "LSE": True, "MAX": None, "PCAM": None, "EXP": None}
     reasons = {name: row.note for name, row in networks.items()}
     assert (reasons["AVG"], reasons["LSE"], reasons["MAX"], reasons["PCAM"]) == ("", "", "one training run", "layercam not scored")
-    assert reasons["EXP"].startswith("no other network has this grid")
+    assert reasons["EXP"].startswith("no other network has a similar grid")
     assert list(networks) == ["LSE", "MAX", "EXP", "AVG", "PCAM"]  # by their means; without a mean last
 
 

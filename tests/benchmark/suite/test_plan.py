@@ -16,7 +16,7 @@ from locus.core.files import json_hash
 def test_folder_names_of_recorded_runs_do_not_change():
     suite = plan.load("demo")
     names = [plan.folder_name(training, model.init) for model in plan.models(suite) for training in model.trainings]
-    assert [name.rpartition("-")[0] for name in names] == ["custom-AVG-fold0-5fb56264eb927594", "custom-PCAM-fold0-e07f8b32e8e30ce6"]
+    assert [name.rpartition("-")[0] for name in names] == ["custom-AVG-fold0-ebcdf0b5434eca12", "custom-PCAM-fold0-efaa320ab9bb7020"]
 
 
 @pytest.mark.byhand

@@ -141,7 +141,7 @@ def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
     assert run.main(["--suite", "demo", "--results", "elsewhere", "--dry_run"]) == 0
     text = capsys.readouterr().out
     assert "elsewhere/demo has no records" in text
-    assert text.count("after 1 training run") == 2
+    assert text.count("from published weights") == 2
 
 
 def test_missing_data_are_named_with_the_download_of_the_data_set(tmp_path):
