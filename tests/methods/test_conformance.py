@@ -54,6 +54,7 @@ def test_every_check_but_the_cost_has_a_planted_error():
     assert {asked_by(name) for name in BAD} == {"serves", *(question.name for question in conformance.QUESTIONS)} - {"cost"}
 
 
+@pytest.mark.slow
 def test_a_correct_method_passes_all_checks_and_its_cost_is_reported():
     found = verdicts("Good")
     assert {question for question, verdict in found.items() if verdict != "pass"} == {"cost"}
