@@ -103,9 +103,10 @@ class SplitFlags:
     role = WEIGHTS | DATA
     num_classes: Annotated[int | None, AtLeast(1)] = None
     """Number of findings; the data set must support it (NIH: 14, 8 or 1). Default: chosen by the data set."""
-    partition: Literal["official", "patient", "kfold"] = "official"
+    partition: Literal["official", "patient", "kfold", "all"] = "official"
     """How patients are divided into training and test sets: by the published lists (official), at random (patient),
-    or into --folds folds (kfold)."""
+    or into --folds folds (kfold). all trains on all images: for a final network, which is then scored on other data;
+    its scores on these images only describe the fit."""
     folds: Annotated[int, AtLeast(2)] = 5
     """Number of folds of --partition kfold."""
     fold: Annotated[int, AtLeast(0)] = 0
@@ -274,12 +275,13 @@ class PageConfig(FolderFlags):
 
 @dataclass(frozen=True)
 class ExportConfig(FolderFlags):
-    """Export the truth and the boxes of a suite for other tools: ``python -m benchmark.export SUITE --format coco``."""
+    """Export boxes for other tools, or weights: ``python -m benchmark.export SUITE --format coco``."""
 
     suite: str = ""
-    """Name of a suite that was run. Required."""
-    format: Literal["coco"] = "coco"
-    """File format: COCO JSON (truth.json and boxes.json)."""
+    """Name of a suite that was run; for weights, a folder of training runs such as runs/train. Required."""
+    format: Literal["coco", "weights"] = "coco"
+    """coco: COCO JSON (truth.json and boxes.json). weights: a file of half size for each finished run that was trained
+    with --weights_dtype float16, and a README.md that describes them."""
     model_id: str = ""
     """Model whose boxes are exported, named as in the records. Default: the model of the best row."""
     method: str = ""
@@ -287,7 +289,7 @@ class ExportConfig(FolderFlags):
     images: bool = False
     """Also write the images as 8-bit PNG files to the subfolder data of --output."""
     output: str | None = None
-    """Output folder. Default: runs/export/<suite>."""
+    """Output folder. Default: runs/export/<suite>, or runs/export/weights."""
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ def load(
         name: name of the data set, with or without options (``phantom:grain=.05``).
         root: folder of its files; see :func:`root_of`.
         split: train, val or test.
-        partition: official (published lists), patient (random) or kfold. All random splits keep the images of a
-            patient together and depend on ``seed``.
+        partition: official (published lists), patient (random), kfold, or all (every split has all images). Random
+            splits keep the images of a patient together and depend on ``seed``.
         folds: number of folds of ``kfold``.
         fold: index of the test fold of ``kfold``.
         findings: number of findings, which the data set must support; None is its default.

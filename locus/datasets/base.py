@@ -134,7 +134,7 @@ def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
 SPLITS = ("train", "val", "test")
 ELSEWHERE = "set another folder with --data_root_dir (benchmark.check: --root) or the environment variable LOCUS_DATA"
 """How a user sets the folder of a data set."""
-PARTITIONS = ("official", "patient", "kfold")
+PARTITIONS = ("official", "patient", "kfold", "all")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
 read in the file of each data set.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from locus.core.names import spelled_twice
 from locus.core.types import patient_ranks
 from locus.datasets.base import Request
 
+log = logging.getLogger(__name__)
 SplitNames = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 LEFT_OUT = "out"
@@ -65,7 +67,14 @@ def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_f
 
 
 def assign(patients: Sequence[str], request: Request) -> SplitNames:
-    """Return (N,) split names for the partition ``patient`` or ``kfold``."""
+    """Return (N,) split names for the partition ``patient``, ``kfold`` or ``all``.
+
+    With ``all``, every image is in the requested split; a warning is logged for test images.
+    """
+    if request.partition == "all":
+        if request.split == "test":
+            log.warning("--partition all: the test images are the training images, so their scores only show the fit")
+        return np.full(len(patients), request.split)
     if request.partition == "kfold":
         return kfold(patients, request.folds, request.fold, request.seed, request.leave_out_fold)
     return by_patient(patients, request.seed)

@@ -50,6 +50,12 @@ def test_a_patients_split_does_not_depend_on_the_order_of_the_images(patients):
     assert forward == backward
 
 
+def test_partition_all_has_every_image_in_training_and_says_so_for_test(caplog):
+    for split in ("train", "val", "test"):
+        assert (splits.assign(["a", "b", "a"], Request(partition="all", split=split)) == split).all()
+    assert [record.message for record in caplog.records if "scores only show the fit" in record.message]
+
+
 def test_another_seed_gives_another_partition():
     patients = [str(i) for i in range(200)]
     assert (splits.by_patient(patients, 0) == splits.by_patient(patients, 0)).all()

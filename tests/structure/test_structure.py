@@ -153,7 +153,8 @@ def test_no_file_is_called_utils_helpers_misc_or_common():
 
 def test_no_committed_text_contains_a_local_path():
     pattern = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
-    suspicious = [p for p in TEXTS if not p.endswith((".png", ".npz", ".parquet", ".ckpt", ".safetensors", ".zip", ".gz")) and (ROOT / p).is_file()]
+    binary = (".png", ".npz", ".parquet", ".ckpt", ".safetensors", ".zip", ".gz")
+    suspicious = [p for p in TEXTS if not p.endswith(binary) and (ROOT / p).is_file()]
     assert [
         p for p in suspicious if pattern.search((ROOT / p).read_text(encoding="utf-8")) and p != "tests/structure/test_structure.py"
     ] == []

@@ -97,9 +97,7 @@ class ModelPlan:
 
     def weights_files(self, folder: Path) -> list[Path]:
         """Return the files in ``folder`` for the weights of its training runs, one per fold."""
-        if len(self.trainings) == 1:
-            return [folder / f"{self.id}{weights.SUFFIX}"]
-        return [folder / f"{self.id}-fold{config.fold}{weights.SUFFIX}" for config in self.trainings]
+        return [folder / weights.file_name(config) for config in self.trainings]
 
 
 def settings_hash(config: TrainConfig, start: TrainConfig | None) -> str:
@@ -321,11 +319,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     start = None if suite.init is None else _config({**shared, **suite.init})
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
-    first = trainings[0]
-    attention = first.attention_map if first.attention_map not in (None, "none") else ""
-    words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
-    id_ = "-".join(word.replace(":", "_") for word in words if word)
-    return ModelPlan(id_, trainings, start)
+    return ModelPlan(weights.model_name(trainings[0]), trainings, start)
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
@@ -436,6 +430,8 @@ def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
     for training in (training for plan in plans for training in plan.trainings):
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
             yield "has several folds with the same test images: use `partition: kfold`"
+        if training.partition == "all":
+            yield "has `partition: all`, so its test images are training images: use another partition"
         if training.fold >= training.folds:
             yield f"has fold {training.fold}, but the folds are 0 to {training.folds - 1}: use one of them"
     if repeated := duplicates(plan.id for plan in plans):

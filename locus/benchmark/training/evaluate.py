@@ -26,6 +26,7 @@ from locus.benchmark.training.metrics import Predictions, assess
 from locus.config import DATA, MACHINE, MAPS, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
 from locus.core.files import atomic, csv_text, file_hash, json_hash, write_json, write_text
+from locus.core.types import Echo
 from locus.datasets.base import Dataset
 from locus.datasets.io import transforms
 
@@ -135,6 +136,26 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
     state = {name: value.contiguous() for name, value in state.items()}
     with atomic(file) as temporary:
         safetensors.torch.save_file(state, temporary, {weights.KEY: json.dumps(about)})
+
+
+def publish_all(folder: Path, output: Path, echo: Echo) -> None:
+    """Write the weights of all finished runs in ``folder`` that were rounded to float16 to ``output``, and their card.
+
+    Raises ``DataError`` if there is none, or if two runs have the same name.
+    """
+    named: dict[str, Path] = {}
+    for path in runs.finished(folder):
+        config = load.checkpoint(path).config
+        if config.weights_dtype == "float16":
+            if (name := weights.file_name(config)) in named:
+                raise DataError(f"{path.parent} and {named[name]} would both be {name}: move one of them")
+            named[name] = path.parent
+    if not named:
+        raise DataError(f"{folder} has no finished run with float16 weights: train with --weights_dtype float16")
+    for name, run in named.items():
+        publish(run, output / name, "")
+    weights.write_card(output)
+    echo(f"{len(named)} files of weights and {weights.CARD} in {output}")
 
 
 def restore(file: Path, config: TrainConfig, folder: Path) -> None:

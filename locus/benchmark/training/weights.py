@@ -17,6 +17,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from locus.config import TrainConfig
 from locus.core.errors import DataError
 from locus.core.files import write_text
 from locus.core.names import backbone_words
@@ -47,6 +48,22 @@ def shipped() -> list[str]:
 def path_of(word: Path | str) -> Path:
     """Return the file of a network that comes with the package, for its name; else ``word`` as a path."""
     return SHIPPED / f"{word}{SUFFIX}" if str(word) in shipped() and not Path(word).exists() else Path(word)
+
+
+def model_name(config: TrainConfig) -> str:
+    """Return the name of a network: backbone, pooling, attention, image size and seed.
+
+    >>> model_name(TrainConfig(backbone="resnet18:stride=8", global_pool="PCAM", img_size=128))
+    'resnet18_stride=8-PCAM-128px-seed0'
+    """
+    attention = config.attention_map if config.attention_map not in (None, "none") else ""
+    words = [config.backbone, config.global_pool, attention, f"{config.img_size}px", f"seed{config.seed}"]
+    return "-".join(word.replace(":", "_") for word in words if word)
+
+
+def file_name(config: TrainConfig) -> str:
+    """Return the name of the file of a training run; one of several folds is numbered."""
+    return f"{model_name(config)}{f'-fold{config.fold}' if config.partition == 'kfold' else ''}{SUFFIX}"
 
 
 def described(file: Path) -> dict[str, Any]:
@@ -84,7 +101,8 @@ def _row(file: Path, about: dict[str, Any]) -> Iterable[str]:
     flags, facts = about["locus"]["config"], about["facts"]
     data = ", then ".join(filter(None, (about["pretrained_on"], flags["dataset"])))
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
-    numbers = (str(facts["train"]["n"]), str(facts["epochs"]), f"{about['auroc']:.3f}")
+    auroc = "–" if flags["partition"] == "all" else f"{about['auroc']:.3f}"  # tested on its training images
+    numbers = (str(facts["train"]["n"]), str(facts["epochs"]), auroc)
     return (
         f"`{file.name}`",
         backbone_words(flags["backbone"]),

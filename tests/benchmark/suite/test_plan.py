@@ -24,6 +24,7 @@ def test_folder_names_of_recorded_runs_do_not_change():
     ("stated", "kind", "facts"),
     [
         ({"folds": [0, 1]}, BadValueError, "'tiny'.*folds.*partition: kfold"),
+        ({"train": {"dataset": "phantom", "partition": "all"}}, BadValueError, "'tiny'.*partition: all.*training images"),
         ({"folds": []}, DataError, r"tiny\.yaml.*folds: .* 1 "),
         ({"folds": [1, 1], "train": {"dataset": "phantom", "partition": "kfold"}}, DataError, r"tiny\.yaml.*folds.* 1 "),
         ({"models": []}, DataError, r"tiny\.yaml.*models: .* 1 "),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import locus
+from locus.benchmark import export
 from locus.benchmark.training import fit, load, weights
 from locus.benchmark.training.evaluate import publish, restore
 from locus.core.errors import DataError
@@ -69,6 +70,13 @@ def test_damaged_file_is_refused(file):
     for _ in flipped(file):
         with pytest.raises(DataError, match=r"net\.safetensors"):
             locus.load(file)
+
+
+def test_all_finished_runs_of_a_folder_are_exported(run, tmp_path, capsys):
+    assert export.main([str(run.parent), "--format", "weights", "--output", str(tmp_path / "mine")]) == 0
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["README.md", "custom-AVG-64px-seed0.safetensors"]
+    assert export.main([str(tmp_path), "--format", "weights", "--output", str(tmp_path / "none")]) == 2
+    assert "--weights_dtype float16" in capsys.readouterr().err
 
 
 def test_card_lists_every_file_with_its_auroc(run, file):
