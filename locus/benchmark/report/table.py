@@ -223,7 +223,8 @@ def _threshold_text(table: Table) -> str:
     text = [first, second, "  ".join("-" * width for width in widths)]
     for n, title in enumerate(titles):
         text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
-    return "\n".join([*text, "* may be the best: no other method of this network is significantly better"])
+    legend = "* may be the best: no other method of this network is significantly better"
+    return "\n".join([*text, *([legend] if "bold" in table.marks else [])])
 
 
 def _short_heading(word: str) -> str:
