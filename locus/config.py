@@ -70,7 +70,7 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("alignment", "faithfulness", "randomised")
+CHECKS = ("alignment", "faithfulness", "protocols", "randomised")
 """Validity checks; the class of ``alignment`` is ``Alignment``, and that of its report ``AlignmentReport``."""
 
 
@@ -242,6 +242,9 @@ class CompareConfig:
     """Folder of records, with one subfolder per suite. Default: results, then runs/results."""
     output: str | None = None
     """CSV file to write, with the comparisons of all findings."""
+    all_rules: bool = False
+    """Compare two rows (suite/model/method) under all rules that need only the rows per case: thresholds of IoU and
+    IoBB, other origins of the score threshold, pointing."""
 
 
 @dataclass(frozen=True)

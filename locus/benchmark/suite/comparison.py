@@ -9,27 +9,32 @@ Only records and per-case rows are read: no model, map or data set. The statisti
 ``locus.benchmark.scoring.statistics.paired``.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from locus.benchmark import records
 from locus.benchmark.records import Record, cases
 from locus.benchmark.report import select
-from locus.benchmark.report.case_columns import columns, common_cases, read_cases
+from locus.benchmark.report.case_columns import CommonCases, columns, common_cases, read_cases
 from locus.benchmark.report.select import counted, main_value, one_alignment, scored
 from locus.benchmark.report.table import NOTHING, Table, as_text, number
+from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, gaps_between
+from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.paired import PairedDifference, compare, compare_over_trainings, corrected
-from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
+from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST, holm
 from locus.benchmark.suite import cells
+from locus.benchmark.validity.protocols import of_locus
+from locus.benchmark.validity.protocols_report import entries
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND
-from locus.core.types import Echo, Sample
+from locus.core.types import Echo, FloatArray, Sample
 
 
 @dataclass(frozen=True)
@@ -393,6 +398,9 @@ def run(config: CompareConfig, echo: Echo) -> int:
         return 0
     homes = [Path(config.results)] if config.results else [cells.published(), cells.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
+    if config.all_rules:
+        echo(under_all_rules(first, second))
+        return 0
     text, rows = compare_selections(first, second)
     echo(text)
     if config.output is not None:
@@ -451,6 +459,52 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
         raise BadValueError(f"{both} have no common case: they were scored on different images or findings")
     about = _provenance(first, second, pairs, unmatched, {row.patients for row in rows})
     return "\n".join([*left_out, about, "", *map(as_text, tables(rows))]).rstrip(), rows
+
+
+def under_all_rules(first: Selection, second: Selection) -> str:
+    """Compare two rows under all rules of the check ``protocols`` that need only the rows per case.
+
+    Raises ``BadValueError`` if the selectors are not two rows with common cases.
+    """
+    pairs, _ = pairs_of(first, second)
+    if len(pairs) != 1:
+        raise BadValueError(f"--all_rules compares two rows, not {len(pairs)} pairs: use suite/model/method twice")
+    sides = pairs[0].sides
+    both = common_cases(
+        [read_cases(r, side.folder) for rows, side in zip(sides, (first, second), strict=True) for r in rows]
+    )
+    if not len(both.index):
+        raise BadValueError(f"{first.selector} and {second.selector} have no common case")
+    runs = [tuple(map(weights_key, rows)) for rows in sides]
+    compared = {
+        rule: entries(values, both.index.findings, both.index.patients, runs) for rule, values in _by_rule(both)
+    }
+    gaps = {rule: gaps_between(pair)[0, 1] for rule, pair in compared.items()}
+    p = holm(np.array([np.nan if gap is None else gap.p for gap in gaps.values()]))
+    rows = [
+        _rule_row(rule, row, gaps[rule], adjusted) for (rule, row), adjusted in zip(compared.items(), p, strict=True)
+    ]
+    title = f"A = {first.selector}, B = {second.selector}: {len(both.index)} cases"
+    return as_text(Table(title, "", ("rule", "A", "B", "A − B [95%]", "p", "p (Holm)", "better"), tuple(rows)))
+
+
+def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
+    """Yield each rule with its values (cases, records), if all records have them."""
+
+    def column(name: str) -> FloatArray:
+        missing = np.full(len(both.index), np.nan)
+        return np.stack([t[name].to_numpy(np.float64) if name in t else missing for t in both.tables], 1)
+
+    yield from ((rule, values) for rule, values in of_locus(column).items() if np.isfinite(values).all())
+
+
+def _rule_row(rule: str, pair: Sequence[EntryScores], gap: MrmcEstimate | None, adjusted: float) -> tuple[str, ...]:
+    means = [number(float(entry.theta.mean())) for entry in pair]
+    if gap is None:
+        return (rule, *means, NOTHING, NOTHING, NOTHING, "too few patients")
+    better = NOTHING if gap.p > ALPHA else "A" if gap.value > 0 else "B"
+    difference = f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
+    return (rule, *means, difference, *("< 0.0001" if p < 1e-4 else f"{p:.4f}" for p in (gap.p, adjusted)), better)
 
 
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:

@@ -35,8 +35,8 @@ class PxAP(base.Protocol):
     ) -> base.Result:
         """Return ``pxap`` per finding; rows with the ``pxap`` of each case and its share of truth pixels."""
         scored = base.of_findings(cases, findings)
-        counted = [_counted(case) for case in scored]
-        counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
+        histograms = [counted(case) for case in scored]
+        counts, reasons = [count for count, _ in histograms], [reason for _, reason in histograms]
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
         resampled = _resampled(counts, base.case_index(scored), findings, seed) if scored else None
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
@@ -47,7 +47,7 @@ class PxAP(base.Protocol):
         )
 
 
-def _counted(case: base.Case) -> tuple[FloatArray, str]:
+def counted(case: base.Case) -> tuple[FloatArray, str]:
     """Return the pixel counts (2,B) of a case, as in ``histogram``, and the reason for a missing map."""
     values, reason = map_224(case)
     filled = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values

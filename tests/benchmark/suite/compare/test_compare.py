@@ -1,10 +1,13 @@
 """Differences on common cases, and their tables."""
 
+import re
+
 import pytest
 
 from locus.benchmark.records import cases
 from locus.benchmark.report.case_columns import common_cases, read_cases
-from locus.benchmark.suite.comparison import largest_difference
+from locus.benchmark.suite.comparison import largest_difference, run
+from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError
 from tests.benchmark.report.made_up import training
 
@@ -100,3 +103,18 @@ def test_the_largest_difference_is_over_common_cells_with_a_score(tmp_path):
     equal, common, difference = largest_difference(one, other)
     assert (equal, common, round(difference, 9)) == (1, 2, 0.15)  # of 20 cases, 3 differ
     assert largest_difference(one, []) == (0, 0, 0.0)
+
+
+def test_two_rows_are_compared_under_every_rule_of_their_cases(two_models, tmp_path):
+    def under_rules(*pair):
+        run(CompareConfig(pair=pair, results=str(tmp_path), all_rules=True), text.append)
+        return {rule: values for line in text[-1].strip().splitlines()[3:] for rule, *values in [re.split(" {2,}", line.strip())]}
+
+    text = []
+    table = under_rules("tiny/PCAM/layercam", "tiny/AVG/cam")
+    assert {"IoU > .1", "IoU > .3", "IoU > .7", "IoU", "pointing"} <= table.keys()
+    assert "any box, IoU > .3" not in table  # these rows do not have the numbers of boxes
+    assert table["IoU > .3"][-1] == "A"
+    assert table["IoU > .7"][:2] == ["0.000", "0.000"]  # no box overlaps so much
+    with pytest.raises(BadValueError, match=r"--all_rules.*2 pairs.*suite/model/method"):
+        under_rules("tiny/PCAM", "tiny/AVG")

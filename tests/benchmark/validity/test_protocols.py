@@ -1,0 +1,62 @@
+"""Check ``protocols``: the order of two methods under different rules."""
+
+import numpy as np
+import pytest
+
+from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.pxap import PxAP
+from locus.benchmark.validity.protocols import of_locus, pixel_precision, rule_values
+from locus.benchmark.validity.protocols_report import entries, significant
+
+LEFT = np.array([[0.0, 0, 30, 40]])
+"""Truth: the left three of five columns of positions, each of ten pixels."""
+SPOT = np.zeros((4, 5))
+SPOT[0, 0] = 1
+WIDE = np.tile([0.8, 0.8, 0.8, 1.0, 0.0], (4, 1))
+
+
+def cases(heat):
+    return [Case(f"i{n}", f"p{n}", "Mass", heat, "conventional", (40, 50), LEFT) for n in range(6)]
+
+
+@pytest.mark.byhand
+def test_the_order_of_two_methods_reverses_between_iou_and_pointing():
+    """The spot points at the truth but its box is small; the wide map covers the truth but its maximum is outside."""
+    spot, wide = (rule_values(cases(heat), ["Mass"], 0) for heat in (SPOT, WIDE))
+    assert (spot["pointing"].tolist(), wide["pointing"].tolist()) == ([1.0] * 6, [0.0] * 6)
+    assert (spot["IoU > .3"].tolist(), wide["IoU > .3"].tolist()) == ([0.0] * 6, [1.0] * 6)
+    assert (spot["IoU"] <= 15**2 / 1200).all()  # half way to the next position
+    assert wide["IoU"] == pytest.approx(30 / 41, abs=0.001)  # the cut is in the middle of 0 to .8
+    assert wide["IoBB > .5"].tolist() == [1.0] * 6
+
+
+def test_there_are_at_least_twenty_rules_and_each_has_a_value_for_each_case():
+    values = rule_values(cases(WIDE), ["Mass"], 0)
+    assert len(values) >= 30
+    assert {column.shape for column in values.values()} == {(6,)}
+
+
+def test_pooled_precision_is_that_of_the_protocol_and_of_the_other_patients():
+    mixed = [*cases(SPOT)[:3], *cases(WIDE)[3:]]
+    value, without = pixel_precision(mixed, ["Mass"])
+    assert value == pytest.approx(PxAP().evaluate(mixed, ["Mass"]).scores[-1].value)
+    assert without["p0"] == pytest.approx(PxAP().evaluate(mixed[1:], ["Mass"]).scores[-1].value)
+
+
+def test_pairs_of_methods_that_differ_by_noise_seldom_reverse():
+    random, patients, contradicted = np.random.default_rng(0), np.arange(120).astype(str), 0
+    for _ in range(200):
+        iou, other = random.random((2, 120, 2))
+        hits = random.random((120, 2)) < 0.5
+        columns = {"iou": iou, "iobb": (iou + other) / 2, "pointing": hits, "center_inside": hits, "anyhits": hits}
+        rules = of_locus(lambda name, known=columns: known.get(name, np.full((120, 2), np.nan)).astype(float))
+        signs = np.array(
+            [
+                significant(entries(values, np.full(120, "Mass"), patients, [("a",), ("b",)]))[0]
+                for values in rules.values()
+                if np.isfinite(values).all()
+            ]
+        )
+        contradicted += bool((signs > 0).any() and (signs < 0).any())
+    assert len(signs) >= 15
+    assert contradicted <= 10
