@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from locus.backbones import Classifier, build, wrap
     from locus.benchmark.evaluation.arrays import score
     from locus.benchmark.evaluation.evaluate import evaluate
+    from locus.benchmark.evaluation.result import rules
     from locus.benchmark.explain import explain
     from locus.benchmark.records import Record
     from locus.benchmark.scoring.localize import boxes, to_frame
@@ -19,6 +20,7 @@ FROM = {
     "build": "locus.backbones",
     "wrap": "locus.backbones",
     "evaluate": "locus.benchmark.evaluation.evaluate",
+    "rules": "locus.benchmark.evaluation.result",
     "explain": "locus.benchmark.explain",
     "boxes": "locus.benchmark.scoring.localize",
     "to_frame": "locus.benchmark.scoring.localize",
@@ -33,7 +35,7 @@ FROM = {
 PACKAGES = ("backbones", "benchmark", "core", "datasets", "methods")
 __all__ = [
     "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "iobb", "iou", "load", "load_dataset",
-    "records", "score", "to_frame", "wrap",
+    "records", "rules", "score", "to_frame", "wrap",
 ]  # fmt: skip
 
 

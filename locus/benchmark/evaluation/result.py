@@ -39,16 +39,21 @@ from locus.benchmark.report.all_tables import tables_of
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
+from locus.benchmark.report.row import by_score
+from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.suite.score import explain_model
 from locus.benchmark.training import data, load
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.runs import read_predictions
+from locus.benchmark.validity.protocols import Values, rule_values
+from locus.benchmark.validity.protocols_report import two_rows
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, match
+from locus.core.registry import named
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, RelabeledDataset
 from locus.datasets.io import cache
@@ -371,6 +376,19 @@ class Evaluation:
         with method_registry.registry.adding(self.classes):
             return explain_model(plan, [run], [word], self.work, None)
 
+    def _cases(self, word: str) -> list[list[Case]]:
+        """Return the cases of a method with a truth box, by training run."""
+        scored = {r.cell.model_id: r.cell for r in self.records if (r.method, r.cell.protocol) == (word, MAIN_PROTOCOL)}
+        return [with_truth(self._store(plan, run, word).cases(scored[plan.id])) for plan, run in self.runs]
+
+    def _under_rules(self, word: str) -> list[Values]:
+        """Return the values of a method's cases under all rules, by training run."""
+        runs = [run for _, run in self.runs]
+        return [
+            rule_values(cases, run.data.findings, run.config.data_seed)
+            for run, cases in zip(runs, self._cases(word), strict=True)
+        ]
+
     def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
         """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
         table = (
@@ -382,6 +400,34 @@ class Evaluation:
             of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
             table = table[of_case & (table["model_id"] == plan.id)]
         return (float(table["threshold"].iloc[0]), "cross-fitted") if len(table) else (0.5, "fixed")
+
+
+def rules(result: Evaluation, first: str | None = None, second: str | None = None) -> pd.DataFrame:
+    """Compare two methods under all rules of the field: which is better by which rule, and how sure that is.
+
+    Args:
+        result: an evaluation with the protocol ``locus``.
+        first: name of a method or baseline; None: the best method.
+        second: name of another one; None: the best of the others.
+
+    Returns:
+        A row per rule: ``rule``, the scores ``first`` and ``second``, ``difference`` with ``low`` and ``high`` (95%,
+        over patients and training runs), ``p``, ``p_holm`` (corrected over the rules) and ``better``: the name of the
+        significantly better method, or an empty string.
+
+    Raises:
+        UnknownNameError: a method that was not evaluated.
+        BadValueError: fewer than ten patients.
+    """
+    ranked = [row.name for board in result._boards for row in (*by_score(board.methods), *board.baselines)]
+    names = [named({name: name for name in ranked}, "method", word) for word in (first, second) if word is not None]
+    names += [name for name in ranked if name not in names][: 2 - len(names)]
+    values = [result._under_rules(name) for name in names]
+    columns = {rule: np.stack([one[rule] for side in values for one in side], 1) for rule in values[0][0]}
+    runs = tuple(plan.id for plan, _ in result.runs)
+    compared = two_rows(columns, case_index(result._cases(names[0])[0]), [runs, runs])
+    table = pd.DataFrame(compared)
+    return table.assign(better=[{1: names[0], -1: names[1], 0: ""}[one.sign] for one in compared])
 
 
 def _is_main(score: Score) -> bool:

@@ -23,13 +23,11 @@ from locus.benchmark.report import select
 from locus.benchmark.report.case_columns import CommonCases, columns, common_cases, read_cases
 from locus.benchmark.report.select import counted, main_value, one_alignment, scored
 from locus.benchmark.report.table import NOTHING, Table, as_text, number
-from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, gaps_between
-from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.paired import PairedDifference, compare, compare_over_trainings, corrected
-from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST, holm
+from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
 from locus.benchmark.suite import cells
 from locus.benchmark.validity.protocols import of_locus
-from locus.benchmark.validity.protocols_report import entries
+from locus.benchmark.validity.protocols_report import UnderRule, two_rows
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
@@ -476,16 +474,9 @@ def under_all_rules(first: Selection, second: Selection) -> str:
     if not len(both.index):
         raise BadValueError(f"{first.selector} and {second.selector} have no common case")
     runs = [tuple(map(weights_key, rows)) for rows in sides]
-    compared = {
-        rule: entries(values, both.index.findings, both.index.patients, runs) for rule, values in _by_rule(both)
-    }
-    gaps = {rule: gaps_between(pair)[0, 1] for rule, pair in compared.items()}
-    p = holm(np.array([np.nan if gap is None else gap.p for gap in gaps.values()]))
-    rows = [
-        _rule_row(rule, row, gaps[rule], adjusted) for (rule, row), adjusted in zip(compared.items(), p, strict=True)
-    ]
+    compared = two_rows(dict(_by_rule(both)), both.index, runs)
     title = f"A = {first.selector}, B = {second.selector}: {len(both.index)} cases"
-    return as_text(Table(title, "", ("rule", "A", "B", "A − B [95%]", "p", "p (Holm)", "better"), tuple(rows)))
+    return as_text(Table(title, "", ("rule", "A", "B", "A − B [95%]", "p", "p (Holm)", "better"), _cells_of(compared)))
 
 
 def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
@@ -498,13 +489,16 @@ def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
     yield from ((rule, values) for rule, values in of_locus(column).items() if np.isfinite(values).all())
 
 
-def _rule_row(rule: str, pair: Sequence[EntryScores], gap: MrmcEstimate | None, adjusted: float) -> tuple[str, ...]:
-    means = [number(float(entry.theta.mean())) for entry in pair]
-    if gap is None:
-        return (rule, *means, NOTHING, NOTHING, NOTHING, "too few patients")
-    better = NOTHING if gap.p > ALPHA else "A" if gap.value > 0 else "B"
-    difference = f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
-    return (rule, *means, difference, *("< 0.0001" if p < 1e-4 else f"{p:.4f}" for p in (gap.p, adjusted)), better)
+def _cells_of(compared: Sequence[UnderRule]) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (
+            *(one.rule, number(one.first), number(one.second)),
+            f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
+            *("< 0.0001" if p < 1e-4 else f"{p:.4f}" for p in (one.p, one.p_holm)),
+            {1: "A", -1: "B", 0: NOTHING}[one.sign],
+        )
+        for one in compared
+    )
 
 
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,9 @@ from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table, short
 from locus.benchmark.scoring.statistics.agreement import kendall
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, gaps_between, leave_one_out
-from locus.benchmark.scoring.statistics.resample import by_patient, holm
-from locus.benchmark.validity.protocols import PXAP
+from locus.benchmark.scoring.statistics.resample import CaseIndex, by_patient, holm
+from locus.benchmark.validity.protocols import PXAP, Values
+from locus.core.errors import BadValueError
 from locus.core.names import ALL_RULES
 from locus.core.types import FloatArray
 
@@ -143,6 +144,42 @@ def significant(entries: Sequence[EntryScores]) -> tuple[Signs, Signs]:
     values = np.array([0.0 if estimate is None else estimate.value for estimate in estimates])
     plain, adjusted = (np.where(level <= ALPHA, np.sign(values), 0).astype(np.int8) for level in (p, holm(p)))
     return plain, adjusted
+
+
+class UnderRule(NamedTuple):
+    """Two rows under a rule, and their difference with its interval over patients and training runs."""
+
+    rule: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    """p after Holm's correction over the rules."""
+
+    @property
+    def sign(self) -> int:
+        """1 if the first row is significantly better, -1 if the second is, else 0."""
+        return int(np.sign(self.difference)) if self.p <= ALPHA else 0
+
+
+def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) -> list[UnderRule]:
+    """Compare two rows under each rule, from ``values``: rule -> (cases, runs of the first + runs of the second).
+
+    Raises ``BadValueError`` for fewer than ten patients.
+    """
+    pairs = {rule: entries(columns, index.findings, index.patients, runs) for rule, columns in values.items()}
+    gaps = {rule: gaps_between(pair)[0, 1] for rule, pair in pairs.items()}
+    known = {rule: gap for rule, gap in gaps.items() if gap is not None}
+    if not known:
+        raise BadValueError("a comparison under several rules requires cases of ten or more patients")
+    adjusted = holm(np.array([gap.p for gap in known.values()])).tolist()
+    return [
+        UnderRule(rule, *(float(e.theta.mean()) for e in pairs[rule]), gap.value, gap.low, gap.high, gap.p, p)
+        for (rule, gap), p in zip(known.items(), adjusted, strict=True)
+    ]
 
 
 def draw(board: Leaderboard) -> Spec:

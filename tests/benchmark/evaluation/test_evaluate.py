@@ -100,6 +100,17 @@ def overlap(one, other):
     return sides[0] * sides[1] / (sum(areas) - sides[0] * sides[1])
 
 
+def test_two_rows_are_compared_under_every_rule(both):
+    table, stated = locus.rules(both, "gradcam", "center").set_index("rule"), both.table().set_index("method")
+    assert len(table) >= 30
+    for rule, column in (("IoU > .3", "hit@iou.3"), ("IoU > .7", "hit@iou.7"), ("IoBB > .5", "hit@iobb.5"), ("pointing", "pointing")):
+        assert table.loc[rule, ["first", "second"]].tolist() == pytest.approx(stated.loc[["gradcam", "center"], column].tolist(), abs=1e-6)
+    assert (table["low"] <= table["difference"]).all()
+    assert (table["p_holm"] >= table["p"]).all()
+    with pytest.raises(UnknownNameError, match=r"'gradcan'.*gradcam"):
+        locus.rules(both, "gradcan")
+
+
 def test_text_of_a_result_is_the_answer_and_then_the_threshold_table(both):
     first, *_ = lines = str(both).splitlines()
     assert first.startswith("Best: gradcam on small CNN with ")
