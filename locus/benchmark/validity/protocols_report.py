@@ -35,8 +35,8 @@ REFERENCE = "IoU > .3"
 """The rule of the leaderboards."""
 ALIKE, UNLIKE = 0.9, 0.6
 """Kendall's tau from which two rules rank alike, and below which they do not."""
-SHOWN = 12
-"""Number of pairs of methods in a table."""
+SHOWN, NAMED = 12, 6
+"""Number of pairs of methods in a table, and of rules in a sentence."""
 NOTE = (
     "A pair of methods of one network is significant if p is below .05, over patients and, if there are several, over "
     "training runs. It reverses if one rule shows a significant order and another rule the opposite one. "
@@ -236,7 +236,8 @@ class ProtocolsReport(CheckReport):
 
 def _named(rules: Sequence[str], chosen: NDArray[np.bool_]) -> str:
     names = [f"`{rule}`" for rule, one in zip(rules, chosen.tolist(), strict=True) if one and rule != REFERENCE]
-    return listed(names) if names else "none"
+    more = len(names) - NAMED
+    return listed([*names[:NAMED], *([f"{more} more"] if more > 0 else [])]) if names else "none"
 
 
 def _rules(one: Comparisons, dataset: str, intro: str) -> Table:
