@@ -73,7 +73,7 @@ class Comparisons:
 
     def reversed_pairs(self, signs: Signs) -> NDArray[np.bool_]:
         """Return (pairs,) whether two rules contradict each other."""
-        return (signs > 0).any(0) & (signs < 0).any(0)
+        return np.asarray((signs > 0).any(0) & (signs < 0).any(0))
 
     def reversals(self, signs: Signs) -> FloatArray:
         """Return (rules, rules) the share of pairs that two rules order significantly in opposite directions."""
@@ -177,9 +177,14 @@ def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) 
         raise BadValueError("a comparison under several rules requires cases of ten or more patients")
     adjusted = holm(np.array([gap.p for gap in known.values()])).tolist()
     return [
-        UnderRule(rule, *(float(e.theta.mean()) for e in pairs[rule]), gap.value, gap.low, gap.high, gap.p, p)
+        UnderRule(rule, *_means(pairs[rule]), gap.value, gap.low, gap.high, gap.p, p)
         for (rule, gap), p in zip(known.items(), adjusted, strict=True)
     ]
+
+
+def _means(pair: Sequence[EntryScores]) -> tuple[float, float]:
+    first, second = (float(entry.theta.mean()) for entry in pair)
+    return first, second
 
 
 def draw(board: Leaderboard) -> Spec:
