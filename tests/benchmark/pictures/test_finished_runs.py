@@ -5,7 +5,6 @@ import os
 import pytest
 
 from locus.benchmark.training import runs
-from locus.core.errors import DataError
 
 
 @pytest.fixture
@@ -26,13 +25,11 @@ def add_run(tmp_path):
 def test_a_user_s_own_run_comes_before_a_newer_one_of_a_suite(add_run):
     expected, suite = add_run("train/mine", 1e9), add_run("suites/demo/a", 1e9 + 9)
     older = add_run("train/older", 1e9 - 9)
-    assert runs.newest(add_run.path) == expected
     assert runs.finished(add_run.path) == [expected, older, suite]
 
 
-def test_suite_run_is_used_if_there_is_no_other_and_no_run_at_all_is_an_error(add_run):
-    with pytest.raises(DataError, match=r"main\.py"):
-        runs.newest(add_run.path)
-    add_run("suites/demo/a", 1e9)
+def test_newest_suite_run_comes_first_if_there_is_no_other(add_run):
+    assert runs.finished(add_run.path) == []
+    older = add_run("suites/demo/a", 1e9)
     newest = add_run("suites/demo/b", 1e9 + 9)
-    assert runs.newest(add_run.path) == newest
+    assert runs.finished(add_run.path) == [newest, older]
