@@ -47,7 +47,7 @@ from locus.benchmark.training import data, load
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.runs import read_predictions
-from locus.benchmark.validity.protocols import Values, rule_values
+from locus.benchmark.validity.protocols import rule_values
 from locus.benchmark.validity.protocols_report import two_rows
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
@@ -381,14 +381,6 @@ class Evaluation:
         scored = {r.cell.model_id: r.cell for r in self.records if (r.method, r.cell.protocol) == (word, MAIN_PROTOCOL)}
         return [with_truth(self._store(plan, run, word).cases(scored[plan.id])) for plan, run in self.runs]
 
-    def _under_rules(self, word: str) -> list[Values]:
-        """Return the values of a method's cases under all rules, by training run."""
-        runs = [run for _, run in self.runs]
-        return [
-            rule_values(cases, run.data.findings, run.config.data_seed)
-            for run, cases in zip(runs, self._cases(word), strict=True)
-        ]
-
     def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
         """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
         table = (
@@ -403,7 +395,7 @@ class Evaluation:
 
 
 def rules(result: Evaluation, first: str | None = None, second: str | None = None) -> pd.DataFrame:
-    """Compare two methods under all rules of the field: which is better by which rule, and how sure that is.
+    """Compare two methods under all rules of the field.
 
     Args:
         result: an evaluation with the protocol ``locus``.
@@ -422,10 +414,12 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     ranked = [row.name for board in result._boards for row in (*by_score(board.methods), *board.baselines)]
     names = [named({name: name for name in ranked}, "method", word) for word in (first, second) if word is not None]
     names += [name for name in ranked if name not in names][: 2 - len(names)]
-    values = [result._under_rules(name) for name in names]
-    columns = {rule: np.stack([one[rule] for side in values for one in side], 1) for rule in values[0][0]}
-    runs = tuple(plan.id for plan, _ in result.runs)
-    compared = two_rows(columns, case_index(result._cases(names[0])[0]), [runs, runs])
+    scored = [cases for name in names for cases in result._cases(name)]  # runs of the first, runs of the second
+    run = result.runs[0][1]
+    values = [rule_values(cases, run.data.findings, run.config.data_seed) for cases in scored]
+    columns = {rule: np.stack([of_run[rule] for of_run in values], 1) for rule in values[0]}
+    names_of_runs = tuple(plan.id for plan, _ in result.runs)
+    compared = two_rows(columns, case_index(scored[0]), [names_of_runs, names_of_runs])
     table = pd.DataFrame(compared)
     return table.assign(better=[{1: names[0], -1: names[1], 0: ""}[one.sign] for one in compared])
 

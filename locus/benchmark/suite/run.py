@@ -57,24 +57,19 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
         work = "locus.benchmark.suite.score.score_without_network"
         return [Step(f"score {name}", "score", work, (task, folder, flags))]
     threads = model.trainings[0].threads or flags.threads
-    configs, files = model.run_configs(runs_dir), published_weights(model, runs_dir) if flags.published_weights else {}
+    configs, files = model.run_configs(runs_dir), published_weights(model, runs_dir, flags)
     first = []
     if model.init is not None and len(files) < len(configs):
         first = [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
     starts = tuple(step.id for step in first)
-    learning = [_training(config, path, threads, starts) for path, config in configs.items() if path not in files]
-    learning += [_restoring(files[path], configs[path], path, threads) for path in files]
-    if model.given is not None:  # its predictions replace training
-        predict = "locus.benchmark.maps.runs.predict_held_out"
-        learning = [
-            replace(
-                step,
-                id=step.id.replace("train", "predict", 1),
-                function=predict,
-                arguments=(model.given, *step.arguments),
-            )
-            for step in learning
-        ]
+    learning = []
+    for path, config in configs.items():
+        step = _training(config, path, threads, () if path in files else starts)
+        if path in files:
+            step = _instead(step, "restore", "locus.benchmark.training.evaluate.restore", files[path])
+        elif model.given is not None:
+            step = _instead(step, "predict", "locus.benchmark.maps.runs.predict_held_out", model.given)
+        learning.append(step)
     trained = tuple(step.id for step in learning)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
@@ -120,21 +115,23 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
     return Step(name, "train", "locus.benchmark.training.fit", (config, folder), needs, config.threads or 1)
 
 
-def published_weights(model: ModelPlan, runs_dir: Path) -> dict[Path, Path]:
-    """Return run folder in ``runs_dir`` -> published file of its weights, for training runs with the same settings."""
-    if model.given is not None or model.grid is not None:
+def _instead(training: Step, word: str, function: str, source: object) -> Step:
+    """Return a step that writes the run of a ``training`` step from a ``source``, without training."""
+    name, arguments = training.id.replace("train", word, 1), (source, *training.arguments)
+    return replace(training, id=name, function=function, arguments=arguments)
+
+
+def published_weights(model: ModelPlan, runs_dir: Path, flags: RunConfig) -> dict[Path, Path]:
+    """Return run folder in ``runs_dir`` -> published file of its weights, for training runs with the same settings.
+
+    It is empty if ``flags`` request training.
+    """
+    if not flags.published_weights or model.given is not None or model.grid is not None:
         return {}
     files = model.weights_files(cells.published() / runs_dir.name / weights.FOLDER)
     runs = zip(model.run_configs(runs_dir).items(), files, strict=True)
     existing = [(path, settings_hash(config, model.init), file) for (path, config), file in runs if file.is_file()]
     return {path: file for path, settings, file in existing if weights.described(file).get("settings") == settings}
-
-
-def _restoring(file: Path, config: TrainConfig, folder: Path, threads: int | None) -> Step:
-    """Return a step that writes a run from its published weights."""
-    name, config = f"restore {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
-    function = "locus.benchmark.training.evaluate.restore"
-    return Step(name, "train", function, (file, config, folder), (), config.threads or 1)
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
@@ -297,7 +294,7 @@ def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
     if task.model.given is not None or task.model.grid is not None:
         return ""
     missing = [path for path in task.model.run_configs(runs_dir) if not (path / "metrics.json").is_file()]
-    files = published_weights(task.model, runs_dir) if config.published_weights else {}
+    files = published_weights(task.model, runs_dir, config)
     count = len([path for path in missing if path not in files])
     trained = f", after {counted(count, 'training run')}" if count else ""
     return trained + (", from published weights" if count < len(missing) else "")

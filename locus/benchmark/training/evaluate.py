@@ -132,8 +132,7 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
         "auroc": metrics["test"]["mean_auroc"],
     }
     about["digest"] = json_hash([about, checkpoint.digest])
-    state = {n: v.half() if v.is_floating_point() else v for n, v in checkpoint.weights.items()}
-    state = {name: value.contiguous() for name, value in state.items()}
+    state = {name: value.contiguous() for name, value in load.cast(checkpoint.weights, torch.float16).items()}
     with atomic(file) as temporary:
         safetensors.torch.save_file(state, temporary, {weights.KEY: json.dumps(about)})
 
@@ -174,10 +173,7 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
         raise DataError(f"{file} {reason}: train with --published_weights False")
     machine.configure_torch(config.threads)
     stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
-    state = {load.PREFIX + name: value for name, value in checkpoint.weights.items()}
-    with atomic(folder / "best.ckpt") as temporary:
-        torch.save({"state_dict": state, "locus": stamp, "history": checkpoint.content["history"]}, temporary)
-    runs.write_config(config, folder)
+    runs.write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
     if "provenance" in facts:
         write_json(folder / "provenance.json", facts["provenance"])
     evaluate(folder, config, decode_held_out(config, lambda split: load_split(config, split)), facts)

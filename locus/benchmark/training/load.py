@@ -273,7 +273,7 @@ def _content(path: Path) -> Any:
 
 def _published(state: dict[str, torch.Tensor], about: dict[str, Any]) -> dict[str, Any]:
     """Return the content of a published file as that of a checkpoint. Raises ``ValueError`` for a damaged file."""
-    single = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    single = cast(state, torch.float32)
     stated = about.pop("digest", None)
     if stated != json_hash([about, digest(single)]):
         raise ValueError("the file differs from its checksum")
@@ -297,10 +297,14 @@ def _reason(path: Path, error: Exception) -> str:
 def round_weights(path: Path) -> None:
     """Round the weights of a checkpoint of a run to float16; they stay in its file as float32."""
     content = _content(path)
-    state = content["state_dict"]
-    content["state_dict"] = {n: v.half().to(v.dtype) if v.is_floating_point() else v for n, v in state.items()}
+    content["state_dict"] = cast(cast(content["state_dict"], torch.float16), torch.float32)
     with atomic(path) as temporary:
         torch.save(content, temporary)
+
+
+def cast(state: Mapping[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Return weights as ``dtype``; counters and other integers stay as they are."""
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
 
 
 def digest(state: dict[str, torch.Tensor]) -> str:

@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,12 @@ def stamp(config: TrainConfig, model: "Classifier", findings: tuple[str, ...]) -
     return {"config": flags_dict(config), "model": model.build_options, "findings": list(findings)}
 
 
-def write_network(folder: Path, config: TrainConfig, model: "Classifier", stamped: dict[str, Any]) -> None:
+def write_network(
+    folder: Path, config: TrainConfig, model: "Classifier", stamped: dict[str, Any], history: Sequence[Any] = ()
+) -> None:
     """Write ``config.yaml`` and ``best.ckpt`` of a network that was not trained here, with its metadata ``stamped``.
 
-    Raises ``WriteError`` if a file cannot be written.
+    ``history``: the epochs of its training, if they are known. Raises ``WriteError`` if a file cannot be written.
     """
     import torch
 
@@ -81,7 +84,7 @@ def write_network(folder: Path, config: TrainConfig, model: "Classifier", stampe
 
     write_config(config, folder)
     with atomic(folder / "best.ckpt") as temporary:
-        torch.save({"state_dict": prefixed(model), "locus": stamped, "history": []}, temporary)
+        torch.save({"state_dict": prefixed(model), "locus": stamped, "history": [*history]}, temporary)
 
 
 def read_predictions(file: Path | str | io.StringIO) -> "pd.DataFrame":

@@ -15,8 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
 from locus.config import TrainConfig
 from locus.core.errors import DataError
 from locus.core.files import write_text
@@ -26,10 +24,6 @@ KEY = "locus"
 """Key of the metadata in a file: JSON of the content of the checkpoint without its weights."""
 FOLDER, SUFFIX = "weights", ".safetensors"
 """Subfolder of a suite's results, and suffix of the files."""
-FOLDER, SUFFIX = "weights", ".safetensors"
-"""Subfolder of a suite's results, and suffix of the files."""
-FACTS = ("best_epoch", "epochs", "train", "process_seconds", "provenance")
-"""Entries of metrics.json about the training, which every evaluation of the run copies."""
 SHIPPED = Path(__file__).parents[2] / FOLDER
 """Folder of the networks that come with the package."""
 CARD = "README.md"
@@ -82,9 +76,11 @@ def described(file: Path) -> dict[str, Any]:
 
 def write_card(folder: Path) -> None:
     """Write ``README.md`` with a row for each file of weights in ``folder``."""
-    files = sorted(folder.glob(f"*{SUFFIX}"))
-    rows = [_row(file, described(file)) for file in files]
-    recipes = sorted({_recipe(described(file)["locus"]["config"]) for file in files})
+    from tabulate import tabulate  # not needed to read files
+
+    about = {file.name: described(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
+    rows = [_row(name, of_file) for name, of_file in about.items()]
+    recipes = sorted({_recipe(of_file["locus"]["config"]) for of_file in about.values()})
     lines = [
         "# Weights",
         "<!-- Generated from the files: do not edit. -->",
@@ -97,14 +93,14 @@ def write_card(folder: Path) -> None:
     write_text(folder / CARD, "\n\n".join(lines) + "\n")
 
 
-def _row(file: Path, about: dict[str, Any]) -> Iterable[str]:
+def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
     flags, facts = about["locus"]["config"], about["facts"]
     data = ", then ".join(filter(None, (about["pretrained_on"], flags["dataset"])))
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
     auroc = "–" if flags["partition"] == "all" else f"{about['auroc']:.3f}"  # tested on its training images
     numbers = (str(facts["train"]["n"]), str(facts["epochs"]), auroc)
     return (
-        f"`{file.name}`",
+        f"`{name}`",
         backbone_words(flags["backbone"]),
         flags["global_pool"],
         data,

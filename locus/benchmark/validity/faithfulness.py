@@ -29,7 +29,7 @@ from locus.benchmark.explain import VERSION, apply_engine_flags
 from locus.benchmark.explain.memory import channels_last_if_on_cpu, forward_batch_size
 from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.maps.store import StoredMaps
-from locus.benchmark.scoring.protocols.base import Case, Result, case_index, common_columns, failures, with_truth
+from locus.benchmark.scoring.protocols.base import Case, Result, case_index, failures, rows, with_truth
 from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.validity.base import Check
@@ -322,9 +322,9 @@ class Faithfulness(Check):
         located = Locus().evaluate(cases, self.findings, seed).rows
         hits = {name: np.array([row[name] for row in located], dtype=np.float64) for name in (MAIN, "pointing")}
         estimates = estimate(_columns(values, hits, ordered), case_index(cases), self.findings, seed)
-        numbers = {**values, **hits}
-        rows = [_row(case, {name: column[n] for name, column in numbers.items()}) for n, case in enumerate(cases)]
-        return Result(scores(estimates, self.findings), rows, {}, failures(cases, [row["reason"] for row in rows]))
+        reasons = [case.load_surface[1] for case in cases]
+        table = rows(cases, reasons, {**values, **hits})
+        return Result(scores(estimates, self.findings), table, {}, failures(cases, reasons))
 
     @cached_property
     def _networks(self) -> Networks:
@@ -344,8 +344,3 @@ def _columns(values: dict[str, FloatArray], hits: dict[str, FloatArray], known: 
     seen = [Column(m, "none", np.nan_to_num(v), known.astype(np.float64), reason=UNORDERED) for m, v in values.items()]
     places = [Column(m, "cross-fitted" if m == MAIN else "none", hit, one) for m, hit in hits.items()]
     return [*seen, *places, Column("unordered", "none", np.logical_not(known), one)]
-
-
-def _row(case: Case, values: dict[str, Any]) -> dict[str, Any]:
-    numbers = {name: None if np.isnan(value) else float(value) for name, value in values.items()}
-    return {**common_columns(case, case.load_surface[1]), **numbers}

@@ -6,15 +6,16 @@ rules that need only the rows per case of ``locus``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from locus.benchmark.maps.cases import make_cases
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Case, Result, case_index, common_columns, failures, with_truth
-from locus.benchmark.scoring.protocols.pxap import average_precision, counted
-from locus.benchmark.scoring.statistics.resample import by_patient, mean
+from locus.benchmark.scoring.protocols.base import Case, Result, case_index, failures, rows, with_truth
+from locus.benchmark.scoring.protocols.pxap import counted, patient_counts, pooled_precision
+from locus.benchmark.scoring.statistics.resample import mean
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.validity.base import Check
 from locus.core.scores import Score
@@ -48,17 +49,13 @@ class Protocols(Check):
         pooled, without = pixel_precision(cases, self.findings)
         stored = {**values, PXAP: np.array([without[case.patient_id] for case in cases])}
         reasons = [case.load_surface[1] for case in cases]
-        rows = [_row(case, reason, n, stored) for n, (case, reason) in enumerate(zip(cases, reasons, strict=True))]
-        return Result([*by_rule, Score("mean", PXAP, pooled, n=len(cases))], rows, {}, failures(cases, reasons))
+        total = Score("mean", PXAP, pooled, n=len(cases))
+        return Result([*by_rule, total], rows(cases, reasons, stored), {}, failures(cases, reasons))
 
 
 def rule_values(cases: Sequence[Case], findings: Sequence[str], seed: int) -> Values:
     """Return the values of cases with a truth box under all rules but those of other placements and ``PXAP``."""
-
-    def columns_of(protocol: str) -> Callable[[str], FloatArray]:
-        rows = protocols.get(protocol)().evaluate(cases, findings, seed).rows
-        return lambda name: np.array([np.nan if row[name] is None else row[name] for row in rows], dtype=np.float64)
-
+    columns_of = partial(_columns_of, cases=cases, findings=findings, seed=seed)
     box, mask, seeds, wang = (columns_of(word) for word in ("maxbox", "chexlocalize", "seed", "wang"))
     any_box = np.mean([box(f"any@iou.{tenth}") for tenth in (3, 5, 7)], 0)
     return {
@@ -97,28 +94,30 @@ def of_locus(column: Callable[[str], FloatArray]) -> Values:
 
 def plain_values(cases: Sequence[Case], findings: Sequence[str], seed: int) -> Values:
     """Return the values of maps that were placed by plain interpolation, not on the network's grid."""
-    rows = protocols.get("locus")().evaluate(cases, findings, seed).rows
-    columns = {"IoU > .3, plain interpolation": "hit@iou.3", "pointing, plain interpolation": "pointing"}
-    return {rule: np.array([row[name] for row in rows], dtype=np.float64) for rule, name in columns.items()}
+    column = _columns_of("locus", cases, findings, seed)
+    return {
+        "IoU > .3, plain interpolation": column("hit@iou.3"),
+        "pointing, plain interpolation": column("pointing"),
+    }
+
+
+def _columns_of(
+    protocol: str, cases: Sequence[Case], findings: Sequence[str], seed: int
+) -> Callable[[str], FloatArray]:
+    """Score the cases by a protocol; return a function from the name of a column of its rows to its values (N,)."""
+    scored = protocols.get(protocol)().evaluate(cases, findings, seed).rows
+    return lambda name: np.array([np.nan if row[name] is None else row[name] for row in scored], dtype=np.float64)
 
 
 def pixel_precision(cases: Sequence[Case], findings: Sequence[str]) -> tuple[float, dict[str, float]]:
     """Return PxAP over all cases, mean over findings, and patient -> the same without the patient."""
-    counts = np.array([counted(case)[0].ravel() for case in cases])
     index = case_index(cases)
-    sums = by_patient(counts, np.ones_like(counts), index.findings, index.patients, findings).numerator
-    total = sums.sum(0)
-    shape = (*total.shape[:-1], 2, -1)
-    without = [mean(average_precision((total - part).reshape(shape)), 0) for part in sums]
+    sums = patient_counts([counted(case)[0] for case in cases], index, findings)
+    without = mean(pooled_precision(sums.without), 1).tolist()
     people = np.unique(index.patients).tolist()
-    return float(mean(average_precision(total.reshape(shape)), 0)), dict(zip(people, map(float, without), strict=True))
+    return float(mean(pooled_precision(sums.value), 0)), dict(zip(people, without, strict=True))
 
 
 def _column(rule: str, values: FloatArray) -> Column:
     known = np.isfinite(values)
     return Column(rule, "none", np.where(known, values, 0), known.astype(np.float64))
-
-
-def _row(case: Case, reason: str, n: int, values: Values) -> dict[str, Any]:
-    numbers = {rule: None if np.isnan(column[n]) else float(column[n]) for rule, column in values.items()}
-    return {**common_columns(case, reason), **numbers}

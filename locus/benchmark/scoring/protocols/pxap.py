@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.scoring.pixels import SIDE, score_thresholds, truth_mask
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.maxbox import STEP, map_224
-from locus.benchmark.scoring.statistics.resample import CaseIndex, Resampled, by_patient, resample_over
+from locus.benchmark.scoring.statistics.resample import CaseIndex, Resampled, Sums, by_patient, resample_over
 from locus.benchmark.scoring.statistics.summary import Estimate, scores
 from locus.benchmark.scoring.surface import as_heat_map
 from locus.core.errors import BadValueError
@@ -92,7 +92,16 @@ def average_precision(counts: NDArray[np.floating]) -> FloatArray:
 
 def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
     """Return average precisions (F,) from the counts (2,B) of N cases, pooled over the cases of each resample."""
+    return resample_over(patient_counts(counts, index, findings), pooled_precision, seed)
+
+
+def patient_counts(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str]) -> Sums:
+    """Return the counts (2,B) of N cases summed by patient and finding, flattened (P,F,2B)."""
     flat = np.reshape(counts, (len(index), -1))
     whole = np.ones_like(flat)  # a scale per case, which precision ignores
-    sums = by_patient(flat, whole, index.findings, index.patients, findings)
-    return resample_over(sums, lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)), seed)
+    return by_patient(flat, whole, index.findings, index.patients, findings)
+
+
+def pooled_precision(values: FloatArray) -> FloatArray:
+    """Return the average precision (...) of flattened counts (...,2B)."""
+    return average_precision(values.reshape(*values.shape[:-1], 2, -1))
