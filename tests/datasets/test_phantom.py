@@ -15,12 +15,9 @@ from locus.datasets.phantom.patient import BOX_STATISTICS, REACH, blurred, draw_
 pytestmark = pytest.mark.planted
 
 
-EDGES = pytest.mark.parametrize("edges", ["sharp", "natural"])
-
-
-@pytest.fixture(scope="module", params=[pytest.param("sharp", marks=pytest.mark.slow), "natural"])
-def many(request):
-    return list(datasets.load("phantom", split="train", train=4000, edges=request.param))
+@pytest.fixture(scope="module")
+def many():
+    return list(datasets.load("phantom", split="train", train=4000))
 
 
 @pytest.fixture(scope="module")
@@ -29,28 +26,15 @@ def truth(many):
     return {f: np.concatenate([s.boxes[f] for s in many if f in s.boxes]) / 128 for f in BOX_STATISTICS}
 
 
-@pytest.mark.parametrize(("edges", "wanted"), [("sharp", "916c7998c80ff920"), ("natural", "6e820b34e18ea1f2")])
-def test_images_are_identical_on_every_machine_and_differ_between_seeds(edges, wanted):
-    data = (datasets.load("phantom", test=20, seed=seed, edges=edges) for seed in (0, 1))
+def test_images_are_identical_on_every_machine_and_differ_between_seeds():
+    data = (datasets.load("phantom", test=20, seed=seed) for seed in (0, 1))
     pixels, others = (b"".join(sample.image.tobytes() for sample in samples) for samples in data)
-    assert hashlib.sha256(pixels).hexdigest()[:16] == wanted
+    assert hashlib.sha256(pixels).hexdigest()[:16] == "6e820b34e18ea1f2"
     assert pixels != others
 
 
-def test_natural_edges_are_the_default_and_sharp_ones_are_not_in_the_description():
-    usual, sharp, natural = (datasets.load(f"phantom:test=3{more}") for more in ("", ",edges=sharp", ",edges=natural"))
-    assert usual.describe == natural.describe
-    assert "edges" not in sharp.describe
-    assert natural.describe["edges"] == [0.006, 0.04]
-    assert natural.describe["drawing"] > sharp.describe["drawing"]
-    assert natural[0].source == usual[0].source != sharp[0].source
-    with pytest.raises(BadValueError, match=r"'soft'.*edges.*natural"):
-        datasets.load("phantom:edges=soft")
-
-
-@EDGES
-def test_the_same_index_is_the_same_patient_at_128_and_512(edges):
-    small, large = (datasets.load("phantom", test=25, img_size=size, edges=edges) for size in (128, 512))
+def test_the_same_index_is_the_same_patient_at_128_and_512():
+    small, large = (datasets.load("phantom", test=25, img_size=size) for size in (128, 512))
     assert large[0].image.shape == large[0].frame == (512, 512)
     for a, b in zip(small, large, strict=True):
         for finding in a.boxes:
@@ -59,7 +43,7 @@ def test_the_same_index_is_the_same_patient_at_128_and_512(edges):
         assert np.abs(shrunk - a.image).mean() < 12
 
 
-@pytest.mark.parametrize("word", ["phantom:test=40", "phantom:test=40,edges=natural", "implanted:test=40"])
+@pytest.mark.parametrize("word", ["phantom:test=40", "implanted:test=40"])
 def test_labels_boxes_and_masks_agree(nih_tree, word):
     data = datasets.load(f"{word},prevalence=0.5", nih_tree(), img_size=64)
     for sample in data:
@@ -105,11 +89,10 @@ def test_sizes_and_positions_follow_the_published_boxes(truth, finding):
     assert np.median(x[x > 0.5]) == pytest.approx(place.right, abs=0.06)
 
 
-@EDGES
-def test_a_truth_map_on_a_16_by_16_grid_still_hits_its_box(edges):
+def test_a_truth_map_on_a_16_by_16_grid_still_hits_its_box():
     """Score truth maps on a coarse grid, interpolated to pixels."""
     grid, hits = conventional((128, 128), (16, 16)), []
-    for sample in datasets.load("phantom", test=120, edges=edges):
+    for sample in datasets.load("phantom", test=120):
         for finding, mask in sample.masks.items():
             cells = mask.reshape(16, 8, 16, 8).mean((1, 3))
             surface = resample(cells / max(cells.max(), 0.01), grid, sample.frame)
@@ -119,7 +102,7 @@ def test_a_truth_map_on_a_16_by_16_grid_still_hits_its_box(edges):
     assert np.mean(hits) > 0.95
 
 
-@pytest.mark.parametrize("word", ["phantom:test=5,grain=0", "phantom:test=5,grain=0,edges=natural", "implanted:test=10"])
+@pytest.mark.parametrize("word", ["phantom:test=5,grain=0", "implanted:test=10"])
 def test_changing_one_finding_does_not_change_the_rest_of_the_patient(nih_tree, word):
     root, others = nih_tree(), {} if "phantom" in word else dict.fromkeys(BOX_STATISTICS, 0.0)
     sides = (datasets.load(word, root, prevalence={**others, "Mass": share}, img_size=128) for share in (0, 1))
@@ -127,15 +110,15 @@ def test_changing_one_finding_does_not_change_the_rest_of_the_patient(nih_tree, 
         x0, y0, x1, y1 = b.boxes["Mass"][0].astype(int)
         changed = a.image != b.image
         far = np.ones_like(changed)
-        margin = int(0.3 * max(x1 - x0, y1 - y0) + (0.06 * 128 if "natural" in word else 0)) + 2
+        margin = int(0.3 * max(x1 - x0, y1 - y0) + (0.06 * 128 if "phantom" in word else 0)) + 2
         far[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
         assert changed.any()
         assert not (changed & far).any()
 
 
-def test_natural_edges_have_random_widths_and_the_truth_ends_at_half_height():
+def test_edges_have_random_widths_and_the_truth_ends_at_half_height():
     widths, heights = [], []
-    options = datasets.load("phantom", test=1, edges="natural").options
+    options = datasets.load("phantom", test=1).options
     for number in range(300):
         for lesion in draw_patient(generator(0, number), options).lesions:
             widths.append(lesion.edge)

@@ -146,9 +146,28 @@ def test_the_text_of_a_suite_has_no_number_typed_by_hand(name):
     assert [match[0] for match in re.finditer(NUMBER, text, re.IGNORECASE)] == []
 
 
+def test_the_phantom_is_neither_too_easy_nor_too_hard():
+    """A coarse map of the truth hits, CAM does not hit all, the classifier is good, and a typical place finds the heart."""
+    board = pd.read_csv(ROOT / "results/phantom/leaderboard.csv")
+    rows = {name: board[board["method"] == name] for name in ("truth", "cam", "prior")}
+    assert rows["truth"][MAIN].min() >= 0.9
+    assert rows["cam"][MAIN].max() <= 0.8
+    assert rows["prior"]["Cardiomegaly"].min() >= 0.9
+    good = board[(board["backbone"] == "custom") & (board["global_pool"] == "PCAM") & (board["kind"] == "method")]["auroc"]
+    assert 0.93 <= good.min() <= good.max() <= 0.98
+
+
+def test_the_docs_name_the_rules_that_agree_and_those_that_do_not():
+    text = (ROOT / "results/protocols/leaderboard.md").read_text().split("| rule | tau |")[1].split("\n\n")[0]
+    rules = [line[2:-2].split(" | ") for line in text.splitlines()[2:]]
+    tau, reversed_to = ({row[0]: float(row[n].rstrip("%")) for row in rules} for n in (1, 4))
+    assert min(tau[name] for name in ("IoU > .1", "IoU > .2", "IoU > .4", "mask IoU", "pointing")) >= 0.75
+    assert tau["IoU > .3, cut on the truth"] >= 0.95
+    assert sorted(reversed_to, key=lambda name: -reversed_to[name])[:3] == ["energy", "IoBB > .9", "IoBB > .75"]
+
+
 def test_results_stay_small():
-    folders = [path for path in (ROOT / "results").iterdir() if path.name != "matrix"]  # it will replace phantom
-    files = [file for path in folders for file in path.rglob("*") if file.is_file() and file.parent.name != "weights"]
+    files = [file for file in (ROOT / "results").rglob("*") if file.is_file() and file.parent.name != "weights"]
     assert len(files) <= 120
     assert sum(file.stat().st_size for file in files) < 30e6
     assert max(file.stat().st_size for file in files) < 12e6
@@ -165,10 +184,14 @@ def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
 
 def test_the_readmes_answer_and_table_are_those_of_the_suite():
     readme = (ROOT / "README.md").read_text()
-    assert len(readme.split()) <= 720
+    assert len(readme.split()) <= 760
     text = (ROOT / "results/nih-sample/leaderboard.md").read_text()
     (best, *answer) = re.findall(r"^\*\*(?:Best|Above the prior|Networks)\*\*.*$", text, re.MULTILINE)
     assert [line for line in (best, *answer) if line not in readme] == []
+    drawn = pd.read_csv(ROOT / "results/phantom/leaderboard.csv").query("kind == 'method'")
+    first = [of.iloc[0] for of in (drawn, drawn[(drawn["backbone"] == "custom") & (drawn["global_pool"] == "PCAM")])]
+    named = [(row["method"], row["backbone"], row["global_pool"]) for row in first]
+    assert named == [("xgradcam", "resnet18:stride=8", "LSE"), ("fullgrad", "custom", "PCAM")], "README names these"
     board = pd.read_csv(ROOT / "results/nih-sample/leaderboard.csv").query("kind != 'network'")
     rows = [line for line in readme.split("<!-- answer -->")[1].splitlines() if line.startswith("|")]
     header, _, *lines = (line[2:-2].split(" | ") for line in rows)

@@ -41,14 +41,14 @@ from locus.benchmark.report.page import Description
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
 from locus.benchmark.report.row import by_score
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
+from locus.benchmark.scoring.rules import rule_values, scored
+from locus.benchmark.scoring.statistics.contradictions import two_rows
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.suite.score import explain_model
 from locus.benchmark.training import data, load
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.runs import read_predictions
-from locus.benchmark.validity.protocols import rule_values
-from locus.benchmark.validity.protocols_report import two_rows
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
@@ -414,12 +414,12 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     ranked = [row.name for board in result._boards for row in (*by_score(board.methods), *board.baselines)]
     names = [named({name: name for name in ranked}, "method", word) for word in (first, second) if word is not None]
     names += [name for name in ranked if name not in names][: 2 - len(names)]
-    scored = [cases for name in names for cases in result._cases(name)]  # runs of the first, runs of the second
+    of_runs = [cases for name in names for cases in result._cases(name)]  # runs of the first, runs of the second
     run = result.runs[0][1]
-    values = [rule_values(cases, run.data.findings, run.config.data_seed) for cases in scored]
+    values = [rule_values(scored(cases, run.data.findings, run.config.data_seed)) for cases in of_runs]
     columns = {rule: np.stack([of_run[rule] for of_run in values], 1) for rule in values[0]}
     names_of_runs = tuple(plan.id for plan, _ in result.runs)
-    compared = two_rows(columns, case_index(scored[0]), [names_of_runs, names_of_runs])
+    compared = two_rows(columns, case_index(of_runs[0]), [names_of_runs, names_of_runs])
     table = pd.DataFrame(compared)
     return table.assign(better=[{1: names[0], -1: names[1], 0: ""}[one.sign] for one in compared])
 

@@ -53,7 +53,7 @@ def load(folder: Path | str) -> list[Record]:
     file.
 
     >>> len(load("results/alignment"))
-    108
+    54
     """
     return _all(Path(folder), None)
 

@@ -12,7 +12,7 @@ Only records and per-case rows are read: no model, map or data set. The statisti
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -23,6 +23,8 @@ from locus.benchmark.report import select
 from locus.benchmark.report.case_columns import CommonCases, columns, common_cases, read_cases
 from locus.benchmark.report.select import counted, main_value, one_alignment, scored
 from locus.benchmark.report.table import NOTHING, Table, as_text, number
+from locus.benchmark.scoring.rules import of_locus
+from locus.benchmark.scoring.statistics.contradictions import UnderRule, two_rows
 from locus.benchmark.scoring.statistics.paired import PairedDifference, compare, compare_over_trainings, corrected
 from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
 from locus.benchmark.suite import cells
@@ -31,9 +33,6 @@ from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameE
 from locus.core.files import csv_text, write_text
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND
 from locus.core.types import Echo, FloatArray, Sample
-
-if TYPE_CHECKING:
-    from locus.benchmark.validity.protocols_report import UnderRule
 
 
 @dataclass(frozen=True)
@@ -351,10 +350,9 @@ def _p(value: float | None) -> str:
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
-def write(rows: Sequence[ComparisonRow], path: Path) -> None:
-    """Write all rows with all digits to a CSV file. Raises ``WriteError`` if it cannot be written."""
-    lines = [*map(_line, rows)]
-    write_text(path, csv_text([lines[0] if lines else [], *(line.values() for line in lines)]))
+def _write(lines: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write comparisons with all digits to a CSV file. Raises ``WriteError`` if it cannot be written."""
+    write_text(path, csv_text([lines[0], *(line.values() for line in lines)]))
 
 
 def _line(row: ComparisonRow) -> dict[str, Any]:
@@ -391,20 +389,22 @@ def run(config: CompareConfig, echo: Echo) -> int:
         advice = "each is suite[/model][/method], the path of a checkpoint or a results folder"
         raise BadValueError(f"compare requires two arguments, A and B, but got {len(config.pair)}: {advice}")
     if any(map(_has_records, config.pair)):
-        if config.output is not None:
-            raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
+        if config.output is not None or config.all_rules:
+            flag = "--all_rules" if config.all_rules else "--output"
+            raise BadValueError(f"{flag} requires suites, models or methods: leave it out for two results folders")
         echo(compare_folders(*config.pair))
         return 0
     homes = [Path(config.results)] if config.results else [cells.published(), cells.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     if config.all_rules:
-        echo(under_all_rules(first, second))
-        return 0
-    text, rows = compare_selections(first, second)
+        text, lines = under_all_rules(first, second)
+    else:
+        text, rows = compare_selections(first, second)
+        lines = [*map(_line, rows)]
     echo(text)
     if config.output is not None:
-        write(rows, Path(config.output))
-        echo(f"all {len(rows)} comparisons: {config.output}")
+        _write(lines, Path(config.output))
+        echo(f"all {len(lines)} comparisons: {config.output}")
     return 0
 
 
@@ -460,13 +460,13 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
     return "\n".join([*left_out, about, "", *map(as_text, tables(rows))]).rstrip(), rows
 
 
-def under_all_rules(first: Selection, second: Selection) -> str:
+def under_all_rules(first: Selection, second: Selection) -> tuple[str, list[dict[str, Any]]]:
     """Compare two rows under all rules of the check ``protocols`` that need only the rows per case.
+
+    Returns the table as text, and the comparisons.
 
     Raises ``BadValueError`` if the selectors are not two rows with common cases.
     """
-    from locus.benchmark.validity.protocols_report import two_rows  # imports torch
-
     pairs, _ = pairs_of(first, second)
     if len(pairs) != 1:
         raise BadValueError(f"--all_rules compares two rows, not {len(pairs)} pairs: use suite/model/method twice")
@@ -479,12 +479,12 @@ def under_all_rules(first: Selection, second: Selection) -> str:
     runs = [tuple(map(weights_key, rows)) for rows in sides]
     compared = two_rows(dict(_by_rule(both)), both.index, runs)
     title = f"A = {first.selector}, B = {second.selector}: {len(both.index)} cases"
-    return as_text(Table(title, "", ("rule", "A", "B", "A − B [95%]", "p", "p (Holm)", "better"), _cells_of(compared)))
+    header = ("rule", "A", "B", "A − B [95%]", "p", "p (Holm)", "better")
+    return as_text(Table(title, "", header, _cells_of(compared))), [one._asdict() for one in compared]
 
 
 def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
     """Yield each rule with its values (cases, records), if all records have them."""
-    from locus.benchmark.validity.protocols import of_locus  # imports torch
 
     def column(name: str) -> FloatArray:
         missing = np.full(len(both.index), np.nan)
@@ -493,7 +493,7 @@ def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
     yield from ((rule, values) for rule, values in of_locus(column).items() if np.isfinite(values).all())
 
 
-def _cells_of(compared: "Sequence[UnderRule]") -> tuple[tuple[str, ...], ...]:
+def _cells_of(compared: Sequence[UnderRule]) -> tuple[tuple[str, ...], ...]:
     return tuple(
         (
             *(one.rule, number(one.first), number(one.second)),
@@ -618,7 +618,7 @@ def compare_with_row(record: Record, folder: Path, row: Selection) -> tuple[str,
     """
     entry = Selection(record.cell.method, folder, record.cell.model_id, record.cell.method, (record,))
     text, rows = compare_selections(entry, row)
-    write(rows, folder / FILE)
+    _write([*map(_line, rows)], folder / FILE)
     main = next(one for one in rows if (one.comparison.metric, one.comparison.finding) == (MAIN, "mean"))
     return text, f"Against {row.selector}, {MAIN} on the same {main.comparison.n} cases: {_result(main)}."
 

@@ -19,6 +19,7 @@ from locus.datasets.base import Dataset, Request
 from locus.datasets.phantom import patient
 from locus.datasets.phantom.patient import (
     DRAWING,
+    EDGES,
     FINDINGS,
     STRENGTH,
     WHOLE,
@@ -60,8 +61,8 @@ class Phantom(Dataset):
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
     finding; ``grain``, standard deviation of the pixel noise as a share of white; ``clutter``, frequency of tubes and
-    electrodes (0 none, 1 usual); ``edges``, ``sharp`` or ``natural``. Natural edges are blurred over a random width for
-    each finding, .6 to 4 per cent of the image side, and the truth ends at half height.
+    electrodes (0 none, 1 usual). The edge of each finding is blurred over a random width, .6 to 4 per cent of the image
+    side, and the truth ends at half height.
     """
 
     name = "phantom"
@@ -77,17 +78,13 @@ class Phantom(Dataset):
         conspicuity: patient.Conspicuity = 1.0,
         grain: patient.Share = 0.03,
         clutter: patient.Factor = 1.0,
-        edges: patient.Edges = "natural",
     ) -> None:
         self.apply(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}
-        self.options = PhantomOptions(per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, edges)
+        self.options = PhantomOptions(per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, EDGES)
         self.indices = _indices(counts, request)
-        about = {"source": "drawn by code", "drawing": DRAWING[edges], "seed": self.seed, "img_size": self.size}
-        options = {**asdict(self.options), "edges": [*patient.EDGES[edges]]}
-        if edges == "sharp":  # so that descriptions older than the option stay valid
-            del options["edges"]
-        self.describe = {**about, "counts": counts, **options}
+        about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
+        self.describe = {**about, "counts": counts, **asdict(self.options), "edges": [*EDGES]}
         self.drawn_from = json_hash(self.describe)
 
     def apply(self, request: Request, title: str) -> None:

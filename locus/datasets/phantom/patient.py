@@ -12,7 +12,7 @@ so the results are identical on every processor. The anatomy is drawn in ``locus
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -357,10 +357,9 @@ STRENGTH = {
 
 
 FINDINGS = tuple(LOOKS)
-Edges = Literal["sharp", "natural"]
-EDGES: dict[Edges, tuple[float, float]] = {"sharp": (0.0, 0.0), "natural": (0.006, 0.04)}
-"""Range of the width of a finding's edge, as a share of the image side; 0 is the outline as drawn."""
-DRAWING: dict[Edges, int] = {"sharp": 2, "natural": 3}
+EDGES = (0.006, 0.04)
+"""Range of the width of a finding's edge in the phantom, as a share of the image side."""
+DRAWING = 3
 """Version of the drawing. Increase it when the pixels of a patient change, so that records differ."""
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -391,8 +390,8 @@ class PhantomOptions:
     """Standard deviation of the pixel noise, as a share of white."""
     clutter: float = 0
     """Frequency of tubes, electrodes and side markers: 0 is none, 1 is usual."""
-    edges: Edges = "sharp"
-    """Edges of the findings: as drawn, or blurred over a random width (``EDGES``)."""
+    edges: tuple[float, float] = (0, 0)
+    """Range of the width of a finding's edge, as a share of the image side; 0 is the outline as drawn."""
 
 
 def check_size(img_size: int | None) -> int:
@@ -523,7 +522,7 @@ def draw_patient(rng: np.random.Generator, options: PhantomOptions) -> Patient:
     chosen = [(f, i) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:
         chosen.append(("Nodule", 8))
-    low, high = EDGES[options.edges]
+    low, high = options.edges
 
     def lesion(finding: str, statistics: BoxStatistics, row: int, texture: Pixels) -> Lesion:
         edge = low + (high - low) * float(texture[5, 5])

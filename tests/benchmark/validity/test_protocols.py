@@ -5,8 +5,8 @@ import pytest
 
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.pxap import PxAP
-from locus.benchmark.validity.protocols import of_locus, pixel_precision, rule_values
-from locus.benchmark.validity.protocols_report import entries, significant
+from locus.benchmark.scoring.rules import of_locus, pixel_precision, rule_values, scored, traits
+from locus.benchmark.scoring.statistics.contradictions import contradicted, entries, reversals, significant
 
 LEFT = np.array([[0.0, 0, 30, 40]])
 """Truth: the left three of five columns of positions, each of ten pixels."""
@@ -22,7 +22,7 @@ def cases(heat):
 @pytest.mark.byhand
 def test_the_order_of_two_methods_reverses_between_iou_and_pointing():
     """The spot points at the truth but its box is small; the wide map covers the truth but its maximum is outside."""
-    spot, wide = (rule_values(cases(heat), ["Mass"], 0) for heat in (SPOT, WIDE))
+    spot, wide = (rule_values(scored(cases(heat), ["Mass"], 0)) for heat in (SPOT, WIDE))
     assert (spot["pointing"].tolist(), wide["pointing"].tolist()) == ([1.0] * 6, [0.0] * 6)
     assert (spot["IoU > .3"].tolist(), wide["IoU > .3"].tolist()) == ([0.0] * 6, [1.0] * 6)
     assert (spot["IoU"] <= 15**2 / 1200).all()  # half way to the next position
@@ -30,8 +30,19 @@ def test_the_order_of_two_methods_reverses_between_iou_and_pointing():
     assert wide["IoBB > .5"].tolist() == [1.0] * 6
 
 
+def test_traits_of_a_map_are_shares_of_the_image_and_its_cut():
+    """The box of the wide map has 40 of 50 columns; its four columns of .8 or more are above .5, the last above .99."""
+    columns = traits(cases(WIDE), scored(cases(WIDE), ["Mass"], 0)("locus"))
+    assert {name: values[0] for name, values in columns.items()} == {
+        "box area": pytest.approx(41 / 50, abs=0.001),
+        "area above .5": 0.8,
+        "area above .99": 0.2,
+        "cut": pytest.approx(0.4, abs=0.01),
+    }
+
+
 def test_there_are_at_least_twenty_rules_and_each_has_a_value_for_each_case():
-    values = rule_values(cases(WIDE), ["Mass"], 0)
+    values = rule_values(scored(cases(WIDE), ["Mass"], 0))
     assert len(values) >= 30
     assert {column.shape for column in values.values()} == {(6,)}
 
@@ -44,7 +55,7 @@ def test_pooled_precision_is_that_of_the_protocol_and_of_the_other_patients():
 
 
 def test_pairs_of_methods_that_differ_by_noise_seldom_reverse():
-    random, patients, contradicted = np.random.default_rng(0), np.arange(120).astype(str), 0
+    random, patients, count = np.random.default_rng(0), np.arange(120).astype(str), 0
     for _ in range(200):
         iou, other = random.random((2, 120, 2))
         hits = random.random((120, 2)) < 0.5
@@ -57,6 +68,13 @@ def test_pairs_of_methods_that_differ_by_noise_seldom_reverse():
                 if np.isfinite(values).all()
             ]
         )
-        contradicted += bool((signs > 0).any() and (signs < 0).any())
+        count += int(contradicted(signs)[0])
     assert len(signs) >= 15
-    assert contradicted <= 10
+    assert count <= 10
+
+
+@pytest.mark.byhand
+def test_two_rules_reverse_a_pair_if_both_are_significant_and_opposite():
+    signs = np.array([[1, 1, 0], [-1, 1, 1], [0, 0, -1]], np.int8)  # three rules, three pairs
+    assert contradicted(signs).tolist() == [True, False, True]
+    assert reversals(signs) == pytest.approx(np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]]) / 3)

@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from locus.benchmark.records import cases
@@ -118,3 +119,8 @@ def test_two_rows_are_compared_under_every_rule_of_their_cases(two_models, tmp_p
     assert table["IoU > .7"][:2] == ["0.000", "0.000"]  # no box overlaps so much
     with pytest.raises(BadValueError, match=r"--all_rules.*2 pairs.*suite/model/method"):
         under_rules("tiny/PCAM", "tiny/AVG")
+    with pytest.raises(BadValueError, match=r"--all_rules requires suites"):
+        under_rules(f"{tmp_path}/tiny", f"{tmp_path}/tiny")
+    pair, file = ("tiny/PCAM/layercam", "tiny/AVG/cam"), tmp_path / "rules.csv"
+    run(CompareConfig(pair=pair, results=str(tmp_path), all_rules=True, output=str(file)), text.append)
+    assert pd.read_csv(file)["rule"].tolist() == [*table]

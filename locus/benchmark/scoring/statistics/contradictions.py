@@ -1,0 +1,125 @@
+"""The same cases under several rules: which of two rows is better under each, and which rules contradict others.
+
+``two_rows``     two rows under each rule
+``Comparisons``  all pairs of methods of a network under each rule
+``entries``, ``significant``  the scores of rows under a rule, and their significant differences
+``contradicted``, ``reversals``  pairs whose order depends on the rule
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locus.benchmark.scoring.statistics.agreement import kendall
+from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, gaps_between, leave_one_out
+from locus.benchmark.scoring.statistics.resample import CaseIndex, by_patient, holm
+from locus.core.errors import BadValueError
+from locus.core.types import FloatArray
+
+Values = Mapping[str, FloatArray]
+"""Rule -> (N,) values of the cases; nan for a case that the rule leaves out."""
+Signs = NDArray[np.int8]
+"""(rules, pairs): 1 if the first method of the pair is significantly better, -1 if it is worse, else 0."""
+
+
+class UnderRule(NamedTuple):
+    """Two rows under a rule, and their difference with its interval over patients and training runs."""
+
+    rule: str
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    """p after Holm's correction over the rules."""
+
+    @property
+    def sign(self) -> int:
+        """1 if the first row is significantly better, -1 if the second is, else 0."""
+        return int(np.sign(self.difference)) if self.p <= ALPHA else 0
+
+
+def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) -> list[UnderRule]:
+    """Compare two rows under each rule, from ``values``: rule -> (cases, runs of the first + runs of the second).
+
+    Raises ``BadValueError`` for fewer than ten patients.
+    """
+    pairs = {rule: entries(columns, index.findings, index.patients, runs) for rule, columns in values.items()}
+    gaps = {rule: gaps_between(pair)[0, 1] for rule, pair in pairs.items()}
+    known = {rule: gap for rule, gap in gaps.items() if gap is not None}
+    if not known:
+        raise BadValueError("a comparison under several rules requires cases of ten or more patients")
+    adjusted = holm(np.array([gap.p for gap in known.values()])).tolist()
+    means = {rule: [float(entry.theta.mean()) for entry in pairs[rule]] for rule in known}
+    return [
+        UnderRule(rule, means[rule][0], means[rule][1], gap.value, gap.low, gap.high, gap.p, p)
+        for (rule, gap), p in zip(known.items(), adjusted, strict=True)
+    ]
+
+
+def entries(
+    values: FloatArray, findings: NDArray[np.str_], patients: NDArray[np.str_], runs: Sequence[tuple[str, ...]]
+) -> list[EntryScores]:
+    """Return the scores of methods from their values (cases, methods × runs), nan for a case that is left out."""
+    known, names = np.isfinite(values), sorted({*findings.tolist()})
+    return split(*leave_one_out(by_patient(np.where(known, values, 0), known, findings, patients, names)), runs)
+
+
+def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]) -> list[EntryScores]:
+    """Return the scores of each method from those of all its runs (methods × runs), and those without each patient."""
+    ends = np.cumsum([len(names) for names in runs])[:-1]
+    parts = zip(runs, np.split(theta, ends), np.split(left_out, ends), strict=True)
+    return [EntryScores(names, one, other) for names, one, other in parts]
+
+
+def significant(entries: Sequence[EntryScores]) -> tuple[Signs, Signs]:
+    """Return the signs (pairs,) of significant differences, before and after Holm's correction over the pairs."""
+    gaps = gaps_between(entries)
+    estimates = [gaps[pair] for pair in itertools.combinations(range(len(entries)), 2)]
+    p = np.array([1.0 if estimate is None else estimate.p for estimate in estimates])
+    values = np.array([0.0 if estimate is None else estimate.value for estimate in estimates])
+    plain, adjusted = (np.where(level <= ALPHA, np.sign(values), 0).astype(np.int8) for level in (p, holm(p)))
+    return plain, adjusted
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """All pairs of methods of a network, under each rule."""
+
+    network: str
+    methods: tuple[str, ...]
+    rules: tuple[str, ...]
+    means: FloatArray
+    """(rules, methods), mean over findings and training runs."""
+    traits: FloatArray
+    """(traits, methods), mean over cases and training runs."""
+    signs: Signs
+    adjusted: Signs
+    """The same after Holm's correction over the pairs of a rule."""
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return the pairs of methods, in the order of the signs."""
+        return [*itertools.combinations(self.methods, 2)]
+
+    @cached_property
+    def tau(self) -> FloatArray:
+        """(rules, rules) Kendall's tau between the orders of the methods."""
+        return kendall(self.means[:, None], self.means[None])
+
+
+def contradicted(signs: Signs) -> NDArray[np.bool_]:
+    """Return (pairs,) whether two rules order a pair significantly in opposite directions."""
+    return np.asarray((signs > 0).any(0) & (signs < 0).any(0))
+
+
+def reversals(signs: Signs) -> FloatArray:
+    """Return (rules, rules) the share of pairs that two rules order significantly in opposite directions."""
+    return np.asarray((signs[:, None] * signs[None] < 0).mean(-1))
