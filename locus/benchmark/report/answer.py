@@ -133,16 +133,12 @@ def _networks(board: Leaderboard) -> Iterator[str]:
 
 
 def _grid(rows: Sequence[Row]) -> str:
-    """Say which networks with one grid may be the best, which are not above the prior, and which are worse."""
-    top, worse = ([row for row in rows if row.beaten is beaten] for beaten in (False, True))
-    best, low = ([row for row in top if row.may_be_best is may] for may in (True, False))
-    named = {"may be the best": _with_values(best), "not shown to be above the prior": _with_values(low)}
-    named["significantly worse"] = _names(worse)
-    return ", ".join(f"{names} {words}" for words, names in named.items() if names)
-
-
-def _with_values(rows: Sequence[Row]) -> str:
-    return " and ".join(f"{row.name} {of_interval(row.main)}" for row in rows[:NAMED])
+    """Say which of the networks with one grid has the highest mean, and which are significantly worse."""
+    (first, *level), worse = ([row for row in rows if row.beaten is beaten] for beaten in (False, True))
+    prior = "" if first.may_be_best else ", not shown to be above the prior"
+    named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
+    others = (f"; {words}: {names}" for words, names in named.items() if names)
+    return f"highest {first.name}, {of_interval(first.main)}{prior}{''.join(others)}"
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -3,12 +3,12 @@
 It is made from records and rows per case alone; ``protocols`` computes them.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from locus.benchmark.records import Record
 from locus.benchmark.report import case_columns, select
@@ -39,15 +39,15 @@ USUAL = (
     "mask IoU", "Wang, IoU > .3", "seed's rule, IoU ≥ .3", "pointing", "energy", "PxAP",
 )  # fmt: skip
 """Rules of the chart and of the table of rules against rules."""
-ALIKE, UNLIKE = 0.9, 0.6
-"""Kendall's tau from which two rules rank alike, and below which they do not."""
-SHOWN, NAMED, CLEAR = 12, 6, 1.5
-"""Most pairs of methods in a table, most rules in a sentence, and smallest factor between traits that is shown."""
+ALIKE, UNLIKE, CLEAR = 0.9, 0.6, 1.5
+"""Kendall's tau of rules that rank alike, and of those that do not; smallest factor between traits that is shown."""
+SHOWN, NAMED = 12, 6
+"""Most pairs of methods in a table, most rules in a sentence."""
 NOTE = (
     "A pair of methods of one network is significant if p is below .05, over patients and, if there are several, over "
     "training runs. It reverses if one rule shows a significant order and another rule the opposite one. "
     "`Holm`: the same after Holm's correction over the pairs of a rule. `tau`: Kendall's tau to the order by "
-    f"`{REFERENCE}`, mean over networks; 1 is the same order. `best methods`: one per network."
+    f"`{REFERENCE}`, mean over networks; 1 is the same order. `best methods`: on how many networks."
 )
 CUTS = "chosen on other patients, for each finding, unless the rule names another"
 TRAITS_NOTE = (
@@ -78,8 +78,7 @@ def _compared(rows: Sequence[Sequence[Record]], columns: CaseColumns, rules: tup
     by_rule = {rule: _entries(rows, columns, rule) for rule in rules}
     plain, adjusted = zip(*(significant(scored) for scored in by_rule.values()), strict=True)
     means = [[entry.theta.mean() for entry in scored] for scored in by_rule.values()]
-    keys = [[record.key for record in row] for row in rows]
-    traits = [[np.nanmean(columns.wide(of_row, trait)) for of_row in keys] for trait in TRAITS]
+    traits = [[np.nanmean(columns.wide([r.key for r in row], trait)) for row in rows] for trait in TRAITS]
     names = tuple(row[0].method for row in rows)
     arrays = (np.array(part) for part in (means, traits, plain, adjusted))
     return Comparisons(select.network(rows[0][0]), names, rules, *arrays)
@@ -113,10 +112,7 @@ def draw(board: Leaderboard) -> Spec:
     }
     best = first.methods[int(ranks[at].argmin())]
     shade = {"strokeOpacity": {"condition": {"test": f"datum.method == '{best}'", "value": 1}, "value": 0.3}}
-    about = (
-        f"{board.dataset}, {first.network}: rank of each method under each rule; rules like `{REFERENCE}` come first. "
-        f"Dark: {best}, the best by `{REFERENCE}`."
-    )
+    about = f"{board.dataset}, {first.network}: rank of each method; rules like `{REFERENCE}` first. Dark: {best}."
     return view(values, about, 300, mark("line", base, shade, tooltip("method:N", "rule:N", "rank:Q", "score:Q")))
 
 
@@ -148,13 +144,14 @@ class ProtocolsReport(CheckReport):
                 f"{share} on {counted(len(networks), 'network')} have a significant order under one of {len(rules)} "
                 f"rules that is reversed under another, {adjusted} after Holm's correction."
             )
-            alike = (tau >= ALIKE) & (np.array(rules) != REFERENCE)
+            order = [r for r in tau.argsort(kind="stable").tolist() if rules[r] != REFERENCE]
+            alike, unlike = [r for r in order[::-1] if tau[r] >= ALIKE], [r for r in order if tau[r] < UNLIKE]
             yield f"Rules that rank methods like `{REFERENCE}` (tau ≥ {ALIKE:g}): {_named(rules, alike)}."
-            yield f"Rules that do not (tau < {UNLIKE:g}): {_named(rules, tau < UNLIKE)}."
+            yield f"Rules that do not (tau < {UNLIKE:g}), the least alike first: {_named(rules, unlike)}."
 
 
-def _named(rules: Sequence[str], chosen: NDArray[np.bool_], most: int = NAMED) -> str:
-    names = [f"`{rules[r]}`" for r in np.flatnonzero(chosen).tolist()]
+def _named(rules: Sequence[str], chosen: Sequence[int], most: int = NAMED) -> str:
+    names = [f"`{rules[r]}`" for r in chosen]
     return listed([*names[:most], f"{len(names) - most} more"] if len(names) > most else names) or "none"
 
 
@@ -171,11 +168,12 @@ def _tau(networks: Sequence[Comparisons]) -> FloatArray:
 def _rules(networks: Sequence[Comparisons]) -> Cells:
     """Return a row per rule: its agreement with the reference, its best methods, and reversed pairs."""
     rules, tau, (plain, adjusted) = networks[0].rules, _tau(networks), _signs(networks)
-    at = rules.index(REFERENCE)
-    shares = np.stack([(plain != 0).mean(1), reversals(plain)[at], reversals(adjusted)[at]], 1)
-    best = [dict.fromkeys(one.methods[int(one.means[r].argmax())] for one in networks) for r in range(len(rules))]
+    reversed_to = [reversals(signs)[rules.index(REFERENCE)] for signs in (plain, adjusted)]
+    shares = np.stack([(plain != 0).mean(1), *reversed_to], 1)
+    best = [Counter(one.methods[int(one.means[r].argmax())] for one in networks) for r in range(len(rules))]
+    words = [", ".join(f"{method} ({count})" for method, count in of_rule.most_common()) for of_rule in best]
     order = tau.argsort()[::-1].tolist()
-    rows = [(rules[r], f"{tau[r]:.2f}", ", ".join(best[r]), *(f"{x:.0%}" for x in shares[r])) for r in order]
+    rows = [(rules[r], f"{tau[r]:.2f}", words[r], *(f"{x:.0%}" for x in shares[r])) for r in order]
     return ("rule", "tau", "best methods", "significant pairs", f"reversed to {REFERENCE}", "Holm"), tuple(rows)
 
 
@@ -189,17 +187,22 @@ def _against(networks: Sequence[Comparisons]) -> Cells:
 
 def _pairs(networks: Sequence[Comparisons]) -> Cells:
     """Return the pairs that most pairs of rules reverse, with what differs between the maps."""
-    ranked = [(one, n, (one.signs[:, n] > 0, one.signs[:, n] < 0)) for one in networks for n in range(len(one.pairs))]
-    ranked.sort(key=lambda each: -min(side.sum() for side in each[2]))
+    pairs = [(one, n) for one in networks for n in range(len(one.pairs))]
+    pairs.sort(key=lambda pair: -min(map(len, _sides(*pair))))
     rows = [
-        (one.network, *one.pairs[n], *(_named(one.rules, side, 1) for side in sides), _difference(one, *one.pairs[n]))
-        for one, n, sides in ranked[:SHOWN]
-        if all(side.any() for side in sides)
+        (one.network, *one.pairs[n], *(_named(one.rules, side, 1) for side in _sides(one, n)), _difference(one, n))
+        for one, n in pairs[:SHOWN]
+        if all(_sides(one, n))
     ]
     return ("network", "A", "B", "A is better by", "B is better by", "maps of A"), tuple(rows)
 
 
-def _difference(one: Comparisons, a: str, b: str) -> str:
-    first, second = (one.traits[:, one.methods.index(name)] for name in (a, b))
+def _sides(one: Comparisons, n: int) -> list[list[int]]:
+    """Return the rules by which the first method of pair ``n`` is significantly better, and those for the second."""
+    return [np.flatnonzero(one.signs[:, n] == better).tolist() for better in (1, -1)]
+
+
+def _difference(one: Comparisons, n: int) -> str:
+    first, second = (one.traits[:, one.methods.index(name)] for name in one.pairs[n])
     factors = zip(TRAITS, (first / second).tolist(), strict=True)
     return ", ".join(f"{name} ×{x:.1f}" for name, x in factors if not 1 / CLEAR < x < CLEAR)
