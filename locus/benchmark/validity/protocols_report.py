@@ -112,7 +112,7 @@ def draw(board: Leaderboard) -> Spec:
     }
     best = first.methods[int(ranks[at].argmin())]
     shade = {"strokeOpacity": {"condition": {"test": f"datum.method == '{best}'", "value": 1}, "value": 0.3}}
-    about = f"{board.dataset}, {first.network}: rank of each method; rules like `{REFERENCE}` first. Dark: {best}."
+    about = f"{board.dataset}, {first.network}: rank of each method; rules like {REFERENCE} first. Dark: {best}."
     return view(values, about, 300, mark("line", base, shade, tooltip("method:N", "rule:N", "rank:Q", "score:Q")))
 
 
