@@ -181,7 +181,7 @@ def numbers(cell):
 
 def key(words):
     """Return the network of a cell such as ``small CNN with PCAM (.98, one run)``."""
-    backbone, pooling = words.split(" (")[0].split(" with ")
+    backbone, pooling = words.split(" (")[0].replace(" and ", "-").split(" with ")
     return f"{backbone.replace('small CNN', 'custom').replace(':', '_')}-{pooling}-128px"
 
 
