@@ -16,11 +16,11 @@ import numpy as np
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index
 from locus.benchmark.scoring.protocols.pxap import counted, patient_counts, pooled_precision
+from locus.benchmark.scoring.protocols.wang import IOBB, IOU
 from locus.benchmark.scoring.statistics.contradictions import Values
 from locus.benchmark.scoring.statistics.resample import mean
 from locus.core.types import FloatArray
 
-IOU, IOBB = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), (0.1, 0.25, 0.5, 0.75, 0.9)
 CUTS = {"fixed": "cut .5", "otsu": "cut by Otsu", "oracle": "cut on the truth", "cross-fitted@shared": "one cut"}
 """Origin in the columns of ``locus`` -> name; without one, the cut is chosen on other patients, for each finding."""
 PXAP = "PxAP"
@@ -67,7 +67,7 @@ def placed_rules(column: Columns) -> Values:
     return {"IoU > .3, plain interpolation": hits, "pointing, plain interpolation": pointing}
 
 
-def of_locus(column: Callable[[str], FloatArray]) -> Values:
+def of_locus(column: Columns) -> Values:
     """Return the rules that need only the rows per case of ``locus``; ``column`` returns a column (N,) of them."""
     iou, iobb = (column(name).astype(np.float32) for name in ("iou", "iobb"))
 

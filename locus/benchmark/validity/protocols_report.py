@@ -187,18 +187,18 @@ def _against(networks: Sequence[Comparisons]) -> Cells:
 
 def _pairs(networks: Sequence[Comparisons]) -> Cells:
     """Return the pairs that most pairs of rules reverse, with what differs between the maps."""
-    pairs = [(one, n) for one in networks for n in range(len(one.pairs))]
-    pairs.sort(key=lambda pair: -min(map(len, _sides(*pair))))
+    pairs = [(one, n, _sides(one, n)) for one in networks for n in range(len(one.pairs))]
+    pairs.sort(key=lambda pair: -min(map(len, pair[2])))
     rows = [
-        (one.network, *one.pairs[n], *(_named(one.rules, side, 1) for side in _sides(one, n)), _difference(one, n))
-        for one, n in pairs[:SHOWN]
-        if all(_sides(one, n))
+        (one.network, *one.pairs[n], *(_named(one.rules, side, 1) for side in sides), _difference(one, n))
+        for one, n, sides in pairs[:SHOWN]
+        if all(sides)
     ]
     return ("network", "A", "B", "A is better by", "B is better by", "maps of A"), tuple(rows)
 
 
 def _sides(one: Comparisons, n: int) -> list[list[int]]:
-    """Return the rules by which the first method of pair ``n`` is significantly better, and those for the second."""
+    """Return two lists of rules: the first method of pair ``n`` is significantly better, or the second one is."""
     return [np.flatnonzero(one.signs[:, n] == better).tolist() for better in (1, -1)]
 
 
