@@ -307,7 +307,7 @@ def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[
     if base is None:
         raise BadValueError("prior has no rows per case on these cases")
     pairs = [(row, scores) for row in rows if (scores := column.entry(row.runs)) is not None]
-    estimates = statistics.differences(base, [scores for _, scores in pairs])  # how far a row is below prior
+    estimates = statistics.differences([(base, scores) for _, scores in pairs])  # how far a row is below prior
     adjusted = holm(np.array([estimate.p for estimate in estimates]))
     tested = zip(pairs, estimates, adjusted, strict=True)
     return [row for (row, _), e, p in tested if e.value < 0 and e.high < 0 and p <= statistics.ALPHA]

@@ -343,11 +343,12 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
 def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:
     """Return the text of ``leaderboard.csv``: a line per row with all numbers, networks last.
 
-    Suites without such rows have a line per record.
+    Suites without such rows have a line per record. Numbers have six digits: further ones depend on the processor.
     """
     lines = [line for board in boards for line in _lines(board)]
     names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
-    return csv_text([names, *([line.get(name, "") for name in names] for line in lines)])
+    values = ([line.get(name, "") for name in names] for line in lines)
+    return csv_text([names, *([f"{v:.6g}" if isinstance(v, float) else v for v in row] for row in values)])
 
 
 def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:

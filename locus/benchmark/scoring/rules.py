@@ -17,16 +17,12 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index
 from locus.benchmark.scoring.protocols.pxap import counted, patient_counts, pooled_precision
 from locus.benchmark.scoring.protocols.wang import IOBB, IOU
-from locus.benchmark.scoring.statistics.contradictions import Values
+from locus.benchmark.scoring.statistics.contradictions import TRAITS, Values
 from locus.benchmark.scoring.statistics.resample import mean
 from locus.core.types import FloatArray
 
 CUTS = {"fixed": "cut .5", "otsu": "cut by Otsu", "oracle": "cut on the truth", "cross-fitted@shared": "one cut"}
 """Origin in the columns of ``locus`` -> name; without one, the cut is chosen on other patients, for each finding."""
-PXAP = "PxAP"
-"""The rule that pools the pixels of all cases: its column is the score without the patient of the row (jackknife)."""
-TRAITS = ("box area", "area above .5", "area above .99", "cut")
-"""Columns beside the rules: shares of the image that the box and the high values cover, and the score threshold."""
 Columns = Callable[[str], FloatArray]
 """Name of a column of the rows per case -> its values (N,); nan where a row has none."""
 
@@ -43,7 +39,7 @@ def scored(cases: Sequence[Case], findings: Sequence[str], seed: int) -> Callabl
 
 
 def rule_values(columns_of: Callable[[str], Columns]) -> Values:
-    """Return the values of cases with a truth box under all rules but those of other placements and ``PXAP``."""
+    """Return the values of cases with a truth box under all rules but those of other placements and the pooled one."""
     box, mask, seeds, wang = (columns_of(word) for word in ("maxbox", "chexlocalize", "seed", "wang"))
     return {
         **of_locus(columns_of("locus")),

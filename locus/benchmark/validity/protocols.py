@@ -8,7 +8,8 @@ import numpy as np
 
 from locus.benchmark.maps.cases import make_cases
 from locus.benchmark.scoring.protocols.base import Result, case_index, failures, rows, with_truth
-from locus.benchmark.scoring.rules import PXAP, pixel_precision, placed_rules, rule_values, scored, traits
+from locus.benchmark.scoring.rules import pixel_precision, placed_rules, rule_values, scored, traits
+from locus.benchmark.scoring.statistics.contradictions import PXAP
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.benchmark.validity.base import Check
 from locus.core.scores import Score

@@ -18,8 +18,9 @@ from locus.benchmark.report.charts import Chart, Spec, field, mark, scale, toolt
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
-from locus.benchmark.scoring.rules import PXAP, TRAITS
 from locus.benchmark.scoring.statistics.contradictions import (
+    PXAP,
+    TRAITS,
     Comparisons,
     Signs,
     contradicted,

@@ -1,5 +1,6 @@
 """Compare leaderboard entries (one recipe and method on one or several training runs) on the same patients."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -35,6 +36,8 @@ class EntryScores:
 
     def restrict(self, runs: Sequence[str]) -> "EntryScores":
         """Return the scores of the given training runs, in the given order."""
+        if tuple(runs) == self.runs:
+            return self
         index = [self.runs.index(name) for name in runs]
         return EntryScores(tuple(runs), self.theta[index], self.jackknife[index])
 
@@ -60,23 +63,27 @@ def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
     contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
     """
-    return differences(one, [other])[0]
+    return differences([(one, other)])[0]
 
 
-def differences(one: EntryScores, others: Sequence[EntryScores]) -> list[MrmcEstimate]:
-    """Return ``difference`` of ``one`` and each of the ``others``, computed together, which is much faster."""
-    groups: dict[tuple[tuple[str, ...], int], list[int]] = {}
-    for n, other in enumerate(others):
+def differences(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> list[MrmcEstimate]:
+    """Return ``difference`` of each pair, computed together, which is much faster."""
+    groups: dict[tuple[tuple[str, ...], int, int], list[int]] = {}
+    for n, (one, other) in enumerate(pairs):
         common = tuple(name for name in one.runs if name in other.runs)
-        groups.setdefault((common, len(common or other.runs)), []).append(n)
+        groups.setdefault((common, len(common or one.runs), len(common or other.runs)), []).append(n)
     estimates: dict[int, MrmcEstimate] = {}
-    for (common, _), numbers in groups.items():
-        sides = [one] * len(numbers), [others[n] for n in numbers]
-        rows = [[row.restrict(common) if common else row for row in side] for side in sides]
-        a, b = ((np.stack([r.theta for r in side]), np.stack([r.jackknife for r in side])) for side in rows)
+    for (common, *_), numbers in groups.items():
+        sides = zip(*(pairs[n] for n in numbers), strict=True)
+        a, b = ([row.restrict(common or row.runs) for row in side] for side in sides)
         compute = mrmc.differences if len(common) > 1 else mrmc.differences_nested
-        estimates |= zip(numbers, compute(a, b), strict=True)
-    return [estimates[n] for n in range(len(others))]
+        estimates |= zip(numbers, compute(_stacked(a), _stacked(b)), strict=True)
+    return [estimates[n] for n in range(len(pairs))]
+
+
+def _stacked(rows: Sequence[EntryScores]) -> mrmc.Row:
+    """Return the scores of N rows (N,S), and those without each patient (N,S,P)."""
+    return np.stack([row.theta for row in rows]), np.stack([row.jackknife for row in rows])
 
 
 @dataclass(frozen=True)
@@ -98,11 +105,10 @@ Gaps = Mapping[tuple[int, int], MrmcEstimate | None]
 
 def gaps_between(rows: Sequence[EntryScores]) -> Gaps:
     """Return ``compared`` of all pairs of rows."""
-    return {
-        (a, b): estimate
-        for a, row in enumerate(rows)
-        for b, estimate in enumerate(_compared(row, rows[a + 1 :]), start=a + 1)
-    }
+    numbers = [*itertools.combinations(range(len(rows)), 2)]
+    if len(rows) > 1 and all(row.runs == rows[0].runs and row.jackknife.shape[1] >= SMALLEST for row in rows):
+        return dict(zip(numbers, mrmc.all_differences(_stacked(rows)), strict=True))
+    return dict(zip(numbers, _compared([(rows[a], rows[b]) for a, b in numbers]), strict=True))
 
 
 def verdicts(rows: int, gaps: Gaps, per_row: bool = True) -> list[Verdict]:
@@ -139,11 +145,12 @@ def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
 
 def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
     """Return ``difference`` of two rows; None for fewer than 10 patients."""
-    return _compared(one, [other])[0]
+    return _compared([(one, other)])[0]
 
 
-def _compared(one: EntryScores, others: Sequence[EntryScores]) -> Sequence[MrmcEstimate | None]:
-    return [None] * len(others) if one.jackknife.shape[1] < SMALLEST else differences(one, others)
+def _compared(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> Sequence[MrmcEstimate | None]:
+    few = any(one.jackknife.shape[1] < SMALLEST for one, _ in pairs)
+    return [None] * len(pairs) if few else differences(pairs)
 
 
 def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from locus.benchmark.scoring.statistics.resample import LEVEL, CheckedRow, variance_parts
+from locus.benchmark.scoring.statistics.resample import LEVEL, CheckedRow, VarianceParts, variance_parts
 from locus.core.errors import BadValueError
+from locus.core.types import FloatArray
 
 NO_SPREAD = 1e-9
 """Smaller standard errors count as 0: they are rounding."""
@@ -75,6 +76,31 @@ def differences(a: Row, b: Row) -> list[MrmcEstimate]:
     return _estimates([gaps], [1.0], -1, _is_zero(gaps))
 
 
+def all_differences(rows: Row) -> list[MrmcEstimate]:
+    """Return the difference of each pair of N rows on the same S runs, from ``theta`` (N, S), ``jackknife`` (N, S, P).
+
+    They equal ``differences``, or with one run ``differences_nested``. The variance of a difference is that of both
+    rows minus twice their covariance, so a matrix product per run gives it for all pairs.
+    """
+    scores, left_out = _checked(rows)
+    (count, runs), (first, second) = scores.shape, np.triu_indices(len(scores), 1)
+
+    def variances(values: FloatArray) -> FloatArray:
+        """Return the jackknife variance (..., pairs) of the differences of ``values`` (..., N, P)."""
+        gaps = values - values.mean(-1, keepdims=True)
+        shared = gaps @ gaps.swapaxes(-1, -2) * (1 - 1 / values.shape[-1])
+        own = shared[..., range(count), range(count)]
+        return np.maximum(own[..., first] + own[..., second] - 2 * shared[..., first, second], 0)
+
+    gaps = scores[first] - scores[second]
+    of_mean, of_runs = variances(left_out.mean(1)), variances(left_out.swapaxes(0, 1)).sum(0)
+    run_df = np.array([max(runs - 1, 1)])
+    squares = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1)
+    patients = np.maximum(of_mean - (of_runs - runs * of_mean) / runs / run_df, 0)
+    parts = VarianceParts(gaps.mean(1), squares[:, None] / runs / run_df, run_df, patients, of_mean)
+    return _intervals(parts, left_out.shape[-1], -1, (np.abs(gaps) <= NO_SPREAD).all(1) & (of_runs <= NO_SPREAD**2))
+
+
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
     """Return A − B of two rows on different training runs, such as two networks, and the same patients, clipped to ±1.
 
@@ -120,11 +146,15 @@ def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float
 def _estimates(
     rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: NDArray[np.bool_]
 ) -> list[MrmcEstimate]:
+    """Return N intervals from ``theta`` (N, S) and ``jackknife`` (N, S, P) of each of the ``rows``."""
+    return _intervals(variance_parts(rows, weights), rows[0][1].shape[-1], lowest, equal)
+
+
+def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArray[np.bool_]) -> list[MrmcEstimate]:
     """Return N intervals by Student's t, clipped to ``lowest`` and 1; p is at least that of a sign-flip test.
 
-    ``rows``: ``theta`` (N, S) and ``jackknife`` (N, S, P); ``equal``: (N,) True where nothing differs.
+    ``equal``: (N,) True where nothing differs.
     """
-    parts, patients = variance_parts(rows, weights), rows[0][1].shape[-1]
     mean, error, df = parts.value, np.sqrt(parts.variance), parts.df
     varied = error > NO_SPREAD
     reach = special.stdtrit(df, (1 + LEVEL) / 2) * error

@@ -102,10 +102,13 @@ def by_patient(
         raise BadValueError(f"arrays of shapes {shapes} do not match: give one row, finding and patient per case")
     people, person = np.unique(patient_of, return_inverse=True)
     number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == finding_of)
-    sums = np.zeros((2, len(people), len(names), above.shape[1]))
+    cell = person[case] * len(names) + number
+    order = np.argsort(cell, kind="stable")
+    filled, starts = np.unique(cell[order], return_index=True)
+    sums = np.zeros((2, len(people) * len(names), above.shape[1]))
     for side, values in zip(sums, (above, below), strict=True):
-        np.add.at(side, (person[case], number), values[case])
-    return Sums(*sums)
+        side[filled] = np.add.reduceat(values[case[order]], starts)
+    return Sums(*sums.reshape(2, len(people), len(names), above.shape[1]))
 
 
 def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:

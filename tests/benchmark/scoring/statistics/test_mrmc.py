@@ -1,6 +1,8 @@
 """Intervals over training runs and patients: a published analysis, worked examples, simulations."""
 
+import itertools
 import json
+from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -203,6 +205,23 @@ def test_p_is_never_zero_where_scores_differ(compare, patients):
     hits = np.ones((3, patients))
     hits[:, 0] = 0
     assert compare(row_of(hits), row_of(np.zeros((3, patients)))).p > 0
+
+
+@pytest.mark.parametrize("runs", [1, 2, 5])
+def test_differences_of_all_pairs_equal_those_of_one_pair_at_a_time(runs):
+    random = np.random.default_rng(runs)
+    theta = random.random((6, runs))
+    jackknife = theta[..., None] + random.normal(0, 0.01, (6, runs, 40))
+    theta[3], jackknife[3] = theta[2], jackknife[2]  # equal rows
+    for row, value in ((4, 0.7), (5, 0.5)):  # rows without spread
+        theta[row] = jackknife[row] = value
+    one_by_one = [
+        (mrmc.difference if runs > 1 else mrmc.difference_nested)((theta[a], jackknife[a]), (theta[b], jackknife[b]))
+        for a, b in itertools.combinations(range(6), 2)
+    ]
+    together = mrmc.all_differences((theta, jackknife))
+    np.testing.assert_allclose([astuple(e) for e in together], [astuple(e) for e in one_by_one], rtol=1e-9, atol=1e-12)
+    assert together[9] == mrmc.NO_DIFFERENCE  # rows 2 and 3
 
 
 @pytest.mark.byhand
