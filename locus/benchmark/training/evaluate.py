@@ -129,7 +129,7 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
         "settings": settings,
         "pretrained_on": pretrained_on,
         "facts": {name: metrics[name] for name in FACTS if name in metrics},
-        "auroc": metrics["test"]["mean_auroc"],
+        "auroc": None if checkpoint.config.partition == "all" else metrics["test"]["mean_auroc"],  # seen in training
     }
     about["digest"] = json_hash([about, checkpoint.digest])
     state = {name: value.contiguous() for name, value in load.cast(checkpoint.weights, torch.float16).items()}
@@ -152,9 +152,16 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
     if not named:
         raise DataError(f"{folder} has no finished run with float16 weights: train with --weights_dtype float16")
     for name, run in named.items():
-        publish(run, output / name, "")
+        start = load.checkpoint(run).config.init_from
+        publish(run, output / name, "", _data_of(start) if start else "")
     weights.write_card(output)
     echo(f"{len(named)} files of weights and {weights.CARD} in {output}")
+
+
+def _data_of(start: str) -> str:
+    """Return the data set on which initial weights were trained, or the name of a file of another project."""
+    stamp = load.checkpoint(start).content.get("locus")
+    return str(stamp["config"]["dataset"]) if isinstance(stamp, dict) else Path(start).name
 
 
 def restore(file: Path, config: TrainConfig, folder: Path) -> None:

@@ -88,7 +88,7 @@ def write_card(folder: Path) -> None:
         "they were scored. `locus.load(FILE)` and `--checkpoint FILE` accept each file.",
         *[f"Recipe: {recipe}." for recipe in recipes],
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
-        "AUROC: mean over findings, on all test images.",
+        "AUROC: mean over findings, on all test images; – if all images were used for training.",
     ]
     write_text(folder / CARD, "\n\n".join(lines) + "\n")
 
@@ -97,7 +97,7 @@ def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
     flags, facts = about["locus"]["config"], about["facts"]
     data = ", then ".join(filter(None, (about["pretrained_on"], flags["dataset"])))
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
-    auroc = "–" if flags["partition"] == "all" else f"{about['auroc']:.3f}"  # tested on its training images
+    auroc = "–" if about["auroc"] is None else f"{about['auroc']:.3f}"
     numbers = (str(facts["train"]["n"]), str(facts["epochs"]), auroc)
     return (
         f"`{name}`",

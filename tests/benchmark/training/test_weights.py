@@ -1,6 +1,7 @@
 """Published weights: a file of a finished run from which the same run is written again."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -77,6 +78,15 @@ def test_all_finished_runs_of_a_folder_are_exported(run, tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["README.md", "custom-AVG-64px-seed0.safetensors"]
     assert export.main([str(tmp_path), "--format", "weights", "--output", str(tmp_path / "none")]) == 2
     assert "--weights_dtype float16" in capsys.readouterr().err
+
+
+def test_network_of_all_images_is_exported_without_a_score_and_names_its_first_data(run, tiny_in, tmp_path):
+    final = tiny_in(tmp_path, weights_dtype="float16", partition="all", init_from=str(run / "best.ckpt"))
+    fit(final, tmp_path / "runs/final")
+    assert export.main([str(tmp_path / "runs"), "--format", "weights", "--output", str(tmp_path / "final")]) == 0
+    about = weights.described(next((tmp_path / "final").glob("*.safetensors")))
+    assert (about["auroc"], about["pretrained_on"]) == (None, "phantom:train=48,val=24,test=24")
+    assert re.search(r"\| phantom:\S+, then phantom:\S+ .* – +\|", (tmp_path / "final/README.md").read_text())
 
 
 def test_card_lists_every_file_with_its_auroc(run, file):
