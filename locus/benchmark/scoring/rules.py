@@ -3,7 +3,7 @@
 ``rule_values``   the values of cases under all rules that score each case
 ``of_locus``      those of them that need only the rows per case of ``locus``
 ``placed_rules``  rules with maps that are placed in another way
-``pixel_precision``  the rule that pools the pixels of all cases
+``pooled_rules``  the rules that pool the pixels or boxes of all cases
 ``traits``  properties of the maps that favour some rules over others
 """
 
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Case, case_index
+from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
+from locus.benchmark.scoring.protocols.detection import left_out_scores
 from locus.benchmark.scoring.protocols.pxap import counted, patient_counts, pooled_precision
 from locus.benchmark.scoring.protocols.wang import IOBB, IOU
-from locus.benchmark.scoring.statistics.contradictions import TRAITS, Values
+from locus.benchmark.scoring.statistics.contradictions import POOLED, TRAITS, Values
 from locus.benchmark.scoring.statistics.resample import mean
 from locus.core.types import FloatArray
 
@@ -90,10 +91,15 @@ def traits(cases: Sequence[Case], column: Columns) -> Values:
     return dict(zip(TRAITS, (boxes, *map(np.array, above), column("threshold")), strict=True))
 
 
-def pixel_precision(cases: Sequence[Case], findings: Sequence[str]) -> tuple[float, dict[str, float]]:
-    """Return PxAP over all cases, mean over findings, and patient -> the same without the patient."""
-    index = case_index(cases)
-    sums = patient_counts([counted(case)[0] for case in cases], index, findings)
+Pooled = tuple[float, dict[str, float]]
+"""The score under a rule over all cases, mean over findings; patient -> the same without the patient."""
+
+
+def pooled_rules(cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> dict[str, Pooled]:
+    """Return the ``POOLED`` rules; the pixels of cases with a truth box are pooled, the boxes of all cases."""
+    with_box = with_truth(cases)
+    index = case_index(with_box)
+    sums = patient_counts([counted(case)[0] for case in with_box], index, findings)
     without = mean(pooled_precision(sums.without), 1).tolist()
-    people = np.unique(index.patients).tolist()
-    return float(mean(pooled_precision(sums.value), 0)), dict(zip(people, without, strict=True))
+    pixels = float(mean(pooled_precision(sums.value), 0)), dict(zip(np.unique(index.patients), without, strict=True))
+    return dict(zip(POOLED, (pixels, *left_out_scores(cases, findings, seed)), strict=True))

@@ -1,7 +1,4 @@
-"""Report of the check ``protocols``: how often the order of two methods depends on the rule.
-
-It is made from records and rows per case alone; ``protocols`` computes them.
-"""
+"""Report of the check ``protocols``: how often the order of two methods depends on the rule."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +16,7 @@ from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
 from locus.benchmark.scoring.statistics.contradictions import (
-    PXAP,
+    POOLED,
     TRAITS,
     Comparisons,
     Signs,
@@ -37,7 +34,7 @@ REFERENCE = "IoU > .3"
 """The rule of the leaderboards."""
 USUAL = (
     "IoU > .1", REFERENCE, "IoU > .5", "IoBB > .5", "IoU > .3, cut .5", "IoU > .3, cut by Otsu", "MaxBoxAccV2",
-    "mask IoU", "Wang, IoU > .3", "seed's rule, IoU ≥ .3", "pointing", "energy", "PxAP",
+    "mask IoU", "Wang, IoU > .3", "seed's rule, IoU ≥ .3", "pointing", "energy", *POOLED,
 )  # fmt: skip
 """Rules of the chart and of the table of rules against rules."""
 ALIKE, UNLIKE, CLEAR = 0.9, 0.6, 1.5
@@ -90,10 +87,10 @@ def _entries(rows: Sequence[Sequence[Record]], columns: CaseColumns, rule: str) 
     records = [record for row in rows for record in row]
     values = columns.wide([record.key for record in records], rule)
     runs = [tuple(record.cell.model_id for record in row) for row in rows]
-    if rule != PXAP:
+    if rule not in POOLED:
         return entries(values, columns.findings, columns.patients, runs)
     _, first = np.unique(columns.patients, return_index=True)  # the rows have the score without their patient
-    return split(np.array([select.value(record, PXAP) for record in records]), values[first].T, runs)
+    return split(np.array([select.value(record, rule) for record in records]), values[first].T, runs)
 
 
 def draw(board: Leaderboard) -> Spec:

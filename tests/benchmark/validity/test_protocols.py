@@ -1,11 +1,14 @@
 """Check ``protocols``: the order of two methods under different rules."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from locus.benchmark.scoring.protocols.base import Case
+from locus.benchmark.scoring.protocols.detection import Detection, Froc
 from locus.benchmark.scoring.protocols.pxap import PxAP
-from locus.benchmark.scoring.rules import of_locus, pixel_precision, rule_values, scored, traits
+from locus.benchmark.scoring.rules import of_locus, pooled_rules, rule_values, scored, traits
 from locus.benchmark.scoring.statistics.contradictions import contradicted, entries, reversals, significant
 
 LEFT = np.array([[0.0, 0, 30, 40]])
@@ -47,11 +50,18 @@ def test_there_are_at_least_twenty_rules_and_each_has_a_value_for_each_case():
     assert {column.shape for column in values.values()} == {(6,)}
 
 
-def test_pooled_precision_is_that_of_the_protocol_and_of_the_other_patients():
-    mixed = [*cases(SPOT)[:3], *cases(WIDE)[3:]]
-    value, without = pixel_precision(mixed, ["Mass"])
-    assert value == pytest.approx(PxAP().evaluate(mixed, ["Mass"]).scores[-1].value)
-    assert without["p0"] == pytest.approx(PxAP().evaluate(mixed[1:], ["Mass"]).scores[-1].value)
+def test_pooled_rules_are_those_of_the_protocols_and_of_the_other_patients():
+    """Each patient has an image with a mass and one without, on which the boxes are false."""
+    positive = [replace(case, probability=0.4 + 0.1 * n) for n, case in enumerate([*cases(SPOT)[:3], *cases(WIDE)[3:]])]
+    absent = [replace(c, image_id=f"a{c.image_id}", boxes=np.zeros((0, 4)), label=0, probability=0.6) for c in cases(WIDE)]
+    pooled = pooled_rules([*positive, *absent], ["Mass"])
+    others = [case for case in (*positive, *absent) if case.patient_id != "p0"]
+    of_protocol = (PxAP, "pxap"), (Detection, "ap@iou.4"), (Froc, "froc@iou.3")
+    for (value, without), (protocol, metric) in zip(pooled.values(), of_protocol, strict=True):
+        for known, part in ((value, (*positive, *absent)), (without["p0"], others)):
+            scores = protocol().evaluate(part, ["Mass"]).scores
+            assert known == pytest.approx(next(s.value for s in scores if (s.finding, s.metric) == ("mean", metric)))
+    assert all(0 < value < 1 for value, _ in pooled.values())
 
 
 def test_pairs_of_methods_that_differ_by_noise_seldom_reverse():

@@ -19,7 +19,7 @@ from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result
 from locus.benchmark.scoring.protocols.locus import DEFAULT_THRESHOLD, IOU
 from locus.benchmark.scoring.protocols.pointing import distance
 from locus.benchmark.scoring.score_thresholds import ExactThresholds, cross_fitted
-from locus.benchmark.scoring.statistics.resample import Resampled, Sums, bootstrap_draws, ratio
+from locus.benchmark.scoring.statistics.resample import Resampled, Sums, bootstrap_draws, mean, ratio
 from locus.benchmark.scoring.statistics.summary import NOTHING, Column, Estimate, estimate, scores
 from locus.benchmark.scoring.surface import Surface, all_boxes
 from locus.benchmark.scoring.surface.trace import GivenBoxes, trace
@@ -65,6 +65,23 @@ def _populations(of_interest: Sequence[Case]) -> tuple[list[Case], Column]:
     if any(case.submitted_boxes is None and case.map is not None and case.probability is None for case in chosen):
         raise NotAvailableError("boxes of maps need the classifier's probabilities: give them with --predictions FILE")
     return chosen, Column("left_out", "none", ~is_judged, np.ones(len(of_interest)))
+
+
+def left_out_scores(
+    cases: Sequence[Case], findings: Sequence[str], seed: int = 0
+) -> list[tuple[float, dict[str, float]]]:
+    """Return the main scores of ``detection`` and ``froc``, means over findings, and patient -> that without it."""
+    judged, _ = _populations([case for case in cases if case.finding in findings])
+    batch = BoxCases(judged, findings, seed)
+    hits = [HITS["iou.3"](boxes, case.boxes) for case, (boxes, _) in zip(judged, batch.boxes, strict=True)]
+    precision = [_precision_sums(batch, numbers, MAIN) for numbers in batch.numbers]
+    sensitivity = [_froc_sums(batch, numbers, hits, "") for numbers in batch.numbers]
+    out, people = [], np.unique([case.patient_id for case in judged]).tolist()
+    for sums, statistic in ((precision, average_precision), (sensitivity, mean_sensitivity)):
+        value = mean(np.array([statistic(one.value[0]) for one in sums]), 0)
+        without = mean(np.array([statistic(one.without[:, 0]) for one in sums]), 0)
+        out.append((float(value), dict(zip(people, without.tolist(), strict=True))))
+    return out
 
 
 class BoxCases:
@@ -317,7 +334,7 @@ def _froc_estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: st
     sums = [_froc_sums(batch, numbers, hits, suffix) for numbers in batch.numbers]
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
     is_main = metric + suffix == Froc.main
-    samples = batch.resampled(sums, lambda columns: sensitivities(columns).mean(-1)) if is_main else None
+    samples = batch.resampled(sums, mean_sensitivity) if is_main else None
     whole = Estimate(metric + suffix, batch.origin, curve.mean(1), n, samples, reason=reason)
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
     by_rate = zip(names, curve.T, strict=True)
@@ -339,6 +356,11 @@ def sensitivities(columns: Any) -> Any:
     most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
     has_images = np.broadcast_to(images > 0, most.shape)
     return np.where(has_images, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
+
+
+def mean_sensitivity(columns: Any) -> Any:
+    """Return the mean (...) of the ``sensitivities``."""
+    return sensitivities(columns).mean(-1)
 
 
 def _froc_sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:

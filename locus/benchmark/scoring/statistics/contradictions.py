@@ -26,8 +26,8 @@ Values = Mapping[str, FloatArray]
 Signs = NDArray[np.int8]
 """(rules, pairs): 1 if the first method of the pair is significantly better, -1 if it is worse, else 0."""
 
-PXAP = "PxAP"
-"""The rule that pools the pixels of all cases: its column is the score without the patient of the row (jackknife)."""
+POOLED = ("PxAP", "AP, IoU > .4", "FROC, IoU > .3")
+"""Rules that pool all cases of a finding: their columns have the score without the patient of the row (jackknife)."""
 TRAITS = ("box area", "area above .5", "area above .99", "cut")
 """Columns beside the rules: shares of the image that the box and the high values cover, and the score threshold."""
 
