@@ -363,7 +363,7 @@ class JFHealthcare(nn.Module):
 class StridedFPA(nn.Module):
     """middle(A) * pyramid(A) + global(A): (N,C,h,w) -> (N,C,h,w).
 
-    Unlike :class:`locus.backbones.attention.FPA`, it downsamples by strided convolutions. Equal to the original layer
+    Unlike :class:`locus.backbones.pooling.FPA`, it downsamples by strided convolutions. Equal to the original layer
     if h and w are multiples of 4 (image sides that are multiples of 128); the original supports no other sizes.
     """
 

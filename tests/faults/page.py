@@ -33,9 +33,8 @@ again.
 
 ## What is not detected
 
-- A job that hangs, unless `--step_minutes` sets a time limit per step. Press Ctrl-C twice: after the first, the run still waits for the
-  job; the second ends it.
-- A flipped bit in a checkpoint or in stored maps, if the file can still be read.
+- A job that hangs, unless `--step_minutes` sets a time limit per step.
+- A flipped bit in a checkpoint, if the file can still be read.
 
 A full disk was simulated by a limit on file size, a read-only disk by a read-only mount, and a lack of memory by SIGKILL.
 

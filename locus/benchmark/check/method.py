@@ -54,8 +54,8 @@ Use these names with `--method` and in a suite's `methods`. Seven methods of the
 at most 1.2 times as long as one forward pass (8 findings, [speed](speed.md)). Methods of `slow` take longer. `all` is \
 both groups.
 Each method's file in `methods/` has its formula and options. [add_a_method.md](add_a_method.md) explains the column \
-`needs`. Suites add the baselines `prior` and `untrained` and the upper bound `truth`. `prior` and `truth` use the \
-truth boxes. If a network is not supported, the tables of results show `n/a` with the reason. `max(0, ·)`: negative \
+`needs`. Suites add all baselines and the upper bound `truth`. `fixed_box`, `prior` and `truth` use the truth \
+boxes. If a network is not supported, the tables of results show `n/a` with the reason. `max(0, ·)`: negative \
 values of the map are set to 0.
 """
 SMOOTH = """## The option `smooth` of every method

@@ -39,7 +39,7 @@ from locus.benchmark.report.all_tables import tables_of
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
-from locus.benchmark.report.row import by_score
+from locus.benchmark.report.row import by_score, network_words
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.contradictions import two_rows
@@ -255,7 +255,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         """Say what was evaluated: ``small CNN with PCAM on phantom: gradcam, layercam and 5 baselines``."""
-        networks = dict.fromkeys(f"{select.network(record)} on {record.cell.dataset}" for record in self.records)
+        networks = dict.fromkeys(f"{network_words(record.cell)} on {record.cell.dataset}" for record in self.records)
         maps = [record for record in self.records if record.cell.method != CLASSIFIER]
         words = dict.fromkeys(record.method for record in maps if select.is_method(record))
         others = {record.method for record in maps} - words.keys()

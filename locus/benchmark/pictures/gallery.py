@@ -38,7 +38,8 @@ from locus.benchmark.report.chart_list import CHARTS
 from locus.benchmark.report.charts import DPI, FONT, FORMATS, WIDTHS
 from locus.benchmark.report.html import GALLERY, PAGE, render
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, network, ranked
+from locus.benchmark.report.row import network_words
+from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, ranked
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
@@ -269,7 +270,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     trained = recorded(model, digests, runs_dir)
     store = explain_model(model, trained, words, runs_dir, None)
     samples = {sample.image_id: sample for run in store.trained for sample in run.scorable_images}
-    address, shown_as = f"{name}/{chosen[0].cell.model_id}", network(chosen[0])
+    address, shown_as = f"{name}/{chosen[0].cell.model_id}", network_words(chosen[0].cell)
     return OpenedModel(address, suite.title, shown_as, chosen, folder, runs_dir, store, samples)
 
 

@@ -1,6 +1,6 @@
 """The parts of charts: their look, their Vega-Lite specification, their rows, and charts as files.
 
-``config``, ``PAPER``    colours, fonts and sizes of all charts: the colour-blind safe palette of Okabe and Ito. Yellow
+``PAPER``                colours, fonts and sizes of all charts: the colour-blind safe palette of Okabe and Ito. Yellow
                          is left out because it is hard to see on white. Shapes repeat the information of the colours.
 ``Chart``, ``view``      a chart, and the parts of its specification
 ``rows_of``, ``labels``  rows with the labels and kinds that charts use
@@ -44,48 +44,38 @@ ROW = 17
 """Height of a row of a chart, in pixels."""
 NAMES, LETTER, SYMBOL, LONGEST = 150, 7, 40, 300
 """Pixels: width of the row labels, of a letter, of a legend's symbol with its padding, and of a legend's label."""
-FONTS = f"{FONT}, system-ui, sans-serif"
-
-
-def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
-    """Return Vega's settings: colours of text (``ink``), axes (``pale``) and grid (``rule``), and the font ``size``."""
-    letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}
-    return {
-        "background": "transparent",
-        "font": FONTS,
-        "view": {"stroke": None},
-        "axis": {
-            **letters,
-            "titleFontWeight": "normal",
-            "labelLimit": 260,
-            "gridColor": rule,
-            "domainColor": pale,
-            "tickColor": pale,
-            "tickCount": 6,
-            "labelSeparation": 5,
-        },
-        "axisQuantitative": {"labelLimit": 0},  # Vega measures a label once more to limit it
-        "axisY": {"grid": False, "ticks": False, "domain": False, "labelPadding": 6},
-        "legend": {
-            **letters,
-            "orient": "top",
-            "title": None,
-            "titleFontWeight": "normal",
-            "labelLimit": LONGEST,
-            "columnPadding": 14,
-            "symbolBaseFillColor": ink,
-            "symbolBaseStrokeColor": ink,
-            "layout": {
-                side: {"anchor": "start", "bounds": "full", "direction": "vertical"} for side in ("top", "bottom")
-            },
-        },
-        "text": {"color": ink, "fontSize": size - 1.5},
-        "range": {"category": list(PALETTE), "symbol": list(SHAPES)},
-    }
-
-
-PAPER = {**config("#000000", "#444444", "#dddddd", 9.5), "background": "white"}
-"""Theme of a printed figure: 9.5 pixels are 7 points."""
+LETTERS = {"labelFontSize": 9.5, "titleFontSize": 9.5, "labelColor": "#000000", "titleColor": "#000000"}
+PAPER = {
+    "background": "white",
+    "font": f"{FONT}, system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        **LETTERS,
+        "titleFontWeight": "normal",
+        "labelLimit": 260,
+        "gridColor": "#dddddd",
+        "domainColor": "#444444",
+        "tickColor": "#444444",
+        "tickCount": 6,
+        "labelSeparation": 5,
+    },
+    "axisQuantitative": {"labelLimit": 0},  # Vega measures a label once more to limit it
+    "axisY": {"grid": False, "ticks": False, "domain": False, "labelPadding": 6},
+    "legend": {
+        **LETTERS,
+        "orient": "top",
+        "title": None,
+        "titleFontWeight": "normal",
+        "labelLimit": LONGEST,
+        "columnPadding": 14,
+        "symbolBaseFillColor": "#000000",
+        "symbolBaseStrokeColor": "#000000",
+        "layout": {side: {"anchor": "start", "bounds": "full", "direction": "vertical"} for side in ("top", "bottom")},
+    },
+    "text": {"color": "#000000", "fontSize": 8.0},
+    "range": {"category": list(PALETTE), "symbol": list(SHAPES)},
+}
+"""Vega's settings of a printed figure: 9.5 pixels are 7 points."""
 
 
 Values = dict[str, Any]

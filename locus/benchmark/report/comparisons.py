@@ -290,10 +290,6 @@ def _effect(
     """Return the row of one method over all networks, with its differences from the method that it is behind."""
     name, runs = rows[0].name, tuple(record for row in rows for record in row.runs)
     behind = _behind(verdict, order)
-    if behind is not None:
-        better, mine = methods[behind.name], methods[name]
-        gaps = {n: float(_difference(better[n], mine[n])[0].mean()) for n in _common_networks(better, mine)}
-        behind = replace(behind, by_network=gaps)
     scores = {MAIN: Interval(mean), METHODS_OF_EFFECT: Interval(float(len(methods[name])))}
     return Row("effect", name, runs, scores, beaten=verdict.beaten, behind=behind)
 

@@ -53,8 +53,6 @@ class Comparison:
     difference: Interval
     p: float | None = None
     """Two-sided p-value, after Holm's correction."""
-    by_network: Mapping[str, float] = field(default_factory=dict)
-    """Network -> the difference there, for the effect of a method."""
 
 
 @dataclass(frozen=True, eq=False)

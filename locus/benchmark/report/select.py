@@ -58,16 +58,6 @@ def network_key(record: Record) -> tuple[object, ...]:
     return (*model_key(record)[:-2], record.cell.model_of_any_seed)
 
 
-def network(record: Record) -> str:
-    """Return the name of a record's network as a person reads it.
-
-    >>> from locus.benchmark.records import Cell
-    >>> network(Record(cell=Cell(dataset="phantom", backbone="resnet18", global_pool="PCAM", attention_map="none")))
-    'resnet18 with PCAM'
-    """
-    return network_words(record.cell)
-
-
 def datasets(records: Iterable[Record]) -> list[str]:
     """Return the data sets of the records, sorted."""
     return sorted({record.cell.dataset for record in records})
@@ -134,7 +124,7 @@ def ranked(records: Iterable[Record]) -> list[Record]:
 
     def place(record: Record) -> tuple[bool, float, str, str]:
         score, method = main_value(record), record.cell.method
-        return method in UPPER_BOUND_AND_PEOPLE, 1.0 if score is None else -score, network(record), method
+        return method in UPPER_BOUND_AND_PEOPLE, 1.0 if score is None else -score, network_words(record.cell), method
 
     return sorted(records, key=place)
 
@@ -292,11 +282,11 @@ def networks_among(records: Iterable[Record]) -> Callable[[Record], str]:
     sizes: dict[str, set[int | None]] = {}
     seeds: dict[str, set[int | None]] = {}
     for record in records:
-        sizes.setdefault(network(record), set()).add(record.cell.img_size)
-        seeds.setdefault(network(record), set()).add(record.cell.seed)
+        sizes.setdefault(network_words(record.cell), set()).add(record.cell.img_size)
+        seeds.setdefault(network_words(record.cell), set()).add(record.cell.seed)
 
     def named(record: Record) -> str:
-        name, cell = network(record), record.cell
+        name, cell = network_words(record.cell), record.cell
         size = [f"{cell.img_size} px"] * (len(sizes[name]) > 1)
         return " ".join([name, *size, *[f"seed {cell.seed}"] * (len(seeds[name]) > 1)])
 

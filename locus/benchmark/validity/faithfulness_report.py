@@ -21,6 +21,7 @@ from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import Chart, Spec, Values, field, mark, network_channels, scale, tooltip, view
 from locus.benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
 from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.row import network_words
 from locus.benchmark.report.select import basis_lines
 from locus.benchmark.report.table import NOTHING, Table, chance, signed, with_interval
 from locus.benchmark.scoring.statistics.agreement import RankAgreement, rank_agreements
@@ -137,7 +138,7 @@ def sentence(record: Record) -> str:
         for word in words
     }
     parts = [words[word].format(", ".join(measures)) for word, measures in measures_by_verdict.items() if measures]
-    return f"{select.network(record)}: {'; '.join(parts)}."
+    return f"{network_words(record.cell)}: {'; '.join(parts)}."
 
 
 def draw(leaderboard: Leaderboard) -> Spec:
@@ -173,7 +174,7 @@ def _chart_row(record: Record) -> Values:
     road, hits = record.find("road"), record.find(MAIN, origin="cross-fitted")
     return {
         "method": record.method,
-        "network": select.network(record),
+        "network": network_words(record.cell),
         "hits": None if hits is None else hits.value,
         **{name: None if road is None else getattr(road, name) for name in ("low", "high", "n")},
         "road": None if road is None else road.value,
@@ -232,7 +233,7 @@ class FaithfulnessReport(CheckReport):
         for group in select.by_model(record for record in rows if select.defined_values([record.find("road")])):
             if entered := [record for record in group if select.is_method(record)]:
                 best = f"the most faithful method by `road` is {_best(entered)}{_beside(group)}"
-                yield f"{select.network(group[0])}: {best}."
+                yield f"{network_words(group[0].cell)}: {best}."
 
 
 def _columns() -> list[TableColumn]:

@@ -13,6 +13,7 @@ from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import Chart, Spec, field, mark, scale, tooltip, view
 from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.row import network_words
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
 from locus.benchmark.scoring.statistics.contradictions import (
@@ -79,7 +80,7 @@ def _compared(rows: Sequence[Sequence[Record]], columns: CaseColumns, rules: tup
     traits = [[np.nanmean(columns.wide([r.key for r in row], trait)) for row in rows] for trait in TRAITS]
     names = tuple(row[0].method for row in rows)
     arrays = (np.array(part) for part in (means, traits, plain, adjusted))
-    return Comparisons(select.network(rows[0][0]), names, rules, *arrays)
+    return Comparisons(network_words(rows[0][0].cell), names, rules, *arrays)
 
 
 def _entries(rows: Sequence[Sequence[Record]], columns: CaseColumns, rule: str) -> list[EntryScores]:

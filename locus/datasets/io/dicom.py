@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from locus.core import limits
-from locus.core.errors import DataError, NotAvailableError, one_line
+from locus.core.errors import DataError, one_line
 from locus.core.files import json_hash, write_text
 from locus.datasets.base import MANY, content_stamp
 from locus.datasets.io.tables import years
@@ -168,11 +168,9 @@ class Header:
 
 
 def library() -> ModuleType:
-    """Return the package pydicom. Raises ``NotAvailableError`` if it is not installed."""
-    try:
-        import pydicom
-    except ImportError:
-        raise NotAvailableError("reading DICOM files requires pydicom: pip install pydicom") from None
+    """Return the package pydicom, which takes time to import."""
+    import pydicom
+
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks are replaced by one error here
     return pydicom
 
