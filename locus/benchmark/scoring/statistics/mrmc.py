@@ -89,8 +89,8 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
         """Return the jackknife variance (..., pairs) of the differences of ``values`` (..., N, P)."""
         gaps = values - values.mean(-1, keepdims=True)
         shared = gaps @ gaps.swapaxes(-1, -2) * (1 - 1 / values.shape[-1])
-        own = shared[..., range(count), range(count)]
-        return np.maximum(own[..., first] + own[..., second] - 2 * shared[..., first, second], 0)
+        alone = shared[..., range(count), range(count)]
+        return np.maximum(alone[..., first] + alone[..., second] - 2 * shared[..., first, second], 0)
 
     gaps = scores[first] - scores[second]
     of_mean, of_runs = variances(left_out.mean(1)), variances(left_out.swapaxes(0, 1)).sum(0)
