@@ -179,7 +179,7 @@ def _rules(networks: Sequence[Comparisons]) -> Cells:
 def _against(networks: Sequence[Comparisons]) -> Cells:
     """Return the share of pairs that each two of the usual rules reverse."""
     rules, share = networks[0].rules, reversals(_signs(networks)[0])
-    shown = [(n, rules.index(rule)) for n, rule in enumerate(USUAL, 1)]
+    shown = [(n, rules.index(rule)) for n, rule in enumerate(filter(rules.__contains__, USUAL), 1)]
     rows = [(f"{n} {rules[r]}", *(f"{share[r, other]:.0%}" if m < n else "" for m, other in shown)) for n, r in shown]
     return ("rule", *(str(n) for n, _ in shown[:-1])), tuple(row[:-1] for row in rows)
 
