@@ -45,7 +45,7 @@ ROW = 17
 NAMES, LETTER, SYMBOL, LONGEST = 150, 7, 40, 300
 """Pixels: width of the row labels, of a letter, of a legend's symbol with its padding, and of a legend's label."""
 LETTERS = {"labelFontSize": 9.5, "titleFontSize": 9.5, "labelColor": "#000000", "titleColor": "#000000"}
-PAPER = {
+PAPER: dict[str, Any] = {
     "background": "white",
     "font": f"{FONT}, system-ui, sans-serif",
     "view": {"stroke": None},
