@@ -77,10 +77,10 @@ def _compared(rows: Sequence[Sequence[Record]], columns: CaseColumns, rules: tup
     by_rule = {rule: _entries(rows, columns, rule) for rule in rules}
     plain, adjusted = zip(*(significant(scored) for scored in by_rule.values()), strict=True)
     means = [[entry.theta.mean() for entry in scored] for scored in by_rule.values()]
-    traits = [[np.nanmean(columns.wide([r.key for r in row], trait)) for row in rows] for trait in TRAITS]
-    names = tuple(row[0].method for row in rows)
+    keys, ends = [record.key for row in rows for record in row], np.cumsum([*map(len, rows)])[:-1]
+    traits = [[np.nanmean(part) for part in np.split(columns.wide(keys, trait), ends, 1)] for trait in TRAITS]
     arrays = (np.array(part) for part in (means, traits, plain, adjusted))
-    return Comparisons(network_words(rows[0][0].cell), names, rules, *arrays)
+    return Comparisons(network_words(rows[0][0].cell), tuple(row[0].method for row in rows), rules, *arrays)
 
 
 def _entries(rows: Sequence[Sequence[Record]], columns: CaseColumns, rule: str) -> list[EntryScores]:
