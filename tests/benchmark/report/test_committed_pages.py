@@ -14,7 +14,7 @@ from locus.config import CHECKS
 from tests.browser import EARS, answers
 
 RESULTS = Path("results")
-SUITES = sorted(folder.name for folder in RESULTS.iterdir() if folder.is_dir())
+SUITES = sorted(page.parent.name for page in RESULTS.glob("*/index.html"))
 WIDTHS = (400, 1280)
 
 
