@@ -40,7 +40,7 @@ def scored(cases: Sequence[Case], findings: Sequence[str], seed: int) -> Callabl
 
 
 def rule_values(columns_of: Callable[[str], Columns]) -> Values:
-    """Return the values of cases with a truth box under all rules but those of other placements and the pooled one."""
+    """Return the values of cases with a truth box under all rules but those of other placements and the pooled ones."""
     box, mask, seeds, wang = (columns_of(word) for word in ("maxbox", "chexlocalize", "seed", "wang"))
     return {
         **of_locus(columns_of("locus")),

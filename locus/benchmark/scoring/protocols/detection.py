@@ -70,7 +70,7 @@ def _populations(of_interest: Sequence[Case]) -> tuple[list[Case], Column]:
 def left_out_scores(
     cases: Sequence[Case], findings: Sequence[str], seed: int = 0
 ) -> list[tuple[float, dict[str, float]]]:
-    """Return the main scores of ``detection`` and ``froc``, means over findings, and patient -> that without it."""
+    """Return the main scores of ``detection`` and ``froc``, means over findings, and without each patient."""
     judged, _ = _populations([case for case in cases if case.finding in findings])
     batch = BoxCases(judged, findings, seed)
     hits = [HITS["iou.3"](boxes, case.boxes) for case, (boxes, _) in zip(judged, batch.boxes, strict=True)]
