@@ -249,10 +249,11 @@ class Registry:
 
         Raises ``DataError`` for a name in two files and for a part without a readable name.
         """
-        folder = Path(self.folder).absolute() if self.folder else None
-        if folder is None or not folder.is_dir() or folder.samefile(self.home):
+        folder = Path(self.folder or "")
+        if self.folder is None or not folder.is_dir() or folder.samefile(self.home):
             return self.packaged
-        return self._named(self.packaged, [path for path in folder.glob("*.py") if not path.name.startswith("_")])
+        paths = folder.absolute().glob("*.py")
+        return self._named(self.packaged, [path for path in paths if not path.name.startswith("_")])
 
     def _named(self, files: dict[str, Path], paths: Iterable[Path]) -> dict[str, Path]:
         """Return ``files`` and the parts of the files ``paths``."""

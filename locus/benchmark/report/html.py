@@ -83,7 +83,8 @@ def link_documents(page: str, checkout: Path | None) -> str:
         return page
     parts = re.split(r"(<script.*?</script>|<a .*?</a>|<[^>]*>)", page, flags=re.DOTALL)
     link = rf'<a href="{checkout.as_posix()}/\g<0>">\g<0></a>'
-    parts[::2] = [re.sub(r"(?<![\w/])(?:docs|results)/\w+\.md\b", link, text) for text in parts[::2]]
+    name = re.compile(r"(?<![\w/])(?:docs|results)/\w+\.md\b")
+    parts[::2] = [name.sub(link, text) if ".md" in text else text for text in parts[::2]]
     return "".join(parts)
 
 

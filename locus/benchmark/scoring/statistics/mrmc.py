@@ -94,10 +94,8 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
 
     gaps = scores[first] - scores[second]
     of_mean, of_runs = variances(left_out.mean(1)), variances(left_out.swapaxes(0, 1)).sum(0)
-    run_df = np.array([max(runs - 1, 1)])
-    squares = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1)
-    patients = np.maximum(of_mean - (of_runs - runs * of_mean) / runs / run_df, 0)
-    parts = VarianceParts(gaps.mean(1), squares[:, None] / runs / run_df, run_df, patients, of_mean)
+    squares, run_spread = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1), of_runs - runs * of_mean
+    parts = VarianceParts.of_sums(gaps.mean(1), squares[:, None], run_spread[:, None], of_mean, [runs], [1.0])
     return _intervals(parts, left_out.shape[-1], -1, (np.abs(gaps) <= NO_SPREAD).all(1) & (of_runs <= NO_SPREAD**2))
 
 

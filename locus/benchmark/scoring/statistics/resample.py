@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -493,6 +493,27 @@ class VarianceParts:
     jackknife: FloatArray
     """(...) jackknife variance of the weighted sum, with these runs fixed."""
 
+    @classmethod
+    def of_sums(
+        cls,
+        value: FloatArray,
+        squares: FloatArray,
+        run_spread: FloatArray,
+        jackknife: FloatArray,
+        sizes: Sequence[int],
+        weights: Sequence[float],
+    ) -> Self:
+        """Return the parts from (..., G) ``squares`` and ``run_spread``: sums over the S runs (``sizes``) of each network.
+
+        ``squares``: squared deviations of the scores from their mean over runs. ``run_spread``: jackknife variances of
+        these deviations.
+        """
+        scale = np.asarray(weights) ** 2 / sizes
+        run_df = np.maximum(np.asarray(sizes) - 1, 1)  # one run: its variance over runs is unknown and counts as 0
+        # the covariance of a network's mean with itself exceeds that between its runs by run_spread / (S (S − 1))
+        patients = jackknife - (run_spread * scale / run_df).sum(-1)
+        return cls(value, squares * scale / run_df, run_df, np.maximum(patients, 0), jackknife)
+
     @property
     def variance(self) -> FloatArray:
         """(...) total variance, at least the jackknife variance over patients."""
@@ -515,18 +536,14 @@ def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> 
         networks: ``theta`` (..., S_n) and ``jackknife`` (..., S_n, P) of each network, the same patients for all.
         weights: One per network.
     """
-    sizes = np.array([scores.shape[-1] for scores, _ in networks])
-    scale = np.asarray(weights) ** 2 / sizes
-    run_df = np.maximum(sizes - 1, 1)  # one run: its variance over runs is unknown and counts as 0
     squares = [((scores - scores.mean(-1, keepdims=True)) ** 2).sum(-1) for scores, _ in networks]
     means = [left_out.mean(-2) for _, left_out in networks]
     value = sum(weight * scores.mean(-1) for weight, (scores, _) in zip(weights, networks, strict=True))
     jackknife = _variance(sum(weight * mean for weight, mean in zip(weights, means, strict=True)))
     run_spread = [_variance(left - mean[..., None, :]).sum(-1) for (_, left), mean in zip(networks, means, strict=True)]
-    # the covariance of a network's mean with itself exceeds that between its different runs by run_spread / (S (S − 1))
-    patients = jackknife - (np.stack(run_spread, -1) * scale / run_df).sum(-1)
-    runs = np.stack(squares, -1) * scale / run_df
-    return VarianceParts(np.asarray(value), runs, run_df, np.maximum(patients, 0), jackknife)
+    sizes = [scores.shape[-1] for scores, _ in networks]
+    parts = np.asarray(value), np.stack(squares, -1), np.stack(run_spread, -1), jackknife
+    return VarianceParts.of_sums(*parts, sizes, weights)
 
 
 def _variance(left_out: FloatArray) -> FloatArray:
