@@ -503,7 +503,7 @@ class VarianceParts:
         sizes: Sequence[int],
         weights: Sequence[float],
     ) -> Self:
-        """Return the parts from (..., G) ``squares`` and ``run_spread``: sums over the S runs (``sizes``) of each network.
+        """Return the parts from (..., G) ``squares`` and ``run_spread``, sums over S runs (``sizes``) per network.
 
         ``squares``: squared deviations of the scores from their mean over runs. ``run_spread``: jackknife variances of
         these deviations.
