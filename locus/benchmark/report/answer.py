@@ -127,7 +127,8 @@ def _networks(board: Leaderboard) -> Iterator[str]:
     if said:
         between = "; with another grid: ".join(said)
         left_out = f"; not compared: {rest}" if rest else ""
-        yield f"**Networks**, by the mean over all methods, not by the best: {between}{left_out}."
+        methods = len(board.rank_methods)
+        yield f"**Networks**, by the mean over the same {methods} methods, not by the best: {between}{left_out}."
     elif rest and len(board.networks) > 1:
         yield f"**Not compared**: {rest}."
 

@@ -131,22 +131,20 @@ def _behind(verdict: Verdict, names: Sequence[str]) -> Comparison | None:
     return Comparison(names[verdict.compared_with], _interval(verdict.worse_by), verdict.worse_by.p)
 
 
-def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str] = ()) -> list[Row]:
+def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str]) -> list[Row]:
     """Return a row per network, best mean first.
 
-    A network is represented by the mean over the suite's ``rank_methods``: the score of its best method would be too
-    high, because that method was selected. Networks are compared if they have similar grids (``by_grid``) and two or
+    A network is represented by the mean over the ``rank_methods``: the score of its best method would be too high,
+    because that method was selected. Networks are compared if they have similar grids (``by_grid``) and two or
     more training runs, and if they have all rank methods; the ``note`` of any other row says why it is not compared.
     Holm's correction is over all pairs of networks with similar grids.
 
-    ``groups``: rows of each network; if one has maps or boxes made elsewhere, no row is returned. Default
-    ``rank_methods``: the methods that all networks have.
+    ``groups``: rows of each network; if one has maps or boxes made elsewhere, no row is returned.
     """
     entered = [group for group in groups if _scored(group)]
     if any(row.is_external for group in entered for row in group):
         return []
-    wanted = tuple(rank_methods) or _common_methods(entered)
-    rows = [_network(group, wanted) for group in entered]
+    rows = [_network(group, rank_methods) for group in entered]
     return by_score(row for grid in by_grid(rows) for row in _compared(grid))
 
 
@@ -174,9 +172,10 @@ def _scored(group: Sequence[Row]) -> list[Row]:
     return [row for row in group if row.is_method and row.by_patient is not None]
 
 
-def _common_methods(groups: Sequence[Sequence[Row]]) -> tuple[str, ...]:
-    methods = [{row.cell.method for row in _scored(group)} for group in groups]
-    return tuple(sorted(set.intersection(*methods))) if methods else ()
+def common_methods(groups: Sequence[Sequence[Row]]) -> list[str]:
+    """Return the methods that are scored on all networks; ``groups``: rows of each network."""
+    methods = [{row.cell.method for row in scored} for group in groups if (scored := _scored(group))]
+    return sorted(set.intersection(*methods)) if methods else []
 
 
 def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:

@@ -21,7 +21,7 @@ from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.chart_list import HITS
 from locus.benchmark.report.comparisons import FIRST, ONE_MORE, SPREAD
 from locus.benchmark.report.page import Description, answers, cells_without_score, notes
-from locus.benchmark.report.row import Comparison, Row
+from locus.benchmark.report.row import NO_NETWORK, Comparison, Row
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short
 from locus.core.cli import CONFIGS
 from locus.core.errors import NotAvailableError
@@ -197,13 +197,14 @@ def _charts(tables: DatasetTables) -> list[dict[str, str]]:
 
 def details(row: Row) -> tuple[str, dict[str, str]]:
     """Return the name of a row and everything that the table does not show of it, as text."""
+    of_network = row.cell.method not in NO_NETWORK
     facts = {
-        "training runs": f"{len(row.runs)}{_seeds(row)}",
-        "AUROC of the classifier": short(row.auroc),
+        "training runs": f"{len(row.runs)}{_seeds(row)}" if of_network else "",
+        "AUROC of the classifier": short(row.auroc) if of_network else "",
         "hits at IoU > .3 [95%]": of_interval(row.main),
         "cases": str(row.main.n),
         "difference from prior": _comparison(row.prior),
-        "better row": NOTHING if row.behind is None else f"{row.behind.name}, by {_comparison(row.behind)}",
+        "behind": NOTHING if row.behind is None else f"{row.behind.name} by {_comparison(row.behind)}",
         "may be the best": {True: "yes", False: "no", None: NOTHING}[row.may_be_best],
     }
     facts |= {
@@ -213,7 +214,7 @@ def details(row: Row) -> tuple[str, dict[str, str]]:
             (ONE_MORE, "another run on these images"),
             (FIRST, "P(best of its network)"),
         )
-        if name in row.scores
+        if name in row.scores and of_network
     }
     facts |= {f"{finding}, n {share.n}": short(share.value) for finding, share in row.findings.items()}
     facts |= {"note": row.note}
@@ -223,7 +224,7 @@ def details(row: Row) -> tuple[str, dict[str, str]]:
 
 def _seeds(row: Row) -> str:
     seeds = [str(record.cell.seed) for record in row.runs if record.cell.seed is not None]
-    return f" (seeds {', '.join(seeds)})" if seeds else ""
+    return f" ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)})" if seeds else ""
 
 
 def _comparison(gap: Comparison | None) -> str:

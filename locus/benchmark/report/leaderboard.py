@@ -48,6 +48,8 @@ class Leaderboard:
     """Folders with the rows per case."""
     networks: Sequence[Row]
     """A row per network, best mean first."""
+    rank_methods: Sequence[str]
+    """The methods over which the score of a network is the mean."""
     methods: Sequence[Row]
     """Methods, network by network in the order of ``networks``, best first."""
     baselines: Sequence[Row]
@@ -127,6 +129,7 @@ def _leaderboard(
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, BOXED)}
     rows = [_row(group, column, shares, solved, auroc) for group in groups]
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
+    rank_methods = rank_methods or comparisons.common_methods(compared)
     of_networks = comparisons.networks(compared, rank_methods)
     methods = _noted([row for group in compared for row in by_score(group) if row.is_method], cases)
     by_best = by_network(by_score(methods))  # the order of networks that are not in ``of_networks``
@@ -138,7 +141,7 @@ def _leaderboard(
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared)
     theirs = [] if listed is None else [row for row in methods if any(record.key not in listed for record in row.runs)]
-    rows_of_board = of_networks, methods, baselines, people, effects, solved, theirs, cases
+    rows_of_board = of_networks, rank_methods, methods, baselines, people, effects, solved, theirs, cases
     return Leaderboard(dataset, records, folders, *rows_of_board)
 
 

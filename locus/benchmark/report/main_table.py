@@ -192,7 +192,9 @@ def networks(board: Leaderboard) -> Table:
     ]
     head = (NETWORK, "mean over methods, IoU > .3 [95%]", "runs", "− prior", "verdict")
     title = f"{board.dataset}: networks"
-    return Table(title, "", head, tuple(lines) if len(several) > 1 else ())
+    if len(several) < 2:
+        return Table(title, "", head, ())
+    return Table(title, f"The mean is over {select.listed(board.rank_methods)}.", head, tuple(lines))
 
 
 def effects(board: Leaderboard, most: int | None = None) -> Table:
@@ -274,15 +276,19 @@ def notes(board: Leaderboard) -> list[str]:
     basis = [f"Based on {counts}."] if counts else []
     trained = [group for group in board.of_networks if not group[0].is_external]
     if trained and not networks(board).rows:  # that table has a column of them
-        basis.append(f"Training runs: {', '.join(f'{group[0].network} {len(group[0].runs)}' for group in trained)}.")
+        counts_of = {group[0].network: len(group[0].runs) for group in trained}
+        words = ", ".join(f"{network} {count}" for network, count in counts_of.items())
+        basis.append(f"Training runs: {words if {*counts_of.values()} > {1} else 'one per network'}.")
     machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
     basis += [f"Trained on: {'; '.join(machines[:2])}{more}."] * bool(machines)
     if boxed := sorted({row.scores[BOXED].value or 0.0 for row in board.methods if BOXED in row.scores}):
         words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
         basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
-    if any(name not in row.scores for row in board.methods for name in COLUMNS):
-        basis.append("A dash in the first table: not stored for every training run.")
+    if lacking := dict.fromkeys(
+        row.network for row in board.methods if any(name not in row.scores for name in COLUMNS)
+    ):
+        basis.append(f"A dash in the first table: not stored for every training run of {', '.join(lacking)}.")
     lines = [" ".join(basis)]
     if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
         lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")
@@ -303,7 +309,8 @@ def _cut(board: Leaderboard) -> Iterator[str]:
     fixed = select.mean(record.find(MAIN, origin="fixed") for record in first.runs)
     if chosen and fixed is not None and first.main.value is not None:
         span = f"{short(min(chosen))} to {short(max(chosen))}"
-        yield f"Score thresholds of `{first.name}` on {first.network}: {span}. At a fixed .5 it scores {short(fixed)}."
+        values = f"{short(first.main.value)} with them, {short(fixed)} at a fixed .5"
+        yield f"The score depends on its threshold: `{first.name}` on {first.network} has {span}; it scores {values}."
 
 
 CELL = (

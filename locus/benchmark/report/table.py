@@ -66,10 +66,12 @@ def of_interval(interval: tuple[Any, ...]) -> str:
     ('.325 [.285, .365]', '.300')
     """
     value, low, high = interval[:3]
-    return short(value) if low is None or high is None else f"{short(value)} [{_end(low)}, {_end(high)}]"
+    if value is None or low is None or high is None:
+        return short(value)
+    return f"{_signed(value)} [{_signed(low)}, {_signed(high)}]"
 
 
-def _end(value: float) -> str:
+def _signed(value: float) -> str:
     return f"−{short(-value)}" if value < -0.0005 else short(abs(value))
 
 
@@ -223,8 +225,11 @@ def _threshold_text(table: Table) -> str:
     text = [first, second, "  ".join("-" * width for width in widths)]
     for n, title in enumerate(titles):
         text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
-    legend = "* may be the best: no other method of this network is significantly better"
-    return "\n".join([*text, *([legend] if "bold" in table.marks else [])])
+    legend = {
+        "* above prior, and no other method of this network is significantly better": "bold" in table.marks,
+        "≤ prior: not shown to be above prior, which sees no image": any("≤ prior" in row for row in table.rows),
+    }
+    return "\n".join([*text, *(line for line, is_used in legend.items() if is_used)])
 
 
 def _short_heading(word: str) -> str:

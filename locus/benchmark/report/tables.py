@@ -31,8 +31,9 @@ from locus.core.names import MAIN, PRIOR
 
 HEADER = ("suite", "question", "answer")
 ABOUT = (
-    "A suite is one experiment. The answer names the best method, its share of boxes hit at IoU > .3, and `prior`, "
-    "which never sees the image. The page of a suite says how sure that is."
+    "A suite is one experiment. Where methods are compared, the answer is the best method, the AUROC of its network, "
+    "its share of boxes hit at IoU > .3, and `prior`, which never sees the image. The page of a suite says how sure "
+    "that is."
 )
 FEWEST = 5
 """Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""
@@ -124,7 +125,8 @@ def _short_answer(board: Leaderboard) -> str:
         return ""
     above = ", not shown to be above" if first.above_prior is False else ""
     beside = "" if prior is None else f" (`{PRIOR}` {short(prior.main.value)}{above})"
-    return f"`{first.name}` on {first.network}: {of_interval(first.main)}{beside}"
+    network = main_table.network_cell(first)
+    return f"`{first.name}` on {network}: {of_interval(first.main)}{beside}"
 
 
 def _title(page: Path) -> str:

@@ -82,17 +82,15 @@ class AlignmentReport(CheckReport):
         ]
 
     def sentences(self) -> Iterator[str]:
-        """Yield a sentence per backbone, the largest loss first, then one per network with pictures."""
+        """Yield a sentence per backbone, the largest loss first, then one on pictures."""
         networks = [group for group in select.by_model(self.rows) if gains(group)]
         backbones = select.grouped(networks, lambda group: backbone_words(group[0].cell.backbone))
         for backbone, groups in sorted(backbones.items(), key=lambda pair: min(map(_change, pair[1]))):
             yield _sentence(backbone, groups)
         pictured, names = with_pictures(self.rows)
         several = [group for group in select.by_model(pictured) if len(group) > 1]
-        named = networks_among(self.rows)
-        tables = {named(g[0]): [_values(r, MAIN, "cross-fitted", names) for r in g] for g in several}
-        for name, table in sorted(tables.items(), key=lambda pair: -_over_conventions(pair[1])):
-            yield _picture_sentence(name, names[0], table)
+        if several:
+            yield _picture_sentence([[_values(r, MAIN, "cross-fitted", names) for r in group] for group in several])
 
 
 def _columns() -> list[TableColumn]:
@@ -140,12 +138,12 @@ def _sentence(backbone: str, networks: Sequence[Sequence[Record]]) -> str:
     of = f"({counted(len(networks), 'network')}, mean over methods)"
     if not any(gain.value for gain in gained):
         return f"`{backbone}`: no difference. The conventional placement is exact {of}."
-    verdict = "scores drop" if lost > won else "scores do not drop" if won else "no significant change"
     shifts = select.defined_values(group[0].find("shift") for group in networks)
     changes = _range([_change(group) for group in networks], "+")
     return (
-        f"`{backbone}`: {verdict}. `{MAIN}` changes by {changes} {of}, because maps are shifted by {_range(shifts)} of "
-        f"the image's side. Of {counted(len(gained), 'row')}, {lost} significantly drop and {won} rise."
+        f"`{backbone}`: the conventional placement changes `{MAIN}` by {changes} {of}, because maps are shifted by "
+        f"{_range(shifts)} of the image's side. Of {counted(len(gained), 'row')}, {lost} significantly drop and {won} "
+        "rise."
     )
 
 
@@ -192,14 +190,15 @@ def _values(record: Record, metric: str, origin: Origin, names: Sequence[str]) -
     return select.defined_values(record.find(f"{metric}@{name}", origin=origin) for name in names)
 
 
-def _picture_sentence(name: str, ours: str, table: Sequence[Sequence[float]]) -> str:
-    """Compare the effect of conventions (columns) with that of methods (rows); the first convention is ``ours``."""
-    first, pairs = [row[0] for row in table], [(a, b) for a, b in itertools.combinations(table, 2) if a[0] != b[0]]
+def _picture_sentence(networks: Sequence[Sequence[Sequence[float]]]) -> str:
+    """Say how much conventions (columns, ours first) change the scores of methods (rows) of the ``networks``."""
+    pairs = [(a, b) for rows in networks for a, b in itertools.combinations(rows, 2) if a[0] != b[0]]
     changed = sum(any((x - y) * (a[0] - b[0]) < 0 for x, y in zip(a, b, strict=True)) for a, b in pairs)
+    spread = _range([_over_conventions(rows) for rows in networks])
     return (
-        f"{name}: the convention by which a package makes a picture changes a method's `{MAIN}` by "
-        f"{number(_over_conventions(table))} (mean over methods); under `{ours}` the methods differ by "
-        f"{number(max(first) - min(first))}. {changed} of {counted(len(pairs), 'pair')} of methods change order."
+        f"The convention by which a package makes a picture changes a method's `{MAIN}` by {spread} "
+        f"({counted(len(networks), 'network')}, mean over methods), and the order of {changed} of "
+        f"{counted(len(pairs), 'pair')} of methods."
     )
 
 

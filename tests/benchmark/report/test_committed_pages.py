@@ -42,6 +42,13 @@ def test_pages_are_short_and_small(suite):
         assert len(words) <= (2500 if suite == "phantom" else 1500)
 
 
+@pytest.mark.parametrize("page", sorted(RESULTS.rglob("*.html")), ids=str)
+def test_pages_link_to_files_that_are_there(page):
+    links = [link for link in re.findall(r'(?:href|src)="([^"#]+)"', page.read_text()) if ":" not in link]
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
 @pytest.mark.parametrize("suite", WITH_METHODS)
 def test_only_rows_above_prior_may_be_the_best(suite):
     rows = csv(suite)
@@ -84,7 +91,7 @@ def test_answer_names_the_best_row_with_its_interval(suite):
 def test_page_of_phantom_says_that_its_best_row_rests_on_tuned_thresholds(file):
     text = re.sub(r"</?code>", "`", (RESULTS / "phantom" / file).read_text())
     best = csv("phantom").iloc[0]
-    pattern = r"Score thresholds of `(\w+)` on [^.]*: \S+ to \S+\. At a fixed \.5 it scores (\.\d+)\."
+    pattern = r"depends on its threshold: `(\w+)` on .*? has \S+ to \S+; it scores \.\d+ with them, (\.\d+) at a fixed \.5\."
     (method, fixed), *_ = re.findall(pattern, text)
     assert (method, fixed) == (best["method"], short(best["hit@iou.3,fixed"]))
     assert float(fixed) < best["low"]

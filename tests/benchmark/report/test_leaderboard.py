@@ -239,7 +239,10 @@ def cut(fixed, *thresholds):
 
 def test_notes_say_how_much_the_best_row_depends_on_its_score_thresholds():
     lines = notes(leaderboard([cut(0.019, 0.04, 0.21)]))
-    assert "Score thresholds of `cam` on small CNN with PCAM: .040 to .210. At a fixed .5 it scores .019." in lines
+    assert (
+        "The score depends on its threshold: `cam` on small CNN with PCAM has .040 to .210; it scores .800 with them, .019 at a fixed .5."
+        in lines
+    )
 
 
 def published(folder, *own, **counts):

@@ -173,7 +173,7 @@ def test_order_of_records_does_not_change_the_files(suite, tmp_path):
 def test_the_index_links_every_suite(suite):
     tables.index(suite.parent, {suite: leaderboards(load(suite), [suite])})
     text = (suite.parent / "README.md").read_text()
-    assert "| [demo](demo/leaderboard.md) | demo | `cam` on resnet18 with AVG: " in text
+    assert "| [demo](demo/leaderboard.md) | demo | `cam` on resnet18 with AVG (.91, one run): " in text
     assert '<a href="demo/index.html">demo</a><td>demo<td><code>cam</code> on resnet18' in (suite.parent / "index.html").read_text()
 
 

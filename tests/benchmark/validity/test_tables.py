@@ -117,18 +117,20 @@ def test_sentences_give_the_effect_of_the_placement_per_backbone():
     loses = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", 0.1, -0.1, 0.3), placed("cam", 0.3, 0.2, 0.4, global_pool="PCAM")]
     same, wins = placed("cam", 0.0, 0.0, 0.0, backbone="custom"), placed("cam", -0.1, -0.2, -0.05, backbone="vgg16")
     first, second, third = said([same, wins, *loses])
-    assert first.startswith(f"`resnet18`: scores drop. `{MAIN}` changes by -0.300 to -0.150 (2 networks, mean over methods), ")
+    assert first.startswith(
+        f"`resnet18`: the conventional placement changes `{MAIN}` by -0.300 to -0.150 (2 networks, mean over methods), "
+    )
     assert first.endswith("because maps are shifted by 0.160 of the image's side. Of 3 rows, 2 significantly drop and 0 rise.")
     assert second == "`small CNN`: no difference. The conventional placement is exact (1 network, mean over methods)."
-    assert third.startswith("`vgg16`: scores do not drop. ")
+    assert third.startswith(f"`vgg16`: the conventional placement changes `{MAIN}` by +0.100 ")
     assert third.endswith("Of 1 row, 0 significantly drop and 1 rise.")
 
 
 @pytest.mark.byhand
 def test_sentence_compares_conventions_with_methods():
     *_, sentence = said([painted("a", (0.6, 0.3, 0.1)), painted("b", (0.4, 0.1, 0.2))])
-    assert sentence.startswith(f"resnet18 with AVG: the convention by which a package makes a picture changes a method's `{MAIN}` by 0.400")
-    assert sentence.endswith("(mean over methods); under `ours` the methods differ by 0.200. 1 of 1 pair of methods change order.")
+    assert sentence.startswith(f"The convention by which a package makes a picture changes a method's `{MAIN}` by 0.400 ")
+    assert sentence.endswith("(1 network, mean over methods), and the order of 1 of 1 pair of methods.")
 
 
 def test_the_answer_comes_first_in_the_markdown_and_names_what_it_does_not_show():
