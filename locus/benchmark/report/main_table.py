@@ -36,7 +36,7 @@ from locus.benchmark.report.row import (
     by_network,
     by_score,
 )
-from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
+from locus.benchmark.report.table import BASELINES, NOTHING, Table, of_interval, short, signed_short
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = (
     "**Bold**: above `prior`, and no other method of this network is significantly better. `≤ prior`: not shown to be "
-    "above `prior`, which sees no image."
+    "above `prior`, which sees no image, after Holm's correction."
 )
 MOST = 10
 """Largest number of methods in a short table; of each network at least ``FEWEST`` are shown."""
@@ -114,7 +114,7 @@ def _line(row: Row, board: Leaderboard) -> tuple[str, ...]:
     cells = [of_interval(row.main) if name == MAIN else short(_value(row, name)) for name in COLUMNS]
     if board.solved:
         cells.insert(COLUMNS.index(MAIN) + 1, short(_value(row, UNSOLVED)))
-    return network_cell(row) if row.is_method else row.note, row.name, *cells, _prior(row)
+    return network_cell(row) if row.is_method else row.note or BASELINES, row.name, *cells, _prior(row)
 
 
 def _value(row: Row, name: str) -> float | None:

@@ -171,6 +171,8 @@ def _bold(table: Table) -> list[int]:
 
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
+BASELINES = "baselines"
+"""The first cell of a baseline in a threshold table, where methods have their network."""
 WIDTH, NARROWEST = 130, 7
 """Width of a table in a terminal, and of its narrowest column, in letters."""
 HEADINGS = {"pointing": "point-\ning", "− prior": "−\nprior"}
@@ -214,8 +216,8 @@ def _threshold_text(table: Table) -> str:
     starred = [n for n, heading in enumerate(table.header[2:]) if "[95%]" in heading]
     rows, titles = [], []
     for (network, method, *cells), mark in zip(table.rows, table.marks, strict=True):
-        titles.append("baselines" if mark == "baseline" else network)
-        name = f"{method}, {network}" if mark == "baseline" and network else method
+        titles.append(BASELINES if mark == "baseline" else network)
+        name = f"{method}, {network}" if mark == "baseline" and network != BASELINES else method
         bold = starred if mark == "bold" else []
         rows.append([f" {name}"[:WIDEST], *(c.replace(", ", ",") + "*" * (n in bold) for n, c in enumerate(cells))])
     heads = ["\nmethod", *(_short_heading(word) for word in table.header[2:])]
@@ -227,7 +229,9 @@ def _threshold_text(table: Table) -> str:
         text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
     legend = {
         "* above prior, and no other method of this network is significantly better": "bold" in table.marks,
-        "≤ prior: not shown to be above prior, which sees no image": any("≤ prior" in row for row in table.rows),
+        "≤ prior: not shown to be above prior, which sees no image, after Holm's correction": any(
+            "≤ prior" in row for row in table.rows
+        ),
     }
     return "\n".join([*text, *(line for line, is_used in legend.items() if is_used)])
 
