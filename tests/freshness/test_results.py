@@ -15,7 +15,7 @@ from locus.benchmark.records import cases, papers
 from locus.benchmark.report import tables
 from locus.benchmark.report.table import of_interval, signed_short
 from locus.benchmark.suite import cells, examples, plan
-from locus.benchmark.suite.finalize import describe, leaderboards_of
+from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
 from locus.core.files import json_hash
 from locus.core.names import MAIN, MAIN_PROTOCOL
@@ -42,20 +42,28 @@ def _nothing_stays_in_memory():
     committed.cache_clear()
 
 
-def copy(name, folder):
-    (folder / name).mkdir()
-    for file in (ROOT / "results" / name).iterdir():
-        if file.suffix == ".parquet" or file.name in DRAWN:
-            shutil.copy(file, folder / name / file.name)
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Write the tables of a suite from its committed records: the folder and the leaderboards."""
+    results = tmp_path_factory.mktemp("results")
+
+    @functools.cache
+    def write(name):
+        folder, published = results / name, ROOT / "results" / name
+        folder.mkdir()
+        for file in published.iterdir():
+            if file.suffix == ".parquet" or file.name in DRAWN:
+                shutil.copy(file, folder / file.name)
+        made = tables.write(folder, describe(plan.load(name), published), linked_from=published)
+        return folder, [one.leaderboard for one in made]
+
+    return write
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
-    copy(name, tmp_path)
-    suite = plan.load(name)
-    tables.write(tmp_path / name, describe(suite, ROOT / "results" / name), linked_from=ROOT / "results" / name)
+def test_the_committed_tables_are_what_the_records_give(name, written):
     given, published_files = (
-        sorted(path for path in folder.iterdir() if path.is_file()) for folder in (tmp_path / name, ROOT / "results" / name)
+        sorted(path for path in folder.iterdir() if path.is_file()) for folder in (written(name)[0], ROOT / "results" / name)
     )
     assert [path.name for path in given] == [path.name for path in published_files]
     for one, other in zip(given, published_files, strict=True):
@@ -75,11 +83,8 @@ def test_hits_over_the_score_threshold_are_those_of_the_main_protocol_alone(name
             assert record.hits_by_threshold[10] == pytest.approx(record.find(MAIN, origin="fixed").value, abs=most + 1.5e-6)
 
 
-def test_the_committed_index_is_what_the_records_give(tmp_path):
-    for name in SUITES:
-        copy(name, tmp_path)
-        shutil.copy(ROOT / "results" / name / "leaderboard.md", tmp_path / name)
-    tables.index(tmp_path, {tmp_path / name: leaderboards_of(tmp_path / name) for name in SUITES})
+def test_the_committed_index_is_what_the_records_give(written, tmp_path):
+    tables.index(tmp_path, dict(map(written, SUITES)))
     for file in ("README.md", "index.html"):
         assert (tmp_path / file).read_text() == (ROOT / "results" / file).read_text()
 
