@@ -163,7 +163,7 @@ class Resampled:
         return Resampled(value, samples, self.without - other.without, self.present | other.present)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def weights(patients: int, seed: int) -> Counts:
     """Return how often each patient is drawn in each resample (R,P), read-only; rows sum to P.
 
