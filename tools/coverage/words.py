@@ -28,7 +28,7 @@ networks. The standard error of a figure is at most 0.8 percentage points. `tool
 simulation, and `tools/coverage/coverage.csv` has every setting. The simulation has normally distributed random effects
 of patients, cases, runs and methods. It has no networks that fail in some runs, and no patients from several hospitals.
 
-- `row`: the interval of one entry.
+- `row`: the interval of one row of a table.
 - `paired difference`: two methods on the same training runs.
 - `nested difference`: one method on two networks with different training runs and the same patients.
 - `effect of a method`: the mean difference of two methods over three networks.
