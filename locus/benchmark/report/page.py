@@ -5,6 +5,7 @@ HTML page of a suite is in ``html``, the overview of all suites in ``tables``.
 """
 
 import os
+import re
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,12 +99,16 @@ def path_to_checkout(folder: Path) -> Path | None:
 
 
 def cells_without_score(records: Sequence[Record]) -> list[str]:
-    """Return a line per reason for which cells have no score, with their number and networks."""
-    gaps = select.grouped((r for r in records if r.status != "ok"), lambda record: (record.status, record.reason))
+    """Return a line per reason for which cells have no score, with their number and networks.
+
+    Reasons that differ in numbers only are one line, with the numbers of the first cell.
+    """
+    gaps = sorted((r for r in records if r.status != "ok"), key=lambda record: (record.status, record.reason))
+    groups = select.grouped(gaps, lambda record: (record.status, re.sub(r"\d[\d.]*", "", record.reason)))
     lines = []
-    for (status, reason), group in sorted(gaps.items()):
+    for group in groups.values():
         networks = ", ".join(sorted({network_words(record.cell) for record in group}))
-        lines.append(f"{len(group)} {status} ({networks}): {reason}")
+        lines.append(f"{len(group)} {group[0].status} ({networks}): {group[0].reason}")
     return lines
 
 

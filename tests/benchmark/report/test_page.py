@@ -8,7 +8,7 @@ import pytest
 from locus.benchmark.records import Cell, Record, Score, Stratum, write
 from locus.benchmark.report import detail_tables, tables
 from locus.benchmark.report.columns import NAMES, score, tabulated
-from locus.benchmark.report.page import Description, page
+from locus.benchmark.report.page import Description, cells_without_score, page
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -151,3 +151,10 @@ def test_page_outside_the_checkout_has_no_link_to_the_documentation(tmp_path):
     text = page([], Description("t"), [], folder=tmp_path)
     assert "docs/protocols.md" in text
     assert "](../" not in text
+
+
+def test_reasons_that_differ_in_numbers_only_are_one_line():
+    missing = [record(pooling=pooling, status="n/a", reason=f"{part}% is missing") for pooling, part in (("PCAM", 0.4), ("AVG", 12))]
+    other = record(status="failed", reason="0.4% is missing")
+    wanted = ["1 failed (small CNN with AVG): 0.4% is missing", "2 n/a (small CNN with AVG, small CNN with PCAM): 0.4% is missing"]
+    assert cells_without_score([*missing, other]) == wanted
