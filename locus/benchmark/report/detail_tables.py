@@ -236,8 +236,7 @@ def by_threshold(board: Leaderboard) -> Table:
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
-    shown = {name for metric in (MAIN, "optimism") for name in (metric, f"{metric}@shared")}
-    rows = [select.mean_record(row.runs, shown) for row in (*board.methods, *board.baselines)]
+    rows = [select.mean_record(row.runs) for row in (*board.methods, *board.baselines)]
     intro = f"{basis_lines(board.runs, ORIGINS)}\n{SHARED}"
     return tabulated(f"{board.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
