@@ -87,10 +87,10 @@ def draw_entries(axes: Axes) -> str:
     """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv").rename(columns={"hit@iou.3": "score"})
-    compared = "backbone == 'custom' and global_pool == 'PCAM' and kind == 'method' and runs > 1"
-    table = table.query(compared).sort_values("score")
+    network = "backbone == 'custom' and global_pool == 'PCAM' and attention_map == 'none'"
+    table = table.query(f"{network} and kind == 'method'").sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
-    chosen = "backbone == 'custom' and global_pool == 'PCAM' and protocol == 'locus' and metric == 'hit@iou.3'"
+    chosen = f"{network} and protocol == 'locus' and metric == 'hit@iou.3'"
     honest = "finding == 'mean' and threshold_origin == 'cross-fitted' and alignment == 'aligned' and variable == ''"
     scores = long.query(f"{chosen} and {honest}")
     for y, row in enumerate(table.itertuples()):
