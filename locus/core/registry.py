@@ -249,8 +249,8 @@ class Registry:
 
         Raises ``DataError`` for a name in two files and for a part without a readable name.
         """
-        folder = Path(self.folder or "")
-        if self.folder is None or not folder.is_dir() or folder.samefile(self.home):
+        folder = Path(self.folder) if self.folder else None
+        if folder is None or not folder.is_dir() or folder.samefile(self.home):
             return self.packaged
         paths = folder.absolute().glob("*.py")
         return self._named(self.packaged, [path for path in paths if not path.name.startswith("_")])

@@ -22,7 +22,7 @@ from locus.benchmark.report.chart_list import HITS
 from locus.benchmark.report.comparisons import FIRST, ONE_MORE, SPREAD
 from locus.benchmark.report.page import Description, answers, cells_without_score, notes
 from locus.benchmark.report.row import NO_NETWORK, Comparison, Row
-from locus.benchmark.report.table import NOTHING, Table, of_interval, short
+from locus.benchmark.report.table import NOTHING, Table, bold_columns, of_interval, short
 from locus.core.cli import CONFIGS
 from locus.core.errors import NotAvailableError
 
@@ -242,6 +242,7 @@ def view(table: Table, dataset: str = "") -> View:
         "title": _capital(table.title.removeprefix(f"{dataset}: ")),
         "intro": table.intro.split("\n"),
         "headings": table.header,
+        "bold": bold_columns(table),
         "lines": [
             {"cells": cells, "mark": mark, "row": None, "again": False}
             for cells, mark in zip(table.rows, marks, strict=True)

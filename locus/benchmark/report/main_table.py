@@ -36,7 +36,7 @@ from locus.benchmark.report.row import (
     by_network,
     by_score,
 )
-from locus.benchmark.report.table import BASELINES, NOTHING, Table, of_interval, short, signed_short
+from locus.benchmark.report.table import ABOVE, BASELINES, BELOW, NOTHING, Table, of_interval, short, signed_short
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
@@ -44,10 +44,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
-LEGEND = (
-    "**Bold**: above `prior`, and no other method of this network is significantly better. `≤ prior`: not shown to be "
-    "above `prior`, which sees no image, after Holm's correction."
-)
+LEGEND = f"**Bold**: {ABOVE}. `≤ prior`: {BELOW}."
 MOST = 10
 """Largest number of methods in a short table; of each network at least ``FEWEST`` are shown."""
 FEWEST = 3
@@ -276,9 +273,9 @@ def notes(board: Leaderboard) -> list[str]:
     basis = [f"Based on {counts}."] if counts else []
     trained = [group for group in board.of_networks if not group[0].is_external]
     if trained and not networks(board).rows:  # that table has a column of them
-        counts_of = {group[0].network: len(group[0].runs) for group in trained}
-        words = ", ".join(f"{network} {count}" for network, count in counts_of.items())
-        basis.append(f"Training runs: {words if {*counts_of.values()} > {1} else 'one per network'}.")
+        several = any(len(group[0].runs) > 1 for group in trained)
+        words = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
+        basis.append(f"Training runs: {words if several else 'one per network'}.")
     machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
     more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
     basis += [f"Trained on: {'; '.join(machines[:2])}{more}."] * bool(machines)

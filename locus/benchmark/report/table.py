@@ -42,12 +42,13 @@ def number(value: float | None) -> str:
 def short(value: float | None) -> str:
     """Format a share with three decimals and without a leading zero; a dash for None.
 
-    >>> short(0.3254), short(1.0), short(None)
-    ('.325', '1.00', '–')
+    >>> short(0.3254), short(1.0), short(-0.006), short(None)
+    ('.325', '1.00', '−.006', '–')
     """
     if value is None:
         return NOTHING
-    return "1.00" if value >= 0.9995 else f"{value:.3f}".replace("0.", ".", 1)
+    sign, size = "−" if value < -0.0005 else "", abs(value)
+    return sign + ("1.00" if size >= 0.9995 else f"{size:.3f}".replace("0.", ".", 1))
 
 
 def signed_short(value: float | None) -> str:
@@ -66,13 +67,7 @@ def of_interval(interval: tuple[Any, ...]) -> str:
     ('.325 [.285, .365]', '.300')
     """
     value, low, high = interval[:3]
-    if value is None or low is None or high is None:
-        return short(value)
-    return f"{_signed(value)} [{_signed(low)}, {_signed(high)}]"
-
-
-def _signed(value: float) -> str:
-    return f"−{short(-value)}" if value < -0.0005 else short(abs(value))
+    return short(value) if low is None or high is None else f"{short(value)} [{short(low)}, {short(high)}]"
 
 
 def share(score: Score | None) -> str:
@@ -154,23 +149,26 @@ def markdown(table: Table) -> str:
 
 def _with_marks(table: Table) -> list[list[str]]:
     """Return the rows of a threshold table with bold cells, and with each network named once."""
-    rows, before = [], ""
+    rows, before, bold = [], "", bold_columns(table)
     for cells, mark in zip(table.rows, table.marks or [None] * len(table.rows), strict=True):
         network, *rest = cells
         if mark is not None:
-            rest = [f"**{cell}**" if mark == "bold" and n in _bold(table) else cell for n, cell in enumerate(rest, 1)]
+            rest = [f"**{cell}**" if mark == "bold" and n in bold else cell for n, cell in enumerate(rest, 1)]
         rows.append([network if mark is None or network != before else "", *rest])
         before = network
     return rows
 
 
-def _bold(table: Table) -> list[int]:
+def bold_columns(table: Table) -> list[int]:
     """Return the columns that are bold in a marked row: the method and the column with an interval."""
     return [n for n, heading in enumerate(table.header) if heading == "method" or "[95%]" in heading]
 
 
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
+ABOVE = "above `prior`, and no other method of this network is significantly better"
+BELOW = "not shown to be above `prior`, which sees no image, after Holm's correction"
+"""Meaning of bold and of ``≤ prior`` in a threshold table."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
 WIDTH, NARROWEST = 130, 7
@@ -213,7 +211,7 @@ def _wrapped(table: Table) -> str:
 
 def _threshold_text(table: Table) -> str:
     """Return a threshold table with a line per network, short headings, and ``*`` for bold."""
-    starred = [n for n, heading in enumerate(table.header[2:]) if "[95%]" in heading]
+    starred = [n - 2 for n in bold_columns(table) if n > 1]
     rows, titles = [], []
     for (network, method, *cells), mark in zip(table.rows, table.marks, strict=True):
         titles.append(BASELINES if mark == "baseline" else network)
@@ -227,13 +225,9 @@ def _threshold_text(table: Table) -> str:
     text = [first, second, "  ".join("-" * width for width in widths)]
     for n, title in enumerate(titles):
         text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
-    legend = {
-        "* above prior, and no other method of this network is significantly better": "bold" in table.marks,
-        "≤ prior: not shown to be above prior, which sees no image, after Holm's correction": any(
-            "≤ prior" in row for row in table.rows
-        ),
-    }
-    return "\n".join([*text, *(line for line, is_used in legend.items() if is_used)])
+    text += [f"* {ABOVE}"] * ("bold" in table.marks)
+    text += [f"≤ prior: {BELOW}"] * any("≤ prior" in row for row in table.rows)
+    return "\n".join(text).replace("`", "")
 
 
 def _short_heading(word: str) -> str:

@@ -31,9 +31,9 @@ from locus.core.names import MAIN, PRIOR
 
 HEADER = ("suite", "question", "answer")
 ABOUT = (
-    "A suite is one experiment. Where methods are compared, the answer is the best method, the AUROC of its network, "
-    "its share of boxes hit at IoU > .3, and `prior`, which never sees the image. The page of a suite says how sure "
-    "that is."
+    "A suite is one experiment. Where methods are compared, the answer is the best method with its share of boxes hit "
+    "at IoU > .3. The AUROC of its network and the score of `prior`, which never sees the image, are in brackets. The "
+    "page of a suite says how sure that is."
 )
 FEWEST = 5
 """Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""

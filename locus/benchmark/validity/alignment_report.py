@@ -196,7 +196,7 @@ def _picture_sentence(networks: Sequence[Sequence[Sequence[float]]]) -> str:
     changed = sum(any((x - y) * (a[0] - b[0]) < 0 for x, y in zip(a, b, strict=True)) for a, b in pairs)
     spread = _range([_over_conventions(rows) for rows in networks])
     return (
-        f"The convention by which a package makes a picture changes a method's `{MAIN}` by {spread} "
+        f"A package's convention for pictures changes a method's `{MAIN}` by {spread} "
         f"({counted(len(networks), 'network')}, mean over methods), and the order of {changed} of "
         f"{counted(len(pairs), 'pair')} of methods."
     )

@@ -245,6 +245,14 @@ def test_notes_say_how_much_the_best_row_depends_on_its_score_thresholds():
     )
 
 
+def test_notes_count_the_training_runs_unless_every_network_has_one():
+    runs = [Record(cell=cell("cam", seed)) for seed in (0, 1)]
+    scores = (Score(finding="mean", metric=MAIN, value=0.8, n=20, threshold_origin="cross-fitted"),)
+    runs = [run.model_copy(update={"scores": scores}) for run in runs]
+    assert "Training runs: one per network." in notes(leaderboard(runs[:1]))[0]
+    assert "Training runs: small CNN with PCAM 2." in notes(leaderboard(runs))[0]
+
+
 def published(folder, *own, **counts):
     """The leaderboard of a folder in which all methods but ``own`` are published."""
     for method, count in counts.items():

@@ -129,7 +129,7 @@ def test_sentences_give_the_effect_of_the_placement_per_backbone():
 @pytest.mark.byhand
 def test_sentence_compares_conventions_with_methods():
     *_, sentence = said([painted("a", (0.6, 0.3, 0.1)), painted("b", (0.4, 0.1, 0.2))])
-    assert sentence.startswith(f"The convention by which a package makes a picture changes a method's `{MAIN}` by 0.400 ")
+    assert sentence.startswith(f"A package's convention for pictures changes a method's `{MAIN}` by 0.400 ")
     assert sentence.endswith("(1 network, mean over methods), and the order of 1 of 1 pair of methods.")
 
 
