@@ -10,13 +10,10 @@ from locus.benchmark.report.comparisons import above_prior_at, by_grid, compared
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.row import IOU, WEAK, Row, by_score, runs_words
-from locus.benchmark.report.select import counted
+from locus.benchmark.report.select import counted, named
 from locus.benchmark.report.table import of_interval, short
 from locus.benchmark.scoring.statistics.entries import ALPHA
 from locus.core.names import MAIN, PRIOR
-
-NAMED = 3
-"""Largest number of rows that a line names; the others are counted."""
 
 
 @lru_cache(maxsize=4)
@@ -79,10 +76,8 @@ def _against_others(first: Row, board: Leaderboard) -> str:
 
 def _counted(rows: Iterable[Row]) -> str:
     """Return the number of rows and the names of the best of them."""
-    ranked = by_score(rows)
-    names = [f"`{row.name}` on {row.network}" for row in ranked[:NAMED]]
-    names += [f"{len(ranked) - NAMED} more"] if len(ranked) > NAMED else []
-    return f"{len(ranked)} ({', '.join(names)})" if ranked else "none"
+    names = [f"`{row.name}` on {row.network}" for row in by_score(rows)]
+    return f"{len(names)} ({named(names)})" if names else "none"
 
 
 def _above(first: Row, board: Leaderboard) -> str:
@@ -143,10 +138,8 @@ def _grid(rows: Sequence[Row]) -> str:
 
 
 def _names(rows: Sequence[Row]) -> str:
-    names = list(dict.fromkeys(row.name for row in rows))
-    return ", ".join(names[:NAMED]) + (f", {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return named([*dict.fromkeys(row.name for row in rows)])
 
 
 def _listed(rows: Sequence[Row]) -> str:
-    names = [f"`{row.name}`" for row in rows]
-    return ", ".join(names[:NAMED]) + (f", {len(names) - NAMED} more" if len(names) > NAMED else "")
+    return named([f"`{row.name}`" for row in rows])

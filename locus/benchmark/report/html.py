@@ -121,7 +121,7 @@ def suite_page(
         name=name,
         page=description,
         datasets=views,
-        rows=rows,
+        facts=_compact(rows),
         legend=main_table.LEGEND,
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
@@ -131,6 +131,16 @@ def suite_page(
         missing=cells_without_score(records),
         command=description.command,
     )
+
+
+def _compact(rows: Sequence[tuple[str, dict[str, str]]]) -> dict[str, list[Any]]:
+    """Return the facts of all rows with each of their words once, since the page has hundreds of rows.
+
+    >>> _compact([("cam", {"runs": "3"}), ("gradcam", {"runs": "3", "note": "same boxes"})])
+    {'words': ['runs', 'note'], 'rows': [['cam', '3', ''], ['gradcam', '3', 'same boxes']]}
+    """
+    words = list(dict.fromkeys(word for _, facts in rows for word in facts))
+    return {"words": words, "rows": [[name, *(facts.get(word, "") for word in words)] for name, facts in rows]}
 
 
 def _link(file: Path, folder: Path) -> str:
@@ -196,7 +206,7 @@ def _charts(tables: DatasetTables) -> list[dict[str, str]]:
 
 
 def details(row: Row) -> tuple[str, dict[str, str]]:
-    """Return the name of a row and everything that the table does not show of it, as text."""
+    """Return the name of a row and everything that the table does not show of it, as text; empty if unknown."""
     of_network = row.cell.method not in NO_NETWORK
     facts = {
         "training runs": f"{len(row.runs)}{_seeds(row)}" if of_network else "",
@@ -219,7 +229,7 @@ def details(row: Row) -> tuple[str, dict[str, str]]:
     facts |= {f"{finding}, n {share.n}": short(share.value) for finding, share in row.findings.items()}
     facts |= {"note": row.note}
     name = f"{row.name} on {row.network}" if row.is_method else row.name
-    return name, {word: text for word, text in facts.items() if text not in ("", NOTHING)}
+    return name, {word: "" if text == NOTHING else text for word, text in facts.items()}
 
 
 def _seeds(row: Row) -> str:

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = f"**Bold**: {ABOVE}. `≤ prior`: {BELOW}."
 MOST = 10
-"""Largest number of methods in a short table; of each network at least ``FEWEST`` are shown."""
+"""Largest number of methods in a short table, if there are few networks."""
 FEWEST = 3
+"""Smallest number of methods of a network in a short table; with more than ``MOST`` networks it is one."""
 EFFECTS = 4
 """Number of methods in a short table of effects."""
 BEST = 3
@@ -89,7 +90,7 @@ def shown(board: Leaderboard) -> list[Row]:
         beside = [row for row in board.methods if row not in theirs and select.model_key(row.runs[0]) in models]
         best = next((group for group in groups if group[0] not in theirs), [])
         return [*theirs, *(beside[:MOST] or best[:BEST])]
-    count = max(FEWEST, MOST // max(len(groups), 1))
+    count = max(MOST // max(len(groups), 1), FEWEST if len(groups) <= MOST else 1)
     return [row for group in groups for row in group[:count]]
 
 
@@ -277,7 +278,7 @@ def notes(board: Leaderboard) -> list[str]:
         words = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
         basis.append(f"Training runs: {words if several else 'one per network'}.")
     machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
-    more = f", and {len(machines) - 2} others" if len(machines) > 2 else ""
+    more = f", and {select.counted(len(machines) - 2, 'other')}" if len(machines) > 2 else ""
     basis += [f"Trained on: {'; '.join(machines[:2])}{more}."] * bool(machines)
     if boxed := sorted({row.scores[BOXED].value or 0.0 for row in board.methods if BOXED in row.scores}):
         words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
@@ -285,7 +286,7 @@ def notes(board: Leaderboard) -> list[str]:
     if lacking := dict.fromkeys(
         row.network for row in board.methods if any(name not in row.scores for name in COLUMNS)
     ):
-        basis.append(f"A dash in the first table: not stored for every training run of {', '.join(lacking)}.")
+        basis.append(f"A dash in the first table: not stored for every training run of {select.named([*lacking])}.")
     lines = [" ".join(basis)]
     if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
         lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")

@@ -303,6 +303,19 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
+NAMED = 3
+"""Largest number of names in a sentence; the others are counted."""
+
+
+def named(words: Sequence[str]) -> str:
+    """Join the first words with commas and count the others.
+
+    >>> named(["a", "b"]), named(["a", "b", "c", "d", "e"])
+    ('a, b', 'a, b, c, 2 more')
+    """
+    return ", ".join([*words[:NAMED], *([f"{len(words) - NAMED} more"] if len(words) > NAMED else [])])
+
+
 def counted(number: int, word: str) -> str:
     """Format a number with its noun.
 

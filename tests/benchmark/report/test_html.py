@@ -103,9 +103,9 @@ def test_script_in_a_name_is_escaped(page):
 def test_details_of_a_row_equal_its_numbers(page):
     board = leaderboard(load(page.parent), folder=page.parent)
     details = json.loads(re.search(r'id="data-rows">(.*?)</script>', page.read_text(), re.DOTALL)[1])
-    by_name = dict(details)
     row = board.methods[0]
-    facts = by_name[f"{row.name} on {row.network}"]
+    texts = {name: texts for name, *texts in details["rows"]}[f"{row.name} on {row.network}"]
+    facts = dict(zip(details["words"], texts, strict=True))
     assert facts["training runs"] == "3 (seeds 0, 1, 2)"
     assert facts["hits at IoU > .3 [95%]"].startswith(short(row.main.value))
     assert facts["may be the best"] in ("yes", "no")

@@ -38,12 +38,12 @@
     });
   }
 
-  const rows = JSON.parse(document.getElementById("data-rows").textContent), dialog = document.getElementById("details");
+  const facts = JSON.parse(document.getElementById("data-rows").textContent), dialog = document.getElementById("details");
   function open(row) {
-    const [title, facts] = rows[row.dataset.row];
+    const [title, ...texts] = facts.rows[row.dataset.row];
     dialog.querySelector("h2").textContent = title;
-    dialog.querySelector("dl").replaceChildren(...Object.entries(facts).flatMap(([name, text]) => [
-      Object.assign(document.createElement("dt"), {textContent: name}), Object.assign(document.createElement("dd"), {textContent: text}),
+    dialog.querySelector("dl").replaceChildren(...facts.words.flatMap((name, n) => texts[n] === "" ? [] : [
+      Object.assign(document.createElement("dt"), {textContent: name}), Object.assign(document.createElement("dd"), {textContent: texts[n]}),
     ]));
     dialog.showModal();
   }
