@@ -62,6 +62,8 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """
     rows = shown(board) if not complete else board.methods
     rest = len(board.methods) - len(rows)
+    several = len(board.of_networks) > 1 and not board.theirs and networks(board).rows
+    ordered = "Networks are in the order of their mean, see below. " if several else ""
     first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
     baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
     all_rows = (*rows, *baselines)
@@ -71,7 +73,7 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
         header(board),
         tuple(_line(row, board) for row in all_rows),
         tuple(tuple(record.key for record in row.runs) for row in all_rows),
-        f"{rest} more rows are in leaderboard.csv and on the page." if rest else "",
+        f"{ordered}{rest} more rows are in leaderboard.csv and on the page." if rest else "",
         tuple(map(_mark, all_rows)) if rows else (),
     )
 
