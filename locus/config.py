@@ -244,7 +244,7 @@ class CompareConfig:
     """CSV file to write, with the comparisons of all findings."""
     all_rules: bool = False
     """Compare two rows (suite/model/method) under all rules that need only the rows per case: thresholds of IoU and
-    IoBB, other origins of the score threshold, pointing."""
+    IoBB, any box, pointing."""
 
 
 @dataclass(frozen=True)

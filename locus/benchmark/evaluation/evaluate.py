@@ -8,7 +8,6 @@ from typing import Any
 
 from locus import methods as method_registry
 from locus.backbones import Classifier
-from locus.benchmark import records
 from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset, exclude_seen_patients
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
@@ -106,7 +105,6 @@ def evaluate(
             with showing(progress):
                 score_and_record(scorer, result.folder, progress)
             result.runs.append((task.model, run))
-    records.pack(result.folder, records.ordered(records.load(result.folder)))
     return result
 
 

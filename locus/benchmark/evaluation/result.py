@@ -177,7 +177,6 @@ CASE_COLUMNS = (
     *("IoU", "IoBB", "hit", "pointing", "reason"),
 )
 BOX = ["x0", "y0", "x1", "y1"]
-FILES = ("records.parquet", "cells.parquet", "cases*.parquet")
 
 
 @dataclass
@@ -275,8 +274,8 @@ class Evaluation:
         Returns:
             ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
             without a box), ``IoU``, ``IoBB``, ``hit`` (IoU above .3), ``pointing`` and ``reason``; with ``all_columns``
-            all columns of ``cases.parquet`` follow. Protocols other than ``locus`` have their own columns after
-            ``finding``.
+            all columns follow, also those of other threshold origins. Protocols other than ``locus`` have their own
+            columns after ``finding``.
 
         Raises:
             UnknownNameError: if the protocol was not evaluated.
@@ -337,8 +336,12 @@ class Evaluation:
             raise BadValueError(f"{target} has records of another evaluation: choose another folder")
         with writing(target):
             target.mkdir(parents=True, exist_ok=True)
-            for file in (path for pattern in FILES for path in self.folder.glob(pattern)):
-                shutil.copyfile(file, target / file.name)
+            for cell in [record.cell for record in self.records if record.cell.protocol in cases.PACKED]:
+                rows, copy = cases.path(self.folder, cell), cases.path(target, cell)
+                if rows.is_file():
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(rows, copy)
+        records.pack(target, self.records)
         tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}."))
         return target
 

@@ -2,8 +2,8 @@
 
 Rows of the main protocol and of the checks ``faithfulness`` and ``protocols`` are packed with the records: seed 0 in
 ``cases.parquet``, other seeds in ``cases-seed1.parquet`` and so on
-(``pandas.read_parquet("results/phantom/cases.parquet")``), without the columns of other threshold origins, and only
-the lowest seed with boxes and their thresholds. Rows of other protocols stay with the unpacked records, in
+(``pandas.read_parquet("results/phantom/cases.parquet")``). Columns of other threshold origins are not packed, and only
+the lowest seed has the corners of boxes. Rows of other protocols stay with the unpacked records, in
 ``runs/records/<suite>/cases/<protocol>``, one file per record.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
 PACKED = (MAIN_PROTOCOL, FAITHFULNESS, ALL_RULES)
-BOX = ("threshold", "x0", "y0", "x1", "y1")
+BOX = ("x0", "y0", "x1", "y1")
 OTHER_ORIGINS = ("threshold_", "iou_")
 RUN_AGAIN = "run the suite again with --overwrite always"
 ADVICE = f"restore it from version control, or delete it and {RUN_AGAIN}"
@@ -64,13 +64,13 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
     return frame
 
 
-def packed_columns(names: Sequence[str], boxes: bool) -> list[str]:
+def packed_columns(names: Sequence[str], corners: bool) -> list[str]:
     """Return the columns that are packed: without other threshold origins, whose scores are in the records.
 
-    >>> packed_columns(["image", "threshold", "x0", "iou", "iou_oracle", "hit@iou.3"], boxes=False)
+    >>> packed_columns(["image", "x0", "iou", "iou_oracle", "hit@iou.3"], corners=False)
     ['image', 'iou', 'hit@iou.3']
     """
-    return [name for name in names if (boxes or name not in BOX) and not name.startswith(OTHER_ORIGINS)]
+    return [name for name in names if (corners or name not in BOX) and not name.startswith(OTHER_ORIGINS)]
 
 
 def packed_file(folder: Path | str, seed: int | None) -> Path:
@@ -110,8 +110,8 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: cell key -> training seed.
 
-    Rows of other cells are dropped; columns are those of ``packed_columns``, with boxes for the lowest seed. Raises
-    ``DataError`` for a broken file, ``WriteError`` if a file cannot be written.
+    Rows of other cells are dropped; columns are those of ``packed_columns``, with the corners of boxes for the lowest
+    seed. Raises ``DataError`` for a broken file, ``WriteError`` if a file cannot be written.
     """
     folders = [unpacked_folder(folder) / "cases" / protocol for protocol in PACKED]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
@@ -121,9 +121,9 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     for n, (where, keys) in enumerate(keys_by_file.items()):
         unpacked = {key: file for key, file in files.items() if key in keys}
         names = _packed(where).column_names if where.is_file() else []
-        if unpacked or not _keys(where) <= keys or names != packed_columns(names, boxes=n == 0):
+        if unpacked or not _keys(where) <= keys or names != packed_columns(names, corners=n == 0):
             rows = _joined(keys, unpacked, where)
-            _save(rows.select(packed_columns(rows.column_names, boxes=n == 0)), where)
+            _save(rows.select(packed_columns(rows.column_names, corners=n == 0)), where)
     for file in (*files.values(), *(set(folder.glob("cases*.parquet")) - keys_by_file.keys())):
         with writing(file):
             file.unlink(missing_ok=True)

@@ -75,8 +75,8 @@ def _all(folder: Path, metric: str | None) -> list[Record]:
 def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     """Pack ``records`` (None: all) in ``folder``, with the rows per case of the main protocol.
 
-    Seeds other than the lowest keep only the columns of ``cases.brief``. JSON files and unpacked rows are removed after
-    everything is written: if the process is killed, nothing is lost and the next call resumes. The same records give
+    Columns of the rows are those of ``cases.packed_columns``. JSON files and unpacked rows are removed after everything
+    is written: if the process is killed, nothing is lost and the next call resumes. The same records give
     the same files. Raises ``DataError`` and ``WriteError``.
     """
     folder = Path(folder)

@@ -148,6 +148,7 @@ def save(content: pyarrow.Table, file: Path) -> None:
                 return
     # scores have six decimals and repeat: a dictionary halves their size
     floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
+    split = [name for name in floats if name != "threshold"]  # cases of a finding share their thresholds
     with atomic(file) as temporary:
         with parquet.ParquetWriter(
             temporary,
@@ -155,7 +156,7 @@ def save(content: pyarrow.Table, file: Path) -> None:
             compression="zstd",
             compression_level=14 if floats else 19,  # a higher level does not help rows per case
             use_dictionary=[name for name in content.schema.names if name not in floats],
-            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+            column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
             write_statistics=False,
             store_schema=True,
         ) as writer:

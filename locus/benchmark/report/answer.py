@@ -10,7 +10,7 @@ from locus.benchmark.report.comparisons import above_prior_at, by_grid, compared
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.row import IOU, WEAK, Row, by_score, runs_words
-from locus.benchmark.report.select import counted, named
+from locus.benchmark.report.select import counted, first_names
 from locus.benchmark.report.table import of_interval, short
 from locus.benchmark.scoring.statistics.entries import ALPHA
 from locus.core.names import MAIN, PRIOR
@@ -77,7 +77,7 @@ def _against_others(first: Row, board: Leaderboard) -> str:
 def _counted(rows: Iterable[Row]) -> str:
     """Return the number of rows and the names of the best of them."""
     names = [f"`{row.name}` on {row.network}" for row in by_score(rows)]
-    return f"{len(names)} ({named(names)})" if names else "none"
+    return f"{len(names)} ({first_names(names)})" if names else "none"
 
 
 def _above(first: Row, board: Leaderboard) -> str:
@@ -138,8 +138,8 @@ def _grid(rows: Sequence[Row]) -> str:
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return named([*dict.fromkeys(row.name for row in rows)])
+    return first_names([*dict.fromkeys(row.name for row in rows)])
 
 
 def _listed(rows: Sequence[Row]) -> str:
-    return named([f"`{row.name}`" for row in rows])
+    return first_names([f"`{row.name}`" for row in rows])

@@ -134,13 +134,13 @@ def suite_page(
 
 
 def _compact(rows: Sequence[tuple[str, dict[str, str]]]) -> dict[str, list[Any]]:
-    """Return the facts of all rows with each of their words once, since the page has hundreds of rows.
+    """Return the facts of all rows with their names once, since a page has hundreds of rows.
 
     >>> _compact([("cam", {"runs": "3"}), ("gradcam", {"runs": "3", "note": "same boxes"})])
-    {'words': ['runs', 'note'], 'rows': [['cam', '3', ''], ['gradcam', '3', 'same boxes']]}
+    {'names': ['runs', 'note'], 'rows': [['cam', '3', ''], ['gradcam', '3', 'same boxes']]}
     """
-    words = list(dict.fromkeys(word for _, facts in rows for word in facts))
-    return {"words": words, "rows": [[name, *(facts.get(word, "") for word in words)] for name, facts in rows]}
+    names = list(dict.fromkeys(name for _, facts in rows for name in facts))
+    return {"names": names, "rows": [[title, *(facts.get(name, "") for name in names)] for title, facts in rows]}
 
 
 def _link(file: Path, folder: Path) -> str:

@@ -36,7 +36,16 @@ from locus.benchmark.report.row import (
     by_network,
     by_score,
 )
-from locus.benchmark.report.table import ABOVE, BASELINES, BELOW, NOTHING, Table, of_interval, short, signed_short
+from locus.benchmark.report.table import (
+    BASELINES,
+    MAY_BE_BEST,
+    NOT_ABOVE,
+    NOTHING,
+    Table,
+    of_interval,
+    short,
+    signed_short,
+)
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
@@ -44,7 +53,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
-LEGEND = f"**Bold**: {ABOVE}. `≤ prior`: {BELOW}."
+LEGEND = f"**Bold**: {MAY_BE_BEST}. `≤ prior`: {NOT_ABOVE}."
 MOST = 10
 """Largest number of methods in a short table, if there are few networks."""
 FEWEST = 3
@@ -58,12 +67,12 @@ BEST = 3
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """Return the threshold table: methods network by network, then the baselines.
 
-    ``complete``: all methods; else the best of each network, ``MOST`` in all, and the baselines of the first grid.
+    ``complete``: all methods; else those of ``shown``, and the baselines of the first grid.
     """
     rows = shown(board) if not complete else board.methods
     rest = len(board.methods) - len(rows)
     several = len(board.of_networks) > 1 and not board.theirs and networks(board).rows
-    ordered = "Networks are in the order of their mean, see below. " if several else ""
+    ordered = "Networks are in the order of their mean over methods. " if several else ""
     first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
     baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
     all_rows = (*rows, *baselines)
@@ -92,7 +101,7 @@ def shown(board: Leaderboard) -> list[Row]:
         beside = [row for row in board.methods if row not in theirs and select.model_key(row.runs[0]) in models]
         best = next((group for group in groups if group[0] not in theirs), [])
         return [*theirs, *(beside[:MOST] or best[:BEST])]
-    count = max(MOST // max(len(groups), 1), FEWEST if len(groups) <= MOST else 1)
+    count = 1 if len(groups) > MOST else max(MOST // max(len(groups), 1), FEWEST)
     return [row for group in groups for row in group[:count]]
 
 
@@ -280,15 +289,16 @@ def notes(board: Leaderboard) -> list[str]:
         words = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
         basis.append(f"Training runs: {words if several else 'one per network'}.")
     machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
-    more = f", and {select.counted(len(machines) - 2, 'other')}" if len(machines) > 2 else ""
-    basis += [f"Trained on: {'; '.join(machines[:2])}{more}."] * bool(machines)
-    if boxed := sorted({row.scores[BOXED].value or 0.0 for row in board.methods if BOXED in row.scores}):
+    more = f", and {select.counted(len(machines) - 3, 'other')}" if len(machines) > 3 else ""
+    basis += [f"Trained on: {'; '.join(machines[:3])}{more}."] * bool(machines)
+    if all(BOXED in row.scores for row in board.methods):
+        boxed = sorted(row.scores[BOXED].value or 0.0 for row in board.methods)
         words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
         basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
     if lacking := dict.fromkeys(
         row.network for row in board.methods if any(name not in row.scores for name in COLUMNS)
     ):
-        basis.append(f"A dash in the first table: not stored for every training run of {select.named([*lacking])}.")
+        basis.append(f"A dash in the first table: not stored for every training run of {select.listed([*lacking])}.")
     lines = [" ".join(basis)]
     if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
         lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")

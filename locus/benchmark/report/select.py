@@ -303,17 +303,18 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-NAMED = 3
+MOST_NAMES = 3
 """Largest number of names in a sentence; the others are counted."""
 
 
-def named(words: Sequence[str]) -> str:
+def first_names(words: Sequence[str]) -> str:
     """Join the first words with commas and count the others.
 
-    >>> named(["a", "b"]), named(["a", "b", "c", "d", "e"])
+    >>> first_names(["a", "b"]), first_names(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c, 2 more')
     """
-    return ", ".join([*words[:NAMED], *([f"{len(words) - NAMED} more"] if len(words) > NAMED else [])])
+    rest = len(words) - MOST_NAMES
+    return ", ".join([*words[:MOST_NAMES], *([f"{rest} more"] if rest > 0 else [])])
 
 
 def counted(number: int, word: str) -> str:

@@ -166,8 +166,8 @@ def bold_columns(table: Table) -> list[int]:
 
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
-ABOVE = "above `prior`, and no other method of this network is significantly better"
-BELOW = "not shown to be above `prior`, which sees no image, after Holm's correction"
+MAY_BE_BEST = "above `prior`, and no other method of this network is significantly better"
+NOT_ABOVE = "not shown to be above `prior`, which sees no image, after Holm's correction"
 """Meaning of bold and of ``≤ prior`` in a threshold table."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
@@ -225,8 +225,8 @@ def _threshold_text(table: Table) -> str:
     text = [first, second, "  ".join("-" * width for width in widths)]
     for n, title in enumerate(titles):
         text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
-    text += [f"* {ABOVE}"] * ("bold" in table.marks)
-    text += [f"≤ prior: {BELOW}"] * any("≤ prior" in row for row in table.rows)
+    text += [f"* {MAY_BE_BEST}"] * ("bold" in table.marks)
+    text += [f"≤ prior: {NOT_ABOVE}"] * any("≤ prior" in row for row in table.rows)
     return "\n".join(text).replace("`", "")
 
 

@@ -105,7 +105,7 @@ def test_details_of_a_row_equal_its_numbers(page):
     details = json.loads(re.search(r'id="data-rows">(.*?)</script>', page.read_text(), re.DOTALL)[1])
     row = board.methods[0]
     texts = {name: texts for name, *texts in details["rows"]}[f"{row.name} on {row.network}"]
-    facts = dict(zip(details["words"], texts, strict=True))
+    facts = dict(zip(details["names"], texts, strict=True))
     assert facts["training runs"] == "3 (seeds 0, 1, 2)"
     assert facts["hits at IoU > .3 [95%]"].startswith(short(row.main.value))
     assert facts["may be the best"] in ("yes", "no")

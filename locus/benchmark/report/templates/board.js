@@ -42,7 +42,7 @@
   function open(row) {
     const [title, ...texts] = facts.rows[row.dataset.row];
     dialog.querySelector("h2").textContent = title;
-    dialog.querySelector("dl").replaceChildren(...facts.words.flatMap((name, n) => texts[n] === "" ? [] : [
+    dialog.querySelector("dl").replaceChildren(...facts.names.flatMap((name, n) => texts[n] === "" ? [] : [
       Object.assign(document.createElement("dt"), {textContent: name}), Object.assign(document.createElement("dd"), {textContent: texts[n]}),
     ]));
     dialog.showModal();
