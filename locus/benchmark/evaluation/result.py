@@ -336,12 +336,11 @@ class Evaluation:
             raise BadValueError(f"{target} has records of another evaluation: choose another folder")
         with writing(target):
             target.mkdir(parents=True, exist_ok=True)
-            for cell in [record.cell for record in self.records if record.cell.protocol in cases.PACKED]:
-                rows, copy = cases.path(self.folder, cell), cases.path(target, cell)
-                if rows.is_file():
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(rows, copy)
-        records.pack(target, self.records)
+            with TemporaryDirectory() as temporary:  # this result keeps all columns of its rows
+                packed = Path(shutil.copytree(self.folder, Path(temporary, self.folder.name)))
+                records.pack(packed)
+                for file in packed.glob("*.parquet"):
+                    shutil.copyfile(file, target / file.name)
         tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}."))
         return target
 

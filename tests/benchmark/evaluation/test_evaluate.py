@@ -123,6 +123,7 @@ def test_saved_results_are_a_folder_that_the_command_could_have_written_and_repl
     assert [r.key for r in locus.records(folder)] == [r.key for r in both.records]
     assert {"index.html", "leaderboard.md", "records.parquet", "cases.parquet"} <= {path.name for path in folder.iterdir()}
     both.save(folder)
+    assert not (folder / "records").exists()
     with pytest.raises(BadValueError):
         both.save(command / "results" / "tiny")
 
