@@ -176,7 +176,6 @@ CASE_COLUMNS = (
     *("model_id", "method", "image", "patient", "finding", "threshold", "box"),
     *("IoU", "IoBB", "hit", "pointing", "reason"),
 )
-BOX = ["x0", "y0", "x1", "y1"]
 
 
 @dataclass
@@ -285,7 +284,7 @@ class Evaluation:
             raise UnknownNameError("protocol", protocol, dict.fromkeys(r.cell.protocol for r in self.records))
         table = pd.concat([cases.read(record.cell, self.folder) for record in scored], ignore_index=True)
         if MAIN in table:
-            corners = table[BOX].to_numpy(dtype=float).tolist()
+            corners = table[[*cases.BOX]].to_numpy(dtype=float).tolist()
             table["box"] = pd.Series([None if x0 != x0 else (x0, *rest) for x0, *rest in corners], dtype=object)
             table["IoU"], table["IoBB"], table["hit"] = table["iou"], table["iobb"], table[MAIN].astype(bool)
             if not all_columns:

@@ -71,8 +71,8 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     """
     rows = shown(board) if not complete else board.methods
     rest = len(board.methods) - len(rows)
-    several = len(board.of_networks) > 1 and not board.theirs and networks(board).rows
-    ordered = "Networks are in the order of their mean over methods. " if several else ""
+    is_ordered = not board.theirs and networks(board).rows
+    ordered = "Networks are in the order of their mean over methods. " if is_ordered else ""
     first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
     baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
     all_rows = (*rows, *baselines)
