@@ -18,8 +18,7 @@ import pyarrow
 from numpy.typing import NDArray
 
 from locus.benchmark.records import Cell, Record, cases, storage
-from locus.benchmark.scoring.statistics import entries as statistics
-from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.entries import EntryScores, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseIndex, Sums, by_patient
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.errors import DataError
@@ -121,13 +120,16 @@ def column_as_floats(rows: pyarrow.Table, name: str) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class MainColumn:
-    """A column of hits by patient, of records with the same cases."""
+    """A column of hits, of M records with the same N cases of P patients."""
 
     columns: Mapping[str, int]
     """Key of a record -> its column."""
-    findings: tuple[str, ...]
-    sums: Sums
-    """(P,F,M) hits and cases by patient."""
+    hits: FloatArray
+    """(N,M) 0 or 1."""
+    findings: NDArray[np.str_]
+    """(N,)."""
+    patients: NDArray[np.str_]
+    """(N,)."""
     theta: FloatArray
     """(M,) scores: means over findings."""
     jackknife: FloatArray
@@ -144,6 +146,11 @@ class MainColumn:
         names = tuple(f"{r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
         return EntryScores(names, self.theta[index], self.jackknife[index])
 
+    def by_patient(self, keys: Sequence[str]) -> Sums:
+        """Return hits and cases of the records ``keys`` by patient and finding."""
+        hits = self.hits[:, [self.columns[key] for key in keys]]
+        return by_patient(hits, np.ones_like(hits), self.findings, self.patients, np.unique(self.findings).tolist())
+
 
 def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainColumn | None:
     """Return a column by patient, of the ``records`` with the same cases as the first of them, or None without any."""
@@ -153,12 +160,11 @@ def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainCo
     wide = rows.spread(order, rows.hits(name))
     present = np.isfinite(wide)
     mine = present[:, 0]
-    same = np.flatnonzero((present == mine[:, None]).all(0)).tolist()
-    values, findings, patients = wide[mine][:, same], rows.findings[mine], rows.patients[mine]
-    names = tuple(sorted({*findings.tolist()}))
-    sums = by_patient(values, np.ones_like(values), findings, patients, names)
-    columns = {order[n]: column for column, n in enumerate(same)}
-    return MainColumn(columns, names, sums, *statistics.leave_one_out(sums))
+    same = np.flatnonzero((present == mine[:, None]).all(0))
+    hits, findings, patients = wide[np.ix_(mine, same)], rows.findings[mine], rows.patients[mine]
+    columns = {order[n]: column for column, n in enumerate(same.tolist())}
+    ones = np.broadcast_to(1.0, hits.shape)
+    return MainColumn(columns, hits, findings, patients, *leave_one_out(hits, ones, findings, patients))
 
 
 KEY = ["image", "patient", "finding"]

@@ -21,7 +21,7 @@ from locus.benchmark.scoring.statistics import entries as statistics
 from locus.benchmark.scoring.statistics import mrmc, resample
 from locus.benchmark.scoring.statistics.entries import EntryScores, Verdict
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
-from locus.benchmark.scoring.statistics.resample import SMALLEST, Sums, holm
+from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
 from locus.core.errors import BadValueError
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 
@@ -91,11 +91,10 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
 
     Holm's correction is over all rows except ``fixed_box``, which shows where findings are, as ``prior`` does.
     """
-    index = {row: column.columns[row.runs[0].key] for row in rows if row.runs[0].key in column.columns}
-    index = {row: n for row, n in index.items() if row.name != UPPER_BOUND}
-    prior = next((n for row, n in index.items() if row.name == PRIOR), None)
-    others = [row for row in index if row.name != PRIOR]
-    sums = _part(column.sums, [index[row] for row in others])
+    keys = {row: row.runs[0].key for row in rows if row.name != UPPER_BOUND and row.runs[0].key in column.columns}
+    prior = next((key for row, key in keys.items() if row.name == PRIOR), None)
+    others = [row for row in keys if row.name != PRIOR]
+    sums = column.by_patient([keys[row] for row in others])
     draws = resample.bootstrap_draws(sums)
     methods = [n for n, row in enumerate(others) if row.is_method]
     samples = resample.mean(draws.samples[..., methods], -2)
@@ -103,21 +102,17 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
     first = {others[n]: share for n, share in zip(methods, shares, strict=True)}
     if prior is None:
         return {}, first
-    same = _part(column.sums, [prior] * len(others))
-    gap = resample.over_findings(draws - resample.bootstrap_draws(_part(column.sums, [prior])))
-    ends, p = resample.interval(gap), resample.sign_flip(sums, same, findings=False)[-1]
+    gap = resample.over_findings(draws - resample.bootstrap_draws(column.by_patient([prior])))
+    ends = resample.interval(gap)
+    p = resample.sign_flip(sums, column.by_patient([prior] * len(others)), findings=False)[-1]
     p = holm(np.where([row.name == FIXED_BOX for row in others], np.nan, p))
-    enough = column.sums.present.any((1, 2)).sum() >= SMALLEST
+    enough = column.jackknife.shape[1] >= SMALLEST
     gaps = {}
     for n, row in enumerate(others):
         low, high = (None if np.isnan(end) else float(end) for end in ends[n])
         adjusted = float(p[n]) if enough and np.isfinite(p[n]) else None
         gaps[row] = Comparison(PRIOR, Interval(float(gap.value[n]), low, high), adjusted)
     return gaps, first
-
-
-def _part(sums: Sums, index: Sequence[int]) -> Sums:
-    return Sums(sums.numerator[..., index], sums.denominator[..., index])
 
 
 def _interval(estimate: MrmcEstimate) -> Interval:

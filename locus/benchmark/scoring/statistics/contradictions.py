@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from locus.benchmark.scoring.statistics.agreement import kendall
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, gaps_between, leave_one_out
-from locus.benchmark.scoring.statistics.resample import CaseIndex, by_patient, holm
+from locus.benchmark.scoring.statistics.resample import CaseIndex, holm
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray
 
@@ -73,8 +73,8 @@ def entries(
     values: FloatArray, findings: NDArray[np.str_], patients: NDArray[np.str_], runs: Sequence[tuple[str, ...]]
 ) -> list[EntryScores]:
     """Return the scores of methods from their values (cases, methods × runs), nan for a case that is left out."""
-    known, names = np.isfinite(values), sorted({*findings.tolist()})
-    return split(*leave_one_out(by_patient(np.where(known, values, 0), known, findings, patients, names)), runs)
+    known = np.isfinite(values)
+    return split(*leave_one_out(np.where(known, values, 0), known, findings, patients), runs)
 
 
 def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]) -> list[EntryScores]:
