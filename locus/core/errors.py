@@ -4,6 +4,7 @@ import difflib
 import signal
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def printable(text: object) -> str:
     return "".join(c if c == "\n" or is_shown(c) else c.encode("unicode_escape").decode() for c in str(text))
 
 
+@lru_cache(maxsize=4096)
 def is_shown(text: str) -> bool:
     r"""Return whether ``text`` has no control, invisible or direction-changing characters.
 

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
-from locus.core.user_code import module_of, reason
+from locus.core.user_code import module_of, reason, syntax_tree
 
 UNREADABLE = ast.Name("unreadable", ast.Load())
 """Stands for a value that is not written in the file."""
@@ -183,7 +183,7 @@ def _bound(target: ast.expr, value: ast.expr) -> dict[str, ast.expr]:
 @functools.cache
 def _statements(path: Path) -> list[ast.stmt]:
     """Return the statements of a file, also those within ``if``, ``try`` and ``with`` at its top level."""
-    statements: list[Any] = ast.parse(path.read_bytes()).body
+    statements: list[Any] = [*syntax_tree(path.read_bytes()).body]
     for node in statements:  # the list grows meanwhile
         if isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
             for part in ("body", "handlers", "orelse", "finalbody"):

@@ -193,10 +193,16 @@ def _is_local(path: Path, first: Path) -> bool:
 
 
 @cache
+def syntax_tree(source: bytes) -> ast.Module:
+    """Return the syntax tree of a file, which must not be changed. Raises ``SyntaxError`` or ``ValueError``."""
+    return ast.parse(source)
+
+
+@cache
 def _read(source: bytes) -> tuple[str, frozenset[tuple[int, str]]]:
     """Return the hash of a file, and the level and the dotted name of everything that it imports."""
     try:
-        tree = ast.parse(source)
+        tree = syntax_tree(source)
         imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
         names = sorted({(_imported_name(name), alias.asname or "") for _, name, alias in _aliases(imports)})
         text = _text(tree) + repr(names)

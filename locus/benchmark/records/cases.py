@@ -97,7 +97,7 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     """
     columns, remaining = None if names is None else ("key", *names), {cell.key: cell for cell in cells}
     tables = []
-    for cell in cells:
+    for cell in cells if (unpacked_folder(folder) / "cases").is_dir() else ():
         if (unpacked := path(folder, cell)).is_file():
             tables.append(storage.dictionaries(storage.read_parquet(unpacked, ADVICE, columns)))
             del remaining[cell.key]

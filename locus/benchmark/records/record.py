@@ -209,6 +209,12 @@ class Cell(FrozenModel):
         return (*map(str, self.model_key), self.method, self.alignment, self.key)
 
     @cached_property
+    def network_key(self) -> str:
+        """Key that the cells of all methods and seeds of one network share."""
+        blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
+        return self.without_seed.model_copy(update=blank).key
+
+    @cached_property
     def without_seed(self) -> Self:
         """The cell without its training seed, equal for all training runs of a leaderboard entry."""
         recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
@@ -300,6 +306,8 @@ class Record(FrozenModel):
 
     def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
         """Return the distinct pairs of metric and finding that ``select`` returns, in record order."""
+        if metric is not None and finding is not None:
+            return [(metric, finding)] * ((metric, finding) in self._rows)
         return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
 
     @cached_property

@@ -47,7 +47,8 @@ def scores(board: Leaderboard) -> Scores:
         same = [record for record in load_metric(board.maps_of, MAIN) if select.row_key(record) in keys]
         of_protocols[0] = select.of_protocol(same, board.dataset, MAIN_PROTOCOL)
     groups = [group for of in of_protocols for group in select.trainings(select.one_alignment(of))]
-    means, auroc = [select.mean_record(group) for group in groups], auroc_by_model(board.records)
+    metrics = [f"{metric}{truth}" for metric, *_ in MEASURES.values() for truth in ("", "@box")]
+    means, auroc = [select.mean_record(group, metrics) for group in groups], auroc_by_model(board.records)
     networks: dict[str, dict[str, dict[str, float]]] = {}
     named = select.networks_among(means)
     for record, group in zip(means, groups, strict=True):

@@ -55,13 +55,14 @@ class CaseColumns:
 
     def spread(self, keys: Sequence[str], rows: FloatArray) -> FloatArray:
         """Return values (N,) of all rows as (K, keys), for the records ``keys``; nan if a record lacks a case."""
-        column = np.full(max(self.columns.values(), default=0) + 1, -1)
-        column[[self.columns[key] for key in keys]] = np.arange(len(keys))
-        position = column[self.record_index]
-        mine = position >= 0
-        values = np.full((len(self.findings), len(keys)), np.nan)
-        values[self.cases[mine], position[mine]] = rows[mine]
-        return values
+        return np.concatenate([[np.nan], rows])[self._row_of[:, [self.columns[key] for key in keys]]]
+
+    @cached_property
+    def _row_of(self) -> NDArray[np.int32]:
+        """Number (K,R) of the row of each case and record, from 1; 0: none."""
+        numbers = np.zeros((len(self.findings), max(self.columns.values(), default=-1) + 1), dtype=np.int32)
+        numbers[self.cases, self.record_index] = np.arange(1, len(self.cases) + 1)
+        return numbers
 
     def hits(self, name: str) -> FloatArray:
         """Return a column of the threshold table (N,) as 0 and 1; nan where it is unknown.
@@ -72,11 +73,18 @@ class CaseColumns:
         known = self.rows.column_names
         stored = column_as_floats(self.rows, name) if name in known else np.full(len(self.record_index), np.nan)
         measure, _, level = name.removeprefix("hit@").partition(".")
-        if measure not in known or not level:
+        if measure not in known or not level or np.isfinite(stored).all():
             return stored
-        overlap = column_as_floats(self.rows, measure).astype(np.float32)
-        computed = np.where(np.isfinite(overlap), overlap > np.float32(f".{level}"), np.nan)
-        return np.where(np.isfinite(stored), stored, computed)
+        overlap, is_known = self._overlaps[measure]
+        computed = np.where(is_known, overlap > np.float32(f".{level}"), np.nan)
+        return np.where(np.isfinite(stored), stored, computed) if name in known else computed
+
+    @cached_property
+    def _overlaps(self) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
+        """Measure of overlap -> its column (N,), and where it is known."""
+        names = [name for name in ("iou", "iobb") if name in self.rows.column_names]
+        columns = {name: column_as_floats(self.rows, name).astype(np.float32) for name in names}
+        return {name: (column, np.isfinite(column)) for name, column in columns.items()}
 
 
 def read_columns(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -> CaseColumns:

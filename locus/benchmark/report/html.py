@@ -171,9 +171,10 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
     keyed = {tuple(record.key for record in row.runs): row for row in (*board.methods, *board.baselines)}
     main = None if first is None else view(first, board.dataset)
     if main is not None and first is not None:
-        names = [line["cells"][0] for line in main["lines"]]
+        names = [name for name, *_ in first.rows]
         for n, (line, keys) in enumerate(zip(main["lines"], first.keys, strict=True)):
-            line["again"] = n > 0 and names[n] == names[n - 1]
+            if n > 0 and names[n] == names[n - 1]:
+                line["cells"][0] = names[n], "again"
             line["row"] = len(rows)
             rows.append(details(keyed[keys]))
     shown, more = (
@@ -246,15 +247,16 @@ def _comparison(gap: Comparison | None) -> str:
 
 def view(table: Table, dataset: str = "") -> View:
     """Return a table for a template."""
-    marks = table.marks or ("",) * len(table.rows)
+    marks, bold = table.marks or ("",) * len(table.rows), bold_columns(table)
+    kinds = {"bold": ["bold" if n in bold else "" for n in range(len(table.header))]}
+    plain = [""] * len(table.header)
     return {
         "id": anchor(table.title),
         "title": _capital(table.title.removeprefix(f"{dataset}: ")),
         "intro": table.intro.split("\n"),
         "headings": table.header,
-        "bold": bold_columns(table),
         "lines": [
-            {"cells": cells, "mark": mark, "row": None, "again": False}
+            {"cells": [*zip(cells, kinds.get(mark, plain), strict=True)], "mark": mark, "row": None}
             for cells, mark in zip(table.rows, marks, strict=True)
         ],
         "footnote": table.footnote if not table.marks else "",

@@ -5,6 +5,7 @@
 """
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,8 +134,8 @@ def _leaderboard(
     of_networks = comparisons.networks(compared, rank_methods)
     methods = _noted([row for group in compared for row in by_score(group) if row.is_method], cases)
     by_best = by_network(by_score(methods))  # the order of networks that are not in ``of_networks``
-    order = [*dict.fromkeys([*(row.group for row in of_networks), *by_best])]
-    methods.sort(key=lambda row: order.index(row.group))
+    order = [*dict.fromkeys([*(row.network_key for row in of_networks), *by_best])]
+    methods.sort(key=lambda row: order.index(row.network_key))
     drawn = {r.cell.method: r for r in reversed(scored) if r.cell.method in names.PEOPLE}  # the same for all networks
     people = [_person(record) for record in drawn.values()]
     baselines = _baselines([row for group in compared for row in group])
@@ -201,15 +202,15 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares | None") -> Interva
     else:
         scores = [record.find(name, origin="none" if name == COLUMNS[-1] else "cross-fitted") for record in runs]
         values = [np.nan if score is None or score.value is None else score.value for score in scores]
-    value = float(np.mean(values))
-    return Interval(round(value, 6) + 0.0 if np.isfinite(value) else None)
+    value = sum(values) / len(values)
+    return Interval(round(value, 6) + 0.0 if math.isfinite(value) else None)
 
 
 def _findings(runs: Sequence[Record], shares: "Shares | None") -> dict[str, Interval]:
     """Return finding -> the main column, mean over runs, with its number of cases."""
     if shares is not None and all(record.key in shares.index for record in runs):
         by_run = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
-        pairs = {name: (float(np.mean([v for v, _ in values])), values[0][1]) for name, values in by_run.items()}
+        pairs = {name: (sum(v for v, _ in values) / len(runs), values[0][1]) for name, values in by_run.items()}
         return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
     listed = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
     scores = {name: [select.main_score(record, name) for record in runs] for name in listed}
@@ -264,8 +265,8 @@ def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
                 notes += [f"same boxes as {same}"] if same else []
                 known.append((row.name, iou))
             noted.append(replace(row, note="; ".join(notes)))
-    order = {(row.group, row.name): n for n, row in enumerate(methods)}
-    return sorted(noted, key=lambda row: order[row.group, row.name])
+    order = {(row.network_key, row.name): n for n, row in enumerate(methods)}
+    return sorted(noted, key=lambda row: order[row.network_key, row.name])
 
 
 def _overlaps(rows: Sequence[Row], cases: "CaseColumns | None") -> dict[Row, FloatArray]:

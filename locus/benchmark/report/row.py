@@ -136,11 +136,10 @@ class Row:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
         return network_words(self.cell)
 
-    @cached_property
-    def group(self) -> tuple[object, ...]:
-        """Key that all methods and seeds of one network share."""
-        blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
-        return (self.cell.without_seed.model_copy(update=blank).key,)
+    @property
+    def network_key(self) -> str:
+        """Key that all methods and seeds of its network share."""
+        return self.runs[0].cell.network_key
 
 
 def network_words(cell: Cell) -> str:
@@ -172,9 +171,9 @@ def by_score(rows: Iterable[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (1 if row.main.value is None else -row.main.value, row.name))
 
 
-def by_network(rows: Sequence[Row]) -> dict[tuple[object, ...], list[Row]]:
+def by_network(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Return network -> its rows, in their order."""
-    groups: dict[tuple[object, ...], list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row.group, []).append(row)
+        groups.setdefault(row.network_key, []).append(row)
     return groups

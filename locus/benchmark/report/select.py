@@ -5,7 +5,7 @@ is for one fold. Boxed images have a truth box. ``mean_record`` is the mean over
 data, training and software of a table (``basis_lines``), names of networks, lists and counts.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from locus.benchmark.records.record import NOT_RECORDED, Record, describe
@@ -182,15 +182,17 @@ def mean_records(records: Iterable[Record]) -> list[Record]:
     return [mean_record(group) for group in trainings(records)]
 
 
-def mean_record(group: Sequence[Record]) -> Record:
+def mean_record(group: Sequence[Record], metrics: Collection[str] | None = None) -> Record:
     """Return the mean over training runs. A score that all runs share keeps its interval; others have none here.
 
     Intervals over training runs and patients need per-case rows: see ``locus.benchmark.report.leaderboard``.
+
+    ``metrics``: the metrics whose means over findings are wanted; None: all, with the main column by finding.
     """
     first = group[0]
     if len(group) == 1:
         return first
-    by_name = [{(s.finding, s.metric, s.threshold_origin): s for s in _table_scores(record)} for record in group]
+    by_name = [{(s.finding, s.metric, s.threshold_origin): s for s in _scores(record, metrics)} for record in group]
     scores = tuple(_mean([scores.get(name) for scores in by_name], score) for name, score in by_name[0].items())
     digests = tuple(digest for record in group for digest in record.checkpoints)
     without = {"strata": (), "hits_by_threshold": ()}
@@ -198,8 +200,10 @@ def mean_record(group: Sequence[Record]) -> Record:
     return first.model_copy(update=changed)
 
 
-def _table_scores(record: Record) -> list[Score]:
-    """Return the scores that a table shows: all means, and the main column by finding."""
+def _scores(record: Record, metrics: Collection[str] | None) -> list[Score]:
+    """Return the means of ``metrics``; None: all means, and the main column by finding."""
+    if metrics is not None:
+        return [score for metric in metrics for score in record.select(metric, "mean")]
     return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
 
 
