@@ -1,9 +1,11 @@
 """Value of a metric with its confidence interval, sample count and the origin of its threshold."""
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Self, overload
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from locus.core.errors import BadValueError, is_shown
@@ -88,3 +90,56 @@ def _rounded(value: float | None) -> float | None:
     if not math.isfinite(value):
         raise ValueError(f"a score is {value}: use None for a missing value")
     return round(float(value), 6) + 0.0
+
+
+class ScoreColumns(Sequence[Score]):
+    """Scores in columns, as a file has them. Each is made when it is read, because most are never read.
+
+    It equals a tuple of the same scores.
+    """
+
+    def __init__(self, columns: Sequence[NDArray[Any]], names: NDArray[np.object_], rows: slice) -> None:
+        """Select ``rows`` of the ``columns``, one per field of ``Score``, with nan for a missing number.
+
+        ``names``: metric, finding and threshold origin of each row.
+        """
+        self._columns, self._names, self._rows = columns, names, rows
+
+    def __len__(self) -> int:
+        """Return the number of scores."""
+        return self._rows.stop - self._rows.start
+
+    def __iter__(self) -> Iterator[Score]:
+        """Yield all scores."""
+        columns = [column[self._rows].tolist() for column in self._columns]
+        return (Score._make(map(_or_none, fields)) for fields in zip(*columns, strict=True))
+
+    @overload
+    def __getitem__(self, index: int) -> Score: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Score, ...]: ...
+    def __getitem__(self, index: int | slice) -> Score | tuple[Score, ...]:
+        """Return one score, or a tuple of them."""
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        row = range(self._rows.start, self._rows.stop)[index]
+        return Score._make([_or_none(column.item(row)) for column in self._columns])
+
+    def __eq__(self, other: object) -> bool:
+        """Compare with other scores, also in a tuple."""
+        return tuple(self) == tuple(other) if isinstance(other, tuple | ScoreColumns) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Return the scores as a tuple shows them."""
+        return repr(tuple(self))
+
+    @property
+    def names(self) -> tuple[tuple[str, str, str], ...]:
+        """Metric, finding and threshold origin of each score."""
+        return tuple(self._names[self._rows].tolist())
+
+
+def _or_none(value: Any) -> Any:
+    return None if value != value else value

@@ -8,19 +8,19 @@ Rows per case are in other files: see ``locus.benchmark.records.cases``.
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 
 from locus.benchmark.records import cases, storage
 from locus.benchmark.records.record import Record
 from locus.benchmark.records.storage import DICT_STRING, parse, stem, unpacked
 from locus.core.errors import DataError, one_line
 from locus.core.files import writing
-from locus.core.scores import Score
+from locus.core.scores import Score, ScoreColumns
 from locus.core.startup import gc_paused
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
@@ -149,7 +149,7 @@ def _record_json(record: Record) -> str:
     return json.dumps({"key": record.key, **fields, "strata": strata}, ensure_ascii=False, allow_nan=False)
 
 
-Groups = dict[tuple[str, str], tuple[Score, ...]]
+Groups = dict[tuple[str, str], ScoreColumns]
 """Variable and group of a stratum -> its scores; ("", ""): the scores of all cases."""
 
 
@@ -183,27 +183,39 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Return record key -> its scores."""
-    made = tuple(
-        map(partial(tuple.__new__, Score), zip(*(_values(scores[name]) for name in Score._fields), strict=True))
-    )
-    names = [scores[name].combine_chunks() for name in ("key", "variable", "group")]
-    codes = np.stack([storage.numbers(column.indices) for column in names])
-    starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))
-    words = [np.array(column.dictionary.to_pylist(), dtype=object) for column in names]
-    groups = zip(*(of[code].tolist() for of, code in zip(words, codes[:, starts], strict=True)), strict=True)
+    coded = {name: _coded(scores[name]) for name in scores.column_names if name not in NUMBERS}
+    numbers = {name: storage.numbers(scores[name].combine_chunks(), np.nan if name != "n" else 0) for name in NUMBERS}
+    columns = [numbers[name] if name in numbers else _words(*coded[name]) for name in Score._fields]
+    names = _names(*(coded[name] for name in ("metric", "finding", "threshold_origin")))
+    grouped = [coded[name] for name in ("key", "variable", "group")]
+    starts = np.flatnonzero(np.any([np.diff(codes, prepend=-1) != 0 for codes, _ in grouped], axis=0))
+    groups = zip(*(_words(codes[starts], words).tolist() for codes, words in grouped), strict=True)
+    ends = itertools.pairwise([*starts.tolist(), len(scores)])
     out: dict[str, Groups] = {}
-    for (key, variable, group), (start, stop) in zip(
-        groups, itertools.pairwise([*starts.tolist(), len(made)]), strict=True
-    ):
-        if made[start].metric is not None:  # a record without scores has a row without a metric
-            out.setdefault(key, {})[variable, group] = made[start:stop]
+    for (key, *group), (start, stop) in zip(groups, ends, strict=True):
+        if names[start][0] is not None:  # a record without scores has a row without a metric
+            out.setdefault(key, {})[group[0], group[1]] = ScoreColumns(columns, names, slice(start, stop))
     return out
 
 
-def _values(column: pyarrow.ChunkedArray) -> list[Any]:
-    """Return a column as strings or numbers; None if missing."""
+NUMBERS = ("value", "low", "high", "n")
+Coded = tuple[NDArray[np.integer], list[str | None]]
+"""A column of words: codes (N,), and the word of each code; the last is None, for a missing word."""
+
+
+def _coded(column: pyarrow.ChunkedArray) -> Coded:
     array = column.combine_chunks()
-    if pyarrow.types.is_dictionary(array.type):
-        words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
-        return words[storage.numbers(array.indices, len(words) - 1)].tolist()
-    return array.to_pylist()
+    words = [*array.dictionary.to_pylist(), None]
+    return storage.numbers(array.indices, len(words) - 1), words
+
+
+def _words(codes: NDArray[np.integer], words: Sequence[Any]) -> NDArray[np.object_]:
+    return np.fromiter(words, dtype=object, count=len(words))[codes]
+
+
+def _names(*columns: Coded) -> NDArray[np.object_]:
+    """Return the words of each row in several columns as a tuple; equal rows share it."""
+    shape = [len(words) for _, words in columns]
+    distinct, row = np.unique(np.ravel_multi_index([codes for codes, _ in columns], shape), return_inverse=True)
+    parts = zip(np.unravel_index(distinct, shape), (words for _, words in columns), strict=True)
+    return _words(row, [*zip(*(_words(codes, words).tolist() for codes, words in parts), strict=True)])

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WrapValidator, field_validator
 
 from locus.core import files
-from locus.core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score
+from locus.core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score, ScoreColumns
 
 NOT_RECORDED = "not recorded"
 
@@ -92,11 +92,13 @@ PUBLISHED = "published"
 """Source of published records that are shown next to a user's records; not stored in files."""
 
 
-def _validated(scores: Any, validate: Callable[[Any], tuple[Score, ...]]) -> tuple[Score, ...]:
-    return scores if isinstance(scores, tuple) and {*map(type, scores)} <= {Score} else validate(scores)
+def _validated(scores: Any, validate: Callable[[Any], Sequence[Score]]) -> Sequence[Score]:
+    if isinstance(scores, ScoreColumns) or (isinstance(scores, tuple) and {*map(type, scores)} <= {Score}):
+        return scores
+    return validate(scores)
 
 
-def _dicts(scores: tuple[Score, ...]) -> list[dict[str, Any]]:
+def _dicts(scores: Sequence[Score]) -> list[dict[str, Any]]:
     defaults = Score._field_defaults
     return [{name: x for name, x in s._asdict().items() if x != defaults.get(name, ...)} for s in scores]
 
@@ -312,6 +314,8 @@ class Record(FrozenModel):
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
+        if isinstance(self.scores, ScoreColumns):
+            return _rows_by_name(self.scores.names)
         return _rows_by_name(tuple(map(attrgetter("metric", "finding", "threshold_origin"), self.scores)))
 
 

@@ -10,14 +10,21 @@ corrects that pull, in 24%. For a clear perfect order the percentile interval ex
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from locus.benchmark.scoring.statistics.entries import EntryScores, drawn_means
-from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, Sums, bootstrap_draws, over_findings, ratio
+from locus.benchmark.scoring.statistics.resample import (
+    LEVEL,
+    SMALLEST,
+    Sums,
+    bootstrap_draws,
+    over_findings,
+    ratio,
+    weights,
+)
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray, generator
 
@@ -49,7 +56,7 @@ def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) 
         raise BadValueError(f"the two data sets share {len(names)} rows: comparing rankings requires at least 2")
     sides = [[side[name] for name in names] for side in (one, other)]
     means = [np.array([row.theta.mean() for row in rows]) for rows in sides]
-    return RankAgreement(*_agreement(means, [_drawn_means(rows, f"0 {n}") for n, rows in enumerate(sides)]))
+    return RankAgreement(*_agreement(means, [_drawn_means(rows, n) for n, rows in enumerate(sides)]))
 
 
 def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], trainings: int) -> list[RankAgreement]:
@@ -124,20 +131,14 @@ def exact_p(first: FloatArray, second: FloatArray) -> float:
     return float(inversions[extreme].sum() / inversions.sum())
 
 
-def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
+def _drawn_means(rows: Sequence[EntryScores], seed: int) -> FloatArray:
     """Return the mean scores (R,M) of M rows for drawn patients and training runs; rows of one network share draws."""
-    random, weights = generator(name, "trainings"), _weights(rows[0].jackknife.shape[1], name)
+    patients, random = rows[0].jackknife.shape[1], generator(seed, "trainings")
     theta, jackknife = (np.concatenate([getattr(row, side) for row in rows]) for side in ("theta", "jackknife"))
     left_out = jackknife.mean(1, keepdims=True) - jackknife
-    by_patient = theta[:, None] + (jackknife.shape[1] - 1) * left_out  # shifted pseudo-values of all runs, (S, P)
-    scores = np.split(weights @ by_patient.T, np.cumsum([len(row.runs) for row in rows])[:-1], axis=1)
+    by_patient = theta[:, None] + (patients - 1) * left_out  # shifted pseudo-values of all runs, (S, P)
+    drawn = weights(patients, seed, DRAWS) @ (by_patient.T / patients)
+    scores = np.split(drawn, np.cumsum([len(row.runs) for row in rows])[:-1], axis=1)
     sizes = {row.runs: len(row.runs) for row in rows}
     shares = {runs: random.multinomial(n, np.full(n, 1 / n), DRAWS) / n for runs, n in sizes.items()}
     return np.stack([(of_row * shares[row.runs]).sum(1) for row, of_row in zip(rows, scores, strict=True)], 1)
-
-
-@lru_cache(maxsize=8)
-def _weights(patients: int, name: str) -> FloatArray:
-    """Return how often each patient is drawn (R,P), as shares: the same for all rankings of one data set."""
-    drawn = generator(name, "patients").multinomial(patients, np.full(patients, 1 / patients), DRAWS)
-    return np.asarray(drawn / patients)

@@ -12,7 +12,7 @@ from scipy import special
 
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
-from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, by_patient, holm, mean
+from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, Groups, holm, mean
 from locus.core.types import FloatArray, generator
 
 ALPHA = 1 - LEVEL
@@ -60,11 +60,11 @@ def leave_one_out(
 
     ``numerator``, ``denominator``: of each case and column (N,M). ``findings``, ``patients``: of the cases (N,).
     """
-    names, columns = np.unique(findings).tolist(), numerator.shape[1]
-    theta, jackknife = np.empty(columns), np.empty((columns, len(np.unique(patients))))
+    groups, columns = Groups.of(findings, patients, np.unique(findings).tolist()), numerator.shape[1]
+    theta, jackknife = np.empty(columns), np.empty((columns, groups.patients))
     for start in range(0, columns, WIDTH):  # small temporary arrays are faster
         block = np.s_[:, start : start + WIDTH]
-        sums = by_patient(numerator[block], denominator[block], findings, patients, names)
+        sums = groups.sums(numerator[block], denominator[block])
         theta[block[1]], jackknife[block[1]] = mean(sums.value, 0), mean(sums.without, 1).T
     return theta, jackknife
 

@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -100,15 +100,37 @@ def by_patient(
     if above.shape != below.shape or not len(above) == len(finding_of) == len(patient_of):
         shapes = f"{above.shape}, {below.shape}, {finding_of.shape} and {patient_of.shape}"
         raise BadValueError(f"arrays of shapes {shapes} do not match: give one row, finding and patient per case")
-    people, person = np.unique(patient_of, return_inverse=True)
-    number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == finding_of)
-    cell = person[case] * len(names) + number
-    order = np.argsort(cell, kind="stable")
-    filled, starts = np.unique(cell[order], return_index=True)
-    sums = np.zeros((2, len(people) * len(names), above.shape[1]))
-    for side, values in zip(sums, (above, below), strict=True):
-        side[filled] = np.add.reduceat(values[case[order]], starts)
-    return Sums(*sums.reshape(2, len(people), len(names), above.shape[1]))
+    return Groups.of(finding_of, patient_of, names).sums(above, below)
+
+
+class Groups(NamedTuple):
+    """The cases of each patient and finding."""
+
+    cases: NDArray[np.int64]
+    """(N,) cases, by patient and finding."""
+    starts: NDArray[np.int64]
+    """Index of the first case of each group in ``cases``."""
+    numbers: NDArray[np.int64]
+    """Number of each group: patient · F + finding."""
+    patients: int
+    findings: int
+
+    @classmethod
+    def of(cls, findings: NDArray[np.str_], patients: NDArray[np.str_], names: Sequence[str]) -> Self:
+        """Group cases by patient, sorted, and by the findings ``names``; other findings are left out."""
+        people, person = np.unique(patients, return_inverse=True)
+        number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == findings)
+        group = person[case] * len(names) + number
+        order = np.argsort(group, kind="stable")
+        numbers, starts = np.unique(group[order], return_index=True)
+        return cls(case[order], starts, numbers, len(people), len(names))
+
+    def sums(self, numerator: FloatArray, denominator: FloatArray) -> Sums:
+        """Return the sums over the cases of each patient and finding of arrays (N,M)."""
+        sums = np.zeros((2, self.patients * self.findings, numerator.shape[1]))
+        for side, values in zip(sums, (numerator, denominator), strict=True):
+            side[self.numbers] = np.add.reduceat(values[self.cases], self.starts)
+        return Sums(*sums.reshape(2, self.patients, self.findings, -1))
 
 
 def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
@@ -164,13 +186,13 @@ class Resampled:
 
 
 @functools.lru_cache(maxsize=8)
-def weights(patients: int, seed: int) -> Counts:
+def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
     """Return how often each patient is drawn in each resample (R,P), read-only; rows sum to P.
 
     One byte is enough: the probability that a patient is drawn more than 255 times is below 1e-500.
     """
-    random, drawn = generator(seed, "bootstrap"), np.empty((RESAMPLES, patients), dtype=np.uint8, order="F")
-    for rows in blocks(RESAMPLES, patients):
+    random, drawn = generator(seed, "bootstrap"), np.empty((resamples, patients), dtype=np.uint8, order="F")
+    for rows in blocks(resamples, 4 * patients):  # integers of eight bytes
         size = rows.stop - rows.start
         names = random.integers(0, patients, (size, patients))
         names += patients * np.arange(size)[:, None]
