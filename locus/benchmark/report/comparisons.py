@@ -11,7 +11,6 @@ docs/protocols.md.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
 from locus.core.errors import BadValueError
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.core.types import FloatArray
 
 ALIKE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
@@ -73,8 +73,9 @@ def _runs(rows: Sequence[Row]) -> Against:
     prior = next((scores for row, scores in by_row.items() if row.name == PRIOR), None)
     gaps: dict[Row, Comparison] = {}
     if prior is not None:
-        others = ((row, scores) for row, scores in by_row.items() if row.name not in (PRIOR, UPPER_BOUND))
-        estimates = {row: e for row, scores in others if (e := statistics.compared(scores, prior)) is not None}
+        others = [row for row in by_row if row.name not in (PRIOR, UPPER_BOUND)]
+        compared = statistics.compared([(by_row[row], prior) for row in others])
+        estimates = {row: estimate for row, estimate in zip(others, compared, strict=True) if estimate is not None}
         seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
         adjusted = dict(zip(seeing, holm(np.array([estimates[row].p for row in seeing])).tolist(), strict=True))
         gaps = {row: Comparison(PRIOR, _interval(e), adjusted.get(row)) for row, e in estimates.items()}
@@ -194,7 +195,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
     row = _over_runs(replace(row, by_patient=mean))
     prior = by_name[PRIOR].by_patient if PRIOR in by_name else None
-    if mean is None or prior is None or (gap := statistics.compared(mean, prior)) is None:
+    if mean is None or prior is None or (gap := statistics.compared([(mean, prior)])[0]) is None:
         return row
     return replace(row, prior=Comparison(PRIOR, _interval(gap), gap.p))
 
@@ -244,26 +245,36 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
         return []
     means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in shared.items()}
     prior = {row.network: row.by_patient for of in groups for row in of if row.name == PRIOR and row.by_patient}
-    gaps = {name: gap for name, rows in shared.items() if (gap := over_networks(rows, prior)) is not None}
+    from_prior = over_networks([(rows, prior) for rows in shared.values()])
+    gaps = {name: gap for name, gap in zip(shared, from_prior, strict=True) if gap is not None}
     adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
     above = {name: Comparison(PRIOR, _interval(gap), p) for (name, gap), p in zip(gaps.items(), adjusted, strict=True)}
     order = sorted(shared, key=lambda name: (-len(shared[name]), -means[name], name))
-    pairs = itertools.combinations(enumerate(order), 2)
-    between = {(a, b): over_networks(shared[one], shared[other]) for (a, one), (b, other) in pairs}
-    verdicts = statistics.verdicts(len(order), between)
+    pairs = [*itertools.combinations(range(len(order)), 2)]
+    between = over_networks([(shared[order[a]], shared[order[b]]) for a, b in pairs])
+    verdicts = statistics.verdicts(len(order), dict(zip(pairs, between, strict=True)))
     rows = (_effect(behind[name], order, shared, v, means[name]) for name, v in zip(order, verdicts, strict=True))
     return [replace(row, prior=above.get(row.name)) for row in rows]
 
 
-def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
-    """Return how much better ``one`` is than ``other`` over the networks that have both; None for fewer than two.
+def over_networks(pairs: Sequence[tuple[Rows, Rows]]) -> list[MrmcEstimate | None]:
+    """Return how much better the first of each pair is, over the networks that have both; None for fewer than two.
 
-    The same networks with new training runs and new patients: see ``mrmc.method_effect``.
+    The same networks with new training runs and new patients: see ``mrmc.method_effect``. Pairs with as many runs of
+    each network are computed together, which is faster.
     """
-    pairs = [_difference(one[name], other[name]) for name in _common_networks(one, other)]
-    if not pairs or pairs[0][1].shape[1] < SMALLEST:
-        return None
-    return mrmc.method_effect(pairs)
+    groups: dict[tuple[int, ...], dict[int, list[Difference]]] = {}
+    for n, (one, other) in enumerate(pairs):
+        gaps = [_difference(one[name], other[name]) for name in _common_networks(one, other)]
+        if gaps and gaps[0][1].shape[1] >= SMALLEST:
+            groups.setdefault(tuple(len(theta) for theta, _ in gaps), {})[n] = gaps
+    out: list[MrmcEstimate | None] = [None] * len(pairs)
+    for group in groups.values():
+        of_networks = (zip(*of, strict=True) for of in zip(*group.values(), strict=True))
+        stacked = [(np.stack(theta), np.stack(left_out)) for theta, left_out in of_networks]
+        for n, estimate in zip(group, mrmc.method_effects(stacked), strict=True):
+            out[n] = estimate
+    return out
 
 
 def _common_networks(one: Rows, other: Rows) -> list[str]:
@@ -272,7 +283,11 @@ def _common_networks(one: Rows, other: Rows) -> list[str]:
     return common if len(common) > 1 else []
 
 
-def _difference(one: EntryScores, other: EntryScores) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+Difference = tuple[FloatArray, FloatArray]
+"""Of two methods on a network: scores (S,), and those without each patient (S,P)."""
+
+
+def _difference(one: EntryScores, other: EntryScores) -> Difference:
     runs = [name for name in one.runs if name in other.runs]
     one, other = one.restrict(runs), other.restrict(runs)
     return one.theta - other.theta, one.jackknife - other.jackknife
@@ -313,4 +328,4 @@ def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Compar
 def _gap(one: Row, other: Row) -> MrmcEstimate | None:
     if one.by_patient is None or other.by_patient is None:
         return None
-    return statistics.compared(one.by_patient, other.by_patient)
+    return statistics.compared([(one.by_patient, other.by_patient)])[0]

@@ -120,7 +120,7 @@ def gaps_between(rows: Sequence[EntryScores]) -> Gaps:
     numbers = [*itertools.combinations(range(len(rows)), 2)]
     if len(rows) > 1 and all(row.runs == rows[0].runs and row.jackknife.shape[1] >= SMALLEST for row in rows):
         return dict(zip(numbers, mrmc.all_differences(_stacked(rows)), strict=True))
-    return dict(zip(numbers, _compared([(rows[a], rows[b]) for a, b in numbers]), strict=True))
+    return dict(zip(numbers, compared([(rows[a], rows[b]) for a, b in numbers]), strict=True))
 
 
 def verdicts(rows: int, gaps: Gaps, per_row: bool = True) -> list[Verdict]:
@@ -155,12 +155,8 @@ def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
     return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
 
 
-def compared(one: EntryScores, other: EntryScores) -> MrmcEstimate | None:
-    """Return ``difference`` of two rows; None for fewer than 10 patients."""
-    return _compared([(one, other)])[0]
-
-
-def _compared(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> Sequence[MrmcEstimate | None]:
+def compared(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> Sequence[MrmcEstimate | None]:
+    """Return ``difference`` of each pair; None for fewer than 10 patients."""
     few = any(one.jackknife.shape[1] < SMALLEST for one, _ in pairs)
     return [None] * len(pairs) if few else differences(pairs)
 

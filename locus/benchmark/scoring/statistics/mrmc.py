@@ -126,12 +126,16 @@ def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
     Raises:
         BadValueError: Fewer than two networks, a network with one run, or arrays of different shapes.
     """
+    return method_effects([_alone(row) for row in _same_patients(differences)])[0]
+
+
+def method_effects(differences: Sequence[Row]) -> list[MrmcEstimate]:
+    """Return ``method_effect`` of N pairs of methods, from ``theta`` (N, S_n) and ``jackknife`` (N, S_n, P)."""
     rows = _same_patients(differences)
-    runs = [len(scores) for scores, _ in rows]
+    runs = [scores.shape[1] for scores, _ in rows]
     if len(rows) < 2 or min(runs) < 2:
         raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
-    equal = all(_is_zero(_alone(row))[0] for row in rows)
-    return _student(rows, [1 / len(rows)] * len(rows), -1, equal)
+    return _estimates(rows, [1 / len(rows)] * len(rows), -1, np.all([_is_zero(row) for row in rows], 0))
 
 
 def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
@@ -196,7 +200,7 @@ def _are_equal(rows: Sequence[CheckedRow]) -> NDArray[np.bool_]:
 
 def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
     checked = [_checked(row) for row in rows]
-    counts = [left_out.shape[1] for _, left_out in checked]
+    counts = [left_out.shape[-1] for _, left_out in checked]
     if len(set(counts)) > 1:
         raise BadValueError(f"the rows have {counts} patients: give the same patients for all rows")
     return checked
