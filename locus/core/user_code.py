@@ -141,36 +141,35 @@ def local_files(file: Path) -> frozenset[Path]:
     Local modules are files below the folder of ``file``. Files of Locus are local only to other files of Locus in the
     same folder. Imports inside functions count. Imports by a computed name and data files are not found.
     """
-    file = file.resolve()
-    return (_files_of_locus if file.is_relative_to(HOME) else _files_reached)(file)
-
-
-def _files_reached(first: Path) -> frozenset[Path]:
+    first = file.resolve()
+    imported = _imported_by_locus if first.is_relative_to(HOME) else _imported
     files, remaining = {first}, [first]
     while remaining:
-        new_files = {*_imported(remaining.pop(), first)} - files
+        new_files = imported(remaining.pop(), first.parent) - files
         files |= new_files
         remaining += new_files
     return frozenset(files)
 
 
-_files_of_locus = cache(_files_reached)
-"""The same, once per process: a file of the user may change while it runs, for example in a notebook."""
-
-
-def _imported(path: Path, first: Path) -> Iterator[Path]:
-    """Yield the local modules that the file ``path`` imports; ``first`` is the file whose folder has all of them."""
+def _imported(path: Path, folder: Path) -> frozenset[Path]:
+    """Return the local modules in ``folder`` that the file ``path`` imports."""
+    found = set()
     for level, name in _read(path.read_bytes())[1]:
-        for root, words in _places(path, first.parent, level, tuple(name.split("."))):
+        for root, words in _places(path, folder, level, tuple(name.split("."))):
             module = root
             for word in words:
                 module = module / word
                 candidates = (module.with_name(f"{module.name}.py"), module / "__init__.py")
-                yield from (
-                    file.resolve() for file in candidates[not word :] if file.is_file() and _is_local(file, first)
-                )
+                found |= {
+                    file.resolve() for file in candidates[not word :] if file.is_file() and _is_local(file, folder)
+                }
                 if not module.is_dir():
                     break
+    return frozenset(found)
+
+
+_imported_by_locus = cache(_imported)
+"""The same, once per process: a file of the user may change while it runs, for example in a notebook."""
 
 
 def _places(path: Path, folder: Path, level: int, words: tuple[str, ...]) -> Iterator[tuple[Path, tuple[str, ...]]]:
@@ -186,10 +185,10 @@ def _places(path: Path, folder: Path, level: int, words: tuple[str, ...]) -> Ite
         yield from [(folder, words), *((folder, ("", *words[n:])) for n in depths)]
 
 
-def _is_local(path: Path, first: Path) -> bool:
+def _is_local(path: Path, folder: Path) -> bool:
     """Return True unless a file of the user imports a file of Locus, or a file of Locus its own package."""
     is_ours = path.resolve().is_relative_to(HOME)
-    return not is_ours or (first.is_relative_to(HOME) and path != first.with_name("__init__.py"))
+    return not is_ours or (folder.is_relative_to(HOME) and path != folder / "__init__.py")
 
 
 @cache

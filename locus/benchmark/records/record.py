@@ -211,6 +211,13 @@ class Cell(FrozenModel):
         return (*map(str, self.model_key), self.method, self.alignment, self.key)
 
     @cached_property
+    def key_of_any_seed(self) -> tuple[object, ...]:
+        """Fields shared by the cells of all training runs of a row."""
+        of_data, scored = (self.dataset, self.partition, self.split), (self.method, self.alignment, self.protocol)
+        network = self.backbone, self.global_pool, self.attention_map, self.img_size, self.model_of_any_seed
+        return (*of_data, *network, *scored, files.json_hash([self.data, self._recipe_without_seed]))
+
+    @cached_property
     def network_key(self) -> str:
         """Key that the cells of all methods and seeds of one network share."""
         blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
@@ -218,11 +225,16 @@ class Cell(FrozenModel):
 
     @cached_property
     def without_seed(self) -> Self:
-        """The cell without its training seed, equal for all training runs of a leaderboard entry."""
+        """The cell without its training seed, equal for all training runs of a row."""
+        update = {"seed": None, "model_id": self.model_of_any_seed, "recipe": self._recipe_without_seed}
+        return self.model_copy(update=update)
+
+    @property
+    def _recipe_without_seed(self) -> dict[str, Any]:
         recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
         if recipe.get("init"):
             recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
-        return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})
+        return recipe
 
 
 class Record(FrozenModel):

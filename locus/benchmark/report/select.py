@@ -173,7 +173,7 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     >>> [[record.cell.seed for record in group] for group in trainings(rows)]
     [[0, 1]]
     """
-    groups = grouped(records, lambda record: (record.source, record.cell.without_seed.key))
+    groups = grouped(records, lambda record: (record.source, record.cell.key_of_any_seed))
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 
