@@ -153,7 +153,7 @@ def local_files(file: Path) -> frozenset[Path]:
 
 def _imported(path: Path, folder: Path) -> frozenset[Path]:
     """Return the local modules in ``folder`` that the file ``path`` imports."""
-    found = set()
+    found: set[Path] = set()
     for level, name in _read(path.read_bytes())[1]:
         for root, words in _places(path, folder, level, tuple(name.split("."))):
             module = root

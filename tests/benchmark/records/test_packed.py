@@ -89,6 +89,19 @@ def test_records_parquet_has_the_documented_columns(suite):
     assert set(table.loc[table["method"] == "gradcam", "images"]) == {7}
 
 
+def test_packed_scores_can_be_read_as_a_tuple(suite):
+    before = {record.key: record.scores for record in load(suite) if record.scores}
+    pack(suite)
+    after = {record.key: record.scores for record in load(suite) if record.scores}
+    assert after == before
+    for key, scores in before.items():
+        packed = after[key]
+        assert (len(packed), packed[0], packed[-1], packed[1:3]) == (len(scores), scores[0], scores[-1], scores[1:3])
+        assert packed != (*scores, scores[0])
+        with pytest.raises(IndexError):
+            packed[len(scores)]
+
+
 def test_packing_again_writes_no_file(suite):
     pack(suite)
     before = {name: (suite / name).stat().st_ino for name in files(suite)}
