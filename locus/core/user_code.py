@@ -153,19 +153,19 @@ def local_files(file: Path) -> frozenset[Path]:
 
 def _imported(path: Path, folder: Path) -> frozenset[Path]:
     """Return the local modules in ``folder`` that the file ``path`` imports."""
-    found: set[Path] = set()
+    modules: set[Path] = set()
     for level, name in _read(path.read_bytes())[1]:
         for root, words in _places(path, folder, level, tuple(name.split("."))):
             module = root
             for word in words:
                 module = module / word
                 candidates = (module.with_name(f"{module.name}.py"), module / "__init__.py")
-                found |= {
+                modules |= {
                     file.resolve() for file in candidates[not word :] if file.is_file() and _is_local(file, folder)
                 }
                 if not module.is_dir():
                     break
-    return frozenset(found)
+    return frozenset(modules)
 
 
 _imported_by_locus = cache(_imported)
