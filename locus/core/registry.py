@@ -191,6 +191,9 @@ def _statements(path: Path) -> list[ast.stmt]:
     return statements
 
 
+_is_same = functools.cache(Path.samefile)
+
+
 class Registry:
     """Parts of one package, by name."""
 
@@ -249,10 +252,10 @@ class Registry:
 
         Raises ``DataError`` for a name in two files and for a part without a readable name.
         """
-        folder = Path(self.folder) if self.folder else None
-        if folder is None or not folder.is_dir() or folder.samefile(self.home):
+        folder = Path(self.folder).absolute() if self.folder else None
+        if folder is None or not folder.is_dir() or _is_same(folder, self.home):
             return self.packaged
-        paths = folder.absolute().glob("*.py")
+        paths = folder.glob("*.py")
         return self._named(self.packaged, [path for path in paths if not path.name.startswith("_")])
 
     def _named(self, files: dict[str, Path], paths: Iterable[Path]) -> dict[str, Path]:

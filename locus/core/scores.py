@@ -92,6 +92,10 @@ def _rounded(value: float | None) -> float | None:
     return round(float(value), 6) + 0.0
 
 
+ENDS = slice(2, 5)
+"""The value and the ends of the interval among the fields of a score."""
+
+
 class ScoreColumns(Sequence[Score]):
     """Scores in columns, as a file has them. Each is made when it is read, because most are never read.
 
@@ -111,8 +115,9 @@ class ScoreColumns(Sequence[Score]):
 
     def __iter__(self) -> Iterator[Score]:
         """Yield all scores."""
-        columns = [column[self._rows].tolist() for column in self._columns]
-        return (Score._make(map(_or_none, fields)) for fields in zip(*columns, strict=True))
+        columns: list[Any] = [column[self._rows].tolist() for column in self._columns]
+        columns[ENDS] = (map(_or_none, column) for column in columns[ENDS])
+        return map(Score._make, zip(*columns, strict=True))
 
     @overload
     def __getitem__(self, index: int) -> Score: ...
@@ -123,7 +128,9 @@ class ScoreColumns(Sequence[Score]):
         if isinstance(index, slice):
             return tuple(self)[index]
         row = range(self._rows.start, self._rows.stop)[index]
-        return Score._make([_or_none(column.item(row)) for column in self._columns])
+        fields = [column.item(row) for column in self._columns]
+        fields[ENDS] = map(_or_none, fields[ENDS])
+        return Score._make(fields)
 
     def __eq__(self, other: object) -> bool:
         """Compare with other scores, also in a tuple."""
@@ -141,5 +148,5 @@ class ScoreColumns(Sequence[Score]):
         return tuple(self._names[self._rows].tolist())
 
 
-def _or_none(value: Any) -> Any:
+def _or_none(value: float) -> float | None:
     return None if value != value else value

@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +90,12 @@ class Leaderboard:
         if self.cases is None:
             return None
         keys = {record.key for row in rows for record in row.runs}
-        ranked = [record for record in select.ranked(self.runs) if record.key in self.cases.columns]
+        ranked = [record for record in self._ranked if record.key in self.cases.columns]
         return column_of([*ranked[:1], *(r for r in ranked[1:] if r.key in keys)], self.cases, name)
+
+    @cached_property
+    def _ranked(self) -> list[Record]:
+        return select.ranked(self.runs)
 
 
 def leaderboards(
