@@ -192,6 +192,7 @@ def _statements(path: Path) -> list[ast.stmt]:
 
 
 _is_same = functools.cache(Path.samefile)
+"""Called with absolute paths of folders that exist: a process does not exchange them."""
 
 
 class Registry:

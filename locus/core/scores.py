@@ -1,4 +1,7 @@
-"""Value of a metric with its confidence interval, sample count and the origin of its threshold."""
+"""Value of a metric with its confidence interval, sample count and the origin of its threshold.
+
+``Score`` is one of them, ``ScoreColumns`` the scores of a file in columns.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -92,14 +95,15 @@ def _rounded(value: float | None) -> float | None:
     return round(float(value), 6) + 0.0
 
 
-ENDS = slice(2, 5)
-"""The value and the ends of the interval among the fields of a score."""
+VALUE_AND_ENDS = slice(2, 5)
+"""The fields of a score that may be missing numbers."""
 
 
 class ScoreColumns(Sequence[Score]):
-    """Scores in columns, as a file has them. Each is made when it is read, because most are never read.
+    """Scores in columns, as a file has them. Each is made whenever it is read, because most are never read.
 
-    It equals a tuple of the same scores.
+    It equals a tuple of the same scores, and becomes one when it is copied or pickled. Make a tuple to read all scores
+    several times.
     """
 
     def __init__(self, columns: Sequence[NDArray[Any]], names: NDArray[np.object_], rows: slice) -> None:
@@ -116,7 +120,7 @@ class ScoreColumns(Sequence[Score]):
     def __iter__(self) -> Iterator[Score]:
         """Yield all scores."""
         columns: list[Any] = [column[self._rows].tolist() for column in self._columns]
-        columns[ENDS] = (map(_or_none, column) for column in columns[ENDS])
+        columns[VALUE_AND_ENDS] = (map(_or_none, column) for column in columns[VALUE_AND_ENDS])
         return map(Score._make, zip(*columns, strict=True))
 
     @overload
@@ -129,14 +133,20 @@ class ScoreColumns(Sequence[Score]):
             return tuple(self)[index]
         row = range(self._rows.start, self._rows.stop)[index]
         fields = [column.item(row) for column in self._columns]
-        fields[ENDS] = map(_or_none, fields[ENDS])
+        fields[VALUE_AND_ENDS] = map(_or_none, fields[VALUE_AND_ENDS])
         return Score._make(fields)
 
     def __eq__(self, other: object) -> bool:
         """Compare with other scores, also in a tuple."""
         return tuple(self) == tuple(other) if isinstance(other, tuple | ScoreColumns) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        """Return the hash of the tuple."""
+        return hash(tuple(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the scores alone, not the columns of the whole file."""
+        return tuple, (tuple(self),)
 
     def __repr__(self) -> str:
         """Return the scores as a tuple shows them."""

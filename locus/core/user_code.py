@@ -12,7 +12,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -191,7 +191,7 @@ def _is_local(path: Path, folder: Path) -> bool:
     return not is_ours or (folder.is_relative_to(HOME) and path != folder / "__init__.py")
 
 
-@cache
+@lru_cache(maxsize=512)
 def syntax_tree(source: bytes) -> ast.Module:
     """Return the syntax tree of a file, which must not be changed. Raises ``SyntaxError`` or ``ValueError``."""
     return ast.parse(source)

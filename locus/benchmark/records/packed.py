@@ -30,6 +30,8 @@ CELL_FIELDS = (
     *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
 )
 """Fields of the cell that every row has."""
+NUMBERS = ("value", "low", "high", "n")
+"""Fields of a score that are not words."""
 SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
 SCHEMA = pyarrow.schema(
     [
@@ -126,7 +128,7 @@ def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
     try:
         if metric is not None:
             scores = storage.rows_with(storage.rows_with(scores, "metric", {metric}), "variable", {""})
-        scores_by_key = _by_key(scores)
+        scores_by_key = _by_key(storage.dictionaries(scores))
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
@@ -198,7 +200,6 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     return out
 
 
-NUMBERS = ("value", "low", "high", "n")
 Coded = tuple[NDArray[np.integer], list[str | None]]
 """A column of words: codes (N,), and the word of each code; the last is None, for a missing word."""
 

@@ -9,7 +9,7 @@ Records are stored by ``storage`` (one file each) and ``packed`` (one table per 
 ``cases``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, Literal, Self
@@ -104,7 +104,8 @@ def _dicts(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), PlainSerializer(_dicts)]
-"""Scores of a record; existing ones are not validated again. JSON has only the fields that differ from the defaults."""
+"""Scores of a record; packed records have ``ScoreColumns``. Existing scores are not validated again. JSON has only the
+fields that differ from the defaults."""
 
 
 class Stratum(FrozenModel):
@@ -215,10 +216,11 @@ class Cell(FrozenModel):
         """Fields shared by the cells of all training runs of a row."""
         of_data, scored = (self.dataset, self.partition, self.split), (self.method, self.alignment, self.protocol)
         network = self.backbone, self.global_pool, self.attention_map, self.img_size, self.model_of_any_seed
-        return (*of_data, *network, *scored, files.json_hash([self.data, self._recipe_without_seed]))
+        contents = self.model_dump(mode="json", include={"data", "recipe"})
+        return (*of_data, *network, *scored, files.json_hash([contents["data"], _without_seed(contents["recipe"])]))
 
     @cached_property
-    def network_key(self) -> str:
+    def key_of_network(self) -> str:
         """Key that the cells of all methods and seeds of one network share."""
         blank = {"method": "", "protocol": "", "alignment": "", "data": {}}
         return self.without_seed.model_copy(update=blank).key
@@ -226,15 +228,16 @@ class Cell(FrozenModel):
     @cached_property
     def without_seed(self) -> Self:
         """The cell without its training seed, equal for all training runs of a row."""
-        update = {"seed": None, "model_id": self.model_of_any_seed, "recipe": self._recipe_without_seed}
+        update = {"seed": None, "model_id": self.model_of_any_seed, "recipe": _without_seed(self.recipe)}
         return self.model_copy(update=update)
 
-    @property
-    def _recipe_without_seed(self) -> dict[str, Any]:
-        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
-        if recipe.get("init"):
-            recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
-        return recipe
+
+def _without_seed(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe without the training seed."""
+    rest = {name: value for name, value in recipe.items() if name not in ("seed", "weights")}
+    if rest.get("init"):
+        rest["init"] = {name: value for name, value in rest["init"].items() if name != "seed"}
+    return rest
 
 
 class Record(FrozenModel):
@@ -321,7 +324,7 @@ class Record(FrozenModel):
     def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
         """Return the distinct pairs of metric and finding that ``select`` returns, in record order."""
         if metric is not None and finding is not None:
-            return [(metric, finding)] * ((metric, finding) in self._rows)
+            return [(metric, finding)] if (metric, finding) in self._rows else []
         return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
 
     @cached_property

@@ -1,7 +1,7 @@
 """Per-case rows of records, as arrays: columns of many records, and the common cases of a few.
 
 ``CaseColumns``  columns of the rows of many records; ``read_columns`` reads them
-``MainColumn``   a column of hits by patient, which comparisons use: see ``column_of``
+``MainColumn``   a column of hits on common cases, which comparisons use: see ``column_of``
 ``CommonCases``  the rows of two or more cells, restricted to their common cases in the same order
 
 The files of these rows are read and written in ``locus.benchmark.records.cases``.
@@ -70,14 +70,13 @@ class CaseColumns:
         It is the stored column or, without one, made from the overlap of the box. Overlaps are stored in single
         precision, in which the threshold is compared.
         """
-        known = self.rows.column_names
-        stored = column_as_floats(self.rows, name) if name in known else np.full(len(self.record_index), np.nan)
         measure, _, level = name.removeprefix("hit@").partition(".")
-        if measure not in known or not level or np.isfinite(stored).all():
-            return stored
+        stored = column_as_floats(self.rows, name) if name in self.rows.column_names else None
+        if measure not in self._overlaps or (stored is not None and np.isfinite(stored).all()):
+            return np.full(len(self.record_index), np.nan) if stored is None else stored
         overlap, is_known = self._overlaps[measure]
         computed = np.where(is_known, overlap > np.float32(f".{level}"), np.nan)
-        return np.where(np.isfinite(stored), stored, computed) if name in known else computed
+        return computed if stored is None else np.where(np.isfinite(stored), stored, computed)
 
     @cached_property
     def _overlaps(self) -> dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]:
@@ -154,14 +153,14 @@ class MainColumn:
         names = tuple(f"{r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
         return EntryScores(names, self.theta[index], self.jackknife[index])
 
-    def by_patient(self, keys: Sequence[str]) -> Sums:
+    def sums(self, keys: Sequence[str]) -> Sums:
         """Return hits and cases of the records ``keys`` by patient and finding."""
         hits = self.hits[:, [self.columns[key] for key in keys]]
         return by_patient(hits, np.ones_like(hits), self.findings, self.patients, np.unique(self.findings).tolist())
 
 
 def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainColumn | None:
-    """Return a column by patient, of the ``records`` with the same cases as the first of them, or None without any."""
+    """Return a column of the ``records`` with the same cases as the first of them, or None without any."""
     order = [record.key for record in records if record.key in rows.columns]
     if not order:
         return None

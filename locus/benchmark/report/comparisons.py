@@ -95,16 +95,18 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
     keys = {row: row.runs[0].key for row in rows if row.name != UPPER_BOUND and row.runs[0].key in column.columns}
     prior = next((key for row, key in keys.items() if row.name == PRIOR), None)
     others = [row for row in keys if row.name != PRIOR]
-    sums = column.by_patient([keys[row] for row in others])
+    if not others:
+        return {}, {}
+    sums = column.sums([keys[row] for row in others])
     draws = resample.over_findings(resample.bootstrap_draws(sums))
     methods = [n for n, row in enumerate(others) if row.is_method]
     shares: list[float] = statistics.share_of_first_places(draws.samples[:, methods]).tolist() if methods else []
     first = {others[n]: share for n, share in zip(methods, shares, strict=True)}
     if prior is None:
         return {}, first
-    gap = draws - resample.over_findings(resample.bootstrap_draws(column.by_patient([prior])))
+    gap = draws - resample.over_findings(resample.bootstrap_draws(column.sums([prior])))
     ends = resample.interval(gap)
-    p = resample.sign_flip(sums, column.by_patient([prior] * len(others)), findings=False)[-1]
+    p = resample.sign_flip(sums, column.sums([prior] * len(others)), findings=False)[-1]
     p = holm(np.where([row.name == FIXED_BOX for row in others], np.nan, p))
     enough = column.jackknife.shape[1] >= SMALLEST
     gaps = {}

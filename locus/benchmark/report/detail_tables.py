@@ -236,7 +236,7 @@ def by_threshold(board: Leaderboard) -> Table:
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
-    metrics = [f"{metric}{shared}" for metric in (MAIN, "optimism") for shared in ("", "@shared")]
+    metrics = [f"{metric}{shared}" for metric in (MAIN, "optimism") for shared in ("", "@shared")]  # of ``origins``
     rows = [select.mean_record(row.runs, metrics) for row in (*board.methods, *board.baselines)]
     intro = f"{basis_lines(board.runs, ORIGINS)}\n{SHARED}"
     return tabulated(f"{board.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)

@@ -86,7 +86,7 @@ class Leaderboard:
         return next((row for row in rows if _grid(row) == grid), rows[0] if rows else None)
 
     def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
-        """Return a column by patient, of the ``rows`` with the same cases as the best row; None without cases."""
+        """Return a column of the ``rows`` with the same cases as the best row; None without cases."""
         if self.cases is None:
             return None
         keys = {record.key for row in rows for record in row.runs}
@@ -139,8 +139,8 @@ def _leaderboard(
     of_networks = comparisons.networks(compared, rank_methods)
     methods = _noted([row for group in compared for row in by_score(group) if row.is_method], cases)
     by_best = by_network(by_score(methods))  # the order of networks that are not in ``of_networks``
-    order = [*dict.fromkeys([*(row.network_key for row in of_networks), *by_best])]
-    methods.sort(key=lambda row: order.index(row.network_key))
+    order = [*dict.fromkeys([*(row.key_of_network for row in of_networks), *by_best])]
+    methods.sort(key=lambda row: order.index(row.key_of_network))
     drawn = {r.cell.method: r for r in reversed(scored) if r.cell.method in names.PEOPLE}  # the same for all networks
     people = [_person(record) for record in drawn.values()]
     baselines = _baselines([row for group in compared for row in group])
@@ -270,8 +270,8 @@ def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
                 notes += [f"same boxes as {same}"] if same else []
                 known.append((row.name, iou))
             noted.append(replace(row, note="; ".join(notes)))
-    order = {(row.network_key, row.name): n for n, row in enumerate(methods)}
-    return sorted(noted, key=lambda row: order[row.network_key, row.name])
+    order = {(row.key_of_network, row.name): n for n, row in enumerate(methods)}
+    return sorted(noted, key=lambda row: order[row.key_of_network, row.name])
 
 
 def _overlaps(rows: Sequence[Row], cases: "CaseColumns | None") -> dict[Row, FloatArray]:

@@ -182,7 +182,7 @@ def best_network(board: Leaderboard) -> list[Row]:
     first = best(board)
     if first is None:
         return []
-    return [first, *(row for row in by_network(board.methods)[first.network_key] if row is not first)]
+    return [first, *(row for row in by_network(board.methods)[first.key_of_network] if row is not first)]
 
 
 def networks(board: Leaderboard) -> Table:

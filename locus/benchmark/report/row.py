@@ -137,9 +137,9 @@ class Row:
         return network_words(self.cell)
 
     @property
-    def network_key(self) -> str:
+    def key_of_network(self) -> str:
         """Key that all methods and seeds of its network share."""
-        return self.runs[0].cell.network_key
+        return self.runs[0].cell.key_of_network
 
 
 def network_words(cell: Cell) -> str:
@@ -175,5 +175,5 @@ def by_network(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Return network -> its rows, in their order."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(row.network_key, []).append(row)
+        groups.setdefault(row.key_of_network, []).append(row)
     return groups

@@ -1,6 +1,7 @@
 """Packing keeps all records, writes unchanged files only once, and survives interruptions."""
 
 import contextlib
+import pickle
 
 import pandas as pd
 import pytest
@@ -98,6 +99,7 @@ def test_packed_scores_can_be_read_as_a_tuple(suite):
         packed = after[key]
         assert (len(packed), packed[0], packed[-1], packed[1:3]) == (len(scores), scores[0], scores[-1], scores[1:3])
         assert packed != (*scores, scores[0])
+        assert (hash(packed), pickle.loads(pickle.dumps(packed))) == (hash(scores), scores)
         with pytest.raises(IndexError):
             packed[len(scores)]
 

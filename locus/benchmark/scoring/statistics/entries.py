@@ -12,7 +12,7 @@ from scipy import special
 
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
-from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, Groups, holm, mean
+from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, CaseGroups, holm, mean
 from locus.core.types import FloatArray, generator
 
 ALPHA = 1 - LEVEL
@@ -60,7 +60,7 @@ def leave_one_out(
 
     ``numerator``, ``denominator``: of each case and column (N,M). ``findings``, ``patients``: of the cases (N,).
     """
-    groups, columns = Groups.of(findings, patients, np.unique(findings).tolist()), numerator.shape[1]
+    groups, columns = CaseGroups.of(findings, patients, np.unique(findings).tolist()), numerator.shape[1]
     theta, jackknife = np.empty(columns), np.empty((columns, groups.patients))
     for start in range(0, columns, WIDTH):  # small temporary arrays are faster
         block = np.s_[:, start : start + WIDTH]
@@ -156,7 +156,7 @@ def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
 
 
 def compared(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> Sequence[MrmcEstimate | None]:
-    """Return ``difference`` of each pair; None for fewer than 10 patients."""
+    """Return ``difference`` of each pair; None for all if there are fewer than 10 patients."""
     few = any(one.jackknife.shape[1] < SMALLEST for one, _ in pairs)
     return [None] * len(pairs) if few else differences(pairs)
 

@@ -100,10 +100,10 @@ def by_patient(
     if above.shape != below.shape or not len(above) == len(finding_of) == len(patient_of):
         shapes = f"{above.shape}, {below.shape}, {finding_of.shape} and {patient_of.shape}"
         raise BadValueError(f"arrays of shapes {shapes} do not match: give one row, finding and patient per case")
-    return Groups.of(finding_of, patient_of, names).sums(above, below)
+    return CaseGroups.of(finding_of, patient_of, names).sums(above, below)
 
 
-class Groups(NamedTuple):
+class CaseGroups(NamedTuple):
     """The cases of each patient and finding."""
 
     cases: NDArray[np.int64]
@@ -130,7 +130,7 @@ class Groups(NamedTuple):
         sums = np.zeros((2, self.patients * self.findings, numerator.shape[1]))
         for side, values in zip(sums, (numerator, denominator), strict=True):
             side[self.numbers] = np.add.reduceat(values[self.cases], self.starts)
-        return Sums(*sums.reshape(2, self.patients, self.findings, -1))
+        return Sums(*sums.reshape(2, self.patients, self.findings, numerator.shape[1]))
 
 
 def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
@@ -192,7 +192,7 @@ def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
     One byte is enough: the probability that a patient is drawn more than 255 times is below 1e-500.
     """
     random, drawn = generator(seed, "bootstrap"), np.empty((resamples, patients), dtype=np.uint8, order="F")
-    for rows in blocks(resamples, 4 * patients):  # integers of eight bytes
+    for rows in blocks(resamples, 4 * patients):  # two arrays of eight-byte integers
         size = rows.stop - rows.start
         names = random.integers(0, patients, (size, patients))
         names += patients * np.arange(size)[:, None]

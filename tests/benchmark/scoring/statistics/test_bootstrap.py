@@ -31,6 +31,10 @@ def test_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     assert (cut == bootstrap_draws(sums, 3).samples).all()
 
 
+def test_sums_without_cases_are_empty():
+    assert by_patient(np.zeros((0, 3)), np.zeros((0, 3)), [], [], ["a"]).value.shape == (1, 3)
+
+
 def test_bits_do_not_depend_on_the_number_of_threads():
     random = np.random.default_rng(0)
     sums = Sums(random.random((400, 2, 24)), np.ones((400, 2, 24)))
