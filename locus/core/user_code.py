@@ -202,12 +202,21 @@ def _read(source: bytes) -> tuple[str, frozenset[tuple[int, str]]]:
     """Return the hash of a file, and the level and the dotted name of everything that it imports."""
     try:
         tree = syntax_tree(source)
-        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        imports = [*_imports(tree)]
         names = sorted({(_imported_name(name), alias.asname or "") for _, name, alias in _aliases(imports)})
         text = _text(tree) + repr(names)
     except (SyntaxError, ValueError, RecursionError):  # running the file reports the error
         return hashlib.sha256(source).hexdigest(), frozenset()
     return hashlib.sha256(text.encode()).hexdigest(), frozenset((level, name) for level, name, _ in _aliases(imports))
+
+
+def _imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """Yield the import statements below a node, also those in functions."""
+    for below in ast.iter_child_nodes(node):
+        if isinstance(below, ast.Import | ast.ImportFrom):
+            yield below
+        elif not isinstance(below, ast.expr):  # an expression has no statements
+            yield from _imports(below)
 
 
 def _aliases(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[tuple[int, str, ast.alias]]:

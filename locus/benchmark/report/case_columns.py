@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from locus.benchmark.records import Cell, Record, cases, storage
 from locus.benchmark.scoring.statistics.entries import EntryScores, leave_one_out
-from locus.benchmark.scoring.statistics.resample import CaseIndex, Sums, by_patient
+from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, Sums
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.errors import DataError
 from locus.core.names import MAIN
@@ -63,6 +63,11 @@ class CaseColumns:
         numbers = np.zeros((len(self.findings), max(self.columns.values(), default=-1) + 1), dtype=np.int32)
         numbers[self.cases, self.record_index] = np.arange(1, len(self.cases) + 1)
         return numbers
+
+    @cached_property
+    def groups(self) -> CaseGroups:
+        """The cases by patient and finding."""
+        return CaseGroups.of(self.findings, self.patients)
 
     def hits(self, name: str) -> FloatArray:
         """Return a column of the threshold table (N,) as 0 and 1; nan where it is unknown.
@@ -133,10 +138,8 @@ class MainColumn:
     """Key of a record -> its column."""
     hits: FloatArray
     """(N,M) 0 or 1."""
-    findings: NDArray[np.str_]
-    """(N,)."""
-    patients: NDArray[np.str_]
-    """(N,)."""
+    groups: CaseGroups
+    """The cases by patient and finding."""
     theta: FloatArray
     """(M,) scores: means over findings."""
     jackknife: FloatArray
@@ -156,7 +159,7 @@ class MainColumn:
     def sums(self, keys: Sequence[str]) -> Sums:
         """Return hits and cases of the records ``keys`` by patient and finding."""
         hits = self.hits[:, [self.columns[key] for key in keys]]
-        return by_patient(hits, np.ones_like(hits), self.findings, self.patients, np.unique(self.findings).tolist())
+        return self.groups.sums(hits, np.ones_like(hits))
 
 
 def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainColumn | None:
@@ -168,10 +171,9 @@ def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainCo
     present = np.isfinite(wide)
     mine = present[:, 0]
     same = np.flatnonzero((present == mine[:, None]).all(0))
-    hits, findings, patients = wide[np.ix_(mine, same)], rows.findings[mine], rows.patients[mine]
+    hits, groups = wide[np.ix_(mine, same)], CaseGroups.of(rows.findings[mine], rows.patients[mine])
     columns = {order[n]: column for column, n in enumerate(same.tolist())}
-    ones = np.broadcast_to(1.0, hits.shape)
-    return MainColumn(columns, hits, findings, patients, *leave_one_out(hits, ones, findings, patients))
+    return MainColumn(columns, hits, groups, *leave_one_out(hits, np.broadcast_to(1.0, hits.shape), groups))
 
 
 KEY = ["image", "patient", "finding"]

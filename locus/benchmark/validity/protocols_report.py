@@ -89,7 +89,7 @@ def _entries(rows: Sequence[Sequence[Record]], columns: CaseColumns, rule: str) 
     values = columns.wide([record.key for record in records], rule)
     runs = [tuple(record.cell.model_id for record in row) for row in rows]
     if rule not in POOLED:
-        return entries(values, columns.findings, columns.patients, runs)
+        return entries(values, columns.groups, runs)
     _, first = np.unique(columns.patients, return_index=True)  # the rows have the score without their patient
     return split(np.array([select.value(record, rule) for record in records]), values[first].T, runs)
 

@@ -10,6 +10,7 @@ from locus.benchmark.scoring.protocols.detection import Detection, Froc
 from locus.benchmark.scoring.protocols.pxap import PxAP
 from locus.benchmark.scoring.rules import of_locus, pooled_rules, rule_values, scored, traits
 from locus.benchmark.scoring.statistics.contradictions import contradicted, entries, reversals, significant
+from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 LEFT = np.array([[0.0, 0, 30, 40]])
 """Truth: the left three of five columns of positions, each of ten pixels."""
@@ -65,18 +66,14 @@ def test_pooled_rules_are_those_of_the_protocols_and_of_the_other_patients():
 
 
 def test_pairs_of_methods_that_differ_by_noise_seldom_reverse():
-    random, patients, count = np.random.default_rng(0), np.arange(120).astype(str), 0
+    random, groups, count = np.random.default_rng(0), CaseGroups.of(np.full(120, "Mass"), np.arange(120).astype(str)), 0
     for _ in range(200):
         iou, other = random.random((2, 120, 2))
         hits = random.random((120, 2)) < 0.5
         columns = {"iou": iou, "iobb": (iou + other) / 2, "pointing": hits, "center_inside": hits, "anyhits": hits}
         rules = of_locus(lambda name, known=columns: known.get(name, np.full((120, 2), np.nan)).astype(float))
         signs = np.array(
-            [
-                significant(entries(values, np.full(120, "Mass"), patients, [("a",), ("b",)]))[0]
-                for values in rules.values()
-                if np.isfinite(values).all()
-            ]
+            [significant(entries(values, groups, [("a",), ("b",)]))[0] for values in rules.values() if np.isfinite(values).all()]
         )
         count += int(contradicted(signs)[0])
     assert len(signs) >= 15

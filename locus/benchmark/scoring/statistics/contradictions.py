@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from locus.benchmark.scoring.statistics.agreement import kendall
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, gaps_between, leave_one_out
-from locus.benchmark.scoring.statistics.resample import CaseIndex, holm
+from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, holm
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray
 
@@ -56,7 +56,8 @@ def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) 
 
     Raises ``BadValueError`` for fewer than ten patients.
     """
-    pairs = {rule: entries(columns, index.findings, index.patients, runs) for rule, columns in values.items()}
+    groups = CaseGroups.of(index.findings, index.patients)
+    pairs = {rule: entries(columns, groups, runs) for rule, columns in values.items()}
     gaps = {rule: gaps_between(pair)[0, 1] for rule, pair in pairs.items()}
     known = {rule: gap for rule, gap in gaps.items() if gap is not None}
     if not known:
@@ -69,12 +70,10 @@ def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) 
     ]
 
 
-def entries(
-    values: FloatArray, findings: NDArray[np.str_], patients: NDArray[np.str_], runs: Sequence[tuple[str, ...]]
-) -> list[EntryScores]:
+def entries(values: FloatArray, groups: CaseGroups, runs: Sequence[tuple[str, ...]]) -> list[EntryScores]:
     """Return the scores of methods from their values (cases, methods × runs), nan for a case that is left out."""
     known = np.isfinite(values)
-    return split(*leave_one_out(np.where(known, values, 0), known, findings, patients), runs)
+    return split(*leave_one_out(np.where(known, values, 0), known, groups), runs)
 
 
 def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]) -> list[EntryScores]:

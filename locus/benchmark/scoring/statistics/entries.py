@@ -50,17 +50,15 @@ class EntryScores:
         return mrmc.interval(self.theta, self.jackknife) if enough else None
 
 
-def leave_one_out(
-    numerator: FloatArray, denominator: FloatArray, findings: NDArray[np.str_], patients: NDArray[np.str_]
-) -> tuple[FloatArray, FloatArray]:
+def leave_one_out(numerator: FloatArray, denominator: FloatArray, groups: CaseGroups) -> tuple[FloatArray, FloatArray]:
     """Return the means (M,) over findings of ratios of sums over cases, and the same with each patient left out (M,P).
 
     Thresholds are not chosen again. If leaving out a patient leaves a finding without cases, the
     finding is omitted from that mean.
 
-    ``numerator``, ``denominator``: of each case and column (N,M). ``findings``, ``patients``: of the cases (N,).
+    ``numerator``, ``denominator``: of each case and column (N,M).
     """
-    groups, columns = CaseGroups.of(findings, patients, np.unique(findings).tolist()), numerator.shape[1]
+    columns = numerator.shape[1]
     theta, jackknife = np.empty(columns), np.empty((columns, groups.patients))
     for start in range(0, columns, WIDTH):  # small temporary arrays are faster
         block = np.s_[:, start : start + WIDTH]

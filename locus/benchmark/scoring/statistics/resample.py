@@ -116,8 +116,9 @@ class CaseGroups(NamedTuple):
     findings: int
 
     @classmethod
-    def of(cls, findings: NDArray[np.str_], patients: NDArray[np.str_], names: Sequence[str]) -> Self:
-        """Group cases by patient, sorted, and by the findings ``names``; other findings are left out."""
+    def of(cls, findings: NDArray[np.str_], patients: NDArray[np.str_], names: Sequence[str] | None = None) -> Self:
+        """Group cases by patient, sorted, and by the findings ``names`` (None: all, sorted); others are left out."""
+        names = np.unique(findings).tolist() if names is None else names
         people, person = np.unique(patients, return_inverse=True)
         number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == findings)
         group = person[case] * len(names) + number

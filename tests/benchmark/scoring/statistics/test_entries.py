@@ -6,7 +6,7 @@ from scipy import stats
 
 from locus.benchmark.scoring.statistics import entries, mrmc
 from locus.benchmark.scoring.statistics.entries import EntryScores, share_of_first_places
-from locus.benchmark.scoring.statistics.resample import bootstrap_draws, by_patient, over_findings
+from locus.benchmark.scoring.statistics.resample import CaseGroups, bootstrap_draws, by_patient, over_findings
 
 FINDINGS = ("mass", "nodule", "rare")
 
@@ -32,7 +32,7 @@ def test_jackknife_is_the_score_without_each_patient(monkeypatch):
     patients, findings = np.repeat(np.arange(12), 3).astype(str), np.tile([*FINDINGS[:2], "nodule"], 12)
     findings[4] = "rare"  # of one patient alone: without it, the mean is over the other two
     hits = (random.random((36, 5)) < 0.4).astype(float)
-    theta, left_out = entries.leave_one_out(hits, np.ones_like(hits), findings, patients)
+    theta, left_out = entries.leave_one_out(hits, np.ones_like(hits), CaseGroups.of(findings, patients))
 
     def anew(kept):
         return np.mean([hits[kept & (findings == name)].mean(0) for name in FINDINGS if (kept & (findings == name)).any()], axis=0)
