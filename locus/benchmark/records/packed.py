@@ -194,9 +194,9 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     groups = zip(*(_words(codes[starts], words).tolist() for codes, words in grouped), strict=True)
     ends = itertools.pairwise([*starts.tolist(), len(scores)])
     out: dict[str, Groups] = {}
-    for (key, *group), (start, stop) in zip(groups, ends, strict=True):
+    for (key, variable, group), (start, stop) in zip(groups, ends, strict=True):
         if names[start][0] is not None:  # a record without scores has a row without a metric
-            out.setdefault(key, {})[group[0], group[1]] = ScoreColumns(columns, names, slice(start, stop))
+            out.setdefault(key, {})[variable, group] = ScoreColumns(columns, names, slice(start, stop))
     return out
 
 

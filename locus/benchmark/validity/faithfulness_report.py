@@ -26,7 +26,7 @@ from locus.benchmark.report.select import basis_lines
 from locus.benchmark.report.table import NOTHING, Table, chance, signed, with_interval
 from locus.benchmark.scoring.statistics.agreement import RankAgreement, rank_agreements
 from locus.benchmark.scoring.statistics.entries import ALPHA
-from locus.benchmark.scoring.statistics.resample import Sums, by_patient
+from locus.benchmark.scoring.statistics.resample import Sums
 from locus.core.errors import NotAvailableError
 from locus.core.names import BASELINES, FAITHFULNESS, MAIN, UPPER_BOUND
 
@@ -90,10 +90,9 @@ def _record(group: Group, columns: CaseColumns) -> Record | None:
 
 def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
     """Return the sums of a metric by patient and finding, a column per key; cases without a value are ignored."""
-    values, findings = columns.wide(keys, measure), columns.findings
+    values = columns.wide(keys, measure)
     finite = np.isfinite(values)
-    signed = DIRECTION[measure] * np.where(finite, values, 0)
-    return by_patient(signed, finite, findings, columns.patients, sorted({*findings.tolist()}))
+    return columns.groups.sums(DIRECTION[measure] * np.where(finite, values, 0), finite)
 
 
 def _scores(pair: tuple[str, str], agreement: RankAgreement) -> list[Score]:

@@ -126,7 +126,7 @@ def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
     Raises:
         BadValueError: Fewer than two networks, a network with one run, or arrays of different shapes.
     """
-    return method_effects([_alone(row) for row in _same_patients(differences)])[0]
+    return method_effects([_alone(_checked(row)) for row in differences])[0]
 
 
 def method_effects(differences: Sequence[Row]) -> list[MrmcEstimate]:
