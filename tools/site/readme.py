@@ -1,0 +1,49 @@
+"""Write README's answer from the leaderboard of ``nih-sample``: ``python -m tools.site.readme``."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from locus.core.names import FIXED_BOX, PRIOR
+
+ROOT = Path(__file__).resolve().parents[2]
+MARK = "<!-- answer -->\n"
+ANSWER = re.compile(r"^\*\*(?:Best|Above the prior|Networks)\*\*.*$", re.MULTILINE)
+COLUMNS = ("method", "IoU > .1", "IoU > .3 [95%]", "without Cardiomegaly", "IoU > .5", "IoBB > .5", "− prior")
+
+
+def with_answer(readme: str, leaderboard: str) -> str:
+    """Replace what is between README's two marks by the leaderboard's answer and a part of its first table."""
+    before, _, after = readme.split(MARK)
+    answer = ANSWER.findall(leaderboard)
+    network = answer[0].partition(" on ")[2].partition(" (AUROC")[0]
+    table = "\n".join(_table(leaderboard, network))
+    return MARK.join([before, "\n\n".join([*answer, table]) + "\n", after])
+
+
+def _table(leaderboard: str, network: str) -> Iterator[str]:
+    """Yield the lines of the header, of the network's methods that may be best, of ``fixed_box`` and of ``prior``."""
+    start = leaderboard.index("| network (AUROC)")
+    lines = leaderboard[start:].partition("\n\n")[0].splitlines()
+    header, _, *rows = (line[2:-2].split(" | ") for line in lines)
+    positions = [[*_headings(header)].index(column) for column in COLUMNS]
+    yield f"| {' | '.join(COLUMNS)} |"
+    yield f"|{'---|' * len(COLUMNS)}"
+    name = ""
+    for row in rows:
+        name, method = row[0] or name, row[1]
+        if method in (FIXED_BOX, PRIOR) or (name.startswith(f"{network} (") and method.startswith("**")):
+            yield f"| {' | '.join(row[n] for n in positions)} |"
+
+
+def _headings(header: Sequence[str]) -> Iterator[str]:
+    """Yield the headings with the name of the overlap before each threshold: ``.3 [95%]`` is ``IoU > .3 [95%]``."""
+    overlap = ""
+    for cell in header:
+        overlap = cell.partition(" > ")[0] if " > " in cell else overlap
+        yield f"{overlap} > {cell}" if cell.startswith(".") else cell
+
+
+if __name__ == "__main__":
+    file = ROOT / "README.md"
+    file.write_text(with_answer(file.read_text(), (ROOT / "results/nih-sample/leaderboard.md").read_text()))
