@@ -40,8 +40,9 @@ FEWEST = 5
 AGREEMENT_ABOUT = (
     "Do two suites rank methods alike? τ is Kendall's tau-b of the methods that both suites scored on the same "
     f"network, by `{MAIN}`: 1 is the same order, −1 the reverse. Its 95% interval covers patients and, if there are "
-    "several, training runs. p: exact and two-sided, for unrelated rankings. Methods with equal maps count once; fewer "
-    f"than {FEWEST} methods are not compared."
+    "several, training runs. p: exact and two-sided, for unrelated rankings. Methods with equal maps count once; "
+    "those with fewer training runs than others of the network are left out. "
+    f"Fewer than {FEWEST} methods are not compared."
 )
 AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
 
