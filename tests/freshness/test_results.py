@@ -13,6 +13,7 @@ from pyarrow import parquet
 from locus.benchmark import records
 from locus.benchmark.records import papers
 from locus.benchmark.report import tables
+from locus.benchmark.report.table import of_interval, signed_short
 from locus.benchmark.suite import cells, examples, plan
 from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
@@ -190,17 +191,28 @@ def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
         assert cells.missing_cells(planned, config, existing) == [], name
 
 
-def test_the_readmes_answer_is_that_of_the_suite():
+def test_the_readmes_answer_and_table_are_those_of_the_suite():
     readme = (ROOT / "README.md").read_text()
     assert len(readme.split()) <= 720
     text = (ROOT / "results/nih-sample/leaderboard.md").read_text()
     assert readme == with_answer(readme, text), "README.md is stale: python -m tools.site.readme"
-    answer = readme.split("<!-- answer -->")[1]
-    assert re.findall(r"^\*\*(\w+)", answer, re.MULTILINE) == ["Best", "Above", "Networks"]
-    methods = re.findall(r"^\| (\S+) ", answer, re.MULTILINE)
-    assert methods[1].startswith("**")
-    assert methods[-2:] == ["fixed_box", "prior"]
+    (best, *answer) = re.findall(r"^\*\*(?:Best|Above the prior|Networks)\*\*.*$", text, re.MULTILINE)
+    assert [line for line in (best, *answer) if line not in readme] == []
     drawn = pd.read_csv(ROOT / "results/phantom/leaderboard.csv").query("kind == 'method'")
     first = [of.iloc[0] for of in (drawn, drawn[(drawn["backbone"] == "custom") & (drawn["global_pool"] == "PCAM")])]
     named = [(row["method"], row["backbone"], row["global_pool"]) for row in first]
     assert named == [("xgradcam", "resnet18:stride=8", "LSE"), ("fullgrad", "custom", "PCAM")], "README names these"
+    board = pd.read_csv(ROOT / "results/nih-sample/leaderboard.csv").query("kind != 'network'")
+    rows = [line for line in readme.split("<!-- answer -->")[1].splitlines() if line.startswith("|")]
+    header, _, *lines = (line[2:-2].split(" | ") for line in rows)
+    assert len(lines) >= 5
+    for line in lines:
+        name, *values = (cell.replace("**", "") for cell in line)
+        (row,) = board[(board["method"] == name) & ((board["global_pool"] == "PCAM") | board["may_be_best"].isna())].to_dict("records")
+        columns = {"pointing": "pointing", "without Cardiomegaly": f"{MAIN}, without solved findings", "IoU > .3 [95%]": MAIN}
+        for heading, value in zip(header[1:-1], values[:-1], strict=True):
+            column = columns.get(heading, f"hit@{'iobb' if heading.startswith('IoBB') else 'iou'}.{heading[-1]}")
+            ends = (row["low"], row["high"]) if column == MAIN else (None, None)
+            assert value == of_interval((row[column], *ends)), (name, heading)
+        above = "–" if pd.isna(row["prior_difference"]) else signed_short(row["prior_difference"]) if row["above_prior"] else "≤ prior"
+        assert values[-1] == above
