@@ -149,13 +149,14 @@ def save(content: pyarrow.Table, file: Path) -> None:
     # scores have six decimals and repeat: a dictionary halves their size
     floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
     split = [name for name in floats if name != "threshold"]  # cases of a finding share their thresholds
+    periodic = ("image", "patient", "finding")  # every cell has the same sequence of words
     with atomic(file) as temporary:
         with parquet.ParquetWriter(
             temporary,
             content.schema,
             compression="zstd",
             compression_level=14 if floats else 19,  # a higher level does not help rows per case
-            use_dictionary=[name for name in content.schema.names if name not in floats],
+            use_dictionary=[name for name in content.schema.names if name not in (*floats, *periodic)],
             column_encoding=dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
             write_statistics=False,
             store_schema=True,
