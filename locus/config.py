@@ -210,8 +210,9 @@ class RunFlags:
     """Cells to run (a cell is a combination of data set, split, model, method, protocol and alignment). never: only
     those without a record, or whose method or network has changed code; missing: also those that failed, or whose data
     set was missing and is now available; always: all, after training their networks and computing their maps again."""
-    published_weights: bool = True
-    """Use the weights in results/<suite>/weights, if they were trained with the same settings, instead of training."""
+    published_weights: Literal["use", "only", "never"] = "use"
+    """Weights in results/<suite>/weights that were trained with the same settings. use: they replace training; only:
+    networks without them are left out; never: all networks are trained."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Number of training, explanation and scoring steps that run in parallel. More than one requires a fixed number of
     threads (--threads, or threads in the suite's file). The number of jobs does not affect the records."""

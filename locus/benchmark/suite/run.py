@@ -126,7 +126,7 @@ def published_weights(model: ModelPlan, runs_dir: Path, flags: RunConfig) -> dic
 
     It is empty if ``flags`` request training.
     """
-    if not flags.published_weights or model.given is not None or model.grid is not None:
+    if flags.published_weights == "never" or model.given is not None or model.grid is not None:
         return {}
     files = model.weights_files(cells.published() / runs_dir.name / weights.FOLDER)
     runs = zip(model.run_configs(runs_dir).items(), files, strict=True)
@@ -252,7 +252,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         # The first pass adds cells if it trains new weights.
         rest_config = replace(config, overwrite="never")
         planned = cells.planned_cells(suite, config.method)
-        if not cells.missing_cells(planned, rest_config, outcome.own_records):
+        if not _to_do(planned, _runs_dir(suite, config), rest_config, outcome.own_records):
             return outcome
         rest = _run_missing(suite, folder, rest_config, echo, executor)
         return replace(rest, stopped=(*outcome.stopped, *rest.stopped))
@@ -260,9 +260,9 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
     """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
-    existing, runs_dir = _existing(folder), Path(config.runs) / (suite.training_runs_of or suite.name)
+    existing, runs_dir = _existing(folder), _runs_dir(suite, config)
     planned = cells.planned_cells(suite, config.method)
-    todo = cells.missing_cells(planned, config, existing)
+    todo = _to_do(planned, runs_dir, config, existing)
     if absent := cells.without_data(planned, existing):
         reason = cells.missing_data_message(suite, absent[0].model)
         if not todo and not existing:
@@ -289,15 +289,32 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
     return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
 
 
-def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
-    """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
+def _runs_dir(suite: Suite, config: RunConfig) -> Path:
+    return Path(config.runs) / (suite.training_runs_of or suite.name)
+
+
+def _to_do(planned: Sequence[ModelTask], runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:
+    """Return the missing cells of each model, without models that need training if only published weights are used."""
+    todo = cells.missing_cells(planned, config, existing)
+    only = config.published_weights == "only"
+    return [task for task in todo if not only or not _missing(task, runs_dir, config)[0]]
+
+
+def _missing(task: ModelTask, runs_dir: Path, config: RunConfig) -> tuple[int, int]:
+    """Count the runs of a model that are not in ``runs_dir``: without and with published weights."""
     if task.model.given is not None or task.model.grid is not None:
-        return ""
+        return 0, 0
     missing = [path for path in task.model.run_configs(runs_dir) if not (path / "metrics.json").is_file()]
     files = published_weights(task.model, runs_dir, config)
-    count = len([path for path in missing if path not in files])
+    restored = len([path for path in missing if path in files])
+    return len(missing) - restored, restored
+
+
+def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
+    """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
+    count, restored = _missing(task, runs_dir, config)
     trained = f", after {counted(count, 'training run')}" if count else ""
-    return trained + (", from published weights" if count < len(missing) else "")
+    return trained + (", from published weights" if restored else "")
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:

@@ -177,7 +177,7 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
     described_then, described_now = facts["train"]["data"], load_split(config, "train").describe
     if differing := [name for name, value in described_now.items() if described_then.get(name) != value]:
         reason = f"was trained on other images ({', '.join(differing)} differ)"
-        raise DataError(f"{file} {reason}: train with --published_weights False")
+        raise DataError(f"{file} {reason}: train with --published_weights never")
     machine.configure_torch(config.threads)
     stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
     runs.write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])

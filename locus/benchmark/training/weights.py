@@ -71,7 +71,7 @@ def described(file: Path) -> dict[str, Any]:
             header = json.loads(opened.read(min(length, file.stat().st_size)))
         return dict(json.loads(header.get("__metadata__", {}).get(KEY, "{}")))
     except (OSError, ValueError, struct.error, AttributeError) as error:
-        raise DataError(f"{file} is damaged: restore it, or train with --published_weights False") from error
+        raise DataError(f"{file} is damaged: restore it, or train with --published_weights never") from error
 
 
 def write_card(folder: Path) -> None:
@@ -81,14 +81,17 @@ def write_card(folder: Path) -> None:
     about = {file.name: described(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
     rows = [_row(name, of_file) for name, of_file in about.items()]
     recipes = sorted({_recipe(of_file["locus"]["config"]) for of_file in about.values()})
+    scored = any(of_file["auroc"] is not None for of_file in about.values())
+    unscored = "They were trained on all images and are not scored: score them on other images."
     lines = [
         "# Weights",
         "<!-- Generated from the files: do not edit. -->",
-        "Networks that were trained for this project from random weights. Their weights were rounded to float16 before "
-        "they were scored. `locus.load(FILE)` and `--checkpoint FILE` accept each file.",
+        "Networks that were trained for this project from random weights, rounded to float16. "
+        + ("They were scored after rounding. " if scored else f"{unscored} ")
+        + "`locus.load(FILE)` and `--checkpoint FILE` accept each file.",
         *[f"Recipe: {recipe}." for recipe in recipes],
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
-        "AUROC: mean over findings, on all test images; – if all images were used for training.",
+        *(["AUROC: mean over findings, on the test images (of the fold, if there are folds)."] if scored else []),
     ]
     write_text(folder / CARD, "\n\n".join(lines) + "\n")
 
@@ -113,6 +116,8 @@ def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
 def _recipe(flags: dict[str, Any]) -> str:
     """Describe how a network was trained."""
     size, optimizer = f"{flags['img_size']} px", f"{flags['optimizer']}, learning rate {flags['lr']}"
-    return (
-        f"{size}, {optimizer}, {flags['scheduler']}, batches of {flags['batch_size']}, augmentation {flags['augment']}"
-    )
+    words = [size, optimizer, flags["scheduler"], f"batches of {flags['batch_size']}"]
+    words += [f"gradient clipping {flags['gradient_clip']:g}"] if flags["gradient_clip"] else []
+    words += [f"moving average of weights {flags['ema']:g}"] if flags["ema"] else []
+    words += [f"augmentation {flags['augment']}", f"training images: {flags['train_on']}"]
+    return ", ".join(words)

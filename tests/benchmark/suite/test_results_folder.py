@@ -144,6 +144,17 @@ def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
     assert text.count("from published weights") == 2
 
 
+def test_published_weights_only_leaves_out_networks_that_would_be_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run.main(["--suite", "phantom", "--results", "elsewhere", "--dry_run"]) == 0
+    every = capsys.readouterr().out
+    assert run.main(["--suite", "phantom", "--results", "elsewhere", "--dry_run", "--published_weights", "only"]) == 0
+    only = capsys.readouterr().out
+    restored = every.count("from published weights")
+    assert 0 < restored < every.count(" cells, after ")
+    assert (only.count("from published weights"), only.count(" cells, ")) == (restored, restored)
+
+
 def test_missing_data_are_named_with_the_download_of_the_data_set(tmp_path):
     model = plan.models(plan.with_flags(plan.load("nih"), data_root_dir=str(tmp_path / "none")))[0]
     assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in cells.missing_data_message(plan.load("nih"), model)

@@ -49,7 +49,7 @@ def test_published_weights_of_the_same_settings_replace_training(monkeypatch, tm
         safetensors.numpy.save_file({"w": np.zeros(1)}, file, {weights.KEY: about})
     words = [step.id.split()[0] for step in steps(task) if step.kind == "train"]
     assert sorted(words) == ["restore", "train", "train"]  # the other fold, and its initial weights
-    assert {step.id.split()[0] for step in steps(task, published_weights=False) if step.kind == "train"} == {"train"}
+    assert {step.id.split()[0] for step in steps(task, published_weights="never") if step.kind == "train"} == {"train"}
 
 
 @pytest.mark.parametrize("fields", [{}, {"folds": None, "init": None}, {"check": "alignment", "protocols": None}])

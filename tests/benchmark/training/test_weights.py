@@ -55,7 +55,7 @@ def test_restored_run_has_the_same_predictions_and_metrics(run, file, tiny_in, t
 
 def test_weights_of_other_training_images_are_refused(file, tiny_in, tmp_path):
     other = tiny_in(tmp_path, dataset="phantom:train=48,val=24,test=24,grain=0.1", weights_dtype="float16")
-    with pytest.raises(DataError, match=r"grain.*--published_weights False"):
+    with pytest.raises(DataError, match=r"grain.*--published_weights never"):
         restore(file, other, tmp_path / "restored")
     assert not (tmp_path / "restored").exists()
 
