@@ -39,7 +39,7 @@ endif
 setup: $(STAMP) ## create .venv and install the project with its test requirements
 
 demo: $(STAMP)  ## train on generated images, explain, score and draw (about four minutes on two cores)
-	$(BIN)/python -m benchmark.run --suite demo --results runs/results --published_weights False --jobs 2 --threads 1
+	$(BIN)/python -m benchmark.run --suite demo --results runs/results --published_weights never --jobs 2 --threads 1
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 
 verify: $(STAMP) ## compute the scores of the suite demo again from its published weights, and compare (two minutes)
