@@ -1,5 +1,6 @@
 """Folder of the results: published plans and others."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +143,13 @@ def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert "elsewhere/demo has no records" in text
     assert text.count("from published weights") == 2
+
+
+def test_the_makefile_runs_suites_with_flags_that_exist(tmp_path, monkeypatch):
+    lines = re.findall(r"-m benchmark\.run (.*)", (ROOT / "Makefile").read_text())
+    monkeypatch.chdir(tmp_path)
+    assert len(lines) == 2
+    assert [run.main([*line.split(), "--dry_run"]) for line in lines] == [0, 0]
 
 
 def test_published_weights_only_leaves_out_networks_that_would_be_trained(tmp_path, monkeypatch, capsys):
