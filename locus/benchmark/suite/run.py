@@ -296,11 +296,12 @@ def _runs_dir(suite: Suite, config: RunConfig) -> Path:
 def _to_do(planned: Sequence[ModelTask], runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:
     """Return the missing cells of each model, without models that need training if only published weights are used."""
     todo = cells.missing_cells(planned, config, existing)
-    only = config.published_weights == "only"
-    return [task for task in todo if not only or not _missing(task, runs_dir, config)[0]]
+    if config.published_weights != "only":
+        return todo
+    return [task for task in todo if not _missing_runs(task, runs_dir, config)[0]]
 
 
-def _missing(task: ModelTask, runs_dir: Path, config: RunConfig) -> tuple[int, int]:
+def _missing_runs(task: ModelTask, runs_dir: Path, config: RunConfig) -> tuple[int, int]:
     """Count the runs of a model that are not in ``runs_dir``: without and with published weights."""
     if task.model.given is not None or task.model.grid is not None:
         return 0, 0
@@ -312,7 +313,7 @@ def _missing(task: ModelTask, runs_dir: Path, config: RunConfig) -> tuple[int, i
 
 def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
     """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
-    count, restored = _missing(task, runs_dir, config)
+    count, restored = _missing_runs(task, runs_dir, config)
     trained = f", after {counted(count, 'training run')}" if count else ""
     return trained + (", from published weights" if restored else "")
 

@@ -81,19 +81,17 @@ def write_card(folder: Path) -> None:
     about = {file.name: described(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
     rows = [_row(name, of_file) for name, of_file in about.items()]
     recipes = sorted({_recipe(of_file["locus"]["config"]) for of_file in about.values()})
-    scored = any(of_file["auroc"] is not None for of_file in about.values())
     twice = any(of_file["pretrained_on"] for of_file in about.values())
-    unscored = "They were trained on all images and are not scored: score them on other images."
     lines = [
         "# Weights",
         "<!-- Generated from the files: do not edit. -->",
-        "Networks that were trained for this project from random weights, rounded to float16. "
-        + ("They were scored after rounding. " if scored else f"{unscored} ")
-        + "`locus.load(FILE)` and `--checkpoint FILE` accept each file.",
+        "Networks that were trained for this project from random weights, rounded to float16. `locus.load(FILE)` and "
+        "`--checkpoint FILE` accept each file.",
         *[f"Recipe{' of the last training' if twice else ''}: {recipe}." for recipe in recipes],
-        *(["The recipe of the first training is in the suite's file in `configs/suites`."] if twice else []),
+        *(["`configs` has the recipe of the first training."] if twice else []),
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
-        *(["AUROC: mean over findings, on the test images (of the fold, if there are folds)."] if scored else []),
+        "AUROC: mean over findings, on the test images (of the fold, if there are folds), after rounding. "
+        "–: trained on all images, so score it on others.",
     ]
     write_text(folder / CARD, "\n\n".join(lines) + "\n")
 
