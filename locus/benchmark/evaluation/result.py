@@ -36,6 +36,7 @@ from locus.benchmark.pictures.case import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import main_table, select, tables
 from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
@@ -345,7 +346,7 @@ class Evaluation:
 
     @cached_property
     def _boards(self) -> list[Leaderboard]:
-        return leaderboards(self.records, [self.folder])
+        return leaderboards(self.records, CaseFolders(self.folder))
 
     @property
     def _means(self) -> Iterator[Record]:

@@ -19,6 +19,7 @@ from locus.benchmark.records.cases import read_columns
 from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.storage import unpacked_folder
 from locus.benchmark.report import tables
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.select import ranked
@@ -69,7 +70,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     about = " ".join(filter(None, (entry.about, beside, for_page)))
     listed = frozenset(record.key for record in published)
     description = Description(entry.name, about, listed=listed, has_maps=entry.boxes is None)
-    datasets = tables.write(folder, description, [*all_records, *published], published=suite)
+    datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
     echo(tables.headline(datasets) + printed)
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0

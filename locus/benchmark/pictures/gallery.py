@@ -32,8 +32,9 @@ from numpy.typing import NDArray
 
 from locus.benchmark.pictures.panels import PREDICTED, TRUTH, add_box, extent, save_figure
 from locus.benchmark.records import Record, cases
-from locus.benchmark.report import charts
+from locus.benchmark.report import charts, html
 from locus.benchmark.report.all_tables import reports
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.chart_list import CHARTS
 from locus.benchmark.report.charts import DPI, FONT, FORMATS, WIDTHS
 from locus.benchmark.report.html import GALLERY, PAGE, render
@@ -489,9 +490,9 @@ def write_figures(config: PageConfig, echo: Echo) -> int:
         save_grid(open_model(config), target, name)
     except DataError as error:
         echo(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
-    boards = leaderboards(records, [source])
+    boards = leaderboards(records, CaseFolders(source))
     for board in boards:
-        stem = name if len(boards) == 1 else f"{name}-{board.dataset}"
+        stem = name if len(boards) == 1 else f"{name}-{html.anchor(board.title)}"
         for chart in (*CHARTS, *(chart for check in reports(board) for chart in check.charts)):
             try:
                 charts.save(chart, board, target, stem)

@@ -104,7 +104,7 @@ class DatasetTables:
 
 def tables_of(leaderboard: Leaderboard) -> DatasetTables:
     """Return all tables of one data set; protocols without a layout, such as a user's, use the layout of means."""
-    records, dataset = leaderboard.records, leaderboard.dataset
+    records = leaderboard.records
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SPECIFIC - {*CHECKS})
     layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]
     check_reports = tuple(reports(leaderboard))
@@ -115,7 +115,7 @@ def tables_of(leaderboard: Leaderboard) -> DatasetTables:
         check_reports,
         (*_given([by_protocol.table(leaderboard)]), *(table for report in check_reports for table in report.tables())),
         _given(make(leaderboard) for make in DETAILS) if leaderboard.methods else (),
-        _given(layout.fill(records, dataset) for layout in layouts),
+        _given(layout.fill(leaderboard) for layout in layouts),
         beside_papers,
         (*_given(baselines), *literature.more_tables(leaderboard)),
     )

@@ -80,7 +80,7 @@ def table(board: Leaderboard) -> Table:
     lines += [(", ".join(dict.fromkeys(baselines[cells])), *cells) for cells in sorted(baselines)]
     about = f"Main metric of each protocol; the best methods of each network by {header[2]}." if lines else ""
     more = f"{rest} more rows are in leaderboard.csv and on the page." if rest else ""
-    return Table(f"{board.dataset}: methods by protocol", about, header, tuple(lines), footnote=more)
+    return Table(f"{board.title}: methods by protocol", about, header, tuple(lines), footnote=more)
 
 
 def _present(networks: Scores) -> list[str]:

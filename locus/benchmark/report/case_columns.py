@@ -1,5 +1,6 @@
 """Per-case rows of records, as arrays: columns of many records, and the common cases of a few.
 
+``CaseFolders``  folders with the rows of a user's records and of published ones
 ``CaseColumns``  columns of the rows of many records; ``read_columns`` reads them
 ``MainColumn``   a column of hits on common cases, which comparisons use: see ``column_of``
 ``CommonCases``  the rows of two or more cells, restricted to their common cases in the same order
@@ -11,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
 from locus.benchmark.records import Cell, Record, cases, storage
+from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring.statistics.entries import EntryScores, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, Sums
 from locus.benchmark.scoring.statistics.summary import Column
@@ -33,6 +35,17 @@ CASE = ("image", "patient", "finding")
 Codes = NDArray[np.int64]
 
 
+class CaseFolders(NamedTuple):
+    """Folders with the rows per case: of a run, and of the published records that are shown beside it."""
+
+    own: Path
+    published: Path | None = None
+
+    def of(self, record: Record) -> Path:
+        """Return the folder that a record comes from."""
+        return self.published if record.source == PUBLISHED and self.published is not None else self.own
+
+
 @dataclass(frozen=True, eq=False)
 class CaseColumns:
     """N rows of records with K cases, ordered by image and finding as they were read."""
@@ -44,6 +57,8 @@ class CaseColumns:
     """(N,) index of each row's record."""
     cases: Codes
     """(N,) index of each row's case."""
+    images: NDArray[np.str_]
+    """(K,)."""
     findings: NDArray[np.str_]
     """(K,)."""
     patients: NDArray[np.str_]
@@ -63,6 +78,12 @@ class CaseColumns:
         numbers = np.zeros((len(self.findings), max(self.columns.values(), default=-1) + 1), dtype=np.int32)
         numbers[self.cases, self.record_index] = np.arange(1, len(self.cases) + 1)
         return numbers
+
+    @cached_property
+    def case_sets(self) -> dict[str, bytes]:
+        """Key of a record -> the cases that it has, as packed bits (K,): equal for records with the same cases."""
+        present = np.packbits(self._row_of > 0, axis=0)
+        return {key: present[:, n].tobytes() for key, n in self.columns.items()}
 
     @cached_property
     def groups(self) -> CaseGroups:
@@ -91,12 +112,15 @@ class CaseColumns:
         return {name: (column, np.isfinite(column)) for name, column in columns.items()}
 
 
-def read_columns(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -> CaseColumns:
-    """Read the columns ``names`` of all ``cells`` with rows; if several folders have a case, the first one is used.
+def read_columns(records: Sequence[Record], folders: CaseFolders, names: Sequence[str]) -> CaseColumns:
+    """Read the columns ``names`` of all ``records`` with rows, each from the folder that the record comes from.
 
     Raises ``DataError`` for invalid rows.
     """
-    tables = [cases.read_columns(cells, folder, [*CASE, *names]) for folder in reversed(folders)]  # the last row wins
+    cells: dict[Path, list[Cell]] = {}
+    for record in records:
+        cells.setdefault(folders.of(record), []).append(record.cell)
+    tables = [cases.read_columns(of, folder, [*CASE, *names]) for folder, of in cells.items()]
     tables = [table for table in tables if len(table)] or tables[:1]  # empty tables have no column types
     rows = pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     (number, keys), (image, images), (patient, patients), (finding, findings) = (codes(rows, n) for n in ("key", *CASE))
@@ -110,6 +134,7 @@ def read_columns(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence
         {str(keys[n]): n for n in np.unique(number).tolist()},
         number,
         (np.cumsum(present) - 1)[case],
+        images[image_of],
         findings[finding_of],
         patients[patient_of[image_of]],
     )

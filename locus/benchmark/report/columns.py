@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from locus.benchmark.records.record import Record
+from locus.benchmark.records.record import PUBLISHED, Record
 from locus.benchmark.report.row import NO_NETWORK
 from locus.benchmark.report.table import NOTHING, Table, share, with_n
 from locus.core.names import backbone_words
@@ -39,6 +39,7 @@ MODEL = (
 )
 NAMES = (
     *MODEL,
+    TableColumn("results", lambda r: PUBLISHED if r.source == PUBLISHED else "yours", "varying"),
     TableColumn("method", lambda r: r.method),
 )
 """First columns of every table of records."""

@@ -52,10 +52,10 @@ class TableLayout:
     needs: str = ""
     """Metric that a record must have to be a row; empty for any record."""
 
-    def fill(self, records: Sequence[Record], dataset: str) -> Table:
-        """Return the table of a data set on all its images."""
-        scored = select.of_protocol(records, dataset, self.protocol)
-        return self.table([r for r in scored if not self.needs or r.find(self.needs) is not None], dataset)
+    def fill(self, board: Leaderboard) -> Table:
+        """Return the table of a leaderboard on all its images."""
+        scored = select.of_protocol(board.records, board.dataset, self.protocol)
+        return self.table([r for r in scored if not self.needs or r.find(self.needs) is not None], board.title)
 
     def table(self, rows: Sequence[Record], dataset: str) -> Table:
         """Return the table of the records ``rows``, which may have both alignments."""
@@ -239,7 +239,7 @@ def by_threshold(board: Leaderboard) -> Table:
     metrics = [f"{metric}{shared}" for metric in (MAIN, "optimism") for shared in ("", "@shared")]  # of ``origins``
     rows = [select.mean_record(row.runs, metrics) for row in (*board.methods, *board.baselines)]
     intro = f"{basis_lines(board.runs, ORIGINS)}\n{SHARED}"
-    return tabulated(f"{board.dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
+    return tabulated(f"{board.title}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
 def per_training_run(board: Leaderboard) -> Table:
@@ -252,7 +252,7 @@ def per_training_run(board: Leaderboard) -> Table:
         count(MAIN, "cross-fitted"),
     ]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{ONE_NETWORK}"
-    return tabulated(f"{board.dataset}: individual training runs", intro, columns, rows)
+    return tabulated(f"{board.title}: individual training runs", intro, columns, rows)
 
 
 def strata(board: Leaderboard) -> Table:
@@ -267,7 +267,7 @@ def strata(board: Leaderboard) -> Table:
     groups = dict.fromkeys((s.variable, s.group) for r in records for s in r.strata)
     columns = [with_common_n(": ".join(name), partial(within, name), records) for name in groups]
     intro = f"{basis_lines(records, THRESHOLDS)}\n{STRATA_ABOUT}" if records else ""
-    return tabulated(f"{board.dataset}: {MAIN} by group of cases", intro, [*NAMES, *columns], records)
+    return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], records)
 
 
 def within(name: tuple[str, str], record: Record) -> Score | None:

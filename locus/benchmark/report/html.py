@@ -169,7 +169,7 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
     keyed = {tuple(record.key for record in row.runs): row for row in (*board.methods, *board.baselines)}
-    main = None if first is None else view(first, board.dataset)
+    main = None if first is None else view(first, board.title)
     if main is not None and first is not None:
         names = [name for name, *_ in first.rows]
         for n, (line, keys) in enumerate(zip(main["lines"], first.keys, strict=True)):
@@ -183,13 +183,13 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
     )
     shown, more = (shown, more) if first is not None or shown else (more, ())
     return {
-        "name": board.dataset,
+        "name": board.title,
         "answer": answers(tables),
         "charts": _charts(tables),
         "first": main,
-        "rest": [view(table, board.dataset) for table in shown],
+        "rest": [view(table, board.title) for table in shown],
         "notes": notes(board),
-        "more": [view(table, board.dataset) for table in more],
+        "more": [view(table, board.title) for table in more],
     }
 
 
@@ -245,14 +245,14 @@ def _comparison(gap: Comparison | None) -> str:
     return f"{of_interval(gap.difference)}{p}"
 
 
-def view(table: Table, dataset: str = "") -> View:
-    """Return a table for a template."""
+def view(table: Table, board: str = "") -> View:
+    """Return a table for a template; ``board``: the title of its leaderboard."""
     marks, bold = table.marks or ("",) * len(table.rows), bold_columns(table)
     kinds = {"bold": ["bold" if n in bold else "" for n in range(len(table.header))]}
     plain = [""] * len(table.header)
     return {
         "id": anchor(table.title),
-        "title": _capital(table.title.removeprefix(f"{dataset}: ")),
+        "title": _capital(table.title.removeprefix(f"{board}: ")),
         "intro": table.intro.split("\n"),
         "headings": table.header,
         "lines": [

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark.records import Record
+from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, select
-from locus.benchmark.report.case_columns import CaseColumns, MainColumn, column_of, read_columns
+from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
 from locus.benchmark.report.row import (
     BOXED,
     COLUMNS,
@@ -41,13 +42,15 @@ SAME = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """The rows of one data set of a suite."""
+    """The rows of a suite that were scored on the same cases of a data set."""
 
+    title: str
+    """The data set and, if its rows were scored on several sets of cases, which."""
     dataset: str
     records: Sequence[Record]
-    """All records of the suite."""
-    folders: Sequence[Path]
-    """Folders with the rows per case."""
+    """The records of these rows, of failed cells and of papers."""
+    folders: CaseFolders | None
+    """Folders with the rows per case; None without them."""
     networks: Sequence[Row]
     """A row per network, best mean first."""
     rank_methods: Sequence[str]
@@ -56,6 +59,8 @@ class Leaderboard:
     """Methods, network by network in the order of ``networks``, best first."""
     baselines: Sequence[Row]
     """Baselines and the upper bound, once per grid on which they differ."""
+    without_network: Sequence[Row]
+    """Baselines and upper bounds of grids, which need no network: scored on all boxes of the truth."""
     people: Sequence[Row]
     """Boxes drawn by people, scored on their own cases."""
     effects: Sequence[Row]
@@ -100,35 +105,85 @@ class Leaderboard:
 
 def leaderboards(
     records: Sequence[Record],
-    folders: Sequence[Path] = (),
+    folders: CaseFolders | None = None,
     rank_methods: Sequence[str] = (),
     listed: Set[str] | None = None,
     maps_of: Path | None = None,
 ) -> list[Leaderboard]:
-    """Return the rows of each data set.
+    """Return the rows of each data set; rows on different cases are in leaderboards of their own, a user's first.
 
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
     mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
-    the other rows are a user's. None: no row is. ``maps_of``: folder of the suite whose maps are scored. Raises
-    ``DataError`` for invalid rows.
+    the other rows are a user's, as are those beside published ones. None: no row is. ``maps_of``: folder of the suite
+    whose maps are scored. Raises ``DataError`` for invalid rows.
     """
-    boards = (_leaderboard(records, name, folders, rank_methods, listed) for name in select.datasets(records))
-    return [replace(board, maps_of=maps_of) for board in boards]
+    boards = []
+    for dataset in select.datasets(records):
+        of_dataset = [record for record in records if record.cell.dataset == dataset]
+        runs = _runs(of_dataset, dataset)
+        cases = None if folders is None or not runs else read_columns(runs, folders, READ)
+        parts = [of_dataset] if cases is None else _by_cases(of_dataset, runs, cases.case_sets)
+        for part in parts:
+            own = cases if len(parts) == 1 or folders is None else read_columns(_runs(part, dataset), folders, READ)
+            title = dataset if len(parts) == 1 or own is None else f"{dataset}, {_cases_in_words(part, own)}"
+            board = _leaderboard(title, dataset, part, own, rank_methods, listed)
+            boards.append(replace(board, folders=folders, maps_of=maps_of))
+    return boards
+
+
+READ = (*COLUMNS, "iou", "iobb")
+"""Columns of the rows per case."""
+
+
+def _runs(records: Sequence[Record], dataset: str) -> list[Record]:
+    """Return the records of the methods and baselines that the main protocol scored, without people."""
+    return [r for r in select.main_records(records, dataset) if r.cell.method not in names.PEOPLE]
+
+
+def _by_cases(records: Sequence[Record], runs: Sequence[Record], case_sets: Mapping[str, bytes]) -> list[list[Record]]:
+    """Group records by the cases on which their model was scored: those with a user's rows first, then the largest.
+
+    Papers are with the largest set of cases. Records of models without rows per case are with the first group.
+    """
+    of_model: dict[tuple[object, ...], bytes] = {}
+    for record in runs:
+        known = (case_sets.get(record.key, b""), of_model.get(select.model_key(record), b""))
+        of_model[select.model_key(record)] = max(known, key=_count)
+    own = {of_model[select.model_key(record)] for record in runs if record.source != PUBLISHED}
+    order = sorted({*of_model.values()} - {b""}, key=lambda cases: (cases not in own, -_count(cases), cases))
+    if len(order) < 2:
+        return [list(records)]
+    largest = max(order, key=_count)
+    groups: dict[bytes, list[Record]] = {cases: [] for cases in order}
+    for record in records:
+        cases = largest if record.source == "paper" else of_model.get(select.model_key(record), b"")
+        groups[cases or order[0]].append(record)
+    return [*groups.values()]
+
+
+def _count(cases: bytes) -> int:
+    """Return the number of cases in packed bits."""
+    return int.from_bytes(cases).bit_count()
+
+
+def _cases_in_words(records: Sequence[Record], cases: CaseColumns) -> str:
+    """Return ``984 cases of 880 images`` for published rows, ``your 40 cases of 38 images`` for a user's."""
+    is_published = all(record.source in (PUBLISHED, "paper") for record in records)
+    counts = f"{len(cases.images)} cases of {select.counted(len({*cases.images.tolist()}), 'image')}"
+    return counts if is_published else f"your {counts}"
 
 
 def _leaderboard(
-    records: Sequence[Record],
+    title: str,
     dataset: str,
-    folders: Sequence[Path],
+    records: Sequence[Record],
+    cases: CaseColumns | None,
     rank_methods: Sequence[str],
     listed: Set[str] | None,
 ) -> Leaderboard:
     scored = select.main_records(records, dataset)
-    groups = select.trainings(record for record in scored if record.cell.method not in names.PEOPLE)
+    groups = select.trainings(_runs(records, dataset))
     runs = [record for group in groups for record in group]
-    cases = (
-        read_columns([record.cell for record in runs], folders, [*COLUMNS, "iou", "iobb"]) if runs and folders else None
-    )
     column = None if cases is None else column_of(select.ranked(runs), cases, MAIN)
     shares = None if cases is None else Shares.of(cases)
     solved = _solved(groups, shares)
@@ -143,12 +198,21 @@ def _leaderboard(
     methods.sort(key=lambda row: order.index(row.key_of_network))
     drawn = {r.cell.method: r for r in reversed(scored) if r.cell.method in names.PEOPLE}  # the same for all networks
     people = [_person(record) for record in drawn.values()]
-    baselines = _baselines([row for group in compared for row in group])
+    all_rows = [row for group in compared for row in group]
+    baselines = _baselines(all_rows)
+    without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared)
-    theirs = [] if listed is None else [row for row in methods if any(record.key not in listed for record in row.runs)]
-    rows_of_board = of_networks, rank_methods, methods, baselines, people, effects, solved, theirs, cases
-    return Leaderboard(dataset, records, folders, *rows_of_board)
+    theirs = _theirs(methods, listed)
+    rows_of_board = of_networks, rank_methods, methods, baselines, without_network, people, effects, solved, theirs
+    return Leaderboard(title, dataset, records, None, *rows_of_board, cases)
+
+
+def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
+    """Return a user's rows: those beside published ones or, without published ones, those that are not ``listed``."""
+    if any(row.is_published for row in methods):
+        return [row for row in methods if not row.is_published]
+    return [] if listed is None else [row for row in methods if any(r.key not in listed for r in row.runs)]
 
 
 def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:

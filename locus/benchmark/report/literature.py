@@ -155,14 +155,16 @@ class Result:
 @lru_cache(maxsize=16)
 def box_of(board: Leaderboard) -> Box | None:
     """Return ``fixed_box`` from the rows per case of a leaderboard; None without them or without published results."""
-    row = board.baseline(FIXED_BOX) if of_papers(board) else None
+    rows = board.without_network if of_papers(board) else ()
+    row = next((row for row in rows if row.name == FIXED_BOX), None)
     hits = None if row is None else _hits(row, board)
     return None if hits is None else Box.of(*hits)
 
 
 def results(board: Leaderboard, box: Box) -> list[Result]:
     """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
-    others = [row for row in board.baselines if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)]
+    rows = board.without_network
+    others = [row for row in rows if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)]
     return [fixed(box), *(_baseline(row, board) for row in others), *published(board.records)]
 
 
@@ -303,7 +305,7 @@ def _gap(gap: Gap | None) -> str:
 def short_tables(board: Leaderboard) -> tuple[Table, ...]:
     """Return the tables over IoU and over IoBB; empty without published results or without ``fixed_box``."""
     box = box_of(board)
-    return () if box is None else by_measure(board.dataset, results(board, box), box)
+    return () if box is None else by_measure(board.title, results(board, box), box)
 
 
 def by_measure(dataset: str, rows: Sequence[Result], box: Box) -> tuple[Table, ...]:
@@ -318,17 +320,17 @@ def more_tables(board: Leaderboard) -> tuple[Table, ...]:
     box = box_of(board)
     rows = [] if box is None else results(board, box)
     gaps = [
-        differences(f"{board.dataset}: {TITLE}, {name}: difference from fixed_box", rows, box, columns)
+        differences(f"{board.title}: {TITLE}, {name}: difference from fixed_box", rows, box, columns)
         for name, columns in MEASURES.items()
         if box is not None
     ]
-    boxes = [] if box is None else [_by_finding(box, board.dataset), _baselines_by_finding(board)]
+    boxes = [] if box is None else [_by_finding(box, board.title), _baselines_by_finding(board)]
     made = (
         *boxes,
         *gaps,
-        _precision(papers, board.dataset),
-        _sources(papers, board.dataset),
-        _values(papers, board.dataset),
+        _precision(papers, board.title),
+        _sources(papers, board.title),
+        _values(papers, board.title),
     )
     return tuple(one for one in made if one.rows)
 
@@ -351,7 +353,7 @@ def _by_finding(box: Box, dataset: str) -> Table:
 
 def _baselines_by_finding(board: Leaderboard) -> Table:
     """Return the shares of all baselines by finding at IoU > .3, with intervals over patients."""
-    known = [(row, hits) for row in board.baselines if (hits := _hits(row, board)) is not None]
+    known = [(row, hits) for row in board.without_network if (hits := _hits(row, board)) is not None]
     boxes = [(row, Box.of({MAIN: columns[MAIN]}, *cases)) for row, (columns, *cases) in known]
     lines = []
     for row, box in boxes:
@@ -360,7 +362,7 @@ def _baselines_by_finding(board: Leaderboard) -> Table:
         lines.append((" ".join(filter(None, (row.name, row.note))), *map(of_interval, intervals)))
     head = ("baseline", *boxes[0][1].findings)
     about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."
-    return Table(f"{board.dataset}: baselines by finding", about, head, tuple(lines))
+    return Table(f"{board.title}: baselines by finding", about, head, tuple(lines))
 
 
 def of_papers(board: Leaderboard) -> list[Record]:
@@ -475,7 +477,7 @@ def draw(board: Leaderboard) -> charts.Spec:
     box = box_of(board)
     if box is None:
         raise NotAvailableError(f"{board.dataset} has no published results beside {FIXED_BOX}")
-    truths = [_baseline(row, board) for row in board.baselines if row.name == UPPER_BOUND and row.note in GRIDS]
+    truths = [_baseline(row, board) for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
     papers = [row for row in published(board.records) if row.has(IOU)]
     names = {row.name: row.name + ", quoted" * row.is_second_hand + "*" * _is_easier(row, box) for row in papers}
     names |= {FIXED_BOX: SEES_NOTHING}

@@ -77,7 +77,7 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
     all_rows = (*rows, *baselines)
     return Table(
-        f"{board.dataset}: hits over IoU and IoBB thresholds",
+        f"{board.title}: hits over IoU and IoBB thresholds",
         LEGEND,
         header(board),
         tuple(_line(row, board) for row in all_rows),
@@ -156,7 +156,7 @@ def auroc_words(auroc: float) -> str:
 def by_finding(board: Leaderboard) -> Table:
     """Return the main column by finding: the best methods of the best row's network, then two baselines, then n."""
     methods = best_network(board)[:BEST]
-    title = f"{board.dataset}: hits at IoU > .3 by finding"
+    title = f"{board.title}: hits at IoU > .3 by finding"
     if not methods:
         return Table(title, "", (), ())
     names = list(methods[0].findings)
@@ -200,7 +200,7 @@ def networks(board: Leaderboard) -> Table:
         for row in rows
     ]
     head = (NETWORK, "mean over methods, IoU > .3 [95%]", "runs", "− prior", "verdict")
-    title = f"{board.dataset}: networks"
+    title = f"{board.title}: networks"
     if len(several) < 2:
         return Table(title, "", head, ())
     return Table(title, f"The mean is over {select.listed(board.rank_methods)}.", head, tuple(lines))
@@ -215,7 +215,7 @@ def effects(board: Leaderboard, most: int | None = None) -> Table:
     head = (METHOD, "networks", "mean, IoU > .3", "− prior", "verdict")
     rest = len(board.effects) - len(lines)
     left_out = f"{rest} more methods are on the page." if rest else ""
-    return Table(f"{board.dataset}: methods over networks", "", head, tuple(lines), footnote=left_out)
+    return Table(f"{board.title}: methods over networks", "", head, tuple(lines), footnote=left_out)
 
 
 def verdict(row: Row) -> str:
@@ -232,7 +232,7 @@ def verdict(row: Row) -> str:
 @lru_cache(maxsize=4)
 def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
-    title = f"{board.dataset}: people and methods on the same cases"
+    title = f"{board.title}: people and methods on the same cases"
     head = ("row", "IoU > .3 on these cases", "n")
     rows = [*best_network(board)[:BEST], *_blind(board)]
     lines = []
@@ -252,9 +252,9 @@ Case = tuple[str, str]
 
 
 def _by_case(record: Record, column: str, board: Leaderboard) -> dict[Case, float] | None:
-    """Return case -> the value of a column, nan if it is missing; None if no folder has the rows of the record."""
-    folder = next((folder for folder in board.folders if cases.exist(record.cell, folder)), None)
-    if folder is None:
+    """Return case -> the value of a column, nan if it is missing; None if there are no rows of the record."""
+    folder = None if board.folders is None else board.folders.of(record)
+    if folder is None or not cases.exist(record.cell, folder):
         return None
     rows = cases.read_columns([record.cell], folder, ["image", "finding", column])
     keys = zip(rows["image"].to_pylist(), rows["finding"].to_pylist(), strict=True)

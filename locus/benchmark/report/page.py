@@ -59,7 +59,8 @@ def page(
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
         parts += [markdown(table) for table in (*data.main, *data.checks[:1])]
-    lines = [line for data in datasets for line in notes(data.leaderboard)]
+    boards = [data.leaderboard for data in datasets]
+    lines = [f"{board.title}: {line}" if len(boards) > 1 else line for board in boards for line in notes(board)]
     files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"
     links = f"Columns: {_meanings(folder)}; {files}."
     notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, description.about, links] if line)])

@@ -17,6 +17,7 @@ from pathlib import Path
 from locus.benchmark.records import Record, Score, load, ordered
 from locus.benchmark.report import by_protocol, literature, main_table
 from locus.benchmark.report.all_tables import DatasetTables, reports, tables_of
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import GENERATED, Description, answers, cells_without_score, page, path_to_checkout
@@ -67,7 +68,7 @@ def index(folder: Path | str, boards: Mapping[Path, Sequence[Leaderboard]]) -> P
 def rank_agreement(suites: Mapping[Path, Sequence[Leaderboard]]) -> Table:
     """Return Kendall's tau of the methods of each network that two suites share."""
     networks = {
-        folder.name if len(boards) == 1 else f"{folder.name} ({board.dataset})": _methods(board)
+        folder.name if len(boards) == 1 else f"{folder.name} ({board.title})": _methods(board)
         for folder, boards in suites.items()
         for board in boards
     }
@@ -106,7 +107,7 @@ def _most(rows: Sequence[Row]) -> int:
 def _suite(folder: Path, boards: Sequence[Leaderboard]) -> tuple[str, ...]:
     """Return name, question and answer of a suite."""
     lines = [_short_answer(board) if board.methods else _first_sentence(board) for board in boards]
-    records = [record for board in boards[:1] for record in board.records]
+    records = [record for board in boards for record in board.records]
     gaps = "" if any(record.status == "ok" for record in records if record.source == "run") else "nothing was run here"
     return folder.name, _title(folder / "leaderboard.md"), "; ".join(filter(None, lines)) or gaps or "see its page"
 
@@ -142,7 +143,7 @@ def write(
     description: Description | None = None,
     records: Sequence[Record] | None = None,
     columns: Sequence[str] = (),
-    published: Path | None = None,
+    folders: CaseFolders | None = None,
     linked_from: Path | None = None,
 ) -> list[DatasetTables]:
     """Write all files generated from a folder's records, and remove outdated ones.
@@ -155,7 +156,7 @@ def write(
         description: texts on the pages; by default only a title, the name of the folder.
         records: records of the folder, if already loaded.
         columns: columns of ``leaderboard.tex``.
-        published: folder with the published per-case rows, if the records include published ones.
+        folders: folders with the rows per case; by default only ``folder``.
         linked_from: final folder of ``leaderboard.md``, for its links to the documentation; default ``folder``.
 
     Raises:
@@ -165,7 +166,7 @@ def write(
     folder = Path(folder)
     description = description or Description(folder.name)
     linked_from = linked_from or folder
-    folders = [folder, *([] if published is None else [published])]
+    folders = folders or CaseFolders(folder)
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
     boards = leaderboards(all_records, folders, description.rank_methods, description.listed, description.maps_of)
     datasets = [tables_of(board) for board in boards]
@@ -186,7 +187,7 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
     for data in datasets:
         parts += [line.replace("**", "").replace("`", "") for line in answers(data)]
         parts += ["", *(as_text(table) for table in (*data.main, *data.checks[:1]))]
-    missing = [line for data in datasets[:1] for line in cells_without_score(data.leaderboard.records)]
+    missing = cells_without_score([record for data in datasets for record in data.leaderboard.records])
     return "\n".join([*parts, *missing])
 
 

@@ -341,9 +341,22 @@ def as_published(folder: Path) -> list[Record]:
 
 
 def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
-    """Return a user's records and the ``published`` ones of other cells."""
-    keys = {record.key for record in records}
-    return [*records, *(record for record in published if record.key not in keys)]
+    """Return a user's records and the ``published`` ones of other cells.
+
+    A network that the user trained again has other weights, so the published records of that network are left out.
+    """
+    keys, own, of_published = {r.key for r in records}, _weights(records), _weights(published)
+    again = {model[0] for model, hashes in own.items() if hashes != of_published.get(model, hashes)}
+    rest = (record for record in published if record.key not in keys)
+    return [*records, *(record for record in rest if record.cell.key_of_network not in again)]
+
+
+def _weights(records: Sequence[Record]) -> dict[tuple[str, int | None], set[str]]:
+    """Return network and training seed -> hashes of its checkpoints, for records with weights."""
+    hashes: dict[tuple[str, int | None], set[str]] = {}
+    for record in (record for record in records if record.checkpoints):
+        hashes.setdefault((record.cell.key_of_network, record.cell.seed), set()).update(record.checkpoints)
+    return hashes
 
 
 def base(config: FolderFlags) -> Path:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import select, tables
 from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import EXAMPLES
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
@@ -44,12 +46,13 @@ def finalize(
     invalid per-case rows, ``WriteError`` if a file cannot be written.
     """
     changed = ran or bool(records.unpacked(folder.path))
+    before = [record for record in before if record.source != PUBLISHED]
     records_now = cells.existing_records(folder.path) if ran else before
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now, config.forget)
     run_records = [record for record in current if record.source == "run"]
     of_papers = [record for word in suite.papers for record in papers.read(word)]
     final = records.ordered([*run_records, *of_papers])
-    if changed or final != list(records_now):
+    if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
         from locus.benchmark.suite import examples  # imports PyTorch, which tables alone do not need
@@ -57,12 +60,22 @@ def finalize(
         examples.write(final, folder.path, partial(examples.samples_of_suite, planned))
     if ran and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
-    table_records = with_published(final, folder.published)
+    table_records, folders = _shown(final, folder)
     added = config.method or config.checkpoint or config.model
     listed = cells.keys(cells.read_suite(suite.name, config)) if added else {c.key for t in planned for c in t.cells}
     description = replace(describe(suite, folder.path), listed=listed)
-    datasets = tables.write(folder.path, description, table_records, config.columns, folder.published_folder)
+    datasets = tables.write(folder.path, description, table_records, config.columns, folders)
     return table_records, datasets
+
+
+def _shown(own: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
+    """Return the records in the tables of a ``folder``, and the folders of their rows per case.
+
+    They are its ``own`` and the published ones of other networks; without own ones, the published ones as they are.
+    """
+    if folder.published_folder is not None and all(record.source == "paper" for record in own):
+        return records.load(folder.published_folder), CaseFolders(folder.published_folder)
+    return with_published(own, folder.published), CaseFolders(folder.path, folder.published_folder)
 
 
 def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -> None:
@@ -93,9 +106,8 @@ def leaderboards_of(folder: Path) -> list[Leaderboard]:
     """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
     suite = plan.load(name) if name in plan.suites() else None
-    folders = [path for path in (folder, results.published_folder) if path is not None]
     known = () if suite is None else (suite.rank_methods, cells.keys(suite), _maps_of(suite, folder))
-    return leaderboards(with_published(records.load(folder), results.published), folders, *known)
+    return leaderboards(*_shown(records.load(folder), results), *known)
 
 
 def _maps_of(suite: Suite, folder: Path) -> Path | None:

@@ -321,9 +321,9 @@ def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
 def _existing(folder: ResultsFolder) -> list[Record]:
     """Return the records of the folder. If only tables are requested, add the published records."""
     own_records = cells.existing_records(folder.path)
-    if folder.reason != cells.OTHER_COLUMNS or folder.published_folder is None:
+    if folder.reason != cells.OTHER_COLUMNS:
         return own_records
-    return records.ordered(cells.with_published(own_records, records.load(folder.published_folder)))
+    return records.ordered(cells.with_published(own_records, folder.published))
 
 
 def _run_steps(

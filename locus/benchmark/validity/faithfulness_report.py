@@ -67,9 +67,9 @@ def agreements(leaderboard: Leaderboard) -> list[Record]:
     scored = select.of_protocol(leaderboard.records, leaderboard.dataset, FAITHFULNESS)
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
     groups = select.grouped(select.trainings(ranked), lambda row: select.network_key(row[0]))
-    if not groups or not leaderboard.folders:
+    if not groups or leaderboard.folders is None:
         return []
-    columns = case_columns.read_columns([record.cell for record in ranked], leaderboard.folders, [*DIRECTION])
+    columns = case_columns.read_columns(ranked, leaderboard.folders, [*DIRECTION])
     return [record for group in groups.values() if (record := _record(group, columns)) is not None]
 
 

@@ -64,10 +64,9 @@ def comparisons(board: Leaderboard) -> list[Comparisons]:
     records = [r for r in select.of_protocol(board.records, board.dataset, ALL_RULES) if select.is_method(r)]
     rows = [row for row in select.trainings(records) if row[0].scores]
     rules = tuple(dict.fromkeys(score.metric for row in rows for score in row[0].scores))
-    if not rows or not board.folders:
+    if not rows or board.folders is None:
         return []
-    cells = [record.cell for row in rows for record in row]
-    columns = case_columns.read_columns(cells, board.folders, (*rules, *TRAITS))
+    columns = case_columns.read_columns([r for row in rows for r in row], board.folders, (*rules, *TRAITS))
     groups = select.grouped(rows, lambda row: select.network_key(row[0])).values()
     return [_compared(group, columns, rules) for group in groups if len(group) > 1]
 

@@ -2,13 +2,14 @@
 
 from locus.benchmark.records import load
 from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.table import markdown
 
 
 def leaderboard(records, dataset="phantom", folder=None):
     """The rows of a data set; with a folder of rows per case their comparisons, too."""
-    boards = leaderboards(records, [] if folder is None else [folder])
+    boards = leaderboards(records, None if folder is None else CaseFolders(folder))
     return next(board for board in boards if board.dataset == dataset)
 
 
@@ -19,4 +20,4 @@ def tables_on_page(board):
 
 def texts(folder):
     """Title -> the table as Markdown."""
-    return {table.title: markdown(table) for board in leaderboards(load(folder), [folder]) for table in tables_on_page(board)}
+    return {table.title: markdown(table) for board in leaderboards(load(folder), CaseFolders(folder)) for table in tables_on_page(board)}

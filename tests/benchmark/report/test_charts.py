@@ -9,6 +9,7 @@ import pytest
 
 from locus.benchmark import records
 from locus.benchmark.report import chart_list, literature, select
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.validity.alignment_report import AlignmentReport
 from locus.benchmark.validity.faithfulness_report import FaithfulnessReport
@@ -24,7 +25,7 @@ CHARTS = {chart.name: chart for chart in (*chart_list.CHARTS, *(chart for check 
 
 
 def gathered(folder):
-    return leaderboards(records.load(folder), [Path(folder)])[0]
+    return leaderboards(records.load(folder), CaseFolders(Path(folder)))[0]
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import pytest
 
 from locus.benchmark.records import load, pack
 from locus.benchmark.report import tables
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from tests.benchmark.report.made_up import training
 
@@ -19,7 +20,7 @@ def boards(folder, seeds=(0, 1, 2), **networks):
             for seed in seeds:
                 training(folder, method, seed, count, pooling)
     pack(folder)
-    return {folder: leaderboards(load(folder), [folder])}
+    return {folder: leaderboards(load(folder), CaseFolders(folder))}
 
 
 @pytest.mark.planted

@@ -11,6 +11,7 @@ from locus.benchmark.records import Record, Score, cases, load, pack, write
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import main_table, select
 from locus.benchmark.report.answer import answer
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import values_of
 from locus.benchmark.report.comparisons import METHODS_OF_EFFECT, ONE_MORE, SPREAD
 from locus.benchmark.report.html import details
@@ -262,7 +263,7 @@ def published(folder, *own, **counts):
     pack(folder)
     records = [r if r.cell.global_pool == "AVG" else r.model_copy(update={"source": PUBLISHED}) for r in load(folder)]
     listed = frozenset(record.key for record in records if record.source == PUBLISHED)
-    return leaderboards(records, [folder], listed=listed)[0]
+    return leaderboards(records, CaseFolders(folder), listed=listed)[0]
 
 
 BEATEN, BETTER = "1 (`gradcam` on small CNN with PCAM)", "1 (`cam` on small CNN with PCAM)"
@@ -312,7 +313,7 @@ def suite(folder, *rank_methods, **given):
                 count = truth if method == "truth" else HITS[method] + more * (method != "prior")
                 training(folder, method, seed, count, pooling)
     pack(folder)
-    (board,) = leaderboards(load(folder), [folder], rank_methods)
+    (board,) = leaderboards(load(folder), CaseFolders(folder), rank_methods)
     return board, {row.runs[0].cell.global_pool: row for row in board.networks}
 
 

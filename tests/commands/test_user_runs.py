@@ -1,0 +1,378 @@
+"""Every number that a user's run prints, computed again with pandas from the user's own rows per case."""
+
+import html.parser
+import itertools
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from locus.benchmark import records
+from locus.benchmark.report.row import network_words
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT.parent / "shared/nih-sample"
+FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
+pytestmark = pytest.mark.commands
+needs_sample = pytest.mark.skipif(not SAMPLE.is_dir(), reason="requires ../shared/nih-sample")
+
+IOU, IOBB = [f"hit@iou.{n}" for n in range(1, 8)], [f"hit@iobb.{n}" for n in (1, 25, 5, 75, 9)]
+TINY = ["--suites", "suites", "--suite", "tiny", "--runs", "first", "--threads", "1"]
+MAIN, PROTOCOLS = "hit@iou.3", ["--protocol", "locus", "pointing", "classification"]
+NETWORK = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(1, 8, 3, 4, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.head(self.layers(x).mean((2, 3)))
+"""
+METHOD = """
+from locus import GradientMethod
+
+class Mine(GradientMethod):
+    \"\"\"Gradients with the square of their mean as weights.\"\"\"
+    name = "mine"
+
+    def weights(self, A, G):
+        return G.mean((-2, -1), keepdim=True) ** 2
+"""
+
+
+def rows_per_case(folder):
+    """The packed rows of the main protocol, with a column per threshold, computed from the overlaps."""
+    rows = pd.concat([pd.read_parquet(file) for file in sorted(folder.glob("cases*.parquet"))], ignore_index=True)
+    for name in (*IOU, *IOBB):
+        measure, _, level = name.removeprefix("hit@").partition(".")
+        rows[name] = rows[measure].astype(np.float32) > np.float32(f".{level}")
+    rows = rows.astype({"model_id": str, "method": str, "finding": str, "image": str})
+    return rows.replace({"method": {"mine.py:Mine": "mine"}})  # a file's class has its name in tables
+
+
+class Expected:
+    """The scores of the rows per case in ``folder``: means over findings, by network and method."""
+
+    def __init__(self, folder, only=None):
+        rows = rows_per_case(folder)
+        rows = rows if only is None else rows[rows["model_id"].isin(only)]
+        self.of_findings = rows.groupby(["model_id", "method", "finding"])[[*IOU, *IOBB, "pointing"]].mean()
+        self.means = self.of_findings.groupby(["model_id", "method"]).mean()
+        first = self.means.index[0]
+        self.n = rows[(rows["model_id"] == first[0]) & (rows["method"] == first[1])]["finding"].value_counts().to_dict()
+        prior = self.of_findings.xs("prior", level="method")[MAIN].groupby("finding").first()
+        self.solved = [finding for finding, share in prior.items() if share >= 0.9]
+        self.rest = self.of_findings.drop(self.solved, level="finding").groupby(["model_id", "method"]).mean()[MAIN]
+        self.models = dict.fromkeys(rows["model_id"])
+
+    def row(self, model, method):
+        """The numbers of a row of the threshold table, in its order; ``model`` None: of a baseline of any network."""
+        model = model or next(name for name in self.models if (name, method) in self.means.index)
+        of = self.means.loc[(model, method)]
+        iou = [of[name] for name in IOU]
+        iou[3:3] = [self.rest.loc[(model, method)]] * bool(self.solved)
+        return [*iou, *(of[name] for name in IOBB), of["pointing"]]
+
+    def above_prior(self, model, method):
+        return self.means.loc[(model, method), MAIN] - self.means.loc[(model, "prior"), MAIN]
+
+
+def network_names(folder):
+    """Name of a network in a table -> its model."""
+    return {network_words(record.cell): record.cell.model_id for record in records.load(folder) if record.cell.backbone}
+
+
+def markdown_tables(text):
+    """Title -> (header, lines) of the tables of a page; an empty network is that of the line above."""
+    tables = {}
+    for title, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
+        lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines() if line.startswith("|")]
+        if lines:
+            tables[title] = [cell.strip("| ") for cell in lines[0]], filled([[c.strip("| ") for c in line] for line in lines[2:]])
+    return tables
+
+
+def filled(lines):
+    for before, line in itertools.pairwise(lines):
+        line[0] = line[0] or before[0]
+    return lines
+
+
+class PageTables(html.parser.HTMLParser):
+    """Title and section -> lines of the tables of an HTML page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.title, self.board, self.cell, self.heading = {}, "", "", None, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag in ("h2", "h3"):
+            self.heading = ""
+        elif tag == "tr":
+            self.tables.setdefault(f"{self.board}: {self.title}".strip(": "), []).append([])
+        elif tag in ("td", "th"):
+            self.cell = ""
+
+    def handle_endtag(self, tag):
+        if tag in ("h2", "h3") and self.heading is not None:
+            is_board = self.heading.endswith("images") or self.heading.endswith("image")
+            self.board, self.title = (self.heading, "") if is_board else (self.board, self.heading)
+            self.heading = None
+        elif tag in ("td", "th") and self.cell is not None:
+            self.tables[f"{self.board}: {self.title}".strip(": ")][-1].append(self.cell.strip())
+            self.cell = None
+
+    def handle_data(self, data):
+        if self.cell is not None:
+            self.cell += data
+        if self.heading is not None:
+            self.heading += data
+
+
+def number(cell):
+    """The first number of a cell, such as ``.061 [.000, .135]``; None for a dash."""
+    found = re.search(r"[+−-]?\d*\.\d+", cell)
+    return None if found is None else float(found[0].replace("−", "-"))
+
+
+def same(printed, value):
+    return printed is not None and abs(printed - value) <= 0.0005 + 1e-6
+
+
+def check_thresholds(lines, expected, names):
+    """Check all numbers of a threshold table; return the names of its rows."""
+    seen = []
+    for network, method, *cells in lines:
+        model = next((model for name, model in names.items() if network.startswith(name)), None)
+        values = expected.row(model, method)
+        wrong = [(cell, value) for cell, value in zip(cells, values, strict=False) if not same(number(cell), value)]
+        assert not wrong, (network, method, wrong)
+        assert len(cells) == len(values) + 1
+        if model is not None and cells[-1] not in ("≤ prior", "–"):
+            assert same(number(cells[-1]), expected.above_prior(model, method))
+        seen.append(method)
+    return seen
+
+
+def check_findings(header, lines, expected, model):
+    for method, *cells in lines:
+        for finding, cell in zip(header[1:], cells, strict=True):
+            if method == "n":
+                assert int(cell) == expected.n[finding]
+            else:
+                of = model if (model, method, finding) in expected.of_findings.index else next(iter(expected.models))
+                assert same(number(cell), expected.of_findings.loc[(of, method, finding), MAIN]), (method, finding)
+
+
+def check_terminal(printed, lines):
+    """Check that the terminal shows the rows of the Markdown table: the same numbers in the same order."""
+    numbers = [re.findall(r"\d*\.\d+", " ".join(line[2:])) for line in lines]
+    shown = [(line.split(), re.findall(r"\d*\.\d+", line)) for line in printed.splitlines()]
+    for line, wanted in zip(lines, numbers, strict=True):
+        assert any(words and words[0] == line[1] and found == wanted for words, found in shown), line[1]
+
+
+def check_csv(path, expected, only):
+    """Check the means and counts of a user's lines in ``leaderboard.csv``; return their number."""
+    table = pd.read_csv(path)
+    table = table[table["kind"].isin(["method", "baseline", "upper bound"]) & table["model_id"].isin(only)]
+    for line in table.to_dict("records"):
+        of = expected.means.loc[(line["model_id"], line["method"])]
+        for name in (*IOU, *IOBB, "pointing"):
+            assert line[name] == pytest.approx(of[name], abs=1e-5), (line["method"], name)
+        assert {name: line[f"n_{name}"] for name in expected.n} == expected.n
+        assert line["n"] == sum(expected.n.values())
+    return len(table)
+
+
+def check_run(folder, printed, board="", findings=True):
+    """Check the tables of a user's own rows in the terminal, ``leaderboard.md``, the CSV and the page.
+
+    ``board``: how the titles of the user's tables begin.
+    """
+    expected, names = Expected(folder), network_names(folder)
+    tables = markdown_tables((folder / "leaderboard.md").read_text())
+    page = PageTables((folder / "index.html").read_text()).tables
+    (title,) = [name for name in tables if name.startswith(board) and name.endswith("hits over IoU and IoBB thresholds")]
+    _, lines = tables[title]
+    shown = check_thresholds(lines, expected, names)
+    assert {"prior", "truth"} <= {*shown}
+    check_terminal(printed, lines)
+    assert f"{title}\n" in printed
+    for name in (name for name in page if name.startswith(board) and name.lower().endswith("hits over iou and iobb thresholds")):
+        check_thresholds(filled([line for line in page[name][1:] if line]), expected, names)
+    if findings:
+        (of_findings,) = [name for name in tables if name.startswith(board) and name.endswith("by finding")]
+        (network,) = re.findall(r"^The best methods of (.+)\.$", (folder / "leaderboard.md").read_text(), re.MULTILINE)
+        check_findings(*tables[of_findings], expected, names[network])
+    assert check_csv(folder / "leaderboard.csv", expected, expected.models) >= len(lines)
+    (best,) = re.findall(r"^(?:Best|Yours): (\S+) .*?: (\.\d+|1\.00) \[", printed, re.MULTILINE)
+    values = [(expected.means.loc[key, MAIN], key[1]) for key in expected.means.index if key[1] in shown]
+    ranked = [value for value, method in values if method not in BASELINES]
+    assert same(float(best[1]), max(ranked))
+    return expected
+
+
+BASELINES = ("fixed_box", "prior", "center", "noise", "untrained", "truth")
+
+
+@pytest.fixture(scope="module")
+def published(write_suite, succeed, tmp_path_factory):
+    """A folder in which a small suite was run and is published in ``results``."""
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "suites").mkdir()
+    train = {"dataset": "phantom:train=64,val=16,test=40"}
+    fields = {"models": [{"backbone": "custom", "global_pool": ["AVG", "PCAM"]}], "methods": ["cam", "layercam"]}
+    write_suite(folder / "suites/tiny.yaml", train, **fields, protocols=["locus", "pointing"])
+    succeed("benchmark.run", *TINY, "--results", "results", cwd=folder)
+    return folder
+
+
+def other_weights(folder):
+    """Change the weights of all training runs in a folder, as training on another machine would."""
+    for n, checkpoint in enumerate(sorted(folder.glob("*/*/best.ckpt"))):
+        saved, draw = torch.load(checkpoint, weights_only=True), torch.Generator().manual_seed(n)
+        for value in saved["state_dict"].values():
+            if value.is_floating_point():
+                value.add_(0.02 * torch.randn(value.shape, generator=draw))
+        torch.save(saved, checkpoint)
+
+
+@pytest.fixture(scope="module")
+def again(published, succeed, tmp_path_factory):
+    """The same suite with other weights, run without ``--results`` beside the published one."""
+    folder = tmp_path_factory.mktemp("again") / "user"
+    shutil.copytree(published, folder)
+    shutil.rmtree(folder / "first/tiny/maps")
+    other_weights(folder / "first")
+    return folder, succeed("benchmark.run", *TINY, cwd=folder)
+
+
+def test_a_published_suite_run_again_with_other_weights_shows_the_users_own_numbers_alone(again, published):
+    folder, done = again
+    expected = check_run(folder / "runs/results/tiny", done.stdout)
+    others = Expected(published / "results/tiny").means
+    gaps = (expected.means - others).abs().max(1)
+    assert (gaps.drop([*BASELINES], level="method") > 0).any(), "the weights did not change a score"
+    text = (folder / "runs/results/tiny/leaderboard.md").read_text()
+    assert "published)" not in text, "no published row of a network that was trained again"
+
+
+def test_both_scores_are_side_by_side_after_a_run(again, published):
+    folder, done = again
+    both = [Expected(at).means[MAIN] for at in (published / "results/tiny", folder / "runs/results/tiny")]
+    names = network_names(folder / "runs/results/tiny")
+    block = done.stdout.partition("Published scores and yours\n")[2].partition("\n\n")[0]
+    lines = [line for line in block.splitlines()[2:] if line.strip()]
+    assert len(lines) == 4
+    for line in lines:
+        model = next(model for name, model in names.items() if line.startswith(name))
+        method = re.findall(r"\b(cam|layercam)\b", line)[0]
+        first, second = (float(word) for word in re.findall(r"(\d\.\d{3}) \[", line))
+        assert all(same(shown, means.loc[(model, method)]) for shown, means in zip((first, second), both, strict=True))
+
+
+def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(published, succeed, tmp_path):
+    shutil.copytree(published, tmp_path / "user")
+    folder = tmp_path / "user"
+    (folder / "mine.py").write_text(METHOD)
+    done = succeed("benchmark.run", *TINY, "--method", "mine.py:Mine", "--trust", "True", cwd=folder)
+    own, given = (Expected(folder / at / "tiny") for at in ("runs/results", "results"))
+    names = network_names(folder / "results/tiny")
+    tables = markdown_tables((folder / "runs/results/tiny/leaderboard.md").read_text())
+    _, lines = tables["phantom: hits over IoU and IoBB thresholds"]
+    assert {line[1] for line in lines} >= {"mine", "layercam", "prior"}
+    for line in lines:
+        check_thresholds([line], own if line[1] in ("mine", *BASELINES) else given, names)
+        assert ("published" in line[0]) is (line[1] in ("cam", "layercam"))
+    check_terminal(done.stdout, lines)
+    assert "Yours: mine on small CNN" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def nih(tmp_path_factory):
+    """nih(images, without): a folder of NIH's layout with some boxed images of the official test list."""
+    if not SAMPLE.is_dir():
+        pytest.skip("requires ../shared/nih-sample")
+    boxes, entries = pd.read_csv(SAMPLE / "BBox_List_2017.csv"), pd.read_csv(SAMPLE / "Data_Entry_2017_v2020.csv")
+
+    def make(images, without=None):
+        root = tmp_path_factory.mktemp(f"nih{images}")
+        (root / "images").mkdir()
+        lacking = boxes[boxes["Finding Label"] == without]["Image Index"]
+        marks = boxes[~boxes["Image Index"].isin(lacking)]
+        turns = marks.assign(turn=marks.groupby("Finding Label").cumcount()).sort_values("turn", kind="stable")
+        chosen = turns["Image Index"].drop_duplicates()[:images].tolist()
+        for name in chosen:
+            shutil.copy(SAMPLE / "images" / name, root / "images")
+        marks[marks["Image Index"].isin(chosen)].to_csv(root / "BBox_List_2017.csv", index=False)
+        entries[entries["Image Index"].isin(chosen)].to_csv(root / "Data_Entry_2017_v2020.csv", index=False)
+        (root / "test_list.txt").write_text("\n".join(chosen) + "\n")
+        (root / "train_val_list.txt").write_text("")
+        return root
+
+    return make
+
+
+def run_nih(succeed, folder, root):
+    """Run the suite ``nih`` on a folder of images with a network of the user; return the results and the output."""
+    (folder / "net.py").write_text(NETWORK)
+    words = ["--suite", "nih", "--data_root_dir", root, "--model", "net.py:Net", "--img_size", "64", "--channels", "1"]
+    words += ["--entry", "My net", "--findings", *FINDINGS, "--method", "cam", "gradcam", "--threads", "1"]
+    done = succeed("benchmark.run", *words, *PROTOCOLS, cwd=folder)
+    return folder / "runs/results/nih", done.stdout
+
+
+@needs_sample
+@pytest.mark.parametrize(("images", "without"), [(40, None), (38, "Infiltrate")])
+def test_a_network_on_some_images_of_nih_has_its_own_block_and_leaves_the_published_one(nih, succeed, tmp_path, images, without):
+    results, printed = run_nih(succeed, tmp_path, nih(images, without))
+    own = check_run(results, printed, board="NIH, your ")
+    assert sum(own.n.values()) > images - 1
+    assert (without is None) is ("Infiltration" in own.n)
+    assert f"of {images} images: hits over" in printed
+    text, committed = (results / "leaderboard.md").read_text(), (ROOT / "results/nih/leaderboard.md").read_text()
+    yours, theirs = markdown_tables(text), markdown_tables(committed)
+    for title, table in theirs.items():
+        assert yours[title.replace("NIH: ", "NIH, 984 cases of 880 images: ")] == table, title
+    for line in (line for line in committed.splitlines() if line.startswith("**")):
+        assert line in text, "the published answer stays"
+
+
+@needs_sample
+def test_maps_and_boxes_on_some_images_of_nih_are_scored_on_these(nih, succeed, tmp_path):
+    root = nih(40)
+    entries = pd.read_csv(root / "BBox_List_2017.csv")
+    random = np.random.default_rng(0)
+    (tmp_path / "maps").mkdir()
+    lines = ["image,finding,x0,y0,x1,y1,score"]
+    for image, finding, x, y, w, h in entries.iloc[:, :6].itertuples(index=False):
+        name = "Infiltration" if finding == "Infiltrate" else finding
+        np.save(tmp_path / "maps" / f"{Path(image).stem}_{name}.npy", random.random((8, 8), dtype=np.float32))
+        lines.append(f"{image},{name},{x},{y},{x + w * random.uniform(0.3, 1):.1f},{y + h * random.uniform(0.3, 1):.1f},1")
+    (tmp_path / "boxes.csv").write_text("\n".join(lines) + "\n")
+    words = ["--dataset", "NIH", "--data_root_dir", root, "--num_classes", "8"]
+    for kind, given in (
+        ("maps", ["--maps", "maps", "--alignment", "conventional"]),
+        ("boxes", ["--boxes", "boxes.csv", "--box_format", "xyxy"]),
+    ):
+        done = succeed("benchmark.score", *words, *given, "--entry", f"My {kind}", cwd=tmp_path)
+        folder = tmp_path / f"runs/results/my-{kind}"
+        expected, names = Expected(folder), {f"own {kind}": "external"}
+        tables = markdown_tables((folder / "leaderboard.md").read_text())
+        (threshold_lines,) = [table[1] for title, table in tables.items() if title.endswith("thresholds")]
+        assert f"My {kind}" in check_thresholds(threshold_lines, expected, names)
+        check_terminal(done.stdout.replace(f"My {kind}", f"My_{kind}"), [[a, b.replace(" ", "_"), *c] for a, b, *c in threshold_lines])
+        (of_findings,) = [table for title, table in tables.items() if title.endswith("by finding")]
+        check_findings(*of_findings, expected, "external")
+        assert check_csv(folder / "leaderboard.csv", expected, ["external"]) >= 3
