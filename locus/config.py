@@ -441,7 +441,8 @@ class ImagesFlags:
     trust: bool = False
     """Run a Python file that is named in the checkpoint or the --config file (docs/security.md)."""
     output_dir: str = "runs/heatmaps"
-    """Folder for the pictures, boxes.json and the raw maps."""
+    """Folder for the results. Each network has a subfolder, named after its run and its weights, with the pictures, the
+    raw maps and boxes.json, to which later commands add their cases."""
 
 
 @dataclass(frozen=True)

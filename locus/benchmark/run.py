@@ -1,8 +1,11 @@
 """Entry point: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``."""
 
+import contextlib
+import logging
+import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +22,9 @@ from locus.core.names import MAIN
 if TYPE_CHECKING:
     from locus.benchmark.report.all_tables import DatasetTables
 
+log = logging.getLogger(__name__)
+CONTINUE = "run the same command again to continue; finished steps are kept"
+
 
 @cli.entry_point
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, Sequence[DatasetTables]]] = {}
-    with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
+    with _advice_if_stopped(), executors.build(config.executor, config.jobs, config.step_minutes) as executor:
         for name in cells.requested_names(config):
             suite = cells.requested_suite(name, config)
             outcome = run(suite, config, cli.say, executor)
@@ -46,6 +52,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if stopped:
         raise LocusError(f"all models are finished except {len(stopped)}, which failed: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0
+
+
+@contextlib.contextmanager
+def _advice_if_stopped() -> Iterator[None]:
+    """Say how to continue if Ctrl-C or SIGTERM ends the block."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(CONTINUE) from None
+    except SystemExit as stop:
+        if stop.code == 128 + signal.SIGTERM:
+            log.error("stopped: %s", CONTINUE)
+        raise
 
 
 def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> Path:

@@ -58,8 +58,8 @@ def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[
             return main(argv) or 0
         except LocusError as error:
             return _report(str(error), 2)
-        except KeyboardInterrupt:
-            return _report("interrupted", startup.INTERRUPTED)
+        except KeyboardInterrupt as stop:  # with advice, if the command continues where it stopped
+            return _report(": ".join(["interrupted", *map(str, stop.args)]), startup.INTERRUPTED)
         except MemoryError as error:
             return _report(f"out of memory ({one_line(error) or 'no details'}): {SMALLER}", 2)
         except RuntimeError as error:

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from locus.core.errors import BadValueError, DataError
 from locus.core.names import canonical_finding
 from locus.core.types import FloatArray, Sample
-from locus.datasets.io.tables import refuse_links
+from locus.datasets.io.tables import check_links
 
 if TYPE_CHECKING:
     from locus.datasets.io.download import Kaggle
@@ -187,13 +187,13 @@ class Request:
         return tasks[number]
 
     def folder(self, layout: str) -> Path:
-        """Return the root. Raises ``DataError`` if it is missing or empty, or if a link leads out of it."""
+        """Return the root. Raises ``DataError`` if it is missing or empty, or for a link that is not usable."""
         if self.root is None or not self.root.is_dir():
             raise DataError(f"the folder {self.root} is missing: {layout}; {ELSEWHERE}")
         content = list(self.root.iterdir())
         if not content:
             raise DataError(f"the folder {self.root} is empty: {layout}")
-        refuse_links((path for path in content if path.is_symlink()), self.root)
+        check_links((path for path in content if path.is_symlink()), self.root)
         return self.root
 
 

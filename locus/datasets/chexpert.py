@@ -25,7 +25,7 @@ from locus.datasets import splits
 from locus.datasets.base import Request
 from locus.datasets.files import FileDataset, TableRows, with_file
 from locus.datasets.io import pd, rle
-from locus.datasets.io.tables import first_of, raise_if_any, read_csv, reading_json, refuse_duplicates, refuse_links
+from locus.datasets.io.tables import check_links, first_of, raise_if_any, read_csv, reading_json, refuse_duplicates
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
@@ -77,13 +77,13 @@ def first_in(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
 def find_tables(root: Path) -> dict[str, Path]:
     """Return train, valid, test -> the file of the table, if present.
 
-    Raises ``DataError`` if there is no table and for a link that leads out of ``root``.
+    Raises ``DataError`` if there is no table and for a link that is not usable.
     """
     files = {name: first_in(bases(root), names) for name, names in TABLES.items()}
     present = {name: path for name, path in files.items() if path is not None}
     if not present:
         raise DataError(f"{root} has no table of CheXpert: {LAYOUT}")
-    refuse_links(present.values(), root)
+    check_links(present.values(), root)
     return present
 
 
@@ -96,7 +96,7 @@ def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
         path = next((path for folder in folders[side] if (path := folder / rest).is_file()), None)
         if path is not None:
             files[image] = path
-    refuse_links(files.values(), root)
+    check_links(files.values(), root)
     return files
 
 
@@ -158,7 +158,7 @@ class Drawings:
         self.findings = tuple(findings)
         present = [first_in([*bases(root), root / "CheXlocalize"], (name,)) for name in FILES]
         self.files = [path for path in present if path is not None]
-        refuse_links(self.files, root)
+        check_links(self.files, root)
         self._packed: dict[str, dict[str, Any]] = {}
         for path in self.files:
             self._packed |= _read(path)

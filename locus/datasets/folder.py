@@ -77,7 +77,7 @@ def read_labels(
     tables.refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
     files = [_file(cell, root, path) for cell in image]
-    tables.refuse_links(files, root)
+    tables.check_links(files, root)
     return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(image, axis=0), findings
 
 

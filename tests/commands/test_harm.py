@@ -44,7 +44,7 @@ HARM = [
     ("siim_covid", "train_image_level.csv", twice, r"duplicate.*image00"),
     ("vindr_cxr", "train.csv", million, r"train\.csv.* 2000 "),
     ("folder", "labels.csv", traversal, r"labels\.csv.*'\.\./outside\.png'"),
-    ("rsna_pneumonia", "stage_2_train_images", linked, r"link .*stage_2_train_images.*/outside"),
+    ("rsna_pneumonia", "stage_2_train_labels.csv", linked, r"link .*stage_2_train_labels.csv.*/outside"),
     ("covid_radiography:val=2,test=2", ".", zips, r"\.png.*PNG or JPEG"),
 ]
 

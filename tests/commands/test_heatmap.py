@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +39,12 @@ def run_command(runs, tmp_path, capsys, caplog):
     return run
 
 
+def network_folder(tmp_path):
+    """The folder of the only network with pictures."""
+    (folder,) = (tmp_path / "out").iterdir()
+    return folder
+
+
 @pytest.fixture
 def cases(run_command, tmp_path):
     """cases(*flags) -> the rows of ``boxes.json``, after checking that the status is 0."""
@@ -45,7 +52,7 @@ def cases(run_command, tmp_path):
     def rows(*flags):
         done = run_command(*flags)
         assert done.returncode == 0, done.stderr
-        return json.loads((tmp_path / "out/boxes.json").read_text())["cases"]
+        return json.loads((network_folder(tmp_path) / "boxes.json").read_text())["cases"]
 
     return rows
 
@@ -59,8 +66,8 @@ def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(cases, t
     assert len({row["image"] for row in rows}) == 3
     assert {(row["method"], row["threshold_origin"]) for row in rows} == {("gradcampp", "fixed")}
     for row in rows:
-        assert Image.open(tmp_path / "out" / row["picture"]).size[0] > 1000
-        assert np.load(tmp_path / "out" / row["raw"]).shape == (12, 12)
+        assert Image.open(network_folder(tmp_path) / row["picture"]).size[0] > 1000
+        assert np.load(network_folder(tmp_path) / row["raw"]).shape == (12, 12)
         assert row["truth"]
         assert 0 <= row["iou"] <= 1
     (network,) = [line for line in caplog.text.splitlines() if "best.ckpt" in line]
@@ -80,9 +87,9 @@ def test_several_methods_findings_and_a_threshold_of_ones_own(cases, tmp_path):
     assert [(r["finding"], r["method"]) for r in rows] == [(f, m) for f in ("Mass", "Nodule") for m in ("cam", "gradcam")]
     assert {row["threshold"] for row in rows} == {0.7}
     side_by_side = {f"{row['picture'].rpartition('_')[0]}.svg" for row in rows}
-    files = {path.name for path in (tmp_path / "out").iterdir()}
+    files = {path.name for path in network_folder(tmp_path).iterdir()}
     assert files == {"boxes.json", *side_by_side, *(row["picture"] for row in rows)}
-    assert "threshold 0.7 (typed)" in (tmp_path / "out" / rows[0]["picture"]).read_text()
+    assert "threshold 0.7 (typed)" in (network_folder(tmp_path) / rows[0]["picture"]).read_text()
 
 
 def test_a_file_and_a_folder_of_ones_own_images(cases, tmp_path):
@@ -139,13 +146,13 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(run_command, 
     with file_limit(20_000):
         done = run_command("--cases", "1")
     assert f"{tmp_path}/out" in sentence(done)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(network_folder(tmp_path).iterdir()) == []
 
 
 def test_the_same_method_with_two_options_gives_two_pictures(cases, tmp_path):
     rows = cases("--cases", "1", "--method", "noise:seed=1", "noise:seed=2")
     assert rows[0]["boxes"] != rows[1]["boxes"]
-    pictures = {path.name for path in tmp_path.glob("out/*.png")}
+    pictures = {path.name for path in tmp_path.glob("out/*/*.png")}
     assert pictures > {row["picture"] for row in rows}
     assert len(pictures) == len(rows) + len({(row["image"], row["finding"]) for row in rows})  # and both side by side
 
@@ -156,7 +163,7 @@ def test_a_map_with_nan_is_named_the_others_go_on_and_the_status_is_1(run_comman
     done = run_command("--cases", "1", "--method", f"{tmp_path}/broken.py:Broken", "cam")
     assert done.returncode == 1, done.stderr
     assert "broken: the heat map has" in done.stdout
-    assert {row["method"] for row in json.loads((tmp_path / "out" / "boxes.json").read_text())["cases"]} == {"cam"}
+    assert {row["method"] for row in json.loads((network_folder(tmp_path) / "boxes.json").read_text())["cases"]} == {"cam"}
 
 
 def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not_fit(run_command, tmp_path):
@@ -164,15 +171,51 @@ def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not
     done = run_command(*flags)
     assert done.returncode == 0, done.stderr
     assert re.search(r"n/a: cam: .*'features\.1'", done.stdout)
-    told = json.loads((tmp_path / "out/boxes.json").read_text())
+    told = json.loads((network_folder(tmp_path) / "boxes.json").read_text())
     assert "pcam" in told["absent"]
     assert {"gradcam", "layercam", "center"} <= {row["method"] for row in told["cases"]}
-    assert np.load(tmp_path / "out" / told["cases"][0]["raw"]).shape == (24, 24)
+    assert np.load(network_folder(tmp_path) / told["cases"][0]["raw"]).shape == (24, 24)
 
 
 def test_the_engine_s_flags_change_no_map(cases, tmp_path):
     def explained(*flags):
-        return np.load(tmp_path / "out" / cases("--cases", "1", "--method", "gradcam", *flags)[0]["raw"])
+        raw = cases("--cases", "1", "--method", "gradcam", *flags)[0]["raw"]
+        return np.load(network_folder(tmp_path) / raw)
 
     plain, other = explained(), explained("--channels_last", "True", "--memory_gib", "0.01")
     assert np.allclose(plain, other, atol=1e-5 * np.abs(plain).max())
+
+
+def test_every_network_has_its_own_folder_and_another_method_adds_its_maps(run_command, tmp_path):
+    out, networks = tmp_path / "out", {}
+    flags = ["--cases", "2", "--findings", "Mass"]
+    for name in ("demo-pcam", "demo-avg"):
+        assert run_command(*flags, "--model", name, "--method", "gradcam").returncode == 0
+        (networks[name],) = out.glob(f"{name}-*")
+    first = {path: path.read_bytes() for path in networks["demo-pcam"].iterdir()}
+    other = {path: path.read_bytes() for path in networks["demo-avg"].iterdir()}
+    assert run_command(*flags, "--model", "demo-pcam", "--method", "layercam").returncode == 0
+    assert {path: path.read_bytes() for path in networks["demo-avg"].iterdir()} == other
+    boxes = {path: json.loads((path / "boxes.json").read_text()) for path in networks.values()}
+    assert [Path(boxes[path]["checkpoint"]).stem for path in networks.values()] == ["demo-pcam", "demo-avg"]
+    cases = boxes[networks["demo-pcam"]]["cases"]
+    assert cases[:2] == json.loads(first[networks["demo-pcam"] / "boxes.json"])["cases"]
+    assert [row["method"] for row in cases] == ["gradcam", "gradcam", "layercam", "layercam"]
+    files = {name for row in cases for name in (row["picture"], row["raw"])} | {"boxes.json"}
+    assert {path.name for path in networks["demo-pcam"].iterdir()} == files
+    assert all(path.read_bytes() == content for path, content in first.items() if path.name != "boxes.json")
+    assert {path.name for path in out.iterdir()} == {path.name for path in networks.values()}
+
+
+def test_the_same_method_again_replaces_its_cases(cases):
+    (before,) = cases("--cases", "1", "--method", "gradcam", "--findings", "Mass")
+    (after,) = cases("--cases", "1", "--method", "gradcam", "--findings", "Mass", "--alignment", "conventional", "--threshold", "0.3")
+    assert (before["alignment"], after["alignment"], after["threshold"]) == ("aligned", "conventional", 0.3)
+
+
+def test_a_broken_list_of_boxes_is_one_sentence_and_stays(run_command, sentence, tmp_path):
+    assert run_command("--cases", "1").returncode == 0
+    boxes = network_folder(tmp_path) / "boxes.json"
+    boxes.write_text('{"cases": [')
+    assert str(boxes) in sentence(run_command("--cases", "1"))
+    assert boxes.read_text() == '{"cases": ['

@@ -26,6 +26,7 @@ def suites(write_suite, tmp_path_factory):
     write_suite(folder / "tiny.yaml", **TINY)
     write_suite(folder / "small.yaml", {"epochs": 2}, models=[{**AVG, "global_pool": ["AVG", "PCAM"]}])
     write_suite(folder / "single.yaml", {"epochs": 2}, models=[AVG])
+    write_suite(folder / "long.yaml", {"epochs": 1000}, models=[AVG])
     write_suite(folder / "absent.yaml", absent, how_to_get="ask the clinic")
     write_suite(folder / "untrainable.yaml", models=[{"backbone": "resnet1888"}, {"backbone": "custom"}], **UNTRAINABLE)
     return folder
@@ -161,13 +162,31 @@ def test_after_a_killed_job_the_next_run_of_two_completes_the_records_of_one(sta
     assert recorded(tmp_path, "small") == recorded(small, "small")
 
 
+@pytest.mark.parametrize(
+    ("number", "more", "words"), [(signal.SIGINT, (), "error: interrupted"), (signal.SIGTERM, ("--jobs", "2"), "stopped")]
+)
+def test_an_interrupted_run_says_that_the_same_command_continues_it(started, flags, tmp_path, number, more, words):
+    command = ["--suite", "long", *flags(tmp_path), *more]
+    running = started("benchmark.run", *command)
+    while not any(tmp_path.glob("runs/long/*/last.ckpt")) and running.poll() is None:
+        time.sleep(0.005)
+    running.send_signal(number)
+    done = running.done()
+    assert done.returncode == 128 + number
+    *_, stopped, last = done.stderr.splitlines()
+    assert re.search(r"stopped in epoch \d+, .*: run the same command again to continue", stopped)
+    assert last.startswith(f"{words}: run the same command again to continue")
+    assert "--resume" not in done.stderr
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_path):
     running = two_jobs(started, ["--suite", "small", *flags(tmp_path)], tmp_path)
     jobs = children(running)
     running.send_signal(signal.SIGINT)
     done = running.done()
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted")
+    assert (done.returncode, done.stderr.splitlines()[-1].partition(": ")[0]) == (130, "error")
+    assert "run the same command again" in done.stderr.splitlines()[-1]
     assert len(jobs) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
 

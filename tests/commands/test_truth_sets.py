@@ -43,4 +43,4 @@ def test_a_suite_scores_the_set_and_heatmap_shows_it(tree, write_suite, succeed,
     assert ("readers" in {record.cell.method for record in load(place / "results/tiny")}) == (name == "vindr_cxr")
     assert ("| readers |" in (place / "results/tiny/leaderboard.md").read_text()) == (name == "vindr_cxr")
     succeed("heatmap.py", "--runs", place / "runs", "--method", "cam", "--threads", "1", "--output_dir", place / "maps")
-    assert json.loads((place / "maps/boxes.json").read_text())["cases"]
+    assert json.loads(next(place.glob("maps/*/boxes.json")).read_text())["cases"]

@@ -165,22 +165,70 @@ def test_a_path_in_a_table_never_leads_out_of_the_folder(apart, path):
     walk(name, root)
 
 
+def samples(name, root):
+    """Return what a run reads of each image, by split."""
+    read = {}
+    for split in ("train", "val", "test"):
+        with contextlib.suppress(DataError):  # a tree without images of this split
+            loaded = list(datasets.load(name, root, split))
+            read[split] = [
+                (s.image_id, str(s.labels.tolist()), s.image.tolist(), {f: b.tolist() for f, b in s.boxes.items()}) for s in loaded
+            ]
+    return read
+
+
+def move_and_link(path, target):
+    shutil.move(path, target)
+    path.symlink_to(target)
+
+
 @pytest.mark.parametrize("suffixes", [TABLES, IMAGES], ids=["tables", "images"])
-def test_a_link_out_of_the_folder_raises_an_error(apart, suffixes):
+def test_linked_files_are_read_like_files_of_the_folder(apart, suffixes):
     name, root = apart
-    for path in some(root, suffixes):
-        target = root.parent / f"secret-{path.name}"
-        shutil.move(path, target)
-        path.symlink_to(target)
-    assert any("leads out of" in str(error) for error in walk(name, root))
+    before = samples(name, root)
+    for number, path in enumerate(some(root, suffixes)):
+        move_and_link(path, root.parent / f"far-{number}{path.suffix}")
+    assert samples(name, root) == before
+    assert before
 
 
-def test_linked_image_folders_raise_an_error(apart):
+def test_linked_folders_are_read_like_folders_of_the_folder(apart):
     name, root = apart
+    before = samples(name, root)
     for folder in {path.relative_to(root).parts[0] for path in files(root, IMAGES) if path.parent != root}:
-        shutil.move(root / folder, root.parent / f"secret-{folder}")
-        (root / folder).symlink_to(root.parent / f"secret-{folder}")
-    assert any("leads out of" in str(error) for error in walk(name, root))
+        move_and_link(root / folder, root.parent / f"far-{folder}")
+    assert samples(name, root) == before
+
+
+def to_nothing(path):
+    path.unlink()
+    path.symlink_to("gone")
+
+
+def to_itself(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def to_a_secret(path):
+    move_and_link(path, path.parents[1] / "passwd")
+
+
+def to_a_device(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("harm", [to_nothing, to_itself, to_a_secret, to_a_device])
+def test_a_link_of_a_table_that_is_not_usable_raises_one_clear_error(apart, harm):
+    name, root = apart
+    for path in some(root, TABLES):
+        if path.parent == root:
+            harm(path)
+    told = [str(error) for error in walk(name, root)]
+    if any(path.is_symlink() for path in root.iterdir()):
+        assert told
+        assert all("link " in line and "--data_root_dir" in line for line in told)
 
 
 @settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])

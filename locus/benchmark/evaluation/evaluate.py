@@ -94,7 +94,7 @@ def evaluate(
         if threads is not None:
             machine.configure_torch(threads)
         title = name or _name(listed[0], networks[0])
-        result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes)
+        result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes, protocol_names)
         for one, network, training_seed in zip(listed, networks, _seeds(networks), strict=True):
             config = _config(network, title, data, seed, training_seed, cache_dir)
             splits = _splits(network, config, data, validation)

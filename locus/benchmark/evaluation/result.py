@@ -37,10 +37,13 @@ from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import main_table, select, tables
 from locus.benchmark.report.all_tables import tables_of
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
-from locus.benchmark.report.page import Description
+from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
+from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
+from locus.benchmark.report.page import Description, cells_without_score
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
-from locus.benchmark.report.row import by_score, network_words
+from locus.benchmark.report.row import POINTING, by_score, network_words
+from locus.benchmark.report.table import Table, as_text
+from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.contradictions import two_rows
@@ -53,7 +56,7 @@ from locus.benchmark.training.runs import read_predictions
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
-from locus.core.names import CLASSIFIER, MAIN, MAIN_PROTOCOL, match
+from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
 from locus.core.registry import named
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, RelabeledDataset
@@ -172,7 +175,7 @@ class InMemoryRun(TrainingRun):
         return read_predictions(io.StringIO(predictions_csv(splits, logits)))
 
 
-COLUMNS = ("method", "metric", "value", "low", "high", "n")
+COLUMNS = ("method", "metric", "value", "low", "high", "n", "protocol")
 CASE_COLUMNS = (
     *("model_id", "method", "image", "patient", "finding", "threshold", "box"),
     *("IoU", "IoBB", "hit", "pointing", "reason"),
@@ -188,6 +191,8 @@ class Evaluation:
     """Folder of maps, records and rows per case; it is removed with this object."""
     classes: Sequence[type[Any]] = field(default=(), repr=False)
     """Methods given as classes."""
+    protocols: Sequence[str] = (MAIN_PROTOCOL,)
+    """Names of the protocols, as requested."""
     runs: list[tuple[ModelPlan, InMemoryRun]] = field(default_factory=list, repr=False)
 
     @property
@@ -211,16 +216,35 @@ class Evaluation:
         return {record.method: record.reason for record in self.records if record.status != "ok"}
 
     def table(self) -> pd.DataFrame:
-        """Return the threshold table as numbers: a row per method, then the baselines.
+        """Return a row per method, best first, then the baselines, as numbers.
 
         Returns:
-            ``network``, ``method``, ``runs``, ``auroc`` (with the protocol ``classification``), the shares of cases hit
-            ``hit@iou.1`` to ``hit@iou.7``, ``hit@iobb.1`` to ``hit@iobb.9`` and ``pointing``, ``low`` and ``high`` (95%
-            interval of ``hit@iou.3``: over patients or, with several training runs, over runs and patients), ``prior``
-            (difference from the baseline), ``above_prior`` and ``may_be_best`` (docs/protocols.md). Only the protocol
-            ``locus`` has these columns: see ``scores`` for others.
+            ``network``, ``method``, ``runs``, ``auroc`` (with the protocol ``classification``) and the scores.
+
+            With the protocol ``locus``: the shares of cases hit ``hit@iou.1`` to ``hit@iou.7``, ``hit@iobb.1`` to
+            ``hit@iobb.9`` and ``pointing``, ``low`` and ``high`` (95% interval of ``hit@iou.3``: over patients or,
+            with several training runs, over runs and patients), ``prior`` (difference from the baseline),
+            ``above_prior`` and ``may_be_best`` (docs/protocols.md). See ``scores`` for other protocols.
+
+            Without it: all metrics of the protocols, as in ``scores``. The main metric of each protocol comes first
+            and has an interval (``pointing``, ``pointing low``, ``pointing high``). The main metric of the first
+            protocol decides the order. A metric of an earlier protocol is repeated as ``optimism (maxbox)``.
         """
-        return main_table.data_frame([row for board in self._boards for row in (*board.methods, *board.baselines)])
+        if MAIN_PROTOCOL in self.protocols:
+            return main_table.data_frame([row for board in self._boards for row in (*board.methods, *board.baselines)])
+        lines: dict[str, dict[str, Any]] = {}
+        owners: dict[str, str] = {}
+        for protocol in self._protocols_of_maps:
+            for record in self._ranked(protocol):
+                line = lines.setdefault(record.method, self._first_columns(record))
+                for score in _main_first(record, protocol):
+                    owner = owners.setdefault(score.metric, protocol)
+                    name = score.metric if owner == protocol else f"{score.metric} ({protocol})"
+                    line[name] = score.value
+                    if score.metric.removesuffix("@box") == _main_metric(protocol):
+                        line |= {f"{name} low": score.low, f"{name} high": score.high}
+        table = pd.DataFrame([lines[method] for method in sorted(lines, key=_place)])
+        return table.astype(dict.fromkeys(table.columns[3:], float))
 
     def scores(self, finding: str = "mean") -> pd.DataFrame:
         """Return all scores, one row per method and metric, including the baselines.
@@ -229,8 +253,9 @@ class Evaluation:
             finding: one finding, or ``mean``: the unweighted mean over findings.
 
         Returns:
-            ``method``, ``metric``, ``value``, ``low``, ``high`` and ``n``. The 95% interval is over patients. With
-            several training runs, the main metric has an interval over runs and patients and other metrics have none.
+            ``method``, ``metric``, ``value``, ``low``, ``high``, ``n`` and ``protocol``. The 95% interval is over
+            patients. With several training runs, the main metric has an interval over runs and patients and other
+            metrics have none.
             The mean also has the thresholds of ``table`` that the records lack, without an interval.
             ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
             patient; ``records`` has the other origins.
@@ -240,16 +265,28 @@ class Evaluation:
         """
         if finding != "mean":
             finding = match(finding, self.runs[0][1].data.findings)
-        rows: dict[tuple[str, str], tuple[Any, ...]] = {}
+        rows: dict[tuple[str, str, str], tuple[Any, ...]] = {}
+
+        def add(protocol: str, method: str, metric: str, *values: Any) -> None:
+            protocol = POINTING if metric == POINTING else protocol  # the rows of ``locus`` have it, too
+            rows.setdefault((protocol, method, metric), (method, metric, *values, protocol))
+
         for record in self._means:
             for score in _displayed_scores(record, finding):
-                values = score.value, score.low, score.high, score.n
-                rows.setdefault((record.method, score.metric), (record.method, score.metric, *values))
-        if finding == "mean" and not (table := self.table()).empty:
+                add(record.cell.protocol, record.method, score.metric, score.value, score.low, score.high, score.n)
+        if finding == "mean" and MAIN_PROTOCOL in self.protocols and not (table := self.table()).empty:
             long = table.melt("method", list(TABLE_COLUMNS), "metric", "value").dropna()
             for method, metric, value in long.itertuples(index=False, name=None):
-                count = rows[method, MAIN][-1] if (method, MAIN) in rows else 0
-                rows.setdefault((method, metric), (method, metric, value, np.nan, np.nan, count))
+                main = rows.get((MAIN_PROTOCOL, method, MAIN))
+                add(
+                    MAIN_PROTOCOL,
+                    method,
+                    metric,
+                    value,
+                    np.nan,
+                    np.nan,
+                    0 if main is None else main[COLUMNS.index("n")],
+                )
         return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
 
     def __repr__(self) -> str:
@@ -258,33 +295,45 @@ class Evaluation:
         maps = [record for record in self.records if record.cell.method != CLASSIFIER]
         words = dict.fromkeys(record.method for record in maps if select.is_method(record))
         others = {record.method for record in maps} - words.keys()
-        return f"{', '.join(networks)}: {', '.join(words)} and {len(others)} baselines"
+        rows = f"{', '.join(words)} and {len(others)} baselines" if maps else CLASSIFICATION
+        return f"{', '.join(networks)}: {rows}"
 
     def __str__(self) -> str:
-        """Return the answer and the main tables, as in a terminal."""
-        return tables.headline([tables_of(board) for board in self._boards])
+        """Return the answer and the main tables, as in a terminal; without ``locus``, the tables of each protocol."""
+        if MAIN_PROTOCOL in self.protocols:
+            return tables.headline([tables_of(board) for board in self._boards])
+        printed = [as_text(table) for protocol in self.protocols for table in self._tables(protocol)]
+        return "\n".join([*printed, *cells_without_score(self.records)])
 
     def _repr_html_(self) -> str:
-        """Show the threshold table in a notebook."""
+        """Show ``table`` in a notebook."""
         return str(self.table().round(3).to_html(index=False))
 
-    def cases(self, protocol: str = MAIN_PROTOCOL, all_columns: bool = False) -> pd.DataFrame:
-        """Return the rows of ``protocol``, one per case (image × finding with a truth box), method and training run.
+    def cases(self, protocol: str | None = None, all_columns: bool = False) -> pd.DataFrame:
+        """Return the rows of a protocol, one per case (image × finding with a truth box), method and training run.
+
+        Args:
+            protocol: its name; None: ``locus`` or, if that was not evaluated, the first protocol.
+            all_columns: also return the columns of other threshold origins.
 
         Returns:
             ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
-            without a box), ``IoU``, ``IoBB``, ``hit`` (IoU above .3), ``pointing`` and ``reason``; with ``all_columns``
-            all columns follow, also those of other threshold origins. Protocols other than ``locus`` have their own
-            columns after ``finding``.
+            without a box), ``IoU``, ``IoBB``, ``hit`` (IoU above .3), ``pointing`` and ``reason``; then, with
+            ``all_columns``, all others. Protocols other than ``locus`` have their own columns after ``finding``.
 
         Raises:
             UnknownNameError: if the protocol was not evaluated.
+            BadValueError: if only ``classification`` was evaluated, which has no cases.
         """
+        if protocol is None:
+            protocol = MAIN_PROTOCOL if MAIN_PROTOCOL in self.protocols else self._protocols_of_maps[0]
+        if protocol == CLASSIFICATION:
+            raise BadValueError(f"{protocol} has no cases: choose one of the protocols that score maps")
         scored = [record for record in self.records if record.cell.protocol == protocol and record.scores]
         if not scored:
             raise UnknownNameError("protocol", protocol, dict.fromkeys(r.cell.protocol for r in self.records))
         table = pd.concat([cases.read(record.cell, self.folder) for record in scored], ignore_index=True)
-        if MAIN in table:
+        if {*cases.BOX} <= {*table}:
             corners = table[[*cases.BOX]].to_numpy(dtype=float).tolist()
             table["box"] = pd.Series([None if x0 != x0 else (x0, *rest) for x0, *rest in corners], dtype=object)
             table["IoU"], table["IoBB"], table["hit"] = table["iou"], table["iobb"], table[MAIN].astype(bool)
@@ -363,12 +412,43 @@ class Evaluation:
             )
             yield record.model_copy(update={"scores": tuple(scores)})
 
+    @property
+    def _protocols_of_maps(self) -> list[str]:
+        """The protocols without ``classification``, unless there is no other."""
+        return [name for name in self.protocols if name != CLASSIFICATION] or [*self.protocols]
+
+    def _ranked(self, protocol: str) -> list[Record]:
+        """Return the means over training runs: methods by the main metric of ``protocol``, then the baselines."""
+        scored = [record for record in self._means if record.cell.protocol == protocol]
+
+        def place(record: Record) -> tuple[int, float, str]:
+            first, *_ = _main_first(record, protocol)
+            return _place(record.method), 1.0 if first.value is None else -first.value, record.method
+
+        return sorted(scored, key=place)
+
+    def _first_columns(self, record: Record) -> dict[str, Any]:
+        """Return the first columns of the row of a method in ``table``."""
+        columns = {"network": network_words(record.cell), "method": record.method, "runs": len(self.runs)}
+        classifier = [one for one in self._means if one.cell.method == CLASSIFIER]
+        return columns | ({"auroc": select.mean([classifier[0].find("auroc")])} if classifier else {})
+
+    def _tables(self, protocol: str) -> Iterator[Table]:
+        """Yield the tables of a protocol, with a row per method in the order of ``table``."""
+        ranked = self._ranked(protocol)
+        layouts = [layout for layout in LAYOUTS if layout.protocol == protocol] or [layout_of_means(protocol, ranked)]
+        for layout in layouts if ranked else ():
+            rows = [record for record in ranked if not layout.needs or record.find(layout.needs) is not None]
+            if rows:
+                yield layout.table(rows, rows[0].cell.dataset)
+
     def _best(self) -> str:
         """Return the method with the highest main score; the first one if none has a score."""
-        ranked = [record for record in self.records if select.is_method(record) and record.cell.method != CLASSIFIER]
-        if not ranked:
+        first = MAIN_PROTOCOL if MAIN_PROTOCOL in self.protocols else self._protocols_of_maps[0]
+        ranked = [r.method for r in (*self._ranked(first), *self.records) if select.is_method(r)]
+        if not (methods := [word for word in ranked if word != CLASSIFIER]):
             raise BadValueError("no method was evaluated: give the argument method")
-        return max(ranked, key=lambda record: select.main_value(record) or -1.0).method
+        return methods[0]
 
     def _store(self, plan: ModelPlan, run: InMemoryRun, word: str) -> CaseStore:
         """Return the stored maps of a method. Raises ``UnknownNameError`` if it was not evaluated."""
@@ -424,6 +504,22 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     compared = two_rows(columns, case_index(of_runs[0]), [names_of_runs, names_of_runs])
     table = pd.DataFrame(compared)
     return table.assign(better=[{1: names[0], -1: names[1], 0: ""}[one.sign] for one in compared])
+
+
+def _main_metric(protocol: str) -> str:
+    """Return the name of the main metric of a protocol; it may end in ``@box`` in scores."""
+    return "auroc" if protocol == CLASSIFICATION else str(protocols.get(protocol).main)
+
+
+def _main_first(record: Record, protocol: str) -> list[Score]:
+    """Return the displayed means of a record, those of the main metric first."""
+    main = _main_metric(protocol)
+    return sorted(_displayed_scores(record, "mean"), key=lambda score: score.metric.removesuffix("@box") != main)
+
+
+def _place(method: str) -> int:
+    """Return 0 for a method, and the position among the baselines for a baseline."""
+    return 1 + BASELINES.index(method) if method in BASELINES else 0
 
 
 def _is_main(score: Score) -> bool:

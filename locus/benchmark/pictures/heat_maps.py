@@ -8,7 +8,7 @@ Images are explained by ``explained``.
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from locus.core.files import atomic, json_hash, safe_filename, write_json
 from locus.core.names import match
 from locus.core.types import Echo
 from locus.datasets.io import images
+from locus.datasets.io.tables import reading_json
 
 log = logging.getLogger(__name__)
 FORMAT_BY_SUFFIX = {
@@ -49,10 +50,12 @@ FORMAT_BY_SUFFIX = {
 def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     """Explain the images of ``config``: write pictures and raw maps of each case, and ``boxes.json`` for all.
 
-    In ``boxes.json``, ``failed`` lists errors, and ``absent`` the methods that are not supported, with the reason. Both
-    are also printed with ``echo``. ``config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises
-    ``LocusError`` for an unknown finding, method or layer, for too many unreadable images, and without a supported
-    method.
+    The files are in a subfolder of ``config.output_dir`` for each network, named after its run and its weights. Later
+    calls add cases to ``boxes.json``, or replace those of the same image, finding and method. ``failed`` lists the
+    errors of the last call, and ``absent`` the methods that are not supported, with the reason. Both are also printed
+    with ``echo``. ``config.checkpoint`` must be set. Returns 1 if anything failed, else 0. Raises ``LocusError`` for an
+    unknown finding, method or layer, for too many unreadable images, without a supported method, and if ``boxes.json``
+    is broken.
     """
     machine.configure_torch(config.threads)
     explainer = Explainer(config)
@@ -66,7 +69,10 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
         samples = users_images(Path(config.image), recipe.preprocess)
     else:
         samples = dataset_images(recipe, config.data_root_dir, config.cases)
-    folder, rows, failed = Path(config.output_dir), [], []
+    folder, rows, failed = Path(config.output_dir) / _network_folder(path, checkpoint.digest), [], []
+    boxes = folder / "boxes.json"
+    earlier = _earlier(boxes)
+    settings = {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
     names = _file_names([sample.image_id for sample in samples])
     for explained in explainer.explain(model, samples, config.max_bad_images):
         for k in _chosen(config.findings, explained, findings):
@@ -76,23 +82,52 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
                 try:
                     raw_map = explained.raw_map(word, k)
                     picture = prepare_case(sample, explained.pixels, finding, raw_map, *threshold)
-                    rows.append(_write(picture, names[sample.image_id], folder, config.format, config.save_raw))
+                    row = _write(picture, names[sample.image_id], folder, config.format, config.save_raw)
+                    rows.append({**row, **settings})
                     pictures.append(picture)
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {finding}, {word}: {error}")
             if len(pictures) > 1:
                 _write_methods(pictures, names[explained.sample.image_id], folder, config.format)
     failed += explainer.failed.values()
-    settings = {"checkpoint": str(path)}
-    settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
-    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.unsupported})
-    echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {folder}/boxes.json")
+    cases = {_case(row): row for row in (*earlier["cases"], *rows)}
+    absent = {**earlier["absent"], **explainer.unsupported}
+    absent = {word: reason for word, reason in absent.items() if word not in {row["method"] for row in rows}}
+    write_json(boxes, {"checkpoint": str(path), "cases": [*cases.values()], "failed": failed, "absent": absent})
+    echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {boxes}")
     for sentence in [
         *(f"n/a: {word}" for word in explainer.unsupported_sentences),
         *(f"failed: {words}" for words in failed),
     ]:
         echo(sentence)
     return 1 if failed else 0
+
+
+def _network_folder(path: Path, digest: str) -> str:
+    """Return the name of a network's folder: its run or file of weights, and the first digits of its hash.
+
+    >>> _network_folder(Path("runs/suites/demo/custom-PCAM-128px-seed0/best.ckpt"), "1a2b3c4d5e6f7081")
+    'custom-PCAM-128px-seed0-1a2b3c4d'
+    """
+    of_run = path.suffix == ".ckpt" and path.stem in ("best", "last")
+    name = path.resolve().parent.name if of_run else path.name.removesuffix(".safetensors").removesuffix(".ckpt")
+    return safe_filename(f"{name or path.resolve().name}-{digest[:8]}")
+
+
+def _earlier(boxes: Path) -> dict[str, Any]:
+    """Return ``cases`` and ``absent`` of an existing ``boxes.json``. Raises ``DataError`` if it is broken."""
+    if not boxes.exists():
+        return {"cases": [], "absent": {}}
+    with reading_json(boxes, "it was not written by heatmap.py; delete it") as content:
+        known = {"cases": list(content["cases"]), "absent": dict(content["absent"])}
+        for row in known["cases"]:
+            _case(row)
+    return known
+
+
+def _case(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what identifies a case in ``boxes.json``: image, finding and method."""
+    return row["image"], row["finding"], row["method"]
 
 
 def _chosen(requested: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:

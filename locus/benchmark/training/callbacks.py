@@ -135,9 +135,9 @@ class Interrupts(Callback):
     second signal stops the run at once; the previous ``last.ckpt`` stays.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Write ``last.ckpt`` to ``folder``."""
-        self.folder = folder
+    def __init__(self, folder: Path, advice: str) -> None:
+        """Write ``last.ckpt`` to ``folder``; the ``advice`` says how to continue."""
+        self.folder, self.advice = folder, advice
         self.received, self._reports = 0, True
         self._before: dict[int, Any] = {}
 
@@ -180,8 +180,7 @@ class Interrupts(Callback):
 
     def _stop(self, trainer: Trainer, where: str) -> None:
         if trainer.is_global_zero:
-            text = "stopped in epoch %d, %s: use --resume %s to continue"
-            log.info(text, trainer.current_epoch + 1, where, self.folder)
+            log.info("stopped in epoch %d, %s: %s to continue", trainer.current_epoch + 1, where, self.advice)
         sys.exit(128 + (self.received or signal.SIGINT))
 
 

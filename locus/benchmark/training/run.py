@@ -45,6 +45,8 @@ LENGTH = {"epochs", "early_stopping"}
 """Flags for the length of a run; a resumed run may change them."""
 FIXED = ("cosine", "onecycle")
 """Schedulers that depend on the length of the run, which is therefore fixed."""
+RUN_AGAIN = "run the same command again"
+"""How to continue a stopped run of a suite or a search; one of ``main.py`` needs ``--resume``."""
 ADVICE = (
     "lower --batch_size (half the size with --accumulate 2 is equivalent) or --img_size, or use --precision bf16-mixed"
 )
@@ -194,14 +196,16 @@ def _identity(config: TrainConfig) -> dict[str, Any]:
 
 def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, DataSource] | None = None) -> Path:
     """Train and evaluate; see ``locus.benchmark.training.fit``."""
+    is_step = folder is not None  # of a suite, whose command continues it
     folder = folder or (folder_for(config) if config.resume else runs.new(config))
     if runs.done(folder) and not can_continue(config, folder):
         log.info("%s is already finished", folder)
         return folder
     cpu_time = callbacks.ProcessorTime(folder)
+    interrupts = callbacks.Interrupts(folder, RUN_AGAIN if is_step else f"use --resume {folder}")
     with _removed_on_failure(folder), machine.log_file(config, folder), machine.oom_as_error(ADVICE):
         module, splits = prepare(config, folder, loaded)
-        _train(module, splits, folder, cpu_time)
+        _train(module, splits, folder, interrupts, cpu_time)
         if module.global_rank > 0:
             sys.exit(0)  # only the first process evaluates
         _evaluate(module, splits, folder, cpu_time)
@@ -215,7 +219,7 @@ def train(config: TrainConfig, folder: Path, *extra: Callback) -> list[dict[str,
     """
     with _removed_on_failure(folder), machine.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
-        _train(module, splits, folder, *extra)
+        _train(module, splits, folder, callbacks.Interrupts(folder, RUN_AGAIN), *extra)
     return module.history
 
 
@@ -258,8 +262,7 @@ def run_epochs(
     ``start``: the epoch (from 0) of ``last.ckpt``, and the number of its finished batches.
     """
     config, last = module.config, folder / "last.ckpt"
-    run_callbacks = callbacks.CheckpointWriter(module, folder), callbacks.Interrupts(folder)
-    trainer = build_trainer(config, folder, *run_callbacks, *extra)
+    trainer = build_trainer(config, folder, callbacks.CheckpointWriter(module, folder), *extra)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     terms = module.loss.counted(labels).numpy()

@@ -16,7 +16,7 @@ import numpy as np
 from locus.core import limits
 from locus.core.errors import DataError, examples
 from locus.datasets.io import pd
-from locus.datasets.io.tables import refuse_links
+from locus.datasets.io.tables import check_links
 
 BoxFormat = Literal["xyxy", "xywh"]
 EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
@@ -125,7 +125,7 @@ def read_yolo(folder: Path) -> pd.DataFrame:
 def _named(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
     """Yield the files in ``folder`` and its subfolders, each with its path without suffix."""
     files = sorted(folder.rglob(f"*{suffix}"))
-    refuse_links(files, folder)
+    check_links(files, folder)
     for file in files:
         yield file.relative_to(folder).with_suffix("").as_posix(), file
 

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from locus.core import limits
 from locus.core.errors import DataError
-from locus.datasets.io.tables import refuse_links
+from locus.datasets.io.tables import check_links
 
 DICOM = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
@@ -141,7 +141,7 @@ class ImageFiles(Mapping[str, str]):
 def find(folder: Path, *patterns: str) -> ImageFiles:
     """Return the images in the subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
 
-    Raises ``DataError`` for two files of one name and for a link that leads out of ``folder``.
+    Raises ``DataError`` for two files of one name and for a link that is not usable.
     """
     subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
     folders: dict[str, str] = {}
@@ -156,7 +156,7 @@ def find(folder: Path, *patterns: str) -> ImageFiles:
                         raise DataError(f"there are two files {entry.name}, in {both}: remove one of them")
                     folders[entry.name] = path
                     links += [Path(entry.path)] if entry.is_symlink() else []
-    refuse_links([*subfolders, *links], folder)
+    check_links([*subfolders, *links], folder)
     return ImageFiles({name: folders[name] for name in sorted(folders)})
 
 

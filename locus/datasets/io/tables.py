@@ -1,7 +1,8 @@
 """Read the tables and lists of a data set as text, and check their cells. Every error names the file.
 
 ``read_csv``, ``read_list``, ``reading_json``  read a file and check its shape
-``inside``, ``below``, ``refuse_links``  check that a path in a table stays in the folder, also through links
+``inside``, ``below``  check that a path in a table stays in the folder
+``check_links``  check where links in a folder lead
 ``years``, ``numbers``, ``read_xywh``  parse ages (of tables and DICOM headers), numbers and boxes
 ``raise_if_any``, ``refuse_duplicates``, ``refuse_unknown``  report wrong cells with examples
 
@@ -19,6 +20,7 @@ import itertools
 import json
 import math
 import re
+import stat
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -39,6 +41,9 @@ IN_A_YEAR = {"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 LONGEST, LONGEST_NAME = 1000, 200
 """Maximum characters of a path in a table, and bytes of a name in it."""
 STAY = "the files of a data set must be in its folder, named by relative paths"
+NO_LINK = "correct it, or give the folder with the files themselves with --data_root_dir (benchmark.check: --root)"
+TABLES = (".csv", ".txt", ".json", ".xml")
+"""Extensions of tables and lists."""
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
 AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
@@ -66,16 +71,15 @@ def years(text: str) -> float:
 def inside(root: Path, cell: str, table: Path) -> Path:
     """Return the path in ``root`` that a ``cell`` of ``table`` contains. The file may be missing.
 
-    Raises ``DataError`` for an empty or too long cell, an absolute path, ``..``, and a link that leads out of the
-    folder.
+    Raises ``DataError`` for an empty or too long cell, an absolute path, ``..``, and as ``check_links`` does.
     """
     path = below(root, cell, table)
-    refuse_links([path], root)
+    check_links([path], root)
     return path
 
 
 def below(root: Path, cell: str, table: Path) -> Path:
-    """Do the same as ``inside`` without checking links; call ``refuse_links`` once for many cells.
+    """Do the same as ``inside`` without checking links; call ``check_links`` once for many cells.
 
     >>> below(Path("data"), "images/a.png", Path("labels.csv")).as_posix()
     'data/images/a.png'
@@ -91,25 +95,35 @@ def below(root: Path, cell: str, table: Path) -> Path:
     return root / cell
 
 
-def refuse_links(paths: Iterable[Path], root: Path) -> None:
-    """Raise ``DataError`` for the first of the paths in ``root`` that a link leads out of it."""
+def check_links(paths: Iterable[Path], root: Path) -> None:
+    """Raise ``DataError`` for the first link among the paths, and among their folders in ``root``, that is not usable.
+
+    A link may lead anywhere, to an existing folder or regular file. A table must keep its extension: a link in
+    somebody's archive could lead to any text file of this machine.
+    """
     seen = {root}
     for path in paths:
-        _refuse(path, root, seen)
+        _check_link(path, root, seen)
 
 
-def _refuse(path: Path, root: Path, seen: set[Path]) -> None:
-    """Check each folder in ``root`` once; a path without links is where its folder is."""
+def _check_link(path: Path, root: Path, seen: set[Path]) -> None:
+    """Check each folder in ``root`` once, then the path."""
     if path.parent not in seen and path.parent != path:
-        _refuse(path.parent, root, seen)
+        _check_link(path.parent, root, seen)
         seen.add(path.parent)
     try:
-        end = path.resolve() if path.is_symlink() else path
-        out = end != path and not end.is_relative_to(root.resolve())
+        if not path.is_symlink():
+            return
+        mode, end = path.stat().st_mode, path.resolve()
+    except FileNotFoundError:
+        raise DataError(f"the link {path} leads to {path.readlink()}, which does not exist: {NO_LINK}") from None
     except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
-        raise DataError(f"cannot follow {path}: {error}") from error
-    if out:
-        raise DataError(f"the link {path} leads out of {root}, to {end}: copy the file instead")
+        raise DataError(f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DataError(f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}")
+    suffix = path.suffix.lower()
+    if stat.S_ISREG(mode) and suffix in TABLES and end.suffix.lower() != suffix:
+        raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {NO_LINK}")
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:

@@ -119,6 +119,75 @@ def test_text_of_a_result_is_the_answer_and_then_the_threshold_table(both):
     assert any("hits over IoU and IoBB thresholds" in line for line in lines[:5])
 
 
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Return a network, its data and its evaluation without the main protocol."""
+    data, model = locus.load_dataset("phantom:test=40", img_size=128), locus.load("demo-pcam")
+    given = {"protocols": ["energy", "pointing", "seed", "classification"], "cache_dir": tmp_path_factory.mktemp("cache")}
+    return model, data, locus.evaluate(model, data, ["gradcam", "layercam"], progress=False, **given)
+
+
+BASELINES = ["fixed_box", "prior", "center", "noise", "truth"]
+
+
+def test_table_without_the_main_protocol_has_every_score_of_every_protocol(demo):
+    result = demo[2]
+    table, scores = result.table().set_index("method"), result.scores().set_index(["protocol", "method", "metric"])
+    assert [name for name in table.index if name in BASELINES] == BASELINES
+    assert list(table.index[:2]) == list(table.energy[["gradcam", "layercam"]].sort_values(ascending=False).index)
+    assert (table.auroc == scores.value["classification", "classifier", "auroc"]).all()
+    maps = scores[scores.index.get_level_values("protocol") != "classification"]
+    for (protocol, method, metric), score in maps.iterrows():
+        assert table.loc[method, metric] == score.value or np.isnan(score.value), (protocol, metric)
+        if metric == {"seed": "hit@iou.3"}.get(protocol, protocol):
+            assert table.loc[method, [f"{metric} low", f"{metric} high"]].tolist() == [score.low, score.high]
+    assert result._repr_html_().count("<tr") == len(table) + 1
+
+
+def test_text_without_the_main_protocol_has_a_table_per_protocol_best_method_first(demo):
+    result = demo[2]
+    scores, text = result.scores().set_index(["protocol", "method", "metric"]), str(result)
+    for protocol, title in (("energy", "phantom: energy\n"), ("pointing", "phantom: pointing game\n")):
+        rows = text.partition(title)[2].partition("\n\n")[0].splitlines()[2:]
+        main = scores.xs(protocol, level="metric").loc[protocol]
+        ranked = [*main.drop(BASELINES, errors="ignore").sort_values("value", ascending=False).index, *BASELINES]
+        assert [re.split(r"\s{2,}", row)[2] for row in rows] == [name for name in ranked if name in main.index]
+        for row in rows:
+            score = main.loc[re.split(r"\s{2,}", row)[2]]
+            assert f" {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] " in row
+    assert f"{scores.value['classification', 'classifier', 'auroc']:.3f} (n 40)" in text
+
+
+@pytest.mark.oracle
+def test_a_protocol_alone_gives_the_scores_of_the_plain_arrays(demo):
+    model, data, result = demo
+    boxed = [sample for sample in data if sample.boxes]
+    maps = locus.explain(model, model.prepare(boxed), methods=["gradcam"])
+    arrays = {(s.image_id, f): maps["gradcam"][n, k].numpy() for n, s in enumerate(boxed) for k, f in enumerate(data.findings)}
+    truth = {(s.image_id, finding): boxes for s in boxed for finding, boxes in s.boxes.items()}
+    frames, patients = {s.image_id: s.frame for s in boxed}, {s.image_id: s.patient_id for s in boxed}
+    cases = {pair: arrays[pair] for pair in truth}
+    direct = locus.score(cases, truth, frames=frames, grids=maps.grids["gradcam"], patients=patients, protocol="pointing")
+    for finding in ("mean", "Mass"):
+        rows = result.scores(finding).query("protocol == 'pointing' and method == 'gradcam'").set_index("metric")
+        stated = [score for score in direct.scores if score.finding == finding]
+        assert list(rows.index) == [score.metric for score in stated]
+        for score in stated:
+            expected = [np.nan if value is None else value for value in (score.value, score.low, score.high, score.n)]
+            np.testing.assert_array_equal(rows.loc[score.metric, ["value", "low", "high", "n"]].to_numpy(float), expected)
+    assert len(result.cases("pointing").query("method == 'gradcam'")) == len(truth)
+
+
+def test_cases_and_pictures_do_not_need_the_main_protocol(demo):
+    result = demo[2]
+    cases = result.cases()
+    assert "energy" in cases
+    assert {"image", "finding", "iou"} <= {*result.cases("seed")}
+    assert result.table().method[0] in result.show(cases.image[0], cases.finding[0]).get_suptitle()
+    with pytest.raises(BadValueError, match="classification"):
+        result.cases("classification")
+
+
 def test_saved_results_are_a_folder_that_the_command_could_have_written_and_replace_no_others(both, command, tmp_path):
     folder = both.save(tmp_path / "mine")
     assert [r.key for r in locus.records(folder)] == [r.key for r in both.records]

@@ -40,9 +40,8 @@ class Local(Executor):
         self._signals = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
-        """Make SIGTERM stop processes as Ctrl-C would: training runs are saved, other steps start again next time."""
-        if not self._here:
-            self._signals.enter_context(exit_on_sigterm())
+        """Make SIGTERM stop all steps as Ctrl-C would: training runs are saved, other steps start again next time."""
+        self._signals.enter_context(exit_on_sigterm())
         return self
 
     @property
