@@ -70,8 +70,8 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("alignment", "faithfulness", "protocols", "randomised")
-"""Validity checks; the class of ``alignment`` is ``Alignment``, and that of its report ``AlignmentReport``."""
+CHECKS = ("protocols", "randomised")
+"""Validity checks; the class of ``protocols`` is ``Protocols``, and that of its report ``ProtocolsReport``."""
 
 
 class Scored(Named):

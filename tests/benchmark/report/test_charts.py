@@ -10,8 +10,6 @@ import pytest
 from locus.benchmark import records
 from locus.benchmark.report import chart_list, literature, select
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.validity.alignment_report import AlignmentReport
-from locus.benchmark.validity.faithfulness_report import FaithfulnessReport
 from locus.benchmark.validity.protocols_report import ProtocolsReport
 from locus.benchmark.validity.randomised_report import RandomisedReport
 from locus.config import CHECKS as CHECK_NAMES
@@ -19,7 +17,7 @@ from locus.core.errors import NotAvailableError
 from locus.core.names import MAIN
 from locus.core.scores import CURVE_THRESHOLDS
 
-CHECKS = (FaithfulnessReport, AlignmentReport, ProtocolsReport, RandomisedReport)
+CHECKS = (ProtocolsReport, RandomisedReport)
 CHARTS = {chart.name: chart for chart in (*chart_list.CHARTS, *(chart for check in CHECKS for chart in check.charts))}
 
 

@@ -234,10 +234,3 @@ def share_of_first_places(samples: NDArray[np.floating]) -> FloatArray:
     winners = best.sum(1, keepdims=True)
     share = np.divide(best, winners, out=np.zeros(best.shape), where=winners > 0)
     return share.sum(0) / np.maximum((winners > 0).sum(0), 1)
-
-
-def drawn_means(samples: NDArray[np.float32], runs: int) -> FloatArray:
-    """Return the means (R,K) of ``samples`` (R,K·S) over resampled training runs; K rows share S runs."""
-    by_run = samples.reshape(len(samples), -1, runs)
-    drawn = generator(0, "trainings").multinomial(runs, np.full(runs, 1 / runs), len(by_run))
-    return np.asarray((by_run * drawn[:, None]).sum(-1) / runs)
