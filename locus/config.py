@@ -192,7 +192,7 @@ class FolderFlags:
     results: str | None = None
     """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
     runs/results; benchmark.run also uses runs/results if the suite has no published results or comes from another
-    folder (--suites), and with --forget, --columns or a --method that the suite does not list."""
+    folder (--suites), and with --columns or a --method that the suite does not list."""
     runs: str = "runs/suites"
     """Folder for checkpoints and stored maps, with one subfolder per suite."""
     cache_dir: str | None = None
@@ -223,9 +223,6 @@ class RunFlags:
     executor: Annotated[str, Named("executor", ("local", "ray"))] = "local"
     """Where the steps run: on this machine (local) or on a cluster (ray). Append options to the name
     (ray:address=auto,gpus=1); see docs/cluster.md."""
-    forget: tuple[str, ...] = ()
-    """Models to remove from the records, by their names in the tables. Only models that were added with --checkpoint or
-    --model can be removed."""
     dry_run: bool = False
     """List the steps that would run, then exit."""
     columns: tuple[str, ...] = ()
