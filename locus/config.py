@@ -709,7 +709,7 @@ class OutputFlags:
     logger: tuple[Literal["csv", "tensorboard", "wandb"], ...] = ("csv", "tensorboard")
     """Loggers: csv (metrics.csv in the run folder, always written), tensorboard, wandb."""
     plots: bool = True
-    """Plot the results of the run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
+    """Plot the results of the run: curves.png, roc.png, precision_recall.png, confusion.png."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: Annotated[bool | str, MODE] = False
