@@ -247,12 +247,12 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """Compare values or boxes on NIH's 984 boxes with a box that never sees an image: ``python -m benchmark.audit``."""
+    """Compare values on NIH's 984 boxes with a box that never sees an image: ``python -m benchmark.audit``."""
 
     file: str = ""
-    """CSV file; the flag itself may be omitted. Values: a row per finding, with the columns finding and thresholds
-    (iou.1 to iou.7, iobb.1, iobb.25, iobb.5, iobb.75, iobb.9), and n, the number of boxes, if it is not NIH's. Boxes:
-    image, finding, x, y, w, h, and confidence if an image has several; in pixels of the published image. Required."""
+    """CSV file; the flag itself may be omitted. It has a row per finding, with the columns finding and thresholds
+    (iou.1 to iou.7, iobb.1, iobb.25, iobb.5, iobb.75, iobb.9), and n, the number of boxes, if it is not NIH's. For
+    boxes, use benchmark.score --boxes. Required."""
     entry: str = ""
     """Name of the row in the table. Default: the name of the file."""
     output: str | None = None
