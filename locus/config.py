@@ -70,8 +70,8 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("alignment", "faithfulness", "protocols", "randomised")
-"""Validity checks; the class of ``alignment`` is ``Alignment``, and that of its report ``AlignmentReport``."""
+CHECKS = ("protocols", "randomised")
+"""Validity checks; the class of ``protocols`` is ``Protocols``, and that of its report ``ProtocolsReport``."""
 
 
 class Scored(Named):
@@ -192,7 +192,7 @@ class FolderFlags:
     results: str | None = None
     """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
     runs/results; benchmark.run also uses runs/results if the suite has no published results or comes from another
-    folder (--suites), and with --forget, --columns or a --method that the suite does not list."""
+    folder (--suites), and with --columns or a --method that the suite does not list."""
     runs: str = "runs/suites"
     """Folder for checkpoints and stored maps, with one subfolder per suite."""
     cache_dir: str | None = None
@@ -223,9 +223,6 @@ class RunFlags:
     executor: Annotated[str, Named("executor", ("local", "ray"))] = "local"
     """Where the steps run: on this machine (local) or on a cluster (ray). Append options to the name
     (ray:address=auto,gpus=1); see docs/cluster.md."""
-    forget: tuple[str, ...] = ()
-    """Models to remove from the records, by their names in the tables. Only models that were added with --checkpoint or
-    --model can be removed."""
     dry_run: bool = False
     """List the steps that would run, then exit."""
     columns: tuple[str, ...] = ()
@@ -250,12 +247,12 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """Compare values or boxes on NIH's 984 boxes with a box that never sees an image: ``python -m benchmark.audit``."""
+    """Compare values on NIH's 984 boxes with a box that never sees an image: ``python -m benchmark.audit``."""
 
     file: str = ""
-    """CSV file; the flag itself may be omitted. Values: a row per finding, with the columns finding and thresholds
-    (iou.1 to iou.7, iobb.1, iobb.25, iobb.5, iobb.75, iobb.9), and n, the number of boxes, if it is not NIH's. Boxes:
-    image, finding, x, y, w, h, and confidence if an image has several; in pixels of the published image. Required."""
+    """CSV file; the flag itself may be omitted. It has a row per finding, with the columns finding and thresholds
+    (iou.1 to iou.7, iobb.1, iobb.25, iobb.5, iobb.75, iobb.9), and n, the number of boxes, if it is not NIH's. For
+    boxes, use benchmark.score --boxes. Required."""
     entry: str = ""
     """Name of the row in the table. Default: the name of the file."""
     output: str | None = None
@@ -713,7 +710,7 @@ class OutputFlags:
     logger: tuple[Literal["csv", "tensorboard", "wandb"], ...] = ("csv", "tensorboard")
     """Loggers: csv (metrics.csv in the run folder, always written), tensorboard, wandb."""
     plots: bool = True
-    """Plot the results of the run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
+    """Plot the results of the run: curves.png, roc.png, precision_recall.png, confusion.png."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: Annotated[bool | str, MODE] = False

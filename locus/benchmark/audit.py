@@ -1,4 +1,4 @@
-"""Entry point: values or boxes beside published results on NIH's boxes, ``python -m benchmark.audit FILE``."""
+"""Entry point: values beside published results on NIH's boxes, ``python -m benchmark.audit FILE``."""
 
 import logging
 import sys

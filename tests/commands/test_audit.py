@@ -1,4 +1,4 @@
-"""``python -m benchmark.audit``: values and boxes on NIH's list, which needs no image."""
+"""``python -m benchmark.audit``: values on NIH's list, which needs no image."""
 
 import gzip
 from pathlib import Path
@@ -17,15 +17,16 @@ def truth():
         return pd.read_csv(file, header=0, usecols=range(6), names=["image", "finding", "x", "y", "w", "h"])
 
 
-def test_the_truth_as_boxes_hits_all_cases_and_stands_beside_the_papers(succeed, truth, tmp_path):
-    truth.to_csv(tmp_path / "perfect.csv", index=False)
+def test_perfect_values_stand_beside_the_papers(succeed, truth, tmp_path):
+    findings, columns = sorted(set(truth["finding"])), ["iou.3", "iou.7", "iobb.5"]
+    pd.DataFrame(1, findings, columns).rename_axis("finding").to_csv(tmp_path / "perfect.csv")
     output = tmp_path / "table.csv"
-    done = succeed("benchmark.audit", tmp_path / "perfect.csv", "--output", output, "--entry", "My boxes")
-    assert "My boxes" in done.stdout
+    done = succeed("benchmark.audit", tmp_path / "perfect.csv", "--output", output, "--entry", "My values")
+    assert "My values" in done.stdout
     assert "Wang 2017" in done.stdout
     assert max(map(len, done.stdout.splitlines()[:-1])) <= 130
     rows = pd.read_csv(output).set_index(["result", "findings", "threshold"])
-    mine = rows.loc["My boxes"]
+    mine = rows.loc["My values"]
     assert (mine["value"] == 1).all()
     assert (mine["mark"] == "above").all()
     assert rows.loc[("Wang 2017", "mean", "iou.3"), "mark"] == "below"
@@ -41,4 +42,8 @@ def test_an_invalid_file_is_one_sentence_and_writes_nothing(run_command, sentenc
     assert "FILE.csv" in sentence(run_command("benchmark.audit"))
     (tmp_path / "coco.json").write_text("[]")
     assert "reads CSV" in sentence(run_command("benchmark.audit", tmp_path / "coco.json"))
+    truth.to_csv(tmp_path / "boxes.csv", index=False)
+    assert f"benchmark.score --dataset NIH --boxes {tmp_path / 'boxes.csv'}" in sentence(
+        run_command("benchmark.audit", tmp_path / "boxes.csv")
+    )
     assert "none.csv" in sentence(run_command("benchmark.audit", tmp_path / "none.csv"))

@@ -29,7 +29,7 @@ def test_all_methods_are_listed_with_what_they_show_and_need(succeed):
 def test_data_set_is_checked_and_its_page_written(succeed, tmp_path):
     done = succeed("benchmark.check", "dataset", "phantom:train=9,val=4,test=6", "--img_size", 64, "--output", tmp_path)
     assert "passes all checks" in done.stdout
-    assert len(list(tmp_path.rglob("samples.png"))) == 1
+    assert len(list(tmp_path.rglob("report.md"))) == 1
 
 
 @pytest.mark.parametrize("kind", ["method", "model", "dataset"])

@@ -94,8 +94,8 @@ def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, run_comman
     flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
     succeed(COMMAND, *flags, "--results", tmp_path)
     entered = {r.cell.protocol: r for r in records.load(tmp_path / "my-detector") if r.source == "external"}
-    assert {"locus", "pointing", "detection", "froc", "lroc"} == set(entered)
-    for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("lroc", "lroc"), ("locus", "hit@iou.3")):
+    assert {"locus", "pointing", "detection", "froc"} == set(entered)
+    for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("locus", "hit@iou.3")):
         assert entered[protocol].find(metric).value == 1
     assert "My detector has boxes" in sentence(run_command("benchmark.gallery", "my-detector", "--results", tmp_path))
     assert "benchmark.gallery" not in (tmp_path / "my-detector/index.html").read_text()

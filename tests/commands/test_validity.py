@@ -13,8 +13,6 @@ pytestmark = pytest.mark.commands
 DATA = {"dataset": "phantom:train=32,val=16,test=24,prevalence=0.4"}
 SUITES = {
     "randomised": {"images": 6, "methods": ["cam", "pcam", "center", "noise"]},
-    "alignment": {"training_runs_of": "randomised", "methods": ["cam"]},
-    "faithfulness": {"training_runs_of": "randomised", "images": 3, "methods": ["cam", "layercam"]},
     "protocols": {"training_runs_of": "randomised", "methods": ["cam", "layercam"]},
 }
 COMMON = {"models": [{"backbone": "custom", "global_pool": "AVG"}], "protocols": None}
@@ -43,7 +41,7 @@ def test_answer_and_tables_of_the_check_come_first_in_all_formats(run, suite):
     page = (folder / "leaderboard.md").read_text()
     question, table, *_ = [line for line in page.splitlines() if line.startswith(("**", "## "))]
     assert question.endswith("?**")
-    assert {"alignment": "exact grid", "protocols": "rules"}.get(suite, suite) in table
+    assert {"protocols": "rules"}.get(suite, suite) in table
     assert r"\toprule" in (folder / "leaderboard.tex").read_text()
     lines = list(csv.DictReader((folder / "leaderboard.csv").open()))
     scored = {r["cell"]["method"] for r in records(run[0], suite) if r["cell"]["protocol"] == suite and r["scores"]}
@@ -83,8 +81,8 @@ def test_second_run_changes_nothing(run, run_command):
 @pytest.mark.parametrize(
     ("fields", "facts"),
     [
-        ({"check": "sanity"}, "check.*'sanity'.*alignment"),
-        ({"check": "alignment", "protocols": ["locus"]}, r"wrong\.yaml: .*check.*protocols"),
+        ({"check": "sanity"}, "check.*'sanity'.*randomised"),
+        ({"check": "randomised", "protocols": ["locus"]}, r"wrong\.yaml: .*check.*protocols"),
         ({"training_runs_of": "nowhere"}, "suite.*'nowhere'"),
     ],
 )

@@ -215,8 +215,8 @@ def test_every_row_of_the_methods_over_networks(rows):
         common = [of for of in rows.values() if one in of and other in of and of[one].runs > 1]
         return estimate([(1 / len(common), of[one] - of[other]) for of in common])
 
-    lines, names = table("methods over networks"), {name for of in rows.values() for name in of if of[name].runs > 1}
-    shared = [n for n in names if n not in BASELINES and sum(n in of and of[n].runs > 1 for of in rows.values()) > 1]
+    lines, networks = table("methods over networks"), [{name for name in of if of[name].runs > 1} for of in rows.values()]
+    shared = set.intersection(*filter(None, networks)).difference(BASELINES)
     assert len(shared) > len(lines) >= 4
     for line in lines:
         gaps = [over_networks(other, line["method"]) for other in shared if other != line["method"]]

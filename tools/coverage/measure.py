@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import special
 
-from locus.benchmark.scoring.statistics.entries import ALPHA, prediction_band
+from locus.benchmark.scoring.statistics.entries import ALPHA
 from locus.benchmark.scoring.statistics.resample import LEVEL, CheckedRow, VarianceParts, variance_parts
 from locus.core.types import FloatArray
 from tools.coverage.worlds import CASES, METHODS, SimulatedNetwork, Simulation, worlds
@@ -16,7 +16,7 @@ RULES = {"nothing": (False, False), "floor": (True, False), "floor and cap": (Tr
 CHOSEN = "floor"
 """The rule of ``locus.benchmark.scoring.statistics.mrmc``."""
 STATISTICS = ("row", "paired", "nested", "effect")
-EXCLUSION, ONE_MORE = "exclusion", "one more run"
+EXCLUSION = "exclusion"
 BLOCK = 1_500_000
 """Maximum number of cases of the first network in memory at a time."""
 
@@ -38,7 +38,7 @@ def measure(setting: Simulation, count: int, seed: int = 0) -> list[dict[str, fl
 
 def _summary(name: str, rule: str, numbers: FloatArray) -> dict[str, float | str]:
     shared: dict[str, float | str] = {"statistic": name, "rule": rule}
-    if name in (EXCLUSION, ONE_MORE):
+    if name == EXCLUSION:
         coverage, power, half_width = numbers.mean(1)
     else:
         value, half, power = numbers
@@ -49,12 +49,12 @@ def _summary(name: str, rule: str, numbers: FloatArray) -> dict[str, float | str
 
 def _block(networks: list[SimulatedNetwork]) -> dict[tuple[str, str], FloatArray]:
     """Return (statistic, rule) -> (3, W) numbers."""
-    band, first = _split(networks[0])
+    first = _without_last_run(networks[0])
     networks = [first, *networks[1:]]
     equal, better = _parts(networks, 0), _parts(networks, -1)
     rivals = [-1, *range(1, METHODS[0])]
     pairs, pairs_of_better = (_pairs(first, methods) for methods in (list(range(METHODS[0])), rivals))
-    out = {(ONE_MORE, ""): _one_more(*band)}
+    out = {}
     for rule in RULES:
         for name in STATISTICS:
             value, reach, _ = by_rule(equal[name], rule)
@@ -65,16 +65,8 @@ def _block(networks: list[SimulatedNetwork]) -> dict[tuple[str, str], FloatArray
     return out
 
 
-def _split(network: SimulatedNetwork) -> tuple[tuple[FloatArray, FloatArray], SimulatedNetwork]:
-    """Return the first method's scores on all runs but the last, on the last run, and the network without that run."""
-    theta = network.theta[:, 0]
-    return (theta[:, :-1], theta[:, -1]), SimulatedNetwork(network.theta[..., :-1], network.jackknife[:, :, :-1])
-
-
-def _one_more(theta: FloatArray, following: FloatArray) -> FloatArray:
-    low, high = prediction_band(theta).T
-    covered = (low - 1e-9 <= following) & (following <= high + 1e-9)
-    return np.stack([covered, np.full(len(covered), np.nan), (high - low) / 2])
+def _without_last_run(network: SimulatedNetwork) -> SimulatedNetwork:
+    return SimulatedNetwork(network.theta[..., :-1], network.jackknife[:, :, :-1])
 
 
 def _row(network: SimulatedNetwork, method: int) -> CheckedRow:

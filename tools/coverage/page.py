@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from locus.benchmark.report.table import Table, markdown
-from locus.benchmark.scoring.statistics.entries import BAND_RUNS
-from tools.coverage.measure import CHOSEN, EXCLUSION, ONE_MORE, RULES, STATISTICS
+from tools.coverage.measure import CHOSEN, EXCLUSION, RULES, STATISTICS
 from tools.coverage.words import ABOUT, COLUMNS, REASONS
 from tools.coverage.worlds import RUNS
 
@@ -35,7 +34,7 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
 
     def select(runs: str, names: Sequence[str], rule: str = CHOSEN) -> pd.DataFrame:
         selected = table.runs.isin(runs.split(", ")) & table.statistic.isin(names)
-        return table[selected & ((table.rule == rule) | (table.statistic == ONE_MORE))]
+        return table[selected & (table.rule == rule)]
 
     def covered(runs: str, *names: str) -> str:
         return " to ".join(_per_cent(share) for share in select(runs, names).coverage.agg(["min", "max"]))
@@ -59,31 +58,24 @@ def figures(table: pd.DataFrame) -> dict[str, str]:
         "power_floor": worse_found(THREE, CHOSEN, 30, 60),
         **{f"{rule}_{count}": worse_found(THREE, rule, count) for rule in (CHOSEN, "nothing") for count in (30, 500)},
         "high": covered(f"{TWO}, {THREE}, {FIVE}", *STATISTICS).split()[-1],
-        "band_runs": str(BAND_RUNS),
     }
-
-
-def _chosen(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the rule that Locus uses, and of the prediction band of one more run."""
-    return table[(table.rule == CHOSEN) | (table.statistic == ONE_MORE)]
 
 
 def _summary(table: pd.DataFrame) -> Table:
     """Return a table with the lowest and the highest coverage per number of training runs."""
-    ends = _chosen(table).groupby(["runs", "statistic"], sort=False).coverage.agg(["min", "max"])
-    columns = (*RANGED, ONE_MORE)
+    ends = table[table.rule == CHOSEN].groupby(["runs", "statistic"], sort=False).coverage.agg(["min", "max"])
     rows = [
-        (runs.replace(" ", ", "), *(" to ".join(map(_cell, ends.loc[(runs, name)])) for name in columns))
+        (runs.replace(" ", ", "), *(" to ".join(map(_cell, ends.loc[(runs, name)])) for name in RANGED))
         for runs in _unique(table.runs)
     ]
     text = "Lowest and highest coverage over all settings, in per cent. Values below 93 are **bold**."
-    return Table("Training runs", text, ("runs of each network", *(COLUMNS[name] for name in columns)), tuple(rows))
+    return Table("Training runs", text, ("runs of each network", *(COLUMNS[name] for name in RANGED)), tuple(rows))
 
 
 def _rules(table: pd.DataFrame, column: str, title: str, text: str) -> Table:
     """Return a table with the lowest coverage or the mean power per rule and number of training runs."""
     names = RANGED if column == "coverage" else RANGED[1:]
-    equal = table[table.runs.map(lambda runs: len(set(runs.split())) == 1) & (table.statistic != ONE_MORE)]
+    equal = table[table.runs.map(lambda runs: len(set(runs.split())) == 1)]
     groups = equal.groupby(["runs", "rule", "statistic"])[column]
     numbers, show = (groups.min(), _cell) if column == "coverage" else (groups.mean(), _per_cent)
     rows = [

@@ -6,7 +6,6 @@ COLUMNS = {
     "nested": "nested difference",
     "effect": "effect of a method",
     "exclusion": "best method kept",
-    "one more run": "one more run",
 }
 ABOUT = """# Do the intervals contain the true value?
 
@@ -34,9 +33,6 @@ of patients, cases, runs and methods. It has no networks that fail in some runs,
 - `effect of a method`: the mean difference of two methods over three networks.
 - `best method kept`: seven methods of a network are equally good. The column shows how often a given one of them is not
   called worse than any other (Holm over its six comparisons).
-- `one more run`: the prediction interval contains the score of the next training run on the same images. Two runs often
-  agree by chance, so leaderboards show this interval only for {band_runs} or more runs. The table below includes two
-  runs to show why.
 """
 REASONS = """## Why this rule
 

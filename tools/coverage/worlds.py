@@ -49,7 +49,7 @@ class Simulation:
     """One setting of the simulation."""
 
     runs: tuple[int, ...]
-    """Training runs of each network. The first network has another one, which its prediction band should contain."""
+    """Training runs of each network. The first network has another one, which is not used."""
     patients: int
     seed_sd: tuple[float, ...]
     """Standard deviation of each network's scores over training runs, with infinitely many patients."""

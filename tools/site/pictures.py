@@ -95,7 +95,6 @@ def draw_entries(axes: Axes) -> str:
     scores = long.query(f"{chosen} and {honest}")
     for y, row in enumerate(table.itertuples()):
         colour = PREDICTED if str(row.may_be_best) == "True" else INK
-        axes.plot([row.one_more_low, row.one_more_high], [y, y], color="#c9d1da", lw=6, solid_capstyle="butt")
         axes.plot([row.low, row.high], [y, y], color=colour, lw=2)
         dots = scores[scores.method == row.method].value
         axes.plot(dots, np.full(len(dots), y), "o", color=colour, ms=4, mfc="white")

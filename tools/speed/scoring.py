@@ -1,25 +1,17 @@
-"""Time scoring a map by Locus, OpenCV, scikit-image and SciPy, and scoring a data set as large as NIH by Locus.
-
-The original evaluator of MaxBoxAcc is implemented from its rules: for each threshold, binarise, find all contours, and
-take the box of the largest one or all boxes; then compute the IoUs threshold by threshold.
-"""
+"""Time scoring a map by Locus, OpenCV, scikit-image and SciPy, and scoring a data set as large as NIH by Locus."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import exp, log
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from locus.benchmark.scoring import pixels, protocols
-from locus.benchmark.scoring.pixels import PIXEL, levels, quantised, score_thresholds
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.maxbox import sweep
 from locus.benchmark.scoring.surface import surface
 from locus.benchmark.scoring.surface.bilinear import components
 from locus.core import limits
@@ -28,12 +20,10 @@ from locus.core.frames import Grid, iou
 from locus.core.parser import AtLeast, AtMost
 from locus.core.types import FloatArray, generator
 from tools.speed import timing
-from tools.speed.timing import NOTHING, compared, short, table
+from tools.speed.timing import compared, short, table
 
 Map = NDArray[np.float32]
-Picture = Callable[[FloatArray, FloatArray], NDArray[np.floating]]
 Box = tuple[float, float, float, float]
-Which = Literal["largest", "all"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +34,6 @@ class ScoringConfig:
     """Sides of the small maps, which are scored in a frame of 1024 pixels."""
     thresholds: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
     """Numbers of score thresholds for the small maps."""
-    sizes: Annotated[tuple[int, ...], AtLeast(8)] = (224, 28, 112, 512, 1024)
-    """Sides in pixels of the large maps. The original evaluator's algorithm is timed at the first size."""
-    levels: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
-    """Numbers of score thresholds for the large maps: few and many."""
     grids: Annotated[tuple[int, ...], AtLeast(2)] = (7, 16)
     """Sides of the maps of the whole data set."""
     methods: Annotated[int, AtLeast(1)] = 10
@@ -67,7 +53,6 @@ def report(config: ScoringConfig) -> Iterator[str]:
     yield "Milliseconds for a small map in a frame of 1024 px:\n\n" + small_table(
         {positions: on_small_map(positions, config) for positions in config.positions}
     )
-    yield "Curve of MaxBoxAcc for a map of pixels, times compared with Locus:\n\n" + ratio_table(on_large_maps(config))
     counts = config.images, min(VALIDATION, config.images)
     measured = {
         (name, side): timing.in_new_process(whole, name, side, 1 if name == "chexlocalize" else config.methods, counts)
@@ -93,54 +78,6 @@ def blurred(noise: NDArray[np.floating]) -> NDArray[np.floating]:
 def scaled(values: NDArray[np.generic]) -> Map:
     """Min-max scale values to [0,1] float32."""
     return pixels.min_max_float32(np.asarray(values, dtype=np.float32))
-
-
-def picture(kind: str, side: int) -> Map:
-    """Return a (side,side) float32 map of a ``kind`` in [0,1]."""
-    y, x = (np.mgrid[:side, :side] + 0.5) / side
-    return np.asarray(KINDS[kind](y, x), dtype=np.float32)
-
-
-def _coarse(positions: int) -> Picture:
-    return lambda y, x: scaled(cv2.resize(smooth(positions), (len(x), len(y))))
-
-
-def _spots(*spots: tuple[float, float, float]) -> Picture:
-    """Return a function that draws Gaussian spots, each (y, x, width)."""
-    return lambda y, x: scaled(np.max([np.exp(-((y - a) ** 2 + (x - b) ** 2) / (2 * s**2)) for a, b, s in spots], 0))
-
-
-def _radius(y: FloatArray, x: FloatArray) -> FloatArray:
-    return np.hypot(y - 0.5, x - 0.5)
-
-
-NOISE = "pixel noise"
-"""Hardest map for a contour search."""
-KINDS: Mapping[str, Picture] = {
-    "7×7 map": _coarse(7),
-    "14×14 map": _coarse(14),
-    "32×32 map": _coarse(32),
-    "spots": _spots((0.3, 0.3, 0.1), (0.6, 0.7, 0.15), (0.8, 0.2, 0.05)),
-    "spot at the border": _spots((0.5, 0.0, 0.15)),
-    "one pixel": lambda y, x: ((y > 0.5) & (y < 0.5 + 1.1 / len(y)) & (x > 0.5) & (x < 0.5 + 1.1 / len(y))) * 1.0,
-    "plateaus": lambda y, x: np.floor(8 * _spots((0.4, 0.4, 0.2), (0.7, 0.8, 0.1))(y, x)) / 8,
-    "two equal squares": lambda y, x: (
-        ((abs(y - 0.3) < 0.1) & (abs(x - 0.3) < 0.1) | (abs(y - 0.7) < 0.1) & (abs(x - 0.7) < 0.1)) * 1.0
-    ),
-    "ring": lambda y, x: np.exp(-((_radius(y, x) - 0.3) ** 2) / 0.005),
-    "nested rings": lambda y, x: (1 + np.cos(40 * _radius(y, x))) / 2 * (1 - _radius(y, x)),
-    "full frame with a hole": lambda y, x: (_radius(y, x) > 0.2) * 1.0,
-    "thin lines": lambda y, x: ((np.floor(y * len(y)) % 16 == 0) | (np.floor(x * len(x)) % 16 == 0)) * x,
-    "checkerboard": lambda y, x: ((np.floor(y * len(y) / 8) + np.floor(x * len(x) / 8)) % 2) * 1.0,
-    "low range": lambda y, x: 0.05 * _spots((0.4, 0.6, 0.2))(y, x),
-    "blurred noise": lambda y, x: scaled(cv2.GaussianBlur(generator(0, "noise").random(y.shape), (0, 0), 2)),
-    NOISE: lambda y, x: generator(0, "noise").random(y.shape, dtype=np.float32),
-}
-"""Kind -> function of the pixel centres y, x in [0,1]: class activation maps, and hard maps for a contour search."""
-HARD = ("7×7 map", "32×32 map", "plateaus", "nested rings", "blurred noise", NOISE)
-"""Maps on which Locus is compared with a search per distinct level, at all sizes."""
-PATIENT = 512
-"""Maximum side of pixel noise; a search of larger maps takes minutes."""
 
 
 # Small maps: the best IoU of a component's box with the truth, at many thresholds in the frame of the image
@@ -237,111 +174,6 @@ def small_table(times: Mapping[int, Mapping[tuple[str, int], timing.Time]]) -> s
     return table(("contender", "thresholds", *(f"{positions}×{positions}" for positions in times)), rows)
 
 
-# Maps of pixels: the curve of MaxBoxAcc
-
-
-def box(side: int) -> FloatArray:
-    """Return a (1,4) truth box in a map of side ``side``."""
-    return np.round(np.array([[0.25, 0.3, 0.65, 0.7]]) * side)
-
-
-def ours(values: Map, step: float, which: Which) -> FloatArray:
-    """Return the best IoU at each threshold by the function of the protocol."""
-    return sweep(values, box(len(values)), step, which)
-
-
-def original(values: Map, step: float, which: Which) -> FloatArray:
-    """Search contours at each threshold, even if two thresholds have the same integer level."""
-    image, searched = quantised(values), []
-    for threshold in score_thresholds(step):
-        _, binary = cv2.threshold(image, int(threshold * np.max(image)), 255, cv2.THRESH_BINARY)
-        searched.append(np.array(_boxes(binary, which)))
-    overlap, out, first = iou(np.concatenate(searched) + PIXEL, box(len(values))), [], 0
-    for boxes in searched:
-        out.append(max(overlap.max(1)[first : first + len(boxes)]))
-        first += len(boxes)
-    return np.array(out)
-
-
-def per_level(values: Map, step: float, which: Which) -> FloatArray:
-    """Search contours once per distinct integer level of the thresholds, the fastest loop."""
-    image = quantised(values)
-    distinct, inverse = np.unique(levels(image, step), return_inverse=True)
-    searched = [_boxes((image > level).view(np.uint8), which) for level in distinct]
-    overlap = iou(np.concatenate([np.array(boxes) for boxes in searched]) + PIXEL, box(len(values)))[:, 0]
-    first = np.cumsum([0, *map(len, searched[:-1])])
-    return np.asarray(np.maximum.reduceat(overlap, first)[inverse])
-
-
-def _boxes(binary: MatLike, which: Which) -> list[tuple[int, int, int, int]]:
-    """Return boxes as inclusive corners, by the rules of the original evaluator."""
-    contours, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
-    height, width = binary.shape
-    selected = [max(contours, key=cv2.contourArea)] if contours and which == "largest" else contours
-    rectangles = [cv2.boundingRect(contour) for contour in selected]
-    return [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
-
-
-Curve = Callable[[Map, float, Which], FloatArray]
-LARGE: Mapping[str, Curve] = {"original evaluator": original, "OpenCV, contours per distinct level": per_level}
-WHICH: tuple[Which, ...] = ("largest", "all")
-
-
-class Ratios(NamedTuple):
-    """Times of a contender on several maps, divided by those of Locus."""
-
-    contender: str
-    which: Which
-    side: int
-    thresholds: int
-    by_map: Mapping[str, float]
-
-
-def check_large(values: Map, contenders: Mapping[str, Curve] = LARGE) -> None:
-    """Raise ``LocusError`` if the IoUs of a contender do not equal those of Locus exactly."""
-    for name, curve in contenders.items():
-        for which in WHICH:
-            if not np.array_equal(curve(values, 0.1, which), ours(values, 0.1, which)):
-                raise LocusError(f"the IoUs of {name} and Locus differ for the same map: not timed")
-
-
-def on_large_maps(config: ScoringConfig) -> Iterator[Ratios]:
-    """Time the original evaluator on all maps at one size, and the search per level on hard maps at all sizes."""
-    few, many = min(config.levels), max(config.levels)
-    first, *_ = config.sizes
-    for which, count in zip(WHICH, (many, few), strict=True):
-        yield _ratios("original evaluator", which, first, count, tuple(KINDS), config)
-    for side in sorted(config.sizes):
-        kinds = tuple(kind for kind in HARD if kind != NOISE or side <= PATIENT)
-        for which in WHICH:
-            yield _ratios("OpenCV, contours per distinct level", which, side, few, kinds, config)
-
-
-def _ratios(name: str, which: Which, side: int, count: int, kinds: Sequence[str], config: ScoringConfig) -> Ratios:
-    by_map = {}
-    for kind in kinds:
-        values = picture(kind, side)
-        check_large(values)
-        calls = {curve: partial(curve, values, 1 / count, which) for curve in (ours, LARGE[name])}
-        times = timing.fastest(calls, config.rounds, config.budget)
-        by_map[kind] = times[LARGE[name]].least / times[ours].least
-    return Ratios(name, which, side, count, by_map)
-
-
-def ratio_table(rows: Iterable[Ratios]) -> str:
-    """Return a table of the lowest and highest ratio, and of the geometric mean."""
-    header = ("contender", "contours", "side", "thresholds", "maps", "lowest", "geometric mean", NOISE, "highest")
-    return table(header, [_summary(row) for row in rows])
-
-
-def _summary(row: Ratios) -> tuple[str, ...]:
-    ratios = list(row.by_map.values())
-    mean = exp(sum(map(log, ratios)) / len(ratios))
-    numbers = (min(ratios), mean, row.by_map.get(NOISE), max(ratios))
-    cells = (row.contender, row.which, row.side, row.thresholds, len(ratios))
-    return (*map(str, cells), *(NOTHING if one is None else f"{short(one)}×" for one in numbers))
-
-
 # A whole data set. Wang et al., "ChestX-ray8", CVPR 2017, table 4: 984 boxes on 880 images of 726 patients. Sides are
 # log-normal, similar to those of the published boxes; no image has two boxes of a finding.
 
@@ -355,7 +187,6 @@ VALIDATION = 352
 SURFACE = ("wang", "locus", "seed", "pointing", "energy")
 WHOLE: Mapping[str, tuple[str, ...]] = {
     "surface": SURFACE,
-    "surface, maxbox and pxap": (*SURFACE, "maxbox", "pxap"),
     "chexlocalize": ("chexlocalize",),
 }
 """Name in the table -> protocols."""

@@ -2,13 +2,12 @@
 
 ``read``     reads all splits, each image once (``DatasetScan``)
 ``answers``  checks splits, patients, files, boxes and labels, a row of the table each
-``run``      prints the tables and writes the page with a sheet of pictures with truth boxes
+``run``      prints the tables and writes the page
 
 Errors in the format of the files are raised by ``locus.datasets``.
 """
 
 import hashlib
-import itertools
 import logging
 import sys
 from collections import defaultdict
@@ -17,13 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from logging.handlers import BufferingHandler
 from pathlib import Path
-from textwrap import shorten
 from typing import Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from tabulate import tabulate
 from tqdm import tqdm
@@ -36,8 +31,8 @@ from locus.benchmark.scoring.protocols.base import with_truth
 from locus.config import DatasetCheckConfig
 from locus.core import limits
 from locus.core.errors import DataError, NotAvailableError, examples
-from locus.core.files import atomic, safe_filename, write_text
-from locus.core.frames import clip, iou, resize_image
+from locus.core.files import safe_filename, write_text
+from locus.core.frames import clip, iou
 from locus.core.types import Echo, Sample
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Dataset
@@ -51,11 +46,6 @@ NAMED = 4
 
 COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
 SIZE_COLUMNS = ("split", "images", "patients", "opened")
-COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
-LABEL_HEIGHT = 0.08
-"""Height of a label, as a share of the image's height."""
-GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
-COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,22 +276,20 @@ def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "fail"
 def run(config: DatasetCheckConfig, echo: Echo) -> list[str]:
     """Check the data set of ``config``; return the questions of the checks that failed.
 
-    Writes ``report.md`` and ``samples.png`` in ``config.output``. Raises ``LocusError`` for data that cannot be loaded.
+    Writes ``report.md`` in ``config.output``. Raises ``LocusError`` for data that cannot be loaded.
     """
     scanned = read(config)
     rows = answers(scanned)
     folder = Path(config.output) / safe_filename(config.name)
-    count = save_pictures(scanned, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, scanned, rows))
     echo("\n\n".join(_tables(scanned, rows, "simple")))
-    echo(f"\n{count} images with their boxes: {folder / 'samples.png'}. Report: {folder / 'report.md'}")
+    echo(f"\nReport: {folder / 'report.md'}")
     return conclude(config.name, rows, echo)
 
 
 def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
-    """Return the report as Markdown: counts, answers and the sheet of pictures."""
-    tables = _tables(scanned, rows, "github")
-    return "\n\n".join([f"# {name}", *tables, "![sample pictures with their boxes](samples.png)\n"])
+    """Return the report as Markdown: counts and answers."""
+    return "\n\n".join([f"# {name}", *_tables(scanned, rows, "github")]) + "\n"
 
 
 def _tables(scanned: DatasetScan, rows: list[AnswerRow], style: str) -> list[str]:
@@ -333,56 +321,3 @@ def counts(scanned: DatasetScan) -> Iterator[tuple[str, str, int, int, int, int,
 
 def _of(scanned: DatasetScan, split: str) -> list[ImageScan]:
     return [image for image in scanned.images if image.split == split]
-
-
-def save_pictures(scan: DatasetScan, path: Path) -> int:
-    """Draw up to 16 readable images with their boxes in one PNG; return their number.
-
-    Images with boxes come first, alternating between findings. Raises ``WriteError`` if the file cannot be written.
-    """
-    chosen = choose(scan)
-    figure = Figure(figsize=(3.2 * COLUMNS, 3.5 * -(-max(len(chosen), 1) // COLUMNS)), dpi=90, layout="constrained")
-    for number, image in enumerate(chosen):
-        draw(figure.add_subplot(-(-len(chosen) // COLUMNS), COLUMNS, number + 1), image, scan.findings)
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
-    return len(chosen)
-
-
-def choose(scan: DatasetScan) -> list[ImageScan]:
-    """Choose up to ``MOST`` readable images without duplicates.
-
-    Boxed images come first, in turn from each finding; then images without boxes, in turn from each split.
-    """
-    readable = [image for image in scan.images if image.shape]
-    boxed = [[image for image in readable if finding in image.sample.boxes] for finding in scan.findings]
-    others = [image for image in readable if not image.sample.boxes]
-    rest = [[image for image in others if image.split == split] for split in ("train", "val", "test")]
-    unique = {id(image): image for image in itertools.chain(_in_turn(boxed), _in_turn(rest))}
-    return list(unique.values())[:MOST]
-
-
-def _in_turn(groups: Sequence[Sequence[ImageScan]]) -> Iterator[ImageScan]:
-    return (image for row in itertools.zip_longest(*groups) for image in row if image is not None)
-
-
-def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
-    """Draw the image stretched over its frame, with boxes in the frame's pixels.
-
-    Each finding has a colour; its name is next to the box if there is space.
-    """
-    sample = image.sample
-    height, width = sample.frame
-    small = (SIDE, min(max(round(SIDE * width / height), 1), WIDEST * SIDE))
-    axis.imshow(resize_image(sample.image, small), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
-    for finding, boxes in sample.boxes.items():
-        colour = COLOURS[findings.index(finding) % len(COLOURS)]
-        for x0, y0, x1, y1 in boxes:
-            axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.5))
-            above = y0 > LABEL_HEIGHT * height  # else the label is below the box
-            at, side = (y0 - 0.01 * height, "bottom") if above else (y1 + 0.01 * height, "top")
-            axis.text(x0, at, finding, color=colour, fontsize=7, va=side, clip_on=True, bbox=GROUND)
-    present = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]
-    labels = shorten(", ".join(present) or "none", 50, placeholder=" …")
-    axis.set_title(f"{sample.image_id[-40:]} ({image.split})\n{labels}", fontsize=7, parse_math=False)
-    axis.set_axis_off()

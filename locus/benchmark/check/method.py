@@ -65,14 +65,22 @@ DIFFERS = """## Where other packages differ from the papers
 
 grad-cam is the package `pytorch-grad-cam`. Where a method or a package is not named below, the map is the same, to \
 1e-5 of its maximum. A *mask at .5* is the map above .5 of its range."""
+PLACEMENT = """## Placement
+
+Locus places a map on the network's own grid. Plain interpolation shifts the map of a ResNet by half a cell: 16% of \
+the image's side for ResNet-18 at 96 px. On 600 phantom images (1 training run, seed 0, threshold cross-fitted), this \
+lowered `hit@iou.3` of ResNet-18 with PCAM from .192 to .109, mean over 8 methods, and significantly for each of them \
+(by .044 to .124). The small CNN has a centred grid, so it loses nothing. Packages also rectify, scale and resize maps \
+in different orders. For 6 networks, on 100 images, this changed `hit@iou.3` of a method by .049 to .112, mean over \
+methods."""
 
 
 def page() -> str:
-    """Return the page as Markdown: a table of all methods, the option ``smooth``, and differences from packages."""
+    """Return the page as Markdown: all methods, the option ``smooth``, differences from packages, and placement."""
     table = tabulate([_row(word) for word in methods.names()], headers=HEADERS, tablefmt="github")
     ways = (" ".join(inspect.cleandoc(part.__doc__ or "").replace("``", "`").split()) for part in (Aug, Eigen))
     smooth, differs = "\n".join(f"- {way}" for way in ways), "\n".join(_differences())
-    return f"{ABOUT}\n{table}\n\n{SMOOTH}\n\n{smooth}\n\n{DIFFERS}\n\n{differs}\n"
+    return f"{ABOUT}\n{table}\n\n{SMOOTH}\n\n{smooth}\n\n{DIFFERS}\n\n{differs}\n\n{PLACEMENT}\n"
 
 
 def _differences() -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Somebody's values or boxes on NIH's 984 boxes, beside published results and ``fixed_box``: ``benchmark.audit``.
+"""Somebody's values on NIH's 984 boxes, beside published results and ``fixed_box``: ``benchmark.audit``.
 
-``read_values``, ``read_boxes``  the two kinds of input, as a ``Result``
-``run``                          the command
+``read_values``  the file, as a ``Result``
+``run``          the command
 
 The truth is the list of boxes that the package contains, so no image is needed.
 """
@@ -16,7 +16,7 @@ import pandas as pd
 
 from locus import datasets
 from locus.benchmark.external import boxes
-from locus.benchmark.maps.cases import fixed_box_cases, make_case
+from locus.benchmark.maps.cases import fixed_box_cases
 from locus.benchmark.records import papers
 from locus.benchmark.report import literature
 from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits, Result, Share
@@ -25,16 +25,15 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.statistics.published import Gap
 from locus.config import AuditConfig
-from locus.core.errors import BadValueError, DataError, examples
+from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import duplicates
-from locus.core.types import Sample
 from locus.datasets.io.tables import read_csv
 
 THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
 LEVELS = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
-NEED = f"write a row per finding with columns from {LEVELS}, or a row per box with image, finding, x, y, w, h"
-EDGES = ("x", "y", "w", "h")
+NEED = f"write a row per finding with columns from {LEVELS}"
+BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
 def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
@@ -46,21 +45,20 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
         raise BadValueError("the file is missing: python -m benchmark.audit FILE.csv")
     file = Path(config.file)
     if file.suffix.lower() == ".json":
-        raise DataError(f"{file} is JSON, but audit reads CSV: write the x, y, w, h of COCO's bbox as columns")
+        raise DataError(f"{file} is JSON, but audit reads CSV with a row per finding: {BOXES} {file}")
     table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
+    if "image" in table.columns:
+        raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
     data = datasets.load("NIH", images=False)
     samples, findings = [sample for sample in data if sample.boxes], data.findings
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
-    if "image" in table.columns:
-        mine, remarks = read_boxes(file, table, name, samples, findings)
-    else:
-        mine, remarks = read_values(file, table, name, counts), []
+    mine = read_values(file, table, name, counts)
     box = Box.of(*_hits(fixed_box_cases(samples, data), findings))
     records = [record for word in papers.names() for record in papers.read(word)]
     rows = [mine, literature.fixed(box), *literature.published(records)]
     if name in [row.name for row in rows[1:]]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
-    echo("\n".join([*remarks, *(as_text(one) for one in literature.by_measure("NIH", rows, box))]))
+    echo("\n".join(as_text(one) for one in literature.by_measure("NIH", rows, box)))
     if config.output is not None:
         write_text(config.output, _as_csv(rows, box))
         echo(f"all rows as numbers: {config.output}")
@@ -132,62 +130,6 @@ def _column(file: Path, word: str) -> str:
     return column
 
 
-def read_boxes(
-    file: Path, table: pd.DataFrame, name: str, samples: Sequence[Sample], findings: Sequence[str]
-) -> tuple[Result, list[str]]:
-    """Return the shares of hits of a table of boxes, scored by the protocol ``locus``, and remarks for the user.
-
-    Raises ``DataError`` for images without truth boxes, unknown findings and invalid boxes.
-    """
-    if lacking := [word for word in EDGES if word not in table.columns]:
-        raise DataError(f"{file} has boxes but no column {lacking[0]}: {NEED}")
-    names = boxes.Names((sample.image_id for sample in samples), findings)
-    if unknown := [word for word in table["image"] if names.image(word) is None]:
-        raise DataError(
-            f"{file}: {len(unknown)} of {len(table)} boxes are on images that are not in NIH's list of boxes: "
-            f"{examples(unknown)}; keep the boxes of its {len(samples)} images"
-        )
-    known = {"image", "finding", *EDGES, "confidence"}
-    if more := [word for word in table.columns if word not in known]:
-        raise DataError(
-            f"{file}: column {more[0]!r} is unknown: boxes have {', '.join(sorted(known))}; remove or rename it"
-        )
-    has_confidence = "confidence" in table.columns
-    score = table["confidence"] if has_confidence else "1"
-    numbers = table[[*EDGES]].assign(score=score).apply(pd.to_numeric, errors="coerce").set_axis(boxes.NUMBERS, axis=1)
-    frames = {sample.image_id: sample.frame for sample in samples}
-    given = boxes.by_case(table[["image", "finding"]].join(numbers), "xywh", names, frames, file, CORNERS)
-    _refuse_other_frame(given, samples[0].frame, file)
-    if not has_confidence and (several := [case for case, rows in given.items() if len(rows) > 1]):
-        raise DataError(f"{file} has several boxes of {' '.join(several[0])}: add a column confidence")
-    pairs = [(sample, finding) for sample in samples for finding in sample.boxes]
-    cases = [
-        make_case(
-            sample, finding, 1.0, None, "conventional", submitted_boxes=given.get((sample.image_id, finding), NONE)
-        )
-        for sample, finding in pairs
-    ]
-    missed = sum((sample.image_id, finding) not in given for sample, finding in pairs)
-    extra = len(given) - (len(pairs) - missed)
-    remarks = [f"{missed} of {len(pairs)} truth boxes are missed: no box was given."] if missed else []
-    remarks += [f"{extra} pairs of image and finding without truth are not scored."] if extra else []
-    return literature.from_hits(name, YOURS, _hits(cases, findings)), remarks
-
-
-CORNERS = "if w and h are corners, subtract x and y from them"
-
-
-def _refuse_other_frame(given: boxes.BoxesByCase, frame: tuple[int, int], file: Path) -> None:
-    """Raise ``DataError`` if many boxes are all in one corner of the image, as in pixels of a smaller image."""
-    reach = max((float(rows[:, 2:4].max()) for rows in given.values()), default=0.0)
-    if len(given) >= MANY and reach <= max(frame) / 2:
-        corner = f"all boxes are in the upper left {reach:.0f}×{reach:.0f} pixels"
-        raise DataError(f"{file}: {corner}: give pixels of the published image, {frame[1]}×{frame[0]}")
-
-
-MANY = 20
-"""Number of boxes from which on their frame is checked."""
-NONE = np.zeros((0, 5))
 YOURS = "yours"
 
 

@@ -141,21 +141,13 @@ def read(
     """
     is_json = file.suffix.lower() == ".json"
     table = _from_json(file, box_format, index) if is_json else _from_csv(file, box_format)
-    return by_case(table, "xywh" if is_json else box_format or "xyxy", names, frames, file)
+    return _by_case(table, "xywh" if is_json else box_format or "xyxy", names, frames, file)
 
 
-def by_case(
-    table: pd.DataFrame,
-    box_format: BoxFormat,
-    names: Names,
-    frames: Mapping[str, tuple[int, int]],
-    file: Path,
-    advice: str = "",
+def _by_case(
+    table: pd.DataFrame, box_format: BoxFormat, names: Names, frames: Mapping[str, tuple[int, int]], file: Path
 ) -> BoxesByCase:
-    """Return the boxes of a ``table`` with the columns image, finding and ``NUMBERS``; see ``read``.
-
-    ``advice``: what to do if the boxes fit in the other format; empty: use the flag for it.
-    """
+    """Return the boxes of a ``table`` with the columns image, finding and ``NUMBERS``; see ``read``."""
     if table.empty:
         raise DataError(f"{file} contains no boxes")
     images = names.resolve_images(table["image"].tolist(), "boxes")
@@ -163,7 +155,7 @@ def by_case(
     if "width" in table:
         refuse_other_frames(table, [frames[image] for image in images], file)
     size = np.array([frames[image][::-1] for image in images], dtype=np.float64).reshape(-1, 2)
-    boxes = pd.DataFrame(_checked(table, box_format, size, file, advice))
+    boxes = pd.DataFrame(_checked(table, box_format, size, file))
     cases = pd.DataFrame({"image": images, "finding": table["finding"].map(words)})
     rows = pd.concat([cases, boxes], axis=1)
     if (repeated := rows.duplicated()).any():
@@ -194,7 +186,7 @@ def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> 
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file: Path, advice: str) -> FloatArray:
+def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file: Path) -> FloatArray:
     """Return the boxes (M,5) as xyxy, clipped to their images of ``size`` (M,2), with confidences."""
     values = table[NUMBERS].to_numpy(dtype=np.float64)
     numbers, score = values[:, :4], values[:, 4]
@@ -203,7 +195,7 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
     cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
     ((other, as_other),) = readings.items()
     fits = not np.any(_impossible(as_other, size))
-    advice = f" ({advice or f'if the file has {other}, use --box_format {other}'})" if fits else ""
+    advice = f" (if the file has {other}, use --box_format {other})" if fits else ""
     flaws: dict[str, Any] = {
         "does not have four finite numbers": ~np.isfinite(numbers).all(1),
         "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),

@@ -1,6 +1,6 @@
 """Rows per case, from which the scores of the records were computed.
 
-Rows of the main protocol and of the checks ``faithfulness`` and ``protocols`` are packed with the records: seed 0 in
+Rows of the main protocol and of the check ``protocols`` are packed with the records: seed 0 in
 ``cases.parquet``, other seeds in ``cases-seed1.parquet`` and so on
 (``pandas.read_parquet("results/phantom/cases.parquet")``). Columns of other threshold origins are not packed, and only
 the lowest seed has the corners of boxes. Rows of other protocols stay with the unpacked records, in
@@ -20,14 +20,14 @@ from locus.benchmark.records.record import Cell
 from locus.benchmark.records.storage import rows_with, stem, unpacked_folder
 from locus.core.errors import DataError
 from locus.core.files import writing
-from locus.core.names import ALL_RULES, FAITHFULNESS, MAIN_PROTOCOL
+from locus.core.names import ALL_RULES, MAIN_PROTOCOL
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
-PACKED = (MAIN_PROTOCOL, FAITHFULNESS, ALL_RULES)
+PACKED = (MAIN_PROTOCOL, ALL_RULES)
 BOX = ("x0", "y0", "x1", "y1")
 OTHER_ORIGINS = ("threshold_", "iou_")
 RUN_AGAIN = "run the suite again with --overwrite always"

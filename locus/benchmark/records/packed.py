@@ -54,8 +54,8 @@ def load(folder: Path | str) -> list[Record]:
     An unpacked record replaces the packed one of its cell. Raises ``DataError`` for a missing folder and for a broken
     file.
 
-    >>> len(load("results/alignment"))
-    54
+    >>> len(load("results/randomised"))
+    26
     """
     return _all(Path(folder), None)
 

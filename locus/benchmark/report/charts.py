@@ -184,19 +184,6 @@ def strip(values: Sequence[Values], title: str, about: str) -> Spec:
     return view(values, about, ROW * len({value["network"] for value in values}), dots, tick)
 
 
-def network_channels(values: Sequence[Values]) -> tuple[Spec, Spec]:
-    """Return the colour and shape channels of each row's ``network``, in the order of first appearance.
-
-    Charts with the same networks use the same colours and shapes.
-    """
-    networks = list(dict.fromkeys(row["network"] for row in values))
-    colours, shapes = [*PALETTE, GREY][: len(networks)], [*SHAPES][: len(networks)]
-    return (
-        {"color": field("network:N", **scale(domain=networks, range=colours))},
-        {"shape": field("network:N", **scale(domain=networks, range=shapes))},
-    )
-
-
 MOST = 30
 """Largest number of methods in a chart with a line per row: they fit on one printed page."""
 NETWORKS = 4

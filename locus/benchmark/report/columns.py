@@ -101,11 +101,6 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
     return Table(title, intro, header, tuple(body), tuple(keys for keys, _ in groups))
 
 
-def naming(records: Sequence[Record]) -> tuple[TableColumn, ...]:
-    """Return the columns that name the networks of ``records``, without those that ``tabulated`` would omit."""
-    return tuple(column for column in MODEL if _is_included(column.kind, [column.cell(record) for record in records]))
-
-
 def _is_included(kind: str, cells: Sequence[str]) -> bool:
     if kind == "varying":
         return len({*cells} - {NOTHING}) > 1

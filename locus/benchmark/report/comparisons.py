@@ -27,16 +27,15 @@ from locus.core.types import FloatArray
 
 ALIKE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
-FIRST, SPREAD, ONE_MORE, BOUND = "p_first", "seed_sd", "one_more", "bound"
-"""Further scores of a row: probability of being the best of its table, standard deviation over training runs, interval
-of the score of another run on the same images, and the score of ``truth`` on a network's grid."""
+SPREAD, BOUND = "seed_sd", "bound"
+"""Further scores of a row: standard deviation over training runs, and the score of ``truth`` on a network's grid."""
 
 
 def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
-    """Return the rows of one network with ``beaten``, ``behind``, ``prior`` and their further scores."""
+    """Return the rows of one network with ``beaten``, ``behind``, ``prior`` and their spread over training runs."""
     if column is None:
         return [_over_runs(row) for row in rows]
-    gaps, first = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
+    gaps = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
     scored = [row for row in by_score(rows) if row.is_method and row.by_patient is not None]
     scores = [row.by_patient for row in scored if row.by_patient is not None]
     verdicts = statistics.verdicts(len(scores), statistics.gaps_between(scores))
@@ -45,49 +44,38 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     compared = []
     for row in rows:
         verdict, gap = verdict_of.get(row, Verdict(None)), gaps.get(row)
-        more = {FIRST: Interval(first[row])} if row in first else {}
-        behind, spread = _behind(verdict, names), _over_runs(row)
-        scored_row = replace(spread, scores={**spread.scores, **more})
-        compared.append(replace(scored_row, beaten=verdict.beaten, behind=behind, prior=gap))
+        behind = _behind(verdict, names)
+        compared.append(replace(_over_runs(row), beaten=verdict.beaten, behind=behind, prior=gap))
     return compared
 
 
 def _over_runs(row: Row) -> Row:
-    """Add the spread over training runs and the interval of another run."""
+    """Add the spread over training runs."""
     if row.by_patient is None or len(row.by_patient.theta) < 2:
         return row
-    theta = row.by_patient.theta
-    more = {SPREAD: Interval(float(np.std(theta, ddof=1)))}
-    if band := statistics.one_more(theta):
-        more[ONE_MORE] = Interval(float(theta.mean()), *band)
-    return replace(row, scores={**row.scores, **more})
+    spread = Interval(float(np.std(row.by_patient.theta, ddof=1)))
+    return replace(row, scores={**row.scores, SPREAD: spread})
 
 
-Against = tuple[dict[Row, Comparison], dict[Row, float]]
-"""Row -> its difference from ``prior``, and row -> its probability of being the best."""
+Gaps = dict[Row, Comparison]
+"""Row -> its difference from ``prior``."""
 
 
-def _runs(rows: Sequence[Row]) -> Against:
+def _runs(rows: Sequence[Row]) -> Gaps:
     """Compare the rows of a network over training runs and patients; Holm over the rows that use the network."""
     by_row = {row: row.by_patient for row in rows if row.by_patient is not None}
     prior = next((scores for row, scores in by_row.items() if row.name == PRIOR), None)
-    gaps: dict[Row, Comparison] = {}
-    if prior is not None:
-        others = [row for row in by_row if row.name not in (PRIOR, UPPER_BOUND)]
-        compared = statistics.compared([(by_row[row], prior) for row in others])
-        estimates = {row: estimate for row, estimate in zip(others, compared, strict=True) if estimate is not None}
-        seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
-        adjusted = dict(zip(seeing, holm(np.array([estimates[row].p for row in seeing])).tolist(), strict=True))
-        gaps = {row: Comparison(PRIOR, _interval(e), adjusted.get(row)) for row, e in estimates.items()}
-    methods = {row: scores for row, scores in by_row.items() if row.is_method}
-    most = max((len(scores.runs) for scores in methods.values()), default=0)
-    complete = {row: scores for row, scores in methods.items() if len(scores.runs) == most}
-    if most < 2 or len({scores.runs for scores in complete.values()}) > 1:
-        return gaps, {}
-    return gaps, dict(zip(complete, statistics.probability_of_best([[*complete.values()]]).tolist(), strict=True))
+    if prior is None:
+        return {}
+    others = [row for row in by_row if row.name not in (PRIOR, UPPER_BOUND)]
+    compared = statistics.compared([(by_row[row], prior) for row in others])
+    estimates = {row: estimate for row, estimate in zip(others, compared, strict=True) if estimate is not None}
+    seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
+    adjusted = dict(zip(seeing, holm(np.array([estimates[row].p for row in seeing])).tolist(), strict=True))
+    return {row: Comparison(PRIOR, _interval(e), adjusted.get(row)) for row, e in estimates.items()}
 
 
-def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
+def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     """Compare the rows of a network with one training run over patients: BCa and sign-flip test.
 
     Holm's correction is over all rows except ``fixed_box``, which shows where findings are, as ``prior`` does.
@@ -95,16 +83,11 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
     keys = {row: row.runs[0].key for row in rows if row.name != UPPER_BOUND and row.runs[0].key in column.columns}
     prior = next((key for row, key in keys.items() if row.name == PRIOR), None)
     others = [row for row in keys if row.name != PRIOR]
-    if not others:
-        return {}, {}
+    if prior is None or not others:
+        return {}
     sums = column.sums([keys[row] for row in others])
-    draws = resample.over_findings(resample.bootstrap_draws(sums))
-    methods = [n for n, row in enumerate(others) if row.is_method]
-    shares: list[float] = statistics.share_of_first_places(draws.samples[:, methods]).tolist() if methods else []
-    first = {others[n]: share for n, share in zip(methods, shares, strict=True)}
-    if prior is None:
-        return {}, first
-    gap = draws - resample.over_findings(resample.bootstrap_draws(column.sums([prior])))
+    draws, of_prior = (resample.over_findings(resample.bootstrap_draws(s)) for s in (sums, column.sums([prior])))
+    gap = draws - of_prior
     ends = resample.interval(gap)
     p = resample.sign_flip(sums, column.sums([prior] * len(others)), findings=False)[-1]
     p = holm(np.where([row.name == FIXED_BOX for row in others], np.nan, p))
@@ -114,7 +97,7 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Against:
         low, high = (None if np.isnan(end) else float(end) for end in ends[n])
         adjusted = float(p[n]) if enough and np.isfinite(p[n]) else None
         gaps[row] = Comparison(PRIOR, Interval(float(gap.value[n]), low, high), adjusted)
-    return gaps, first
+    return gaps
 
 
 def _interval(estimate: MrmcEstimate) -> Interval:
@@ -209,38 +192,30 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
         return [replace(row, note=row.note or alone) for row in grid]
     scores = [row.by_patient for row in rows if row.by_patient is not None]
     verdicts = statistics.verdicts(len(rows), statistics.gaps_between(scores), per_row=False)
-    shares = statistics.probability_of_best([[one] for one in scores]).tolist()
-    compared = []
-    for row, verdict, share in zip(rows, verdicts, shares, strict=True):
-        more, behind = {FIRST: Interval(share)}, _behind(verdict, [one.name for one in rows])
-        compared.append(replace(row, beaten=verdict.beaten, behind=behind, scores={**row.scores, **more}))
+    names = [row.name for row in rows]
+    both = zip(rows, verdicts, strict=True)
+    compared = [replace(row, beaten=verdict.beaten, behind=_behind(verdict, names)) for row, verdict in both]
     return [*compared, *(row for row in grid if row not in rows)]
 
 
 Rows = Mapping[str, EntryScores]
 """Network -> the scores of a method there."""
-METHODS_OF_EFFECT = "networks"
-"""Score of an effect: the number of networks that have the method."""
 
 
 def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
-    """Return a row per method that two or more networks with several training runs have, best mean first.
+    """Return a row per method that all networks with several training runs have, best mean first.
 
     The networks are fixed: intervals are for new training runs of these networks and new patients. Holm's correction is
     over the comparisons of a row and, for the differences from ``prior``, over the methods.
 
     ``groups``: rows of each network.
     """
-    methods: dict[str, dict[str, EntryScores]] = {}
-    behind: dict[str, list[Row]] = {}
-    for row in (row for group in groups for row in _scored(group)):
-        if row.by_patient is not None and len(row.by_patient.theta) > 1:
-            methods.setdefault(row.name, {})[row.network] = row.by_patient
-            behind.setdefault(row.name, []).append(row)
+    networks = [several for group in groups if (several := _of_several_runs(group))]
+    rows_of = {name: [rows[name] for rows in networks if name in rows] for rows in networks for name in rows}
     shared = {
-        name: rows
-        for name, rows in methods.items()
-        if any(_common_networks(rows, other) for other in methods.values() if other is not rows)
+        name: {row.network: row.by_patient for row in rows if row.by_patient is not None}
+        for name, rows in rows_of.items()
+        if len(rows) == len(networks) > 1
     }
     if len(shared) < 2:
         return []
@@ -250,12 +225,17 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
     gaps = {name: gap for name, gap in zip(shared, from_prior, strict=True) if gap is not None}
     adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
     above = {name: Comparison(PRIOR, _interval(gap), p) for (name, gap), p in zip(gaps.items(), adjusted, strict=True)}
-    order = sorted(shared, key=lambda name: (-len(shared[name]), -means[name], name))
+    order = sorted(shared, key=lambda name: (-means[name], name))
     pairs = [*itertools.combinations(range(len(order)), 2)]
     between = over_networks([(shared[order[a]], shared[order[b]]) for a, b in pairs])
     verdicts = statistics.verdicts(len(order), dict(zip(pairs, between, strict=True)))
-    rows = (_effect(behind[name], order, shared, v, means[name]) for name, v in zip(order, verdicts, strict=True))
+    rows = (_effect(rows_of[name], order, v, means[name]) for name, v in zip(order, verdicts, strict=True))
     return [replace(row, prior=above.get(row.name)) for row in rows]
+
+
+def _of_several_runs(group: Sequence[Row]) -> dict[str, Row]:
+    """Return method -> its row, of the methods with several training runs."""
+    return {row.name: row for row in _scored(group) if row.by_patient is not None and len(row.by_patient.theta) > 1}
 
 
 def over_networks(pairs: Sequence[tuple[Rows, Rows]]) -> list[MrmcEstimate | None]:
@@ -294,14 +274,11 @@ def _difference(one: EntryScores, other: EntryScores) -> Difference:
     return one.theta - other.theta, one.jackknife - other.jackknife
 
 
-def _effect(
-    rows: Sequence[Row], order: Sequence[str], methods: Mapping[str, Rows], verdict: Verdict, mean: float
-) -> Row:
+def _effect(rows: Sequence[Row], order: Sequence[str], verdict: Verdict, mean: float) -> Row:
     """Return the row of one method over all networks, with its differences from the method that it is behind."""
     name, runs = rows[0].name, tuple(record for row in rows for record in row.runs)
     behind = _behind(verdict, order)
-    scores = {MAIN: Interval(mean), METHODS_OF_EFFECT: Interval(float(len(methods[name])))}
-    return Row("effect", name, runs, scores, beaten=verdict.beaten, behind=behind)
+    return Row("effect", name, runs, {MAIN: Interval(mean)}, beaten=verdict.beaten, behind=behind)
 
 
 def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[Row]:

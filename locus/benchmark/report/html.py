@@ -19,7 +19,7 @@ from locus.benchmark.records import Record
 from locus.benchmark.report import charts, literature, main_table
 from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.chart_list import HITS
-from locus.benchmark.report.comparisons import FIRST, ONE_MORE, SPREAD
+from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.page import Description, answers, cells_without_score, notes
 from locus.benchmark.report.row import NO_NETWORK, Comparison, Row
 from locus.benchmark.report.table import NOTHING, Table, bold_columns, of_interval, short
@@ -218,15 +218,8 @@ def details(row: Row) -> tuple[str, dict[str, str]]:
         "behind": NOTHING if row.behind is None else f"{row.behind.name} by {_comparison(row.behind)}",
         "may be the best": {True: "yes", False: "no", None: NOTHING}[row.may_be_best],
     }
-    facts |= {
-        words: of_interval(row.scores[name])
-        for name, words in (
-            (SPREAD, "standard deviation over runs"),
-            (ONE_MORE, "another run on these images"),
-            (FIRST, "P(best of its network)"),
-        )
-        if name in row.scores and of_network
-    }
+    if SPREAD in row.scores and of_network:
+        facts["standard deviation over runs"] = of_interval(row.scores[SPREAD])
     facts |= {f"{finding}, n {share.n}": short(share.value) for finding, share in row.findings.items()}
     facts |= {"note": row.note}
     name = f"{row.name} on {row.network}" if row.is_method else row.name

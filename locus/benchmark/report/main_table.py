@@ -20,7 +20,7 @@ from locus.benchmark.records import Record, cases
 from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import literature, select
 from locus.benchmark.report.case_columns import column_as_floats
-from locus.benchmark.report.comparisons import FIRST, METHODS_OF_EFFECT, ONE_MORE, SPREAD
+from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import (
     BOXED,
@@ -208,14 +208,12 @@ def networks(board: Leaderboard) -> Table:
 
 def effects(board: Leaderboard, most: int | None = None) -> Table:
     """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
-    lines = [
-        (row.name, f"{row.scores[METHODS_OF_EFFECT].value:.0f}", short(row.main.value), _prior(row), verdict(row))
-        for row in board.effects[:most]
-    ]
-    head = (METHOD, "networks", "mean, IoU > .3", "− prior", "verdict")
+    lines = [(row.name, short(row.main.value), _prior(row), verdict(row)) for row in board.effects[:most]]
+    head = (METHOD, "mean, IoU > .3", "− prior", "verdict")
     rest = len(board.effects) - len(lines)
     left_out = f"{rest} more methods are on the page." if rest else ""
-    return Table(f"{board.title}: methods over networks", "", head, tuple(lines), footnote=left_out)
+    title, intro = f"{board.title}: methods over networks", "The methods that all networks with several runs have."
+    return Table(title, intro, head, tuple(lines), footnote=left_out)
 
 
 def verdict(row: Row) -> str:
@@ -391,7 +389,7 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
         "above_prior": row.above_prior,
     }
     line |= _comparison("prior", row.prior) | _comparison("behind", row.behind)
-    line |= {"seed_sd": _value(row, SPREAD), FIRST: _value(row, FIRST), **_ends("one_more_", row.scores.get(ONE_MORE))}
+    line |= {SPREAD: _value(row, SPREAD)}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
         line[name] = None if of_network else select.mean(record.find(metric, origin=origin) for record in row.runs)

@@ -177,11 +177,6 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 
-def mean_records(records: Iterable[Record]) -> list[Record]:
-    """Return one record per method and network, the mean over its training runs, in the order of first appearance."""
-    return [mean_record(group) for group in trainings(records)]
-
-
 def mean_record(group: Sequence[Record], metrics: Collection[str] | None = None) -> Record:
     """Return the mean over training runs. A score that all runs share keeps its interval; others have none here.
 

@@ -222,16 +222,15 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
 
     These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
     replaces. Models without their data are left out (``without_data``). ``--method`` limits the cells to its methods
-    (which the suite need not list) and the baselines; ``--protocol`` to its protocols. ``--checkpoint``, ``--model``
-    and ``--forget`` (which removes such models) limit them to given models (``ModelPlan.given``), so that nothing is
-    trained. Cells of a network that was trained again always run, because a model never mixes records of different
-    weights.
+    (which the suite need not list) and the baselines; ``--protocol`` to its protocols. ``--checkpoint`` and
+    ``--model`` limit them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that
+    was trained again always run, because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
     words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo, code_of_method = [], cache(method_code)
-    only_given = bool(config.checkpoint or config.model or config.forget)
+    only_given = bool(config.checkpoint or config.model)
     with_data = (task for task in planned if missing_data(task.model) is None)
     for task in (task for task in with_data if task.model.given is not None or not only_given):
         named = {*words, *BASELINES_AND_UPPER_BOUND} if words else set()
@@ -387,8 +386,6 @@ def _difference(suite: Suite, config: RunConfig) -> str:
         return f"{RESULTS / suite.name} has no published records"
     if config.checkpoint or config.model:
         return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
-    if config.forget:
-        return "models of --forget are not part of the published plan"
     planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
     if extra := [word for word in config.method if word not in planned_words]:
         return f"{', '.join(extra)} is not part of the published plan"

@@ -25,7 +25,6 @@ from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import done
 from locus.config import RunConfig
-from locus.core.errors import UnknownNameError
 from locus.core.startup import gc_paused
 
 log = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def finalize(
     changed = ran or bool(records.unpacked(folder.path))
     before = [record for record in before if record.source != PUBLISHED]
     records_now = cells.existing_records(folder.path) if ran else before
-    current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now, config.forget)
+    current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
     of_papers = [record for word in suite.papers for record in papers.read(word)]
     final = records.ordered([*run_records, *of_papers])
@@ -128,36 +127,26 @@ def describe(suite: Suite, folder: Path) -> Description:
     )
 
 
-def _drop_obsolete(
-    suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], forget: Sequence[str]
-) -> list[Record]:
+def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record]) -> list[Record]:
     """Drop the records whose model, protocol, alignment or images are no longer in the suite.
 
-    Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay, unless
-    ``forget`` lists the model. Raises ``UnknownNameError`` for a name in ``forget`` that no such model has.
+    Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay.
     """
     wanted = {cell.key for cell in planned}
-    if not forget and all(_is_wanted(record, wanted) for record in records_now):
+    if all(_is_wanted(record, wanted) for record in records_now):
         return list(records_now)
     planned_keys = {cell.without_method.key for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
-    remaining, added_models = [], set()  # by --checkpoint or --model
+    remaining = []
     for record in records_now:
         cell = record.cell
-        is_added = "weights" in cell.recipe and cell.model_id not in models
+        is_added = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
         of_added_method = cell.method not in listed and cell.without_method.key in planned_keys
-        if is_added:
-            added_models.add(cell.model_id)
         if _is_wanted(record, wanted) or is_added or of_added_method:
             remaining.append(record)
         else:
             log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
-    if unknown := [name for name in forget if name not in added_models]:
-        known = sorted(added_models)
-        raise UnknownNameError(f"--forget (models added to {suite.name} earlier)", unknown[0], known)
-    if kept := ", ".join(sorted(added_models.difference(forget))):
-        log.info("%s: models of an earlier --checkpoint or --model (remove with --forget): %s", suite.name, kept)
-    return [record for record in remaining if record.cell.model_id not in forget]
+    return remaining
 
 
 def _is_wanted(record: Record, wanted: Set[str]) -> bool:

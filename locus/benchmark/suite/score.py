@@ -247,10 +247,14 @@ def explain_model(
 def _requests(
     model: ModelPlan, trained: Sequence[TrainingRun], method_names: Sequence[str], runs_dir: Path
 ) -> tuple[list[MapRequest], StoredMapsByMethod, list[MapRequest]]:
-    """Return the requests for test maps, the errors of methods that cannot be built, and those for validation maps."""
+    """Return the requests for test maps, the errors of methods that cannot be built, and those for validation maps.
+
+    Validation maps are only needed if a protocol chooses thresholds.
+    """
     folder = model.maps_folder(runs_dir)
     requests, broken = requests_of(trained, method_names, folder, model.images, model.protocols)
-    return requests, broken, validation_requests(trained, method_names, folder / "val")
+    chooses = any(protocols.get(name).chooses_thresholds for name in model.protocols)
+    return requests, broken, validation_requests(trained, method_names, folder / "val") if chooses else []
 
 
 LIBRARIES = ("torch", "timm", "numpy", "numba")

@@ -80,7 +80,7 @@ def decode_held_out(flags: TrainConfig, load: Callable[[str], Dataset]) -> Split
         except NoImagesError as error:
             if name == "test":
                 raise
-            log.warning("thresholds and temperatures chosen on validation images are n/a: %s", error)
+            log.warning("thresholds chosen on validation images are n/a: %s", error)
     return splits
 
 

@@ -1,10 +1,9 @@
-"""Metrics of a classifier: ranking, decisions at a threshold and calibration, with intervals by patient.
+"""Metrics of a classifier: ranking and decisions at a threshold, with intervals by patient.
 
 ``Predictions``  logits and labels of the images of a split: the input of all metrics
 ``scores``, ``resampled``  ranking: AUROC and average precision, of all images and of resamples of the patients
 ``choose``, ``decide``     decisions: a logit per finding as threshold, and ratios of counts per patient
-``fit``, ``brier_terms``   calibration: one temperature, calibration error and Brier score
-``assess``       the content of metrics.json: thresholds and temperature from validation, and both splits with intervals
+``assess``       the content of metrics.json: thresholds from validation, and both splits with intervals
 
 The bootstrap itself is in ``locus.benchmark.scoring.statistics.resample``, plots are in ``plots``.
 """
@@ -18,12 +17,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from sklearn.metrics import roc_curve
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 from tqdm import tqdm
 
 from locus.benchmark.scoring.statistics import resample
@@ -61,11 +57,6 @@ class Predictions:
     def ranked(self) -> Tensor:
         """(n,K) float64 scores for ranking: the logit, or for a softmax the logarithm of the probability."""
         return self.logits.double().log_softmax(1) if self.exclusive else self.logits.double()
-
-    def probabilities(self, temperature: float = 1.0) -> FloatArray:
-        """Return the (n,K) probabilities of the logits divided by ``temperature``."""
-        scaled = self.logits.double() / temperature
-        return (scaled.softmax(1) if self.exclusive else scaled.sigmoid()).numpy()
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
@@ -330,142 +321,50 @@ def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
     return images
 
 
-BINS = 15
-"""Number of equal bins of [0, 1] for the calibration error."""
-TEMPERATURE_RANGE = (0.01, 100.0)
-"""Range of the search."""
-
-
-def fit(predictions: Predictions) -> dict[str, Any]:
-    """Return the temperature that minimises the negative log-likelihood of the validation ``predictions``.
-
-    Guo et al., "On calibration of modern neural networks", ICML 2017: logits are divided by one temperature. The order
-    of images does not change, nor do AUROC and decisions at a threshold.
-
-    It is the ``value`` of this entry of metrics.json; nan without known labels. ``n`` is the number of labels (for a
-    softmax: images with a known class), ``nll`` and ``nll_scaled`` the mean loss on them before and after. The loss is
-    convex in 1/T, so it has one minimum; ``reason`` is set if it is at an end of ``TEMPERATURE_RANGE``.
-    """
-    entry = {"value": np.nan, "origin": "validation", "n": 0, "nll": np.nan, "nll_scaled": np.nan}
-    n = int((predictions.classes >= 0).sum()) if predictions.exclusive else int((~predictions.labels.isnan()).sum())
-    if not n:
-        return {**entry, "reason": "no validation label is known"}
-    ends = np.log(TEMPERATURE_RANGE)
-    how: dict[str, Any] = {"method": "bounded", "options": {"xatol": 1e-7}}
-    best = minimize_scalar(lambda power: _loss(predictions, np.exp(power)), bounds=ends, **how)
-    entry |= {"value": float(np.exp(best.x)), "n": n, "nll": _loss(predictions, 1.0), "nll_scaled": float(best.fun)}
-    if min(abs(best.x - ends)) < 1e-3:
-        low, high = TEMPERATURE_RANGE
-        entry["reason"] = f"the likelihood has no maximum between {low:g} and {high:g}"
-    return entry
-
-
-def expected_calibration_errors(predictions: Predictions, temperature: float) -> list[float]:
-    """Return the expected calibration error of each of K findings; nan without known labels or temperature.
-
-    It is the mean of |frequency - mean probability| over ``BINS``, weighted by images.
-    """
-    probability, true, known = _sides(predictions, temperature)
-    return [_error(probability[known[:, k], k], true[known[:, k], k]) for k in range(probability.shape[1])]
-
-
-def top_class_calibration_error(predictions: Predictions, temperature: float) -> float:
-    """Return the expected calibration error of the likeliest class of a softmax."""
-    known = predictions.classes >= 0
-    if not known.any() or np.isnan(temperature):
-        return np.nan
-    probability = torch.from_numpy(predictions.probabilities(temperature)[known])
-    true, classes = torch.from_numpy(predictions.classes[known]), probability.shape[1]
-    return float(multiclass_calibration_error(probability, true, num_classes=classes, n_bins=BINS, norm="l1"))
-
-
-def brier_terms(predictions: Predictions, temperature: float) -> Columns:
-    """Return the (n,K,1) terms and weights of the Brier score; unknown terms have weight 0."""
-    probability, true, known = _sides(predictions, temperature)
-    return np.where(known, (probability - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
-
-
-def _sides(predictions: Predictions, temperature: float) -> tuple[FloatArray, BoolArray, BoolArray]:
-    """Return (n,K) probability, truth, and whether both are known."""
-    _, true, known = decide(predictions, np.zeros(len(predictions.findings)))
-    return predictions.probabilities(temperature), true, known & ~np.isnan(temperature)
-
-
-def _error(probability: FloatArray, true: BoolArray) -> float:
-    if not len(probability):
-        return np.nan
-    truth = torch.from_numpy(true).long()
-    return float(binary_calibration_error(torch.from_numpy(probability), truth, n_bins=BINS, norm="l1"))
-
-
-def _loss(predictions: Predictions, temperature: float) -> float:
-    """Return the mean negative log-likelihood of the known labels."""
-    scaled = predictions.logits.double() / temperature
-    if predictions.exclusive:
-        known = torch.from_numpy(predictions.classes >= 0)
-        return float(cross_entropy(scaled[known], torch.from_numpy(predictions.classes)[known]))
-    known = ~predictions.labels.isnan()
-    return float(binary_cross_entropy_with_logits(scaled[known], predictions.labels[known].double()))
-
-
 Row = dict[str, Any]
 ResampledByName = dict[str, resample.Resampled]
 
 
 def assess(val: Predictions | None, test: Predictions, choice: Choice = "youden") -> Row:
-    """Return thresholds, temperature, and the metrics of both splits; undefined values are nan with a reason.
+    """Return thresholds and the metrics of both splits; undefined values are nan with a reason.
 
     ``val``: None if there are no validation images; their metrics are then left out. On the validation images,
     a chosen threshold has the origin ``oracle``, because it was chosen on their truth.
     """
     chosen_on = val or test.of(slice(0))
-    temperature = fit(chosen_on)
     chosen = [] if test.exclusive else choose(chosen_on, choice)
     rows = {"thresholds": dict(zip(test.findings, chosen, strict=True))} if chosen else {}
     origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
     return {
-        "temperature": temperature,
         **rows,
         "resampling": {"level": resample.LEVEL, "kind": "bca", "unit": "patient", "resamples": resample.RESAMPLES},
-        **({"val": _assess_split(val, chosen, temperature["value"], origins[0])} if val else {}),
-        "test": _assess_split(test, chosen, temperature["value"], origins[1]),
+        **({"val": _assess_split(val, chosen, origins[0])} if val else {}),
+        "test": _assess_split(test, chosen, origins[1]),
     }
 
 
-def _assess_split(predictions: Predictions, chosen: Sequence[Row], temperature: float, origin: Origin) -> Row:
+def _assess_split(predictions: Predictions, chosen: Sequence[Row], origin: Origin) -> Row:
     """Return the metrics of a split: means over the findings with a value, then each finding."""
     decided = decide(predictions, [row["logit"] for row in chosen])
-    per_finding = _per_finding(predictions, decided, temperature)
+    per_finding = _per_finding(predictions, decided)
     means = {
         f"mean_{name}": metric.over(lambda values: resample.mean(values, -1)) for name, metric in per_finding.items()
     }
     values, intervals = _with_intervals(means | _as_a_whole(predictions, decided))
-    errors = {
-        "ece": expected_calibration_errors(predictions, 1.0),
-        "ece_scaled": expected_calibration_errors(predictions, temperature),
-    }
-    values |= {f"mean_{name}": float(resample.mean(np.array(numbers), 0)) for name, numbers in errors.items()}
+    extra: Row = {"threshold_origin": origin}
     if predictions.exclusive:
-        extra: Row = {"confusion_matrix": confusion_matrix(predictions).tolist()}
-        values["ece"] = top_class_calibration_error(predictions, 1.0)
-        values["ece_scaled"] = top_class_calibration_error(predictions, temperature)
-    else:
-        extra = {"threshold_origin": origin}
+        extra = {"confusion_matrix": confusion_matrix(predictions).tolist()}
     judged = int(per_image(*decided)[1][:, 0, 1].sum())
     counts = {"n": len(predictions.logits), "patients": predictions.n_patients, "judged": judged}
-    rows = {name: _finding(predictions, k, per_finding, errors, chosen) for k, name in enumerate(predictions.findings)}
+    rows = {name: _finding(predictions, k, per_finding, chosen) for k, name in enumerate(predictions.findings)}
     return {**values, **counts, **extra, "intervals": intervals, "findings": rows}
 
 
-def _per_finding(predictions: Predictions, decided: Decisions, temperature: float) -> ResampledByName:
-    """Return (K,) resampled metrics: ranking, decisions, and the Brier score before and after scaling."""
+def _per_finding(predictions: Predictions, decided: Decisions) -> ResampledByName:
+    """Return (K,) resampled metrics: ranking and decisions."""
     ranked = resampled(predictions)
-    briers = (brier_terms(predictions, factor) for factor in (1.0, temperature))
-    columns = (per_finding(*decided), *briers)
-    part, whole = (np.concatenate(side, -1) for side in zip(*columns, strict=True))
-    counted = resample.bootstrap_draws(sum_by_patient((part, whole), predictions))
-    ratios = {name: counted[:, i] for i, name in enumerate((*DECISIONS, "brier", "brier_scaled"))}
-    words = METRIC_NAMES[predictions.exclusive] | {"brier": "brier", "brier_scaled": "brier_scaled"}
+    counted = resample.bootstrap_draws(sum_by_patient(per_finding(*decided), predictions))
+    ratios, words = {name: counted[:, i] for i, name in enumerate(DECISIONS)}, METRIC_NAMES[predictions.exclusive]
     metrics = {name: ranked[:, i] for i, name in enumerate(RANKING)}
     return metrics | {words[name]: values for name, values in ratios.items() if name in words}
 
@@ -483,17 +382,15 @@ def _with_intervals(numbers: ResampledByName) -> tuple[Row, Row]:
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, bounds, strict=True))
 
 
-def _finding(predictions: Predictions, k: int, per_finding: ResampledByName, errors: Row, chosen: Sequence[Row]) -> Row:
+def _finding(predictions: Predictions, k: int, per_finding: ResampledByName, chosen: Sequence[Row]) -> Row:
     """Return the metrics of one finding with intervals, counts, and reasons for missing values."""
     values, intervals = _with_intervals({name: metric[k] for name, metric in per_finding.items()})
-    values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
     no_threshold = chosen[k].get("reason") if chosen else None
     why = dict.fromkeys(RANKING, f"{positives} of {n} images are positive: one class only")
     for words in METRIC_NAMES.values():
         why |= {word: no_threshold or REASONS[name] for name, word in words.items()}
-    unknown = "no label is known on these images or on the validation images"
-    reasons = {name: why.get(name, unknown) for name, value in values.items() if np.isnan(value)}
+    reasons = {name: why[name] for name, value in values.items() if np.isnan(value)}
     counts = {"n": n, "positives": positives}
     return {**values, **counts, "intervals": intervals, **({"reasons": reasons} if reasons else {})}

@@ -1,7 +1,7 @@
-"""Plots of a finished run: learning curves, and ranking, decisions and calibration on the test images.
+"""Plots of a finished run: learning curves, and ranking and decisions on the test images.
 
-``draw`` writes ``roc.png``, ``precision_recall.png``, ``calibration.png`` and ``confusion.png``, and ``draw_curves``
-the learning curves. All use a grid of panels (``panel_grid``) and colours for colour-blind readers, and the same values
+``draw`` writes ``roc.png``, ``precision_recall.png`` and ``confusion.png``, and ``draw_curves`` the learning curves.
+All use a grid of panels (``panel_grid``) and colours for colour-blind readers, and the same values
 give the same file. The values come from ``locus.benchmark.training.metrics``; charts of suites are in
 ``locus.benchmark.report.charts``.
 """
@@ -19,9 +19,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from locus.benchmark.training.metrics import BINS, Predictions, decide
+from locus.benchmark.training.metrics import Predictions, decide
 from locus.core.files import atomic
-from locus.core.types import FloatArray
 
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
 """From Okabe and Ito's palette for colour-blind readers; "Color universal design", 2008."""
@@ -40,13 +39,11 @@ CURVES = {
     "on validation, mean over findings": {"val_auroc": "AUROC", "val_ap": "average precision"},
 }
 COLOURS = "Blues"
-JOINED = 5
-"""Minimum number of images of a bin on the line of the calibration plot."""
 
 
 Draw = Callable[[Axes, int, dict[str, Any]], None]
 """Draws into the panel of a finding, given its index and its row of metrics.json."""
-Corner = Literal["lower right", "upper right", "upper left"]
+Corner = Literal["lower right", "upper right"]
 
 
 def panel_grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
@@ -131,8 +128,8 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
-    """Write ``roc.png``, ``precision_recall.png``, ``calibration.png`` and ``confusion.png`` of ``metrics``."""
-    for picture in (roc, precision_recall, calibration, confusion):
+    """Write ``roc.png``, ``precision_recall.png`` and ``confusion.png`` of ``metrics``."""
+    for picture in (roc, precision_recall, confusion):
         save(picture(test, metrics), folder / f"{picture.__name__}.png")
 
 
@@ -181,50 +178,10 @@ def precision_recall(test: Predictions, metrics: dict[str, Any]) -> Figure:
     return curves(test, metrics, "ap", draw, ("Precision and recall", "recall", "precision"), "upper right")
 
 
-def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
-    """Plot the frequency of each finding over its probability; the size of a dot is the share of images."""
-    fitted = metrics["temperature"]["value"]
-    sides = [("before", 1.0, "ece", ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", BLUE, "o")]
-    _, true, known = decide(test, np.zeros(len(test.findings)))
-
-    def draw(axes: Axes, k: int, row: dict[str, Any]) -> None:
-        axes.plot([0, 1], [0, 1], color=PALE, linewidth=0.8, linestyle=":")
-        for name, temperature, error, colour, marker in sides:
-            if not np.isnan(row[error]):
-                values = test.probabilities(temperature)[known[:, k], k]
-                dots(axes, *bins(values, true[known[:, k], k]), colour, marker, f"{name}: ECE {row[error]:.3f}")
-        axes.set_ylim(top=1.38)  # space for the legend
-
-    words = ("Calibration, T from validation,", "probability", "frequency")
-    return curves(test, metrics, "ece", draw, words, "upper left")
-
-
 def _known(test: Predictions, k: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the labels of finding ``k`` that are known, and the scores of their images."""
     known = ~test.labels[:, k].isnan()
     return test.labels[known, k].numpy(), test.ranked[known, k].numpy()
-
-
-def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return mean probability, frequency and number of images of the non-empty bins of (n,) probabilities and truth.
-
-    >>> [side.round(2).tolist() for side in bins(np.array([0.1, 0.12, 0.9, 1.0]), np.array([False, True, True, True]))]
-    [[0.11, 0.9, 1.0], [0.5, 1.0, 1.0], [2.0, 1.0, 1.0]]
-    """
-    index = np.minimum((values * BINS).astype(int), BINS - 1)
-    count, probability, true = (np.bincount(index, weights, minlength=BINS) for weights in (None, values, truth))
-    some = count > 0
-    return probability[some] / count[some], true[some] / count[some], count[some].astype(np.float64)
-
-
-def dots(
-    axes: Axes, probability: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str
-) -> None:
-    """Draw a dot per bin, and a line through bins with at least ``JOINED`` images; smaller bins are unreliable."""
-    enough, share = count >= JOINED, count / count.sum()
-    look: dict[str, Any] = {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 2.5}
-    axes.plot(probability[enough], true[enough], label=label, **look)
-    axes.scatter(probability, true, s=6 + 150 * share, color=colour, marker=marker, alpha=0.35, linewidths=0)
 
 
 def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:

@@ -10,6 +10,6 @@ from typing import Any
 
 
 def get(name: str) -> type[Any]:
-    """Return the class of a check: ``Alignment`` for ``alignment``."""
+    """Return the class of a check: ``Protocols`` for ``protocols``."""
     part: type[Any] = getattr(importlib.import_module(f"locus.benchmark.validity.{name}"), name.capitalize())
     return part

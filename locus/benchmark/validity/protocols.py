@@ -16,7 +16,7 @@ from locus.core.scores import Score
 
 
 class Protocols(Check):
-    """Score the maps of a method under every rule: at least one of each protocol but ``lroc``.
+    """Score the maps of a method under every rule: at least one of each protocol.
 
     Most rules are a share of hits; ``IoU``, ``mask IoU``, ``energy`` and ``PxAP`` are means. Wang's rule counts a case
     if any box hits; the original counts truth boxes. For average precision and FROC, the negatives of a finding are the

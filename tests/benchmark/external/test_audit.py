@@ -1,20 +1,14 @@
-"""``benchmark.audit``: values and boxes become rows, and invalid files are one sentence."""
+"""``benchmark.audit``: values become rows, and invalid files are one sentence."""
 
 import numpy as np
 import pytest
 
-from locus.benchmark.external import audit
-from locus.benchmark.external.audit import read_boxes, read_values
+from locus.benchmark.external.audit import read_values
 from locus.benchmark.report.literature import COLUMNS, Box, Result, Share
 from locus.core.errors import DataError
-from locus.core.types import Sample
 from locus.datasets.io.tables import read_csv
 
 COUNTS = {"Mass": 4, "Infiltration": 3}
-TRUTH = np.array([[10.0, 10, 50, 50]])
-SAMPLES = [
-    Sample(f"0000000{n}_000.png", f"{n}", (100, 200), np.array([1, 0], np.float32), {"Mass": TRUTH}, lambda: None) for n in range(1, 5)
-]
 pytestmark = pytest.mark.byhand
 
 
@@ -26,10 +20,6 @@ def table(folder, *lines):
 
 def values(folder, *lines):
     return read_values(*table(folder, *lines), "mine", COUNTS)
-
-
-def boxes(folder, *lines):
-    return read_boxes(*table(folder, *lines), "mine", SAMPLES, tuple(COUNTS))
 
 
 def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_path):
@@ -69,38 +59,3 @@ def test_shares_of_fewer_boxes_have_a_difference_but_no_mark():
     by_count = {n: Result("mine", "", {"hit@iou.3": {"Mass": Share(0.5, n)}}).gap("hit@iou.3", ["Mass"], box) for n in (6, 4)}
     assert [gap.difference for gap in by_count.values()] == [0, 0]
     assert [gap.mark for gap in by_count.values()] == ["level", ""]
-
-
-def test_boxes_are_scored_by_the_most_confident_and_missing_ones_are_misses(tmp_path):
-    given = ("00000001_000.png,Mass,10,10,40,40,.5", "00000002_000.png,Mass,10,10,40,40,.1", "00000002_000.png,Mass,80,60,20,20,.9")
-    extra = "00000003_000.png,Infiltration,10,10,40,40,.5"
-    mine, remarks = boxes(tmp_path, "image,finding,x,y,w,h,confidence", *given, extra)
-    assert mine.shares["hit@iou.7"] == {"Mass": (0.25, 4)}
-    assert len(remarks) == 2
-    assert remarks[0].startswith("2 of 4 truth boxes")
-    assert remarks[1].startswith("1 pairs")
-
-
-def test_boxes_in_pixels_of_a_smaller_image_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(audit, "MANY", 2)
-    lines = "00000001_000.png,Mass,1,1,40,40", "00000002_000.png,Mass,1,1,30,40"
-    with pytest.raises(DataError, match="upper left 41×41 pixels: give pixels of the published image, 200×100"):
-        boxes(tmp_path, "image,finding,x,y,w,h", *lines)
-
-
-@pytest.mark.parametrize(
-    ("lines", "facts"),
-    [
-        (("image,finding,x,y,w,h", "00000009_000.png,Mass,1,1,9,9"), "1 of 1 boxes.*not in NIH's list of boxes: 00000009_000"),
-        (("image,finding,x,y,w", "00000001_000.png,Mass,1,1,9"), "no column h"),
-        (("image,finding,x,y,w,h", "00000001_000.png,Fracture,1,1,9,9"), "Fracture"),
-        (("image,finding,x,y,w,h", "00000001_000.png,Mass,190,1,90,9"), "beyond its image"),
-        (("image,finding,x,y,w,h", "00000001_000.png,Mass,1,1,9,9", "00000001_000.png,Mass,2,1,9,9"), "several boxes.*column confidence"),
-        (("image,finding,x,y,w,h",), "contains no boxes"),
-        (("image,finding,x,y,w,h,score", "00000001_000.png,Mass,1,1,9,9,.5"), "'score' is unknown.*confidence"),
-    ],
-)
-def test_invalid_boxes_are_one_sentence(tmp_path, lines, facts):
-    with pytest.raises(DataError, match=facts) as caught:
-        boxes(tmp_path, *lines)
-    assert "\n" not in str(caught.value)

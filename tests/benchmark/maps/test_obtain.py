@@ -355,6 +355,12 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     assert len(shown.cases(of["ablationcam", "locus"])) == 6 * 8
 
 
+def test_validation_images_are_not_explained_if_no_protocol_chooses_thresholds(trained, tmp_path):
+    tiny = suite(methods=["cam"], images=6, protocols=["pointing", "energy"])
+    (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
+    assert not explain_model(model, trained, ["cam"], tmp_path, FLAGS).validation_maps
+
+
 @pytest.mark.parametrize("word", methods.names())
 def test_is_fast_is_read_without_importing_the_method(word):
     assert methods.is_fast(word) == methods.get(word).is_fast()

@@ -11,8 +11,6 @@ from locus.benchmark import records
 from locus.benchmark.report import chart_list, literature, select
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.validity.alignment_report import AlignmentReport
-from locus.benchmark.validity.faithfulness_report import FaithfulnessReport
 from locus.benchmark.validity.protocols_report import ProtocolsReport
 from locus.benchmark.validity.randomised_report import RandomisedReport
 from locus.config import CHECKS as CHECK_NAMES
@@ -20,7 +18,7 @@ from locus.core.errors import NotAvailableError
 from locus.core.names import MAIN
 from locus.core.scores import CURVE_THRESHOLDS
 
-CHECKS = (FaithfulnessReport, AlignmentReport, ProtocolsReport, RandomisedReport)
+CHECKS = (ProtocolsReport, RandomisedReport)
 CHARTS = {chart.name: chart for chart in (*chart_list.CHARTS, *(chart for check in CHECKS for chart in check.charts))}
 
 

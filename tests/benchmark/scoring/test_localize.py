@@ -98,3 +98,13 @@ def test_map_without_two_dimensions_is_refused(shape):
 def test_threshold_that_is_not_finite_is_refused():
     with pytest.raises(BadValueError, match=r"threshold.*nan"):
         boxes([[0, 1]], np.nan, (9, 9), "conventional")
+
+
+@pytest.mark.byhand
+def test_conventional_placement_shifts_the_box_of_a_resnet_by_half_a_cell_and_loses_the_hit():
+    """A stride of 32 px and an offset of 0 put position 1 at 32.5; plain interpolation puts it at 48."""
+    peak = np.zeros((3, 3), np.float32)
+    peak[1, 1] = 1
+    exact, shifted = (boxes(peak, 0.6, (96, 96), grid) for grid in (Grid((96, 96), (32, 32), (0, 0)), "conventional"))
+    np.testing.assert_allclose(shifted - exact, 15.5, atol=1e-4)
+    assert float(iou(shifted, exact).item()) < 0.3

@@ -38,7 +38,7 @@ def asked(run, **typed):
 
 def test_second_evaluation_writes_the_same_bytes_and_shows_its_progress(copy, terminal, caplog):
     before = {path.name: path.read_bytes() for path in copy.iterdir()}
-    for name in ("predictions.csv", "roc.png", "calibration.png"):
+    for name in ("predictions.csv", "roc.png"):
         (copy / name).unlink()
     with caplog.at_level(logging.INFO):
         assert asked(copy / "best.ckpt") == copy

@@ -9,7 +9,7 @@ from PIL import Image
 from locus.benchmark.training import plots
 from locus.benchmark.training.metrics import Predictions, assess
 
-PICTURES = {"roc.png", "precision_recall.png", "calibration.png", "confusion.png"}
+PICTURES = {"roc.png", "precision_recall.png", "confusion.png"}
 
 
 def answered(seed, k, exclusive=False):

@@ -82,7 +82,7 @@ def test_few_validation_images_give_a_warning(tiny, tmp_path, caplog, flags, dou
 @pytest.mark.commands
 def test_run_writes_its_files_and_no_temporary_ones(run):
     names = {"best.ckpt", "last.ckpt", "config.yaml", "provenance.json", "metrics.csv", "metrics.json", "predictions.csv", "curves.png"}
-    pictures = {"roc.png", "precision_recall.png", "calibration.png", "confusion.png"}
+    pictures = {"roc.png", "precision_recall.png", "confusion.png"}
     assert {path.name for path in run.iterdir()} == names | pictures
     assert list((run.parent / "logs" / "run").glob("events*"))
     rows = list(csv.DictReader((run / "metrics.csv").open()))

@@ -5,7 +5,6 @@ import pytest
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report.all_tables import reports, tables_of
 from locus.benchmark.report.page import Description, page
-from locus.benchmark.validity.alignment_report import GAIN, AlignmentReport
 from locus.benchmark.validity.randomised_report import RandomisedReport, marks
 from tests.benchmark.report.given import leaderboard
 
@@ -50,36 +49,6 @@ def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_t
     assert tables[2].rows[-1][-1] == "does not change; hits stay"
 
 
-def placed(method, gain, low, high, **fields):
-    sides = [score(f"{MAIN}@conventional", 0.3), score(f"{MAIN}@aligned", 0.3 + gain)]
-    return record("alignment", method, [*sides, score(GAIN, gain, low, high), score("shift", 0.16)], **fields)
-
-
-@pytest.mark.byhand
-def test_gain_of_a_network_is_the_mean_over_methods_with_its_ends():
-    every = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", -0.1, -0.2, -0.01), placed("layercam", 0.05, -0.1, 0.2)]
-    summary, single = AlignmentReport("alignment", leaderboard([*every, placed("cam", 0.0, 0.0, 0.0, img_size=224)])).tables()
-    row = dict(zip(summary.header, summary.rows[0], strict=True))
-    assert (row["size"], row["shift"], row["n methods"], row["gain"]) == ("96", "0.160", "3", "+0.050")
-    assert (row["least … most"], row["up"], row["down"]) == ("-0.100 … +0.200", "1", "1")
-    assert [r[summary.header.index("size")] for r in summary.rows] == ["96", "224"]
-    assert len(single.rows) == 4
-
-
-def painted(method, values, **fields):
-    by_name = tuple(zip(("ours", "grad-cam", "captum"), values, strict=True))
-    return record("alignment", method, [score(f"{m}@{n}", v) for m in (MAIN, "pointing") for n, v in by_name], **fields)
-
-
-@pytest.mark.byhand
-def test_pictures_have_a_table_per_metric_for_the_records_that_have_them():
-    records = [painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1)), placed("cam", 0.2, 0.1, 0.3)]
-    _, single, hits, _, pointing = AlignmentReport("alignment", leaderboard(records)).tables()
-    assert (len(single.rows), len(hits.rows), len(pointing.rows)) == (3, 2, 2)
-    assert hits.header[-5:] == ("ours", "grad-cam", "captum", "range", "n cases")
-    assert hits.rows[0][-5:] == ("0.600", "0.300", "0.300", "0.300", "40")
-
-
 def test_page_without_a_check_has_none_of_these_tables_and_no_answer():
     plain = record("pointing", "cam", [score("pointing", 0.5)])
     part = tables_of(leaderboard([plain]))
@@ -110,27 +79,6 @@ def test_sentences_name_methods_whose_hits_stay():
     _, stay, others = said([cascade("a", 0.2, 0.1, 0.2), cascade("b", 0.2, -0.4, -0.2)])
     assert stay == "Hits stay with all weights randomised: `a` (resnet18 with AVG 0.100)."
     assert others.startswith(f"All other methods lose hits: the smallest change of `{MAIN}` is -0.400")
-
-
-@pytest.mark.byhand
-def test_sentences_give_the_effect_of_the_placement_per_backbone():
-    loses = [placed("cam", 0.2, 0.1, 0.3), placed("gradcam", 0.1, -0.1, 0.3), placed("cam", 0.3, 0.2, 0.4, global_pool="PCAM")]
-    same, wins = placed("cam", 0.0, 0.0, 0.0, backbone="custom"), placed("cam", -0.1, -0.2, -0.05, backbone="vgg16")
-    first, second, third = said([same, wins, *loses])
-    assert first.startswith(
-        f"`resnet18`: the conventional placement changes `{MAIN}` by -0.300 to -0.150 (2 networks, mean over methods), "
-    )
-    assert first.endswith("because maps are shifted by 0.160 of the image's side. Of 3 rows, 2 significantly drop and 0 rise.")
-    assert second == "`small CNN`: no difference. The conventional placement is exact (1 network, mean over methods)."
-    assert third.startswith(f"`vgg16`: the conventional placement changes `{MAIN}` by +0.100 ")
-    assert third.endswith("Of 1 row, 0 significantly drop and 1 rise.")
-
-
-@pytest.mark.byhand
-def test_sentence_compares_conventions_with_methods():
-    *_, sentence = said([painted("a", (0.6, 0.3, 0.1)), painted("b", (0.4, 0.1, 0.2))])
-    assert sentence.startswith(f"A package's convention for pictures changes a method's `{MAIN}` by 0.400 ")
-    assert sentence.endswith("(1 network, mean over methods), and the order of 1 of 1 pair of methods.")
 
 
 def test_the_answer_comes_first_in_the_markdown_and_names_what_it_does_not_show():

@@ -1,4 +1,4 @@
-"""The protocols of boxes with confidences: ``detection`` (average precision), ``froc`` and ``lroc``.
+"""The protocols of boxes with confidences: ``detection`` (average precision) and ``froc``.
 
 They score images with and without a finding. An image with a truth box of a finding is a positive, an image labelled
 without the finding a negative. All other images (labelled positive without a box, or not labelled) are left out for
@@ -10,14 +10,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures, rows
 from locus.benchmark.scoring.protocols.locus import DEFAULT_THRESHOLD, IOU
-from locus.benchmark.scoring.protocols.pointing import distance
 from locus.benchmark.scoring.score_thresholds import ExactThresholds, cross_fitted
 from locus.benchmark.scoring.statistics.resample import Resampled, Sums, bootstrap_draws, mean, ratio
 from locus.benchmark.scoring.statistics.summary import NOTHING, Column, Estimate, estimate, scores
@@ -145,15 +144,13 @@ class BoxCases:
         np.add.at(sums, self.patients[numbers], values)
         return sums[:, None]
 
-    def cumulative(
-        self, cases: Index, keys: FloatArray, at: FloatArray, side: Literal["left", "right"] = "left"
-    ) -> FloatArray:
+    def cumulative(self, cases: Index, keys: FloatArray, at: FloatArray) -> FloatArray:
         """Count each patient's ``keys`` (D,) that are at most ``at`` (T,), in ascending order: (P,T).
 
-        ``cases`` (D,) are the cases of the keys. With ``side`` right, only keys below ``at`` count.
+        ``cases`` (D,) are the cases of the keys.
         """
         out = np.zeros((self.patients.max(initial=-1) + 1, len(at) + 1))
-        np.add.at(out, (self.patients[cases], np.searchsorted(at, keys, side)), 1)
+        np.add.at(out, (self.patients[cases], np.searchsorted(at, keys)), 1)
         return out[:, :-1].cumsum(1)
 
     def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
@@ -379,59 +376,3 @@ def _froc_sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: st
     images = (suffix == ALL) | ~batch.positive[numbers]
     totals = [batch.per_patient(numbers, counts) for counts in (batch.truths[numbers], images)]
     return batch.sums(numbers, [*counted, *totals])
-
-
-class Lroc(ConfidenceProtocol):
-    """Probability that a positive is rated above a negative and located correctly (area under the LROC curve).
-
-    An image's rating is the classifier's probability, its location the highest point of the map. A location inside a
-    truth box is correct. For submitted boxes: the highest confidence (0 without a box), and the centre of that box.
-    Equal ratings count half. Positives and negatives as in ``detection``. Swensson, "Unified measurement of observer
-    performance in detecting and localizing target objects on images", Medical Physics 23 (1996).
-    """
-
-    name = "lroc"
-    main = "lroc"
-
-    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
-        """Return ``lroc``, whose n is the number of positives; rows have ``rating`` and ``located``."""
-        rated = np.array([_rating(case) for case in batch.cases]).reshape(-1, 2)
-        ratings, right = rated[:, 0], rated[:, 1] > 0
-        sums = [_lroc_sums(batch, numbers, ratings, right) for numbers in batch.numbers]
-        value = np.array([area(one.value[0]) for one in sums], dtype=np.float64)
-        n, samples = batch.totals(batch.positive), batch.resampled(sums, area)
-        columns = {"truths": batch.truths, "rating": ratings, "located": right}
-        return [Estimate("lroc", "none", value, n, samples, reason=NO_NEGATIVE)], columns
-
-
-def area(columns: Any) -> Any:
-    """Return the area (...) under the LROC curve.
-
-    ``columns`` (..., 2·T+2): located positives at each of T ratings, negatives below each; numbers of all positives and
-    negatives.
-
-    >>> area(np.array([1.0, 1, 1, 2, 2, 2])).item()  # one positive is above 1 of 2 negatives, the other above both
-    0.75
-    """
-    size = (columns.shape[-1] - 2) // 2
-    located, below = columns[..., :size], columns[..., size:-2]
-    return ratio((located * below).sum(-1), columns[..., -2] * columns[..., -1])
-
-
-def _rating(case: Case) -> tuple[float, bool]:
-    """Return the rating, 0 if there is none, and whether the highest point is inside a truth box."""
-    prediction, _ = case.prediction
-    located = prediction is not None and len(case.boxes) > 0 and distance(prediction.peak, case.boxes) == 0
-    if case.submitted_boxes is None:
-        return case.probability or 0.0, located
-    return float(prediction.confidence[0]) if isinstance(prediction, GivenBoxes) else 0.0, located
-
-
-def _lroc_sums(batch: BoxCases, numbers: Index, ratings: Any, right: Any) -> Sums:
-    positive = batch.positive[numbers]
-    located, negative = numbers[right[numbers]], numbers[~positive]
-    keys, at = ratings[negative], np.unique(ratings[located])
-    gained = np.diff(batch.cumulative(located, ratings[located], at), axis=1, prepend=0)
-    below = batch.cumulative(negative, keys, at) + batch.cumulative(negative, keys, at, "right")
-    totals = [batch.per_patient(numbers, side) for side in (positive, ~positive)]
-    return batch.sums(numbers, [gained, below / 2, *totals])

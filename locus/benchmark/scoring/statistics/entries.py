@@ -3,26 +3,18 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import special
 
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, CaseGroups, holm, mean
-from locus.core.types import FloatArray, generator
+from locus.core.types import FloatArray
 
 ALPHA = 1 - LEVEL
 """Significance level for the difference between two entries, after Holm's correction."""
-DRAWS = 4000
-"""Number of draws in ``probability_of_best``."""
 WIDTH = 64
 """Number of columns that ``leave_one_out`` computes at a time."""
-BAND_RUNS = 3
-"""Minimum number of training runs for ``one_more``: its band then covers 93 to 97% (docs/coverage.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,81 +155,3 @@ def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
     """Average several methods on the same training runs into one row: scores and jackknife."""
     theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
     return EntryScores(rows[0].runs, theta, jackknife)
-
-
-def one_more(theta: FloatArray) -> tuple[float, float] | None:
-    """Return the 95% prediction interval for another run on the same images; None for fewer than ``BAND_RUNS`` runs.
-
-    For two runs that agree by chance it would be far too narrow: see docs/coverage.md.
-
-    >>> [round(end, 3) for end in one_more(np.array([0.5, 0.6, 0.7]))]
-    [0.103, 1.0]
-    """
-    if len(theta) < BAND_RUNS:
-        return None
-    low, high = prediction_band(theta).tolist()
-    return low, high
-
-
-def prediction_band(theta: FloatArray) -> FloatArray:
-    """Return the band mean ± t(S − 1) · sd · √(1 + 1/S), clipped to [0, 1].
-
-    ``theta``: scores of S >= 2 runs (..., S). The result has the shape (..., 2).
-    """
-    size = theta.shape[-1]
-    reach = special.stdtrit(size - 1, (1 + LEVEL) / 2) * theta.std(-1, ddof=1) * np.sqrt(1 + 1 / size)
-    mean = theta.mean(-1)
-    return np.asarray(np.clip(np.stack([mean - reach, mean + reach], -1), 0, 1))
-
-
-def probability_of_best(networks: Sequence[Sequence[EntryScores]]) -> FloatArray:
-    """Return each row's probability of having the highest mean, estimated from random draws.
-
-    The rows of a network share its S training runs. Each draw shifts the rows of a network together by
-    A'z / sqrt(S(S - 1)) · sqrt((S - 1) / chi²), where A is the matrix of their centred scores, z is standard normal
-    and chi² has S - 1 degrees of freedom. It also shifts all rows by a normal draw with the patients' covariance. If
-    rows tie for first place, the draw is split equally between them. The result is descriptive, not a test.
-    """
-    rows = [row for network in networks for row in network]
-    left_out = np.stack([row.jackknife.mean(0) for row in rows], 1)  # (P, rows)
-    patients = len(left_out)
-    normal, state = _normal_draws(patients)
-    drawn = normal @ (left_out - left_out.mean(0)) * np.sqrt((patients - 1) / patients)
-    random = generator(0, "best")
-    random.bit_generator.state = state
-    drawn += [row.theta.mean() for row in rows]
-    first = 0
-    for network in networks:
-        theta = np.stack([row.theta for row in network], 1)  # (S, rows of the network)
-        if (runs := len(theta)) > 1:
-            z, chi = random.standard_normal((DRAWS, runs)), random.chisquare(runs - 1, (DRAWS, 1))
-            drawn[:, first : first + len(network)] += z @ (theta - theta.mean(0)) / np.sqrt(runs * chi)
-        first += len(network)
-    return share_of_first_places(drawn.round(12))
-
-
-@lru_cache(maxsize=2)
-def _normal_draws(patients: int) -> tuple[FloatArray, Mapping[str, Any]]:
-    """Return standard normal draws (R,P), and the state of the generator after them."""
-    random = generator(0, "best")
-    return random.standard_normal((DRAWS, patients)), random.bit_generator.state
-
-
-def share_of_first_places(samples: NDArray[np.floating]) -> FloatArray:
-    """Return each method's probability (K,...) of ranking first, from values (R,K,...) on the same resamples.
-
-    It is the share of resamples in which the method has the highest value. If methods tie, the resample
-    is split equally between them. An undefined value is never first; a resample without any value is left out.
-    """
-    ranked = np.where(np.isfinite(samples), samples, -np.inf)
-    best = (ranked == ranked.max(1, keepdims=True)) & np.isfinite(samples)
-    winners = best.sum(1, keepdims=True)
-    share = np.divide(best, winners, out=np.zeros(best.shape), where=winners > 0)
-    return share.sum(0) / np.maximum((winners > 0).sum(0), 1)
-
-
-def drawn_means(samples: NDArray[np.float32], runs: int) -> FloatArray:
-    """Return the means (R,K) of ``samples`` (R,K·S) over resampled training runs; K rows share S runs."""
-    by_run = samples.reshape(len(samples), -1, runs)
-    drawn = generator(0, "trainings").multinomial(runs, np.full(runs, 1 / runs), len(by_run))
-    return np.asarray((by_run * drawn[:, None]).sum(-1) / runs)

@@ -4,10 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.detection import AP_IOU, RATES, Detection, Froc, Lroc
+from locus.benchmark.scoring.protocols.detection import AP_IOU, RATES, Detection, Froc
 from locus.benchmark.scoring.protocols.locus import Locus
 from locus.core.errors import NotAvailableError
 from locus.core.frames import iou
@@ -198,30 +197,3 @@ def looped(cases: list[Case]) -> tuple[np.ndarray, np.ndarray]:
     false = [[(~hits.any(1)).sum() for hits in step] for step in steps]
     hit = [sum(hits.any(0).sum() for hits in step) for step in steps]
     return np.array(false), np.array(hit) / sum(len(case.boxes) for case in cases)
-
-
-@pytest.mark.byhand
-def test_lroc_counts_located_positives_above_negatives():
-    right, wrong = given("a", [SQUARE], [[*SQUARE, 0.8]]), given("b", [SQUARE], [[*AWAY, 0.9]])
-    low, high = given("n", (), [[*AWAY, 0.3]]), given("m", (), [[*AWAY, 0.8]])
-    assert values(Lroc(), [right, wrong, low, high])["lroc"] == pytest.approx((1 + 0.5) / 4, abs=1e-6)
-    assert values(Lroc(), [given("c", [SQUARE]), low])["lroc"] == 0
-    assert values(Lroc(), [right])["lroc"] is None
-
-
-@pytest.mark.byhand
-def test_map_is_rated_by_probability_and_located_at_its_highest_point():
-    about = {"frame": FRAME, "grid": "conventional", "finding": "mass", "map": np.diag([0, 1, 0, 0, 0])}
-    positive = Case("a", "a", boxes=INNER, label=1.0, probability=0.7, **about)
-    negatives = [Case(n, n, boxes=INNER[:0], label=0.0, probability=p, **about) for n, p in (("m", 0.6), ("n", 0.8))]
-    assert values(Lroc(), [positive, *negatives])["lroc"] == 0.5
-
-
-@pytest.mark.oracle
-def test_lroc_is_the_auroc_if_all_locations_are_correct():
-    random = np.random.default_rng(0)
-    ratings = random.random(60).round(1)  # with ties
-    truths = [[SQUARE] if n % 3 else [] for n in range(60)]
-    cases = [given(f"i{n}", truths[n], [[*SQUARE, ratings[n]]]) for n in range(60)]
-    expected = roc_auc_score([len(truth) for truth in truths], ratings)
-    assert values(Lroc(), cases)["lroc"] == pytest.approx(expected, abs=1e-6)

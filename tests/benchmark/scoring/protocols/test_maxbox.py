@@ -1,16 +1,12 @@
 """MaxBoxAcc, against the original evaluator."""
 
-import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from locus.benchmark.scoring import pixels, protocols
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.maxbox import sweep
 from locus.core.errors import BadValueError
-from locus.core.frames import iou
 
 INCLUSIVE = np.array([0, 0, 1, 1])
 
@@ -23,49 +19,6 @@ def test_sweeps_and_largest_boxes_equal_the_original_evaluator_bit_for_bit(wsol)
         assert np.array_equal(sweep(map_, truth, contours="all"), wsol[f"{name}/multi_iou"]), name
         boxes = pixels.Contours(map_, wsol["thr_step"]).largest()
         assert np.array_equal(boxes - INCLUSIVE, wsol[f"{name}/single_box"]), name
-
-
-def by_contour_search(values: np.ndarray, truth: np.ndarray, step: float, every: bool) -> list[np.ndarray]:
-    """Return each truth box's best IoU by the rules of the source, with one contour search per threshold."""
-    height, width = values.shape
-    image = (values * 255).astype(np.uint8)
-    out = []
-    for t in np.arange(0, 1, step):
-        binary = cv2.threshold(image, int(t * image.max()), 255, cv2.THRESH_BINARY)[1]
-        found = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0]
-        kept = found if every else [max(found, key=cv2.contourArea)] if found else []
-        corners = [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in map(cv2.boundingRect, kept)] or [(0, 0, 0, 0)]
-        out.append(iou(np.array(corners) + INCLUSIVE, truth).max(0))
-    return out
-
-
-@st.composite
-def scored_maps(draw):
-    """Return a float32 map in [0,1] and four truth boxes; ties of area, holes and lines are common."""
-    height, width = draw(st.integers(1, 20)), draw(st.integers(1, 20))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    values = rng.random((height, width))
-    kind = draw(st.sampled_from(["noise", "smooth", "rings", "lines"]))
-    if kind == "smooth":
-        values = cv2.GaussianBlur(values, (0, 0), 1)
-    if kind == "rings":
-        values = np.hypot(*np.ogrid[-rng.integers(height) : 20, -9:11])[:height, :width] / rng.uniform(1, 4) % 1
-    if kind == "lines":
-        values[1::2] *= rng.random((height // 2, width)) < 0.3
-    if draw(st.booleans()):
-        values = (values * 4).round() / 4
-    values = values * draw(st.sampled_from([1, 0.3, 0.02]))
-    corners = rng.integers(0, [width, height], (4, 2, 2))
-    return values.clip(0, 1).astype(np.float32), np.concatenate([corners.min(1), corners.max(1) + 1], 1)
-
-
-@pytest.mark.oracle
-@settings(max_examples=300, deadline=None)
-@given(scored_maps(), st.booleans())
-def test_sweep_equals_a_contour_search_per_threshold(scored, every):
-    values, truth = scored
-    swept = [sweep(values, [box], step=0.05, contours="all" if every else "largest") for box in truth]
-    assert np.array_equal(np.transpose(swept), by_contour_search(values, truth, 0.05, every))
 
 
 @pytest.mark.byhand

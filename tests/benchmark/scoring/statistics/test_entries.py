@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from locus.benchmark.scoring.statistics import entries, mrmc
-from locus.benchmark.scoring.statistics.entries import EntryScores, share_of_first_places
-from locus.benchmark.scoring.statistics.resample import CaseGroups, bootstrap_draws, by_patient, over_findings
+from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 FINDINGS = ("mass", "nodule", "rare")
 
@@ -116,46 +115,3 @@ def test_mean_of_rows_averages_scores_and_jackknife():
     assert mean.runs == one.runs
     assert mean.theta == pytest.approx((one.theta + other.theta) / 2)
     assert mean.jackknife == pytest.approx((one.jackknife + other.jackknife) / 2)
-
-
-@pytest.mark.planted
-def test_probability_of_being_best_of_two_runs_follows_students_t():
-    """Two networks without patients' variance: the difference of their means over runs is a known mixture of t."""
-    flat = np.zeros((3, 50))
-    one = EntryScores(("a", "b", "c"), np.array([0.4, 0.5, 0.6]), flat + np.array([[0.4], [0.5], [0.6]]))
-    sure = EntryScores(("d",), np.array([0.5]), np.full((1, 50), 0.5))
-    assert entries.probability_of_best([[one], [sure]]) == pytest.approx([0.5, 0.5], abs=0.03)
-    lower = EntryScores(("d",), np.array([0.4]), np.full((1, 50), 0.4))
-    wanted = stats.t.cdf(0.1 / (0.1 / np.sqrt(3)), 2)  # mean .5, sd .1 of three runs
-    assert entries.probability_of_best([[one], [lower]])[0] == pytest.approx(wanted, abs=0.03)
-
-
-def test_equal_rows_share_the_probability_of_being_best():
-    row = scores(world(1, 3))
-    worse = EntryScores(row.runs, row.theta - 0.5, row.jackknife - 0.5)
-    assert entries.probability_of_best([[row, row, worse]]).tolist() == [0.5, 0.5, 0.0]
-
-
-@pytest.mark.byhand
-def test_prediction_interval_needs_three_training_runs():
-    """Three runs with an sd of .05: reach 4.30265 * .05 * sqrt(4 / 3) = .248."""
-    assert entries.one_more(np.array([0.5, 0.55])) is None
-    assert entries.one_more(np.array([0.45, 0.5, 0.55])) == pytest.approx((0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)
-
-
-@pytest.mark.byhand
-def test_first_places_are_counted_over_resamples_and_shared_among_equals():
-    samples = np.array([[0.5, 0.4, np.nan], [0.5, 0.5, 0.1], [0.1, 0.4, 0.2], [np.nan] * 3])
-    assert share_of_first_places(samples) == pytest.approx([0.5, 0.5, 0])
-    assert share_of_first_places(np.array([[[1, 0], [0, 1]]])).tolist() == [[1, 0], [0, 1]]  # per finding
-
-
-@pytest.mark.planted
-def test_better_method_is_first_in_most_resamples_and_shares_the_place_with_a_copy():
-    rng = np.random.default_rng(0)
-    hits = rng.random((120, 2)) < (0.6, 0.3)
-    part = np.concatenate([hits, hits[:, :1]], 1)
-    sums = by_patient(part, np.ones_like(part), ["a", "b"] * 60, np.arange(120) // 2, ["a", "b"])
-    chance = share_of_first_places(over_findings(bootstrap_draws(sums)).samples)
-    assert chance == pytest.approx([0.5, 0, 0.5], abs=0.01)
-    assert chance.sum() == pytest.approx(1)

@@ -12,7 +12,7 @@ from locus.benchmark.training.metrics import Predictions, assess, scores
 pytestmark = pytest.mark.byhand
 
 NAMES = ("Mass", "Nodule", "Hernia")
-METRICS = {"auroc", "ap", "sensitivity", "specificity", "ppv", "npv", "f1", "accuracy", "brier", "brier_scaled"}
+METRICS = {"auroc", "ap", "sensitivity", "specificity", "ppv", "npv", "f1", "accuracy"}
 
 
 def answered(seed, n=120, hernia=False, exclusive=False):
@@ -33,7 +33,7 @@ def test_all_metrics_have_interval_n_and_threshold_origin():
     for split in ("val", "test"):
         assert (result[split]["n"], result[split]["patients"], result[split]["judged"]) == (120, 60, 120)
         for row in result[split]["findings"].values():
-            assert set(row) == {*METRICS, "ece", "ece_scaled", "n", "positives", "intervals"}
+            assert set(row) == {*METRICS, "n", "positives", "intervals"}
             assert set(row["intervals"]) == METRICS
             assert all(low <= row[name] <= high and low < high for name, (low, high) in row["intervals"].items())
         means = {name: np.mean([row[name] for row in result[split]["findings"].values()]) for name in METRICS}
@@ -81,7 +81,7 @@ def test_without_validation_images_the_test_images_are_ranked_and_thresholds_hav
     result = assess(None, answered(1))
     assert "val" not in result
     assert result["test"]["mean_auroc"] == assess(answered(0), answered(1))["test"]["mean_auroc"]
-    assert np.isnan([result["test"]["mean_f1"], result["test"]["mean_ece_scaled"], result["temperature"]["value"]]).all()
+    assert np.isnan(result["test"]["mean_f1"])
     reasons = {result["thresholds"]["Mass"]["reason"], result["test"]["findings"]["Mass"]["reasons"]["f1"]}
     assert reasons == {"no validation label is known: no threshold can be chosen"}
 
@@ -92,8 +92,7 @@ def test_a_softmax_has_classes_instead_of_thresholds():
     test = result["test"]
     assert np.sum(test["confusion_matrix"]) == test["n"] == 120
     assert test["accuracy"] == np.trace(test["confusion_matrix"]) / 120
-    assert set(test["findings"]["Mass"]["intervals"]) == {"auroc", "ap", "precision", "recall", "f1", "accuracy", "brier", "brier_scaled"}
-    assert 0 < test["ece_scaled"] < 0.2
+    assert set(test["findings"]["Mass"]["intervals"]) == {"auroc", "ap", "precision", "recall", "f1", "accuracy"}
 
 
 def test_fewer_than_ten_patients_have_numbers_and_no_interval():
