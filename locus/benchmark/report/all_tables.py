@@ -90,6 +90,11 @@ class DatasetTables:
         count = 1 if self.leaderboard.methods else 0
         return (*self.short[:count], *self.literature, *self.short[count:])
 
+    @property
+    def printed(self) -> tuple[Table, ...]:
+        """The tables of a terminal and of ``leaderboard.md``; without a main one, those of the other protocols."""
+        return (*self.main, *self.checks[:1]) or self.protocols
+
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
         tables = (

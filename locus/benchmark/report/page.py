@@ -58,7 +58,7 @@ def page(
     parts = [f"# {description.title}", GENERATED]
     for data in datasets:
         parts += ["\n\n".join(answers(data))]
-        parts += [markdown(table) for table in (*data.main, *data.checks[:1])]
+        parts += [markdown(table) for table in data.printed]
     boards = [data.leaderboard for data in datasets]
     lines = [f"{board.title}: {line}" if len(boards) > 1 else line for board in boards for line in notes(board)]
     files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"

@@ -186,7 +186,7 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
     parts = []
     for data in datasets:
         parts += [line.replace("**", "").replace("`", "") for line in answers(data)]
-        parts += ["", *(as_text(table) for table in (*data.main, *data.checks[:1]))]
+        parts += ["", *(as_text(table) for table in data.printed)]
     missing = cells_without_score([record for data in datasets for record in data.leaderboard.records])
     return "\n".join([*parts, *missing])
 
