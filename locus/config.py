@@ -176,9 +176,9 @@ class SelectionFlags:
     """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the
     suite; classification (metrics of the classifier) is allowed, too. Default: all of the suite."""
     checkpoint: tuple[str, ...] = ()
-    """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by main.py
-    or benchmark.convert. Several checkpoints count as training runs of one entry. The tables show them next to the
-    published rows."""
+    """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by
+    main.py. Several checkpoints count as training runs of one entry. The tables show them next to the published
+    rows."""
 
 
 @dataclass(frozen=True)
@@ -513,7 +513,7 @@ class ModelFlags:
     dropout: Annotated[float, AtLeast(0), AtMost(0.99)] = 0.0
     """Dropout rate of the pooled features."""
     init_from: str | None = None
-    """Checkpoint with initial weights; its head may differ. The log lists the copied weights."""
+    """Initial weights: a run, or a file of weights of torchvision, timm or torchxrayvision, whose head is not used."""
 
     @property
     def pooling(self) -> str:
@@ -722,8 +722,7 @@ class OutputFlags:
     """Probability threshold for a positive prediction. youden maximises TPR − FPR and f1 maximises F1 on the validation
     images; fixed is 0.5."""
     evaluate: Annotated[str | None, MODE] = None
-    """Finished run, or run written by benchmark.convert, to evaluate again. Its metrics, predictions and plots are
-    rewritten; nothing is trained."""
+    """Finished run to evaluate again. Its metrics, predictions and plots are rewritten; nothing is trained."""
 
 
 @dataclass(frozen=True)
@@ -759,27 +758,6 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
 @dataclass(frozen=True)
 class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
     """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
-
-
-@dataclass(frozen=True)
-class ConvertConfig(TrainConfig):
-    """Convert the weights of another project into a run folder: ``python -m benchmark.convert``.
-
-    --backbone, --global_pool … describe the network. The --config file may also contain the flags used in training.
-    """
-
-    hidden = frozenset(
-        name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for name in inspect.get_annotations(part)
-    ) - flags_with(RecipeFlags, MAPS)
-    """Flags that are accepted but not shown by ``--help``: those that do not describe the network."""
-    checkpoint: str | None = None
-    """Weights of the other project: a state dict, a training checkpoint that contains one, or a .safetensors file.
-    Required."""
-    findings: tuple[str, ...] = ()
-    """Findings that the outputs predict, in order. Default: the findings of --dataset, whose files must be
-    available."""
-    output_dir: str | None = None
-    """Run folder to write, with best.ckpt and config.yaml. Required."""
 
 
 @dataclass(frozen=True)

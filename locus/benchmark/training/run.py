@@ -112,7 +112,7 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     if last.exists():
         load.load(model, load.weights(last), last)
     elif config.init_from:
-        load.load(model, load.weights(config.init_from), config.init_from, initial=True)
+        load.load_initial(model, load.weights(config.init_from), config.init_from)
     if config.compile:
         model.compile()
     return model.to(memory_format=memory_format(config.channels_last))
