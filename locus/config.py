@@ -37,7 +37,7 @@ class Role(enum.Flag):
     OUTPUT = enum.auto()
     """Folders, logs and plots."""
     MODE = enum.auto()
-    """Replaces the training run by something else, such as a search."""
+    """Uses an existing run instead of starting a new one."""
     NEWER = enum.auto()
     """Added when records had been published: in a key only if it is not at its default, so that their keys stay."""
 
@@ -726,20 +726,7 @@ class OutputFlags:
 
 
 @dataclass(frozen=True)
-class SearchFlags:
-    """Search."""
-
-    role = MODE
-    search: str | None = None
-    """YAML file that defines a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line
-    apply to all trials."""
-    search_storage: str | None = None
-    """SQLite file or SQLAlchemy URL that stores the trials, so that a search can be resumed. Default: the value in the
-    YAML file."""
-
-
-@dataclass(frozen=True)
-class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
+class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
     """Train one classifier on one data set and evaluate it: ``python main.py``.
 
     If configs/<dataset>.yaml exists, its values replace the defaults below. For example, "python main.py" without flags
@@ -748,11 +735,8 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
 
     def __post_init__(self) -> None:
         """Raise ``BadValueError`` for flags that exclude each other."""
-        modes = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
-        if len(modes) > 1:
-            raise BadValueError(f"{' and '.join(modes)} cannot be combined: use only one of them")
-        if self.search_storage and not self.search:
-            raise BadValueError("--search_storage requires --search: add --search FILE")
+        if self.evaluate and self.resume:
+            raise BadValueError("--evaluate and --resume cannot be combined: use only one of them")
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         from locus.datasets.io import download
 
         download.fetch(config.dataset, config.data_root_dir)
-    if config.search:
-        from locus.benchmark.training import search
-
-        folder = search.run(config, explicit_flags)
-        cli.say(f"trials: {folder}/trials.md")
-        cli.say(f"train the best recipe again: python main.py --config {folder}/config.yaml")
-        return
     with gc_paused():
         from locus.benchmark import training
     if isinstance(config.resume, str):

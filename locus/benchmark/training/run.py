@@ -2,7 +2,7 @@
 
 ``prepare``     builds data, network and loss from the flags, and raises setup errors before training
 ``folder_for``, ``resumed``  find the run of ``--resume`` and check that its flags are the same
-``fit``         trains and evaluates; ``train`` only trains, for a search
+``fit``         trains and evaluates; ``train`` only trains (examples/search.py)
 ``run_epochs``  builds Lightning's trainer and trains all epochs
 
 Run folders are described in ``runs``, metrics are computed by ``evaluate``.
