@@ -22,7 +22,7 @@ DRAWS = 4000
 WIDTH = 64
 """Number of columns that ``leave_one_out`` computes at a time."""
 BAND_RUNS = 3
-"""Minimum number of training runs for ``one_more``: its band then covers 93 to 97% (docs/coverage.md)."""
+"""Minimum number of training runs for ``one_more``: its band then covers 93 to 97% (docs/limits.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
 def one_more(theta: FloatArray) -> tuple[float, float] | None:
     """Return the 95% prediction interval for another run on the same images; None for fewer than ``BAND_RUNS`` runs.
 
-    For two runs that agree by chance it would be far too narrow: see docs/coverage.md.
+    For two runs that agree by chance it would be far too narrow: see docs/limits.md.
 
     >>> [round(end, 3) for end in one_more(np.array([0.5, 0.6, 0.7]))]
     [0.103, 1.0]
