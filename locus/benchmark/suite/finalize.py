@@ -24,12 +24,10 @@ from locus.benchmark.training import weights
 from locus.benchmark.training.runs import done
 from locus.config import RunConfig
 from locus.core.errors import UnknownNameError
-from locus.core.startup import gc_paused
 
 log = logging.getLogger(__name__)
 
 
-@gc_paused()
 def finalize(
     suite: Suite,
     planned: Sequence[ModelTask],
@@ -88,7 +86,6 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
 
 @ONE_BLAS_THREAD
-@gc_paused()
 def leaderboards_of(folder: Path) -> list[Leaderboard]:
     """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
