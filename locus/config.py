@@ -458,12 +458,11 @@ class MachineFlags(ThreadFlags):
     """Hardware."""
 
     role = MACHINE
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Hardware, as in Lightning. auto: a GPU if available, else the CPU."""
     devices: str = "auto"
-    """GPUs to use, as in Lightning: a number, or auto (one GPU if available)."""
-    device_ids: str | None = None
-    """Indices of the GPUs to use: 0,1."""
-    num_GPU: Annotated[int | None, AtLeast(0)] = None  # noqa: N815 - the name that earlier command lines use
-    """Older name for --devices. 0 means the CPU."""
+    """Devices to use, as in Lightning: a number, a list of GPUs such as 0,1 (1, is the second GPU alone), or auto
+    (one)."""
     num_nodes: Annotated[int, AtLeast(1)] = 1
     """Number of machines that train together, as in Lightning."""
     strategy: str = "auto"
