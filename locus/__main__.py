@@ -12,7 +12,6 @@ ENTRY_POINTS = {
     "run": "locus.benchmark.run",
     "score": "locus.benchmark.score",
     "check": "locus.benchmark.check.__main__",
-    "convert": "locus.benchmark.convert",
     "compare": "locus.benchmark.compare",
     "audit": "locus.benchmark.audit",
     "gallery": "locus.benchmark.gallery",

@@ -37,7 +37,7 @@ class Role(enum.Flag):
     OUTPUT = enum.auto()
     """Folders, logs and plots."""
     MODE = enum.auto()
-    """Replaces the training run by something else, such as a search."""
+    """Uses an existing run instead of starting a new one."""
     NEWER = enum.auto()
     """Added when records had been published: in a key only if it is not at its default, so that their keys stay."""
 
@@ -176,9 +176,9 @@ class SelectionFlags:
     """Protocols (scoring rules, docs/protocols.md) and validity checks (docs/validity.md) to select, among those of the
     suite; classification (metrics of the classifier) is allowed, too. Default: all of the suite."""
     checkpoint: tuple[str, ...] = ()
-    """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by main.py
-    or benchmark.convert. Several checkpoints count as training runs of one entry. The tables show them next to the
-    published rows."""
+    """Your own models, explained and scored instead of the suite's: best.ckpt files or run folders, written by
+    main.py. Several checkpoints count as training runs of one entry. The tables show them next to the published
+    rows."""
 
 
 @dataclass(frozen=True)
@@ -456,12 +456,11 @@ class MachineFlags(ThreadFlags):
     """Hardware."""
 
     role = MACHINE
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Hardware, as in Lightning. auto: a GPU if available, else the CPU."""
     devices: str = "auto"
-    """GPUs to use, as in Lightning: a number, or auto (one GPU if available)."""
-    device_ids: str | None = None
-    """Indices of the GPUs to use: 0,1."""
-    num_GPU: Annotated[int | None, AtLeast(0)] = None  # noqa: N815 - the name that earlier command lines use
-    """Older name for --devices. 0 means the CPU."""
+    """Devices to use, as in Lightning: a number, a list of GPUs such as 0,1 (1, is the second GPU alone), or auto
+    (one)."""
     num_nodes: Annotated[int, AtLeast(1)] = 1
     """Number of machines that train together, as in Lightning."""
     strategy: str = "auto"
@@ -511,7 +510,7 @@ class ModelFlags:
     dropout: Annotated[float, AtLeast(0), AtMost(0.99)] = 0.0
     """Dropout rate of the pooled features."""
     init_from: str | None = None
-    """Checkpoint with initial weights; its head may differ. The log lists the copied weights."""
+    """Initial weights: a run, or a file of weights of torchvision, timm or torchxrayvision, whose head is not used."""
 
     @property
     def pooling(self) -> str:
@@ -720,25 +719,11 @@ class OutputFlags:
     """Probability threshold for a positive prediction. youden maximises TPR − FPR and f1 maximises F1 on the validation
     images; fixed is 0.5."""
     evaluate: Annotated[str | None, MODE] = None
-    """Finished run, or run written by benchmark.convert, to evaluate again. Its metrics, predictions and plots are
-    rewritten; nothing is trained."""
+    """Finished run to evaluate again. Its metrics, predictions and plots are rewritten; nothing is trained."""
 
 
 @dataclass(frozen=True)
-class SearchFlags:
-    """Search."""
-
-    role = MODE
-    search: str | None = None
-    """YAML file that defines a hyperparameter search with Optuna (configs/search.yaml). Other flags on the command line
-    apply to all trials."""
-    search_storage: str | None = None
-    """SQLite file or SQLAlchemy URL that stores the trials, so that a search can be resumed. Default: the value in the
-    YAML file."""
-
-
-@dataclass(frozen=True)
-class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
+class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
     """Train one classifier on one data set and evaluate it: ``python main.py``.
 
     If configs/<dataset>.yaml exists, its values replace the defaults below. For example, "python main.py" without flags
@@ -747,37 +732,13 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
 
     def __post_init__(self) -> None:
         """Raise ``BadValueError`` for flags that exclude each other."""
-        modes = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
-        if len(modes) > 1:
-            raise BadValueError(f"{' and '.join(modes)} cannot be combined: use only one of them")
-        if self.search_storage and not self.search:
-            raise BadValueError("--search_storage requires --search: add --search FILE")
+        if self.evaluate and self.resume:
+            raise BadValueError("--evaluate and --resume cannot be combined: use only one of them")
 
 
 @dataclass(frozen=True)
 class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, LoadingFlags, OneImageFlags):
     """Explain a model's predictions with heat maps, and save pictures, boxes and raw maps: ``python heatmap.py``."""
-
-
-@dataclass(frozen=True)
-class ConvertConfig(TrainConfig):
-    """Convert the weights of another project into a run folder: ``python -m benchmark.convert``.
-
-    --backbone, --global_pool … describe the network. The --config file may also contain the flags used in training.
-    """
-
-    hidden = frozenset(
-        name for part in (SearchFlags, OutputFlags, MachineFlags, RecipeFlags) for name in inspect.get_annotations(part)
-    ) - flags_with(RecipeFlags, MAPS)
-    """Flags that are accepted but not shown by ``--help``: those that do not describe the network."""
-    checkpoint: str | None = None
-    """Weights of the other project: a state dict, a training checkpoint that contains one, or a .safetensors file.
-    Required."""
-    findings: tuple[str, ...] = ()
-    """Findings that the outputs predict, in order. Default: the findings of --dataset, whose files must be
-    available."""
-    output_dir: str | None = None
-    """Run folder to write, with best.ckpt and config.yaml. Required."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from locus.benchmark.training import runs, weights
 from locus.config import HeatmapConfig, network_flags
 from locus.core import cli
 from locus.core.errors import BadValueError, DataError
-from locus.core.startup import gc_paused
 
 log = logging.getLogger(__name__)
 DEFAULT = "demo-pcam"
@@ -41,8 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BadValueError(f"--model {network.model} and --checkpoint cannot be combined: leave one out")
         if not (config.image or config.image_path):
             raise BadValueError(f"--model {network.model} has no data set of its own: add --image or --image_path")
-        with gc_paused():  # import torch only after the flags are checked
-            from locus.benchmark.training import external
+        from locus.benchmark.training import external  # imports torch: only after the flags are checked
 
         folder = external.write_run(network, Path(config.runs))
         config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
@@ -53,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if network is None and config.checkpoint is not None and not weights.path_of(config.checkpoint).exists():
         raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
     log.info("opening the network")  # imports torch
-    with gc_paused():  # import torch only after the flags are checked
-        from locus.benchmark.pictures import heat_maps
+    from locus.benchmark.pictures import heat_maps
 
     write = heat_maps.write_pictures if config.image_path is None else heat_maps.write_overlay
     return write(config, cli.say)

@@ -6,7 +6,6 @@ from typing import Any
 
 from locus.config import TrainConfig
 from locus.core import cli
-from locus.core.startup import gc_paused
 
 
 @cli.entry_point
@@ -17,15 +16,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         from locus.datasets.io import download
 
         download.fetch(config.dataset, config.data_root_dir)
-    if config.search:
-        from locus.benchmark.training import search
+    from locus.benchmark import training
 
-        folder = search.run(config, explicit_flags)
-        cli.say(f"trials: {folder}/trials.md")
-        cli.say(f"train the best recipe again: python main.py --config {folder}/config.yaml")
-        return
-    with gc_paused():
-        from locus.benchmark import training
     if isinstance(config.resume, str):
         from locus.benchmark.training.run import resumed  # imports torch
 

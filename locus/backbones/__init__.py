@@ -45,7 +45,7 @@ ALIASES = {
     **{f"efficientnet-b{size}": f"tf_efficientnet_b{size}" for size in range(8)},
 }
 """Other names, in lower case. The efficientnet-pytorch package (``efficientnet-b0``) pads SAME, as the ``tf_`` variants
-do; :mod:`locus.backbones.published` converts its weights."""
+do."""
 FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapping"}
 """Public name -> the module from which it is imported on first use."""
 

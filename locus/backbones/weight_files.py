@@ -1,9 +1,9 @@
 """Files of weights: read PyTorch files as data, and load torchxrayvision's weights trained on radiographs.
 
 ``load_file`` is the only function that reads PyTorch files; it never runs code in them. ``code_in`` finds the code that
-an unsafe file contains, for the error message. ``resolve`` and ``load_xray`` provide torchxrayvision's weights as an
-alternative to ImageNet weights, which are loaded by ``locus.backbones.extractors``. Names of other projects are
-converted by ``locus.backbones.published``.
+an unsafe file contains, for the error message. ``extractor_weights`` finds the weights of an extractor in a file of
+torchvision, timm or torchxrayvision. ``resolve`` and ``load_xray`` provide torchxrayvision's weights as an alternative
+to ImageNet weights, which are loaded by ``locus.backbones.extractors``.
 """
 
 import itertools
@@ -13,7 +13,8 @@ import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +24,6 @@ from torch import Tensor
 
 from locus.backbones.classifier import Classifier
 from locus.backbones.extractors import folder, reachable
-from locus.backbones.published import translate
 from locus.backbones.tokens import UNABLE
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 
@@ -39,6 +39,8 @@ NAMES = {
     "resnet50-res512-all": "resnet50",
 }
 """Name of torchxrayvision's weights -> their backbone."""
+HEAD = re.compile(r"(classifier|fc|head|pre_logits|last_linear)\.")
+"""Start of the names of a head in torchvision and timm."""
 RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
 GRAY = ":mean=127.5,std=0.12451171875"
 """torchxrayvision scales grey values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
@@ -116,12 +118,45 @@ def load_xray(model: Classifier, word: str) -> None:
 
     The file is downloaded once. Raises ``NotAvailableError`` with its URL and path if it is not available.
     """
-    weights, ours = translate(state(word), model).state, model.state_dict()
-    missing = [name for name in ours if name.startswith("extractor.") and name not in weights]
+    weights, _ = extractor_weights(state(word), model)
+    missing = [name for name in model.state_dict() if name.startswith("extractor.") and name not in weights]
     if missing:
         lacking = f"{len(missing)} weights of {NAMES[word]} ({examples(missing)})"
         raise DataError(f"the file of {word} lacks {lacking}: delete it to download it again")
-    model.load_state_dict({name: weights[name] for name in weights if name.startswith("extractor.")}, strict=False)
+    model.load_state_dict(weights, strict=False)
+
+
+def extractor_weights(state: Mapping[str, Tensor], model: Classifier) -> tuple[dict[str, Tensor], list[str]]:
+    """Return the weights of the extractor of ``model`` in ``state``, and the names of weights of neither it nor a head.
+
+    The file may have the names of torchvision, timm or torchxrayvision, with any prefix (``module.``). A first layer
+    for one grey channel is repeated to three channels with the same sum.
+    """
+    target = model.state_dict()
+    has_net = hasattr(model.extractor, "net")
+    root, lead = ("extractor.net.", "") if has_net else ("extractor.", "features.")
+    ours = {lead + name.removeprefix(root): name for name in target if name.startswith(root)}
+    prefix = prefix_of(state, ours)
+    short = {name: name.removeprefix(prefix) for name in state}
+    weights = {ours[name]: _coloured(state[full], target[ours[name]]) for full, name in short.items() if name in ours}
+    return weights, [full for full, name in short.items() if name not in ours and not HEAD.match(name)]
+
+
+def prefix_of(state: Mapping[str, Tensor], known: Collection[str]) -> str:
+    """Return the prefix in ``state`` without which most names are ``known``; the shortest if tied."""
+    counts: Counter[str] = Counter()
+    for name in state:
+        parts = name.split(".")
+        for cut in range(len(parts)):
+            if ".".join(parts[cut:]) in known:
+                counts["".join(f"{part}." for part in parts[:cut])] += 1
+    return min(counts, key=lambda prefix: (-counts[prefix], len(prefix)), default="")
+
+
+def _coloured(value: Tensor, target: Tensor) -> Tensor:
+    """Convert a first convolution on one grey channel to three equal channels with the same sum."""
+    grey = value.ndim == 4 and value.shape[1] == 1 and target.shape == (len(value), 3, *value.shape[2:])
+    return (value / 3).expand(-1, 3, -1, -1).contiguous() if grey else value
 
 
 def require(word: str) -> None:

@@ -26,7 +26,7 @@ from locus.core import startup
 from locus.core.errors import BadValueError, DataError, LocusError, hint, one_line, printable
 from locus.core.names import SPELLED
 from locus.core.parser import checked, help_command, parser_of, type_of
-from locus.core.startup import ROOT, gc_skipped_at_exit
+from locus.core.startup import ROOT
 from locus.core.user_code import refuse_code
 
 LONGEST = 4000
@@ -52,7 +52,6 @@ def entry_point(main: Callable[[Sequence[str] | None], int | None]) -> Callable[
     def run(argv: Sequence[str] | None = None) -> int:
         startup.raise_again()
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine many times slower
-        gc_skipped_at_exit()
         _prepare_output()
         try:
             return main(argv) or 0

@@ -1,6 +1,5 @@
-"""What a command does before and after its work: garbage collection, Ctrl-C and the import path.
+"""What a command does before its work: Ctrl-C and the import path.
 
-* Python's cyclic garbage collector is paused during imports, and its run at exit is skipped.
 * Ctrl-C during the imports prints one line instead of a traceback. Later, ``locus.core.cli.entry_point`` handles
   ``KeyboardInterrupt``.
 * The checkout is taken off ``sys.path``, where its folders could hide other packages.
@@ -8,8 +7,6 @@
 This module imports only the standard library, because it runs first.
 """
 
-import atexit
-import gc
 import os
 import signal
 import sys
@@ -24,40 +21,6 @@ COMMANDS = ("main.py", "heatmap.py", "locus", "tools")
 """Files and packages that contain the commands."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
-MANY = 50_000
-"""Number of new objects that a garbage collection should not visit."""
-
-
-@contextmanager
-def gc_paused() -> Iterator[None]:
-    """Pause the cyclic garbage collector in the block, for imports and other code that creates many objects.
-
-    Afterwards these objects count as old, so that the next collection does not visit them. This step is skipped for
-    few objects, and if ``gc.freeze`` is in use already, because it would unfreeze other objects.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            if gc.get_count()[0] > MANY and not gc.get_freeze_count():  # which counts frozen objects one by one
-                gc.freeze()
-                gc.unfreeze()
-            gc.enable()
-
-
-def gc_skipped_at_exit() -> None:
-    """Skip the garbage collection at exit, which takes one to two seconds if torch is imported.
-
-    It is not skipped if triton is imported, whose bindings would then report leaks.
-    """
-    atexit.register(_freeze)
-
-
-def _freeze() -> None:
-    if "triton" not in sys.modules:
-        gc.freeze()
 
 
 def is_command() -> bool:

@@ -35,11 +35,11 @@ def test_a_half_precision_file_initialises_both_strides(tmp_path: Path):
     state = load.weights(tmp_path / "w.safetensors")
     for word in WORDS:
         model = backbones.build(word, 3)
-        load.load(model, state, "w.safetensors", initial=True)
+        load.load_initial(model, state, "w.safetensors")
         taken = extractor_weights(model)
         assert all(torch.equal(taken[name], value.to(taken[name].dtype)) for name, value in half.items())
     with pytest.raises(DataError, match=r"w\.safetensors"):
-        load.load(backbones.build("resnet18", 3), state, "w.safetensors", initial=True)
+        load.load_initial(backbones.build("resnet18", 3), state, "w.safetensors")
 
 
 def test_pretrained_weights_raise_an_error_with_advice():
@@ -50,7 +50,7 @@ def test_pretrained_weights_raise_an_error_with_advice():
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not beside the checkout")
 def test_the_optional_weights_give_finite_maps_of_gray_images():
     model = backbones.build(f"{WORDS[1]}:mean=127.5,std=127.5", 8, "PCAM").eval()
-    load.load(model, load.weights(WEIGHTS), WEIGHTS, initial=True)
+    load.load_initial(model, load.weights(WEIGHTS), WEIGHTS)
     assert len(load_file(WEIGHTS)) == len(extractor_weights(model))
     with torch.inference_mode():
         maps = model.features(torch.randn(2, 1, 96, 96).expand(-1, 3, -1, -1))

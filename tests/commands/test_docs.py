@@ -138,7 +138,7 @@ def understood(line, monkeypatch):
         raise Understood
 
     script, *flags = shlex.split(line.split(" > ")[0], comments=True)[1:]
-    module = flags.pop(0) if script == "-m" else script.removesuffix(".py")
+    module = flags.pop(0) if script == "-m" else script.removesuffix(".py").replace("/", ".")
     entry_point = next(m for name in (module, f"{module}.__main__") if hasattr(m := importlib.import_module(name), "main"))
     for owner in (cli, entry_point):
         if hasattr(owner, "parse"):

@@ -9,14 +9,13 @@ import pandas as pd
 import pytest
 import timm
 import torch
-import torchvision
 import yaml
 from PIL import Image
 
 import locus
 from locus import datasets, heatmap
 from locus import train as main
-from locus.benchmark import compare, convert, records, run, score
+from locus.benchmark import compare, records, run, score
 from locus.benchmark.check import __main__ as check
 from locus.benchmark.external import entry
 from locus.benchmark.external.cases import EntryCases
@@ -169,14 +168,6 @@ def of_main(folder):
     return locus.load(run), IMAGENET_MEAN, IMAGENET_STD, ["--checkpoint", run]
 
 
-def of_convert(folder):
-    torch.save(torchvision.models.resnet18(num_classes=8).state_dict(), folder / "resnet.pth")
-    network = ["--checkpoint", folder / "resnet.pth", "--backbone", "resnet18", "--img_size", "64", "--threads", "1"]
-    data = ["--dataset", DATA, "--cache_dir", folder / "cache", "--output_dir", folder / "converted"]
-    assert convert.main([*map(str, [*network, *data])]) == 0
-    return locus.load(folder / "converted"), IMAGENET_MEAN, IMAGENET_STD, ["--checkpoint", folder / "converted"]
-
-
 def saved(folder, net, word, mean=0.5, std=0.25):
     """A network whose weights lie in a file: as Python has it, its normalisation, and the flags that name it."""
     torch.save(net.state_dict(), folder / "net.pt")
@@ -192,7 +183,6 @@ def saved(folder, net, word, mean=0.5, std=0.25):
         pytest.param(of_main, "cam", marks=pytest.mark.slow),
         pytest.param(of_torchxrayvision, "gradcam", marks=pytest.mark.slow),
         pytest.param(of_transformers, "gradcam", marks=pytest.mark.slow),
-        pytest.param(of_convert, "cam", marks=pytest.mark.slow),
     ],
 )
 def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folder, network, method):

@@ -53,7 +53,7 @@ runpy.run_path("main.py", run_name="__main__")
 @pytest.mark.slow
 def test_the_first_step_of_a_training_imports_nothing_that_it_does_not_need(tmp_path):
     places = ["--model_save_dir", f"{tmp_path}/train", "--log_dir", f"{tmp_path}/logs", "--cache_dir", f"{tmp_path}/cache"]
-    words = ["--dataset", "phantom:train=8,val=8,test=8", "--img_size", "64", "--batch_size", "4", "--threads", "1", "--num_GPU", "0"]
+    words = ["--dataset", "phantom:train=8,val=8,test=8", "--img_size", "64", "--batch_size", "4", "--threads", "1", "--accelerator", "cpu"]
     done = python("-c", FIRST_STEP, *words, *places)
     assert done.stdout.splitlines()[-1:] == ["imported:"], done.stderr
 

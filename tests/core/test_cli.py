@@ -12,8 +12,7 @@ from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import CONFIGS, build, entry_point, parse, read_yaml
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 
-PRESETS = [path for path in sorted(CONFIGS.glob("*.yaml")) if "space" not in read_yaml(path)]
-"""Presets of training runs, without those of searches."""
+PRESETS = sorted(CONFIGS.glob("*.yaml"))
 BLOCKED = "import sys; sys.modules['torch'] = None; import main; main.main(['--help'])"
 UNKNOWN_FLAG = "unknown flag '--sampling': did you mean '--sampler'? `python main.py --help` lists all flags"
 
@@ -48,8 +47,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--seed 99999999999999999999", BadValueError, ["--seed 99999999999999999999", "4294967295"]),
         ("--accumulate 0", BadValueError, ["--accumulate 0", " 1 "]),
         ("--preprocess fj", UnknownNameError, ["'fj' for --preprocess", "none, jf"]),
-        ("--search_storage a.db", BadValueError, ["--search_storage", "--search FILE"]),
-        ("--search a.yaml --resume True", BadValueError, ["--search", "--resume"]),
+        ("--evaluate runs/a --resume True", BadValueError, ["--evaluate", "--resume"]),
         ("phantom", BadValueError, ["'phantom'", "need a flag"]),
         ("--loss wieghted_bce", UnknownNameError, ["loss", "'weighted_bce'"]),
         ("--loss foacl:gamma=2", UnknownNameError, ["loss", "'focal'"]),

@@ -8,24 +8,14 @@ import pytest
 from locus.benchmark import records
 from locus.benchmark.check import method
 from tests.gallery import pictures, scores_of
-from tools.coverage.page import page as coverage_page
-from tools.coverage.worlds import NAME, settings
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = ROOT / "tools" / "coverage" / "coverage.csv"
 pytestmark = pytest.mark.freshness
 
 
 def test_the_page_about_methods_is_up_to_date():
     text = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert text == method.page(), "docs/methods.md is stale: python -m benchmark.check methods > docs/methods.md"
-
-
-def test_the_page_about_coverage_is_up_to_date():
-    names = set(pd.read_csv(TABLE, dtype=str)[list(NAME)].itertuples(index=False, name=None))
-    assert names == {setting.name for setting in settings()}
-    text = (ROOT / "docs" / "coverage.md").read_text()
-    assert text == coverage_page(pd.read_csv(TABLE)), "docs/coverage.md is stale: python -m tools.coverage"
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("results/*/gallery.html")), ids=lambda page: page.parent.name)

@@ -24,7 +24,7 @@ FILES = [*sorted(path for package in ("locus", "tools") for path in (ROOT / pack
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
 REGISTRIES = (METHODS, DATASETS, PROTOCOLS)
 ENTRY_POINTS = (
-    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.export",
+    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.export",
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
     "benchmark.figures", "benchmark.audit",
 )  # fmt: skip

@@ -11,7 +11,6 @@ SUBJECTS = {
     "methods": "MethodsConfig",
     "costs": "CostsConfig",
     "scoring": "ScoringConfig",
-    "training": "TrainingConfig",
 }
 """Module -> its flags."""
 

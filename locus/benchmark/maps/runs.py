@@ -343,7 +343,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     config, stamp = checkpoint.config, checkpoint.stamp
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
-    by_us = bool(checkpoint.content.get("history"))  # converted runs and external networks have none
+    by_us = bool(checkpoint.content.get("history"))  # external networks have none
     declared = trained_on or checkpoint.trained_on
     images = _listed_images(declared)
     if images:

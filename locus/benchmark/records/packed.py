@@ -21,7 +21,6 @@ from locus.benchmark.records.storage import DICT_STRING, parse, stem, unpacked
 from locus.core.errors import DataError, one_line
 from locus.core.files import writing
 from locus.core.scores import Score, ScoreColumns
-from locus.core.startup import gc_paused
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
 ADVICE = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
@@ -115,7 +114,6 @@ def write_packed(records: Sequence[Record], folder: Path) -> None:
     storage.save(_scores([record for _, record in named]), folder / RECORDS_FILE)
 
 
-@gc_paused()
 def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
     """Return name -> packed record, sorted by name; empty if none is packed.
 

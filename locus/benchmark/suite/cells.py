@@ -28,7 +28,6 @@ from locus.core import names
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.names import ABSENT, BASELINES_AND_UPPER_BOUND, normalize_data_set
-from locus.core.startup import gc_paused
 from locus.core.user_code import refuse_code, runs_code
 
 
@@ -205,7 +204,6 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     return suite.model_copy(update={"models": [*suite.models, flags]})
 
 
-@gc_paused()
 def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
     """Return all cells of the suite by model, including those of single methods in ``method``."""
     named = [word for word in method if word not in methods.GROUPS]

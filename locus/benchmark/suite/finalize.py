@@ -25,12 +25,10 @@ from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import done
 from locus.config import RunConfig
-from locus.core.startup import gc_paused
 
 log = logging.getLogger(__name__)
 
 
-@gc_paused()
 def finalize(
     suite: Suite,
     planned: Sequence[ModelTask],
@@ -100,7 +98,6 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
 
 @ONE_BLAS_THREAD
-@gc_paused()
 def leaderboards_of(folder: Path) -> list[Leaderboard]:
     """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name

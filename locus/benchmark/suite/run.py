@@ -10,6 +10,7 @@ themselves are in ``locus.benchmark.training`` and ``score``, the tables at the 
 
 import contextlib
 import logging
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -105,8 +106,7 @@ def check_parallel(
 
 
 def _uses_several_devices(config: TrainConfig) -> bool:
-    words = config.devices, str(config.num_GPU or 0), "2" if "," in (config.device_ids or "") else "1"
-    return config.num_nodes > 1 or not {"auto", "0", "1"}.issuperset(words)
+    return config.num_nodes > 1 or re.fullmatch(r"auto|1|\d+,", config.devices) is None
 
 
 def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:

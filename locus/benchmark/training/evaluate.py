@@ -49,7 +49,7 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     path = Path(str(config.evaluate))
     folder = path if path.is_dir() else path.parent
     best = folder / "best.ckpt"
-    trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes only best.ckpt
+    trained = (folder / "last.ckpt").exists() or not best.exists()  # external networks have only best.ckpt
     if trained and not runs.done(folder):
         raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
     checkpoint = load.checkpoint(best)

@@ -1,7 +1,6 @@
-"""Networks of other projects: convert their weights into a run, or build the network itself and write its run.
+"""Networks of other projects (``--model``).
 
-``run``        ``benchmark.convert``: weights of a network that the flags describe, compared with it before use
-``build``      an external network (``--model``): load weights, find the layers, name the outputs
+``build``      an external network: load weights, find the layers, name the outputs
 ``write_run``  the run folder of an external network, so that a suite can use it like a training run
 
 The networks are built by ``locus.backbones.external``, weights are read by ``locus.benchmark.training.load``.
@@ -9,21 +8,18 @@ The networks are built by ``locus.backbones.external``, weights are read by ``lo
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
-from locus import backbones
 from locus.backbones import Classifier, external, measured
 from locus.backbones.detection import ModelSpec, find_model_spec, observe
 from locus.backbones.external import ExternalNetwork
 from locus.backbones.wrapping import channels_of, select_outputs, use_columns
-from locus.benchmark.training import load, machine, runs
-from locus.benchmark.training.listing import load_split
-from locus.config import ConvertConfig, NetworkFlags, TrainConfig
-from locus.core.errors import BadValueError, DataError, NotAvailableError
+from locus.benchmark.training import load, runs
+from locus.config import NetworkFlags, TrainConfig
+from locus.core.errors import BadValueError
 from locus.core.files import json_hash, safe_filename
 from locus.core.names import duplicates
 from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -32,41 +28,6 @@ log = logging.getLogger(__name__)
 SIDE = 224
 FOLDER = "models"
 """Folder in ``runs`` for the runs of external networks."""
-
-
-def run(config: ConvertConfig) -> Path:
-    """Write ``best.ckpt`` and ``config.yaml`` for the weights in ``config.checkpoint``; return ``config.output_dir``.
-
-    Raises ``DataError`` if the weights do not belong to the network, with the numbers of missing and unexpected
-    weights.
-    """
-    if config.checkpoint is None or config.output_dir is None:
-        raise BadValueError("--checkpoint FILE (the weights) and --output_dir FOLDER (the new run) are required")
-    folder = Path(config.output_dir)
-    if any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
-        raise BadValueError(f"--output_dir {folder} already contains a run: choose another folder")
-    machine.configure_torch(config.threads)
-    flags: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
-    recipe = TrainConfig(**flags)
-    findings = _converted_findings(config.findings, recipe)
-    parts = recipe.backbone, len(findings), recipe.pooling, recipe.attention_map
-    model = backbones.build(*parts, dropout=recipe.dropout, findings=findings)
-    load.load(model, load.weights(config.checkpoint), config.checkpoint)
-    runs.write_network(folder, recipe, model, runs.stamp(recipe, model, findings))
-    return folder
-
-
-def _converted_findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
-    """Return the names of the outputs: from the flags, else from the data set."""
-    if named:
-        if recipe.num_classes not in (None, len(named)):
-            counts = f"--findings has {len(named)} names, but --num_classes is {recipe.num_classes}"
-            raise BadValueError(f"{counts}: leave one of them out")
-        return named
-    try:
-        return load_split(recipe, "test").findings
-    except (DataError, NotAvailableError) as error:
-        raise BadValueError(f"the names of the outputs are unknown ({error}): pass --findings") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +125,7 @@ def _normalisation(
 
 
 def of_run(path: Path, trust: bool) -> LoadedNetwork:
-    """Load a finished run of ``main.py``, a converted run, or a run of another network: see ``load.network``."""
+    """Load a finished run of ``main.py`` or a run of another network: see ``load.network``."""
     checkpoint = load.checkpoint(path)
     model, size = checkpoint.network(trust), checkpoint.config.img_size
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"

@@ -1,10 +1,10 @@
 """Read a run, a checkpoint or a file of weights as data, without Lightning and without executing code.
 
 ``checkpoint``  the content of a file or run folder (``Checkpoint``); ``network`` builds its classifier
-``load``        load weights of this or another project into a classifier; ``load_external`` into an external network
+``load``        load the weights of a run into a classifier, ``load_initial`` those of ``--init_from``, and
+                ``load_external`` those of an external network, which ``locus.benchmark.training.external`` builds
 
-All names and shapes must match: there are no partial matches. Names of other projects are converted by
-``locus.backbones.published``, external networks are built by ``locus.benchmark.training.external``.
+All names and shapes must match: there are no partial matches.
 """
 
 import argparse
@@ -26,7 +26,6 @@ import torch
 from torch import nn
 
 from locus.backbones import Classifier, external, weight_files
-from locus.backbones.published import Translated, prefix_of, translate
 from locus.benchmark.training import weights as weights_file
 from locus.config import TrainConfig
 from locus.core.cli import build
@@ -38,6 +37,8 @@ PREFIX = "model."
 """Lightning's prefix for the classifier's names."""
 OURS, HEAD = "extractor.", "head."
 """Prefixes of the names of extractors and heads in this project."""
+COUNTER = "num_batches_tracked"
+"""Weight of batch norm that files before 2018 lack and that does not affect logits."""
 WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """Keys under which tools store the weights in a file."""
 COPY_KEYS = ("module", "student", "teacher", "ema", "ema_state_dict", "state_dict_ema", "model_ema")
@@ -93,32 +94,41 @@ def _is_complete(value: torch.Tensor) -> bool:
     return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
-def load(model: Classifier, state: dict[str, torch.Tensor], path: Path | str, initial: bool = False) -> None:
-    """Load the weights ``state`` of this or another project into ``model``; ``path`` is the file in messages.
+def load(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
+    """Load the weights ``state`` of a run of this project into ``model``; ``path`` is the file in messages.
 
-    All names and shapes must match, without extra weights; for ``initial`` weights, the head may be another one. Logs
-    what was loaded, unless it is a whole network of this project. Raises ``DataError`` with the numbers of missing and
-    unexpected weights if they belong to another architecture.
+    Raises ``DataError`` with the numbers of missing and unexpected weights if they belong to another architecture.
     """
     expected = model.state_dict()
-    is_own_run = any(name.startswith(OURS) for name in state)
-    unknown = [name for name in state if name not in expected]
-    translated = Translated(state, [], [], unknown) if is_own_run else translate(state, model)
-    new = _unlike(expected, translated.state)
-    missing, unexpected = new, [*translated.heads, *translated.unexpected]
-    advice = "; its head is not a linear layer over pooled maps: use this file with --init_from only"
-    if initial:
-        path = f"--init_from {path}"
-        missing, unexpected = ([n for n in names if not n.startswith(HEAD)] for names in (new, translated.unexpected))
-    if reason := _differences(missing, unexpected, len(expected)):
-        hint = advice if translated.heads and not initial else ""
-        raise DataError(f"{path} does not fit {describe_model(model)}: {reason}{hint}")
-    taken = {name: value for name, value in translated.state.items() if name in expected and name not in new}
+    unexpected = [name for name in state if name not in expected]
+    _require_match(_unlike(expected, state), unexpected, model, path)
+    model.load_state_dict(state)
+
+
+def load_initial(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
+    """Load initial weights into ``model`` and log their number.
+
+    ``state`` is from a run of this project, whose head is used if it has the same shape, or from torchvision, timm or
+    torchxrayvision, whose head is not used. Raises ``DataError`` as ``load`` does.
+    """
+    expected = model.state_dict()
+    if any(name.startswith(OURS) for name in state):
+        unexpected = [name for name in state if name not in expected and not name.startswith(HEAD)]
+    else:
+        state, unexpected = weight_files.extractor_weights(state, model)
+    new = _unlike(expected, state)
+    missing = [name for name in new if not name.startswith(HEAD) and not name.endswith(COUNTER)]
+    _require_match(missing, unexpected, model, f"--init_from {path}")
+    taken = {name: value for name, value in state.items() if name in expected and name not in new}
     model.load_state_dict(taken, strict=False)
-    if initial or not is_own_run:
-        idle = f"; not used for the logits: {examples(translated.idle)}" if translated.idle else ""
-        added = f", new: {examples(new)}" if new else ""
-        log.info("%s: %d of %d weights loaded%s%s", path, len(taken), len(expected), added, idle)
+    added = f", new: {examples(new)}" if new else ""
+    log.info("--init_from %s: %d of %d weights loaded%s", path, len(taken), len(expected), added)
+
+
+def _require_match(missing: Sequence[str], unexpected: Sequence[str], model: Classifier, path: Path | str) -> None:
+    """Raise ``DataError`` if there are missing or unexpected weights."""
+    if reason := _differences(missing, unexpected, len(model.state_dict())):
+        raise DataError(f"{path} does not fit {describe_model(model)}: {reason}")
 
 
 def load_external(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
@@ -128,9 +138,9 @@ def load_external(module: nn.Module, state: dict[str, torch.Tensor], path: Path 
     unexpected weights.
     """
     expected = module.state_dict()
-    start = prefix_of(state, expected)
+    start = weight_files.prefix_of(state, expected)
     named = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
-    missing = [name for name in _unlike(expected, named) if not name.endswith("num_batches_tracked")]
+    missing = [name for name in _unlike(expected, named) if not name.endswith(COUNTER)]
     unexpected = [name for name in state if name.removeprefix(start) not in expected]
     if reason := _differences(missing, unexpected, len(expected)):
         raise DataError(f"the weights in {path} are not those of {word}: {reason}")
@@ -177,7 +187,7 @@ class Checkpoint:
                 if all(isinstance(name, str) for name in names) and external.is_whole(model, len(names)):
                     return stamped
                 raise DataError(f"{self.path} has an incomplete description of its network: run the training again")
-        raise DataError(f"{self.path} was not written by main.py: convert it with python -m benchmark.convert")
+        raise DataError(f"{self.path} was not written by main.py: use --model net.py:build --weights {self.path}")
 
     @cached_property
     def config(self) -> TrainConfig:
@@ -194,7 +204,7 @@ class Checkpoint:
     def trained_on(self) -> str:
         """The training data: as declared, else the data set of the run; empty if unknown.
 
-        Converted runs and external networks have no history, and the data set in their flags is only a default.
+        External networks have no history, and the data set in their flags is only a default.
         """
         declared = str(self.stamp.get("trained_on") or "")
         return declared or (self.config.dataset if self.content.get("history") else "")

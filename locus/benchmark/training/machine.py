@@ -31,8 +31,8 @@ def gpus() -> int:
 
 
 def device_type(flags: MachineFlags) -> str:
-    """Return ``cuda`` if there are GPUs and neither ``--num_GPU 0`` nor ``--devices 0`` is set, else ``cpu``."""
-    return "cuda" if gpus() and flags.num_GPU != 0 and flags.devices != "0" else "cpu"
+    """Return ``cuda`` if there are GPUs and ``--accelerator`` is not ``cpu``, else ``cpu``."""
+    return "cuda" if gpus() and flags.accelerator != "cpu" else "cpu"
 
 
 def check_flags(flags: MachineFlags) -> None:
@@ -55,24 +55,21 @@ def device_indices(flags: MachineFlags) -> list[int]:
 
     Raises ``BadValueError`` for values that are not numbers and ``NotAvailableError`` for more GPUs than available.
     """
-    if flags.num_GPU == 0 or flags.devices == "0":
+    on_cpu, gpu_count = device_type(flags) == "cpu", gpus()
+    if on_cpu and flags.accelerator == "gpu":
+        raise NotAvailableError("--accelerator gpu requires a GPU, but torch finds none: use auto or cpu")
+    if flags.devices == "auto":
         return [0]
-    gpu_count = gpus()
-    requested = flags.device_ids or flags.num_GPU  # flags that require GPUs
-    if requested and not gpu_count:
-        flag = "device_ids" if flags.device_ids else "num_GPU"
-        missing = f"--{flag} {requested} requires a GPU, but torch finds none"
-        raise NotAvailableError(f"{missing}: leave it out or use --num_GPU 0")
-    if not requested and flags.devices == "auto":
-        return [0]
-    chosen = str(requested or flags.devices)
-    numbers = chosen.split(",")
-    if not all(number.strip().isdigit() for number in numbers):
-        raise BadValueError(f"{chosen!r} is not a number or list of devices: use --devices 2 or --device_ids 0,1")
-    which = [*map(int, numbers)] if flags.device_ids else [*range(max(int(numbers[0]), 1))]
-    if gpu_count and max(which) >= gpu_count:
-        missing = f"{chosen!r} requires {max(which) + 1} GPUs, but there are {gpu_count}"
-        raise NotAvailableError(f"{missing}: lower --devices or --device_ids")
+    numbers = flags.devices.removesuffix(",").split(",")
+    if not all(number.strip().isdigit() for number in numbers) or not flags.devices.strip("0"):
+        advice = "use auto, 2 or 0,1; for the CPU, --accelerator cpu"
+        raise BadValueError(f"--devices {flags.devices!r} is not a number or list of devices: {advice}")
+    which = [*map(int, numbers)] if "," in flags.devices else [*range(int(numbers[0]))]
+    if on_cpu:
+        return [*range(len(which))]
+    if max(which) >= gpu_count:
+        missing = f"--devices {flags.devices} requires {max(which) + 1} GPUs, but there are {gpu_count}"
+        raise NotAvailableError(f"{missing}: use lower numbers")
     return which
 
 
@@ -112,9 +109,10 @@ def cpu_model() -> str:
 def _device_reason(flags: MachineFlags) -> str:
     """Say why a run uses its device."""
     gpu_count = gpus()
-    flag = "--device_ids" if flags.device_ids else "--num_GPU" if flags.num_GPU is not None else "--devices"
-    if flags.device_ids or flags.num_GPU is not None or (gpu_count and flags.devices != "auto"):
-        return flag
+    if flags.accelerator != "auto":
+        return "--accelerator"
+    if gpu_count and flags.devices != "auto":
+        return "--devices"
     return f"first of {gpu_count} GPUs" if gpu_count else "no GPU available"
 
 

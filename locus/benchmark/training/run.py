@@ -2,7 +2,7 @@
 
 ``prepare``     builds data, network and loss from the flags, and raises setup errors before training
 ``folder_for``, ``resumed``  find the run of ``--resume`` and check that its flags are the same
-``fit``         trains and evaluates; ``train`` only trains, for a search
+``fit``         trains and evaluates; ``train`` only trains (examples/search.py)
 ``run_epochs``  builds Lightning's trainer and trains all epochs
 
 Run folders are described in ``runs``, metrics are computed by ``evaluate``.
@@ -114,7 +114,7 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     if last.exists():
         load.load(model, load.weights(last), last)
     elif config.init_from:
-        load.load(model, load.weights(config.init_from), config.init_from, initial=True)
+        load.load_initial(model, load.weights(config.init_from), config.init_from)
     if config.compile:
         model.compile()
     return model.to(memory_format=memory_format(config.channels_last))

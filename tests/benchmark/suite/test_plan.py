@@ -31,7 +31,7 @@ def test_folder_names_of_recorded_runs_do_not_change():
         ({"models": [{"backbone": "custom", "lr": [0.001, 0.01]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"models": [{"backbone": "custom", "fold": [0, 1]}]}, BadValueError, "'tiny'.*custom-PCAM-128px-seed0"),
         ({"protocols": ["pointing", "pointing"]}, DataError, r"tiny\.yaml.*protocols.*pointing"),
-        ({"train": {"dataset": "phantom", "search": "a.yaml"}}, DataError, r"tiny\.yaml.*`search` "),
+        ({"train": {"dataset": "phantom", "evaluate": "runs/a"}}, DataError, r"tiny\.yaml.*`evaluate` "),
         ({"train": {"dataset": "phantom", "seed": 3}, "seeds": [0, 1]}, DataError, r"tiny\.yaml.*seed.*train"),
         ({"rank_methods": ["gradcamp"]}, UnknownNameError, "gradcamp.*gradcampp"),
     ],

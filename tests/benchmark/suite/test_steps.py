@@ -77,7 +77,9 @@ def test_a_check_makes_its_maps_itself_in_one_step():
     assert kinds == ["train", "score"]
 
 
-@pytest.mark.parametrize("flags", [{"threads": None}, {"threads": 1, "devices": "2"}, {"threads": 1, "num_nodes": 2}])
+@pytest.mark.parametrize(
+    "flags", [{"threads": None}, {"threads": 1, "devices": "2"}, {"threads": 1, "devices": "0,1"}, {"threads": 1, "num_nodes": 2}]
+)
 def test_several_jobs_need_the_threads_of_each_and_one_device(flags):
     models = tasks(init=None, train={**SUITE["train"], **flags})
     check_parallel(models, 1, None)

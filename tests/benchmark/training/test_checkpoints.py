@@ -36,10 +36,10 @@ def written(path, config, global_pool="PCAM"):
     return model
 
 
-def loaded(path, name="resnet18", findings=8, pool="AVG", **options):
-    """A new network with the weights in a file."""
+def started(path, name="resnet18", findings=8, pool="AVG"):
+    """A new network with the initial weights in a file."""
     model = backbones.build(name, findings, pool).eval()
-    load.load(model, load.weights(path), path, **options)
+    load.load_initial(model, load.weights(path), path)
     return model
 
 
@@ -93,7 +93,7 @@ def test_missing_truncated_or_foreign_checkpoint_is_an_error(tiny, tmp_path):
             load.network(tmp_path / name)
 
 
-def test_extra_content_of_other_checkpoints_is_accepted(net, tmp_path, images):
+def test_extra_content_of_other_checkpoints_is_accepted(net, tmp_path):
     """jfhealthcare keeps scores as numpy's numbers, X_RAY says model_state_dict, others keep the flags."""
     state, score = net.state_dict(), np.array([0.9, 0.7]).mean()
     contents = {
@@ -107,45 +107,38 @@ def test_extra_content_of_other_checkpoints_is_accepted(net, tmp_path, images):
     for name, content in contents.items():
         torch.save(content, tmp_path / name)
     safetensors.torch.save_file(state, tmp_path / "bare.safetensors")
-    with torch.no_grad():
-        for path in tmp_path.iterdir():
-            assert torch.allclose(loaded(path)(images), net(images), atol=1e-5), path.name
+    for path in tmp_path.iterdir():
+        assert torch.equal(started(path).state_dict()["extractor.net.conv1.weight"], net.conv1.weight), path.name
 
 
 def test_missing_unexpected_and_misshapen_weights_are_counted(tiny, net, tmp_path):
     state = net.state_dict()
     for name in ("layer1.0.conv1.weight", "layer2.0.bn1.bias"):
         state[f"else.{name}"] = state.pop(name)
-    del state["fc.bias"]
     torch.save(state, part := tmp_path / "part.pth")
-    with pytest.raises(DataError, match=r"part\.pth.* 3 of 122 .*head\.linear\.bias\).* 2 .*\(else\."):
-        loaded(part)
-    with pytest.raises(DataError, match=r"--init_from .*part\.pth.*resnet18.*AVG.* 8 .* 2 of 122 .* 2 "):
-        loaded(part, initial=True)
+    with pytest.raises(DataError, match=r"--init_from .*part\.pth.*resnet18.*AVG.* 8 .* 2 of 122 .* 2 .*\(else\."):
+        started(part)
     written(own := tmp_path / "custom.ckpt", tiny())
     misshapen = r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
     with pytest.raises(DataError, match=rf"custom\.ckpt does not fit custom with PCAM and 3 findings: {misshapen}"):
-        loaded(own, "custom", 3, "PCAM")
+        load.load(backbones.build("custom", 3, "PCAM"), load.weights(own), own)
 
 
-@pytest.mark.parametrize(("findings", "new"), [(8, False), (14, True)])
-def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path, caplog, findings, new):
-    torch.save({f"module.{name}": value for name, value in net.state_dict().items()}, tmp_path / "parallel.pth")
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "squeezenet1_1"])
+def test_a_training_starts_from_torchvisions_names_without_their_head(tmp_path, caplog, name):
+    net = torchvision.models.get_model(name)
+    torch.save({f"module.{word}": value for word, value in net.state_dict().items()}, tmp_path / "parallel.pth")
     with caplog.at_level(logging.INFO):
-        model = loaded(tmp_path / "parallel.pth", findings=findings, pool="LSE", initial=True)
-    assert torch.equal(model.state_dict()["extractor.net.layer4.1.conv2.weight"], net.layer4[1].conv2.weight)
-    assert torch.equal(model.weight, net.fc.weight) is not new
-    assert ("120 of 122 weights loaded, new: head.linear" in caplog.text) is new
+        model = started(tmp_path / "parallel.pth", name)
+    first = next(net.parameters())
+    assert any(torch.equal(value, first) for value in model.state_dict().values())
+    assert "weights loaded, new: head.linear.weight, head.linear.bias" in caplog.text
 
 
-def test_foreign_head_is_ignored_by_init_from_and_refused_by_convert(tmp_path):
-    """priyavrat-misra's VGG-16 has three layers behind its maps."""
-    whole = backbones.build("squeezenet1_1", 4).state_dict()
-    state = {name.replace("extractor.", "features.", 1): value for name, value in whole.items() if "extractor" in name}
-    torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
-    loaded(tmp_path / "wide.pth", "squeezenet1_1", 4, initial=True)
-    with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):
-        loaded(tmp_path / "wide.pth", "squeezenet1_1", 4)
+def test_a_deeper_network_and_other_weights_are_refused(tmp_path):
+    torch.save(torchvision.models.resnet34().state_dict(), tmp_path / "deep.pth")
+    with pytest.raises(DataError, match=r"deep\.pth.* are unexpected \(layer1\.2"):
+        started(tmp_path / "deep.pth")
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,9 @@ def test_the_bar_shows_images_per_second_and_the_run_s_time_left(tiny, tmp_path,
 @pytest.mark.byhand
 def test_one_line_says_what_a_run_computes_on_and_why():
     machine.configure_torch(1)
-    summary = machine.summary(TrainConfig(num_GPU=0, threads=1, precision="32"), 3)
+    summary = machine.summary(TrainConfig(accelerator="cpu", threads=1, precision="32"), 3)
     assert re.fullmatch(
-        r"device: CPU.* \(--num_GPU\); precision: 32 \(--precision\); threads: 1 \(--threads\); decoding processes: 3 \(--num_workers\)",
+        r"device: CPU.* \(--accelerator\); precision: 32 .*; threads: 1 \(--threads\); decoding processes: 3 \(--num_workers\)",
         summary,
     )
-    assert machine.summary(TrainConfig(num_GPU=None, devices="2", strategy="ddp"), None).endswith("processes: 2 (--devices, --num_nodes)")
+    assert machine.summary(TrainConfig(devices="2", strategy="ddp"), None).endswith("processes: 2 (--devices, --num_nodes)")

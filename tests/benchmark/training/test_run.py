@@ -178,7 +178,7 @@ def test_softmax_over_the_findings_trains_with_ce(tiny, tmp_path):
         ({"weighted_loss": True, "loss": "focal"}, "--weighted_loss True.*--loss focal"),
         ({"multi_label": False, "weighted_loss": True}, "--loss weighted_bce .*--multi_label.* ce$"),
         ({"early_stopping": -1}, "--early_stopping -1.* 0 "),
-        ({"devices": "two"}, "'two'.*--devices"),
+        ({"devices": "two"}, "--devices 'two'"),
         ({"dataset": "phantom:trian=3"}, "'phantom'.*'trian'.*train"),
         ({"dataset": "phantom:train=many"}, "many.*train.*integer$"),
     ],

@@ -6,7 +6,7 @@ degrees of freedom by Hillis, Stat. Med. 26 (2007), 33 (2014). ``theta`` is (S,)
 
 The variance of a mean over runs is MS / S + max(cov, 0): MS is the mean square over runs, cov the mean covariance over
 patients between two runs. It is never smaller than the jackknife variance of that mean. Without this lower limit,
-scores that agree over runs by chance gave an interval of zero width. docs/coverage.md lists the coverage.
+scores that agree over runs by chance gave an interval of zero width. docs/limits.md lists the coverage.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 
 from locus.benchmark.suite.executors.base import SAVE_MEMORY, Executor, Step, exit_on_sigterm
 from locus.core.errors import LocusError, killed
-from locus.core.startup import checkout_importable, gc_skipped_at_exit
+from locus.core.startup import checkout_importable
 
 log = logging.getLogger(__name__)
 SPAWN = multiprocessing.get_context("spawn")
@@ -172,7 +172,6 @@ def _inherited(threads: int) -> Iterator[None]:
 
 def _serve(pipe: Connection, output: Connection) -> None:
     """Run the steps that arrive, in the child process, until the parent closes the pipe."""
-    gc_skipped_at_exit()
     os.setpgid(0, 0)  # only the parent receives Ctrl-C, and passes it on once
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for stream in (1, 2):

@@ -1,4 +1,4 @@
-"""The network of jfhealthcare's ``pre_train.pth``: names and shapes of its weights, and logits computed step by step."""
+"""examples/jfhealthcare.py: names and shapes of the weights in its file, and logits computed step by step."""
 
 import pytest
 import torch
@@ -6,8 +6,8 @@ import torchvision
 from torch import Tensor
 from torch.nn import functional
 
-from locus.backbones.published import JFHealthcare, StridedFPA
-from tests.backbones.published.networks import seen
+from examples.jfhealthcare import PyramidAttention, build
+from tests.backbones.test_parity import seen
 
 ATTENTION = {
     "channel_attention.fc1": (512, 1024), "channel_attention.fc2": (1024, 512),
@@ -37,7 +37,7 @@ def published_shapes() -> dict[str, tuple[int, ...]]:
 
 
 def test_names_and_shapes_are_those_of_the_published_file():
-    state = JFHealthcare().state_dict()
+    state = build().state_dict()
     assert {n: tuple(v.shape) for n, v in state.items() if not n.endswith("num_batches_tracked")} == published_shapes()
 
 
@@ -66,7 +66,7 @@ def attended(state: dict[str, Tensor], A: Tensor) -> Tensor:
 @torch.no_grad()
 def test_logits_pass_the_attention_once_more_for_each_finding():
     torch.manual_seed(0)
-    net = seen(JFHealthcare(), torch.randn(4, 3, 128, 128))
+    net = seen(build(), torch.randn(4, 3, 128, 128))
     state, images = net.state_dict(), torch.randn(2, 3, 128, 128)
     features = torchvision.models.densenet121()
     features.load_state_dict({n.removeprefix("backbone."): v for n, v in state.items() if n.startswith("backbone.")})
@@ -84,4 +84,4 @@ def test_logits_pass_the_attention_once_more_for_each_finding():
 
 def test_sides_that_are_no_multiple_of_128_px_are_supported():
     with torch.no_grad():
-        assert StridedFPA(8).eval()(torch.rand(1, 8, 7, 5)).shape == (1, 8, 7, 5)
+        assert PyramidAttention(8).eval()(torch.rand(1, 8, 7, 5)).shape == (1, 8, 7, 5)
