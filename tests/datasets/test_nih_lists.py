@@ -8,7 +8,7 @@ import pytest
 
 import locus
 from locus import datasets
-from locus.core.errors import BadValueError, DataError, LeakError
+from locus.core.errors import BadValueError, DataError, LeakError, NoImagesError
 from locus.datasets import nih
 
 
@@ -100,7 +100,7 @@ def test_the_option_tables_needs_a_folder_with_tables(tmp_path):
             locus.load_dataset("NIH", images=False, tables=str(folder))
 
 
-@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("split", ["val", "test"])
 def test_images_alone_have_the_published_labels_boxes_and_split(tmp_path, split, caplog):
     whole = locus.load_dataset("NIH", split=split, images=False)
     expected = [whole[i] for i in range(0, len(whole), len(whole) // 30)] + [s for s in whole if s.boxes][:5]
@@ -112,6 +112,9 @@ def test_images_alone_have_the_published_labels_boxes_and_split(tmp_path, split,
         assert samples[sample.image_id].boxes.keys() == sample.boxes.keys()
         np.testing.assert_array_equal(samples[sample.image_id].labels, sample.labels)
     assert alone.describe["tables"] == whole.describe["tables"]
+    assert alone.describe["images_without_file"] == 0, "an image that is only in the published lists is not missing"
+    with pytest.raises(NoImagesError, match=r"none of the \d+ images .* split: use --partition"):
+        locus.load_dataset("NIH", root=tmp_path, split="test" if split == "val" else "train")
     (line,) = [text for text in caplog.messages if "published files" in text]
     assert f"{tmp_path} has no Data_Entry_2017_v2020.csv, BBox_List_2017.csv, train_val_list.txt, test_list.txt" in line
 
