@@ -15,7 +15,7 @@ import functools
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import compress
@@ -408,7 +408,7 @@ class NIH(FileDataset):
             self._load_second_team(request)
             return
         folder = request.folder(LAYOUT) if images else None
-        files = None if folder is None else _image_files(folder)
+        files: Mapping[str, Path | str] | None = None if folder is None else _image_files(folder)
         self.root = (folder or SHIPPED) if tables is None else _folder_of_tables(tables)
         self.findings, self.split = request.task(TASKS, self.name, 8), request.split
         self._boxes, clipped = read_boxes(self.root)
