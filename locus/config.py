@@ -255,6 +255,9 @@ class AuditConfig:
     boxes, use benchmark.score --boxes. Required."""
     entry: str = ""
     """Name of the row in the table. Default: the name of the file."""
+    data_root_dir: str | None = None
+    """Folder with a part of NIH: score only the boxes of its test images, or those in its tables if it has no images.
+    Papers then have no marks, because they were scored on other boxes. Default: all boxes."""
     output: str | None = None
     """CSV file to write, with the rows of the table and their differences from the box as numbers."""
 

@@ -180,7 +180,7 @@ def with_file(root: Path, listed: Iterable[str], files: Container[str], layout: 
     if split and not names:
         raise NoImagesError(f"the tables of {root} list no {which}: use --partition patient or kfold")
     if not present:
-        raise NoImagesError(f"{root} has no file for any of the {which} in its tables ({len(names)}): {layout}")
+        raise NoImagesError(f"{root} has no file for any of the {which} in the tables ({len(names)}): {layout}")
     if len(present) < len(names):
         missing = [name for name in names if name not in files]
         text = "%s: %d of %d %s have no file and are skipped: %s"

@@ -245,7 +245,8 @@ class Implanted(Phantom):
             "counts": counts,
             "partition": request.partition,
             "backgrounds": len(self._backgrounds),
-            "tables": {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()},
+            "tables": {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
+            | nih_tables.from_package(root, (nih_tables.ENTRIES, (nih_tables.BOXES,))),
             "places": places,
             "prevalence": self.options.prevalence,
             "conspicuity": self.options.conspicuity,

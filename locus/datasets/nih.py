@@ -1,6 +1,7 @@
 """NIH ChestX-ray14: its published tables, some of which have broken headers, and three kinds of lists for its splits.
 
-``read_entries``, ``read_boxes``  the table of labels and the table of boxes
+``entries``, ``read_boxes``  the table of labels and the table of boxes, of a folder or of the package
+``from_package``      the tables that are missing in a folder, so that those of the package are used
 ``read_lists``        the official lists, the lists of earlier work with label columns, or the experts' lists
 ``read_second_team``  ChestX-Det's annotations under NIH's image names, made by a second team of radiologists
 ``NIH``               the data set; its docstring describes files, options, splits and licence
@@ -10,9 +11,11 @@ ChestX-Det with its own image names is ``locus.datasets.chestx_det``.
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import compress
@@ -21,14 +24,15 @@ from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
-from locus.core.errors import BadValueError, DataError, examples
+from locus.core.errors import BadValueError, DataError, NoImagesError, examples
+from locus.core.files import file_hash
 from locus.core.types import FloatArray, Sample
 from locus.datasets import chestx_det, splits
 from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
 from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, in_split, with_file
 from locus.datasets.io import pd
-from locus.datasets.io.images import find
+from locus.datasets.io.images import ImageFiles, find
 from locus.datasets.io.tables import (
     first_of,
     numbers,
@@ -53,12 +57,13 @@ BOXES = "BBox_List_2017.csv"
 IMAGE_FOLDERS = ("images", "images_*", "images_*/images")
 """Folders of the images. All that exist are used."""
 LAYOUT = (
-    f"expected images/*.png (or images_*/images/*.png), {ENTRIES[0]} (or {ENTRIES[1]}), {BOXES}, train_val_list.txt "
-    "and test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
+    "expected images/*.png (or images_*/images/*.png) from https://nihcc.app.box.com/v/ChestXray-NIHCC, and optionally "
+    f"{ENTRIES[0]} (or {ENTRIES[1]}), {BOXES}, train_val_list.txt and test_list.txt"
 )
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
 SHIPPED = Path(__file__).parent / "lists"
 """Folder with the table of labels, the boxes and the official test list as published, compressed."""
+log = logging.getLogger(__name__)
 TABLES = (".csv", ".txt", ".gz")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
 ABOUT = ("age", "sex", "view")
@@ -80,16 +85,35 @@ def patient_of(image: str) -> str:
     return image.partition("_")[0]
 
 
-def _list_file(root: Path, names: Sequence[str]) -> Path | None:
-    """Return the first of the files ``names`` in ``root``, or in the package if ``root`` is its folder."""
-    return first_of(root, [f"{name}.gz" for name in names] if root == SHIPPED else names)
+def _table_file(root: Path, names: Sequence[str]) -> Path:
+    """Return the first of the files ``names`` in ``root``; that of the package if there is none."""
+    return first_of(root, names) or _shipped(names[0])
 
 
-def read_entries(root: Path) -> pd.DataFrame | None:
-    """Return image name -> patient, age (years), sex, view and the 14 labels; None without the file."""
-    path = _list_file(root, ENTRIES)
-    if path is None:
-        return None
+def _shipped(name: str) -> Path:
+    """Return the file of the package; for the list train_val, which it lacks, that of all other images."""
+    return SHIPPED / f"{OFFICIAL[1] if name == OFFICIAL[0] else name}.gz"
+
+
+def from_package(root: Path, tables: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Return name -> hash of the files of the package that replace ``tables`` missing in ``root``, and log the names.
+
+    ``tables``: the possible names of each table.
+    """
+    names = tuple(table[0] for table in tables if first_of(root, table) is None)
+    if names and root != SHIPPED:
+        _log_from_package(root, names)
+    return {path.name: file_hash(path) for path in map(_shipped, names)}
+
+
+@functools.cache  # once for all splits
+def _log_from_package(root: Path, names: Sequence[str]) -> None:
+    log.warning("%s has no %s: the published files that are in Locus are used", root, ", ".join(names))
+
+
+def read_entries(root: Path) -> pd.DataFrame:
+    """Return image name -> patient, age (years), sex, view and the 14 labels."""
+    path = _table_file(root, ENTRIES)
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
     words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
@@ -129,9 +153,7 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     The columns x, y, w, h have one broken header and are measured from the upper left corner of the image. Raises
     ``DataError`` for a box that is empty or outside the image.
     """
-    path = _list_file(root, (BOXES,))
-    if path is None:
-        return {}, 0
+    path = _table_file(root, (BOXES,))
     raw = read_csv(path, ("Image Index", "Finding Label"))
     if raw.shape[1] < 6:
         raise DataError(f"{path} has {raw.shape[1]} columns: expected image, finding, x, y, w and h")
@@ -151,8 +173,6 @@ def read_lists(
     if kind == "official":
         table = entries(root, findings)
         return table, official(root, table, seed), kind
-    if kind == "none":
-        raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
     columns, widths = ((ABNORMAL,), (1,)) if chosen_experts else (FINDINGS, (8, 14, 15))
     files = binary_files(chosen_experts) if chosen_experts else LABELLED
     parts = {split: read_labelled(root / name, columns, widths) for split, name in files.items()}
@@ -163,11 +183,8 @@ def read_lists(
 
 
 def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
-    """Return the table of entries with the task's label columns. Raises ``DataError`` if there is none."""
-    table = read_entries(root)
-    if table is None:
-        raise DataError(f"{root} has neither {' nor '.join(ENTRIES)}: {LAYOUT}")
-    return _for_task(root, table, findings)
+    """Return the table of entries with the task's label columns."""
+    return _for_task(root, read_entries(root), findings)
 
 
 def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.DataFrame:
@@ -191,28 +208,35 @@ def _available_experts(root: Path, named: str | None) -> str | None:
 
 
 def _kind(root: Path) -> str:
-    """Return official, labelled or none."""
-    if root == SHIPPED:
-        return "official"
-    wanted = {"official": OFFICIAL, "labelled": tuple(LABELLED.values())}
-    return next((word for word, files in wanted.items() if all((root / name).is_file() for name in files)), "none")
+    """Return official or labelled. Raises ``DataError`` for a part of the labelled lists."""
+    absent = [name for name in LABELLED.values() if not (root / name).is_file()]
+    if not absent:
+        return "labelled" if first_of(root, OFFICIAL[:1]) is None else "official"
+    present = [name for name in LABELLED.values() if name not in (*absent, *OFFICIAL)]
+    if present and any(first_of(root, (name,)) is None for name in OFFICIAL):
+        advice = f"add {' and '.join(absent)}, or remove {' and '.join(present)} to use the official split"
+        raise DataError(f"{root} has {' and '.join(present)}, but no {' and '.join(absent)}: {advice}")
+    return "official"
 
 
 def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
     """Return image -> split by the official lists; validation is cut from train_val by patient.
 
-    The package has only the test list: all other images are in train_val.
+    A list that is missing in ``root`` is the published one, without images that are not in the table.
     """
-    if root == SHIPPED:
-        test = read_list(root / f"{OFFICIAL[1]}.gz")[0]
-        images = table.index.to_series()
-        listed = {OFFICIAL[0]: images[~images.isin(test)], OFFICIAL[1]: test}
-    else:
-        listed = {name: read_list(root / name)[0] for name in OFFICIAL}
+    listed = {name: _official_list(root, name, table.index.to_series()) for name in OFFICIAL}
     names = pd.concat(list(listed.values()), ignore_index=True)
     raise_if_any(root, names[~names.isin(table.index)], "images in its lists that are not in Data_Entry_2017")
     training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
     return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
+
+
+def _official_list(root: Path, name: str, images: pd.Series) -> pd.Series:
+    """Return one of the official lists. The package has only the test list: all other images are in train_val."""
+    if (root / name).is_file():
+        return read_list(root / name)[0]
+    test = read_list(_shipped(name))[0]
+    return test[test.isin(images)] if name == OFFICIAL[1] else images[~images.isin(test)]
 
 
 def binary_files(experts: str) -> dict[str, str]:
@@ -220,12 +244,11 @@ def binary_files(experts: str) -> dict[str, str]:
     return {"train": "binary_train.txt", "val": "binary_val.txt", "test": f"binary_test_{experts}.txt"}
 
 
-def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
+def _described(labels: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Add the patient of each image, and age, sex and view if known."""
     labels = labels[~labels.index.duplicated()]
     about = pd.DataFrame({"patient": labels.index.map(patient_of)}, index=labels.index)
-    metadata = pd.DataFrame() if table is None else table
-    return pd.concat([about, metadata.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)
+    return pd.concat([about, table.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)
 
 
 def annotation_files(root: Path) -> list[Path]:
@@ -266,7 +289,10 @@ def load(request: Request, root: Path, findings: Sequence[str]) -> tuple[list[Sa
     mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
     chosen = {image: marks[image] for image in compress(images, mask)}
     rows, clipped = marked_samples(paths[0], chosen, files, findings, patient_of, _about_images(root))
-    return rows, described(request.partition, rows, len(marks) - len(images), clipped, paths, truth="chestx_det")
+    describe = described(request.partition, rows, len(marks) - len(images), clipped, paths, truth="chestx_det")
+    needed = (ENTRIES, OFFICIAL[1:]) if request.partition == "official" else (ENTRIES,)
+    describe["tables"] |= from_package(root, needed)
+    return rows, describe
 
 
 def second_team_tasks(root: Path) -> dict[int, tuple[str, ...]]:
@@ -276,30 +302,52 @@ def second_team_tasks(root: Path) -> dict[int, tuple[str, ...]]:
 
 def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:
     """Return (N,) split names by NIH's lists; ``splits.LEFT_OUT`` for an image in neither list."""
-    if first_of(root, OFFICIAL[1:]) is None:
-        raise DataError(f"{root} has no {OFFICIAL[1]}: copy NIH's lists there, or use --partition patient or kfold")
-    listed = {name: set(read_list(root / name)[0]) for name in OFFICIAL if (root / name).is_file()}
-    test = np.array([image in listed[OFFICIAL[1]] for image in images])
-    training = listed.get(OFFICIAL[0])
+    test_images, path = set(read_list(_table_file(root, OFFICIAL[1:]))[0]), first_of(root, OFFICIAL[:1])
+    test = np.array([image in test_images for image in images])
     names = splits.hold_out_val([*map(patient_of, images)], ~test, request.seed)
-    if training is not None:
+    if path is not None:
+        training = set(read_list(path)[0])
         names[[not on_test and i not in training for i, on_test in zip(images, test, strict=True)]] = splits.LEFT_OUT
     return names
 
 
 def _about_images(root: Path) -> dict[str, dict[str, Any]]:
-    """Return image -> age, sex and view, if the table of entries exists."""
+    """Return image -> age, sex and view."""
     table = read_entries(root)
-    if table is None:
-        return {}
     rows = zip(table.index, table[list(ABOUT)].to_dict("records"), strict=True)
     return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}
 
 
-def _folder_of_lists(root: Path | None) -> Path:
-    """Return ``root`` if it has the tables of labels and boxes and the official lists, else the package's folder."""
-    wanted = (ENTRIES, (BOXES,), *((name,) for name in OFFICIAL))
-    return root if root is not None and all(first_of(root, names) for names in wanted) else SHIPPED
+def _image_files(folder: Path) -> ImageFiles:
+    """Return image -> its file. Raises ``NoImagesError`` if there is none."""
+    files = find(folder, *IMAGE_FOLDERS)
+    if not files:
+        raise NoImagesError(f"{folder} has no image file of NIH: {LAYOUT}")
+    return files
+
+
+def _with_own_file(root: Path, listed: pd.Index, files: Collection[str], split: str) -> pd.Index:
+    """Return the images that ``root`` should contain: without a table or list of its own, those with a file.
+
+    Raises ``NoImagesError`` if there is none.
+    """
+    if root == SHIPPED or first_of(root, (*ENTRIES, *OFFICIAL, *LABELLED.values())) is not None:
+        return listed
+    with_own_file = listed[listed.isin(list(files))]
+    if with_own_file.empty:
+        images = f"none of the {len(files)} images in {root} is in the {split} split"
+        raise NoImagesError(f"{images}: use --partition patient or kfold")
+    return with_own_file
+
+
+def _folder_of_tables(folder: str) -> Path:
+    """Return the folder. Raises ``DataError`` if it has none of NIH's tables of labels, boxes and lists."""
+    root, names = Path(folder), dict.fromkeys((*ENTRIES, BOXES, *OFFICIAL, *LABELLED.values()))
+    if not root.is_dir():
+        raise DataError(f"the folder {folder} is missing: give one with NIH's tables")
+    if first_of(root, [*names]) is None:
+        raise DataError(f"{folder} has none of NIH's tables: it must contain at least one of {', '.join(names)}")
+    return root
 
 
 def _no_pixels() -> NoReturn:
@@ -325,8 +373,14 @@ class NIH(FileDataset):
     present). Lists that share a patient, or have a boxed image in training or validation, raise ``LeakError``. A subset
     of the images is sufficient.
 
-    Option ``images=False``: the tables alone, without pixels. The package has the table of labels, the boxes and the
-    official test list; the files in ``root`` replace them if all are there.
+    The package has the table of labels, the boxes and the official test list as published. Each of them is used if the
+    folder lacks it, with a warning; ``describe["tables"]`` then has its name with ``.gz``. A folder with only a part of
+    the lists with label columns raises ``DataError``.
+
+    Option ``tables``: folder of the tables and lists, if they are not in ``root``.
+
+    Option ``images=False``: all images of the tables, without pixels. The tables are those of the package, or in the
+    folder ``tables``; ``root`` is ignored.
 
     Option ``truth=chestx_det``: labels, boxes and outlines of 13 findings by ChestX-Det's radiologists, for
     the 3,543 images whose NIH names are known. 683 of them are official test images.
@@ -344,35 +398,42 @@ class NIH(FileDataset):
         experts: Experts | None = None,
         truth: Literal["chestx_det"] | None = None,
         images: bool = True,
+        tables: str | None = None,
     ) -> None:
         self._has_images = images
         if truth is not None:
-            if not images:
-                raise BadValueError("images=False cannot be combined with truth=chestx_det: leave one of them out")
+            if not images or tables is not None:
+                option = "tables" if images else "images=False"
+                raise BadValueError(f"{option} cannot be combined with truth=chestx_det: leave one of them out")
             self._load_second_team(request)
             return
-        self.root = request.folder(LAYOUT) if images else _folder_of_lists(request.root)
+        folder = request.folder(LAYOUT) if images else None
+        files: Mapping[str, Path | str] | None = None if folder is None else _image_files(folder)
+        self.root = (folder or SHIPPED) if tables is None else _folder_of_tables(tables)
         self.findings, self.split = request.task(TASKS, self.name, 8), request.split
         self._boxes, clipped = read_boxes(self.root)
         official = request.partition == "official"
-        table, names, about = self._listed(experts, request.seed) if official else self._random(request)
+        table, names, about = self._listed(experts, request.seed) if official else self._random(request, files)
         splits.check_patients(table["patient"].loc[names.index], names)
-        listed, files = names.index[names == self.split], self._files(table.index)
-        table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
+        listed = names.index[names == self.split]
+        files = {image: image for image in listed} if files is None else files
+        listed = _with_own_file(self.root, listed, files, self.split)
+        table = table.loc[with_file(folder or self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
-        tables = [path for path in sorted(self.root.iterdir()) if path.suffix in TABLES and path.is_file()]
         about["boxed_images"] = sum(image in self._boxes for image in table.index)
-        self.describe = described(request.partition, table, len(listed) - len(table), clipped, tables, **about)
+        self.describe = described(request.partition, table, len(listed) - len(table), clipped, self._tables(), **about)
+        lists = [(name,) for name in OFFICIAL if about.get("lists") == "official"]
+        self.describe["tables"] |= from_package(self.root, (ENTRIES, (BOXES,), *lists))
+
+    def _tables(self) -> list[Path]:
+        """Return the tables and lists in the folder."""
+        return [path for path in sorted(self.root.iterdir()) if path.suffix in TABLES and path.is_file()]
 
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index``. Without images, reading its pixels raises ``DataError``."""
         row = super().sample(index)
         return row if self._has_images else replace(row, read=_no_pixels, source="")
-
-    def _files(self, images: Iterable[str]) -> Mapping[str, Path | str]:
-        """Return image -> its file; without images, of every image of the table."""
-        return find(self.root, *IMAGE_FOLDERS) if self._has_images else {image: image for image in images}
 
     def _load_second_team(self, request: Request) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split
@@ -386,10 +447,13 @@ class NIH(FileDataset):
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
         return table, names, {"lists": kind}
 
-    def _random(self, request: Request) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
-        """Return table and splits by a random partition of the patients with an image file."""
+    def _random(
+        self, request: Request, files: Collection[str] | None
+    ) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
+        """Return table and splits by a random partition of the patients with an image file, or of all (None)."""
         table = entries(self.root, self.findings)
-        table = table[table.index.isin(list(self._files(table.index)))]
+        if files is not None:
+            table = table[table.index.isin(list(files))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
 
     def _truth(self, image: str) -> dict[str, FloatArray]:

@@ -16,7 +16,9 @@ from locus.benchmark.suite.plan import identity
 from locus.config import TrainConfig
 from locus.core.cli import parse
 from locus.core.names import SPELLED
+from locus.datasets import nih
 from locus.datasets.io.download import Kaggle
+from tests.backbones.test_networks import FILE
 from tests.datasets.trees_chexpert import FRAME, write_chexpert
 from tests.datasets.trees_covid import write_covid
 
@@ -97,6 +99,50 @@ def test_abnormality_by_the_experts_lists_trains(train, tmp_path, experts, count
     assert (metrics["train"]["n"], metrics["val"]["n"], metrics["test"]["n"]) == (12, 4, count)
     assert list(metrics["test"]["findings"]) == ["Abnormal"]
     assert metrics["data"]["test"]["lists"] == "experts"
+
+
+@pytest.fixture(scope="module")
+def images_alone(tmp_path_factory):
+    """A folder with some of NIH's images and no table: 16 of train, 6 of val, and 6 of test with each finding's box."""
+    root = tmp_path_factory.mktemp("alone")
+    split = {name: datasets.load("NIH", split=name, images=False) for name in ("train", "val", "test")}
+    names = [split[name][i].image_id for name, n in (("train", 16), ("val", 6)) for i in range(n)]
+    boxed = [sample for sample in split["test"] if sample.boxes]
+    names += dict.fromkeys(s.image_id for finding in split["test"].findings for s in [s for s in boxed if finding in s.boxes][:6])
+    (root / "images_001").mkdir()
+    for i, name in enumerate(names):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (40, 40), np.uint8)).save(root / "images_001" / name)
+    boxes = sum(len(sample.boxes) for sample in boxed if sample.image_id in names)
+    return root, len(names) - 22, boxes
+
+
+def test_a_folder_of_nihs_images_without_tables_trains_and_is_explained_with_the_published_boxes(train, images_alone, tmp_path, caplog):
+    root, count, _ = images_alone
+    assert train(f"--dataset NIH --data_root_dir {root} {SMALL}") == 0
+    metrics = json.loads(next((tmp_path / "train").glob("*/metrics.json")).read_text())
+    assert (metrics["train"]["n"], metrics["val"]["n"], metrics["test"]["n"]) == (16, 6, count)
+    assert {name for name in metrics["data"]["test"]["tables"] if name.endswith(".gz")} == {path.name for path in nih.SHIPPED.iterdir()}
+    assert heatmap.main([*f"--runs {tmp_path}/train --cases 2 --threads 1 --output_dir {tmp_path}/out".split()]) == 0
+    assert all(row["truth"] for row in json.loads((tmp_path / "out/boxes.json").read_text())["cases"])
+    assert len([text for text in caplog.messages if "published files that are in Locus" in text]) == 1
+
+
+def test_a_folder_of_nihs_images_without_tables_passes_the_check(images_alone, succeed, tmp_path):
+    succeed("benchmark.check", "dataset", "NIH", "--root", images_alone[0], "--output", tmp_path)
+    report = next(tmp_path.glob("*/report.md")).read_text()
+    assert "published files that are in Locus are used" in report
+
+
+def test_a_suite_scores_an_own_network_on_nihs_images_without_tables(images_alone, write_suite, succeed, tmp_path):
+    root, _, boxes = images_alone
+    (tmp_path / "net.py").write_text(FILE.replace("num_classes=3", "num_classes=8"))
+    data = {"dataset": "NIH", "data_root_dir": "data/NIH", "num_classes": 8, "img_size": 32}
+    write_suite(tmp_path / "tiny.yaml", data, methods=["cam"])
+    places = ["--suites", tmp_path, "--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
+    network = ["--data_root_dir", root, "--model", f"{tmp_path / 'net.py'}:Net", "--threads", "1"]
+    succeed("benchmark.run", "--suite", "tiny", *places, *network)
+    records = [record for record in load(tmp_path / "results/tiny") if record.cell.method == "cam"]
+    assert [(record.status, record.rests_on["truth boxes"]) for record in records] == [("ok", boxes)]
 
 
 def write_abnormality(root: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from locus import datasets
-from locus.core.errors import BadValueError, DataError, LeakError
+from locus.core.errors import BadValueError, DataError, LeakError, NoImagesError
 from tests.datasets.conftest import HEADER_V2020, rewrite
 
 
@@ -57,12 +57,18 @@ def test_a_boxed_image_in_training_raises_a_leak_error(nih_tree):
         datasets.load("NIH", root)
 
 
-def test_missing_lists_and_tables_raise_an_error_with_the_layout(tmp_path):
+@pytest.mark.parametrize("partition", ["official", "kfold"])
+def test_a_folder_without_images_raises_an_error_with_the_layout(tmp_path, partition):
     (tmp_path / "notes.md").touch()
-    with pytest.raises(DataError, match=r"official.*test_list\.txt.*--partition"):
-        datasets.load("NIH", tmp_path)
-    with pytest.raises(DataError, match=r"neither Data_Entry_2017_v2020\.csv nor Data_Entry_2017\.csv: expected "):
-        datasets.load("NIH", tmp_path, partition="kfold")
+    with pytest.raises(NoImagesError, match=r"no image file.*images/\*\.png.*test_list\.txt"):
+        datasets.load("NIH", tmp_path, partition=partition)
+
+
+def test_a_part_of_the_labelled_lists_raises_an_error(nih_tree):
+    root = nih_tree()
+    (root / "train_val_list.txt").rename(root / "train_list.txt")
+    with pytest.raises(DataError, match=r"train_list\.txt, but no val_list\.txt: add val_list\.txt, or remove train_list\.txt"):
+        datasets.load("NIH", root)
 
 
 def test_an_unknown_number_of_findings_raises_an_error_with_the_allowed_ones(nih_tree):

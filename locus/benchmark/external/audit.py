@@ -3,12 +3,14 @@
 ``read_values``  the file, as a ``Result``
 ``run``          the command
 
-The truth is the list of boxes that the package contains, so no image is needed.
+The truth is the list of boxes that the package contains, so no image is needed. ``config.data_root_dir`` restricts it
+to the part of NIH in a folder.
 """
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,11 @@ from locus.config import AuditConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import duplicates
+from locus.core.types import Sample
+from locus.datasets.base import Dataset
+from locus.datasets.io.images import find
 from locus.datasets.io.tables import read_csv
+from locus.datasets.nih import BOXED, IMAGE_FOLDERS
 
 THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
 LEVELS = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
@@ -49,20 +55,65 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
     if "image" in table.columns:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
-    data = datasets.load("NIH", images=False)
+    data = _load(config.data_root_dir)
     samples, findings = [sample for sample in data if sample.boxes], data.findings
+    if not samples:
+        raise DataError(
+            f"no test image of NIH in {config.data_root_dir} has a box: use another --data_root_dir or none"
+        )
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
     mine = read_values(file, table, name, counts)
     box = Box.of(*_hits(fixed_box_cases(samples, data), findings))
-    records = [record for word in papers.names() for record in papers.read(word)]
-    rows = [mine, literature.fixed(box), *literature.published(records)]
+    has_all = config.data_root_dir is None or _truth(samples) == _truth(_load(None))
+    rows = [mine, literature.fixed(box), *(_published() if has_all else _published_on_other_boxes(box))]
     if name in [row.name for row in rows[1:]]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
-    echo("\n".join(as_text(one) for one in literature.by_measure("NIH", rows, box)))
+    remark = _basis(counts, len(samples), config.data_root_dir, has_all)
+    echo("\n".join([remark, *(as_text(one) for one in literature.by_measure("NIH", rows, box))]))
     if config.output is not None:
         write_text(config.output, _as_csv(rows, box))
         echo(f"all rows as numbers: {config.output}")
     return 0
+
+
+def _load(folder: str | None) -> Dataset:
+    """Return NIH's test images: all of them, those in a folder, or those of its tables if it has no images."""
+    if folder is None:
+        return datasets.load("NIH", images=False)
+    if find(Path(folder), *IMAGE_FOLDERS):
+        return datasets.load("NIH", folder)
+    return datasets.load("NIH", images=False, tables=folder)
+
+
+def _truth(samples: Iterable[Sample]) -> set[tuple[object, ...]]:
+    """Return image, finding and edges of all truth boxes."""
+    return {(sample.image_id, name, *box.ravel().tolist()) for sample in samples for name, box in sample.boxes.items()}
+
+
+def _basis(counts: dict[str, int], images: int, folder: str | None, has_all: bool) -> str:
+    """Return a sentence with the number of boxes and images on which the file and ``fixed_box`` are scored."""
+    numbers = f"Scored on {sum(counts.values())} boxes on {images} images"
+    if has_all:
+        return f"{numbers}, all that NIH published."
+    return f"{numbers}, those in {folder}. Papers were scored on other boxes, so they have no marks."
+
+
+def _published() -> list[Result]:
+    return literature.published([record for word in papers.names() for record in papers.read(word)])
+
+
+def _published_on_other_boxes(box: Box) -> Iterator[Result]:
+    """Yield published results without numbers of boxes, so that they get no interval and no mark.
+
+    Published means over findings are left out if ``box`` lacks one of the findings.
+    """
+    keeps_mean = len(box.findings) == len(BOXED)
+    for paper in _published():
+        shares = {
+            column: {name: Share(share.value, 0) for name, share in of.items() if keeps_mean or name != MEAN}
+            for column, of in paper.shares.items()
+        }
+        yield replace(paper, shares={column: of for column, of in shares.items() if of})
 
 
 def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int]) -> Result:
@@ -80,8 +131,9 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
     findings = [names.finding(word, str(file)) for word in table["finding"]]
     if repeated := duplicates(findings):
         raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
-    if missing := [finding for finding in counts if finding not in findings]:
-        raise DataError(f"{file} has no row of {', '.join(missing)}: give all {len(counts)} findings")
+    if missing := [finding for finding, n in counts.items() if n and finding not in findings]:
+        needed = ", ".join(finding for finding, n in counts.items() if n)
+        raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {needed}")
     numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
     n = _counts(file, numbers, findings, counts)
     shares: dict[str, dict[str, Share]] = {}
@@ -109,15 +161,14 @@ def _refuse_rising(file: Path, shares: dict[str, dict[str, Share]]) -> None:
 
 
 def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: dict[str, int]) -> list[int]:
-    """Return the number of boxes behind each row: the column ``n``, or NIH's."""
+    """Return the number of boxes behind each row: the column ``n``, or that of the truth."""
     if "n" not in numbers.columns:
         return [counts[finding] for finding in findings]
     for finding, n in zip(findings, numbers["n"].tolist(), strict=True):
-        if n not in range(1, counts[finding] + 1):
-            shown = "no number" if np.isnan(n) else f"{n:g}"
-            raise DataError(
-                f"{file}: n of {finding} is {shown}: write a whole number from 1 to NIH's {counts[finding]}"
-            )
+        least = min(1, counts[finding])  # a part of NIH may have no box of a finding
+        if n not in range(least, counts[finding] + 1):
+            shown, most = "no number" if np.isnan(n) else f"{n:g}", f"{counts[finding]}, the number of boxes"
+            raise DataError(f"{file}: n of {finding} is {shown}: write a whole number from {least} to {most}")
     return [int(n) for n in numbers["n"]]
 
 

@@ -42,7 +42,7 @@ def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_pat
         (("finding,iou.8", "Mass,.5", "Infiltration,.2"), r"'iou\.8'.*iou\.1, iou\.2"),
         (("finding,auc", "Mass,.5", "Infiltration,.2"), "'auc'"),
         (("finding", "Mass", "Infiltration"), "no column of a threshold"),
-        (("finding,n,iou.3", "Mass,5,.5", "Infiltration,2,.2"), "n of Mass is 5.*1 to NIH's 4"),
+        (("finding,n,iou.3", "Mass,5,.5", "Infiltration,2,.2"), "n of Mass is 5.*1 to 4"),
         (("finding,n,iou.3", "Mass,x,.5", "Infiltration,2,.2"), "n of Mass is no number"),
         (("finding,iou.3,iou.5", "Mass,.5,.6", "Infiltration,.2,.2"), r"iou\.5 of Mass is 0\.6, more than iou\.3"),
     ],
