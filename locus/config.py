@@ -577,8 +577,8 @@ class NetworkFlags(LoadingFlags):
     """Name in the backbone column of the tables. Default: the value of --model, or the name of the run."""
     trained_on: str | None = None
     """Training data of the network, shown in the tables: the name of a data set, or a .txt or .csv file of image names.
-    Test images that are in the training split of that data set, or listed in the file, are excluded. Their number is
-    reported."""
+    Test images of patients in the training split of that data set, or in the file, are excluded. Their number is
+    reported. A file replaces the training images that a run has recorded."""
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,11 @@ def nih_sample() -> Path:
 
 
 @pytest.fixture(scope="session")
+def nih_extra() -> Path:
+    return _shared("nih-extra")
+
+
+@pytest.fixture(scope="session")
 def nih_originals() -> Path:
     return _shared("nih-originals")
 

@@ -207,6 +207,8 @@ class Classifier(layers.Network):
     """Side of the square input images in pixels; None if unknown."""
     train_config: Any = None
     """``locus.config.TrainConfig`` of the training run if the model was loaded from one, else None."""
+    training_images: Any = None
+    """``locus.datasets.leaks.TrainingImages`` of the training run; None if they are unknown."""
 
     def __init__(
         self,

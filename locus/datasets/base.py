@@ -104,6 +104,9 @@ class Columns(Sequence[tuple[str, str, bool]]):
     """The study of each image; empty if any image has none."""
     truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]]
     """Image with a truth box -> its frame, and its boxes by finding."""
+    nih_or_own_names: Sequence[str] = ()
+    """NIH's name of each image that has one under another name (``meta["nih"]``), else ``images``; empty if all have
+    the names in ``images``."""
 
     def __len__(self) -> int:
         return len(self.boxed)
@@ -114,7 +117,7 @@ class Columns(Sequence[tuple[str, str, bool]]):
 
 def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
     """Return the columns of ``samples`` with K = ``findings`` labels."""
-    images, patients, sources, studies = Texts(), Texts(), Texts(), Texts()
+    images, patients, sources, studies, names = Texts(), Texts(), Texts(), Texts(), Texts()
     labels, boxed = array("f"), bytearray()
     truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
     for sample in samples:
@@ -122,13 +125,14 @@ def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
         patients.append(sample.patient_id)
         sources.append(sample.source)
         studies.append(str(sample.meta.get("study") or ""))
+        names.append(str(sample.meta.get("nih") or sample.image_id))
         labels.frombytes(sample.labels.tobytes())
         boxed.append(bool(sample.boxes))
         if sample.boxes:
             truth[sample.image_id] = sample.frame, sample.boxes
     table = np.frombuffer(labels, np.float32).reshape(len(images), findings)
     flags = np.frombuffer(boxed, bool)
-    return Columns(images, patients, sources, table, flags, studies if all(studies) else (), truth)
+    return Columns(images, patients, sources, table, flags, studies if all(studies) else (), truth, names)
 
 
 SPLITS = ("train", "val", "test")

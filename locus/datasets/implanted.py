@@ -262,7 +262,7 @@ class Implanted(Phantom):
     def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
         """Return patient, name and attributes as the phantom does; decodes a small copy of the background."""
         patient, background, _ = self._plan(number)
-        about = {"background": background, "conspicuity": patient.conspicuity}
+        about = {"nih": background, "conspicuity": patient.conspicuity}
         return patient, str(self._backgrounds[background]), about
 
     def render(self, number: int) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ def load(nih_tree):
 
 def test_backgrounds_are_normal_images_of_patients_without_boxes(load):
     sides = [load(split=split, **{split: 30}) for split in ("train", "val", "test")]
-    used = {sample.meta["background"] for side in sides for sample in side}
+    used = {sample.meta["nih"] for side in sides for sample in side}
     assert used == {"00000001_001.png", "00000003_000.png", "00000006_000.png"}
 
 
@@ -66,17 +66,17 @@ def test_the_same_number_is_the_same_image_and_another_seed_another(load):
 def test_changing_a_background_changes_the_cache_key(load, tmp_path):
     first, again = load()[0], load()[0]
     assert first.source == again.source
-    write_image(next(tmp_path.rglob(first.meta["background"])), side=32)
+    write_image(next(tmp_path.rglob(first.meta["nih"])), side=32)
     assert load()[0].source != first.source
 
 
 def test_images_with_a_broken_background_are_skipped_and_logged(load, tmp_path):
     data = load(split="train", partition="kfold", folds=3, fold=2, train=40, val=40, test=40)
-    broken = data[0].meta["background"]
+    broken = data[0].meta["nih"]
     next(tmp_path.rglob(broken)).write_bytes(b"not an image")
     implanted._small.cache_clear()
     found = cache.pixels(data, SIZE, tmp_path / "cache", max_bad=1, workers=1)
-    assert {data[int(i)].meta["background"] for i in found.kept} == {s.meta["background"] for s in data} - {broken}
+    assert {data[int(i)].meta["nih"] for i in found.kept} == {s.meta["nih"] for s in data} - {broken}
     assert all(broken in reason for _, reason in found.bad)
 
 

@@ -1,14 +1,16 @@
 """Evaluate networks on samples in memory, in one call, with the functions that suites use."""
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from locus import datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier
-from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset, exclude_seen_patients
+from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
 from locus.benchmark.maps.runs import GivenModel
@@ -21,11 +23,13 @@ from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
 from locus.core.names import CLASSIFICATION, CLASSIFIER, WITHOUT_TRAINING
 from locus.core.types import Sample
+from locus.datasets import leaks
 from locus.datasets.base import Dataset
 from locus.datasets.io import preprocess
 from locus.datasets.splits import check_patients
 from locus.methods.base import Method
 
+log = logging.getLogger(__name__)
 Model = Classifier | Path | str
 
 
@@ -95,9 +99,12 @@ def evaluate(
             machine.configure_torch(threads)
         title = name or _name(listed[0], networks[0])
         result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes, protocol_names)
-        for one, network, training_seed in zip(listed, networks, _seeds(networks), strict=True):
+        all_splits = [_splits(network, data, validation) for network in networks]
+        for message in dict.fromkeys(map(_training_images_message, networks, all_splits)):
+            if message:
+                log.warning("%s", message)
+        for one, network, training_seed, splits in zip(listed, networks, _seeds(networks), all_splits, strict=True):
             config = _config(network, title, data, seed, training_seed, cache_dir)
-            splits = _splits(network, config, data, validation)
             path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
             run = InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
             task = _task(run, title, suite)
@@ -187,13 +194,22 @@ def _config(
     )
 
 
-def _splits(
-    network: Classifier, config: TrainConfig, data: Sequence[Sample], validation: Sequence[Sample]
-) -> dict[str, Dataset]:
-    """Return split -> its images, preprocessed for the network."""
+def _splits(network: Classifier, data: Sequence[Sample], validation: Sequence[Sample]) -> dict[str, Dataset]:
+    """Return split -> its images, preprocessed for the network; the test without patients seen in training."""
     splits = {"test": data, "val": validation}
     as_data = {split: as_dataset(samples, network.findings, split) for split, samples in splits.items()}
     both = [(patient, split) for split, dataset in as_data.items() for patient in dataset.patients]
     check_patients(*zip(*both, strict=True))
-    as_data["test"] = exclude_seen_patients(as_data["test"], network.train_config)
-    return {split: preprocess.of(dataset, config.preprocess) for split, dataset in as_data.items()}
+    as_data["test"] = leaks.unseen_part(as_data["test"], network.training_images, network.findings)
+    steps = (network.train_config or TrainConfig()).preprocess
+    return {split: preprocess.of(dataset, steps) for split, dataset in as_data.items()}
+
+
+def _training_images_message(network: Classifier, splits: dict[str, Dataset]) -> str:
+    """Return the warning about test images left out, or about unknown training images; empty if there is none."""
+    test = splits["test"]
+    if network.training_images is None:
+        unknown = network.train_config is not None and datasets.needs_folder(test.name)
+        return f"{network.name}: {leaks.UNKNOWN}" if unknown else ""
+    left_out = test.describe.get(leaks.COUNT, 0)
+    return leaks.left_out_message(test.name, left_out, len(test) + left_out)

@@ -9,7 +9,6 @@ The entry point is ``locus.benchmark.evaluation.evaluate``; plain arrays are sco
 
 import copy
 import io
-import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +23,12 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from locus import datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier
 from locus.benchmark import records
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.maps.code import network_code
-from locus.benchmark.maps.runs import TrainingRun, unseen_positions
+from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.case import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
@@ -53,7 +51,6 @@ from locus.benchmark.training import data, load
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.runs import read_predictions
-from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
@@ -61,8 +58,6 @@ from locus.core.registry import named
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, RelabeledDataset
 from locus.datasets.io import cache
-
-log = logging.getLogger(__name__)
 
 
 class Samples(Dataset):
@@ -107,25 +102,6 @@ def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str 
     if not isinstance(samples, Dataset):
         return Samples(samples, findings, split)
     return samples if samples.findings == findings else RelabeledDataset(samples, findings, range(len(samples)))
-
-
-def exclude_seen_patients(samples: Dataset, recipe: TrainConfig | None) -> Dataset:
-    """Return ``samples`` without patients from the training data of ``recipe``, if both are from one data set.
-
-    Logs a warning with the number left out. If the training data are not on this machine, logs a warning and returns
-    all ``samples``. Raises ``LeakError`` if none is left.
-    """
-    if recipe is None or recipe.dataset.split(":")[0] != samples.name:
-        return samples
-    if not datasets.at_hand(recipe.dataset, recipe.data_root_dir):
-        log.warning("the training data of the run are not here: patients seen in training cannot be excluded")
-        return samples
-    positions = unseen_positions(recipe, samples, samples.patients)
-    if len(positions) == len(samples):
-        return samples
-    rest = RelabeledDataset(samples, samples.findings, positions)
-    rest.describe |= {"images_seen_in_training": len(samples) - len(positions)}
-    return rest
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -2,7 +2,7 @@
 
 ``TrainingRun``  a training run with its held-out images; ``Untrained`` is the same network with other random weights
 ``GivenModel``   a network that the suite scores but does not train; ``read`` makes it from a run folder or checkpoint
-``images_of``    the images of a split without the patients that a given model was trained on
+``images_of``    the images of a split; of the test, without the patients that a given model was trained on
 ``predict_held_out``  predict these images and write the same files as a training run
 
 Training itself is in ``locus.benchmark.training``, the maps of these images in ``requests``, ``generate`` and
@@ -14,8 +14,8 @@ import functools
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -33,21 +33,19 @@ from locus.benchmark.training.evaluate import decode_held_out, evaluate
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.runs import read_predictions
 from locus.benchmark.training.weights import SUFFIX
-from locus.config import DATA, MACHINE, MAPS, DataFlags, TrainConfig, flags_with
+from locus.config import DATA, MACHINE, MAPS, TrainConfig, flags_with
 from locus.core import cli
-from locus.core.errors import DataError, LeakError, NotAvailableError, examples
+from locus.core.errors import DataError, NoImagesError, NotAvailableError, examples
 from locus.core.files import atomic, file_hash
 from locus.core.names import UNTRAINED
 from locus.core.types import Sample, patient_ranks
-from locus.datasets.base import SPLITS, Dataset, RelabeledDataset
-from locus.datasets.io import cache
+from locus.datasets import leaks
+from locus.datasets.base import Dataset
 from locus.datasets.io.cache import PixelCache
 from locus.datasets.io.tables import read_list
-from locus.datasets.nih import patient_of
+from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
-NIH_IMAGE_KEY = "nih"
-"""Field of a sample's ``meta`` with the name of the identical NIH image."""
 
 
 @dataclass(frozen=True)
@@ -69,126 +67,70 @@ class GivenModel:
     """Name of an external network; empty for a network of Locus."""
     trained_on: str = ""
     """Training data, as declared or recorded by its run."""
-    trained: TrainConfig | None = None
-    """Configuration of its training data, if known."""
-    trained_images: frozenset[str] = frozenset()
+    training_images: TrainingImages | None = None
+    """Its training images, of its file or a list; None if neither has them."""
+    listed: frozenset[str] = field(default=frozenset(), repr=False)
     """Names of its training images, if a list was given."""
+    declared: TrainConfig | None = None
+    """Official split of the data set that was declared as training data, if there is one."""
 
 
 def images_of(config: TrainConfig, split: str, model: GivenModel) -> Dataset:
-    """Return the images of a suite's split, without patients seen in training, labelled for the network's findings.
+    """Return the images of a suite's split, labelled for the network's findings.
 
-    Nothing is excluded if the training data are unknown. If they are not available, a warning is logged.
+    Test images of patients in the network's training data are left out, if these are known. Raises ``LeakError`` if
+    none is left, ``BadValueError`` for a list with other names than the data set's.
     """
     data = load_split(config, split)
-    positions = list(range(len(data)))
-    counts: dict[str, int] = {}
-    if model.trained is not None and not _same_images(model.trained, config):
-        if datasets.at_hand(model.trained.dataset, model.trained.data_root_dir):
-            positions, counts = unseen_positions_and_counts(model.trained, config, data)
-        else:
-            reason = f"the files of {model.trained.dataset} are missing"
-            log.warning("%s: training images in %s cannot be excluded: %s", model.name, config.dataset, reason)
-    if model.trained_images:
-        unlisted, listed_counts = not_listed(model, config, data) if split == "test" else (positions, {})
-        positions, counts = [n for n in positions if n in {*unlisted}], counts | listed_counts
-    if model.findings == data.findings and len(positions) == len(data):
-        return data
-    relabeled = RelabeledDataset(data, model.findings, positions)
-    relabeled.describe |= {"trained_on": model.trained_on, **counts}
-    return relabeled
+    if split == "test" and model.listed:
+        leaks.check_form(model.listed, data, model.trained_on)
+    rest = leaks.unseen_part(data, _seen(model, config) if split == "test" else None, model.findings)
+    if rest is not data:
+        rest.describe |= {"trained_on": model.trained_on}
+    return rest
 
 
-def not_listed(model: GivenModel, config: TrainConfig, data: Dataset) -> tuple[list[int], dict[str, int]]:
-    """Return the positions in ``data`` of images that are not listed as training images, and counts.
-
-    Unlisted images of listed patients stay and are counted. Raises ``DataError`` if no listed image is in the data set,
-    ``LeakError`` if all images are listed.
-    """
-    names = [str(sample.meta.get(NIH_IMAGE_KEY, sample.image_id)) for sample in data]
-    positions = [n for n, name in enumerate(names) if name not in model.trained_images]
-    if len(positions) == len(names) and not model.trained_images & _image_names(config):
-        listed = f"none of the {len(model.trained_images)} listed training images is in {config.dataset}"
-        raise DataError(f"{model.trained_on}: {listed}: use the image names of the data set, such as {names[0]}")
-    if not positions:
-        raise LeakError(f"all {len(names)} images of {data.name} are listed as training images: {model.trained_on}")
-    patients = {data.patients[n] for n in {*range(len(names))} - {*positions}}
-    seen = len(names) - len(positions)
-    counts = {
-        "images_seen_in_training": seen,
-        "other_images_of_seen_patients": sum(data.patients[n] in patients for n in positions),
-    }
-    log.warning("%s: left out %d of %d images because they are training images", data.name, seen, len(names))
-    return positions, counts
-
-
-def _image_names(config: TrainConfig) -> set[str]:
-    """Return the names of all available training and validation images of a data set."""
-    names: set[str] = set()
-    for split in ("train", "val"):
-        with contextlib.suppress(DataError):  # only test images are available
-            names |= {sample.image_id for sample in load_split(config, split)}
-    return names
-
-
-def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:
-    """Return True if a training run held out exactly the images that the suite scores."""
-    return (trained.dataset, trained.split_arguments()) == (config.dataset, config.split_arguments())
-
-
-def unseen_positions_and_counts(
-    training_config: TrainConfig, scored_config: TrainConfig, samples: Dataset
-) -> tuple[list[int], dict[str, int]]:
-    """Return the positions of ``samples`` whose patients are not in the data of ``training_config``, and counts.
-
-    Patients are identified by the NIH file name if the data set has it, else by identical pixels at the network's input
-    size; images with neither count as ``images_not_traced``. Raises ``LeakError`` if no image is left.
-    """
-    patient_of_image = _patient_of_image(training_config)
-    patients = []  # patient of each image; "" if unknown
-    for sample, pixel_hash in zip(samples, _pixel_hashes(scored_config, samples), strict=True):
-        nih = sample.meta.get(NIH_IMAGE_KEY)
-        patients.append(patient_of_image.get(pixel_hash if nih is None else nih, patient_of(nih or "")))
-    positions, untraced = unseen_positions(training_config, samples, patients), patients.count("")
-    if untraced:
-        log.info("%s: the patients of %d images are unknown", samples.name, untraced)
-    return positions, {"images_seen_in_training": len(samples) - len(positions), "images_not_traced": untraced}
-
-
-def unseen_positions(config: TrainConfig, samples: Dataset, patients: Sequence[str]) -> list[int]:
-    """Return the positions of ``samples`` whose ``patients`` are not in the training data of ``config``.
-
-    Logs a warning with the number left out. Raises ``LeakError`` if none is left.
-    """
-    seen = {patient for split in ("train", "val") for patient in load_split(config, split).patients}
-    positions = [n for n, patient in enumerate(patients) if patient not in seen]
-    where = f"patients in the training data ({config.dataset})"
-    if not positions:
-        raise LeakError(f"all {len(samples)} images of {samples.name} are of {where}")
-    if len(positions) < len(samples):
-        left_out = len(samples) - len(positions)
-        log.warning("%s: left out %d of %d images, of %s", samples.name, left_out, len(samples), where)
-    return positions
+def _seen(model: GivenModel, config: TrainConfig) -> TrainingImages | None:
+    """Return the training images of ``model``: of its file, of its list, or of the data set that it declares."""
+    if model.training_images is not None or model.declared is None:
+        return model.training_images
+    same = model.declared.dataset.split(":")[0] == config.dataset.split(":")[0]
+    root = config.data_root_dir if same else model.declared.data_root_dir
+    return _images_of_data_set(replace(model.declared, data_root_dir=root))
 
 
 @functools.lru_cache(maxsize=1)
-def _patient_of_image(config: TrainConfig) -> dict[str, str]:
-    """Return image name and pixel hash -> patient, for all images of a training run's data set."""
-    patients = {}
-    for split in SPLITS:
-        data = load_split(config, split)
-        for sample, pixel_hash in zip(data, _pixel_hashes(config, data), strict=True):
-            patients[sample.image_id] = patients[pixel_hash] = sample.patient_id
-    return patients
+def _images_of_data_set(config: TrainConfig) -> TrainingImages | None:
+    """Return the training images of a data set; None if its files are missing."""
+    if not datasets.at_hand(config.dataset, config.data_root_dir):
+        return None
+    images = TrainingImages()
+    for split in ("train", "val"):
+        with contextlib.suppress(NoImagesError):  # only test images are available
+            data = load_split(config, split)
+            images |= TrainingImages.used(data.name, data.columns, range(len(data)), data.columns)
+    return images
 
 
-def _pixel_hashes(flags: DataFlags, data: Dataset) -> list[str]:
-    """Return a hash of each image's pixels at the network's input size; the image's name if it cannot be read."""
-    pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images)
-    pixel_hashes = [sample.image_id for sample in data]
-    for n in pixels.kept.tolist():
-        pixel_hashes[n] = hashlib.blake2b(pixels.images[n].tobytes(), digest_size=16).hexdigest()
-    return pixel_hashes
+def log_training_images(models: Iterable[tuple[GivenModel, Sequence[TrainConfig]]]) -> None:
+    """Log how many test images are left out, or that training images are unknown: once for all ``models`` alike.
+
+    Each model has one configuration per test fold. Raises the errors of ``images_of``.
+    """
+    for level, message in dict.fromkeys(_training_images_message(*model) for model in models):
+        log.log(level, "%s", message)
+
+
+def _training_images_message(model: GivenModel, trainings: Sequence[TrainConfig]) -> tuple[int, str]:
+    """Return a log level and a message."""
+    name = trainings[0].dataset.split(":")[0]
+    counts = [(len(load_split(config, "test")), len(images_of(config, "test", model))) for config in trainings]
+    total, left = map(sum, zip(*counts, strict=True))
+    if _seen(model, trainings[0]) is None and datasets.needs_folder(trainings[0].dataset):
+        return logging.WARNING, f"{model.name}: {leaks.UNKNOWN}: list them with --trained_on FILE"
+    if left < total:
+        return logging.WARNING, leaks.left_out_message(name, total - left, total)
+    return logging.INFO, f"{model.name}: none of the {total} test images of {name} is of a patient in its training data"
 
 
 OTHER_SEED = 1_000_000
@@ -235,8 +177,10 @@ class TrainingRun:
             return images_of(self.config, self.split, self.given)
         return load_split(self.config, self.split)
 
-    def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
-        """Return the names of properties of the data that differ from ``recorded``; empty for the same data."""
+    def other_data(self) -> list[str]:
+        """Return the names of properties in which the data differ from those of the predictions; empty for none."""
+        metrics = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        recorded = metrics["data"]["test"]
         return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
 
     @cached_property
@@ -343,11 +287,11 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     config, stamp = checkpoint.config, checkpoint.stamp
     network = str(stamp["model"].get("network", ""))
     wiring = stamp["model"].get("wiring")
-    by_us = bool(checkpoint.content.get("history"))  # external networks have none
     declared = trained_on or checkpoint.trained_on
-    images = _listed_images(declared)
-    if images:
-        declared = f"{len(images)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
+    listed = _listed_images(declared)
+    seen = TrainingImages.listed(listed) if listed else checkpoint.training_images
+    if listed:
+        declared = f"{len(listed)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
     model = GivenModel(
         name=name or stamp.get("entry") or _name_of(checkpoint.path),
         checkpoint=path / "best.ckpt" if path.is_dir() else checkpoint.path,
@@ -357,8 +301,9 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
         network=network,
         trained_on=declared,
-        trained=config if by_us and not trained_on else _default_split(declared),
-        trained_images=images,
+        training_images=seen,
+        listed=listed,
+        declared=_default_split(trained_on or str(stamp.get("trained_on") or "")),
     )
     return model, {name: getattr(config, name) for name in {*flags_with(TrainConfig, MAPS), "seed"}}
 
@@ -391,15 +336,24 @@ def _default_split(declared: str) -> TrainConfig | None:
 
 
 def predict_held_out(model: GivenModel, config: TrainConfig, folder: Path) -> None:
-    """Write a copy of ``model`` and its predictions for the held-out images of ``config`` to ``folder``, once.
+    """Write a copy of ``model`` and its predictions for the held-out images of ``config`` to ``folder``.
 
-    Raises ``LocusError`` for data without test images or without any of its findings; validation images may be missing.
+    Nothing is written if the predictions of these images exist. Raises ``LocusError`` for data without test images or
+    without any of its findings; validation images may be missing.
     """
-    if runs.done(folder):
+    if runs.done(folder) and not TrainingRun(config, folder, given=model).other_data():
         return
     machine.configure_torch(config.threads)
     splits = decode_held_out(config, lambda name: images_of(config, name, model))
     with atomic(folder / "best.ckpt") as temporary:
-        torch.save(load.checkpoint(model.checkpoint).content, temporary)  # a published file has another format
+        torch.save(_with_training_images(model), temporary)  # a published file has another format
     with machine.oom_as_error("lower --batch_size"):
         evaluate(folder, config, splits, {}, trust=True)  # the plan has already checked --trust
+
+
+def _with_training_images(model: GivenModel) -> dict[str, Any]:
+    """Return the content of its checkpoint, with the images of a list of training images, if one was given."""
+    content = load.checkpoint(model.checkpoint).content
+    if model.listed and model.training_images is not None:
+        content["locus"] = {**content["locus"], "training_images": model.training_images.packed()}
+    return content

@@ -278,6 +278,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
         echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir, config)}")
     if config.dry_run:
         return Outcome((), existing, (), folder, ran=False)
+    _log_training_images(todo)
     remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
     remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
     stopped = _run_steps(todo, runs_dir, folder.path, config, executor, echo) if todo else {}
@@ -287,6 +288,14 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
     table_records, datasets = finalize(suite, planned, config, folder, existing, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
+
+
+def _log_training_images(todo: Sequence[ModelTask]) -> None:
+    """Log which test images the given models have seen. Raises ``LeakError`` if none is left for one of them."""
+    if given := [(task.model.given, task.model.trainings) for task in todo if task.model.given is not None]:
+        from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
+
+        log_training_images(given)
 
 
 def _runs_dir(suite: Suite, config: RunConfig) -> Path:

@@ -12,7 +12,6 @@ Training is in ``locus.benchmark.training``, the order of the steps in ``run``, 
 """
 
 import datetime
-import json
 import logging
 import math
 import platform
@@ -211,8 +210,7 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
     digest = None if model.given is None else model.given.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
     for run in runs:
-        seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
-        if differing := run.unlike(seen):
+        if differing := run.other_data():
             reason = f"was trained on different data ({', '.join(differing)} differ)"
             raise DataError(f"{run.folder} {reason}: remove the folder to train again")
     return tuple(runs)

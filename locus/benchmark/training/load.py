@@ -25,12 +25,14 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from locus import datasets
 from locus.backbones import Classifier, external, weight_files
 from locus.benchmark.training import weights as weights_file
 from locus.config import TrainConfig
 from locus.core.cli import build
 from locus.core.errors import DataError, examples, one_line
 from locus.core.files import atomic, json_hash
+from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
 PREFIX = "model."
@@ -210,6 +212,23 @@ class Checkpoint:
         return declared or (self.config.dataset if self.content.get("history") else "")
 
     @cached_property
+    def training_images(self) -> TrainingImages | None:
+        """The training images, also of the initial weights; None if they are unknown.
+
+        Generated images are no user's images: a run of older code on a data set without files has none.
+        """
+        stamped = self.content.get("locus")
+        if not isinstance(stamped, dict):
+            return None  # a file of another project
+        if "training_images" in stamped:
+            try:
+                return TrainingImages.unpacked(stamped["training_images"])
+            except (LookupError, TypeError, ValueError) as error:
+                raise DataError(f"{self.path} has a damaged list of training images: use another file") from error
+        generated = bool(self.content.get("history")) and not datasets.needs_folder(self.config.dataset)
+        return TrainingImages() if generated else None
+
+    @cached_property
     def weights(self) -> dict[str, torch.Tensor]:
         """The weights, of this project or another tool, without Lightning's prefix."""
         return extract_weights(self.content)
@@ -234,7 +253,7 @@ class Checkpoint:
         except _BROKEN as error:
             raise DataError(f"the network of {self.path} cannot be built: {one_line(error)}") from error
         load(model, self.weights, self.path)
-        model.train_config = self.config
+        model.train_config, model.training_images = self.config, self.training_images
         return model.set_outputs(self.findings, self.config.img_size).eval()
 
     def __str__(self) -> str:

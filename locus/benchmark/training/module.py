@@ -28,6 +28,7 @@ from locus.config import RecipeFlags, TrainConfig
 from locus.core import types
 from locus.core.errors import LocusError
 from locus.datasets.io import transforms
+from locus.datasets.leaks import TrainingImages
 
 Scheduler = LRScheduler | ReduceLROnPlateau
 FALL = 0.1
@@ -75,6 +76,7 @@ class ClassifierModule(LightningModule):
         """``steps`` is the number of optimizer steps per epoch; each may take several batches (``--accumulate``)."""
         super().__init__()
         self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, tuple(findings), steps
+        self.training_images = TrainingImages()
         self.average = moving_average(model, config.ema)
         self.history: list[dict[str, float]] = []
         self.seen = self.batches = 0
@@ -171,7 +173,7 @@ class ClassifierModule(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add metadata, history and the scheduler's state (key ``course``) to the checkpoint."""
         use_ema_weights(checkpoint)
-        checkpoint["locus"] = runs.stamp(self.config, self.model, self.findings)
+        checkpoint["locus"] = runs.stamp(self.config, self.model, self.findings, self.training_images)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
         # those of the current epoch

@@ -38,6 +38,7 @@ from locus.core.errors import BadValueError, DataError, LocusError, NotAvailable
 from locus.core.startup import INTERRUPTED
 from locus.datasets.base import Dataset as DataSource
 from locus.datasets.io import transforms
+from locus.datasets.leaks import TrainingImages
 from locus.datasets.splits import few_validation_images_warning
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,18 @@ def prepare(
         len(labels), config.batch_size, world_size=machine.world_size(config), accumulate=config.accumulate
     )
     steps = len(batches) // config.accumulate
-    return ClassifierModule(model, config, loss, findings, steps), splits
+    module = ClassifierModule(model, config, loss, findings, steps)
+    start = folder / "last.ckpt" if (folder / "last.ckpt").exists() else config.init_from
+    module.training_images = _training_images(loaded["train"].name, splits, start)
+    return module, splits
+
+
+def _training_images(name: str, splits: Splits, start: Path | str | None) -> TrainingImages:
+    """Return the images of this run of the data set ``name``, and those of the checkpoint ``start``, if known."""
+    train = splits["train"]
+    images = TrainingImages.used(name, train.columns, train.rows.tolist(), splits["val"].columns)
+    earlier = load.checkpoint(start).training_images if start else None
+    return images if earlier is None else images | earlier
 
 
 def _loss(recipe: RecipeFlags, findings: int) -> Loss:

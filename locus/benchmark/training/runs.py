@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from locus.backbones import Classifier
+    from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
@@ -63,12 +64,16 @@ def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
     write_text(folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False))
 
 
-def stamp(config: TrainConfig, model: "Classifier", findings: tuple[str, ...]) -> dict[str, Any]:
+def stamp(
+    config: TrainConfig, model: "Classifier", findings: tuple[str, ...], seen: "TrainingImages | None" = None
+) -> dict[str, Any]:
     """Return the metadata with which ``locus.benchmark.training.load`` rebuilds the network, as JSON values.
 
-    These are the configuration, the arguments of ``locus.backbones.build`` and the findings.
+    These are the configuration, the arguments of ``locus.backbones.build``, the findings, and the training images
+    ``seen`` unless they are unknown.
     """
-    return {"config": flags_dict(config), "model": model.build_options, "findings": list(findings)}
+    about = {"config": flags_dict(config), "model": model.build_options, "findings": list(findings)}
+    return about if seen is None else {**about, "training_images": seen.packed()}
 
 
 def write_network(

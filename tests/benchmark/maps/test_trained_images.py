@@ -1,14 +1,16 @@
-"""``--trained_on FILE``: listed training images are left out of the test and counted."""
+"""``--trained_on``: images of training patients are left out of the test, whatever the user's folder has of them."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from locus.benchmark.maps.runs import GivenModel, _listed_images, images_of
+from locus.benchmark.maps.runs import GivenModel, _default_split, _listed_images, images_of, log_training_images
 from locus.config import TrainConfig
-from locus.core.errors import DataError, LeakError
+from locus.core.errors import BadValueError, DataError, LeakError
+from locus.datasets.leaks import TrainingImages
 from locus.datasets.nih import BOXED
 from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
 
@@ -20,26 +22,50 @@ def config(nih_tree: Callable[..., Path], tmp_path: Path) -> TrainConfig:  # noq
     return TrainConfig(dataset="NIH", num_classes=8, data_root_dir=str(nih_tree()), cache_dir=str(tmp_path / "cache"))
 
 
-def test_listed_images_are_left_out_and_counted(config: TrainConfig):
-    model = replace(MODEL, trained_images=frozenset({"00000005_000.png", "00000001_000.png"}))
+def listing(*names: str) -> GivenModel:
+    return replace(MODEL, listed=frozenset(names), training_images=TrainingImages.listed(names))
+
+
+def test_patients_of_listed_images_are_left_out_and_counted(config: TrainConfig, caplog):
+    model = listing("00000005_000.png", "00000001_000.png")
     data = images_of(config, "test", model)
-    assert [sample.image_id for sample in data] == ["00000004_000.png", "00000005_001.png"]
-    assert (data.describe["images_seen_in_training"], data.describe["other_images_of_seen_patients"]) == (1, 1)
-    assert data.describe["trained_on"] == MODEL.trained_on
+    assert [sample.image_id for sample in data] == ["00000004_000.png"]
+    assert (data.describe["images_seen_in_training"], data.describe["trained_on"]) == (2, MODEL.trained_on)
     assert len(images_of(config, "val", model)) == len(images_of(config, "val", MODEL))
+    log_training_images([(model, [config]), (model, [config])])  # two training runs of one recipe
+    assert [r.message.count("2 of 3") for r in caplog.records if "left out" in r.message] == [1]
 
 
-def test_list_without_test_images_excludes_none(config: TrainConfig):
-    model = replace(MODEL, trained_images=frozenset({"00000001_000.png"}))
+def test_list_without_images_of_the_folder_leaves_out_none_and_says_so(config: TrainConfig, caplog):
+    model = listing("00099999_000.png")
     assert len(images_of(config, "test", model)) == 3
+    with caplog.at_level(logging.INFO):
+        log_training_images([(model, [config])])
+    assert [r.levelname for r in caplog.records if "none of the 3 test images" in r.message] == ["INFO"]
 
 
-def test_list_with_no_image_or_all_images_of_the_data_set_is_refused(config: TrainConfig):
-    with pytest.raises(DataError, match=r"list\.txt: none of the 1 listed .* NIH.*00000004_000\.png"):
-        images_of(config, "test", replace(MODEL, trained_images=frozenset({"a.png"})))
-    every = frozenset({"00000004_000.png", "00000005_000.png", "00000005_001.png"})
-    with pytest.raises(LeakError, match=r"all 3 images of NIH.*list\.txt"):
-        images_of(config, "test", replace(MODEL, trained_images=every))
+def test_list_with_other_names_or_all_images_is_refused(config: TrainConfig):
+    for name in ("a.png", "00000004_000"):
+        with pytest.raises(BadValueError, match=rf"list\.txt.*{name}.*00000004_000\.png"):
+            images_of(config, "test", listing(name))
+    with pytest.raises(LeakError, match="all 3 images of NIH"):
+        images_of(config, "test", listing("00000004_000.png", "00000005_000.png"))
+
+
+def test_unknown_training_images_are_said(config: TrainConfig, caplog):
+    assert len(images_of(config, "test", MODEL)) == 3
+    log_training_images([(MODEL, [config])])
+    assert "unknown" in caplog.text
+    assert "--trained_on" in caplog.text
+
+
+def test_name_of_a_data_set_means_its_training_images_in_the_folder(config: TrainConfig):
+    of_nih = replace(MODEL, declared=_default_split("NIH"))
+    assert len(images_of(config, "test", of_nih)) == 3
+    everything = replace(config, partition="all")
+    seen = {s.patient_id for split in ("train", "val") for s in images_of(config, split, MODEL)}
+    rest = {s.patient_id for s in images_of(everything, "test", of_nih)}
+    assert rest == {s.patient_id for s in images_of(everything, "test", MODEL)} - seen
 
 
 def test_list_has_a_name_per_line_with_or_without_labels(tmp_path: Path):
