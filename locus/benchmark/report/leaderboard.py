@@ -124,9 +124,10 @@ def leaderboards(
         cases = None if folders is None or not runs else read_columns(runs, folders, READ)
         parts = [of_dataset] if cases is None else _by_cases(of_dataset, runs, cases.case_sets)
         for part in parts:
-            own = cases if len(parts) == 1 or folders is None else read_columns(_runs(part, dataset), folders, READ)
-            title = dataset if len(parts) == 1 or own is None else f"{dataset}, {_cases_in_words(part, own)}"
-            board = _leaderboard(title, dataset, part, own, rank_methods, listed)
+            if len(parts) > 1 and folders is not None:
+                cases = read_columns(_runs(part, dataset), folders, READ)
+            title = dataset if len(parts) == 1 or cases is None else f"{dataset}, {_cases_in_words(part, cases)}"
+            board = _leaderboard(title, dataset, part, cases, rank_methods, listed)
             boards.append(replace(board, folders=folders, maps_of=maps_of))
     return boards
 
@@ -149,8 +150,8 @@ def _by_cases(records: Sequence[Record], runs: Sequence[Record], case_sets: Mapp
     for record in runs:
         known = (case_sets.get(record.key, b""), of_model.get(select.model_key(record), b""))
         of_model[select.model_key(record)] = max(known, key=_count)
-    own = {of_model[select.model_key(record)] for record in runs if record.source != PUBLISHED}
-    order = sorted({*of_model.values()} - {b""}, key=lambda cases: (cases not in own, -_count(cases), cases))
+    of_user = {of_model[select.model_key(record)] for record in runs if record.source != PUBLISHED}
+    order = sorted({*of_model.values()} - {b""}, key=lambda cases: (cases not in of_user, -_count(cases), cases))
     if len(order) < 2:
         return [list(records)]
     largest = max(order, key=_count)
