@@ -4,9 +4,8 @@
 ``choose``         the best, median and worst case of each finding
 ``write_gallery``  ``benchmark.gallery``: a self-contained HTML page of these cases, with each method's map and box
 ``save_grid``      a grid of images and methods: a typical case of each finding, with all maps on the same scale
-``write_figures``  ``benchmark.figures``: the grid, all charts of the suite as PDF, SVG and PNG, and its LaTeX tables
 
-The charts are drawn by ``locus.benchmark.report.charts``, the page is rendered by ``locus.benchmark.report.html``.
+The page is rendered by ``locus.benchmark.report.html``.
 """
 
 import base64
@@ -30,15 +29,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from locus.benchmark.pictures.panels import PREDICTED, TRUTH, add_box, extent, save_figure
+from locus.benchmark.pictures.panels import PREDICTED, TRUTH, UNDATED, add_box, extent, save_figure
 from locus.benchmark.records import Record, cases
-from locus.benchmark.report import charts, html
-from locus.benchmark.report.all_tables import reports
-from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.chart_list import CHARTS
-from locus.benchmark.report.charts import DPI, FONT, FORMATS, WIDTHS
 from locus.benchmark.report.html import GALLERY, PAGE, render
-from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.row import network_words
 from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, ranked
 from locus.benchmark.scoring.localize import boxes, to_frame
@@ -48,7 +41,7 @@ from locus.benchmark.suite import cells, examples
 from locus.benchmark.suite.plan import added_model
 from locus.benchmark.suite.score import CaseSource, explain_model, recorded
 from locus.config import FolderFlags, PageConfig
-from locus.core.errors import DataError, NotAvailableError, UnknownNameError
+from locus.core.errors import DataError, UnknownNameError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
 from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
@@ -64,18 +57,16 @@ RANKS = ("best", "median", "worst")
 NAME = GALLERY
 """File name of the page."""
 
-METHODS, CASES = {"1col": 4, "2col": 6}, 8
-"""Maximum number of methods (by width) and of cases in the grid, so that all are readable."""
+METHODS, CASES = 6, 8
+"""Largest number of methods, and number of cases, in the grid, so that all are readable."""
+INCHES, DPI = 7.0, 300
+"""Width of the grid: two columns of a paper."""
 MARGINS = 0.72, 0.42, 0.55, 0.25
 """Inches for labels: left, right, above and below the panels."""
 STEPS = 256
 """Pixels of the side of a panel; at most twice as many."""
 COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
-LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
-
-FOLDER = Path("runs/figures")
-"""Default folder of the figures."""
-TABLES = "leaderboard.tex"
+LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7, "svg.hashsalt": "grid"}
 
 
 def render_page(page: Mapping[str, Any]) -> str:
@@ -187,13 +178,17 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
 
 
 def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
-    """Write the gallery of an opened model or entry and ``echo`` its path; returns 0.
+    """Write the page of an opened model or entry, or its grid if the path ends in .pdf, .svg or .png; returns 0.
 
-    Raises ``LocusError`` if a map or an image cannot be read.
+    ``echo`` prints the path. Raises ``LocusError`` if a map or an image cannot be read.
     """
     suite_page = opened.folder / PAGE
     path = page_path(config, opened.records[0].cell.dataset, opened.folder, opened.runs_dir)
     methods = method_cases(opened)
+    if path.suffix in UNDATED:
+        save_grid(opened, methods, path, config.cases)
+        echo(f"grid: {path} ({opened.network})")
+        return 0
     chosen = spread(choices(methods, opened.store.findings), config.cases)
     linked = os.path.relpath(suite_page, path.parent) if suite_page.is_file() else ""
     page = _page(opened, methods, chosen, linked, _command(config, opened.address))
@@ -382,35 +377,31 @@ def _basis(records: Sequence[Record]) -> str:
     return f"{rests_on.get('boxed images', 'all')} images with a truth box, {rests_on.get('cases', '')} cases"
 
 
-def save_grid(model: OpenedModel, folder: Path, stem: str) -> None:
-    """Write the grid in all formats and widths to ``folder``: ``<stem>-grid-1col.pdf``.
+def save_grid(model: OpenedModel, methods: Sequence[MethodCases], path: Path, count: int | None) -> None:
+    """Write a grid of the best methods and ``count`` typical cases, as .pdf, .svg or .png by the suffix of ``path``.
 
-    The same maps give the same bytes. Raises ``LocusError`` if a map cannot be read, ``WriteError`` if a file cannot be
-    written.
+    The same maps give the same bytes. Raises ``WriteError`` if the file cannot be written.
     """
-    ranked = [method for method in method_cases(model) if is_method(method.record) and method.rows]
-    typical = [choice for choice in choices(ranked, model.store.findings) if choice.rank == "median"][:CASES]
-    images = {choice.image: model.samples[choice.image].image for choice in typical}
-    for name, inches in WIDTHS.items():
-        with mpl.rc_context(LETTERS):
-            figure = draw_grid(images, ranked[: METHODS[name]], typical, inches)
-            for kind in FORMATS:
-                save_figure(figure, folder / f"{stem}-grid-{name}.{kind}", dpi=DPI)
+    scored = [method for method in methods if is_method(method.record) and method.rows]
+    typical = [choice for choice in choices(scored, model.store.findings) if choice.rank == "median"]
+    cases_shown = spread(typical, count or CASES)
+    images = {choice.image: model.samples[choice.image].image for choice in cases_shown}
+    with mpl.rc_context(LETTERS):
+        save_figure(draw_grid(images, scored[:METHODS], cases_shown), path, dpi=DPI)
 
 
 def draw_grid(
     images: Mapping[str, NDArray[np.uint8]],
     methods: Sequence[MethodCases],
     cases: Sequence[SelectedCase],
-    inches: float,
 ) -> Figure:
     """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
     left, right, top, bottom = MARGINS
-    side = (inches - left - right) / (len(methods) + 1)
+    side = (INCHES - left - right) / (len(methods) + 1)
     height = side * len(cases) + top + bottom
-    figure = Figure(figsize=(inches, height), facecolor="white")
+    figure = Figure(figsize=(INCHES, height), facecolor="white")
     panels = figure.subplots(len(cases), len(methods) + 1, squeeze=False)
-    figure.subplots_adjust(left / inches, bottom / height, 1 - right / inches, 1 - top / height, 0.03, 0.03)
+    figure.subplots_adjust(left / INCHES, bottom / height, 1 - right / INCHES, 1 - top / height, 0.03, 0.03)
     for row, choice in zip(panels, cases, strict=True):
         key = choice.image, choice.finding
         row[0].set_ylabel(choice.finding, fontsize=SMALL, rotation=0, ha="right", va="center")
@@ -420,7 +411,7 @@ def draw_grid(
             _map(axes, method.cases[key], float(method.rows[key]["threshold"]))
     for axes, word in zip(panels[0], ("image", *(method.record.method for method in methods)), strict=True):
         axes.set_title(word, fontsize=SMALL, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
-    _legend(figure, (1 - (right - 0.05) / inches, bottom / height, 0.07 / inches, side * len(cases) / height))
+    _legend(figure, (1 - (right - 0.05) / INCHES, bottom / height, 0.07 / INCHES, side * len(cases) / height))
     return figure
 
 
@@ -473,32 +464,3 @@ def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:
     """Subsample a large picture, which is shown smaller in print."""
     step = max(1, max(pixels.shape) // STEPS)
     return pixels[::step, ::step]
-
-
-def write_figures(config: PageConfig, echo: Echo) -> int:
-    """Write all figures of ``config.suite``, and ``echo`` their folder and the missing ones; returns 0.
-
-    Raises ``LocusError`` for an unknown suite, a suite without records, and if a file cannot be written.
-    """
-    name = config.suite.partition("/")[0]
-    cells.read_suite(name, config)  # check that it exists and is complete
-    source, records = _folder_and_records(config)
-    if not records:
-        raise DataError(f"{source} has no records: run python -m benchmark.run --suite {name} first")
-    target = FOLDER / name if config.output is None else Path(config.output)
-    try:
-        save_grid(open_model(config), target, name)
-    except DataError as error:
-        echo(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
-    boards = leaderboards(records, CaseFolders(source))
-    for board in boards:
-        stem = name if len(boards) == 1 else f"{name}-{html.anchor(board.title)}"
-        for chart in (*CHARTS, *(chart for check in reports(board) for chart in check.charts)):
-            try:
-                charts.save(chart, board, target, stem)
-            except NotAvailableError as error:
-                echo(f"{chart.name}: n/a: {error}")
-    if (source / TABLES).is_file():
-        write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
-    echo(f"figures: {target} ({len(list(target.iterdir()))} files)")
-    return 0

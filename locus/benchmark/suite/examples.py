@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 
 from locus.benchmark.records import Record, cases
 from locus.benchmark.report import select
-from locus.benchmark.report.charts import FONT, ORANGE, SKY
+from locus.benchmark.report.charts import ORANGE, SKY
 from locus.benchmark.report.html import EXAMPLES
 from locus.benchmark.suite.cells import ModelTask, missing_data
 from locus.benchmark.training.listing import load_split
@@ -27,7 +27,7 @@ from locus.core.types import Sample
 
 DRAWN = "phantom"
 """Data set with images drawn by code; images of other data sets are not shown on pages that are published."""
-LETTERS: Any = {"font.family": FONT, "font.size": 8, "svg.hashsalt": "examples"}
+LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 8, "svg.hashsalt": "examples"}
 
 
 @dataclass(frozen=True)

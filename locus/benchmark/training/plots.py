@@ -2,8 +2,7 @@
 
 ``draw`` writes ``roc.png``, ``precision_recall.png`` and ``confusion.png``, and ``draw_curves`` the learning curves.
 All use a grid of panels (``panel_grid``) and colours for colour-blind readers, and the same values
-give the same file. The values come from ``locus.benchmark.training.metrics``; charts of suites are in
-``locus.benchmark.report.charts``.
+give the same file. The values come from ``locus.benchmark.training.metrics``.
 """
 
 import textwrap

@@ -26,13 +26,13 @@ def method(word, values):
 def figure():
     peak = np.float16([[0, 1, 0, 0], [0, 0, 0, 0]])
     visible = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
-    return gallery.draw_grid({"a": np.zeros((20, 40), np.uint8)}, visible, [SelectedCase("mass", "median", *KEY[:1], 0.5)], 3.35)
+    return gallery.draw_grid({"a": np.zeros((20, 40), np.uint8)}, visible, [SelectedCase("mass", "median", *KEY[:1], 0.5)])
 
 
 def test_grid_has_a_column_per_method_and_a_row_per_case(figure):
     assert [axes.get_title() for axes in figure.axes[:4]] == ["image", "cam", "gradcam", "flat"]
     assert figure.axes[0].get_ylabel() == "mass"
-    assert figure.get_figwidth() == pytest.approx(3.35)
+    assert figure.get_figwidth() == pytest.approx(7)
 
 
 def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alone(figure):
