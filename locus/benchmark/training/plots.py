@@ -1,7 +1,7 @@
 """Plots of a finished run: learning curves, and scikit-learn's displays of ranking and decisions on the test images.
 
-``draw`` writes ``roc.png``, ``precision_recall.png`` and ``confusion.png`` with a panel per finding, ``draw_curves`` the
-learning curves. The same values, from ``locus.benchmark.training.metrics``, give the same file.
+``draw`` writes ``roc.png``, ``precision_recall.png`` and ``confusion.png`` with a panel per finding, ``draw_curves``
+the learning curves. The same values, from ``locus.benchmark.training.metrics``, give the same file.
 """
 
 import textwrap
