@@ -15,7 +15,6 @@ ENTRY_POINTS = {
     "compare": "locus.benchmark.compare",
     "audit": "locus.benchmark.audit",
     "gallery": "locus.benchmark.gallery",
-    "figures": "locus.benchmark.figures",
     "export": "locus.benchmark.export",
 }
 """Subcommand -> the module whose ``main`` it calls."""

@@ -264,17 +264,17 @@ class AuditConfig:
 
 @dataclass(frozen=True)
 class PageConfig(FolderFlags):
-    """Draw a gallery of cases (``benchmark.gallery``) or charts (``benchmark.figures``) of a suite from stored maps."""
+    """Draw cases of a suite or of scored maps from stored maps: ``python -m benchmark.gallery NAME``."""
 
     suite: str = ""
-    """SUITE or SUITE/MODEL; for a gallery also the folder name of scored maps (benchmark.score). The flag itself may be
-    omitted. Default model: that of the best row. Without --results, your own records in runs/results come before those
-    in results. Required."""
+    """SUITE, SUITE/MODEL, or the folder name of scored maps (benchmark.score). The flag itself may be omitted. Default
+    model: that of the best row. Without --results, your own records in runs/results come before those in results.
+    Required."""
     output: str | None = None
-    """HTML file of the gallery, or folder of the figures. Default for a gallery: gallery.html next to the tables or in
-    --runs; for figures: runs/figures/<suite>."""
+    """HTML file of the page; or a .pdf, .svg or .png file for a grid with a row per case and a column per method, to
+    print. Default: gallery.html next to the tables or in --runs."""
     cases: int | None = None
-    """Number of cases in the gallery. Default: the best, median and worst case of each finding."""
+    """Number of cases. Default: the best, median and worst case of each finding; in a grid, up to 8 median cases."""
 
 
 @dataclass(frozen=True)

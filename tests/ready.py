@@ -1,14 +1,7 @@
 """Imported by the server of ``tests.warm``: modules of the entry points, and caches that they fill on first use."""
 
-import functools
 import gc
 import importlib
-import multiprocessing
-import multiprocessing.process
-import os
-import threading
-import time
-from multiprocessing.managers import BaseManager
 
 import numba
 import numpy as np
@@ -16,7 +9,6 @@ import pydantic
 
 from locus import config, datasets, methods
 from locus.benchmark.maps.code import method_code
-from locus.benchmark.report import charts
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
@@ -62,22 +54,4 @@ for registry in (datasets.REGISTRY, protocols.registry, methods.registry):  # wh
     registry.names()
 for word in ("cam", "gradcam", "gradcampp", "layercam", "center", "noise"):
     method_code(word)
-
-
-class Drawing(BaseManager):
-    """A process that draws the charts of all commands: each process of its own would start a JavaScript engine first."""
-
-
-def end_with(parent):
-    """Let this process end with its parent."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(0)
-
-
-Drawing.register("converter", charts._converter)
-drawing = Drawing()
-drawing.start(lambda parent: threading.Thread(target=end_with, args=(parent,), daemon=True).start(), (os.getpid(),))
-multiprocessing.process._children.discard(drawing._process)  # tests count the processes that they started
-charts._converter = functools.cache(drawing.converter)
 gc.freeze()  # no command looks through the libraries for garbage

@@ -1,4 +1,4 @@
-"""``python -m benchmark.compare``, ``.gallery`` and ``.figures``, which run nothing, on a suite that ran."""
+"""``python -m benchmark.compare`` and ``.gallery``, which run nothing, on a suite that ran."""
 
 import csv
 import json
@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from PIL import Image
 
 from locus.benchmark import records
 from locus.benchmark.records import cases
@@ -104,10 +103,10 @@ def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
         assert edges == pytest.approx([row[edge] for edge in ("x0", "y0", "x1", "y1")], abs=1e-3, nan_ok=True)
 
 
-def test_a_gallery_without_maps_and_figures_of_an_unknown_model_are_a_sentence(run_command, sentence, places, copy):
+def test_a_gallery_without_maps_and_of_an_unknown_model_is_a_sentence(run_command, sentence, places, copy):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     assert "no maps" in sentence(run_command("benchmark.gallery", f"small/{AVG}", *places(copy)))
-    assert AVG in sentence(run_command("benchmark.figures", f"small/{AVG}s", *places(copy)))
+    assert AVG in sentence(run_command("benchmark.gallery", f"small/{AVG}s", *places(copy)))
 
 
 METHOD = "import locus\nclass Mine(locus.GradientMethod):\n    name, source = 'WORD', 's'\n    def weights(self, A, G): return G.square()\n"
@@ -190,25 +189,13 @@ def test_a_gallery_that_cannot_be_drawn_is_a_sentence_and_changes_no_file(run_co
     assert content(folder) == before
 
 
-@pytest.mark.slow
-def test_figures_are_whole_and_as_wide_as_one_and_two_columns(succeed, places, ran, tmp_path):
-    done = succeed("benchmark.figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
-    drawn = ["intervals", "iou_thresholds", "matrix", "score_thresholds", "strata", "grid"]
-    names = [f"small-{word}-{width}.{kind}" for word in drawn for width in ("1col", "2col") for kind in ("pdf", "svg", "png")]
-    assert {file.name for file in tmp_path.iterdir()} == {*names, "leaderboard.tex"}
-    widths = {name: 7 if "2col" in name else 3.35 for name in names}
-    assert {name: inches(tmp_path / name) for name in names} == pytest.approx(widths, abs=0.01)
-    assert "seeds: n/a: every entry of phantom has one training" in done.stdout
-
-
-def inches(file):
-    """The width that a figure states."""
-    if file.suffix == ".png":
-        return Image.open(file).width / Image.open(file).info["dpi"][0]
-    if file.suffix == ".pdf":
-        return float(re.search(rb"MediaBox \[ ?0 0 ([\d.]+)", file.read_bytes())[1]) / 72
-    number, unit = re.search(r'width="([\d.]+)(in|pt)"', file.read_text()).groups()
-    return float(number) / {"in": 1, "pt": 72}[unit]
+@pytest.mark.parametrize("kind", ["svg", pytest.param("pdf", marks=pytest.mark.slow)])
+def test_a_grid_for_a_paper_is_two_columns_wide_and_has_all_methods(succeed, places, ran, tmp_path, kind):
+    grid = tmp_path / f"grid.{kind}"
+    assert f"grid: {grid} (" in succeed("benchmark.gallery", f"small/{AVG}", "--output", grid, *places(ran)).stdout
+    size = rb"MediaBox \[ ?0 0 ([\d.]+)" if kind == "pdf" else rb'width="([\d.]+)pt"'
+    assert float(re.search(size, grid.read_bytes())[1]) == pytest.approx(7 * 72, abs=1)
+    assert kind == "pdf" or {"<!-- cam -->", "<!-- layercam -->"} <= {*re.findall("<!-- .* -->", grid.read_text())}
 
 
 def test_two_results_folders_of_a_suite_are_compared_in_one_line(succeed, ran, copy):

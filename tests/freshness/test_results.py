@@ -11,10 +11,11 @@ import pytest
 from pyarrow import parquet
 
 from locus.benchmark import records
+from locus.benchmark.pictures import examples
 from locus.benchmark.records import papers
 from locus.benchmark.report import tables
 from locus.benchmark.report.table import of_interval, signed_short
-from locus.benchmark.suite import cells, examples, plan
+from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.finalize import describe
 from locus.config import RunConfig
 from locus.core.files import json_hash

@@ -26,7 +26,7 @@ REGISTRIES = (METHODS, DATASETS, PROTOCOLS)
 ENTRY_POINTS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.export",
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
-    "benchmark.figures", "benchmark.audit",
+    "benchmark.audit",
 )  # fmt: skip
 VAGUE = {"found", "told", "own", "there", "place", "every"}
 pytestmark = pytest.mark.structure

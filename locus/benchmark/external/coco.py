@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from locus.benchmark.maps.runs import TrainingRun, select_samples
-from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.suite import cells
+from locus.benchmark.suite.opened import of_model
 from locus.benchmark.suite.score import recorded
 from locus.config import ExportConfig
 from locus.core.errors import BadValueError, DataError, UnknownNameError, examples
@@ -135,7 +135,7 @@ def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Reco
 
     Raises ``UnknownNameError`` for a method without a record.
     """
-    rows = gallery.of_model(records, suite, config.model_id)
+    rows = of_model(records, suite, config.model_id)
     named = [record for record in rows if record.cell.method == config.method] if config.method else rows
     if not named:
         methods = list(dict.fromkeys(record.cell.method for record in rows))

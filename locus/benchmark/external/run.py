@@ -13,6 +13,7 @@ from typing import Any
 from locus.benchmark import records
 from locus.benchmark.external.cases import EntryCases
 from locus.benchmark.external.entry import ExternalEntry, read
+from locus.benchmark.pictures import examples
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.cases import read_columns
@@ -24,7 +25,7 @@ from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.select import ranked
 from locus.benchmark.scoring import protocols
-from locus.benchmark.suite import cells, comparison, examples
+from locus.benchmark.suite import cells, comparison
 from locus.benchmark.suite.cells import as_published
 from locus.benchmark.suite.score import Rows, score_maps, scored, shared_fields
 from locus.config import PageConfig, ScoreConfig
@@ -91,7 +92,8 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
     rows = ranked(r for r in all_records if r.cell.protocol == MAIN_PROTOCOL)
     samples = {sample.image_id: sample for sample in entry.samples}
     aside = folder if main.cell.dataset == examples.DRAWN else Path(config.runs) / name
-    return OpenedModel(name, "Scored maps", entry.name, rows, folder, aside, EntryCases(entry), samples)
+    cases = EntryCases(entry)
+    return OpenedModel(name, "Scored maps", entry.name, rows, folder, aside, cases.findings, cases.cases, samples)
 
 
 def _read_again(config: PageConfig, main: Record, path: Path) -> ExternalEntry:

@@ -1,12 +1,12 @@
 """Content of the picture of one case: a map with its boxes in the frame of the truth.
 
-``prepare_case`` computes a ``CasePicture``. It is drawn in ``panels``; the grid of many cases is in ``gallery``, an
-overlay of the original size in ``heat_maps``.
+``prepare_case`` computes a ``CasePicture``; ``blend`` colours a heat map over an image. ``panels`` draws them.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,6 +56,11 @@ class CasePicture:
     def flat(self) -> bool:
         """Whether the map has the same value everywhere."""
         return not self.heat.any()
+
+    @property
+    def truth_boxes(self) -> FloatArray:
+        """(M,4) truth boxes; (0,4) if they are unknown."""
+        return np.zeros((0, 4)) if self.truth is None else self.truth
 
     @property
     def caption(self) -> str:
@@ -125,3 +130,14 @@ def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
     [[0.0, 0.17499999701976776, 0.699999988079071]]
     """
     return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
+
+
+def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Blend (H,W) grey pixels and a heat map in [0,1] into (H,W,3) colours of the colour map turbo.
+
+    >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
+    [[[200, 200, 200], [145, 63, 62]]]
+    """
+    levels = np.minimum(heat * 256, 255).astype(np.uint8)
+    colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
+    return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)

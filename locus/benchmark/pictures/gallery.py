@@ -1,12 +1,11 @@
 """Pictures of a suite, from records, rows per case and stored maps, without running a network.
 
-``open_model``     a model of a suite with its records and maps
+``OpenedModel``    a model of a suite or an external entry, with its records and maps
 ``choose``         the best, median and worst case of each finding
 ``write_gallery``  ``benchmark.gallery``: a self-contained HTML page of these cases, with each method's map and box
 ``save_grid``      a grid of images and methods: a typical case of each finding, with all maps on the same scale
-``write_figures``  ``benchmark.figures``: the grid, all charts of the suite as PDF, SVG and PNG, and its LaTeX tables
 
-The charts are drawn by ``locus.benchmark.report.charts``, the page is rendered by ``locus.benchmark.report.html``.
+The page is rendered by ``locus.benchmark.report.html``.
 """
 
 import base64
@@ -14,8 +13,7 @@ import math
 import os
 import shlex
 import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -30,30 +28,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from locus.benchmark.pictures.panels import PREDICTED, TRUTH, add_box, extent, save_figure
-from locus.benchmark.records import Record, cases
-from locus.benchmark.report import charts, html
-from locus.benchmark.report.all_tables import reports
-from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.chart_list import CHARTS
-from locus.benchmark.report.charts import DPI, FONT, FORMATS, WIDTHS
+from locus.benchmark.pictures.examples import DRAWN
+from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, draw_panel, save_figure
+from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.html import GALLERY, PAGE, render
-from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.row import network_words
-from locus.benchmark.report.select import NOT_RANKED, is_method, main_score, main_value, ranked
+from locus.benchmark.report.select import NOT_RANKED, is_method, main_score
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
-from locus.benchmark.suite import cells, examples
-from locus.benchmark.suite.plan import added_model
-from locus.benchmark.suite.score import CaseSource, explain_model, recorded
 from locus.config import FolderFlags, PageConfig
-from locus.core.errors import DataError, NotAvailableError, UnknownNameError
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
-from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
 from locus.core.types import Echo, Sample
-from locus.core.user_code import refuse_code
 
 SIDE = 320
 """Largest side of an image on the page, in pixels."""
@@ -64,18 +50,14 @@ RANKS = ("best", "median", "worst")
 NAME = GALLERY
 """File name of the page."""
 
-METHODS, CASES = {"1col": 4, "2col": 6}, 8
-"""Maximum number of methods (by width) and of cases in the grid, so that all are readable."""
+METHODS, CASES = 6, 8
+"""Largest number of methods, and number of cases, in the grid, so that all are readable."""
+INCHES, DPI = 7.0, 300
+"""Width of the grid: two columns of a paper."""
 MARGINS = 0.72, 0.42, 0.55, 0.25
 """Inches for labels: left, right, above and below the panels."""
-STEPS = 256
-"""Pixels of the side of a panel; at most twice as many."""
-COLOURS, OPAQUE, SMALL, WIDTH = "viridis", 0.75, 6, 0.9
-LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
-
-FOLDER = Path("runs/figures")
-"""Default folder of the figures."""
-TABLES = "leaderboard.tex"
+SMALL, WIDTH = 6, 0.9
+LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7, "svg.hashsalt": "grid"}
 
 
 def render_page(page: Mapping[str, Any]) -> str:
@@ -144,26 +126,6 @@ class SelectedCase:
     """Mean over the methods, by which the cases are ordered."""
 
 
-def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
-    """Return the records of a model in the main table, best method first; without ``model_id``, of the leading model.
-
-    Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an unknown model.
-    """
-    main = [
-        r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
-    ]
-    aligned = ranked(r for r in main if r.cell.alignment == "aligned")
-    counts = Counter(r.cell.model_id for r in aligned)  # some models have fewer methods
-    methods = [r for r in aligned if is_method(r) and main_value(r) is not None]
-    leader = next((r for r in methods if counts[r.cell.model_id] == max(counts.values())), None)
-    if leader is None:
-        raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
-    model_ids = sorted({r.cell.model_id for r in aligned})
-    if model_id and model_id not in model_ids:
-        raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
-    return [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
-
-
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[SelectedCase]:
     """Choose the best, median and worst case of each finding by mean IoU over the methods.
 
@@ -187,14 +149,18 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
 
 
 def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
-    """Write the gallery of an opened model or entry and ``echo`` its path; returns 0.
+    """Write the page of an opened model or entry, or its grid if the path ends in .pdf, .svg or .png; returns 0.
 
-    Raises ``LocusError`` if a map or an image cannot be read.
+    ``echo`` prints the path. Raises ``LocusError`` if a map or an image cannot be read.
     """
     suite_page = opened.folder / PAGE
     path = page_path(config, opened.records[0].cell.dataset, opened.folder, opened.runs_dir)
     methods = method_cases(opened)
-    chosen = spread(choices(methods, opened.store.findings), config.cases)
+    if path.suffix in UNDATED:
+        save_grid(opened, methods, path, config.cases)
+        echo(f"grid: {path} ({opened.network})")
+        return 0
+    chosen = spread(choices(methods, opened.findings), config.cases)
     linked = os.path.relpath(suite_page, path.parent) if suite_page.is_file() else ""
     page = _page(opened, methods, chosen, linked, _command(config, opened.address))
     write_text(path, render_page(page))
@@ -224,7 +190,7 @@ def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) ->
     if config.output is not None:
         return Path(config.output)
     next_to_tables = config.results is not None or ((folder / NAME).is_file() and "/" not in config.suite)
-    return (folder if dataset == examples.DRAWN and next_to_tables else runs_dir) / NAME
+    return (folder if dataset == DRAWN and next_to_tables else runs_dir) / NAME
 
 
 @dataclass(frozen=True)
@@ -242,46 +208,12 @@ class OpenedModel:
     """Folder of the per-case rows."""
     runs_dir: Path
     """Folder of a page that is not next to the tables."""
-    store: CaseSource
+    findings: Sequence[str]
+    """Findings in the order of the data set."""
+    cases_of: Callable[[Cell], Sequence[Case]]
+    """Reads the cases of a cell, with their maps."""
     samples: Mapping[str, Sample]
     """Image -> its sample."""
-
-
-def open_model(config: PageConfig) -> OpenedModel:
-    """Open the model of ``config.suite``, by default the one with the best method.
-
-    Raises ``LocusError`` for an unknown suite or model, and if the maps of its records are not available.
-    """
-    name, _, model_id = config.suite.partition("/")
-    suite = cells.read_suite(name, config)
-    folder, all_records = _folder_and_records(config)
-    planned = cells.planned_cells(suite, sorted({record.cell.method for record in all_records} - {CLASSIFIER}))
-    models = {cell.key: job.model for job in planned for cell in job.cells}
-    existing = [record for record in all_records if record.key in models or "weights" in record.cell.recipe]
-    chosen = of_model(existing, name, model_id)
-    scored = [record for record in chosen if record.status == "ok"]
-    if not any(map(is_method, scored)):
-        raise DataError(f"no method of {chosen[0].cell.model_id} has a score, so there are no maps to show")
-    words = [record.cell.method for record in scored]
-    if not config.trust:
-        refuse_code(words, folder)
-    runs_dir = Path(config.runs) / (suite.training_runs_of or name)
-    model = models.get(chosen[0].key) or added_model(suite, chosen[0].cell, runs_dir)
-    digests = next(record.checkpoints for record in chosen if record.checkpoints)
-    trained = recorded(model, digests, runs_dir)
-    store = explain_model(model, trained, words, runs_dir, None)
-    samples = {sample.image_id: sample for run in store.trained for sample in run.scorable_images}
-    address, shown_as = f"{name}/{chosen[0].cell.model_id}", network_words(chosen[0].cell)
-    return OpenedModel(address, suite.title, shown_as, chosen, folder, runs_dir, store, samples)
-
-
-def _folder_and_records(config: PageConfig) -> tuple[Path, list[Record]]:
-    """Return the folder of a suite and its records: the user's own, unless only the published ones have the model."""
-    name, _, model_id = config.suite.partition("/")
-    homes = [cells.UNPUBLISHED, cells.RESULTS] if config.results is None else [Path(config.results)]
-    folders = [(home / name, cells.existing_records(home / name)) for home in homes]
-    with_model = (pair for pair in folders if any(model_id in ("", record.cell.model_id) for record in pair[1]))
-    return next(with_model, folders[-1])
 
 
 @dataclass
@@ -303,7 +235,7 @@ def _method_cases(record: Record, model: OpenedModel) -> MethodCases:
         return MethodCases(record, {}, {})
     table = cases.read(record.cell, model.folder)
     rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
-    return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
+    return MethodCases(record, rows, {(case.image_id, case.finding): case for case in model.cases_of(record.cell)})
 
 
 def choices(methods: Sequence[MethodCases], findings: Sequence[str]) -> list[SelectedCase]:
@@ -382,46 +314,57 @@ def _basis(records: Sequence[Record]) -> str:
     return f"{rests_on.get('boxed images', 'all')} images with a truth box, {rests_on.get('cases', '')} cases"
 
 
-def save_grid(model: OpenedModel, folder: Path, stem: str) -> None:
-    """Write the grid in all formats and widths to ``folder``: ``<stem>-grid-1col.pdf``.
+def save_grid(model: OpenedModel, methods: Sequence[MethodCases], path: Path, count: int | None) -> None:
+    """Write a grid of the best methods and ``count`` typical cases, as .pdf, .svg or .png by the suffix of ``path``.
 
-    The same maps give the same bytes. Raises ``LocusError`` if a map cannot be read, ``WriteError`` if a file cannot be
-    written.
+    The same maps give the same bytes. Raises ``WriteError`` if the file cannot be written.
     """
-    ranked = [method for method in method_cases(model) if is_method(method.record) and method.rows]
-    typical = [choice for choice in choices(ranked, model.store.findings) if choice.rank == "median"][:CASES]
-    images = {choice.image: model.samples[choice.image].image for choice in typical}
-    for name, inches in WIDTHS.items():
-        with mpl.rc_context(LETTERS):
-            figure = draw_grid(images, ranked[: METHODS[name]], typical, inches)
-            for kind in FORMATS:
-                save_figure(figure, folder / f"{stem}-grid-{name}.{kind}", dpi=DPI)
+    scored = [method for method in methods if is_method(method.record) and method.rows]
+    typical = [choice for choice in choices(scored, model.findings) if choice.rank == "median"]
+    cases_shown = spread(typical, count or CASES)
+    images = {choice.image: model.samples[choice.image].image for choice in cases_shown}
+    with mpl.rc_context(LETTERS):
+        save_figure(draw_grid(images, scored[:METHODS], cases_shown), path, dpi=DPI)
 
 
 def draw_grid(
     images: Mapping[str, NDArray[np.uint8]],
     methods: Sequence[MethodCases],
     cases: Sequence[SelectedCase],
-    inches: float,
 ) -> Figure:
     """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
     left, right, top, bottom = MARGINS
-    side = (inches - left - right) / (len(methods) + 1)
+    side = (INCHES - left - right) / (len(methods) + 1)
     height = side * len(cases) + top + bottom
-    figure = Figure(figsize=(inches, height), facecolor="white")
+    figure = Figure(figsize=(INCHES, height), facecolor="white")
     panels = figure.subplots(len(cases), len(methods) + 1, squeeze=False)
-    figure.subplots_adjust(left / inches, bottom / height, 1 - right / inches, 1 - top / height, 0.03, 0.03)
+    figure.subplots_adjust(left / INCHES, bottom / height, 1 - right / INCHES, 1 - top / height, 0.03, 0.03)
     for row, choice in zip(panels, cases, strict=True):
-        key = choice.image, choice.finding
+        image, key = images[choice.image], (choice.image, choice.finding)
         row[0].set_ylabel(choice.finding, fontsize=SMALL, rotation=0, ha="right", va="center")
-        for axes, method in zip(row, (methods[0], *methods), strict=True):
-            _image(axes, method.cases[key], images[choice.image])
+        case = methods[0].cases[key]
+        draw_panel(row[0], case.frame, image, None, case.boxes, width=WIDTH)
         for axes, method in zip(row[1:], methods, strict=True):
-            _map(axes, method.cases[key], float(method.rows[key]["threshold"]))
+            _map(axes, method.cases[key], image, float(method.rows[key]["threshold"]))
     for axes, word in zip(panels[0], ("image", *(method.record.method for method in methods)), strict=True):
         axes.set_title(word, fontsize=SMALL, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
-    _legend(figure, (1 - (right - 0.05) / inches, bottom / height, 0.07 / inches, side * len(cases) / height))
+    for axes in panels.flat:
+        axes.spines[:].set_visible(False)
+    _legend(figure, (1 - (right - 0.05) / INCHES, bottom / height, 0.07 / INCHES, side * len(cases) / height))
     return figure
+
+
+def _map(axes: Axes, case: Case, image: NDArray[np.uint8], threshold: float) -> None:
+    """Draw the map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
+    heat, scored = None, np.zeros((0, 4))
+    if case.map is not None and np.isfinite(threshold):
+        scaled = min_max(case.map)
+        heat, scored = to_frame(scaled, case.frame, case.grid), boxes(scaled, threshold, case.frame, case.grid)[:1]
+    draw_panel(axes, case.frame, image, heat, case.boxes, scored, WIDTH)
+    if not len(scored):
+        ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
+        words: dict[str, Any] = {"ha": "center", "color": "white", "fontsize": SMALL - 1, "bbox": ground}
+        axes.text(0.5, 0.05, "no box", transform=axes.transAxes, **words)
 
 
 def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
@@ -432,73 +375,3 @@ def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     truth = Line2D([], [], color=TRUTH, label="truth")
     scored = Line2D([], [], color=PREDICTED, label="predicted box")
     figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
-
-
-def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=extent(case.frame), interpolation="none")
-    for box in case.boxes:
-        add_box(axes, box, TRUTH, "-", WIDTH)
-
-
-def _map(axes: Axes, case: Case, threshold: float) -> None:
-    """Draw the map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
-    if case.map is None or not np.isfinite(threshold):
-        _note(axes, "no box")
-        return
-    scaled = min_max(case.map)
-    _heat(axes, scaled, case)
-    scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
-    for box in scored:
-        add_box(axes, box, PREDICTED, "-", WIDTH)
-    if not len(scored):
-        _note(axes, "no box")
-
-
-def _heat(axes: Axes, scaled: Any, case: Case) -> None:
-    """Draw a map, scaled to [0,1], over the image of a case."""
-    heat = _thinned(to_frame(scaled, case.frame, case.grid))
-    coloured = mpl.colormaps[COLOURS](heat)
-    coloured[..., 3] = OPAQUE * heat  # in the array: PDF and SVG ignore a separate ``alpha``
-    axes.imshow(coloured, extent=extent(case.frame), interpolation="none")
-
-
-def _note(axes: Axes, words: str) -> None:
-    ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
-    axes.text(0.5, 0.05, words, transform=axes.transAxes, ha="center", color="white", fontsize=SMALL - 1, bbox=ground)
-
-
-def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Subsample a large picture, which is shown smaller in print."""
-    step = max(1, max(pixels.shape) // STEPS)
-    return pixels[::step, ::step]
-
-
-def write_figures(config: PageConfig, echo: Echo) -> int:
-    """Write all figures of ``config.suite``, and ``echo`` their folder and the missing ones; returns 0.
-
-    Raises ``LocusError`` for an unknown suite, a suite without records, and if a file cannot be written.
-    """
-    name = config.suite.partition("/")[0]
-    cells.read_suite(name, config)  # check that it exists and is complete
-    source, records = _folder_and_records(config)
-    if not records:
-        raise DataError(f"{source} has no records: run python -m benchmark.run --suite {name} first")
-    target = FOLDER / name if config.output is None else Path(config.output)
-    try:
-        save_grid(open_model(config), target, name)
-    except DataError as error:
-        echo(f"grid: n/a: {error}; to generate them, run python -m benchmark.run --suite {name} --overwrite always")
-    boards = leaderboards(records, CaseFolders(source))
-    for board in boards:
-        stem = name if len(boards) == 1 else f"{name}-{html.anchor(board.title)}"
-        for chart in (*CHARTS, *(chart for check in reports(board) for chart in check.charts)):
-            try:
-                charts.save(chart, board, target, stem)
-            except NotAvailableError as error:
-                echo(f"{chart.name}: n/a: {error}")
-    if (source / TABLES).is_file():
-        write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
-    echo(f"figures: {target} ({len(list(target.iterdir()))} files)")
-    return 0

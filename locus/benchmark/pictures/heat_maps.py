@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from locus import methods
-from locus.benchmark.pictures.case import CasePicture, frame_of, heat_in_frame, opacity, prepare_case
+from locus.benchmark.pictures.case import CasePicture, blend, frame_of, heat_in_frame, prepare_case
 from locus.benchmark.pictures.explained import (
     ADVICE,
     ExplainedImage,
@@ -229,14 +227,3 @@ def _position(label: str, checkpoint: Checkpoint) -> int:
         return checkpoint.findings.index(match(label, checkpoint.findings))
     except UnknownNameError as error:
         raise BadValueError(f"{error} (the run {checkpoint.path.parent})") from error
-
-
-def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Blend (H,W) grey pixels and a heat map in [0,1] into (H,W,3) colours of the colour map turbo.
-
-    >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
-    [[[200, 200, 200], [145, 63, 62]]]
-    """
-    levels = np.minimum(heat * 256, 255).astype(np.uint8)
-    colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
-    return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)

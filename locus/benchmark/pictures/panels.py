@@ -1,21 +1,28 @@
-"""Pictures of one case: the image with boxes, the heat map over it, the heat map alone; figures without a date."""
+"""All pictures of images with maps and boxes: ``draw_panel``; figures of one case; figures without a date."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
-from locus.benchmark.pictures.case import CasePicture, opacity
+from locus.benchmark.pictures.case import CasePicture, blend
 from locus.core.files import atomic
+from locus.core.frames import resize_image
 from locus.core.types import FloatArray
 
 TRUTH, PREDICTED = "#e69f00", "#56b4e9"
 """Orange and blue: colour-blind readers can distinguish them."""
 COLOURS = "turbo"
+GROUND = "#eeeeee"
+"""Colour of a panel without image."""
+SHARP = 256
+"""Largest side of an image whose pixels are drawn as they are; larger images are smoothed."""
 PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
 BAR = (0.9414, 0.0442, 0.0141, 0.7717)
 """Left, bottom, width and height in the figure. They are constants because automatic layout draws everything twice."""
@@ -36,20 +43,43 @@ def save(picture: CasePicture, path: Path) -> None:
         save_figure(draw(picture), path)
 
 
+def draw_panel(
+    axes: Axes,
+    frame: tuple[int, int],
+    image: NDArray[np.uint8] | None = None,
+    heat: NDArray[np.float32] | None = None,
+    truth: Iterable[FloatArray] = (),
+    predicted: Iterable[FloatArray] = (),
+    width: float = 1.8,
+) -> None:
+    """Draw an image over its frame (H, W), a heat map over the image, predicted boxes in blue and truth in orange.
+
+    The first predicted box is solid, the others are thin and dashed. ``image`` has any size; ``heat`` (H, W) is in
+    [0,1]. Without image, only the boxes are drawn. ``width``: of the lines of truth boxes, in points.
+    """
+    axes.set(xticks=[], yticks=[], xlim=(0, frame[1]), ylim=(frame[0], 0), aspect="equal", facecolor=GROUND)
+    if image is not None:
+        pixels = image if heat is None else blend(resize_image(image, heat.shape), heat)
+        smoothing = "none" if max(pixels.shape) <= SHARP else None
+        axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=extent(frame), interpolation=smoothing)
+    for number, box in enumerate(predicted):
+        add_box(axes, box, PREDICTED, "--" if number else "-", 0.6 * width if number else width + 0.7)
+    for box in truth:
+        add_box(axes, box, TRUTH, "-", width)
+
+
 def draw(picture: CasePicture) -> Figure:
     """Draw three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
-    figure = Figure(figsize=(12.6, 4.6), dpi=100)
+    figure, frame = Figure(figsize=(12.6, 4.6), dpi=100), picture.heat.shape
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
-    _show(axes[0], picture, "truth: orange; box of the peak: blue; other boxes: dashed")
-    _boxes(axes[0], picture)
-    _show(axes[1], picture, "heat map over the image")
-    axes[1].imshow(
-        picture.heat, cmap=COLOURS, vmin=0, vmax=1, alpha=opacity(picture.heat), extent=extent(picture.heat.shape)
-    )
-    axes[2].set_title("heat map", fontsize=9)
-    axes[2].set_axis_off()
-    drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=extent(picture.heat.shape))
+    draw_panel(axes[0], frame, picture.image, None, picture.truth_boxes, picture.predicted)
+    draw_panel(axes[1], frame, picture.image, picture.heat)
+    axes[2].set(xticks=[], yticks=[])
+    drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=extent(frame))
+    words = "truth: orange; box of the peak: blue; other boxes: dashed", "heat map over the image", "heat map"
+    for panel, word in zip(axes, words, strict=True):
+        panel.set_title(word, fontsize=9)
     figure.colorbar(drawn, cax=figure.add_axes(BAR), label="min-max scaled map")
     return figure
 
@@ -57,32 +87,16 @@ def draw(picture: CasePicture) -> Figure:
 def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
     """Write one figure of a case atomically: the image with truth boxes, then the heat map of each method over it."""
     figure = Figure(figsize=(3.2 * (len(pictures) + 1), 4.0), dpi=100)
-    axes = figure.subplots(1, len(pictures) + 1)
-    first = pictures[0]
+    axes, first = figure.subplots(1, len(pictures) + 1), pictures[0]
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.85, 0.03)
     figure.suptitle(f"{first.image_id}: {first.finding}", fontsize=11)
-    _show(axes[0], first, "truth" if first.truth is not None and len(first.truth) else "image")
-    for box in first.truth if first.truth is not None else []:
-        add_box(axes[0], box, TRUTH, "-", 2)
+    draw_panel(axes[0], first.heat.shape, first.image, None, first.truth_boxes)
+    axes[0].set_title("truth" if len(first.truth_boxes) else "image", fontsize=9)
     for axis, picture in zip(axes[1:], pictures, strict=True):
-        _show(axis, picture, picture.raw.method)
-        heat = picture.heat
-        axis.imshow(heat, cmap=COLOURS, vmin=0, vmax=1, alpha=opacity(heat), extent=extent(heat.shape))
-        _boxes(axis, picture)
+        draw_panel(axis, picture.heat.shape, picture.image, picture.heat, picture.truth_boxes, picture.predicted)
+        axis.set_title(picture.raw.method, fontsize=9)
     with rc_context({"svg.hashsalt": path.name}):
         save_figure(figure, path)
-
-
-def _show(axis: Axes, picture: CasePicture, title: str) -> None:
-    axis.imshow(picture.image, cmap="gray", vmin=0, vmax=255, extent=extent(picture.heat.shape))
-    axis.set_title(title, fontsize=9)
-    axis.set_axis_off()
-
-
-def _boxes(axis: Axes, picture: CasePicture) -> None:
-    for box in picture.truth if picture.truth is not None else []:
-        add_box(axis, box, TRUTH, "-", 2)
-    for number, box in enumerate(picture.predicted):
-        add_box(axis, box, PREDICTED, "--" if number else "-", 1 if number else 2)
 
 
 def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:

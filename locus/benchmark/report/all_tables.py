@@ -27,8 +27,6 @@ class CheckReport:
     """Question of the check, used as a heading."""
     limit: ClassVar[str] = ""
     """A sentence on what the check does not show."""
-    charts: ClassVar[tuple[Chart, ...]] = ()
-    """Charts of the check's page."""
 
     def __init__(self, check: str, leaderboard: Leaderboard) -> None:
         """Select the rows of ``check`` on the data set of a ``leaderboard``."""
@@ -42,6 +40,10 @@ class CheckReport:
     def sentences(self) -> Iterator[str]:
         """Return the conclusions in sentences; called only if there are ``rows``."""
         raise NotImplementedError
+
+    def chart(self) -> Chart | None:
+        """Return the chart of the check's page; None without one or without data."""
+        return None
 
 
 def reports(leaderboard: Leaderboard) -> list[CheckReport]:

@@ -3,7 +3,8 @@
 ``render``      a template as HTML with inlined styles, scripts and data; other pages use it, too
 ``suite_page``  the page, from the same tables as ``leaderboard.md``
 
-Tables come from ``all_tables``, the answer from ``answer``, the chart from ``chart_list``; ``tables`` writes the file.
+Tables come from ``all_tables``, the answer from ``answer``, the looks of charts from ``charts``; ``tables`` writes
+the file.
 """
 
 import functools
@@ -14,17 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup, escape
+from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record
-from locus.benchmark.report import charts, literature, main_table
+from locus.benchmark.report import literature, main_table
 from locus.benchmark.report.all_tables import DatasetTables
-from locus.benchmark.report.chart_list import HITS
+from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.comparisons import SPREAD
+from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.page import Description, answers, cells_without_score, notes
-from locus.benchmark.report.row import NO_NETWORK, Comparison, Row
+from locus.benchmark.report.row import IOU, NO_NETWORK, Comparison, Row
 from locus.benchmark.report.table import NOTHING, Table, bold_columns, of_interval, short
 from locus.core.cli import CONFIGS
-from locus.core.errors import NotAvailableError
+from locus.core.names import PRIOR, UPPER_BOUND
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -95,8 +98,8 @@ def _whole(code: str) -> str:
 PAGE = "index.html"
 GALLERY, EXAMPLES = "gallery.html", "examples.svg"
 """Files beside the page: all methods on some cases, and a hit and a miss of the best method."""
-WIDTH = 5.2
-"""Width of the chart, in inches of its fonts."""
+COLOURED = 5
+"""Number of methods of the chart with a colour of their own."""
 View = dict[str, Any]
 """A table of a page: ``id``, ``title``, paragraphs of the ``intro``, ``headings``, ``lines`` and ``footnote``."""
 
@@ -193,17 +196,38 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
     }
 
 
-def _charts(tables: DatasetTables) -> list[dict[str, str]]:
-    """Return the charts of the first screen as SVG: hits over the IoU threshold or those of a check, and of papers."""
-    of_checks = [chart for report in tables.reports for chart in report.charts]
-    drawn = []
-    for chart in [*([HITS] if tables.leaderboard.methods else of_checks), literature.CHART]:
-        try:
-            made = chart.spec(tables.leaderboard)
-        except NotAvailableError:
-            continue
-        drawn.append({"svg": charts.drawing(made, WIDTH), "about": made["description"]})
-    return drawn
+def _charts(tables: DatasetTables) -> list[Chart]:
+    """Return the charts of the first screen: hits over the IoU threshold or that of a check, and of papers."""
+    board = tables.leaderboard
+    first = [hits_chart(board)] if board.methods else [report.chart() for report in tables.reports]
+    return [chart for chart in (*first, literature.chart(board)) if chart is not None]
+
+
+def hits_chart(board: Leaderboard) -> Chart | None:
+    """Draw hits over the IoU threshold for the methods of the best row's network; None without a method."""
+    methods = main_table.best_network(board)
+    if not methods:
+        return None
+    rest = f" Grey: the other {len(methods) - COLOURED} methods." if len(methods) > COLOURED else ""
+    about = f"{board.dataset}, {methods[0].network}: share of cases whose box has more than this IoU.{rest}"
+    labels = {"xlabel": "a hit has more than this IoU", "ylabel": "share of cases hit"}
+    return lines(hit_curves(board, methods), about, 3.4, **labels, xlim=(0.1, 0.7), ylim=(0, 1))
+
+
+def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
+    """Return a line per method, the best ``COLOURED`` in colour and the others grey; ``prior`` and ``truth`` dashed."""
+    curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[COLOURED:]]
+    curves += [_hits(row, label=row.name, color=c) for row, c in zip(methods[:COLOURED], PALETTE, strict=False)]
+    for name, dashes in ((PRIOR, "--"), (UPPER_BOUND, ":")):
+        if (row := board.baseline(name, methods[0])) is not None:
+            curves.append(_hits(row, label=name, color="black", linestyle=dashes))
+    return curves
+
+
+def _hits(row: Row, **look: Any) -> Line2D:
+    """Return the line of a row over the IoU thresholds that it has."""
+    pairs = [(n / 10, row.scores[name].value) for n, name in enumerate(IOU, 1) if name in row.scores]
+    return Line2D(*zip(*pairs, strict=True), **{"linewidth": 2, **look})
 
 
 def details(row: Row) -> tuple[str, dict[str, str]]:

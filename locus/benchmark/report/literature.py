@@ -4,29 +4,30 @@
 ``Result``   shares of hits of a paper, a baseline or a user, by finding where they are known
 ``results``  baselines and papers of a leaderboard
 ``short_tables``, ``more_tables``  the tables over IoU and IoBB; differences, average precision, sources, all values
-``answer``, ``CHART``  the conclusions in sentences, and the chart
+``answer``, ``chart``  the conclusions in sentences, and the chart
 
 Nothing is interpolated: a column has a value where the paper gives one. See docs/nih_audit.md.
 """
 
-from collections import Counter
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Record, Reference
 from locus.benchmark.report import charts, select
+from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import IOBB, IOU, SOLVED, Row
 from locus.benchmark.report.select import NOT_RANKED
 from locus.benchmark.report.table import NOTHING, Table, of_interval, share, short, signed_short
 from locus.benchmark.scoring.statistics.published import Gap, independent_difference
 from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient, interval
-from locus.core.errors import NotAvailableError
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.types import FloatArray
 
@@ -464,64 +465,49 @@ GRIDS = ("7×7 grid", "16×16 grid")
 
 
 SEES_NOTHING = "one fixed box per finding, sees no image"
-EDGES = charts.scale(domain=[0.08, 0.72], nice=False)
-"""Scale of the IoU thresholds, with room for marks at both ends."""
-DOT = {"color": charts.GREY, "filled": False, "opacity": 1, "size": 45, "strokeWidth": 1.6}
+FILE = "published.svg"
+"""The chart beside the tables of a suite."""
 
 
-def draw(board: Leaderboard) -> charts.Spec:
-    """Draw hits over the IoU threshold: a line per published result, ``fixed_box`` dashed, upper bounds dotted.
-
-    Results with one threshold are points. Raises ``NotAvailableError`` without published results or ``fixed_box``.
-    """
+def chart(board: Leaderboard) -> Chart | None:
+    """Draw hits over the IoU threshold; None without published results or ``fixed_box``."""
     box = box_of(board)
     if box is None:
-        raise NotAvailableError(f"{board.dataset} has no published results beside {FIXED_BOX}")
-    truths = [_baseline(row, board) for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
-    papers = [row for row in published(board.records) if row.has(IOU)]
-    names = {row.name: row.name + ", quoted" * row.is_second_hand + "*" * _is_easier(row, box) for row in papers}
-    names |= {FIXED_BOX: SEES_NOTHING}
-    best_possible = {row.name: row.name.replace(UPPER_BOUND, "best possible") for row in truths}
-    values = [
-        {"result": (names | best_possible)[row.name], "threshold": round(n / 10, 1), "value": round(value, 6)}
-        for row in (*papers, fixed(box), *truths)
-        for n, column in enumerate(IOU, 1)
-        if (value := row.value(column, box.findings, box)) is not None
-    ]
-    counts = Counter(str(value["result"]) for value in values)
-    lines = [name for name in names.values() if counts[name] > 1 and name != SEES_NOTHING]
-    points = [name for name in names.values() if counts[name] == 1]
-    bounds = [*best_possible.values()]
-    order = [SEES_NOTHING, *lines, *bounds]
-    colours = ["black", *charts.PALETTE[: len(lines)], *[charts.GREY] * len(bounds)]
-    dashes = [[7, 3], *[[1, 0]] * len(lines), *[[2, 3], [1, 5]][: len(bounds)]]
-    base = {
-        "x": charts.field("threshold:Q", title="IoU threshold", axis={"format": ".1f"}, **EDGES),
-        "y": charts.field("value:Q", title="share of boxes hit", **charts.scale(domain=[0, 1])),
-    }
-    legend = {"orient": "bottom", "columns": 2, "labelFontSize": 11}
-    look = {
-        channel: charts.field("result:N", legend=legend | charts.LINES, **charts.scale(domain=order, range=chosen))
-        for channel, chosen in (("color", colours), ("strokeDash", dashes))
-    }
-    shape = charts.scale(domain=points, range=list(charts.SHAPES[: len(points)]))
-    dots = charts.mark("point", base, {"shape": charts.field("result:N", legend=legend, **shape)}, **DOT)
-    layers = [
-        layer | {"transform": [{"filter": {"field": "result", "oneOf": shown}}]}
-        for layer, shown in (
-            (charts.mark("line", base, look, strokeWidth=1.6), [*lines, *bounds]),
-            (charts.mark("line", base, look, strokeWidth=4), [SEES_NOTHING]),
-            (dots, points),
-        )
-        if shown
-    ]
+        return None
     about = (
         f"{board.dataset}, published results: share of boxes hit over the IoU threshold, mean over findings. Thick and "
         f"dashed: {FIXED_BOX}, which never sees the image. Dotted: the largest possible share of a map on that grid. "
         "Marks: one threshold is known. Quoted: read in another paper. *: cut chosen on the scored boxes, or not known "
         "to be scored on all boxes. Papers differ in supervision and rules."
     )
-    return charts.view(values, about, 300, *layers)
+    labels = {"xlabel": "IoU threshold", "ylabel": "share of boxes hit"}
+    return charts.lines(curves(board, box), about, 4.6, **labels, xlim=(0.08, 0.72), ylim=(0, 1))
+
+
+def curves(board: Leaderboard, box: Box) -> list[Line2D]:
+    """Return ``fixed_box`` dashed, a line per published result, dotted upper bounds, and results with one point."""
+    bounds = [row for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
+    nothing, truths = _curve(fixed(box), box), [_curve(_baseline(row, board), box) for row in bounds]
+    papers = [_curve(row, box) for row in published(board.records) if row.has(IOU)]
+    known = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
+    points = [curve for curve in papers if curve not in known]
+    nothing.set(color="black", linestyle=(0, (2, 1)), linewidth=3)
+    for curve, colour in zip(known, itertools.cycle(PALETTE), strict=False):
+        curve.set(color=colour, linewidth=1.6)
+    for curve, gap in zip(truths, (1, 3), strict=False):
+        curve.set(color=GREY, linestyle=(0, (1, gap)), linewidth=1.6)
+    for curve, shape in zip(points, itertools.cycle("os^D+vX"), strict=False):
+        curve.set(color=GREY, marker=shape, markerfacecolor="none", markeredgewidth=1.4, linestyle="none")
+    return [nothing, *known, *truths, *points]
+
+
+def _curve(row: Result, box: Box) -> Line2D:
+    """Return the line of a result over the IoU thresholds at which it has a value."""
+    values = [(n / 10, row.value(column, box.findings, box)) for n, column in enumerate(IOU, 1)]
+    known = [(level, value) for level, value in values if value is not None]
+    name = row.name.replace(UPPER_BOUND, "best possible") + ", quoted" * row.is_second_hand
+    easier = "*" * (row.reference is not None and _is_easier(row, box))
+    return Line2D(*zip(*known, strict=True), label=SEES_NOTHING if row.is_fixed_box else name + easier)
 
 
 def _is_easier(row: Result, box: Box) -> bool:
@@ -529,13 +515,3 @@ def _is_easier(row: Result, box: Box) -> bool:
     gaps = (row.gap(column, box.findings, box) for column in IOU)
     chosen = row.reference is not None and row.reference.tuned_on.startswith(SCORED_BOXES)
     return chosen or not any(gap is not None and gap.mark for gap in gaps)
-
-
-CHART = charts.Chart("published", "Published results and a box that sees no image", draw)
-FILE = "published.svg"
-"""The chart beside the tables of a suite."""
-
-
-def svg(board: Leaderboard) -> str:
-    """Return the chart as an SVG file. Raises ``NotAvailableError`` like ``draw``."""
-    return charts.picture(charts.drawing(CHART.spec(board), charts.WIDTHS["2col"]), "svg").decode()

@@ -4,8 +4,7 @@
 ``index``     the overview of all suites, ``results/index.html`` and ``README.md``, with the agreement of their rankings
 ``headline``  the answer and the main tables for a terminal
 
-The contents come from ``page``, ``html``, ``main_table`` and ``all_tables``. Charts as files are saved by
-``locus.benchmark.figures``.
+The contents come from ``page``, ``html``, ``main_table`` and ``all_tables``.
 """
 
 import itertools
@@ -173,8 +172,8 @@ def write(
     latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
-    for board in (data.leaderboard for data in datasets if data.literature):
-        write_text(folder / literature.FILE, literature.svg(board))
+    for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):
+        write_text(folder / literature.FILE, chart.svg)
     write_text(folder / "leaderboard.md", page(all_records, description, datasets, linked_from))
     html = suite_page(folder, linked_from, description, all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))

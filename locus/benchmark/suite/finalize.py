@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from locus.benchmark import records
+from locus.benchmark.pictures import examples
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import select, tables
@@ -20,11 +21,12 @@ from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
-from locus.benchmark.suite.cells import ModelTask, ResultsFolder, with_published
+from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import done
 from locus.config import RunConfig
+from locus.core.types import Sample
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +54,7 @@ def finalize(
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
-        from locus.benchmark.suite import examples  # imports PyTorch, which tables alone do not need
-
-        examples.write(final, folder.path, partial(examples.samples_of_suite, planned))
+        examples.write(final, folder.path, partial(_samples, planned))
     if ran and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
     table_records, folders = _shown(final, folder)
@@ -73,6 +73,17 @@ def _shown(own: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], 
     if folder.published_folder is not None and all(record.source == "paper" for record in own):
         return records.load(folder.published_folder), CaseFolders(folder.published_folder)
     return with_published(own, folder.published), CaseFolders(folder.path, folder.published_folder)
+
+
+def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
+    """Return image -> its sample, of the test images of a record's model; empty if its data are missing."""
+    model = next((task.model for task in planned if record.cell.key in {cell.key for cell in task.cells}), None)
+    if model is None or missing_data(model) is not None:
+        return {}
+    from locus.benchmark.training.listing import load_split  # imports PyTorch, which tables alone do not need
+
+    splits = (load_split(config, "test") for config in model.trainings)
+    return {sample.image_id: sample for split in splits for sample in split}
 
 
 def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -> None:

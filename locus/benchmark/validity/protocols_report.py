@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import ClassVar
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record
 from locus.benchmark.report import case_columns, select
 from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.case_columns import CaseColumns
-from locus.benchmark.report.charts import Chart, Spec, field, mark, scale, tooltip, view
+from locus.benchmark.report.charts import BLUE, Chart, lines
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import network_words
 from locus.benchmark.report.select import basis_lines, counted, listed
@@ -93,33 +93,27 @@ def _entries(rows: Sequence[Sequence[Record]], columns: CaseColumns, rule: str) 
     return split(np.array([select.value(record, rule) for record in records]), values[first].T, runs)
 
 
-def draw(board: Leaderboard) -> Spec:
-    """Draw the rank of each method of the first network under each usual rule: a line per method."""
-    first = comparisons(board)[0]
-    ranks, at = (-first.means).argsort(1).argsort(1) + 1, first.rules.index(REFERENCE)
-    order = [r for r in first.tau[at].argsort()[::-1].tolist() if first.rules[r] in USUAL]
-    values = [
-        {"rule": first.rules[r], "method": name, "rank": int(ranks[r, m]), "score": float(first.means[r, m])}
-        for r in order
-        for m, name in enumerate(first.methods)
-    ]
-    base = {
-        "x": field("rule:N", title=None, sort=[first.rules[r] for r in order], axis={"labelAngle": -40}),
-        "y": field("rank:Q", title="rank", **scale(reverse=True, zero=False)),
-        "detail": field("method:N"),
-    }
-    best = first.methods[int(ranks[at].argmin())]
-    shade = {"strokeOpacity": {"condition": {"test": f"datum.method == '{best}'", "value": 1}, "value": 0.3}}
-    about = f"{board.dataset}, {first.network}: rank of each method; rules like {REFERENCE} first. Dark: {best}."
-    return view(values, about, 300, mark("line", base, shade, tooltip("method:N", "rule:N", "rank:Q", "score:Q")))
-
-
 class ProtocolsReport(CheckReport):
     """Agreement of the rules, and the pairs of methods whose order depends on the rule."""
 
     question = "Does the answer depend on the rule?"
     limit = "Which rule is right. A significant order under one rule may be chance if many rules are tried."
-    charts: ClassVar = (Chart("protocols", "Rank of each method under each rule", draw),)
+
+    def chart(self) -> Chart | None:
+        """Draw the rank of each method of the first network under each usual rule: a line per method."""
+        networks = comparisons(self.leaderboard)
+        if not networks:
+            return None
+        first = networks[0]
+        ranks, at = (-first.means).argsort(1).argsort(1) + 1, first.rules.index(REFERENCE)
+        order = [r for r in first.tau[at].argsort()[::-1].tolist() if first.rules[r] in USUAL]
+        best, places = int(ranks[at].argmin()), range(len(order))
+        shades = [1.0 if m == best else 0.3 for m in range(len(first.methods))]
+        curves = [Line2D(places, ranks[order, m], color=BLUE, alpha=shade) for m, shade in enumerate(shades)]
+        words = f"{self.dataset}, {first.network}: rank of each method; rules like {REFERENCE} first."
+        rules, ends = [first.rules[r] for r in order], (len(shades) + 0.5, 0.5)
+        scales = {"xlim": (-0.5, len(rules) - 0.5), "ylim": ends, "xticks": places, "xticklabels": rules}
+        return lines(curves, f"{words} Dark: {first.methods[best]}.", 3.6, ylabel="rank", **scales)
 
     def tables(self) -> list[Table]:
         """Return the tables of rules, of rules against rules, and of pairs of methods, over all networks."""

@@ -4,14 +4,12 @@ It is made from the records alone; ``randomised`` computes them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import ClassVar
 
 from locus.benchmark.records import Record, Score
 from locus.benchmark.report import select
 from locus.benchmark.report.all_tables import CheckReport
-from locus.benchmark.report.charts import Chart, Spec, strip
+from locus.benchmark.report.charts import Chart, strip
 from locus.benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
-from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.select import basis_lines, counted, listed, networks_among
 from locus.benchmark.report.table import Table, number, signed, with_interval
 from locus.core.names import MAIN, backbone_words
@@ -26,25 +24,21 @@ RULE = (
 THRESHOLDS = "cross-fitted by patient, per finding and network"
 
 
-def draw(leaderboard: Leaderboard) -> Spec:
-    """Draw the correlation of each method's maps with all weights random, a line per network."""
-    records = select.of_protocol(leaderboard.records, leaderboard.dataset, "randomised")
-    methods = [record for record in records if select.is_method(record) and _parts(record)]
-    named = networks_among(records)
-    values = [{"network": named(record), "value": _all(record)} for record in methods]
-    about = (
-        "Mean rank correlation of maps with those of the trained network, all weights randomised. A dot is a method, "
-        "the tick is their mean; 1 is the same map."
-    )
-    return strip(values, "rank correlation", about)
-
-
 class RandomisedReport(CheckReport):
     """Correlations and hits while weights are randomised from the head down."""
 
     question = "Do maps change when the weights are randomised?"
-    charts: ClassVar = (Chart("randomised", "Correlation with the trained network's maps", draw),)
     limit = "Whether a map is right. A change only shows that the map depends on the weights."
+
+    def chart(self) -> Chart | None:
+        """Draw the correlation of each method's maps with all weights random, a line per network."""
+        methods = [record for record in self.rows if select.is_method(record) and _parts(record)]
+        groups = select.grouped(methods, networks_among(self.rows))
+        about = (
+            "Mean rank correlation of maps with those of the trained network, all weights randomised. A dot is a "
+            "method, the tick is their mean; 1 is the same map."
+        )
+        return strip({name: [*map(_all, group)] for name, group in groups.items()}, "rank correlation", about)
 
     def tables(self) -> list[Table]:
         """Return the correlations, then the hits, while weights are randomised from the head down.

@@ -1,25 +1,15 @@
-"""Charts equal the records, are reproducible, and give a reason if they have no data."""
+"""Charts equal the records, have the same bytes each time, and are small."""
 
-import csv
-import json
 from pathlib import Path
 
-import altair as alt
 import pytest
+from matplotlib.lines import Line2D
 
 from locus.benchmark import records
-from locus.benchmark.report import chart_list, literature, select
+from locus.benchmark.report import charts, html, literature, main_table, select
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.validity.protocols_report import ProtocolsReport
-from locus.benchmark.validity.randomised_report import RandomisedReport
-from locus.config import CHECKS as CHECK_NAMES
-from locus.core.errors import NotAvailableError
 from locus.core.names import MAIN
-from locus.core.scores import CURVE_THRESHOLDS
-
-CHECKS = (ProtocolsReport, RandomisedReport)
-CHARTS = {chart.name: chart for chart in (*chart_list.CHARTS, *(chart for check in CHECKS for chart in check.charts))}
 
 
 def gathered(folder):
@@ -32,97 +22,61 @@ def demo():
 
 
 @pytest.fixture(scope="module")
-def several(three_trainings):
-    return gathered(three_trainings)
+def nih():
+    return gathered("results/nih")
 
 
-def values(word, data):
-    """The rows that all layers of a chart share."""
-    (rows,) = CHARTS[word].spec(data)["datasets"].values()
-    return rows
+def values(curve):
+    return {round(float(x), 1): float(y) for x, y in curve.get_xydata()}
 
 
-def of(data, method):
-    """The main records of a method on the PCAM network, one per training run."""
-    return [r for r in select.main_records(data.records, "phantom") if (r.method, r.cell.global_pool) == (method, "PCAM")]
+def test_curve_of_a_method_is_its_recorded_hits(demo):
+    best = main_table.best_network(demo)
+    by_label = {curve.get_label(): curve for curve in html.hit_curves(demo, best)}
+    (run,) = (r for r in select.main_records(demo.records, "phantom") if r.method == "xgradcam" and r.cell.global_pool == "PCAM")
+    recorded = [run.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
+    assert [values(by_label["xgradcam"])[level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
+    assert {*by_label} > {row.name for row in best[: html.COLOURED]} | {"prior", "truth"}
 
 
-def test_bars_equal_the_recorded_intervals(demo):
-    (row,) = (row for row in values("intervals", demo) if row["entry"] == "cam · small CNN with PCAM")
-    score = select.main_score(of(demo, "cam")[0])
-    assert (row["value"], row["low"], row["high"], row["n"]) == (score.value, score.low, score.high, score.n)
-    assert row["interval"] == "one training run"
+def test_methods_after_the_best_ones_are_grey_and_not_in_the_legend(demo):
+    best = main_table.best_network(demo)
+    grey = [curve for curve in html.hit_curves(demo, best) if not curve.get_label()]
+    assert len(grey) == len(best) - html.COLOURED > 0
+    assert {curve.get_color() for curve in grey} == {charts.GREY}
 
 
-def test_methods_that_may_be_the_best_are_shaded(demo):
-    kinds = {row["entry"]: row["kind"] for row in values("intervals", demo)}
-    rows = csv.DictReader(Path("results/demo/leaderboard.csv").read_text().splitlines())
-    may_be_best = {
-        f"{row['method']} · small CNN with {row['global_pool']}" for row in rows if row["may_be_best"] == "True" and row["kind"] == "method"
-    }
-    assert {name for name, kind in kinds.items() if kind == "may be the best"} == may_be_best
-    assert (kinds["cam · small CNN with PCAM"], kinds["prior"], kinds["truth"]) == ("worse or ≤ prior", "baseline", "upper bound")
+def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(nih):
+    drawn = {curve.get_label(): curve for curve in literature.curves(nih, literature.box_of(nih))}
+    row = next(row for row in nih.without_network if row.name == "fixed_box")
+    assert values(drawn[literature.SEES_NOTHING])[0.3] == pytest.approx(row.scores[MAIN].value, abs=1e-6)
+    points = [curve for curve in drawn.values() if len(curve.get_xydata()) == 1]
+    assert points
+    assert all(curve.get_marker() != "None" and curve.get_linestyle() == "None" for curve in points)
 
 
-def test_matrix_equals_the_recorded_findings(demo):
-    cells = {row["finding"]: row["value"] for row in values("matrix", demo) if row["entry"] == "cam · small CNN with PCAM"}
-    assert cells == {s.finding: s.value for s in of(demo, "cam")[0].scores if (s.metric, s.threshold_origin) == (MAIN, "cross-fitted")}
+def test_charts_have_the_same_bytes_each_time_without_a_date(nih):
+    charts_now = [literature.chart(nih).svg for _ in range(2)]
+    assert charts_now[0] == charts_now[1]
+    assert "date" not in charts_now[0].lower()
 
 
-def test_iou_curve_equals_the_recorded_hits(demo):
-    curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
-    recorded = [of(demo, "xgradcam")[0].find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
-    assert [curve["xgradcam", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
+def test_text_of_a_chart_is_text_and_groups_have_no_id():
+    made = charts.lines([Line2D([0, 1], [0, 1], label="a < b"), Line2D([0, 1], [1, 0])], "", 3, xlabel="IoU")
+    assert made.svg.startswith("<svg ")
+    assert made.svg.count("a &lt; b") == made.svg.count(">IoU<") == 1
+    assert "child" not in made.svg
+    assert 'id="figure_1"' not in made.svg
 
 
-def test_threshold_marks_equal_the_recorded_hits(demo):
-    rows = [row for row in values("score_thresholds", demo) if row["entry"] == "prior"]
-    marks = {row["origin"]: row["value"] for row in rows if "origin" in row}
-    assert marks == {origin: pytest.approx(of(demo, "prior")[0].find(MAIN, origin=origin).value) for origin in marks}
-    assert {"cross-fitted", "oracle", "fixed"} <= marks.keys()
-    (line,) = (row["value"] for row in rows if "trainings" in row and row["threshold"] == 0.5)
-    assert line == marks["fixed"]
+def test_strip_has_a_dot_per_value_and_a_line_per_network():
+    made = charts.strip({"one": [0.1, 0.2, 0.3], "two": [0.5]}, "rank correlation", "About.")
+    assert made.svg.index(">one<") < made.svg.index(">two<")
+    dots = [line for line in made.svg.splitlines() if "<use " in line and "fill-opacity: 0.6" in line]
+    assert len(dots) == 4
+    assert charts.strip({}, "", "") is None
 
 
-def test_threshold_line_is_the_mean_over_runs_with_a_curve(several):
-    curves = {0: (), 1: tuple(n / 40 for n in range(20)), 2: tuple(n / 20 for n in range(20))}
-    held = [r.model_copy(update={"hits_by_threshold": curves[r.cell.seed or 0]}) for r in several.records]
-    (data,) = leaderboards(held, several.folders)
-    lines = [row for row in values("score_thresholds", data) if "trainings" in row and "PCAM" in row["entry"]]
-    assert {row["threshold"]: row["value"] for row in lines} == {t: pytest.approx(0.75 * t) for t in CURVE_THRESHOLDS}
-    assert {row["trainings"] for row in lines} == {"2 of 3"}
-    assert f"{lines[0]['entry']} (2 of 3)" in CHARTS["score_thresholds"].spec(data)["description"]
-
-
-def test_groups_equal_the_recorded_strata(demo):
-    (small,) = (r for r in values("strata", demo) if (r["entry"], r["group"]) == ("prior", "size: small"))
-    (stratum,) = (s for s in of(demo, "prior")[0].strata if s.group == "small")
-    score = next(s for s in stratum.scores if (s.metric, s.finding) == (MAIN, "mean"))
-    assert (small["value"], small["n"]) == (score.value, score.n)
-
-
-def test_dots_are_training_runs(several):
-    dots = {row["seed"]: row["value"] for row in values("seeds", several) if row["entry"] == "cam · small CNN with PCAM"}
-    assert dots == {record.cell.seed: select.main_value(record) for record in of(several, "cam")}
-    assert len(dots) == 3
-
-
-def test_a_chart_without_data_says_why(demo):
-    with pytest.raises(NotAvailableError, match="one training"):
-        CHARTS["seeds"].spec(demo)
-
-
-def test_the_same_records_give_the_same_bytes(demo):
-    (backwards,) = leaderboards(demo.records[::-1], demo.folders)
-    for word in ("intervals", "matrix", "strata"):
-        assert json.dumps(CHARTS[word].spec(demo)) == json.dumps(CHARTS[word].spec(backwards))
-
-
-@pytest.mark.contract
-@pytest.mark.parametrize("word", CHARTS)
-def test_every_chart_is_valid_vega_lite(word, request):
-    board = request.getfixturevalue("several" if word == "seeds" else "demo")
-    folder = "nih" if word == literature.CHART.name else word
-    data = gathered(f"results/{folder}") if folder in (*CHECK_NAMES, "nih") else board
-    chart = alt.Chart.from_dict(CHARTS[word].draw(data))  # Altair holds it against Vega-Lite's schema
-    assert chart.to_dict()["description"]
+def test_boards_without_methods_or_papers_have_no_such_chart(demo, nih):
+    assert literature.chart(demo) is None
+    assert html.hits_chart(nih) is None

@@ -13,21 +13,18 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from locus.benchmark.pictures.panels import draw_panel
 from locus.benchmark.records import Record, cases
 from locus.benchmark.report import select
-from locus.benchmark.report.charts import FONT, ORANGE, SKY
 from locus.benchmark.report.html import EXAMPLES
-from locus.benchmark.suite.cells import ModelTask, missing_data
-from locus.benchmark.training.listing import load_split
 from locus.core.files import atomic
 from locus.core.names import MAIN
 from locus.core.types import Sample
 
 DRAWN = "phantom"
 """Data set with images drawn by code; images of other data sets are not shown on pages that are published."""
-LETTERS: Any = {"font.family": FONT, "font.size": 8, "svg.hashsalt": "examples"}
+LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 8, "svg.hashsalt": "examples"}
 
 
 @dataclass(frozen=True)
@@ -79,15 +76,6 @@ def write(records: Sequence[Record], folder: Path, samples_of: Callable[[Record]
         )
 
 
-def samples_of_suite(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
-    """Return image -> its sample, of the test images of a record's model; empty if its data are missing."""
-    model = next((task.model for task in planned if record.cell.key in {cell.key for cell in task.cells}), None)
-    if model is None or missing_data(model) is not None:
-        return {}
-    splits = (load_split(config, "test") for config in model.trainings)
-    return {sample.image_id: sample for split in splits for sample in split}
-
-
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
     groups = select.trainings(select.main_methods(records))
@@ -100,14 +88,9 @@ def draw(examples: Sequence[tuple[Example, Sample]]) -> Figure:
     """Draw cases side by side, with truth and predicted box; radiographs are not shown."""
     figure = Figure(figsize=(6.4, 3.6), facecolor="white")
     for axes, (example, sample) in zip(figure.subplots(1, len(examples)), examples, strict=True):
-        height, width = sample.frame
-        axes.set(xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0), aspect="equal", facecolor="#eeeeee")
-        if example.record.cell.dataset == DRAWN:
-            axes.imshow(sample.image, cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0), interpolation="none")
+        image = sample.image if example.record.cell.dataset == DRAWN else None
         predicted = example.row[[*cases.BOX]].to_numpy(np.float64)
-        truth = sample.boxes[str(example.row["finding"])]
-        for (x0, y0, x1, y1), colour, line in [(predicted, SKY, 2.5), *((box, ORANGE, 1.8) for box in truth)]:
-            axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=line))
+        draw_panel(axes, sample.frame, image, None, sample.boxes[str(example.row["finding"])], [predicted])
         axes.set_title(example.title, fontsize=8)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.93, 0.03)
     return figure
