@@ -342,8 +342,8 @@ def with_published(records: Sequence[Record], published: Sequence[Record]) -> li
 
     A network that the user trained again has other weights, so the published records of that network are left out.
     """
-    keys, own, of_published = {r.key for r in records}, _weights(records), _weights(published)
-    again = {model[0] for model, hashes in own.items() if hashes != of_published.get(model, hashes)}
+    keys, of_user, of_published = {r.key for r in records}, _weights(records), _weights(published)
+    again = {model[0] for model, hashes in of_user.items() if hashes != of_published.get(model, hashes)}
     rest = (record for record in published if record.key not in keys)
     return [*records, *(record for record in rest if record.cell.key_of_network not in again)]
 

@@ -65,14 +65,14 @@ def finalize(
     return table_records, datasets
 
 
-def _shown(own: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
+def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
     """Return the records in the tables of a ``folder``, and the folders of their rows per case.
 
-    They are its ``own`` and the published ones of other networks; without own ones, the published ones as they are.
+    They are its ``run_records`` and the published ones of other networks; without own ones, the published ones as they are.
     """
-    if folder.published_folder is not None and all(record.source == "paper" for record in own):
+    if folder.published_folder is not None and all(record.source == "paper" for record in run_records):
         return records.load(folder.published_folder), CaseFolders(folder.published_folder)
-    return with_published(own, folder.published), CaseFolders(folder.path, folder.published_folder)
+    return with_published(run_records, folder.published), CaseFolders(folder.path, folder.published_folder)
 
 
 def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
