@@ -1,7 +1,7 @@
 """Callbacks and loggers of a run: what happens after each epoch, and when it is interrupted.
 
 ``CheckpointWriter``  best.ckpt, metrics.csv, and last.ckpt, which has everything needed to resume an interrupted run
-``Interrupts``        Ctrl-C and SIGTERM stop a run between two steps
+``Interrupts``        Ctrl-C and SIGTERM stop a run between two batches
 ``stopped_early``, ``kept_epoch``  early stopping, and the epoch in best.ckpt
 ``Bar``, ``ProcessorTime``  the progress bar, and the processor seconds of a run
 ``build``             the loggers TensorBoard and Weights & Biases, in addition to metrics.csv
@@ -11,7 +11,6 @@ import importlib.util
 import logging
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Collection
@@ -31,9 +30,6 @@ from locus.core.files import csv_text, write_text, writing
 log = logging.getLogger(__name__)
 PATIENCE = 5
 """Patience of ``--early_stopping True``, in epochs."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-ASK_EVERY = 8
-"""Steps between two checks for a stop signal of another process; a check costs a message."""
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
@@ -88,7 +84,9 @@ def save(trainer: Trainer, path: Path, weights_only: bool) -> None:
 class CheckpointWriter(Callback):
     """Writes ``best.ckpt`` if it improved, ``metrics.csv`` and ``last.ckpt`` after each epoch.
 
-    ``last.ckpt`` is written last, so that a run killed in between repeats the epoch.
+    ``last.ckpt`` is written last, so that a run killed in between repeats the epoch. Lightning's ``ModelCheckpoint``
+    forgets the best epoch if the folder has moved, and moves its files from ``/tmp``, which is not atomic on another
+    disk. Its ``EarlyStopping`` keeps the old patience if a run resumes with another one.
     """
 
     def __init__(self, module: ClassifierModule, folder: Path) -> None:
@@ -129,60 +127,30 @@ class ProcessorTime(Callback):
 
 
 class Interrupts(Callback):
-    """Stops a run between two steps, or after the current validation, when a signal arrives.
+    """Ctrl-C and SIGTERM stop a run before the next batch; ``last.ckpt`` has the last complete epoch.
 
-    Lightning's ``OnExceptionCheckpoint`` would save in the middle of a step, from which a run cannot resume exactly. A
-    second signal stops the run at once; the previous ``last.ckpt`` stays.
+    An exception in a signal handler may be lost, so that the run would go on. A second signal stops the run at once.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Write ``last.ckpt`` to ``folder``."""
-        self.folder = folder
-        self.received, self._reports = 0, True
-        self._before: dict[int, Any] = {}
+    received = 0
+    """The signal that has arrived."""
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Install the signal handlers; they replace Lightning's handler of SIGTERM."""
-        self._reports = trainer.is_global_zero
+    def on_train_start(self, *_: Any, **__: Any) -> None:
+        """Install the signal handlers; Lightning restores the earlier ones at the end."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._note)
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Restore the signal handlers."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    on_exception = on_train_end
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Save and stop if a signal arrived: the previous step is complete, and no gradient is accumulated."""
-        if batch_idx % trainer.accumulate_grad_batches == 0 and self._stop_requested(trainer, batch_idx):
-            save(trainer, self.folder / "last.ckpt", weights_only=False)
-            self._stop(trainer, f"after step {batch_idx} of {trainer.num_training_batches}")
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop if a signal arrived in the last step or in the validation; ``last.ckpt`` is already written."""
-        if self._stop_requested(trainer, 0):
-            self._stop(trainer, "at its end")
-
-    def _note(self, signum: int, frame: FrameType | None) -> None:
+    def on_train_batch_start(self, *_: Any, **__: Any) -> None:
+        """Stop if a signal has arrived; Lightning ends its other processes."""
         if self.received:
             raise KeyboardInterrupt
-        self.received = signum
-        if self._reports:
-            log.info("stopping: last.ckpt is written after this step or validation; press Ctrl-C again to stop at once")
 
-    def _stop_requested(self, trainer: Trainer, step: int) -> bool:
-        if trainer.world_size == 1:
-            return bool(self.received)
-        return step % ASK_EVERY == 0 and trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
+    on_validation_batch_start = on_train_epoch_end = on_train_batch_start
 
-    def _stop(self, trainer: Trainer, where: str) -> None:
-        if trainer.is_global_zero:
-            text = "stopped in epoch %d, %s: use --resume %s to continue"
-            log.info(text, trainer.current_epoch + 1, where, self.folder)
-        sys.exit(128 + (self.received or signal.SIGINT))
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.on_train_batch_start()
+        self.received = number
 
 
 class Bar(TQDMProgressBar):

@@ -144,8 +144,6 @@ class Batches(Sampler[NDArray[np.int64]]):
     """None keeps the order of the data."""
     rank: int = 0
     world_size: int = 1
-    start: tuple[int, int] = (0, 0)
-    """Epoch, and number of its batches that are already done."""
     accumulate: int = 1
     """Batches per optimizer step; an epoch has complete steps only."""
     probabilities: NDArray[np.float64] | None = None
@@ -190,8 +188,7 @@ class Batches(Sampler[NDArray[np.int64]]):
         return own_terms * self.world_size * self.accumulate / all_terms if all_terms else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        skipped = self.start[1] if self.start[0] == self.epoch else 0
-        for batch in self._batches()[skipped:]:
+        for batch in self._batches():
             # sorted, so that neighbours in the memory map are read together
             yield np.sort(np.array_split(batch, self.world_size)[self.rank])
 

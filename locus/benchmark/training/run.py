@@ -12,11 +12,12 @@ import contextlib
 import dataclasses
 import logging
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -225,7 +226,7 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
     fresh = not any(folder.glob("*"))
     try:
         yield
-    except (LocusError, KeyboardInterrupt):
+    except (LocusError, KeyboardInterrupt, SystemExit):
         if fresh and not (folder / "last.ckpt").exists():
             shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -239,7 +240,7 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
     content = load.checkpoint(last).content if last.exists() else {}
-    history, losses = content.get("history", []), content.get("losses")
+    history = content.get("history", [])
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
         return
@@ -247,38 +248,41 @@ def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callb
         (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
     provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
     with machine.oom_as_error(ADVICE):
-        run_epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
+        run_epochs(module, splits, folder, len(history), *extra)
 
 
-def run_epochs(
-    module: ClassifierModule, splits: Splits, folder: Path, start: tuple[int, int], *extra: Callback
-) -> None:
-    """Train all epochs of a run, from its ``last.ckpt`` if there is one, with ``extra`` callbacks.
-
-    ``start``: the epoch (from 0) of ``last.ckpt``, and the number of its finished batches.
-    """
-    config, last = module.config, folder / "last.ckpt"
-    run_callbacks = callbacks.CheckpointWriter(module, folder), callbacks.Interrupts(folder)
-    trainer = build_trainer(config, folder, *run_callbacks, *extra)
+def run_epochs(module: ClassifierModule, splits: Splits, folder: Path, done: int, *extra: Callback) -> None:
+    """Train the remaining epochs of a run, of which ``done`` are in its ``last.ckpt``, with ``extra`` callbacks."""
+    config, last, interrupts = module.config, folder / "last.ckpt", callbacks.Interrupts()
+    trainer = build_trainer(config, folder, callbacks.CheckpointWriter(module, folder), interrupts, *extra)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
     terms = module.loss.counted(labels).numpy()
     size, parts = config.batch_size, config.accumulate
-    train = Batches(len(labels), size, config.seed, rank, world, start, parts, probabilities, loss_terms=terms)
+    train = Batches(len(labels), size, config.seed, rank, world, parts, probabilities, loss_terms=terms)
     val = Batches(len(splits["val"]), size, rank=rank, world_size=world)
-    train.set_epoch(start[0])
+    train.set_epoch(done)
     splits["train"].decode_in_order(np.concatenate([*train]))
     try:
         train_loader = PrefetchLoader(splits["train"], sampler=train, batch_size=None)
         val_loader = PrefetchLoader(splits["val"], sampler=val, batch_size=None)
         trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
-    except SystemExit as stop:  # of callbacks.Interrupts, or of Lightning (status 1) after a second Ctrl-C
-        if stop.code != 1 and (trainer.global_rank > 0 or stop.code != INTERRUPTED):
-            raise
-        raise KeyboardInterrupt from stop
+    except SystemExit:  # of Lightning, after Ctrl-C
+        _stop(folder, trainer, 128 + (interrupts.received or signal.SIGINT))
     finally:
         for split in splits.values():
             split.pixels.close()
+
+
+def _stop(folder: Path, trainer: Trainer, status: int) -> NoReturn:
+    """Say how an interrupted run continues, and end this process with ``status``."""
+    if trainer.global_rank == 0:
+        saved = (folder / "last.ckpt").exists()
+        again = f"use --resume {folder} to continue" if saved else "no epoch is complete, so nothing is saved"
+        log.info("stopped in epoch %d: %s", trainer.current_epoch + 1, again)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+    sys.exit(status)
 
 
 def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -> Trainer:
