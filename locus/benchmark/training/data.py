@@ -91,6 +91,7 @@ class SplitImages(Dataset[Batch]):
 
     def readable(self) -> "SplitImages":
         """Return the split without the images that are known to be unreadable."""
+        self.pixels.report()
         bad = self.pixels.bad()
         used = np.flatnonzero(~np.isin(self.rows, [*bad]))
         description = {**self.describe, "used": len(used), "unreadable": len(bad)}
