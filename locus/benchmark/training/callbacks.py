@@ -23,7 +23,6 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from locus.benchmark.training.module import ClassifierModule, duration
-from locus.config import OutputFlags
 from locus.core.errors import NotAvailableError
 from locus.core.files import csv_text, write_text, writing
 
@@ -89,20 +88,20 @@ class CheckpointWriter(Callback):
     disk. Its ``EarlyStopping`` keeps the old patience if a run resumes with another one.
     """
 
-    def __init__(self, module: ClassifierModule, folder: Path) -> None:
-        """Write the checkpoints of ``module`` to ``folder``."""
-        self.module, self.folder = module, folder
+    def __init__(self, module: ClassifierModule, folder: Path, keep: str, early_stopping: bool | int) -> None:
+        """Write the checkpoints of ``module`` to ``folder``; see ``kept_epoch`` and ``stopped_early``."""
+        self.module, self.folder, self.keep, self.early_stopping = module, folder, keep, early_stopping
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; stop the run if it has not improved for long enough."""
-        history, config = self.module.history, self.module.config
-        if kept_epoch(history, config.keep) == len(history):
+        history = self.module.history
+        if kept_epoch(history, self.keep) == len(history):
             save(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
             rows = ([row[name] for name in history[0]] for row in history)
             write_text(self.folder / "metrics.csv", csv_text([history[0], *rows]))
         save(trainer, self.folder / "last.ckpt", weights_only=False)
-        trainer.should_stop = stopped_early(history, config.early_stopping)
+        trainer.should_stop = stopped_early(history, self.early_stopping)
 
 
 class ProcessorTime(Callback):
@@ -175,15 +174,15 @@ def check(names: Collection[str]) -> None:
         raise NotAvailableError("--logger wandb requires a package that is not installed: pip install '.[wandb]'")
 
 
-def build(flags: OutputFlags, folder: Path) -> list[Logger]:
-    """Return the loggers of the run in ``folder``; a resumed run appends to its existing curves."""
+def build(names: Collection[str], log_dir: str, run: str) -> list[Logger]:
+    """Return the loggers ``names`` of the run with the name ``run``; a resumed run appends to its existing curves."""
     built: list[Logger] = []
-    if "tensorboard" in flags.logger:
-        built.append(TensorBoardLogger(flags.log_dir, name=folder.name, version=""))
-    if "wandb" in flags.logger:
+    if "tensorboard" in names:
+        built.append(TensorBoardLogger(log_dir, name=run, version=""))
+    if "wandb" in names:
         import wandb  # type: ignore[import-not-found,unused-ignore]  # optional package
 
         wandb.finish()  # an earlier training of this process
-        Path(flags.log_dir).mkdir(parents=True, exist_ok=True)
-        built.append(WandbLogger(folder.name, flags.log_dir, id=folder.name, project="locus", resume="allow"))
+        Path(log_dir).mkdir(parents=True, exist_ok=True)
+        built.append(WandbLogger(run, log_dir, id=run, project="locus", resume="allow"))
     return built

@@ -100,7 +100,9 @@ class ClassifierModule(LightningModule):
         _seed(dropout, self.device)
         images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
         loss = self.loss(self.model(self._to_memory_format(images)), labels)
-        if self.trainer.world_size * self.config.accumulate > 1:  # each label of a step has the same weight
+        if (
+            self.trainer.world_size * self.trainer.accumulate_grad_batches > 1
+        ):  # each label of a step has the same weight
             loss = loss * self.trainer.train_dataloader.sampler.loss_weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
@@ -109,7 +111,7 @@ class ClassifierModule(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """After the last batch of a step, update the average and the learning rate. Epochs have complete steps only."""
-        if (batch_idx + 1) % self.config.accumulate:
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
             return
         if self.average is not None:
             self.average.update_parameters(self.model)
