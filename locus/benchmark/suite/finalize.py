@@ -68,7 +68,7 @@ def finalize(
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
     """Return the records in the tables of a ``folder``, and the folders of their rows per case.
 
-    They are its ``run_records`` and the published ones of other networks; without own ones, the published ones as they are.
+    They are its ``run_records`` and the published ones of other networks; without any, all published ones.
     """
     if folder.published_folder is not None and all(record.source == "paper" for record in run_records):
         return records.load(folder.published_folder), CaseFolders(folder.published_folder)

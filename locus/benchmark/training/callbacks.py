@@ -1,7 +1,7 @@
 """Callbacks and loggers of a run: what happens after each epoch, and when it is interrupted.
 
 ``CheckpointWriter``  best.ckpt, metrics.csv, and last.ckpt, which has everything needed to resume an interrupted run
-``Interrupts``        Ctrl-C and SIGTERM stop a run between two steps
+``Interrupts``        Ctrl-C and SIGTERM stop a run between two batches
 ``stopped_early``, ``kept_epoch``  early stopping, and the epoch in best.ckpt
 ``Bar``, ``ProcessorTime``  the progress bar, and the processor seconds of a run
 ``build``             the loggers TensorBoard and Weights & Biases, in addition to metrics.csv
@@ -11,7 +11,6 @@ import importlib.util
 import logging
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Collection
@@ -24,16 +23,12 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from locus.benchmark.training.module import ClassifierModule, duration
-from locus.config import OutputFlags
 from locus.core.errors import NotAvailableError
 from locus.core.files import csv_text, write_text, writing
 
 log = logging.getLogger(__name__)
 PATIENCE = 5
 """Patience of ``--early_stopping True``, in epochs."""
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-ASK_EVERY = 8
-"""Steps between two checks for a stop signal of another process; a check costs a message."""
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
@@ -88,23 +83,25 @@ def save(trainer: Trainer, path: Path, weights_only: bool) -> None:
 class CheckpointWriter(Callback):
     """Writes ``best.ckpt`` if it improved, ``metrics.csv`` and ``last.ckpt`` after each epoch.
 
-    ``last.ckpt`` is written last, so that a run killed in between repeats the epoch.
+    ``last.ckpt`` is written last, so that a run killed in between repeats the epoch. Lightning's ``ModelCheckpoint``
+    forgets the best epoch if the folder has moved, and moves its files from ``/tmp``, which is not atomic on another
+    disk. Its ``EarlyStopping`` keeps the old patience if a run resumes with another one.
     """
 
-    def __init__(self, module: ClassifierModule, folder: Path) -> None:
-        """Write the checkpoints of ``module`` to ``folder``."""
-        self.module, self.folder = module, folder
+    def __init__(self, module: ClassifierModule, folder: Path, keep: str, early_stopping: bool | int) -> None:
+        """Write the checkpoints of ``module`` to ``folder``; see ``kept_epoch`` and ``stopped_early``."""
+        self.module, self.folder, self.keep, self.early_stopping = module, folder, keep, early_stopping
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; stop the run if it has not improved for long enough."""
-        history, config = self.module.history, self.module.config
-        if kept_epoch(history, config.keep) == len(history):
+        history = self.module.history
+        if kept_epoch(history, self.keep) == len(history):
             save(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
             rows = ([row[name] for name in history[0]] for row in history)
             write_text(self.folder / "metrics.csv", csv_text([history[0], *rows]))
         save(trainer, self.folder / "last.ckpt", weights_only=False)
-        trainer.should_stop = stopped_early(history, config.early_stopping)
+        trainer.should_stop = stopped_early(history, self.early_stopping)
 
 
 class ProcessorTime(Callback):
@@ -129,59 +126,31 @@ class ProcessorTime(Callback):
 
 
 class Interrupts(Callback):
-    """Stops a run between two steps, or after the current validation, when a signal arrives.
+    """Ctrl-C and SIGTERM stop a run before the next batch; ``last.ckpt`` has the last complete epoch.
 
-    Lightning's ``OnExceptionCheckpoint`` would save in the middle of a step, from which a run cannot resume exactly. A
-    second signal stops the run at once; the previous ``last.ckpt`` stays.
+    An exception in a signal handler may be lost, so that the run would go on. A second signal stops the run at once.
     """
 
-    def __init__(self, folder: Path, advice: str) -> None:
-        """Write ``last.ckpt`` to ``folder``; the ``advice`` says how to continue."""
-        self.folder, self.advice = folder, advice
-        self.received, self._reports = 0, True
-        self._before: dict[int, Any] = {}
+    def __init__(self, advice: str) -> None:
+        """Make the callback; the ``advice`` says how to continue."""
+        self.advice, self.received = advice, 0
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Install the signal handlers; they replace Lightning's handler of SIGTERM."""
-        self._reports = trainer.is_global_zero
+    def on_train_start(self, *_: Any, **__: Any) -> None:
+        """Install the signal handlers; Lightning restores the earlier ones at the end."""
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._note)
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Restore the signal handlers."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
-
-    on_exception = on_train_end
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Save and stop if a signal arrived: the previous step is complete, and no gradient is accumulated."""
-        if batch_idx % trainer.accumulate_grad_batches == 0 and self._stop_requested(trainer, batch_idx):
-            save(trainer, self.folder / "last.ckpt", weights_only=False)
-            self._stop(trainer, f"after step {batch_idx} of {trainer.num_training_batches}")
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop if a signal arrived in the last step or in the validation; ``last.ckpt`` is already written."""
-        if self._stop_requested(trainer, 0):
-            self._stop(trainer, "at its end")
-
-    def _note(self, signum: int, frame: FrameType | None) -> None:
+    def on_train_batch_start(self, *_: Any, **__: Any) -> None:
+        """Stop if a signal has arrived; Lightning ends its other processes."""
         if self.received:
             raise KeyboardInterrupt
-        self.received = signum
-        if self._reports:
-            log.info("stopping: last.ckpt is written after this step or validation; press Ctrl-C again to stop at once")
 
-    def _stop_requested(self, trainer: Trainer, step: int) -> bool:
-        if trainer.world_size == 1:
-            return bool(self.received)
-        return step % ASK_EVERY == 0 and trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
+    on_validation_batch_start = on_train_epoch_end = on_train_batch_start
 
-    def _stop(self, trainer: Trainer, where: str) -> None:
-        if trainer.is_global_zero:
-            log.info("stopped in epoch %d, %s: %s to continue", trainer.current_epoch + 1, where, self.advice)
-        sys.exit(128 + (self.received or signal.SIGINT))
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.on_train_batch_start()
+        self.received = number
 
 
 class Bar(TQDMProgressBar):
@@ -206,15 +175,15 @@ def check(names: Collection[str]) -> None:
         raise NotAvailableError("--logger wandb requires a package that is not installed: pip install '.[wandb]'")
 
 
-def build(flags: OutputFlags, folder: Path) -> list[Logger]:
-    """Return the loggers of the run in ``folder``; a resumed run appends to its existing curves."""
+def build(names: Collection[str], log_dir: str, run: str) -> list[Logger]:
+    """Return the loggers ``names`` of the run with the name ``run``; a resumed run appends to its existing curves."""
     built: list[Logger] = []
-    if "tensorboard" in flags.logger:
-        built.append(TensorBoardLogger(flags.log_dir, name=folder.name, version=""))
-    if "wandb" in flags.logger:
+    if "tensorboard" in names:
+        built.append(TensorBoardLogger(log_dir, name=run, version=""))
+    if "wandb" in names:
         import wandb  # type: ignore[import-not-found,unused-ignore]  # optional package
 
         wandb.finish()  # an earlier training of this process
-        Path(flags.log_dir).mkdir(parents=True, exist_ok=True)
-        built.append(WandbLogger(folder.name, flags.log_dir, id=folder.name, project="locus", resume="allow"))
+        Path(log_dir).mkdir(parents=True, exist_ok=True)
+        built.append(WandbLogger(run, log_dir, id=run, project="locus", resume="allow"))
     return built

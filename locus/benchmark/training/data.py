@@ -91,6 +91,7 @@ class SplitImages(Dataset[Batch]):
 
     def readable(self) -> "SplitImages":
         """Return the split without the images that are known to be unreadable."""
+        self.pixels.report()
         bad = self.pixels.bad()
         used = np.flatnonzero(~np.isin(self.rows, [*bad]))
         description = {**self.describe, "used": len(used), "unreadable": len(bad)}
@@ -144,8 +145,6 @@ class Batches(Sampler[NDArray[np.int64]]):
     """None keeps the order of the data."""
     rank: int = 0
     world_size: int = 1
-    start: tuple[int, int] = (0, 0)
-    """Epoch, and number of its batches that are already done."""
     accumulate: int = 1
     """Batches per optimizer step; an epoch has complete steps only."""
     probabilities: NDArray[np.float64] | None = None
@@ -190,8 +189,7 @@ class Batches(Sampler[NDArray[np.int64]]):
         return own_terms * self.world_size * self.accumulate / all_terms if all_terms else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        skipped = self.start[1] if self.start[0] == self.epoch else 0
-        for batch in self._batches()[skipped:]:
+        for batch in self._batches():
             # sorted, so that neighbours in the memory map are read together
             yield np.sort(np.array_split(batch, self.world_size)[self.rank])
 

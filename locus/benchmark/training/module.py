@@ -90,7 +90,7 @@ class ClassifierModule(LightningModule):
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Reset the counts, even if a run resumes in the middle of an epoch."""
+        """Reset the counts."""
         self.seen = self.batches = 0
         self.began = time.perf_counter()
 
@@ -102,7 +102,9 @@ class ClassifierModule(LightningModule):
         _seed(dropout, self.device)
         images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
         loss = self.loss(self.model(self._to_memory_format(images)), labels)
-        if self.trainer.world_size * self.config.accumulate > 1:  # each label of a step has the same weight
+        if (
+            self.trainer.world_size * self.trainer.accumulate_grad_batches > 1
+        ):  # each label of a step has the same weight
             loss = loss * self.trainer.train_dataloader.sampler.loss_weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
@@ -111,7 +113,7 @@ class ClassifierModule(LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """After the last batch of a step, update the average and the learning rate. Epochs have complete steps only."""
-        if (batch_idx + 1) % self.config.accumulate:
+        if (batch_idx + 1) % self.trainer.accumulate_grad_batches:
             return
         if self.average is not None:
             self.average.update_parameters(self.model)
@@ -135,7 +137,7 @@ class ClassifierModule(LightningModule):
         """Append a row to the history. Raises ``LocusError`` if the loss is not finite."""
         logits, labels = (torch.cat(parts) for parts in zip(*all_gather_lists(self._outputs), strict=True))
         self._outputs = []
-        train = float(self._mean(torch.stack(self._losses).mean()))
+        train = float(self.trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean"))
         self._losses = []
         loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
         if not math.isfinite(train):
@@ -176,26 +178,16 @@ class ClassifierModule(LightningModule):
         checkpoint["locus"] = runs.stamp(self.config, self.model, self.findings, self.training_images)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
-        # those of the current epoch
-        checkpoint["losses"] = self._mean(torch.stack(self._losses)).cpu() if self._losses else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the history, the scheduler's state and the losses of an unfinished epoch."""
+        """Restore the history and the scheduler's state."""
         self.history = checkpoint["history"]
-        losses = checkpoint.get("losses")
-        self._losses = [] if losses is None else list(losses)
         self._scheduler_state = checkpoint["course"]
 
     def on_train_start(self) -> None:
-        """Restore the state of the scheduler, now that scheduler and device exist."""
-        self.on_train_epoch_start()
-        self._losses = [loss.to(self.device) for loss in self._losses]
+        """Restore the state of the scheduler, now that it exists."""
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
-
-    def _mean(self, values: Tensor) -> Tensor:
-        """Return the mean over the processes, element by element."""
-        return self.trainer.strategy.reduce(values, reduce_op="mean")
 
     def _to_memory_format(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=memory_format(self.config.channels_last))
@@ -204,7 +196,8 @@ class ClassifierModule(LightningModule):
 def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
     """Return the moving average of ``model``, including batch norm statistics; None for a ``decay`` of 0.
 
-    It starts as e_1 = w_1, the weights after the first step; then e_t = decay e_(t-1) + (1 - decay) w_t.
+    It starts as e_1 = w_1, the weights after the first step; then e_t = decay e_(t-1) + (1 - decay) w_t. Lightning's
+    ``EMAWeightAveraging`` leaves the average out of a checkpoint without the optimizer, such as ``best.ckpt``.
     """
     if not decay:
         return None

@@ -2,8 +2,8 @@
 
 ``prepare``     builds data, network and loss from the flags, and raises setup errors before training
 ``folder_for``, ``resumed``  find the run of ``--resume`` and check that its flags are the same
-``fit``         trains and evaluates; ``train`` only trains (examples/search.py)
-``run_epochs``  builds Lightning's trainer and trains all epochs
+``fit``         trains and evaluates; ``train`` only trains, for a search
+``build_trainer``  builds Lightning's trainer
 
 Run folders are described in ``runs``, metrics are computed by ``evaluate``.
 """
@@ -12,11 +12,12 @@ import contextlib
 import dataclasses
 import logging
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from locus import backbones
 from locus.backbones import Classifier, weight_files
 from locus.benchmark.training import callbacks, data, load, losses, machine, provenance, runs
 from locus.benchmark.training.callbacks import stopped_early
-from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits, balanced_probabilities
+from locus.benchmark.training.data import Batch, Batches, PrefetchLoader, SplitImages, Splits, balanced_probabilities
 from locus.benchmark.training.listing import load_splits, release
 from locus.benchmark.training.losses import Loss
 from locus.benchmark.training.machine import memory_format
@@ -214,13 +215,13 @@ def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, Da
         log.info("%s is already finished", folder)
         return folder
     cpu_time = callbacks.ProcessorTime(folder)
-    interrupts = callbacks.Interrupts(folder, RUN_AGAIN if is_step else f"use --resume {folder}")
+    interrupts = callbacks.Interrupts(RUN_AGAIN if is_step else f"use --resume {folder}")
     with _removed_on_failure(folder), machine.log_file(config, folder), machine.oom_as_error(ADVICE):
         module, splits = prepare(config, folder, loaded)
-        _train(module, splits, folder, interrupts, cpu_time)
+        _train(config, module, splits, folder, interrupts, cpu_time)
         if module.global_rank > 0:
             sys.exit(0)  # only the first process evaluates
-        _evaluate(module, splits, folder, cpu_time)
+        _evaluate(config, module.history, splits, folder, cpu_time)
     return folder
 
 
@@ -231,7 +232,7 @@ def train(config: TrainConfig, folder: Path, *extra: Callback) -> list[dict[str,
     """
     with _removed_on_failure(folder), machine.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
-        _train(module, splits, folder, callbacks.Interrupts(folder, RUN_AGAIN), *extra)
+        _train(config, module, splits, folder, callbacks.Interrupts(RUN_AGAIN), *extra)
     return module.history
 
 
@@ -241,7 +242,7 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
     fresh = not any(folder.glob("*"))
     try:
         yield
-    except (LocusError, KeyboardInterrupt):
+    except (LocusError, KeyboardInterrupt, SystemExit):
         if fresh and not (folder / "last.ckpt").exists():
             shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):
@@ -249,51 +250,65 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
         raise
 
 
-def _train(module: ClassifierModule, splits: Splits, folder: Path, *extra: Callback) -> None:
+def _train(
+    config: TrainConfig,
+    module: ClassifierModule,
+    splits: Splits,
+    folder: Path,
+    interrupts: callbacks.Interrupts,
+    *extra: Callback,
+) -> None:
     """Train to the end, resuming from ``last.ckpt`` if there is one."""
-    config, last = module.config, folder / "last.ckpt"
+    last = folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
     content = load.checkpoint(last).content if last.exists() else {}
-    history, losses = content.get("history", []), content.get("losses")
+    history = content.get("history", [])
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
         return
     if history:
         (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
     provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
-    with machine.oom_as_error(ADVICE):
-        run_epochs(module, splits, folder, (len(history), 0 if losses is None else len(losses)), *extra)
-
-
-def run_epochs(
-    module: ClassifierModule, splits: Splits, folder: Path, start: tuple[int, int], *extra: Callback
-) -> None:
-    """Train all epochs of a run, from its ``last.ckpt`` if there is one, with ``extra`` callbacks.
-
-    ``start``: the epoch (from 0) of ``last.ckpt``, and the number of its finished batches.
-    """
-    config, last = module.config, folder / "last.ckpt"
-    trainer = build_trainer(config, folder, callbacks.CheckpointWriter(module, folder), *extra)
-    labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
-    probabilities = balanced_probabilities(labels.numpy()) if config.sampler == "weighted" else None
-    terms = module.loss.counted(labels).numpy()
-    size, parts = config.batch_size, config.accumulate
-    train = Batches(len(labels), size, config.seed, rank, world, start, parts, probabilities, loss_terms=terms)
-    val = Batches(len(splits["val"]), size, rank=rank, world_size=world)
-    train.set_epoch(start[0])
-    splits["train"].decode_in_order(np.concatenate([*train]))
+    writer = callbacks.CheckpointWriter(module, folder, config.keep, config.early_stopping)
+    trainer = build_trainer(config, folder, writer, interrupts, *extra)
+    terms = module.loss.counted(splits["train"].labels)
+    train_loader, val_loader = _loaders(config, splits, terms, trainer, len(history))
     try:
-        train_loader = PrefetchLoader(splits["train"], sampler=train, batch_size=None)
-        val_loader = PrefetchLoader(splits["val"], sampler=val, batch_size=None)
         trainer.fit(module, train_loader, val_loader, ckpt_path=last if last.exists() else None, weights_only=True)
-    except SystemExit as stop:  # of callbacks.Interrupts, or of Lightning (status 1) after a second Ctrl-C
-        if stop.code != 1 and (trainer.global_rank > 0 or stop.code != INTERRUPTED):
-            raise
-        raise KeyboardInterrupt from stop
+    except SystemExit:  # of Lightning, after Ctrl-C
+        _stop(folder, trainer, interrupts)
     finally:
         for split in splits.values():
             split.pixels.close()
+
+
+def _loaders(
+    recipe: RecipeFlags, splits: Splits, loss_terms: torch.Tensor, trainer: Trainer, epoch: int
+) -> tuple[PrefetchLoader[Batch], PrefetchLoader[Batch]]:
+    """Return the loaders of training and validation images; the first one decodes in the order of ``epoch``."""
+    images, labels = splits["train"], splits["train"].labels
+    rank, processes, size = trainer.global_rank, trainer.world_size, recipe.batch_size
+    probabilities = balanced_probabilities(labels.numpy()) if recipe.sampler == "weighted" else None
+    drawn = recipe.accumulate, probabilities, loss_terms.numpy()
+    train = Batches(len(images), size, recipe.seed, rank, processes, *drawn)
+    train.set_epoch(epoch)
+    images.decode_in_order(np.concatenate([*train]))
+    val = Batches(len(splits["val"]), size, rank=rank, world_size=processes)
+    train_loader = PrefetchLoader(images, sampler=train, batch_size=None)
+    return train_loader, PrefetchLoader(splits["val"], sampler=val, batch_size=None)
+
+
+def _stop(folder: Path, trainer: Trainer, interrupts: callbacks.Interrupts) -> NoReturn:
+    """Say how an interrupted run continues, and end this process with the status of its signal."""
+    status = 128 + (interrupts.received or signal.SIGINT)
+    if trainer.global_rank == 0:
+        saved = (folder / "last.ckpt").exists()
+        again = f"{interrupts.advice} to continue" if saved else "no epoch is complete, so nothing is saved"
+        log.info("stopped in epoch %d: %s", trainer.current_epoch + 1, again)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+    sys.exit(status)
 
 
 def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -> Trainer:
@@ -319,7 +334,7 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
             gradient_clip_val=config.gradient_clip or None,
             accumulate_grad_batches=config.accumulate,
             sync_batchnorm=device_type == "cuda",  # statistics of the whole batch, as on one device
-            logger=callbacks.build(config, folder),
+            logger=callbacks.build(config.logger, config.log_dir, folder.name),
             callbacks=[*run_callbacks, callbacks.Bar()] if on_terminal else [*run_callbacks],
             default_root_dir=str(folder),
             enable_checkpointing=False,
@@ -335,21 +350,27 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
         raise BadValueError(f"{refused}: use --strategy auto") from error
 
 
-def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, cpu_time: callbacks.ProcessorTime) -> None:
+def _evaluate(
+    config: TrainConfig,
+    history: list[dict[str, float]],
+    splits: Splits,
+    folder: Path,
+    cpu_time: callbacks.ProcessorTime,
+) -> None:
     """Draw the training curves and evaluate the kept epoch on all splits."""
     from locus.benchmark.training import evaluate  # slow imports, not needed before the first step
 
-    best = callbacks.kept_epoch(module.history, module.config.keep)
+    best = callbacks.kept_epoch(history, config.keep)
     trained = splits["train"].readable()
-    facts: dict[str, Any] = {"best_epoch": best, "epochs": len(module.history)}
+    facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cpu_time.seconds}
     if (used := provenance.read(folder)) is not None:
         facts["provenance"] = used.model_dump()  # a copy
-    if module.config.plots:
+    if config.plots:
         from locus.benchmark.training import plots
 
-        plots.draw_curves(module.history, best, folder / "curves.png")
-    if module.config.weights_dtype == "float16":
+        plots.draw_curves(history, best, folder / "curves.png")
+    if config.weights_dtype == "float16":
         load.round_weights(folder / "best.ckpt")
-    evaluate.evaluate(folder, module.config, splits, facts)
+    evaluate.evaluate(folder, config, splits, facts)
     cpu_time.file.unlink(missing_ok=True)

@@ -1,34 +1,51 @@
-"""Cache of decoded images: a memory-mapped uint8 array on disk, filled row by row on demand.
+"""Cache of decoded images: a memory-mapped uint8 array on disk, filled row by row on demand by a pool of processes.
 
 The file name is a hash of the sources, modification times and file sizes of all images, so changed content gets a new
-file. A second file stores the state of each row (missing, bad, or the checksum of its pixels), a third the reason why
-a row is bad. The state is written after the row, so the next run continues where an interrupted one stopped.
+file. A second file stores the state of each row (missing, begun, bad, or the checksum of its pixels), a third the
+reason why a row is bad. The state is written after the row, so the next run continues where an interrupted one stopped.
+One image is decoded by ``images`` or ``dicom``.
 """
 
-import atexit
 import contextlib
 import fcntl
 import json
 import logging
+import multiprocessing
 import os
+import signal
+import threading
+import time
 import tokenize
+import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from locus.core import limits
 from locus.core.errors import DataError, examples, one_line
 from locus.core.files import atomic, remove_leftovers, writing
+from locus.core.frames import resize_image
 from locus.core.types import Sample
 from locus.datasets.base import content_key
-from locus.datasets.io.decoding import BAD, MISSING, Bad, Decoding, Job, checksum
 
 log = logging.getLogger(__name__)
 NAMED = 20
 """Maximum number of unreadable images listed by name."""
+FEW = 200
+"""Number of images per additional process."""
+ROWS_PER_TASK = 16
+"""Rows per task: few, so that all processes end together."""
+EVERY = 60.0
+"""Seconds between two progress lines in the log."""
+MISSING, BEGUN, BAD = 0, 1, 2**32 - 1
+"""States of a row; every other state is the checksum of a decoded one."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +88,21 @@ class PixelCache:
     ) -> None:  # fmt: skip
         self.order: NDArray[np.int64] | None = None
         """(n,) rows to decode first, in this sequence; None means no preference."""
-        self._max_bad, self._workers, self._reported = max_bad, workers, False
-        self._decoding: Decoding | None = None
+        self._data, self._max_bad, self._workers, self._reported = data, max_bad, workers, False
+        self._tasks: dict[int, Future[None]] = {}
+        """Row -> the task of ``_pool`` that decodes it."""
+        self._pool: ProcessPoolExecutor | None = None
         path = Path(folder) / f"{content_key(data, size)}-{size}.npy"
-        self._job = Job(data, size, path, path.with_suffix(".rows"))
-        self._reasons = path.with_suffix(".bad")
+        self._path, self._state_file, self._reasons = path, path.with_suffix(".rows"), path.with_suffix(".bad")
+        shape = (max(len(data), 1), size, size)
         with _lock(path):
-            if not self._open():
-                _create(path, self._job.states, self._reasons, (max(len(data), 1), size, size))
-                if not self._open():
+            if not self._open(shape):
+                _create(path, self._state_file, self._reasons, shape)
+                if not self._open(shape):
                     raise DataError(f"the cache {path} was written but cannot be read: choose another --cache_dir")
         self._check_share_of_bad()
         if not len(self._missing()):
-            self._report()
+            self.report()
 
     def __len__(self) -> int:
         return len(self.states)
@@ -94,32 +113,35 @@ class PixelCache:
         Raises ``DataError`` if decoding fails.
         """
         self._refuse_damaged(rows)
-        if (self.states[rows] == MISSING).any():
-            self._require(rows)
+        for row in rows.tolist():
+            self._require(row)
         return self.images[rows], self.states[rows] != BAD
 
     def _refuse_damaged(self, rows: NDArray[np.int64]) -> None:
         """Mark those of ``rows`` as missing whose pixels differ from their checksum; each row is checked once."""
         unchecked = rows[~self._checked[rows]]
-        decoded = unchecked[~np.isin(self.states[unchecked], (MISSING, BAD))]
+        decoded = unchecked[~np.isin(self.states[unchecked], (MISSING, BEGUN, BAD))]
         damaged = [row for row in decoded if checksum(self.images[row]) != self.states[row]]
         self._checked[unchecked] = True
         if damaged:
-            log.warning("the cache %s is damaged in %d images; decoding them again", self._job.path, len(damaged))
+            log.warning("the cache %s is damaged in %d images; decoding them again", self._path, len(damaged))
             self.states[damaged] = MISSING
 
     def complete(self) -> None:
         """Decode all missing rows. Raises ``DataError`` if decoding fails."""
         self.order = None
         self._refuse_damaged(np.arange(len(self)))
-        while missing := len(self._missing()):
-            decoding = self._decoding or self._start(self._missing())
-            with tqdm(total=missing, desc="decode", unit="image", leave=False, disable=None) as bar:
-                decoding.finish(bar.update)
-            self._decoding = None
-        self._report()
+        missing, last_report = self._missing(), time.monotonic()
+        rows = tqdm(missing.tolist(), "decode", unit="image", leave=False, disable=None)
+        for done, row in enumerate(rows):
+            self._require(row)
+            if time.monotonic() - last_report >= EVERY:
+                last_report = time.monotonic()
+                log.info("decoded %d of %d images", done + 1, len(missing))
+        self.close()
+        self.report()
 
-    def bad(self) -> Bad:
+    def bad(self) -> dict[int, str]:
         """Return row -> reason for each bad row found so far, in ascending order of rows."""
         if not self._reasons.exists():
             return {}
@@ -132,60 +154,98 @@ class PixelCache:
 
     def close(self) -> None:
         """Stop decoding. Decoded rows remain in the cache."""
-        if self._decoding is not None:
-            self._decoding.close()
-        self._decoding = None
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._pool, self._tasks = None, {}
 
-    def _open(self) -> bool:
+    def _open(self, shape: tuple[int, int, int]) -> bool:
         """Map the files; return False if they are missing or damaged."""
-        job = self._job
-        if not (job.path.exists() and job.states.exists()):
+        if not (self._path.exists() and self._state_file.exists()):
             return False
         try:
-            self.images = np.load(job.path, mmap_mode="r")
-            if job.states.stat().st_size != 4 * len(self.images):  # numpy would extend a truncated file
-                raise ValueError(f"{job.states.name} has the wrong size")
-            self.states = np.memmap(job.states, np.uint32, "r+", shape=(len(self.images),))[: len(job.samples)]
+            self.images = np.load(self._path, mmap_mode="r+")
+            if self._state_file.stat().st_size != 4 * len(self.images):  # numpy would extend a truncated file
+                raise ValueError(f"{self._state_file.name} has the wrong size")
+            self.states = np.memmap(self._state_file, np.uint32, "r+", shape=shape[:1])[: len(self._data)]
         except (ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
-            log.warning("the cache %s is damaged (%s); decoding its images again", job.path, one_line(error))
+            log.warning("the cache %s is damaged (%s); decoding its images again", self._path, one_line(error))
             return False
         self._checked = np.zeros(len(self.states), bool)
-        shape = (max(len(job.samples), 1), job.size, job.size)
         return self.images.shape == shape and self.images.dtype == np.uint8
 
     def _missing(self) -> NDArray[np.int64]:
         """Return the rows to decode, in order."""
-        if self.order is not None:
-            chosen = self.order[self.states[self.order] == MISSING]
-            if len(chosen):
-                return chosen
-        return np.flatnonzero(self.states == MISSING)
+        return np.flatnonzero(self.states <= BEGUN)
 
-    def _require(self, rows: NDArray[np.int64]) -> None:
-        """Wait for ``rows``. If the running job does not include them, it is finished first."""
-        while (self.states[rows] == MISSING).any():
-            decoding = self._decoding or self._start(self._missing())
-            decoding.wait(rows)
-            if (self.states[rows] == MISSING).any():
-                decoding.finish(lambda _: None)
-                self._decoding = None
+    def _require(self, row: int) -> None:
+        """Wait until ``row`` is decoded or bad. Raises ``DataError`` if too many are bad."""
+        try:
+            while row in self._tasks or self.states[row] <= BEGUN:
+                if row not in self._tasks:
+                    self._start(row)
+                try:
+                    self._tasks.pop(row).result()
+                except BrokenProcessPool:
+                    self.close()
+                    self._find_crash()
+                self._check_share_of_bad()
+                if not self._tasks:
+                    self.close()
+        except BaseException:
+            self.close()
+            raise
 
-    def _start(self, rows: NDArray[np.int64]) -> Decoding:
-        atexit.register(self.close)
-        self._decoding = Decoding(self._job, rows, self._workers, self._note, self._report)
-        return self._decoding
+    def _start(self, row: int) -> None:
+        """Decode the missing rows in new processes: those in ``order`` first, and alone if ``row`` is one of them."""
+        self.close()
+        rows = self._missing() if self.order is None else self.order[self.states[self.order] <= BEGUN]
+        rows = rows if row in rows else self._missing()
+        count = min(self._workers or limits.cpus(), max(len(rows) // FEW, 1))
+        log.info("decoding %d images, processes: %d", len(rows), count)
+        self._pool = _pool(count, self)
+        for task in np.split(rows, range(ROWS_PER_TASK, len(rows), ROWS_PER_TASK)):
+            self._tasks |= dict.fromkeys(task.tolist(), self._pool.submit(_decode, task.tolist()))
 
-    def _note(self, bad: Bad) -> None:
-        """Store bad rows. Raises ``DataError`` if there are too many."""
-        if not bad:
-            return
+    def _find_crash(self) -> None:
+        """Decode each row that was begun when a process died in a process of its own: those that end it are bad."""
+        begun = np.flatnonzero(self.states == BEGUN).tolist()
+        if not begun:
+            raise DataError(
+                "a process that decodes images was killed: run the command again, with a smaller --num_workers"
+            )
+        for row in begun:
+            try:
+                with _pool(1, self) as pool:
+                    pool.submit(_decode, [row]).result()
+            except BrokenProcessPool:
+                self._mark_bad(row, f"cannot decode {self._named(row)}: its decoder crashed or was killed")
+            self._check_share_of_bad()
+
+    def decode(self, row: int) -> None:
+        """Decode a row that is still missing, in a process of the pool."""
+        if self.states[row] > BEGUN:
+            return  # decoded by another run
+        self.states[row] = BEGUN
+        try:
+            size = self.images.shape[1]
+            self.images[row] = resize_image(self._data[row].image, (size, size))
+            self.states[row] = checksum(self.images[row])
+        except DataError as error:
+            self._mark_bad(row, str(error))
+        except MemoryError:
+            self._mark_bad(row, f"cannot decode {self._named(row)}: out of memory")
+
+    def _named(self, row: int) -> str:
+        """Return the path of a row's image, or its ID if there is no file."""
+        return self._data[row].source or self._data[row].image_id
+
+    def _mark_bad(self, row: int, reason: str) -> None:
         with writing(self._reasons), self._reasons.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps([row, reason]) + "\n" for row, reason in bad.items()))
-        self.states[[*bad]] = BAD
-        self._check_share_of_bad()
+            file.write(json.dumps([row, reason]) + "\n")
+        self.states[row] = BAD
 
-    def _report(self) -> None:
-        """Log the unreadable images, once."""
+    def report(self) -> None:
+        """Log the unreadable images that are known, once."""
         if self._reported:
             return
         self._reported = True
@@ -197,10 +257,46 @@ class PixelCache:
 
     def _check_share_of_bad(self) -> None:
         """Raise ``DataError`` if the share of bad images exceeds ``max_bad``."""
-        count, bad = len(self.states), self.bad()
-        if len(bad) > self._max_bad * count:
+        count, unreadable = len(self.states), np.count_nonzero(self.states == BAD)
+        if unreadable > self._max_bad * count:
+            bad = self.bad()
             allowed = f"--max_bad_images allows a share of {self._max_bad:g}"
-            raise DataError(f"{len(bad)} of {count} images cannot be read ({allowed}): {examples(bad.values())}")
+            raise DataError(f"{unreadable} of {count} images cannot be read ({allowed}): {examples(bad.values())}")
+
+
+def checksum(row: NDArray[np.uint8]) -> int:
+    """Return the state of a decoded row."""
+    return min(max(zlib.crc32(np.ascontiguousarray(row).data), BEGUN + 1), BAD - 1)
+
+
+_cache: PixelCache
+"""The cache that this process of a pool fills."""
+
+
+def _pool(count: int, cache: PixelCache) -> ProcessPoolExecutor:
+    """Return a pool of forked processes, so that samples need no pickling."""
+    return ProcessPoolExecutor(count, multiprocessing.get_context("fork"), _prepare, (cache,))
+
+
+def _prepare(cache: PixelCache) -> None:
+    """Prepare a process of a pool, which ends with its parent process and leaves signals to it."""
+    global _cache
+    _cache = cache
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # undo the handler of a training run
+    cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _decode(rows: list[int]) -> None:
+    for row in rows:
+        _cache.decode(row)
 
 
 @contextlib.contextmanager

@@ -58,16 +58,6 @@ def test_no_process_and_no_step_is_without_an_image():
 
 
 @pytest.mark.byhand
-def test_resumed_run_skips_only_finished_batches():
-    whole, rest = Batches(20, 4, seed=1), Batches(20, 4, seed=1, start=(1, 3))
-    for epoch, behind in ((1, 3), (2, 0)):
-        whole.set_epoch(epoch)
-        rest.set_epoch(epoch)
-        assert [part.tolist() for part in rest] == [part.tolist() for part in list(whole)[behind:]]
-        assert len(rest) == len(whole)
-
-
-@pytest.mark.byhand
 @pytest.mark.parametrize(("loss", "world", "accumulate"), [("bce", 1, 2), ("bce", 2, 1), ("bce", 2, 3), ("ce", 1, 2)])
 def test_accumulated_batches_are_weighted_by_known_labels(loss, world, accumulate):
     """Two of three labels are unknown: the weighted parts' gradients add up to that of the whole step."""
