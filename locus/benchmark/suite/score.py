@@ -251,7 +251,7 @@ def _requests(
     """
     folder = model.maps_folder(runs_dir)
     requests, broken = requests_of(trained, method_names, folder, model.images, model.protocols)
-    chooses = any(protocols.get(name).chooses_thresholds for name in model.protocols)
+    chooses = not model.protocols or any(protocols.get(name).chooses_thresholds for name in model.protocols)
     return requests, broken, validation_requests(trained, method_names, folder / "val") if chooses else []
 
 
