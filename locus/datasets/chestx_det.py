@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.draw import polygon
 
 from locus.core.errors import DataError
 from locus.core.types import FloatArray, Sample
@@ -156,6 +155,8 @@ def _masks(outlines: list[tuple[str, FloatArray]]) -> dict[str, NDArray[np.bool_
 
     Polygons are (n,2) points x, y in the frame, pixel i covering [i, i+1).
     """
+    from skimage.draw import polygon  # slow to import, and only needed for masks
+
     drawings: dict[str, NDArray[np.bool_]] = {}
     for finding, points in outlines:
         inside = polygon(points[:, 1] - 0.5, points[:, 0] - 0.5, FRAME)  # type: ignore[no-untyped-call]

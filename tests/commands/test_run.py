@@ -174,7 +174,7 @@ def test_an_interrupted_run_says_that_the_same_command_continues_it(started, fla
     done = running.done()
     assert done.returncode == 128 + number
     *_, stopped, last = done.stderr.splitlines()
-    assert re.search(r"stopped in epoch \d+, .*: run the same command again to continue", stopped)
+    assert re.search(r"stopped in epoch \d+: run the same command again to continue", stopped)
     assert last.startswith(f"{words}: run the same command again to continue")
     assert "--resume" not in done.stderr
 

@@ -33,7 +33,7 @@ STYLE: dict[Any, Any] = {
         "legend.fontsize": 8.5,
         "legend.columnspacing": 1,
     },
-    **{"svg.fonttype": "none", "svg.hashsalt": "locus"},
+    "svg.fonttype": "none",
 }
 UNDATED = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -62,7 +62,7 @@ def lines(curves: Sequence[Line2D], about: str, height: float, **axes: Any) -> C
                 label.set(rotation=40, ha="right", rotation_mode="anchor")
         if named := [curve for curve in curves if not str(curve.get_label()).startswith("_")]:
             figure.legend(handles=named, loc="outside lower left", ncols=2)
-        return Chart(_svg(figure), about)
+        return Chart(_svg(figure, about), about)
 
 
 def strip(values: Mapping[str, Sequence[float]], title: str, about: str) -> Chart | None:
@@ -77,7 +77,7 @@ def strip(values: Mapping[str, Sequence[float]], title: str, about: str) -> Char
         panel.set(xlabel=title, yticks=range(len(values)), yticklabels=[*values], ylim=(len(values) - 0.5, -0.5))
         panel.grid(False, axis="y")
         panel.tick_params(axis="y", length=0)
-        return Chart(_svg(figure), about)
+        return Chart(_svg(figure, about), about)
 
 
 def _panel(height: float) -> tuple[Figure, Axes]:
@@ -85,8 +85,9 @@ def _panel(height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _svg(figure: Figure) -> str:
-    """Return an ``svg`` element without a date, and without the ids of groups: a page has several charts."""
-    figure.savefig(file := io.StringIO(), format="svg", metadata=UNDATED)
+def _svg(figure: Figure, about: str) -> str:
+    """Return an ``svg`` element without a date, whose ids no other chart of its page has."""
+    with rc_context({"svg.hashsalt": about}):
+        figure.savefig(file := io.StringIO(), format="svg", metadata=UNDATED)
     text = file.getvalue()
-    return re.sub(r' id="[A-Za-z0-9]+_\d+"', "", text[text.index("<svg") :])
+    return re.sub(r' id="[\w.]+_\d+"', "", text[text.index("<svg") :])

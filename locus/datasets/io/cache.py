@@ -179,7 +179,8 @@ class PixelCache:
 
     def _require(self, row: int) -> None:
         """Wait until ``row`` is decoded or bad. Raises ``DataError`` if too many are bad."""
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self.close)
             while row in self._tasks or self.states[row] <= BEGUN:
                 if row not in self._tasks:
                     self._start(row)
@@ -191,9 +192,7 @@ class PixelCache:
                 self._check_share_of_bad()
                 if not self._tasks:
                     self.close()
-        except BaseException:
-            self.close()
-            raise
+            on_error.pop_all()
 
     def _start(self, row: int) -> None:
         """Decode the missing rows in new processes: those in ``order`` first, and alone if ``row`` is one of them."""
