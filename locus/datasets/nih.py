@@ -326,18 +326,13 @@ def _image_files(folder: Path) -> ImageFiles:
     return files
 
 
-def _with_own_file(root: Path, listed: pd.Index, files: Collection[str], split: str) -> pd.Index:
-    """Return the images that ``root`` should contain: without a table or list of its own, those with a file.
-
-    Raises ``NoImagesError`` if there is none.
-    """
-    if root == SHIPPED or first_of(root, (*ENTRIES, *OFFICIAL, *LABELLED.values())) is not None:
-        return listed
-    with_own_file = listed[listed.isin(list(files))]
-    if with_own_file.empty:
-        images = f"none of the {len(files)} images in {root} is in the {split} split"
+def _having_file(folder: Path, listed: pd.Index, files: Collection[str], split: str) -> pd.Index:
+    """Return the images of a published list that have a file. Raises ``NoImagesError`` if there is none."""
+    having_file = listed[listed.isin(list(files))]
+    if having_file.empty:
+        images = f"none of the {len(files)} images in {folder} is in the {split} split"
         raise NoImagesError(f"{images}: use --partition patient or kfold")
-    return with_own_file
+    return having_file
 
 
 def _folder_of_tables(folder: str) -> Path:
@@ -416,8 +411,10 @@ class NIH(FileDataset):
         table, names, about = self._listed(experts, request.seed) if official else self._random(request, files)
         splits.check_patients(table["patient"].loc[names.index], names)
         listed = names.index[names == self.split]
-        files = {image: image for image in listed} if files is None else files
-        listed = _with_own_file(self.root, listed, files, self.split)
+        if files is None:
+            files = {image: image for image in listed}
+        elif about.get("lists") == "official" and first_of(self.root, (*ENTRIES, *OFFICIAL)) is None:
+            listed = _having_file(folder or self.root, listed, files, self.split)
         table = table.loc[with_file(folder or self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})

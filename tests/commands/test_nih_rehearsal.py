@@ -55,6 +55,7 @@ def test_the_suite_nih_is_planned_killed_resumed_and_shown(root, run_command, st
     suite |= {
         "methods": ["gradcam", "pcam"],
         "second_readers": False,
+        "grids": [],
         "train": suite["train"] | small,
         "models": [{"backbone": "custom", "global_pool": ["AVG", "PCAM"]}],
     }
