@@ -13,7 +13,7 @@ from locus.benchmark import records, run
 from locus.benchmark.training import load
 
 pytestmark = pytest.mark.commands
-WEIGHTS = Path(__file__).resolve().parents[2] / "results/nih-final/weights"
+WEIGHTS = Path(__file__).resolve().parents[2] / "results/nih-heldout/weights"
 FILES = [str(WEIGHTS / f"custom-PCAM-128px-seed{seed}.safetensors") for seed in (0, 1)]
 PHANTOM = "phantom:train=16,val=8,test=16"
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from locus import datasets
 from locus.benchmark import records
 from locus.benchmark.pictures import examples
 from locus.benchmark.records import Cell, Record, papers
@@ -76,10 +77,16 @@ def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[R
 
 
 def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
-    """Return image -> its sample, of the test images of a record's model; empty if its data are missing."""
+    """Return image -> its sample, of the test images of a record's model; empty if its data are missing.
+
+    Without NIH's images, its samples are those of the published lists.
+    """
     model = next((task.model for task in planned if record.cell.key in {cell.key for cell in task.cells}), None)
-    if model is None or missing_data(model) is not None:
+    if model is None:
         return {}
+    if (missing := missing_data(model)) is not None:
+        listed = datasets.load("NIH", images=False) if missing.dataset == "NIH" else ()
+        return {sample.image_id: sample for sample in listed}
     from locus.benchmark.training.listing import load_split  # imports PyTorch, which tables alone do not need
 
     splits = (load_split(config, "test") for config in model.trainings)
@@ -94,15 +101,15 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
     from locus.benchmark.training.evaluate import publish  # imports PyTorch
 
     folder, names = folder / weights.FOLDER, set()
-    for model in models:
-        if model.given is not None or model.grid is not None or model.trainings[0].weights_dtype != "float16":
-            continue
+    trained = [model for model in models if model.given is None and model.grid is None]
+    rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
+    for model in rounded:
         pretrained_on = "" if model.init is None else model.init.dataset
         for (path, config), file in zip(model.run_configs(runs_dir).items(), model.weights_files(folder), strict=True):
             names.add(file.name)
             if done(path):
                 publish(path, file, settings_hash(config, model.init), pretrained_on)
-    for file in [file for file in folder.glob(f"*{weights.SUFFIX}") if file.name not in names]:
+    for file in [file for file in folder.glob(f"*{weights.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
     if any(folder.glob(f"*{weights.SUFFIX}")):
         weights.write_card(folder)

@@ -358,7 +358,8 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         values = {**cli.defaults_of(TrainConfig, data), **data, **flags, "backbone": name, "seed": seed}
         values = {key: value for key, value in values.items() if key in {*read_flags, *flags}}
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
-        id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
+        words = (name, given.pooling, f"{flags['img_size']}px", f"seed{seed}")
+        id_ = "-".join(filter(None, words)).replace(":", "_").replace("/", "_")
         plans.append(ModelPlan(id_, trainings, None, given=given))
     return plans
 
