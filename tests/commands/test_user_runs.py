@@ -95,7 +95,7 @@ def markdown_tables(text):
     """Title -> (header, lines) of the tables of a page; an empty network is that of the line above."""
     tables = {}
     for title, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
-        lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines() if line.startswith("|")]
+        lines = [[c.strip("* ") for c in line.strip("|").split(" | ")] for line in body.splitlines() if line.startswith("|")]
         if lines:
             tables[title] = [cell.strip("| ") for cell in lines[0]], filled([[c.strip("| ") for c in line] for line in lines[2:]])
     return tables
