@@ -372,7 +372,7 @@ class ScoreConfig(SplitFlags):
     scored as boxes with confidences."""
     trained_on: str = ""
     """Training data of the model, as you declare it; shown above the table."""
-    against: str | None = None
+    compare_to: str | None = None
     """Row of a suite to compare with on the same cases, as suite/model/method. The suite is looked up in the published
     results, then in --results."""
     results: str = "runs/results"

@@ -88,12 +88,13 @@ def _say_leaderboards(outcome: Outcome) -> None:
 
 def _distance(scored: Sequence[Record], published: Path, folder: Path) -> str:
     """Say how far ``scored`` are from the ``published`` scores of their suite; empty if ``folder`` is that, or none."""
-    from locus.benchmark.suite.comparison import largest_difference
+    from locus.benchmark.suite.comparison import main_differences
 
     if folder.resolve() == published.resolve() or published not in records.suites(published.parent):
         return ""
-    _, common, gap = largest_difference(scored, records.load_metric(published, MAIN))
-    return f"Largest difference from the published {MAIN} over {counted(common, 'row')}: {gap:.3f}" if common else ""
+    if not (gaps := main_differences(scored, records.load_metric(published, MAIN))):
+        return ""
+    return f"Largest difference from the published {MAIN} over {counted(len(gaps), 'row')}: {gaps[0][0]:.3f}"
 
 
 if __name__ == "__main__":

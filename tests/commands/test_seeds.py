@@ -48,4 +48,4 @@ def test_all_seeds_have_all_protocols_and_their_own_file_of_rows_per_case(run):
 def test_the_methods_are_compared_over_both_trainings(run):
     said = run[2]("two/gradcam", "two/cam").stdout
     assert "training seeds: 0, 1" in said
-    assert "several training runs: over runs and patients" in said
+    assert "several training runs: intervals and p over runs and patients" in said

@@ -463,11 +463,10 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     Returns:
         A row per rule: ``rule``, the scores ``first`` and ``second``, ``difference`` with ``low`` and ``high`` (95%,
         over patients and training runs), ``p``, ``p_holm`` (corrected over the rules) and ``better``: the name of the
-        significantly better method, or an empty string.
+        significantly better method, or an empty string. No interval and p below ten patients.
 
     Raises:
         UnknownNameError: a method that was not evaluated.
-        BadValueError: fewer than ten patients.
     """
     ranked = [row.name for board in result._boards for row in (*by_score(board.methods), *board.baselines)]
     names = [named({name: name for name in ranked}, "method", word) for word in (first, second) if word is not None]

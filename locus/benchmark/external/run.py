@@ -50,7 +50,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
     folder = _folder(config, entry)
-    row = comparison.find(config.against, Path(config.results), entry.samples) if config.against else None
+    row = comparison.find(config.compare_to, Path(config.results), entry.samples) if config.compare_to else None
     store = EntryCases(entry)
     fate = "left out" if entry.missing == "skip" else "counted as misses"
     if store.n_missing_maps:
@@ -62,7 +62,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
     write_json(unpacked_folder(folder) / FLAGS, flags)
     examples.write(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
-    printed, for_page = "", ""  # the comparison of ``--against``
+    printed, for_page = "", ""  # the comparison of ``--compare_to``
     main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
     if row is not None:
         printed, for_page = comparison.compare_with_row(main, folder, row)
@@ -72,7 +72,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     listed = frozenset(record.key for record in published)
     description = Description(entry.name, about, listed=listed, has_maps=entry.boxes is None)
     datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
-    echo(tables.headline(datasets) + printed)
+    echo("\n\n".join(filter(None, (tables.headline(datasets), printed))))
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 

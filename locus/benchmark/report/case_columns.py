@@ -1,9 +1,8 @@
-"""Per-case rows of records, as arrays: columns of many records, and the common cases of a few.
+"""Per-case rows of records, as arrays: columns of many records.
 
 ``CaseFolders``  folders with the rows of a user's records and of published ones
 ``CaseColumns``  columns of the rows of many records; ``read_columns`` reads them
 ``MainColumn``   a column of hits on common cases, which comparisons use: see ``column_of``
-``CommonCases``  the rows of two or more cells, restricted to their common cases in the same order
 
 The files of these rows are read and written in ``locus.benchmark.records.cases``.
 """
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow
@@ -21,15 +20,8 @@ from numpy.typing import NDArray
 from locus.benchmark.records import Cell, Record, cases, storage
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring.statistics.entries import EntryScores, leave_one_out
-from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, Sums
-from locus.benchmark.scoring.statistics.summary import Column
-from locus.core.errors import DataError
-from locus.core.names import MAIN
-from locus.core.scores import Origin
+from locus.benchmark.scoring.statistics.resample import CaseGroups, Sums
 from locus.core.types import FloatArray
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CASE = ("image", "patient", "finding")
 Codes = NDArray[np.int64]
@@ -78,6 +70,11 @@ class CaseColumns:
         numbers = np.zeros((len(self.findings), max(self.columns.values(), default=-1) + 1), dtype=np.int32)
         numbers[self.cases, self.record_index] = np.arange(1, len(self.cases) + 1)
         return numbers
+
+    @property
+    def in_all(self) -> Codes:
+        """The cases that all records have."""
+        return np.flatnonzero((self._row_of[:, [*self.columns.values()]] > 0).all(1))
 
     @cached_property
     def case_sets(self) -> dict[str, bytes]:
@@ -199,71 +196,3 @@ def column_of(records: Sequence[Record], rows: CaseColumns, name: str) -> MainCo
     hits, groups = wide[np.ix_(mine, same)], CaseGroups.of(rows.findings[mine], rows.patients[mine])
     columns = {order[n]: column for column, n in enumerate(same.tolist())}
     return MainColumn(columns, hits, groups, *leave_one_out(hits, np.broadcast_to(1.0, hits.shape), groups))
-
-
-KEY = ["image", "patient", "finding"]
-METRICS: dict[str, Origin] = {
-    MAIN: "cross-fitted",
-    "hit@iou.1": "cross-fitted",
-    "hit@iou.5": "cross-fitted",
-    "mean_iou": "cross-fitted",
-    "pointing": "none",
-}
-"""Metric -> origin of its threshold; the main column first."""
-
-
-@dataclass(frozen=True)
-class CommonCases:
-    """The cases that two or more cells have in common."""
-
-    tables: "tuple[pd.DataFrame, ...]"
-    """One table per cell, with the same image, patient and finding in each row."""
-    left_out: tuple[int, ...]
-    """Number of cases of each cell that another cell lacks."""
-
-    @cached_property
-    def index(self) -> CaseIndex:
-        """Finding and patient of each case."""
-        return CaseIndex.of(self.tables[0]["finding"].tolist(), self.tables[0]["patient"].tolist())
-
-    @property
-    def findings(self) -> list[str]:
-        """The findings that have a case, sorted."""
-        return np.unique(self.index.findings).tolist()
-
-
-def read_cases(record: Record, folder: Path) -> "pd.DataFrame":
-    """Read the per-case rows of a record of the suite ``folder``, sorted by image and finding.
-
-    Raises ``DataError`` if they are missing or invalid, or if a case is repeated.
-    """
-    table = cases.read(record.cell, folder)
-    absent = [name for name in (*KEY, *map(_column, METRICS)) if name not in table]
-    if absent or table.duplicated(KEY).any():
-        wrong = f"missing columns {', '.join(absent)}" if absent else "repeated cases"
-        name = f"{record.cell.model_id}, {record.cell.method} in {folder}"
-        raise DataError(f"the per-case rows of {name} are damaged ({wrong}): {cases.RUN_AGAIN}")
-    return table.astype(dict.fromkeys(KEY, str)).sort_values(KEY, ignore_index=True)
-
-
-def common_cases(tables: "Sequence[pd.DataFrame]") -> CommonCases:
-    """Return the rows of the cases that all ``tables`` have, which may be none: see ``CommonCases.left_out``."""
-    import pandas as pd  # slow to import, and only needed for comparisons
-
-    keys = [pd.MultiIndex.from_frame(table[KEY]) for table in tables]
-    common = keys[0]
-    for key in keys[1:]:
-        common = common[common.isin(key)]
-    rows_in_common = (table[key.isin(common)].reset_index(drop=True) for table, key in zip(tables, keys, strict=True))
-    return CommonCases(tuple(rows_in_common), tuple(len(table) - len(common) for table in tables))
-
-
-def columns(table: "pd.DataFrame", metrics: Sequence[str] = tuple(METRICS)) -> list[Column]:
-    """Return the columns of ``metrics`` over the cases of a table."""
-    one = np.ones(len(table))
-    return [Column(metric, METRICS[metric], table[_column(metric)].to_numpy(np.float64), one) for metric in metrics]
-
-
-def _column(metric: str) -> str:
-    """Return the name of a metric's column in the per-case rows."""
-    return "iou" if metric == "mean_iou" else metric

@@ -17,7 +17,7 @@ import numpy as np
 from locus.benchmark.report.case_columns import MainColumn
 from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
 from locus.benchmark.scoring.statistics import entries as statistics
-from locus.benchmark.scoring.statistics import mrmc, resample
+from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.entries import EntryScores, Verdict
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
@@ -85,19 +85,13 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     others = [row for row in keys if row.name != PRIOR]
     if prior is None or not others:
         return {}
-    sums = column.sums([keys[row] for row in others])
-    draws, of_prior = (resample.over_findings(resample.bootstrap_draws(s)) for s in (sums, column.sums([prior])))
-    gap = draws - of_prior
-    ends = resample.interval(gap)
-    p = resample.sign_flip(sums, column.sums([prior] * len(others)), findings=False)[-1]
-    p = holm(np.where([row.name == FIXED_BOX for row in others], np.nan, p))
+    estimates = statistics.over_patients(column.sums([keys[row] for row in others]), column.sums([prior]))
+    p = holm(np.array([np.nan if row.name == FIXED_BOX else e.p for row, e in zip(others, estimates, strict=True)]))
     enough = column.jackknife.shape[1] >= SMALLEST
-    gaps = {}
-    for n, row in enumerate(others):
-        low, high = (None if np.isnan(end) else float(end) for end in ends[n])
-        adjusted = float(p[n]) if enough and np.isfinite(p[n]) else None
-        gaps[row] = Comparison(PRIOR, Interval(float(gap.value[n]), low, high), adjusted)
-    return gaps
+    return {
+        row: Comparison(PRIOR, _interval(e), float(adjusted) if enough and np.isfinite(adjusted) else None)
+        for row, e, adjusted in zip(others, estimates, p, strict=True)
+    }
 
 
 def _interval(estimate: MrmcEstimate) -> Interval:

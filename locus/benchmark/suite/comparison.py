@@ -1,60 +1,82 @@
-"""Compare two suites, models or methods on the same cases: ``python -m benchmark.compare A B``, and ``--against``.
+"""Compare suites, networks or methods on the same cases: ``python -m benchmark.compare A B``, and ``--compare_to``.
 
-A and B are selectors, ``suite[/model][/method]`` or the path of a checkpoint or run folder: see ``resolve``. Their
-cells are matched by ``pairs_of`` and compared by ``compare_selections``, as tables on the terminal and optionally a CSV
-file. Two results folders are compared cell by cell (``compare_folders``). ``compare_with_row`` compares an external
-entry with a row of a suite (``--against suite/model/method``), paired on their common cases.
+``resolve``          the rows that a selector names: ``suite[/model][/method]``, or the path of a checkpoint
+``pairs_of``         the pairs of rows of two selections
+``compare``          their differences on common cases, over training runs and patients as in the tables of a suite
+``compare_folders``  two results folders, cell by cell
 
-Only records and per-case rows are read: no model, map or data set. The statistics are in
-``locus.benchmark.scoring.statistics.paired``.
+Only records and rows per case are read: no model, map or data set.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from locus.benchmark import records
-from locus.benchmark.records import Record, cases
-from locus.benchmark.report import select
-from locus.benchmark.report.case_columns import CommonCases, columns, common_cases, read_cases
-from locus.benchmark.report.select import counted, main_value, one_alignment, scored
-from locus.benchmark.report.table import NOTHING, Table, as_text, number
-from locus.benchmark.scoring.rules import of_locus
-from locus.benchmark.scoring.statistics.contradictions import UnderRule, two_rows
-from locus.benchmark.scoring.statistics.paired import PairedDifference, compare, compare_over_trainings, corrected
-from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST
+from locus.benchmark.records import Cell, Record, cases
+from locus.benchmark.report import differences
+from locus.benchmark.report.differences import Difference, Pair, common_cases, run_names
+from locus.benchmark.report.row import Row
+from locus.benchmark.report.select import counted, grouped, main_value
+from locus.benchmark.report.table import as_text
+from locus.benchmark.scoring.statistics.contradictions import UnderRule
+from locus.benchmark.scoring.statistics.resample import SMALLEST
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
-from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND
-from locus.core.types import Echo, FloatArray, Sample
+from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
+from locus.core.types import Echo, Sample
+
+Name = tuple[str, str]
+"""Model and method."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The cells of a selector: one side of a comparison."""
+    """The rows that a selector names: one side of a comparison."""
 
     selector: str
     """As typed."""
     folder: Path
     """The suite's folder of records and cases."""
-    model: str | None
+    of_suite: tuple[Record, ...]
+    """The scored records of ``locus`` in the suite."""
+    model: str | None = None
     """Selected model; None: all."""
-    method: str | None
-    """Selected method; None: all."""
-    records: tuple[Record, ...]
-    """Its scored records of ``locus`` on the aligned grid, on all images or on a part."""
+    method: str | None = None
+    """Selected method; None: all methods, without baselines and ``truth``."""
+
+    def __str__(self) -> str:
+        """Return the selector; for a checkpoint also its model."""
+        return f"{self.selector} ({self.folder.name}/{self.model})" if is_checkpoint(self.selector) else self.selector
+
+    @property
+    def records(self) -> list[Record]:
+        """The selected records, with baselines and ``truth``."""
+        of_model = (r for r in self.of_suite if self.model in (None, r.cell.model_id, r.cell.model_of_any_seed))
+        return [r for r in of_model if self.method in (None, r.cell.method)]
+
+    @cached_property
+    def rows(self) -> dict[Name, Row]:
+        """Model and method -> its row, with all training runs by seed or the one that the selector names."""
+
+        def name(record: Record) -> Name:
+            cell = record.cell
+            return (cell.model_id if self.model == cell.model_id else cell.model_of_any_seed), cell.method
+
+        ranked = (r for r in self.records if self.method is not None or r.cell.method not in UNRANKED_METHODS)
+        groups = grouped(sorted(ranked, key=lambda r: (*name(r), r.cell.seed or 0)), name)
+        return {key: Row("method", key[1], tuple(runs), {}) for key, runs in groups.items()}
 
 
 def resolve(selector: str, results: Path) -> Selection:
-    """Return the cells of ``selector``, with its suite in ``results``.
+    """Return the rows of ``selector``, with its suite in ``results``.
 
-    ``phantom`` selects all scored cells of a suite, ``phantom/custom-PCAM-128px-seed0`` one of its training runs,
+    ``phantom`` selects all methods of a suite, ``phantom/custom-PCAM-128px-seed0`` one of its training runs,
     ``phantom/custom-PCAM-128px`` all its seeds, ``phantom/layercam`` one method on every model,
     ``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint selects the model of the suite whose records
     contain the digest of its weights.
@@ -68,15 +90,14 @@ def resolve(selector: str, results: Path) -> Selection:
     suites = [folder.name for folder in records.suites(results)]
     if suite not in suites:
         raise UnknownNameError("suite", suite, suites, also="the path of a checkpoint or run folder")
-    folder = results / suite
-    if not (all_records := _comparable_records(folder)):
-        reason = f"the suite {suite!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {folder}"
+    if not (of_suite := _scored(results / suite)):
+        reason = f"the suite {suite!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {results / suite}"
         raise DataError(f"{reason}: run it first")
-    return _select(selector, folder, all_records, *_parts(suite, rest, all_records))
+    return Selection(selector, results / suite, of_suite, *_parts(suite, rest, of_suite))
 
 
 def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
-    """Return the cells of ``selector`` in the first of the results folders ``homes`` that has them.
+    """Return the rows of ``selector`` in the first of the results folders ``homes`` that has them.
 
     If none has them, raises the error of ``resolve`` for the first.
     """
@@ -89,16 +110,16 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
     raise errors[0]
 
 
-def _comparable_records(folder: Path) -> list[Record]:
+def _scored(folder: Path) -> tuple[Record, ...]:
     """Return the records with scores of ``locus``: of runs on the aligned grid, of external entries on any grid."""
-    scored = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
-    return [r for r in scored if "external" in r.cell.recipe or (r.source, r.cell.alignment) == ("run", "aligned")]
+    scored = (r for r in records.load_metric(folder, MAIN) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
+    return tuple(r for r in scored if "external" in r.cell.recipe or (r.source, r.cell.alignment) == ("run", "aligned"))
 
 
-def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:
+def _parts(suite: str, rest: str, of_suite: Sequence[Record]) -> tuple[str | None, str | None]:
     """Split the rest of a selector into model and method; a method may contain slashes, ``path/to/file.py:Class``."""
-    models = sorted({name for r in all_records for name in (r.cell.model_id, r.cell.model_of_any_seed)})
-    methods = sorted({r.cell.method for r in all_records})
+    pairs = {(model, r.cell.method) for r in of_suite for model in (r.cell.model_id, r.cell.model_of_any_seed)}
+    models, methods = (sorted({pair[n] for pair in pairs}) for n in (0, 1))
     if rest in (*models, ""):
         return rest or None, None
     if rest in methods:
@@ -106,23 +127,9 @@ def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | 
     model, _, method = rest.partition("/")
     if model not in models:
         raise UnknownNameError(f"model or method of the suite {suite!r}:", model, [*models, *methods])
-    on_model = sorted({r.cell.method for r in all_records if model in (r.cell.model_id, r.cell.model_of_any_seed)})
-    if method not in on_model:
-        raise UnknownNameError(f"method of {suite}/{model}:", method, on_model)
+    if (model, method) not in pairs:
+        raise UnknownNameError(f"method of {suite}/{model}:", method, sorted(m for of, m in pairs if of == model))
     return model, method
-
-
-def _select(
-    selector: str, folder: Path, all_records: Sequence[Record], model: str | None, method: str | None
-) -> Selection:
-    of_model = (r for r in all_records if model in (None, r.cell.model_id, r.cell.model_of_any_seed))
-    selected = (r for r in of_model if method in (None, r.cell.method))
-    return Selection(selector, folder, model, method, tuple(selected))
-
-
-def model_of(record: Record, named: str | None) -> str:
-    """Return the model of a record in a comparison: the training run ``named`` in its selector, else all its seeds."""
-    return record.cell.model_id if named == record.cell.model_id else record.cell.model_of_any_seed
 
 
 def is_checkpoint(selector: str) -> bool:
@@ -140,244 +147,126 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
     from locus.benchmark.training import load  # imports torch
 
     digest = load.checkpoint(selector).digest
-    comparable = {folder: _comparable_records(folder) for folder in records.suites(results)}
-    models = {(folder, r.cell.model_id) for folder in comparable for r in comparable[folder] if digest in r.checkpoints}
+    scored = {folder: _scored(folder) for folder in records.suites(results)}
+    models = {(folder, r.cell.model_id) for folder in scored for r in scored[folder] if digest in r.checkpoints}
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:
-        raise DataError(
-            f"no record in {results} was made with the checkpoint {selector} (digest {digest}): "
-            "use a checkpoint of a suite that has run"
-        )
+        reason = f"no record in {results} was made with the checkpoint {selector} (digest {digest})"
+        raise DataError(f"{reason}: use a checkpoint of a suite that has run")
     if len(words) > 1:
-        advice = f"use one of {', '.join(words)}"
-        raise BadValueError(f"{selector} belongs to several suites or models: {advice}")
+        raise BadValueError(f"{selector} belongs to several suites or models: use one of {', '.join(words)}")
     folder, model = named.pop()
-    return _select(selector, folder, comparable[folder], model, None)
-
-
-Name = tuple[str, str]
-"""Model and method."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two cells, or the cells of several training runs on each side."""
-
-    sides: tuple[tuple[Record, ...], tuple[Record, ...]]
-    """The training runs of each side, by seed."""
-
-    @property
-    def several(self) -> bool:
-        """Whether a side has more than one training run."""
-        return max(map(len, self.sides)) > 1
-
-    @property
-    def has_single_run(self) -> bool:
-        """Whether a side has one training run, so that its intervals do not cover other runs of it."""
-        return min(map(len, self.sides)) == 1
-
-    @property
-    def scope(self) -> str:
-        """What the intervals cover."""
-        several = [name for name, side in zip("AB", self.sides, strict=True) if len(side) > 1]
-        return {0: "patients", 1: f"runs of {''.join(several)} and patients"}.get(len(several), "runs and patients")
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Model and method; both names if they differ."""
-        one, other = map(model_and_method, self.sides)
-        return tuple(a if a == b else f"{a} − {b}" for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
-
-
-def largest_difference(one: Sequence[Record], other: Sequence[Record]) -> tuple[int, int, float]:
-    """Return the numbers of equal and of common scores, and the largest difference, of the main score of equal cells.
-
-    Only cells with a score on both sides count; the difference is 0 if there are none.
-    """
-    first, second = map(_main_scores, (one, other))
-    gaps = [abs(first[key] - second[key]) for key in first if key in second]
-    return gaps.count(0), len(gaps), max(gaps, default=0.0)
-
-
-def _main_scores(records: Sequence[Record]) -> dict[str, float]:
-    """Return key of the cell -> its main score."""
-    scores = ((r.key, select.main_value(r)) for r in records if r.cell.protocol == MAIN_PROTOCOL)
-    return {key: value for key, value in scores if value is not None}
+    return Selection(selector, folder, scored[folder], model)
 
 
 def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int, int]]:
-    """Return the pairs of two sides, by model and method, and the number of cells without a partner on each side.
+    """Return the pairs of two sides, by model and method, and the number of rows without a partner on each side.
 
     A model or method that neither selector names must be equal on both sides. So two suites or models are compared
     method by method, and two methods model by model. A method and a suite are compared on each model, with each other
-    method. Baselines and ``truth`` are included if a selector names them.
+    method. Of two rows with common training runs, only these are compared.
 
     Raises ``BadValueError`` if there are no pairs.
     """
-    one, other = _records_by_name(first), _records_by_name(second)
+    one, other = first.rows, second.rows
     unnamed = [first.model is None and second.model is None, first.method is None and second.method is None]
     must_match = [n for n, is_unnamed in enumerate(unnamed) if is_unnamed]
     joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in must_match)]
-    pairs = [Pair(_common(*_on_same_images(one[a], other[b]))) for a, b in joined]
-    distinct = [pair for pair in pairs if first.folder != second.folder or pair.sides[0] != pair.sides[1]]
+    pairs = [_on_common_runs(one[a], other[b]) for a, b in joined]
+    distinct = [(a, b) for a, b in pairs if first.folder != second.folder or a.runs != b.runs]
     if not distinct:
         raise BadValueError(_nothing_to_compare(first, second, bool(pairs)))
     return distinct, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined}))
 
 
-def _records_by_name(side: Selection) -> dict[Name, list[tuple[Record, ...]]]:
-    """Return model and method -> the records of all training runs, on all images first, then on parts."""
-    by_name: dict[Name, dict[int | None, list[Record]]] = {}
-    for record in sorted(
-        side.records, key=lambda r: (r.cell.images is not None, -(r.cell.images or 0), r.cell.seed or 0)
-    ):
-        if side.method is not None or record.cell.method not in UNRANKED_METHODS:
-            parts = by_name.setdefault((model_of(record, side.model), record.cell.method), {})
-            parts.setdefault(record.cell.images, []).append(record)
-    return {name: [tuple(group) for group in by_name[name].values()] for name in sorted(by_name)}
+def _on_common_runs(first: Row, second: Row) -> Pair:
+    """Restrict two rows to the training runs that both have, as two methods of one network do; all if there are none.
 
-
-def model_and_method(trainings: Sequence[Record]) -> Name:
-    """Return model and method of one training run, or of several without their seed."""
-    cell = trainings[0].cell
-    return (cell.model_id if len(trainings) == 1 else trainings[0].cell.model_of_any_seed), cell.method
-
-
-def _on_same_images(
-    first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, ...]]
-) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    """Select the records of two cells on the same images, all images if possible; else the largest part of each."""
-    same = ((a, b) for a in first for b in second if a[0].cell.images == b[0].cell.images)
-    return next(same, (first[0], second[0]))
-
-
-def _common(first: tuple[Record, ...], second: tuple[Record, ...]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    """Select the training runs that both sides have, as two methods of one network do; all runs if there are none."""
-    both = {*map(weights_key, first)} & {*map(weights_key, second)}
-    if not both:
-        return first, second
-    return tuple(r for r in first if weights_key(r) in both), tuple(r for r in second if weights_key(r) in both)
-
-
-def weights_key(record: Record) -> str:
-    """Return a key of the weights of a record, or of the model if it has no checkpoint.
-
-    It matches training runs of two suites whatever their names.
+    Runs of two suites are equal if their weights are, whatever their names.
     """
-    return " ".join(record.checkpoints) or record.cell.model_id
+    both = {*run_names(first)} & {*run_names(second)}
+
+    def restricted(row: Row) -> Row:
+        runs = (run for run, name in zip(row.runs, run_names(row), strict=True) if name in both)
+        return replace(row, runs=tuple(runs)) if both else row
+
+    return restricted(first), restricted(second)
 
 
 def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -> str:
     """Explain why nothing can be compared, and what to use instead."""
     if themselves:
         return f"{first.selector} and {second.selector} select the same cells: use different suites, models or methods"
-    unnamed = (("model_id" if side.model is None else "method", side) for side in (first, second))
-    named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in unnamed)
-    words = "; ".join(f"{selector}: {examples(words_of_side, 4)}" for selector, words_of_side in named)
+    rows = "; ".join(f"{side.selector} has {examples(map('/'.join, side.rows), 4)}" for side in (first, second))
     return (
-        f"{first.selector} and {second.selector} have no cells with the same model and method ({words}): "
+        f"{first.selector} and {second.selector} have no cells with the same model and method ({rows}): "
         "name a model or a method on both sides, as in suite/model or suite/model/method"
     )
 
 
-WORDS = ("model", "method")
-HEADER = ("finding", "A", "B", "A − B [95%]", "p", "p (Holm)", "n")
+def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]:
+    """Return the differences of two sides as text, and as rows. Raises ``BadValueError`` without a common case."""
+    pairs, unmatched = pairs_of(first, second)
+    rows, lines = list[Difference](), list[str]()
+    for pair in tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None):
+        both = common_cases(pair, (first.folder, second.folder))
+        rows += (of_pair := differences.differences(both))
+        if of_pair and any(both.left_out):
+            counts = f"{both.left_out[0]} cases of A only, {both.left_out[1]} cases of B only"
+            lines.append(f"{' / '.join(of_pair[0].words[:2])}: {len(both.index)} common cases; left out: {counts}")
+    if not rows:
+        raise BadValueError(_no_common_case(first, second))
+    lines += [*_about(first, second, pairs, unmatched, {row.patients for row in rows}), ""]
+    rows = differences.corrected(rows)
+    return "\n".join([*lines, *map(as_text, differences.tables(rows))]).rstrip(), rows
 
 
-@dataclass(frozen=True)
-class ComparisonRow:
-    """One comparison and its cells."""
-
-    pair: Pair
-    patients: int
-    """Number of patients with a case."""
-    comparison: PairedDifference
+def _no_common_case(first: Selection, second: Selection) -> str:
+    both = f"{first.selector} and {second.selector}"
+    return f"{both} have no common case: they were scored on different images or findings"
 
 
-def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
-    """Return the rows, metric by metric, with p adjusted by Holm: over all pairs, findings and means of a metric.
+def compare_under_rules(first: Selection, second: Selection) -> tuple[str, list[UnderRule]]:
+    """Compare two rows under all rules that need only the rows per case: text, and rows.
 
-    Holm, A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6 (1979).
+    Raises ``BadValueError`` if the selectors are not two rows with common cases.
     """
-    families: dict[str, list[ComparisonRow]] = {}
-    for row in rows:
-        families.setdefault(row.comparison.metric, []).append(row)
-    pairs = [zip(family, corrected([row.comparison for row in family]), strict=True) for family in families.values()]
-    return [replace(row, comparison=comparison) for family in pairs for row, comparison in family]
+    pairs, _ = pairs_of(first, second)
+    if len(pairs) != 1:
+        raise BadValueError(f"--all_rules compares two rows, not {len(pairs)} pairs: use suite/model/method twice")
+    both = common_cases(pairs[0], (first.folder, second.folder))
+    if not len(both.index):
+        raise BadValueError(_no_common_case(first, second))
+    rows = differences.under_rules(both)
+    return as_text(differences.rules_table(f"A = {first}, B = {second}: {len(both.index)} cases", rows)), rows
 
 
-def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
-    """Return one table per metric; for several pairs the findings of the main metric only, and the means of the others.
-
-    Word columns with the same value in every row are left out.
-    """
-    pairs = list(dict.fromkeys(row.pair.names for row in rows))
-    varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
-    one_pair = len(pairs) == 1
-    listed = [r for r in rows if one_pair or r.comparison.metric == MAIN or r.comparison.finding == "mean"]
-    heads = dict.fromkeys((row.comparison.metric, row.comparison.origin) for row in listed)
-    return [
-        _table(metric, origin, [r for r in listed if r.comparison.metric == metric], varies) for metric, origin in heads
-    ]
-
-
-def _table(metric: str, origin: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
-    """Build a table; model and method are columns only if they differ between rows.
-
-    So is the scope of the comparison, if only some pairs have several training runs on both sides.
-    """
-    mixed = len({row.pair.scope for row in rows}) > 1
-    lines = ((row.pair.names, _cells(row.comparison), row.pair.scope) for row in rows)
-    header, *cells = (
-        (*(names[n] for n in varies), *line, *([by] if mixed else []))
-        for names, line, by in ((WORDS, HEADER, "compared over"), *lines)
-    )
-    title = "no threshold" if origin == "none" else f"threshold {origin}"
-    return Table(f"{metric} ({title})", "", header, tuple(cells))
+def _about(
+    first: Selection, second: Selection, pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]
+) -> list[str]:
+    """Describe both sides, rows without a partner, different data, patients, seeds, intervals and tests."""
+    lines = [f"{letter} = {side}" for letter, side in zip("AB", (first, second), strict=True)]
+    alone = zip("AB", unmatched, strict=True)
+    lines += [f"rows of {side} without a partner in the other: {count}" for side, count in alone if count]
+    if other := _other_data(pairs):
+        lines.append(f"the data sets of A and B differ in {', '.join(other)}")
+    seeds = [", ".join(map(str, sorted({r.cell.seed or 0 for pair in pairs for r in pair[n].runs}))) for n in (0, 1)]
+    of_seeds = seeds[0] if seeds[0] == seeds[1] else f"{seeds[0]} (A), {seeds[1]} (B)"
+    span = " to ".join(map(str, sorted({min(patients), max(patients)})))
+    lines.append(f"patients: {span}; training seeds: {of_seeds}; `mean` is over findings")
+    return lines + differences.caveats(pairs)
 
 
-def _cells(c: PairedDifference) -> tuple[str, ...]:
-    interval = "" if c.low is None or c.high is None else f" [{c.low:+.3f}, {c.high:+.3f}]"
-    gap = NOTHING if c.difference is None else f"{c.difference:+.3f}{interval}"
-    return (c.finding, number(c.first), number(c.second), gap, _p(c.p), _p(c.adjusted), str(c.n))
-
-
-def _p(value: float | None) -> str:
-    """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
-    if value is None:
-        return NOTHING
-    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
-
-
-def _write(lines: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write comparisons with all digits to a CSV file. Raises ``WriteError`` if it cannot be written."""
-    write_text(path, csv_text([lines[0], *(line.values() for line in lines)]))
-
-
-def _line(row: ComparisonRow) -> dict[str, Any]:
-    (model_a, method_a), (model_b, method_b) = map(model_and_method, row.pair.sides)
-    names = {"model_A": model_a, "method_A": method_a, "model_B": model_b, "method_B": method_b}
-    trainings = dict(zip(("trainings_A", "trainings_B"), map(len, row.pair.sides), strict=True))
-    return {**names, **asdict(row.comparison), "patients": row.patients, **trainings}
-
-
-SEED = 0
-"""Seed of the resamples and of the sign flips."""
-INTERVALS = (
-    f"intervals for one training run: BCa 95%, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held "
-    f"constant, {SMALLEST} patients or more"
-)
-OVER_TRAININGS = (
-    "intervals and p for several training runs: over runs and patients (Obuchowski and Rockette, Hillis), paired if "
-    "both sides have the same runs, else nested; a side with one run contributes patients only; thresholds held "
-    "constant"
-)
-TESTS = f"p: sign-flip test by patient, {FLIPS:,} flips (seed {SEED}), two-sided"
-HOLM = "p (Holm): corrected over all comparisons of a metric in this output, so it differs from p in the suite's tables"
-PATIENTS_ONLY = "its spread over runs is unknown, and another training run may reverse the comparison"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
 """Fields of a data set's description that do not concern the content of the images."""
+
+
+def _other_data(pairs: Sequence[Pair]) -> list[str]:
+    """Return the fields in which the data set descriptions of a pair differ, except for counts and sizes."""
+    sides = [[{"dataset": row.cell.dataset, **row.runs[0].data} for row in pair] for pair in pairs]
+    differ = {name for a, b in sides for name in {*a, *b} if a.get(name) != b.get(name)}
+    return sorted(differ.difference(IGNORED_FIELDS))
 
 
 def run(config: CompareConfig, echo: Echo) -> int:
@@ -397,10 +286,11 @@ def run(config: CompareConfig, echo: Echo) -> int:
     homes = [Path(config.results)] if config.results else [cells.published(), cells.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
     if config.all_rules:
-        text, lines = under_all_rules(first, second)
+        text, by_rule = compare_under_rules(first, second)
+        lines = [row._asdict() for row in by_rule]
     else:
-        text, rows = compare_selections(first, second)
-        lines = [*map(_line, rows)]
+        text, rows = compare(first, second)
+        lines = [row.line for row in rows]
     echo(text)
     if config.output is not None:
         _write(lines, Path(config.output))
@@ -408,9 +298,24 @@ def run(config: CompareConfig, echo: Echo) -> int:
     return 0
 
 
+def _write(lines: Sequence[Mapping[str, object]], path: Path) -> None:
+    """Write comparisons with all digits to a CSV file. Raises ``WriteError`` if it cannot be written."""
+    write_text(path, csv_text([lines[0], *(line.values() for line in lines)]))
+
+
 def _has_records(word: str) -> bool:
     """Whether ``word`` is the path of a suite's results, such as ``results/demo``; a name alone is a suite."""
     return "/" in word and Path(word) in records.suites(Path(word).parent)
+
+
+def main_differences(one: Sequence[Record], other: Sequence[Record]) -> list[tuple[float, Cell]]:
+    """Return the difference of the main score and the cell, largest first, of the cells that have one on both sides."""
+    first, second = (
+        {r.key: (main_value(r), r.cell) for r in side if r.cell.protocol == MAIN_PROTOCOL} for side in (one, other)
+    )
+    both = ((value, second[key][0], cell) for key, (value, cell) in first.items() if key in second)
+    gaps = [(abs(a - b), cell) for a, b, cell in both if a is not None and b is not None]
+    return sorted(gaps, key=lambda pair: -pair[0])
 
 
 def compare_folders(first: str, second: str) -> str:
@@ -430,12 +335,9 @@ def compare_folders(first: str, second: str) -> str:
     text = f"{equal} of {counted(len(both), 'common cell')} are equal"
     if alone := len(one) + len(other) - 2 * len(both):
         text += f" (only one folder has {counted(alone, 'other cell')})"
-    main = [(main_value(a), main_value(b), a.cell) for a, b in both if a.cell.protocol == MAIN_PROTOCOL]
-    gaps = [(abs(a - b), cell) for a, b, cell in main if a is not None and b is not None]
-    if gaps:
-        gap, cell = max(gaps, key=lambda pair: pair[0])
-        where = f" ({cell.method}, {cell.model_id})" if gap else ""
-        text += f"; the largest difference of {MAIN} is {gap:.3g}{where}"
+    if gaps := main_differences([*one.values()], [*other.values()]):
+        gap, cell = gaps[0]
+        text += f"; the largest difference of {MAIN} is {gap:.3g}" + f" ({cell.method}, {cell.model_id})" * bool(gap)
     return text
 
 
@@ -444,192 +346,34 @@ def _are_equal(one: Record, other: Record) -> bool:
     return all(first[name] == second[name] for name in first.keys() & second.keys())
 
 
-def compare_selections(first: Selection, second: Selection) -> tuple[str, list[ComparisonRow]]:
-    """Return the tables of two sides as text, and their rows. Raises ``BadValueError`` without a common case.
-
-    Differences are first minus second on the common cases; p is corrected by Holm over all comparisons of a metric.
-    """
-    pairs, unmatched = pairs_of(first, second)
-    left_out: list[str] = []
-    bar = tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None)
-    rows = adjusted([row for pair in bar for row in _rows(pair, first, second, left_out)])
-    if not rows:
-        both = f"{first.selector} and {second.selector}"
-        raise BadValueError(f"{both} have no common case: they were scored on different images or findings")
-    about = _provenance(first, second, pairs, unmatched, {row.patients for row in rows})
-    return "\n".join([*left_out, about, "", *map(as_text, tables(rows))]).rstrip(), rows
+FILE = "comparison.csv"
 
 
-def under_all_rules(first: Selection, second: Selection) -> tuple[str, list[dict[str, Any]]]:
-    """Compare two rows under all rules of the check ``protocols`` that need only the rows per case.
-
-    Returns the table as text, and the comparisons.
-
-    Raises ``BadValueError`` if the selectors are not two rows with common cases.
-    """
-    pairs, _ = pairs_of(first, second)
-    if len(pairs) != 1:
-        raise BadValueError(f"--all_rules compares two rows, not {len(pairs)} pairs: use suite/model/method twice")
-    sides = pairs[0].sides
-    both = common_cases(
-        [read_cases(r, side.folder) for rows, side in zip(sides, (first, second), strict=True) for r in rows]
-    )
-    if not len(both.index):
-        raise BadValueError(f"{first.selector} and {second.selector} have no common case")
-    runs = [tuple(map(weights_key, rows)) for rows in sides]
-    compared = two_rows(dict(_by_rule(both)), both.index, runs)
-    title = f"A = {first.selector}, B = {second.selector}: {len(both.index)} cases"
-    header = ("rule", "A", "B", "A − B [95%]", "p", "p (Holm)", "better")
-    return as_text(Table(title, "", header, _cells_of(compared))), [one._asdict() for one in compared]
-
-
-def _by_rule(both: CommonCases) -> Iterator[tuple[str, FloatArray]]:
-    """Yield each rule with its values (cases, records), if all records have them."""
-
-    def column(name: str) -> FloatArray:
-        missing = np.full(len(both.index), np.nan)
-        return np.stack([t[name].to_numpy(np.float64) if name in t else missing for t in both.tables], 1)
-
-    yield from ((rule, values) for rule, values in of_locus(column).items() if np.isfinite(values).all())
-
-
-def _cells_of(compared: Sequence[UnderRule]) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        (
-            *(one.rule, number(one.first), number(one.second)),
-            f"{one.difference:+.3f} [{one.low:+.3f}, {one.high:+.3f}]",
-            *("< 0.0001" if p < 1e-4 else f"{p:.4f}" for p in (one.p, one.p_holm)),
-            {1: "A", -1: "B", 0: NOTHING}[one.sign],
-        )
-        for one in compared
-    )
-
-
-def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:
-    """Compare one pair on its common cases; appends a sentence about other cases to ``left_out``."""
-    one, other = pair.sides
-    both = common_cases(
-        [read_cases(r, side.folder) for r, side in [*((r, first) for r in one), *((r, second) for r in other)]]
-    )
-    if any(both.left_out):
-        names = " / ".join(pair.names)
-        only_a, only_b = max(both.left_out[: len(one)]), max(both.left_out[len(one) :])
-        count = len(both.index)
-        left_out.append(f"{names}: {count} common cases; left out: {only_a} cases of A only, {only_b} cases of B only")
-    if not len(both.index):
-        return []
-    by_training = [columns(table) for table in both.tables]
-    if pair.several:
-        first_trainings = dict(zip(map(weights_key, one), by_training[: len(one)], strict=True))
-        second_trainings = dict(zip(map(weights_key, other), by_training[len(one) :], strict=True))
-        comparisons = compare_over_trainings(first_trainings, second_trainings, both.index, both.findings)
-    else:
-        comparisons = compare(by_training[0], by_training[1], both.index, both.findings, SEED)
-    patients = len(set(both.index.patients.tolist()))
-    return [ComparisonRow(pair, patients, comparison) for comparison in comparisons]
-
-
-def _provenance(
-    first: Selection, second: Selection, pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]
-) -> str:
-    """Describe both selectors, cells without a partner, different data, patients, seeds, intervals and tests.
-
-    Returns text for a terminal, one line each; parts that do not apply are left out.
-    """
-    lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
-    alone = [
-        f"cells of {side} without a partner in the other: {n}" for side, n in zip("AB", unmatched, strict=True) if n
-    ]
-    lines += alone
-    lines += _other_grids(first, second, pairs)
-    if other := _other_data(pairs):
-        lines.append(f"the data sets of A and B differ in {', '.join(other)}")
-    span = f"{min(patients)}" if len(patients) == 1 else f"{min(patients)} to {max(patients)}"
-    lines.append(f"patients: {span}; training seeds: {_seeds(pairs)}; `mean` is over findings")
-    several = [pair.several for pair in pairs]
-    single = sum(pair.has_single_run for pair in pairs)
-    lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else []), HOLM]
-    if single:
-        where = "" if single == len(several) else f"in {single} of {len(several)} pairs "
-        lines.append(f"{where}a side has one training run: {PATIENTS_ONLY}")
-    return "\n".join(lines)
-
-
-def _other_grids(first: Selection, second: Selection, pairs: Iterable[Pair]) -> list[str]:
-    """Return a line if networks of a pair have different grids, from the scores of ``truth`` on them."""
-    one, other = (_bounds(side.folder) for side in (first, second))
-    cells = [(a[0].cell, b[0].cell) for a, b in (pair.sides for pair in pairs)]
-    same_data = [(a.model_of_any_seed, b.model_of_any_seed) for a, b in cells if a.dataset == b.dataset]
-    bounds = {(one.get(a), other.get(b)) for a, b in same_data}
-    differ = [f"{number(a)} and {number(b)}" for a, b in bounds if None not in (a, b) and a != b]
-    bound = f"upper bound {examples(sorted(differ), 3)}"
-    return [f"A and B have different grids ({bound}), which explains part of a difference"] if differ else []
-
-
-def _bounds(folder: Path) -> dict[str, float | None]:
-    """Return model -> the score of ``truth`` on its grid."""
-    compared = one_alignment(scored(records.load_metric(folder, MAIN), MAIN_PROTOCOL))
-    return {r.cell.model_of_any_seed: main_value(r) for r in compared if r.cell.method == UPPER_BOUND}
-
-
-def _named(side: Selection) -> str:
-    """Return the selector; for a checkpoint with its model and number of folds."""
-    model = f"{side.folder.name}/{side.model}"
-    count = max(len(record.checkpoints) for record in side.records)
-    folds = f", one of its {count} training runs" if count > 1 else ""
-    return f"{side.selector} ({model}{folds})" if is_checkpoint(side.selector) else side.selector
-
-
-def _seeds(pairs: Sequence[Pair]) -> str:
-    """Return the seeds of both sides, or of each if they differ."""
-    first, second = (sorted({record.cell.seed or 0 for pair in pairs for record in pair.sides[n]}) for n in (0, 1))
-    words = [", ".join(map(str, seeds)) for seeds in (first, second)]
-    return words[0] if first == second else f"{words[0]} (A), {words[1]} (B)"
-
-
-def _other_data(pairs: Iterable[Pair]) -> list[str]:
-    """Return the fields in which the data set descriptions of a pair differ, except for counts and sizes."""
-    sides = [[{"dataset": r.cell.dataset, **r.data} for r, *_ in pair.sides] for pair in pairs]
-    differ = {name for a, b in sides for name in {*a, *b} if a.get(name) != b.get(name)}
-    return sorted(differ.difference(IGNORED_FIELDS))
-
-
-FILE = "against.csv"
-
-
-def find(selector: str, results: Path, samples: list[Sample]) -> Selection:
+def find(selector: str, results: Path, samples: Sequence[Sample]) -> Selection:
     """Return the row that ``selector`` names in the published results or in ``results``.
 
     Raises ``LocusError`` if there is no such row, or if it was scored on none of the images of ``samples``.
     """
     row = resolve_first(selector, [cells.published(), results])
     if row.model is None or row.method is None:
-        raise BadValueError(f"--against {selector} is not a single row: use suite/model/method")
+        raise BadValueError(f"--compare_to {selector} is not a single row: use suite/model/method")
     scored = cases.read_columns([record.cell for record in row.records], row.folder, ["image"])
     if not {sample.image_id for sample in samples} & set(scored["image"].to_pylist()):
-        raise BadValueError(f"--against {selector} was scored on other images: choose a row of the same data set")
+        raise BadValueError(f"--compare_to {selector} was scored on other images: choose a row of the same data set")
     return row
 
 
 def compare_with_row(record: Record, folder: Path, row: Selection) -> tuple[str, str]:
     """Compare an entry's ``record`` in ``folder`` with ``row``: all tables as text, and one sentence.
 
-    The tables are also written to ``against.csv`` in the folder.
+    All differences are also written to ``comparison.csv`` in the folder.
     """
-    entry = Selection(record.cell.method, folder, record.cell.model_id, record.cell.method, (record,))
-    text, rows = compare_selections(entry, row)
-    _write([*map(_line, rows)], folder / FILE)
-    main = next(one for one in rows if (one.comparison.metric, one.comparison.finding) == (MAIN, "mean"))
-    return text, f"Against {row.selector}, {MAIN} on the same {main.comparison.n} cases: {_result(main)}."
-
-
-def _result(row: ComparisonRow) -> str:
-    """Return the difference with its interval, or why it has none, and p if there is one."""
-    main = row.comparison
-    if main.difference is None:
-        return "not compared, because a side has no score"
-    few = f"which requires {SMALLEST} patients (there are {row.patients})"
-    without = f" without an interval, {few if row.patients < SMALLEST else 'which is undefined'}"
-    interval = without if main.low is None else f" [{main.low:+.3f}, {main.high:+.3f}]"
-    p = "" if main.p is None else f", p = {main.p:.4f}"
-    return f"{main.difference:+.3f}{interval}{p} ({FILE})"
+    cell = record.cell
+    entry = Selection(cell.method, folder, (record,), cell.model_id, cell.method)
+    text, rows = compare(entry, row)
+    _write([one.line for one in rows], folder / FILE)
+    main = next(one for one in rows if (one.values.rule, one.finding) == (MAIN, "mean"))
+    gap = differences.with_interval(main.values)
+    interval = f" without an interval, which requires {SMALLEST} patients" if main.values.low is None else ""
+    p = "" if main.values.p is None else f", p = {main.values.p:.4f}"
+    return text, f"Compared with {row.selector}, {MAIN} on the same {main.n} cases: {gap}{interval}{p} ({FILE})."

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.benchmark.scoring.statistics.agreement import kendall
-from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, gaps_between, leave_one_out
+from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, compared, gaps_between, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, holm
-from locus.core.errors import BadValueError
 from locus.core.types import FloatArray
 
 Values = Mapping[str, FloatArray]
@@ -39,35 +38,32 @@ class UnderRule(NamedTuple):
     first: float
     second: float
     difference: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
-    """p after Holm's correction over the rules."""
+    low: float | None
+    """Ends of the 95% interval and two-sided p; None below ten patients, or if a finding has one patient."""
+    high: float | None
+    p: float | None
+    p_holm: float | None
+    """p after Holm's correction, here over the rules."""
 
     @property
     def sign(self) -> int:
         """1 if the first row is significantly better, -1 if the second is, else 0."""
-        return int(np.sign(self.difference)) if self.p <= ALPHA else 0
+        return int(np.sign(self.difference)) if self.p is not None and self.p <= ALPHA else 0
 
 
 def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) -> list[UnderRule]:
-    """Compare two rows under each rule, from ``values``: rule -> (cases, runs of the first + runs of the second).
-
-    Raises ``BadValueError`` for fewer than ten patients.
-    """
+    """Compare two rows under each rule, from ``values``: rule -> (cases, runs of the first + runs of the second)."""
     groups = CaseGroups.of(index.findings, index.patients)
-    pairs = {rule: entries(columns, groups, runs) for rule, columns in values.items()}
-    gaps = {rule: gaps_between(pair)[0, 1] for rule, pair in pairs.items()}
-    known = {rule: gap for rule, gap in gaps.items() if gap is not None}
-    if not known:
-        raise BadValueError("a comparison under several rules requires cases of ten or more patients")
-    adjusted = holm(np.array([gap.p for gap in known.values()])).tolist()
-    means = {rule: [float(entry.theta.mean()) for entry in pairs[rule]] for rule in known}
-    return [
-        UnderRule(rule, means[rule][0], means[rule][1], gap.value, gap.low, gap.high, gap.p, p)
-        for (rule, gap), p in zip(known.items(), adjusted, strict=True)
-    ]
+    pairs = [entries(columns, groups, runs) for columns in values.values()]
+    defined = [n for n, pair in enumerate(pairs) if all(np.isfinite(row.jackknife).all() for row in pair)]
+    gaps = dict(zip(defined, compared([(pairs[n][0], pairs[n][1]) for n in defined]), strict=True))
+    adjusted = holm(np.array([np.nan if (gap := gaps.get(n)) is None else gap.p for n in range(len(pairs))])).tolist()
+    rows = []
+    for n, (rule, pair) in enumerate(zip(values, pairs, strict=True)):
+        (first, second), gap = (float(row.theta.mean()) for row in pair), gaps.get(n)
+        ends = (None,) * 4 if gap is None else (gap.low, gap.high, gap.p, adjusted[n])
+        rows.append(UnderRule(rule, first, second, first - second, *ends))
+    return rows
 
 
 def entries(values: FloatArray, groups: CaseGroups, runs: Sequence[tuple[str, ...]]) -> list[EntryScores]:

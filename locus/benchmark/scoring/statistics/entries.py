@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from locus.benchmark.scoring.statistics import mrmc
+from locus.benchmark.scoring.statistics import mrmc, resample
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
-from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, CaseGroups, holm, mean
+from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, CaseGroups, Sums, holm, mean
 from locus.core.types import FloatArray
 
 ALPHA = 1 - LEVEL
@@ -81,6 +81,21 @@ def differences(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> list[MrmcEs
         compute = mrmc.differences if len(common) > 1 else mrmc.differences_nested
         estimates |= zip(numbers, compute(_stacked(a), _stacked(b)), strict=True)
     return [estimates[n] for n in range(len(pairs))]
+
+
+def over_patients(one: Sums, other: Sums) -> list[MrmcEstimate]:
+    """Return M differences of the means over findings of one training run on each side: BCa and sign-flip test.
+
+    Low and high are nan below 10 patients. ``other`` may have one column, which is compared with all of ``one``.
+    """
+    gap = resample.over_findings(resample.bootstrap_draws(one)) - resample.over_findings(
+        resample.bootstrap_draws(other)
+    )
+    shape = one.numerator.shape
+    same = Sums(np.broadcast_to(other.numerator, shape), np.broadcast_to(other.denominator, shape))
+    p = resample.sign_flip(one, same, findings=False)[-1]
+    ends = resample.interval(gap).T
+    return [*map(MrmcEstimate, gap.value.tolist(), *ends.tolist(), [np.inf] * len(p), p.tolist())]
 
 
 def _stacked(rows: Sequence[EntryScores]) -> mrmc.Row:

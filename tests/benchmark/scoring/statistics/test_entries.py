@@ -52,6 +52,26 @@ def test_common_training_runs_are_paired_and_other_ones_nested():
     assert entries.difference(apart, single).df == mrmc.difference_nested(rows[1], (single.theta, single.jackknife)).df < np.inf
 
 
+def over_patients(first, second):
+    """Compare the hits (80,) of two runs on 20 patients with four cases each, of two findings."""
+    findings, patients = np.tile(FINDINGS[:2], 40), np.repeat(np.arange(20), 4).astype(str)
+    groups = CaseGroups.of(findings, patients)
+    one, other = (groups.sums(np.asarray(hits, float)[:, None], np.ones((80, 1))) for hits in (first, second))
+    (gap,) = entries.over_patients(one, other)
+    return gap
+
+
+@pytest.mark.byhand
+def test_single_runs_are_compared_over_patients_and_paired():
+    better = np.tile([1, 1, 1, 0], 20)  # the first finding always, the second in half of its cases
+    gap = over_patients(better, np.zeros(80))
+    assert (gap.value, gap.low, gap.high, gap.p) == (0.75, 0.75, 0.75, 1 / 10_001)  # no flip of 20 coins is as extreme
+    hits = np.random.default_rng(0).random(80)
+    same, shifted = over_patients(hits, hits), over_patients(hits + 0.1, hits)
+    assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
+    assert (shifted.value, shifted.low, shifted.high) == pytest.approx((0.1, 0.1, 0.1), abs=1e-6)
+
+
 def differences(trainings, patients):
     """Return how many of 60 pairs of rows of one entry, each of half of the training runs, differ."""
     worlds = [world(number, trainings, patients) for number in range(60)]

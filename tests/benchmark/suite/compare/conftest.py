@@ -35,14 +35,14 @@ def rows(iou, first):
 def write(tmp_path):
     """write(suite, model, method, iou): one cell below the temporary folder of results."""
 
-    def one(suite, model, method, iou, first=0, recipe="a", part=False, seed=0, **fields):
+    def one(suite, model, method, iou, first=0, order=1, recipe="a", seed=0, **fields):
         names = {"dataset": "phantom", "method": method, "alignment": "aligned", "protocol": "locus", "img_size": 64}
-        cell = Cell(model_id=model, seed=seed, data={"images": len(iou) // 2} if part else {}, **names)
+        cell = Cell(model_id=model, seed=seed, **names)
         score = Score(finding="mean", metric="hit@iou.3", value=float(np.mean(iou > 0.3)), n=len(iou), threshold_origin="cross-fitted")
         fields |= {"data": {"drawing": recipe, "counts": len(iou)}, "created": "2026-01-01", "seconds": 1.0}
         record = Record(cell=cell, scores=(score,), **fields)
         records.write(record, tmp_path / suite)
-        cases.write(list(rows(iou, first)), cell, tmp_path / suite)
+        cases.write(list(rows(iou, first))[::order], cell, tmp_path / suite)
         return record
 
     return one

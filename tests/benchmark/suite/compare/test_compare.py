@@ -5,9 +5,7 @@ import re
 import pandas as pd
 import pytest
 
-from locus.benchmark.records import cases
-from locus.benchmark.report.case_columns import common_cases, read_cases
-from locus.benchmark.suite.comparison import largest_difference, run
+from locus.benchmark.suite.comparison import main_differences, run
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError
 from tests.benchmark.report.made_up import training
@@ -25,12 +23,11 @@ def test_the_difference_is_that_of_the_shares_with_its_interval_and_p(write, com
     result = mean(rows, "hit@iou.3")
     assert float(result["difference"]) == pytest.approx(share["layercam"] - share["cam"])
     assert 0 < float(result["low"]) < float(result["difference"]) < float(result["high"])
-    assert float(result["p"]) < float(result["adjusted"]) < 0.01
-    assert {row["metric"] for row in rows} == {"hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"}
+    assert float(result["p"]) < float(result["p_holm"]) < 0.01
+    assert {row["metric"] for row in rows} == {"hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"}  # no IoBB here
     assert {row["finding"] for row in rows} == {"mass", "nodule", "mean"}
     assert "A = s/layercam" in output
     assert "patients: 30" in output
-    assert "threshold cross-fitted" in output
 
 
 def test_a_bar_counts_the_pairs(two_models, compare, terminal):
@@ -47,16 +44,15 @@ def test_swapping_sides_only_changes_signs(two_models, compare):
 def test_holm_covers_all_pairs_and_findings_of_a_metric(two_models, compare):
     _, single = compare("tiny/AVG/cam", "tiny/PCAM/cam")
     _, several = compare("tiny/AVG", "tiny/PCAM")
-    assert float(mean(several, "hit@iou.3")["adjusted"]) > float(mean(single, "hit@iou.3")["adjusted"])
+    assert float(mean(several, "hit@iou.3")["p_holm"]) > float(mean(single, "hit@iou.3")["p_holm"])
 
 
-def test_several_pairs_show_names_and_means(two_models, compare):
+def test_tables_have_the_findings_of_the_main_column_and_the_means_of_all(two_models, compare):
     output, rows = compare("tiny/AVG", "tiny/PCAM")
     assert len(rows) == 2 * 3 * 5
-    main, first, *_ = output.split("(threshold cross-fitted)")[1:]
-    assert main.count("mass") == 2
-    assert "mass" not in first
-    assert "layercam" in first
+    by_finding, means = output.split("hit@iou.3 by finding")[1].split("mean over findings")
+    assert (by_finding.count("mass"), means.count("mass"), means.count("mean_iou")) == (2, 0, 2)
+    assert "layercam" in means
 
 
 def test_other_cases_are_left_out_and_counted(write, compare, hits):
@@ -82,12 +78,12 @@ def test_different_data_sets_are_reported(write, compare, hits):
     assert "the data sets of A and B differ" not in compare("s", "t")[0]
 
 
-def test_cases_are_matched_by_identity_not_order(write, tmp_path, hits):
-    whole = write("s", "AVG", "cam", hits(0.5))
-    table = cases.read(whole.cell, tmp_path / "s")
-    shuffled = common_cases([table, table.sample(frac=1, random_state=0)])
-    assert shuffled.left_out == (0, 0)
-    assert common_cases([read_cases(whole, tmp_path / "s")] * 2).index.findings.tolist() == shuffled.index.findings.tolist()
+def test_cases_are_matched_by_image_and_finding_not_by_order(write, compare, hits):
+    iou = hits(0.5)
+    write("s", "AVG", "cam", iou)
+    write("t", "AVG", "cam", iou, order=-1)
+    _, rows = compare("s", "t")
+    assert {float(row["difference"]) for row in rows} == {0.0}
 
 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):
@@ -98,12 +94,12 @@ def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):
 
 
 @pytest.mark.byhand
-def test_the_largest_difference_is_over_common_cells_with_a_score(tmp_path):
+def test_differences_of_two_results_are_those_of_common_cells_with_a_score_largest_first(tmp_path):
     one = [training(tmp_path, method, 0, count) for method, count in {"cam": 10, "gradcam": 12, "prior": 5}.items()]
     other = [training(tmp_path, method, 0, count) for method, count in {"cam": 10, "gradcam": 9, "layercam": 7}.items()]
-    equal, common, difference = largest_difference(one, other)
-    assert (equal, common, round(difference, 9)) == (1, 2, 0.15)  # of 20 cases, 3 differ
-    assert largest_difference(one, []) == (0, 0, 0.0)
+    found = [(round(gap, 9), cell.method) for gap, cell in main_differences(one, other)]
+    assert found == [(0.15, "gradcam"), (0.0, "cam")]  # of 20 cases, 3 differ
+    assert main_differences(one, []) == []
 
 
 def test_two_rows_are_compared_under_every_rule_of_their_cases(two_models, tmp_path):

@@ -32,16 +32,16 @@ def test_two_methods_of_one_network_are_paired_over_its_trainings(seeds, hits, c
     row, wanted = of_mass(rows), mrmc.difference(by_hand(hits, "layercam"), by_hand(hits, "cam"))
     numbers = [float(row[name]) for name in ("difference", "low", "high", "p")]
     assert numbers == pytest.approx([wanted.value, wanted.low, wanted.high, wanted.p])
-    assert (row["model_A"], row["trainings_A"], row["trainings_B"]) == ("net", "3", "3")
+    assert (row["model_A"], row["runs_A"], row["runs_B"]) == ("net", "3", "3")
     assert "over runs and patients" in text
-    assert "this run only" not in text
+    assert "over patients (" not in text
 
 
 def test_single_runs_have_intervals_over_patients(seeds, compare):
     text, rows = compare("s/net-seed1/layercam", "s/net-seed1/cam")
-    assert (of_mass(rows)["model_A"], of_mass(rows)["trainings_A"]) == ("net-seed1", "1")
-    assert "intervals for one training run" in text
-    assert "for several training runs" not in text
+    assert (of_mass(rows)["model_A"], of_mass(rows)["runs_A"]) == ("net-seed1", "1")
+    assert "over patients (" in text
+    assert "over runs and patients" not in text
 
 
 def test_single_run_on_a_side_is_compared_over_the_runs_of_the_other_side_and_patients(seeds, hits, compare):
@@ -51,14 +51,13 @@ def test_single_run_on_a_side_is_compared_over_the_runs_of_the_other_side_and_pa
     wanted = mrmc.difference_nested(by_hand(hits, "cam"), ([other.mean()], left_out))
     row = of_mass(rows)
     assert [float(row[name]) for name in ("difference", "low", "high")] == pytest.approx([wanted.value, wanted.low, wanted.high])
-    assert (row["trainings_A"], row["trainings_B"]) == ("3", "1")
+    assert (row["runs_A"], row["runs_B"]) == ("3", "1")
     assert "training seeds: 0, 1, 2 (A), 0 (B)" in text
-    assert "a side has one training run: its spread over runs is unknown" in text
-    assert "compared over" not in text
+    assert "a row has one training run: its spread over runs is unknown" in text
+    assert "runs of A and B" not in text
 
 
-def test_rows_state_their_scope_if_pairs_differ(seeds, compare):
+def test_tables_have_the_numbers_of_runs_if_pairs_differ(seeds, compare):
     text, _ = compare("s/net/cam", "s")
-    assert "in 1 of 2 pairs a side has one training" in text
-    decided = {("layercam" in line, line.split("  ")[-1].strip()) for line in text.splitlines() if " mean " in line}
-    assert decided == {(True, "runs and patients"), (False, "runs of A and patients")}
+    runs = {("layercam" in line, "3 and 3" in line, "3 and 1" in line) for line in text.splitlines() if " mean " in line}
+    assert runs == {(True, True, False), (False, False, True)}
