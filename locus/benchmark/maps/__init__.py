@@ -1,9 +1,10 @@
 """Held-out images of a model's training runs, and the raw maps of its methods on disk.
 
-Maps are scored and drawn from two files per model and method, without the model.
+Maps are scored and drawn from one safetensors file per model and method, without the model.
 
-``<word>.npy`` has map / max|map| as (cases, h, w) float16; cases are images × findings, in that order. It is written
-batch by batch, ends with its key and is read memory-mapped. ``<word>.json`` is its index, written afterwards. The pair
-is valid only if both have the requested key and the array has the length in the index, which protects against killed
-and concurrent runs. A method without maps for a model has only an index.
+``<word>.safetensors`` has the tensors ``maps``, map / max|map| as (cases, h, w) float16, and ``peaks``, max|map| of
+each case. Cases are images × findings, in that order. Its metadata has the key, the images, the findings and the grid.
+The file is written batch by batch under a temporary name, ends with the hash of its content (``sha256``) and is read
+memory-mapped. It is valid only with the requested key and the right hash, which protects against killed and concurrent
+runs. A method without maps for a model has a file with the reason.
 """

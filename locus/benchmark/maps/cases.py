@@ -221,7 +221,7 @@ def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float1
     """Return the map of a case; if it was not generated, a map that raises ``NotMadeError`` when it is read."""
     if (sample.image_id, finding) in maps:
         return maps.stored(sample.image_id, finding)
-    return LazyMap(maps.index.shape[1:], lambda: np.asarray(maps.stored(sample.image_id, finding)))
+    return LazyMap(maps.values.shape[1:], lambda: np.asarray(maps.stored(sample.image_id, finding)))
 
 
 def make_case(

@@ -78,15 +78,11 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
         leave=False,
         disable=None if shown is None else not shown,
     )
-    findings = requests[0].runs[0].data.findings
     running = {request.word: request for request in requests}
     broken: dict[str, LocusError] = {}
     with bar, ExitStack() as all_files:
         files = {word: all_files.enter_context(ExitStack()) for word in running}
-        writers = {
-            word: files[word].enter_context(open_writer(r.path, r.key, r.images, findings, r.shown))
-            for word, r in running.items()
-        }
+        writers = {word: files[word].enter_context(open_writer(r.path, r.index)) for word, r in running.items()}
         for batch in requests[0].batches:
             if not running:
                 break
@@ -98,7 +94,7 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
                 with suppress(LocusError), files[word]:
                     raise error  # an error inside the block discards the file
                 if isinstance(error, NotAvailableError):
-                    write_unsupported(request.path, request.key, request.images, findings, reason=str(error))
+                    write_unsupported(request.path, request.index, str(error))
                 else:
                     log.warning("%s", error)
                     broken[word] = LocusError(str(error))  # without the traceback, which refers to tensors
@@ -122,7 +118,7 @@ def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -
     samples = [sample for run in request.runs for sample in run.scorable_images]
     findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
     one = networks.evidence(boxed, [0])  # for the grid and the shape of the feature maps
-    with open_writer(request.path, request.key, request.images, findings) as writer:
+    with open_writer(request.path, request.index) as writer:
         writer.add(*baseline.maps(samples, findings, one.grid, (one.A.shape[-2], one.A.shape[-1])))
 
 

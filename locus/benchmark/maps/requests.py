@@ -18,7 +18,7 @@ from locus.benchmark.explain import VERSION
 from locus.benchmark.maps.baselines import BASELINES, Prior, Truth
 from locus.benchmark.maps.code import UNTRAINED_METHOD, method_code
 from locus.benchmark.maps.runs import TrainingRun, select_samples, untrained
-from locus.benchmark.maps.store import file_name
+from locus.benchmark.maps.store import Index, file_name
 from locus.benchmark.scoring.protocols import reads_absent_findings
 from locus.config import MAPS, TrainConfig, flags_with
 from locus.core import registry, user_code
@@ -58,14 +58,9 @@ class MapRequest:
     batches: tuple[Batch, ...]
     """Batches of held-out images, in the order of processing."""
     path: Path
-    """Path of the .npy file of the maps, which may not exist; see ``locus.benchmark.maps``."""
+    """File of the maps, which may not exist; see ``locus.benchmark.maps``."""
     keys: tuple[str, ...]
     """Key of these maps, then the keys of stored maps that contain them: those of all findings and of all images."""
-
-    @property
-    def key(self) -> str:
-        """Key of these maps."""
-        return self.keys[0]
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -73,9 +68,10 @@ class MapRequest:
         return tuple(run.scorable_images[row].image_id for run, rows, _ in self.batches for row in rows)
 
     @property
-    def shown(self) -> tuple[tuple[int, ...], ...]:
-        """Indices of the explained findings per image; empty: all findings of all images."""
-        return tuple(findings for _, rows, findings in self.batches if findings is not None for _ in rows)
+    def index(self) -> Index:
+        """Key, images and findings of the maps."""
+        shown = tuple(findings for _, rows, findings in self.batches if findings is not None for _ in rows)
+        return Index(key=self.keys[0], images=self.images, findings=self.runs[0].data.findings, shown=shown)
 
 
 def build_method(word: str) -> Method | Prior | Truth:

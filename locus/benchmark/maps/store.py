@@ -1,123 +1,115 @@
-"""Write maps batch by batch, atomically, with a JSON index for each array; read them memory-mapped.
+"""Maps of a method in one safetensors file: written batch by batch, atomically; read memory-mapped.
 
-Maps are read only if they are complete and have the requested key. The file format is described in
+Maps are read only if their file is complete and has the requested key. The file format is described in
 ``locus.benchmark.maps``. What the key depends on is in ``requests``.
 """
 
+import hashlib
 import json
 import logging
-import os
+import math
+import mmap
 import re
-import tokenize
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError, safe_open
 
 from locus.core import files
 from locus.core.errors import BadValueError, DataError, NotAvailableError, one_line
 from locus.core.files import atomic
 from locus.core.frames import Grid
+from locus.core.scores import FrozenModel
 
 log = logging.getLogger(__name__)
 NOWHERE = Grid((1, 1), (1, 1), (0, 0))
+DIGEST = 32
+"""Bytes of the hash at the end of a file, of everything before it."""
 
 
-class Index(BaseModel):
-    """Index of an array of maps."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Index(FrozenModel):
+    """What the maps in a file are; its metadata."""
 
     key: str
-    """Hash of everything that the maps depend on; the array's file ends with it."""
+    """Hash of everything that the maps depend on."""
     reason: str = ""
     """Why there are no maps; empty if there are."""
     images: tuple[str, ...]
     findings: tuple[str, ...]
     shown: tuple[tuple[int, ...], ...] = ()
     """Indices of the findings with a map, per image; empty: all findings of all images."""
-    shape: tuple[int, int, int] = (0, 0, 0)
-    """(cases, h, w)."""
-    bytes: int = 0
-    """Length of the array's file."""
     grid: Grid = NOWHERE
     """Grid of the maps in the network's input."""
-    sha256: str = ""
-    """Hash of the array's file and of the other values of this index."""
-    peaks: tuple[tuple[float | None, ...], ...] = ()
-    """max|map| per image and finding, with all digits of the float32; None if a map was not finite."""
 
     @property
-    def cases(self) -> int:
-        """Number of maps: of the findings ``shown`` on each image, or of all findings if ``shown`` is empty.
+    def pairs(self) -> list[tuple[str, str]]:
+        """Image and finding of each map.
 
-        >>> index = Index(key="", images=["a", "b"], findings=["mass", "nodule"])
-        >>> index.cases, index.model_copy(update={"shown": ((1,), (0, 1))}).cases
-        (4, 3)
+        >>> index = Index(key="", images=["a", "b"], findings=["mass", "nodule"], shown=((1,), (0, 1)))
+        >>> index.pairs, len(index.model_copy(update={"shown": ()}).pairs)
+        ([('a', 'nodule'), ('b', 'mass'), ('b', 'nodule')], 4)
         """
-        return sum(map(len, self.shown)) if self.shown else len(self.images) * len(self.findings)
-
-    def write(self, array: Path) -> None:
-        """Write the index next to the file of its ``array``, atomically."""
-        values = {**json.loads(self.model_dump_json()), "sha256": self.checksum(array)}
-        files.write_text(index_file(array), files.pretty(values) + "\n")
-
-    def checksum(self, array: Path) -> str:
-        """Return the right value of ``sha256``."""
-        about = files.json_hash(json.loads(self.model_dump_json(exclude={"sha256"})))
-        return files.json_hash([about, "" if self.reason else _hash(array, array.stat().st_mtime_ns)])
-
-
-@lru_cache(maxsize=1024)
-def _hash(array: Path, *state: int) -> str:
-    return files.file_hash(array)
-
-
-def index_file(array: Path) -> Path:
-    """Return the path of the index of an array."""
-    return array.with_suffix(".json")
+        shown = self.shown or [range(len(self.findings))] * len(self.images)
+        return [(image, self.findings[k]) for image, ks in zip(self.images, shown, strict=True) for k in ks]
 
 
 def file_name(word: str) -> str:
     """Return a readable file name that is unique for a method's word.
 
     >>> file_name("occlusion:window=32")
-    'occlusion_window=32.npy'
+    'occlusion_window=32.safetensors'
     """
     last = Path(word).name
     readable = re.sub(r"[^\w.=,+-]+", "_", last)
-    return f"{readable}.npy" if last == word else f"{readable}-{files.json_hash(word)}.npy"
+    return f"{readable}.safetensors" if last == word else f"{readable}-{files.json_hash(word)}.safetensors"
 
 
 @dataclass
 class Writer:
-    """An array of maps that is written a few images at a time."""
+    """A file of maps that is written a few images at a time."""
 
     file: BinaryIO
-    cases: int
-    """Total number of maps."""
+    index: Index
     shape: tuple[int, int] = (0, 0)
-    grid: Grid = NOWHERE
-    peaks: list[tuple[float | None, ...]] = field(default_factory=list)
+    peaks: list[NDArray[np.float32]] = field(default_factory=list)
+    digest: Any = field(default_factory=hashlib.sha256)
 
     def add(self, maps: NDArray[np.float32], grid: Grid) -> None:
         """Append the raw maps (n,K,h,w) of the next n images. Raises ``BadValueError`` if shape or grid change."""
         scaled, peaks = compress(maps)
         shape = (scaled.shape[-2], scaled.shape[-1])
         if not self.peaks:
-            self.shape, self.grid = shape, grid
-            about = {"descr": "<f2", "fortran_order": False, "shape": (self.cases, *shape)}
-            np.lib.format.write_array_header_1_0(self.file, about)
-        if (shape, grid) != (self.shape, self.grid):
-            raise BadValueError(f"maps of shape {shape} on {grid} follow maps of shape {self.shape} on {self.grid}")
-        self.file.write(scaled.tobytes())
-        self.peaks += [tuple(float(peak) if np.isfinite(peak) else None for peak in row) for row in peaks]
+            self.begin(shape, grid)
+        if (shape, grid) != (self.shape, self.index.grid):
+            earlier = f"maps of shape {self.shape} on {self.index.grid}"
+            raise BadValueError(f"maps of shape {shape} on {grid} follow {earlier}")
+        self.write(scaled.tobytes())
+        self.peaks += [*peaks]
+
+    def begin(self, shape: tuple[int, int], grid: Grid) -> None:
+        """Write the header, which has the length and the offset of each tensor."""
+        self.shape, self.index = shape, self.index.model_copy(update={"grid": grid})
+        cases = 0 if self.index.reason else len(self.index.pairs)
+        tensors = {"maps": ("F16", 2, [cases, *shape]), "peaks": ("F32", 4, [cases]), "sha256": ("U8", 1, [DIGEST])}
+        header: dict[str, Any] = {"__metadata__": {"index": self.index.model_dump_json()}}
+        end = 0
+        for name, (dtype, width, sizes) in tensors.items():
+            start, end = end, end + width * math.prod(sizes)
+            header[name] = {"dtype": dtype, "shape": sizes, "data_offsets": [start, end]}
+        text = json.dumps(header).encode()
+        text += b" " * (-len(text) % 8)
+        self.write(len(text).to_bytes(8, "little") + text)
+
+    def write(self, part: bytes) -> None:
+        """Append a part of the file."""
+        self.file.write(part)
+        self.digest.update(part)
 
 
 def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
@@ -135,30 +127,24 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
 
 
 @contextmanager
-def open_writer(
-    array: Path, key: str, images: Sequence[str], findings: Sequence[str], shown: tuple[tuple[int, ...], ...] = ()
-) -> Iterator[Writer]:
-    """Open a ``Writer`` of the file ``array``; array and index replace existing files if the block succeeds.
+def open_writer(path: Path, index: Index) -> Iterator[Writer]:
+    """Open a ``Writer`` of the file ``path``, which replaces an existing file if the block succeeds.
 
-    ``shown``: see ``Index``. Raises ``BadValueError`` if maps of some ``images`` are missing, ``WriteError`` if writing
-    fails.
+    Raises ``BadValueError`` if maps of some images are missing, ``WriteError`` if writing fails.
     """
-    index = Index(key=key, images=tuple(images), findings=tuple(findings), shown=shown)
-    with atomic(array) as temporary, temporary.open("wb") as file:
-        writer = Writer(file, index.cases)
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        writer = Writer(file, index)
         yield writer
-        if len(writer.peaks) != len(images):
-            raise BadValueError(f"only {len(writer.peaks)} of {len(images)} images have maps for {array}")
-        file.write(key.encode())
-        length = file.tell()
-    shape, peaks = (writer.cases, *writer.shape), tuple(writer.peaks)
-    index.model_copy(update={"shape": shape, "bytes": length, "grid": writer.grid, "peaks": peaks}).write(array)
+        if not index.reason and len(writer.peaks) != len(index.images):
+            raise BadValueError(f"only {len(writer.peaks)} of {len(index.images)} images have maps for {path}")
+        writer.write(b"".join(peaks.tobytes() for peaks in writer.peaks))
+        file.write(writer.digest.digest())
 
 
-def write_unsupported(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
-    """Store the reason why a method has no maps of these images, as an index without an array."""
-    Index(key=key, reason=reason, images=tuple(images), findings=tuple(findings)).write(array)
-    array.unlink(missing_ok=True)
+def write_unsupported(path: Path, index: Index, reason: str) -> None:
+    """Store the reason why a method has no maps of these images, in a file without maps."""
+    with open_writer(path, index.model_copy(update={"reason": reason})) as writer:
+        writer.begin(writer.shape, index.grid)
 
 
 class NotMadeError(DataError):
@@ -171,6 +157,8 @@ class StoredMaps:
 
     values: NDArray[np.float16]
     """(cases, h, w) map / max|map|, memory-mapped."""
+    peaks: NDArray[np.float32]
+    """max|map| (cases,); nan if a map was not finite."""
     index: Index
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
@@ -182,64 +170,54 @@ class StoredMaps:
 
         Raises ``NotMadeError`` if no map was generated for the pair.
         """
-        position, peak = self._position(image, finding)
-        return None if peak is None else self.values[position]
+        position = self._position(image, finding)
+        return self.values[position] if np.isfinite(self.peaks[position]) else None
 
     def map(self, image: str, finding: str) -> NDArray[np.float32] | None:
         """Return the map (h, w) float32 in its own scale, with half precision; None as in ``stored``."""
-        position, peak = self._position(image, finding)
-        return None if peak is None else self.values[position].astype(np.float32) * np.float32(peak)
+        stored = self.stored(image, finding)
+        return None if stored is None else stored.astype(np.float32) * self.peaks[self._position(image, finding)]
 
-    def _position(self, image: str, finding: str) -> tuple[int, float | None]:
+    def _position(self, image: str, finding: str) -> int:
         if (image, finding) not in self:
             reason = "slow methods explain only the cases that the suite's protocols need"
             raise NotMadeError(f"no map of {finding!r} was generated for the image {image!r}: {reason}")
         return self._positions[image, finding]
 
     @cached_property
-    def _positions(self) -> dict[tuple[str, str], tuple[int, float | None]]:
-        """(image, finding) -> position in the array, and peak."""
-        index = self.index
-        positions = index.shown or [range(len(index.findings))] * len(index.images)
-        pairs = [(image, index.findings[k]) for image, ks in zip(index.images, positions, strict=True) for k in ks]
-        return dict(zip(pairs, enumerate(peak for row in index.peaks for peak in row), strict=True))
+    def _positions(self) -> dict[tuple[str, str], int]:
+        """(image, finding) -> position in the array."""
+        return {pair: n for n, pair in enumerate(self.index.pairs)}
 
 
-def read(array: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | None:
-    """Return the maps of one of the ``keys`` in the file ``array``, why a method has none, or None if missing.
+def read(path: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | None:
+    """Return the maps of one of the ``keys`` in the file ``path``, why a method has none, or None if missing.
 
     Truncated or damaged files count as missing and log a warning.
     """
-    if not index_file(array).exists():
+    if not path.exists():
         return None
     try:
-        index = Index.model_validate_json(index_file(array).read_text(encoding="utf-8"))
-        if index.key not in keys:
-            return None
-        maps = None if index.reason else StoredMaps(_open_array(array, index), index)
-        if index.sha256 != index.checksum(array):
-            raise ValueError("array or index differs from its checksum")
-        return maps or NotAvailableError(index.reason)
-    except (ValueError, OSError, EOFError, SyntaxError, tokenize.TokenError) as error:
-        log.warning("the maps in %s are broken (%s) and will be generated again", array, one_line(error))
+        if not _is_whole(path, path.stat().st_mtime_ns):
+            raise ValueError("it differs from its checksum")
+        with safe_open(path, "pt") as file:  # PyTorch maps the file into memory; NumPy would read it
+            index = Index.model_validate_json(file.metadata()["index"])
+            values, peaks = (file.get_tensor(name).numpy() for name in ("maps", "peaks"))
+    except (ValueError, OSError, SafetensorError) as error:
+        log.warning("the maps in %s are broken (%s) and will be generated again", path, one_line(error))
         return None
+    if index.key not in keys:
+        return None
+    return NotAvailableError(index.reason) if index.reason else StoredMaps(values, peaks, index)
 
 
-def _open_array(array: Path, index: Index) -> NDArray[np.float16]:
-    """Open the array. Raises ``ValueError`` if it does not match its index."""
-    cases, key = index.cases, index.key.encode()
-    if sum(map(len, index.peaks)) != cases or index.shape[0] != cases:
-        raise ValueError(f"its index does not have {cases} cases")
-    with array.open("rb") as file:  # opened once: another run may replace the file at any moment
-        length = os.fstat(file.fileno()).st_size
-        if length != index.bytes:
-            raise ValueError(f"it has {length} bytes, not {index.bytes}")
-        file.seek(length - len(key))
-        if file.read() != key:
-            raise ValueError("the array belongs to another run")
-        file.seek(0)
-        np.lib.format.read_magic(file)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        if (shape, dtype) != (index.shape, np.dtype("<f2")):
-            raise ValueError(f"the array is {dtype} of shape {shape}, not float16 of shape {index.shape}")
-        return np.memmap(file, dtype, "r", file.tell(), shape)
+@lru_cache(maxsize=1024)
+def _is_whole(path: Path, *state: int) -> bool:
+    """Return True if a file ends with the hash of everything before. Raises ``ValueError`` if it is empty."""
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        memoryview(content) as view,
+        view[:-DIGEST] as before,
+    ):
+        return hashlib.sha256(before).digest() == content[-DIGEST:]
