@@ -1,7 +1,7 @@
 """Registry of parts: methods, data sets and protocols. Each part is a class that has a ``name`` and its own file.
 
-Names and class attributes are parsed from the source text, and a module is imported when its part is requested. So
-``--help`` is fast, a missing library disables only one part, and a new part is one new file.
+Names are read from the source text, and a module is imported when its part is requested. So ``--help`` is fast, a file
+that cannot be imported disables only its own parts, and a new part is one new file.
 
 A spec is a name with options: ``occlusion:window=32`` means ``Occlusion(window=32)``. In other modules, a ``word`` is a
 spec that was given on the command line or in a suite. Parts that the user names as ``path/to/file.py:Class`` are loaded
@@ -14,17 +14,17 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 from locus.core.user_code import module_of, reason, syntax_tree
 
-UNREADABLE = ast.Name("unreadable", ast.Load())
-"""Stands for a value that is not written in the file."""
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 BROKEN = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
@@ -38,157 +38,49 @@ def module_name(path: Path) -> str:
     return path.parent.name if path.stem == "__init__" else path.stem
 
 
-def declared(path: Path, package: Path) -> list[str]:
-    """Return the names of the parts in a file: strings assigned to ``name`` in the bodies of its classes.
+class _Class(NamedTuple):
+    """A class at the top level of a file, as its text says."""
 
-    In a file outside of ``package``, only classes that derive from a class of Locus are parts. Raises
-    ``DataError`` for such a class without a readable name. A base class for other files declares its name without a
-    value (``name: ClassVar[str]``) or starts with ``_``.
-    """
-    names = []
-    try:
-        for kind in _classes(path):
-            name, is_part = _name(kind), _is_part(kind, path, package)
-            origins = [_origin(ast.unparse(base), path).split(".")[0] for base in kind.bases]
-            if name is not None and (is_part or package in path.parents or {"locus", package.name} & {*origins}):
-                names.append(name)
-            if name is None and is_part and not kind.name.startswith("_") and not _leaves_name_open(kind):
-                example = re.sub(r"\W", "", module_name(path).lower())
-                raise DataError(
-                    f'the class {kind.name} in {path} has no readable name: write name = "{example}" in its body'
-                )
-    except (SyntaxError, ValueError):
-        return [module_name(path)]  # importing it reports the error
-    return names
+    word: str
+    name: str | None
+    """The string that its body assigns to ``name``; empty if it leaves the name to subclasses, None without a name."""
+    bases: frozenset[str]
+    """Names of its bases, without modules."""
 
 
 @functools.cache
-def read_attribute(path: Path, name: str, attribute: str, package: Path) -> Any:
-    """Return the literal assigned to ``attribute`` in the class named ``name`` or in one of its bases, else None."""
+def _classes(path: Path) -> list[_Class]:
+    """Return the classes in a file; one with the name of the file if Python cannot read it: importing it says why."""
     try:
-        return _literal_of(next(kind for kind in _classes(path) if _name(kind) == name), path, attribute, package)
-    except (StopIteration, SyntaxError, ValueError, RecursionError):  # importing the part will report the error
-        return None
+        body = syntax_tree(path.read_bytes()).body
+    except (SyntaxError, ValueError, RecursionError):
+        return [_Class(module_name(path), module_name(path), frozenset({"object"}))]
+    aliases = [alias for node in body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    original = {alias.asname: alias.name for alias in aliases if alias.asname}
+    classes = []
+    for node in (node for node in body if isinstance(node, ast.ClassDef)):
+        bases = (ast.unparse(base).rpartition(".")[2] for base in node.bases)
+        classes.append(_Class(node.name, _name(node), frozenset(original.get(base, base) for base in bases)))
+    return classes
 
 
-def _name(kind: ast.ClassDef) -> str | None:
-    """Return the name that the body of a class sets; None if it sets none, or none that can be read."""
-    value = getattr(_assigned(kind).get("name"), "value", None)
-    return value if isinstance(value, str) and value.isidentifier() else None
-
-
-def _leaves_name_open(kind: ast.ClassDef) -> bool:
-    """Return whether a class only declares ``name``, for its subclasses to set."""
-    notes = (node for node in kind.body if isinstance(node, ast.AnnAssign) and node.value is None)
-    return any(isinstance(node.target, ast.Name) and node.target.id == "name" for node in notes)
-
-
-def _is_part(kind: ast.ClassDef, path: Path, package: Path) -> bool:
-    """Return whether a class derives from the base class of ``package``: the one whose name ``base.py`` leaves open."""
-    try:
-        bases = [*_bases(kind, path, package)]
-        return any(
-            (file == package / "base.py" and _leaves_name_open(base)) or _is_part(base, file, package)
-            for base, file in bases
-        )
-    except (SyntaxError, ValueError, RecursionError):  # importing the part will report the error
-        return False
-
-
-def _literal_of(kind: ast.ClassDef, path: Path, attribute: str, package: Path) -> Any:
-    """Return the literal assigned to ``attribute`` in a class, or in the first of its bases that has one.
-
-    Raises ``ValueError`` if the value is not a literal.
-    """
-    match _assigned(kind).get(attribute):
-        case ast.Call(func=ast.Name("frozenset" | "set"), args=[members]):
-            return frozenset(ast.literal_eval(members))
-        case ast.expr() as value:
-            return ast.literal_eval(value)
-    literals = (_literal_of(*base, attribute, package) for base in _bases(kind, path, package))
-    return next((value for value in literals if value is not None), None)
-
-
-def _bases(kind: ast.ClassDef, path: Path, package: Path) -> Iterator[tuple[ast.ClassDef, Path]]:
-    """Yield the base classes with their files, as far as they are in this file, its folder or ``package``."""
-    for base in kind.bases:
-        if isinstance(base, ast.Name | ast.Attribute):
-            before = [other for other in _classes(path) if other.lineno < kind.lineno]
-            if (resolved := _find_class(ast.unparse(base), before, path, package)) is not None:
-                yield resolved
-
-
-def _find_class(name: str, here: list[ast.ClassDef], path: Path, package: Path) -> tuple[ast.ClassDef, Path] | None:
-    """Return what ``name`` (``Method``, ``locus.methods.Method``) means in a file that defines the classes ``here``."""
-    for kind in here:
-        if kind.name == name:
-            return kind, path
-    *modules, original = _origin(name, path).split(".")
-    stem = modules[-1] if modules else ""
-    files = [path.with_name(f"{stem}.py"), package / f"{stem}.py", package / stem / "__init__.py"]
-    files += [package / "base.py"] if modules and modules[0] in ("locus", package.name) else []
-    others = (_find_class(original, _classes(file), file, package) for file in files if file != path and file.is_file())
-    return next((other for other in others if other), None)
-
-
-def _origin(name: str, path: Path) -> str:
-    """Return the dotted origin of a name that a file uses, as its imports say."""
-    (first, dot, rest), imports = name.partition("."), _imports(path)
-    return (imports.get(first) or imports.get("*", "").removesuffix("*") + first) + dot + rest
-
-
-def _imports(path: Path) -> dict[str, str]:
-    """Return the names that a file imports, with their dotted origins: ``Tensor`` -> ``torch.Tensor``."""
-    names: dict[str, str] = {}
-    for node in _statements(path):
-        if isinstance(node, ast.Import):
-            names |= {alias.asname: alias.name for alias in node.names if alias.asname}
-        elif isinstance(node, ast.ImportFrom):
-            module = f"{node.module or path.parent.name}."
-            names |= {alias.asname or alias.name: module + alias.name for alias in node.names}
-    return names
-
-
-def _classes(path: Path) -> list[ast.ClassDef]:
-    return [node for node in _statements(path) if isinstance(node, ast.ClassDef)]
-
-
-def _assigned(kind: ast.ClassDef) -> dict[str, ast.expr]:
-    """Return attribute -> the expression assigned to it in the body of a class, ``UNREADABLE`` if it is none there."""
-    assigned: dict[str, ast.expr] = {}
-    for node in kind.body:
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                assigned |= _bound(target, node.value)
-        elif isinstance(node, ast.AnnAssign):
-            assigned |= _bound(node.target, node.value) if node.value else {}
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            assigned[node.name] = UNREADABLE
-        else:
-            stored = (part for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
-            assigned |= dict.fromkeys((part.id for part in stored), UNREADABLE)
-    return assigned
-
-
-def _bound(target: ast.expr, value: ast.expr) -> dict[str, ast.expr]:
-    """Return name -> the expression that an assignment gives it; the names of a tuple get the items of a tuple."""
-    if isinstance(target, ast.Name):
-        return {target.id: value}
-    names, items = getattr(target, "elts", []), getattr(value, "elts", [])
-    if len(names) != len(items) or any(isinstance(part, ast.Starred) for part in (*names, *items)):
-        items = [UNREADABLE] * len(names)
-    return {name: part for pair in zip(names, items, strict=True) for name, part in _bound(*pair).items()}
+def _name(node: ast.ClassDef) -> str | None:
+    for statement in node.body:
+        match statement:
+            case ast.Assign([ast.Name("name")], ast.Constant(str(name))) if name.isidentifier():
+                return name
+            case ast.AnnAssign(ast.Name("name"), value=ast.Constant(str(name))) if name.isidentifier():
+                return name
+            case ast.AnnAssign(ast.Name("name"), value=None):
+                return ""
+    return None
 
 
 @functools.cache
-def _statements(path: Path) -> list[ast.stmt]:
-    """Return the statements of a file, also those within ``if``, ``try`` and ``with`` at its top level."""
-    statements: list[Any] = [*syntax_tree(path.read_bytes()).body]
-    for node in statements:  # the list grows meanwhile
-        if isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
-            for part in ("body", "handlers", "orelse", "finalbody"):
-                statements += getattr(node, part, [])
-    return statements
+def _warn_nameless(word: str, path: Path) -> None:
+    """Warn once about a class that should be a part but has no name."""
+    example = re.sub(r"\W", "", module_name(path).lower())
+    log.warning('the class %s in %s has no readable name: write name = "%s" in its body', word, path, example)
 
 
 _is_same = functools.cache(Path.samefile)
@@ -240,18 +132,31 @@ class Registry:
         return Path(package.submodule_search_locations[0])
 
     @functools.cached_property
+    def _paths(self) -> list[Path]:
+        """Files of the package that may have parts."""
+        paths = [*self.home.glob("*.py"), *self.home.glob("*/__init__.py")]
+        return [path for path in paths if path not in (self.home / "__init__.py", self.home / "base.py")]
+
+    @functools.cached_property
+    def _bases(self) -> set[str]:
+        """Names of the classes in the package from which parts derive: with a name, or derived from one with a name."""
+        paths = [*self.home.glob("base.py"), *self._paths]
+        classes = [kind for path in paths for kind in _classes(path)]
+        names = {kind.word for kind in classes if kind.name is not None}
+        for kind in classes:
+            names |= set() if names.isdisjoint(kind.bases) else {kind.word}
+        return names
+
+    @functools.cached_property
     def packaged(self) -> dict[str, Path]:
         """Name -> the file of the package that defines it, sorted. Raises ``DataError`` for a name in two files."""
-        paths = [*self.home.glob("*.py"), *self.home.glob("*/__init__.py")]
-        return self._named(
-            {}, [path for path in paths if path.name not in ("__init__.py", "base.py") or path.parent != self.home]
-        )
+        return self._named({}, self._paths)
 
     @property
     def files(self) -> dict[str, Path]:
         """Name -> the file that defines it: those of the package, then those of the user's folder.
 
-        Raises ``DataError`` for a name in two files and for a part without a readable name.
+        Raises ``DataError`` for a name in two files. Logs a warning for a part without a readable name.
         """
         folder = Path(self.folder).absolute() if self.folder else None
         if folder is None or not folder.is_dir() or _is_same(folder, self.home):
@@ -260,13 +165,19 @@ class Registry:
         return self._named(self.packaged, [path for path in paths if not path.name.startswith("_")])
 
     def _named(self, files: dict[str, Path], paths: Iterable[Path]) -> dict[str, Path]:
-        """Return ``files`` and the parts of the files ``paths``."""
-        more: dict[str, Path] = {}
+        """Return ``files`` and the parts of the files ``paths``: classes that have a name and derive from others."""
+        more, bases = dict[str, Path](), set(self._bases)
         for path in sorted(paths):
-            for name in declared(path, self.home):
-                if first := (files | more).get(name):
-                    raise DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {path}; rename one")
-                more[name] = path
+            for kind in _classes(path):
+                is_part = kind.name is not None or not bases.isdisjoint(kind.bases)
+                bases |= {kind.word} if is_part else set()
+                if kind.name and kind.bases:
+                    if first := (files | more).get(kind.name):
+                        places = f"in {first} and in {path}"
+                        raise DataError(f"the {self.kind} {kind.name!r} is defined twice: {places}; rename one")
+                    more[kind.name] = path
+                elif is_part and kind.name is None and not kind.word.startswith("_"):
+                    _warn_nameless(kind.word, path)
         return files | dict(sorted(more.items()))
 
     def names(self) -> list[str]:
@@ -284,14 +195,6 @@ class Registry:
         """Return the class of a spec. Raises ``UnknownNameError``, or ``NotAvailableError`` if the import fails."""
         name = self.check(spec)
         return self.added[name] if name in self.added else _with_name(self._module(name), name)
-
-    def read_attribute(self, spec: str, attribute: str) -> Any:
-        """Return the literal assigned to ``attribute`` in the class of a spec or its bases, without importing it.
-
-        None if there is no such literal, or if the part is not in a file. Raises ``UnknownNameError``.
-        """
-        name, files = self.check(spec), self.files
-        return read_attribute(files[name], name, attribute, self.home) if name in files else None
 
     def build(self, spec: str, **given: Any) -> Any:
         """Create an instance with the options of the spec and the ``given`` keyword arguments."""

@@ -152,43 +152,29 @@ def local_files(file: Path) -> frozenset[Path]:
 
 
 def _imported(path: Path, folder: Path) -> frozenset[Path]:
-    """Return the local modules in ``folder`` that the file ``path`` imports."""
+    """Return the local modules in ``folder`` that the file ``path`` imports.
+
+    A dotted name may begin with the names of packages that contain ``folder``. A module of the name brings the packages
+    above it. Files of Locus are local only to other files of Locus, and the package itself is not.
+    """
     modules: set[Path] = set()
     for level, name in _read(path.read_bytes())[1]:
-        for root, words in _places(path, folder, level, tuple(name.split("."))):
-            module = root
-            for word in words:
-                module = module / word
-                candidates = (module.with_name(f"{module.name}.py"), module / "__init__.py")
-                modules |= {
-                    file.resolve() for file in candidates[not word :] if file.is_file() and _is_local(file, folder)
-                }
-                if not module.is_dir():
-                    break
-    return frozenset(modules)
+        words = name.split(".")
+        root = path.parents[level - 1] if level else folder
+        inside = [n for n in range(1, len(words) + 1) if not level and tuple(words[:n]) == folder.parts[-n:]]
+        for first, own in ((0, bool(level)), *((n, True) for n in inside)):
+            for last in range(first if own else first + 1, len(words) + 1):
+                module = root.joinpath(*words[first:last])
+                modules |= {module / "__init__.py"} | (
+                    {module.with_name(f"{module.name}.py")} if last > first else set()
+                )
+    ours = folder.is_relative_to(HOME)
+    local = (file.resolve() for file in modules if file.is_relative_to(folder) and file.is_file())
+    return frozenset(file for file in local if file.is_relative_to(HOME) <= (ours and file != folder / "__init__.py"))
 
 
 _imported_by_locus = cache(_imported)
 """The same, once per process: a file of the user may change while it runs, for example in a notebook."""
-
-
-def _places(path: Path, folder: Path, level: int, words: tuple[str, ...]) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Yield the folders in which a module may be that ``path`` imports, and its dotted name from there.
-
-    These are ``folder`` and, for ``from . import``, folders below it. The name may begin with the names of packages
-    that contain ``folder``, which are left out. An empty word stands for the package of the folder itself.
-    """
-    if level:
-        yield from ((root, ("", *words)) for root in [*path.parents][level - 1 : level] if root.is_relative_to(folder))
-    else:
-        depths = (n for n in range(1, len(words) + 1) if words[:n] == folder.parts[-n:])
-        yield from [(folder, words), *((folder, ("", *words[n:])) for n in depths)]
-
-
-def _is_local(path: Path, folder: Path) -> bool:
-    """Return True unless a file of the user imports a file of Locus, or a file of Locus its own package."""
-    is_ours = path.resolve().is_relative_to(HOME)
-    return not is_ours or (folder.is_relative_to(HOME) and path != folder / "__init__.py")
 
 
 @lru_cache(maxsize=512)

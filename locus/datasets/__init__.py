@@ -34,7 +34,7 @@ def is_synthetic(word: str) -> bool:
     (True, False, False)
     """
     name = normalize_data_set(word).split(":")[0]
-    return name in names() and bool(REGISTRY.read_attribute(name, "synthetic"))
+    return name in names() and bool(REGISTRY.get(name).synthetic)
 
 
 def root_of(word: str, root: Path | str | None = None) -> Path:

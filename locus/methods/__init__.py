@@ -69,16 +69,9 @@ def _members(group: str) -> list[str]:
 
 
 def is_fast(word: str) -> bool:
-    """Return True if a method costs about one forward pass. Log a warning and return False if it cannot be imported.
-
-    Methods are imported only if their attributes cannot be read from the source text.
-    """
+    """Return True if a method costs about one forward pass. Log a warning and return False if it cannot be imported."""
     if split_smooth(word)[1]:
         return False
-    name = normalize_name(word).split(":")[0]
-    needs = registry.read_attribute(name, "needs") if name in registry.names() else None
-    if isinstance(needs, set | frozenset):
-        return needs <= FAST and not registry.read_attribute(name, "costly")
     try:
         return get(word).is_fast()
     except (NotAvailableError, BadValueError) as error:

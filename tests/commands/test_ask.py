@@ -104,12 +104,12 @@ def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
 
 
 def test_a_gallery_without_maps_and_of_an_unknown_model_is_a_sentence(run_command, sentence, places, copy):
-    (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
+    (copy / f"runs/small/maps/{AVG}/layercam.safetensors").unlink()
     assert "no maps" in sentence(run_command("benchmark.gallery", f"small/{AVG}", *places(copy)))
     assert AVG in sentence(run_command("benchmark.gallery", f"small/{AVG}s", *places(copy)))
 
 
-METHOD = "import locus\nclass Mine(locus.GradientMethod):\n    name, source = 'WORD', 's'\n    def weights(self, A, G): return G.square()\n"
+METHOD = "import locus\nclass Mine(locus.GradientMethod):\n    name = 'WORD'\n    def weights(self, A, G): return G.square()\n"
 AGAIN, WITHOUT, NET = "Again-64px-seed0", "Again-64px-seed1", "My net-64px-seed0"
 
 
@@ -173,8 +173,8 @@ def test_a_gallery_shows_published_results_if_they_are_named_or_the_only_ones(su
     [
         (AVG, "", "mine.py:Mine.*--trust"),
         (WITHOUT, "", f"no method of {WITHOUT} has a score"),
-        (AVG, f"runs/small/maps/{AVG}/mycam.npy", "no maps"),
-        (AGAIN, f"runs/small/maps/{AGAIN}-*/pcam.npy", "no maps"),
+        (AVG, f"runs/small/maps/{AVG}/mycam.safetensors", "no maps"),
+        (AGAIN, f"runs/small/maps/{AGAIN}-*/pcam.safetensors", "no maps"),
         (AGAIN, "runs/small/Again-*", "run it again"),
         (NET, "net.py", "no maps"),
     ],

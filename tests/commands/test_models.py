@@ -208,9 +208,9 @@ def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folde
 def exported(folder, rows, tmp_path, monkeypatch):
     """The flags that name the maps of ``rows``, written as files in the folder at hand by the lines of the page."""
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/score.md").read_text(), re.DOTALL)
-    (stored,) = (folder / "runs/suites/small/maps").glob("My net*/gradcam.npy")
+    (stored,) = (folder / "runs/suites/small/maps").glob("My net*/gradcam.safetensors")
     monkeypatch.chdir(tmp_path)
-    exec(block.replace("runs/suites/demo/maps/custom-PCAM-128px-seed0/cam.npy", str(stored)), {})
+    exec(block.replace("runs/suites/demo/maps/custom-PCAM-128px-seed0/cam.safetensors", str(stored)), {})
     (words,) = re.findall(r"--maps cam.*", block)
     return ["--dataset", DATA, "--img_size", "64", *words.split(), "--entry", "Exported", "--results", "out"]
 

@@ -112,7 +112,7 @@ def small(succeed, flags, tmp_path_factory):
     ("suite", "sign"),
     [
         pytest.param("single", "runs/single/*/last.ckpt", id="training"),
-        pytest.param("single", "runs/single/maps/*/*.npy", id="explaining"),
+        pytest.param("single", "runs/single/maps/*/*.safetensors", id="explaining"),
         pytest.param("single", "runs/records/single/*.json", id="writing"),
         pytest.param("small", "results/small/records.parquet", id="packed"),  # the first model of two
     ],
@@ -326,7 +326,7 @@ def test_the_answer_is_about_a_new_method_and_how_it_stands_to_published_rows_an
 def test_overwrite_always_trains_and_explains_again_with_the_same_records(run_command, flags, undisturbed, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed[0], folder)
-    files = [*folder.glob("runs/tiny/maps/*/cam.npy"), *folder.glob("runs/tiny/*/best.ckpt")]
+    files = [*folder.glob("runs/tiny/maps/*/cam.safetensors"), *folder.glob("runs/tiny/*/best.ckpt")]
     times = [file.stat().st_mtime_ns for file in files]
     done = run_command("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
     assert "15 cells to run for 1 model" in done.stdout  # the baselines, too

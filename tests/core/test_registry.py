@@ -7,7 +7,7 @@ from pydantic import Field
 from locus.core import registry, user_code
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 
-PART = 'class Part:\n    name = "{name}"\n    def __init__(self, size: int = 3):\n        self.size = size\n'
+PART = 'class Part(object):\n    name = "{name}"\n    def __init__(self, size: int = 3):\n        self.size = size\n'
 
 
 @pytest.fixture
@@ -87,33 +87,10 @@ def test_an_option_that_its_annotation_does_not_allow_raises_a_clear_error(optio
         registry.validated(_part, options)
 
 
-@pytest.mark.parametrize(
-    ("written", "stated"),
-    [
-        ('{"a", "b"}', {"a", "b"}),
-        ('frozenset({"a"})', {"a"}),
-        ("frozenset()", None),
-        ('["a"]', ["a"]),
-        ('Base.needs | {"a"}', None),
-        ("CONSTANT", None),
-    ],
-)
-def test_only_literal_attributes_are_read_from_the_source(shelf, written, stated):
-    shelf("own.py", f'class Own:\n    name = "own"\n    needs = {written}\n')
-    assert parts().read_attribute("own", "needs") == stated
-
-
 def test_a_part_of_a_dictionary_is_built_with_options():
     assert registry.build({"complex": complex}, "number", "complex:real=3", imag=4) == 3 + 4j
     with pytest.raises(UnknownNameError, match=r"number.*'komplex'.*'complex'"):
         registry.build({"complex": complex}, "number", "komplex")
-
-
-def test_attributes_of_base_classes_in_sibling_files_are_read(shelf):
-    shelf("base.py", "from shelf_of_parts.own import Own\n\nclass Base:\n    needs = {'a'}\n")
-    shelf("own.py", "from shelf_of_parts.base import Base\n\nclass Own(Base):\n    name = 'own'\n")
-    assert parts().read_attribute("own", "needs") == {"a"}
-    assert parts().read_attribute("own", "costly") is None
 
 
 def test_a_class_is_loaded_from_a_file_outside_the_repository_and_a_broken_one_is_a_clear_error(tmp_path):
@@ -132,33 +109,28 @@ def test_a_class_is_loaded_from_a_file_outside_the_repository_and_a_broken_one_i
 BASE = "from typing import ClassVar\nclass Base:\n    name: ClassVar[str]\n"
 
 
-@pytest.mark.parametrize(
-    "body",
-    ["name = 'x'", "name: str = 'x'", "name: ClassVar[str] = 'x'", "name, size = 'x', 3", "(size, name) = (3, 'x')",
-     "[size, (name, kind)] = [3, ('x', 4)]", "size = name = 'x'", "name = 'w'; name = 'x'", "name = ('x')"],
-)  # fmt: skip
-def test_a_name_is_read_in_every_form_that_python_allows(shelf, body):
+@pytest.mark.parametrize("body", ["name = 'x'", "name: str = 'x'", "name: ClassVar[str] = 'x'", "name = ('x')"])
+def test_a_name_is_read_without_importing_the_file(shelf, body):
     shelf("base.py", BASE)
     shelf("own.py", f"from typing import ClassVar\nfrom shelf_of_parts.base import Base\nclass Own(Base):\n    {body}\n")
     assert parts().names() == ["x"] == [parts().get("x").name]
 
 
-@pytest.mark.parametrize(
-    "body",
-    ["pass", "size = 3", "name = 'x' + 'y'", "name, size = 'xy'", "(name := 'x')", "name = 'x'; name += 'y'", "name = 'two words'",
-     "name = 'x'\n    def name(self): pass", "if True: name = 'x'"],
-)  # fmt: skip
+@pytest.mark.parametrize("body", ["pass", "size = 3", "name = 'x' + 'y'", "(name := 'x')", "name = 'two words'"])
 @pytest.mark.parametrize(
     "first",
-    ["from shelf_of_parts.base import Base", "from .base import Base", "from shelf_of_parts import *", "import locus\nBase = 3",
-     "try:\n  from shelf_of_parts.base import Base as Other\nfinally:\n  class Base(Other): name = 'base'"],
+    ["from shelf_of_parts.base import Base", "from .base import Base", "from shelf_of_parts.base import Base as Other\nBase = Other",
+     "from shelf_of_parts.more import More\nclass _Half(More): pass\nclass Base(_Half): name = 'base'"],
 )  # fmt: skip
-def test_a_part_without_a_readable_name_is_an_error_that_says_what_to_write(shelf, first, body):
+def test_a_part_without_a_readable_name_is_one_sentence_and_others_are_listed(shelf, caplog, first, body):
     shelf("base.py", BASE)
-    kind = "locus.Base" if "locus" in first else "Base"
-    shelf("own.py", f"{first}\nclass Own({kind}):\n    {body}\n")
-    with pytest.raises(DataError, match=r'^the class Own in /.*/own\.py has no readable name: write name = "own" in its body$'):
-        parts().names()
+    shelf("more.py", "from shelf_of_parts.base import Base\nclass More(Base):\n    name: ClassVar[str]\n")
+    shelf("own.py", f"{first}\nclass Own(Base):\n    {body}\nclass Good(Base): name = 'good'\n")
+    both = parts()
+    assert "good" in both.names()
+    assert "own" not in both.names()
+    (record,) = caplog.records
+    assert record.getMessage() == f'the class Own in {both.home}/own.py has no readable name: write name = "own" in its body'
 
 
 def test_other_classes_and_bases_that_leave_the_name_open_are_no_parts(shelf):
@@ -173,7 +145,7 @@ def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shel
     shelf("own.py", "from shelf_of_parts.base import Base\nclass Own(Base): name = 'own'\n")
     here = tmp_path / "here" / "parts"
     here.mkdir(parents=True)
-    (here / "a.py").write_text("from shelf_of_parts.base import Base\nclass A(Base): name, size = 'mine', 4\n")
+    (here / "a.py").write_text("from shelf_of_parts.base import Base\nclass A(Base): name = 'mine'; size = 4\n")
     (here / "b.py").write_text("1 / 0\nfrom shelf_of_parts.own import Own\nclass B(Own): name = 'broken'\nclass C: name = 'other'\n")
     (here / "typo.py").write_text("from shelf_of_parts import Bsae\nclass Typo(Bsae): name = 'typo'\n")
     (here / "_c.py").write_text("class C(:")
@@ -182,7 +154,7 @@ def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shel
     monkeypatch.chdir(here.parent)
     assert both.names() == ["own", "broken", "mine", "typo"]
     assert both.get("mine") is both.get("mine")
-    assert (both.get("mine").size, both.read_attribute("mine", "size")) == (4, 4)
+    assert both.get("mine").size == 4
     with pytest.raises(NotAvailableError, match=r"^the part 'broken' cannot be imported: ZeroDivisionError: division by zero$"):
         both.get("broken")
     with pytest.raises(NotAvailableError, match=r"^the part 'typo' cannot be imported: cannot import name 'Bsae'"):

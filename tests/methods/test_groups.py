@@ -26,7 +26,8 @@ from locus import GradientMethod
 class Mine(GradientMethod):
     '''A method of the working folder.'''
 
-    name, source = {name!r}, "test"
+    name = {name!r}
+    source = "test"
 
     def weights(self, A, G):
         return G.mean((-2, -1), keepdim=True)
@@ -70,8 +71,8 @@ def test_names_are_accepted_in_any_spelling_in_python():
 def test_a_method_of_the_working_folder_is_listed_built_and_in_its_group_without_running_others(written):
     folder = written(mine=MINE.format(name="theirs"), torn="class Torn(:")
     assert methods.names()[-2:] == ["theirs", "torn"]
-    assert methods.is_fast("theirs")
     assert not [name for name in sys.modules if name.startswith("outside_mine_") and str(folder) in str(sys.modules[name])]
+    assert methods.is_fast("theirs")
     assert methods.build("Theirs").name == "theirs"
     assert "theirs" in methods.expand(["fast"])
     assert parser.checked(HeatmapConfig, "method", ("theirs",)) == ("theirs",)

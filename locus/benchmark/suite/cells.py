@@ -81,9 +81,9 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 
 
 def has_readings(dataset: str) -> bool:
-    """Whether a data set (a name with options) has the boxes of each reader; does not import the data set."""
+    """Whether a data set (a name with options) has the boxes of each reader."""
     name = normalize_data_set(dataset).split(":")[0]
-    return name in datasets.names() and bool(datasets.REGISTRY.read_attribute(name, "has_readings"))
+    return name in datasets.names() and bool(getattr(datasets.REGISTRY.get(name), "has_readings", False))
 
 
 def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -> Cell:

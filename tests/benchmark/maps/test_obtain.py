@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from locus import methods
 from locus.benchmark import records
 from locus.benchmark.explain import explain
 from locus.benchmark.maps.cases import make_cases
@@ -357,8 +356,3 @@ def test_validation_images_are_not_explained_if_no_protocol_chooses_thresholds(t
     tiny = suite(methods=["cam"], images=6, protocols=["pointing", "energy"])
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     assert not explain_model(model, trained, ["cam"], tmp_path, FLAGS).validation_maps
-
-
-@pytest.mark.parametrize("word", methods.names())
-def test_is_fast_is_read_without_importing_the_method(word):
-    assert methods.is_fast(word) == methods.get(word).is_fast()

@@ -23,18 +23,17 @@ def of_maps() -> list[str]:
 
 def judging(*kinds: str) -> list[str]:
     """Return the protocols whose ``judges`` is one of the ``kinds``: maps, confidences, raw."""
-    return [name for name in names() if (registry.read_attribute(name, "judges") or "maps") in kinds]
+    return [name for name in names() if get(name).judges in kinds]
 
 
 def of_boxes() -> list[str]:
-    """Return the protocols that accept one box per case instead of a map. Imports no protocol."""
-    return [name for name in of_maps() if registry.read_attribute(name, "takes_boxes")]
+    """Return the protocols that accept one box per case instead of a map."""
+    return [name for name in of_maps() if get(name).takes_boxes]
 
 
 def reads_absent_findings(name: str) -> bool:
-    """Return whether a protocol may use maps of findings that an image does not show. Imports no protocol."""
-    counts, judges = (registry.read_attribute(name, attribute) for attribute in ("counts_false_alarms", "judges"))
-    return (counts, judges) != (False, "maps")
+    """Return whether a protocol may use maps of findings that an image does not show."""
+    return get(name).counts_false_alarms or get(name).judges != "maps"
 
 
 def get(name: str) -> type[Any]:
