@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from locus import datasets, methods
 from locus.benchmark import records
@@ -93,28 +94,23 @@ def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -
 
 def _shared(model: ModelPlan) -> Cell:
     """Return a cell with the fields that all cells of a model share."""
-    training = model.trainings[0]
-    if model.grid is not None:
-        return Cell(
-            dataset=training.dataset.split(":")[0],
-            partition=training.partition,
-            split="test",
-            model_id=model.id,
-            data={"dataset": training.dataset, "findings": training.num_classes},
-            recipe=model.recipe,
-        )
+    training, network = model.trainings[0], dict[str, Any]()
+    if model.grid is None:
+        network = {
+            "backbone": training.backbone,
+            "global_pool": training.global_pool if model.given is None else model.given.pooling,
+            "attention_map": training.attention_map or "none",
+            "img_size": training.img_size,
+            "seed": training.seed,
+        }
     return Cell(
         dataset=training.dataset.split(":")[0],
         partition=training.partition,
         split="test",
-        backbone=training.backbone,
-        global_pool=training.global_pool if model.given is None else model.given.pooling,
-        attention_map=training.attention_map or "none",
-        img_size=training.img_size,
-        seed=training.seed,
         model_id=model.id,
         data={"dataset": training.dataset, "findings": training.num_classes},
         recipe=model.recipe,
+        **network,
     )
 
 

@@ -1,9 +1,5 @@
 """List the samples of each split of a run without importing torch, so that missing files are reported early."""
 
-import contextlib
-import ctypes
-import sys
-
 from locus import datasets
 from locus.config import TrainConfig
 from locus.datasets.base import SPLITS
@@ -21,18 +17,5 @@ def load_split(config: TrainConfig, split: str) -> DataSource:
 
 
 def load_splits(config: TrainConfig) -> dict[str, DataSource]:
-    """Return the samples of all splits by name. Raises the same errors as ``load_split``.
-
-    Memory that was needed only while reading the tables is released.
-    """
-    splits = {split: load_split(config, split) for split in SPLITS}
-    release()
-    return splits
-
-
-def release() -> None:
-    """Return this process's free memory to the system, after work with a short peak."""
-    if (pyarrow := sys.modules.get("pyarrow")) is not None:  # pandas stores text in its memory pool
-        pyarrow.default_memory_pool().release_unused()
-    with contextlib.suppress(OSError, AttributeError):  # a C library that is not glibc
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    """Return the samples of all splits by name. Raises the same errors as ``load_split``."""
+    return {split: load_split(config, split) for split in SPLITS}

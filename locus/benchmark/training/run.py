@@ -30,7 +30,7 @@ from locus.backbones import Classifier, weight_files
 from locus.benchmark.training import callbacks, data, load, losses, machine, provenance, runs
 from locus.benchmark.training.callbacks import stopped_early
 from locus.benchmark.training.data import Batch, Batches, PrefetchLoader, SplitImages, Splits, balanced_probabilities
-from locus.benchmark.training.listing import load_splits, release
+from locus.benchmark.training.listing import load_splits
 from locus.benchmark.training.losses import Loss
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.module import ClassifierModule
@@ -72,7 +72,6 @@ def prepare(
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
     splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
-    release()  # after reading the tables of all images
     if config.keep == "best" and (warning := few_validation_images_warning(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels
