@@ -379,7 +379,7 @@ def _precision(papers: Sequence[Record], dataset: str) -> Table:
     )
     lines = [(r.method, _supervision(r), *(share(r.find(name)) for name in metrics)) for r in having]
     head = (*NAMES, *metrics)
-    return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines), _keys(having))
+    return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines))
 
 
 SOURCE_HEADER = (
@@ -391,9 +391,7 @@ SOURCE_HEADER = (
 def _sources(papers: Sequence[Record], dataset: str) -> Table:
     """Return where each published number is from, and how it was scored."""
     lines = [(record.method, *_source(record.reference), record.reason) for record in papers if record.reference]
-    return Table(
-        f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines), _keys(papers)
-    )
+    return Table(f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines))
 
 
 def _source(of: Reference) -> tuple[str, ...]:
@@ -428,10 +426,6 @@ def lines(board: Leaderboard) -> Iterator[dict[str, str | float | None]]:
 
 def _supervision(record: Record) -> str:
     return record.reference.supervision if record.reference else NOT_STATED
-
-
-def _keys(papers: Sequence[Record]) -> tuple[tuple[str, ...], ...]:
-    return tuple((record.key,) for record in papers)
 
 
 def answer(board: Leaderboard) -> tuple[str, ...]:
