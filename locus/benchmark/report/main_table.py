@@ -341,27 +341,19 @@ def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
 
 def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
-    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     of_network = row.kind == "network"
+    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
-    line |= {"runs": len(row.runs), "auroc": row.auroc, BOXED: _value(row, BOXED)}
-    line |= {name: _value(row, name) for name in COLUMNS} | ({UNSOLVED: _value(row, UNSOLVED)} if solved else {})
-    line |= _ends("", row.main) | {
-        "n": row.main.n or None,
-        "may_be_best": row.may_be_best,
-        "above_prior": row.above_prior,
-    }
-    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind)
-    line |= {SPREAD: _value(row, SPREAD)}
+    line |= {"runs": len(row.runs), "auroc": row.auroc}
+    line |= {name: _value(row, name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
+    line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
+    line |= {"may_be_best": row.may_be_best, "above_prior": row.above_prior}
+    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind) | {SPREAD: _value(row, SPREAD)}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
         line[name] = None if of_network else select.mean(record.find(metric, origin=origin) for record in row.runs)
-    return (
-        line
-        | {f"n_{name}": share.n for name, share in row.findings.items()}
-        | {name: share.value for name, share in row.findings.items()}
-        | {"note": row.note}
-    )
+    line |= {f"n_{name}": share.n for name, share in row.findings.items()}
+    return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
 
 
 def _kind(row: Row) -> str:
@@ -371,19 +363,10 @@ def _kind(row: Row) -> str:
     return "upper bound" if row.cell.method in UPPER_BOUND_AND_PEOPLE else "baseline"
 
 
-def _ends(name: str, interval: Interval | None) -> dict[str, Value]:
-    return {f"{name}{end}": None if interval is None else getattr(interval, end) for end in ("low", "high")}
-
-
 def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
-    if gap is None:
-        return dict.fromkeys(f"{name}_{part}" for part in ("row", "difference", "low", "high", "p"))
-    return {
-        f"{name}_row": gap.name,
-        f"{name}_difference": gap.difference.value,
-        **_ends(f"{name}_", gap.difference),
-        f"{name}_p": gap.p,
-    }
+    parts = [f"{name}_{part}" for part in ("row", "difference", "low", "high", "p")]
+    values = [None] * len(parts) if gap is None else [gap.name, *gap.difference[:3], gap.p]
+    return dict(zip(parts, values, strict=True))
 
 
 def _of_protocol(row: Row) -> dict[str, Value]:
