@@ -71,7 +71,7 @@ class MethodName(Named):
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
 CHECKS = ("protocols", "randomised")
-"""Validity checks; the class of ``protocols`` is ``Protocols``, and that of its report ``ProtocolsReport``."""
+"""Validity checks; the class of ``protocols`` is ``Protocols``."""
 
 
 class Scored(Named):

@@ -70,10 +70,10 @@ def _advice_if_stopped() -> Iterator[None]:
 def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> Path:
     """Write the overview of all suites in a results ``folder``, those just ``written`` and those of earlier runs."""
     from locus.benchmark.report import tables  # slow imports, not for a dry run
-    from locus.benchmark.suite.finalize import leaderboards_of
+    from locus.benchmark.suite.finalize import tables_of
 
-    earlier = {path: leaderboards_of(path) for path in records.suites(folder) if path not in written}
-    return tables.index(folder, {path: [t.leaderboard for t in of] for path, of in written.items()} | earlier)
+    earlier = {path: tables_of(path) for path in records.suites(folder) if path not in written}
+    return tables.index(folder, {**written, **earlier})
 
 
 def _say_leaderboards(outcome: Outcome) -> None:

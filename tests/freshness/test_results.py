@@ -46,7 +46,7 @@ def _nothing_stays_in_memory():
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """Write the tables of a suite from its committed records: the folder and the leaderboards."""
+    """Write the tables of a suite from its committed records: the folder and the tables."""
     results = tmp_path_factory.mktemp("results")
 
     @functools.cache
@@ -57,7 +57,7 @@ def written(tmp_path_factory):
             if file.suffix == ".parquet" or file.name in DRAWN:
                 shutil.copy(file, folder / file.name)
         made = tables.write(folder, describe(plan.load(name), published), linked_from=published)
-        return folder, [one.leaderboard for one in made]
+        return folder, made
 
     return write
 

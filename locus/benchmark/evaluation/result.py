@@ -33,13 +33,13 @@ from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.case import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import main_table, select, tables
-from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
 from locus.benchmark.report.page import Description, cells_without_score
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
-from locus.benchmark.report.row import POINTING, by_score, network_words
+from locus.benchmark.report.row import POINTING, Interval, Row, by_score, network_words
 from locus.benchmark.report.table import Table, as_text
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
@@ -211,9 +211,9 @@ class Evaluation:
         lines: dict[str, dict[str, Any]] = {}
         owners: dict[str, str] = {}
         for protocol in self._protocols_of_maps:
-            for record in self._ranked(protocol):
-                line = lines.setdefault(record.method, self._first_columns(record))
-                for score in _main_first(record, protocol):
+            for row in self._ranked(protocol):
+                line = lines.setdefault(row.name, self._first_columns(row))
+                for score in self._main_first(row):
                     owner = owners.setdefault(score.metric, protocol)
                     name = score.metric if owner == protocol else f"{score.metric} ({protocol})"
                     line[name] = score.value
@@ -247,9 +247,9 @@ class Evaluation:
             protocol = POINTING if metric == POINTING else protocol  # the rows of ``locus`` have it, too
             rows.setdefault((protocol, method, metric), (method, metric, *values, protocol))
 
-        for record in self._means:
-            for score in _displayed_scores(record, finding):
-                add(record.cell.protocol, record.method, score.metric, score.value, score.low, score.high, score.n)
+        for row in self._rows:
+            for score in self._displayed_scores(row, finding):
+                add(row.cell.protocol, row.name, score.metric, score.value, score.low, score.high, score.n)
         if finding == "mean" and MAIN_PROTOCOL in self.protocols and not (table := self.table()).empty:
             long = table.melt("method", list(TABLE_COLUMNS), "metric", "value").dropna()
             for method, metric, value in long.itertuples(index=False, name=None):
@@ -277,7 +277,7 @@ class Evaluation:
     def __str__(self) -> str:
         """Return the answer and the main tables, as in a terminal; without ``locus``, the tables of each protocol."""
         if MAIN_PROTOCOL in self.protocols:
-            return tables.headline([tables_of(board) for board in self._boards])
+            return tables.headline([DatasetTables(board) for board in self._boards])
         printed = [as_text(table) for protocol in self.protocols for table in self._tables(protocol)]
         return "\n".join([*printed, *cells_without_score(self.records)])
 
@@ -373,56 +373,64 @@ class Evaluation:
     def _boards(self) -> list[Leaderboard]:
         return leaderboards(self.records, CaseFolders(self.folder))
 
-    @property
-    def _means(self) -> Iterator[Record]:
-        """Yield one record per method and protocol: the mean over training runs, with the interval over all runs."""
-        over_runs = {row.cell.key: row.main for board in self._boards for row in (*board.methods, *board.baselines)}
-        for group in select.trainings(record for record in self.records if record.scores):
-            record = select.mean_record(group)
-            main = over_runs.get(record.key)
-            scores = (
-                s
-                if main is None or s.finding != "mean" or not _is_main(s)
-                else s._replace(low=main.low, high=main.high)
-                for s in record.scores
-            )
-            yield record.model_copy(update={"scores": tuple(scores)})
+    @cached_property
+    def _rows(self) -> list[Row]:
+        """One row per method and protocol, over training runs."""
+        return [Row.of(runs) for runs in select.trainings(record for record in self.records if record.scores)]
+
+    @cached_property
+    def _over_runs(self) -> dict[str, Interval]:
+        """Key of a row of the main protocol -> its main column, with the interval over training runs and patients."""
+        return {row.cell.key: row.main for board in self._boards for row in (*board.methods, *board.baselines)}
 
     @property
     def _protocols_of_maps(self) -> list[str]:
         """The protocols without ``classification``, unless there is no other."""
         return [name for name in self.protocols if name != CLASSIFICATION] or [*self.protocols]
 
-    def _ranked(self, protocol: str) -> list[Record]:
-        """Return the means over training runs: methods by the main metric of ``protocol``, then the baselines."""
-        scored = [record for record in self._means if record.cell.protocol == protocol]
+    def _ranked(self, protocol: str) -> list[Row]:
+        """Return the rows of a protocol: methods by its main metric, then the baselines."""
 
-        def place(record: Record) -> tuple[int, float, str]:
-            first, *_ = _main_first(record, protocol)
-            return _place(record.method), 1.0 if first.value is None else -first.value, record.method
+        def place(row: Row) -> tuple[int, float, str]:
+            first, *_ = self._main_first(row)
+            return _place(row.name), 1.0 if first.value is None else -first.value, row.name
 
-        return sorted(scored, key=place)
+        return sorted((row for row in self._rows if row.cell.protocol == protocol), key=place)
 
-    def _first_columns(self, record: Record) -> dict[str, Any]:
+    def _displayed_scores(self, row: Row, finding: str) -> list[Score]:
+        """Return the scores of a finding, one per metric: the cross-fitted one if there are several origins."""
+        by_metric: dict[str, Score] = {}
+        for score in sorted(row.select(finding), key=lambda score: score.metric != MAIN):
+            if score.metric not in by_metric or score.threshold_origin == "cross-fitted":
+                by_metric[score.metric] = score
+        if finding == "mean" and MAIN in by_metric and (main := self._over_runs.get(row.cell.key)) is not None:
+            by_metric[MAIN] = by_metric[MAIN]._replace(low=main.low, high=main.high)
+        return [*by_metric.values()]
+
+    def _main_first(self, row: Row) -> list[Score]:
+        """Return the displayed means of a row, those of the main metric first."""
+        main = _main_metric(row.cell.protocol)
+        scores = self._displayed_scores(row, "mean")
+        return sorted(scores, key=lambda score: score.metric.removesuffix("@box") != main)
+
+    def _first_columns(self, row: Row) -> dict[str, Any]:
         """Return the first columns of the row of a method in ``table``."""
-        columns = {"network": network_words(record.cell), "method": record.method, "runs": len(self.runs)}
-        classifier = [one for one in self._means if one.cell.method == CLASSIFIER]
-        return columns | ({"auroc": select.mean([classifier[0].find("auroc")])} if classifier else {})
+        columns = {"network": row.network, "method": row.name, "runs": len(self.runs)}
+        classifier = next((one for one in self._rows if one.cell.method == CLASSIFIER), None)
+        return columns | ({} if classifier is None else {"auroc": classifier.value("auroc")})
 
     def _tables(self, protocol: str) -> Iterator[Table]:
         """Yield the tables of a protocol, with a row per method in the order of ``table``."""
         ranked = self._ranked(protocol)
         layouts = [layout for layout in LAYOUTS if layout.protocol == protocol] or [layout_of_means(protocol, ranked)]
-        for layout in layouts if ranked else ():
-            rows = [record for record in ranked if not layout.needs or record.find(layout.needs) is not None]
-            if rows:
-                yield layout.table(rows, rows[0].cell.dataset)
+        made = (layout.table(ranked, ranked[0].cell.dataset) for layout in layouts if ranked)
+        yield from (table for table in made if table.rows)
 
     def _best(self) -> str:
         """Return the method with the highest main score; the first one if none has a score."""
         first = MAIN_PROTOCOL if MAIN_PROTOCOL in self.protocols else self._protocols_of_maps[0]
-        ranked = [r.method for r in (*self._ranked(first), *self.records) if select.is_method(r)]
-        if not (methods := [word for word in ranked if word != CLASSIFIER]):
+        ranked = [*self._ranked(first), *(Row.of([record]) for record in self.records)]
+        if not (methods := [row.name for row in ranked if row.is_method and row.name != CLASSIFIER]):
             raise BadValueError("no method was evaluated: give the argument method")
         return methods[0]
 
@@ -486,25 +494,6 @@ def _main_metric(protocol: str) -> str:
     return "auroc" if protocol == CLASSIFICATION else str(protocols.get(protocol).main)
 
 
-def _main_first(record: Record, protocol: str) -> list[Score]:
-    """Return the displayed means of a record, those of the main metric first."""
-    main = _main_metric(protocol)
-    return sorted(_displayed_scores(record, "mean"), key=lambda score: score.metric.removesuffix("@box") != main)
-
-
 def _place(method: str) -> int:
     """Return 0 for a method, and the position among the baselines for a baseline."""
     return 1 + BASELINES.index(method) if method in BASELINES else 0
-
-
-def _is_main(score: Score) -> bool:
-    return score.metric == MAIN and score.threshold_origin == "cross-fitted"
-
-
-def _displayed_scores(record: Record, finding: str) -> list[Score]:
-    """Return the scores of a finding, one per metric: the cross-fitted one if there are several origins."""
-    by_metric: dict[str, Score] = {}
-    for score in sorted(record.select(finding=finding), key=lambda score: score.metric != MAIN):
-        if score.metric not in by_metric or score.threshold_origin == "cross-fitted":
-            by_metric[score.metric] = score
-    return [*by_metric.values()]

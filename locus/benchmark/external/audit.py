@@ -1,6 +1,6 @@
 """Somebody's values on NIH's 984 boxes, beside published results and ``fixed_box``: ``benchmark.audit``.
 
-``read_values``  the file, as a ``Result``
+``read_values``  the file, as a record
 ``run``          the command
 
 The truth is the list of boxes that the package contains, so no image is needed. ``config.data_root_dir`` restricts it
@@ -10,7 +10,6 @@ to the part of NIH in a folder.
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,9 @@ import pandas as pd
 from locus import datasets
 from locus.benchmark.external import boxes
 from locus.benchmark.maps.cases import fixed_box_cases
-from locus.benchmark.records import papers
+from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import literature
-from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits, Result, Share
+from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
@@ -30,6 +29,7 @@ from locus.config import AuditConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import duplicates
+from locus.core.scores import Score
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
 from locus.datasets.io.images import find
@@ -63,10 +63,10 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
         )
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
     mine = read_values(file, table, name, counts)
-    box = Box.of(*_hits(fixed_box_cases(samples, data), findings))
+    box = Box.of(_hits(fixed_box_cases(samples, data), findings))
     has_all = config.data_root_dir is None or _truth(samples) == _truth(_load(None))
-    rows = [mine, literature.fixed(box), *(_published() if has_all else _published_on_other_boxes(box))]
-    if name in [row.name for row in rows[1:]]:
+    rows = [mine, box.record, *(_published() if has_all else _published_on_other_boxes(box))]
+    if name in [*map(literature.result_name, rows[1:])]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
     remark = _basis(counts, len(samples), config.data_root_dir, has_all)
     echo("\n".join([remark, *(as_text(one) for one in literature.by_measure("NIH", rows, box))]))
@@ -98,25 +98,22 @@ def _basis(counts: dict[str, int], images: int, folder: str | None, has_all: boo
     return f"{numbers}, those in {folder}. Papers were scored on other boxes, so they have no marks."
 
 
-def _published() -> list[Result]:
+def _published() -> list[Record]:
     return literature.published([record for word in papers.names() for record in papers.read(word)])
 
 
-def _published_on_other_boxes(box: Box) -> Iterator[Result]:
+def _published_on_other_boxes(box: Box) -> Iterator[Record]:
     """Yield published results without numbers of boxes, so that they get no interval and no mark.
 
     Published means over findings are left out if ``box`` lacks one of the findings.
     """
     keeps_mean = len(box.findings) == len(BOXED)
     for paper in _published():
-        shares = {
-            column: {name: Share(share.value, 0) for name, share in of.items() if keeps_mean or name != MEAN}
-            for column, of in paper.shares.items()
-        }
-        yield replace(paper, shares={column: of for column, of in shares.items() if of})
+        scores = (score._replace(n=0) for score in paper.scores if keeps_mean or score.finding != MEAN)
+        yield paper.model_copy(update={"scores": tuple(scores)})
 
 
-def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int]) -> Result:
+def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int]) -> Record:
     """Return the shares of hits in a table with a row per finding.
 
     Raises ``DataError`` for unknown, missing or repeated findings, columns that are no threshold, and values outside
@@ -136,27 +133,29 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
         raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {needed}")
     numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
     n = _counts(file, numbers, findings, counts)
-    shares: dict[str, dict[str, Share]] = {}
+    scores: dict[str, list[Score]] = {}
     for word, column in columns.items():
         values = numbers[word].to_numpy(dtype=np.float64)
         if (wrong := ~((values >= 0) & (values <= 1))).any():
             at = int(wrong.argmax())
             shown, percent = table[word].iloc[at], "; divide percentages by 100" if values[at] > 1 else ""
             raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: write a share from 0 to 1{percent}")
-        shares[column] = {f: Share(value, k) for f, value, k in zip(findings, values.tolist(), n, strict=True)}
-    _refuse_rising(file, shares)
-    return Result(name, YOURS, shares)
+        scores[column] = [Score(f, column, v, n=k) for f, v, k in zip(findings, values.tolist(), n, strict=True)]
+    _refuse_rising(file, scores)
+    all_scores = tuple(itertools.chain(*scores.values()))
+    return Record(cell=Cell(dataset="NIH", method=name), source="external", scores=all_scores)
 
 
-def _refuse_rising(file: Path, shares: dict[str, dict[str, Share]]) -> None:
+def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
     """Raise ``DataError`` if more boxes are hit at a larger threshold, which is impossible."""
-    given = [column for column in COLUMNS if column in shares]
-    for low, high in itertools.pairwise(given):
+    for low, high in itertools.pairwise(column for column in COLUMNS if column in scores):
         if low.partition(".")[0] == high.partition(".")[0]:
-            for finding, share in shares[low].items():
-                if (more := shares[high][finding].value) > share.value:
+            for fewer, more in zip(scores[high], scores[low], strict=True):
+                if (fewer.value or 0) > (more.value or 0):
                     names = high.removeprefix("hit@"), low.removeprefix("hit@")
-                    sentence = f"{names[0]} of {finding} is {more:g}, more than {names[1]} with {share.value:g}"
+                    sentence = (
+                        f"{names[0]} of {more.finding} is {fewer.value:g}, more than {names[1]} with {more.value:g}"
+                    )
                     raise DataError(f"{file}: {sentence}: a larger threshold cannot hit more boxes")
 
 
@@ -181,9 +180,6 @@ def _column(file: Path, word: str) -> str:
     return column
 
 
-YOURS = "yours"
-
-
 def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
     """Score cases by the protocol ``locus``; thresholds are compared in single precision, as in stored rows."""
     rows = Locus().evaluate(cases, findings).rows
@@ -195,18 +191,18 @@ def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
     return columns, [row["finding"] for row in rows], [row["patient"] for row in rows]
 
 
-def _as_csv(rows: Sequence[Result], box: Box) -> str:
+def _as_csv(rows: Sequence[Record], box: Box) -> str:
     """Return the rows as CSV: a line per result, mean and threshold."""
     names = ("result", "trained_on", "findings", "threshold", "value", "difference", "low", "high", "mark")
     return csv_text([names, *(line for row in rows for line in _numbers(row, box))])
 
 
-def _numbers(row: Result, box: Box) -> Iterator[tuple[object, ...]]:
+def _numbers(row: Record, box: Box) -> Iterator[tuple[object, ...]]:
     means = {MEAN: box.findings} | ({f"{MEAN} without {', '.join(box.solved)}": box.rest} if box.solved else {})
+    start = literature.result_name(row), literature.trained_on(row)
     for column in COLUMNS:
         for word, names in means.items():
-            if (value := row.value(column, names, box)) is not None:
-                gap = row.gap(column, names, box)
+            if (value := literature.mean_over(row, column, names, box)) is not None:
+                gap = literature.gap(row, column, names, box)
                 ends = [round(end, 6) if np.isfinite(end) else "" for end in gap or ()] or [""] * len(Gap._fields)
-                threshold = column.removeprefix("hit@")
-                yield row.name, row.trained_on, word, threshold, round(value, 6), *ends, gap.mark if gap else ""
+                yield (*start, word, column.removeprefix("hit@"), round(value, 6), *ends, gap.mark if gap else "")

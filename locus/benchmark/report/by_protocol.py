@@ -10,21 +10,14 @@ from locus.benchmark.records import Record, load_metric
 from locus.benchmark.report import select
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.main_table import FEWEST, METHOD, NETWORK, auroc_words
+from locus.benchmark.report.row import Row
 from locus.benchmark.report.table import Table, short, signed_short
+from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.statistics.agreement import kendall
 from locus.core.names import MAIN, MAIN_PROTOCOL, PRIOR, UNRANKED_METHODS, UPPER_BOUND
 
-MEASURES = {
-    MAIN_PROTOCOL: (MAIN, "cross-fitted", "IoU > .3"),
-    "seed": (MAIN, "cross-fitted", "seed ≥ .3"),
-    "wang": ("acc@iou.3", "fixed", "wang > .3"),
-    "pointing": ("pointing", "none", "pointing"),
-    "energy": ("energy", "none", "energy"),
-    "maxbox": ("maxboxaccv2", "cross-fitted", "MaxBoxAccV2"),
-    "pxap": ("pxap", "none", "PxAP"),
-    "chexlocalize": ("mask_iou", "cross-fitted", "mask IoU"),
-}
-"""Protocol -> its main metric, the origin of the threshold, and a heading.
+COMPARED = (MAIN_PROTOCOL, "seed", "wang", "pointing", "energy", "maxbox", "pxap", "chexlocalize")
+"""Protocols in the order of the columns.
 
 Rows are ordered by the first one, with which the others are compared. A suite without it uses that of the suite whose
 maps it scores."""
@@ -39,37 +32,38 @@ SMALLEST = 5
 @lru_cache(maxsize=16)
 def scores(board: Leaderboard) -> Scores:
     """Return the main metrics, means over training runs; empty with a main table, or for fewer than two protocols."""
-    of_protocols = [select.of_protocol(board.records, board.dataset, name) for name in MEASURES]
-    if board.methods or sum(map(bool, of_protocols)) < 2:
+    scored = {r.cell.protocol for r in board.records if r.scores and r.source != "paper"}
+    if board.methods or len(scored & {*COMPARED}) < 2:
         return {}
-    if board.maps_of is not None:
-        keys = {select.row_key(record) for record in board.records}
-        same = [record for record in load_metric(board.maps_of, MAIN) if select.row_key(record) in keys]
-        of_protocols[0] = select.of_protocol(same, board.dataset, MAIN_PROTOCOL)
-    groups = [group for of in of_protocols for group in select.trainings(select.one_alignment(of))]
-    metrics = [f"{metric}{truth}" for metric, *_ in MEASURES.values() for truth in ("", "@box")]
-    means, auroc = [select.mean_record(group, metrics) for group in groups], auroc_by_model(board.records)
+    records, auroc = [*_records(board)], auroc_by_model(board.records)
+    of_protocols = (select.of_protocol(records, board.dataset, name) for name in COMPARED)
+    rows = [Row.of(runs) for of in of_protocols for runs in select.trainings(select.one_alignment(of))]
     networks: dict[str, dict[str, dict[str, float]]] = {}
-    named = select.networks_among(means)
-    for record, group in zip(means, groups, strict=True):
-        measured = [auroc[key] for run in group if (key := select.model_key(run)) in auroc]
+    named = select.networks_among(rows)
+    for row in rows:
+        measured = [auroc[run.cell.model_key] for run in row.runs if run.cell.model_key in auroc]
         known = f" ({auroc_words(sum(measured) / len(measured))})" if measured else ""
-        if (value := _value(record)) is not None:
-            of_network = networks.setdefault(named(record) + known, {})
-            of_network.setdefault(record.method, {})[record.cell.protocol] = value
+        protocol = protocols.get(row.cell.protocol)
+        values = (row.value(metric, protocol.main_origin) for metric in (protocol.main, f"{protocol.main}@box"))
+        if (value := next((value for value in values if value is not None), None)) is not None:
+            of_network = networks.setdefault(named(row) + known, {})
+            of_network.setdefault(row.name, {})[protocol.name] = value
     return networks
 
 
-def _value(record: Record) -> float | None:
-    metric, origin, _ = MEASURES[record.cell.protocol]
-    return select.mean([record.find(metric, origin=origin) or record.find(f"{metric}@box", origin=origin)])
+def _records(board: Leaderboard) -> Iterator[Record]:
+    """Yield the records of a leaderboard, with those of the main protocol from the suite whose maps it scores."""
+    keys = {select.row_key(record) for record in board.records}
+    yield from (r for r in board.records if board.maps_of is None or r.cell.protocol != MAIN_PROTOCOL)
+    if board.maps_of is not None:
+        yield from (r for r in load_metric(board.maps_of, MAIN) if select.row_key(r) in keys)
 
 
 def table(board: Leaderboard) -> Table:
     """Return the best methods of each network, then ``prior`` and ``truth``, with a column per protocol."""
     networks = scores(board)
     present = _present(networks)
-    header = (NETWORK, METHOD, *(MEASURES[name][2] for name in present))
+    header = (NETWORK, METHOD, *(protocols.get(name).heading for name in present))
     lines, baselines, rest = [], dict[tuple[str, ...], list[str]](), 0
     for network, rows in networks.items():
         methods = sorted(_ranked(rows), key=lambda name: (-rows[name].get(present[0], -1), name))
@@ -84,7 +78,7 @@ def table(board: Leaderboard) -> Table:
 
 
 def _present(networks: Scores) -> list[str]:
-    return [name for name in MEASURES if any(name in of for rows in networks.values() for of in rows.values())]
+    return [name for name in COMPARED if any(name in of for rows in networks.values() for of in rows.values())]
 
 
 def _ranked(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -119,9 +113,9 @@ def sentences(board: Leaderboard) -> Iterator[str]:
         yield f"{', '.join(named)}{more}."
     if taus:
         means = {name: sum(values) / len(values) for name, values in taus.items()}
-        words = ", ".join(f"{MEASURES[name][2]} {signed_short(means[name])}" for name in means)
+        words = ", ".join(f"{protocols.get(name).heading} {signed_short(means[name])}" for name in means)
         size = max(map(len, taus.values()))
         yield (
-            f"**Order of the methods**: agreement with {MEASURES[first][2]} (Kendall's τ, mean over "
+            f"**Order of the methods**: agreement with {protocols.get(first).heading} (Kendall's τ, mean over "
             f"{select.counted(size, 'network')}): {words}."
         )

@@ -1,31 +1,57 @@
 """Tables below the main one: one per protocol, for comparison with published tables, then the breakdowns.
 
-A ``TableLayout`` is one table of one protocol: thresholds, description and columns, and those of each origin of its
-threshold. ``LAYOUTS`` lists them; a protocol without a layout, such as a user's, has ``layout_of_means``. The scores
-come from ``locus.benchmark.scoring.protocols``. The breakdowns show the main metric by threshold, by
-training run and by group of cases.
+``NAMES`` are the first columns; ``score`` and ``count`` make others. A ``TableLayout`` is one table of one protocol:
+thresholds, description and columns, and those of each origin of its threshold. ``LAYOUTS`` lists them; a protocol
+without a layout, such as a user's, has ``layout_of_means``. The scores come from
+``locus.benchmark.scoring.protocols``. The breakdowns show the main metric by threshold, by training run and by group
+of cases.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
-from locus.benchmark.records.record import Record
-from locus.benchmark.report import select
-from locus.benchmark.report.columns import (
-    NAMES,
-    TableColumn,
-    count,
-    score,
-    tabulated,
-    with_common_n,
-)
+from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import by_network
+from locus.benchmark.report.row import Row, by_network
 from locus.benchmark.report.select import basis_lines
-from locus.benchmark.report.table import NOTHING, Table, with_interval, with_n
-from locus.core.names import CENTER, MAIN, PRIOR
+from locus.benchmark.report.table import NOTHING, Column, Kind, Table, share, tabulated, with_interval, with_n
+from locus.core.names import CENTER, MAIN, PRIOR, backbone_words
 from locus.core.scores import Origin, Score
+
+NAMES = (
+    Column("backbone", lambda row: backbone_words(row.cell.backbone) or NOTHING, "network"),
+    Column("pooling", lambda row: row.cell.global_pool or NOTHING, "network"),
+    Column("attention", lambda row: row.cell.attention_map or NOTHING, "varying"),
+    Column("size", lambda row: str(row.cell.img_size or NOTHING), "varying"),
+    Column("seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"),
+    Column("trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"),
+    Column("results", lambda row: PUBLISHED if row.is_published else "yours", "varying"),
+    Column("method", lambda row: row.name),
+)
+"""First columns of every table of another protocol or of a check."""
+
+
+def score(
+    metric: str,
+    origin: Origin | None = None,
+    heading: str = "",
+    formatter: Callable[[Score | None], str] = share,
+    kind: Kind = "",
+) -> Column:
+    """Return a column with the mean of a metric over findings; a dash if a row has none.
+
+    >>> from locus.benchmark.records import Cell, Record
+    >>> values = (Score(finding="mean", metric="pointing", value=0.5, n=8),)
+    >>> score("pointing").cell(Row.of([Record(cell=Cell(dataset="phantom", method="cam"), scores=values)]))
+    '0.500'
+    """
+    return Column(heading or metric, lambda row: formatter(row.find(metric, origin=origin)), kind)
+
+
+def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> Column:
+    """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
+    return score(metric, origin, heading, lambda found: str(found.n if found and found.n else NOTHING))
+
 
 ORIGINS = (
     "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: "
@@ -48,33 +74,31 @@ class TableLayout:
     """Origin of the score thresholds."""
     about: str
     """Meaning of the columns."""
-    columns: tuple[TableColumn, ...]
+    columns: tuple[Column, ...]
     needs: str = ""
     """Metric that a record must have to be a row; empty for any record."""
 
     def fill(self, board: Leaderboard) -> Table:
         """Return the table of a leaderboard on all its images."""
-        scored = select.of_protocol(board.records, board.dataset, self.protocol)
-        return self.table([r for r in scored if not self.needs or r.find(self.needs) is not None], board.title)
+        return self.table(board.of_protocol(self.protocol), board.title)
 
-    def table(self, rows: Sequence[Record], dataset: str) -> Table:
-        """Return the table of the records ``rows``, which may have both alignments."""
+    def table(self, rows: Sequence[Row], dataset: str) -> Table:
+        """Return the table of the ``rows`` that have what it ``needs``; they may have both alignments."""
+        rows = [row for row in rows if not self.needs or row.find(self.needs) is not None]
         intro = f"{basis_lines(rows, self.thresholds)}\n{self.about}"
         return tabulated(f"{dataset}: {self.title}", intro, [*NAMES, *self.columns], rows)
 
 
-def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
-    """Return the default layout, used for protocols of users: every mean metric of its records, with n."""
-    means = dict.fromkeys(
-        (s.metric, s.threshold_origin) for r in records if r.cell.protocol == protocol for s in r.select(finding="mean")
-    )
+def layout_of_means(protocol: str, rows: Sequence[Row]) -> TableLayout:
+    """Return the default layout, used for protocols of users: every mean metric of its ``rows``, with n."""
+    means = dict.fromkeys((s.metric, s.threshold_origin) for row in rows for s in row.select("mean"))
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
     ]
     return TableLayout(protocol, protocol, "see the columns", "Mean over findings.", tuple(columns))
 
 
-def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
+def origins(metric: str, optimism: str = "optimism") -> tuple[Column, ...]:
     """Return the columns of ``metric`` at every origin, per finding and shared, then its ``optimism`` and n."""
     shared = f"{metric}@shared"
     return (
@@ -130,9 +154,9 @@ def _seed(origin: Origin, rule: str) -> TableLayout:
     )
 
 
-def _without(record: Record) -> str:
+def _without(row: Row) -> str:
     """Format the number of cases without energy and of all cases."""
-    energy, all_cases = record.find("energy"), record.find("no_energy")
+    energy, all_cases = row.find("energy"), row.find("no_energy")
     return NOTHING if energy is None or all_cases is None else f"{all_cases.n - energy.n} of {all_cases.n}"
 
 
@@ -154,11 +178,11 @@ ENERGY = TableLayout(
     "none, the whole map is used",
     "energy: share of the rectified map's integral inside the truth, mean over findings. no energy: maps without "
     "positive values, which are left out.",
-    (score("energy", formatter=with_interval), count("energy"), TableColumn("no energy", _without)),
+    (score("energy", formatter=with_interval), count("energy"), Column("no energy", _without)),
 )
 
 
-def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayout:
+def _maxbox(metric: str, name: str, what: str, *more: Column) -> TableLayout:
     """Return the layout of a table of protocol maxbox for one metric."""
     return TableLayout(
         "maxbox",
@@ -236,17 +260,16 @@ def by_threshold(board: Leaderboard) -> Table:
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
-    metrics = [f"{metric}{shared}" for metric in (MAIN, "optimism") for shared in ("", "@shared")]  # of ``origins``
-    rows = [select.mean_record(row.runs, metrics) for row in (*board.methods, *board.baselines)]
-    intro = f"{basis_lines(board.runs, ORIGINS)}\n{SHARED}"
+    rows = (*board.methods, *board.baselines)
+    intro = f"{basis_lines(rows, ORIGINS)}\n{SHARED}"
     return tabulated(f"{board.title}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
 def per_training_run(board: Leaderboard) -> Table:
     """Return a row per training run of the rows that have several: the spread between seeds."""
-    rows = [run for row in board.methods if len(row.runs) > 1 for run in row.runs]
+    rows = [Row.of([run]) for row in board.methods if len(row.runs) > 1 for run in row.runs]
     columns = [
-        *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
+        *(replace(column, kind="network") if column.heading == "seed" else column for column in NAMES),
         score(MAIN, "cross-fitted", f"{MAIN} [95%, this run only]", with_interval),
         score("pointing", formatter=with_interval),
         count(MAIN, "cross-fitted"),
@@ -262,17 +285,25 @@ def strata(board: Leaderboard) -> Table:
     cells contain n.
     """
     best = [group[0] for group in by_network(board.methods).values()]
-    rows = [*best, *(row for row in board.baselines if row.name in (PRIOR, CENTER))]
-    records = [row.runs[0] for row in rows if row.runs[0].strata]
-    groups = dict.fromkeys((s.variable, s.group) for r in records for s in r.strata)
-    columns = [with_common_n(": ".join(name), partial(within, name), records) for name in groups]
-    intro = f"{basis_lines(records, THRESHOLDS)}\n{STRATA_ABOUT}" if records else ""
-    return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], records)
+    blind = [row for row in board.baselines if row.name in (PRIOR, CENTER)]
+    rows = [Row.of(row.runs[:1]) for row in (*best, *blind) if row.runs[0].strata]
+    groups = dict.fromkeys((s.variable, s.group) for row in rows for s in row.runs[0].strata)
+    columns = [_of_group(*name, rows) for name in groups]
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{STRATA_ABOUT}" if rows else ""
+    return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
 
 
-def within(name: tuple[str, str], record: Record) -> Score | None:
-    """Return the main column of a record in one group of cases; ``name``: variable and group."""
-    strata = (s for s in record.strata if (s.variable, s.group) == name)
-    scores = (score for stratum in strata for score in stratum.scores)
-    wanted = (MAIN, "mean", "cross-fitted")
-    return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == wanted), None)
+def _of_group(variable: str, group: str, rows: Sequence[Row]) -> Column:
+    """Return the main column in one group of cases, with n in the heading if all ``rows`` agree, else in the cells."""
+
+    def pick(row: Row) -> Score | None:
+        strata = (s for s in row.runs[0].strata if (s.variable, s.group) == (variable, group))
+        wanted = (MAIN, "mean", "cross-fitted")
+        scores = (s for stratum in strata for s in stratum.scores)
+        return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == wanted), None)
+
+    counts = {score.n for row in rows if (score := pick(row)) is not None}
+    heading = f"{variable}: {group}"
+    if len(counts) != 1:
+        return Column(heading, lambda row: with_n(pick(row)))
+    return Column(f"{heading} (n {counts.pop()})", lambda row: share(pick(row)))

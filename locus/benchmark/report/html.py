@@ -166,23 +166,22 @@ def results_flag(folder: Path) -> str:
 def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
     """Return what the page shows of a data set; the details of its rows are appended to ``rows``."""
     board = tables.leaderboard
-    has_thresholds = bool(tables.full) and bool(tables.full[0].keys)
+    has_thresholds = bool(tables.full) and bool(tables.full[0].marks)
     first, rest = (tables.full[0], tables.full[1:]) if has_thresholds else (None, tables.full)
     complete: tuple[Table, ...] = ()
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
-    keyed = {tuple(record.key for record in row.runs): row for row in (*board.methods, *board.baselines)}
     main = None if first is None else view(first, board.title)
     if main is not None and first is not None:
         names = [name for name, *_ in first.rows]
-        for n, (line, keys) in enumerate(zip(main["lines"], first.keys, strict=True)):
+        for n, (line, row) in enumerate(zip(main["lines"], first.source, strict=True)):
             if n > 0 and names[n] == names[n - 1]:
                 line["cells"][0] = names[n], "again"
             line["row"] = len(rows)
-            rows.append(details(keyed[keys]))
+            rows.append(details(row))
     shown, more = (
-        (*tables.literature, *rest, *tables.checks[:1]),
-        (*complete, *tables.checks[1:], *tables.details, *tables.protocols, *tables.papers),
+        (*tables.literature, *rest, *tables.of_checks[:1]),
+        (*complete, *tables.of_checks[1:], *tables.details, *tables.protocols, *tables.papers),
     )
     shown, more = (shown, more) if first is not None or shown else (more, ())
     return {
@@ -271,7 +270,7 @@ def view(table: Table, board: str = "") -> View:
         "id": anchor(table.title),
         "title": _capital(table.title.removeprefix(f"{board}: ")),
         "intro": table.intro.split("\n"),
-        "headings": table.header,
+        "headings": table.headings,
         "lines": [
             {"cells": [*zip(cells, kinds.get(mark, plain), strict=True)], "mark": mark, "row": None}
             for cells, mark in zip(table.rows, marks, strict=True)

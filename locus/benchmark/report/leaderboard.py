@@ -74,10 +74,9 @@ class Leaderboard:
     maps_of: Path | None = None
     """Folder of the suite whose maps it scores."""
 
-    @property
-    def runs(self) -> list[Record]:
-        """The records behind its methods and baselines."""
-        return [record for row in (*self.methods, *self.baselines) for record in row.runs]
+    def of_protocol(self, protocol: str) -> list[Row]:
+        """Return a row per record that a protocol or a check scored, in a fixed order."""
+        return [Row.of([record]) for record in select.of_protocol(self.records, self.dataset, protocol)]
 
     @property
     def of_networks(self) -> list[list[Row]]:
@@ -100,7 +99,7 @@ class Leaderboard:
 
     @cached_property
     def _ranked(self) -> list[Record]:
-        return select.ranked(self.runs)
+        return select.ranked(record for row in (*self.methods, *self.baselines) for record in row.runs)
 
 
 def leaderboards(
@@ -148,16 +147,16 @@ def _by_cases(records: Sequence[Record], runs: Sequence[Record], case_sets: Mapp
     """
     of_model: dict[tuple[object, ...], bytes] = {}
     for record in runs:
-        known = (case_sets.get(record.key, b""), of_model.get(select.model_key(record), b""))
-        of_model[select.model_key(record)] = max(known, key=_count)
-    of_user = {of_model[select.model_key(record)] for record in runs if record.source != PUBLISHED}
+        known = (case_sets.get(record.key, b""), of_model.get(record.cell.model_key, b""))
+        of_model[record.cell.model_key] = max(known, key=_count)
+    of_user = {of_model[record.cell.model_key] for record in runs if record.source != PUBLISHED}
     order = sorted({*of_model.values()} - {b""}, key=lambda cases: (cases not in of_user, -_count(cases), cases))
     if len(order) < 2:
         return [list(records)]
     largest = max(order, key=_count)
     groups: dict[bytes, list[Record]] = {cases: [] for cases in order}
     for record in records:
-        cases = largest if record.source == "paper" else of_model.get(select.model_key(record), b"")
+        cases = largest if record.source == "paper" else of_model.get(record.cell.model_key, b"")
         groups[cases or order[0]].append(record)
     return [*groups.values()]
 
@@ -218,7 +217,7 @@ def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
 
 def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
     """Return the AUROC of each model, on all images or those of another ``metric``."""
-    values = ((select.model_key(r), r.find(metric)) for r in select.scored(records, CLASSIFICATION))
+    values = ((r.cell.model_key, r.find(metric)) for r in select.scored(records, CLASSIFICATION))
     return {key: score.value for key, score in values if score is not None and score.value is not None}
 
 
@@ -248,7 +247,7 @@ def _row(
         scores[UNSOLVED] = Interval(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
-    keys = [select.model_key(record) for record in runs]
+    keys = [record.cell.model_key for record in runs]
     measured = {m: np.mean([of[key] for key in keys]) for m, of in auroc.items() if all(key in of for key in keys)}
     means = {metric: float(value) for metric, value in measured.items()}
     scores |= {BOXED: Interval(means[BOXED])} if BOXED in means else {}

@@ -1,8 +1,7 @@
 """Published results beside ``fixed_box``, a box that never sees the image: tables, sentences and a chart.
 
-``Box``      shares of hits of ``fixed_box``, resampled by patient
-``Result``   shares of hits of a paper, a baseline or a user, by finding where they are known
-``results``  baselines and papers of a leaderboard
+``Box``        shares of hits of ``fixed_box``, resampled by patient
+``results``    records of baselines and papers; ``mean_over`` reads their shares of hits, ``gap`` compares with ``Box``
 ``short_tables``, ``more_tables``  the tables over IoU and IoBB; differences, average precision, sources, all values
 ``answer``, ``chart``  the conclusions in sentences, and the chart
 
@@ -10,25 +9,25 @@ Nothing is interpolated: a column has a value where the paper gives one. See doc
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike
 
-from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Record, Reference
+from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Record, Reference
 from locus.benchmark.report import charts, select
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import IOBB, IOU, SOLVED, Row
 from locus.benchmark.report.select import NOT_RANKED
-from locus.benchmark.report.table import NOTHING, Table, of_interval, share, short, signed_short
+from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
+from locus.benchmark.report.table import share as value
 from locus.benchmark.scoring.statistics.published import Gap, independent_difference
 from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient, interval
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.core.scores import Score
 from locus.core.types import FloatArray
 
 COLUMNS = (*IOU, *IOBB)
@@ -64,25 +63,33 @@ TITLE = "published results and fixed_box"
 MEASURES = {"IoU": IOU, "IoBB": IOBB}
 
 
+Hits = tuple[dict[str, FloatArray], list[str], list[str]]
+"""Column -> hits (N,), and the finding and patient of each case."""
+
+
 @dataclass(frozen=True, eq=False)
 class Box:
     """Shares of hits of ``fixed_box`` by finding and column."""
 
-    findings: tuple[str, ...]
+    record: Record
     counts: Mapping[str, int]
     """Finding -> number of cases."""
     columns: Mapping[str, Resampled]
     """Column -> shares (F,), resampled by patient."""
 
     @classmethod
-    def of(cls, hits: Mapping[str, ArrayLike], findings: Sequence[str], patients: Sequence[str]) -> "Box":
-        """Make it from ``hits`` (N,) of N cases by column, and the finding and patient of each case."""
-        values = np.stack([np.asarray(of, dtype=np.float64) for of in hits.values()], 1)
-        names = tuple(sorted({*findings}))
-        sums = by_patient(values, np.ones_like(values), findings, patients, names)
-        drawn = bootstrap_draws(sums)
-        counts = dict(zip(names, sums.denominator[..., 0].sum(0).astype(int).tolist(), strict=True))
-        return cls(names, counts, {name: drawn[:, n] for n, name in enumerate(hits)})
+    def of(cls, hits: Hits) -> "Box":
+        """Make it from the hits of its cases."""
+        columns, findings, patients = hits
+        values, names = np.stack([*columns.values()], 1), tuple(sorted({*findings}))
+        drawn = bootstrap_draws(by_patient(values, np.ones_like(values), findings, patients, names))
+        counts = {name: findings.count(name) for name in names}
+        return cls(of_hits(FIXED_BOX, hits), counts, {name: drawn[:, n] for n, name in enumerate(columns)})
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The findings, sorted."""
+        return tuple(self.counts)
 
     def over(self, column: str, names: Sequence[str]) -> Resampled:
         """Return the shares of a column for some of the findings."""
@@ -100,57 +107,76 @@ class Box:
         return tuple(name for name in self.findings if name not in self.solved)
 
 
-class Share(NamedTuple):
-    """A share of hits and the number of cases; 0 if that is unknown."""
+def of_hits(name: str, hits: Hits | None, label: str = "") -> Record:
+    """Return a record with the shares of hits by finding; without scores if there are no ``hits``."""
+    columns, findings, _ = hits or ({}, [], [])
+    parts = {finding: np.array(findings) == finding for finding in sorted({*findings})}
+    scores = (  # not rounded
+        Score(finding, column, n=int(part.sum()))._replace(value=float(values[part].mean()))
+        for column, values in columns.items()
+        for finding, part in parts.items()
+    )
+    return Record(cell=Cell(dataset="", method=name), method_name=label, scores=tuple(scores))
 
-    value: float
-    n: int
+
+def share(record: Record, column: str, finding: str = MEAN) -> Score | None:
+    """Return a share of hits and its number of cases, 0 if that is unknown; papers also call it ``acc``."""
+    named = (record.find(name, finding) for name in (column, column.replace("hit@", "acc@")))
+    return next((score for score in named if score is not None and score.value is not None), None)
 
 
-@dataclass(frozen=True, eq=False)
-class Result:
-    """Shares of hits that are compared with ``fixed_box``."""
+def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> float | None:
+    """Return the mean of a column over the findings ``names``; None if the paper does not give it."""
+    if len(names) == len(box.findings) and (mean := share(record, column)) is not None:
+        return mean.value
+    values = [score.value for name in names if (score := share(record, column, name)) is not None]
+    return float(np.mean([value or 0.0 for value in values])) if len(values) == len(names) else None
 
-    name: str
-    trained_on: str
-    shares: Mapping[str, Mapping[str, Share]]
-    """Column -> finding -> share; ``mean`` is the mean over findings."""
-    reference: Reference | None = None
-    is_fixed_box: bool = False
 
-    def value(self, column: str, names: Sequence[str], box: Box) -> float | None:
-        """Return the mean of a column over the findings ``names``; None if the paper does not give it."""
-        shares = self.shares.get(column, {})
-        if MEAN in shares and len(names) == len(box.findings):
-            return shares[MEAN].value
-        return float(np.mean([shares[name].value for name in names])) if shares.keys() >= {*names} else None
+def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Gap | None:
+    """Return the difference of that mean from the one of ``fixed_box``; None without a value.
 
-    def gap(self, column: str, names: Sequence[str], box: Box) -> Gap | None:
-        """Return the difference of that mean from the one of ``fixed_box``; None without a value.
+    It has no interval unless it was scored on the cases of ``fixed_box``.
+    """
+    value = mean_over(record, column, names, box)
+    if value is None or record is box.record:
+        return None
+    other, parts = box.over(column, names), [share(record, column, name) for name in names]
+    known = [part for part, name in zip(parts, names, strict=True) if part is not None and part.n == box.counts[name]]
+    if len(known) == len(names):
+        return independent_difference([part.value or 0.0 for part in known], [part.n for part in known], other)
+    mean = share(record, column)
+    scored_all = mean is not None and mean.n == sum(box.counts[name] for name in names)
+    return independent_difference(value, [box.counts[name] * scored_all for name in names], other)
 
-        It has no interval unless it was scored on the cases of ``fixed_box``.
-        """
-        value, shares = self.value(column, names, box), self.shares.get(column, {})
-        if value is None or self.is_fixed_box:
-            return None
-        parts, other = [shares.get(name, Share(0, 0)) for name in names], box.over(column, names)
-        if all(share.n == box.counts[name] for name, share in zip(names, parts, strict=True)):
-            return independent_difference([share.value for share in parts], [share.n for share in parts], other)
-        scored_all = MEAN in shares and shares[MEAN].n == sum(box.counts[name] for name in names)
-        return independent_difference(value, [box.counts[name] * scored_all for name in names], other)
 
-    def has(self, columns: Sequence[str]) -> bool:
-        """Whether it has a value of one of the columns."""
-        return any(column in self.shares for column in columns)
+def _has(record: Record, columns: Sequence[str]) -> bool:
+    """Return whether a record has a value of one of the columns."""
+    return bool(_findings(record, columns))
 
-    def has_findings(self, columns: Sequence[str]) -> bool:
-        """Whether one of the columns has shares by finding."""
-        return any({*self.shares.get(column, {})} - {MEAN} for column in columns)
 
-    @property
-    def is_second_hand(self) -> bool:
-        """Whether another paper quotes it."""
-        return self.reference is not None and self.reference.hand == "second"
+def _findings(record: Record, columns: Sequence[str]) -> set[str]:
+    """Return the findings, also ``mean``, that have a share of one of the columns."""
+    scores = (s for s in record.scores if s.value is not None)
+    return {score.finding for score in scores if score.metric.replace("acc@", "hit@") in columns}
+
+
+def _is_second_hand(record: Record) -> bool:
+    """Return whether another paper quotes it."""
+    return record.reference is not None and record.reference.hand == "second"
+
+
+def result_name(record: Record) -> str:
+    """Return the name of a result; whether it is from an abstract."""
+    is_abstract = record.reference is not None and record.reference.table == "abstract"
+    return f"{record.method} (abstract)" if is_abstract else record.method
+
+
+def trained_on(record: Record) -> str:
+    """Return what a paper's network was trained on, or what a baseline knows."""
+    if record.reference is not None:
+        return record.reference.supervision
+    return "yours" if record.source == "external" else NOT_RANKED[record.cell.method].removeprefix("baseline: ")
 
 
 @lru_cache(maxsize=16)
@@ -159,30 +185,20 @@ def box_of(board: Leaderboard) -> Box | None:
     rows = board.without_network if of_papers(board) else ()
     row = next((row for row in rows if row.name == FIXED_BOX), None)
     hits = None if row is None else _hits(row, board)
-    return None if hits is None else Box.of(*hits)
+    return None if hits is None else Box.of(hits)
 
 
-def results(board: Leaderboard, box: Box) -> list[Result]:
+def results(board: Leaderboard, box: Box) -> list[Record]:
     """Return ``fixed_box``, ``prior``, the upper bounds of ``GRIDS`` and the published results."""
     rows = board.without_network
     others = [row for row in rows if row.name == PRIOR or (row.name == UPPER_BOUND and row.note in GRIDS)]
-    return [fixed(box), *(_baseline(row, board) for row in others), *published(board.records)]
+    return [box.record, *(_baseline(row, board) for row in others), *published(board.records)]
 
 
-def published(records: Sequence[Record]) -> list[Result]:
+def published(records: Sequence[Record]) -> list[Record]:
     """Return the first-hand, then the second-hand papers that have a column, each by year; none that is grey."""
     papers = [r for r in records if r.source == "paper" and r.reference is not None and r.reference.hand != "grey"]
-    ordered = sorted(papers, key=_order)
-    return [result for record in ordered if (result := _published(record)).shares]
-
-
-def fixed(box: Box) -> Result:
-    """Return ``fixed_box`` as a result."""
-    shares = {
-        column: {name: Share(share, box.counts[name]) for name, share in zip(box.findings, of.value, strict=True)}
-        for column, of in box.columns.items()
-    }
-    return Result(FIXED_BOX, _knows(FIXED_BOX), shares, is_fixed_box=True)
+    return sorted((record for record in papers if _has(record, COLUMNS)), key=_order)
 
 
 def _order(record: Record) -> tuple[object, ...]:
@@ -190,41 +206,9 @@ def _order(record: Record) -> tuple[object, ...]:
     return () if reference is None else (reference.hand, reference.year, record.method)
 
 
-def _published(record: Record) -> Result:
-    """Return the columns that a paper gives."""
-    shares: dict[str, dict[str, Share]] = {}
-    for score in record.scores:
-        column = score.metric.replace("acc@", "hit@")
-        if column in COLUMNS and score.value is not None:
-            shares.setdefault(column, {})[score.finding] = Share(score.value, score.n)
-    of = record.reference
-    name = f"{record.method} (abstract)" if of is not None and of.table == "abstract" else record.method
-    return Result(name, "" if of is None else of.supervision, shares, of)
-
-
-def _baseline(row: Row, board: Leaderboard) -> Result:
-    """Return a baseline with its shares by finding; without shares if it has no rows per case."""
-    name, hits = f"{row.name}, {row.note}" if row.note else row.name, _hits(row, board)
-    return Result(name, "", {}) if hits is None else from_hits(name, _knows(row.name), hits)
-
-
-def _knows(baseline: str) -> str:
-    return NOT_RANKED[baseline].removeprefix("baseline: ")
-
-
-Hits = tuple[dict[str, FloatArray], list[str], list[str]]
-"""Column -> hits (N,), and the finding and patient of each case."""
-
-
-def from_hits(name: str, trained_on: str, hits: Hits) -> Result:
-    """Return a result with the shares of hits by finding."""
-    columns, findings, _ = hits
-    parts = {finding: np.array(findings) == finding for finding in sorted({*findings})}
-    shares = {
-        column: {finding: Share(float(values[part].mean()), int(part.sum())) for finding, part in parts.items()}
-        for column, values in columns.items()
-    }
-    return Result(name, trained_on, shares)
+def _baseline(row: Row, board: Leaderboard) -> Record:
+    """Return a baseline with its shares by finding."""
+    return of_hits(row.name, _hits(row, board), f"{row.name}, {row.note}" if row.note else "")
 
 
 def _hits(row: Row, board: Leaderboard) -> Hits | None:
@@ -242,22 +226,32 @@ RESULT, TRAINED_ON = NAMES = ("result", "trained on")
 RULES = ("hit if", "boxes", "cut chosen on")
 
 
-def table(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] = IOU) -> Table:
+def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
     """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
-    first = [row for row in rows if not row.is_second_hand and row.has(columns)]
-    second = [row for row in rows if row.is_second_hand and row.has(columns)]
+    first = [record for record in records if not _is_second_hand(record) and _has(record, columns)]
+    second = [record for record in records if _is_second_hand(record) and _has(record, columns)]
     head = (RESULT, *headings(columns), TRAINED_ON, *RULES)
-    lines = [line for row in first for line in _lines(row, box, columns)]
-    lines += [(QUOTED, *[""] * (len(head) - 1))] if second else []
-    lines += [line for row in second for line in _lines(row, box, columns)]
+    blank = ("",) * (len(head) - 1)
+    lines = [line for record in first for line in _lines(record, box, columns)]
+    lines += [(QUOTED, *blank)] if second else []
+    lines += [line for record in second for line in _lines(record, box, columns)]
     return Table(title, ABOUT if columns == IOU else ABOUT_IOBB, head, tuple(lines))
 
 
-def _lines(row: Result, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    shares, rest = ([_cell(row, column, names, box) for column in columns] for names in (box.findings, box.rest))
-    yield (row.name, *shares, row.trained_on, *_rules(row.reference))
-    if box.solved and row.has_findings(columns) and row.trained_on != _knows(UPPER_BOUND):
-        yield (f"– without {select.listed(box.solved)}", *rest, "", *[""] * len(RULES))
+def _lines(record: Record, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    shares, *without = _with_and_without(record, box, columns, _cell)
+    yield (*shares, trained_on(record), *_rules(record.reference))
+    if record.cell.method != UPPER_BOUND:
+        yield from ((*cells, "", *[""] * len(RULES)) for cells in without)
+
+
+def _with_and_without(
+    record: Record, box: Box, columns: Sequence[str], cell: Callable[[Record, str, Sequence[str], Box], str]
+) -> Iterator[tuple[str, ...]]:
+    """Yield name and cells of a result over all findings, then without those that ``fixed_box`` solves, if known."""
+    yield (result_name(record), *(cell(record, column, box.findings, box) for column in columns))
+    if box.solved and _findings(record, columns) - {MEAN}:
+        yield (f"– without {select.listed(box.solved)}", *(cell(record, column, box.rest, box) for column in columns))
 
 
 def _rules(of: Reference | None) -> tuple[str, ...]:
@@ -269,9 +263,9 @@ def _rules(of: Reference | None) -> tuple[str, ...]:
     return tuple(NOTHING if rule == NOT_STATED else rule for rule in rules)
 
 
-def _cell(row: Result, column: str, names: Sequence[str], box: Box) -> str:
-    gap = row.gap(column, names, box)
-    return short(row.value(column, names, box)) + (MARKS[gap.mark] if gap else "")
+def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
+    difference = gap(record, column, names, box)
+    return short(mean_over(record, column, names, box)) + (MARKS[difference.mark] if difference else "")
 
 
 def headings(columns: Sequence[str]) -> tuple[str, ...]:
@@ -285,22 +279,19 @@ def headings(columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{words[measure]} > .{at}" if n == 0 else f".{at}" for n, (measure, _, at) in enumerate(parts))
 
 
-def differences(title: str, rows: Sequence[Result], box: Box, columns: Sequence[str] = IOU) -> Table:
+def differences(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
     """Return the differences from ``fixed_box`` with their intervals."""
-    lines = []
-    for row in (row for row in rows if row.name != FIXED_BOX and row.has(columns)):
-        lines.append((row.name, *(_gap(row.gap(column, box.findings, box)) for column in columns)))
-        if box.solved and row.has_findings(columns):
-            without = f"– without {select.listed(box.solved)}"
-            lines.append((without, *(_gap(row.gap(column, box.rest, box)) for column in columns)))
+    others = (record for record in records if record is not box.record and _has(record, columns))
+    lines = [line for record in others for line in _with_and_without(record, box, columns, _difference)]
     return Table(title, ABOUT_GAPS, (RESULT, *headings(columns)), tuple(lines))
 
 
-def _gap(gap: Gap | None) -> str:
-    if gap is None:
+def _difference(record: Record, column: str, names: Sequence[str], box: Box) -> str:
+    if (of := gap(record, column, names, box)) is None:
         return NOTHING
-    ends = of_interval((abs(gap.difference), gap.low, gap.high)) if gap.mark else short(abs(gap.difference))
-    return signed_short(gap.difference) + ends.removeprefix(short(abs(gap.difference))) + MARKS[gap.mark]
+    size = short(abs(of.difference))
+    ends = of_interval((abs(of.difference), of.low, of.high)).removeprefix(size) if of.mark else ""
+    return signed_short(of.difference) + ends + MARKS[of.mark]
 
 
 def short_tables(board: Leaderboard) -> tuple[Table, ...]:
@@ -309,7 +300,7 @@ def short_tables(board: Leaderboard) -> tuple[Table, ...]:
     return () if box is None else by_measure(board.title, results(board, box), box)
 
 
-def by_measure(dataset: str, rows: Sequence[Result], box: Box) -> tuple[Table, ...]:
+def by_measure(dataset: str, rows: Sequence[Record], box: Box) -> tuple[Table, ...]:
     """Return the tables of results over IoU and over IoBB."""
     made = (table(f"{dataset}: {TITLE}, {name}", rows, box, columns) for name, columns in MEASURES.items())
     return tuple(one for one in made if one.rows)
@@ -317,22 +308,14 @@ def by_measure(dataset: str, rows: Sequence[Result], box: Box) -> tuple[Table, .
 
 def more_tables(board: Leaderboard) -> tuple[Table, ...]:
     """Return differences with intervals, average precision, sources, and all published values by finding."""
-    papers = of_papers(board)
-    box = box_of(board)
-    rows = [] if box is None else results(board, box)
-    gaps = [
-        differences(f"{board.title}: {TITLE}, {name}: difference from fixed_box", rows, box, columns)
-        for name, columns in MEASURES.items()
-        if box is not None
-    ]
-    boxes = [] if box is None else [_by_finding(box, board.title), _baselines_by_finding(board)]
-    made = (
-        *boxes,
-        *gaps,
-        _precision(papers, board.title),
-        _sources(papers, board.title),
-        _values(papers, board.title),
-    )
+    papers, box, made = of_papers(board), box_of(board), list[Table]()
+    if box is not None:
+        rows = results(board, box)
+        made += [_by_finding(box, board.title), _baselines_by_finding(board)]
+        for name, columns in MEASURES.items():
+            title = f"{board.title}: {TITLE}, {name}: difference from fixed_box"
+            made.append(differences(title, rows, box, columns))
+    made += [make(papers, board.title) for make in (_precision, _sources, _values)]
     return tuple(one for one in made if one.rows)
 
 
@@ -343,24 +326,18 @@ def _by_finding(box: Box, dataset: str) -> Table:
         (name, *(of_interval((box.columns[c].value[k], *ends[c][k])) for c in IOU), str(box.counts[name]))
         for k, name in enumerate(box.findings)
     ]
-    head = ("finding", *headings(IOU), "n")
-    return Table(
-        f"{dataset}: fixed_box by finding",
-        "Share of truth boxes hit, with a 95% interval over patients.",
-        head,
-        tuple(lines),
-    )
+    about = "Share of truth boxes hit, with a 95% interval over patients."
+    return Table(f"{dataset}: fixed_box by finding", about, ("finding", *headings(IOU), "n"), tuple(lines))
 
 
 def _baselines_by_finding(board: Leaderboard) -> Table:
     """Return the shares of all baselines by finding at IoU > .3, with intervals over patients."""
     known = [(row, hits) for row in board.without_network if (hits := _hits(row, board)) is not None]
-    boxes = [(row, Box.of({MAIN: columns[MAIN]}, *cases)) for row, (columns, *cases) in known]
+    boxes = [(row, Box.of(({MAIN: hits[0][MAIN]}, *hits[1:]))) for row, hits in known]
     lines = []
     for row, box in boxes:
-        shares = box.columns[MAIN]
-        intervals = zip(shares.value, *interval(shares).T, strict=True)
-        lines.append((" ".join(filter(None, (row.name, row.note))), *map(of_interval, intervals)))
+        intervals = zip(box.columns[MAIN].value, *interval(box.columns[MAIN]).T, strict=True)
+        lines.append((f"{row.name} {row.note}".rstrip(), *map(of_interval, intervals)))
     head = ("baseline", *boxes[0][1].findings)
     about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."
     return Table(f"{board.title}: baselines by finding", about, head, tuple(lines))
@@ -377,9 +354,9 @@ def _precision(papers: Sequence[Record], dataset: str) -> Table:
     metrics = sorted(
         {name for r in having for name, _ in r.names(finding=MEAN) if name.startswith(("ap@", "loc-acc@"))}
     )
-    lines = [(r.method, _supervision(r), *(share(r.find(name)) for name in metrics)) for r in having]
+    lines = [(r.method, trained_on(r), *(value(r.find(name)) for name in metrics)) for r in having]
     head = (*NAMES, *metrics)
-    return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines), _keys(having))
+    return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines))
 
 
 SOURCE_HEADER = (
@@ -391,9 +368,7 @@ SOURCE_HEADER = (
 def _sources(papers: Sequence[Record], dataset: str) -> Table:
     """Return where each published number is from, and how it was scored."""
     lines = [(record.method, *_source(record.reference), record.reason) for record in papers if record.reference]
-    return Table(
-        f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines), _keys(papers)
-    )
+    return Table(f"{dataset}: sources of the published results", ABOUT_SOURCES, SOURCE_HEADER, tuple(lines))
 
 
 def _source(of: Reference) -> tuple[str, ...]:
@@ -407,7 +382,7 @@ def _values(papers: Sequence[Record], dataset: str) -> Table:
     findings = sorted({score.finding for record in papers for score in record.scores} - {MEAN})
     metrics = [(record, dict.fromkeys(metric for metric, _ in record.names())) for record in papers]
     lines = [
-        (record.method, metric, *(share(record.find(metric, finding)) for finding in (MEAN, *findings)))
+        (record.method, metric, *(value(record.find(metric, finding)) for finding in (MEAN, *findings)))
         for record, names in metrics
         for metric in names
     ]
@@ -418,42 +393,35 @@ def _values(papers: Sequence[Record], dataset: str) -> Table:
 def lines(board: Leaderboard) -> Iterator[dict[str, str | float | None]]:
     """Yield the lines of the published results in ``leaderboard.csv``."""
     if (box := box_of(board)) is not None:
-        for row in published(board.records):
-            kind = "published, quoted" if row.is_second_hand else "published"
-            names = {"dataset": board.dataset, "kind": kind, "method": row.name}
-            values = {column: row.value(column, box.findings, box) for column in COLUMNS}
-            shares = {name: of.value for name, of in row.shares.get(MAIN, {}).items() if name != MEAN}
-            yield names | values | shares | {"note": row.trained_on}
-
-
-def _supervision(record: Record) -> str:
-    return record.reference.supervision if record.reference else NOT_STATED
-
-
-def _keys(papers: Sequence[Record]) -> tuple[tuple[str, ...], ...]:
-    return tuple((record.key,) for record in papers)
+        for record in published(board.records):
+            kind = "published, quoted" if _is_second_hand(record) else "published"
+            names = {"dataset": board.dataset, "kind": kind, "method": result_name(record)}
+            values = {column: mean_over(record, column, box.findings, box) for column in COLUMNS}
+            of_findings = sorted(_findings(record, (MAIN,)) - {MEAN})
+            shares = {name: of.value for name in of_findings if (of := share(record, MAIN, name)) is not None}
+            yield names | values | shares | {"note": trained_on(record)}
 
 
 def answer(board: Leaderboard) -> tuple[str, ...]:
     """Return what the published results show beside ``fixed_box``, and what they do not show; in Markdown."""
     box = box_of(board)
-    rows = [] if box is None else [r for r in published(board.records) if not r.is_second_hand]
-    if box is None or not rows:
+    first_hand = [record for record in published(board.records) if not _is_second_hand(record)]
+    if box is None or not first_hand:
         return ()
-    values = [short(fixed(box).value(MAIN, names, box)) for names in (box.findings, box.rest)]
+    values = [short(mean_over(box.record, MAIN, names, box)) for names in (box.findings, box.rest)]
     without = f" ({values[1]} without {select.listed(box.solved)})" if box.solved else ""
     lines = [f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."]
-    earliest = next((row for row in rows if row.has(IOU) and row.has_findings(IOU)), None)
+    earliest = next((record for record in first_hand if _findings(record, IOU) - {MEAN}), None)
     if earliest is not None:
-        lines.append(f"**{earliest.name}** compared with it: {_marks(earliest, box.findings, box)}.")
+        lines.append(f"**{result_name(earliest)}** compared with it: {_marks(earliest, box.findings, box)}.")
         if box.solved:
             lines[-1] += f" Without {select.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
     return (*lines, LIMIT)
 
 
-def _marks(row: Result, names: Sequence[str], box: Box) -> str:
+def _marks(record: Record, names: Sequence[str], box: Box) -> str:
     """Return the thresholds at which a result is above, level with and below ``fixed_box``."""
-    gaps = {column: gap.mark for column in IOU if (gap := row.gap(column, names, box)) is not None}
+    gaps = {column: of.mark for column in IOU if (of := gap(record, column, names, box)) is not None}
     words = {
         mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark] for mark in ("above", "level", "below")
     }
@@ -487,8 +455,8 @@ def chart(board: Leaderboard) -> Chart | None:
 def curves(board: Leaderboard, box: Box) -> list[Line2D]:
     """Return ``fixed_box`` dashed, a line per published result, dotted upper bounds, and results with one point."""
     bounds = [row for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
-    nothing, truths = _curve(fixed(box), box), [_curve(_baseline(row, board), box) for row in bounds]
-    papers = [_curve(row, box) for row in published(board.records) if row.has(IOU)]
+    nothing, truths = _curve(box.record, box), [_curve(_baseline(row, board), box) for row in bounds]
+    papers = [_curve(record, box) for record in published(board.records) if _has(record, IOU)]
     known = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
     points = [curve for curve in papers if curve not in known]
     nothing.set(color="black", linestyle=(0, (2, 1)), linewidth=3)
@@ -501,17 +469,17 @@ def curves(board: Leaderboard, box: Box) -> list[Line2D]:
     return [nothing, *known, *truths, *points]
 
 
-def _curve(row: Result, box: Box) -> Line2D:
+def _curve(record: Record, box: Box) -> Line2D:
     """Return the line of a result over the IoU thresholds at which it has a value."""
-    values = [(n / 10, row.value(column, box.findings, box)) for n, column in enumerate(IOU, 1)]
+    values = [(n / 10, mean_over(record, column, box.findings, box)) for n, column in enumerate(IOU, 1)]
     known = [(level, value) for level, value in values if value is not None]
-    name = row.name.replace(UPPER_BOUND, "best possible") + ", quoted" * row.is_second_hand
-    easier = "*" * (row.reference is not None and _is_easier(row, box))
-    return Line2D(*zip(*known, strict=True), label=SEES_NOTHING if row.is_fixed_box else name + easier)
+    name = result_name(record).replace(UPPER_BOUND, "best possible") + ", quoted" * _is_second_hand(record)
+    easier = "*" * (record.reference is not None and _is_easier(record, box))
+    return Line2D(*zip(*known, strict=True), label=SEES_NOTHING if record is box.record else name + easier)
 
 
-def _is_easier(row: Result, box: Box) -> bool:
+def _is_easier(record: Record, box: Box) -> bool:
     """Return whether a result chose its cut on the scored boxes, or is not known to be scored on all boxes."""
-    gaps = (row.gap(column, box.findings, box) for column in IOU)
-    chosen = row.reference is not None and row.reference.tuned_on.startswith(SCORED_BOXES)
-    return chosen or not any(gap is not None and gap.mark for gap in gaps)
+    gaps = (gap(record, column, box.findings, box) for column in IOU)
+    chosen = record.reference is not None and record.reference.tuned_on.startswith(SCORED_BOXES)
+    return chosen or not any(of is not None and of.mark for of in gaps)

@@ -10,16 +10,17 @@
 docs/protocols.md explains the columns. Tables of other protocols and of training runs are in ``detail_tables``.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from locus.benchmark.records import Record, cases
 from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import literature, select
-from locus.benchmark.report.case_columns import column_as_floats
+from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import (
@@ -41,10 +42,12 @@ from locus.benchmark.report.table import (
     MAY_BE_BEST,
     NOT_ABOVE,
     NOTHING,
+    Column,
     Table,
     of_interval,
     short,
     signed_short,
+    tabulated,
 )
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
@@ -75,16 +78,11 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     ordered = "Networks are in the order of their mean over methods. " if is_ordered else ""
     first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
     baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
-    all_rows = (*rows, *baselines)
-    return Table(
-        f"{board.title}: hits over IoU and IoBB thresholds",
-        LEGEND,
-        header(board),
-        tuple(_line(row, board) for row in all_rows),
-        tuple(tuple(record.key for record in row.runs) for row in all_rows),
-        f"{ordered}{rest} more rows are in leaderboard.csv and on the page." if rest else "",
-        tuple(map(_mark, all_rows)) if rows else (),
+    table = tabulated(
+        f"{board.title}: hits over IoU and IoBB thresholds", LEGEND, [*_columns(board)], (*rows, *baselines)
     )
+    left_out = f"{ordered}{rest} more rows are in leaderboard.csv and on the page." if rest else ""
+    return replace(table, footnote=left_out, marks=tuple(map(_mark, table.source)) if rows else ())
 
 
 def _mark(row: Row) -> str:
@@ -97,33 +95,29 @@ def shown(board: Leaderboard) -> list[Row]:
     """Return the methods of a short table: those of a user and what they are compared with, or the best per network."""
     theirs, groups = board.theirs, board.of_networks
     if theirs and len(theirs) < len(board.methods):
-        models = {select.model_key(row.runs[0]) for row in theirs}
-        beside = [row for row in board.methods if row not in theirs and select.model_key(row.runs[0]) in models]
+        models = {row.runs[0].cell.model_key for row in theirs}
+        beside = [row for row in board.methods if row not in theirs and row.runs[0].cell.model_key in models]
         best = next((group for group in groups if group[0] not in theirs), [])
         return [*theirs, *(beside[:MOST] or best[:BEST])]
     count = 1 if len(groups) > MOST else max(MOST // max(len(groups), 1), FEWEST)
     return [row for group in groups for row in group[:count]]
 
 
-def header(board: Leaderboard) -> tuple[str, ...]:
-    """Return the headings of the threshold table."""
-    iou = [f"IoU > {_level(name)}" if name == IOU[0] else _level(name) for name in IOU]
-    iou[IOU.index(MAIN)] += " [95%]"
-    iobb = [f"IoBB > {_level(name)}" if name == IOBB[0] else _level(name) for name in IOBB]
-    if board.solved:
-        iou.insert(IOU.index(MAIN) + 1, f"without {select.listed(board.solved)}")
-    return NETWORK, METHOD, *iou, *iobb, POINTING, "− prior"
+def _columns(board: Leaderboard) -> Iterator[Column]:
+    """Yield the columns of the threshold table."""
+    yield Column(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
+    yield NAME
+    for name in (*IOU, *IOBB):
+        measure = {IOU[0]: "IoU > ", IOBB[0]: "IoBB > "}.get(name, "")
+        heading = f"{measure}.{name.rpartition('.')[2]}"
+        yield replace(MEAN, heading=heading) if name == MAIN else _shares(name, heading)
+        if name == MAIN and board.solved:
+            yield _shares(UNSOLVED, f"without {select.listed(board.solved)}")
+    yield from (_shares(POINTING, POINTING), ABOVE)
 
 
-def _level(column: str) -> str:
-    return f".{column.rpartition('.')[2]}"
-
-
-def _line(row: Row, board: Leaderboard) -> tuple[str, ...]:
-    cells = [of_interval(row.main) if name == MAIN else short(_value(row, name)) for name in COLUMNS]
-    if board.solved:
-        cells.insert(COLUMNS.index(MAIN) + 1, short(_value(row, UNSOLVED)))
-    return network_cell(row) if row.is_method else row.note or BASELINES, row.name, *cells, _prior(row)
+def _shares(name: str, heading: str) -> Column:
+    return Column(heading, lambda row: short(_value(row, name)))
 
 
 def _value(row: Row, name: str) -> float | None:
@@ -187,33 +181,18 @@ def best_network(board: Leaderboard) -> list[Row]:
 
 def networks(board: Leaderboard) -> Table:
     """Return a row per network with its mean over methods; empty unless two have several training runs."""
-    rows = board.networks
-    several = [row for row in rows if row.by_patient is not None and len(row.by_patient.theta) > 1]
-    lines = [
-        (
-            network_cell(row),
-            of_interval(row.main),
-            str(len(row.runs)),
-            _prior(row),
-            verdict(row),
-        )
-        for row in rows
-    ]
-    head = (NETWORK, "mean over methods, IoU > .3 [95%]", "runs", "− prior", "verdict")
-    title = f"{board.title}: networks"
-    if len(several) < 2:
-        return Table(title, "", head, ())
-    return Table(title, f"The mean is over {select.listed(board.rank_methods)}.", head, tuple(lines))
+    several = [row for row in board.networks if row.by_patient is not None and len(row.by_patient.theta) > 1]
+    columns = (Column(NETWORK, network_cell), MEAN, Column("runs", lambda row: str(len(row.runs))), ABOVE, VERDICT)
+    about = f"The mean is over {select.listed(board.rank_methods)}." if len(several) > 1 else ""
+    return tabulated(f"{board.title}: networks", about, columns, board.networks if len(several) > 1 else ())
 
 
 def effects(board: Leaderboard, most: int | None = None) -> Table:
     """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
-    lines = [(row.name, short(row.main.value), _prior(row), verdict(row)) for row in board.effects[:most]]
-    head = (METHOD, "mean, IoU > .3", "− prior", "verdict")
-    rest = len(board.effects) - len(lines)
-    left_out = f"{rest} more methods are on the page." if rest else ""
+    rest = len(board.effects[most:]) if most is not None else 0
     title, intro = f"{board.title}: methods over networks", "The methods that all networks with several runs have."
-    return Table(title, intro, head, tuple(lines), footnote=left_out)
+    table = tabulated(title, intro, (NAME, _shares(MAIN, "mean, IoU > .3"), ABOVE, VERDICT), board.effects[:most])
+    return replace(table, footnote=f"{rest} more methods are on the page." if rest else "")
 
 
 def verdict(row: Row) -> str:
@@ -230,47 +209,26 @@ def verdict(row: Row) -> str:
 @lru_cache(maxsize=4)
 def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
-    title = f"{board.title}: people and methods on the same cases"
-    head = ("row", "IoU > .3 on these cases", "n")
-    rows = [*best_network(board)[:BEST], *_blind(board)]
-    lines = []
-    for person in board.people:
-        values = _by_case(person.runs[0], AGREEMENT, board)
-        if values is None:
+    rows, lines = [*best_network(board)[:BEST], *_blind(board)], []
+    records = [record for row in (*board.people, *rows) for record in row.runs]
+    cases = read_columns(records, board.folders, (AGREEMENT, MAIN)) if board.people and board.folders else None
+    for person in board.people if cases is not None else ():
+        if cases is None or person.runs[0].key not in cases.columns:
             continue
-        marked = {case for case, value in values.items() if np.isfinite(value)}
+        marked = np.isfinite(cases.wide([person.runs[0].key], AGREEMENT)[:, 0])
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
-        lines += [(row.name, short(_on(row, marked, board)), str(len(marked))) for row in rows]
+        lines += [(row.name, short(_on(row, marked, cases)), str(marked.sum())) for row in rows]
     note = "Boxes of other radiologists against the truth, and the best methods on the same cases."
-    return Table(title, note, head, tuple(lines))
+    head = ("row", "IoU > .3 on these cases", "n")
+    return Table(f"{board.title}: people and methods on the same cases", note, head, tuple(lines))
 
 
-Case = tuple[str, str]
-"""Image and finding."""
-
-
-def _by_case(record: Record, column: str, board: Leaderboard) -> dict[Case, float] | None:
-    """Return case -> the value of a column, nan if it is missing; None if there are no rows of the record."""
-    folder = None if board.folders is None else board.folders.of(record)
-    if folder is None or not cases.exist(record.cell, folder):
+def _on(row: Row, marked: NDArray[np.bool_], cases: CaseColumns) -> float | None:
+    """Return the main column of a row on the ``marked`` cases: mean over findings, then over training runs."""
+    if any(record.key not in cases.columns for record in row.runs):
         return None
-    rows = cases.read_columns([record.cell], folder, ["image", "finding", column])
-    keys = zip(rows["image"].to_pylist(), rows["finding"].to_pylist(), strict=True)
-    return dict(zip(keys, column_as_floats(rows, column).tolist(), strict=True))
-
-
-def _on(row: Row, marked: Set[Case], board: Leaderboard) -> float | None:
-    """Return the main column of a row on some cases: mean over findings, then over training runs."""
-    means = []
-    for record in row.runs:
-        if (hits := _by_case(record, MAIN, board)) is None:
-            return None
-        by_finding: dict[str, list[float]] = {}
-        for case, hit in hits.items():
-            if case in marked:
-                by_finding.setdefault(case[1], []).append(hit)
-        means.append(np.mean([np.mean(of_finding) for of_finding in by_finding.values()]))
-    return float(np.mean(means))
+    hits, findings = cases.wide([record.key for record in row.runs], MAIN)[marked], cases.findings[marked]
+    return float(np.mean([np.nanmean(hits[findings == finding], 0) for finding in np.unique(findings)]))
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -320,6 +278,11 @@ def _cut(board: Leaderboard) -> Iterator[str]:
         values = f"{short(first.main.value)} with them, {short(fixed)} at a fixed .5"
         yield f"The score depends on its threshold: `{first.name}` on {first.network} has {span}; it scores {values}."
 
+
+NAME = Column(METHOD, lambda row: row.name, "bold")
+MEAN = Column("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
+ABOVE, VERDICT = Column("− prior", _prior), Column("verdict", verdict)
+"""Columns that several tables have."""
 
 CELL = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
@@ -373,32 +336,24 @@ def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
     if not rows:  # a suite of other protocols, or a check
         names = dict.fromkeys(record.cell.protocol for record in board.records if record.source == "run")
         for word in (name for name in names if name != CLASSIFICATION):
-            yield from map(_of_record, select.of_protocol(board.records, board.dataset, word))
+            yield from map(_of_protocol, board.of_protocol(word))
 
 
 def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
-    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     of_network = row.kind == "network"
+    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
-    line |= {"runs": len(row.runs), "auroc": row.auroc, BOXED: _value(row, BOXED)}
-    line |= {name: _value(row, name) for name in COLUMNS} | ({UNSOLVED: _value(row, UNSOLVED)} if solved else {})
-    line |= _ends("", row.main) | {
-        "n": row.main.n or None,
-        "may_be_best": row.may_be_best,
-        "above_prior": row.above_prior,
-    }
-    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind)
-    line |= {SPREAD: _value(row, SPREAD)}
+    line |= {"runs": len(row.runs), "auroc": row.auroc}
+    line |= {name: _value(row, name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
+    line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
+    line |= {"may_be_best": row.may_be_best, "above_prior": row.above_prior}
+    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind) | {SPREAD: _value(row, SPREAD)}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
         line[name] = None if of_network else select.mean(record.find(metric, origin=origin) for record in row.runs)
-    return (
-        line
-        | {f"n_{name}": share.n for name, share in row.findings.items()}
-        | {name: share.value for name, share in row.findings.items()}
-        | {"note": row.note}
-    )
+    line |= {f"n_{name}": share.n for name, share in row.findings.items()}
+    return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
 
 
 def _kind(row: Row) -> str:
@@ -408,26 +363,17 @@ def _kind(row: Row) -> str:
     return "upper bound" if row.cell.method in UPPER_BOUND_AND_PEOPLE else "baseline"
 
 
-def _ends(name: str, interval: Interval | None) -> dict[str, Value]:
-    return {f"{name}{end}": None if interval is None else getattr(interval, end) for end in ("low", "high")}
-
-
 def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
-    if gap is None:
-        return dict.fromkeys(f"{name}_{part}" for part in ("row", "difference", "low", "high", "p"))
-    return {
-        f"{name}_row": gap.name,
-        f"{name}_difference": gap.difference.value,
-        **_ends(f"{name}_", gap.difference),
-        f"{name}_p": gap.p,
-    }
+    parts = [f"{name}_{part}" for part in ("row", "difference", "low", "high", "p")]
+    values = [None] * len(parts) if gap is None else [gap.name, *gap.difference[:3], gap.p]
+    return dict(zip(parts, values, strict=True))
 
 
-def _of_record(record: Record) -> dict[str, Value]:
-    """Return the line of a record of another protocol or a check: all its means, the main ones with their interval."""
-    line: dict[str, Value] = {name: getattr(record.cell, name) for name in CELL}
-    line |= {"protocol": record.cell.protocol, "method": record.method}
-    for one in record.select(finding="mean"):
+def _of_protocol(row: Row) -> dict[str, Value]:
+    """Return the line of a row of another protocol or a check: all its means, the main ones with their interval."""
+    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
+    line |= {"protocol": row.cell.protocol, "method": row.name}
+    for one in row.select("mean"):
         is_main = one.threshold_origin in ("none", "cross-fitted")
         name = one.metric if is_main else f"{one.metric},{one.threshold_origin}"
         line[name] = one.value

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from locus.benchmark.records.record import Record, why_other
 from locus.benchmark.report import by_protocol, literature, main_table, select
-from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.report.all_tables import CheckReport, DatasetTables
 from locus.benchmark.report.answer import answer
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import network_words
@@ -44,6 +44,8 @@ class Description:
     """Keys of the cells that the suite lists; other rows are a user's. None: no row is."""
     maps_of: Path | None = None
     """Folder of the suite whose maps it scores."""
+    checks: Sequence[type[CheckReport]] = ()
+    """Reports of the validity checks that its records may have."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
 

@@ -4,19 +4,21 @@
 ``Comparison``   how much better another row is, or how much better this row is than ``prior``
 ``Row``          a row; it is computed from records when tables are made, and never stored
 
-Rows are computed in ``leaderboard`` and ``comparisons``; tables, pages, charts and data frames read their attributes.
+``Row.of`` makes the row of any protocol or check; those of the main protocol are computed in ``leaderboard`` and
+``comparisons``. Tables, pages, charts and data frames read their attributes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores
 from locus.core import names
 from locus.core.names import MAIN, backbone_words
+from locus.core.scores import Score
 
 IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
 IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
@@ -63,8 +65,9 @@ class Row:
     name: str
     runs: tuple[Record, ...]
     """Records from which it was computed, by seed."""
-    scores: Mapping[str, Interval]
-    """Column -> mean over findings, then over training runs: ``COLUMNS``, ``UNSOLVED``, and others by their metric."""
+    scores: Mapping[str, Interval] = field(default_factory=dict)
+    """Column -> mean over findings, then over training runs: ``COLUMNS``, ``UNSOLVED``, and others by their metric; of
+    the main protocol only."""
     findings: Mapping[str, Interval] = field(default_factory=dict)
     """Finding -> the main column, mean over training runs."""
     auroc: float | None = None
@@ -78,6 +81,40 @@ class Row:
     note: str = ""
     by_patient: EntryScores | None = None
     """Its main column by patient; None without rows per case or with other cases than the best row."""
+
+    @classmethod
+    def of(cls, runs: Sequence[Record]) -> Self:
+        """Return the row of a method on the training ``runs`` of one network, by any protocol."""
+        return cls("method", runs[0].method, tuple(runs))
+
+    def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
+        """Return the mean of a metric over training runs; see ``Record.find`` and ``select``."""
+        first = self.runs[0].find(metric, finding, origin)
+        return None if first is None else self._over_runs(first)
+
+    def value(self, metric: str, origin: str | None = None) -> float | None:
+        """Return the value of a metric, mean over findings and training runs; None if it has none."""
+        score = self.find(metric, origin=origin)
+        return None if score is None else score.value
+
+    def select(self, finding: str) -> list[Score]:
+        """Return the scores of a finding, mean over training runs.
+
+        A score that all runs share keeps its interval; others have none, because ``scores`` has those over all runs.
+        """
+        return [self._over_runs(score) for score in self.runs[0].select(finding=finding)]
+
+    def _over_runs(self, first: Score) -> Score:
+        """Return the mean of a score of the first run over all runs; it has no value if one of them has none."""
+        name = first.metric, first.finding, first.threshold_origin
+        scores = [first, *(record.find(*name) for record in self.runs[1:])]
+        if all(score == first for score in scores):
+            return first
+        values = [score.value for score in scores if score is not None and score.value is not None]
+        lacking = len(scores) - len(values)
+        mean = None if lacking else sum(values) / len(values)
+        reason = f"{lacking} of {len(scores)} training runs have no score" if lacking else ""
+        return Score(first.finding, first.metric, mean, n=first.n, threshold_origin=name[-1], reason=reason)
 
     @cached_property
     def cell(self) -> Cell:

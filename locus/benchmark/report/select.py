@@ -1,15 +1,15 @@
 """Select the records of a table, group them by network and row, and describe them in sentences.
 
 A network (backbone, pooling, attention) with its size, data set and training seed is a model; each of its training runs
-is for one fold. Boxed images have a truth box. ``mean_record`` is the mean over training runs. Sentences are about the
-data, training and software of a table (``basis_lines``), names of networks, lists and counts.
+is for one fold. Boxed images have a truth box. Sentences are about the data, training and software of a table
+(``basis_lines``), names of networks, lists and counts.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from locus.benchmark.records.record import NOT_RECORDED, Record, describe
-from locus.benchmark.report.row import network_words
+from locus.benchmark.report.row import Row, network_words
 from locus.core import names
 from locus.core.errors import examples
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS, UPPER_BOUND_AND_PEOPLE
@@ -31,31 +31,9 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Key]) -> dict[Key, list
     return groups
 
 
-def model_key(record: Record) -> tuple[object, ...]:
-    """Return the key that records share if they explain the same model, with the same seed, on the same data."""
-    return record.cell.model_key
-
-
-def by_model(records: Iterable[Record]) -> list[list[Record]]:
-    """Group records by model, in their order.
-
-    >>> from locus.benchmark.records import Cell
-    >>> words = [(method, name) for method in ("cam", "prior") for name in "ab"]
-    >>> rows = [Record(cell=Cell(dataset="d", backbone=name, method=method)) for method, name in words]
-    >>> [[record.cell.method for record in group] for group in by_model(rows)]
-    [['cam', 'prior'], ['cam', 'prior']]
-    """
-    return list(grouped(records, model_key).values())
-
-
 def row_key(record: Record) -> tuple[object, ...]:
-    """Return the key of a table row: model and method."""
-    return (model_key(record), record.cell.method)
-
-
-def network_key(record: Record) -> tuple[object, ...]:
-    """Return a key that all methods and seeds of one network share; its recipe is not compared."""
-    return (*model_key(record)[:-2], record.cell.model_of_any_seed)
+    """Return model and method, which the records of a table row share if they have one seed."""
+    return record.cell.model_key, record.cell.method
 
 
 def datasets(records: Iterable[Record]) -> list[str]:
@@ -129,39 +107,13 @@ def ranked(records: Iterable[Record]) -> list[Record]:
     return sorted(records, key=place)
 
 
-def variants(record: Record, metric: str) -> tuple[str, ...]:
-    """Return the suffixes after ``METRIC@`` in the record of a check, in its order.
-
-    >>> from locus.benchmark.records import Cell
-    >>> scores = [Score(finding="mean", metric=f"auroc@{name}", value=0.9) for name in ("drawn", "none")]
-    >>> variants(Record(cell=Cell(dataset="phantom", method="classifier"), scores=tuple(scores)), "auroc")
-    ('drawn', 'none')
-    """
-    start = f"{metric}@"
-    return tuple(name.removeprefix(start) for name, _ in record.names(finding="mean") if name.startswith(start))
-
-
-def value(record: Record, metric: str) -> float:
-    """Return the mean of a metric over findings, for sorting; -1, below any metric, if there is none."""
-    return next(iter(defined_values([record.find(metric)])), -1.0)
-
-
-def defined_values(scores: Iterable[Score | None]) -> list[float]:
-    """Return the values of the scores that have one.
-
-    >>> defined_values([Score(finding="mean", metric="auroc", value=0.9), None, Score(finding="mean", metric="auroc")])
-    [0.9]
-    """
-    return [score.value for score in scores if score is not None and score.value is not None]
-
-
 def mean(scores: Iterable[Score | None]) -> float | None:
     """Return the mean of the scores that have a value, or None.
 
     >>> mean(Score(finding="mean", metric="auroc", value=value) for value in (0.5, 1.0, None))
     0.75
     """
-    values = defined_values(scores)
+    values = [score.value for score in scores if score is not None and score.value is not None]
     return sum(values) / len(values) if values else None
 
 
@@ -175,46 +127,6 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     """
     groups = grouped(records, lambda record: (record.source, record.cell.key_of_any_seed))
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
-
-
-def mean_record(group: Sequence[Record], metrics: Collection[str] | None = None) -> Record:
-    """Return the mean over training runs. A score that all runs share keeps its interval; others have none here.
-
-    Intervals over training runs and patients need per-case rows: see ``locus.benchmark.report.leaderboard``.
-
-    ``metrics``: the metrics whose means over findings are wanted; None: all, with the main column by finding.
-    """
-    first = group[0]
-    if len(group) == 1:
-        return first
-    by_name = [{(s.finding, s.metric, s.threshold_origin): s for s in _scores(record, metrics)} for record in group]
-    scores = tuple(_mean([scores.get(name) for scores in by_name], score) for name, score in by_name[0].items())
-    digests = tuple(digest for record in group for digest in record.checkpoints)
-    without = {"strata": (), "hits_by_threshold": ()}
-    changed = {"cell": first.cell.without_seed, "scores": scores, "checkpoints": digests, **without}
-    return first.model_copy(update=changed)
-
-
-def _scores(record: Record, metrics: Collection[str] | None) -> list[Score]:
-    """Return the means of ``metrics``; None: all means, and the main column by finding."""
-    if metrics is not None:
-        return [score for metric in metrics for score in record.select(metric, "mean")]
-    return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
-
-
-def _mean(scores: Sequence[Score | None], first: Score) -> Score:
-    """Return the mean over training runs; it has no value if one of them has none."""
-    if all(score is not None and score.value == first.value and score == first for score in scores):
-        return first
-    lacking = len(scores) - len(defined_values(scores))
-    return Score(
-        finding=first.finding,
-        metric=first.metric,
-        value=None if lacking else mean(scores),
-        n=first.n,
-        threshold_origin=first.threshold_origin,
-        reason=f"{lacking} of {len(scores)} training runs have no score" if lacking else "",
-    )
 
 
 NOT_RANKED = {
@@ -233,8 +145,9 @@ COUNTED = {"boxed images": "images with boxes"}
 """Name of a stored count -> its label, if it differs."""
 
 
-def basis_lines(records: Sequence[Record], thresholds: str) -> str:
-    """Return the counts, settings, thresholds and software of ``records``; different values as a range or a list."""
+def basis_lines(rows: Sequence[Row], thresholds: str) -> str:
+    """Return the counts, settings, thresholds and software of ``rows``; different values as a range or a list."""
+    records = [record for row in rows for record in row.runs]
     facts = _by_name([record.rests_on for record in records])
     counts = [
         f"{_summarized(n)} {COUNTED.get(name, name)}"
@@ -276,18 +189,17 @@ def _summarized(values: Sequence[Any]) -> str:
     return examples(distinct, 6)
 
 
-def networks_among(records: Iterable[Record]) -> Callable[[Record], str]:
-    """Return the function that names the network of one of ``records``, with image size and seed if several differ."""
+def networks_among(rows: Iterable[Row]) -> Callable[[Row], str]:
+    """Return the function that names the network of one of ``rows``, with image size and seed if several differ."""
     sizes: dict[str, set[int | None]] = {}
     seeds: dict[str, set[int | None]] = {}
-    for record in records:
-        sizes.setdefault(network_words(record.cell), set()).add(record.cell.img_size)
-        seeds.setdefault(network_words(record.cell), set()).add(record.cell.seed)
+    for row in rows:
+        sizes.setdefault(row.network, set()).add(row.cell.img_size)
+        seeds.setdefault(row.network, set()).add(row.cell.seed)
 
-    def named(record: Record) -> str:
-        name, cell = network_words(record.cell), record.cell
-        size = [f"{cell.img_size} px"] * (len(sizes[name]) > 1)
-        return " ".join([name, *size, *[f"seed {cell.seed}"] * (len(seeds[name]) > 1)])
+    def named(row: Row) -> str:
+        size = [f"{row.cell.img_size} px"] * (len(sizes[row.network]) > 1)
+        return " ".join([row.network, *size, *[f"seed {row.cell.seed}"] * (len(seeds[row.network]) > 1)])
 
     return named
 

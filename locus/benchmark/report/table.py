@@ -1,17 +1,34 @@
 """Tables of formatted cells, and their output as Markdown, text and LaTeX."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from tabulate import tabulate
 
+from locus.benchmark.report.row import NO_NETWORK, Row
 from locus.core.files import markdown_cell
 from locus.core.scores import Score
 
 NOTHING = "–"
 PAGE = 45
 """Maximum number of rows of a LaTeX table on one page."""
+
+
+Kind = Literal["", "network", "varying", "declared", "optional", "bold", "interval"]
+"""``network``: part of the network's name. ``varying``: the same, omitted if all rows agree. ``declared``: the same,
+omitted if no row has a value. ``optional``: any other column, omitted if no row has a value. ``bold``: bold in a marked
+row. ``interval``: the same, with a 95% interval."""
+OF_NETWORK = ("network", "varying", "declared")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, and a function that returns the text of a row's cell."""
+
+    heading: str
+    cell: Callable[[Row], str]
+    kind: Kind = ""
 
 
 @dataclass(frozen=True)
@@ -22,12 +39,46 @@ class Table:
     intro: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    keys: tuple[tuple[str, ...], ...] = ()
-    """Keys of the records of each row; empty if the rows have no records."""
     footnote: str = ""
     """Remark below the table."""
+    kinds: tuple[Kind, ...] = ()
+    """Kind of each column; empty if none has one."""
+    source: tuple[Row, ...] = ()
+    """Row behind each line; empty if the lines were not made from rows."""
     marks: tuple[str, ...] = ()
     """Look of each row of the threshold table: ``bold``, ``grey``, ``baseline`` or empty; no marks for other tables."""
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """The header as it is shown: with ``[95%]`` where cells have an interval."""
+        marked = zip(self.header, self.kinds or [""] * len(self.header), strict=True)
+        return tuple(f"{name} [95%]" if kind == "interval" else name for name, kind in marked)
+
+
+def tabulated(title: str, intro: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+    """Return a table of ``rows``, in their order.
+
+    Baselines with equal cells for several networks are merged into one row, named ``any``.
+    """
+    merged: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+    source: dict[tuple[str, ...], Row] = {}
+    for n, row in enumerate(rows):
+        cells = [column.cell(row) for column in columns]
+        same = tuple(cell for cell, column in zip(cells, columns, strict=True) if column.kind not in OF_NETWORK)
+        key = same if row.cell.method in NO_NETWORK else (str(n),)
+        merged.setdefault(key, []).append(tuple(cells))
+        source.setdefault(key, row)
+    lines = [[of[0] if len({*of}) == 1 else "any" for of in zip(*group, strict=True)] for group in merged.values()]
+    shown = [i for i, column in enumerate(columns) if _is_included(column.kind, [line[i] for line in lines])]
+    header, kinds = (tuple(of) for of in zip(*((columns[i].heading, columns[i].kind) for i in shown), strict=True))
+    body = tuple(tuple(line[i] for i in shown) for line in lines)
+    return Table(title, intro, header, body, kinds=kinds, source=tuple(source.values()))
+
+
+def _is_included(kind: Kind, cells: Sequence[str]) -> bool:
+    if kind == "varying":
+        return len({*cells} - {NOTHING}) > 1
+    return kind not in ("optional", "declared") or any(cell not in ("", NOTHING) for cell in cells)
 
 
 def number(value: float | None) -> str:
@@ -142,7 +193,7 @@ def markdown(table: Table) -> str:
     | cam | 0.910 |
     <BLANKLINE>
     """
-    lines = [_line(table.header), "|" + "---|" * len(table.header), *map(_line, _with_marks(table))]
+    lines = [_line(table.headings), "|" + "---|" * len(table.header), *map(_line, _with_marks(table))]
     parts = [f"## {table.title}", table.intro, "\n".join(lines), table.footnote]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -160,8 +211,8 @@ def _with_marks(table: Table) -> list[list[str]]:
 
 
 def bold_columns(table: Table) -> list[int]:
-    """Return the columns that are bold in a marked row: the method and the column with an interval."""
-    return [n for n, heading in enumerate(table.header) if heading == "method" or "[95%]" in heading]
+    """Return the columns that are bold in a marked row."""
+    return [n for n, kind in enumerate(table.kinds) if kind in ("bold", "interval")]
 
 
 WIDEST = 21
@@ -193,7 +244,7 @@ def as_text(table: Table) -> str:
 def _wrapped(table: Table) -> str:
     """Return a table whose widest columns are narrowed until it fits, if possible without breaking words."""
     rows = [[cell.replace("**", "") for cell in row] for row in table.rows]
-    columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.header, *rows, strict=True)]
+    columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.headings, *rows, strict=True)]
     widths = [max(map(len, cells)) for cells in columns]  # tabulate pads headings by 2
     words = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in columns]
     for least in ([word + 2 for word in words], [NARROWEST] * len(widths)):
@@ -206,7 +257,7 @@ def _wrapped(table: Table) -> str:
     fitted: dict[str, Any] = (
         {"maxcolwidths": widths, "maxheadercolwidths": [width - 2 for width in widths]} if table.rows else {}
     )
-    return str(tabulate(rows, headers=table.header, disable_numparse=True, **fitted))
+    return str(tabulate(rows, headers=table.headings, disable_numparse=True, **fitted))
 
 
 def _threshold_text(table: Table) -> str:
@@ -240,7 +291,7 @@ def _short_heading(word: str) -> str:
         return HEADINGS[word]
     if word.startswith("without "):
         return f"w/o\n{word.removeprefix('without ')[:4]}"
-    short_word = word.replace(" > ", "\n>").replace(" [95%]", "")
+    short_word = word.replace(" > ", "\n>")
     return short_word if "\n" in short_word else f"\n{short_word}"
 
 
@@ -254,7 +305,7 @@ def latex(table: Table, label: str) -> str:
     parts = [rows[start : start + PAGE] for start in range(0, max(len(rows), 1), PAGE)]
     about = "\n".join(f"% {line}" for line in [*table.intro.splitlines(), table.footnote] if line)
     captions = [(words, label), *((f"{words} (continued)", f"{label}-{n}") for n in range(2, len(parts) + 1))]
-    return "\n".join([about, *(_float(table.header, *part) for part in zip(parts, captions, strict=True))])
+    return "\n".join([about, *(_float(table.headings, *part) for part in zip(parts, captions, strict=True))])
 
 
 def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[str, str]) -> str:
@@ -276,15 +327,15 @@ def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[
 
 
 def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """Select ``columns`` by heading (without ``[95%]``); the first eight columns if the table has none of them.
+    """Select ``columns`` by their header; the first eight columns if the table has none of them.
 
-    >>> chosen(Table("", "", ("method", "auroc [95%]"), (("cam", "0.910"),)), ["auroc"]).rows
+    >>> chosen(Table("", "", ("method", "auroc"), (("cam", "0.910"),)), ["auroc"]).rows
     (('0.910',),)
     """
-    headings = [heading.removesuffix(" [95%]") for heading in table.header]
-    indices = [i for i, heading in enumerate(headings) if heading in columns] or list(range(min(8, len(headings))))
+    indices = [i for i, name in enumerate(table.header) if name in columns] or list(range(min(8, len(table.header))))
     header, *rows = (tuple(line[i] for i in indices) for line in (table.header, *table.rows))
-    return replace(table, header=header, rows=tuple(rows), marks=())
+    kinds = tuple(table.kinds[i] for i in indices if table.kinds)
+    return replace(table, header=header, rows=tuple(rows), kinds=kinds, marks=())
 
 
 def _line(cells: Sequence[str]) -> str:

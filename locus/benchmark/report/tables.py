@@ -15,7 +15,7 @@ from pathlib import Path
 
 from locus.benchmark.records import Record, Score, load, ordered
 from locus.benchmark.report import by_protocol, literature, main_table
-from locus.benchmark.report.all_tables import DatasetTables, reports, tables_of
+from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
@@ -48,12 +48,12 @@ AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p
 
 
 @ONE_BLAS_THREAD
-def index(folder: Path | str, boards: Mapping[Path, Sequence[Leaderboard]]) -> Path:
+def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; return the path of ``index.html``.
 
-    ``boards``: folder of each suite -> its leaderboards.
+    ``suites``: folder of each suite -> its tables.
     """
-    folder, suites = Path(folder), dict(sorted(boards.items()))
+    folder, suites = Path(folder), dict(sorted(suites.items()))
     rows = tuple(_suite(*suite) for suite in suites.items())
     table, agreements = Table("Suites", ABOUT, HEADER, rows), rank_agreement(suites)
     linked = replace(table, rows=tuple((f"[{name}]({name}/leaderboard.md)", *rest) for name, *rest in rows))
@@ -64,12 +64,12 @@ def index(folder: Path | str, boards: Mapping[Path, Sequence[Leaderboard]]) -> P
     return folder / PAGE
 
 
-def rank_agreement(suites: Mapping[Path, Sequence[Leaderboard]]) -> Table:
+def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
     """Return Kendall's tau of the methods of each network that two suites share."""
     networks = {
-        folder.name if len(boards) == 1 else f"{folder.name} ({board.title})": _methods(board)
-        for folder, boards in suites.items()
-        for board in boards
+        folder.name if len(datasets) == 1 else f"{folder.name} ({data.leaderboard.title})": _methods(data.leaderboard)
+        for folder, datasets in suites.items()
+        for data in datasets
     }
     rows = [
         (one, other, name, *cells)
@@ -103,17 +103,17 @@ def _most(rows: Sequence[Row]) -> int:
     return max(len(row.runs) for row in rows)
 
 
-def _suite(folder: Path, boards: Sequence[Leaderboard]) -> tuple[str, ...]:
+def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> tuple[str, ...]:
     """Return name, question and answer of a suite."""
-    lines = [_short_answer(board) if board.methods else _first_sentence(board) for board in boards]
-    records = [record for board in boards for record in board.records]
+    lines = [_short_answer(of.leaderboard) if of.leaderboard.methods else _first_sentence(of) for of in datasets]
+    records = [record for data in datasets for record in data.leaderboard.records]
     gaps = "" if any(record.status == "ok" for record in records if record.source == "run") else "nothing was run here"
     return folder.name, _title(folder / "leaderboard.md"), "; ".join(filter(None, lines)) or gaps or "see its page"
 
 
-def _first_sentence(board: Leaderboard) -> str:
+def _first_sentence(data: DatasetTables) -> str:
     """Return the first sentence of the answer of a check, of several protocols or of papers, without brackets."""
-    of_checks = (sentence for report in reports(board) for sentence in report.sentences())
+    of_checks, board = (sentence for report in data.reports for sentence in report.sentences()), data.leaderboard
     answers_in_order = itertools.chain(of_checks, by_protocol.sentences(board), literature.answer(board))
     text = next(answers_in_order, "").replace("**", "")
     plain = re.sub(r" \([^)]*\)", "", text)
@@ -168,7 +168,7 @@ def write(
     folders = folders or CaseFolders(folder)
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
     boards = leaderboards(all_records, folders, description.rank_methods, description.listed, description.maps_of)
-    datasets = [tables_of(board) for board in boards]
+    datasets = [DatasetTables(board, description.checks) for board in boards]
     latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
     write_text(folder / "leaderboard.tex", latex_text)
@@ -192,8 +192,8 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
 
 def _latex(suite: str, datasets: Sequence[DatasetTables], columns: Sequence[str]) -> str:
     """Return the selected tables as LaTeX; raise if no table has a column of ``columns``."""
-    tables = [table for data in datasets for table in (*data.main, *data.checks)]
-    headings = {heading.removesuffix(" [95%]") for table in tables for heading in table.header}
+    tables = [table for data in datasets for table in (*data.main, *data.of_checks)]
+    headings = {heading for table in tables for heading in table.header}
     if unknown := [name for name in columns if name not in headings and tables]:
         raise BadValueError(
             f"--columns: unknown column {unknown[0]!r}: {hint(unknown[0], headings)}the columns of {suite} are "

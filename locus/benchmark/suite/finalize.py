@@ -18,7 +18,7 @@ from locus.benchmark.report import select, tables
 from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import EXAMPLES
-from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
+from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
@@ -26,6 +26,7 @@ from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, 
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import done
+from locus.benchmark.validity.reports import REPORTS
 from locus.config import RunConfig
 from locus.core.types import Sample
 
@@ -116,12 +117,12 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
 
 @ONE_BLAS_THREAD
-def leaderboards_of(folder: Path) -> list[Leaderboard]:
-    """Return the leaderboards of a suite that was run before, from the records in its ``folder``."""
+def tables_of(folder: Path) -> list[DatasetTables]:
+    """Return the tables of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
     suite = plan.load(name) if name in plan.suites() else None
     known = () if suite is None else (suite.rank_methods, cells.keys(suite), _maps_of(suite, folder))
-    return leaderboards(*_shown(records.load(folder), results), *known)
+    return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
 
 
 def _maps_of(suite: Suite, folder: Path) -> Path | None:
@@ -138,6 +139,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
         maps_of=_maps_of(suite, folder),
+        checks=REPORTS,
         has_maps=True,
     )
 

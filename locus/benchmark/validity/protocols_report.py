@@ -7,13 +7,12 @@ from functools import lru_cache
 import numpy as np
 from matplotlib.lines import Line2D
 
-from locus.benchmark.records import Record
 from locus.benchmark.report import case_columns, select
 from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import BLUE, Chart, lines
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import network_words
+from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
 from locus.benchmark.scoring.statistics.contradictions import (
@@ -62,40 +61,42 @@ Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 def comparisons(board: Leaderboard) -> list[Comparisons]:
     """Compare the methods of each network; networks with fewer than two methods with rows per case are left out."""
     records = [r for r in select.of_protocol(board.records, board.dataset, ALL_RULES) if select.is_method(r)]
-    rows = [row for row in select.trainings(records) if row[0].scores]
-    rules = tuple(dict.fromkeys(score.metric for row in rows for score in row[0].scores))
+    rows = [Row.of(runs) for runs in select.trainings(records)]
+    rules = tuple(dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores))
     if not rows or board.folders is None:
         return []
-    columns = case_columns.read_columns([r for row in rows for r in row], board.folders, (*rules, *TRAITS))
-    groups = select.grouped(rows, lambda row: select.network_key(row[0])).values()
+    columns = case_columns.read_columns(records, board.folders, (*rules, *TRAITS))
+    groups = select.grouped(rows, lambda row: row.runs[0].cell.without_seed.model_key).values()
     return [_compared(group, columns, rules) for group in groups if len(group) > 1]
 
 
-def _compared(rows: Sequence[Sequence[Record]], columns: CaseColumns, rules: tuple[str, ...]) -> Comparisons:
-    """Compare the methods of a network, each a row of training runs, under each of the ``rules``."""
+def _compared(rows: Sequence[Row], columns: CaseColumns, rules: tuple[str, ...]) -> Comparisons:
+    """Compare the methods of a network under each of the ``rules``."""
     by_rule = {rule: _entries(rows, columns, rule) for rule in rules}
     plain, adjusted = zip(*(significant(scored) for scored in by_rule.values()), strict=True)
     means = [[entry.theta.mean() for entry in scored] for scored in by_rule.values()]
-    keys, ends = [record.key for row in rows for record in row], np.cumsum([*map(len, rows)])[:-1]
+    keys, ends = [record.key for row in rows for record in row.runs], np.cumsum([len(row.runs) for row in rows])[:-1]
     traits = [[np.nanmean(part) for part in np.split(columns.wide(keys, trait), ends, 1)] for trait in TRAITS]
     arrays = (np.array(part) for part in (means, traits, plain, adjusted))
-    return Comparisons(network_words(rows[0][0].cell), tuple(row[0].method for row in rows), rules, *arrays)
+    return Comparisons(rows[0].network, tuple(row.name for row in rows), rules, *arrays)
 
 
-def _entries(rows: Sequence[Sequence[Record]], columns: CaseColumns, rule: str) -> list[EntryScores]:
+def _entries(rows: Sequence[Row], columns: CaseColumns, rule: str) -> list[EntryScores]:
     """Return the scores of each method under a rule, with those without each patient."""
-    records = [record for row in rows for record in row]
+    records = [record for row in rows for record in row.runs]
     values = columns.wide([record.key for record in records], rule)
-    runs = [tuple(record.cell.model_id for record in row) for row in rows]
+    runs = [tuple(record.cell.model_id for record in row.runs) for row in rows]
     if rule not in POOLED:
         return entries(values, columns.groups, runs)
     _, first = np.unique(columns.patients, return_index=True)  # the rows have the score without their patient
-    return split(np.array([select.value(record, rule) for record in records]), values[first].T, runs)
+    totals = [Row.of([record]).value(rule) for record in records]
+    return split(np.array([-1.0 if total is None else total for total in totals]), values[first].T, runs)
 
 
 class ProtocolsReport(CheckReport):
     """Agreement of the rules, and the pairs of methods whose order depends on the rule."""
 
+    check = ALL_RULES
     question = "Does the answer depend on the rule?"
     limit = "Which rule is right. A significant order under one rule may be chance if many rules are tried."
 

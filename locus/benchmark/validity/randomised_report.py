@@ -5,14 +5,15 @@ It is made from the records alone; ``randomised`` computes them.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from locus.benchmark.records import Record, Score
 from locus.benchmark.report import select
 from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.charts import Chart, strip
-from locus.benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from locus.benchmark.report.detail_tables import NAMES, count, score
+from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import basis_lines, counted, listed, networks_among
-from locus.benchmark.report.table import Table, number, signed, with_interval
+from locus.benchmark.report.table import Column, Table, number, signed, tabulated, with_interval
 from locus.core.names import MAIN, backbone_words
+from locus.core.scores import Score
 
 UNCHANGED = 0.5
 RULE = (
@@ -27,12 +28,13 @@ THRESHOLDS = "cross-fitted by patient, per finding and network"
 class RandomisedReport(CheckReport):
     """Correlations and hits while weights are randomised from the head down."""
 
+    check = "randomised"
     question = "Do maps change when the weights are randomised?"
     limit = "Whether a map is right. A change only shows that the map depends on the weights."
 
     def chart(self) -> Chart | None:
         """Draw the correlation of each method's maps with all weights random, a line per network."""
-        methods = [record for record in self.rows if select.is_method(record) and _parts(record)]
+        methods = [row for row in self.rows if row.is_method and _parts(row)]
         groups = select.grouped(methods, networks_among(self.rows))
         about = (
             "Mean rank correlation of maps with those of the trained network, all weights randomised. A dot is a "
@@ -50,29 +52,29 @@ class RandomisedReport(CheckReport):
 
     def sentences(self) -> Iterator[str]:
         """Yield the methods that keep their maps or hits with random weights, and with a random head only."""
-        rows = [r for r in self.rows if _parts(r)]
-        entered = [record for record in rows if select.is_method(record)]
-        unchanged_rows = [record for record in entered if "does not change" in marks(record)]
+        rows = [row for row in self.rows if _parts(row)]
+        entered = [row for row in rows if row.is_method]
+        unchanged_rows = [row for row in entered if "does not change" in marks(row)]
         if unchanged_rows:
             yield (
                 f"The maps of {_by_method(unchanged_rows, rows, _all)} hardly change with all weights randomised (rank "
                 f"correlation above {UNCHANGED}): they do not explain the network."
             )
-        others = [record for record in entered if record not in unchanged_rows]
+        others = [row for row in entered if row not in unchanged_rows]
         yield from _changed(others, rows, "other " if unchanged_rows else "")
         yield from _hits(entered, rows)
-        if blind := [record for record in entered if "blind to the head" in marks(record)]:
+        if blind := [row for row in entered if "blind to the head" in marks(row)]:
             yield (
                 f"With only the head randomised, the maps of {_by_method(blind, rows, _head)} hardly change: they "
                 "hardly depend on the weights that detect the finding."
             )
-        if marked := dict.fromkeys(r.method for r in rows if r not in entered and "does not change" in marks(r)):
+        if marked := dict.fromkeys(r.name for r in rows if r not in entered and "does not change" in marks(r)):
             yield f"{listed([f'`{word}`' for word in marked])} do not use the weights. They are marked, as expected."
 
 
-def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
-    rows = sorted(records, key=lambda r: (*map(str, select.model_key(r)), select.value(r, f"rho@{parts[-1]}")))
-    backbones = ", ".join(dict.fromkeys(backbone_words(record.cell.backbone) for record in rows))
+def _steps(rows: Sequence[Row], parts: Sequence[str], dataset: str) -> list[Table]:
+    rows = sorted(rows, key=lambda row: (*map(str, row.cell.model_key), _value(row, f"rho@{parts[-1]}")))
+    backbones = ", ".join(dict.fromkeys(backbone_words(row.cell.backbone) for row in rows))
     of = f"{dataset}: randomised from the head down, {backbones}"
     intro = f"{RULE}\n{basis_lines(rows, THRESHOLDS)}"
     return [
@@ -81,26 +83,27 @@ def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> lis
     ]
 
 
-def marks(record: Record) -> list[str]:
+def marks(row: Row) -> list[str]:
     """Return the marks of a method whose maps or hits do not depend on the weights."""
-    change, all_same = _change_of(record), _all(record) > UNCHANGED
+    change, all_same = _change_of(row), _all(row) > UNCHANGED
     top = None if change is None else change.value if change.high is None else change.high
     holds = {
         "does not change": all_same,
-        "blind to the head": _head(record) > UNCHANGED and not all_same,
+        "blind to the head": _head(row) > UNCHANGED and not all_same,
         "hits stay": top is not None and top >= 0,
     }
     return [mark for mark, is_so in holds.items() if is_so]
 
 
-MARKS = TableColumn("", lambda record: "; ".join(marks(record)))
+MARKS = Column("", lambda row: "; ".join(marks(row)))
 
 
-def _parts(record: Record) -> tuple[str, ...]:
-    return select.variants(record, "rho")
+def _parts(row: Row) -> tuple[str, ...]:
+    """Return the parts of its network, from the head down."""
+    return tuple(score.metric.removeprefix("rho@") for score in row.select("mean") if score.metric.startswith("rho@"))
 
 
-def _correlation_columns(parts: Sequence[str]) -> list[TableColumn]:
+def _correlation_columns(parts: Sequence[str]) -> list[Column]:
     *some, last = parts
     return [
         *NAMES,
@@ -112,7 +115,7 @@ def _correlation_columns(parts: Sequence[str]) -> list[TableColumn]:
     ]
 
 
-def _hit_columns(parts: Sequence[str]) -> list[TableColumn]:
+def _hit_columns(parts: Sequence[str]) -> list[Column]:
     *some, last = parts
     return [
         *NAMES,
@@ -127,49 +130,55 @@ def _hit_columns(parts: Sequence[str]) -> list[TableColumn]:
     ]
 
 
-def _changed(changed: Sequence[Record], rows: Sequence[Record], which: str) -> Iterator[str]:
+def _changed(changed: Sequence[Row], rows: Sequence[Row], which: str) -> Iterator[str]:
     if changed:
         most = max(changed, key=_all)
-        methods = counted(len({record.method for record in changed}), f"{which}method")
-        networks = counted(len(select.by_model(changed)), "network")
+        methods = counted(len({row.name for row in changed}), f"{which}method")
+        networks = counted(len({row.cell.model_key for row in changed}), "network")
         yield (
             f"The maps of {methods} on {networks} change. With all weights randomised, their mean rank correlation "
-            f"with the trained network's maps is at most {number(_all(most))} (`{most.method}`, "
+            f"with the trained network's maps is at most {number(_all(most))} (`{most.name}`, "
             f"{networks_among(rows)(most)}; 1 is the same map)."
         )
 
 
-def _hits(entered: Sequence[Record], rows: Sequence[Record]) -> Iterator[str]:
+def _hits(entered: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
     """Yield the methods that keep their hits with random weights, and the smallest loss of the others."""
-    staying = [record for record in entered if "hits stay" in marks(record)]
+    staying = [row for row in entered if "hits stay" in marks(row)]
     if staying:
         yield f"Hits stay with all weights randomised: {_by_method(staying, rows, _change)}."
-    if falling := [record for record in entered if record not in staying and _change_of(record) is not None]:
+    if falling := [row for row in entered if row not in staying and _change_of(row) is not None]:
         least = max(falling, key=_change)
         yield (
             f"{'All other methods lose hits' if staying else 'All methods lose hits'}: the smallest change of "
-            f"`{MAIN}` is {signed(_change_of(least))} (`{least.method}`, {networks_among(rows)(least)})."
+            f"`{MAIN}` is {signed(_change_of(least))} (`{least.name}`, {networks_among(rows)(least)})."
         )
 
 
-def _by_method(records: Sequence[Record], rows: Sequence[Record], value: Callable[[Record], float]) -> str:
+def _by_method(chosen: Sequence[Row], rows: Sequence[Row], value: Callable[[Row], float]) -> str:
     """List each method with its networks and values."""
-    groups, named = select.grouped(records, lambda record: record.method), networks_among(rows)
+    groups, named = select.grouped(chosen, lambda row: row.name), networks_among(rows)
     values = {name: [f"{named(r)} {number(value(r))}" for r in group] for name, group in groups.items()}
     return listed([f"`{method}` ({', '.join(parts)})" for method, parts in values.items()])
 
 
-def _head(record: Record) -> float:
-    return select.value(record, f"rho@{_parts(record)[0]}")
+def _head(row: Row) -> float:
+    return _value(row, f"rho@{_parts(row)[0]}")
 
 
-def _all(record: Record) -> float:
-    return select.value(record, f"rho@{_parts(record)[-1]}")
+def _all(row: Row) -> float:
+    return _value(row, f"rho@{_parts(row)[-1]}")
 
 
-def _change_of(record: Record) -> Score | None:
-    return record.find(f"change@{MAIN}@{_parts(record)[-1]}")
+def _change_of(row: Row) -> Score | None:
+    return row.find(f"change@{MAIN}@{_parts(row)[-1]}")
 
 
-def _change(record: Record) -> float:
-    return select.value(record, f"change@{MAIN}@{_parts(record)[-1]}")
+def _change(row: Row) -> float:
+    return _value(row, f"change@{MAIN}@{_parts(row)[-1]}")
+
+
+def _value(row: Row, metric: str) -> float:
+    """Return the mean of a metric over findings, for sorting; -1, below any metric, if there is none."""
+    value = row.value(metric)
+    return -1.0 if value is None else value

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from locus.benchmark.external.audit import read_values
-from locus.benchmark.report.literature import COLUMNS, Box, Result, Share
+from locus.benchmark.records import Cell, Record, Score
+from locus.benchmark.report.literature import COLUMNS, Box, gap, share
 from locus.core.errors import DataError
 from locus.datasets.io.tables import read_csv
 
@@ -24,10 +25,10 @@ def values(folder, *lines):
 
 def test_values_keep_their_threshold_and_take_the_number_of_boxes_of_nih(tmp_path):
     mine = values(tmp_path, "finding,iou.3,IoBB.25", "Infiltrate,.25,1", "Mass,.5,0")
-    assert mine.shares["hit@iou.3"] == {"Infiltration": (0.25, 3), "Mass": (0.5, 4)}
-    assert mine.shares["hit@iobb.25"]["Infiltration"].value == 1
+    assert [(s.finding, s.value, s.n) for s in mine.select("hit@iou.3")] == [("Infiltration", 0.25, 3), ("Mass", 0.5, 4)]
+    assert share(mine, "hit@iobb.25", "Infiltration").value == 1
     fewer = values(tmp_path, "finding,n,iou.3", "Infiltration,2,.25", "Mass,3,.5")
-    assert [share.n for share in fewer.shares["hit@iou.3"].values()] == [2, 3]
+    assert [score.n for score in fewer.select("hit@iou.3")] == [2, 3]
 
 
 @pytest.mark.parametrize(
@@ -53,9 +54,13 @@ def test_invalid_values_are_one_sentence(tmp_path, lines, facts):
     assert "\n" not in str(caught.value)
 
 
+def one_share(n):
+    return Record(cell=Cell(dataset="NIH", method="mine"), scores=(Score("Mass", "hit@iou.3", 0.5, n=n),))
+
+
 def test_shares_of_fewer_boxes_have_a_difference_but_no_mark():
     hits = {column: np.array([1.0, 0, 1, 0, 1, 0]) for column in COLUMNS}
-    box = Box.of(hits, ["Mass"] * 6, list("abcdef"))
-    by_count = {n: Result("mine", "", {"hit@iou.3": {"Mass": Share(0.5, n)}}).gap("hit@iou.3", ["Mass"], box) for n in (6, 4)}
-    assert [gap.difference for gap in by_count.values()] == [0, 0]
+    box = Box.of((hits, ["Mass"] * 6, list("abcdef")))
+    by_count = {n: gap(one_share(n), "hit@iou.3", ["Mass"], box) for n in (6, 4)}
+    assert [of.difference for of in by_count.values()] == [0, 0]
     assert [gap.mark for gap in by_count.values()] == ["level", ""]

@@ -1,7 +1,7 @@
 """Helpers: the leaderboard and tables of a suite folder."""
 
 from locus.benchmark.records import load
-from locus.benchmark.report.all_tables import tables_of
+from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.table import markdown
@@ -14,8 +14,8 @@ def leaderboard(records, dataset="phantom", folder=None):
 
 
 def tables_on_page(board):
-    tables = tables_of(board)
-    return [*tables.full, *tables.checks, *tables.details, *tables.protocols, *tables.papers]
+    tables = DatasetTables(board)
+    return [*tables.full, *tables.of_checks, *tables.details, *tables.protocols, *tables.papers]
 
 
 def texts(folder):

@@ -6,6 +6,7 @@ from locus.benchmark.records import Record, Score, pack, write
 from locus.benchmark.report import by_protocol
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.table import WIDTH, as_text
+from locus.benchmark.scoring import protocols
 from tests.benchmark.report.made_up import cell
 
 METHODS = ("cam", "layercam", "gradcam", "xgradcam", "hirescam")
@@ -14,9 +15,9 @@ BASELINES = {"prior": 0.3, "truth": 1.0}
 
 
 def records(protocol):
-    metric, origin, _ = by_protocol.MEASURES[protocol]
+    scored_by = protocols.get(protocol)
     for name, value in {**dict(zip(METHODS, VALUES[protocol], strict=True)), **BASELINES}.items():
-        score = Score(finding="mean", metric=metric, value=value, n=8, threshold_origin=origin)
+        score = Score(finding="mean", metric=scored_by.main, value=value, n=8, threshold_origin=scored_by.main_origin)
         of = cell(name, 0).model_copy(update={"protocol": protocol})
         yield Record(cell=of, scores=(score,))
 

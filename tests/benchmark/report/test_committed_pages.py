@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from locus.benchmark.report.all_tables import tables_of
 from locus.benchmark.report.table import WIDTH, as_text, short
-from locus.benchmark.suite.finalize import leaderboards_of
+from locus.benchmark.suite.finalize import tables_of
 from locus.config import CHECKS
 from tests.browser import EARS, answers
 
@@ -27,9 +26,8 @@ WITH_METHODS = [suite for suite in SUITES if suite not in CHECKS and "method" in
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_tables_fit_a_terminal(suite):
-    for board in leaderboards_of(RESULTS / suite):
-        tables = tables_of(board)
-        for table in (*tables.short, *tables.checks[:1]):
+    for tables in tables_of(RESULTS / suite):
+        for table in (*tables.short, *tables.of_checks[:1]):
             assert max(map(len, as_text(table).splitlines())) <= WIDTH == 130, table.title
 
 

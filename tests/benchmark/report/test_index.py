@@ -4,6 +4,7 @@ import pytest
 
 from locus.benchmark.records import load, pack
 from locus.benchmark.report import tables
+from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from tests.benchmark.report.made_up import training
@@ -13,19 +14,19 @@ DOWN = dict(zip(UP, [*UP.values()][::-1], strict=True))
 FEW = {"cam": 2, "layercam": 18}
 
 
-def boards(folder, seeds=(0, 1, 2), **networks):
-    """The leaderboards of a suite whose networks, by pooling, hit so often by each method."""
+def suite(folder, seeds=(0, 1, 2), **networks):
+    """The tables of a suite whose networks, by pooling, hit so often by each method."""
     for pooling, methods in networks.items():
         for method, count in methods.items():
             for seed in seeds:
                 training(folder, method, seed, count, pooling)
     pack(folder)
-    return {folder: leaderboards(load(folder), CaseFolders(folder))}
+    return {folder: [DatasetTables(board) for board in leaderboards(load(folder), CaseFolders(folder))]}
 
 
 @pytest.mark.planted
 def test_methods_are_compared_on_each_network_that_two_suites_share(tmp_path):
-    one, other = boards(tmp_path / "a", PCAM=UP, AVG=UP, LSE=FEW), boards(tmp_path / "b", [0], PCAM=UP, AVG=DOWN, LSE=FEW)
+    one, other = suite(tmp_path / "a", PCAM=UP, AVG=UP, LSE=FEW), suite(tmp_path / "b", [0], PCAM=UP, AVG=DOWN, LSE=FEW)
     tables.index(tmp_path, {**other, **one})
     text = (tmp_path / "README.md").read_text()
     assert "| a | b | small CNN with AVG | 5 | −1.00 [−1.00, −0.80] | 0.017 |" in text  # 2 of the 120 orders
@@ -35,7 +36,7 @@ def test_methods_are_compared_on_each_network_that_two_suites_share(tmp_path):
 
 
 def test_a_single_suite_has_no_rank_agreement(tmp_path):
-    tables.index(tmp_path, boards(tmp_path / "a", [0], PCAM=FEW))
+    tables.index(tmp_path, suite(tmp_path / "a", [0], PCAM=FEW))
     for file in ("README.md", "index.html"):
         assert "Rank agreement" not in (tmp_path / file).read_text()
     assert (

@@ -198,7 +198,7 @@ def test_finding_that_prior_solves_is_named_and_left_out_of_a_second_mean(tmp_pa
         write(Record(cell=one, scores=(*scores, mean), rests_on={"test images": 20}), tmp_path)
     board = leaderboard(load(tmp_path))
     assert (board.solved, row(board, "cam").scores[UNSOLVED].value) == (("b",), 0.4)
-    assert "without b" in main_table.header(board)
+    assert "without b" in main_table.thresholds(board).header
     assert any("hits at least nine of ten cases of b" in line for line in notes(board))
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from locus.benchmark.records import Cell, Record, Score, load, pack, write
 from locus.benchmark.report import select, table, tables
-from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case
 from locus.core.errors import BadValueError
@@ -172,7 +170,7 @@ def test_order_of_records_does_not_change_the_files(suite, tmp_path):
 
 
 def test_the_index_links_every_suite(suite):
-    tables.index(suite.parent, {suite: leaderboards(load(suite), CaseFolders(suite))})
+    tables.index(suite.parent, {suite: tables.write(suite)})
     text = (suite.parent / "README.md").read_text()
     assert "| [demo](demo/leaderboard.md) | demo | `cam` on resnet18 with AVG (.91, one run): " in text
     assert '<a href="demo/index.html">demo</a><td>demo<td><code>cam</code> on resnet18' in (suite.parent / "index.html").read_text()

@@ -3,9 +3,12 @@
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.report.all_tables import reports, tables_of
+from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.page import Description, page
-from locus.benchmark.validity.randomised_report import RandomisedReport, marks
+from locus.benchmark.report.row import Row
+from locus.benchmark.validity.randomised_report import RandomisedReport
+from locus.benchmark.validity.randomised_report import marks as marks_of_row
+from locus.benchmark.validity.reports import REPORTS
 from tests.benchmark.report.given import leaderboard
 
 MAIN = "hit@iou.3"
@@ -28,6 +31,10 @@ def cascade(method, rho, change, high, head=0.1, **fields):
     return record("randomised", method, [*sizes, *hits, *changes], **fields)
 
 
+def marks(record):
+    return marks_of_row(Row.of([record]))
+
+
 @pytest.mark.byhand
 def test_marks_of_methods_that_do_not_depend_on_the_weights():
     assert marks(cascade("a", 0.51, -0.3, -0.1)) == ["does not change"]
@@ -42,7 +49,7 @@ def test_marks_of_methods_that_do_not_depend_on_the_weights():
 def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_tables():
     other = record("randomised", "cam", [score("rho@head", 0.1), score("rho@features.0", 0.2)], backbone="custom")
     records = [cascade("cam", 0.1, -0.3, -0.1), cascade("center", 1.0, 0.0, 0.0), other]
-    tables = RandomisedReport("randomised", leaderboard(records)).tables()
+    tables = RandomisedReport(leaderboard(records)).tables()
     for table, last in zip(tables[::2], ("features.0 (all)", "stem (all)"), strict=True):
         assert table.header[-6:] == ("method", "head", last, "absolute values, all", "n cases", "")
     assert len(tables) == 4
@@ -51,14 +58,13 @@ def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_t
 
 def test_page_without_a_check_has_none_of_these_tables_and_no_answer():
     plain = record("pointing", "cam", [score("pointing", 0.5)])
-    part = tables_of(leaderboard([plain]))
-    assert part.checks == ()
-    assert reports(leaderboard([plain])) == []
+    part = DatasetTables(leaderboard([plain]), REPORTS)
+    assert (part.of_checks, part.reports) == ((), ())
     assert "randomised" not in page([plain], Description("t"), datasets=[part])
 
 
 def said(records):
-    (report,) = reports(leaderboard(records))
+    (report,) = DatasetTables(leaderboard(records), REPORTS).reports
     return tuple(report.sentences())
 
 
@@ -83,7 +89,7 @@ def test_sentences_name_methods_whose_hits_stay():
 
 def test_the_answer_comes_first_in_the_markdown_and_names_what_it_does_not_show():
     records = [cascade("a", 0.2, -0.3, -0.1), cascade("a", 0.2, -0.3, -0.1, seed=1)]
-    text = page(records, Description("t"), datasets=[tables_of(leaderboard(records))])
+    text = page(records, Description("t"), datasets=[DatasetTables(leaderboard(records), REPORTS)])
     question, *sentences = [f"**{RandomisedReport.question}**", *said(records), "This does not show: whether a map is right"]
     places = [text.index(part) for part in (question, *sentences, "\n## ")]
     assert places == sorted(places)

@@ -37,6 +37,8 @@ class CheXlocalize(base.Protocol):
 
     name = "chexlocalize"
     main = "mask_iou"
+    main_origin = "cross-fitted"
+    heading = "mask IoU"
     geometry = "pixels"
     chooses_thresholds = True
     counts_false_alarms = True

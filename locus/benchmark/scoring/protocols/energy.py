@@ -23,7 +23,7 @@ class Energy(base.Protocol):
     """
 
     name = "energy"
-    main = "energy"
+    main = heading = "energy"
 
     def evaluate(
         self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()

@@ -52,6 +52,8 @@ class Locus(base.Protocol):
 
     name = "locus"
     main = MAIN
+    main_origin = "cross-fitted"
+    heading = "IoU > .3"
     chooses_thresholds = True
     takes_boxes = True
 

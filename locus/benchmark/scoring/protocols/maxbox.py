@@ -61,7 +61,9 @@ class MaxBox(Protocol):
     """
 
     name = "maxbox"
-    main = "maxboxacc"
+    main = "maxboxaccv2"
+    main_origin = "cross-fitted"
+    heading = "MaxBoxAccV2"
     geometry = "pixels"
     chooses_thresholds = True
 

@@ -25,7 +25,7 @@ class Pointing(Protocol):
     """
 
     name = "pointing"
-    main = "pointing"
+    main = heading = "pointing"
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:

@@ -28,6 +28,7 @@ class PxAP(base.Protocol):
 
     name = "pxap"
     main = "pxap"
+    heading = "PxAP"
     geometry = "pixels"
 
     def evaluate(

@@ -37,6 +37,8 @@ class Seed(base.Protocol):
 
     name = "seed"
     main = MAIN
+    main_origin = "cross-fitted"
+    heading = "seed ≥ .3"
     chooses_thresholds = True
 
     def evaluate(
