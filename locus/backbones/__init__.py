@@ -65,7 +65,13 @@ def files_of(options: Mapping[str, Any]) -> Set[Path]:
     if "network" in options:
         user_file = file_of(options["network"])
         return {home / "external.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
-    modules = ["extractors", "grids", "measured", "pooling", *(["strides"] if "stride=" in options["name"] else [])]
+    modules = [
+        "extractors",
+        "grids",
+        "probe_grid",
+        "pooling",
+        *(["output_stride"] if "stride=" in options["name"] else []),
+    ]
     return {home / f"{name}.py" for name in modules}
 
 

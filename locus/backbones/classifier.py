@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from locus.backbones import layers
-from locus.backbones.measured import locator
 from locus.backbones.pooling import Pooling, precise
+from locus.backbones.probe_grid import locator
 from locus.backbones.tokens import TokenLayout, find_token_layout
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid, square_pixels

@@ -23,7 +23,7 @@ from torch.nn.parameter import UninitializedParameter
 from locus import backbones
 from locus.backbones import grids, weight_files
 from locus.backbones.classifier import Classifier, normalised
-from locus.backbones.detection import ModelSpec
+from locus.backbones.find_head import ModelSpec
 from locus.backbones.wrapping import connect
 from locus.core import user_code
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, one_line

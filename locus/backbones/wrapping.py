@@ -1,6 +1,6 @@
 """Wrap any network as a ``Classifier`` without changing it.
 
-``wrap`` does it for a module in Python: ``locus.backbones.detection`` finds features and head, and ``connect`` builds
+``wrap`` does it for a module in Python: ``locus.backbones.find_head`` finds features and head, and ``connect`` builds
 the classifier. ``select_outputs`` reads which outputs are used and their names. Networks given by name (``timm:NAME``)
 are in ``locus.backbones.external``.
 """
@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import layers, measured
+from locus.backbones import layers, probe_grid
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, normalised
-from locus.backbones.detection import ForwardTrace, ModelSpec, Patches, find_model_spec, head_rows, observe
+from locus.backbones.find_head import ForwardTrace, ModelSpec, Patches, find_model_spec, head_rows, observe
 from locus.backbones.grids import evaluating
 from locus.backbones.layers import Extractor, ForeignHead, Step, submodule
 from locus.backbones.pooling import AVG
@@ -55,7 +55,7 @@ def _locate(module: nn.Module, spec: ModelSpec, extractor: Any, channels: int) -
     if spec.grid is not None:
         stride, offset = spec.grid
         return lambda size: Grid(size, (stride, stride), (offset, offset))
-    return extractor.grid if spec.patch else lambda size: measured.grid(module, extractor, size, channels)
+    return extractor.grid if spec.patch else lambda size: probe_grid.grid(module, extractor, size, channels)
 
 
 class Rows(nn.Module):
@@ -226,7 +226,7 @@ def wrap(
         model = connect(module, spec, channels, rescale, grid)
     else:
         extractor = Extractor(module, given)
-        locate = grid or (lambda size: measured.grid(module, extractor, size, channels))
+        locate = grid or (lambda size: probe_grid.grid(module, extractor, size, channels))
         step: Any = submodule(module, head) if isinstance(head, str) else head
         build: Any = _with_linear if isinstance(step, nn.Linear) else _with_callable
         last, names = build(module, trace, extractor, step, findings)

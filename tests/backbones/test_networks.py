@@ -4,7 +4,7 @@ from torch import nn
 
 from locus.backbones import external
 from locus.backbones.classifier import normalised
-from locus.backbones.detection import find_model_spec, observe
+from locus.backbones.find_head import find_model_spec, observe
 from locus.config import SOURCES
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.types import IMAGENET_MEAN, IMAGENET_STD

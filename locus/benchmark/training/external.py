@@ -13,9 +13,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from locus.backbones import Classifier, external, measured
-from locus.backbones.detection import ModelSpec, find_model_spec, observe
+from locus.backbones import Classifier, external, probe_grid
 from locus.backbones.external import ExternalNetwork
+from locus.backbones.find_head import ModelSpec, find_model_spec, observe
 from locus.backbones.wrapping import channels_of, select_outputs, use_columns
 from locus.benchmark.training import load, runs
 from locus.config import NetworkFlags, TrainConfig
@@ -71,7 +71,7 @@ def build(
     trace = observe(network.module, channels, size)
     names, columns = _select(named, network.findings, default_findings, trace.logits)
     spec = use_columns(find_model_spec(network.module, trace, flags.features, flags.head), columns)
-    spec = replace(spec, grid=measured.parse(flags.grid) if flags.grid else None)
+    spec = replace(spec, grid=probe_grid.parse(flags.grid) if flags.grid else None)
     mean, std, normalisation = _normalisation(flags, network, channels)
     model = external.assemble(word, network, spec, trace.logits.shape[1], channels, mean, std).eval()
     model.set_outputs(names, size).grid((size, size))
