@@ -241,7 +241,7 @@ class Classifier(layers.Network):
         self.name = "network"
         """Name in tables if it was not built by ``locus.backbones.build``: the class of a wrapped network."""
         self.build_options = build_options
-        """Options (JSON-able) from which :mod:`locus.backbones.external` rebuilds this architecture: normally those
+        """Options (JSON-able) from which :mod:`locus.benchmark.opening` rebuilds this architecture: normally those
         of ``locus.backbones.build``; None if wrapped. ``pretrained`` is always False: a checkpoint has the weights."""
         self.channels = channels
         self._locate = locate

@@ -65,7 +65,7 @@ def test_option_stride_sets_the_grid_and_keeps_the_weights(name, stride):
 
 def test_code_of_a_network_contains_the_file_of_the_option_stride_only_if_it_has_the_option():
     usual, finer = (backbones.files_of({"name": name}) for name in ("resnet18", "resnet18:stride=8"))
-    assert {path.name for path in finer - usual} == {"strides.py"}
+    assert {path.name for path in finer - usual} == {"output_stride.py"}
     assert usual < finer
 
 
