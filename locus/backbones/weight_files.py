@@ -179,8 +179,7 @@ def load(model: Classifier, state: dict[str, Tensor], path: Path | str) -> None:
     """
     expected = model.state_dict()
     unexpected = [name for name in state if name not in expected]
-    _require_match(_unlike(expected, state), unexpected, model, path)
-    model.load_state_dict(state)
+    _load(model, state, _unlike(expected, state), unexpected, f"{path} does not fit {_words(model)}")
 
 
 def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) -> None:
@@ -196,17 +195,10 @@ def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) 
         state, unexpected = extractor_weights(state, model)
     new = _unlike(expected, state)
     missing = [name for name in new if not name.startswith(OUR_HEAD) and not name.endswith(COUNTER)]
-    _require_match(missing, unexpected, model, f"--init_from {path}")
     taken = {name: value for name, value in state.items() if name in expected and name not in new}
-    model.load_state_dict(taken, strict=False)
+    _load(model, taken, missing, unexpected, f"--init_from {path} does not fit {_words(model)}")
     added = f", new: {examples(new)}" if new else ""
     log.info("--init_from %s: %d of %d weights loaded%s", path, len(taken), len(expected), added)
-
-
-def _require_match(missing: Sequence[str], unexpected: Sequence[str], model: Classifier, path: Path | str) -> None:
-    """Raise ``DataError`` if there are missing or unexpected weights."""
-    if reason := _differences(missing, unexpected, len(model.state_dict())):
-        raise DataError(f"{path} does not fit {describe_model(model)}: {reason}")
 
 
 def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str, word: str) -> str:
@@ -220,9 +212,8 @@ def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str,
     named = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
     missing = [name for name in _unlike(expected, named) if not name.endswith(COUNTER)]
     unexpected = [name for name in state if name.removeprefix(start) not in expected]
-    if reason := _differences(missing, unexpected, len(expected)):
-        raise DataError(f"the weights in {path} are not those of {word}: {reason}")
-    module.load_state_dict({name: named[name] for name in expected if name in named}, strict=False)
+    taken = {name: named[name] for name in expected if name in named}
+    _load(module, taken, missing, unexpected, f"the weights in {path} are not those of {word}")
     return f"{len(named)} of {path}, none missing, none unexpected"
 
 
@@ -231,17 +222,21 @@ def _unlike(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list
     return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
 
 
-def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) -> str:
-    """Explain why weights cannot be loaded, with counts; empty if they can."""
-    parts = []
+def _load(
+    module: nn.Module, state: dict[str, Tensor], missing: Sequence[str], unexpected: Sequence[str], refusal: str
+) -> None:
+    """Load weights. Raises ``DataError``, a ``refusal`` and the numbers, if some are missing or unexpected."""
+    count, parts = len(module.state_dict()), []
     if missing:
         parts.append(f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})")
     if unexpected:
         parts.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
-    return " and ".join(parts)
+    if parts:
+        raise DataError(f"{refusal}: {' and '.join(parts)}")
+    module.load_state_dict(state, strict=False)
 
 
-def describe_model(model: Classifier) -> str:
+def _words(model: Classifier) -> str:
     """Return a short description of a model for error messages."""
     config = model.build_options or {}
     name = config.get("name") or config.get("network")

@@ -28,7 +28,7 @@ from locus.core import cli, user_code
 from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
 from locus.datasets.io import preprocess
 from locus.datasets.phantom.patient import FINDINGS
-from tests.backbones.test_networks import FILE
+from tests.benchmark.test_opening import FILE
 
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]

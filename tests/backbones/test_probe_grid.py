@@ -74,7 +74,7 @@ def test_a_map_without_a_regular_grid_is_refused_unless_the_grid_is_given(after)
 
 def test_the_flag_grid_is_kept_in_the_run_of_a_network(tmp_path):
     (tmp_path / "net.py").write_text(
-        "from tests.backbones.test_measured import net\ndef build():\n    return net(after=lambda net, A: A.flip(-1))"
+        "from tests.backbones.test_probe_grid import net\ndef build():\n    return net(after=lambda net, A: A.flip(-1))"
     )
     flags = {"model": f"{tmp_path}/net.py:build", "findings": ("Mass", "Nodule"), "img_size": 64}
     with pytest.raises(NotAvailableError, match="--grid"):
@@ -132,7 +132,7 @@ def test_a_network_whose_layers_cannot_be_seen_is_refused(build, fact):
 
 
 def test_a_network_in_half_precision_is_computed_in_float32(tmp_path):
-    (tmp_path / "net.py").write_text("from tests.backbones.test_measured import net\ndef build():\n    return net().half()")
+    (tmp_path / "net.py").write_text("from tests.backbones.test_probe_grid import net\ndef build():\n    return net().half()")
     loaded = opening.network_of(f"{tmp_path}/net.py:build", None)
     assert {weight.dtype for weight in loaded.module.parameters()} == {torch.float32}
     assert "float16" in loaded.weights
