@@ -42,7 +42,6 @@ from locus.core.errors import (
 from locus.core.files import file_hash, json_hash
 from locus.core.names import duplicates
 from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
-from locus.core.user_code import code_hash, local_files
 from locus.datasets.io.tables import read_list
 from locus.datasets.leaks import TrainingImages
 
@@ -191,7 +190,7 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
 def _code(word: str) -> str | None:
     """Return the hash of the user's file in ``word`` with its local modules; None if there is no such file."""
     file = user_code.file_of(word)
-    return code_hash(local_files(file)) if file is not None and file.is_file() else None
+    return user_code.code_hash(user_code.local_files(file)) if file is not None and file.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -265,7 +264,7 @@ def open_run(path: Path, trust: bool) -> OpenedNetwork:
     """Open a finished run of ``main.py`` or of another network: see ``Checkpoint.network``."""
     run = checkpoint(path)
     model = run.network(trust)
-    weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
+    weights = f"all {len(run.weights)} of {path}, none missing, none unexpected"
     source = "from its run" if "network" in (model.build_options or {}) else "ImageNet"
     return _opened(model, run.config.preprocess, weights, source)
 
@@ -279,8 +278,8 @@ def _opened(model: Classifier, preprocess: str, weights: str, normalisation: str
     if spec and (spec.grid or spec.patch):
         how = "given" if spec.grid else f"from patches of {spec.patch} pixels"
     steps = "" if preprocess == "none" else f", preprocessed by {preprocess}"
-    facts = {"weights": weights, "layers": str(spec or "a network of Locus")}
-    facts |= {"images": f"{size} px, {normalisation}{steps}"}
+    images = f"{size} px, {normalisation}{steps}"
+    facts = {"weights": weights, "layers": str(spec or "a network of Locus"), "images": images}
     facts |= {"logits": "equal to the original network's, before functions after its last layer"} if spec else {}
     facts |= {"grid": f"stride {grid.stride}, offset {grid.offset}, {how}"}
     return OpenedNetwork(model, preprocess, facts)
@@ -314,9 +313,7 @@ def _named_outputs(
     raise BadValueError(f"the names of the {count} outputs are unknown: list them with --findings, in order")
 
 
-def _normalisation(
-    flags: NetworkFlags, network: ExternalNetwork, channels: int
-) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+def _normalisation(flags: NetworkFlags, network: ExternalNetwork, channels: int) -> tuple[Numbers, Numbers, str]:
     """Return mean and standard deviation, from the flags, the network's project or ImageNet, and a description."""
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std require each other: use both, or leave both out")
