@@ -15,7 +15,7 @@ import timm
 from timm.models.eva import checkpoint_filter_fn
 from torch import nn
 
-from locus.benchmark.training.load import weights
+from locus.backbones.weight_files import weights
 
 FILE = "eva_x_small_patch16_merged520k_mim_cxr14_ft.pth"
 

@@ -59,9 +59,9 @@ def load(run: Path | str, trust: bool = False) -> "Classifier":
     ``trust``: run the Python file that the checkpoint names, if any. If False, such a checkpoint raises
     ``BadValueError``. Raises ``DataError`` for a missing or broken file.
     """
-    from locus.benchmark.training import load as checkpoints
+    from locus.benchmark import opening
 
-    return checkpoints.network(run, trust=trust)
+    return opening.load(run, trust=trust)
 
 
 def records(folder: Path | str) -> "list[Record]":

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from locus import backbones
-from locus.benchmark.training import runs, weights
+from locus.benchmark.training import runs
 from locus.config import HeatmapConfig, network_flags
 from locus.core import cli
 from locus.core.errors import BadValueError, DataError
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     network = network_flags(config)
-    if config.model in weights.shipped():
+    if config.model in backbones.shipped():
         config, typed = replace(config, checkpoint=config.model, model=None), typed - {"model"}
     single = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
     if single and config.image_path is None:
@@ -40,15 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise BadValueError(f"--model {network.model} and --checkpoint cannot be combined: leave one out")
         if not (config.image or config.image_path):
             raise BadValueError(f"--model {network.model} has no data set of its own: add --image or --image_path")
-        from locus.benchmark.training import external  # imports torch: only after the flags are checked
-
-        folder = external.write_run(network, Path(config.runs))
+        folder = runs.write_external(network, Path(config.runs))
         config = replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # the user typed its name
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         if config.model is not None and Path(config.model).name == config.model.removesuffix(".ckpt"):
             backbones.require_known(config.model)
         config = config if config.model else replace(config, checkpoint=_newest(Path(config.runs)))
-    if network is None and config.checkpoint is not None and not weights.path_of(config.checkpoint).exists():
+    if network is None and config.checkpoint is not None and not backbones.path_of(config.checkpoint).exists():
         raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
     log.info("opening the network")  # imports torch
     from locus.benchmark.pictures import heat_maps

@@ -1,20 +1,24 @@
 """Backbones: networks with feature maps, a linear head, and the grid of the maps in the image.
 
 ``catalog.build`` makes a ``Classifier`` from a name, ``wrapping.wrap`` from a user's module. torch and timm are
-imported on demand.
+imported on demand. Here are the names of networks, the files of weights that come with the package, and the hash of the
+code of a network.
 """
 
 import difflib
 import functools
 import importlib
 import importlib.util
+import json
 import re
 from collections.abc import Iterable, Mapping, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locus.core.errors import UnknownNameError
-from locus.core.user_code import file_of, local_files
+import safetensors
+
+from locus.core.errors import DataError, UnknownNameError
+from locus.core.user_code import code_hash, file_of, local_files
 
 if TYPE_CHECKING:
     from locus.backbones.catalog import build as build
@@ -46,6 +50,12 @@ ALIASES = {
 }
 """Other names, in lower case. The efficientnet-pytorch package (``efficientnet-b0``) pads SAME, as the ``tf_`` variants
 do."""
+SUFFIX = ".safetensors"
+"""Suffix of files of weights that Locus publishes."""
+SHIPPED = Path(__file__).parents[1] / "weights"
+"""Folder of the networks that come with the package."""
+METADATA = "locus"
+"""Key of the metadata in such a file: JSON of the content of the checkpoint without its weights."""
 FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapping"}
 """Public name -> the module from which it is imported on first use."""
 
@@ -55,18 +65,51 @@ def names() -> list[str]:
     return sorted(NAMES)
 
 
+def shipped() -> list[str]:
+    """Return the names of the networks that come with the package.
+
+    >>> shipped()
+    ['demo-avg', 'demo-pcam']
+    """
+    return sorted(file.stem for file in SHIPPED.glob(f"*{SUFFIX}"))
+
+
+def path_of(word: Path | str) -> Path:
+    """Return the file of a network that comes with the package, for its name; else ``word`` as a path."""
+    return SHIPPED / f"{word}{SUFFIX}" if str(word) in shipped() and not Path(word).exists() else Path(word)
+
+
+def described(file: Path) -> dict[str, Any]:
+    """Return the metadata of a published file of weights; empty for a file of another project.
+
+    Raises ``DataError`` for a damaged file.
+    """
+    try:
+        with safetensors.safe_open(file, "numpy") as opened:
+            return dict(json.loads((opened.metadata() or {}).get(METADATA, "{}")))
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        raise DataError(f"{file} is damaged: restore it, or train with --published_weights never") from error
+
+
+def network_code(options: Mapping[str, Any] | None) -> str:
+    """Return the hash of a network with these ``Classifier.build_options``; empty for a network without them."""
+    return code_hash(files_of(options)) if options is not None else ""
+
+
 def files_of(options: Mapping[str, Any]) -> Set[Path]:
     """Return the Python files that define a network with these ``Classifier.build_options``, without importing them.
 
-    For a network in a user's file these are that file and the local modules that it imports, for other networks the
-    files of Locus that build feature extractors, poolings and attention.
+    For a network in a user's file these are that file and the local modules that it imports, for a network of another
+    package the files of Locus that wrap it, for other networks those that build extractors, poolings and attention.
     """
-    home = Path(__file__).parent
+    if user_file := file_of(options.get("network", "")):
+        return local_files(user_file) if user_file.is_file() else set()
+    modules = ["extractors", "grids", "probe_grid", "pooling"]
     if "network" in options:
-        user_file = file_of(options["network"])
-        return {home / "external.py"} if user_file is None else local_files(user_file) if user_file.is_file() else set()
-    modules = ["extractors", "grids", "measured", "pooling", *(["strides"] if "stride=" in options["name"] else [])]
-    return {home / f"{name}.py" for name in modules}
+        modules = ["wrapping", "probe_grid"]
+    elif "stride=" in options["name"]:
+        modules.append("output_stride")
+    return {Path(__file__).with_name(f"{name}.py") for name in modules}
 
 
 def __getattr__(name: str) -> Any:

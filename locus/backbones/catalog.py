@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from locus import backbones
-from locus.backbones import extractors, strides, weight_files
+from locus.backbones import extractors, output_stride, weight_files
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, Rescale
 from locus.backbones.extractors import require
@@ -29,7 +29,7 @@ def build(
     Args:
         name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values
             that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``), and the stride of the
-            feature map (``resnet18:stride=8``, see :func:`locus.backbones.strides.build`).
+            feature map (``resnet18:stride=8``, see :func:`locus.backbones.output_stride.build`).
         num_classes: number of findings.
         global_pool: pooling, optionally with options (``LSE:gamma=5``).
         attention_map: attention, or None.
@@ -55,7 +55,7 @@ def build(
     word = resolve(plain)
     rescale, stride = construct(_options, "backbone", name, {})
     imagenet = weights is True
-    features = extractors.build(word, imagenet) if stride is None else strides.build(word, imagenet, stride)
+    features = extractors.build(word, imagenet) if stride is None else output_stride.build(word, imagenet, stride)
     extractor, width, layer_names = features
     attention = build_attention(attention_map, width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)

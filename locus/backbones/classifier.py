@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from locus.backbones import layers
-from locus.backbones.measured import locator
 from locus.backbones.pooling import Pooling, precise
+from locus.backbones.probe_grid import locator
 from locus.backbones.tokens import TokenLayout, find_token_layout
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid, square_pixels
@@ -241,7 +241,7 @@ class Classifier(layers.Network):
         self.name = "network"
         """Name in tables if it was not built by ``locus.backbones.build``: the class of a wrapped network."""
         self.build_options = build_options
-        """Options (JSON-able) from which :mod:`locus.backbones.external` rebuilds this architecture: normally those
+        """Options (JSON-able) from which :mod:`locus.benchmark.opening` rebuilds this architecture: normally those
         of ``locus.backbones.build``; None if wrapped. ``pretrained`` is always False: a checkpoint has the weights."""
         self.channels = channels
         self._locate = locate

@@ -3,7 +3,7 @@
 ``TokensOf``    tokens of a transformer as a map (timm's ViT, DeiT, EVA, Swin), with the grid of the patches
 ``arithmetic``  computed from the strides, kernels and paddings of the layers (``GridTracer``)
 
-Other grids are measured by ``locus.backbones.measured``. The class ``Grid`` itself is in ``locus.core.frames``.
+Other grids are measured by ``locus.backbones.probe_grid``. The class ``Grid`` itself is in ``locus.core.frames``.
 """
 
 import contextlib

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import grids, measured
+from locus.backbones import grids, probe_grid
 from locus.backbones.grids import TokensOf, evaluating
 from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
 from locus.core.frames import Grid
@@ -232,8 +232,8 @@ def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
         A = _map(model, layer, grids.features(part, size, model.channels), size)
         return model.extractor.grid(size, (A.shape[-2], A.shape[-1]))
     if isinstance(model.extractor, Extractor):
-        return measured.grid(model, part, size, model.channels)
-    return measured.locator(part, model.channels)(size)
+        return probe_grid.grid(model, part, size, model.channels)
+    return probe_grid.locator(part, model.channels)(size)
 
 
 def _replaced(

@@ -1,32 +1,44 @@
-"""Files of weights: read PyTorch files as data, and load torchxrayvision's weights trained on radiographs.
+"""Files of weights: read them as data, and load their weights into a network.
+
+``read``     the content of a PyTorch or safetensors file or of a run folder; ``weights`` are the weights in it
+``load``     load the weights of a run into a classifier, ``load_initial`` those of ``--init_from``, and
+             ``load_external`` those of a network of another project: all names and shapes must match
+``resolve``, ``load_xray``  torchxrayvision's weights trained on radiographs, instead of ImageNet weights
 
 ``load_file`` is the only function that reads PyTorch files; it never runs code in them. ``code_in`` finds the code that
-an unsafe file contains, for the error message. ``extractor_weights`` finds the weights of an extractor in a file of
-torchvision, timm or torchxrayvision. ``resolve`` and ``load_xray`` provide torchxrayvision's weights as an alternative
-to ImageNet weights, which are loaded by ``locus.backbones.extractors``.
+an unsafe file contains, for the error message. ImageNet weights are loaded by ``locus.backbones.extractors``.
 """
 
+import argparse
+import hashlib
 import itertools
+import logging
 import pickle
 import pickletools
 import re
+import struct
 import sys
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from locus.backbones import SUFFIX, described, path_of, shipped
 from locus.backbones.classifier import Classifier
 from locus.backbones.extractors import folder, reachable
 from locus.backbones.tokens import UNABLE
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
+from locus.core.files import json_hash
 
+log = logging.getLogger(__name__)
 PICKLE_BYTES = 2**24
 """Number of bytes of a file that are searched for function names."""
 DATA = ("torch.", "collections.", "_codecs.")
@@ -41,9 +53,194 @@ NAMES = {
 """Name of torchxrayvision's weights -> their backbone."""
 HEAD = re.compile(r"(classifier|fc|head|pre_logits|last_linear)\.")
 """Start of the names of a head in torchvision and timm."""
+PREFIX = "model."
+"""Lightning's prefix for the classifier's names."""
+OURS, OUR_HEAD = "extractor.", "head."
+"""Prefixes of the names of extractors and heads in this project."""
+COUNTER = "num_batches_tracked"
+"""Weight of batch norm that files before 2018 lack and that does not affect logits."""
+WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
+"""Keys under which tools store the weights in a file."""
+COPY_KEYS = ("module", "student", "teacher", "ema", "ema_state_dict", "state_dict_ema", "model_ema")
+"""Keys of copies of the weights, used if a file has one of them and none of ``WEIGHT_KEYS``."""
+OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
+"""Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
+BROKEN = (
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
+)
+"""Exceptions that libraries raise for broken files."""
+_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+SAFE_GLOBALS: list[Any] = [
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
+    *(np.dtype, argparse.Namespace),
+]
+"""Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
 RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
 GRAY = ":mean=127.5,std=0.12451171875"
 """torchxrayvision scales grey values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
+
+
+def read(path: Path | str) -> dict[str, Any]:
+    """Return the content of a file, of a run folder's ``best.ckpt``, or of a network of the package (``demo-pcam``).
+
+    Raises ``DataError`` if it is missing, broken or has more than data.
+    """
+    path = path_of(path)
+    file = path / "best.ckpt" if path.is_dir() else path
+    if not file.is_file():
+        names = " or ".join(shipped())
+        raise DataError(f"checkpoint {str(file)!r} not found: use the path of a .ckpt file or a run folder, or {names}")
+    try:
+        content = _published(file) if file.suffix == SUFFIX else load_file(file, SAFE_GLOBALS)
+    except PermissionError as error:
+        raise DataError(f"cannot read {file} ({error.strerror}): change its permissions or use another file") from error
+    except BROKEN as error:
+        raise DataError(f"{file} cannot be read as a checkpoint ({_reason(file, error)}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file} contains a {type(content).__name__}, not a checkpoint: use another file")
+    return content
+
+
+def _published(file: Path) -> dict[str, Any]:
+    """Return the content of a safetensors file, as that of a checkpoint if Locus published it.
+
+    Raises ``ValueError`` for a damaged file.
+    """
+    state, about = safetensors.torch.load_file(file), described(file)
+    if not about:
+        return dict(state)
+    single = cast(state, torch.float32)
+    stated = about.pop("digest", None)
+    if stated != json_hash([about, digest(single)]):
+        raise ValueError("the file differs from its checksum")
+    return {**about, "state_dict": {PREFIX + name: value for name, value in single.items()}}
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Explain why a file cannot be read, with advice."""
+    if code := code_in(path, error):
+        return (
+            f"it contains code and would run {code}): if you trust it, save only its weights in its own project, with "
+            "torch.save(network.state_dict(), 'weights.pth'), and use that file"
+        )
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"\x89HDF":
+        return "it is an HDF5 file of Keras): use a PyTorch file"
+    return "it is truncated or not a checkpoint): use another file or train again"
+
+
+def weights(path: Path | str) -> dict[str, Tensor]:
+    """Read the weights in a file, of this project or another tool. Raises ``DataError`` as ``read``."""
+    return extract_weights(read(path))
+
+
+def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the weights in the ``content`` of a file, without Lightning's prefix for files of this project.
+
+    Raises ``DataError`` for a weight that declares more values than the file has.
+    """
+    keys = [key for key in WEIGHT_KEYS if isinstance(content.get(key), dict)][:1]
+    copies = [key for key in COPY_KEYS if content.get(key) and isinstance(content[key], dict)]
+    if not keys and len(copies) > 1:
+        raise DataError(
+            f"the file has several copies of the weights ({', '.join(copies)}): save one of them as state_dict"
+        )
+    state = content[(keys or copies)[0]] if keys or copies else content
+    state = {name: value for name, value in state.items() if isinstance(name, str)}
+    if any(name.startswith(PREFIX + OURS) for name in state):
+        state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
+    tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        keys_found = examples([str(key) for key in content], 9)
+        raise DataError(f"the file has no weights under its keys ({keys_found}): save them as state_dict")
+    if hollow := [name for name, value in tensors.items() if not _is_complete(value)]:
+        raise DataError(f"{len(hollow)} weights declare more values than their file contains: {examples(hollow)}")
+    return {name: value for name, value in tensors.items() if not name.startswith(OF_THE_LOSS)}
+
+
+def prefixed(model: Classifier) -> dict[str, Tensor]:
+    """Return the weights of ``model`` with the prefix that Lightning gives their names."""
+    return {PREFIX + name: value for name, value in model.state_dict().items()}
+
+
+def _is_complete(value: Tensor) -> bool:
+    """Whether all values of a tensor are in its file; an expanded tensor could need any amount of memory."""
+    dense = value.layout == torch.strided and not value.is_meta
+    return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def load(model: Classifier, state: dict[str, Tensor], path: Path | str) -> None:
+    """Load the weights ``state`` of a run of this project into ``model``; ``path`` is the file in messages.
+
+    Raises ``DataError`` with the numbers of missing and unexpected weights if they belong to another architecture.
+    """
+    expected = model.state_dict()
+    unexpected = [name for name in state if name not in expected]
+    _load(model, state, _unlike(expected, state), unexpected, f"{path} does not fit {_words(model)}")
+
+
+def load_initial(model: Classifier, state: dict[str, Tensor], path: Path | str) -> None:
+    """Load initial weights into ``model`` and log their number.
+
+    ``state`` is from a run of this project, whose head is used if it has the same shape, or from torchvision, timm or
+    torchxrayvision, whose head is not used. Raises ``DataError`` as ``load`` does.
+    """
+    expected = model.state_dict()
+    if any(name.startswith(OURS) for name in state):
+        unexpected = [name for name in state if name not in expected and not name.startswith(OUR_HEAD)]
+    else:
+        state, unexpected = extractor_weights(state, model)
+    new = _unlike(expected, state)
+    missing = [name for name in new if not name.startswith(OUR_HEAD) and not name.endswith(COUNTER)]
+    taken = {name: value for name, value in state.items() if name in expected and name not in new}
+    _load(model, taken, missing, unexpected, f"--init_from {path} does not fit {_words(model)}")
+    added = f", new: {examples(new)}" if new else ""
+    log.info("--init_from %s: %d of %d weights loaded%s", path, len(taken), len(expected), added)
+
+
+def load_external(module: nn.Module, state: dict[str, Tensor], path: Path | str, word: str) -> str:
+    """Load weights into the external ``module``, the network ``word``; return a description of them.
+
+    A prefix of all names (``module.``, ``model.``) is ignored. Raises ``DataError`` with the numbers of missing and
+    unexpected weights.
+    """
+    expected = module.state_dict()
+    start = prefix_of(state, expected)
+    named = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
+    missing = [name for name in _unlike(expected, named) if not name.endswith(COUNTER)]
+    unexpected = [name for name in state if name.removeprefix(start) not in expected]
+    taken = {name: named[name] for name in expected if name in named}
+    _load(module, taken, missing, unexpected, f"the weights in {path} are not those of {word}")
+    return f"{len(named)} of {path}, none missing, none unexpected"
+
+
+def _unlike(expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
+    """Return the ``expected`` names that ``state`` lacks or has with a different shape."""
+    return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
+
+
+def _load(
+    module: nn.Module, state: dict[str, Tensor], missing: Sequence[str], unexpected: Sequence[str], refusal: str
+) -> None:
+    """Load weights. Raises ``DataError``, a ``refusal`` and the numbers, if some are missing or unexpected."""
+    count, parts = len(module.state_dict()), []
+    if missing:
+        parts.append(f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})")
+    if unexpected:
+        parts.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
+    if parts:
+        raise DataError(f"{refusal}: {' and '.join(parts)}")
+    module.load_state_dict(state, strict=False)
+
+
+def _words(model: Classifier) -> str:
+    """Return a short description of a model for error messages."""
+    config = model.build_options or {}
+    name = config.get("name") or config.get("network")
+    return f"{name} with {config.get('global_pool')} and {config.get('num_classes')} findings"
 
 
 def load_file(path: Path | str, allowed: Iterable[Any] = ()) -> Any:
@@ -177,7 +374,7 @@ def state(word: str) -> dict[str, Tensor]:
         if code := code_in(path, error):
             raise DataError(f"{path} would run {code}: delete it, {RANDOM}") from error
         raise _broken(path) from error
-    weights = content.state_dict() if isinstance(content, torch.nn.Module) else content
+    weights = content.state_dict() if isinstance(content, nn.Module) else content
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise _broken(path)
     return weights
@@ -230,3 +427,20 @@ def _classes(xrv: ModuleType) -> set[type]:
     """Return the layer types of its networks; the file of a whole network may contain no other types."""
     layers = {type(part) for part in xrv.models.DenseNet(weights=None).modules()}
     return {*layers, set}
+
+
+def cast(state: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return weights as ``dtype``; counters and other integers stay as they are."""
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+
+
+def digest(state: dict[str, Tensor]) -> str:
+    """Return the first 16 hex digits of the SHA-256 of weights and their names, whatever the file format.
+
+    >>> digest({"w": torch.ones(2)}) == digest({"w": torch.ones(2)}) != digest({"v": torch.ones(2)})
+    True
+    """
+    sha = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        sha.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()[:16]

@@ -1,8 +1,8 @@
 """Wrap any network as a ``Classifier`` without changing it.
 
-``wrap`` does it for a module in Python: ``locus.backbones.detection`` finds features and head, and ``connect`` builds
-the classifier. ``select_outputs`` reads which outputs are used and their names. Networks given by name (``timm:NAME``)
-are in ``locus.backbones.external``.
+``wrap`` does it for a module in Python: ``locus.backbones.find_head`` finds features and head, and ``wire`` builds the
+classifier and checks its logits. ``select_outputs`` reads which outputs are used and their names. Networks given by
+name (``timm:NAME``) are opened by ``locus.benchmark.opening``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import layers, measured
+from locus.backbones import layers, probe_grid
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, normalised
-from locus.backbones.detection import ForwardTrace, ModelSpec, Patches, find_model_spec, head_rows, observe
+from locus.backbones.find_head import ForwardTrace, ModelSpec, Patches, find_model_spec, head_rows, observe
 from locus.backbones.grids import evaluating
 from locus.backbones.layers import Extractor, ForeignHead, Step, submodule
 from locus.backbones.pooling import AVG
@@ -51,11 +51,34 @@ def connect(
     return Classifier(extractor, head, channels=channels, locate=locate, rescale=rescale)
 
 
+def find_parts(
+    module: nn.Module, trace: ForwardTrace, features: str | None, head: str | None, findings: Names, where: str
+) -> tuple[ModelSpec, tuple[str, ...]]:
+    """Return the specification of ``module`` from one traced image, and the names of the outputs that are used.
+
+    Raises the errors of ``select_outputs`` and ``find_model_spec``.
+    """
+    names, columns = select_outputs(findings, trace.logits, where)
+    return use_columns(find_model_spec(module, trace, features, head), columns), names
+
+
+def wire(
+    module: nn.Module, trace: ForwardTrace, spec: ModelSpec, rescale: nn.Module | None, locate: Locate | None = None
+) -> Classifier:
+    """Connect the parts that were found in ``trace``. Raises ``BadValueError`` if they do not give its logits."""
+    model = connect(module, spec, trace.image.shape[1], None, locate)
+    theirs = trace.logits if spec.head is None else trace.linear[spec.head][1]
+    theirs = theirs if spec.outputs is None else theirs[:, spec.outputs]
+    _require_same(module, trace, model, theirs, "pass callables to locus.wrap, or choose another network")
+    model.rescale = rescale
+    return model
+
+
 def _locate(module: nn.Module, spec: ModelSpec, extractor: Any, channels: int) -> Locate:
     if spec.grid is not None:
         stride, offset = spec.grid
         return lambda size: Grid(size, (stride, stride), (offset, offset))
-    return extractor.grid if spec.patch else lambda size: measured.grid(module, extractor, size, channels)
+    return extractor.grid if spec.patch else lambda size: probe_grid.grid(module, extractor, size, channels)
 
 
 class Rows(nn.Module):
@@ -221,13 +244,13 @@ def wrap(
         trace = None  # a network that rejects the image of noise, or does not return logits
     given: Any = features
     if trace and (automatic or trace.is_tokens(trace.outputs.get(str(features), torch.empty(0)))):
-        names, columns = select_outputs(findings, trace.logits)
-        spec = use_columns(find_model_spec(module, trace, given, head), columns)  # type: ignore[arg-type]
-        model = connect(module, spec, channels, rescale, grid)
+        step: Any = head
+        spec, names = find_parts(module, trace, given, step, findings, "findings")
+        model = wire(module, trace, spec, rescale, grid)
     else:
         extractor = Extractor(module, given)
-        locate = grid or (lambda size: measured.grid(module, extractor, size, channels))
-        step: Any = submodule(module, head) if isinstance(head, str) else head
+        locate = grid or (lambda size: probe_grid.grid(module, extractor, size, channels))
+        step = submodule(module, head) if isinstance(head, str) else head
         build: Any = _with_linear if isinstance(step, nn.Linear) else _with_callable
         last, names = build(module, trace, extractor, step, findings)
         model = Classifier(extractor, last, channels=channels, locate=locate, rescale=rescale)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from locus import backbones
-from locus.benchmark.training import load
+from locus.backbones import weight_files
 from locus.core.errors import DataError, NotAvailableError
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "shared/weights/mobilenetv2_100_imagenet.safetensors"
@@ -32,14 +32,14 @@ def test_a_half_precision_file_initialises_both_strides(tmp_path: Path):
     names = extractor_weights(first)
     half = {name: value.half() if value.is_floating_point() else value for name, value in names.items()}
     save_file({name: value.contiguous() for name, value in half.items()}, tmp_path / "w.safetensors")
-    state = load.weights(tmp_path / "w.safetensors")
+    state = weight_files.weights(tmp_path / "w.safetensors")
     for word in WORDS:
         model = backbones.build(word, 3)
-        load.load_initial(model, state, "w.safetensors")
+        weight_files.load_initial(model, state, "w.safetensors")
         taken = extractor_weights(model)
         assert all(torch.equal(taken[name], value.to(taken[name].dtype)) for name, value in half.items())
     with pytest.raises(DataError, match=r"w\.safetensors"):
-        load.load_initial(backbones.build("resnet18", 3), state, "w.safetensors")
+        weight_files.load_initial(backbones.build("resnet18", 3), state, "w.safetensors")
 
 
 def test_pretrained_weights_raise_an_error_with_advice():
@@ -50,7 +50,7 @@ def test_pretrained_weights_raise_an_error_with_advice():
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason="the ImageNet weights are not beside the checkout")
 def test_the_optional_weights_give_finite_maps_of_gray_images():
     model = backbones.build(f"{WORDS[1]}:mean=127.5,std=127.5", 8, "PCAM").eval()
-    load.load_initial(model, load.weights(WEIGHTS), WEIGHTS)
+    weight_files.load_initial(model, weight_files.weights(WEIGHTS), WEIGHTS)
     assert len(load_file(WEIGHTS)) == len(extractor_weights(model))
     with torch.inference_mode():
         maps = model.features(torch.randn(2, 1, 96, 96).expand(-1, 3, -1, -1))

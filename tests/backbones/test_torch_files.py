@@ -6,8 +6,8 @@ import pickle
 import pytest
 import torch
 
-from locus.backbones import external, weight_files
-from locus.benchmark.training import load
+from locus.backbones import weight_files
+from locus.benchmark import opening
 from locus.core.errors import DataError
 
 
@@ -39,7 +39,7 @@ def hostile(request, tmp_path):
 
 def test_the_code_in_an_unsafe_checkpoint_is_named(hostile):
     with pytest.raises(DataError, match=r"posix\.system"):
-        load.checkpoint(hostile)
+        opening.checkpoint(hostile)
 
 
 def test_a_broken_file_without_code_names_none(tmp_path):
@@ -56,5 +56,5 @@ def test_a_hugging_face_folder_with_unsafe_weights_raises_an_error(tmp_path):
     transformers.ResNetConfig(embedding_size=8, hidden_sizes=[8], depths=[1], num_labels=2).save_pretrained(tmp_path)
     torch.save({"a": Runs(tmp_path / "ran")}, tmp_path / "pytorch_model.bin")
     with pytest.raises(DataError, match=r"posix\.system"):
-        external.build(f"hf:{tmp_path}", None)
+        opening.network_of(f"hf:{tmp_path}", None)
     assert not (tmp_path / "ran").exists()

@@ -15,7 +15,7 @@ import pytest
 from locus.benchmark import records
 from locus.benchmark.records import cases
 from locus.benchmark.report.select import main_score
-from tests.backbones.test_networks import FILE
+from tests.benchmark.test_opening import FILE
 from tests.browser import dom, needs_browser
 from tests.gallery import pictures, scores_of
 

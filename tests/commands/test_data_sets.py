@@ -18,7 +18,7 @@ from locus.core.cli import parse
 from locus.core.names import SPELLED
 from locus.datasets import nih
 from locus.datasets.io.download import Kaggle
-from tests.backbones.test_networks import FILE
+from tests.benchmark.test_opening import FILE
 from tests.datasets.trees_chexpert import FRAME, write_chexpert
 from tests.datasets.trees_covid import write_covid
 

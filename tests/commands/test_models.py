@@ -15,20 +15,20 @@ from PIL import Image
 import locus
 from locus import datasets, heatmap
 from locus import train as main
-from locus.benchmark import compare, records, run, score
+from locus.backbones import weight_files
+from locus.benchmark import compare, opening, records, run, score
 from locus.benchmark.check import __main__ as check
 from locus.benchmark.external import entry
 from locus.benchmark.external.cases import EntryCases
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.locus import Locus
-from locus.benchmark.training import load
 from locus.config import ScoreConfig
 from locus.core import cli, user_code
 from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
 from locus.datasets.io import preprocess
 from locus.datasets.phantom.patient import FINDINGS
-from tests.backbones.test_networks import FILE
+from tests.benchmark.test_opening import FILE
 
 pytestmark = pytest.mark.commands
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,8 +111,8 @@ def test_preprocessing_changes_the_images_of_a_network_and_makes_it_another_entr
     shown, logits = predictions(folder, "Equalised", preprocess.jf)
     assert np.allclose(shown, logits, atol=1e-6)
     assert not np.allclose(shown, predictions(folder, "My_net", lambda image: image)[0], atol=1e-3)
-    runs = [load.checkpoint(next((folder / "runs/models").glob(f"{name}*"))) for name in ("My_net", "Equalised")]
-    assert load.digest(runs[0].weights) == load.digest(runs[1].weights)
+    runs = [opening.checkpoint(next((folder / "runs/models").glob(f"{name}*"))) for name in ("My_net", "Equalised")]
+    assert weight_files.digest(runs[0].weights) == weight_files.digest(runs[1].weights)
     assert runs[0].digest != runs[1].digest
     capsys.readouterr()
     assert check.main(["model", *flags(folder, *about[2:], "--img_size", "64", "--data", DATA, "--images", "24")[1:]]) == 0

@@ -8,7 +8,7 @@ import yaml
 
 from locus import heatmap
 from locus import train as main
-from locus.benchmark.training import load
+from locus.benchmark import opening
 from locus.config import TrainConfig
 from locus.core.cli import CONFIGS, parse, read_yaml
 from locus.core.names import SPELLED
@@ -81,6 +81,6 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(succeed, tmp_pat
     for name, more in (("one", "--batch_size 16"), ("two", "--batch_size 8 --devices 2 --strategy ddp")):
         succeed("main.py", *flags, *more.split(), "--model_save_dir", tmp_path / name)
         (last,) = (tmp_path / name).glob("*/last.ckpt")
-        states.append(load.checkpoint(last).content["state_dict"])
+        states.append(opening.checkpoint(last).content["state_dict"])
     assert states[0].keys() == states[1].keys()
     assert all(torch.allclose(states[0][name], states[1][name], atol=1e-6) for name in states[0])

@@ -9,8 +9,7 @@ import yaml
 
 import locus
 from locus import train as main
-from locus.benchmark import records, run
-from locus.benchmark.training import load
+from locus.benchmark import opening, records, run
 
 pytestmark = pytest.mark.commands
 WEIGHTS = Path(__file__).resolve().parents[2] / "results/nih-heldout/weights"
@@ -110,7 +109,7 @@ def test_a_run_of_main_carries_its_training_images_and_those_of_its_initial_weig
         folders = ["--partition", partition, "--model_save_dir", str(tmp_path / partition)]
         assert main.main([*flags, *folders, *more]) == 0
     first, second = (next(tmp_path.glob(f"{name}/*/best.ckpt")) for name in ("patient", "official"))
-    one, both = (load.checkpoint(path).training_images for path in (first, second))
+    one, both = (opening.checkpoint(path).training_images for path in (first, second))
     assert one.images < both.images
     assert len(both.images) > 16
     assert suite(tmp_path, PHANTOM, "--checkpoint", first, "--entry", "one", "--results", tmp_path / "one") in (0, 2)

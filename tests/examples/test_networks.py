@@ -10,8 +10,8 @@ import torch
 import torchvision
 from torch import nn
 
-from locus.benchmark.training import external
-from locus.benchmark.training.load import load_external, weights
+from locus.backbones.weight_files import load_external, weights
+from locus.benchmark import opening
 from locus.config import NetworkFlags
 from locus.core.user_code import from_file
 from locus.datasets.chexpert import FINDINGS as CHEXPERT
@@ -59,8 +59,8 @@ def test_chexnets_old_names_give_the_same_logits(tmp_path: Path):
 def test_the_flag_model_finds_the_maps_and_the_linear_layer_of_chexnet(tmp_path: Path):
     torch.save(chexnet()[1], tmp_path / "model.pth.tar")
     word = f"{EXAMPLES / 'chexnet.py'}:build"
-    network = external.build(NetworkFlags(model=word, weights=str(tmp_path / "model.pth.tar"), img_size=64, findings=NIH))
-    assert network.spec.head == "classifier.0"
+    network = opening.build(NetworkFlags(model=word, weights=str(tmp_path / "model.pth.tar"), img_size=64, findings=NIH))
+    assert network.model.build_options["wiring"]["head"] == "classifier.0"
     assert network.model.grid((224, 224)).offset == (14, 14)
 
 

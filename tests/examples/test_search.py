@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from locus.benchmark.training import load
+from locus.benchmark import opening
 
 pytestmark = pytest.mark.commands
 DATA = ["--dataset", "phantom:train=24,val=16,test=8", "--img_size", "32", "--backbone", "custom", "--epochs", "1"]
@@ -30,6 +30,6 @@ def test_a_search_continues_and_writes_the_flags_of_its_best_trial(searched, tmp
     assert more.loc[0, ["params_lr", "value"]].tolist() == first.loc[0, ["params_lr", "value"]].tolist()
     assert len(more) == 2
     flags = yaml.safe_load((tmp_path / "search/config.yaml").read_text())
-    best = load.checkpoint(tmp_path / f"search/trial-{more.value.idxmax():04d}").config
+    best = opening.checkpoint(tmp_path / f"search/trial-{more.value.idxmax():04d}").config
     assert (flags["lr"], flags["augment"]) == (best.lr, best.augment)
     assert len(searched(2)) == 2

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 import locus
+from locus import backbones
+from locus.benchmark import opening
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.comparison import compare_folders
-from locus.benchmark.training import load, weights
+from locus.benchmark.training import weights
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = [path for path in sorted(ROOT.glob("results/*/weights")) if path.parent.name in plan.suites()]
@@ -26,9 +28,9 @@ def test_every_published_network_has_a_small_file_with_the_weights_that_were_sco
     for model in rounded:
         files = model.weights_files(folder)
         assert all(file.stat().st_size <= 1_000_000 for file in files)
-        assert (model.id, tuple(load.checkpoint(file).digest for file in files)) in scored
+        assert (model.id, tuple(opening.checkpoint(file).digest for file in files)) in scored
         settings = [plan.settings_hash(config, model.init) for config in model.trainings]
-        assert [weights.described(file)["settings"] for file in files] == settings
+        assert [backbones.described(file)["settings"] for file in files] == settings
     assert len([*folder.glob("*.safetensors")]) == sum(len(model.trainings) for model in rounded) + len(given)
 
 
@@ -47,7 +49,7 @@ def test_cards_are_those_of_the_files(tmp_path):
 
 def test_networks_of_the_package_are_those_of_the_suite_demo():
     for name, pooling in (("demo-avg", "AVG"), ("demo-pcam", "PCAM")):
-        packaged = weights.path_of(name).read_bytes()
+        packaged = backbones.path_of(name).read_bytes()
         assert packaged == (ROOT / f"results/demo/weights/custom-{pooling}-128px-seed0.safetensors").read_bytes()
         assert locus.load(name).pooling == pooling
 

@@ -13,13 +13,12 @@ import torch
 from PIL import Image
 from safetensors.torch import save as safetensors
 
-from locus.benchmark import records
+from locus.backbones import weight_files
+from locus.benchmark import opening, records
 from locus.benchmark.external import boxes, maps
 from locus.benchmark.external.boxes import Names
-from locus.benchmark.maps import runs
 from locus.benchmark.records import storage
 from locus.benchmark.suite import plan
-from locus.benchmark.training import load
 from locus.core import cli
 from locus.datasets.io import annotations, images
 from tests.benchmark.report.made_up import training
@@ -120,8 +119,8 @@ READERS = {
         ("map.png", _planes, _stream(lambda s: Image.fromarray(np.eye(9, dtype=np.uint8)).save(s, "PNG"))),
         ("map.npy", _planes, _stream(lambda s: np.save(s, np.eye(3)))),
         ("map.npz", _planes, _stream(lambda s: np.savez_compressed(s, a=np.eye(3), b=np.eye(9)))),
-        ("w.safetensors", load.weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
-        ("best.ckpt", runs.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
+        ("w.safetensors", weight_files.weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
+        ("best.ckpt", opening.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
     ]
 }
 

@@ -19,10 +19,11 @@ import torch
 from PIL import Image
 
 from locus import backbones
+from locus.backbones import weight_files
 from locus.benchmark.explain import explain
 from locus.benchmark.scoring import localize
 from locus.benchmark.scoring.surface import min_max
-from locus.benchmark.training import load, runs
+from locus.benchmark.training import runs
 from locus.config import TrainConfig
 from locus.core.frames import Grid
 from locus.datasets.io import transforms
@@ -59,7 +60,7 @@ def serving(model, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "one"
     run.mkdir()
     recipe = TrainConfig(backbone="custom", global_pool="PCAM", pretrained=False, img_size=64)
-    state = {load.PREFIX + name: value for name, value in model.state_dict().items()}
+    state = {weight_files.PREFIX + name: value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "locus": runs.stamp(recipe, model, FINDINGS), "history": []}, run / "best.ckpt")
     (run / "metrics.json").write_text("{}")
     with serve.PageServer(run.parent, 0) as running:

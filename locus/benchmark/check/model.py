@@ -1,7 +1,8 @@
-"""Check a network before it is scored: its weights, logits, grid, methods, outputs and preprocessing.
+"""Check a network before it is scored: what opening finds, the methods, and with a data set its outputs.
 
-``run`` prints the table. Most checks need no labelled images (``answers``). With a data set, ``labelled_answers``
-checks AUROC, order of the outputs and normalisation. The network is built by ``locus.benchmark.training.external``.
+``run`` prints the table. ``locus.benchmark.opening`` finds weights, layers and grid, and compares the logits with those
+of the original network; a network that fails there is not opened. With a data set, ``labelled_answers`` checks AUROC,
+order of the outputs and normalisation.
 """
 
 from collections.abc import Sequence
@@ -11,15 +12,15 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from tabulate import tabulate
-from torch import Tensor, nn
+from torch import Tensor
 
 from locus import datasets, methods
 from locus.backbones.classifier import normalised
-from locus.backbones.tokens import logits_of
+from locus.benchmark import opening
 from locus.benchmark.check.question import AnswerRow, conclude
 from locus.benchmark.explain import explain
-from locus.benchmark.training import external, machine
-from locus.benchmark.training.external import SIDE, LoadedNetwork
+from locus.benchmark.opening import SIDE, OpenedNetwork
+from locus.benchmark.training import machine
 from locus.benchmark.training.metrics import scores
 from locus.config import ModelCheckConfig, network_flags
 from locus.core.errors import DataError, LocusError, NotAvailableError, examples
@@ -45,30 +46,29 @@ NORMALISATIONS = {
     "[-1024, 1024]": ((0.5,), (1 / 2048,)),
 }
 """Usual normalisations, as mean and std of grey values in [0, 1]."""
-TOLERANCE = 1e-5
-"""Maximum difference between equal logits, relative to the largest logit."""
 
 
-def labelled_answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
+def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
     """Check AUROC, order of the outputs and normalisation on the first ``count`` images of ``data``.
 
     Raises ``DataError`` if no finding has images with and without it.
     """
-    data = preprocess.of(data, loaded.preprocess)
-    samples = RelabeledDataset(data, loaded.model.findings, range(min(count, len(data))))[:]
+    data = preprocess.of(data, opened.preprocess)
+    samples = RelabeledDataset(data, opened.model.findings, range(min(count, len(data))))[:]
     labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:
         images = f"positive and negative images among the first {len(samples)}"
         raise DataError(f"no finding of {data.name} has {images}: increase --images")
-    side = (loaded.img_size, loaded.img_size)
+    side = (opened.img_size, opened.img_size)
     grey = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
-    table = _table(_rescaled_logits(loaded, grey), labels, judged)
-    names = [loaded.model.findings[k] for k in judged]
+    table = _table(_rescaled_logits(opened, grey), labels, judged)
+    names = [opened.model.findings[k] for k in judged]
     own_aurocs = np.diag(table)
     by_finding = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
     seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}")
-    other = [] if loaded.network is None else [_normalisation(loaded, grey, labels, judged, float(own_aurocs.mean()))]
+    is_external = "network" in (opened.model.build_options or {})
+    other = [_normalisation(opened, grey, labels, judged, float(own_aurocs.mean()))] if is_external else []
     present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
     errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
     return [seen, order(table, names, errors), *other]
@@ -97,13 +97,13 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
 
 
 def _normalisation(
-    loaded: LoadedNetwork, grey: Tensor, labels: FloatArray, judged: list[int], mean: float
+    opened: OpenedNetwork, grey: Tensor, labels: FloatArray, judged: list[int], mean: float
 ) -> AnswerRow:
     """Check whether another usual normalisation gives a better mean AUROC."""
     means = {}
     for name, (centre, spread) in NORMALISATIONS.items():
-        rescale = normalised(centre[: loaded.model.channels], spread[: loaded.model.channels], loaded.model.channels)
-        means[name] = float(np.diag(_table(_rescaled_logits(loaded, grey, rescale), labels, judged)).mean())
+        rescale = normalised(centre[: opened.model.channels], spread[: opened.model.channels], opened.model.channels)
+        means[name] = float(np.diag(_table(_rescaled_logits(opened, grey, rescale), labels, judged)).mean())
     best = max(means, key=means.__getitem__)
     if means[best] <= max(mean + MIN_NORMALISATION_GAIN, MIN_MEAN_AUROC):
         return AnswerRow("preprocessing", "pass", f"no usual normalisation has a clearly better AUROC than {mean:.3f}")
@@ -113,9 +113,9 @@ def _normalisation(
 
 
 @torch.inference_mode()
-def _rescaled_logits(loaded: LoadedNetwork, grey: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
+def _rescaled_logits(opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
     """Return the logits (n,K) of pixels (n,S,S), with another ``rescale`` if given."""
-    model, original = loaded.model, loaded.model.rescale
+    model, original = opened.model, opened.model.rescale
     try:
         model.rescale = rescale[0] if rescale else original
         return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(grey, BATCH)]).float()
@@ -140,91 +140,28 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
-    loaded = (
-        external.of_run(Path(str(config.model)), config.trust) if network is None else external.build(network, usual)
-    )
-    rows = answers(loaded) + ([] if data is None else labelled_answers(loaded, data, config.images))
+    path = Path(str(config.model))
+    opened = opening.open_run(path, config.trust) if network is None else opening.build(network, usual)
+    rows = answers(opened) + ([] if data is None else labelled_answers(opened, data, config.images))
     echo(tabulate([row[:3] for row in rows], headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
     return conclude(str(config.model), rows, echo)
 
 
-def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
-    """Return rows on weights, layers and images, which are not judged, and on logits, grid and methods.
-
-    Logits are compared with those of the original network.
-    """
-    steps = "" if loaded.preprocess == "none" else f", preprocessed by {loaded.preprocess}"
-    informative = [
-        AnswerRow("weights", "info", loaded.weights),
-        AnswerRow("layers", "info", str(loaded.spec or "a network of Locus")),
-        AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}{steps}"),
-    ]
-    compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
-    return [*informative, *compared, _grid(loaded), *_methods(loaded)]
+def answers(opened: OpenedNetwork) -> list[AnswerRow]:
+    """Return rows on weights, layers and images, which are not judged, on logits and grid, and on the methods."""
+    judged = ("logits", "grid")
+    facts = [AnswerRow(word, "pass" if word in judged else "info", fact) for word, fact in opened.facts.items()]
+    return [*facts, *_methods(opened)]
 
 
-def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
-    """Return uint8 noise (count,S,S), where S is the side of the network's images."""
-    values = generator(0, "check a model").integers(0, 256, (count, loaded.img_size, loaded.img_size), dtype="uint8")
-    return torch.from_numpy(values)
-
-
-@torch.no_grad()
-def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
-    """Compare the logits of grey images with those of the original network on manually normalised images."""
-    config = loaded.model.build_options or {}
-    grey = pixels(loaded)
-    mean, std = (torch.tensor(config[word], dtype=torch.float64).reshape(-1, 1, 1) for word in ("mean", "std"))
-    images = (grey[:, None].double() / 255 - mean) / std
-    inputs = images.expand(-1, config["channels"], -1, -1).float()
-    reference, of_head = _outputs(loaded, module, inputs)
-    ours = loaded.model(transforms.evaluation()(grey))
-    gap = float((ours - reference).abs().max() / reference.abs().max().clamp(min=1e-12))
-    if gap <= TOLERANCE:
-        return AnswerRow("logits", "pass", f"equal to the original network's (relative difference {gap:.1g})")
-    if of_head is not None and torch.allclose(
-        ours, of_head, rtol=TOLERANCE, atol=TOLERANCE * float(of_head.abs().max())
-    ):
-        return AnswerRow("logits", "pass", "equal to the original network's before the function after its last layer")
-    return AnswerRow("logits", "fail", f"differ from the original network's by {gap:.2g}: check what follows the head")
-
-
-def _outputs(loaded: LoadedNetwork, module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return the outputs of the original network that are used, and those of its last linear layer."""
-    spec, rows = loaded.spec, list[Tensor]()
-    part = nn.Identity() if spec is None or spec.head is None else module.get_submodule(spec.head)
-    hook = part.register_forward_hook(lambda part, inputs, output: rows.append(output.clone()))
-    try:
-        outputs = logits_of(module(images))
-    finally:
-        hook.remove()
-    used = None if spec is None else spec.outputs
-    of_head = next((values if used is None else values[:, used] for values in rows), None)
-    return outputs if loaded.columns is None else outputs[:, loaded.columns], of_head
-
-
-def _grid(loaded: LoadedNetwork) -> AnswerRow:
-    side = loaded.img_size
-    try:
-        grid = loaded.model.grid((side, side))
-    except LocusError as error:
-        return AnswerRow("grid", "fail", str(error))
-    if loaded.spec is None:
-        how = "computed from its modules"
-    else:
-        patch = loaded.spec.patch
-        how = f"from patches of {patch} pixels" if patch else "measured"
-        how = "given" if loaded.spec.grid else how
-    return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
-
-
-def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
+def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     """Check which methods work: all fast methods, and the slow methods that do not support all networks."""
-    images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
+    pixels = generator(0, "check a model").integers(0, 256, (1, opened.img_size, opened.img_size), dtype="uint8")
+    images, slow = transforms.evaluation()(torch.from_numpy(pixels)), methods.expand(["slow"])
     tried = [word for word in slow if methods.get(word).networks]
     try:
-        maps = explain(loaded.model, images, methods="fast")
-        reasons = {**maps.absent, **{word: _reason(loaded, images, word) for word in tried}}
+        maps = explain(opened.model, images, methods="fast")
+        reasons = {**maps.absent, **{word: _reason(opened, images, word) for word in tried}}
     except LocusError as error:
         return [AnswerRow("methods", "fail", str(error))]
     serve = ", ".join([*maps, *(word for word in tried if not reasons[word])])
@@ -233,10 +170,10 @@ def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
     return [AnswerRow("methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"), *none]
 
 
-def _reason(loaded: LoadedNetwork, images: Tensor, word: str) -> str:
+def _reason(opened: OpenedNetwork, images: Tensor, word: str) -> str:
     """Return why the method ``word`` gives no map; empty if it gives one."""
     try:
-        explain(loaded.model, images, methods=[word])
+        explain(opened.model, images, methods=[word])
     except NotAvailableError as error:
         return str(error)
     return ""

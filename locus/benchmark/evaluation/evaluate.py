@@ -13,11 +13,11 @@ from locus.backbones import Classifier
 from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
-from locus.benchmark.maps.runs import GivenModel
+from locus.benchmark.opening import GivenModel, load
 from locus.benchmark.suite.cells import ModelTask, cells
 from locus.benchmark.suite.plan import ModelPlan, Suite, identity
 from locus.benchmark.suite.score import ModelScorer, score_and_record
-from locus.benchmark.training import load, machine
+from locus.benchmark.training import machine
 from locus.config import EngineFlags, TrainConfig
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
@@ -135,7 +135,7 @@ def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], li
 
 def _network(model: Model, trust: bool) -> Classifier:
     """Load the network of a run, or check a given one. Raises ``BadValueError`` if it cannot be evaluated."""
-    network = load.network(model, trust=trust) if isinstance(model, Path | str) else model
+    network = load(model, trust=trust) if isinstance(model, Path | str) else model
     check_model(network)
     if not network.findings:
         advice = "pass findings=[...] to locus.build or locus.wrap, or set model.findings"

@@ -23,11 +23,11 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from locus import backbones
 from locus import methods as method_registry
-from locus.backbones import Classifier
+from locus.backbones import Classifier, weight_files
 from locus.benchmark import records
 from locus.benchmark.maps.cases import CaseStore
-from locus.benchmark.maps.code import network_code
 from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.case import RawMap, prepare_case
@@ -47,7 +47,7 @@ from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.contradictions import two_rows
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.suite.score import explain_model
-from locus.benchmark.training import data, load
+from locus.benchmark.training import data
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.runs import read_predictions
@@ -117,12 +117,12 @@ class InMemoryRun(TrainingRun):
     @property
     def code(self) -> str:
         """Hash of the code of the network; empty for a wrapped network."""
-        return network_code(self.network.build_options)
+        return backbones.network_code(self.network.build_options)
 
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name."""
-        return load.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
+        return weight_files.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
 
     def model(self, device: str) -> Classifier:
         """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""

@@ -4,9 +4,7 @@ Records and stored maps contain the hash of their method and of their network. T
 layers is not included: it has a version number, ``locus.benchmark.explain.VERSION``.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from locus import backbones, methods
 from locus.config import TrainConfig
@@ -53,11 +51,6 @@ def method_code(word: str) -> str:
     return code_hash(local_files(file) | smoothing)
 
 
-def network_code(options: Mapping[str, Any] | None) -> str:
-    """Return the hash of a network with these ``Classifier.build_options``; empty for a network without them."""
-    return code_hash(backbones.files_of(options)) if options is not None else ""
-
-
 def code_of_config(config: TrainConfig) -> str:
     """Return the hash of the network that a training run builds."""
-    return network_code({"name": config.backbone})
+    return backbones.network_code({"name": config.backbone})

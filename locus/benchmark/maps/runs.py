@@ -1,7 +1,6 @@
 """Training runs and given models, with the held-out images on which their maps are generated and scored.
 
 ``TrainingRun``  a training run with its held-out images; ``Untrained`` is the same network with other random weights
-``GivenModel``   a network that the suite scores but does not train; ``read`` makes it from a run folder or checkpoint
 ``images_of``    the images of a split; of the test, without the patients that a given model was trained on
 ``predict_held_out``  predict these images and write the same files as a training run
 
@@ -15,7 +14,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -26,15 +25,14 @@ import torch
 from numpy.typing import NDArray
 
 from locus import backbones, datasets
-from locus.backbones import Classifier, external
-from locus.benchmark.maps.code import code_of_config, network_code
-from locus.benchmark.training import load, machine, runs
+from locus.backbones import Classifier
+from locus.benchmark.maps.code import code_of_config
+from locus.benchmark.opening import GivenModel, checkpoint, load, rebuild
+from locus.benchmark.training import machine, runs
 from locus.benchmark.training.evaluate import decode_held_out, evaluate
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.runs import read_predictions
-from locus.benchmark.training.weights import SUFFIX
-from locus.config import DATA, MACHINE, MAPS, TrainConfig, flags_with
-from locus.core import cli
+from locus.config import TrainConfig
 from locus.core.errors import DataError, NoImagesError, NotAvailableError, examples
 from locus.core.files import atomic, file_hash
 from locus.core.names import UNTRAINED
@@ -42,37 +40,9 @@ from locus.core.types import Sample, patient_ranks
 from locus.datasets import leaks
 from locus.datasets.base import Dataset
 from locus.datasets.io.cache import PixelCache
-from locus.datasets.io.tables import read_list
 from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class GivenModel:
-    """A network that is scored but not trained by the suite."""
-
-    name: str
-    """Name in the tables."""
-    checkpoint: Path
-    digest: str
-    """Digest of the weights, and of the way an external network uses them."""
-    code: str
-    """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
-    findings: tuple[str, ...]
-    """Names of its outputs, in order."""
-    pooling: str
-    """Name of the pooling; empty for an opaque head."""
-    network: str = ""
-    """Name of an external network; empty for a network of Locus."""
-    trained_on: str = ""
-    """Training data, as declared or recorded by its run."""
-    training_images: TrainingImages | None = None
-    """Its training images, of its file or a list; None if neither has them."""
-    listed: frozenset[str] = field(default=frozenset(), repr=False)
-    """Names of its training images, if a list was given."""
-    declared: TrainConfig | None = None
-    """Official split of the data set that was declared as training data, if there is one."""
 
 
 def images_of(config: TrainConfig, split: str, model: GivenModel) -> Dataset:
@@ -163,12 +133,12 @@ class TrainingRun:
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name, independent of the file format."""
-        return load.checkpoint(self.checkpoint).digest if self.recorded_digest is None else self.recorded_digest
+        return checkpoint(self.checkpoint).digest if self.recorded_digest is None else self.recorded_digest
 
     def model(self, device: str) -> Classifier:
         """Load the network that is explained, in evaluation mode on ``device``."""
         trust = self.given is not None  # the plan has already refused untrusted code
-        return load.network(self.checkpoint, device, trust)
+        return load(self.checkpoint, device, trust)
 
     @cached_property
     def data(self) -> Dataset:
@@ -247,7 +217,7 @@ class Untrained(TrainingRun):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER_SEED)
             if self.given is not None:
-                model = external.rebuild(load.checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
+                model = rebuild(checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
             else:
                 words = c.pooling, c.attention_map
                 model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)
@@ -278,63 +248,6 @@ def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     return [sample for sample in samples if sample.image_id in selected]
 
 
-def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[GivenModel, dict[str, Any]]:
-    """Return the network of a run folder or checkpoint, called ``name`` in tables, and the flags that describe it.
-
-    ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
-    """
-    checkpoint = load.checkpoint(path)
-    config, stamp = checkpoint.config, checkpoint.stamp
-    network = str(stamp["model"].get("network", ""))
-    wiring = stamp["model"].get("wiring")
-    declared = trained_on or checkpoint.trained_on
-    listed = _listed_images(declared)
-    seen = TrainingImages.listed(listed) if listed else checkpoint.training_images
-    if listed:
-        declared = f"{len(listed)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
-    model = GivenModel(
-        name=name or stamp.get("entry") or _name_of(checkpoint.path),
-        checkpoint=path / "best.ckpt" if path.is_dir() else checkpoint.path,
-        digest=checkpoint.digest,
-        code=network_code(stamp["model"]),
-        findings=checkpoint.findings,
-        pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
-        network=network,
-        trained_on=declared,
-        training_images=seen,
-        listed=listed,
-        declared=_default_split(trained_on or str(stamp.get("trained_on") or "")),
-    )
-    return model, {name: getattr(config, name) for name in {*flags_with(TrainConfig, MAPS), "seed"}}
-
-
-def _name_of(path: Path) -> str:
-    """Return the name of a run folder, of the folder of a checkpoint, or of a file of weights."""
-    return path.stem if path.suffix == SUFFIX else (path if path.is_dir() else path.parent).resolve().name
-
-
-def _listed_images(declared: str) -> frozenset[str]:
-    """Return the images listed in a .txt or .csv file, one per line; empty for another word.
-
-    Raises ``DataError`` for a missing, empty or broken list.
-    """
-    if not declared.lower().endswith((".txt", ".csv")):
-        return frozenset()
-    images = frozenset(read_list(Path(declared))[0])
-    if not images:
-        raise DataError(f"{declared} lists no training image: write one name per line")
-    return images
-
-
-def _default_split(declared: str) -> TrainConfig | None:
-    """Return the default split of the data set with this name; None if there is no such data set."""
-    if declared.split(":")[0] not in datasets.names():
-        return None
-    names = flags_with(TrainConfig, DATA | MACHINE)
-    values = {**cli.defaults_of(TrainConfig, {"dataset": declared}), "dataset": declared}
-    return cli.build(TrainConfig, {name: value for name, value in values.items() if name in names})
-
-
 def predict_held_out(model: GivenModel, config: TrainConfig, folder: Path) -> None:
     """Write a copy of ``model`` and its predictions for the held-out images of ``config`` to ``folder``.
 
@@ -353,7 +266,7 @@ def predict_held_out(model: GivenModel, config: TrainConfig, folder: Path) -> No
 
 def _with_training_images(model: GivenModel) -> dict[str, Any]:
     """Return the content of its checkpoint, with the images of a list of training images, if one was given."""
-    content = load.checkpoint(model.checkpoint).content
+    content = checkpoint(model.checkpoint).content
     if model.listed and model.training_images is not None:
         content["locus"] = {**content["locus"], "training_images": model.training_images.packed()}
     return content

@@ -26,9 +26,10 @@ from tqdm import tqdm
 from locus import datasets, methods
 from locus.backbones import Classifier, weight_files
 from locus.backbones.catalog import resolve
+from locus.benchmark import opening
 from locus.benchmark.explain import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
 from locus.benchmark.pictures.case import RawMap
-from locus.benchmark.training import load, runs
+from locus.benchmark.training import runs
 from locus.benchmark.training.listing import load_split
 from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import read_yaml
@@ -71,12 +72,12 @@ class ExplainedImage:
         return RawMap(method, of_method.maps[0, k].numpy(), grid, self.probabilities[k])
 
 
-def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[load.Checkpoint, Classifier]:
+def open_network(path: Path, config: HeatmapConfig, image: str | None) -> tuple[opening.Checkpoint, Classifier]:
     """Read a checkpoint or run folder, build its network and log its description.
 
     Warns if a network trained on findings drawn by code explains a user's ``image``.
     """
-    checkpoint = load.checkpoint(path)
+    checkpoint = opening.checkpoint(path)
     model = apply_engine_flags(checkpoint.network(config.trust), config)
     log.info("network %s", checkpoint)
     if image is not None and datasets.is_synthetic(checkpoint.trained_on):
@@ -247,7 +248,7 @@ def _backbone(name: str) -> str:
 def _has_finding(checkpoint: Path, label: str) -> bool:
     """Whether a run has a finding that matches the label."""
     with contextlib.suppress(LocusError):
-        match(label, load.checkpoint(checkpoint).findings)
+        match(label, opening.checkpoint(checkpoint).findings)
         return True
     return False
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from locus import methods
+from locus.benchmark.opening import Checkpoint
 from locus.benchmark.pictures.case import CasePicture, blend, frame_of, heat_in_frame, prepare_case
 from locus.benchmark.pictures.explained import (
     ADVICE,
@@ -28,7 +29,6 @@ from locus.benchmark.pictures.explained import (
     users_images,
 )
 from locus.benchmark.training import machine
-from locus.benchmark.training.load import Checkpoint
 from locus.config import HeatmapConfig
 from locus.core.errors import BadValueError, UnknownNameError
 from locus.core.files import atomic, json_hash, safe_filename, write_json

@@ -24,6 +24,7 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import SUITES, ModelPlan, Suite
+from locus.benchmark.training import runs
 from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConfig, network_flags
 from locus.core import names
 from locus.core.cli import CONFIGS
@@ -187,12 +188,11 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
     paths = list(config.checkpoint)
     if network is not None:
-        from locus.benchmark.training import external  # after the flags are checked: imports torch
         from locus.benchmark.training.listing import load_split
 
         scored = plan.models(suite)[0].trainings[0]
         findings = load_split(scored, "test").findings
-        paths = [str(external.write_run(network, Path(config.runs).parent, findings, scored.img_size))]
+        paths = [str(runs.write_external(network, Path(config.runs).parent, findings, scored.img_size))]
     declared = {"entry": config.entry, "trained_on": config.trained_on}
     flags = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
     if network is None and not config.trust:

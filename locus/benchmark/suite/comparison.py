@@ -144,9 +144,9 @@ def is_checkpoint(selector: str) -> bool:
 
 def _of_checkpoint(selector: str, results: Path) -> Selection:
     """Select by checkpoint; if several suites share a training run, the one named in the path is used."""
-    from locus.benchmark.training import load  # imports torch
+    from locus.benchmark import opening  # imports torch
 
-    digest = load.checkpoint(selector).digest
+    digest = opening.checkpoint(selector).digest
     scored = {folder: _scored(folder) for folder in records.suites(results)}
     models = {(folder, r.cell.model_id) for folder in scored for r in scored[folder] if digest in r.checkpoints}
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from locus import datasets
+from locus import backbones, datasets
 from locus.benchmark import records
 from locus.benchmark.pictures import examples
 from locus.benchmark.records import Cell, Record, papers
@@ -110,9 +110,9 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
             names.add(file.name)
             if done(path):
                 publish(path, file, settings_hash(config, model.init), pretrained_on)
-    for file in [file for file in folder.glob(f"*{weights.SUFFIX}") if trained and file.name not in names]:
+    for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
-    if any(folder.glob(f"*{weights.SUFFIX}")):
+    if any(folder.glob(f"*{backbones.SUFFIX}")):
         weights.write_card(folder)
 
 

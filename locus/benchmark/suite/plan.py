@@ -30,7 +30,7 @@ from locus.core.registry import named
 from locus.core.user_code import runs_code
 
 if TYPE_CHECKING:
-    from locus.benchmark.maps.runs import GivenModel
+    from locus.benchmark.opening import GivenModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -343,10 +343,10 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with `checkpoint`")
     if suite.check is not None:
         raise BadValueError(f"the suite {suite.name!r} has `check` and accepts no checkpoint: use another suite")
-    from locus.benchmark.maps import runs  # imports torch, only to read weights
+    from locus.benchmark import opening  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
-    read = [runs.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
+    read = [opening.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
     name = entry.get("entry") or read[0][0].name
     seeds = [flags["seed"] for _, flags in read]
     seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # numbered if seeds repeat

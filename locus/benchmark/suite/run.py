@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from locus import methods
+from locus import backbones, methods
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.select import counted
@@ -131,7 +131,7 @@ def published_weights(model: ModelPlan, runs_dir: Path, flags: RunConfig) -> dic
     files = model.weights_files(cells.published() / runs_dir.name / weights.FOLDER)
     runs = zip(model.run_configs(runs_dir).items(), files, strict=True)
     existing = [(path, settings_hash(config, model.init), file) for (path, config), file in runs if file.is_file()]
-    return {path: file for path, settings, file in existing if weights.described(file).get("settings") == settings}
+    return {path: file for path, settings, file in existing if backbones.described(file).get("settings") == settings}
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from locus.backbones import Classifier
-from locus.benchmark.training import data, load, machine, runs, weights
+from locus import backbones
+from locus.backbones import Classifier, weight_files
+from locus.benchmark import opening
+from locus.benchmark.training import data, machine, runs, weights
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.machine import memory_format
@@ -52,7 +54,7 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     trained = (folder / "last.ckpt").exists() or not best.exists()  # external networks have only best.ckpt
     if trained and not runs.done(folder):
         raise DataError(f"--evaluate {path}: the run is not finished (no metrics.json): --resume it first")
-    checkpoint = load.checkpoint(best)
+    checkpoint = opening.checkpoint(best)
     run_config, findings = checkpoint.config, checkpoint.findings
     fixed = explicit_flags - MAY_CHANGE
     if other := sorted(name for name in fixed if getattr(config, name) != getattr(run_config, name)):
@@ -99,9 +101,9 @@ def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> Split
 def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
     """Evaluate the run in ``folder`` on its held-out ``splits`` (``val`` may be absent) and write the results.
 
-    ``facts`` are added to metrics.json. ``trust``: see ``load.Checkpoint.network``.
+    ``facts`` are added to metrics.json. ``trust``: see ``opening.Checkpoint.network``.
     """
-    model = load.network(folder / "best.ckpt", machine.device_type(config), trust)
+    model = opening.load(folder / "best.ckpt", machine.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT if name in splits}
     logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
@@ -114,11 +116,11 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
     ``settings``: hash of the flags that determine the weights; ``pretrained_on``: data of the run for initial weights.
     Raises ``DataError`` for a run whose weights are not rounded to float16.
     """
-    checkpoint = load.checkpoint(run)
+    checkpoint = opening.checkpoint(run)
     if checkpoint.config.weights_dtype != "float16":
         raise DataError(f"{run} has float32 weights: train with --weights_dtype float16")
-    is_published = file.is_file() and weights.described(file).get("settings") == settings
-    if is_published and load.checkpoint(file).digest == checkpoint.digest:
+    is_published = file.is_file() and backbones.described(file).get("settings") == settings
+    if is_published and opening.checkpoint(file).digest == checkpoint.digest:
         return
     metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     named = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {"data_root_dir", "cache_dir", "init_from"}
@@ -132,9 +134,9 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
         "auroc": None if checkpoint.config.partition == "all" else metrics["test"]["mean_auroc"],  # seen in training
     }
     about["digest"] = json_hash([about, checkpoint.digest])
-    state = {name: value.contiguous() for name, value in load.cast(checkpoint.weights, torch.float16).items()}
+    state = {name: value.contiguous() for name, value in weight_files.cast(checkpoint.weights, torch.float16).items()}
     with atomic(file) as temporary:
-        safetensors.torch.save_file(state, temporary, {weights.KEY: json.dumps(about)})
+        safetensors.torch.save_file(state, temporary, {backbones.METADATA: json.dumps(about)})
 
 
 def publish_all(folder: Path, output: Path, echo: Echo) -> None:
@@ -144,7 +146,7 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
     """
     named: dict[str, Path] = {}
     for path in runs.finished(folder):
-        config = load.checkpoint(path).config
+        config = opening.checkpoint(path).config
         if config.weights_dtype == "float16":
             if (name := weights.file_name(config)) in named:
                 raise DataError(f"{path.parent} and {named[name]} would both be {name}: move one of them")
@@ -152,7 +154,7 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
     if not named:
         raise DataError(f"{folder} has no finished run with float16 weights: train with --weights_dtype float16")
     for name, run in named.items():
-        start = load.checkpoint(run).config.init_from
+        start = opening.checkpoint(run).config.init_from
         publish(run, output / name, "", _data_of(start) if start else "")
     weights.write_card(output)
     echo(f"{len(named)} files of weights and {weights.CARD} in {output}")
@@ -160,7 +162,7 @@ def publish_all(folder: Path, output: Path, echo: Echo) -> None:
 
 def _data_of(start: str) -> str:
     """Return the data set on which initial weights were trained, or the name of a file of another project."""
-    stamp = load.checkpoint(start).content.get("locus")
+    stamp = opening.checkpoint(start).content.get("locus")
     return str(stamp["config"]["dataset"]) if isinstance(stamp, dict) else Path(start).name
 
 
@@ -172,7 +174,7 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
     runs.clear_damaged(folder)
     if runs.done(folder):
         return
-    checkpoint = load.checkpoint(file)
+    checkpoint = opening.checkpoint(file)
     facts = checkpoint.content["facts"]
     described_then, described_now = facts["train"]["data"], load_split(config, "train").describe
     if differing := [name for name, value in described_now.items() if described_then.get(name) != value]:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from locus.backbones import Classifier
-from locus.benchmark.training import load, runs
+from locus.backbones import Classifier, weight_files
+from locus.benchmark.training import runs
 from locus.benchmark.training.data import Batch, all_gather_lists
 from locus.benchmark.training.losses import Loss
 from locus.benchmark.training.machine import memory_format
@@ -212,7 +212,9 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     inner = f"{AVERAGE}module."
-    mean = {load.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
+    mean = {
+        weight_files.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
+    }
     if mean and "optimizer_states" not in checkpoint:
         weights = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
         checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in weights.items()}

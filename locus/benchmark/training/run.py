@@ -27,7 +27,8 @@ from lightning.pytorch import Callback, Trainer
 
 from locus import backbones
 from locus.backbones import Classifier, weight_files
-from locus.benchmark.training import callbacks, data, load, losses, machine, provenance, runs
+from locus.benchmark import opening
+from locus.benchmark.training import callbacks, data, losses, machine, provenance, runs
 from locus.benchmark.training.callbacks import stopped_early
 from locus.benchmark.training.data import Batch, Batches, PrefetchLoader, SplitImages, Splits, balanced_probabilities
 from locus.benchmark.training.listing import load_splits
@@ -36,6 +37,7 @@ from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.module import ClassifierModule
 from locus.config import DATA, MACHINE, WEIGHTS, RecipeFlags, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, one_line
+from locus.core.files import atomic
 from locus.core.startup import INTERRUPTED
 from locus.datasets.base import Dataset as DataSource
 from locus.datasets.io import transforms
@@ -92,7 +94,7 @@ def _training_images(name: str, splits: Splits, start: Path | str | None) -> Tra
     """Return the images of this run of the data set ``name``, and those of the checkpoint ``start``, if known."""
     train = splits["train"]
     images = TrainingImages.used(name, train.columns, train.rows.tolist(), splits["val"].columns)
-    earlier = load.checkpoint(start).training_images if start else None
+    earlier = opening.checkpoint(start).training_images if start else None
     return images if earlier is None else images | earlier
 
 
@@ -124,9 +126,9 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
         no_maps = f"maps of {config.backbone!r} have no known positions at {config.img_size} px"
         raise NotAvailableError(f"{no_maps}: choose another --backbone or --img_size") from error
     if last.exists():
-        load.load(model, load.weights(last), last)
+        weight_files.load(model, weight_files.weights(last), last)
     elif config.init_from:
-        load.load_initial(model, load.weights(config.init_from), config.init_from)
+        weight_files.load_initial(model, weight_files.weights(config.init_from), config.init_from)
     if config.compile:
         model.compile()
     return model.to(memory_format=memory_format(config.channels_last))
@@ -140,7 +142,7 @@ def folder_for(config: TrainConfig) -> Path:
     if not isinstance(config.resume, str):
         return _newest_unfinished(config)
     last = _last_checkpoint(Path(config.resume))
-    checkpoint = load.checkpoint(last)
+    checkpoint = opening.checkpoint(last)
     _require_same(config, checkpoint.config, last)
     _require_length(config, checkpoint.config, last, len(checkpoint.content["history"]))
     return last.parent
@@ -149,13 +151,13 @@ def folder_for(config: TrainConfig) -> Path:
 def resumed(config: TrainConfig, explicit_flags: Set[str]) -> TrainConfig:
     """Return the flags of the run of ``--resume PATH``, overridden by its ``explicit_flags``."""
     last = _last_checkpoint(Path(str(config.resume)))
-    begun = load.checkpoint(last).config
+    begun = opening.checkpoint(last).config
     return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*explicit_flags, "resume"}})
 
 
 def can_continue(config: TrainConfig, folder: Path) -> bool:
     """Whether ``config`` requests more epochs than a finished run has."""
-    history = load.checkpoint(folder / "last.ckpt").content["history"] if config.resume else []
+    history = opening.checkpoint(folder / "last.ckpt").content["history"] if config.resume else []
     return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
 
 
@@ -172,7 +174,7 @@ def _last_checkpoint(path: Path) -> Path:
 def _newest_unfinished(config: TrainConfig) -> Path:
     paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths:
-        begun = load.checkpoint(path).config
+        begun = opening.checkpoint(path).config
         if not runs.done(path.parent) and _identity(begun) == _identity(config):
             return path.parent
     raise DataError(
@@ -261,7 +263,7 @@ def _train(
     last = folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
-    content = load.checkpoint(last).content if last.exists() else {}
+    content = opening.checkpoint(last).content if last.exists() else {}
     history = content.get("history", [])
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
@@ -370,6 +372,15 @@ def _evaluate(
 
         plots.draw_curves(history, best, folder / "curves.png")
     if config.weights_dtype == "float16":
-        load.round_weights(folder / "best.ckpt")
+        _round_weights(folder / "best.ckpt")
     evaluate.evaluate(folder, config, splits, facts)
     cpu_time.file.unlink(missing_ok=True)
+
+
+def _round_weights(path: Path) -> None:
+    """Round the weights of a checkpoint of a run to float16; they stay in its file as float32."""
+    content = weight_files.read(path)
+    half = weight_files.cast(content["state_dict"], torch.float16)
+    content["state_dict"] = weight_files.cast(half, torch.float32)
+    with atomic(path) as temporary:
+        torch.save(content, temporary)

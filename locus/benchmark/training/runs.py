@@ -2,7 +2,7 @@
 
 A run folder has best.ckpt, last.ckpt, config.yaml, metrics.csv, predictions.csv and metrics.json, which is written
 last. Nothing here imports torch, except to write a network that was not trained here (``write_network``). Checkpoints
-are read by ``locus.benchmark.training.load``.
+are read by ``locus.benchmark.opening``.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from locus.config import TrainConfig
-from locus.core.files import atomic, csv_value, file_hash, write_json, write_text, writing
+from locus.config import NetworkFlags, TrainConfig
+from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,8 @@ FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
 """Environment variable with the folder of a distributed run, set by its first process."""
 TRAINED = "train"
 """Folder in ``runs`` for training runs of ``main.py``; suites use other folders."""
+EXTERNAL = "models"
+"""Folder in ``runs`` for the runs of external networks."""
 
 
 def done(folder: Path) -> bool:
@@ -67,7 +69,7 @@ def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
 def stamp(
     config: TrainConfig, model: "Classifier", findings: tuple[str, ...], seen: "TrainingImages | None" = None
 ) -> dict[str, Any]:
-    """Return the metadata with which ``locus.benchmark.training.load`` rebuilds the network, as JSON values.
+    """Return the metadata with which ``locus.benchmark.opening`` rebuilds the network, as JSON values.
 
     These are the configuration, the arguments of ``locus.backbones.build``, the findings, and the training images
     ``seen`` unless they are unknown.
@@ -85,11 +87,33 @@ def write_network(
     """
     import torch
 
-    from locus.benchmark.training.load import prefixed
+    from locus.backbones.weight_files import prefixed
 
     write_config(config, folder)
     with atomic(folder / "best.ckpt") as temporary:
         torch.save({"state_dict": prefixed(model), "locus": stamped, "history": [*history]}, temporary)
+
+
+def write_external(
+    flags: NetworkFlags, runs_dir: Path, default_findings: Sequence[str] = (), default_img_size: int | None = None
+) -> Path:
+    """Build the network of ``flags`` and write its run folder in ``runs_dir``; return the folder.
+
+    The name of the folder includes a hash of the weights and layers, so the same network is written once.
+    """
+    from locus.backbones.weight_files import digest, prefixed
+    from locus.benchmark import opening
+
+    opened = opening.build(flags, default_findings, default_img_size)
+    model, size = opened.model, opened.img_size
+    config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=size, preprocess=flags.preprocess)
+    declared = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
+    stamped = {**stamp(config, model, model.findings), **declared}
+    hashed = json_hash([stamped, digest(prefixed(model))])[:8]
+    folder = runs_dir / EXTERNAL / f"{safe_filename(Path(str(declared['entry'])).name)}-{hashed}"
+    if not (folder / "best.ckpt").is_file():
+        write_network(folder, config, model, stamped)
+    return folder
 
 
 def read_predictions(file: Path | str | io.StringIO) -> "pd.DataFrame":

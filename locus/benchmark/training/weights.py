@@ -1,7 +1,6 @@
 """Weights of finished runs as files of half size, which are published beside a suite's results.
 
-``shipped``     names of the networks that come with the package; ``path_of`` finds their files
-``described``   the facts about the training in a file
+``file_name``   the name of the file of a training run
 ``write_card``  write a table of all files in a folder
 
 A file has the weights as float16 (``--weights_dtype float16``), so it is exact. It is a checkpoint like any other:
@@ -9,39 +8,19 @@ A file has the weights as float16 (``--weights_dtype float16``), so it is exact.
 nothing here imports torch.
 """
 
-import json
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from locus.backbones import SUFFIX, described
 from locus.config import TrainConfig
-from locus.core.errors import DataError
 from locus.core.files import write_text
 from locus.core.names import backbone_words
 
-KEY = "locus"
-"""Key of the metadata in a file: JSON of the content of the checkpoint without its weights."""
-FOLDER, SUFFIX = "weights", ".safetensors"
-"""Subfolder of a suite's results, and suffix of the files."""
-SHIPPED = Path(__file__).parents[2] / FOLDER
-"""Folder of the networks that come with the package."""
+FOLDER = "weights"
+"""Subfolder of a suite's results."""
 CARD = "README.md"
 COLUMNS = ("file", "network", "pooling", "data", "seed", "fold", "training images", "epochs", "AUROC")
-
-
-def shipped() -> list[str]:
-    """Return the names of the networks that come with the package.
-
-    >>> shipped()
-    ['demo-avg', 'demo-pcam']
-    """
-    return sorted(file.stem for file in SHIPPED.glob(f"*{SUFFIX}"))
-
-
-def path_of(word: Path | str) -> Path:
-    """Return the file of a network that comes with the package, for its name; else ``word`` as a path."""
-    return SHIPPED / f"{word}{SUFFIX}" if str(word) in shipped() and not Path(word).exists() else Path(word)
 
 
 def model_name(config: TrainConfig) -> str:
@@ -58,20 +37,6 @@ def model_name(config: TrainConfig) -> str:
 def file_name(config: TrainConfig) -> str:
     """Return the name of the file of a training run; one of several folds is numbered."""
     return f"{model_name(config)}{f'-fold{config.fold}' if config.partition == 'kfold' else ''}{SUFFIX}"
-
-
-def described(file: Path) -> dict[str, Any]:
-    """Return the metadata of a file of weights; empty for a file of another project.
-
-    Raises ``DataError`` for a damaged file.
-    """
-    try:
-        with file.open("rb") as opened:
-            (length,) = struct.unpack("<Q", opened.read(8))
-            header = json.loads(opened.read(min(length, file.stat().st_size)))
-        return dict(json.loads(header.get("__metadata__", {}).get(KEY, "{}")))
-    except (OSError, ValueError, struct.error, AttributeError) as error:
-        raise DataError(f"{file} is damaged: restore it, or train with --published_weights never") from error
 
 
 def write_card(folder: Path) -> None:

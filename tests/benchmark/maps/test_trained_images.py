@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from locus.benchmark.maps.runs import GivenModel, _default_split, _listed_images, images_of, log_training_images
+from locus.benchmark.maps.runs import images_of, log_training_images
+from locus.benchmark.opening import GivenModel, _default_split, _listed_images
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LeakError
 from locus.datasets.leaks import TrainingImages

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from locus import backbones
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.run import Pending, check_parallel, model_steps
-from locus.benchmark.training import weights
 from locus.config import RunConfig
 from locus.core.errors import BadValueError
 
@@ -46,7 +46,7 @@ def test_published_weights_of_the_same_settings_replace_training(monkeypatch, tm
     for file, hashed in zip(files, [settings[0], "other"], strict=True):
         file.parent.mkdir(parents=True, exist_ok=True)
         about = json.dumps({"settings": hashed})
-        safetensors.numpy.save_file({"w": np.zeros(1)}, file, {weights.KEY: about})
+        safetensors.numpy.save_file({"w": np.zeros(1)}, file, {backbones.METADATA: about})
     words = [step.id.split()[0] for step in steps(task) if step.kind == "train"]
     assert sorted(words) == ["restore", "train", "train"]  # the other fold, and its initial weights
     assert {step.id.split()[0] for step in steps(task, published_weights="never") if step.kind == "train"} == {"train"}

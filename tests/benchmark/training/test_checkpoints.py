@@ -10,7 +10,9 @@ import torch
 import torchvision
 
 from locus import backbones
-from locus.benchmark.training import load, runs
+from locus.backbones import weight_files
+from locus.benchmark import opening
+from locus.benchmark.training import runs
 from locus.core.errors import DataError
 
 pytestmark = pytest.mark.byhand
@@ -39,7 +41,7 @@ def written(path, config, global_pool="PCAM"):
 def started(path, name="resnet18", findings=8, pool="AVG"):
     """A new network with the initial weights in a file."""
     model = backbones.build(name, findings, pool).eval()
-    load.load_initial(model, load.weights(path), path)
+    weight_files.load_initial(model, weight_files.weights(path), path)
     return model
 
 
@@ -48,14 +50,14 @@ def started(path, name="resnet18", findings=8, pool="AVG"):
 def test_a_file_or_run_folder_reloads_as_the_same_model(tiny, tmp_path, images, word):
     model = written(tmp_path / "best.ckpt", tiny(), word)
     for path in (tmp_path / "best.ckpt", tmp_path):
-        again = load.network(path)
+        again = opening.load(path)
         assert torch.equal(again(images), model(images))
         assert (again.train_config, again.findings, again.img_size, again.training) == (tiny(), FINDINGS, 64, False)
 
 
 def test_an_lse_checkpoint_reloads_as_lse(trained, images):
     """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
-    model = load.network(trained(global_pool="LSE", lse_gamma=2.5, epochs=1))
+    model = opening.load(trained(global_pool="LSE", lse_gamma=2.5, epochs=1))
     assert (model.pooling, model.train_config.global_pool, model.head.pooling.gamma) == ("LSE", "LSE", 2.5)
     as_max = backbones.build("custom", 8, "MAX").eval()
     as_max.load_state_dict(model.state_dict())
@@ -72,7 +74,7 @@ def test_a_checkpoint_with_code_inside_is_refused_with_advice_and_runs_nothing(n
     """Pitfall: pickle checkpoints run code."""
     torch.save({"state_dict": {}, "locus": Nasty()} if code == "exec" else net, tmp_path / "nasty.ckpt")
     with pytest.raises(DataError, match=rf"nasty\.ckpt.*{code}.*torch\.save\(network\.state_dict"):
-        load.network(tmp_path / "nasty.ckpt")
+        opening.load(tmp_path / "nasty.ckpt")
 
 
 def test_missing_truncated_or_foreign_checkpoint_is_an_error(tiny, tmp_path):
@@ -90,7 +92,7 @@ def test_missing_truncated_or_foreign_checkpoint_is_an_error(tiny, tmp_path):
         ("old.h5", r"old\.h5.*Keras"),
     ):
         with pytest.raises(DataError, match=facts):
-            load.network(tmp_path / name)
+            opening.load(tmp_path / name)
 
 
 def test_extra_content_of_other_checkpoints_is_accepted(net, tmp_path):
@@ -121,7 +123,7 @@ def test_missing_unexpected_and_misshapen_weights_are_counted(tiny, net, tmp_pat
     written(own := tmp_path / "custom.ckpt", tiny())
     misshapen = r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
     with pytest.raises(DataError, match=rf"custom\.ckpt does not fit custom with PCAM and 3 findings: {misshapen}"):
-        load.load(backbones.build("custom", 3, "PCAM"), load.weights(own), own)
+        weight_files.load(backbones.build("custom", 3, "PCAM"), weight_files.weights(own), own)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "densenet121", "squeezenet1_1"])
@@ -153,7 +155,7 @@ def test_a_deeper_network_and_other_weights_are_refused(tmp_path):
 )
 def test_weights_are_found_under_the_keys_of_usual_tools_or_the_keys_are_named(content, fact):
     if fact is None:
-        assert load.extract_weights(content) == {"a": torch.ones(1)}
+        assert weight_files.extract_weights(content) == {"a": torch.ones(1)}
     else:
         with pytest.raises(DataError, match=fact):
-            load.extract_weights(content)
+            weight_files.extract_weights(content)

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from locus import datasets
-from locus.benchmark import training
-from locus.benchmark.training import data, load
+from locus.benchmark import opening, training
+from locus.benchmark.training import data
 from locus.benchmark.training.listing import load_split
 from locus.core.errors import DataError
 
@@ -70,7 +70,7 @@ def unreadable(tiny, tmp_path):
 def test_unreadable_images_are_handled_equally_in_later_runs(unreadable, tmp_path, caplog):
     runs = [training.fit(unreadable(), tmp_path / name) for name in ("cold", "warm")]
     assert caplog.text.count("skipped: ") == 6  # three of each run
-    assert load.checkpoint(runs[0] / "last.ckpt").digest == load.checkpoint(runs[1] / "last.ckpt").digest
+    assert opening.checkpoint(runs[0] / "last.ckpt").digest == opening.checkpoint(runs[1] / "last.ckpt").digest
     assert (runs[0] / "predictions.csv").read_bytes() == (runs[1] / "predictions.csv").read_bytes()
     metrics = [json.loads((folder / "metrics.json").read_text()) for folder in runs]
     assert [m["train"]["data"]["unreadable"] for m in metrics] == [1, 1]

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from locus.benchmark import training
-from locus.benchmark.training import data, evaluate, load
+from locus.benchmark import opening, training
+from locus.benchmark.training import data, evaluate
 from locus.benchmark.training.listing import load_split
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError
@@ -64,7 +64,7 @@ def test_flags_of_a_training_cannot_be_combined_with_evaluate(finished):
 
 def test_studies_are_scored_too(finished, tmp_path):
     """Two images a study: the metrics by study are those of the largest logit and label of the two."""
-    config = dataclasses.replace(load.checkpoint(finished / "best.ckpt").config, plots=False)
+    config = dataclasses.replace(opening.checkpoint(finished / "best.ckpt").config, plots=False)
     sides = {split: data.decode(config, load_split(config, split)) for split in ("val", "test")}
     logits = {split: torch.from_numpy(np.random.default_rng(0).normal(size=tuple(side.labels.shape))) for split, side in sides.items()}
     studies = [f"s{i // 2:02}" for i in range(40)]

@@ -8,8 +8,9 @@ import time
 import pytest
 from lightning.pytorch import Callback
 
-from locus.benchmark import training
-from locus.benchmark.training import load, run
+from locus.backbones import weight_files
+from locus.benchmark import opening, training
+from locus.benchmark.training import run
 from tests.warm import Running
 
 START, VALIDATION = "start", "validation"
@@ -51,12 +52,12 @@ def stopped(config, folder, sender):
 
 
 def states(folder):
-    return {name: load.digest(load.checkpoint(folder / name).content["state_dict"]) for name in ("best.ckpt", "last.ckpt")}
+    return {name: weight_files.digest(opening.checkpoint(folder / name).content["state_dict"]) for name in ("best.ckpt", "last.ckpt")}
 
 
 def complete_epochs(folder):
     last = folder / "last.ckpt"
-    return len(load.checkpoint(last).content["history"]) if last.exists() else 0
+    return len(opening.checkpoint(last).content["history"]) if last.exists() else 0
 
 
 def same_run(first, second):

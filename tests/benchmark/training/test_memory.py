@@ -8,7 +8,8 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from locus.benchmark.training import load, machine, run
+from locus.benchmark import opening
+from locus.benchmark.training import machine, run
 from locus.core.errors import NotAvailableError
 from tests.warm import in_a_child
 
@@ -56,7 +57,7 @@ def test_out_of_memory_is_an_error_and_keeps_the_last_epoch(tiny, tmp_path):
     output = in_a_child(failing, config, folder, Shortage())
     assert output.startswith("out of memory: lower --batch_size")
     assert "\n" not in output
-    assert [row["epoch"] for row in load.checkpoint(folder / "last.ckpt").content["history"]] == [1]
+    assert [row["epoch"] for row in opening.checkpoint(folder / "last.ckpt").content["history"]] == [1]
     run.train(config, folder)
     run.train(config, tmp_path / "whole")
     assert (folder / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()

@@ -7,8 +7,7 @@ import shutil
 import pytest
 import torch
 
-from locus.benchmark import training
-from locus.benchmark.training import load
+from locus.benchmark import opening, training
 from locus.benchmark.training.run import folder_for, resumed
 from locus.config import TrainConfig
 from locus.core.cli import parse, read_yaml
@@ -33,7 +32,7 @@ def asking(folder, **typed):
 def copied(finished, tmp_path, **expected):
     """The finished run's folder again, as if it had been started with other flags."""
     folder = shutil.copytree(finished, tmp_path / "run")
-    content = load.checkpoint(folder / "last.ckpt").content
+    content = opening.checkpoint(folder / "last.ckpt").content
     content["locus"]["config"].update(expected)
     torch.save(content, folder / "last.ckpt")
     return folder
@@ -63,10 +62,10 @@ def test_finished_run_without_changes_is_unchanged(finished):
 
 def test_finished_run_can_train_more_epochs_and_its_flags_do_not_say_that_it_was_resumed(finished, tmp_path):
     folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
-    config = load.checkpoint(finished / "last.ckpt").config
+    config = opening.checkpoint(finished / "last.ckpt").config
     whole = training.fit(dataclasses.replace(config, epochs=3), tmp_path / "whole")
-    last = load.checkpoint(folder / "last.ckpt")
-    assert last.digest == load.checkpoint(whole / "last.ckpt").digest
+    last = opening.checkpoint(folder / "last.ckpt")
+    assert last.digest == opening.checkpoint(whole / "last.ckpt").digest
     assert read_yaml(folder / "config.yaml")["resume"] is last.content["locus"]["config"]["resume"] is False
     for name in ("metrics.csv", "predictions.csv"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()

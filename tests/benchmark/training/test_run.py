@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from locus.backbones import Classifier
-from locus.benchmark import training
-from locus.benchmark.training import data, evaluate, load
+from locus.benchmark import opening, training
+from locus.benchmark.training import data, evaluate
 from locus.benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
 from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.run import prepare
@@ -57,7 +57,7 @@ def test_a_killed_and_resumed_run_has_the_same_weights_as_an_undisturbed_one(tin
     (tmp_path / "killed" / ".last.ckpt.part").write_text("what a kill in the middle of writing leaves")
     training.fit(config, tmp_path / "killed")
     for name in ("best.ckpt", "last.ckpt"):
-        assert load.checkpoint(tmp_path / "whole" / name).digest == load.checkpoint(tmp_path / "killed" / name).digest
+        assert opening.checkpoint(tmp_path / "whole" / name).digest == opening.checkpoint(tmp_path / "killed" / name).digest
     assert {path.name for path in (tmp_path / "killed").iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
     for name in ("metrics.csv", "predictions.csv", "config.yaml"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
@@ -95,29 +95,29 @@ def test_run_writes_its_files_and_no_temporary_ones(run):
 @pytest.mark.byhand
 def test_evaluation_uses_the_best_checkpoint(run):
     """Pitfall: "best" weights are the last."""
-    model = load.network(run)
+    model = opening.load(run)
     side = data.decode(model.train_config, load_split(model.train_config, "test"))
     rows = [row for row in csv.DictReader((run / "predictions.csv").open()) if row["split"] == "test"]
     output = np.array([[float(row[f"logit_{f}"]) for f in side.findings] for row in rows])
     assert np.allclose(output, evaluate.predict(model, side, 32).numpy(), atol=1e-5)
     assert [row["image"] for row in rows] == [image for image, _, _ in side.ids]
-    history = load.checkpoint(run / "last.ckpt").content["history"]
+    history = opening.checkpoint(run / "last.ckpt").content["history"]
     assert json.loads((run / "metrics.json").read_text())["best_epoch"] == best_epoch(history)
-    assert load.checkpoint(run / "best.ckpt").content["history"][-1]["epoch"] == best_epoch(history)
+    assert opening.checkpoint(run / "best.ckpt").content["history"][-1]["epoch"] == best_epoch(history)
 
 
 @pytest.mark.byhand
 def test_keep_last_evaluates_the_last_epoch_whatever_validation_says(tiny, tmp_path):
     folder = training.fit(tiny(epochs=3, keep="last"), tmp_path / "run")
-    assert load.checkpoint(folder / "best.ckpt").content["history"][-1]["epoch"] == 3
+    assert opening.checkpoint(folder / "best.ckpt").content["history"][-1]["epoch"] == 3
     assert json.loads((folder / "metrics.json").read_text())["best_epoch"] == 3
-    assert load.checkpoint(folder / "best.ckpt").digest == load.checkpoint(folder / "last.ckpt").digest
+    assert opening.checkpoint(folder / "best.ckpt").digest == opening.checkpoint(folder / "last.ckpt").digest
 
 
 @pytest.mark.byhand
 def test_dropout_is_off_in_evaluation(run):
     """Pitfall: dropout active in evaluation: two runs differ."""
-    model = load.network(run)
+    model = opening.load(run)
     side = data.decode(model.train_config, load_split(model.train_config, "val"))
     assert model.train_config.dropout == 0.5
     assert torch.equal(evaluate.predict(model, side, 8), evaluate.predict(model, side, 8))
@@ -128,7 +128,7 @@ def test_a_run_killed_before_its_evaluation_is_evaluated_and_not_trained_on(run,
     again = shutil.copytree(run, tmp_path / "again")
     for name in ("metrics.json", "predictions.csv"):
         (again / name).unlink()
-    training.fit(dataclasses.replace(load.checkpoint(run / "best.ckpt").config, plots=False), again)
+    training.fit(dataclasses.replace(opening.checkpoint(run / "best.ckpt").config, plots=False), again)
     assert (again / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
     assert (again / "last.ckpt").read_bytes() == (run / "last.ckpt").read_bytes()
 
@@ -160,7 +160,7 @@ def test_early_stopping_respects_its_patience():
 @pytest.mark.planted
 def test_early_stopping_ends_a_run_that_learns_nothing(trained):
     folder = trained(optimizer="SGD", lr=0.0, epochs=6, early_stopping=1)
-    assert len(load.checkpoint(folder / "last.ckpt").content["history"]) < 6
+    assert len(opening.checkpoint(folder / "last.ckpt").content["history"]) < 6
 
 
 @pytest.mark.planted

@@ -4,14 +4,15 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark import training
-from locus.benchmark.training import load, module
+from locus.backbones import weight_files
+from locus.benchmark import opening, training
+from locus.benchmark.training import module
 
 SMALL = {"dataset": "phantom:train=64,val=16,test=16", "img_size": 32, "optimizer": "SGD", "lr": 0.01, "precision": "32", "epochs": 1}
 
 
 def kept(folder, file="last.ckpt"):
-    return load.checkpoint(folder / file).content["state_dict"]
+    return opening.checkpoint(folder / file).content["state_dict"]
 
 
 def weights(folder, file="last.ckpt"):
@@ -50,9 +51,9 @@ def test_moving_average_is_saved_and_evaluated(tiny):
     folder = training.fit(tiny(ema=0.5, **{**SMALL, "batch_size": 16, "lr": 0.1}))
     best, mean, last = kept(folder, "best.ckpt"), averages(folder), kept(folder)
     assert best.keys() == {name for name in last if name.startswith("model.")}
-    assert load.digest(best) == load.digest(mean)
+    assert weight_files.digest(best) == weight_files.digest(mean)
     assert not torch.equal(best["model.head.linear.weight"], last["model.head.linear.weight"])
-    assert load.checkpoint(folder / "best.ckpt").config.ema == 0.5
+    assert opening.checkpoint(folder / "best.ckpt").config.ema == 0.5
 
 
 @pytest.mark.byhand
@@ -61,7 +62,7 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(tiny, tmp_path):
     whole = training.fit(tiny(**flags), tmp_path / "whole")
     half = training.fit(tiny(epochs=1, **flags), tmp_path / "half")
     again = training.fit(tiny(resume=str(half), **flags), half)
-    assert load.digest(kept(whole)) == load.digest(kept(again))
+    assert weight_files.digest(kept(whole)) == weight_files.digest(kept(again))
     assert (whole / "predictions.csv").read_bytes() == (again / "predictions.csv").read_bytes()
 
 

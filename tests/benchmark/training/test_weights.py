@@ -7,8 +7,10 @@ import pytest
 import torch
 
 import locus
-from locus.benchmark import export
-from locus.benchmark.training import fit, load, weights
+from locus import backbones
+from locus.backbones import weight_files
+from locus.benchmark import export, opening
+from locus.benchmark.training import fit, weights
 from locus.benchmark.training.evaluate import publish, restore
 from locus.core.errors import DataError
 from tests.flips import flipped
@@ -29,19 +31,19 @@ def file(run, tmp_path):
 
 
 def test_evaluated_weights_are_rounded_to_float16(run):
-    state = load.weights(run)
+    state = weight_files.weights(run)
     floats = [value for value in state.values() if value.is_floating_point()]
     assert {value.dtype for value in floats} == {torch.float32}
     assert all(torch.equal(value.half().float(), value) for value in floats)
 
 
 def test_file_is_half_as_large_and_is_a_checkpoint_with_the_same_weights(run, file):
-    assert file.stat().st_size < 0.6 * sum(value.nbytes for value in load.weights(run).values())
-    assert load.checkpoint(file).digest == load.checkpoint(run).digest
+    assert file.stat().st_size < 0.6 * sum(value.nbytes for value in weight_files.weights(run).values())
+    assert opening.checkpoint(file).digest == opening.checkpoint(run).digest
     images = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
         assert torch.equal(locus.load(file)(images), locus.load(run)(images))
-    assert load.checkpoint(file).trained_on == "phantom:train=48,val=24,test=24"
+    assert opening.checkpoint(file).trained_on == "phantom:train=48,val=24,test=24"
 
 
 def test_restored_run_has_the_same_predictions_and_metrics(run, file, tiny_in, tmp_path):
@@ -84,7 +86,7 @@ def test_network_of_all_images_is_exported_without_a_score_and_names_its_first_d
     final = tiny_in(tmp_path, weights_dtype="float16", partition="all", init_from=str(run / "best.ckpt"))
     fit(final, tmp_path / "runs/final")
     assert export.main([str(tmp_path / "runs"), "--format", "weights", "--output", str(tmp_path / "final")]) == 0
-    about = weights.described(next((tmp_path / "final").glob("*.safetensors")))
+    about = backbones.described(next((tmp_path / "final").glob("*.safetensors")))
     assert (about["auroc"], about["pretrained_on"]) == (None, "phantom:train=48,val=24,test=24")
     assert re.search(r"\| phantom:\S+, then phantom:\S+ .* – +\|", (tmp_path / "final/README.md").read_text())
 

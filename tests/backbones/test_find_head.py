@@ -5,7 +5,7 @@ import torchvision
 from torch import nn
 
 from locus import backbones
-from locus.backbones.detection import ModelSpec, find_model_spec, observe
+from locus.backbones.find_head import ModelSpec, find_model_spec, observe
 from locus.benchmark.check.method_questions import state
 from locus.benchmark.explain import explain
 from locus.core.errors import BadValueError, NotAvailableError
@@ -34,34 +34,85 @@ def net(tail, channels=3):
     return Tail(tail, channels).eval()
 
 
+def timm_net(name, **options):
+    return lambda: timm.create_model(name, num_classes=3, img_size=64, **options).eval()
+
+
+def torchvision_net(name):
+    return lambda: torchvision.models.get_model(name, num_classes=3).eval()
+
+
+def tail_of(end):
+    return lambda: net(end)
+
+
+class Twice(nn.Module):
+    """A layer that runs twice, as the attention of jfhealthcare's network."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU())
+        self.again, self.fc = nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 5)
+
+    def forward(self, images):
+        first = self.again(self.body(images))
+        return self.fc((first + self.again(first)).tanh().mean((2, 3)))
+
+
+class WithScalar(nn.Module):
+    """A network with a submodule that returns a number without dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.fc = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU()), nn.Linear(8, 5)
+        self.total = nn.L1Loss()
+
+    def forward(self, images):
+        A = self.body(images)
+        return self.fc(A.mean((2, 3))) + 0 * self.total(A, A)
+
+
+STRIDE = (4, 1.5)
+"""Stride and offset of the body of the small networks."""
+
+
 @pytest.mark.parametrize(
-    ("tail", "spec"),
+    ("build", "spec", "grid"),
     [
-        (lambda net, A: net.fc(A.mean((2, 3))), ModelSpec("body", "fc")),
-        (lambda net, A: net.fc(torch.relu_(A).mean((2, 3))), ModelSpec("body", "fc", rectified=True)),
-        (lambda net, A: net.fc(A.amax((2, 3))), ModelSpec("body", "fc", "MAX")),
-        (lambda net, A: net.fc(A.mean((2, 3))).sigmoid(), ModelSpec("body", "fc")),
-        (lambda net, A: 3 * net.fc(A.mean((2, 3))) + 1, ModelSpec("body", "fc")),
-        (lambda net, A: net.fc(A.mean((2, 3)))[:, [3, 1, 0]].sigmoid(), ModelSpec("body", "fc", outputs=(3, 1, 0))),
-        (lambda net, A: -net.fc(A.mean((2, 3))), ModelSpec("body", None)),
-        (lambda net, A: net.fc(A.mean((2, 3))).square(), ModelSpec("body", None)),
-        (lambda net, A: net.fc(A.mean((2, 3))).cumsum(1), ModelSpec("body", None)),
-        (lambda net, A: net.fc(A.mean((2, 3))) + 0.1 * net.more(A.mean((2, 3))), ModelSpec("body", None)),
-        (lambda net, A: (net.fc(A.mean((2, 3))), net.more(A.mean((2, 3))))[0], ModelSpec("body", "fc")),
-        (lambda net, A: torch.cat([net.fc(A.mean((2, 3))), net.more(A.mean((2, 3)))], 1), ModelSpec("body", None)),
+        (tail_of(lambda net, A: net.fc(A.mean((2, 3)))), ModelSpec("body", "fc"), STRIDE),
+        (tail_of(lambda net, A: net.fc(torch.relu_(A).mean((2, 3)))), ModelSpec("body", "fc", rectified=True), STRIDE),
+        (tail_of(lambda net, A: net.fc(A.amax((2, 3)))), ModelSpec("body", "fc", "MAX"), STRIDE),
+        (tail_of(lambda net, A: net.fc(A.mean((2, 3))).sigmoid()), ModelSpec("body", "fc"), STRIDE),
+        (tail_of(lambda net, A: 3 * net.fc(A.mean((2, 3))) + 1), ModelSpec("body", "fc"), STRIDE),
+        (tail_of(lambda net, A: net.fc(A.mean((2, 3)))[:, [3, 1, 0]].sigmoid()), ModelSpec("body", "fc", outputs=(3, 1, 0)), STRIDE),
+        (tail_of(lambda net, A: -net.fc(A.mean((2, 3)))), ModelSpec("body", None), STRIDE),
+        (tail_of(lambda net, A: net.fc(A.mean((2, 3))).square()), ModelSpec("body", None), STRIDE),
+        (tail_of(lambda net, A: net.fc(A.mean((2, 3))).cumsum(1)), ModelSpec("body", None), STRIDE),
+        (tail_of(lambda net, A: net.fc(A.mean((2, 3))) + 0.1 * net.more(A.mean((2, 3)))), ModelSpec("body", None), STRIDE),
+        (tail_of(lambda net, A: (net.fc(A.mean((2, 3))), net.more(A.mean((2, 3))))[0]), ModelSpec("body", "fc"), STRIDE),
+        (tail_of(lambda net, A: torch.cat([net.fc(A.mean((2, 3))), net.more(A.mean((2, 3)))], 1)), ModelSpec("body", None), STRIDE),
+        (Twice, ModelSpec("body", None), STRIDE),
+        (WithScalar, ModelSpec("body", "fc"), STRIDE),
+        (torchvision_net("resnet18"), ModelSpec("layer4", "fc"), (32, 0)),
+        (torchvision_net("squeezenet1_1"), ModelSpec("features", None), (16, 15)),
+        (timm_net("test_vit"), ModelSpec("blocks.5.norm1", None, patch=16, prefix=1), (16, 7.5)),
+        (timm_net("test_vit3"), ModelSpec("norm", None, patch=16, prefix=1), (16, 7.5)),
+        (timm_net("swin_tiny_patch4_window7_224", depths=(1, 1, 1, 1)), ModelSpec("norm", "head.fc", patch=4, stages=4), (32, 15.5)),
     ],
 )
-def test_class_maps_exist_only_if_each_output_increases_with_one_row_of_a_linear_layer_over_a_pooled_map(tail, spec):
-    network = net(tail)
-    assert find_model_spec(network, observe(network, 3, 64)) == spec
-
-
-@pytest.mark.parametrize("build", [torchvision.models.resnet18, torchvision.models.squeezenet1_1])
-def test_the_detected_parts_give_the_logits_of_the_network(build):
+def test_a_network_has_these_features_head_grid_and_logits(build, spec, grid):
+    """Class maps exist only if each output increases with one row of a linear layer over a pooled map."""
     torch.manual_seed(0)
-    network = build(num_classes=3).eval()
-    model = backbones.wrap(network, img_size=64)
-    assert torch.equal(model(image()), network(image()))
+    network = build().eval()
+    found = find_model_spec(network, observe(network, 3, 64))
+    model, expected = backbones.wrap(network, img_size=64), network(image())
+    stride, offset = grid
+    assert found == spec
+    assert model.grid((64, 64)) == Grid((64, 64), (stride, stride), (offset, offset))
+    logits = model(image())
+    assert any(torch.allclose(same, expected, atol=1e-6) for same in (logits, logits.sigmoid(), 3 * logits + 1))
+    maps = explain(model, image(), methods=["gradcam", "layercam", *(["cam"] if spec.head else [])])
+    assert all(of_method.isfinite().all() for of_method in maps.values())
 
 
 @pytest.mark.parametrize(
@@ -134,25 +185,9 @@ def test_networks_that_take_the_highest_of_class_maps_are_explained_before_these
         assert find_model_spec(network, observe(network, 3, 64), features) == ModelSpec("body", None)
 
 
-class Twice(nn.Module):
-    """A layer that runs twice, as the attention of jfhealthcare's network."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU())
-        self.again, self.fc = nn.Conv2d(8, 8, 3, padding=1), nn.Linear(8, 5)
-
-    def forward(self, images):
-        first = self.again(self.body(images))
-        return self.fc((first + self.again(first)).tanh().mean((2, 3)))
-
-
 def test_a_submodule_that_runs_twice_is_not_chosen_as_features():
     torch.manual_seed(0)
     network = Twice().eval()
-    assert find_model_spec(network, observe(network, 3, 64)) == ModelSpec("body", None)
-    maps = explain(backbones.wrap(network, img_size=64), image(), methods=["gradcam", "layercam"])
-    assert {*maps} == {"gradcam", "layercam"}
     with pytest.raises(NotAvailableError, match="'again' runs several times"):
         find_model_spec(network, observe(network, 3, 64), "again")
 
@@ -169,27 +204,6 @@ def test_another_head_is_opaque_and_says_why():
     for ask in (lambda: explain(model, image(), methods=["cam"]), lambda: model.head(model.features(image()))):
         with pytest.raises(NotAvailableError):
             ask()
-
-
-@pytest.mark.parametrize("name", ["test_vit", "test_vit3"])
-def test_the_tokens_of_a_transformer_are_its_map(name):
-    torch.manual_seed(0)
-    network = timm.create_model(name, num_classes=3, img_size=64).eval()
-    model = backbones.wrap(network, img_size=64)
-    assert torch.equal(model(image()), network(image()))
-    maps = explain(model, image(), methods=["gradcam", "layercam"])
-    assert maps.grids["gradcam"] == Grid((64, 64), (16, 16), (7.5, 7.5))
-    assert maps["gradcam"].shape == (2, 3, 4, 4)
-
-
-def test_a_swin_has_class_maps():
-    torch.manual_seed(0)
-    network = timm.create_model("swin_tiny_patch4_window7_224", num_classes=3, img_size=64, depths=(1, 1, 1, 1)).eval()
-    model = backbones.wrap(network, img_size=64)
-    assert torch.allclose(model(image()), network(image()), atol=1e-6)
-    A = model.features(image())
-    assert torch.allclose(model.class_maps(A).mean((2, 3)) + model.bias, network(image()), atol=1e-6)
-    assert model.grid((64, 64)) == Grid((64, 64), (32, 32), (15.5, 15.5))
 
 
 def test_an_unused_submodule_raises_an_error_with_advice():
@@ -246,22 +260,3 @@ def test_maps_of_parts_of_an_image_are_not_used_as_the_features():
         backbones.wrap(Patchwise(), img_size=64)
     with pytest.raises(NotAvailableError, match=r"'net\.1' returns 4 maps per image"):
         backbones.wrap(Patchwise(), features="net.1", img_size=64)
-
-
-class WithScalar(nn.Module):
-    """A network with a submodule that returns a number without dimensions."""
-
-    def __init__(self):
-        super().__init__()
-        self.body, self.fc = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.ReLU()), nn.Linear(8, 5)
-        self.total = nn.L1Loss()
-
-    def forward(self, images):
-        A = self.body(images)
-        return self.fc(A.mean((2, 3))) + 0 * self.total(A, A)
-
-
-def test_a_submodule_that_returns_a_number_is_skipped():
-    torch.manual_seed(0)
-    network = WithScalar().eval()
-    assert find_model_spec(network, observe(network, 3, 64)).features == "body"

@@ -6,9 +6,9 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from locus import backbones
-from locus.backbones import external, measured
+from locus.backbones import probe_grid
+from locus.benchmark import opening
 from locus.benchmark.explain import explain
-from locus.benchmark.training import external as loading
 from locus.config import NetworkFlags
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
@@ -74,16 +74,16 @@ def test_a_map_without_a_regular_grid_is_refused_unless_the_grid_is_given(after)
 
 def test_the_flag_grid_is_kept_in_the_run_of_a_network(tmp_path):
     (tmp_path / "net.py").write_text(
-        "from tests.backbones.test_measured import net\ndef build():\n    return net(after=lambda net, A: A.flip(-1))"
+        "from tests.backbones.test_probe_grid import net\ndef build():\n    return net(after=lambda net, A: A.flip(-1))"
     )
     flags = {"model": f"{tmp_path}/net.py:build", "findings": ("Mass", "Nodule"), "img_size": 64}
     with pytest.raises(NotAvailableError, match="--grid"):
-        loading.build(NetworkFlags(**flags))
-    model = loading.build(NetworkFlags(**flags, grid="stride=4,offset=1.5")).model
-    assert external.rebuild(model.build_options, "its run", trust=True).grid((64, 64)) == model.grid((64, 64)) == GRID
+        opening.build(NetworkFlags(**flags))
+    model = opening.build(NetworkFlags(**flags, grid="stride=4,offset=1.5")).model
+    assert opening.rebuild(model.build_options, "its run", trust=True).grid((64, 64)) == model.grid((64, 64)) == GRID
     for text in ("stride=4", "stride=0,offset=1", "4,1", "stride=4,offset=nan"):
         with pytest.raises(BadValueError, match="stride=32,offset=0"):
-            measured.parse(text)
+            probe_grid.parse(text)
 
 
 def frozen(run):
@@ -132,8 +132,8 @@ def test_a_network_whose_layers_cannot_be_seen_is_refused(build, fact):
 
 
 def test_a_network_in_half_precision_is_computed_in_float32(tmp_path):
-    (tmp_path / "net.py").write_text("from tests.backbones.test_measured import net\ndef build():\n    return net().half()")
-    loaded = external.build(f"{tmp_path}/net.py:build", None)
+    (tmp_path / "net.py").write_text("from tests.backbones.test_probe_grid import net\ndef build():\n    return net().half()")
+    loaded = opening.network_of(f"{tmp_path}/net.py:build", None)
     assert {weight.dtype for weight in loaded.module.parameters()} == {torch.float32}
     assert "float16" in loaded.weights
 

@@ -2,10 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from locus.backbones import external
 from locus.backbones.classifier import normalised
-from locus.backbones.detection import find_model_spec, observe
-from locus.config import SOURCES
+from locus.benchmark import opening
+from locus.config import SOURCES, NetworkFlags
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
 from locus.datasets.io import transforms
@@ -50,7 +49,7 @@ def file(tmp_path):
 
 
 def test_the_command_line_knows_all_libraries():
-    assert tuple(external.SOURCES) == SOURCES
+    assert tuple(opening.SOURCES) == SOURCES
 
 
 @pytest.mark.parametrize(
@@ -65,29 +64,29 @@ def test_the_command_line_knows_all_libraries():
 )
 def test_a_build_function_without_a_network_raises_a_clear_error(file, name, facts):
     with pytest.raises(LocusError, match=facts):
-        external.build(f"{file}:{name}", 3)
+        opening.network_of(f"{file}:{name}", 3)
 
 
 @pytest.mark.parametrize("word", ["timm:resnet181", "torchvision:resnet181", "xrv:densenet12"])
 def test_an_unknown_network_of_a_library_raises_an_error_with_the_nearest(word):
     pytest.importorskip("torchxrayvision")
     with pytest.raises(UnknownNameError, match=r"resnet18'|densenet121"):
-        external.build(word, 3)
+        opening.network_of(word, 3)
 
 
 def test_an_unknown_number_of_outputs_raises_an_error():
     with pytest.raises(BadValueError, match="--findings"):
-        external.build("timm:test_vit", None)
+        opening.network_of("timm:test_vit", None)
 
 
 def grey(side):
     return torch.randint(0, 256, (2, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def assembled_of(word, outputs, channels, side, mean, std):
-    network = external.build(word, outputs, channels)
-    spec = find_model_spec(network.module, observe(network.module, channels, side))
-    return network.module.eval(), external.assemble(word, network, spec, outputs, channels, mean, std)
+def opened(word, findings, channels, mean, std):
+    flags = NetworkFlags(model=word, findings=findings, channels=channels, img_size=32, mean=mean, std=std)
+    network = opening.network_of(word, len(findings) or None, channels)
+    return network.module.eval(), opening.build(flags).model
 
 
 @pytest.mark.parametrize(
@@ -108,15 +107,15 @@ def test_an_invalid_normalisation_raises_a_clear_error(mean, std):
 
 
 def test_a_network_is_rebuilt_from_a_checkpoint_unless_its_file_changed(file):
-    module, model = assembled_of(f"{file}:Net", 3, 1, 32, (0.5,), (0.25,))
-    again = external.rebuild(model.build_options, "its run", trust=True)
+    module, model = opened(f"{file}:Net", ("A", "B", "C"), 1, (0.5,), (0.25,))
+    again = opening.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     images = transforms.evaluation()(grey(32))
     assert torch.equal(again.eval()(images), model.eval()(images))
     assert torch.allclose(model(images), module((grey(32)[:, None] / 255 - 0.5) / 0.25), atol=1e-6)
     file.write_text(FILE + "\nchanged = True")
     with pytest.raises(DataError, match=r"net\.py.* changed"):
-        external.rebuild(model.build_options, "its run", trust=True)
+        opening.rebuild(model.build_options, "its run", trust=True)
 
 
 def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
@@ -126,11 +125,11 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
     config = transformers.ViTConfig(**size, image_size=32, patch_size=8, id2label={0: "Mass", 1: "Nodule"})
     own = transformers.ViTForImageClassification(config).eval()
     own.save_pretrained(tmp_path)
-    _, model = assembled_of(f"hf:{tmp_path}", None, 3, 32, (0.5,), (0.5,))
-    assert external.build(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
+    _, model = opened(f"hf:{tmp_path}", (), 3, (0.5,), (0.5,))
+    assert opening.network_of(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
     images = ((grey(32)[:, None] / 255 - 0.5) / 0.5).expand(-1, 3, -1, -1)
     assert torch.allclose(model.eval()(transforms.evaluation()(grey(32))), own(images).logits, atol=1e-5)
-    again = external.rebuild(model.build_options, "its run", trust=True)
+    again = opening.rebuild(model.build_options, "its run", trust=True)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.eval()(transforms.evaluation()(grey(32))), model(transforms.evaluation()(grey(32))))
 
@@ -146,12 +145,12 @@ def test_a_network_of_transformers_is_loaded_from_its_folder(tmp_path):
 )
 def test_the_flags_of_an_image_processor_are_obeyed(processor, statistics, size):
     made = pytest.importorskip("transformers").ViTImageProcessor(**processor)
-    mean, std = external._statistics(made)
+    mean, std = opening._statistics(made)
     assert (mean[0], std[0]) == pytest.approx(statistics)
-    assert external._processed_size(made) == size
+    assert opening._processed_size(made) == size
 
 
 def test_a_processor_of_images_that_are_not_square_is_refused():
     made = pytest.importorskip("transformers").ViTImageProcessor(size={"height": 40, "width": 32})
     with pytest.raises(BadValueError, match="height=40"):
-        external._processed_size(made)
+        opening._processed_size(made)
