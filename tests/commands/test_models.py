@@ -17,8 +17,8 @@ from locus import datasets, heatmap
 from locus import train as main
 from locus.benchmark import compare, records, run, score
 from locus.benchmark.check import __main__ as check
-from locus.benchmark.external import entry
-from locus.benchmark.external.cases import EntryCases
+from locus.benchmark.evaluation import entry
+from locus.benchmark.evaluation.external import EntryCases
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.locus import Locus
