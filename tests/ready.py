@@ -17,7 +17,7 @@ from locus.benchmark.training.metrics import areas, descending
 from locus.core.parser import parser_of
 
 ENTRY_POINTS = (
-    "locus.benchmark.external.run",
+    "locus.benchmark.suite.external",
     "benchmark.gallery",
     "locus.benchmark.pictures.heat_maps",
     "locus.benchmark.report.page",

@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the table of published results with a row for FILE; exit code 2 for invalid input."""
     config, _ = cli.parse(AuditConfig, cli.first_as_flag("--file", argv), "python -m benchmark.audit FILE")
     log.info("reading NIH's boxes")  # the imports below take seconds
-    from locus.benchmark.external.audit import run  # after the flags are checked: heavy imports
+    from locus.benchmark.evaluation.audit import run  # after the flags are checked: heavy imports
 
     return run(config, cli.say)
 

@@ -11,10 +11,10 @@ from locus.core import cli
 def main(argv: Sequence[str] | None = None) -> int:
     """Score an entry and the baselines, print the paths of the tables; exit code 1 if a case failed, 2 if invalid."""
     config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
-    from locus.benchmark.external import entry  # after the flags are checked
+    from locus.benchmark.evaluation import entry  # after the flags are checked
 
     given = entry.read(config)
-    from locus.benchmark.external.run import run  # after the files are checked: imports torch
+    from locus.benchmark.suite.external import run  # after the files are checked: imports torch
 
     return run(config, given, cli.say)
 

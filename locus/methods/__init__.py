@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError
+from locus.core.names import NOT_IN_METHODS
 from locus.core.registry import BROKEN, METHODS, construct
 from locus.core.registry import normalize_name as match_name
 from locus.core.user_code import from_file, runs_code
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from locus.methods.evidence import Evidence
 
 __all__ = [
-    "GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_fast", "names",
+    "GROUPS", "Evidence", "GradientMethod", "Method", "build", "check", "expand", "get", "is_fast", "names",
     "normalize_name", "registry",
 ]  # fmt: skip
 
@@ -51,6 +52,18 @@ def expand(words: Sequence[str]) -> list[str]:
     """
     members = (_members(word) if word in GROUPS else [word] for word in normalize_names(words))
     return list(dict.fromkeys(itertools.chain.from_iterable(members)))
+
+
+def check(words: Iterable[str]) -> None:
+    """Raise ``UnknownNameError`` for a word that is not a method, group, baseline or ``path/to/file.py:Class``.
+
+    A file of the user is not executed.
+
+    >>> check(["cam", "fast", "prior", "smoothgrad:n=4"])
+    """
+    for word in words:
+        if word not in (*NOT_IN_METHODS, *GROUPS) and not runs_code(word):
+            registry.check(word)
 
 
 def normalize_name(word: str) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 from locus import datasets, heatmap
 from locus.benchmark.check import __main__ as checks
 from locus.benchmark.records import load
-from locus.benchmark.suite.plan import identity
+from locus.benchmark.training.runs import identity
 from locus.config import TrainConfig
 from locus.core.cli import parse
 from locus.core.names import SPELLED

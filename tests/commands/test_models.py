@@ -18,8 +18,8 @@ from locus import train as main
 from locus.backbones import weight_files
 from locus.benchmark import compare, opening, records, run, score
 from locus.benchmark.check import __main__ as check
-from locus.benchmark.external import entry
-from locus.benchmark.external.cases import EntryCases
+from locus.benchmark.evaluation import entry
+from locus.benchmark.evaluation.external import EntryCases
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.locus import Locus

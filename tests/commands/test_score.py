@@ -11,7 +11,7 @@ import pytest
 from locus.benchmark import records
 from locus.benchmark.records import cases
 from locus.benchmark.suite import comparison
-from tests.benchmark.external.given import DATA, SIZE, WORD, write
+from tests.benchmark.evaluation.given import DATA, SIZE, WORD, write
 from tests.browser import BROWSER, dom
 from tests.gallery import pictures
 

@@ -15,8 +15,8 @@ from safetensors.torch import save as safetensors
 
 from locus.backbones import weight_files
 from locus.benchmark import opening, records
-from locus.benchmark.external import boxes, maps
-from locus.benchmark.external.boxes import Names
+from locus.benchmark.evaluation import boxes, files
+from locus.benchmark.evaluation.boxes import Names
 from locus.benchmark.records import storage
 from locus.benchmark.suite import plan
 from locus.core import cli
@@ -56,11 +56,11 @@ def _stream(write: Callable[[io.BytesIO], object]) -> Callable[[Path], object]:
 
 
 def _planes(path: Path) -> list[object]:
-    return [maps.as_2d_map(values, name) for name, values in maps.read_arrays(path).items()]
+    return [files.as_2d_map(values, name) for name, values in files.read_arrays(path).items()]
 
 
 def _masks(path: Path) -> list[object]:
-    return [given.read() for given in maps.find(path, NAMES, (), None).values()]
+    return [given.read() for given in files.find(path, NAMES, (), None).values()]
 
 
 def _packed(path: Path) -> object:

@@ -52,13 +52,13 @@ def test_images_of_other_formats_are_not_opened(tmp_path, monkeypatch):
     """An EPS file named .png: Pillow's EPS reader would start Ghostscript."""
     from PIL import Image
 
-    from locus.benchmark.external import maps
+    from locus.benchmark.evaluation import files
     from locus.core.errors import DataError
 
     asked = []
     monkeypatch.setitem(Image.OPEN, "EPS", (lambda *words: asked.append(words), lambda start: True))
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n(%stdin) (r) file\n%%EOF\n")
-    for read in (maps.read_arrays, images.decode, images.frame):
+    for read in (files.read_arrays, images.decode, images.frame):
         with pytest.raises(DataError, match=r"a\.png"):
             read(tmp_path / "a.png")
     assert asked == []

@@ -1,1 +1,1 @@
-"""The benchmark in one call from Python: score a network on samples in memory, or plain arrays."""
+"""The one scorer: a network, or maps and boxes in arrays or files, with cases and protocols -> scores and records."""

@@ -1,28 +1,25 @@
 """Score plain arrays with the protocols of the suites, without torch and without files."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from locus.benchmark.evaluation.cases import Answers, GridLike, Pair, as_map, evaluate
+from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, Result
-from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
+from locus.benchmark.scoring.protocols.base import Result
 from locus.core.errors import BadValueError, NotAvailableError, examples, one_line
-from locus.core.frames import Alignment, Grid
+from locus.core.frames import Grid
 from locus.core.names import require_findings, spelled_twice
-from locus.core.types import FloatArray
+from locus.core.types import FloatArray, Sample
 
-Pair = tuple[str, str]
-"""(image, finding)."""
 Frame = tuple[int, int]
-GridLike = Grid | Alignment
 T = TypeVar("T")
 
 
-@ONE_BLAS_THREAD
 def score(
     maps: Mapping[Pair, ArrayLike | None],
     truth: Mapping[Pair, ArrayLike],
@@ -63,43 +60,51 @@ def score(
     >>> [(one.finding, one.value, one.n) for one in result.scores[:2]]
     [('Mass', 0.5, 2), ('mean', 0.5, 2)]
     """
-    part = protocols.get(protocol)()
+    protocols.get(protocol)
     _check_pairs(maps, truth, negatives)
     known = _checked_probabilities(probabilities or {}, maps)
-    named = {image: image if patients is None else _patient(patients, image) for image, _ in maps}
+    findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
+    named = _named_patients(dict.fromkeys(image for image, _ in maps), patients)
+    samples = {
+        image: _sample((image, patient), _frame(frames, image), findings, truth, negatives)
+        for image, patient in named.items()
+    }
+    grid_of_pair = {pair: _grid(grids, pair) for pair in maps}
+    checked = {pair: None if values is None else _heat_map(values, pair) for pair, values in maps.items()}
+    answers = Answers(samples, findings, [*maps], grid_of_pair, checked, probabilities=known)
+    return evaluate(answers, Cell(dataset="arrays", method="maps", protocol=protocol))
+
+
+def _named_patients(images: Iterable[str], patients: Mapping[str, str] | None) -> dict[str, str]:
+    """Return image -> patient, or the image itself without ``patients``."""
+    named = {image: image if patients is None else _patient(patients, image) for image in images}
     if twice := spelled_twice(named.values()):
         raise BadValueError(f"the patients {twice[0]!r} and {twice[1]!r} are one number: write each patient in one way")
-    findings = tuple(dict.fromkeys(finding for _, finding in (*truth, *maps)))
-    images = {image for image, _ in truth}
-    n_missing = sum((image, finding) not in maps for image in images for finding in findings)
-    if part.counts_false_alarms and n_missing:
-        needed = "a map for every finding of every image with a truth box, also for findings that it does not show"
-        raise NotAvailableError(f"{protocol} needs {needed}: {n_missing} are missing")
-    cases = []
-    for pair, values in maps.items():
-        image, finding = pair
-        frame = _frame(frames, image)
-        boxes = _boxes(truth.get(pair, ()), pair, frame)
-        absent = pair in negatives or image in negatives
-        if absent and len(boxes):
-            raise BadValueError(
-                f"({image!r}, {finding!r}) is listed in negatives but has a truth box: remove one or the other"
-            )
-        case = Case(
-            image_id=image,
-            patient_id=named[image],
-            finding=finding,
-            map=None if values is None else _heat_map(values, pair),
-            grid=_grid(grids, pair),
-            frame=frame,
-            boxes=boxes,
-            reason=NOT_GIVEN if values is None else "",
-            label=1.0 if len(boxes) else 0.0 if absent else np.nan,
-            probability=known.get(pair),
+    return named
+
+
+def _sample(
+    named: tuple[str, str],
+    frame: Frame,
+    findings: Sequence[str],
+    truth: Mapping[Pair, ArrayLike],
+    negatives: Collection[Pair | str],
+) -> Sample:
+    """Return the truth of the image ``named`` (image, patient), without pixels."""
+    image = named[0]
+    arrays = {word: _boxes(truth[image, word], (image, word), frame) for word in findings if (image, word) in truth}
+    boxes = {finding: array for finding, array in arrays.items() if len(array)}
+    absent = {finding for finding in findings if image in negatives or (image, finding) in negatives}
+    if wrong := [finding for finding in boxes if finding in absent]:
+        raise BadValueError(
+            f"({image!r}, {wrong[0]!r}) is listed in negatives but has a truth box: remove one or the other"
         )
-        cases.append(case)
-    result: Result = part.evaluate(cases, findings)
-    return result
+    labels = [1.0 if finding in boxes else 0.0 if finding in absent else np.nan for finding in findings]
+    return Sample(*named, frame, np.array(labels, np.float32), boxes, _no_pixels)
+
+
+def _no_pixels() -> NoReturn:
+    raise NotAvailableError("plain arrays have no image")
 
 
 def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negatives: Collection[Pair | str]) -> None:
@@ -168,29 +173,26 @@ def _checked_probabilities(
     return probabilities
 
 
-def _real(values: ArrayLike, what: str) -> FloatArray:
-    """Return an array of real numbers as float64. Raises ``BadValueError`` for any other, and for masked values."""
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise BadValueError(f"{what}: {one_line(error)}") from None
+def _array(values: ArrayLike, what: str) -> NDArray[Any]:
+    """Return an array. Raises ``BadValueError`` for what is none, and for masked values."""
     if np.ma.is_masked(values):
         raise BadValueError(f"masked values in {what}: fill them, or give None where the method failed")
-    if array.dtype.kind not in "biuf" and array.size:
-        raise BadValueError(f"{array.dtype} values in {what}: give real numbers")
-    return array.astype(np.float64)
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadValueError(f"{what}: {one_line(error)}") from None
 
 
 def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
-    array = _real(values, f"the map of {' '.join(pair)}")
-    if array.ndim != 2 or 0 in array.shape:
-        raise BadValueError(f"the map of {' '.join(pair)} has the shape {array.shape}: give (h, w)")
-    return array
+    where = f"the map of {' '.join(pair)}"
+    return as_map(_array(values, where), where, BadValueError).astype(np.float64)
 
 
 def _boxes(boxes: ArrayLike, pair: Pair, frame: Frame) -> FloatArray:
-    array = _real(boxes, f"the boxes of {' '.join(pair)}")
-    array = array.reshape(0, 4) if not array.size else array
+    array = _array(boxes, f"the boxes of {' '.join(pair)}")
+    if array.dtype.kind not in "biuf" and array.size:
+        raise BadValueError(f"{array.dtype} values in the boxes of {' '.join(pair)}: give real numbers")
+    array = array.astype(np.float64) if array.size else np.zeros((0, 4))
     if array.ndim != 2 or array.shape[1] != 4:
         raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")
     if broken := int((~np.isfinite(array).all(1) | (array[:, 2:] <= array[:, :2]).any(1)).sum()):

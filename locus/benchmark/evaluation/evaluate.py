@@ -1,8 +1,8 @@
-"""Evaluate networks on samples in memory, in one call, with the functions that suites use."""
+"""Evaluate networks on samples in memory, in one call, with the scorer of suites."""
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,26 @@ from typing import Any
 from locus import datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier
+from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
-from locus.benchmark.opening import GivenModel, load
-from locus.benchmark.suite.cells import ModelTask, cells
-from locus.benchmark.suite.plan import ModelPlan, Suite, identity
-from locus.benchmark.suite.score import ModelScorer, score_and_record
+from locus.benchmark.opening import load
+from locus.benchmark.records import Cell
+from locus.benchmark.scoring import protocols as protocol_registry
 from locus.benchmark.training import machine
+from locus.benchmark.training.runs import identity, recipe_of_weights, shared_cell
 from locus.config import EngineFlags, TrainConfig
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
-from locus.core.names import CLASSIFICATION, CLASSIFIER, WITHOUT_TRAINING
+from locus.core.names import (
+    BASELINES_AND_UPPER_BOUND,
+    CLASSIFICATION,
+    CLASSIFIER,
+    FIXED_BOX,
+    UNRANKED_METHODS,
+    WITHOUT_TRAINING,
+)
 from locus.core.types import Sample
 from locus.datasets import leaks
 from locus.datasets.base import Dataset
@@ -81,10 +89,9 @@ def evaluate(
         LeakError: all patients were in the training data. If only some were, they are left out.
     """
     method_names, classes = _methods(methods)
-    protocol_names = [protocols] if isinstance(protocols, str) else list(protocols)
+    protocol_names = [*dict.fromkeys([protocols] if isinstance(protocols, str) else protocols)]
     if not protocol_names:
         raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
-    map_protocols = [name for name in protocol_names if name != CLASSIFICATION]
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
     for word, given in (("model", listed), ("data", data)):
         if not len(given):
@@ -92,8 +99,10 @@ def evaluate(
     with method_registry.registry.adding(classes):
         for part in classes:
             method_registry.get(part.name)  # raises for a class that is not a method
-        about = {"name": "evaluation", "title": "", "about": ""}
-        suite = Suite(**about, train={}, models=[{}], methods=method_names, protocols=map_protocols or None)
+        method_registry.check(method_names)
+        map_protocols = tuple(word for word in protocol_names if word != CLASSIFICATION)
+        for word in map_protocols:
+            protocol_registry.registry.check(word)
         networks = [_network(one, trust) for one in listed]
         if threads is not None:
             machine.configure_torch(threads)
@@ -107,22 +116,36 @@ def evaluate(
             config = _config(network, title, data, seed, training_seed, cache_dir)
             path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
             run = InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
-            task = _task(run, title, suite)
-            scorer = ModelScorer(task.model, task.cells, [run], result.work, EngineFlags(memory_gib=memory_gib))
+            result.models.append(_scored_model(run, title, result.work))
+            cells, flags = (
+                [*_cells(result.models[-1], run, method_names, map_protocols)],
+                EngineFlags(memory_gib=memory_gib),
+            )
             with showing(progress):
-                score_and_record(scorer, result.folder, progress)
-            result.runs.append((task.model, run))
+                write_records(NetworkScorer(result.models[-1], cells, flags), result.folder, progress)
     return result
 
 
-def _task(run: InMemoryRun, title: str, suite: Suite) -> ModelTask:
-    """Return the cells of a ``suite`` whose only model is the network of ``run``."""
-    network, config = run.network, run.config
-    about = GivenModel(title, run.checkpoint, run.digest, run.code, network.findings, config.global_pool, network=title)
-    plan = ModelPlan(f"{safe_filename(title)}-{config.img_size}px-seed{config.seed}", (config,), None, given=about)
-    method_names = {*method_registry.expand(suite.words), *WITHOUT_TRAINING} if suite.protocols else set()
-    method_names |= {CLASSIFIER} if run.predict_all else set()
-    return ModelTask(plan, tuple(cell for cell in cells(suite, plan) if cell.method in method_names))
+def _scored_model(run: InMemoryRun, title: str, folder: Path) -> ScoredModel:
+    """Return the network of ``run``, whose maps are in ``folder``."""
+    name = f"{safe_filename(title)}-{run.config.img_size}px-seed{run.config.seed}"
+    return ScoredModel(name, [run], folder / "maps" / f"{name}-{run.digest[:8]}", run.code)
+
+
+def _cells(
+    model: ScoredModel, run: InMemoryRun, method_names: Sequence[str], map_protocols: Sequence[str]
+) -> Iterator[Cell]:
+    """Yield the cells of the methods and baselines for each protocol, that of the classifier first."""
+    recipe = recipe_of_weights(run.config, run.digest, [run.config.fold])
+    shared = shared_cell(run.config, model.id, recipe, run.config.global_pool)
+    if run.predict_all:
+        yield shared.model_copy(update={"method": CLASSIFIER, "protocol": CLASSIFICATION})
+    expanded = method_registry.expand(method_names)
+    baselines = [word for word in BASELINES_AND_UPPER_BOUND if word in (*WITHOUT_TRAINING, *expanded)]
+    for protocol in map_protocols:
+        for word in (*(word for word in expanded if word not in UNRANKED_METHODS), *baselines):
+            if word != FIXED_BOX or protocol in protocol_registry.of_boxes():
+                yield shared.model_copy(update={"method": word, "protocol": protocol})
 
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:

@@ -27,6 +27,7 @@ from locus import backbones
 from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
 from locus.benchmark import records
+from locus.benchmark.evaluation.network import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.pictures import panels
@@ -45,8 +46,6 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.contradictions import two_rows
-from locus.benchmark.suite.plan import ModelPlan
-from locus.benchmark.suite.score import explain_model
 from locus.benchmark.training import data
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.machine import memory_format
@@ -169,7 +168,8 @@ class Evaluation:
     """Methods given as classes."""
     protocols: Sequence[str] = (MAIN_PROTOCOL,)
     """Names of the protocols, as requested."""
-    runs: list[tuple[ModelPlan, InMemoryRun]] = field(default_factory=list, repr=False)
+    models: list[ScoredModel] = field(default_factory=list, repr=False)
+    """One per training run."""
 
     @property
     def work(self) -> Path:
@@ -240,7 +240,7 @@ class Evaluation:
             UnknownNameError: for an unknown finding.
         """
         if finding != "mean":
-            finding = match(finding, self.runs[0][1].data.findings)
+            finding = match(finding, self.models[0].trained[0].data.findings)
         rows: dict[tuple[str, str, str], tuple[Any, ...]] = {}
 
         def add(protocol: str, method: str, metric: str, *values: Any) -> None:
@@ -330,12 +330,13 @@ class Evaluation:
         Raises:
             UnknownNameError: for an image that was not explained, an unknown finding, a method without maps.
         """
-        plan, in_memory = self.runs[run]
+        model = self.models[run]
+        in_memory = model.trained[0]
         samples = {sample.image_id: sample for sample in in_memory.scorable_images}
         if image not in samples:
             raise UnknownNameError("image with a truth box", image, list(samples)[:20])
         finding, word = match(finding, in_memory.data.findings), method_registry.normalize_name(method or self._best())
-        store = self._store(plan, in_memory, word)
+        store = self._store(model, word)
         stored = store.maps[word]
         if isinstance(stored, LocusError):
             raise stored
@@ -344,7 +345,7 @@ class Evaluation:
             raise DataError(f"the map of {word} for {finding} in {image} has NaN or infinite values")
         probability = store.probabilities[0, image, finding]
         raw = RawMap(word, values, stored.index.grid, probability)
-        threshold, origin = self._threshold(plan, word, image, finding)
+        threshold, origin = self._threshold(model.id, word, image, finding)
         return panels.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
 
     def save(self, folder: Path | str) -> Path:
@@ -415,7 +416,7 @@ class Evaluation:
 
     def _first_columns(self, row: Row) -> dict[str, Any]:
         """Return the first columns of the row of a method in ``table``."""
-        columns = {"network": row.network, "method": row.name, "runs": len(self.runs)}
+        columns = {"network": row.network, "method": row.name, "runs": len(self.models)}
         classifier = next((one for one in self._rows if one.cell.method == CLASSIFIER), None)
         return columns | ({} if classifier is None else {"auroc": classifier.value("auroc")})
 
@@ -434,20 +435,20 @@ class Evaluation:
             raise BadValueError("no method was evaluated: give the argument method")
         return methods[0]
 
-    def _store(self, plan: ModelPlan, run: InMemoryRun, word: str) -> CaseStore:
+    def _store(self, model: ScoredModel, word: str) -> CaseStore:
         """Return the stored maps of a method. Raises ``UnknownNameError`` if it was not evaluated."""
         evaluated = dict.fromkeys(r.method for r in self.records if r.cell.method != CLASSIFIER)
         if word not in evaluated:
             raise UnknownNameError("method", word, evaluated)
         with method_registry.registry.adding(self.classes):
-            return explain_model(plan, [run], [word], self.work, None)
+            return stored_cases(model, [word], None)
 
     def _cases(self, word: str) -> list[list[Case]]:
         """Return the cases of a method with a truth box, by training run."""
         scored = {r.cell.model_id: r.cell for r in self.records if (r.method, r.cell.protocol) == (word, MAIN_PROTOCOL)}
-        return [with_truth(self._store(plan, run, word).cases(scored[plan.id])) for plan, run in self.runs]
+        return [with_truth(self._store(model, word).cases(scored[model.id])) for model in self.models]
 
-    def _threshold(self, plan: ModelPlan, word: str, image: str, finding: str) -> tuple[float, str]:
+    def _threshold(self, model_id: str, word: str, image: str, finding: str) -> tuple[float, str]:
         """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
         table = (
             self.cases(all_columns=True)
@@ -456,7 +457,7 @@ class Evaluation:
         )
         if len(table):
             of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
-            table = table[of_case & (table["model_id"] == plan.id)]
+            table = table[of_case & (table["model_id"] == model_id)]
         return (float(table["threshold"].iloc[0]), "cross-fitted") if len(table) else (0.5, "fixed")
 
 
@@ -480,10 +481,10 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     names = [named({name: name for name in ranked}, "method", word) for word in (first, second) if word is not None]
     names += [name for name in ranked if name not in names][: 2 - len(names)]
     of_runs = [cases for name in names for cases in result._cases(name)]  # runs of the first, runs of the second
-    run = result.runs[0][1]
+    run = result.models[0].trained[0]
     values = [rule_values(scored(cases, run.data.findings, run.config.data_seed)) for cases in of_runs]
     columns = {rule: np.stack([of_run[rule] for of_run in values], 1) for rule in values[0]}
-    names_of_runs = tuple(plan.id for plan, _ in result.runs)
+    names_of_runs = tuple(model.id for model in result.models)
     compared = two_rows(columns, case_index(of_runs[0]), [names_of_runs, names_of_runs])
     table = pd.DataFrame(compared)
     return table.assign(better=[{1: names[0], -1: names[1], 0: ""}[one.sign] for one in compared])

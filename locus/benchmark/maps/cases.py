@@ -18,7 +18,7 @@ from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
-from locus.benchmark.scoring.protocols.base import Case, LazyMap
+from locus.benchmark.scoring.protocols.base import Case, LazyMap, labelled_pairs, make_case
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
 from locus.core.names import CENTER, FIXED_BOX, NOISE, PRIOR, UPPER_BOUND
@@ -182,11 +182,6 @@ def _truth_map(sample: Sample, finding: str, grid: Grid, shape: tuple[int, int])
     return Truth().maps([sample], [finding], grid, shape)[0][0, 0]
 
 
-def labelled_pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[tuple[Sample, str, float]]:
-    """Return all pairs of image and finding with their labels."""
-    return [(s, finding, label) for s in samples for finding, label in zip(findings, s.labels.tolist(), strict=True)]
-
-
 def fixed_box_cases(samples: Sequence[Sample], data: Dataset) -> list[Case]:
     """Return the cases of ``fixed_box`` on images with truth boxes, all of ``data``.
 
@@ -222,35 +217,3 @@ def _stored(maps: StoredMaps, sample: Sample, finding: str) -> NDArray[np.float1
     if (sample.image_id, finding) in maps:
         return maps.stored(sample.image_id, finding)
     return LazyMap(maps.values.shape[1:], lambda: np.asarray(maps.stored(sample.image_id, finding)))
-
-
-def make_case(
-    sample: Sample,
-    finding: str,
-    label: float,
-    values: NDArray[np.floating[Any]] | LazyMap | None,
-    grid: Grid | Alignment,
-    **more: Any,
-) -> Case:
-    """Make the case of one finding in ``sample``, with its truth and map (h,w); ``more`` sets other fields.
-
-    Boxes are in the sample's frame, (0,4) if the finding has none; ``values`` None means that the method failed.
-    """
-    return Case(
-        image_id=sample.image_id,
-        patient_id=sample.patient_id,
-        finding=finding,
-        map=values,
-        grid=grid,
-        frame=sample.frame,
-        boxes=sample.boxes.get(finding, np.zeros((0, 4))),
-        read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
-        label=label,
-        **more,
-    )
-
-
-def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
-    """Return the truth mask (H,W) of one finding; empty if the image does not show it."""
-    mask = sample.masks.get(finding)
-    return np.zeros(sample.frame, dtype=bool) if mask is None else mask

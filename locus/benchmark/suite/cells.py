@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from locus import datasets, methods
 from locus.benchmark import records
@@ -25,6 +24,7 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import SUITES, ModelPlan, Suite
 from locus.benchmark.training import runs
+from locus.benchmark.training.runs import shared_cell
 from locus.config import SOURCES, FolderFlags, RunConfig, SuiteConfig, TrainConfig, network_flags
 from locus.core import names
 from locus.core.cli import CONFIGS
@@ -95,24 +95,18 @@ def _cell(shared: Cell, method: str, protocol: str, images: int | None = None) -
 
 def _shared(model: ModelPlan) -> Cell:
     """Return a cell with the fields that all cells of a model share."""
-    training, network = model.trainings[0], dict[str, Any]()
-    if model.grid is None:
-        network = {
-            "backbone": training.backbone,
-            "global_pool": training.global_pool if model.given is None else model.given.pooling,
-            "attention_map": training.attention_map or "none",
-            "img_size": training.img_size,
-            "seed": training.seed,
-        }
-    return Cell(
-        dataset=training.dataset.split(":")[0],
-        partition=training.partition,
-        split="test",
-        model_id=model.id,
-        data={"dataset": training.dataset, "findings": training.num_classes},
-        recipe=model.recipe,
-        **network,
-    )
+    training = model.trainings[0]
+    if model.grid is not None:
+        return Cell(
+            dataset=training.dataset.split(":")[0],
+            partition=training.partition,
+            split="test",
+            model_id=model.id,
+            data={"dataset": training.dataset, "findings": training.num_classes},
+            recipe=model.recipe,
+        )
+    pooling = training.global_pool if model.given is None else model.given.pooling
+    return shared_cell(training, model.id, model.recipe, pooling)
 
 
 @dataclass(frozen=True)
@@ -163,7 +157,7 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
         datasets.check(str(suite.train.get("dataset", TrainConfig.dataset)), config.data_root_dir)
     for word in filter(runs_code, config.method):
         methods.get(word)  # runs the user's file, so that its errors are raised before any work
-    plan.check_methods(config.method)
+    methods.check(config.method)
     if not config.all and (
         unknown := [word for word in config.protocol if word not in (*suite.recorded_protocols, "all")]
     ):

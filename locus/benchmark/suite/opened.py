@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
 from locus.benchmark.report.row import network_words
 from locus.benchmark.report.select import is_method, main_value, ranked
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.plan import added_model
-from locus.benchmark.suite.score import explain_model, recorded
+from locus.benchmark.suite.score import recorded, scored_model
 from locus.config import PageConfig
 from locus.core.errors import DataError, UnknownNameError
 from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
@@ -39,7 +40,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     model = models.get(chosen[0].key) or added_model(suite, chosen[0].cell, runs_dir)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
-    store = explain_model(model, trained, words, runs_dir, None)
+    store = stored_cases(scored_model(model, trained, runs_dir), words, None)
     samples = {sample.image_id: sample for run in store.trained for sample in run.scorable_images}
     address, shown_as = f"{name}/{chosen[0].cell.model_id}", network_words(chosen[0].cell)
     shown = address, suite.title, shown_as, chosen, folder, runs_dir

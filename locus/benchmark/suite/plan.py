@@ -2,7 +2,7 @@
 
 ``Suite``      the fields of the YAML file; ``load`` reads and checks one, with advice for each invalid field
 ``models``     the models of a suite: each network and seed with its training runs (one per fold), and given models
-``ModelPlan``  one of these models; ``identity`` lists the flags that determine its weights
+``ModelPlan``  one of these models
 
 Nothing is trained and no image is read here. The cells of the models are planned in ``cells``.
 """
@@ -21,11 +21,12 @@ from locus.benchmark.maps.code import code_of_config
 from locus.benchmark.records import Cell, papers
 from locus.benchmark.scoring import protocols
 from locus.benchmark.training import weights
-from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, NEWER, WEIGHTS, TrainConfig, flags_with
+from locus.benchmark.training.runs import identity, recipe_of_weights
+from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from locus.core.files import json_hash, safe_filename
-from locus.core.names import CLASSIFICATION, NOT_IN_METHODS, duplicates
+from locus.core.names import CLASSIFICATION, duplicates
 from locus.core.registry import named
 from locus.core.user_code import runs_code
 
@@ -73,13 +74,11 @@ class ModelPlan:
         """The settings that determine the weights, for JSON: flags, folds, and the run for initial weights."""
         if self.grid is not None:
             return {"grid": [self.grid, self.grid]}
-        flags = identity(self.trainings[0])
-        folds = [training.fold for training in self.trainings]
+        config, folds = self.trainings[0], [training.fold for training in self.trainings]
         if self.given is not None:
-            data_flags = {name: flags[name] for name in flags if name in flags_with(TrainConfig, DATA | MACHINE)}
             declared = {"trained_on": self.given.trained_on} if self.given.trained_on else {}
-            return {**data_flags, **declared, "fold": folds, "weights": self.given.digest}
-        return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
+            return {**recipe_of_weights(config, self.given.digest, folds), **declared}
+        return {**identity(config), "fold": folds, "init": identity(self.init) if self.init else None}
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
         """Return run folder in ``runs_dir`` -> training run with its initial weights, one per fold.
@@ -105,21 +104,6 @@ def settings_hash(config: TrainConfig, start: TrainConfig | None) -> str:
     return json_hash({**identity(config), "init": identity(start) if start else None})
 
 
-def identity(config: TrainConfig) -> dict[str, Any]:
-    """Return the flags that determine the weights, newer ones only if not at their default.
-
-    ``init_from`` is not among them: it is a path, and the plan has the run that writes it.
-
-    >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
-    >>> flags["lr"], "cache_dir" in flags
-    (0.01, False)
-    """
-    names, newer = (flags_with(type(config), role) for role in (WEIGHTS, NEWER))
-    fields = [field for field in dataclasses.fields(config) if field.name in names - {"init_from"}]
-    values = {field.name: getattr(config, field.name) for field in fields}
-    return {f.name: values[f.name] for f in fields if f.name not in newer or values[f.name] != f.default}
-
-
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     """Return the name of a run folder: readable, then a hash of all settings and one of the network's code.
 
@@ -133,21 +117,6 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
 T = TypeVar("T")
 
 
-def check_methods(words: Sequence[str]) -> None:
-    """Raise ``UnknownNameError`` for a word that is not a method, group, baseline or ``path/to/file.py:Class``.
-
-    >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
-    """
-    for word in words:
-        if word not in (*NOT_IN_METHODS, *methods.GROUPS):
-            _check_method(word)
-
-
-def _check_method(word: str) -> None:
-    if not runs_code(word):
-        methods.registry.check(word)
-
-
 def _checked_by(check: Callable[[str], object]) -> pydantic.AfterValidator:
     """Validator of a word: ``check`` raises ``UnknownNameError``."""
     return pydantic.AfterValidator(lambda word: (check(word), word)[1])
@@ -159,7 +128,7 @@ def _distinct(items: list[T]) -> list[T]:
     return items
 
 
-MethodName = Annotated[str, _checked_by(_check_method)]
+MethodName = Annotated[str, _checked_by(lambda word: runs_code(word) or methods.registry.check(word))]
 """A registered method or ``path/to/file.py:Class``; the file is not executed here."""
 ProtocolName = Annotated[str, _checked_by(protocols.registry.check)]
 CheckName = Annotated[str, _checked_by(lambda word: named(dict.fromkeys(CHECKS), "check", word))]
@@ -227,7 +196,7 @@ class Suite(pydantic.BaseModel):
     @pydantic.model_validator(mode="after")
     def _consistent(self) -> Self:
         """Check all method names, and that no two fields contradict each other."""
-        check_methods(self.all_words)
+        methods.check(self.all_words)
         for problem in self._problems():
             raise ValueError(problem)
         return self

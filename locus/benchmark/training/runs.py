@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from locus.config import NetworkFlags, TrainConfig
+from locus.benchmark.records import Cell
+from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, TrainConfig, flags_with
 from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
 
 if TYPE_CHECKING:
@@ -59,6 +60,49 @@ def flags_dict(config: TrainConfig) -> dict[str, Any]:
     """
     flags = {**dataclasses.asdict(config), "resume": False}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()}
+
+
+def identity(config: TrainConfig) -> dict[str, Any]:
+    """Return the flags that determine the weights, newer ones only if not at their default.
+
+    ``init_from`` is not among them: it is a path, and the plan of a suite has the run that writes it.
+
+    >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
+    >>> flags["lr"], "cache_dir" in flags
+    (0.01, False)
+    """
+    names, newer = (flags_with(type(config), role) for role in (WEIGHTS, NEWER))
+    fields = [field for field in dataclasses.fields(config) if field.name in names - {"init_from"}]
+    values = {field.name: getattr(config, field.name) for field in fields}
+    return {f.name: values[f.name] for f in fields if f.name not in newer or values[f.name] != f.default}
+
+
+def recipe_of_weights(config: TrainConfig, digest: str, folds: Sequence[int]) -> dict[str, Any]:
+    """Return the settings behind a network that is scored but not trained: the flags of its data, and its weights."""
+    names = flags_with(TrainConfig, DATA | MACHINE)
+    return {
+        **{name: value for name, value in identity(config).items() if name in names},
+        "fold": [*folds],
+        "weights": digest,
+    }
+
+
+def shared_cell(config: TrainConfig, model_id: str, recipe: dict[str, Any], pooling: str) -> Cell:
+    """Return a cell with the fields that all cells of a network share."""
+    return Cell(
+        dataset=config.dataset.split(":")[0],
+        partition=config.partition,
+        split="test",
+        backbone=config.backbone,
+        global_pool=pooling,
+        attention_map=config.attention_map or "none",
+        img_size=config.img_size,
+        seed=config.seed,
+        model_id=model_id,
+        alignment="aligned",
+        data={"dataset": config.dataset, "findings": config.num_classes},
+        recipe=recipe,
+    )
 
 
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from locus.benchmark import records
+from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.explain import explain
 from locus.benchmark.maps.cases import make_cases
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
@@ -16,7 +17,7 @@ from locus.benchmark.maps.store import NotMadeError
 from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
-from locus.benchmark.suite.score import explain_model, finished_runs, score
+from locus.benchmark.suite.score import finished_runs, score, scored_model
 from locus.benchmark.training import fit
 from locus.config import EngineFlags
 from locus.core.errors import LocusError, NotAvailableError
@@ -345,7 +346,7 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     tiny = suite(methods=["cam", "ablationcam"], images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     of = {(c.method, c.protocol): c for c in cells.cells(tiny, model)}
-    shown = explain_model(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
+    shown = stored_cases(scored_model(model, trained, tmp_path), ["cam", "ablationcam"], FLAGS)
     assert shown.cases(of["cam", "locus"]) is shown.cases(of["cam", "wang"])
     assert {case.image_id for case in shown.validation(of["cam", "locus"])} == {s.image_id for s in trained[0].validation.scorable_images}
     assert shown.validation(of["ablationcam", "locus"]) == []
@@ -355,4 +356,4 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
 def test_validation_images_are_not_explained_if_no_protocol_chooses_thresholds(trained, tmp_path):
     tiny = suite(methods=["cam"], images=6, protocols=["pointing", "energy"])
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
-    assert not explain_model(model, trained, ["cam"], tmp_path, FLAGS).validation_maps
+    assert not stored_cases(scored_model(model, trained, tmp_path), ["cam"], FLAGS).validation_maps

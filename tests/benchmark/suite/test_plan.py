@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from locus.benchmark.suite import plan
+from locus.benchmark.training.runs import identity
 from locus.config import NEWER, WEIGHTS, TrainConfig
 from locus.core.errors import BadValueError, DataError, UnknownNameError
 from locus.core.files import json_hash
@@ -46,8 +47,8 @@ def test_newer_flags_are_in_the_key_only_if_not_default():
     class Later(TrainConfig):
         newest: Annotated[int, WEIGHTS | NEWER] = 3
 
-    assert plan.identity(Later()) == plan.identity(TrainConfig())
-    assert plan.identity(Later(newest=4)) == {**plan.identity(TrainConfig()), "newest": 4}
+    assert identity(Later()) == identity(TrainConfig())
+    assert identity(Later(newest=4)) == {**identity(TrainConfig()), "newest": 4}
 
 
 def test_data_root_applies_to_the_initial_run_if_it_has_one(tmp_path):

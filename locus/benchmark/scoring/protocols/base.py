@@ -9,7 +9,7 @@ scores and rows at each threshold origin, and the optimism (see ``scores_with_op
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from locus.benchmark.scoring.surface import Surface, min_max, surface
 from locus.benchmark.scoring.surface.trace import GivenBoxes
 from locus.core.frames import Alignment, Grid
 from locus.core.scores import Origin, Score
-from locus.core.types import FloatArray
+from locus.core.types import FloatArray, Sample
 
 AT_A_TIME = 16
 """Number of cases whose boxes are in memory at once: a noise map of 1024×1024 has a hundred thousand boxes."""
@@ -97,6 +97,43 @@ class Case:
         if self.submitted_boxes is None:
             return self.load_surface
         return (GivenBoxes.from_rows(self.submitted_boxes), "") if len(self.submitted_boxes) else (None, NO_BOX)
+
+
+def labelled_pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[tuple[Sample, str, float]]:
+    """Return all pairs of image and finding with their labels."""
+    return [(s, finding, label) for s in samples for finding, label in zip(findings, s.labels.tolist(), strict=True)]
+
+
+def make_case(
+    sample: Sample,
+    finding: str,
+    label: float,
+    values: NDArray[np.floating[Any]] | LazyMap | None,
+    grid: Grid | Alignment,
+    **more: Any,
+) -> Case:
+    """Make the case of one finding in ``sample``, with its truth and map (h,w); ``more`` sets other fields.
+
+    Boxes are in the sample's frame, (0,4) if the finding has none; ``values`` None means that the method failed.
+    """
+    return Case(
+        image_id=sample.image_id,
+        patient_id=sample.patient_id,
+        finding=finding,
+        map=values,
+        grid=grid,
+        frame=sample.frame,
+        boxes=sample.boxes.get(finding, np.zeros((0, 4))),
+        read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+        label=label,
+        **more,
+    )
+
+
+def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
+    """Return the truth mask (H,W) of one finding; empty if the image does not show it."""
+    mask = sample.masks.get(finding)
+    return np.zeros(sample.frame, dtype=bool) if mask is None else mask
 
 
 Cases = Sequence[Case]

@@ -1,7 +1,7 @@
 """An external entry (maps or boxes for a data set), checked completely before anything is scored or written.
 
-``read`` builds an ``ExternalEntry`` from the flags of ``python -m benchmark.score``. Files are read in
-``maps`` and ``boxes``; ``cases`` gives the cases of the entry and of its baselines to the protocols.
+``read`` builds an ``ExternalEntry`` from the flags of ``python -m benchmark.score``. Files are read in ``files`` and
+``boxes``; ``external`` scores the entry and its baselines.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from locus import datasets
-from locus.benchmark.external import boxes, maps
-from locus.benchmark.external.boxes import Geometry, Names
-from locus.benchmark.external.maps import Pair
+from locus.benchmark.evaluation import boxes, files
+from locus.benchmark.evaluation.boxes import Geometry, Names
+from locus.benchmark.evaluation.cases import Answers, Pair
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.config import ScoreConfig
-from locus.core import files
 from locus.core.errors import BadValueError, DataError
+from locus.core.files import file_hash, json_hash
 from locus.core.names import UNRANKED_METHODS
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
@@ -29,7 +29,7 @@ class ExternalEntry:
 
     name: str
     data: Dataset
-    values: Mapping[Pair, maps.Map | LazyMap]
+    values: Mapping[Pair, files.Map | LazyMap]
     """(image, finding) -> (h,w) map; empty for boxes."""
     boxes: boxes.BoxesByCase | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""
@@ -49,12 +49,29 @@ class ExternalEntry:
         skipped = self.boxless if self.missing == "skip" else frozenset()
         return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or s.boxes)]
 
+    @cached_property
+    def answers(self) -> Answers:
+        """Cases of the entry: all pairs of image and finding; for maps, only with a map or a counted miss."""
+        pairs = [(sample.image_id, finding) for sample in self.samples for finding in self.data.findings]
+        if self.boxes is None:
+            missed = self.missing_maps if self.missing != "skip" else set()
+            pairs = [pair for pair in pairs if pair in self.values or pair in missed]
+        samples = {sample.image_id: sample for sample in self.samples}
+        of_maps = dict.fromkeys(pairs, self.geometry.grid)
+        return Answers(samples, self.data.findings, pairs, of_maps, self.values, self.boxes, self.probabilities)
+
+    @cached_property
+    def missing_maps(self) -> set[Pair]:
+        """Cases with truth but without a map; none for boxes."""
+        truth = {(sample.image_id, finding) for sample in self.samples for finding in sample.boxes}
+        return truth - self.values.keys() if self.boxes is None else set()
+
     @property
     def recipe(self) -> dict[str, Any]:
         """Settings that determine the scores in addition to the data; part of the records' keys."""
         kind = "maps" if self.boxes is None else "boxes"
         read_as = {"geometry": self.geometry.declared, "missing": self.missing}
-        return {"external": {"entry": self.name, "kind": kind, "files": files.json_hash(self.hashes), **read_as}}
+        return {"external": {"entry": self.name, "kind": kind, "files": json_hash(self.hashes), **read_as}}
 
     @property
     def about(self) -> str:
@@ -85,15 +102,15 @@ def read(config: ScoreConfig) -> ExternalEntry:
         boxed, with_box = [sample.image_id for sample in data if sample.boxes], {image for image, _ in entry_boxes}
         boxless = [image for image in boxed if image not in with_box]
         count = f"{config.boxes} has no box for {len(boxless)} of {len(boxed)} images with a truth box"
-        maps.check_missing(boxless, count, config.missing)
+        files.check_missing(boxless, count, config.missing)
     scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
-    listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
-    map_values = maps.read_values(listed, data, where, config.missing) if config.maps else {}
+    listed = files.find(Path(config.maps), names, config.findings, index) if config.maps else {}
+    map_values = files.read_values(listed, data, where, config.missing) if config.maps else {}
     tables = {Path(file) for file in (config.boxes, config.predictions, config.index) if file}
     sources = sorted({one.file for one in listed.values()} | tables)
     root = Path(config.maps or ".")
     file_names = (file.relative_to(root).as_posix() if root in file.parents else file.name for file in sources)
-    hashes = dict(zip(file_names, map(files.file_hash, sources), strict=True))
+    hashes = dict(zip(file_names, map(file_hash, sources), strict=True))
     stated = where, config.missing, hashes, config.trained_on
     return ExternalEntry(config.entry, data, map_values, entry_boxes, frozenset(boxless), scores, *stated)
 

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from locus.benchmark.evaluation import entry
+from locus.benchmark.evaluation.boxes import Geometry
+from locus.benchmark.evaluation.external import EntryCases, score
 from locus.benchmark.evaluation.result import Samples
-from locus.benchmark.external import entry
-from locus.benchmark.external.boxes import Geometry
-from locus.benchmark.external.cases import EntryCases
-from locus.benchmark.external.run import score
-from locus.benchmark.maps.cases import make_case
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.localize import boxes
+from locus.benchmark.scoring.protocols.base import make_case
 from locus.benchmark.scoring.protocols.detection import Detection
 from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.surface import min_max
@@ -23,7 +22,7 @@ from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid
 from locus.core.names import WITHOUT_TRAINING
 from locus.core.types import Sample
-from tests.benchmark.external.given import DATA, PAIRS, config, shown, write
+from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
 from tests.oracles import coco
 
 BOXED = [sample for sample in DATA if sample.boxes]
@@ -229,7 +228,7 @@ def test_maps_read_from_files_score_as_those_in_memory(tmp_path, monkeypatch, pr
     given = config(maps=str(write(tmp_path)))
     cell = CELL.model_copy(update={"protocol": protocol})
     kept = EntryCases(entry.read(given)).cases(cell)
-    monkeypatch.setattr(entry.maps, "MAX_CACHED", 0)
+    monkeypatch.setattr(entry.files, "MAX_CACHED", 0)
     streamed = EntryCases(entry.read(given)).cases(cell)
     assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
     one, other = (protocols.get(protocol)().evaluate(cases[:24], DATA.findings) for cases in (kept, streamed))
@@ -242,7 +241,7 @@ def xywh(x0, y0, x1, y1):
 
 def test_baselines_skip_protocols_that_the_entry_does_not_support(tmp_path):
     given = entry.read(config(maps=str(write(tmp_path, every=False))))
-    scored = {(r.cell.method, r.cell.protocol): r.status for r, _ in score(given, EntryCases(given), ["center"])}
+    scored = {(r.cell.method, r.cell.protocol): r.status for r, _ in score(given, ["center"])}
     assert {scored["mine", word] for word in ("wang", "chexlocalize")} == {"n/a"}
     assert {word for method, word in scored if method == "center"} == {word for (_, word), s in scored.items() if s == "ok"}
 
@@ -266,7 +265,7 @@ def an_entry(boxes, kind="maps", missing="error", lacking=(), **describe):
 @pytest.mark.parametrize("kind", ["maps", "boxes"])
 def test_fixed_box_is_the_usual_box_of_the_other_patients_in_the_protocols_of_boxes(kind):
     given = an_entry([USUAL] * 9 + [OTHER], kind)
-    scored = {r.cell.protocol: (r, rows) for r, rows in score(given, EntryCases(given), ["fixed_box"]) if r.cell.method == "fixed_box"}
+    scored = {r.cell.protocol: (r, rows) for r, rows in score(given, ["fixed_box"]) if r.cell.method == "fixed_box"}
     assert {*scored} == {"locus", "pointing"}
     record, rows = scored["locus"]
     assert [[row[edge] for edge in ("x0", "y0", "x1", "y1")] for row in rows] == [USUAL] * 10
@@ -277,7 +276,7 @@ def test_fixed_box_is_the_usual_box_of_the_other_patients_in_the_protocols_of_bo
 @pytest.mark.parametrize(("patients", "describe", "reason"), [(4, {}, "4 patients"), (6, {"patients": "unknown"}, "unknown")])
 def test_fixed_box_without_enough_known_patients_is_not_available_and_the_other_rows_stay(patients, describe, reason):
     given = an_entry([USUAL] * patients, **describe)
-    scored = [r for r, _ in score(given, EntryCases(given), ["fixed_box", "center"])]
+    scored = [r for r, _ in score(given, ["fixed_box", "center"])]
     lacking = [r for r in scored if r.status != "ok"]
     assert [(r.cell.method, r.cell.protocol, r.status) for r in lacking] == [("fixed_box", word, "n/a") for word in ("locus", "pointing")]
     assert all(reason in r.reason for r in lacking)
@@ -296,7 +295,7 @@ def test_baselines_have_the_cases_of_the_entry_when_missing_ones_are_skipped(nam
 def test_large_baseline_maps_are_computed_when_they_are_read_and_are_the_same(name, monkeypatch):
     given, cell = an_entry([USUAL, OTHER] * 3), CELL.model_copy(update={"method": name})
     kept = EntryCases(given).cases(cell)
-    monkeypatch.setattr("locus.benchmark.external.cases.MAX_CACHED", 0)
+    monkeypatch.setattr("locus.benchmark.evaluation.external.MAX_CACHED", 0)
     streamed = EntryCases(given).cases(cell)
     assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
     for one, other in zip(kept, streamed, strict=True):

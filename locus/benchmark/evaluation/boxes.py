@@ -5,7 +5,7 @@
 ``read_probabilities``  read and check a classifier's probabilities
 ``Geometry``, ``of``    the position of external maps in the image, as declared by their authors
 
-The maps themselves are read in ``maps``.
+The maps themselves are read in ``files``.
 """
 
 import json

@@ -6,16 +6,15 @@ An external entry has maps or boxes made elsewhere, under one name.
 import dataclasses
 import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from locus.benchmark import records
-from locus.benchmark.external.cases import EntryCases
-from locus.benchmark.external.entry import ExternalEntry, read
+from locus.benchmark.evaluation.entry import ExternalEntry, read
+from locus.benchmark.evaluation.external import MODEL, EntryCases, score
+from locus.benchmark.evaluation.scorer import Rows
 from locus.benchmark.pictures import examples
 from locus.benchmark.pictures.gallery import OpenedModel
-from locus.benchmark.records import Cell, Record
+from locus.benchmark.records import Record
 from locus.benchmark.records.cases import read_columns
 from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.storage import unpacked_folder
@@ -24,20 +23,16 @@ from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.select import ranked
-from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import cells, comparison
 from locus.benchmark.suite.cells import as_published
-from locus.benchmark.suite.score import Rows, score_maps, scored, shared_fields
 from locus.config import PageConfig, ScoreConfig
 from locus.core import cli
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_json, write_text
-from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
+from locus.core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
 from locus.core.user_code import refuse_code
 
-MODEL = "external"
-"""Model id of all records of external entries, whose networks are unknown."""
 SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""
 FLAGS = "config.yaml"
@@ -51,14 +46,13 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     """
     folder = _folder(config, entry)
     row = comparison.find(config.compare_to, Path(config.results), entry.samples) if config.compare_to else None
-    store = EntryCases(entry)
     fate = "left out" if entry.missing == "skip" else "counted as misses"
-    if store.n_missing_maps:
-        echo(f"{store.n_missing_maps} cases have no map: {fate}")
+    if entry.missing_maps:
+        echo(f"{len(entry.missing_maps)} cases have no map: {fate}")
     if entry.boxless:
         n_boxed = sum(bool(sample.boxes) for sample in entry.data)
         echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
-    all_records = _recorded(folder, entry, score(entry, store, WITHOUT_TRAINING))
+    all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING))
     flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
     write_json(unpacked_folder(folder) / FLAGS, flags)
     examples.write(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
@@ -122,21 +116,6 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     return folder
 
 
-def score(entry: ExternalEntry, store: EntryCases, baselines: Sequence[str]) -> list[tuple[Record, Rows]]:
-    """Return the records and the rows per case of the entry, then of ``baselines``, for each protocol.
-
-    Protocols that the entry does not support are skipped for the baselines.
-    """
-    methods, score_cell = (entry.name, *baselines), partial(score_maps, store)
-    planned = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
-    shared = {**shared_fields([entry.data]), "rests_on": _counts(entry, store)}
-    of_entry = [cell for cell in planned if cell.method == entry.name]
-    given = [*scored(of_entry, score_cell, {**shared, "source": "external"}, entry.name)]
-    lacking = {record.cell.protocol for record, _ in given if record.status == "n/a"}
-    others = [cell for cell in planned if cell.method != entry.name and cell.protocol not in lacking]
-    return [*given, *scored(others, score_cell, shared, "baselines")]
-
-
 def _published(main: Record, folder: Path) -> tuple[Path | None, list[Record]]:
     """Return the published rows with the same cases as the ``main`` record of an entry in ``folder``, and their folder.
 
@@ -171,48 +150,6 @@ def _cases_of(of: Sequence[Record], folder: Path) -> dict[str, set[tuple[str, st
     for key, image, finding in zip(*(rows[name].to_pylist() for name in names), strict=True):
         pairs.setdefault(key, set()).add((image, finding))
     return pairs
-
-
-def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
-    """Return the protocols of the entry or of a baseline, which has no confidences."""
-    if method == FIXED_BOX or (entry.boxes is not None and method != entry.name):
-        return protocols.of_boxes()
-    if entry.boxes is not None:
-        return [word for word in protocols.names() if protocols.get(word).takes_boxes]
-    return protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
-
-
-def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
-    data = entry.data
-    return Cell(
-        dataset=data.name,
-        partition=str(data.describe.get("partition", "")),
-        split="test",
-        model_id=MODEL,
-        method=method,
-        alignment=entry.geometry.alignment,
-        protocol=protocol,
-        data={"findings": len(data.findings)},
-        recipe=entry.recipe,
-    )
-
-
-def _counts(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
-    """Return the numbers of images, patients, cases and boxes behind an entry, and its declared training data."""
-    boxed = [sample for sample in entry.samples if sample.boxes]
-    counts: dict[str, Any] = {
-        "test images": len(entry.data),
-        "boxed images": len(boxed),
-        "patients": len({sample.patient_id for sample in boxed}),
-        "cases": sum(len(sample.boxes) for sample in boxed),
-        "truth boxes": sum(len(boxes) for sample in boxed for boxes in sample.boxes.values()),
-        "cases without a map": store.n_missing_maps,
-    }
-    if entry.boxless:
-        counts["images without a box"] = len(entry.boxless)
-    if entry.trained_on:
-        counts["trained on (declared)"] = entry.trained_on
-    return counts
 
 
 def _recorded(folder: Path, entry: ExternalEntry, results: list[tuple[Record, Rows]]) -> list[Record]:

@@ -3,7 +3,7 @@
 ``find`` lists the maps in a folder or a file, with their image and finding; values are read on demand. ``read_arrays``
 checks sizes before contents are read, and unpickles nothing. ``read_values`` checks the numbers and shapes, and warns
 of constant maps and swapped axes. Boxes, names of images and findings, and the position of maps in the image are in
-``boxes``; the checked entry is built in ``entry``.
+``boxes``; the check of one array is in ``cases``, and the checked entry is built in ``entry``.
 """
 
 import contextlib
@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from locus.benchmark.external.boxes import Geometry, Names, refuse_unknown
+from locus.benchmark.evaluation.boxes import Geometry, Names, refuse_unknown
+from locus.benchmark.evaluation.cases import Pair, as_map
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
@@ -161,12 +162,8 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
         ...
     locus.core.errors.DataError: a.npy has the shape (3,): a map must be (h, w)
     """
-    values = array.squeeze() if array.ndim > 2 else array
-    if values.ndim != 2 or 0 in values.shape:
-        raise DataError(f"{where} has the shape {array.shape}: a map must be (h, w)")
+    values = as_map(array.squeeze() if array.ndim > 2 else array, where, DataError)
     require_sides(values.shape, where)
-    if values.dtype.kind not in "buif":
-        raise DataError(f"{where} has the type {values.dtype}: a map must contain real numbers")
     if broken := int((~np.isfinite(values)).sum()):
         raise DataError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
@@ -195,10 +192,6 @@ class MapSource:
     def read(self) -> Map:
         """Return the map (h,w). Raises ``DataError`` if it is not one: see ``as_2d_map``."""
         return as_2d_map(self.array(), self.where)
-
-
-Pair = tuple[str, str]
-"""Image and finding."""
 
 
 def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapSource]:

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from locus.benchmark.external import entry
-from locus.benchmark.external.boxes import Names, read, read_probabilities
+from locus.benchmark.evaluation import entry
+from locus.benchmark.evaluation.boxes import Names, read, read_probabilities
 from locus.core.errors import BadValueError, DataError
-from tests.benchmark.external.given import DATA, WORD, config
+from tests.benchmark.evaluation.given import DATA, WORD, config
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])
 FRAMES = {"a.png": (100, 200), "b_1.png": (100, 200)}

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from locus import datasets
-from locus.benchmark.external import boxes
+from locus.benchmark.evaluation import boxes
 from locus.benchmark.maps.cases import fixed_box_cases
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import literature

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.external.audit import read_values
+from locus.benchmark.evaluation.audit import read_values
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report.literature import COLUMNS, Box, gap, share
 from locus.core.errors import DataError
