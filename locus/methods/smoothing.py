@@ -17,9 +17,8 @@ from locus.methods.principal import first_component
 class Aug:
     """``smooth=aug``: the mean of the maps of six views, flipped or not, at .9, 1 and 1.1 times the size.
 
-    Each view's map is mapped back by the network's grid at that size, mirrored for flipped views. The sides of a
-    transformer's images stay multiples of its patch size. Six times the cost. Not available for networks with a fixed
-    image size.
+    Each view's map is mapped back by the network's grid at that size. The sides of a transformer's images stay
+    multiples of its patch size. Six times the cost. Not available for networks with a fixed image size.
     """
 
     other_packages = (

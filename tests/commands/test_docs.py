@@ -101,7 +101,7 @@ def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
 
 @pytest.mark.slow
 def test_the_page_about_networks_leads_from_a_file_to_rows_and_from_a_run_too(checkout):
-    blocks = BLOCK.findall((ROOT / "docs" / "score_your_own.md").read_text())
+    blocks = BLOCK.findall((ROOT / "docs" / "your_own.md").read_text())
     (checkout / "net.py").write_text(next(text for kind, text in blocks if kind == "python"))
     lines = sorted((line for kind, text in blocks if kind == "sh" for line in text.splitlines()), key=lambda line: "RUN" in line)
     for line in lines:
@@ -161,15 +161,16 @@ def test_every_command_of_readme_and_docs_is_understood_with_all_its_flags(monke
 
 
 def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
-    blocks = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())]
+    page = (ROOT / "docs" / "your_own.md").read_text().split("## Python\n")[1]
     end = "print(len(result.table()), len(score.scores), found.shape, picture.shape == boxed[0].frame)"
-    (checkout / "blocks.py").write_text("\n".join([*blocks[:-1], end]))
+    (checkout / "blocks.py").write_text("\n".join([*(text for _, text in BLOCK.findall(page)), end]))
     assert typed(checkout, "python blocks.py").endswith("4) True\n")
 
 
 def test_the_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
     monkeypatch.chdir(ROOT)
-    *lines, last = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())][-1].strip().splitlines()
+    (block,) = [text for kind, text in BLOCK.findall((ROOT / "docs" / "reproduce.md").read_text()) if kind == "python"]
+    *lines, last = block.strip().splitlines()
     names = {}
     exec("\n".join(lines), names)
     assert f"{eval(last, names):.3f}".lstrip("0") in last
@@ -179,7 +180,7 @@ def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrot
     told = subprocess.run(["git", "status", "--porcelain", "-uall"], cwd=checkout, capture_output=True, text=True, check=True).stdout
     changed = {line[3:].strip('"') for line in told.splitlines()}
     written = (
-        "methods/mycam.py", "methods/hole.py", "methods/inputgradient.py", "docs/methods.md", "configs/suites/mine.yaml",
+        "methods/mycam.py", "methods/hole.py", "docs/methods.md", "configs/suites/mine.yaml",
         "blocks.py", "net.py", "my_image.png", "mine/", "locus-theirs/", "site/",
     )  # fmt: skip
     assert [path for path in changed if not path.startswith(written)] == []

@@ -11,18 +11,19 @@ import timm
 import torch
 import yaml
 from PIL import Image
+from safetensors import safe_open
 
 import locus
 from locus import datasets, heatmap
 from locus import train as main
-from locus.backbones import weight_files
-from locus.benchmark import compare, opening, records, run, score
+from locus.benchmark import compare, records, run, score
 from locus.benchmark.check import __main__ as check
 from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.external import EntryCases
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.training import load
 from locus.config import ScoreConfig
 from locus.core import cli, user_code
 from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
@@ -31,7 +32,6 @@ from locus.datasets.phantom.patient import FINDINGS
 from tests.benchmark.test_opening import FILE
 
 pytestmark = pytest.mark.commands
-ROOT = Path(__file__).resolve().parents[2]
 DATA = "phantom:train=8,val=16,test=16"
 SUITE = {
     "title": "t", "about": "a", "train": {"dataset": DATA, "img_size": 64, "epochs": 1, "pretrained": False},
@@ -111,8 +111,8 @@ def test_preprocessing_changes_the_images_of_a_network_and_makes_it_another_entr
     shown, logits = predictions(folder, "Equalised", preprocess.jf)
     assert np.allclose(shown, logits, atol=1e-6)
     assert not np.allclose(shown, predictions(folder, "My_net", lambda image: image)[0], atol=1e-3)
-    runs = [opening.checkpoint(next((folder / "runs/models").glob(f"{name}*"))) for name in ("My_net", "Equalised")]
-    assert weight_files.digest(runs[0].weights) == weight_files.digest(runs[1].weights)
+    runs = [load.checkpoint(next((folder / "runs/models").glob(f"{name}*"))) for name in ("My_net", "Equalised")]
+    assert load.digest(runs[0].weights) == load.digest(runs[1].weights)
     assert runs[0].digest != runs[1].digest
     capsys.readouterr()
     assert check.main(["model", *flags(folder, *about[2:], "--img_size", "64", "--data", DATA, "--images", "24")[1:]]) == 0
@@ -206,20 +206,24 @@ def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folde
 
 @pytest.fixture
 def exported(folder, rows, tmp_path, monkeypatch):
-    """The flags that name the maps of ``rows``, written as files in the folder at hand by the lines of the page."""
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/score.md").read_text(), re.DOTALL)
-    (stored,) = (folder / "runs/suites/small/maps").glob("My net*/gradcam.safetensors")
+    """The flags that name the maps of ``rows``, written as files in the folder at hand."""
+    (file,) = (folder / "runs/suites/small/maps").glob("My net*/gradcam.safetensors")
     monkeypatch.chdir(tmp_path)
-    exec(block.replace("runs/suites/demo/maps/custom-PCAM-128px-seed0/cam.safetensors", str(stored)), {})
-    (words,) = re.findall(r"--maps cam.*", block)
-    return ["--dataset", DATA, "--img_size", "64", *words.split(), "--entry", "Exported", "--results", "out"]
+    with safe_open(file, "np") as stored:
+        np.save("cam.npy", stored.get_tensor("maps"))
+        index = json.loads(stored.metadata()["index"])
+    pairs = [f"{image},{finding}" for image in index["images"] for finding in index["findings"]]
+    Path("cam.csv").write_text("\n".join(["image,finding", *pairs]))
+    Path("grid.json").write_text(json.dumps(index["grid"]))
+    words = ["--maps", "cam.npy", "--index", "cam.csv", "--alignment", "grid.json"]
+    return ["--dataset", DATA, "--img_size", "64", *words, "--entry", "Exported", "--results", "out"]
 
 
 def values(scores):
     return {(s.finding, s.metric, s.threshold_origin): s.value for s in scores if s.threshold_origin != "validation"}
 
 
-def test_stored_maps_that_are_exported_as_the_page_says_have_the_scores_of_the_suite(rows, exported):
+def test_stored_maps_that_are_exported_have_the_scores_of_the_suite(rows, exported):
     given = entry.read(cli.parse(ScoreConfig, exported, "python -m benchmark.score")[0])
     theirs = Locus().evaluate(EntryCases(given).cases(Cell(dataset="phantom", method="Exported", protocol="locus")), FINDINGS)
     ours = values(rows["gradcam", "locus"].scores)

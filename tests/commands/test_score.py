@@ -20,9 +20,9 @@ COMMAND, DATASET = "benchmark.score", ("--dataset", WORD, "--img_size", str(SIZE
 pytestmark = pytest.mark.commands
 
 
-def typed(page, command, **given):
-    """The flags of the line of a page that begins with ``command``, its words in capitals replaced."""
-    (line,) = re.findall(rf"^python -m {command}(.*)$", (DOCS / page).read_text(), re.MULTILINE)
+def typed(command, **given):
+    """The flags of the line of the page that begins with ``command``, its words in capitals replaced."""
+    (line,) = re.findall(rf"^ *python -m {command}(.*)$", (DOCS / "your_own.md").read_text(), re.MULTILINE)
     words = shlex.split(line.replace("--dataset NIH --data_root_dir PATH", shlex.join(DATASET)))
     return [str(given.get(word, word)) for word in words]
 
@@ -31,7 +31,7 @@ def typed(page, command, **given):
 def scored(succeed, tmp_path_factory):
     """A folder with maps in ``maps`` and the results of their entry in ``out``, and the output of the command."""
     folder = tmp_path_factory.mktemp("scored")
-    flags = typed("score.md", "benchmark.score(?=.*--maps)", FOLDER=write(folder / "maps"))
+    flags = typed("benchmark.score(?=.*--maps)", FOLDER=write(folder / "maps"))
     return folder, succeed(COMMAND, *flags, "--results", folder / "out").stdout
 
 
@@ -91,7 +91,7 @@ def test_maps_that_changed_or_boxes_have_no_gallery(run_command, sentence, succe
 def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, run_command, sentence, tmp_path):
     rows = [f"{s.image_id},{f},{','.join(map(str, box))},.9" for s in DATA for f, boxes in s.boxes.items() for box in boxes.tolist()]
     (tmp_path / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1,score", *rows]) + "\n")
-    flags = typed("score.md", "benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
+    flags = typed("benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
     succeed(COMMAND, *flags, "--results", tmp_path)
     entered = {r.cell.protocol: r for r in records.load(tmp_path / "my-detector") if r.source == "external"}
     assert {"locus", "pointing", "detection", "froc"} == set(entered)

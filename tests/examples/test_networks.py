@@ -163,4 +163,4 @@ def test_the_command_in_an_example_names_the_findings_in_the_order_of_the_output
 
 @pytest.mark.parametrize("file", sorted(path.name for path in EXAMPLES.glob("*.py") if path.name != "search.py"))
 def test_the_page_about_own_networks_lists_every_example(file: str):
-    assert f"`examples/{file}`" in (EXAMPLES.parent / "docs/score_your_own.md").read_text()
+    assert f"`examples/{file}`" in (EXAMPLES.parent / "docs/your_own.md").read_text()

@@ -1,7 +1,4 @@
-"""Errors in training and explaining, all faults, and the conditions that must hold afterwards.
-
-The first line of a fault is its row in docs/reliability.md.
-"""
+"""Errors in training and explaining, all faults, and the conditions that must hold afterwards."""
 
 from tests.faults import files, signals
 from tests.faults.trial import sentence

@@ -1,4 +1,4 @@
-"""Full and read-only disks, truncated files, a changed clock. The first line of a fault is its row in docs/reliability.md."""
+"""Full and read-only disks, truncated files, a changed clock."""
 
 import os
 import re

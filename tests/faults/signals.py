@@ -1,4 +1,4 @@
-"""Processes that are killed or stopped. The first line of a fault is its row in docs/reliability.md."""
+"""Processes that are killed or stopped."""
 
 import os
 import signal

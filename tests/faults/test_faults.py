@@ -1,6 +1,5 @@
-"""After each fault, the next run completes with the same records; ``python -m tests.faults`` repeats all faults."""
+"""After each fault, the next run completes with the same records."""
 
-import json
 import random
 import time
 from pathlib import Path
@@ -8,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.faults import FAULTS, require_order, require_recovery
-from tests.faults.page import SEEN, page
 from tests.faults.signals import SIGNS, kill
 from tests.faults.trial import Refused, Survived, Trial
-from tests.warm import ROOT
 
 pytestmark = [pytest.mark.commands, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")]
 
@@ -44,11 +41,3 @@ def test_the_run_after_a_fault_completes(undisturbed, tmp_path, fault):
         pytest.skip(type(none).__doc__)
     require_order(trial)
     require_recovery(trial)
-
-
-@pytest.mark.freshness
-def test_the_page_about_reliability_is_up_to_date():
-    names = [fault.__name__ for fault in FAULTS]
-    assert [name for name in json.loads(SEEN.read_text()) if name not in names] == []
-    assert len({*names}) == len(names)
-    assert (ROOT / "docs/reliability.md").read_text() == page(), "docs/reliability.md is stale: python -m tests.faults"

@@ -79,8 +79,8 @@ def marked(text: str) -> Markup:
 def link_documents(page: str, checkout: Path | None) -> str:
     """Link the names of documents in the text of an HTML page. ``checkout``: relative path of the checkout, or None.
 
-    >>> link_documents("<p>see <code>docs/score.md</code></p>", Path("../.."))
-    '<p>see <code><a href="../../docs/score.md">docs/score.md</a></code></p>'
+    >>> link_documents("<p>see <code>docs/your_own.md</code></p>", Path("../.."))
+    '<p>see <code><a href="../../docs/your_own.md">docs/your_own.md</a></code></p>'
     """
     if checkout is None:
         return page
