@@ -3,16 +3,14 @@
 import json
 
 import pytest
-import torch
 import yaml
 
 from locus import heatmap
 from locus import train as main
-from locus.benchmark.training import load
 from locus.config import TrainConfig
 from locus.core.cli import CONFIGS, parse, read_yaml
 from locus.core.names import SPELLED
-from tests.datasets.conftest import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree, siim_covid_tree  # noqa: F401
+from tests.datasets.trees import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree, siim_covid_tree  # noqa: F401
 
 pytestmark = pytest.mark.commands
 PRESETS = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if path.stem not in SPELLED]
@@ -68,19 +66,3 @@ def test_a_map_of_padded_images_lies_where_their_truth_does(started, tmp_path):
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_trains_for_an_epoch_with_its_own_network(started, name):
     started(name, "--img_size 64")
-
-
-@pytest.mark.slow
-def test_two_processes_learn_what_one_does_with_twice_the_batch(succeed, tmp_path):
-    flags = (
-        "--dataset phantom:train=64,val=16,test=16 --backbone squeezenet1_1 --img_size 32 --optimizer SGD --lr .01 --epochs 2 "
-        "--precision 32 --threads 1 --logger csv --plots False --ema .5 --sampler weighted --accumulate 2 "
-        f"--cache_dir {tmp_path}/cache --log_dir {tmp_path}/logs"
-    ).split()
-    states = []
-    for name, more in (("one", "--batch_size 16"), ("two", "--batch_size 8 --devices 2 --strategy ddp")):
-        succeed("main.py", *flags, *more.split(), "--model_save_dir", tmp_path / name)
-        (last,) = (tmp_path / name).glob("*/last.ckpt")
-        states.append(load.checkpoint(last).content["state_dict"])
-    assert states[0].keys() == states[1].keys()
-    assert all(torch.allclose(states[0][name], states[1][name], atol=1e-6) for name in states[0])

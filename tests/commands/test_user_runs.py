@@ -1,7 +1,5 @@
-"""Every number that a user's run prints, computed again with pandas from the user's own rows per case."""
+"""The leaderboards of a user's runs, computed again with pandas from the user's own rows per case."""
 
-import html.parser
-import itertools
 import re
 import shutil
 from pathlib import Path
@@ -59,171 +57,28 @@ def rows_per_case(folder):
     return rows.replace({"method": {"mine.py:Mine": "mine"}})  # a file's class has its name in tables
 
 
-class Expected:
+def means(folder):
     """The scores of the rows per case in ``folder``: means over findings, by network and method."""
+    of_findings = rows_per_case(folder).groupby(["model_id", "method", "finding"])[[*IOU, *IOBB, "pointing"]].mean()
+    return of_findings.groupby(["model_id", "method"]).mean()
 
-    def __init__(self, folder, only=None):
-        rows = rows_per_case(folder)
-        rows = rows if only is None else rows[rows["model_id"].isin(only)]
-        self.of_findings = rows.groupby(["model_id", "method", "finding"])[[*IOU, *IOBB, "pointing"]].mean()
-        self.means = self.of_findings.groupby(["model_id", "method"]).mean()
-        first = self.means.index[0]
-        self.n = rows[(rows["model_id"] == first[0]) & (rows["method"] == first[1])]["finding"].value_counts().to_dict()
-        prior = self.of_findings.xs("prior", level="method")[MAIN].groupby("finding").first()
-        self.solved = [finding for finding, share in prior.items() if share >= 0.9]
-        self.rest = self.of_findings.drop(self.solved, level="finding").groupby(["model_id", "method"]).mean()[MAIN]
-        self.models = dict.fromkeys(rows["model_id"])
 
-    def row(self, model, method):
-        """The numbers of a row of the threshold table, in its order; ``model`` None: of a baseline of any network."""
-        model = model or next(name for name in self.models if (name, method) in self.means.index)
-        of = self.means.loc[(model, method)]
-        iou = [of[name] for name in IOU]
-        iou[3:3] = [self.rest.loc[(model, method)]] * bool(self.solved)
-        return [*iou, *(of[name] for name in IOBB), of["pointing"]]
-
-    def above_prior(self, model, method):
-        return self.means.loc[(model, method), MAIN] - self.means.loc[(model, "prior"), MAIN]
+def check(folder):
+    """Check the user's lines in ``leaderboard.csv``; return the methods that they are about."""
+    expected, rows = means(folder), rows_per_case(folder)
+    table = pd.read_csv(folder / "leaderboard.csv").dropna(subset=["method"]).set_index(["model_id", "method"], drop=False)
+    lines = table[table.index.isin(expected.index)]
+    for line in lines.to_dict("records"):
+        own = rows[(rows["model_id"] == line["model_id"]) & (rows["method"] == line["method"])]
+        assert {name: line[name] for name in expected} == pytest.approx(expected.loc[line["model_id"], line["method"]].to_dict(), abs=1e-5)
+        assert line["n"] == len(own)
+        assert {finding: line[f"n_{finding}"] for finding in own["finding"]} == own["finding"].value_counts().to_dict()
+    return {*lines["method"]}
 
 
 def network_names(folder):
     """Name of a network in a table -> its model."""
     return {network_words(record.cell): record.cell.model_id for record in records.load(folder) if record.cell.backbone}
-
-
-def markdown_tables(text):
-    """Title -> (header, lines) of the tables of a page; an empty network is that of the line above."""
-    tables = {}
-    for title, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
-        lines = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines() if line.startswith("|")]
-        if lines:
-            tables[title] = [cell.strip("| ") for cell in lines[0]], filled([[c.strip("| ") for c in line] for line in lines[2:]])
-    return tables
-
-
-def filled(lines):
-    for before, line in itertools.pairwise(lines):
-        line[0] = line[0] or before[0]
-    return lines
-
-
-class PageTables(html.parser.HTMLParser):
-    """Title and section -> lines of the tables of an HTML page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tables, self.title, self.board, self.cell, self.heading = {}, "", "", None, None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        if tag in ("h2", "h3"):
-            self.heading = ""
-        elif tag == "tr":
-            self.tables.setdefault(f"{self.board}: {self.title}".strip(": "), []).append([])
-        elif tag in ("td", "th"):
-            self.cell = ""
-
-    def handle_endtag(self, tag):
-        if tag in ("h2", "h3") and self.heading is not None:
-            is_board = self.heading.endswith("images") or self.heading.endswith("image")
-            self.board, self.title = (self.heading, "") if is_board else (self.board, self.heading)
-            self.heading = None
-        elif tag in ("td", "th") and self.cell is not None:
-            self.tables[f"{self.board}: {self.title}".strip(": ")][-1].append(self.cell.strip())
-            self.cell = None
-
-    def handle_data(self, data):
-        if self.cell is not None:
-            self.cell += data
-        if self.heading is not None:
-            self.heading += data
-
-
-def number(cell):
-    """The first number of a cell, such as ``.061 [.000, .135]``; None for a dash."""
-    found = re.search(r"[+−-]?\d*\.\d+", cell)
-    return None if found is None else float(found[0].replace("−", "-"))
-
-
-def same(printed, value):
-    return printed is not None and abs(printed - value) <= 0.0005 + 1e-6
-
-
-def check_thresholds(lines, expected, names):
-    """Check all numbers of a threshold table; return the names of its rows."""
-    seen = []
-    for network, method, *cells in lines:
-        model = next((model for name, model in names.items() if network.startswith(name)), None)
-        values = expected.row(model, method)
-        wrong = [(cell, value) for cell, value in zip(cells, values, strict=False) if not same(number(cell), value)]
-        assert not wrong, (network, method, wrong)
-        assert len(cells) == len(values) + 1
-        if model is not None and cells[-1] not in ("≤ prior", "–"):
-            assert same(number(cells[-1]), expected.above_prior(model, method))
-        seen.append(method)
-    return seen
-
-
-def check_findings(header, lines, expected, model):
-    for method, *cells in lines:
-        for finding, cell in zip(header[1:], cells, strict=True):
-            if method == "n":
-                assert int(cell) == expected.n[finding]
-            else:
-                of = model if (model, method, finding) in expected.of_findings.index else next(iter(expected.models))
-                assert same(number(cell), expected.of_findings.loc[(of, method, finding), MAIN]), (method, finding)
-
-
-def check_terminal(printed, lines):
-    """Check that the terminal shows the rows of the Markdown table: the same numbers in the same order."""
-    numbers = [re.findall(r"\d*\.\d+", " ".join(line[2:])) for line in lines]
-    shown = [(line.split(), re.findall(r"\d*\.\d+", line)) for line in printed.splitlines()]
-    for line, wanted in zip(lines, numbers, strict=True):
-        assert any(words and words[0] == line[1] and found == wanted for words, found in shown), line[1]
-
-
-def check_csv(path, expected, only):
-    """Check the means and counts of a user's lines in ``leaderboard.csv``; return their number."""
-    table = pd.read_csv(path)
-    table = table[table["kind"].isin(["method", "baseline", "upper bound"]) & table["model_id"].isin(only)]
-    for line in table.to_dict("records"):
-        of = expected.means.loc[(line["model_id"], line["method"])]
-        for name in (*IOU, *IOBB, "pointing"):
-            assert line[name] == pytest.approx(of[name], abs=1e-5), (line["method"], name)
-        assert {name: line[f"n_{name}"] for name in expected.n} == expected.n
-        assert line["n"] == sum(expected.n.values())
-    return len(table)
-
-
-def check_run(folder, printed, board="", findings=True):
-    """Check the tables of a user's own rows in the terminal, ``leaderboard.md``, the CSV and the page.
-
-    ``board``: how the titles of the user's tables begin.
-    """
-    expected, names = Expected(folder), network_names(folder)
-    tables = markdown_tables((folder / "leaderboard.md").read_text())
-    page = PageTables((folder / "index.html").read_text()).tables
-    (title,) = [name for name in tables if name.startswith(board) and name.endswith("hits over IoU and IoBB thresholds")]
-    _, lines = tables[title]
-    shown = check_thresholds(lines, expected, names)
-    assert {"prior", "truth"} <= {*shown}
-    check_terminal(printed, lines)
-    assert f"{title}\n" in printed
-    for name in (name for name in page if name.startswith(board) and name.lower().endswith("hits over iou and iobb thresholds")):
-        check_thresholds(filled([line for line in page[name][1:] if line]), expected, names)
-    if findings:
-        (of_findings,) = [name for name in tables if name.startswith(board) and name.endswith("by finding")]
-        (network,) = re.findall(r"^The best methods of (.+)\.$", (folder / "leaderboard.md").read_text(), re.MULTILINE)
-        check_findings(*tables[of_findings], expected, names[network])
-    assert check_csv(folder / "leaderboard.csv", expected, expected.models) >= len(lines)
-    (best,) = re.findall(r"^(?:Best|Yours): (\S+) .*?: (\.\d+|1\.00) \[", printed, re.MULTILINE)
-    values = [(expected.means.loc[key, MAIN], key[1]) for key in expected.means.index if key[1] in shown]
-    ranked = [value for value, method in values if method not in BASELINES]
-    assert same(float(best[1]), max(ranked))
-    return expected
-
-
-BASELINES = ("fixed_box", "prior", "center", "noise", "untrained", "truth")
 
 
 @pytest.fixture(scope="module")
@@ -259,18 +114,17 @@ def again(published, succeed, tmp_path_factory):
 
 
 def test_a_published_suite_run_again_with_other_weights_shows_the_users_own_numbers_alone(again, published):
-    folder, done = again
-    expected = check_run(folder / "runs/results/tiny", done.stdout)
-    others = Expected(published / "results/tiny").means
-    gaps = (expected.means - others).abs().max(1)
-    assert (gaps.drop([*BASELINES], level="method") > 0).any(), "the weights did not change a score"
-    text = (folder / "runs/results/tiny/leaderboard.md").read_text()
-    assert "published)" not in text, "no published row of a network that was trained again"
+    folder, _ = again
+    results = folder / "runs/results/tiny"
+    assert {"cam", "layercam", "prior", "truth"} <= check(results)
+    gaps = (means(results) - means(published / "results/tiny")).abs().max(1)
+    assert (gaps.loc[:, ["cam", "layercam"]] > 0).any(), "the weights did not change a score"
+    assert "published)" not in (results / "leaderboard.md").read_text(), "no published row of a network that was trained again"
 
 
 def test_both_scores_are_side_by_side_after_a_run(again, published):
     folder, done = again
-    both = [Expected(at).means[MAIN] for at in (published / "results/tiny", folder / "runs/results/tiny")]
+    both = [means(at)[MAIN] for at in (published / "results/tiny", folder / "runs/results/tiny")]
     names = network_names(folder / "runs/results/tiny")
     block = done.stdout.partition("Published scores and yours\n")[2].partition("\n\n")[0]
     lines = [line for line in block.splitlines()[2:] if line.strip()]
@@ -278,25 +132,25 @@ def test_both_scores_are_side_by_side_after_a_run(again, published):
     for line in lines:
         model = next(model for name, model in names.items() if line.startswith(name))
         method = re.findall(r"\b(cam|layercam)\b", line)[0]
-        first, second = (float(word) for word in re.findall(r"(\d\.\d{3}) \[", line))
-        assert all(same(shown, means.loc[(model, method)]) for shown, means in zip((first, second), both, strict=True))
+        shown = [float(word) for word in re.findall(r"(\d\.\d{3}) \[", line)]
+        assert shown == pytest.approx([scores.loc[(model, method)] for scores in both], abs=0.0005 + 1e-6)
 
 
 def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(published, succeed, tmp_path):
-    shutil.copytree(published, tmp_path / "user")
-    folder = tmp_path / "user"
+    folder = Path(shutil.copytree(published, tmp_path / "user"))
     (folder / "mine.py").write_text(METHOD)
     done = succeed("benchmark.run", *TINY, "--method", "mine.py:Mine", "--trust", "True", cwd=folder)
-    own, given = (Expected(folder / at / "tiny") for at in ("runs/results", "results"))
-    names = network_names(folder / "results/tiny")
-    tables = markdown_tables((folder / "runs/results/tiny/leaderboard.md").read_text())
-    _, lines = tables["phantom: hits over IoU and IoBB thresholds"]
-    assert {line[1] for line in lines} >= {"mine", "layercam", "prior"}
-    for line in lines:
-        check_thresholds([line], own if line[1] in ("mine", *BASELINES) else given, names)
-        assert ("published" in line[0]) is (line[1] in ("cam", "layercam"))
-    check_terminal(done.stdout, lines)
+    assert "mine" in check(folder / "runs/results/tiny")
     assert "Yours: mine on small CNN" in done.stdout
+    text, network, networks = (folder / "runs/results/tiny/leaderboard.md").read_text(), "", {}
+    for first, method, *_ in (line.removeprefix("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")):
+        network = first.strip() or network
+        networks.setdefault(method.strip("* "), network)
+    assert {method: "published" in networks[method] for method in ("mine", "cam", "layercam")} == {
+        "mine": False,
+        "cam": True,
+        "layercam": True,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -339,42 +193,26 @@ def run_nih(succeed, folder, root):
 @pytest.mark.parametrize(("images", "without", "tables"), [(40, None, True), (38, "Infiltrate", True), (40, None, False)])
 def test_a_network_on_some_images_of_nih_has_its_own_block_and_leaves_the_published_one(nih, succeed, tmp_path, images, without, tables):
     results, printed = run_nih(succeed, tmp_path, nih(images, without, tables))
-    own = check_run(results, printed, board="NIH, your ")
-    assert sum(own.n.values()) > images - 1
-    assert (without is None) is ("Infiltration" in own.n)
+    assert {"cam", "gradcam", "prior", "truth"} <= check(results)
+    assert (without is None) is ("Infiltration" in {*rows_per_case(results)["finding"]})
     assert f"of {images} images: hits over" in printed
     text, committed = (results / "leaderboard.md").read_text(), (ROOT / "results/nih/leaderboard.md").read_text()
-    yours, theirs = markdown_tables(text), markdown_tables(committed)
-    for title, table in theirs.items():
-        assert yours[title.replace("NIH: ", "NIH, 984 cases of 880 images: ")] == table, title
-    for line in (line for line in committed.splitlines() if line.startswith("**")):
-        assert line in text, "the published answer stays"
+    for line in (line for line in committed.splitlines() if line.startswith(("**", "| "))):
+        assert line in text, "the published answer and tables stay"
 
 
 @needs_sample
 def test_maps_and_boxes_on_some_images_of_nih_are_scored_on_these(nih, succeed, tmp_path):
-    root = nih(40)
-    entries = pd.read_csv(root / "BBox_List_2017.csv")
-    random = np.random.default_rng(0)
+    root, random = nih(40), np.random.default_rng(0)
     (tmp_path / "maps").mkdir()
     lines = ["image,finding,x0,y0,x1,y1,score"]
-    for image, finding, x, y, w, h in entries.iloc[:, :6].itertuples(index=False):
+    for image, finding, x, y, w, h in pd.read_csv(root / "BBox_List_2017.csv").iloc[:, :6].itertuples(index=False):
         name = "Infiltration" if finding == "Infiltrate" else finding
         np.save(tmp_path / "maps" / f"{Path(image).stem}_{name}.npy", random.random((8, 8), dtype=np.float32))
         lines.append(f"{image},{name},{x},{y},{x + w * random.uniform(0.3, 1):.1f},{y + h * random.uniform(0.3, 1):.1f},1")
     (tmp_path / "boxes.csv").write_text("\n".join(lines) + "\n")
     words = ["--dataset", "NIH", "--data_root_dir", root, "--num_classes", "8"]
-    for kind, given in (
-        ("maps", ["--maps", "maps", "--alignment", "conventional"]),
-        ("boxes", ["--boxes", "boxes.csv", "--box_format", "xyxy"]),
-    ):
-        done = succeed("benchmark.score", *words, *given, "--entry", f"My {kind}", cwd=tmp_path)
-        folder = tmp_path / f"runs/results/my-{kind}"
-        expected, names = Expected(folder), {f"own {kind}": "external"}
-        tables = markdown_tables((folder / "leaderboard.md").read_text())
-        (threshold_lines,) = [table[1] for title, table in tables.items() if title.endswith("thresholds")]
-        assert f"My {kind}" in check_thresholds(threshold_lines, expected, names)
-        check_terminal(done.stdout.replace(f"My {kind}", f"My_{kind}"), [[a, b.replace(" ", "_"), *c] for a, b, *c in threshold_lines])
-        (of_findings,) = [table for title, table in tables.items() if title.endswith("by finding")]
-        check_findings(*of_findings, expected, "external")
-        assert check_csv(folder / "leaderboard.csv", expected, ["external"]) >= 3
+    formats = {"maps": ["--maps", "maps", "--alignment", "conventional"], "boxes": ["--boxes", "boxes.csv", "--box_format", "xyxy"]}
+    for kind, given in formats.items():
+        succeed("benchmark.score", *words, *given, "--entry", f"My {kind}", cwd=tmp_path)
+        assert len(check(tmp_path / f"runs/results/my-{kind}")) >= 3
