@@ -19,8 +19,7 @@ from locus.core.names import SPELLED
 from locus.datasets import nih
 from locus.datasets.io.download import Kaggle
 from tests.benchmark.test_opening import FILE
-from tests.datasets.trees_chexpert import FRAME, write_chexpert
-from tests.datasets.trees_covid import write_covid
+from tests.datasets.trees import chexpert, covid_radiography, write
 
 pytestmark = pytest.mark.commands
 SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --logger csv --plots False"
@@ -28,9 +27,9 @@ CLIENT = """#!{python}
 import sys, shutil
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.datasets.trees_covid import write_covid
+from tests.datasets.trees import covid_radiography, write
 assert sys.argv[1:5] == ["datasets", "download", "tawsifurrahman/covid19-radiography-database", "-p"]
-tree = write_covid(Path(sys.argv[5]) / "tree", images=4)
+tree = write(Path(sys.argv[5]) / "tree", covid_radiography(images=4))
 shutil.make_archive(sys.argv[5] + "/covid19-radiography-database", "zip", tree)
 """
 
@@ -48,7 +47,7 @@ def test_absent_data_are_one_sentence_with_the_layout_and_the_download(refused, 
 
 
 def test_the_spelling_of_earlier_work_trains_with_a_note(train, tmp_path, caplog):
-    write_chexpert(tmp_path / "data")
+    write(tmp_path / "data", chexpert())
     assert train(f"--dataset ChesXpert:policy=ones --data_root_dir {tmp_path}/data {SMALL}") == 0
     assert "the current spelling is CheXpert" in caplog.text
     run = next((tmp_path / "train").iterdir())
@@ -83,22 +82,12 @@ def test_a_download_is_no_part_of_what_a_training_is():
 
 
 def test_a_data_set_without_boxes_has_its_test_images_explained_without_truth(train, tmp_path, caplog):
-    write_covid(tmp_path / "data", images=4)
+    write(tmp_path / "data", covid_radiography(images=4))
     assert train(f"--dataset covid_radiography:val=1,test=1 --data_root_dir {tmp_path}/data --multi_label False {SMALL}") == 0
     assert heatmap.main([*f"--runs {tmp_path}/train --cases 2 --threads 1 --output_dir {tmp_path}/out".split()]) == 0
     assert "no test image of covid_radiography:val=1,test=1 has a truth box: the first images are explained, without truth" in caplog.text
     rows = json.loads(next(tmp_path.glob("out/*/boxes.json")).read_text())["cases"]
     assert [(row["truth"], row["iou"]) for row in rows] == [(None, None)] * 2
-
-
-@pytest.mark.parametrize(("experts", "count"), [("rad_consensus_voted", 6), ("attending_rad", 8)])
-def test_abnormality_by_the_experts_lists_trains(train, tmp_path, experts, count):
-    write_abnormality(tmp_path / "data")
-    assert train(f"--dataset NIH:experts={experts} --data_root_dir {tmp_path}/data --num_classes 1 --multi_label False {SMALL}") == 0
-    metrics = json.loads(next((tmp_path / "train").glob("*/metrics.json")).read_text())
-    assert (metrics["train"]["n"], metrics["val"]["n"], metrics["test"]["n"]) == (12, 4, count)
-    assert list(metrics["test"]["findings"]) == ["Abnormal"]
-    assert metrics["data"]["test"]["lists"] == "experts"
 
 
 @pytest.fixture(scope="module")
@@ -127,12 +116,6 @@ def test_a_folder_of_nihs_images_without_tables_trains_and_is_explained_with_the
     assert len([text for text in caplog.messages if "published files that are in Locus" in text]) == 1
 
 
-def test_a_folder_of_nihs_images_without_tables_passes_the_check(images_alone, succeed, tmp_path):
-    succeed("benchmark.check", "dataset", "NIH", "--root", images_alone[0], "--output", tmp_path)
-    report = next(tmp_path.glob("*/report.md")).read_text()
-    assert "published files that are in Locus are used" in report
-
-
 def test_a_suite_scores_an_own_network_on_nihs_images_without_tables(images_alone, write_suite, succeed, tmp_path):
     root, _, boxes = images_alone
     (tmp_path / "net.py").write_text(FILE.replace("num_classes=3", "num_classes=8"))
@@ -143,36 +126,3 @@ def test_a_suite_scores_an_own_network_on_nihs_images_without_tables(images_alon
     succeed("benchmark.run", "--suite", "tiny", *places, *network)
     records = [record for record in load(tmp_path / "results/tiny") if record.cell.method == "cam"]
     assert [(record.status, record.rests_on["truth boxes"]) for record in records] == [("ok", boxes)]
-
-
-def write_abnormality(root: Path) -> None:
-    """NIH's older table with its broken header and ages such as 058Y, one box, and the experts' lists."""
-    names = [f"{i:08}_000.png" for i in range(1, 25)]
-    header = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,Height],"
-    rows = [f"{name},{'Mass|Nodule' if i % 2 else 'No Finding'},0,{i + 1},058Y,M,PA,2682,2749," for i, name in enumerate(names)]
-    (root / "images_001" / "images").mkdir(parents=True)
-    for i, name in enumerate(names):
-        pixels = np.random.default_rng(i).integers(0, 256, (40, 40), np.uint8)
-        Image.fromarray(pixels).convert("RGBA" if i == 3 else "L").save(root / "images_001" / "images" / name)
-    (root / "Data_Entry_2017.csv").write_text("\n".join([header, *rows]) + "\n")
-    (root / "BBox_List_2017.csv").write_text(f"Image Index,Finding Label,Bbox [x,y,w,h],,,\n{names[21]},Infiltrate,10,20,300,400,,,\n")
-    lists = {"train": names[:12], "val": names[12:16], "test_attending_rad": names[16:], "test_rad_consensus_voted": names[16:22]}
-    for word, part in lists.items():
-        (root / f"binary_{word}.txt").write_text("".join(f"{name} {i % 2}\n" for i, name in enumerate(part)))
-
-
-@pytest.mark.slow
-def test_chexlocalizes_masks_of_the_published_size_score_maps_of_smaller_files(write_suite, succeed, tmp_path):
-    write_chexpert(tmp_path / "data", inside="CheXpert-v1.0-small")
-    train = {"dataset": "ChesXpert", "data_root_dir": f"{tmp_path}/data", "img_size": 32, "num_classes": 14}
-    write_suite(tmp_path / "tiny.yaml", train, methods=["cam", "gradcam"], protocols=["chexlocalize"])
-    places = ["--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
-    succeed("benchmark.run", "--suite", "tiny", "--suites", tmp_path, *places, "--threads", "1")
-    scored = {record.cell.method: record for record in load(tmp_path / "results/tiny") if record.cell.protocol == "chexlocalize"}
-    assert {record.status for record in scored.values()} == {"ok"}
-    assert scored["cam"].find("mask_iou") is not None
-    assert scored["truth"].find("mask_iou").value > 0.3
-    succeed("heatmap.py", "--runs", tmp_path / "runs/tiny", "--method", "cam", "--threads", "1", "--output_dir", tmp_path / "out")
-    rows = {(row["image"], row["finding"]): row for row in json.loads(next(tmp_path.glob("out/*/boxes.json")).read_text())["cases"]}
-    row = rows["patient64541_study1_view1_frontal", "Lung Opacity"]
-    assert (row["frame"], row["truth"]) == (list(FRAME), [[1, 2, 5, 9], [20, 5, 28, 12]])

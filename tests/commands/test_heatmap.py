@@ -12,7 +12,7 @@ from PIL import Image
 
 from locus import heatmap
 from locus import train as main
-from tests.datasets.trees_radiologists import write_dicom
+from tests.datasets.trees import write_dicom
 
 pytestmark = pytest.mark.commands
 TINY = ["--dataset", "phantom:train=32,val=16,test=24", "--img_size", "96", "--epochs", "1", "--threads", "1", "--plots", "False"]

@@ -16,7 +16,7 @@ from locus.benchmark.training import runs
 from locus.config import TrainConfig
 from locus.core.cli import build
 from locus.core.files import write_json
-from tests.datasets.trees_radiologists import write_dicom
+from tests.datasets.trees import write_dicom
 
 pytestmark = pytest.mark.commands
 FINDINGS = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")

@@ -12,7 +12,7 @@ from locus.benchmark import opening
 from locus.config import TrainConfig
 from locus.core.cli import CONFIGS, parse, read_yaml
 from locus.core.names import SPELLED
-from tests.datasets.conftest import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree, siim_covid_tree  # noqa: F401
+from tests.datasets.trees import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree, siim_covid_tree  # noqa: F401
 
 pytestmark = pytest.mark.commands
 PRESETS = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if path.stem not in SPELLED]

@@ -25,7 +25,6 @@ def suites(write_suite, tmp_path_factory):
     folder, absent = tmp_path_factory.mktemp("suites"), {"dataset": "NIH", "data_root_dir": "nowhere/at/all", "num_classes": 8}
     write_suite(folder / "tiny.yaml", **TINY)
     write_suite(folder / "small.yaml", {"epochs": 2}, models=[{**AVG, "global_pool": ["AVG", "PCAM"]}])
-    write_suite(folder / "single.yaml", {"epochs": 2}, models=[AVG])
     write_suite(folder / "long.yaml", {"epochs": 1000}, models=[AVG])
     write_suite(folder / "absent.yaml", absent, how_to_get="ask the clinic")
     write_suite(folder / "untrainable.yaml", models=[{"backbone": "resnet1888"}, {"backbone": "custom"}], **UNTRAINABLE)
@@ -107,36 +106,6 @@ def small(succeed, flags, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("suite", "sign"),
-    [
-        pytest.param("single", "runs/single/*/last.ckpt", id="training"),
-        pytest.param("single", "runs/single/maps/*/*.safetensors", id="explaining"),
-        pytest.param("single", "runs/records/single/*.json", id="writing"),
-        pytest.param("small", "results/small/records.parquet", id="packed"),  # the first model of two
-    ],
-)
-def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, run_command, sentence, flags, small, tmp_path, suite, sign):
-    running = started("benchmark.run", "--suite", suite, *flags(tmp_path))
-    while not any(tmp_path.glob(sign)) and running.poll() is None:
-        time.sleep(0.005)
-    if sign.endswith("last.ckpt"):
-        running.send_signal(signal.SIGSTOP)
-        assert f"(process {running.pid} on" in sentence(run_command("benchmark.run", "--suite", suite, *flags(tmp_path)))
-    running.kill()
-    assert running.wait() == -9, "it ended before it could be killed"
-    if suite == "small":  # what git would have committed, in another checkout: the first model is not run again
-        shutil.rmtree(tmp_path / "runs")
-        left = run_command("benchmark.run", "--suite", "small", "--dry_run", *flags(tmp_path)).stdout
-        assert "for 1 model\n" in left
-    done = run_command("benchmark.run", "--suite", suite, *flags(tmp_path))
-    assert done.returncode == 0, done.stderr
-    poolings = {"single": {"AVG"}, "small": {"AVG", "PCAM"}}[suite]
-    whole = recorded(small, "small").items()
-    assert recorded(tmp_path, suite) == {key: record for key, record in whole if record["cell"]["global_pool"] in poolings}
-
-
 def children(running):
     """The processes in which a running command makes its steps."""
     pids = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
@@ -174,21 +143,9 @@ def test_an_interrupted_run_says_that_the_same_command_continues_it(started, fla
     done = running.done()
     assert done.returncode == 128 + number
     *_, stopped, last = done.stderr.splitlines()
-    assert re.search(r"stopped in epoch \d+: run the same command again to continue", stopped)
+    assert re.search(r"stopped in epoch \d+.*: run the same command again to continue", stopped)
     assert last.startswith(f"{words}: run the same command again to continue")
     assert "--resume" not in done.stderr
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_path):
-    running = two_jobs(started, ["--suite", "small", *flags(tmp_path)], tmp_path)
-    jobs = children(running)
-    running.send_signal(signal.SIGINT)
-    done = running.done()
-    assert (done.returncode, done.stderr.splitlines()[-1].partition(": ")[0]) == (130, "error")
-    assert "run the same command again" in done.stderr.splitlines()[-1]
-    assert len(jobs) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
 
 
 @pytest.mark.slow
@@ -257,16 +214,6 @@ def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_g
 MINE = "import locus\nclass Mine(locus.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
 
 
-def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were(run_command, sentence, copy, tmp_path):
-    before = recorded(tmp_path, "untrainable")
-    for maps in (tmp_path / "runs").rglob("maps"):
-        shutil.rmtree(maps)
-    (tmp_path / "full").touch()  # a file where a folder should be
-    told = sentence(run_command(*copy, "--cache_dir", tmp_path / "full/cache", "--overwrite", "always"))
-    assert f"{tmp_path}/full/cache" in told
-    assert recorded(tmp_path, "untrainable") == before
-
-
 def test_a_method_in_a_file_that_breaks_fails_alone_and_mended_is_a_row_of_the_suite_that_lists_it(run_command, copy, tmp_path):
     (tmp_path / "mine.py").write_text(MINE.replace("return G.square()", "raise RuntimeError('out of luck')"))
     file = tmp_path / "untrainable.yaml"
@@ -309,20 +256,6 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
 
 
 @pytest.mark.slow
-def test_the_answer_is_about_a_new_method_and_how_it_stands_to_published_rows_and_prior(run_command, flags, undisturbed, tmp_path):
-    shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
-    (tmp_path / "mine.py").write_text(MINE)
-    (_, suites, _, _, _, _, *rest) = flags(tmp_path)
-    done = run_command("benchmark.run", "--suite", "tiny", "--suites", suites, "--method", "mine.py:Mine", *rest, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    yours, prior, *_ = done.stdout[done.stdout.index("Yours: ") :].splitlines()
-    assert yours.startswith("Yours: mine on small CNN with AVG (AUROC ")
-    assert "2 published rows" in yours
-    assert prior.startswith("Above the prior (")
-    assert done.stdout.index(prior) < done.stdout.index("hits over IoU and IoBB thresholds")
-
-
-@pytest.mark.slow
 def test_overwrite_always_trains_and_explains_again_with_the_same_records(run_command, flags, undisturbed, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(undisturbed[0], folder)
@@ -339,9 +272,6 @@ def test_overwrite_always_trains_and_explains_again_with_the_same_records(run_co
     ("fields", "facts"),
     [
         ({"protocols": ["wnag"]}, "protocol.*'wnag'.*'wang'"),
-        ({"methods": ["gradcamp"]}, "method.*'gradcamp'.*'gradcampp'"),
-        ({"folds": [7]}, "fold 7, .*0 to 4"),
-        ({"folds": [0, 1]}, "'wrong'.*folds.*partition: kfold"),
         ({"protocol": ["wang"]}, "field of the suite .*protocol.*title, about"),
     ],
 )

@@ -5,13 +5,7 @@ import json
 import pytest
 
 from locus.benchmark.records import load
-from tests.datasets.trees_radiologists import (  # noqa: F401 - fixtures
-    chestx_det_tree,
-    rsna_pneumonia_tree,
-    siim_covid_tree,
-    vindr_cxr_tree,
-    write_dicom,
-)
+from tests.datasets.trees import chestx_det_tree, rsna_pneumonia_tree, siim_covid_tree, vindr_cxr_tree  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.commands
 SETS = {"siim_covid": 4, "rsna_pneumonia": 1, "vindr_cxr": 14, "chestx_det": 13}

@@ -50,7 +50,7 @@ def test_names_are_listed_without_importing_the_parts_and_a_broken_part_breaks_n
     shelf("good.py", PART.format(name="good"))
     assert parts().names() == ["broken", "good", "torn"]
     assert parts().build("good").size == 3
-    sentence = "^the part 'broken' cannot be imported: No module named 'a_library_that_nobody_has'$"
+    sentence = "'broken'.*'a_library_that_nobody_has'"
     with pytest.raises(NotAvailableError, match=sentence):
         parts().get("broken")
     with pytest.raises(NotAvailableError, match=r"'torn'.*SyntaxError"):
@@ -60,7 +60,7 @@ def test_names_are_listed_without_importing_the_parts_and_a_broken_part_breaks_n
 def test_a_duplicate_name_raises_an_error_with_both_files(shelf):
     shelf("one.py", PART.format(name="twin"))
     shelf("two.py", PART.format(name="twin"))
-    with pytest.raises(DataError, match=r"^the part 'twin' is defined twice: in .*/one\.py and in .*/two\.py; rename one$"):
+    with pytest.raises(DataError, match=r"'twin'.*/one\.py.*/two\.py"):
         parts().names()
 
 
@@ -154,13 +154,13 @@ def test_files_of_the_working_folder_follow_and_only_the_requested_one_runs(shel
     monkeypatch.chdir(here.parent)
     assert both.names() == ["own", "broken", "mine", "typo"]
     assert both.get("mine") is both.get("mine")
-    assert both.get("mine").size == 4
-    with pytest.raises(NotAvailableError, match=r"^the part 'broken' cannot be imported: ZeroDivisionError: division by zero$"):
+    assert (both.get("mine").size, both.read_attribute("mine", "size")) == (4, 4)
+    with pytest.raises(NotAvailableError, match=r"'broken'.*ZeroDivisionError"):
         both.get("broken")
-    with pytest.raises(NotAvailableError, match=r"^the part 'typo' cannot be imported: cannot import name 'Bsae'"):
+    with pytest.raises(NotAvailableError, match=r"'typo'.*'Bsae'"):
         both.get("typo")
     (here / "d.py").write_text("from shelf_of_parts.base import Base\nclass D(Base): name = 'own'\n")
-    with pytest.raises(DataError, match=r"^the part 'own' is defined twice: in .*/own\.py and in .*/here/parts/d\.py; rename one$"):
+    with pytest.raises(DataError, match=r"'own'.*/own\.py.*/here/parts/d\.py"):
         both.names()
     monkeypatch.chdir(tmp_path)
     assert registry.Registry("shelf_of_parts", "part", folder="shelf_of_parts").names() == ["own"]

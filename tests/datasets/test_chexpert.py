@@ -6,8 +6,7 @@ import pytest
 from locus import datasets
 from locus.core.errors import DataError, LeakError
 from locus.datasets import base
-from tests.datasets.conftest import rewrite
-from tests.datasets.trees_chexpert import BATCHES, FRAME, MASKS, OBSERVATIONS, drawn
+from tests.datasets.trees import BATCHES, FRAME, MASKS, OBSERVATIONS, drawn, rewrite
 
 
 def labels(root, **options):
@@ -155,7 +154,7 @@ def test_the_test_split_does_not_need_the_training_table(chexpert_tree):
     root = chexpert_tree()
     (root / "train.csv").unlink()
     assert len(datasets.load("CheXpert", root)) == 3
-    with pytest.raises(DataError, match=r"requires train\.csv, found only the tables valid: .*--partition"):
+    with pytest.raises(DataError, match=r"train\.csv.*valid.*--partition"):
         datasets.load("CheXpert", root, "train")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from locus.core.errors import DataError
 from locus.datasets.io import dicom
-from tests.datasets.trees_radiologists import RAMP, write_dicom
+from tests.datasets.trees import RAMP, write_dicom
 
 FULL = np.rint((RAMP - RAMP.min()) / (RAMP.max() - RAMP.min()) * 255).astype(np.uint8)
 EIGHT = np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))

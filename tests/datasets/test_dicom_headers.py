@@ -5,14 +5,14 @@ import json
 import pytest
 
 from locus.datasets.io.dicom import read_headers
-from tests.datasets.trees_radiologists import write_dicom, write_lines
+from tests.datasets.trees import write_dicom
 
 
 @pytest.fixture
 def root(tmp_path):
     for name in "ab":
         write_dicom(tmp_path / "data" / f"{name}.dcm", PatientID=name, PatientAge="018M", PatientSex="F", ViewPosition="AP")
-    write_lines(tmp_path / "data" / "c.dcm", "this is no DICOM file")
+    (tmp_path / "data" / "c.dcm").write_text("this is no DICOM file")
     return tmp_path / "data"
 
 

@@ -12,7 +12,7 @@ from locus import datasets
 from locus.core.errors import BadValueError, DataError, NotAvailableError
 from locus.datasets.io import download
 from locus.datasets.io.download import Kaggle, fetch
-from tests.datasets.trees_covid import write_covid
+from tests.datasets.trees import covid_radiography, write
 
 WORD, NAME = "covid_radiography:val=1,test=1", "tawsifurrahman/covid19-radiography-database"
 CLIENT = """#!{python}
@@ -35,23 +35,23 @@ FETCH = "import logging, sys; from locus.datasets.io.download import fetch; fetc
 @pytest.fixture
 def client(tmp_path, monkeypatch):
     """Put a program ``kaggle`` on the path and its key into an empty home; return the file that counts its calls."""
-    tree = write_covid(tmp_path / "tree", images=4)
+    tree = write(tmp_path / "tree", covid_radiography(images=4))
     archive = Path(shutil.make_archive(str(tmp_path / "published"), "zip", tree))
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
-    def write(end=WHOLE, words=("datasets", "download", NAME, "-p"), key=True):
-        program, calls, token = tmp_path / "bin" / "kaggle", tmp_path / "calls", tmp_path / "home" / ".kaggle" / "access_token"
-        for path in (program, token):
+    def program(end=WHOLE, words=("datasets", "download", NAME, "-p"), key=True):
+        script, calls, token = tmp_path / "bin" / "kaggle", tmp_path / "calls", tmp_path / "home" / ".kaggle" / "access_token"
+        for path in (script, token):
             path.parent.mkdir(parents=True, exist_ok=True)
         token.write_text("secret") if key else token.unlink(missing_ok=True)
-        program.write_text(CLIENT.format(python=sys.executable, words=words, calls=str(calls), archive=str(archive), end=end))
-        program.chmod(0o755)
+        script.write_text(CLIENT.format(python=sys.executable, words=words, calls=str(calls), archive=str(archive), end=end))
+        script.chmod(0o755)
         return calls
 
-    return write
+    return program
 
 
 @pytest.mark.parametrize("name", ["covid", None], ids=["given", "default"])

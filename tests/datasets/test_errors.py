@@ -4,7 +4,7 @@ import pytest
 
 from locus import datasets
 from locus.core.errors import BadValueError, DataError
-from tests.datasets.conftest import rewrite
+from tests.datasets.trees import rewrite
 
 BROKEN = {
     ("NIH", "Data_Entry_2017_v2020.csv"): [
@@ -154,7 +154,7 @@ KAGGLE = r"\.csv.*`kaggle competitions download"
 )
 def test_a_missing_or_empty_folder_raises_an_error_with_layout_and_source(tmp_path, name, facts):
     for root in (None, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=rf"^the folder .* is missing: .*{facts}.*; .*--data_root_dir .* LOCUS_DATA$"):
+        with pytest.raises(DataError, match=rf"{facts}.*--data_root_dir .*LOCUS_DATA"):
             datasets.load(name, root)
     with pytest.raises(DataError, match=rf"^the folder {tmp_path} is empty: .*{facts}"):
         datasets.load(name, tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from locus import datasets
 from locus.core.errors import BadValueError, DataError, LeakError
-from tests.datasets.trees_radiologists import write_dicom
+from tests.datasets.trees import write_dicom
 
 
 def test_labels_are_1_0_or_unknown_and_images_may_be_in_subfolders(folder_tree):

@@ -9,7 +9,7 @@ from locus.datasets import implanted
 from locus.datasets.implanted import USUAL_HEART, air, arranged, exposed
 from locus.datasets.io import cache
 from locus.datasets.phantom.patient import FINDINGS, Lesion, PhantomOptions, draw_patient, per_finding
-from tests.datasets.conftest import rewrite, write_image
+from tests.datasets.trees import image, rewrite
 
 pytestmark = pytest.mark.planted
 SIZE = 64
@@ -66,7 +66,7 @@ def test_the_same_number_is_the_same_image_and_another_seed_another(load):
 def test_changing_a_background_changes_the_cache_key(load, tmp_path):
     first, again = load()[0], load()[0]
     assert first.source == again.source
-    write_image(next(tmp_path.rglob(first.meta["nih"])), side=32)
+    image(side=32).save(next(tmp_path.rglob(first.meta["nih"])))
     assert load()[0].source != first.source
 
 

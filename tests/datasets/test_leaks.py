@@ -11,7 +11,7 @@ from locus.core.errors import BadValueError, LeakError
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
 from locus.datasets.leaks import COUNT, TrainingImages, check_form, unseen_part
-from tests.datasets.trees_radiologists import rsna_pneumonia_tree  # noqa: F401 - a fixture
+from tests.datasets.trees import rsna_pneumonia_tree  # noqa: F401 - a fixture
 
 
 class Named(Dataset):

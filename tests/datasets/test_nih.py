@@ -7,7 +7,7 @@ import pytest
 
 from locus import datasets
 from locus.core.errors import BadValueError, DataError, LeakError, NoImagesError
-from tests.datasets.conftest import HEADER_V2020, rewrite
+from tests.datasets.trees import HEADER_V2020, rewrite
 
 
 def test_boxes_are_edges_in_the_1024_frame_and_clipped_and_infiltrate_means_infiltration(nih_tree, caplog):
@@ -67,12 +67,12 @@ def test_a_folder_without_images_raises_an_error_with_the_layout(tmp_path, parti
 def test_a_part_of_the_labelled_lists_raises_an_error(nih_tree):
     root = nih_tree()
     (root / "train_val_list.txt").rename(root / "train_list.txt")
-    with pytest.raises(DataError, match=r"train_list\.txt, but no val_list\.txt: add val_list\.txt, or remove train_list\.txt"):
+    with pytest.raises(DataError, match=r"train_list\.txt.*val_list\.txt"):
         datasets.load("NIH", root)
 
 
 def test_an_unknown_number_of_findings_raises_an_error_with_the_allowed_ones(nih_tree):
-    with pytest.raises(BadValueError, match=r"^NIH does not support 9 findings: set --num_classes to one of 14, 8, 1$"):
+    with pytest.raises(BadValueError, match=r"9 .*--num_classes.* 14, 8, 1"):
         datasets.load("NIH", nih_tree(), findings=9)
 
 
@@ -118,14 +118,6 @@ def test_the_experts_lists_are_used_for_abnormality(nih_tree):
         datasets.load("NIH", root, findings=1, experts="rad_consensus_voted")
     (root / "binary_test_rad_consensus_voted.txt").write_text("00000005_000.png 1\n")
     assert datasets.load("NIH", root, findings=1).labels.tolist() == [[1]]
-
-
-def test_an_image_in_two_expert_lists_raises_a_leak_error(nih_tree):
-    root = nih_tree()
-    for part in ("train", "val", "test_attending_rad"):
-        (root / f"binary_{part}.txt").write_text("00000001_000.png 1\n")
-    with pytest.raises(LeakError, match=r"\(1\): 00000001 .*train.*test"):
-        datasets.load("NIH", root, findings=1)
 
 
 def test_the_sample_equals_the_published_data(nih_sample):

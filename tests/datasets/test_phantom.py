@@ -144,11 +144,9 @@ def test_a_wide_edge_rises_over_its_width():
         assert (last - first) / size == pytest.approx(0.04, rel=0.1)
 
 
-def test_an_invalid_size_or_prevalence_of_a_finding_raises_a_clear_error():
+def test_an_invalid_size_raises_a_clear_error():
     with pytest.raises(BadValueError, match=r"img_size.* 8.* 32 .* 4096 "):
         datasets.load("phantom", img_size=8)
-    with pytest.raises(BadValueError, match=r"^bad value .*'Mass': 2.* for the option .prevalence.: .* equal to 1$"):
-        datasets.load("phantom", prevalence={"Mass": 2})
 
 
 def test_an_unknown_finding_raises_an_error_with_the_nearest():

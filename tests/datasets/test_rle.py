@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from locus.core.errors import DataError
 from locus.datasets.io import rle
-from tests.datasets.trees_chexpert import packed
+from tests.datasets.trees import packed
 
 masks = st.tuples(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1)).map(
     lambda drawn: np.random.default_rng(drawn[2]).random(drawn[:2]) < drawn[3]

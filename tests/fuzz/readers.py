@@ -22,7 +22,7 @@ from locus.benchmark.suite import plan
 from locus.core import cli
 from locus.datasets.io import annotations, images
 from tests.benchmark.report.made_up import training
-from tests.datasets.trees_radiologists import write_dicom
+from tests.datasets.trees import write_dicom
 
 NAMES = Names(["a.png"], ["Mass"])
 FRAMES = {"a.png": (100, 100)}

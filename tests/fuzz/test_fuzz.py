@@ -6,7 +6,6 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Callable
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -115,33 +114,19 @@ VALUES = st.recursive(
 )
 
 
-def test_changed_files_are_read_or_raise_a_clear_error(folders, good):
+@pytest.mark.parametrize("times", [FEW, pytest.param(MANY, marks=pytest.mark.slow)], ids=["few", "many"])
+def test_changed_files_and_any_json_and_yaml_are_read_or_raise_a_clear_error(folders, good, times):
     for name in READERS:
-        _check(FEW, name, folders[name], st.data(), partial(changed, whole=good[name]))
-
-
-def test_any_json_and_yaml_is_read_or_raises_a_clear_error(folders, good):
+        _check(times, st.data(), lambda data, name=name: read(name, changed(data, good[name]), folders[name]))
     for name in TEXTS:
-        _check(FEW, name, folders[name], VALUES, _json)
+        _check(times, VALUES, lambda value, name=name: read(name, json.dumps(value).encode(), folders[name]))
 
 
-@pytest.mark.slow
-def test_many_changed_files_are_read_or_raise_a_clear_error(folders, good):
-    for name in READERS:
-        _check(MANY, name, folders[name], st.data(), partial(changed, whole=good[name]))
-    for name in TEXTS:
-        _check(MANY, name, folders[name], VALUES, _json)
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value).encode()
-
-
-def _check(times: settings, name: str, folder: Path, values: st.SearchStrategy, content: Callable) -> None:
+def _check(times: settings, values: st.SearchStrategy, ask: Callable[..., object]) -> None:
     @times
     @given(values)
     def check(value: object) -> None:
-        read(name, content(value), folder)
+        ask(value)
 
     check()
 

@@ -29,45 +29,60 @@ class Summed(Method):
     def maps(self, evidence):
         maps = evidence.class_maps.clone()
         spoilt = self.spoilt(evidence, maps)
-        return maps if spoilt is None else spoilt
+        return spoilt if isinstance(spoilt, torch.Tensor) else maps
 
     def spoilt(self, evidence, maps):
-        """Return wrong maps, or None if the error is a side effect."""
+        """Return wrong maps, or something else if the error is a side effect."""
 
 
-class ServesNobody(Summed):
-    def spoilt(self, evidence, maps):
-        raise NotAvailableError("it serves nobody")
+def _serves_nobody(evidence, maps):
+    raise NotAvailableError("it serves nobody")
 
 
-class ServesWithAnError(Summed):
-    def spoilt(self, evidence, maps):
-        return maps + None
+def _by_images(evidence, maps):
+    spread = evidence.images.amax((1, 2, 3)) - evidence.images.amin((1, 2, 3))
+    return maps / spread[:, None, None, None]
 
 
-class ServesWithoutFindings(Summed):
-    def spoilt(self, evidence, maps):
-        return maps.sum(1)
+def _at_random(evidence, maps):
+    with torch.random.fork_rng():
+        torch.manual_seed(random.SystemRandom().randrange(2**30))
+        return maps + torch.rand(maps.shape)
 
 
-class DtypeOfDoubles(Summed):
-    def spoilt(self, evidence, maps):
-        return maps.double()
+def _backward(evidence, maps):
+    with torch.enable_grad():
+        evidence.head(evidence.A).sum().backward()
 
 
-class DeviceForgotten(Summed):
-    def spoilt(self, evidence, maps):
-        return maps * torch.linspace(0, 1, maps.shape[-1])
-
-
-class DeviceOfTheResult(Summed):
-    def spoilt(self, evidence, maps):
-        return torch.ones(maps.shape)
-
-
-class GridOfAnUpsampledMap(Summed):
-    def spoilt(self, evidence, maps):
-        return torch.nn.functional.interpolate(maps, scale_factor=2)
+SPOILT = {
+    "ServesNobody": _serves_nobody,
+    "ServesWithAnError": lambda evidence, maps: maps + None,
+    "ServesWithoutFindings": lambda evidence, maps: maps.sum(1),
+    "DtypeOfDoubles": lambda evidence, maps: maps.double(),
+    "DeviceForgotten": lambda evidence, maps: maps * torch.linspace(0, 1, maps.shape[-1]),
+    "DeviceOfTheResult": lambda evidence, maps: torch.ones(maps.shape),
+    "GridOfAnUpsampledMap": lambda evidence, maps: torch.nn.functional.interpolate(maps, scale_factor=2),
+    "FiniteButForZeroMaps": lambda evidence, maps: maps / maps.abs().amax((-2, -1), keepdim=True),
+    "FiniteButForFlatImages": _by_images,
+    "FiniteButForHugeLogits": lambda evidence, maps: maps * evidence.logits.exp()[:, :, None, None],
+    "BatchNormalised": lambda evidence, maps: maps / (1 + maps.abs().max()),
+    "CompanyDisturbed": lambda evidence, maps: {"changed": evidence.A.mul_(2)},
+    "InputsModified": lambda evidence, maps: {"changed": evidence.class_maps.mul_(2)},
+    "InputsModifiedUnseen": lambda evidence, maps: evidence.A.numpy().fill(0),
+    "FindingsNormalised": lambda evidence, maps: maps.softmax(1),
+    "RepeatDrawsAtRandom": _at_random,
+    "ModelTrained": lambda evidence, maps: {"changed": evidence.model.bias.data.add_(1)},
+    "ModelHooked": lambda evidence, maps: evidence.model.extractor.register_forward_hook(lambda *_: None),
+    "ModelFrozen": lambda evidence, maps: evidence.model.requires_grad_(False),
+    "ModelInAnotherMode": lambda evidence, maps: evidence.model.eval(),
+    "ProcessSeededTorch": lambda evidence, maps: {"changed": torch.manual_seed(7)},
+    "ProcessSeededNumpy": lambda evidence, maps: np.random.seed(7),
+    "ProcessOfChangedImages": lambda evidence, maps: {"changed": evidence.images.mul_(2)},
+    "NeedsMoreThanItSays": lambda evidence, maps: maps + evidence.G.sum(2),
+}
+"""Name of a planted class -> what it does to the maps."""
+globals().update({name: type(name, (Summed,), {"spoilt": staticmethod(spoilt)}) for name, spoilt in SPOILT.items()})
 
 
 class GridOfAnotherPlace(Summed):
@@ -78,57 +93,9 @@ class GridOfAnotherPlace(Summed):
         return evidence.pixel_grid
 
 
-class FiniteButForZeroMaps(Summed):
-    def spoilt(self, evidence, maps):
-        return maps / maps.abs().amax((-2, -1), keepdim=True)
-
-
-class FiniteButForFlatImages(Summed):
-    def spoilt(self, evidence, maps):
-        spread = evidence.images.amax((1, 2, 3)) - evidence.images.amin((1, 2, 3))
-        return maps / spread[:, None, None, None]
-
-
-class FiniteButForHugeLogits(Summed):
-    def spoilt(self, evidence, maps):
-        return maps * evidence.logits.exp()[:, :, None, None]
-
-
-class BatchNormalised(Summed):
-    def spoilt(self, evidence, maps):
-        return maps / (1 + maps.abs().max())
-
-
-class CompanyDisturbed(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.A.mul_(2)
-
-
-class InputsModified(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.class_maps.mul_(2)
-
-
-class InputsModifiedUnseen(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.A.numpy()[:] = 0
-
-
-class FindingsNormalised(Summed):
-    def spoilt(self, evidence, maps):
-        return maps.softmax(1)
-
-
 class SensitivityLost(Good):
     def weights(self, A, G):
         return G.sum(1, keepdim=True).expand_as(G)
-
-
-class RepeatDrawsAtRandom(Summed):
-    def spoilt(self, evidence, maps):
-        with torch.random.fork_rng():
-            torch.manual_seed(random.SystemRandom().randrange(2**30))
-            return maps + torch.rand(maps.shape)
 
 
 class RepeatKeepsState(Summed):
@@ -153,47 +120,9 @@ class ModesOfTheConstructor(Summed):
         return maps + gradient.sum(1, keepdim=True)
 
 
-class ModelTrained(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.model.bias.data += 1
-
-
-class ModelHooked(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.model.extractor.register_forward_hook(lambda *_: None)
-
-
 class ModelWithGradients(Summed):
     needs = frozenset({"features", "class_maps", "head"})
-
-    def spoilt(self, evidence, maps):
-        with torch.enable_grad():
-            evidence.head(evidence.A).sum().backward()
-
-
-class ModelFrozen(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.model.requires_grad_(False)
-
-
-class ModelInAnotherMode(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.model.eval()
-
-
-class ProcessSeededTorch(Summed):
-    def spoilt(self, evidence, maps):
-        torch.manual_seed(7)
-
-
-class ProcessSeededNumpy(Summed):
-    def spoilt(self, evidence, maps):
-        np.random.seed(7)
-
-
-class ProcessOfChangedImages(Summed):
-    def spoilt(self, evidence, maps):
-        evidence.images.mul_(2)
+    spoilt = staticmethod(_backward)
 
 
 class StatedNoSource(Good):
@@ -202,11 +131,6 @@ class StatedNoSource(Good):
 
 class StatedNoMeaning(Good):
     __doc__ = None
-
-
-class NeedsMoreThanItSays(Summed):
-    def spoilt(self, evidence, maps):
-        return maps + evidence.G.sum(2)
 
 
 class NeedsWhatNobodyHas(Good):

@@ -7,33 +7,17 @@ import torch
 
 from locus import methods
 from locus.benchmark.check import method as conformance
-from locus.benchmark.check import method_questions
-from locus.benchmark.check.method import answer
-from locus.benchmark.check.question import on_model
 from locus.benchmark.explain import explain
 from locus.core.errors import BadValueError, UnknownNameError
 
 HUNDREDS = {"forwards", "pixels"}
 """Needs of methods that take hundreds of forward passes per image."""
 ALIKE = {
-    "ablationcam",
-    "center",
-    "eigengradcam",
-    "finercam",
-    "gradcampp",
-    "hirescam",
-    "kpcacam",
-    "layercam",
-    "legrad",
-    "noise",
-    "recipro",
-    "rollout",
-    "shapleycam",
-    "xgradcam",
+    *("ablationcam", "center", "eigengradcam", "finercam", "gradcampp", "hirescam", "kpcacam", "layercam", "legrad", "noise"),
+    *("recipro", "rollout", "shapleycam", "xgradcam"),
 }
 """Methods similar to another one, which are tested only by ``make test-all``."""
 SLOW = {word for word in methods.names() if methods.get(word).needs & HUNDREDS} | ALIKE
-POOLED = [word for word in methods.expand(["fast"]) if word != "pcam"]
 JUDGED = [question for question in conformance.QUESTIONS if question.name != "cost"]
 pytestmark = pytest.mark.contract
 
@@ -54,15 +38,6 @@ def test_every_method_passes_all_checks(word, question):
     assert given.verdict != "fail", f"{given.seen}: {given.meaning}"
 
 
-@pytest.mark.parametrize("pooling", some_slow(["MAX", "LSE", "EXP", "LINEAR", "AVG_MAX", "AVG_MAX_LSE"], {"EXP", "LINEAR", "AVG_MAX"}))
-@pytest.mark.parametrize("word", some_slow(POOLED, ALIKE))
-def test_maps_of_fast_methods_are_finite_and_independent_under_every_pooling(word, pooling):
-    trial = on_model(lambda: methods.build(word), "custom", pooling, 32)
-    for question in (method_questions.finite, method_questions.batch, method_questions.findings, method_questions.company):
-        seen = answer(question, [trial])
-        assert seen.verdict == "pass", seen.seen
-
-
 def test_an_unknown_finding_or_method_raises_a_clear_error(model, images):
     with pytest.raises(UnknownNameError, match=r"'gradcamp'.*'gradcampp'"):
         explain(model, images, ["gradcamp"])
@@ -71,35 +46,22 @@ def test_an_unknown_finding_or_method_raises_a_clear_error(model, images):
 
 
 OPTIONS = {
-    "center:sigma=-.1": r"sigma.*-0\.1.*\b0\b",
     "center:sigma=0": r"sigma.* 0\b.* 0\b",
-    "center:sigma=1e999": r"sigma.*inf.*\b0\b",
     "center:sigma=True": r"sigma.*True.*\b0\b",
-    "center:sigma=wide": r"sigma.*'wide'.*\b0\b",
     "finercam:base=eigencam": r"'eigencam'.*gradcampp",
     "gradcam:smooth=": "bad option 'smooth='",
     "gradcam:smooth=aug,smooth=eigen": "'aug,eigen'.*one of",
-    "gradcam:smooth=blur": r"'blur'.*aug, eigen",
     "integrated_gradients:steps=0": r"steps.*\b0\b.*\b1\b",
     "kpcacam:kernel=cosine": r"'cosine'.*sigmoid",
     "noise:seed=-1": r"^seed is -1: give a whole number, 0 or more$",
-    "noise:seed=1.5": r"seed.*1\.5.*\b0\b",
-    "noise:seed=a": r"seed.*'a'.*\b0\b",
     "occlusion:stride=a": r"stride.*'a'.*\b1\b",
-    "occlusion:window=0": r"window.*\b0\b.*\b1\b",
     "occlusion:window=4,stride=5": r"window=4,stride=5.*\b40\b",
-    "occlusion:window=41": r"window=41,stride=20.*\b40\b",
     "occlusion:window=True": r"window.*True.*\b1\b",
     "rise:p=1.5": r"^p is 1\.5: .*below 1",
     "scorecam:masks=3": "scorecam.*masks=3.*grid.*grad-cam",
-    "scorecam:masks=None": "scorecam.*masks=None.*grid.*grad-cam",
-    "scorecam:masks=[1]": r"scorecam.*masks=\[1\].*grid.*grad-cam",
     "scorecam:masks=corners": "scorecam.*masks='corners'.*grid.*grad-cam",
-    "scorecam:masks={}": "scorecam.*masks={}.*grid.*grad-cam",
-    "smoothgrad:level=0": r"level.*\b0\b.*\b0\b",
     "smoothgrad:level=a": r"level.*'a'.*\b0\b",
     "smoothgrad:samples=0": r"samples.*\b0\b.*\b1\b",
-    "smoothgrad:seed=-1": r"seed.*-1.*\b0\b",
 }
 
 

@@ -15,7 +15,7 @@ from locus.backbones.pooling import ATTENTIONS, POOLINGS
 from locus.benchmark.suite.executors import EXECUTORS
 from locus.benchmark.training.losses import LOSSES
 from locus.config import RunConfig, TrainConfig
-from locus.core import parser
+from locus.core import errors, parser
 from locus.core.parser import Named
 from locus.core.registry import DATASETS, METHODS, PROTOCOLS, module_name
 
@@ -28,7 +28,6 @@ ENTRY_POINTS = (
     "benchmark.score", "benchmark.compare", "benchmark.gallery",
     "benchmark.audit",
 )  # fmt: skip
-VAGUE = {"found", "told", "own", "there", "place", "every"}
 pytestmark = pytest.mark.structure
 
 
@@ -73,28 +72,9 @@ def test_other_libraries_can_be_imported_despite_the_name_datasets():
     assert done.stdout == "fine\n", done.stderr
 
 
-def test_benchmark_has_at_most_four_other_files_and_13_packages():
-    content = [path for path in (ROOT / "benchmark").iterdir() if path.name != "__pycache__"]
-    assert len([path for path in content if path.suffix == ".py" and f"benchmark.{path.stem}" not in ENTRY_POINTS]) <= 4
-    assert len([path for path in content if path.is_dir()]) <= 13
-
-
 def test_the_flags_import_only_core():
     modules = {node.module for node in ast.walk(ast.parse((ROOT / "config.py").read_text())) if isinstance(node, ast.ImportFrom)}
     assert {module for module in modules if module.startswith("locus") and not module.startswith("locus.core")} == set()
-
-
-def test_a_line_has_at_most_120_characters():
-    lines = [(path, n, line) for path in FILES for n, line in enumerate(path.read_text().splitlines(), 1)]
-    assert [f"{path}:{n}" for path, n, line in lines if len(line.partition("  # type: ignore")[0]) > 120] == []
-
-
-def test_a_local_name_tells_its_type():
-    for path in FILES:
-        functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef)]
-        nodes = [node for function in functions for node in ast.walk(function)]
-        bound = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-        assert {*bound, *(node.arg for node in nodes if isinstance(node, ast.arg))} & VAGUE == set(), path
 
 
 def test_class_names_are_unique():
@@ -124,31 +104,21 @@ def test_a_flag_names_the_parts_that_there_are(flag, parts):
     assert [mark.known() for mark in marks if isinstance(mark, Named)] == [[*parts]]
 
 
-def test_everything_public_is_documented():
-    for path in FILES:
-        assert ast.get_docstring(parsed(path)), f"{path} says nothing"
-        public = (n for n in parsed(path).body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_"))
-        assert [node.name for node in public if not ast.get_docstring(node)] == [], path
-
-
-def test_a_quarter_of_the_lines_are_docstrings():
-    talk = lines = 0
-    for path in (path for path in FILES if path.relative_to(ROOT).parts[0] == "locus"):
-        bodies = [node.body for node in ast.walk(parsed(path)) if isinstance(getattr(node, "body", None), list)]
-        texts = [node for body in bodies for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
-        talk += sum(node.end_lineno - node.lineno + 1 for node in texts if isinstance(node.value.value, str))
-        lines += sum(bool(line.strip()) for line in path.read_text().splitlines())
-    assert talk >= lines / 4
-
-
-def test_no_code_catches_all_exceptions():
+def test_no_code_catches_all_exceptions_without_raising_them_again():
     handlers = [(path, node) for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.ExceptHandler)]
-    every_error = {None, "Exception", "BaseException"}
-    assert [f"{path}:{n.lineno}" for path, n in handlers if (n.type and getattr(n.type, "id", "")) in every_error] == []
+    swallowing = [(path, node) for path, node in handlers if not isinstance(node.body[-1], ast.Raise)]
+    assert [f"{p}:{n.lineno}" for p, n in swallowing if n.type is None or ast.unparse(n.type) in ("Exception", "BaseException")] == []
 
 
-def test_no_file_is_called_utils_helpers_misc_or_common():
-    assert [path for path in FILES if path.stem in {"utils", "util", "helpers", "helper", "misc", "common"}] == []
+def test_every_error_is_one_sentence():
+    """Neither a line break nor the end of a sentence stands in the text of an error."""
+    classes = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, errors.LocusError)}
+    nodes = [(path, node) for path in FILES for node in ast.walk(parsed(path))]
+    calls = [(path, node) for path, node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) in classes]
+    words = [(path, word) for path, call in calls for word in ast.walk(call) if isinstance(word, ast.Constant)]
+    texts = [(path, word.lineno, word.value) for path, word in words if isinstance(word.value, str)]
+    assert len(texts) > 100
+    assert [(str(path), line, text) for path, line, text in texts if re.search(r"\n|[a-z)]\. [A-Z]|[a-z)]\.$", text)] == []
 
 
 def test_no_committed_text_contains_a_local_path():

@@ -28,7 +28,7 @@ from locus.config import TrainConfig
 from locus.core.frames import Grid
 from locus.datasets.io import transforms
 from tests.browser import answers
-from tests.datasets.trees_radiologists import write_dicom
+from tests.datasets.trees import write_dicom
 from tests.warm import Running
 from tools.serve import __main__ as run_command
 from tools.serve import server as serve

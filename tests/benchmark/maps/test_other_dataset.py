@@ -10,7 +10,7 @@ from locus import datasets
 from locus.core.errors import DataError
 from locus.core.names import canonical_finding
 from locus.datasets.base import RelabeledDataset
-from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, vindr_cxr_tree  # noqa: F401 - fixtures
+from tests.datasets.trees import chestx_det_tree, rsna_pneumonia_tree, vindr_cxr_tree  # noqa: F401 - fixtures
 
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Pleural_Thickening")
 

@@ -13,7 +13,7 @@ from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LeakError
 from locus.datasets.leaks import TrainingImages
 from locus.datasets.nih import BOXED
-from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
+from tests.datasets.trees import nih_tree  # noqa: F401 - a fixture
 
 MODEL = GivenModel("net", Path("best.ckpt"), "digest", "code", BOXED, "", trained_on="3 images of list.txt")
 

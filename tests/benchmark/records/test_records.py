@@ -117,7 +117,7 @@ def test_rows_are_next_to_the_record_and_have_its_key(tmp_path):
 
 
 def test_missing_and_broken_rows_are_an_error(tmp_path):
-    sentence = f"^no per-case rows of , cam in {tmp_path}: run the suite again with --overwrite always$"
+    sentence = f"cam.*{tmp_path}.*--overwrite always"
     with pytest.raises(DataError, match=sentence):
         cases.read(CELL, tmp_path)
     cases.write(ROWS, CELL, tmp_path).write_bytes(b"no parquet")

@@ -73,7 +73,7 @@ def test_iobb_arguments_are_not_swapped_a_whole_image_box_has_truth_over_image()
 @pytest.mark.byhand
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_map_with_nan_or_inf_is_refused(bad):
-    sentence = r"^the heat map has NaN or infinite values, the first at \(1, 0\)$"
+    sentence = r"NaN.*\(1, 0\)"
     for function in (lambda m: boxes(m, 0.5, (9, 9), "conventional"), lambda m: to_frame(m, (9, 9), "conventional")):
         with pytest.raises(BadValueError, match=sentence):
             function([[0, 1], [bad, 0]])

@@ -8,7 +8,7 @@ from locus.benchmark.suite.plan import ModelPlan
 from locus.config import TrainConfig
 from locus.core.errors import NotAvailableError
 from locus.core.names import READERS
-from tests.datasets.trees_radiologists import vindr_cxr_tree, write_lines  # noqa: F401 - a fixture
+from tests.datasets.trees import vindr_cxr_tree, write  # noqa: F401 - a fixture
 
 HEADER = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
 
@@ -17,14 +17,14 @@ HEADER = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
 def read(vindr_cxr_tree):  # noqa: F811
     """read(lines…): the two images of VinDr-CXR that a table with these lines is about, as held-out images."""
 
-    def write(*lines, **options):
+    def written(*lines, **options):
         root = vindr_cxr_tree()
         images = [f"{i:032x}" for i in range(2)]
-        write_lines(root / "train.csv", HEADER, *(images[int(line[0])] + line[1:] for line in lines))
+        write(root, {"train.csv": [HEADER, *(images[int(line[0])] + line[1:] for line in lines)]})
         word = "vindr_cxr:whole=True" + "".join(f",{name}={value}" for name, value in options.items())
         return [TrainingRun(TrainConfig(dataset=word, data_root_dir=str(root)), root)]
 
-    return write
+    return written
 
 
 def means(result):

@@ -14,7 +14,7 @@ from locus.benchmark.suite import cells, finalize, plan, readers
 from locus.config import TrainConfig
 from locus.core.errors import NotAvailableError
 from locus.core.names import ABSENT, PRIOR, SECOND_READERS
-from tests.datasets.conftest import nih_tree  # noqa: F401 - a fixture
+from tests.datasets.trees import nih_tree  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).resolve().parents[3]
 SHARED = ROOT.parent / "shared"

@@ -122,7 +122,7 @@ def test_missing_unexpected_and_misshapen_weights_are_counted(tiny, net, tmp_pat
         started(part)
     written(own := tmp_path / "custom.ckpt", tiny())
     misshapen = r"2 of 50 weights are missing or have a different shape \(head\.linear\.weight, head\.linear\.bias\)$"
-    with pytest.raises(DataError, match=rf"custom\.ckpt does not fit custom with PCAM and 3 findings: {misshapen}"):
+    with pytest.raises(DataError, match=rf"custom\.ckpt.*PCAM.*\b3\b.*{misshapen}"):
         weight_files.load(backbones.build("custom", 3, "PCAM"), weight_files.weights(own), own)
 
 

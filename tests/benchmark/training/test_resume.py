@@ -50,7 +50,7 @@ def test_resume_in_a_config_file_uses_its_flags(finished, tmp_path):
     assert (folder_for(config), config.backbone, config.epochs) == (finished, "custom", 9)
     (tmp_path / "other.yaml").write_text("backbone: resnet18\n")
     config = resumed(*parse(TrainConfig, ["--resume", str(finished), "--config", str(tmp_path / "other.yaml")], "main.py"))
-    with pytest.raises(BadValueError, match=rf"^--resume {finished}/last\.ckpt: .* --backbone custom, not resnet18: "):
+    with pytest.raises(BadValueError, match=rf"--resume {finished}/last\.ckpt.*--backbone custom.*resnet18"):
         folder_for(config)
 
 
