@@ -16,7 +16,7 @@ from safetensors import safe_open
 import locus
 from locus import datasets, heatmap
 from locus.backbones import weight_files
-from locus.benchmark import records, run, score
+from locus.benchmark import opening, records, run, score
 from locus.benchmark.check import __main__ as check
 from locus.benchmark.scoring import protocols
 from locus.core import user_code
