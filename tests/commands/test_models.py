@@ -16,14 +16,14 @@ from safetensors import safe_open
 import locus
 from locus import datasets, heatmap
 from locus import train as main
-from locus.benchmark import compare, records, run, score
+from locus.backbones import weight_files
+from locus.benchmark import compare, opening, records, run, score
 from locus.benchmark.check import __main__ as check
 from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.external import EntryCases
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.locus import Locus
-from locus.benchmark.training import load
 from locus.config import ScoreConfig
 from locus.core import cli, user_code
 from locus.core.types import IMAGENET_MEAN, IMAGENET_STD
@@ -111,8 +111,8 @@ def test_preprocessing_changes_the_images_of_a_network_and_makes_it_another_entr
     shown, logits = predictions(folder, "Equalised", preprocess.jf)
     assert np.allclose(shown, logits, atol=1e-6)
     assert not np.allclose(shown, predictions(folder, "My_net", lambda image: image)[0], atol=1e-3)
-    runs = [load.checkpoint(next((folder / "runs/models").glob(f"{name}*"))) for name in ("My_net", "Equalised")]
-    assert load.digest(runs[0].weights) == load.digest(runs[1].weights)
+    runs = [opening.checkpoint(next((folder / "runs/models").glob(f"{name}*"))) for name in ("My_net", "Equalised")]
+    assert weight_files.digest(runs[0].weights) == weight_files.digest(runs[1].weights)
     assert runs[0].digest != runs[1].digest
     capsys.readouterr()
     assert check.main(["model", *flags(folder, *about[2:], "--img_size", "64", "--data", DATA, "--images", "24")[1:]]) == 0
