@@ -14,19 +14,19 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import Row, by_network
 from locus.benchmark.report.select import basis_lines
-from locus.benchmark.report.table import NOTHING, Column, Kind, Table, share, tabulated, with_interval, with_n
+from locus.benchmark.report.table import NOTHING, Kind, Table, TableColumn, share, tabulated, with_interval, with_n
 from locus.core.names import CENTER, MAIN, PRIOR, backbone_words
 from locus.core.scores import Origin, Score
 
 NAMES = (
-    Column("backbone", lambda row: backbone_words(row.cell.backbone) or NOTHING, "network"),
-    Column("pooling", lambda row: row.cell.global_pool or NOTHING, "network"),
-    Column("attention", lambda row: row.cell.attention_map or NOTHING, "varying"),
-    Column("size", lambda row: str(row.cell.img_size or NOTHING), "varying"),
-    Column("seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"),
-    Column("trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"),
-    Column("results", lambda row: PUBLISHED if row.is_published else "yours", "varying"),
-    Column("method", lambda row: row.name),
+    TableColumn("backbone", lambda row: backbone_words(row.cell.backbone) or NOTHING, "network"),
+    TableColumn("pooling", lambda row: row.cell.global_pool or NOTHING, "network"),
+    TableColumn("attention", lambda row: row.cell.attention_map or NOTHING, "varying"),
+    TableColumn("size", lambda row: str(row.cell.img_size or NOTHING), "varying"),
+    TableColumn("seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"),
+    TableColumn("trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"),
+    TableColumn("results", lambda row: PUBLISHED if row.is_published else "yours", "varying"),
+    TableColumn("method", lambda row: row.name),
 )
 """First columns of every table of another protocol or of a check."""
 
@@ -37,7 +37,7 @@ def score(
     heading: str = "",
     formatter: Callable[[Score | None], str] = share,
     kind: Kind = "",
-) -> Column:
+) -> TableColumn:
     """Return a column with the mean of a metric over findings; a dash if a row has none.
 
     >>> from locus.benchmark.records import Cell, Record
@@ -45,10 +45,10 @@ def score(
     >>> score("pointing").cell(Row.of([Record(cell=Cell(dataset="phantom", method="cam"), scores=values)]))
     '0.500'
     """
-    return Column(heading or metric, lambda row: formatter(row.find(metric, origin=origin)), kind)
+    return TableColumn(heading or metric, lambda row: formatter(row.find(metric, origin=origin)), kind)
 
 
-def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> Column:
+def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:
     """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
     return score(metric, origin, heading, lambda found: str(found.n if found and found.n else NOTHING))
 
@@ -74,7 +74,7 @@ class TableLayout:
     """Origin of the score thresholds."""
     about: str
     """Meaning of the columns."""
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     needs: str = ""
     """Metric that a record must have to be a row; empty for any record."""
 
@@ -98,7 +98,7 @@ def layout_of_means(protocol: str, rows: Sequence[Row]) -> TableLayout:
     return TableLayout(protocol, protocol, "see the columns", "Mean over findings.", tuple(columns))
 
 
-def origins(metric: str, optimism: str = "optimism") -> tuple[Column, ...]:
+def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
     """Return the columns of ``metric`` at every origin, per finding and shared, then its ``optimism`` and n."""
     shared = f"{metric}@shared"
     return (
@@ -178,11 +178,11 @@ ENERGY = TableLayout(
     "none, the whole map is used",
     "energy: share of the rectified map's integral inside the truth, mean over findings. no energy: maps without "
     "positive values, which are left out.",
-    (score("energy", formatter=with_interval), count("energy"), Column("no energy", _without)),
+    (score("energy", formatter=with_interval), count("energy"), TableColumn("no energy", _without)),
 )
 
 
-def _maxbox(metric: str, name: str, what: str, *more: Column) -> TableLayout:
+def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayout:
     """Return the layout of a table of protocol maxbox for one metric."""
     return TableLayout(
         "maxbox",
@@ -293,7 +293,7 @@ def strata(board: Leaderboard) -> Table:
     return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
 
 
-def _of_group(variable: str, group: str, rows: Sequence[Row]) -> Column:
+def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
     """Return the main column in one group of cases, with n in the heading if all ``rows`` agree, else in the cells."""
 
     def pick(row: Row) -> Score | None:
@@ -305,5 +305,5 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> Column:
     counts = {score.n for row in rows if (score := pick(row)) is not None}
     heading = f"{variable}: {group}"
     if len(counts) != 1:
-        return Column(heading, lambda row: with_n(pick(row)))
-    return Column(f"{heading} (n {counts.pop()})", lambda row: share(pick(row)))
+        return TableColumn(heading, lambda row: with_n(pick(row)))
+    return TableColumn(f"{heading} (n {counts.pop()})", lambda row: share(pick(row)))

@@ -42,8 +42,8 @@ from locus.benchmark.report.table import (
     MAY_BE_BEST,
     NOT_ABOVE,
     NOTHING,
-    Column,
     Table,
+    TableColumn,
     of_interval,
     short,
     signed_short,
@@ -103,9 +103,9 @@ def shown(board: Leaderboard) -> list[Row]:
     return [row for group in groups for row in group[:count]]
 
 
-def _columns(board: Leaderboard) -> Iterator[Column]:
+def _columns(board: Leaderboard) -> Iterator[TableColumn]:
     """Yield the columns of the threshold table."""
-    yield Column(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
+    yield TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
     yield NAME
     for name in (*IOU, *IOBB):
         measure = {IOU[0]: "IoU > ", IOBB[0]: "IoBB > "}.get(name, "")
@@ -116,8 +116,8 @@ def _columns(board: Leaderboard) -> Iterator[Column]:
     yield from (_shares(POINTING, POINTING), ABOVE)
 
 
-def _shares(name: str, heading: str) -> Column:
-    return Column(heading, lambda row: short(_value(row, name)))
+def _shares(name: str, heading: str) -> TableColumn:
+    return TableColumn(heading, lambda row: short(_value(row, name)))
 
 
 def _value(row: Row, name: str) -> float | None:
@@ -182,7 +182,8 @@ def best_network(board: Leaderboard) -> list[Row]:
 def networks(board: Leaderboard) -> Table:
     """Return a row per network with its mean over methods; empty unless two have several training runs."""
     several = [row for row in board.networks if row.by_patient is not None and len(row.by_patient.theta) > 1]
-    columns = (Column(NETWORK, network_cell), MEAN, Column("runs", lambda row: str(len(row.runs))), ABOVE, VERDICT)
+    runs = TableColumn("runs", lambda row: str(len(row.runs)))
+    columns = (TableColumn(NETWORK, network_cell), MEAN, runs, ABOVE, VERDICT)
     about = f"The mean is over {select.listed(board.rank_methods)}." if len(several) > 1 else ""
     return tabulated(f"{board.title}: networks", about, columns, board.networks if len(several) > 1 else ())
 
@@ -279,9 +280,9 @@ def _cut(board: Leaderboard) -> Iterator[str]:
         yield f"The score depends on its threshold: `{first.name}` on {first.network} has {span}; it scores {values}."
 
 
-NAME = Column(METHOD, lambda row: row.name, "bold")
-MEAN = Column("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
-ABOVE, VERDICT = Column("− prior", _prior), Column("verdict", verdict)
+NAME = TableColumn(METHOD, lambda row: row.name, "bold")
+MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
+ABOVE, VERDICT = TableColumn("− prior", _prior), TableColumn("verdict", verdict)
 """Columns that several tables have."""
 
 CELL = (

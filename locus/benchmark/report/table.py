@@ -23,7 +23,7 @@ OF_NETWORK = ("network", "varying", "declared")
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A heading, and a function that returns the text of a row's cell."""
 
     heading: str
@@ -55,7 +55,7 @@ class Table:
         return tuple(f"{name} [95%]" if kind == "interval" else name for name, kind in marked)
 
 
-def tabulated(title: str, intro: str, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequence[Row]) -> Table:
     """Return a table of ``rows``, in their order.
 
     Baselines with equal cells for several networks are merged into one row, named ``any``.

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from locus.benchmark.records import Cell
 from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, TrainConfig, flags_with
 from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from locus.backbones import Classifier
+    from locus.benchmark.records import Cell
     from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
@@ -87,8 +87,10 @@ def recipe_of_weights(config: TrainConfig, digest: str, folds: Sequence[int]) ->
     }
 
 
-def shared_cell(config: TrainConfig, model_id: str, recipe: dict[str, Any], pooling: str) -> Cell:
+def shared_cell(config: TrainConfig, model_id: str, recipe: dict[str, Any], pooling: str) -> "Cell":
     """Return a cell with the fields that all cells of a network share."""
+    from locus.benchmark.records import Cell  # slow to import, and not needed to train or explain
+
     return Cell(
         dataset=config.dataset.split(":")[0],
         partition=config.partition,

@@ -11,7 +11,7 @@ from locus.benchmark.report.charts import Chart, strip
 from locus.benchmark.report.detail_tables import NAMES, count, score
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import basis_lines, counted, listed, networks_among
-from locus.benchmark.report.table import Column, Table, number, signed, tabulated, with_interval
+from locus.benchmark.report.table import Table, TableColumn, number, signed, tabulated, with_interval
 from locus.core.names import MAIN, backbone_words
 from locus.core.scores import Score
 
@@ -95,7 +95,7 @@ def marks(row: Row) -> list[str]:
     return [mark for mark, is_so in holds.items() if is_so]
 
 
-MARKS = Column("", lambda row: "; ".join(marks(row)))
+MARKS = TableColumn("", lambda row: "; ".join(marks(row)))
 
 
 def _parts(row: Row) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def _parts(row: Row) -> tuple[str, ...]:
     return tuple(score.metric.removeprefix("rho@") for score in row.select("mean") if score.metric.startswith("rho@"))
 
 
-def _correlation_columns(parts: Sequence[str]) -> list[Column]:
+def _correlation_columns(parts: Sequence[str]) -> list[TableColumn]:
     *some, last = parts
     return [
         *NAMES,
@@ -115,7 +115,7 @@ def _correlation_columns(parts: Sequence[str]) -> list[Column]:
     ]
 
 
-def _hit_columns(parts: Sequence[str]) -> list[Column]:
+def _hit_columns(parts: Sequence[str]) -> list[TableColumn]:
     *some, last = parts
     return [
         *NAMES,

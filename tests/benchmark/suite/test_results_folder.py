@@ -127,9 +127,9 @@ def test_a_row_is_a_users_if_the_suite_does_not_list_its_cell(demo, capsys, resu
         (yours,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Yours: ")]
         assert yours.startswith("Yours: mycam on small CNN with ")
         assert ("the best of your 4 rows" if count == 2 else "the best of your 2 rows") in yours
-        board = finalize.leaderboards_of(Path(folder))[0]
+        board = finalize.tables_of(Path(folder))[0].leaderboard
         assert {row.name for row in board.theirs} == {"mycam", "other"} & {"mycam", name}
-    assert finalize.leaderboards_of(Path("results/demo"))[0].theirs == []
+    assert finalize.tables_of(Path("results/demo"))[0].leaderboard.theirs == []
 
 
 def test_empty_results_folder_is_reported(tmp_path, monkeypatch, capsys):
