@@ -3,7 +3,7 @@
 ``load``        the classifier of a run folder, a checkpoint, or a network of the package (``demo-pcam``)
 ``build``       an external network (``--model net.py:build``, ``timm:NAME``, ``torchvision:``, ``xrv:``, ``hf:``)
 ``checkpoint``  what a checkpoint says: flags, findings, training images (``Checkpoint``)
-``read``        the same as a row of a suite (``GivenModel``)
+``read``        the same as a row of a suite (``ExternalModel``)
 
 Weights are read by ``locus.backbones.weight_files``; layers are found and checked by ``locus.backbones.wrapping``.
 """
@@ -507,7 +507,7 @@ def _rebuilt_module(word: str, outputs: int, channels: int, architecture: dict[s
 
 
 @dataclass(frozen=True)
-class GivenModel:
+class ExternalModel:
     """A network that is scored but not trained by the suite."""
 
     name: str
@@ -533,7 +533,7 @@ class GivenModel:
     """Official split of the data set that was declared as training data, if there is one."""
 
 
-def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[GivenModel, dict[str, Any]]:
+def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[ExternalModel, dict[str, Any]]:
     """Return the network of a run folder or checkpoint, called ``name`` in tables, and the flags that describe it.
 
     ``trained_on`` overrides the training data recorded in the run. Raises ``DataError`` for a path that is not a run.
@@ -547,7 +547,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     seen = TrainingImages.listed(listed) if listed else run.training_images
     if listed:
         declared = f"{len(listed)} images of {Path(declared).name} ({file_hash(declared)[:8]})"
-    model = GivenModel(
+    model = ExternalModel(
         name=name or stamp.get("entry") or _name_of(run.path),
         checkpoint=path / "best.ckpt" if path.is_dir() else run.path,
         digest=run.digest,

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.freshness
 def test_every_published_network_has_a_small_file_with_the_weights_that_were_scored(folder):
     scored = {(r.cell.model_id, r.checkpoints) for r in locus.records(folder.parent) if r.checkpoints}
     suite = plan.load(folder.parent.name)
-    given = [model.given for model in plan.models(suite) if model.given is not None]
+    given = [model.external for model in plan.models(suite) if model.external is not None]
     assert all((model_id, (one.digest,)) in scored for one in given for model_id in [one.checkpoint.stem])
-    rounded = [model for model in plan.models(suite) if model.given is None and model.trainings[0].weights_dtype == "float16"]
+    rounded = [model for model in plan.models(suite) if model.external is None and model.trainings[0].weights_dtype == "float16"]
     assert rounded or given
     for model in rounded:
         files = model.weights_files(folder)

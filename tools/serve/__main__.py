@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not runs.finished(Path(config.runs)):
         raise DataError(f"no finished run below {config.runs}/: train one with main.py, or use --runs FOLDER")
     log.info("importing torch")
-    from locus.benchmark.training import machine
+    from locus.benchmark.training import hardware
     from tools.serve.server import PageServer
 
-    machine.configure_torch(config.threads)
+    hardware.configure_torch(config.threads)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends as Ctrl-C does
     with PageServer(Path(config.runs), config.port) as serving:

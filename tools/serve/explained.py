@@ -18,7 +18,7 @@ from locus.benchmark.pictures.explained import (
     uploaded_image,
 )
 from locus.benchmark.pictures.gallery import data_url, packed_map
-from locus.benchmark.training import machine
+from locus.benchmark.training import hardware
 from locus.config import HeatmapConfig
 from locus.core.errors import DataError
 from locus.datasets.io import images
@@ -43,7 +43,7 @@ def network(checkpoint: Path, runs: str) -> ServedNetwork:
     return ServedNetwork(model, Thresholds(read.digest, Path(runs)))
 
 
-@machine.oom_as_error(ADVICE)
+@hardware.oom_as_error(ADVICE)
 def explained(served: ServedNetwork, upload: bytes, suffix: str, words: Sequence[str]) -> dict[str, Any]:
     """Return picture, frame, probabilities, and the maps of each method with the thresholds of their boxes.
 

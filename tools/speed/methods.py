@@ -19,7 +19,7 @@ from torch.nn.functional import interpolate
 from locus import backbones
 from locus.backbones import Classifier
 from locus.benchmark.explain import explain
-from locus.benchmark.training.machine import configure_torch
+from locus.benchmark.training.hardware import configure_torch
 from locus.core.errors import BadValueError, LocusError
 from locus.core.parser import AtLeast
 from tools.speed import timing

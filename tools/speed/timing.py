@@ -86,7 +86,7 @@ def _status(field: str) -> float | None:
 
 def machine(threads: int, *packages: str) -> str:
     """Describe the machine, the ``packages`` and the date. Raises ``NotAvailableError`` for a missing package."""
-    from locus.benchmark.training.machine import cpu_model  # imports torch, whose memory would count in new processes
+    from locus.benchmark.training.hardware import cpu_model  # imports torch, whose memory would count in new processes
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (

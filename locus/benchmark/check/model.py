@@ -20,7 +20,7 @@ from locus.benchmark import opening
 from locus.benchmark.check.question import AnswerRow, conclude
 from locus.benchmark.explain import explain
 from locus.benchmark.opening import SIDE, OpenedNetwork
-from locus.benchmark.training import machine
+from locus.benchmark.training import hardware
 from locus.benchmark.training.metrics import scores
 from locus.config import ModelCheckConfig, network_flags
 from locus.core.errors import DataError, LocusError, NotAvailableError, examples
@@ -135,7 +135,7 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
 
     Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.
     """
-    machine.configure_torch(config.threads)
+    hardware.configure_torch(config.threads)
     side = config.img_size or SIDE
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)

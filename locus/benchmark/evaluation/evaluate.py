@@ -17,7 +17,7 @@ from locus.benchmark.maps.generate import showing
 from locus.benchmark.opening import load
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols as protocol_registry
-from locus.benchmark.training import machine
+from locus.benchmark.training import hardware
 from locus.benchmark.training.runs import identity, recipe_of_weights, shared_cell
 from locus.config import EngineFlags, TrainConfig
 from locus.core.errors import BadValueError
@@ -105,7 +105,7 @@ def evaluate(
             protocol_registry.registry.check(word)
         networks = [_network(one, trust) for one in listed]
         if threads is not None:
-            machine.configure_torch(threads)
+            hardware.configure_torch(threads)
         title = name or _name(listed[0], networks[0])
         result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes, protocol_names)
         all_splits = [_splits(network, data, validation) for network in networks]

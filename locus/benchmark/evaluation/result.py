@@ -45,10 +45,10 @@ from locus.benchmark.report.table import Table, as_text
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
-from locus.benchmark.scoring.statistics.contradictions import two_rows
+from locus.benchmark.scoring.statistics.rank_reversals import two_rows
 from locus.benchmark.training import data
 from locus.benchmark.training.evaluate import predict, predictions_csv
-from locus.benchmark.training.machine import memory_format
+from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.runs import read_predictions
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing

@@ -2,7 +2,7 @@
 
 Batch sizes depend on a fixed budget, not on the free memory, so maps do not depend on the state of the machine. Methods
 run without gradients and autocast (``no_grad_no_autocast``), forward passes with the caller's autocast
-(``current_autocast``). Memory that runs out in training is handled by ``locus.benchmark.training.machine``.
+(``current_autocast``). Memory that runs out in training is handled by ``locus.benchmark.training.hardware``.
 """
 
 from collections.abc import Callable, Iterator

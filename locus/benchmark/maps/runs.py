@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from locus import backbones, datasets
 from locus.backbones import Classifier
 from locus.benchmark.maps.code import code_of_config
-from locus.benchmark.opening import GivenModel, checkpoint, load, rebuild
-from locus.benchmark.training import machine, runs
+from locus.benchmark.opening import ExternalModel, checkpoint, load, rebuild
+from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.evaluate import decode_held_out, evaluate
-from locus.benchmark.training.listing import load_split
 from locus.benchmark.training.runs import read_predictions
+from locus.benchmark.training.split_samples import load_split
 from locus.config import TrainConfig
 from locus.core.errors import DataError, NoImagesError, NotAvailableError, examples
 from locus.core.files import atomic, file_hash
@@ -45,7 +45,7 @@ from locus.datasets.leaks import TrainingImages
 log = logging.getLogger(__name__)
 
 
-def images_of(config: TrainConfig, split: str, model: GivenModel) -> Dataset:
+def images_of(config: TrainConfig, split: str, model: ExternalModel) -> Dataset:
     """Return the images of a suite's split, labelled for the network's findings.
 
     Test images of patients in the network's training data are left out, if these are known. Raises ``LeakError`` if
@@ -60,7 +60,7 @@ def images_of(config: TrainConfig, split: str, model: GivenModel) -> Dataset:
     return rest
 
 
-def _seen(model: GivenModel, config: TrainConfig) -> TrainingImages | None:
+def _seen(model: ExternalModel, config: TrainConfig) -> TrainingImages | None:
     """Return the training images of ``model``: of its file, of its list, or of the data set that it declares."""
     if model.training_images is not None or model.declared is None:
         return model.training_images
@@ -82,7 +82,7 @@ def _images_of_data_set(config: TrainConfig) -> TrainingImages | None:
     return images
 
 
-def log_training_images(models: Iterable[tuple[GivenModel, Sequence[TrainConfig]]]) -> None:
+def log_training_images(models: Iterable[tuple[ExternalModel, Sequence[TrainConfig]]]) -> None:
     """Log how many test images are left out, or that training images are unknown: once for all ``models`` alike.
 
     Each model has one configuration per test fold. Raises the errors of ``images_of``.
@@ -91,7 +91,7 @@ def log_training_images(models: Iterable[tuple[GivenModel, Sequence[TrainConfig]
         log.log(level, "%s", message)
 
 
-def _training_images_message(model: GivenModel, trainings: Sequence[TrainConfig]) -> tuple[int, str]:
+def _training_images_message(model: ExternalModel, trainings: Sequence[TrainConfig]) -> tuple[int, str]:
     """Return a log level and a message."""
     name = trainings[0].dataset.split(":")[0]
     counts = [(len(load_split(config, "test")), len(images_of(config, "test", model))) for config in trainings]
@@ -117,7 +117,7 @@ class TrainingRun:
     """Split of the images: ``test`` is scored, ``val`` is for choosing thresholds."""
     recorded_digest: str | None = None
     """Digest of the weights in a record; None: compute it from the checkpoint."""
-    given: GivenModel | None = None
+    external: ExternalModel | None = None
     """The given model, if the suite did not train the network."""
 
     @property
@@ -128,7 +128,7 @@ class TrainingRun:
     @property
     def code(self) -> str:
         """Hash of the code of the network."""
-        return code_of_config(self.config) if self.given is None else self.given.code
+        return code_of_config(self.config) if self.external is None else self.external.code
 
     @cached_property
     def digest(self) -> str:
@@ -137,14 +137,14 @@ class TrainingRun:
 
     def model(self, device: str) -> Classifier:
         """Load the network that is explained, in evaluation mode on ``device``."""
-        trust = self.given is not None  # the plan has already refused untrusted code
+        trust = self.external is not None  # the plan has already refused untrusted code
         return load(self.checkpoint, device, trust)
 
     @cached_property
     def data(self) -> Dataset:
         """The images of the split."""
-        if self.given is not None:
-            return images_of(self.config, self.split, self.given)
+        if self.external is not None:
+            return images_of(self.config, self.split, self.external)
         return load_split(self.config, self.split)
 
     def other_data(self) -> list[str]:
@@ -216,7 +216,7 @@ class Untrained(TrainingRun):
         c = self.config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER_SEED)
-            if self.given is not None:
+            if self.external is not None:
                 model = rebuild(checkpoint(self.checkpoint).stamp["model"], str(self.checkpoint))
             else:
                 words = c.pooling, c.attention_map
@@ -226,8 +226,8 @@ class Untrained(TrainingRun):
 
 def untrained(run: TrainingRun) -> Untrained:
     """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
-    if run.given is not None and run.given.network:
-        raise NotAvailableError(f"the initial weights of the network {run.given.network} are unknown")
+    if run.external is not None and run.external.network:
+        raise NotAvailableError(f"the initial weights of the network {run.external.network} are unknown")
     return convert_run(run, Untrained)
 
 
@@ -248,23 +248,23 @@ def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     return [sample for sample in samples if sample.image_id in selected]
 
 
-def predict_held_out(model: GivenModel, config: TrainConfig, folder: Path) -> None:
+def predict_held_out(model: ExternalModel, config: TrainConfig, folder: Path) -> None:
     """Write a copy of ``model`` and its predictions for the held-out images of ``config`` to ``folder``.
 
     Nothing is written if the predictions of these images exist. Raises ``LocusError`` for data without test images or
     without any of its findings; validation images may be missing.
     """
-    if runs.done(folder) and not TrainingRun(config, folder, given=model).other_data():
+    if runs.done(folder) and not TrainingRun(config, folder, external=model).other_data():
         return
-    machine.configure_torch(config.threads)
+    hardware.configure_torch(config.threads)
     splits = decode_held_out(config, lambda name: images_of(config, name, model))
     with atomic(folder / "best.ckpt") as temporary:
         torch.save(_with_training_images(model), temporary)  # a published file has another format
-    with machine.oom_as_error("lower --batch_size"):
+    with hardware.oom_as_error("lower --batch_size"):
         evaluate(folder, config, splits, {}, trust=True)  # the plan has already checked --trust
 
 
-def _with_training_images(model: GivenModel) -> dict[str, Any]:
+def _with_training_images(model: ExternalModel) -> dict[str, Any]:
     """Return the content of its checkpoint, with the images of a list of training images, if one was given."""
     content = checkpoint(model.checkpoint).content
     if model.listed and model.training_images is not None:

@@ -28,7 +28,7 @@ from locus.benchmark.pictures.explained import (
     open_network,
     users_images,
 )
-from locus.benchmark.training import machine
+from locus.benchmark.training import hardware
 from locus.config import HeatmapConfig
 from locus.core.errors import BadValueError, UnknownNameError
 from locus.core.files import atomic, json_hash, safe_filename, write_json
@@ -44,7 +44,7 @@ FORMAT_BY_SUFFIX = {
 """Suffix of an overlay -> picture format."""
 
 
-@machine.oom_as_error(ADVICE)
+@hardware.oom_as_error(ADVICE)
 def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     """Explain the images of ``config``: write pictures and raw maps of each case, and ``boxes.json`` for all.
 
@@ -55,7 +55,7 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     unknown finding, method or layer, for too many unreadable images, without a supported method, and if ``boxes.json``
     is broken.
     """
-    machine.configure_torch(config.threads)
+    hardware.configure_torch(config.threads)
     explainer = Explainer(config)
     path = Path(str(config.checkpoint))
     checkpoint, model = open_network(path, config, config.image)
@@ -171,7 +171,7 @@ def _write(picture: CasePicture, image: str, folder: Path, kinds: tuple[str, ...
     return {**picture.row, "picture": f"{name}.{kinds[0]}", "raw": f"{name}.npy" if save_raw else None}
 
 
-@machine.oom_as_error(ADVICE)
+@hardware.oom_as_error(ADVICE)
 def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or an existing folder.
 
@@ -186,7 +186,7 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
         raise BadValueError(
             "with --image_path, pass exactly one --method, no --image, and at most one of --model and --checkpoint"
         )
-    machine.configure_torch(config.threads)
+    hardware.configure_torch(config.threads)
     original = images.decode(source)
     run_path = config.checkpoint or checkpoint_of(str(config.model), config.label, Path(config.runs))
     checkpoint, model = open_network(Path(run_path), config, str(source))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from locus.benchmark.records import Cell, Record, cases, storage
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.scoring.statistics.entries import EntryScores, leave_one_out
+from locus.benchmark.scoring.statistics.entries import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, Sums
 from locus.core.types import FloatArray
 
@@ -167,7 +167,7 @@ class MainColumn:
     jackknife: FloatArray
     """(M,P) the scores with one patient left out."""
 
-    def entry(self, group: Sequence[Record]) -> EntryScores | None:
+    def entry(self, group: Sequence[Record]) -> RowSamples | None:
         """Return the scores of the training runs of a row.
 
         None if a run has no per-case rows, or other cases than the best row.
@@ -176,7 +176,7 @@ class MainColumn:
             return None
         index = [self.columns[record.key] for record in group]
         names = tuple(f"{r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
-        return EntryScores(names, self.theta[index], self.jackknife[index])
+        return RowSamples(names, self.theta[index], self.jackknife[index])
 
     def sums(self, keys: Sequence[str]) -> Sums:
         """Return hits and cases of the records ``keys`` by patient and finding."""

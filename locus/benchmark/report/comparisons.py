@@ -18,7 +18,7 @@ from locus.benchmark.report.case_columns import MainColumn
 from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
 from locus.benchmark.scoring.statistics import entries as statistics
 from locus.benchmark.scoring.statistics import mrmc
-from locus.benchmark.scoring.statistics.entries import EntryScores, Verdict
+from locus.benchmark.scoring.statistics.entries import RowSamples, Verdict
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
 from locus.core.errors import BadValueError
@@ -192,7 +192,7 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
     return [*compared, *(row for row in grid if row not in rows)]
 
 
-Rows = Mapping[str, EntryScores]
+Rows = Mapping[str, RowSamples]
 """Network -> the scores of a method there."""
 
 
@@ -262,7 +262,7 @@ Difference = tuple[FloatArray, FloatArray]
 """Of two methods on a network: scores (S,), and those without each patient (S,P)."""
 
 
-def _difference(one: EntryScores, other: EntryScores) -> Difference:
+def _difference(one: RowSamples, other: RowSamples) -> Difference:
     runs = [name for name in one.runs if name in other.runs]
     one, other = one.restrict(runs), other.restrict(runs)
     return one.theta - other.theta, one.jackknife - other.jackknife

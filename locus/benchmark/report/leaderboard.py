@@ -27,7 +27,7 @@ from locus.benchmark.report.row import (
     by_network,
     by_score,
 )
-from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.entries import RowSamples
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
 from locus.core.types import FloatArray
@@ -254,7 +254,7 @@ def _row(
     return Row("method", first.method, tuple(runs), scores, findings, auroc=means.get(AUROC), by_patient=by_patient)
 
 
-def _with_interval(main: Interval, runs: Sequence[Record], by_patient: EntryScores | None) -> Interval:
+def _with_interval(main: Interval, runs: Sequence[Record], by_patient: RowSamples | None) -> Interval:
     """Return the main column with its interval: over runs and patients, or that of the record of a single run."""
     score = select.main_score(runs[0])
     n = main.n if score is None else score.n

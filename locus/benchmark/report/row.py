@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Self
 
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores
+from locus.benchmark.scoring.statistics.entries import ALPHA, RowSamples
 from locus.core import names
 from locus.core.names import MAIN, backbone_words
 from locus.core.scores import Score
@@ -79,7 +79,7 @@ class Row:
     prior: Comparison | None = None
     """Difference from ``prior``."""
     note: str = ""
-    by_patient: EntryScores | None = None
+    by_patient: RowSamples | None = None
     """Its main column by patient; None without rows per case or with other cases than the best row."""
 
     @classmethod

@@ -23,7 +23,7 @@ from locus.benchmark.report.page import GENERATED, Description, answers, cells_w
 from locus.benchmark.report.row import Row, by_network
 from locus.benchmark.report.table import NOTHING, Table, as_text, chance, chosen, latex, markdown, of_interval, short
 from locus.benchmark.scoring.statistics.agreement import agreement
-from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.entries import RowSamples
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.errors import BadValueError, hint
 from locus.core.files import write_text
@@ -80,7 +80,7 @@ def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
     return Table("Rank agreement between suites", AGREEMENT_ABOUT, AGREEMENT_HEADER, tuple(rows))
 
 
-def _agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) -> tuple[str, ...]:
+def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> tuple[str, ...]:
     """Return the number of common methods, tau with its interval, and p; empty for fewer than ``FEWEST`` methods."""
     if len(one.keys() & other.keys()) < FEWEST or (a := agreement(one, other)).rows < FEWEST:
         return ()
@@ -88,11 +88,11 @@ def _agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores])
     return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
 
 
-def _methods(board: Leaderboard) -> dict[str, dict[str, EntryScores]]:
+def _methods(board: Leaderboard) -> dict[str, dict[str, RowSamples]]:
     """Return network -> method -> its scores; of several recipes of a network, those with most training runs."""
     rows = [row for row in board.methods if row.runs[0].source == "run"]
     recipes = sorted(by_network(sorted(rows, key=lambda row: row.name)).values(), key=_most)
-    out: dict[str, dict[str, EntryScores]] = {}
+    out: dict[str, dict[str, RowSamples]] = {}
     for recipe in recipes:
         scores = {row.name: row.by_patient for row in recipe if len(row.runs) == _most(recipe) and row.by_patient}
         out[recipe[0].network] = scores

@@ -18,7 +18,7 @@ from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.protocols.detection import left_out_scores
 from locus.benchmark.scoring.protocols.pxap import counted, patient_counts, pooled_precision
 from locus.benchmark.scoring.protocols.wang import IOBB, IOU
-from locus.benchmark.scoring.statistics.contradictions import POOLED, TRAITS, Values
+from locus.benchmark.scoring.statistics.rank_reversals import POOLED, TRAITS, Values
 from locus.benchmark.scoring.statistics.resample import mean
 from locus.core.types import FloatArray
 

@@ -105,7 +105,7 @@ def _shared(model: ModelPlan) -> Cell:
             data={"dataset": training.dataset, "findings": training.num_classes},
             recipe=model.recipe,
         )
-    pooling = training.global_pool if model.given is None else model.given.pooling
+    pooling = training.global_pool if model.external is None else model.external.pooling
     return shared_cell(training, model.id, model.recipe, pooling)
 
 
@@ -182,7 +182,7 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
     paths = list(config.checkpoint)
     if network is not None:
-        from locus.benchmark.training.listing import load_split
+        from locus.benchmark.training.split_samples import load_split
 
         scored = plan.models(suite)[0].trainings[0]
         findings = load_split(scored, "test").findings
@@ -211,7 +211,7 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     These cells have no record in ``existing``, one of other code (``changed_keys``), or one that ``--overwrite``
     replaces. Models without their data are left out (``without_data``). ``--method`` limits the cells to its methods
     (which the suite need not list) and the baselines; ``--protocol`` to its protocols. ``--checkpoint`` and
-    ``--model`` limit them to given models (``ModelPlan.given``), so that nothing is trained. Cells of a network that
+    ``--model`` limit them to given models (``ModelPlan.external``), so that nothing is trained. Cells of a network that
     was trained again always run, because a model never mixes records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
@@ -220,7 +220,7 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     todo, code_of_method = [], cache(method_code)
     only_given = bool(config.checkpoint or config.model)
     with_data = (task for task in planned if missing_data(task.model) is None)
-    for task in (task for task in with_data if task.model.given is not None or not only_given):
+    for task in (task for task in with_data if task.model.external is not None or not only_given):
         named = {*words, *BASELINES_AND_UPPER_BOUND} if words else set()
         chosen = (c for c in task.cells if (not named or c.method in named) and (not by or c.protocol in by))
         missing = list(chosen)

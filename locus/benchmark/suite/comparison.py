@@ -22,7 +22,7 @@ from locus.benchmark.report.differences import Difference, Pair, common_cases, r
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import counted, grouped, main_value
 from locus.benchmark.report.table import as_text
-from locus.benchmark.scoring.statistics.contradictions import UnderRule
+from locus.benchmark.scoring.statistics.rank_reversals import UnderRule
 from locus.benchmark.scoring.statistics.resample import SMALLEST
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig

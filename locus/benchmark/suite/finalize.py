@@ -88,7 +88,7 @@ def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
     if (missing := missing_data(model)) is not None:
         listed = datasets.load("NIH", images=False) if missing.dataset == "NIH" else ()
         return {sample.image_id: sample for sample in listed}
-    from locus.benchmark.training.listing import load_split  # imports PyTorch, which tables alone do not need
+    from locus.benchmark.training.split_samples import load_split  # imports PyTorch, which tables alone do not need
 
     splits = (load_split(config, "test") for config in model.trainings)
     return {sample.image_id: sample for split in splits for sample in split}
@@ -102,7 +102,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
     from locus.benchmark.training.evaluate import publish  # imports PyTorch
 
     folder, names = folder / weights.FOLDER, set()
-    trained = [model for model in models if model.given is None and model.grid is None]
+    trained = [model for model in models if model.external is None and model.grid is None]
     rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
     for model in rounded:
         pretrained_on = "" if model.init is None else model.init.dataset

@@ -31,7 +31,7 @@ from locus.core.registry import named
 from locus.core.user_code import runs_code
 
 if TYPE_CHECKING:
-    from locus.benchmark.opening import GivenModel
+    from locus.benchmark.opening import ExternalModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ModelPlan:
     """Number of boxed images that are scored; None: all."""
     protocols: tuple[str, ...] = ()
     """Protocols that score its maps; empty: not restricted."""
-    given: "GivenModel | None" = None
+    external: "ExternalModel | None" = None
     """The network if the suite does not train it: a checkpoint or a user's own network. None: the suite trains it."""
     methods: tuple[str, ...] = ()
     """The model's own methods; empty: those of the suite."""
@@ -54,7 +54,7 @@ class ModelPlan:
 
     def maps_folder(self, runs_dir: Path) -> Path:
         """Return the folder of its maps in ``runs_dir``."""
-        suffix = "" if self.given is None else f"-{self.given.digest[:8]}"
+        suffix = "" if self.external is None else f"-{self.external.digest[:8]}"
         return runs_dir / "maps" / f"{self.id}{suffix}"
 
     def folders(self, runs_dir: Path) -> list[Path]:
@@ -67,7 +67,7 @@ class ModelPlan:
         """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
         if self.grid is not None:
             return ""
-        return code_of_config(self.trainings[0]) if self.given is None else self.given.code
+        return code_of_config(self.trainings[0]) if self.external is None else self.external.code
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
@@ -75,9 +75,9 @@ class ModelPlan:
         if self.grid is not None:
             return {"grid": [self.grid, self.grid]}
         config, folds = self.trainings[0], [training.fold for training in self.trainings]
-        if self.given is not None:
-            declared = {"trained_on": self.given.trained_on} if self.given.trained_on else {}
-            return {**recipe_of_weights(config, self.given.digest, folds), **declared}
+        if self.external is not None:
+            declared = {"trained_on": self.external.trained_on} if self.external.trained_on else {}
+            return {**recipe_of_weights(config, self.external.digest, folds), **declared}
         return {**identity(config), "fold": folds, "init": identity(self.init) if self.init else None}
 
     def run_configs(self, runs_dir: Path) -> dict[Path, TrainConfig]:
@@ -85,8 +85,8 @@ class ModelPlan:
 
         The name of a folder contains a hash of all settings that determine the weights, and one of the network's code.
         """
-        if self.given is not None:
-            name, of_network = safe_filename(self.given.name), f"{self.given.digest[:8]}-{self.given.code[:8]}"
+        if self.external is not None:
+            name, of_network = safe_filename(self.external.name), f"{self.external.digest[:8]}-{self.external.code[:8]}"
             return {runs_dir / f"{name}-fold{config.fold}-{of_network}": config for config in self.trainings}
         configs = self.trainings
         if self.init is not None:
@@ -329,7 +329,7 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
         words = (name, given.pooling, f"{flags['img_size']}px", f"seed{seed}")
         id_ = "-".join(filter(None, words)).replace(":", "_").replace("/", "_")
-        plans.append(ModelPlan(id_, trainings, None, given=given))
+        plans.append(ModelPlan(id_, trainings, None, external=given))
     return plans
 
 
@@ -392,7 +392,7 @@ def networks(suite: Suite) -> list[str]:
     """Return the names of the external networks among its given models."""
     entries = [entry for entry in suite.models if CHECKPOINT in entry]
     plans = models(suite.model_copy(update={"models": entries}))
-    return [plan.given.network for plan in plans if plan.given is not None]
+    return [plan.external.network for plan in plans if plan.external is not None]
 
 
 def _problems(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:

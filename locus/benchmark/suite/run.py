@@ -68,8 +68,8 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
         step = _training(config, path, threads, () if path in files else starts)
         if path in files:
             step = _instead(step, "restore", "locus.benchmark.training.evaluate.restore", files[path])
-        elif model.given is not None:
-            step = _instead(step, "predict", "locus.benchmark.maps.runs.predict_held_out", model.given)
+        elif model.external is not None:
+            step = _instead(step, "predict", "locus.benchmark.maps.runs.predict_held_out", model.external)
         learning.append(step)
     trained = tuple(step.id for step in learning)
 
@@ -126,7 +126,7 @@ def published_weights(model: ModelPlan, runs_dir: Path, flags: RunConfig) -> dic
 
     It is empty if ``flags`` request training.
     """
-    if flags.published_weights == "never" or model.given is not None or model.grid is not None:
+    if flags.published_weights == "never" or model.external is not None or model.grid is not None:
         return {}
     files = model.weights_files(cells.published() / runs_dir.name / weights.FOLDER)
     runs = zip(model.run_configs(runs_dir).items(), files, strict=True)
@@ -292,7 +292,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
 
 def _log_training_images(todo: Sequence[ModelTask]) -> None:
     """Log which test images the given models have seen. Raises ``LeakError`` if none is left for one of them."""
-    if given := [(task.model.given, task.model.trainings) for task in todo if task.model.given is not None]:
+    if given := [(task.model.external, task.model.trainings) for task in todo if task.model.external is not None]:
         from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
 
         log_training_images(given)
@@ -312,7 +312,7 @@ def _to_do(planned: Sequence[ModelTask], runs_dir: Path, config: RunConfig, exis
 
 def _missing_runs(task: ModelTask, runs_dir: Path, config: RunConfig) -> tuple[int, int]:
     """Count the runs of a model that are not in ``runs_dir``: without and with published weights."""
-    if task.model.given is not None or task.model.grid is not None:
+    if task.model.external is not None or task.model.grid is not None:
         return 0, 0
     missing = [path for path in task.model.run_configs(runs_dir) if not (path / "metrics.json").is_file()]
     files = published_weights(task.model, runs_dir, config)

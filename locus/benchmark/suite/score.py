@@ -21,7 +21,7 @@ from locus.benchmark.report.select import counted
 from locus.benchmark.suite import readers
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
-from locus.benchmark.training import machine
+from locus.benchmark.training import hardware
 from locus.benchmark.validity.base import Check
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
@@ -50,7 +50,7 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
         planned_count = f"{model.id} has {counted(len(configs), 'training run')} in the suite"
         raise DataError(f"{recorded_count}, but {planned_count}: {cases.RUN_AGAIN}")
     return [
-        TrainingRun(config, folder, recorded_digest=digest, given=model.given)
+        TrainingRun(config, folder, recorded_digest=digest, external=model.external)
         for (folder, config), digest in zip(configs.items(), digests, strict=True)
     ]
 
@@ -58,7 +58,7 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
 @lru_cache(maxsize=1)
 def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[TrainingRun]:
     """Return the finished training runs of a model; raise if the test data have changed since training."""
-    digest = None if model.given is None else model.given.digest
+    digest = None if model.external is None else model.external.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
     for run in runs:
         if differing := run.other_data():
@@ -78,7 +78,7 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
 
     If a method fails, it has no maps; scoring tries it again and records the reason.
     """
-    machine.configure_torch(model.trainings[0].threads or flags.threads)
+    hardware.configure_torch(model.trainings[0].threads or flags.threads)
     stored_cases(scored_model(model, finished_runs(model, runs_dir), runs_dir), method_names, flags)
 
 
@@ -87,7 +87,7 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
 
     Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected.
     """
-    machine.configure_torch(task.model.trainings[0].threads or flags.threads)
+    hardware.configure_torch(task.model.trainings[0].threads or flags.threads)
     model = scored_model(task.model, finished_runs(task.model, runs_dir), runs_dir)
     write_records(SuiteScorer(model, task.cells, flags), folder)
 

@@ -4,7 +4,7 @@
 ``Batches``         positions of images in seeded order, the same for a resumed run
 ``PrefetchLoader``  reads the next batches while the network computes
 
-Samples are listed by ``locus.benchmark.training.listing``, decoded by ``locus.datasets.io``.
+Samples are listed by ``locus.benchmark.training.split_samples``, decoded by ``locus.datasets.io``.
 """
 
 import logging
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from locus.benchmark.training import machine
+from locus.benchmark.training import hardware
 from locus.config import DataFlags
 from locus.core import types
 from locus.core.errors import DataError
@@ -115,7 +115,7 @@ def decode(flags: DataFlags, data: DataSource, processes: int = 1) -> SplitImage
     All test images are used, whatever ``train_on`` is. The CPUs are shared by ``processes`` processes. Raises
     ``DataError`` if no image is left or too many are known to be unreadable.
     """
-    workers = max(machine.workers(flags.num_workers) // processes, 1)
+    workers = max(hardware.workers(flags.num_workers) // processes, 1)
     pixels, columns = PixelCache(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers), data.columns
     boxed = columns.boxed
     train_on = "all" if data.split == "test" else flags.train_on

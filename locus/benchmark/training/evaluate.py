@@ -20,11 +20,11 @@ from tqdm import tqdm
 from locus import backbones
 from locus.backbones import Classifier, weight_files
 from locus.benchmark import opening
-from locus.benchmark.training import data, machine, runs, weights
+from locus.benchmark.training import data, hardware, runs, weights
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
-from locus.benchmark.training.listing import load_split
-from locus.benchmark.training.machine import memory_format
+from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
+from locus.benchmark.training.split_samples import load_split
 from locus.config import DATA, MACHINE, MAPS, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
 from locus.core.files import atomic, csv_text, file_hash, json_hash, write_json, write_text
@@ -62,10 +62,10 @@ def reevaluate(config: TrainConfig, explicit_flags: Set[str]) -> Path:
         raise BadValueError(f"--evaluate {path} uses the flags of that run: leave out {typed_flags}")
     flags = dataclasses.replace(run_config, **{name: getattr(config, name) for name in explicit_flags - {"evaluate"}})
     old_metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
-    machine.configure_torch(flags.threads)
+    hardware.configure_torch(flags.threads)
     images = decode_held_out(flags, lambda name: load_split(flags, name))
     splits = {name: _labelled(split, findings, flags.dataset) for name, split in images.items()}
-    with machine.oom_as_error("lower --batch_size"):
+    with hardware.oom_as_error("lower --batch_size"):
         evaluate(folder, flags, splits, {name: old_metrics[name] for name in FACTS if name in old_metrics})
     return folder
 
@@ -103,7 +103,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
 
     ``facts`` are added to metrics.json. ``trust``: see ``opening.Checkpoint.network``.
     """
-    model = opening.load(folder / "best.ckpt", machine.device_type(config), trust)
+    model = opening.load(folder / "best.ckpt", hardware.device_type(config), trust)
     model.to(memory_format=memory_format(config.channels_last))
     held_out = {name: splits[name].complete() for name in HELD_OUT if name in splits}
     logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
@@ -180,7 +180,7 @@ def restore(file: Path, config: TrainConfig, folder: Path) -> None:
     if differing := [name for name, value in described_now.items() if described_then.get(name) != value]:
         reason = f"was trained on other images ({', '.join(differing)} differ)"
         raise DataError(f"{file} {reason}: train with --published_weights never")
-    machine.configure_torch(config.threads)
+    hardware.configure_torch(config.threads)
     stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
     runs.write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
     if "provenance" in facts:

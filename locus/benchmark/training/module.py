@@ -22,8 +22,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from locus.backbones import Classifier, weight_files
 from locus.benchmark.training import runs
 from locus.benchmark.training.data import Batch, all_gather_lists
+from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.losses import Loss
-from locus.benchmark.training.machine import memory_format
 from locus.config import RecipeFlags, TrainConfig
 from locus.core import types
 from locus.core.errors import LocusError

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from locus.benchmark.records.record import Provenance, describe, join
-from locus.benchmark.training import machine, runs
+from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.data import SplitImages
 from locus.config import MachineFlags, TrainConfig
 from locus.core.errors import DataError
@@ -23,7 +23,7 @@ FILE = "provenance.json"
 
 def of_training(flags: MachineFlags) -> Provenance:
     """Return the provenance of a training run that starts now."""
-    return _used(machine.precision_here(flags), machine.device_name(machine.first_device(flags)))
+    return _used(hardware.precision_here(flags), hardware.device_name(hardware.first_device(flags)))
 
 
 def of_scoring() -> Provenance:
@@ -34,7 +34,7 @@ def of_scoring() -> Provenance:
 def _used(precision: str, device: str) -> Provenance:
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     threads = torch.get_num_threads()
-    processor = machine.cpu_model() or platform.processor() or platform.machine()
+    processor = hardware.cpu_model() or platform.processor() or platform.machine()
     return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)
 
 

@@ -28,13 +28,13 @@ from lightning.pytorch import Callback, Trainer
 from locus import backbones
 from locus.backbones import Classifier, weight_files
 from locus.benchmark import opening
-from locus.benchmark.training import callbacks, data, losses, machine, provenance, runs
+from locus.benchmark.training import callbacks, data, hardware, losses, provenance, runs
 from locus.benchmark.training.callbacks import stopped_early
 from locus.benchmark.training.data import Batch, Batches, PrefetchLoader, SplitImages, Splits, balanced_probabilities
-from locus.benchmark.training.listing import load_splits
+from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.losses import Loss
-from locus.benchmark.training.machine import memory_format
 from locus.benchmark.training.module import ClassifierModule
+from locus.benchmark.training.split_samples import load_splits
 from locus.config import DATA, MACHINE, WEIGHTS, RecipeFlags, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, one_line
 from locus.core.files import atomic
@@ -64,11 +64,11 @@ def prepare(
 
     ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
     """
-    machine.check_flags(config)
+    hardware.check_flags(config)
     callbacks.check(config.logger)
-    processes = len(machine.device_indices(config))
-    machine.configure_torch(config.threads, processes)
-    log.info("%s", machine.summary(config, config.num_workers))
+    processes = len(hardware.device_indices(config))
+    hardware.configure_torch(config.threads, processes)
+    log.info("%s", hardware.summary(config, config.num_workers))
     transforms.training(config.augment)
     loaded = loaded or load_splits(config)
     findings = loaded["train"].findings
@@ -78,10 +78,10 @@ def prepare(
         log.warning("%s", warning)
     labels = splits["train"].labels
     loss.prepare(labels)
-    if machine.precision_here(config) == "64":
+    if hardware.precision_here(config) == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
     batches = Batches(
-        len(labels), config.batch_size, world_size=machine.world_size(config), accumulate=config.accumulate
+        len(labels), config.batch_size, world_size=hardware.world_size(config), accumulate=config.accumulate
     )
     steps = len(batches) // config.accumulate
     module = ClassifierModule(model, config, loss, findings, steps)
@@ -217,7 +217,7 @@ def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, Da
         return folder
     cpu_time = callbacks.ProcessorTime(folder)
     interrupts = callbacks.Interrupts(RUN_AGAIN if is_step else f"use --resume {folder}")
-    with _removed_on_failure(folder), machine.log_file(config, folder), machine.oom_as_error(ADVICE):
+    with _removed_on_failure(folder), hardware.log_file(config, folder), hardware.oom_as_error(ADVICE):
         module, splits = prepare(config, folder, loaded)
         _train(config, module, splits, folder, interrupts, cpu_time)
         if module.global_rank > 0:
@@ -231,7 +231,7 @@ def train(config: TrainConfig, folder: Path, *extra: Callback) -> list[dict[str,
 
     Nothing is evaluated. ``extra``: more callbacks, which may stop the run with an error.
     """
-    with _removed_on_failure(folder), machine.oom_as_error(ADVICE):
+    with _removed_on_failure(folder), hardware.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
         _train(config, module, splits, folder, callbacks.Interrupts(RUN_AGAIN), *extra)
     return module.history
@@ -322,7 +322,7 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
         message = f"waiting for %d machines: start this command on each of them, with {variables}"
         log.info(message, config.num_nodes, config.num_nodes - 1)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
-    device_type, indices = machine.device_type(config), machine.device_indices(config)
+    device_type, indices = hardware.device_type(config), hardware.device_indices(config)
     on_terminal = sys.stderr.isatty()
     try:
         return Trainer(
@@ -330,7 +330,7 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
             devices=indices if device_type == "cuda" else len(indices),
             num_nodes=config.num_nodes,
             strategy=config.strategy,
-            precision=machine.precision_here(config),  # type: ignore[arg-type]
+            precision=hardware.precision_here(config),  # type: ignore[arg-type]
             max_epochs=config.epochs,
             gradient_clip_val=config.gradient_clip or None,
             accumulate_grad_batches=config.accumulate,

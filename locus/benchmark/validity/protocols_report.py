@@ -15,7 +15,8 @@ from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
-from locus.benchmark.scoring.statistics.contradictions import (
+from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics.rank_reversals import (
     POOLED,
     TRAITS,
     Comparisons,
@@ -26,7 +27,6 @@ from locus.benchmark.scoring.statistics.contradictions import (
     significant,
     split,
 )
-from locus.benchmark.scoring.statistics.entries import EntryScores
 from locus.core.names import ALL_RULES
 from locus.core.types import FloatArray
 
@@ -81,7 +81,7 @@ def _compared(rows: Sequence[Row], columns: CaseColumns, rules: tuple[str, ...])
     return Comparisons(rows[0].network, tuple(row.name for row in rows), rules, *arrays)
 
 
-def _entries(rows: Sequence[Row], columns: CaseColumns, rule: str) -> list[EntryScores]:
+def _entries(rows: Sequence[Row], columns: CaseColumns, rule: str) -> list[RowSamples]:
     """Return the scores of each method under a rule, with those without each patient."""
     records = [record for row in rows for record in row.runs]
     values = columns.wide([record.key for record in records], rule)

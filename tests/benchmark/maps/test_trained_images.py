@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark.maps.runs import images_of, log_training_images
-from locus.benchmark.opening import GivenModel, _default_split, _listed_images
+from locus.benchmark.opening import ExternalModel, _default_split, _listed_images
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, DataError, LeakError
 from locus.datasets.leaks import TrainingImages
 from locus.datasets.nih import BOXED
 from tests.datasets.trees import nih_tree  # noqa: F401 - a fixture
 
-MODEL = GivenModel("net", Path("best.ckpt"), "digest", "code", BOXED, "", trained_on="3 images of list.txt")
+MODEL = ExternalModel("net", Path("best.ckpt"), "digest", "code", BOXED, "", trained_on="3 images of list.txt")
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def config(nih_tree: Callable[..., Path], tmp_path: Path) -> TrainConfig:  # noq
     return TrainConfig(dataset="NIH", num_classes=8, data_root_dir=str(nih_tree()), cache_dir=str(tmp_path / "cache"))
 
 
-def listing(*names: str) -> GivenModel:
+def listing(*names: str) -> ExternalModel:
     return replace(MODEL, listed=frozenset(names), training_images=TrainingImages.listed(names))
 
 

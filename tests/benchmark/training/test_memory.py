@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback
 
 from locus.benchmark import opening
-from locus.benchmark.training import machine, run
+from locus.benchmark.training import hardware, run
 from locus.core.errors import NotAvailableError
 from tests.warm import in_a_child
 
@@ -48,7 +48,7 @@ def failing(*arguments):
 
 def of_a_limited_process():
     limit(GIB)
-    return machine.available()
+    return hardware.available()
 
 
 @pytest.mark.slow
@@ -64,12 +64,12 @@ def test_out_of_memory_is_an_error_and_keeps_the_last_epoch(tiny, tmp_path):
 
 
 def test_available_memory_respects_machine_group_and_process():
-    assert 0 < machine.available() < 2**50
+    assert 0 < hardware.available() < 2**50
     assert 0 < in_a_child(of_a_limited_process) <= GIB
 
 
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shape"), machine.oom_as_error("x"):
+    with pytest.raises(RuntimeError, match="shape"), hardware.oom_as_error("x"):
         torch.zeros(2).view(3)
-    with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), machine.oom_as_error("lower it"):
+    with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), hardware.oom_as_error("lower it"):
         raise MemoryError

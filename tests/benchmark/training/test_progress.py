@@ -7,7 +7,7 @@ import re
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from locus.benchmark.training import machine, run
+from locus.benchmark.training import hardware, run
 from locus.config import TrainConfig
 from locus.core.errors import NotAvailableError
 
@@ -61,10 +61,10 @@ def test_the_bar_shows_images_per_second_and_the_run_s_time_left(tiny, tmp_path,
 
 @pytest.mark.byhand
 def test_one_line_says_what_a_run_computes_on_and_why():
-    machine.configure_torch(1)
-    summary = machine.summary(TrainConfig(accelerator="cpu", threads=1, precision="32"), 3)
+    hardware.configure_torch(1)
+    summary = hardware.summary(TrainConfig(accelerator="cpu", threads=1, precision="32"), 3)
     assert re.fullmatch(
         r"device: CPU.* \(--accelerator\); precision: 32 .*; threads: 1 \(--threads\); decoding processes: 3 \(--num_workers\)",
         summary,
     )
-    assert machine.summary(TrainConfig(devices="2", strategy="ddp"), None).endswith("processes: 2 (--devices, --num_nodes)")
+    assert hardware.summary(TrainConfig(devices="2", strategy="ddp"), None).endswith("processes: 2 (--devices, --num_nodes)")

@@ -9,7 +9,7 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.detection import Detection, Froc
 from locus.benchmark.scoring.protocols.pxap import PxAP
 from locus.benchmark.scoring.rules import of_locus, pooled_rules, rule_values, scored, traits
-from locus.benchmark.scoring.statistics.contradictions import contradicted, entries, reversals, significant
+from locus.benchmark.scoring.statistics.rank_reversals import contradicted, entries, reversals, significant
 from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 LEFT = np.array([[0.0, 0, 30, 40]])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.entries import RowSamples
 from locus.benchmark.scoring.statistics.resample import LEVEL, ratio, weights
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray, generator
@@ -32,7 +32,7 @@ class RankAgreement:
     """Number of rows; rows that are equal on both sides, such as equal maps, count once."""
 
 
-def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores]) -> RankAgreement:
+def agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> RankAgreement:
     """Compare how two data sets rank their common rows, from each row's scores by name.
 
     Raises ``BadValueError`` for fewer than two rows.
@@ -97,7 +97,7 @@ def exact_p(first: FloatArray, second: FloatArray) -> float:
     return float(inversions[extreme].sum() / inversions.sum())
 
 
-def _drawn_means(rows: Sequence[EntryScores], seed: int) -> FloatArray:
+def _drawn_means(rows: Sequence[RowSamples], seed: int) -> FloatArray:
     """Return the mean scores (R,M) of M rows for drawn patients and training runs; rows of one network share draws."""
     patients, random = rows[0].jackknife.shape[1], generator(seed, "trainings")
     theta, jackknife = (np.concatenate([getattr(row, side) for row in rows]) for side in ("theta", "jackknife"))

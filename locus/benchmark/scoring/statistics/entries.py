@@ -18,7 +18,7 @@ WIDTH = 64
 
 
 @dataclass(frozen=True, eq=False)
-class EntryScores:
+class RowSamples:
     """Scores of S training runs; all entries of a table have the same P patients."""
 
     runs: tuple[str, ...]
@@ -28,12 +28,12 @@ class EntryScores:
     jackknife: FloatArray
     """(S,P) scores with one patient left out."""
 
-    def restrict(self, runs: Sequence[str]) -> "EntryScores":
+    def restrict(self, runs: Sequence[str]) -> "RowSamples":
         """Return the scores of the given training runs, in the given order."""
         if tuple(runs) == self.runs:
             return self
         index = [self.runs.index(name) for name in runs]
-        return EntryScores(tuple(runs), self.theta[index], self.jackknife[index])
+        return RowSamples(tuple(runs), self.theta[index], self.jackknife[index])
 
     @property
     def interval(self) -> MrmcEstimate | None:
@@ -59,7 +59,7 @@ def leave_one_out(numerator: FloatArray, denominator: FloatArray, groups: CaseGr
     return theta, jackknife
 
 
-def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
+def difference(one: RowSamples, other: RowSamples) -> MrmcEstimate:
     """Return ``one`` − ``other``: paired on common training runs, nested if there are fewer than two of them.
 
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
@@ -68,7 +68,7 @@ def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
     return differences([(one, other)])[0]
 
 
-def differences(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> list[MrmcEstimate]:
+def differences(pairs: Sequence[tuple[RowSamples, RowSamples]]) -> list[MrmcEstimate]:
     """Return ``difference`` of each pair, computed together, which is much faster."""
     groups: dict[tuple[tuple[str, ...], int, int], list[int]] = {}
     for n, (one, other) in enumerate(pairs):
@@ -98,7 +98,7 @@ def over_patients(one: Sums, other: Sums) -> list[MrmcEstimate]:
     return [*map(MrmcEstimate, gap.value.tolist(), *ends.tolist(), [np.inf] * len(p), p.tolist())]
 
 
-def _stacked(rows: Sequence[EntryScores]) -> mrmc.Row:
+def _stacked(rows: Sequence[RowSamples]) -> mrmc.Row:
     """Return the scores of N rows (N,S), and those without each patient (N,S,P)."""
     return np.stack([row.theta for row in rows]), np.stack([row.jackknife for row in rows])
 
@@ -120,7 +120,7 @@ Gaps = Mapping[tuple[int, int], MrmcEstimate | None]
 """Indices of two rows, the smaller first -> how much better the first is; None if they are not comparable."""
 
 
-def gaps_between(rows: Sequence[EntryScores]) -> Gaps:
+def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
     """Return ``compared`` of all pairs of rows."""
     numbers = [*itertools.combinations(range(len(rows)), 2)]
     if len(rows) > 1 and all(row.runs == rows[0].runs and row.jackknife.shape[1] >= SMALLEST for row in rows):
@@ -160,13 +160,13 @@ def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
     return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
 
 
-def compared(pairs: Sequence[tuple[EntryScores, EntryScores]]) -> Sequence[MrmcEstimate | None]:
+def compared(pairs: Sequence[tuple[RowSamples, RowSamples]]) -> Sequence[MrmcEstimate | None]:
     """Return ``difference`` of each pair; None for all if there are fewer than 10 patients."""
     few = any(one.jackknife.shape[1] < SMALLEST for one, _ in pairs)
     return [None] * len(pairs) if few else differences(pairs)
 
 
-def mean_of_rows(rows: Sequence[EntryScores]) -> EntryScores:
+def mean_of_rows(rows: Sequence[RowSamples]) -> RowSamples:
     """Average several methods on the same training runs into one row: scores and jackknife."""
     theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
-    return EntryScores(rows[0].runs, theta, jackknife)
+    return RowSamples(rows[0].runs, theta, jackknife)

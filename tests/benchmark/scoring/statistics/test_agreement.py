@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from locus.benchmark.scoring.statistics.agreement import agreement, kendall
-from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.entries import RowSamples
 from locus.core.errors import BadValueError
 
 NAMES = ("cam", "gradcam", "layercam", "hirescam")
@@ -18,7 +18,7 @@ def scored(means, seed, trainings=3, patients=200, own=0.01):
     names, out = tuple(f"network {n}" for n in range(trainings)), {}
     for name, mean in zip(NAMES, means, strict=False):
         values = mean + common + random.normal(0, own, (trainings, 1)) + random.normal(0, 0.2, (trainings, patients))
-        out[name] = EntryScores(names, values.mean(1), (values.sum(1, keepdims=True) - values) / (patients - 1))
+        out[name] = RowSamples(names, values.mean(1), (values.sum(1, keepdims=True) - values) / (patients - 1))
     return out
 
 
@@ -46,7 +46,7 @@ def test_the_interval_of_equal_rows_contains_0():
 @pytest.mark.planted
 def test_order_due_to_one_of_three_training_runs_is_not_significant():
     def alike(theta):
-        return EntryScores(("a", "b", "c"), np.array(theta), np.tile(np.array(theta)[:, None], (1, 50)))
+        return RowSamples(("a", "b", "c"), np.array(theta), np.tile(np.array(theta)[:, None], (1, 50)))
 
     one, other = {"cam": alike([0.9, 0.2, 0.2]), "gradcam": alike([0.4] * 3)}, {"cam": alike([0.8] * 3), "gradcam": alike([0.4] * 3)}
     both = agreement(one, other)

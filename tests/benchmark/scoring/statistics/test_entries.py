@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.scoring.statistics import entries, mrmc
-from locus.benchmark.scoring.statistics.entries import EntryScores
+from locus.benchmark.scoring.statistics.entries import RowSamples
 from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 FINDINGS = ("mass", "nodule", "rare")
@@ -21,7 +21,7 @@ def world(seed, trainings, patients=120, sd=0.3, shift=0.0, shared=None):
 def scores(hits, name="a"):
     patients = hits.shape[1]
     left_out = (hits.sum(1, keepdims=True) - hits) / (patients - 1)
-    return EntryScores(tuple(f"{name}{n}" for n in range(len(hits))), hits.mean(1), left_out)
+    return RowSamples(tuple(f"{name}{n}" for n in range(len(hits))), hits.mean(1), left_out)
 
 
 @pytest.mark.oracle
@@ -45,7 +45,7 @@ def test_common_training_runs_are_paired_and_other_ones_nested():
     one, other = scores(world(1, 4)), scores(world(2, 4))
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
     assert entries.difference(one, other.restrict(other.runs[::-1])) == mrmc.difference(*rows)
-    apart = EntryScores(tuple("bcde"), other.theta, other.jackknife)
+    apart = RowSamples(tuple("bcde"), other.theta, other.jackknife)
     assert entries.difference(one, apart) == mrmc.difference_nested(*rows)
     single = one.restrict(["a1"])  # of one side's runs
     assert entries.difference(one, single.restrict(["a1"])).value == 0

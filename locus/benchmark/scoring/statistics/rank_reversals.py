@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.benchmark.scoring.statistics.agreement import kendall
-from locus.benchmark.scoring.statistics.entries import ALPHA, EntryScores, compared, gaps_between, leave_one_out
+from locus.benchmark.scoring.statistics.entries import ALPHA, RowSamples, compared, gaps_between, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, CaseIndex, holm
 from locus.core.types import FloatArray
 
@@ -66,20 +66,20 @@ def two_rows(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) 
     return rows
 
 
-def entries(values: FloatArray, groups: CaseGroups, runs: Sequence[tuple[str, ...]]) -> list[EntryScores]:
+def entries(values: FloatArray, groups: CaseGroups, runs: Sequence[tuple[str, ...]]) -> list[RowSamples]:
     """Return the scores of methods from their values (cases, methods × runs), nan for a case that is left out."""
     known = np.isfinite(values)
     return split(*leave_one_out(np.where(known, values, 0), known, groups), runs)
 
 
-def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]) -> list[EntryScores]:
+def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...]]) -> list[RowSamples]:
     """Return the scores of each method from those of all its runs (methods × runs), and those without each patient."""
     ends = np.cumsum([len(names) for names in runs])[:-1]
     parts = zip(runs, np.split(theta, ends), np.split(left_out, ends), strict=True)
-    return [EntryScores(names, one, other) for names, one, other in parts]
+    return [RowSamples(names, one, other) for names, one, other in parts]
 
 
-def significant(entries: Sequence[EntryScores]) -> tuple[Signs, Signs]:
+def significant(entries: Sequence[RowSamples]) -> tuple[Signs, Signs]:
     """Return the signs (pairs,) of significant differences, before and after Holm's correction over the pairs."""
     gaps = gaps_between(entries)
     estimates = [gaps[pair] for pair in itertools.combinations(range(len(entries)), 2)]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from locus.benchmark.training import machine, run
+from locus.benchmark.training import hardware, run
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError, NotAvailableError
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.byhand
 @pytest.fixture
 def machine_with(monkeypatch):
     """machine_with(n): torch finds n GPUs."""
-    return lambda count: monkeypatch.setattr(machine, "gpus", lambda: count)
+    return lambda count: monkeypatch.setattr(hardware, "gpus", lambda: count)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def machine_with(monkeypatch):
 )
 def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(machine_with, count, flags, wanted):
     machine_with(count)
-    assert machine.device_indices(TrainConfig(**flags)) == wanted
+    assert hardware.device_indices(TrainConfig(**flags)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(machine_with, co
 def test_more_gpus_than_available_is_an_error(machine_with, count, flags, facts):
     machine_with(count)
     with pytest.raises(NotAvailableError, match=facts):
-        machine.check_flags(TrainConfig(**flags))
+        hardware.check_flags(TrainConfig(**flags))
 
 
 def test_half_precision_on_the_cpu_is_an_error(machine_with):
     machine_with(1)
-    machine.check_flags(TrainConfig(precision="16-mixed", strategy="ddp"))
+    hardware.check_flags(TrainConfig(precision="16-mixed", strategy="ddp"))
     machine_with(0)
     with pytest.raises(BadValueError, match=r"--precision 16-mixed.*GPU.*bf16-mixed, 32 "):
-        machine.check_flags(TrainConfig(precision="16-mixed"))
+        hardware.check_flags(TrainConfig(precision="16-mixed"))
 
 
 def test_unsuitable_strategy_is_an_error(tmp_path):
@@ -74,17 +74,17 @@ def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
 
 def test_the_gpu_is_used_when_there_is_one_and_not_forbidden(machine_with):
     machine_with(1)
-    assert machine.device_type(TrainConfig()) == "cuda"
-    assert machine.device_type(TrainConfig(accelerator="cpu")) == "cpu"
+    assert hardware.device_type(TrainConfig()) == "cuda"
+    assert hardware.device_type(TrainConfig(accelerator="cpu")) == "cpu"
     machine_with(0)
-    assert machine.device_type(TrainConfig()) == "cpu"
+    assert hardware.device_type(TrainConfig()) == "cpu"
 
 
 def test_threads_are_those_of_the_flag_and_too_many_threads_or_processes_are_refused():
     before = torch.get_num_threads()
-    machine.configure_torch(3)
+    hardware.configure_torch(3)
     assert torch.get_num_threads() == 3
     torch.set_num_threads(before)
-    for flag, check in (("--threads", machine.configure_torch), ("--num_workers", machine.workers)):
+    for flag, check in (("--threads", hardware.configure_torch), ("--num_workers", hardware.workers)):
         with pytest.raises(BadValueError, match=rf"{flag} 5000\b.* {os.cpu_count()} .* \d+ "):
             check(5000)
