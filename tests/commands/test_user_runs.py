@@ -12,6 +12,9 @@ import pytest
 import torch
 
 from locus.benchmark import records
+from locus.benchmark.records import cases
+from locus.benchmark.report.case_columns import CaseFolders
+from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.row import network_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -378,3 +381,18 @@ def test_maps_and_boxes_on_some_images_of_nih_are_scored_on_these(nih, succeed, 
         (of_findings,) = [table for title, table in tables.items() if title.endswith("by finding")]
         check_findings(*of_findings, expected, "external")
         assert check_csv(folder / "leaderboard.csv", expected, ["external"]) >= 3
+
+
+def test_rows_of_one_network_on_different_cases_are_in_tables_of_their_own(published, tmp_path):
+    folder = tmp_path / "results/tiny"
+    shutil.copytree(published / "results/tiny", folder)
+    held = records.load(folder)
+    few = [r for r in held if (r.cell.method, r.cell.protocol, r.cell.global_pool) == ("cam", "locus", "AVG")]
+    for record in few:  # as after a second run on fewer images
+        rows = cases.read(record.cell, folder).drop(columns=["key", *cases.CELL])
+        cases.write(rows[rows["image"].isin(sorted({*rows["image"]})[::2])].to_dict("records"), record.cell, folder)
+    cases.pack({record.key: record.cell.seed for record in held}, folder)
+    boards = leaderboards(held, CaseFolders(folder))
+    assert sorted(len(board.methods) for board in boards) == [1, 3]
+    (alone,) = [board for board in boards if len(board.methods) == 1]
+    assert f"your {sum(share.n for share in alone.methods[0].findings.values())} cases" in alone.title

@@ -141,23 +141,24 @@ def _runs(records: Sequence[Record], dataset: str) -> list[Record]:
 
 
 def _by_cases(records: Sequence[Record], runs: Sequence[Record], case_sets: Mapping[str, bytes]) -> list[list[Record]]:
-    """Group records by the cases on which their model was scored: those with a user's rows first, then the largest.
+    """Group records by the cases on which they were scored: those with a user's rows first, then the largest.
 
-    Papers are with the largest set of cases. Records of models without rows per case are with the first group.
+    Records without rows per case are with the largest group of their model, else with the first group; papers are with
+    the largest group of all.
     """
     of_model: dict[tuple[object, ...], bytes] = {}
     for record in runs:
         known = (case_sets.get(record.key, b""), of_model.get(record.cell.model_key, b""))
         of_model[record.cell.model_key] = max(known, key=_count)
-    of_user = {of_model[record.cell.model_key] for record in runs if record.source != PUBLISHED}
-    order = sorted({*of_model.values()} - {b""}, key=lambda cases: (cases not in of_user, -_count(cases), cases))
+    of_user = {case_sets.get(record.key) for record in runs if record.source != PUBLISHED}
+    order = sorted({*case_sets.values()}, key=lambda cases: (cases not in of_user, -_count(cases), cases))
     if len(order) < 2:
         return [list(records)]
     largest = max(order, key=_count)
     groups: dict[bytes, list[Record]] = {cases: [] for cases in order}
     for record in records:
-        cases = largest if record.source == "paper" else of_model.get(record.cell.model_key, b"")
-        groups[cases or order[0]].append(record)
+        cases = case_sets.get(record.key) or of_model.get(record.cell.model_key) or order[0]
+        groups[largest if record.source == "paper" else cases].append(record)
     return [*groups.values()]
 
 

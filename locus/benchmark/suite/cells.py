@@ -330,19 +330,21 @@ def as_published(folder: Path) -> list[Record]:
 def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
     """Return a user's records and the ``published`` ones of other cells.
 
-    A network that the user trained again has other weights, so the published records of that network are left out.
+    The published records of a network are left out if the user's have other weights, from training it again, or other
+    images.
     """
-    keys, of_user, of_published = {r.key for r in records}, _weights(records), _weights(published)
+    keys, of_user, of_published = {r.key for r in records}, _hashes(records), _hashes(published)
     again = {model[0] for model, hashes in of_user.items() if hashes != of_published.get(model, hashes)}
     rest = (record for record in published if record.key not in keys)
     return [*records, *(record for record in rest if record.cell.key_of_network not in again)]
 
 
-def _weights(records: Sequence[Record]) -> dict[tuple[str, int | None], set[str]]:
-    """Return network and training seed -> hashes of its checkpoints, for records with weights."""
+def _hashes(records: Sequence[Record]) -> dict[tuple[str, int | None], set[str]]:
+    """Return network and training seed -> hashes of its checkpoints and images, for records with weights."""
     hashes: dict[tuple[str, int | None], set[str]] = {}
     for record in (record for record in records if record.checkpoints):
-        hashes.setdefault((record.cell.key_of_network, record.cell.seed), set()).update(record.checkpoints)
+        of_model = hashes.setdefault((record.cell.key_of_network, record.cell.seed), set())
+        of_model.update((*record.checkpoints, record.fingerprint))
     return hashes
 
 
@@ -372,6 +374,8 @@ def _difference(suite: Suite, config: RunConfig) -> str:
         return "the suite is from another folder"
     if RESULTS / suite.name not in records.suites(RESULTS):
         return f"{RESULTS / suite.name} has no published records"
+    if config.data_root_dir not in (None, plan.load(suite.name).train.get("data_root_dir")):
+        return f"{config.data_root_dir} may have other images than those of the published plan"
     if config.checkpoint or config.model:
         return f"{config.entry or config.model or ', '.join(config.checkpoint)} is not part of the published plan"
     planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}

@@ -54,6 +54,7 @@ def used(threads):
         ("demo", {"method": ("occlusion",)}, "runs/results"),
         ("demo", {"method": ("mine.py:Mine",)}, "runs/results"),
         ("demo", {"columns": ("method",)}, "runs/results"),
+        ("demo", {"data_root_dir": "elsewhere"}, "runs/results"),
         ("demo", {"method": ("occlusion",), "results": "mine"}, "mine"),
         ("phantom", {}, "runs/results"),
     ],
@@ -68,6 +69,13 @@ def test_published_rows_are_marked(published):
     (record,) = cells.choose(plan.load("demo"), RunConfig(method=("occlusion",))).published
     assert (record.key, record.source) == (published.key, "published")
     assert cells.choose(plan.load("demo"), RunConfig()).published == []
+
+
+def test_published_rows_of_a_network_on_other_images_or_with_other_weights_are_left_out(published):
+    mine = of(0.625).model_copy(update={"cell": of(0.5).cell.model_copy(update={"method": "gradcam"})})
+    for changed in ({"checkpoints": ("other",)}, {"checkpoints": published.checkpoints, "fingerprint": "other"}):
+        assert len(cells.with_published([mine.model_copy(update=changed)], [published])) == 1
+    assert len(cells.with_published([mine.model_copy(update={"checkpoints": published.checkpoints})], [published])) == 2
 
 
 def test_a_run_elsewhere_says_how_far_it_is_from_the_published_scores(demo, capsys):
