@@ -39,14 +39,17 @@ def scores(board: Leaderboard) -> Scores:
     of_protocols = (select.of_protocol(records, board.dataset, name) for name in COMPARED)
     rows = [Row.of(runs) for of in of_protocols for runs in select.trainings(select.one_alignment(of))]
     networks: dict[str, dict[str, dict[str, float]]] = {}
-    named = select.networks_among(rows)
+    named, labels = select.networks_among(rows), dict[str, str]()
     for row in rows:
         measured = [auroc[run.cell.model_key] for run in row.runs if run.cell.model_key in auroc]
         known = f" ({auroc_words(sum(measured) / len(measured))})" if measured else ""
         protocol = protocols.get(row.cell.protocol)
         values = (row.value(metric, protocol.main_origin) for metric in (protocol.main, f"{protocol.main}@box"))
         if (value := next((value for value in values if value is not None), None)) is not None:
-            of_network = networks.setdefault(named(row) + known, {})
+            label = named(row) + known
+            if labels.setdefault(label, row.key_of_network) != row.key_of_network:  # another network of this name
+                label = f"{label}, {row.cell.model_id}"
+            of_network = networks.setdefault(label, {})
             of_network.setdefault(row.name, {})[protocol.name] = value
     return networks
 
