@@ -110,7 +110,7 @@ def test_a_gallery_without_maps_and_of_an_unknown_model_is_a_sentence(run_comman
 
 
 METHOD = "import locus\nclass Mine(locus.GradientMethod):\n    name = 'WORD'\n    def weights(self, A, G): return G.square()\n"
-AGAIN, WITHOUT, NET = "Again-64px-seed0", "Again-64px-seed1", "My net-64px-seed0"
+AGAIN, WITHOUT, NET = "Again-PCAM-64px-seed0", "Again-AVG-64px-seed1", "My net-AVG-64px-seed0"
 
 
 @pytest.fixture(scope="module")
