@@ -17,7 +17,7 @@ CLASSES = "GradCAM", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM", "EigenGradC
 PACKAGE = {name.lower(): getattr(grad_cam, name) for name in CLASSES}
 RECTIFIED = {"gradcam", "xgradcam", "layercam", "ablationcam"}
 SIGN_IS_FREE = {"eigencam", "eigengradcam"}
-ALLOWED = {"ablationcam": 5e-5, "xgradcam": 5e-5}
+ALLOWED = {"ablationcam": 2e-4, "xgradcam": 5e-5}
 """Theirs is a difference of float32 logits; test_ablationcam.py asks for 1e-5 of the definition in float64. XGrad-CAM: the
 package adds 1e-7 to the sum of A, 2e-5 of the map under MAX; with it in the formula 2e-6 are left."""
 NEGATIVE = {"efficientnet_b0"}
