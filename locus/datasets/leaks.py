@@ -126,9 +126,13 @@ def _unseen(data: Dataset, seen: TrainingImages) -> list[int]:
     return [n for n, (_, patient) in enumerate(pairs) if patient not in patients]
 
 
-def left_out_message(name: str, left_out: int, total: int) -> str:
-    """Return the warning about images left out of the data set ``name``; empty if there are none."""
-    of = f"{name}: left out {left_out} of {total} images"
+def left_out_message(name: str, parts: Sequence[Dataset]) -> str:
+    """Return the warning about images left out of the ``parts`` (one per fold) of a data set; empty if there are none.
+
+    ``name``: name of the data set. The parts are those of ``unseen_part``.
+    """
+    left_out = sum(part.describe.get(COUNT, 0) for part in parts)
+    of = f"{name}: left out {left_out} of {left_out + sum(map(len, parts))} images"
     return f"{of}, of patients in the training data" if left_out else ""
 
 

@@ -65,9 +65,8 @@ def rows_per_case(folder):
 class Expected:
     """The scores of the rows per case in ``folder``: means over findings, by network and method."""
 
-    def __init__(self, folder, only=None):
+    def __init__(self, folder):
         rows = rows_per_case(folder)
-        rows = rows if only is None else rows[rows["model_id"].isin(only)]
         self.of_findings = rows.groupby(["model_id", "method", "finding"])[[*IOU, *IOBB, "pointing"]].mean()
         self.means = self.of_findings.groupby(["model_id", "method"]).mean()
         first = self.means.index[0]
@@ -185,10 +184,10 @@ def check_terminal(printed, lines):
         assert any(words and words[0] == line[1] and found == wanted for words, found in shown), line[1]
 
 
-def check_csv(path, expected, only):
+def check_csv(path, expected):
     """Check the means and counts of a user's lines in ``leaderboard.csv``; return their number."""
     table = pd.read_csv(path)
-    table = table[table["kind"].isin(["method", "baseline", "upper bound"]) & table["model_id"].isin(only)]
+    table = table[table["kind"].isin(["method", "baseline", "upper bound"]) & table["model_id"].isin(list(expected.models))]
     for line in table.to_dict("records"):
         of = expected.means.loc[(line["model_id"], line["method"])]
         for name in (*IOU, *IOBB, "pointing"):
@@ -198,7 +197,7 @@ def check_csv(path, expected, only):
     return len(table)
 
 
-def check_run(folder, printed, board="", findings=True):
+def check_run(folder, printed, board=""):
     """Check the tables of a user's own rows in the terminal, ``leaderboard.md``, the CSV and the page.
 
     ``board``: how the titles of the user's tables begin.
@@ -214,11 +213,10 @@ def check_run(folder, printed, board="", findings=True):
     assert f"{title}\n" in printed
     for name in (name for name in page if name.startswith(board) and name.lower().endswith("hits over iou and iobb thresholds")):
         check_thresholds(filled([line for line in page[name][1:] if line]), expected, names)
-    if findings:
-        (of_findings,) = [name for name in tables if name.startswith(board) and name.endswith("by finding")]
-        (network,) = re.findall(r"^The best methods of (.+)\.$", (folder / "leaderboard.md").read_text(), re.MULTILINE)
-        check_findings(*tables[of_findings], expected, names[network])
-    assert check_csv(folder / "leaderboard.csv", expected, expected.models) >= len(lines)
+    (of_findings,) = [name for name in tables if name.startswith(board) and name.endswith("by finding")]
+    (network,) = re.findall(r"^The best methods of (.+)\.$", (folder / "leaderboard.md").read_text(), re.MULTILINE)
+    check_findings(*tables[of_findings], expected, names[network])
+    assert check_csv(folder / "leaderboard.csv", expected) >= len(lines)
     (best,) = re.findall(r"^(?:Best|Yours): (\S+) .*?: (\.\d+|1\.00) \[", printed, re.MULTILINE)
     values = [(expected.means.loc[key, MAIN], key[1]) for key in expected.means.index if key[1] in shown]
     ranked = [value for value, method in values if method not in BASELINES]
@@ -305,8 +303,6 @@ def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(pu
 @pytest.fixture(scope="module")
 def nih(tmp_path_factory):
     """nih(images, without, tables): a folder of NIH's layout with some boxed images of the official test list."""
-    if not SAMPLE.is_dir():
-        pytest.skip("requires ../shared/nih-sample")
     boxes, entries = pd.read_csv(SAMPLE / "BBox_List_2017.csv"), pd.read_csv(SAMPLE / "Data_Entry_2017_v2020.csv")
 
     def make(images, without=None, tables=True):
@@ -380,7 +376,7 @@ def test_maps_and_boxes_on_some_images_of_nih_are_scored_on_these(nih, succeed, 
         check_terminal(done.stdout.replace(f"My {kind}", f"My_{kind}"), [[a, b.replace(" ", "_"), *c] for a, b, *c in threshold_lines])
         (of_findings,) = [table for title, table in tables.items() if title.endswith("by finding")]
         check_findings(*of_findings, expected, "external")
-        assert check_csv(folder / "leaderboard.csv", expected, ["external"]) >= 3
+        assert check_csv(folder / "leaderboard.csv", expected) >= 3
 
 
 def test_rows_of_one_network_on_different_cases_are_in_tables_of_their_own(published, tmp_path):

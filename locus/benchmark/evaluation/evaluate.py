@@ -234,5 +234,4 @@ def _training_images_message(network: Classifier, splits: dict[str, Dataset]) ->
     if network.training_images is None:
         unknown = network.train_config is not None and datasets.needs_folder(test.name)
         return f"{network.name}: {leaks.UNKNOWN}" if unknown else ""
-    left_out = test.describe.get(leaks.COUNT, 0)
-    return leaks.left_out_message(test.name, left_out, len(test) + left_out)
+    return leaks.left_out_message(test.name, [test])

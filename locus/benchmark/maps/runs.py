@@ -94,12 +94,12 @@ def log_training_images(models: Iterable[tuple[ExternalModel, Sequence[TrainConf
 def _training_images_message(model: ExternalModel, trainings: Sequence[TrainConfig]) -> tuple[int, str]:
     """Return a log level and a message."""
     name = trainings[0].dataset.split(":")[0]
-    counts = [(len(load_split(config, "test")), len(images_of(config, "test", model))) for config in trainings]
-    total, left = map(sum, zip(*counts, strict=True))
+    parts = [images_of(config, "test", model) for config in trainings]
     if _seen(model, trainings[0]) is None and datasets.needs_folder(trainings[0].dataset):
         return logging.WARNING, f"{model.name}: {leaks.UNKNOWN}: list them with --trained_on FILE"
-    if left < total:
-        return logging.WARNING, leaks.left_out_message(name, total - left, total)
+    if warning := leaks.left_out_message(name, parts):
+        return logging.WARNING, warning
+    total = sum(map(len, parts))
     return logging.INFO, f"{model.name}: none of the {total} test images of {name} is of a patient in its training data"
 
 
@@ -148,7 +148,7 @@ class TrainingRun:
         return load_split(self.config, self.split)
 
     def other_data(self) -> list[str]:
-        """Return the names of properties in which the data differ from those of the predictions; empty for none."""
+        """Return the properties of the data that differ from those of the predictions."""
         metrics = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
         recorded = metrics["data"]["test"]
         return [name for name, value in self.data.describe.items() if recorded.get(name) != value]

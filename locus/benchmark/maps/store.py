@@ -34,7 +34,7 @@ DIGEST = 32
 
 
 class Index(FrozenModel):
-    """What the maps in a file are; its metadata."""
+    """Metadata of a file of maps."""
 
     key: str
     """Hash of everything that the maps depend on."""

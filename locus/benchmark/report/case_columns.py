@@ -28,7 +28,7 @@ Codes = NDArray[np.int64]
 
 
 class CaseFolders(NamedTuple):
-    """Folders with the rows per case: of a run, and of the published records that are shown beside it."""
+    """Folders with the rows per case of a run, and of the published records in the same tables."""
 
     own: Path
     published: Path | None = None

@@ -68,7 +68,7 @@ class Leaderboard:
     solved: Sequence[str]
     """Findings that ``prior`` solves."""
     theirs: Sequence[Row]
-    """The methods of a user: rows with a cell that the suite does not list."""
+    """The methods of a user: those beside published ones, else the rows with a cell that the suite does not list."""
     cases: "CaseColumns | None" = None
     """The rows per case of methods and baselines."""
     maps_of: Path | None = None
@@ -119,12 +119,12 @@ def leaderboards(
     boards = []
     for dataset in select.datasets(records):
         of_dataset = [record for record in records if record.cell.dataset == dataset]
-        runs = _runs(of_dataset, dataset)
+        runs = _without_people(select.main_records(of_dataset, dataset))
         cases = None if folders is None or not runs else read_columns(runs, folders, READ)
         parts = [of_dataset] if cases is None else _by_cases(of_dataset, runs, cases.case_sets)
         for part in parts:
             if len(parts) > 1 and folders is not None:
-                cases = read_columns(_runs(part, dataset), folders, READ)
+                cases = read_columns(_without_people(select.main_records(part, dataset)), folders, READ)
             title = dataset if len(parts) == 1 or cases is None else f"{dataset}, {_cases_in_words(part, cases)}"
             board = _leaderboard(title, dataset, part, cases, rank_methods, listed)
             boards.append(replace(board, folders=folders, maps_of=maps_of))
@@ -135,9 +135,9 @@ READ = (*COLUMNS, "iou", "iobb")
 """Columns of the rows per case."""
 
 
-def _runs(records: Sequence[Record], dataset: str) -> list[Record]:
-    """Return the records of the methods and baselines that the main protocol scored, without people."""
-    return [r for r in select.main_records(records, dataset) if r.cell.method not in names.PEOPLE]
+def _without_people(records: Sequence[Record]) -> list[Record]:
+    """Return the records of methods and baselines."""
+    return [record for record in records if record.cell.method not in names.PEOPLE]
 
 
 def _by_cases(records: Sequence[Record], runs: Sequence[Record], case_sets: Mapping[str, bytes]) -> list[list[Record]]:
@@ -183,7 +183,7 @@ def _leaderboard(
     listed: Set[str] | None,
 ) -> Leaderboard:
     scored = select.main_records(records, dataset)
-    groups = select.trainings(_runs(records, dataset))
+    groups = select.trainings(_without_people(scored))
     runs = [record for group in groups for record in group]
     column = None if cases is None else column_of(select.ranked(runs), cases, MAIN)
     shares = None if cases is None else Shares.of(cases)

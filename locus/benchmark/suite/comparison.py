@@ -263,7 +263,7 @@ IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_
 
 
 def _other_data(pairs: Sequence[Pair]) -> list[str]:
-    """Return the fields in which the data set descriptions of a pair differ, except for counts and sizes."""
+    """Return the fields of the data set's description, without counts and sizes, that differ within a pair."""
     sides = [[{"dataset": row.cell.dataset, **row.runs[0].data} for row in pair] for pair in pairs]
     differ = {name for a, b in sides for name in {*a, *b} if a.get(name) != b.get(name)}
     return sorted(differ.difference(IGNORED_FIELDS))

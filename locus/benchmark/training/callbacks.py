@@ -128,7 +128,8 @@ class ProcessorTime(Callback):
 class Interrupts(Callback):
     """Ctrl-C and SIGTERM stop a run before the next batch; ``last.ckpt`` has the last complete epoch.
 
-    An exception in a signal handler may be lost, so that the run would go on. A second signal stops the run at once.
+    An exception in a signal handler may be lost, so the handler only notes the signal. A second one stops the run at
+    once.
     """
 
     def __init__(self, advice: str) -> None:

@@ -93,7 +93,7 @@ def panel_grid(findings: Sequence[str], title: str, x: str, y: str) -> tuple[Fig
 def _per_finding(
     test: Predictions, metrics: dict[str, Any], metric: str, words: tuple[str, str, str], show: Show
 ) -> Figure:
-    """Return a figure in which ``show`` has drawn each finding; a finding with an undefined ``metric`` has the reason.
+    """Return a figure in which ``show`` draws each finding, or the reason if its ``metric`` is undefined.
 
     ``words`` are the title and the labels of both axes.
     """

@@ -206,7 +206,7 @@ class PixelCache:
             self._tasks |= dict.fromkeys(task.tolist(), self._pool.submit(_decode, task.tolist()))
 
     def _find_crash(self) -> None:
-        """Decode each row that was begun when a process died in a process of its own: those that end it are bad."""
+        """Find the rows that crash a process: decode each unfinished row in a process of its own."""
         begun = np.flatnonzero(self.states == BEGUN).tolist()
         if not begun:
             raise DataError(
