@@ -185,6 +185,21 @@ def test_a_terminated_process_is_replaced(tmp_path):
     assert readable.all()
 
 
+def killed(rows):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_processes_that_end_before_they_decode_are_replaced_once(tmp_path, monkeypatch):
+    one, started = cache.PixelCache(samples(10), 4, tmp_path, workers=1), []
+    monkeypatch.setattr(cache, "_decode", killed)
+    monkeypatch.setattr(cache, "_pool", lambda *args, pool=cache._pool: started.append(1) or pool(*args))
+    with pytest.raises(DataError, match="killed"):
+        one.read(np.array([0]))
+    assert len(started) == 2
+    monkeypatch.undo()
+    assert one.read(np.array([0]))[1].all()
+
+
 def test_progress_is_logged_regularly(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(cache, "EVERY", 0.0)
     with caplog.at_level(logging.INFO):

@@ -92,6 +92,7 @@ class PixelCache:
         self._tasks: dict[int, Future[None]] = {}
         """Row -> the task of ``_pool`` that decodes it."""
         self._pool: ProcessPoolExecutor | None = None
+        self._missing_at_break = len(data) + 1  # rows that were missing when a process of the pool last ended
         path = Path(folder) / f"{content_key(data, size)}-{size}.npy"
         self._path, self._state_file, self._reasons = path, path.with_suffix(".rows"), path.with_suffix(".bad")
         shape = (max(len(data), 1), size, size)
@@ -207,8 +208,9 @@ class PixelCache:
 
     def _find_crash(self) -> None:
         """Find the rows that crash a process: decode each unfinished row in a process of its own."""
-        begun = np.flatnonzero(self.states == BEGUN).tolist()
-        if not begun:
+        begun, missing = np.flatnonzero(self.states == BEGUN).tolist(), len(self._missing())
+        stuck, self._missing_at_break = missing == self._missing_at_break, missing
+        if stuck and not begun:
             raise DataError(
                 "a process that decodes images was killed: run the command again, with a smaller --num_workers"
             )
