@@ -30,8 +30,7 @@ from locus.benchmark.maps.code import code_of_config
 from locus.benchmark.opening import ExternalModel, checkpoint, load, rebuild
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.evaluate import decode_held_out, evaluate
-from locus.benchmark.training.runs import read_predictions
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split, read_predictions
 from locus.config import TrainConfig
 from locus.core.errors import DataError, NoImagesError, NotAvailableError, examples
 from locus.core.files import atomic, file_hash

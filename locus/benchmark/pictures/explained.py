@@ -30,7 +30,7 @@ from locus.benchmark import opening
 from locus.benchmark.explain import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
 from locus.benchmark.pictures.case import RawMap
 from locus.benchmark.training import runs
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split
 from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import read_yaml
 from locus.core.errors import DataError, LocusError, NotAvailableError, examples

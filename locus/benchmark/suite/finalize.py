@@ -25,7 +25,7 @@ from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
-from locus.benchmark.training.runs import done
+from locus.benchmark.training.runs import done, load_split
 from locus.benchmark.validity.reports import REPORTS
 from locus.config import RunConfig
 from locus.core.types import Sample
@@ -88,8 +88,6 @@ def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
     if (missing := missing_data(model)) is not None:
         listed = datasets.load("NIH", images=False) if missing.dataset == "NIH" else ()
         return {sample.image_id: sample for sample in listed}
-    from locus.benchmark.training.split_samples import load_split  # imports PyTorch, which tables alone do not need
-
     splits = (load_split(config, "test") for config in model.trainings)
     return {sample.image_id: sample for split in splits for sample in split}
 

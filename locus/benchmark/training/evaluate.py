@@ -24,7 +24,7 @@ from locus.benchmark.training import data, hardware, runs, weights
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split
 from locus.config import DATA, MACHINE, MAPS, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
 from locus.core.files import atomic, csv_text, file_hash, json_hash, write_json, write_text
@@ -35,7 +35,7 @@ from locus.datasets.io import transforms
 log = logging.getLogger(__name__)
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
-FACTS = ("best_epoch", "epochs", "train", "process_seconds", "provenance")
+FACTS = ("best_epoch", "epochs", "train", "provenance")
 """Entries of metrics.json about the training, which a new evaluation copies."""
 MAY_CHANGE = flags_with(TrainConfig, MACHINE | OUTPUT | MODE) | {"data_root_dir", "batch_size"}
 """Flags that may differ between evaluation and training: the images may have moved and need less memory."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from locus import datasets
 from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, TrainConfig, flags_with
 from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from locus.backbones import Classifier
     from locus.benchmark.records import Cell
+    from locus.datasets.base import Dataset
     from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
@@ -105,6 +107,17 @@ def shared_cell(config: TrainConfig, model_id: str, recipe: dict[str, Any], pool
         data={"dataset": config.dataset, "findings": config.num_classes},
         recipe=recipe,
     )
+
+
+def load_split(config: TrainConfig, split: str) -> "Dataset":
+    """Return the samples of one split (train, val or test), not yet decoded.
+
+    Preprocessing and partition come from the flags. Raises an error of ``locus.core.errors`` if data are missing.
+    """
+    from locus.datasets.io import preprocess  # imports NumPy
+
+    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.split_arguments()}
+    return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
