@@ -516,7 +516,7 @@ class ExternalModel:
     digest: str
     """Digest of the weights, and of the way an external network uses them."""
     code: str
-    """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
+    """Hash of the code of the network; see ``locus.benchmark.maps``."""
     findings: tuple[str, ...]
     """Names of its outputs, in order."""
     pooling: str

@@ -18,8 +18,8 @@ import torch
 
 from locus import methods
 from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.maps.cases import CaseStore, GridCases
-from locus.benchmark.maps.code import code_of, method_code
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.records import Cell, Score

@@ -1,7 +1,7 @@
 """Maps of a method in one safetensors file: written batch by batch, atomically; read memory-mapped.
 
 Maps are read only if their file is complete and has the requested key. The file format is described in
-``locus.benchmark.maps``. What the key depends on is in ``requests``.
+``locus.benchmark.maps``. What the key depends on is in ``generate``.
 """
 
 import hashlib

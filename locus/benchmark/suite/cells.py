@@ -17,7 +17,7 @@ from pathlib import Path
 
 from locus import datasets, methods
 from locus.benchmark import records
-from locus.benchmark.maps.code import code_of, method_code
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring import protocols

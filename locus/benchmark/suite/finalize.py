@@ -24,8 +24,7 @@ from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
-from locus.benchmark.training import weights
-from locus.benchmark.training.runs import done, load_split
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity.reports import REPORTS
 from locus.config import RunConfig
 from locus.core.types import Sample
@@ -97,9 +96,9 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
     Files of runs that are elsewhere stay; files of models that are no longer planned are removed.
     """
-    from locus.benchmark.training.evaluate import publish  # imports PyTorch
+    from locus.benchmark.training import weights  # imports PyTorch
 
-    folder, names = folder / weights.FOLDER, set()
+    folder, names = folder / WEIGHTS_FOLDER, set()
     trained = [model for model in models if model.external is None and model.grid is None]
     rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
     for model in rounded:
@@ -107,7 +106,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
         for (path, config), file in zip(model.run_configs(runs_dir).items(), model.weights_files(folder), strict=True):
             names.add(file.name)
             if done(path):
-                publish(path, file, settings_hash(config, model.init), pretrained_on)
+                weights.publish(path, file, settings_hash(config, model.init), pretrained_on)
     for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
     if any(folder.glob(f"*{backbones.SUFFIX}")):

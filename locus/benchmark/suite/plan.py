@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 import pydantic
 
 from locus import backbones, methods
-from locus.benchmark.maps.code import code_of_config
+from locus.benchmark.maps import code_of_config
 from locus.benchmark.records import Cell, papers
 from locus.benchmark.scoring import protocols
-from locus.benchmark.training import weights
-from locus.benchmark.training.runs import identity, recipe_of_weights
+from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
 from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
@@ -77,7 +76,7 @@ class ModelPlan:
 
     @property
     def code(self) -> str:
-        """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
+        """Hash of the code of the network; see ``locus.benchmark.maps``."""
         if self.grid is not None:
             return ""
         return code_of_config(self.trainings[0]) if self.external is None else self.external.code
@@ -109,7 +108,7 @@ class ModelPlan:
 
     def weights_files(self, folder: Path) -> list[Path]:
         """Return the files in ``folder`` for the weights of its training runs, one per fold."""
-        return [folder / weights.file_name(config) for config in self.trainings]
+        return [folder / weights_file(config) for config in self.trainings]
 
     def runs(self, runs_dir: Path, published: Path | None) -> list[RunPlan]:
         """Return its runs in ``runs_dir``, one per fold; ``published``: a folder of weights that replace training.
@@ -319,7 +318,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     start = None if suite.init is None else _config({**shared, **suite.init})
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
-    return ModelPlan(weights.model_name(trainings[0]), trainings, start)
+    return ModelPlan(model_name(trainings[0]), trainings, start)
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:

@@ -25,8 +25,7 @@ from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Executor, Step
 from locus.benchmark.suite.plan import RunPlan, Suite, folder_name
-from locus.benchmark.training import weights
-from locus.benchmark.training.runs import done
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import remove_leftovers
@@ -106,7 +105,7 @@ def _uses_several_devices(config: TrainConfig) -> bool:
 
 LEARNING = {
     "train": "locus.benchmark.training.fit",
-    "restore": "locus.benchmark.training.evaluate.restore",
+    "restore": "locus.benchmark.training.weights.restore",
     "predict": "locus.benchmark.maps.runs.predict_held_out",
 }
 """Kind of a run -> the function that writes it."""
@@ -122,7 +121,7 @@ def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) ->
 
 def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
     """Return the folder of the published weights of the suite of ``runs_dir``; None if ``flags`` request training."""
-    return None if flags.published_weights == "never" else cells.published() / runs_dir.name / weights.FOLDER
+    return None if flags.published_weights == "never" else cells.published() / runs_dir.name / WEIGHTS_FOLDER
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

@@ -10,8 +10,7 @@ from locus.benchmark import records
 from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.explain import explain
 from locus.benchmark.maps.cases import make_cases
-from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
-from locus.benchmark.maps.requests import build_method, make_request
+from locus.benchmark.maps.generate import build_method, load_or_generate, make_request, requests_of, validation_requests
 from locus.benchmark.maps.runs import TrainingRun, Untrained, select_samples, subset
 from locus.benchmark.maps.store import NotMadeError
 from locus.benchmark.scoring import protocols

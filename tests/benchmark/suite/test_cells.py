@@ -7,7 +7,7 @@ import pytest
 
 from locus import datasets, methods
 from locus.benchmark import records
-from locus.benchmark.maps.code import code_of, method_code
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Record
 from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import cells, plan
