@@ -99,15 +99,6 @@ def test_a_finding_of_one_class_is_nan_everywhere_and_has_no_interval():
     assert np.isnan(interval(result)).all()
 
 
-@pytest.mark.byhand
-def test_the_size_of_a_block_changes_nothing(monkeypatch):
-    whole = metrics.resampled(drawn(1))
-    monkeypatch.setattr(metrics, "BLOCK", 7)
-    cut = metrics.resampled(drawn(1))
-    assert (whole.samples == cut.samples).all()
-    assert (whole.without == cut.without).all()
-
-
 @pytest.mark.planted
 def test_interval_has_its_nominal_coverage():
     """Scores of N(1,1) against N(0,1) have the AUROC Phi(1/sqrt 2) = .7602."""
