@@ -55,8 +55,7 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     """
     model, name = task.model, f"{folder.name}/{task.model.id}"
     if model.grid is not None:
-        work = "locus.benchmark.suite.score.score_without_network"
-        return [Step(f"score {name}", "score", work, (task, folder, flags))]
+        return [Step(f"score {name}", "score", "locus.benchmark.suite.score.score", (task, runs_dir, folder, flags))]
     threads = model.trainings[0].threads or flags.threads
     runs = model.runs(runs_dir, weights_folder(runs_dir, flags))
     first = []
