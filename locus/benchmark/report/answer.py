@@ -12,7 +12,7 @@ from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.row import IOU, WEAK, Row, by_score, runs_words
 from locus.benchmark.report.select import counted, first_names
 from locus.benchmark.report.table import of_interval, short
-from locus.benchmark.scoring.statistics.entries import ALPHA
+from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.names import MAIN, PRIOR
 
 

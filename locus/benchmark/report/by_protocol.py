@@ -13,7 +13,7 @@ from locus.benchmark.report.main_table import FEWEST, METHOD, NETWORK, auroc_wor
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.table import Table, short, signed_short
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.statistics.agreement import kendall
+from locus.benchmark.scoring.statistics.rank_reversals import kendall
 from locus.core.names import MAIN, MAIN_PROTOCOL, PRIOR, UNRANKED_METHODS, UPPER_BOUND
 
 COMPARED = (MAIN_PROTOCOL, "seed", "wang", "pointing", "energy", "maxbox", "pxap", "chexlocalize")

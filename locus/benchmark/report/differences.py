@@ -19,7 +19,7 @@ from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import grouped
 from locus.benchmark.report.table import NOTHING, Table, number
 from locus.benchmark.scoring.rules import CUTS, of_locus
-from locus.benchmark.scoring.statistics.entries import over_patients
+from locus.benchmark.scoring.statistics.mrmc import over_patients
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
 from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST, CaseGroups, CaseIndex, holm, mean
 from locus.core.errors import DataError

@@ -27,7 +27,7 @@ from locus.benchmark.report.row import (
     by_network,
     by_score,
 )
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
 from locus.core.types import FloatArray

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Self
 
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.scoring.statistics.entries import ALPHA, RowSamples
+from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core import names
 from locus.core.names import MAIN, backbone_words
 from locus.core.scores import Score

@@ -22,8 +22,8 @@ from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import GENERATED, Description, answers, cells_without_score, page, path_to_checkout
 from locus.benchmark.report.row import Row, by_network
 from locus.benchmark.report.table import NOTHING, Table, as_text, chance, chosen, latex, markdown, of_interval, short
-from locus.benchmark.scoring.statistics.agreement import agreement
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
+from locus.benchmark.scoring.statistics.rank_reversals import agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.errors import BadValueError, hint
 from locus.core.files import write_text

@@ -15,7 +15,7 @@ from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import (
     POOLED,
     TRAITS,

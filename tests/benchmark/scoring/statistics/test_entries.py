@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.scoring.statistics import entries, mrmc
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 FINDINGS = ("mass", "nodule", "rare")
