@@ -248,18 +248,6 @@ def test_method_effect_without_any_difference_is_zero_with_p_of_1():
     assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
 
 
-def test_method_effects_of_several_pairs_equal_those_of_one_pair_at_a_time():
-    random = np.random.default_rng(0)
-    theta = [random.random((4, runs)) for runs in (3, 2)]  # two networks
-    jackknife = [of[..., None] + random.normal(0, 0.01, (*of.shape, 40)) for of in theta]
-    for side in (*theta, *jackknife):
-        side[2] = 0  # a pair without a difference
-    together = mrmc.method_effects([*zip(theta, jackknife, strict=True)])
-    alone = [mrmc.method_effect([(t[n], j[n]) for t, j in zip(theta, jackknife, strict=True)]) for n in range(4)]
-    np.testing.assert_allclose([astuple(e) for e in together], [astuple(e) for e in alone], rtol=1e-9, atol=1e-12)
-    assert together[2] == mrmc.NO_DIFFERENCE
-
-
 @pytest.mark.parametrize("runs", [(3,), (3, 1), ()])
 def test_method_effect_of_one_network_or_one_run_is_refused(runs):
     with pytest.raises(BadValueError):
