@@ -179,6 +179,11 @@ class Row:
         return self.runs[0].cell.key_of_network
 
 
+def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
+    """Return the digest of the weights of each run, or its model without a checkpoint: equal names, equal runs."""
+    return tuple(" ".join(record.checkpoints) or record.cell.model_id for record in runs)
+
+
 def network_words(cell: Cell) -> str:
     """Return backbone, pooling and, if it has one, attention; for maps or boxes made elsewhere, what they are.
 
