@@ -14,12 +14,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from locus.benchmark.records import Record, Score, load, ordered
-from locus.benchmark.report import by_protocol, literature, main_table
-from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.report import detail_tables, literature, main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
-from locus.benchmark.report.page import GENERATED, Description, answers, cells_without_score, page, path_to_checkout
+from locus.benchmark.report.page import (
+    GENERATED,
+    DatasetTables,
+    Description,
+    answers,
+    cells_without_score,
+    page,
+    path_to_checkout,
+)
 from locus.benchmark.report.row import Row, by_network
 from locus.benchmark.report.table import NOTHING, Table, as_text, chance, chosen, latex, markdown, of_interval, short
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
@@ -114,7 +121,7 @@ def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> tuple[str, ...]:
 def _first_sentence(data: DatasetTables) -> str:
     """Return the first sentence of the answer of a check, of several protocols or of papers, without brackets."""
     of_checks, board = (sentence for report in data.reports for sentence in report.sentences()), data.leaderboard
-    answers_in_order = itertools.chain(of_checks, by_protocol.sentences(board), literature.answer(board))
+    answers_in_order = itertools.chain(of_checks, detail_tables.protocol_sentences(board), literature.answer(board))
     text = next(answers_in_order, "").replace("**", "")
     plain = re.sub(r" \([^)]*\)", "", text)
     return plain.partition(". ")[0].removesuffix(".")

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from locus.benchmark.report import case_columns, select
-from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import BLUE, Chart, lines
 from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row, run_names
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table

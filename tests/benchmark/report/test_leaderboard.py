@@ -10,12 +10,11 @@ import pytest
 from locus.benchmark.records import Record, Score, cases, load, pack, write
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import main_table, select
-from locus.benchmark.report.answer import answer
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.html import details
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.page import notes
+from locus.benchmark.report.page import answer, notes
 from locus.benchmark.report.row import COLUMNS, UNSOLVED
 from locus.benchmark.scoring.statistics import mrmc
 from locus.core.names import MAIN

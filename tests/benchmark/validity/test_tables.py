@@ -3,8 +3,7 @@
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.report.all_tables import DatasetTables
-from locus.benchmark.report.page import Description, page
+from locus.benchmark.report.page import DatasetTables, Description, page
 from locus.benchmark.report.row import Row
 from locus.benchmark.validity.randomised_report import RandomisedReport
 from locus.benchmark.validity.randomised_report import marks as marks_of_row
