@@ -31,7 +31,7 @@ from locus.benchmark.evaluation.network import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.case import RawMap, prepare_case
+from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import main_table, select, tables
 from locus.benchmark.report.case_columns import CaseFolders

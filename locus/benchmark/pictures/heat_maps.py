@@ -17,7 +17,6 @@ from PIL import Image
 
 from locus import methods
 from locus.benchmark.opening import Checkpoint
-from locus.benchmark.pictures.case import CasePicture, blend, frame_of, heat_in_frame, prepare_case
 from locus.benchmark.pictures.explained import (
     ADVICE,
     ExplainedImage,
@@ -28,6 +27,7 @@ from locus.benchmark.pictures.explained import (
     open_network,
     users_images,
 )
+from locus.benchmark.pictures.panels import CasePicture, blend, frame_of, heat_in_frame, prepare_case
 from locus.benchmark.training import hardware
 from locus.config import HeatmapConfig
 from locus.core.errors import BadValueError, UnknownNameError

@@ -7,12 +7,11 @@
 Training is in ``locus.benchmark.training``, the order of the steps in ``run``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from locus.benchmark import validity
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, stored_cases, write_records
 from locus.benchmark.evaluation.scorer import Scored, score_result
 from locus.benchmark.maps.runs import TrainingRun
@@ -22,7 +21,7 @@ from locus.benchmark.suite import readers
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
-from locus.benchmark.validity.base import Check
+from locus.benchmark.validity import checks
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
 from locus.core.names import READERS, SECOND_READERS
@@ -111,7 +110,7 @@ EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score
 class SuiteScorer(NetworkScorer):
     """Scores the cells of a suite: those of a network, those of a validity check, and people's boxes."""
 
-    checks: dict[str, Check] = field(init=False)
+    checks: dict[str, checks.Check] = field(init=False)
     """Name -> validity check among the protocols of the cells."""
 
     def __post_init__(self) -> None:
@@ -120,7 +119,7 @@ class SuiteScorer(NetworkScorer):
         for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
             of_check = [cell for cell in self.cells if cell.protocol == name]
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = validity.get(name)(self.model.trained, words, self.model.maps, self.flags, images)
+            self.checks[name] = checks.CHECKS[name](self.model.trained, words, self.model.maps, self.flags, images)
 
     def evaluate(self, cell: Cell) -> Scored:
         """Return the scores of a cell and its rows per case."""
@@ -131,7 +130,3 @@ class SuiteScorer(NetworkScorer):
             arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images
             return score_result(lambda: EVALUATE_PEOPLE[cell.method](*arguments), "none")
         return super().evaluate(cell)
-
-    def settings(self, cell: Cell) -> Mapping[str, str]:
-        """Return the settings of the check of a cell."""
-        return self.checks[cell.protocol].settings if cell.protocol in self.checks else {}

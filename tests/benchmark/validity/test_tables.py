@@ -5,9 +5,9 @@ import pytest
 from locus.benchmark.records import Cell, Record, Score
 from locus.benchmark.report.page import DatasetTables, Description, page
 from locus.benchmark.report.row import Row
+from locus.benchmark.validity import REPORTS
 from locus.benchmark.validity.randomised_report import RandomisedReport
 from locus.benchmark.validity.randomised_report import marks as marks_of_row
-from locus.benchmark.validity.reports import REPORTS
 from tests.benchmark.report.given import leaderboard
 
 MAIN = "hit@iou.3"

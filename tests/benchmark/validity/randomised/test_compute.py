@@ -9,8 +9,7 @@ from scipy.stats import spearmanr
 
 from locus import backbones
 from locus.benchmark.maps.runs import untrained
-from locus.benchmark.validity.base import subset_runs
-from locus.benchmark.validity.randomised import Randomised, part_names, parts, reinitialise, spearman
+from locus.benchmark.validity.checks import Randomised, part_names, parts, reinitialise, spearman, subset_runs
 from locus.config import EngineFlags
 
 IMAGES = 8
