@@ -33,6 +33,7 @@ from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, 
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report import select
 from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
+from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import NOT_RANKED, is_method, main_score
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
@@ -435,10 +436,9 @@ def write_examples(
 
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
-    groups = select.trainings(select.main_methods(records))
-    means = [(select.mean(map(select.main_score, group)), group) for group in groups]
-    known = [(value, group) for value, group in means if value is not None]
-    return max(known, key=lambda pair: pair[0])[1][0] if known else None
+    rows = [Row.of(runs) for runs in select.trainings(select.main_methods(records))]
+    means = {row: value for row in rows if (value := row.value(MAIN, "cross-fitted")) is not None}
+    return max(means, key=means.__getitem__).runs[0] if means else None
 
 
 def draw_examples(examples: Sequence[tuple[Example, Sample]]) -> Figure:

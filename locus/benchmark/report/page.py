@@ -27,7 +27,7 @@ from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.row import IOU, WEAK, Row, by_score, network_words, runs_words
 from locus.benchmark.report.select import counted, first_names
-from locus.benchmark.report.table import Table, as_text, difference, markdown, of_interval, short, with_interval
+from locus.benchmark.report.table import NOTHING, Table, as_text, markdown, of_interval, short, with_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
 from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR
@@ -388,6 +388,8 @@ def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
 
 
 def _row(published: Record, here: Record) -> tuple[str, ...]:
-    values = (with_interval(select.main_score(record)) for record in (published, here))
+    first, second = select.main_score(published), select.main_score(here)
     names = network_words(here.cell), str(here.cell.seed), here.method
-    return (*names, *values, difference(select.main_value(here), select.main_value(published)))
+    a, b = (None if score is None else score.value for score in (first, second))
+    gap = NOTHING if a is None or b is None else f"{round(b - a, 6) + 0.0:+.3f}"
+    return (*names, with_interval(first), with_interval(second), gap)

@@ -94,8 +94,9 @@ class Row:
 
     def value(self, metric: str, origin: str | None = None) -> float | None:
         """Return the value of a metric, mean over findings and training runs; None if it has none."""
-        score = self.find(metric, origin=origin)
-        return None if score is None else score.value
+        scores = (record.find(metric, origin=origin) for record in self.runs)
+        values = [score.value for score in scores if score is not None and score.value is not None]
+        return sum(values) / len(values) if len(values) == len(self.runs) else None
 
     def select(self, finding: str) -> list[Score]:
         """Return the scores of a finding, mean over training runs.

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from locus.benchmark.records import Record, Score, load, ordered
+from locus.benchmark.records import Record, load, ordered
 from locus.benchmark.report import detail_tables, literature, main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
@@ -28,7 +28,7 @@ from locus.benchmark.report.page import (
     path_to_checkout,
 )
 from locus.benchmark.report.row import Row, by_network
-from locus.benchmark.report.table import NOTHING, Table, as_text, chance, chosen, latex, markdown, of_interval, short
+from locus.benchmark.report.table import NOTHING, Table, as_text, chosen, latex, markdown, number, of_interval, short
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
@@ -91,7 +91,7 @@ def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -
     """Return the number of common methods, tau with its interval, and p; empty for fewer than ``FEWEST`` methods."""
     if len(one.keys() & other.keys()) < FEWEST or (a := agreement(one, other)).rows < FEWEST:
         return ()
-    p = chance(Score(finding="mean", metric="p", value=a.p))
+    p = "< 0.001" if a.p < 0.001 else number(a.p)
     return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
 
 

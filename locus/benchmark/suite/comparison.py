@@ -5,7 +5,8 @@
 ``common_cases``     the cases that two rows have, whatever their suites, in the same order
 ``differences``      each compared column by finding, and its mean; ``corrected`` adds Holm's correction
 ``under_rules``      two rows under all rules that need only the rows per case
-``compare``          all pairs of two selections as text and rows; ``compare_folders``: two results folders, cell by cell
+``compare``          all pairs of two selections, as text and rows
+``compare_folders``  two results folders, cell by cell
 
 Only records and rows per case are read: no model, map or data set.
 """

@@ -21,7 +21,7 @@ from locus.benchmark.suite import readers
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
-from locus.benchmark.validity import checks
+from locus.benchmark.validity.checks import CHECK_OF_NAME, Check
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
 from locus.core.names import READERS, SECOND_READERS
@@ -110,7 +110,7 @@ EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score
 class SuiteScorer(NetworkScorer):
     """Scores the cells of a suite: those of a network, those of a validity check, and people's boxes."""
 
-    checks: dict[str, checks.Check] = field(init=False)
+    checks: dict[str, Check] = field(init=False)
     """Name -> validity check among the protocols of the cells."""
 
     def __post_init__(self) -> None:
@@ -119,7 +119,7 @@ class SuiteScorer(NetworkScorer):
         for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
             of_check = [cell for cell in self.cells if cell.protocol == name]
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = checks.CHECKS[name](self.model.trained, words, self.model.maps, self.flags, images)
+            self.checks[name] = CHECK_OF_NAME[name](self.model.trained, words, self.model.maps, self.flags, images)
 
     def evaluate(self, cell: Cell) -> Scored:
         """Return the scores of a cell and its rows per case."""

@@ -7,8 +7,8 @@
 ``Randomised``  the change of maps if weights are replaced by random ones, from the head down. ``parts`` splits a
     network, and ``reinitialise`` returns a training run with random weights in its first parts
 
-A check changes the network, the images or the conventions of scoring, explains and scores again, and compares. Checks
-of a user's input are in ``locus.benchmark.check`` (before use) and ``locus.benchmark.explain.batch`` (while explaining).
+A check changes the network, the images or the conventions of scoring, explains and scores again, and compares. These
+are no checks of a user's input: see ``locus.benchmark.check`` (before use) and ``locus.benchmark.explain``.
 """
 
 from abc import ABC, abstractmethod
@@ -295,5 +295,5 @@ def reinitialise(run: RunOnSubset, depth: int) -> PartlyReinitialised:
     return convert_run(run, PartlyReinitialised, image_ids=run.image_ids, depth=depth)
 
 
-CHECKS: dict[str, type[Check]] = {check.name: check for check in (Protocols, Randomised)}
+CHECK_OF_NAME: dict[str, type[Check]] = {check.name: check for check in (Protocols, Randomised)}
 """Name -> check."""
