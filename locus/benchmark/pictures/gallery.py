@@ -39,14 +39,14 @@ from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
 from locus.config import FolderFlags, PageConfig
-from locus.core.files import atomic, write_text
+from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
 from locus.core.names import MAIN
 from locus.core.types import Echo, Sample
 
 DRAWN = "phantom"
 """Data set with images drawn by code; images of other data sets are not shown on pages that are published."""
-EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8, "svg.hashsalt": "examples"}
+EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8}
 SIDE = 320
 """Largest side of an image on the page, in pixels."""
 MAP_SIDE = 64
@@ -63,7 +63,7 @@ INCHES, DPI = 7.0, 300
 MARGINS = 0.72, 0.42, 0.55, 0.25
 """Inches for labels: left, right, above and below the panels."""
 SMALL, WIDTH = 6, 0.9
-LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7, "svg.hashsalt": "grid"}
+LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7}
 
 
 def render_page(page: Mapping[str, Any]) -> str:
@@ -330,7 +330,7 @@ def save_grid(model: OpenedModel, methods: Sequence[MethodCases], path: Path, co
     cases_shown = spread(typical, count or CASES)
     images = {choice.image: model.samples[choice.image].image for choice in cases_shown}
     with mpl.rc_context(LETTERS):
-        save_figure(draw_grid(images, scored[:METHODS], cases_shown), path, dpi=DPI)
+        save_figure(draw_grid(images, scored[:METHODS], cases_shown), path, DPI)
 
 
 def draw_grid(
@@ -426,12 +426,9 @@ def write_examples(
     samples = samples_of(chosen[0].record) if chosen else {}
     if not chosen or any(str(example.row["image"]) not in samples for example in chosen):
         return
-    title = "; ".join(example.title for example in chosen)
-    with mpl.rc_context(EXAMPLE_STYLE), atomic(folder / EXAMPLES) as temporary:
-        metadata = {"Creator": None, "Date": None, "Title": title}
-        draw_examples([(example, samples[str(example.row["image"])]) for example in chosen]).savefig(
-            temporary, format="svg", dpi=150, metadata=metadata
-        )
+    with mpl.rc_context(EXAMPLE_STYLE):
+        figure = draw_examples([(example, samples[str(example.row["image"])]) for example in chosen])
+        save_figure(figure, folder / EXAMPLES, 150, "; ".join(example.title for example in chosen))
 
 
 def _best(records: Sequence[Record]) -> Record | None:

@@ -9,14 +9,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from locus.benchmark.scoring.localize import boxes, to_frame
@@ -24,6 +20,10 @@ from locus.benchmark.scoring.surface import min_max
 from locus.core.files import atomic
 from locus.core.frames import Alignment, Grid, iou, resize_image
 from locus.core.types import FloatArray, Sample
+
+if TYPE_CHECKING:  # matplotlib is slow to import, and an overlay does without it
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TRUTH, PREDICTED = "#e69f00", "#56b4e9"
 """Orange and blue: colour-blind readers can distinguish them."""
@@ -174,12 +174,11 @@ def save(picture: CasePicture, path: Path) -> None:
 
     The same picture gives the same bytes.
     """
-    with rc_context({"svg.hashsalt": path.name}):
-        save_figure(draw(picture), path)
+    save_figure(draw(picture), path)
 
 
 def draw_panel(
-    axes: Axes,
+    axes: "Axes",
     frame: tuple[int, int],
     image: NDArray[np.uint8] | None = None,
     heat: NDArray[np.float32] | None = None,
@@ -203,8 +202,10 @@ def draw_panel(
         add_box(axes, box, TRUTH, "-", width)
 
 
-def draw(picture: CasePicture) -> Figure:
+def draw(picture: CasePicture) -> "Figure":
     """Draw three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
+    from matplotlib.figure import Figure
+
     figure, frame = Figure(figsize=(12.6, 4.6), dpi=100), picture.heat.shape
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
@@ -221,6 +222,8 @@ def draw(picture: CasePicture) -> Figure:
 
 def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
     """Write one figure of a case atomically: the image with truth boxes, then the heat map of each method over it."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(3.2 * (len(pictures) + 1), 4.0), dpi=100)
     axes, first = figure.subplots(1, len(pictures) + 1), pictures[0]
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.85, 0.03)
@@ -230,8 +233,7 @@ def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
     for axis, picture in zip(axes[1:], pictures, strict=True):
         draw_panel(axis, picture.heat.shape, picture.image, picture.heat, picture.truth_boxes, picture.predicted)
         axis.set_title(picture.raw.method, fontsize=9)
-    with rc_context({"svg.hashsalt": path.name}):
-        save_figure(figure, path)
+    save_figure(figure, path)
 
 
 def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -239,16 +241,18 @@ def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
     return 0, frame[1], frame[0], 0
 
 
-def add_box(axes: Axes, box: FloatArray, colour: str, line: str, width: float) -> None:
+def add_box(axes: "Axes", box: FloatArray, colour: str, line: str, width: float) -> None:
     """Outline a box (x0, y0, x1, y1) in the frame."""
+    from matplotlib.patches import Rectangle
+
     x0, y0, x1, y1 = box
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=width))
 
 
-def save_figure(figure: Figure, path: Path, **more: Any) -> None:
-    """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; ``more`` goes to ``savefig``.
+def save_figure(figure: "Figure", path: Path, dpi: float = 100, title: str | None = None) -> None:
+    """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; equal figures, equal bytes."""
+    from matplotlib import rc_context
 
-    The same figure gives the same bytes if ``svg.hashsalt`` is set.
-    """
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], metadata=UNDATED[path.suffix], **more)
+    metadata = UNDATED[path.suffix] | ({"Title": title} if title else {})
+    with rc_context({"svg.hashsalt": path.stem}), atomic(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], metadata=metadata, dpi=dpi)

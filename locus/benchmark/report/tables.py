@@ -152,7 +152,7 @@ def write(
     folders: CaseFolders | None = None,
     linked_from: Path | None = None,
 ) -> list[DatasetTables]:
-    """Write all files generated from a folder's records, and remove outdated ones.
+    """Write all files generated from a folder's records.
 
     These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and ``published.svg`` with published results.
     Returns the tables of each data set. Nothing is written on an error.

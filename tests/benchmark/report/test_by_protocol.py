@@ -51,8 +51,3 @@ def test_answer_counts_who_leads_and_gives_the_agreement_with_the_main_protocol(
     leads, order = detail_tables.protocol_sentences(board)
     assert leads == "`cam` leads in 1 of 2 combinations of network and protocol, `hirescam` in 1."
     assert order.endswith("mean over 1 network): pointing +1.00, energy −1.00.")
-
-
-def test_single_protocol_has_neither_table_nor_answer():
-    (board,) = leaderboards([*records("pointing")])
-    assert (detail_tables.by_protocol(board).rows, [*detail_tables.protocol_sentences(board)]) == ((), [])

@@ -55,13 +55,6 @@ def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_t
     assert tables[2].rows[-1][-1] == "does not change; hits stay"
 
 
-def test_page_without_a_check_has_none_of_these_tables_and_no_answer():
-    plain = record("pointing", "cam", [score("pointing", 0.5)])
-    part = DatasetTables(leaderboard([plain]), REPORTS)
-    assert (part.of_checks, part.reports) == ((), ())
-    assert "randomised" not in page([plain], Description("t"), datasets=[part])
-
-
 def said(records):
     (report,) = DatasetTables(leaderboard(records), REPORTS).reports
     return tuple(report.sentences())

@@ -341,12 +341,11 @@ def over_patients(one: Sums, other: Sums) -> list[MrmcEstimate]:
 
     Low and high are nan below 10 patients. ``other`` may have one column, which is compared with all of ``one``.
     """
-    gap = resample.over_findings(resample.bootstrap_draws(one)) - resample.over_findings(
-        resample.bootstrap_draws(other)
-    )
+    first, second = (resample.over_findings(resample.bootstrap_draws(side)) for side in (one, other))
+    gap = first - second
     shape = one.numerator.shape
     same = Sums(np.broadcast_to(other.numerator, shape), np.broadcast_to(other.denominator, shape))
-    p = resample.sign_flip(one, same, findings=False)[-1]
+    p = resample.sign_flip(one, same)
     ends = resample.interval(gap).T
     return [*map(MrmcEstimate, gap.value.tolist(), *ends.tolist(), [np.inf] * len(p), p.tolist())]
 

@@ -397,34 +397,29 @@ EXACT = 13
 """With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
 
 
-def sign_flip(first: Sums, second: Sums, seed: int = 0, findings: bool = True) -> FloatArray:
-    """Return two-sided p-values (F+1,M) from sums (P,F,M) of the same patients: per finding, then of the mean.
-
-    Without ``findings`` only those of the mean, (1,M), which is much faster.
+def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
+    """Return two-sided p-values (M,) of the difference of two means over findings, from sums (P,F,M) of the same cases.
 
     If neither of two methods is better, swapping their results on a patient does not change the distribution of their
     difference: its sign is a coin flip. The p-value is the share of random flips that give a difference at least as
     large as the observed one, in either direction. Fisher, "The design of experiments", 1935, section 21.
 
     A patient is swapped in all findings at once. Patients without a difference do not count. If at most 13 patients
-    differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan for a finding without cases.
-    Raises ``BadValueError`` if the sums have different patients, findings or columns.
+    differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan without cases. Raises
+    ``BadValueError`` if the sums have different patients, findings, columns or cases.
     """
-    if first.numerator.shape != second.numerator.shape:
+    if first.numerator.shape != second.numerator.shape or (first.denominator != second.denominator).any():
         shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
         raise BadValueError(f"cannot compare scores of different cases ({shapes}): score both on the same cases")
-    gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
-    both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
-    changes = (gap != 0).any(0)
-    differ = np.concatenate([changes, changes.any(1, keepdims=True)], 1)  # (P, F + 1, M): a swap changes something
-    rows = slice(None if findings else -1, None)
-    differ, p = differ[:, rows], (1 + _extreme(gap, both, _coins(len(changes), FLIPS, seed), rows)) / (1 + FLIPS)
-    for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
-        some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
-        alone = gap[:, some][..., one], both[..., one]  # one column with the patients that matter to it
-        p[row, column] = _extreme(*alone, _all_coins(len(some)), rows)[row, 0] / 2 ** len(some)
-    p[~np.isfinite(_with_mean(first.value - second.value)[rows])] = np.nan
-    return p
+    gaps, whole = first.numerator - second.numerator, first.denominator.sum(0)
+    changes = mean(ratio(gaps, np.broadcast_to(whole, gaps.shape)), 1)  # (P,M) of the mean over findings
+    size = mean(ratio(np.abs(gaps).sum(0), whole), 0)  # (M,) of what is added: the scale of its rounding
+    differ = (gaps != 0).any(1)
+    p = (1 + _extreme(changes, size, _coins(len(gaps), FLIPS, seed))) / (1 + FLIPS)
+    for m in np.flatnonzero(differ.sum(0) <= EXACT).tolist():
+        alone = changes[differ[:, m], m : m + 1]
+        p[m] = _extreme(alone, size[m : m + 1], _all_coins(len(alone)))[0] / 2 ** len(alone)
+    return np.where((whole > 0).any(0), p, np.nan)
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -445,44 +440,12 @@ def holm(p: FloatArray) -> FloatArray:
     return out
 
 
-def _extreme(gap: FloatArray, both: FloatArray, coins: NDArray[np.int8], rows: slice) -> FloatArray:
-    """Count the flips with a difference at least as large as observed; undefined differences count.
-
-    Args:
-        gap: half the difference per patient, whose sign is flipped, (2,P,F,M) of numerators and of denominators.
-        both: half the sum over patients, which does not change, (2,F,M).
-        coins: 1 or −1 of each flip and patient, (B,P).
-        rows: The rows of findings and mean, (F+1,M), that are counted.
-    """
-    difference = _difference(gap, both, rows)
-    seen = np.abs(difference(np.ones((1, coins.shape[1]))))[0]
-    slack = 1e-12 * _with_mean(ratio(np.abs(gap[0]).sum(0) + np.abs(both[0]), both[1]))[rows]
-    count = np.zeros(seen.shape)
-    for some in blocks(len(coins), max(coins.shape[1], both[0].size) * 4):
-        count += (~(np.abs(difference(coins[some].astype(np.float64))) < seen - slack)).sum(0)
+def _extreme(changes: FloatArray, size: FloatArray, coins: NDArray[np.int8]) -> FloatArray:
+    """Count the flips (M,) for which the sum of ``changes`` (P,M) with signs ``coins`` (B,P) is as large as without."""
+    least, count = np.abs(changes.sum(0)) - 1e-12 * size, np.zeros(len(size))
+    for some in blocks(len(coins), max(coins.shape[1], len(size)) * 4):
+        count += (np.abs(coins[some].astype(np.float64) @ changes) >= least).sum(0)
     return count
-
-
-def _difference(gap: FloatArray, both: FloatArray, rows: slice) -> Callable[[FloatArray], FloatArray]:
-    """Return the function of coins (B,P) that returns the differences (B,F+1,M)[:, rows] of the ratios and their means.
-
-    It is linear if no flip changes a denominator, as for two methods on the same cases.
-    """
-    parts, wholes = both
-    if not gap[1].any():
-        changes = _with_mean(ratio(2 * gap[0], np.broadcast_to(wholes, gap[0].shape)))[:, rows]
-        return lambda coins: np.tensordot(coins, changes, 1)
-
-    def difference(coins: FloatArray) -> FloatArray:
-        part, whole = (np.tensordot(coins, half, 1) for half in gap)
-        return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))[:, rows]
-
-    return difference
-
-
-def _with_mean(values: FloatArray) -> FloatArray:
-    """Append the mean over findings to values (...,F,M): (...,F+1,M)."""
-    return np.concatenate([values, np.expand_dims(mean(values, -2), -2)], -2)
 
 
 @functools.lru_cache(maxsize=2)

@@ -115,12 +115,6 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
 
 
 @pytest.mark.byhand
-def test_only_a_better_row_excludes_another():
-    result = mrmc.verdicts(2, {(0, 1): gap(0.3, 0.001)})
-    assert [(verdict.beaten, verdict.compared_with) for verdict in result] == [(False, None), (True, 0)]
-
-
-@pytest.mark.byhand
 def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
     gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
     per_row = mrmc.verdicts(3, gaps)
