@@ -1,8 +1,8 @@
 """Find, read and check maps made elsewhere, which are untrusted input.
 
-``find`` lists the maps in a folder or a file, with their image and finding; values are read on demand. ``read_arrays``
-checks sizes before contents are read, and unpickles nothing. ``read_values`` checks the numbers and shapes, and warns
-of constant maps and swapped axes. Boxes, names of images and findings, and the position of maps in the image are in
+``find`` lists the maps in a folder or a JSON file, with their image and finding; values are read on demand.
+``read_arrays`` limits sizes and unpickles nothing. ``read_values`` checks the numbers and shapes, and warns of constant
+maps and swapped axes. Boxes, names of images and findings, and the position of maps in the image are in
 ``boxes``; the check of one array is in ``cases``, and the checked entry is built in ``entry``.
 """
 
@@ -11,7 +11,6 @@ import functools
 import json
 import logging
 import lzma
-import os
 import struct
 import tokenize
 import zipfile
@@ -20,15 +19,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from locus.benchmark.evaluation.arrays import Pair, as_map
 from locus.benchmark.evaluation.boxes import Geometry, Names, refuse_unknown
-from locus.benchmark.evaluation.cases import Pair, as_map
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
@@ -38,7 +37,6 @@ from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
 from locus.datasets.io import rle
 from locus.datasets.io.images import open_image
-from locus.datasets.io.tables import read_csv
 
 log = logging.getLogger(__name__)
 LARGEST = 2**30
@@ -54,6 +52,7 @@ BROKEN = (
     struct.error, tokenize.TokenError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
 )  # fmt: skip
 """Exceptions that libraries raise for broken files."""
+SAVED = "it must be numbers saved by numpy.save or numpy.savez, or a grey PNG"
 Array = NDArray[np.generic]
 
 
@@ -72,9 +71,12 @@ def read_arrays(file: Path) -> dict[str, Array]:
 @functools.lru_cache(maxsize=1)
 def _read(file: Path, *state: int) -> dict[str, Array]:
     with reading(file):
-        if file.suffix.lower() == ".npz":
-            return _zipped(file)
-        return {"": _picture(file) if file.suffix.lower() == ".png" else memory_map(file, LARGEST)}
+        if file.suffix.lower() == ".png":
+            return {"": _picture(file)}
+        arrays = _zipped(file) if file.suffix.lower() == ".npz" else {"": memory_map(file)}
+        for array in arrays.values():
+            require_sides(array.shape[-2:], str(file))
+        return arrays
 
 
 @contextlib.contextmanager
@@ -83,51 +85,24 @@ def reading(file: Path) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise DataError(f"cannot read {file}: {one_line(error)}") from error
+        raise DataError(f"cannot read {file}: {one_line(error)}; {SAVED}") from error
 
 
-def memory_map(file: Path, most: int | None = None) -> Array:
-    """Memory-map the array of a .npy file of at most ``most`` bytes.
-
-    Raises ``DataError`` before reading if the file is not a .npy file, contains objects, or has another length than its
-    header declares.
-    """
-    with file.open("rb") as stream:
-        length = _declared(stream, str(file))
-        if most is not None and length > most:
-            raise DataError(f"{file} declares {length:,} bytes: at most {most:,} bytes per image are allowed")
-        if stream.tell() + length != os.fstat(stream.fileno()).st_size:
-            raise DataError(f"the length of {file} differs from its header: save it again")
-    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+def memory_map(file: Path) -> Array:
+    """Memory-map the array of a .npy file. Raises one of ``BROKEN`` for other contents; objects are not loaded."""
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("a .npy file has one array, but this is an archive")
+    return np.asarray(array)
 
 
 def _zipped(file: Path) -> dict[str, Array]:
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
-        if declared > LARGEST:
-            raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} per image are allowed")
-        for member in archive.infolist():
-            with archive.open(member) as stream:
-                if _declared(stream, f"{member.filename} in {file}") > member.file_size:
-                    raise DataError(f"{member.filename} in {file} is shorter than its header declares: save it again")
+    if declared > LARGEST:
+        raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} per image are allowed")
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
-
-
-def _declared(stream: IO[bytes], where: str) -> int:
-    """Return the size in bytes of the array in ``stream``, from its header. Raises ``DataError`` for pickled arrays."""
-    try:
-        version = np.lib.format.read_magic(stream)
-    except ValueError as error:
-        raise DataError(f"{where} is not a NumPy file: save the array with numpy.save") from error
-    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if header is None:
-        raise DataError(f"{where} is a NumPy file of version {version}: save the array with numpy.save")
-    shape, _, dtype = header(stream)
-    if dtype.hasobject:
-        raise DataError(f"{where} contains pickled objects, which are not loaded: save an array of numbers")
-    require_sides(shape[-2:], where)
-    return int(np.prod([1, *shape], dtype=object)) * dtype.itemsize
 
 
 def require_sides(shape: Sequence[int], where: str) -> None:
@@ -163,7 +138,6 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
     locus.core.errors.DataError: a.npy has the shape (3,): a map must be (h, w)
     """
     values = as_map(array.squeeze() if array.ndim > 2 else array, where, DataError)
-    require_sides(values.shape, where)
     if broken := int((~np.isfinite(values)).sum()):
         raise DataError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
@@ -194,19 +168,16 @@ class MapSource:
         return as_2d_map(self.array(), self.where)
 
 
-def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapSource]:
-    """Return (image, finding) -> map, for the files below ``path``, the rows of an array or the masks of a JSON file.
+def find(path: Path, names: Names, findings: Sequence[str]) -> dict[Pair, MapSource]:
+    """Return (image, finding) -> map, for the files below ``path`` or the masks of a JSON file.
 
-    ``findings`` are the findings of the K maps in one file, in order; ``index`` is a CSV with the images and findings
-    of an array. Raises ``DataError`` for unknown images or findings, and ``BadValueError`` for missing flags.
+    ``findings`` are the findings of the K maps in one file, in order. Raises ``DataError`` for unknown images or
+    findings, and ``BadValueError`` for a missing ``--findings``.
     """
-    if not path.exists():
-        raise DataError(f"--maps {path} not found: give a .npy with --index, a .json of masks, or a folder of {NAMED}")
+    if not path.exists() or (path.is_file() and path.suffix.lower() != ".json"):
+        raise DataError(f"--maps {path} is neither a .json of run-length masks nor a folder of {NAMED}")
     words = [names.finding(word, "--findings") for word in findings]
-    if path.is_file():
-        pairs = _masks(path, names) if path.suffix.lower() == ".json" else _rows(path, names, index)
-    else:
-        pairs = _files(path, names, words)
+    pairs = _masks(path, names) if path.is_file() else _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
         raise DataError(f"{path} has several maps of the same case: {examples(twice)}; keep one map per case")
     return dict(pairs)
@@ -240,47 +211,25 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
             raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
         if len(stacked) != len(words):
             raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
-        return [((image, word), _numbered(file, n, partial(_single, file))) for n, word in enumerate(words)]
+        return [((image, word), _numbered(file, n)) for n, word in enumerate(words)]
     if file.suffix.lower() != ".npz":
         raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
-    findings = [names.finding(name, str(file)) for name in content]
     return [
-        ((image, finding), MapSource(file, f"{name} in {file}", partial(_named, file, name)))
-        for finding, name in zip(findings, content, strict=True)
+        ((image, names.finding(name, str(file))), MapSource(file, f"{name} in {file}", partial(_single, file, name)))
+        for name in content
     ]
 
 
-def _numbered(file: Path, n: int, array: Callable[[], Array]) -> MapSource:
-    return MapSource(file, f"map {n + 1} of {file}", lambda: array()[n])
+def _numbered(file: Path, n: int) -> MapSource:
+    return MapSource(file, f"map {n + 1} of {file}", lambda: _single(file)[n])
 
 
-def _single(file: Path) -> Array:
+def _single(file: Path, name: str | None = None) -> Array:
+    """Return the only array of a file, or the one called ``name``."""
     content = read_arrays(file)
-    if len(content) != 1:
+    if name is None and len(content) != 1:
         raise DataError(f"{file} has {len(content)} arrays: a file of one finding must have one array")
-    return next(iter(content.values()))
-
-
-def _named(file: Path, name: str) -> Array:
-    return read_arrays(file)[name]
-
-
-def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapSource]]:
-    if index is None or file.suffix.lower() != ".npy":
-        raise BadValueError(
-            f"--maps {file}: a single file must be a .npy of all maps with --index FILE (columns image and finding), "
-            "or a .json of run-length masks"
-        )
-    table = read_csv(index, ("image", "finding"))
-    with reading(file):
-        values = memory_map(file)
-    if values.ndim != 3 or len(values) != len(table):
-        raise DataError(
-            f"{file} has the shape {values.shape}, but must have ({len(table)}, h, w): one map for each row of {index}"
-        )
-    images = names.resolve_images(table["image"].tolist(), "rows")
-    words = [names.finding(word, str(index)) for word in table["finding"]]
-    return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
+    return next(iter(content.values())) if name is None else content[name]
 
 
 def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:

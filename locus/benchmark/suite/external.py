@@ -10,8 +10,7 @@ from pathlib import Path
 
 from locus.benchmark import records
 from locus.benchmark.evaluation.entry import ExternalEntry, read
-from locus.benchmark.evaluation.external import MODEL, EntryCases, score
-from locus.benchmark.evaluation.scorer import Rows
+from locus.benchmark.evaluation.scorer import MODEL, EntryCases, Rows, score
 from locus.benchmark.pictures import examples
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
