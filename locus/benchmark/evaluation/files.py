@@ -174,8 +174,8 @@ def find(path: Path, names: Names, findings: Sequence[str]) -> dict[Pair, MapSou
     ``findings`` are the findings of the K maps in one file, in order. Raises ``DataError`` for unknown images or
     findings, and ``BadValueError`` for a missing ``--findings``.
     """
-    if not path.exists() or (path.is_file() and path.suffix.lower() != ".json"):
-        raise DataError(f"--maps {path} is neither a .json of run-length masks nor a folder of {NAMED}")
+    if not path.exists():
+        raise DataError(f"--maps {path} not found: give a .json of run-length masks or a folder of {NAMED}")
     words = [names.finding(word, "--findings") for word in findings]
     pairs = _masks(path, names) if path.is_file() else _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.boxes import Geometry
-from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.evaluation.evaluate import Samples
+from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.localize import boxes
