@@ -103,6 +103,7 @@ def read(config: ScoreConfig) -> ExternalEntry:
         boxless = [image for image in boxed if image not in with_box]
         count = f"{config.boxes} has no box for {len(boxless)} of {len(boxed)} images with a truth box"
         files.check_missing(boxless, count, config.missing)
+        boxes.log_other_frame(entry_boxes, list(data), Path(str(config.boxes)))
     scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
     listed = files.find(Path(config.maps), names, config.findings) if config.maps else {}
     map_values = files.read_values(listed, data, where, config.missing) if config.maps else {}

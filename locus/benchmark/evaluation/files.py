@@ -19,19 +19,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from locus.benchmark.evaluation.arrays import Pair, as_map
-from locus.benchmark.evaluation.boxes import Geometry, Names, refuse_unknown
+from locus.benchmark.evaluation.arrays import Pair, as_map, check_grid
+from locus.benchmark.evaluation.boxes import Geometry, Names, fits_better, refuse_unknown
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
-from locus.core.frames import box_coverage
+from locus.core.frames import Grid, box_coverage
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
@@ -125,8 +125,14 @@ def _picture(file: Path) -> Array:
         return np.asarray(image)
 
 
-def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
-    """Convert a map or mask to (h,w) float32; axes of length 1 are removed. ``where`` names the map in errors.
+class NotFiniteError(DataError):
+    """Raised for a map with NaN or infinite values."""
+
+
+def as_2d_map(array: Array, where: str) -> "Map":
+    """Convert a map or mask to (h,w), float64 if float32 would round it; axes of length 1 are removed.
+
+    ``where`` names the map in errors.
 
     Raises ``DataError`` for another shape or type, for NaN or infinite values, and beyond half the range of float32.
 
@@ -139,13 +145,14 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
     """
     values = as_map(array.squeeze() if array.ndim > 2 else array, where, DataError)
     if broken := int((~np.isfinite(values)).sum()):
-        raise DataError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
+        raise NotFiniteError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
         raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half the range of float32: rescale the map")
-    return np.asarray(values, dtype=np.float32)
+    exact = np.can_cast(values.dtype, np.float32)
+    return np.asarray(values, dtype=np.float32 if exact else np.float64)
 
 
-Map = NDArray[np.float32]
+Map = NDArray[np.floating[Any]]
 SUFFIXES = (".npy", ".npz", ".png")
 NAMED = (
     "<image>_<finding>.npy, .npz or .png; <image>.npy or .npz (K, h, w) with --findings; or <image>.npz with one array "
@@ -206,7 +213,9 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
 def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapSource]]:
     """Return the maps of one image: (K,h,w) in the order of ``words``, or arrays named after their findings."""
     content = read_arrays(file)
-    if len(content) == 1 and (stacked := _single(file)).ndim == 3:
+    if len(content) == 1 and (stacked := _stack(file)).ndim > 2:
+        if stacked.ndim > 3:
+            raise DataError(f"{file} has the shape {stacked.shape}: the maps of an image must be (K, h, w)")
         if not words:
             raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
         if len(stacked) != len(words):
@@ -221,7 +230,14 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
 
 
 def _numbered(file: Path, n: int) -> MapSource:
-    return MapSource(file, f"map {n + 1} of {file}", lambda: _single(file)[n])
+    return MapSource(file, f"map {n + 1} of {file}", lambda: _stack(file)[n])
+
+
+def _stack(file: Path) -> Array:
+    """Return the only array of a file: (K,h,w) for one with further axes of length 1."""
+    array = _single(file)
+    first = array.shape[:-2]
+    return array.reshape(-1, *array.shape[-2:]) if len(first) > 1 and max(first) == np.prod(first) else array
 
 
 def _single(file: Path, name: str | None = None) -> Array:
@@ -255,8 +271,6 @@ def _mask(packed: object, where: str) -> Array:
 
 MAX_CACHED = 2**26
 """Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
-MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
-"""A warning needs transposed maps that fit better by so many standard errors and by this factor."""
 
 
 def read_values(
@@ -276,11 +290,19 @@ def read_values(
     available = [pair for pair in wanted if pair in given]
     bar = tqdm(available, desc="read maps", unit="map", leave=False, disable=None)
     out: dict[Pair, Map | LazyMap] = {}
-    flat: list[str] = []
+    flat, broken = list[str](), list[str]()
+    frames = {s.image_id: s.frame for s in scorable}
     inside: list[tuple[float, float]] = []
     total_bytes = 0
     for pair in bar:
-        values = given[pair].read()
+        try:
+            values = given[pair].read()
+        except NotFiniteError:
+            if missing == "error":
+                raise
+            broken.append(given[pair].where)
+            continue
+        _check_shape(values, frames[pair[0]], where, given[pair].where)
         total_bytes += values.nbytes
         out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
         if values.min() == values.max():
@@ -291,8 +313,13 @@ def read_values(
         raise DataError(f"all {len(out)} maps are constant: {examples(flat)}")
     if flat:
         log.warning("%d of %d maps are constant and count as misses: %s", len(flat), len(out), examples(flat))
+    if broken:
+        fate = {"miss": "count as misses", "skip": "are left out"}[missing]
+        log.warning(
+            "%d of %d maps have NaN or infinite values and %s: %s", len(broken), len(available), fate, examples(broken)
+        )
     shares = np.array(inside, dtype=np.float64).reshape(-1, 2)
-    if _is_transposed(shares):
+    if fits_better(*shares.T):
         log.warning(
             "transposed maps fit the truth better (%.3f instead of %.3f of their heat is in the boxes); "
             "if your maps are (w, h), save map.T instead",
@@ -308,15 +335,13 @@ def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "
         raise DataError(f"{count} ({examples(absent)}): {advice}")
 
 
-def _is_transposed(inside: FloatArray) -> bool:
-    """Return True if transposed maps fit better, from shares of heat in the truth (N,2), as given and transposed."""
-    gain = inside[:, 1] - inside[:, 0]
-    gain = gain[np.isfinite(gain)]
-    if len(gain) < 2:
-        return False
-    error = gain.std(ddof=1) / np.sqrt(len(gain))
-    as_given, swapped = np.nanmean(inside, axis=0)
-    return bool(gain.mean() > MIN_STANDARD_ERRORS * error and swapped > MIN_RATIO * as_given)
+def _check_shape(values: Map, frame: tuple[int, int], where: Geometry, name: str) -> None:
+    """Raise an error for a map of pixels with the sides of its image swapped, or one that its grid does not fit."""
+    shape = (values.shape[0], values.shape[1])
+    if where.declared == "pixels" and shape == frame[::-1] != frame:
+        raise DataError(f"{name} is {shape}, but its image is {frame} (height, width): the sides are swapped")
+    if isinstance(where.grid, Grid):
+        check_grid(where.grid, shape, name)
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:

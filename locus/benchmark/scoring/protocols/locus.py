@@ -47,7 +47,8 @@ class Locus(base.Protocol):
     of any component; read it with ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box
     contains the centre of a truth box. ``out_of_reach``: share of cases whose truth is so small that no box of at least
     one grid cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted boxes, the one with the highest
-    confidence is used at every threshold, and its centre is the point for ``pointing``.
+    confidence is used at every threshold (of equal ones a random one, whatever their order), and its centre is the
+    point for ``pointing``.
     """
 
     name = "locus"
