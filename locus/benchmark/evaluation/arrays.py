@@ -90,6 +90,8 @@ def score(
 
 def _named_patients(images: Iterable[str], patients: Mapping[str, str] | None) -> dict[str, str]:
     """Return image -> patient, or the image itself without ``patients``."""
+    if not isinstance(patients, Mapping | None):
+        raise BadValueError(f"patients is a {type(patients).__name__}: give a dictionary image -> patient")
     named = {image: image if patients is None else _patient(patients, image) for image in images}
     if twice := spelled_twice(named.values()):
         raise BadValueError(f"the patients {twice[0]!r} and {twice[1]!r} are one number: write each patient in one way")
@@ -125,8 +127,9 @@ def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negati
     for word, given in (("maps", maps), ("truth", truth)):
         if not isinstance(given, Mapping):
             raise BadValueError(f"{word} is a {type(given).__name__}: give a dictionary with keys (image, finding)")
-    if isinstance(negatives, str):
-        raise BadValueError(f"negatives is the text {negatives!r}: give a list of images or of (image, finding) pairs")
+    listed = not isinstance(negatives, str) and isinstance(negatives, Collection)
+    if not listed or not all(isinstance(negative, str | tuple) for negative in negatives):
+        raise BadValueError(f"negatives is {negatives!r}: give a list of images or of (image, finding) pairs")
     if not truth:
         raise BadValueError("truth is empty: give a dictionary (image, finding) -> (M,4) boxes")
     names = (*maps, *truth)

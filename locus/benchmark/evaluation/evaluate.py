@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ from locus.benchmark.training.data import decode
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.runs import identity, read_predictions, recipe_of_weights, shared_cell
 from locus.config import EngineFlags, TrainConfig
+from locus.core import cli
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
 from locus.core.names import (
@@ -45,6 +46,7 @@ from locus.core.names import (
     FIXED_BOX,
     UNRANKED_METHODS,
     WITHOUT_TRAINING,
+    duplicates,
 )
 from locus.core.types import Sample
 from locus.datasets import leaks
@@ -104,10 +106,13 @@ def evaluate(
     """
     method_names, classes = _methods(methods)
     protocol_names = _protocols(protocols)
-    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
-    for word, given in (("model", listed), ("data", data)):
-        if not len(given):
-            raise BadValueError(f"{word} is empty: give at least one {'network' if word == 'model' else 'image'}")
+    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else _listed("model", model)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise BadValueError(f"seed is {seed!r}: give a whole number from 0")
+    if not isinstance(name, str | None):
+        raise BadValueError(f"name is {name!r}: give a text")
+    flags = cli.build(EngineFlags, {"memory_gib": memory_gib})
+    images = _listed("data", data), [] if len(validation) == 0 else _listed("validation", validation)
     with method_registry.registry.adding(classes):
         for part in classes:
             method_registry.get(part.name)  # raises for a class that is not a method
@@ -116,23 +121,38 @@ def evaluate(
         title, folder = name or _name(listed[0], networks[0]), tempfile.TemporaryDirectory(prefix="locus-")
         result = Evaluation(title, folder, classes, protocol_names)
         with showing(progress):
-            for run in _runs(result, zip(listed, networks, strict=True), (data, validation), seed, cache_dir):
+            for run in _runs(result, zip(listed, networks, strict=True), images, seed, cache_dir):
                 result.models.append(_scored_model(run, result))
                 cells = [*_cells(result.models[-1], run, method_names, protocol_names)]
-                scorer = NetworkScorer(result.models[-1], cells, EngineFlags(memory_gib=memory_gib))
+                scorer = NetworkScorer(result.models[-1], cells, flags)
                 write_records(scorer, result.folder, progress)
     return result
 
 
 def _protocols(protocols: str | Sequence[str]) -> list[str]:
     """Return the names of the protocols, each once. Raises ``UnknownNameError``, ``BadValueError`` if there is none."""
-    names = [*dict.fromkeys([protocols] if isinstance(protocols, str) else protocols)]
-    if not names:
-        raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
+    names = [*dict.fromkeys([protocols] if isinstance(protocols, str) else _listed("protocols", protocols))]
     for name in names:
+        if not isinstance(name, str):
+            raise BadValueError(f"protocols has {name!r}: give names, such as 'locus'")
         if name != CLASSIFICATION:
             protocol_registry.registry.check(name)
     return names
+
+
+L = TypeVar("L", bound=Sequence[Any])
+
+
+def _listed(word: str, values: L) -> L:
+    """Return ``values``. Raises ``BadValueError`` unless they are a sequence with at least one value.
+
+    A set has another order in each process, and a generator can be read only once.
+    """
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise BadValueError(f"{word} is a {type(values).__name__}: give a list")
+    if not len(values):
+        raise BadValueError(f"{word} is empty: give a list with at least one value")
+    return values
 
 
 def _runs(
@@ -178,7 +198,7 @@ def _cells(
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
     """Return the names of the methods, and the classes among them."""
-    listed = [methods] if isinstance(methods, str | type) else list(methods)
+    listed = [methods] if isinstance(methods, str | type) else _listed("methods", methods)
     classes: list[Any] = [method for method in listed if not isinstance(method, str)]
     words = [method if isinstance(method, str) else getattr(method, "name", "") for method in listed]
     return [method_registry.normalize_name(word) for word in words], classes
@@ -221,8 +241,15 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
     same = [(n.findings, n.img_size, n.build_options, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
     if any(other != same[0] for other in same):
         raise BadValueError("the models have different recipes: evaluate each recipe separately")
+    digests = [_digest(network) for network in networks]
+    if twice := duplicates(digests):
+        raise BadValueError(f"{digests.count(twice[0])} models have the same weights: give each training run once")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
     return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
+
+
+def _digest(network: Classifier) -> str:
+    return weight_files.digest({name: value.cpu() for name, value in network.state_dict().items()})
 
 
 def _config(
@@ -327,7 +354,7 @@ class InMemoryRun(TrainingRun):
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name."""
-        return weight_files.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
+        return _digest(self.network)
 
     def model(self, device: str) -> Classifier:
         """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
