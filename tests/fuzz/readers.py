@@ -60,7 +60,7 @@ def _planes(path: Path) -> list[object]:
 
 
 def _masks(path: Path) -> list[object]:
-    return [given.read() for given in files.find(path, NAMES, (), None).values()]
+    return [given.read() for given in files.find(path, NAMES, ()).values()]
 
 
 def _packed(path: Path) -> object:

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 
 from locus import methods
-from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields
+from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields, truth_counts
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.maps.cases import CaseStore, GridCases
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
@@ -145,9 +145,7 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
         "test images": sum(len(run.data) for run in trained),
         "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
         **({"explained images": len(samples)} if cell.images is not None else {}),
-        "patients": len({sample.patient_id for sample in samples}),
-        "cases": sum(len(sample.boxes) for sample in samples),
-        "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
+        **truth_counts(samples),
     }
 
 

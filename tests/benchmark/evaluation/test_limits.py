@@ -33,7 +33,7 @@ def test_map_with_a_side_that_is_too_long_is_refused_before_it_is_read(tmp_path,
 
 def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding(tmp_path):
     (tmp_path / "masks.json").write_text(json.dumps(RUNS))
-    (given,) = files.find(tmp_path / "masks.json", NAMES, (), None).values()
+    (given,) = files.find(tmp_path / "masks.json", NAMES, ()).values()
     with pytest.raises(DataError, match="at most 4096"):
         given.read()
 
@@ -48,7 +48,7 @@ def test_largest_map_that_is_allowed_is_read():
     "read",
     [
         lambda path: boxes.read(path, None, NAMES, {"a.png": (9, 9)}),
-        lambda path: files.find(path, NAMES, (), None),
+        lambda path: files.find(path, NAMES, ()),
         lambda path: tables.read_csv(path, ("image",)),
         tables.read_list,
         lambda path: boxes.of(str(path)),

@@ -9,8 +9,8 @@ from PIL import Image
 
 from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.boxes import Geometry
-from locus.benchmark.evaluation.external import EntryCases, score
-from locus.benchmark.evaluation.result import Samples
+from locus.benchmark.evaluation.evaluate import Samples
+from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.localize import boxes
@@ -47,19 +47,13 @@ def as_archives(folder):
     return {"maps": str(folder)}
 
 
-def as_one_array(folder):
-    np.save(folder / "all.npy", np.stack([shown(*pair) for pair in PAIRS]))
-    (folder / "all.csv").write_text("image,finding\n" + "".join(f"{sample.image_id},{finding}\n" for sample, finding in PAIRS))
-    return {"maps": str(folder / "all.npy"), "index": str(folder / "all.csv")}
-
-
 def named_with_the_images_ending(folder):
     for sample, finding in PAIRS:
         np.save(folder / f"{sample.image_id}.png_{finding}.npy", shown(sample, finding))
     return {"maps": str(folder)}
 
 
-@pytest.mark.parametrize("layout", [as_arrays, as_archives, as_one_array, named_with_the_images_ending])
+@pytest.mark.parametrize("layout", [as_arrays, as_archives, named_with_the_images_ending])
 def test_every_layout_gives_the_maps_of_a_file_per_image_and_finding_and_a_bar_counts_them(tmp_path, terminal, layout):
     single = entry.read(config(maps=str(write(tmp_path / "single"))))
     assert re.search(f"read maps:   0%.* 0/{len(PAIRS)}", terminal())
@@ -295,7 +289,7 @@ def test_baselines_have_the_cases_of_the_entry_when_missing_ones_are_skipped(nam
 def test_large_baseline_maps_are_computed_when_they_are_read_and_are_the_same(name, monkeypatch):
     given, cell = an_entry([USUAL, OTHER] * 3), CELL.model_copy(update={"method": name})
     kept = EntryCases(given).cases(cell)
-    monkeypatch.setattr("locus.benchmark.evaluation.external.MAX_CACHED", 0)
+    monkeypatch.setattr("locus.benchmark.evaluation.scorer.MAX_CACHED", 0)
     streamed = EntryCases(given).cases(cell)
     assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
     for one, other in zip(kept, streamed, strict=True):
