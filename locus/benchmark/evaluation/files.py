@@ -302,7 +302,7 @@ def read_values(
                 raise
             broken.append(given[pair].where)
             continue
-        _check_shape(values, frames[pair[0]], where, given[pair].where)
+        check_shape(values, frames[pair[0]], where, given[pair].where)
         total_bytes += values.nbytes
         out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
         if values.min() == values.max():
@@ -335,7 +335,7 @@ def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "
         raise DataError(f"{count} ({examples(absent)}): {advice}")
 
 
-def _check_shape(values: Map, frame: tuple[int, int], where: Geometry, name: str) -> None:
+def check_shape(values: Map, frame: tuple[int, int], where: Geometry, name: str) -> None:
     """Raise an error for a map of pixels with the sides of its image swapped, or one that its grid does not fit."""
     shape = (values.shape[0], values.shape[1])
     if where.declared == "pixels" and shape == frame[::-1] != frame:

@@ -38,12 +38,6 @@ def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding
         given.read()
 
 
-def test_largest_map_that_is_allowed_is_read():
-    square = np.zeros((2048, 2048), np.float32)
-    assert files.as_2d_map(square, "a.npy").shape == (2048, 2048)
-    assert files.as_2d_map(np.zeros((1, files.MAX_SIDE)), "a.npy").shape == (1, files.MAX_SIDE)
-
-
 @pytest.mark.parametrize(
     "read",
     [

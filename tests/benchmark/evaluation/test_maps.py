@@ -214,10 +214,9 @@ def test_average_precision_of_a_coco_json_equals_pycocotools(tmp_path):
 
 
 FEW = ("chexlocalize", "energy", "locus")
-SOME_SLOW = [pytest.param(word, marks=[] if word in FEW else [pytest.mark.slow]) for word in sorted(protocols.of_maps())]
 
 
-@pytest.mark.parametrize("protocol", SOME_SLOW)
+@pytest.mark.parametrize("protocol", FEW)
 def test_maps_read_from_files_score_as_those_in_memory(tmp_path, monkeypatch, protocol):
     given = config(maps=str(write(tmp_path)))
     cell = CELL.model_copy(update={"protocol": protocol})
@@ -283,16 +282,3 @@ def test_baselines_have_the_cases_of_the_entry_when_missing_ones_are_skipped(nam
     given = an_entry([USUAL] * 7, kind, "skip", ("2.png",))
     cases = EntryCases(given).cases(CELL.model_copy(update={"method": name}))
     assert [case.image_id for case in cases] == [f"{n}.png" for n in (0, 1, 3, 4, 5, 6)]
-
-
-@pytest.mark.parametrize("name", [name for name in WITHOUT_TRAINING if name != "fixed_box"])
-def test_large_baseline_maps_are_computed_when_they_are_read_and_are_the_same(name, monkeypatch):
-    given, cell = an_entry([USUAL, OTHER] * 3), CELL.model_copy(update={"method": name})
-    kept = EntryCases(given).cases(cell)
-    monkeypatch.setattr("locus.benchmark.evaluation.scorer.MAX_CACHED", 0)
-    streamed = EntryCases(given).cases(cell)
-    assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
-    for one, other in zip(kept, streamed, strict=True):
-        assert one.grid == other.grid
-        assert other.map.shape == one.map.shape
-        np.testing.assert_array_equal(other.map, one.map)
