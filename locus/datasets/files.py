@@ -1,6 +1,6 @@
 """Base class of data sets that are read from files, and functions that build their rows.
 
-``FileDataset``  a data set with ``rows``, one sample per image; ``TableRows`` stores them compactly as columns
+``FileDataset``  a data set with ``rows``, one sample per image; ``TableRows`` makes them from a table
 ``in_split``, ``with_file``  select the images of a split, and those that have a file
 ``boxes_by_image``  check the boxes of a table and clip them to their images
 ``described``    the description for records
@@ -10,8 +10,6 @@ Files are read by ``locus.datasets.io``, random splits are in ``locus.datasets.s
 
 import functools
 import logging
-import os
-from array import array
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from types import MappingProxyType
@@ -25,12 +23,12 @@ from locus.core.files import file_hash
 from locus.core.frames import area
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
-from locus.datasets.base import Columns, Dataset, Request, Texts
+from locus.datasets.base import Columns, Dataset, Request
 from locus.datasets.io import images
 from locus.datasets.io.tables import raise_if_any
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 ABOUT = ("age", "sex", "view", "study")
 """Columns of a table that are copied to a sample's ``meta``."""
@@ -54,8 +52,7 @@ class TableRows(Sequence[Sample]):
     """One sample per image of a ``table`` with the column patient and any of those in ``ABOUT``.
 
     ``labels``: (N, K). ``files``: image -> path. ``truth``: function of the image that returns its ``frame`` (None: the
-    size of the file, read on first access), ``boxes`` and, optionally, ``read_masks``. The table and ``files`` are not
-    kept in memory.
+    size of the file, read on first access), ``boxes`` and, optionally, ``read_masks``.
     """
 
     def __init__(
@@ -63,9 +60,9 @@ class TableRows(Sequence[Sample]):
         truth: Callable[[str], dict[str, Any]],
     ) -> None:  # fmt: skip
         self._truth, self._labels = truth, np.array(labels, np.float32, order="C")
-        self._images, self._patients = Texts(table.index), Texts(table["patient"])
-        self._paths = _Paths((files[image] for image in table.index), self._images)
-        self._about = {name: _Column(table[name]) for name in ABOUT if name in table}
+        self._images, self._patients = table.index.tolist(), table["patient"].tolist()
+        self._paths = [str(files[image]) for image in self._images]
+        self._about = {name: table[name].tolist() for name in ABOUT if name in table}
         self._frame_of_file = functools.cache(images.frame_or_dot)  # opening 190,000 files takes seconds
 
     def __len__(self) -> int:
@@ -85,45 +82,8 @@ class TableRows(Sequence[Sample]):
         studies = [str(study or "") for study in self._about.get("study", ())]
         return Columns(
             self._images, self._patients, self._paths, self._labels, boxed,
-            Texts(studies) if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
+            studies if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
         )  # fmt: skip
-
-
-class _Paths(Sequence[str]):
-    """Paths of files. Each folder is stored once, and file names only if they differ from ``images``."""
-
-    def __init__(self, paths: Iterable[Path | str], images: Texts) -> None:
-        self._folders, self._names, self._folder = Texts(), Texts(), array("I")
-        numbers: dict[str, int] = {}
-        for path in paths:
-            folder, name = os.path.split(path)  # faster than a Path object for each of many files
-            if folder not in numbers:
-                numbers[folder] = len(numbers)
-                self._folders.append(folder)
-            self._folder.append(numbers[folder])
-            self._names.append(name)
-        if self._names.same(images):
-            self._names = images
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __getitem__(self, index: Any) -> Any:
-        return os.path.join(self._folders[self._folder[index]], self._names[index])  # noqa: PTH118 - as above
-
-
-class _Column(Sequence[Any]):
-    """Values of a column with few distinct values, as their numbers."""
-
-    def __init__(self, values: "Series") -> None:
-        codes, words = values.factorize(use_na_sentinel=False)
-        self._codes, self._words = codes.astype(np.min_scalar_type(len(words))), words.tolist()
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._words[self._codes[index]]
 
 
 class FileDataset(Dataset):

@@ -32,7 +32,7 @@ from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
 from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, in_split, with_file
 from locus.datasets.io import pd
-from locus.datasets.io.images import ImageFiles, find
+from locus.datasets.io.images import find
 from locus.datasets.io.tables import (
     first_of,
     numbers,
@@ -318,7 +318,7 @@ def _about_images(root: Path) -> dict[str, dict[str, Any]]:
     return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}
 
 
-def _image_files(folder: Path) -> ImageFiles:
+def _image_files(folder: Path) -> dict[str, str]:
     """Return image -> its file. Raises ``NoImagesError`` if there is none."""
     files = find(folder, *IMAGE_FOLDERS)
     if not files:

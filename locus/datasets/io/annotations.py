@@ -5,7 +5,6 @@
 ``read_yolo``   a folder of YOLO files (text) with the names of the classes
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +12,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from locus.core import limits
 from locus.core.errors import DataError, examples
 from locus.datasets.io import pd
-from locus.datasets.io.tables import check_links
+from locus.datasets.io.tables import check_links, read_json, read_text
 
 BoxFormat = Literal["xyxy", "xywh"]
 EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
@@ -39,10 +37,10 @@ def read_coco(file: Path, index: Path | None = None) -> pd.DataFrame:
     category_id must be names. Numbers that the file does not state are nan. Raises ``DataError`` for broken files and
     unknown ids.
     """
-    content, listed = _json(file), False
+    content, listed = read_json(file), False
     try:
         if isinstance(content, list):
-            listed, source = True, {} if index is None else _json(index)
+            listed, source = True, {} if index is None else read_json(index)
             rows = content
         else:
             source, rows = content, content["annotations"]
@@ -69,13 +67,6 @@ def read_coco(file: Path, index: Path | None = None) -> pd.DataFrame:
         raise DataError(f"{file} is not a COCO file with boxes ({type(error).__name__}: {error}): {COCO}") from error
 
 
-def _json(file: Path) -> Any:
-    try:
-        return json.loads(limits.require_size(file).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"cannot read {file}: {error}") from error
-
-
 def _by_id(entries: list[dict[str, Any]], file: Path) -> dict[str, dict[str, Any]]:
     """Return id -> entry. Ids are compared as text, because some tools write 3 and others "3"."""
     by_id = {str(entry["id"]): entry for entry in entries}
@@ -88,7 +79,7 @@ def read_voc(folder: Path) -> pd.DataFrame:
     """Return a row per object: image (path of the file without suffix), finding, x0, y0, x1, y1, width and height."""
     rows = []
     for name, file in _named(folder, ".xml"):
-        text = _text(file)
+        text = read_text(file)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise DataError(f"{file} has a DOCTYPE or an entity, which is not read: remove it")
         try:
@@ -107,9 +98,9 @@ def read_yolo(folder: Path) -> pd.DataFrame:
     listed = next((folder / name for name in ("classes.txt", "obj.names") if (folder / name).is_file()), None)
     if listed is None:
         raise DataError(f"{folder} has no classes.txt: write the name of each class on a line of its own")
-    words, rows = _text(listed).split("\n"), []
+    words, rows = read_text(listed).split("\n"), []
     for name, file in _named(folder, ".txt"):
-        for number, line in enumerate(_text(file).splitlines() if file != listed else (), 1):
+        for number, line in enumerate(read_text(file).splitlines() if file != listed else (), 1):
             try:
                 word, *numbers = line.split() or [""]
                 x, y, w, h = map(float, numbers[:4])
@@ -128,13 +119,6 @@ def _named(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
     check_links(files, folder)
     for file in files:
         yield file.relative_to(folder).with_suffix("").as_posix(), file
-
-
-def _text(file: Path) -> str:
-    try:
-        return limits.require_size(file).read_text(encoding="utf-8-sig").strip()
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {file}: {error}") from error
 
 
 def refuse_other_frames(table: pd.DataFrame, frames: Sequence[tuple[int, int]], file: Path) -> None:

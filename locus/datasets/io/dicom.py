@@ -264,13 +264,13 @@ def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
     return np.rint(grey).astype(np.uint8)
 
 
-def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
+def read_headers(root: Path, files: Mapping[str, Path], cache: Path | str | None) -> tuple[dict[str, Header], list[str]]:
     """Return image -> header for the readable ``files`` in ``root``, and an error message for each of the others.
 
     The table in the folder ``cache`` has the name, modification time, length and header of each file; a broken table
     and outdated rows are ignored. Without ``cache``, each process reads all headers.
     """
-    table = cache and cache / f"headers-{json_hash(str(root.resolve()))}.json"
+    table = cache and Path(cache) / f"headers-{json_hash(str(root.resolve()))}.json"
     cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
     bad, read = [], dict[str, Any]()
