@@ -7,7 +7,7 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from locus.core.errors import BadValueError, UnknownNameError
@@ -111,10 +111,13 @@ def duplicates(names: Iterable[T]) -> list[T]:
 
 
 def require_findings(findings: Iterable[str]) -> None:
-    """Raise ``BadValueError`` for a name that tables cannot show (``mean``, their last row, or an empty one) and for
-    two names that findings of other data sets and networks could not tell apart (``T1`` and ``T-1``).
+    """Raise ``BadValueError`` for a name that tables cannot show: ``mean``, their last row, or an empty one.
+
+    Two names that ``canonical_finding`` does not tell apart (``T1`` and ``T-1``) are an error, too.
     """
     names: dict[str, str] = {}
+    if isinstance(findings, str) or not isinstance(findings, Sequence | Mapping):
+        raise BadValueError(f"findings is a {type(findings).__name__}, which has no order: give a list of names")
     for finding in findings:
         if not isinstance(finding, str) or not finding.strip() or finding == "mean":
             reason = "is the name of the mean over findings" if finding == "mean" else "is not a name"

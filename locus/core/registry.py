@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
+from locus.core.names import duplicates
 from locus.core.user_code import module_of, reason, syntax_tree
 
 log = logging.getLogger(__name__)
@@ -248,6 +249,8 @@ def options(spec: str) -> dict[str, Any]:
             raise BadValueError(
                 f"bad option {name + equals + value!r} in {spec!r}: write NAME:option=value,option=value"
             )
+    if twice := duplicates(name for name, *_ in pairs):
+        raise BadValueError(f"{spec!r} gives the option {twice[0]!r} twice: give it once")
     return {name: _literal(value) for name, _, value in pairs}
 
 

@@ -26,7 +26,8 @@ from pydantic import Field
 from tqdm import tqdm
 
 from locus.core.errors import BadValueError, DataError
-from locus.core.names import canonical_finding
+from locus.core.frames import checked_boxes
+from locus.core.names import canonical_finding, duplicates, identity, require_findings
 from locus.core.registry import validated
 from locus.core.types import FloatArray, Sample
 from locus.datasets.io.tables import check_links
@@ -218,6 +219,53 @@ class Dataset(Sequence[Sample]):
         return self.sample(index % len(self))
 
 
+class Samples(Dataset):
+    """Samples in memory as a data set, with labels in the order of ``findings``. Boxes are clipped at the image's edge.
+
+    Raises ``BadValueError`` for a sample that is not valid or is given twice.
+    """
+
+    name = "samples"
+
+    def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
+        if isinstance(samples, str) or not isinstance(samples, Sequence):
+            raise BadValueError(f"data is a {type(samples).__name__}: give a data set or a list of samples")
+        self.samples, self.findings, self.split = [_checked(one, findings) for one in samples], tuple(findings), split
+        self.describe = {"images": len(samples), "findings": list(findings)}
+        if twice := duplicates(identity(sample.image_id) for sample in samples):
+            raise BadValueError(f"the sample {twice[0]} is given twice: give each image once")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index``."""
+        return self.samples[index]
+
+
+def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
+    """Return a sample with clipped boxes. Raises ``BadValueError`` unless it is valid and fits the ``findings``."""
+    if not isinstance(sample, Sample):
+        raise BadValueError(f"data has a {type(sample).__name__}: give locus.Sample objects")
+    for what in ("image_id", "patient_id"):
+        if not isinstance(getattr(sample, what), str) or not getattr(sample, what):
+            raise BadValueError(f"the {what} of a sample is {getattr(sample, what)!r}: give a name")
+    where = f"sample {sample.image_id}"
+    order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
+    labels = np.asarray(sample.labels, dtype=np.float32)
+    if labels.shape != (len(findings),):
+        raise BadValueError(f"{where} has {labels.size} labels, not {len(findings)}: {order}")
+    if not (np.isnan(labels) | np.isin(labels, (0, 1))).all():
+        raise BadValueError(f"{where} has the labels {labels.tolist()}: give 1, 0 or nan (unknown)")
+    for finding in sample.boxes:
+        if finding not in findings:
+            raise BadValueError(f"{where} has a box of {finding!r}, which is not a finding of the model")
+        if labels[[*findings].index(finding)] == 0:
+            raise BadValueError(f"{where} has a box of {finding!r} and the label 0 for it: {order}")
+    boxes = {word: checked_boxes(b, sample.frame, f"{where}, {word}") for word, b in sample.boxes.items()}
+    return replace(sample, labels=labels, boxes={word: array for word, array in boxes.items() if len(array)})
+
+
 class DatasetWrapper(Dataset):
     """Modified samples of another data set, with the same ``name``, ``split`` and other attributes."""
 
@@ -244,6 +292,8 @@ class RelabeledDataset(DatasetWrapper):
     name: ClassVar[str]
 
     def __init__(self, data: Dataset, findings: Sequence[str], indices: Sequence[int]) -> None:
+        require_findings(data.findings)
+        require_findings(findings)
         position = {canonical_finding(finding): k for k, finding in enumerate(data.findings)}
         self._order = [position.get(canonical_finding(finding)) for finding in findings]
         pairs = zip(self._order, findings, strict=True)
@@ -303,9 +353,12 @@ def _content(source: str, image: str) -> list[object]:
 
 
 def content_stamp(path: Path | str) -> tuple[int, ...]:
-    """Return the modification time (ns) and the length (bytes) of a file, to detect changes; () if it is missing."""
+    """Return times of modification and of change (ns) and the length (bytes) of a file; () if it is missing.
+
+    The time of change is new for a file that replaces another one with the same length and time of modification.
+    """
     try:
         state = os.stat(path)  # noqa: PTH116 - faster than a Path object for each of many files
     except OSError:
         return ()
-    return state.st_mtime_ns, state.st_size
+    return state.st_mtime_ns, state.st_size, state.st_ctime_ns

@@ -20,11 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.core.errors import DataError, NoImagesError, examples
 from locus.core.files import file_hash
-from locus.core.frames import area
+from locus.core.frames import box_flaws
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
 from locus.datasets.base import Columns, Dataset, Request
-from locus.datasets.io import images
+from locus.datasets.io import images, pd
 from locus.datasets.io.tables import raise_if_any
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ ABOUT = ("age", "sex", "view", "study")
 log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
-SHARES = "give boxes in pixels of the image as published, not as fractions of its width and height"
-"""Advice for boxes narrower than a pixel."""
 
 
 def file_sample(
@@ -175,27 +173,25 @@ def boxes_by_image(
 ) -> tuple[BoxesByImage, int]:
     """Return the boxes of the images in ``frames``, in file order, and the number of boxes clipped at the image's edge.
 
-    ``marks``: image, finding and (4,) edges xyxy of each box. Raises ``DataError`` for boxes that are not four numbers,
-    empty, outside their image, or narrower than a pixel.
+    ``marks``: image, finding and (4,) edges xyxy of each box. Raises ``DataError`` for boxes that are not four finite
+    numbers, inverted, empty, narrower than a pixel, repeated, or outside their image.
     """
     listed = list(marks)
     try:
         edges = np.array([box for _, _, box in listed], np.float64).reshape(len(listed), 4)
     except (TypeError, ValueError) as error:
         raise DataError(f"{path} has a box that is not four numbers: {error}") from error
-
-    def refuse(wrong: NDArray[np.bool_], what: str, advice: str) -> None:
-        marked = (f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}" for i in np.flatnonzero(wrong))
-        raise_if_any(path, marked, what, f"; {advice}")
-
-    sides = edges[:, 2:] - edges[:, :2]
-    small = np.logical_and((sides < 1).any(axis=1), (sides > 0).all(axis=1))
-    refuse(small, "boxes narrower than a pixel", SHARES)
     chosen = np.array([image in frames for image, *_ in listed], bool)
-    limits = np.array([frames.get(image, (0, 0))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
+    limits = np.array([frames.get(image, (2**31, 2**31))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
+    keys = pd.DataFrame(
+        [(image, finding, *box) for (image, finding, _), box in zip(listed, edges.tolist(), strict=True)]
+    )
     inside = np.clip(edges, 0, limits)
-    empty = np.logical_not(area(inside) > 0)  # includes nan
-    refuse(np.logical_and(chosen, empty), "boxes that are empty or outside their image", "correct them")
+    flaws = {**box_flaws(edges, limits), "repeated; keep one of each": keys.duplicated().to_numpy()}
+    for what, wrong in flaws.items():
+        marked = (f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}" for i in np.flatnonzero(wrong))
+        what, _, advice = what.partition("; ")
+        raise_if_any(path, marked, f"boxes that are {what}", f"; {advice}")
     cut = int((inside != edges)[chosen].any(axis=1).sum())
     if cut:
         log.warning("%s: clipped %d boxes at the edge of their image", path, cut)

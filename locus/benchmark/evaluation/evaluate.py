@@ -94,6 +94,8 @@ def evaluate(
         raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
     for word, given in (("model", listed), ("data", data)):
+        if not isinstance(given, Sequence):
+            raise BadValueError(f"{word} is a {type(given).__name__}: give a data set or a list of samples")
         if not len(given):
             raise BadValueError(f"{word} is empty: give at least one {'network' if word == 'model' else 'image'}")
     with method_registry.registry.adding(classes):

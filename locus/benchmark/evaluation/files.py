@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from locus.benchmark.evaluation.boxes import Geometry, Names, refuse_unknown
+from locus.benchmark.evaluation.boxes import Geometry
 from locus.benchmark.evaluation.cases import Pair, as_map
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
@@ -37,6 +37,7 @@ from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
 from locus.datasets.io import rle
+from locus.datasets.io.annotations import Names, refuse_unknown_images
 from locus.datasets.io.images import open_image
 from locus.datasets.io.tables import read_csv
 
@@ -228,7 +229,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
             out += _several(file, image, words, names)
         else:
             unknown.append(file.name)
-    refuse_unknown(unknown, len(files), "files")
+    refuse_unknown_images(unknown, len(files), "files")
     return out
 
 

@@ -55,42 +55,8 @@ from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
 from locus.core.registry import named
 from locus.core.types import Sample
-from locus.datasets.base import Dataset, RelabeledDataset
+from locus.datasets.base import Dataset, RelabeledDataset, Samples
 from locus.datasets.io import cache
-
-
-class Samples(Dataset):
-    """Samples in memory as a data set, with labels in the order of ``findings``."""
-
-    name = "samples"
-
-    def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
-        """Wrap the ``samples`` of one ``split``. Raises ``BadValueError`` if labels or boxes do not fit."""
-        self.samples, self.findings, self.split = samples, tuple(findings), split
-        self.describe = {"images": len(samples), "findings": list(findings)}
-        for sample in samples:
-            _check_labels(sample, self.findings)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def sample(self, index: int) -> Sample:
-        """Return the sample at ``index``."""
-        return self.samples[index]
-
-
-def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
-    """Raise ``BadValueError`` unless the labels of a sample are those of ``findings``, in their order."""
-    order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
-    if len(sample.labels) != len(findings):
-        raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}: {order}")
-    for finding in sample.boxes:
-        if finding not in findings:
-            raise BadValueError(
-                f"sample {sample.image_id} has a box of {finding!r}, which is not a finding of the model"
-            )
-        if sample.labels[findings.index(finding)] == 0:
-            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it: {order}")
 
 
 def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:

@@ -44,6 +44,8 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
         return dicom.decode(Path(path), content)
     with _opened(path, content) as image:
         pixels, turn = _gray(image), _turn(image)
+        if image.format == "PNG" and not pixels[-1].any():
+            _refuse_half(path, Path(path).read_bytes() if content is None else content)
         return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
@@ -117,7 +119,7 @@ def open_image(source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "J
 
 
 def find(folder: Path, *patterns: str) -> dict[str, str]:
-    """Return name -> path of the images in the subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
+    """Return name -> path of the images in subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
 
     Raises ``DataError`` for two files of one name and for a link that is not usable.
     """
@@ -135,6 +137,20 @@ def find(folder: Path, *patterns: str) -> dict[str, str]:
                     links += [Path(entry.path)] if entry.is_symlink() else []
     check_links([*subfolders, *links], folder)
     return dict(sorted(files.items()))
+
+
+def _refuse_half(path: Path | str, content: bytes) -> None:
+    """Raise ``DataError`` for a PNG whose compressed pixels end early: Pillow leaves the other rows black."""
+    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content[16:29])
+    packed, at = b"", 8
+    while at + 8 <= len(content):
+        length = int.from_bytes(content[at : at + 4])
+        packed += content[at + 8 : at + 8 + length] if content[at + 4 : at + 8] == b"IDAT" else b""
+        at += 12 + length
+    expected = height * (1 + -(-width * bits * {2: 3, 4: 2, 6: 4}.get(colour, 1) // 8))
+    count = len(zlib.decompressobj().decompress(packed, expected))
+    if count < expected and not interlaced:
+        raise DataError(f"cannot decode {path}: it is truncated ({count} of {expected} bytes of pixels)")
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from locus.benchmark.evaluation import entry
-from locus.benchmark.evaluation.boxes import Names, read, read_probabilities
+from locus.benchmark.evaluation.boxes import read, read_probabilities
+from locus.datasets.io.annotations import Names
 from locus.core.errors import BadValueError, DataError
 from tests.benchmark.evaluation.given import DATA, WORD, config
 

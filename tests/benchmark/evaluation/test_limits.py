@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from locus.benchmark.evaluation import boxes, files
-from locus.benchmark.evaluation.boxes import Names
+from locus.datasets.io.annotations import Names
 from locus.core import limits
 from locus.core.errors import DataError
 from locus.datasets.io import tables

@@ -10,7 +10,7 @@ from PIL import Image
 from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.boxes import Geometry
 from locus.benchmark.evaluation.external import EntryCases, score
-from locus.benchmark.evaluation.result import Samples
+from locus.datasets.base import Samples
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.localize import boxes
