@@ -87,6 +87,11 @@ def test_an_option_that_its_annotation_does_not_allow_raises_a_clear_error(optio
         registry.validated(_part, options)
 
 
+def test_an_option_given_twice_is_refused():
+    with pytest.raises(BadValueError, match="'grain' twice"):
+        registry.options("phantom:grain=0,test=1,grain=1")
+
+
 def test_a_part_of_a_dictionary_is_built_with_options():
     assert registry.build({"complex": complex}, "number", "complex:real=3", imag=4) == 3 + 4j
     with pytest.raises(UnknownNameError, match=r"number.*'komplex'.*'complex'"):

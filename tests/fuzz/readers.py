@@ -16,11 +16,11 @@ from safetensors.torch import save as safetensors
 from locus.backbones import weight_files
 from locus.benchmark import opening, records
 from locus.benchmark.evaluation import boxes, files
-from locus.datasets.io.annotations import Names
 from locus.benchmark.records import storage
 from locus.benchmark.suite import plan
 from locus.core import cli
 from locus.datasets.io import annotations, images
+from locus.datasets.io.annotations import Names
 from tests.benchmark.report.made_up import training
 from tests.datasets.trees import write_dicom
 

@@ -56,7 +56,7 @@ from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, ma
 from locus.core.registry import named
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, RelabeledDataset, Samples
-from locus.datasets.io import cache
+from locus.datasets.io.cache import PixelCache
 
 
 def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
@@ -101,7 +101,7 @@ class InMemoryRun(TrainingRun):
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
-        return cache.pixels(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).images
+        return PixelCache(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).complete()
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""

@@ -101,29 +101,20 @@ def check_links(paths: Iterable[Path], root: Path) -> None:
     A link may lead anywhere, to an existing folder or regular file. A table must keep its extension: a link in
     somebody's archive could lead to any text file of this machine.
     """
-    seen = {root}
-    for path in paths:
-        _check_link(path, root, seen)
-
-
-def _check_link(path: Path, root: Path, seen: set[Path]) -> None:
-    """Check each folder in ``root`` once, then the path."""
-    if path.parent not in seen and path.parent != path:
-        _check_link(path.parent, root, seen)
-        seen.add(path.parent)
-    try:
+    paths = list(paths)
+    folders = {above for folder in {path.parent for path in paths} for above in (folder, *folder.parents)}
+    for path in (*sorted(above for above in folders if root in above.parents), *paths):
         if not path.is_symlink():
-            return
-        mode, end = path.stat().st_mode, path.resolve()
-    except FileNotFoundError:
-        raise DataError(f"the link {path} leads to {path.readlink()}, which does not exist: {NO_LINK}") from None
-    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
-        raise DataError(f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}") from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise DataError(f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}")
-    suffix = path.suffix.lower()
-    if stat.S_ISREG(mode) and suffix in TABLES and end.suffix.lower() != suffix:
-        raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {NO_LINK}")
+            continue
+        try:
+            mode, end = path.stat().st_mode, path.resolve()
+        except (OSError, RuntimeError) as error:  # missing, too long or in a circle
+            raise DataError(f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}") from error
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise DataError(f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}")
+        suffix = path.suffix.lower()
+        if stat.S_ISREG(mode) and suffix in TABLES and end.suffix.lower() != suffix:
+            raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {NO_LINK}")
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
