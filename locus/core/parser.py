@@ -231,17 +231,8 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
 
 def _groups(config_class: type[Any]) -> list[type[Any]]:
     """Return the classes that declare fields of ``config_class``: its last base first, indirect bases at the end."""
-    ranked = sorted(_declaring(config_class, 0), key=lambda item: item[0])
-    return list(dict.fromkeys(part for _, part in ranked))
-
-
-def _declaring(part: type[Any], depth: int) -> Iterator[tuple[int, type[Any]]]:
-    """Yield the class and its bases that declare fields, each with the number of such classes below it."""
-    declares = bool(inspect.get_annotations(part))
-    if declares:
-        yield depth, part
-    for base in reversed(part.__bases__):
-        yield from _declaring(base, depth + declares)
+    parts = dict.fromkeys((config_class, *reversed(config_class.__bases__), *config_class.__mro__))
+    return [part for part in parts if inspect.get_annotations(part)]
 
 
 def _title(config_class: type[Any], part: type[Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from locus.core.errors import BadValueError
 from locus.core.names import normalize_data_set
 from locus.core.registry import DATASETS, construct, validated
 from locus.core.registry import options as options_of
@@ -42,6 +43,8 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
 
     The name is NIH for ``implanted``, which reads NIH's files.
     """
+    if not isinstance(root, str | Path | None):
+        raise BadValueError(f"root is {root!r}: give the path of a folder")
     path, name = None if root is None else Path(root), normalize_data_set(word).split(":")[0]
     return path or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 

@@ -168,6 +168,23 @@ def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
     return len(bad)
 
 
+def refuse_turned(source: Path, frames: Mapping[str, tuple[int, int]], files: Mapping[str, Path | str]) -> None:
+    """Raise ``DataError`` if sizes (H, W) that ``source`` states fit their files only with the sides exchanged.
+
+    A file may be a smaller or a square copy.
+    """
+    turned = []
+    for image, (height, width) in frames.items():
+        rows, columns = images.frame_or_dot(files[image])
+        if abs(height / width - 1) > ALIKE and abs(height * rows / (width * columns) - 1) < ALIKE:
+            turned.append(f"{image} is {columns}x{rows}, not {width}x{height}")
+    raise_if_any(source, turned, "images whose width and height are exchanged", "; correct them")
+
+
+ALIKE = 0.02
+"""Difference of two aspect ratios that may be due to rounding."""
+
+
 def boxes_by_image(
     path: Path, marks: Iterable[tuple[str, str, ArrayLike]], frames: Mapping[str, tuple[int, int]]
 ) -> tuple[BoxesByImage, int]:

@@ -24,7 +24,15 @@ from locus.core.files import file_hash, json_hash
 from locus.core.names import identity, require_findings
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Request
-from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, with_file
+from locus.datasets.files import (
+    BoxesByImage,
+    FileDataset,
+    TableRows,
+    boxes_by_image,
+    described,
+    refuse_turned,
+    with_file,
+)
 from locus.datasets.io import images, pd, tables
 from locus.datasets.io.annotations import NORMAL, ROW, Names, read_boxes, refuse_other_frames
 from locus.datasets.io.images import SUFFIXES
@@ -291,7 +299,10 @@ def _boxes(
     pairs = marks[["image", "finding"]].drop_duplicates().itertuples(index=False)
     negative = (" ".join(pair) for pair in pairs if table.at[pair[0], pair[1]] == 0)
     tables.raise_if_any(path, negative, "boxes of findings whose label is 0", "; correct the label or remove the box")
-    frames = _frames(table.loc[[i for i in marks["image"].unique() if i in wanted]])
+    boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
+    stated = {image: frame for image, frame in boxed["_frame"].items() if frame}
+    refuse_turned(path, stated, boxed["_path"])
+    frames = _frames(boxed)
     marks = marks[marks["image"].isin(list(frames))]
     sizes = [frames[name] for name in marks["image"]]
     refuse_other_frames(marks, sizes, path)

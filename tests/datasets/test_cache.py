@@ -117,7 +117,7 @@ def test_changed_content_gets_a_new_array(tmp_path):
     Image.fromarray(picture(7)).save(path)  # as long as the file that it replaces, and with the same time
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
     path.replace(tmp_path / "in" / "002.png")
-    assert ((tmp_path / "in" / "002.png").stat().st_size, state.st_size) == (state.st_size, 68)
+    assert (tmp_path / "in" / "002.png").stat().st_size == state.st_size
     assert pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 99, 7]
     pixels(data, 8, tmp_path / "out")
     pixels(data[:2], 4, tmp_path / "out")

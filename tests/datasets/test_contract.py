@@ -71,7 +71,7 @@ def test_negative_indices_count_from_the_end(load):
         ({"fold": 9, "partition": "kfold"}, "^fold 9 .* 0 .* 4$"),
         ({"findings": 3}, "(^| )3( findings|:|$)"),
         ({"shape": 1}, "'shape'"),
-        *(({"seed": seed}, f"{seed} .*seed") for seed in (-1, 1.5, None, "0")),
+        *(({"seed": seed}, f"{seed}.*seed") for seed in (-1, 1.5, None, "0")),
         ({"folds": 1, "partition": "kfold"}, "1 .*folds.* 2$"),
     ],
     ids=str,

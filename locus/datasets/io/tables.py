@@ -125,10 +125,8 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 def read_text(path: Path) -> str:
     """Return the text of a table, list, JSON or XML file. Tables of the package are unpacked.
 
-    Raises ``DataError`` for a file that is missing, not regular (a pipe would wait forever), too large or not UTF-8.
+    Raises ``DataError`` for a file that is missing, not regular, too large or not UTF-8.
     """
-    if path.exists() and not path.is_file():
-        raise DataError(f"cannot read {path}: it is not a regular file")
     try:
         if path.suffix == ".gz" and path.is_relative_to(PACKAGE):  # a user's could unpack to any size
             return gzip.decompress(path.read_bytes()).decode()
