@@ -102,14 +102,13 @@ def box_flaws(boxes: FloatArray, limits: FloatArray) -> dict[str, NDArray[np.boo
     ['inverted or empty; x0 < x1 and y0 < y1 are required']
     """
     sides, cut = boxes[:, 2:] - boxes[:, :2], np.clip(boxes, 0, limits)
-    return {
-        "not four finite numbers; correct them": ~np.isfinite(boxes).all(axis=1),
-        "inverted or empty; x0 < x1 and y0 < y1 are required": ~(sides > 0).all(axis=1),
-        "narrower than a pixel; give pixels of the image as published, not fractions of its sides": (sides < 1).any(
-            axis=1
-        ),
-        "outside their image; correct them": ~(cut[:, 2:] > cut[:, :2]).all(axis=1),
+    wrong = {
+        "not four finite numbers; correct them": ~np.isfinite(boxes),
+        "inverted or empty; x0 < x1 and y0 < y1 are required": ~(sides > 0),
+        "narrower than a pixel; give pixels of the image as published, not fractions of its sides": sides < 1,
+        "outside their image; correct them": ~(cut[:, 2:] > cut[:, :2]),
     }
+    return {what: np.asarray(edges.any(axis=1)) for what, edges in wrong.items()}
 
 
 def checked_boxes(boxes: ArrayLike, frame: tuple[int, int], where: str) -> FloatArray:

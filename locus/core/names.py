@@ -163,8 +163,11 @@ def match(label: str, findings: Sequence[str]) -> str:
     """
     if (named := find_finding(label, findings)) is not None:
         return named
-    for fits in (lambda finding: _letters(finding) == _letters(label), lambda finding: _is_part(label, finding)):
-        if len(fitting := [finding for finding in findings if fits(finding)]) == 1:
+    for fitting in (
+        [finding for finding in findings if _letters(finding) == _letters(label)],
+        [finding for finding in findings if _is_part(label, finding)],
+    ):
+        if len(fitting) == 1:
             return fitting[0]
     raise UnknownNameError("label", label, findings)
 

@@ -102,7 +102,7 @@ def load(
 
     name = normalize_data_set(name)
     fields = {key: options.pop(key) for key in Request.__dataclass_fields__.keys() & options.keys()}
-    request = Request(root_of(name, root), split=split, partition=partition, **fields)
+    request = Request(root_of(name, root), **{"split": split, "partition": partition, **fields})
     part: Callable[..., Dataset] = REGISTRY.get(name)
     options = validated(part.__init__, {**options, **options_of(name)})
     data: Dataset = construct(functools.partial(part, request), "data set", name.split(":")[0], options)

@@ -300,8 +300,8 @@ def _boxes(
     negative = (" ".join(pair) for pair in pairs if table.at[pair[0], pair[1]] == 0)
     tables.raise_if_any(path, negative, "boxes of findings whose label is 0", "; correct the label or remove the box")
     boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
-    stated = {image: frame for image, frame in boxed["_frame"].items() if frame}
-    refuse_turned(path, stated, boxed["_path"])
+    stated = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
+    refuse_turned(path, stated, boxed["_path"].to_dict())
     frames = _frames(boxed)
     marks = marks[marks["image"].isin(list(frames))]
     sizes = [frames[name] for name in marks["image"]]

@@ -326,15 +326,6 @@ def _image_files(folder: Path) -> dict[str, str]:
     return files
 
 
-def _having_file(folder: Path, listed: pd.Index, files: Collection[str], split: str) -> pd.Index:
-    """Return the images of a published list that have a file. Raises ``NoImagesError`` if there is none."""
-    having_file = listed[listed.isin(list(files))]
-    if having_file.empty:
-        images = f"none of the {len(files)} images in {folder} is in the {split} split"
-        raise NoImagesError(f"{images}: use --partition patient or kfold")
-    return having_file
-
-
 def _folder_of_tables(folder: str) -> Path:
     """Return the folder. Raises ``DataError`` if it has none of NIH's tables of labels, boxes and lists."""
     root, names = Path(folder), dict.fromkeys((*ENTRIES, BOXES, *OFFICIAL, *LABELLED.values()))
@@ -414,7 +405,7 @@ class NIH(FileDataset):
         if files is None:
             files = {image: image for image in listed}
         elif about.get("lists") == "official" and first_of(self.root, (*ENTRIES, *OFFICIAL)) is None:
-            listed = _having_file(folder or self.root, listed, files, self.split)
+            listed = listed[listed.isin(list(files))]  # the other images are not missing
         table = table.loc[with_file(folder or self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})

@@ -199,7 +199,7 @@ def test_only_grey_pixels_of_8_bits_are_resized(pixels):
         square_pixels([pixels], 2)
 
 
-@pytest.mark.parametrize(("size", "turned"), [((32, 16), True), ((320, 160), True), ((16, 32), False), ((24, 24), False), ((40, 35), False)])
+@pytest.mark.parametrize(("size", "turned"), [((32, 16), True), ((320, 160), True), ((16, 32), False), ((24, 24), False)])
 def test_sizes_with_width_and_height_exchanged_are_refused(tmp_path, size, turned):
     image().resize((16, 32)).save(tmp_path / "e.png")
     labels = f"image,split,width,height,Mass\na.png,train,16,16,1\ne.png,test,{size[0]},{size[1]},1\n"

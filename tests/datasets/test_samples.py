@@ -66,5 +66,5 @@ def test_findings_of_a_network_that_cannot_be_told_apart_are_refused(findings):
 
 @pytest.mark.parametrize(("name", "root"), [(None, None), (3, None), (["NIH"], None), ("NIH", 3)])
 def test_name_and_folder_of_a_data_set_are_texts(name, root):
-    with pytest.raises(BadValueError, match="data set|root is 3"):
+    with pytest.raises(BadValueError, match=r"data set|root is 3"):
         datasets.load(name, root)

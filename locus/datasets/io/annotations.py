@@ -189,13 +189,13 @@ def _read_folder(folder: Path, unknown: list[str]) -> pd.DataFrame:
     if len(kinds) > 1:
         listing = " and ".join(f"{len(several)} {suffix}" for suffix, several in kinds.items())
         raise DataError(f"{folder} has {listing} files: keep those of one kind of annotation in it")
-    for suffix, several in kinds.items():
-        if suffix == ".json":
-            raise DataError(f"{folder} has JSON files, as LabelMe writes them: export COCO, Pascal VOC or YOLO")
-        read = _voc_rows if suffix == ".xml" else _yolo_rows
-        rows = read(several, folder, classes if suffix == ".txt" else unknown)  # type: ignore[operator]
-        return pd.DataFrame(rows, columns=ROW).assign(fractions=suffix == ".txt")
-    raise DataError(f"{folder} has no files of boxes: it must contain Pascal VOC (.xml) or YOLO (.txt) files")
+    if ".json" in kinds:
+        raise DataError(f"{folder} has JSON files, as LabelMe writes them: export COCO, Pascal VOC or YOLO")
+    if not kinds:
+        raise DataError(f"{folder} has no files of boxes: it must contain Pascal VOC (.xml) or YOLO (.txt) files")
+    is_voc = ".xml" in kinds
+    rows = _voc_rows(kinds[".xml"], folder, unknown) if is_voc else _yolo_rows(kinds[".txt"], folder, classes)
+    return pd.DataFrame(rows, columns=ROW).assign(fractions=not is_voc)
 
 
 def _name(file: Path, folder: Path) -> str:
