@@ -17,7 +17,7 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap, Result, make_case
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, examples, one_line
-from locus.core.frames import Alignment, Grid
+from locus.core.frames import Alignment, Grid, checked_boxes
 from locus.core.names import require_findings, spelled_twice
 from locus.core.types import FloatArray, Sample
 
@@ -107,7 +107,8 @@ def _sample(
 ) -> Sample:
     """Return the truth of the image ``named`` (image, patient), without pixels."""
     image = named[0]
-    arrays = {word: _boxes(truth[image, word], (image, word), frame) for word in findings if (image, word) in truth}
+    given = {word: truth[image, word] for word in findings if (image, word) in truth}
+    arrays = {word: checked_boxes(boxes, frame, f"the boxes of {image} {word}") for word, boxes in given.items()}
     boxes = {finding: array for finding, array in arrays.items() if len(array)}
     absent = {finding for finding in findings if image in negatives or (image, finding) in negatives}
     if wrong := [finding for finding in boxes if finding in absent]:
@@ -221,20 +222,6 @@ def _array(values: ArrayLike, what: str) -> NDArray[Any]:
 def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
     where = f"the map of {' '.join(pair)}"
     return as_map(_array(values, where), where, BadValueError).astype(np.float64)
-
-
-def _boxes(boxes: ArrayLike, pair: Pair, frame: Frame) -> FloatArray:
-    array = _array(boxes, f"the boxes of {' '.join(pair)}")
-    if array.dtype.kind not in "biuf" and array.size:
-        raise BadValueError(f"{array.dtype} values in the boxes of {' '.join(pair)}: give real numbers")
-    array = array.astype(np.float64) if array.size else np.zeros((0, 4))
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")
-    if broken := int((~np.isfinite(array).all(1) | (array[:, 2:] <= array[:, :2]).any(1)).sum()):
-        raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: give x0 < x1 and y0 < y1")
-    if len(array) and (array.min() < 0 or (array[:, 2:].max(0) > frame[::-1]).any()):
-        raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame} (height, width)")
-    return array
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from typing import Any
 from locus import datasets
 from locus.benchmark.evaluation import boxes, files
 from locus.benchmark.evaluation.arrays import Answers, Pair
-from locus.benchmark.evaluation.boxes import Geometry, Names
+from locus.benchmark.evaluation.boxes import Geometry
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.config import ScoreConfig
 from locus.core.errors import BadValueError, DataError
@@ -21,6 +21,7 @@ from locus.core.files import file_hash, json_hash
 from locus.core.names import UNRANKED_METHODS
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
+from locus.datasets.io.annotations import Names
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Evaluate networks on samples in memory, in one call, with the scorer of suites.
 
 ``evaluate``     the entry point; its result is in ``result``
-``Samples``      samples in memory, with the interface of a data set
 ``InMemoryRun``  a network in memory, with the interface of a run folder
 """
 
@@ -50,8 +49,9 @@ from locus.core.names import (
 )
 from locus.core.types import Sample
 from locus.datasets import leaks
-from locus.datasets.base import Dataset, RelabeledDataset
-from locus.datasets.io import cache, preprocess
+from locus.datasets.base import Dataset, RelabeledDataset, Samples
+from locus.datasets.io import preprocess
+from locus.datasets.io.cache import PixelCache
 from locus.datasets.splits import check_patients
 from locus.methods.base import Method
 
@@ -292,40 +292,6 @@ def _training_images_message(network: Classifier, splits: dict[str, Dataset]) ->
     return leaks.left_out_message(test.name, [test])
 
 
-class Samples(Dataset):
-    """Samples in memory as a data set, with labels in the order of ``findings``."""
-
-    name = "samples"
-
-    def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
-        """Wrap the ``samples`` of one ``split``. Raises ``BadValueError`` if labels or boxes do not fit."""
-        self.samples, self.findings, self.split = samples, tuple(findings), split
-        self.describe = {"images": len(samples), "findings": list(findings)}
-        for sample in samples:
-            _check_labels(sample, self.findings)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def sample(self, index: int) -> Sample:
-        """Return the sample at ``index``."""
-        return self.samples[index]
-
-
-def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
-    """Raise ``BadValueError`` unless the labels of a sample are those of ``findings``, in their order."""
-    order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
-    if len(sample.labels) != len(findings):
-        raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}: {order}")
-    for finding in sample.boxes:
-        if finding not in findings:
-            raise BadValueError(
-                f"sample {sample.image_id} has a box of {finding!r}, which is not a finding of the model"
-            )
-        if sample.labels[findings.index(finding)] == 0:
-            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it: {order}")
-
-
 def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
     """Return the ``samples`` as a data set whose labels are in the order of a model's ``findings``.
 
@@ -368,7 +334,7 @@ class InMemoryRun(TrainingRun):
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
-        return cache.pixels(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).images
+        return PixelCache(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).complete()
 
     def read_predictions(self) -> pd.DataFrame:
         """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""

@@ -27,7 +27,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from locus.benchmark.evaluation.arrays import Pair, as_map, check_grid
-from locus.benchmark.evaluation.boxes import Geometry, Names, fits_better, refuse_unknown
+from locus.benchmark.evaluation.boxes import Geometry, fits_better
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
@@ -36,6 +36,7 @@ from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
 from locus.datasets.io import rle
+from locus.datasets.io.annotations import Names, refuse_unknown_images
 from locus.datasets.io.images import open_image
 
 log = logging.getLogger(__name__)
@@ -206,7 +207,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
             out += _several(file, image, words, names)
         else:
             unknown.append(file.name)
-    refuse_unknown(unknown, len(files), "files")
+    refuse_unknown_images(unknown, len(files), "files")
     return out
 
 

@@ -96,8 +96,6 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
     Files of runs that are elsewhere stay; files of models that are no longer planned are removed.
     """
-    from locus.benchmark.training import weights  # imports PyTorch
-
     folder, names = folder / WEIGHTS_FOLDER, set()
     trained = [model for model in models if model.external is None and model.grid is None]
     rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from locus.benchmark.evaluation import entry
-from locus.benchmark.evaluation.boxes import Names, read, read_probabilities
+from locus.benchmark.evaluation.boxes import read, read_probabilities
 from locus.core.errors import BadValueError, DataError
+from locus.datasets.io.annotations import Names
 from tests.benchmark.evaluation.given import DATA, WORD, config
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from locus.benchmark.evaluation import boxes, files
-from locus.benchmark.evaluation.boxes import Names
 from locus.core import limits
 from locus.core.errors import DataError
 from locus.datasets.io import tables
+from locus.datasets.io.annotations import Names
 
 NAMES = Names(["a.png"], ["Mass"])
 LONG = np.zeros((1, files.MAX_SIDE + 1), np.uint8)

@@ -9,7 +9,6 @@ from PIL import Image
 
 from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.boxes import Geometry
-from locus.benchmark.evaluation.evaluate import Samples
 from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
@@ -22,6 +21,7 @@ from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid
 from locus.core.names import WITHOUT_TRAINING
 from locus.core.types import Sample
+from locus.datasets.base import Samples
 from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
 from tests.oracles import coco
 
