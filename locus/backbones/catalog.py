@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from locus import backbones
-from locus.backbones import extractors, output_stride, weight_files
+from locus.backbones import extractors, weight_files
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, Rescale
 from locus.backbones.extractors import require
@@ -29,7 +29,7 @@ def build(
     Args:
         name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values
             that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``), and the stride of the
-            feature map (``resnet18:stride=8``, see :func:`locus.backbones.output_stride.build`).
+            feature map (``resnet18:stride=8``, see :func:`locus.backbones.extractors.finer`).
         num_classes: number of findings.
         global_pool: pooling, optionally with options (``LSE:gamma=5``).
         attention_map: attention, or None.
@@ -55,8 +55,9 @@ def build(
     word = resolve(plain)
     rescale, stride = construct(_options, "backbone", name, {})
     imagenet = weights is True
-    features = extractors.build(word, imagenet) if stride is None else output_stride.build(word, imagenet, stride)
-    extractor, width, layer_names = features
+    extractor, width, layer_names = (
+        extractors.build(word, imagenet) if stride is None else extractors.finer(word, imagenet, stride)
+    )
     attention = build_attention(attention_map, width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word + colon + given, "num_classes": num_classes}
@@ -81,7 +82,7 @@ def require_weights(name: str, pretrained: bool | str) -> None:
     name, weights = weight_files.resolve(name, pretrained)
     if isinstance(weights, str):
         weight_files.require(weights)
-    word = resolve(name.partition(":")[0]).removesuffix("_signed")
+    word = resolve(name.partition(":")[0])
     if weights is not True:
         return
     import timm  # slow import, only needed for its weights

@@ -5,23 +5,20 @@
              ``load_external`` those of a network of another project: all names and shapes must match
 ``resolve``, ``load_xray``  torchxrayvision's weights trained on radiographs, instead of ImageNet weights
 
-``load_file`` is the only function that reads PyTorch files; it never runs code in them. ``code_in`` finds the code that
-an unsafe file contains, for the error message. ImageNet weights are loaded by ``locus.backbones.extractors``.
+``load_file`` is the only function that reads PyTorch files; it never runs code in them. ``code_in`` names the code that
+it refused, for the error message. ImageNet weights are loaded by ``locus.backbones.extractors``.
 """
 
 import argparse
 import hashlib
-import itertools
 import logging
 import pickle
-import pickletools
 import re
 import struct
 import sys
 import warnings
-import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,8 +36,6 @@ from locus.core.errors import BadValueError, DataError, NotAvailableError, Unkno
 from locus.core.files import json_hash
 
 log = logging.getLogger(__name__)
-PICKLE_BYTES = 2**24
-"""Number of bytes of a file that are searched for function names."""
 DATA = ("torch.", "collections.", "_codecs.")
 """Prefixes of the types in a file of weights."""
 NAMES = {
@@ -120,7 +115,7 @@ def _published(file: Path) -> dict[str, Any]:
 
 def _reason(path: Path, error: Exception) -> str:
     """Explain why a file cannot be read, with advice."""
-    if code := code_in(path, error):
+    if code := code_in(error):
         return (
             f"it contains code and would run {code}): if you trust it, save only its weights in its own project, with "
             "torch.save(network.state_dict(), 'weights.pth'), and use that file"
@@ -129,7 +124,7 @@ def _reason(path: Path, error: Exception) -> str:
         start = file.read(4)
     if start == b"\x89HDF":
         return "it is an HDF5 file of Keras): use a PyTorch file"
-    return "it is truncated or not a checkpoint): use another file or train again"
+    return "it is truncated or not a checkpoint): save the weights with torch.save, use another file or train again"
 
 
 def weights(path: Path | str) -> dict[str, Tensor]:
@@ -253,42 +248,13 @@ def load_file(path: Path | str, allowed: Iterable[Any] = ()) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def code_in(path: Path | str, error: BaseException) -> str | None:
-    """Return the function that loading the file would run, such as ``posix.system``, or None.
+def code_in(error: BaseException) -> str | None:
+    """Return the function that a file would run when it is loaded, such as ``posix.system``, or None.
 
-    ``error``: the exception of ``load``. If it does not name the function, the file is searched.
+    ``error``: the exception of ``load_file``, which refuses such a file.
     """
-    match_ = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-    if match_ and not match_[1].startswith(DATA):
-        return match_[1]
-    return next((name for name in _globals(Path(path)) if not name.startswith(DATA)), match_ and match_[1])
-
-
-def _globals(path: Path) -> Iterator[str]:
-    """Yield the functions and classes named in a file's pickle, as far as it can be parsed, without unpickling."""
-    words: list[str] = []
-    try:
-        for code, value, _ in itertools.chain.from_iterable(map(pickletools.genops, _pickles(path))):
-            if code.name == "GLOBAL":
-                yield str(value).replace(" ", ".")
-            elif code.name == "STACK_GLOBAL":
-                yield ".".join(words[-2:])
-            elif isinstance(value, str):
-                words.append(value)
-    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        return
-
-
-def _pickles(path: Path) -> Iterator[bytes]:
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            yield file.read(PICKLE_BYTES)
-        return
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".pkl"):
-                with archive.open(name) as member:
-                    yield member.read(PICKLE_BYTES)
+    found = re.search(r"\bGLOBAL ([\w.]+)", str(error))
+    return found[1] if found and not found[1].startswith(DATA) else None
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
@@ -371,7 +337,7 @@ def state(word: str) -> dict[str, Tensor]:
     try:
         content = load_file(path, _classes(xrv))
     except (*UNABLE, OSError, EOFError, pickle.UnpicklingError) as error:
-        if code := code_in(path, error):
+        if code := code_in(error):
             raise DataError(f"{path} would run {code}: delete it, {RANDOM}") from error
         raise _broken(path) from error
     weights = content.state_dict() if isinstance(content, nn.Module) else content
