@@ -7,7 +7,7 @@ from torch import nn
 from locus import backbones
 from locus.backbones import extractors, weight_files
 from locus.backbones import pooling as poolings
-from locus.backbones.classifier import Classifier, Head, Rescale
+from locus.backbones.classifier import Classifier, Head, Rescale, require_side
 from locus.backbones.extractors import require
 from locus.backbones.pooling import ATTENTIONS, build_attention
 from locus.core.errors import BadValueError
@@ -42,10 +42,9 @@ def build(
     Raises:
         UnknownNameError, BadValueError: an invalid argument. NotAvailableError: weights that cannot be downloaded.
     """
-    if num_classes < 1:
-        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
-    if not 0 <= dropout < 1:
-        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")
+    require_side(num_classes, "num_classes")
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise BadValueError(f"dropout is {dropout!r}: give a rate of at least 0 and below 1")
     name, weights = weight_files.resolve(name, pretrained)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)

@@ -180,7 +180,7 @@ def require_names(findings: Any) -> None:
 def require_side(value: Any, word: str) -> None:
     """Raise ``BadValueError`` unless ``value`` is a whole number of at least 1, or None."""
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise BadValueError(f"{word} is {value!r}: give a whole number of at least 1, such as 3 channels of 224 pixels")
+        raise BadValueError(f"{word} is {value!r}: give a whole number of at least 1")
 
 
 def _numbers(word: str, values: Any) -> list[float]:

@@ -500,17 +500,12 @@ def _require_all_paths(module: nn.Module, trace: ForwardTrace, paths: list[Model
         others = [name for name in second.outputs if not any(f"{path}.".startswith(f"{name}.") for path in held)]
         gradients = _gradients(logits[logits.isfinite()].sum(), [second.outputs[name] for name in others])
     used = [name for name, G in zip(others, gradients, strict=True) if G is not None and G.any()]
-    names, other = "+".join(sorted(held)), _last_map(second, used)
+    names, maps = "+".join(sorted(held)), [name for name in used if second.outputs[name].ndim > 2]
+    other = repr(maps[-1]) if maps else "the image itself"
     raise NotAvailableError(
         f"the logits also depend on {other}, not only on the map of {names!r}: write --features {names} if this path "
-        f"alone is meant, or join the maps of all paths with + (--features {names}+NAME)"
+        f"alone is meant, or the maps of all paths, --features {names}+{maps[-1] if maps else 'NAME'}"
     )
-
-
-def _last_map(trace: ForwardTrace, names: list[str]) -> str:
-    """Return the last of the submodules ``names`` that returns a map or tokens, quoted; else ``the image itself``."""
-    maps = [name for name in names if trace.outputs[name].ndim > 2]
-    return repr(maps[-1]) if maps else "the image itself"
 
 
 def _reached(gradient: Tensor, spec: ModelSpec, trace: ForwardTrace) -> float:

@@ -137,11 +137,10 @@ def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
 
     Raises ``DataError`` for a weight that declares more values than the file has.
     """
-    keys = [key for key in WEIGHT_KEYS if isinstance(content.get(key), dict)][:1]
-    copies = [key for key in COPY_KEYS if content.get(key) and isinstance(content[key], dict)]
-    if not keys and len(copies) > 1:
+    keys, copies = ([key for key in names if _has_tensors(content.get(key))] for names in (WEIGHT_KEYS, COPY_KEYS))
+    if len(keys or copies) > 1:
         raise DataError(
-            f"the file has several copies of the weights ({', '.join(copies)}): save one of them as state_dict"
+            f"the file has several sets of weights ({', '.join(keys or copies)}): save one of them as state_dict"
         )
     state = content[(keys or copies)[0]] if keys or copies else content
     state = {name: value for name, value in state.items() if isinstance(name, str)}
@@ -159,6 +158,10 @@ def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
 def prefixed(model: Classifier) -> dict[str, Tensor]:
     """Return the weights of ``model`` with the prefix that Lightning gives their names."""
     return {PREFIX + name: value for name, value in model.state_dict().items()}
+
+
+def _has_tensors(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(part, Tensor) for part in value.values())
 
 
 def _is_complete(value: Tensor) -> bool:
@@ -221,7 +224,14 @@ def _load(
     module: nn.Module, state: dict[str, Tensor], missing: Sequence[str], unexpected: Sequence[str], refusal: str
 ) -> None:
     """Load weights. Raises ``DataError``, a ``refusal`` and the numbers, if some are missing or unexpected."""
-    count, parts = len(module.state_dict()), []
+    expected = module.state_dict()
+    for name, value in state.items():
+        if name in expected and not name.endswith(COUNTER) and _kind(value) != _kind(expected[name]):
+            raise DataError(
+                f"{refusal}: the weight {name!r} is {value.dtype}, not {expected[name].dtype}: save the weights before "
+                "they are quantised or cast"
+            )
+    count, parts = len(expected), []
     if missing:
         parts.append(f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})")
     if unexpected:
@@ -229,6 +239,10 @@ def _load(
     if parts:
         raise DataError(f"{refusal}: {' and '.join(parts)}")
     module.load_state_dict(state, strict=False)
+
+
+def _kind(value: Tensor) -> tuple[bool, bool]:
+    return value.is_floating_point(), value.is_complex()
 
 
 def _words(model: Classifier) -> str:

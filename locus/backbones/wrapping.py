@@ -82,6 +82,8 @@ def connect(
 
     ``locate``: function from the input's (H, W) to the grid. Default: that of ``spec``, of the patches, or measured.
     """
+    if "+" in spec.features and (locate or spec.grid):
+        raise BadValueError(f"one grid is given for the maps of several paths ({spec.features}): leave it out")
     extractor: Any = Extractor(module, spec.features, spec.activation)
     if spec.patch:
         extractor = Patches(module, spec.features, spec.patch, spec.prefix, spec.stages)
@@ -180,6 +182,8 @@ class OpaqueHeadClassifier(Classifier):
         """Return the grid of the features, or of another ``layer``, for inputs of ``size`` (H, W) pixels."""
         if layer not in (None, self.layer):
             return super().grid(size, layer)
+        if "+" in str(self.layer):
+            return min((self.grid(size, path) for path in str(self.layer).split("+")), key=lambda grid: grid.stride)
         if (size, self.layer) not in self._grids:
             self._grids[size, self.layer] = self._locate_layer(size)
         return self._grids[size, self.layer]
