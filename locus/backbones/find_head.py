@@ -82,19 +82,21 @@ def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
     Raises ``BadValueError`` for a network that does not accept the image or answers differently in another call or
     batch (``require_stable``), TorchScript, exported programs, and lazy layers.
     """
-    if not isinstance(module, nn.Module):
-        raise BadValueError(f"the network is a {type(module).__name__}, not an nn.Module: give the network itself")
     if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()) or _is_exported(module):
         raise BadValueError(
             "the network is exported (TorchScript or torch.export) and has no layers to explain: use the nn.Module it "
             "was made from"
+        )
+    if int8 := [name for name, part in module.named_modules() if ".quantized." in f"{type(part).__module__}."]:
+        raise BadValueError(
+            f"the network has int8 layers ({int8[0]!r}), which pass on no gradient: use it before it is quantised"
         )
     if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
         raise BadValueError("the network has lazy layers without weights: run it on one image before you return it")
     trace = ForwardTrace(noise(module, channels, side).requires_grad_())
     hooks = {name: _recorder(trace, name) for name, _ in module.named_modules() if name}
     trace.logits = _logits(module, trace.image, hooks)
-    require_stable(lambda images: _logits(module, images, {}), trace.image.detach(), trace.logits.detach())
+    require_stable(lambda images: _logits(module, images, {}), trace.image.detach(), trace.logits)
     if trace.logits.dtype != trace.image.dtype:
         reason = f"its weights are {trace.image.dtype}, but its logits are {trace.logits.dtype}"
         raise BadValueError(f"the network changes the precision ({reason}): not supported")
@@ -133,6 +135,7 @@ def require_stable(run: Step, image: Tensor, logits: Tensor) -> None:
 
 def same_logits(first: Tensor, second: Tensor) -> bool:
     """Return True if two sets of logits are equal up to the rounding of a whole network; NaN equals NaN."""
+    first, second = first.detach(), second.detach()
     tolerance = max(1e-4, 10 * torch.finfo(second.dtype).eps) * float(second.nan_to_num().abs().max())
     return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True)
 
@@ -317,7 +320,8 @@ def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
 
 def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> Iterator[ModelSpec]:
     """Yield each linear layer with the map that it pools, the last layer first; the map's shortest name wins."""
-    for name in (name for name in ([head] if head else [*reversed(trace.linear)]) if name in trace.linear):
+    once = [name for name in reversed(trace.linear) if name not in trace.repeated]
+    for name in (name for name in ([head] if head else once) if name in once):
         taken = trace.linear[name][0]
         maps = (
             replace(spec, head=name, pooling=word, activation=activation)
@@ -441,14 +445,11 @@ def _deciding(
                 _require_all_paths(module, trace, [spec])
             return spec
     if candidates and not any(gradient is not None and gradient.any() for gradient in gradients):
-        if _reaches_everywhere(module, trace, candidates[0][0]):
-            raise NotAvailableError(
-                "the layers of this network pass on no gradient (as int8 and detached layers do): use the network "
-                "before it was quantised, or pass callables to locus.wrap"
-            )
+        detached = _reaches_everywhere(module, trace, candidates[0][0])
+        reason = "some layers detach their output" if detached else "its last layer may be all zero: load its weights"
         raise NotAvailableError(
-            "the outputs of this network do not depend on its layers for an image of noise (its last layer may be all "
-            "zero): load its trained weights, or pass callables to locus.wrap"
+            "the outputs of this network pass on no gradient to its layers for an image of noise "
+            f"({reason}): pass callables to locus.wrap, or choose another network"
         )
     if features is not None:
         raise NotAvailableError(
@@ -495,16 +496,17 @@ def _require_all_paths(module: nn.Module, trace: ForwardTrace, paths: list[Model
 
     with torch.enable_grad(), torch.inference_mode(False):
         logits = _logits(module, second.image, {name: hold(name) for name, _ in module.named_modules() if name})
-        if same_logits(logits.detach(), trace.logits.detach()):
+        if same_logits(logits, trace.logits):
             return
         others = [name for name in second.outputs if not any(f"{path}.".startswith(f"{name}.") for path in held)]
         gradients = _gradients(logits[logits.isfinite()].sum(), [second.outputs[name] for name in others])
     used = [name for name, G in zip(others, gradients, strict=True) if G is not None and G.any()]
     names, maps = "+".join(sorted(held)), [name for name in used if second.outputs[name].ndim > 2]
     other = repr(maps[-1]) if maps else "the image itself"
+    alone = f"--features {names} if this path alone is meant, or " if len(held) == 1 else ""
     raise NotAvailableError(
-        f"the logits also depend on {other}, not only on the map of {names!r}: write --features {names} if this path "
-        f"alone is meant, or the maps of all paths, --features {names}+{maps[-1] if maps else 'NAME'}"
+        f"the logits also depend on {other}, not only on the map of {names!r}: write {alone}the maps of all paths, "
+        f"--features {names}+{maps[-1] if maps else 'NAME'}"
     )
 
 

@@ -284,6 +284,8 @@ def wrap(
         the logits of ``module``, or logits that differ between calls or batches. NotAvailableError: no map is found, or
         the logits depend on another path, too.
     """
+    if not isinstance(module, nn.Module):
+        raise BadValueError(f"the network is a {type(module).__name__}, not an nn.Module: give the network itself")
     require_side(img_size, "img_size")
     require_side(channels, "channels")
     channels = channels or channels_of(module)
