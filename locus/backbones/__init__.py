@@ -39,8 +39,9 @@ NAMES = (
 
 Custom: a small network for the demo. DenseNet-121: Huang et al., CVPR 2017; timm's features end with batch norm *and*
 ReLU, so their output (1024 channels) is the map that is pooled. EfficientNet B0 to B7: Tan and Le, ICML 2019; 1280 to
-2560 channels after a SiLU, so A has negative values. ResNet: He et al., CVPR 2016; 512 (18, 34) or 2048 (50) channels after the last block's ReLU. SqueezeNet 1.1: Iandola et
-al., arXiv:1602.07360. VGG-16: Simonyan and Zisserman, ICLR 2015.
+2560 channels after a SiLU, so A has negative values. ResNet: He et al., CVPR 2016; 512 (18, 34) or 2048 (50) channels
+after the last block's ReLU. SqueezeNet 1.1: Iandola et al., arXiv:1602.07360. VGG-16: Simonyan and Zisserman, ICLR
+2015.
 """
 ALIASES = {
     "efficientnet": "efficientnet_b0",

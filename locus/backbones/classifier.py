@@ -190,9 +190,7 @@ def _numbers(word: str, values: Any) -> list[float]:
     return listed
 
 
-def normalised(
-    mean: float | Sequence[float], std: float | Sequence[float], channels: int
-) -> Rescale | None:
+def normalised(mean: float | Sequence[float], std: float | Sequence[float], channels: int) -> Rescale | None:
     """Return the conversion to (p - mean) / std of grey values p in [0, 1]; None if these are ImageNet's statistics.
 
     ``mean`` and ``std`` have one value for all ``channels`` or one each. Raises ``BadValueError`` for another number of

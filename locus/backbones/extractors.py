@@ -1,9 +1,9 @@
 """Networks without their heads, by the canonical name of the backbone, optionally with ImageNet weights.
 
-``build`` returns the extractor of a name, ``finer`` one with a finer feature map. ``create`` and ``from_torchvision`` build the networks of timm and
-torchvision and report missing weights with URL and path. ``SPECIAL`` has the backbones that are not
-``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones``, weights trained on
-radiographs in ``weight_files``.
+``build`` returns the extractor of a name, ``finer`` one with a finer feature map. ``create`` and ``from_torchvision``
+build the networks of timm and torchvision and report missing weights with URL and path. ``SPECIAL`` has the backbones
+that are not ``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones``, weights trained
+on radiographs in ``weight_files``.
 """
 
 import logging
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from locus import backbones
 from locus.backbones import grids
 from locus.backbones.grids import TokensOf
-from locus.core.errors import NotAvailableError, one_line
+from locus.core.errors import BadValueError, NotAvailableError, one_line
 
 FILE = "model.safetensors"
 """Name of the weights file on the hub."""

@@ -113,7 +113,7 @@ def _is_exported(module: nn.Module) -> bool:
 
 
 def require_stable(run: Step, image: Tensor, logits: Tensor) -> None:
-    """Raise ``BadValueError`` if ``run`` gives other ``logits`` (1,K) for ``image`` in a batch of two, or when repeated.
+    """Raise ``BadValueError`` if ``run`` gives other ``logits`` (1,K) for ``image`` in a batch of two, or in each call.
 
     A single pass asks both; a second one finds the reason.
     """
@@ -250,8 +250,9 @@ def find_model_spec(
 ) -> ModelSpec:
     """Find the specification of ``module`` from a recorded forward pass; ``features`` and ``head`` may be named.
 
-    ``features`` joined by ``+`` are the maps of several paths, which together must determine the logits. Raises ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and
-    ``UnknownNameError`` for an unknown submodule.
+    ``features`` joined by ``+`` are the maps of several paths, which together must determine the logits. Raises
+    ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and ``UnknownNameError``
+    for an unknown submodule.
     """
     names = features.split("+") if features else []
     for name in filter(None, (*names, head)):

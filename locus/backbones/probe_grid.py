@@ -5,8 +5,9 @@
 ``parse``     a grid that the user gives (``--grid stride=32,offset=0``)
 
 Gradients are taken with the global path held: attention and means over the image pass no gradient, gates are open, and
-every convolution uses its central taps. A grid must cover the image (``Grid.covers``). A measured grid must have a stride
-of whole pixels, and patches of two images that are replaced must change the map at their positions (``_confirmed``).
+every convolution uses its central taps. A grid must cover the image (``Grid.covers``). A measured grid must have a
+stride of whole pixels, and patches of two images that are replaced must change the map at their positions
+(``_confirmed``).
 """
 
 from collections.abc import Callable, Iterator

@@ -145,7 +145,7 @@ class PickedHead(Head):
     def predicted(self, A: Tensor) -> Tensor:
         """Return the logits (N,K) of the probabilities."""
         rows: Any = self.linear
-        return rows.spec.predicted(Head(self.pooling, rows.linear)(A))  # type: ignore[no-any-return]
+        return rows.spec.predicted(Head(self.pooling, rows.linear)(A))
 
 
 class OpaqueHeadClassifier(Classifier):

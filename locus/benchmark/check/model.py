@@ -171,6 +171,8 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     failed = [str(answer) for word, answer in answers.items() if isinstance(answer, LocusError) and word not in missing]
     if failed:
         return [AnswerRow("methods", "fail", failed[0])]
-    serve, rest = (", ".join(word for word in words if word not in missing) for words in (tried, sorted({*slow} - {*tried})))
+    serve, rest = (
+        ", ".join(word for word in words if word not in missing) for words in (tried, sorted({*slow} - {*tried}))
+    )
     none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in missing.items()]
     return [AnswerRow("methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"), *none]

@@ -202,6 +202,6 @@ def score_classifier(store: CaseStore) -> Scored:
     held_out = store.predictions[store.predictions["split"] == "test"]
     labels, logits = (held_out[[f"{word}_{finding}" for finding in store.findings]] for word in ("label", "logit"))
     softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
-    if len(store.findings) > 1 and not softmax and (labels.sum(1) == 1).all():
+    if len(store.findings) > 1 and not softmax and (labels.sum(axis=1) == 1).all():
         log.warning("each image has exactly one finding: after training by cross-entropy, use outputs=softmax")
     return result_fields(classification(held_out, store.findings, store.exclusive), "none"), []

@@ -263,7 +263,9 @@ def collect_evidence(
     if not isinstance(layer, str | None):
         raise BadValueError(f"layer is {layer!r}: give the name of a submodule, such as layer3")
     only_attention, layer = layer is None and needs == {"attention"}, model.layer if layer is None else layer
-    layer, *others = _finest_first(model, layer, images) if layer else [None]
+    others: list[str] = []
+    if layer is not None:
+        layer, *others = _finest_first(model, layer, images)
     with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
