@@ -537,10 +537,15 @@ class LoadingFlags:
     weights: str | None = None
     """Weights file (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
     features: str | None = None
-    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Default: detected,
-    and printed."""
+    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Of a network with several paths:
+    the map that is meant, or those of all paths, joined by + (a.layer4+b.layer4). Default: detected, and printed."""
     head: str | None = None
     """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
+    outputs: Literal["sigmoid", "softmax"] = "sigmoid"
+    """Meaning of the outputs: sigmoid (independent findings), or softmax over all outputs, which exclude each other.
+    Probabilities, AUROC and detection use it."""
+    target: Literal["logit", "difference"] = "logit"
+    """What heat maps explain: the logit of a finding, or its difference from the mean of all other logits."""
     grid: str | None = None
     """Positions of the feature map in the input, in pixels (stride=32,offset=0). Default: computed from the layers or
     measured."""

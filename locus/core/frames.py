@@ -182,6 +182,19 @@ class Grid:
         y, x = ((at + step * np.arange(n, dtype=np.float64) + 0.5) * (side / size) for n, side, size, step, at in axes)
         return y, x
 
+    def covers(self, shape: tuple[int, int]) -> bool:
+        """Return True if a (h, w) map can have this grid: about as large as the input, with the same middle.
+
+        >>> grid = Grid((224, 224), (32, 32), (0, 0))
+        >>> grid.covers((7, 7)), grid.covers((224, 224)), Grid((224, 224), (32, 32), (500, 0)).covers((7, 7))
+        (True, False, False)
+        """
+        return all(
+            abs(count * stride - side) <= max(2 * stride, side / 4)
+            and abs(offset + stride * (count - 1) / 2 - (side - 1) / 2) <= max(stride, side / 8)
+            for count, stride, offset, side in zip(shape, self.stride, self.offset, self.size, strict=True)
+        )
+
 
 def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
     """Return the grid that ``interpolate(align_corners=False)`` assumes for a (h, w) map of an (H, W) input."""
@@ -190,11 +203,17 @@ def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
 
 
 def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
-    """Return ``grid`` as a ``Grid``; ``conventional`` is that of the shape. Raises ``BadValueError`` for ``aligned``.
+    """Return ``grid`` as a ``Grid``; ``conventional`` is that of the shape.
 
-    Aligned positions depend on the network, so they require a ``Grid``.
+    Raises ``BadValueError`` for a grid that does not cover the frame, and for ``aligned``: aligned positions depend on
+    the network, so they require a ``Grid``.
     """
     if isinstance(grid, Grid):
+        if not grid.covers(shape) or grid.size == frame[::-1] != frame:
+            raise BadValueError(
+                f"{grid} does not place {shape[0]}x{shape[1]} positions on an image of {frame[0]}x{frame[1]} pixels: "
+                "give size, stride and offset as (y, x) in pixels of the network's input"
+            )
         return grid
     if grid == "conventional":
         return conventional(frame, shape)

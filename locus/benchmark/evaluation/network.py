@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit
 
 from locus import methods
 from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields, truth_counts
@@ -196,4 +198,8 @@ def _defined(value: float) -> float | None:
 def score_classifier(store: CaseStore) -> Scored:
     """Score the predictions of the classifier on the held-out images: AUROC and average precision."""
     held_out = store.predictions[store.predictions["split"] == "test"]
+    labels, logits = (held_out[[f"{word}_{finding}" for finding in store.findings]] for word in ("label", "logit"))
+    softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
+    if len(store.findings) > 1 and not softmax and (labels.sum(axis=1) == 1).all():
+        log.warning("each image has exactly one finding: after training by cross-entropy, use outputs=softmax")
     return result_fields(classification(held_out, store.findings, store.exclusive), "none"), []

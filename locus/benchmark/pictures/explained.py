@@ -126,7 +126,9 @@ class Explainer:
                     model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True
                 )
             logits = evidence.logits[0]
-            probabilities = logits.softmax(0) if model.train_config.exclusive(len(logits)) else logits.sigmoid()
+            exclusive = model.train_config.exclusive(len(logits))
+            with torch.no_grad():
+                probabilities = logits.softmax(0) if exclusive else model.predict(images)[0].sigmoid()
             maps, likeliest = self._maps(evidence), int(logits.argmax())
             yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
 

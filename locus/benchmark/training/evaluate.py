@@ -106,7 +106,7 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
 
 @torch.inference_mode()
 def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
-    """Return the (n,K) float32 logits of the images of ``split`` on the CPU, in their order.
+    """Return the (n,K) float32 logits of the images of ``split`` on the CPU, in their order: ``Classifier.predict``.
 
     The network runs on its device, in evaluation mode and full precision.
     """
@@ -115,7 +115,7 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
     log.info("predicting %d images", len(split))
     batches = PrefetchLoader(split, sampler=Batches(len(split), batch_size), batch_size=None)
     bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
-    return torch.cat([model(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
+    return torch.cat([model.predict(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
 
 
 def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:
