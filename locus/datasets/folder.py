@@ -301,7 +301,7 @@ def _boxes(
     tables.raise_if_any(path, negative, "boxes of findings whose label is 0", "; correct the label or remove the box")
     boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
     stated = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
-    refuse_turned(path, stated, boxed["_path"].to_dict())
+    refuse_turned(path, stated, {str(image): file for image, file in boxed["_path"].items()})
     frames = _frames(boxed)
     marks = marks[marks["image"].isin(list(frames))]
     sizes = [frames[name] for name in marks["image"]]

@@ -70,7 +70,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     loaded = {split: runs.load_split(config, split) for split in SPLITS}
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
-    splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
+    splits: dict[str, SplitImages] = {name: data.decode(config, split, processes) for name, split in loaded.items()}
     if config.keep == "best" and (warning := few_validation_images_warning(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels
