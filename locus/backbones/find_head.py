@@ -373,9 +373,9 @@ def head_rows(module: nn.Module, trace: ForwardTrace, head: str) -> tuple[int, .
         return _logits(module, image, {head: lambda part, inputs, output: values.clone()})
 
     first, second = (run(image, numbers) for image in (trace.image.detach(), _ramp(trace.image)))
-    if not is_close(first, second):
+    if not same_logits(first, second):
         return None
-    if any(is_close(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
+    if any(same_logits(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
         return ()
     leaves = [(sign * numbers).requires_grad_() for sign in (1, -1)]
     rows = _increasing([(run(_ramp(trace.image), leaf), leaf) for leaf in leaves])
@@ -386,12 +386,6 @@ def _ramp(image: Tensor) -> Tensor:
     """Return an image of the same shape that becomes brighter towards its lower right corner."""
     y, x = (torch.linspace(-1, 1, side, device=image.device, dtype=image.dtype) for side in image.shape[-2:])
     return (y[:, None] + x).expand(image.shape).contiguous()
-
-
-def is_close(first: Tensor, second: Tensor) -> bool:
-    """Return True if two tensors are equal up to rounding; NaN equals NaN."""
-    scale = 1e-5 * float(second.detach().nan_to_num().abs().max().clamp(min=1))
-    return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=scale, equal_nan=True)
 
 
 def _increasing(runs: list[tuple[Tensor, Tensor]]) -> tuple[int, ...] | None:

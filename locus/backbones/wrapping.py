@@ -286,8 +286,8 @@ def wrap(
     """
     if not isinstance(module, nn.Module):
         raise BadValueError(f"the network is a {type(module).__name__}, not an nn.Module: give the network itself")
-    require_side(img_size, "img_size")
-    require_side(channels, "channels")
+    for word, value in (("img_size", img_size), ("channels", channels), ("num_classes", num_classes)):
+        require_side(value, word)
     channels = channels or channels_of(module)
     if (mean is None) != (std is None):
         raise BadValueError("mean and std require each other: give both, or leave both out")

@@ -5,7 +5,6 @@ import torch
 
 from locus import backbones, methods
 from locus.benchmark.explain import collect_evidence, explain, run_method
-from locus.core.errors import NotAvailableError
 from locus.methods.gradcam import GradCAM
 
 SUM_TO_ONE = ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"]
@@ -81,8 +80,3 @@ def test_pcam_is_the_probability_of_each_position_alone(make_model, images):
     maps = run_method(methods.build("pcam"), evidence).maps
     alone = model.head(evidence.A[:, :, 4:5, 7:8])
     torch.testing.assert_close(maps[:, :, 4, 7], alone.sigmoid().detach())
-
-
-def test_pcam_is_not_available_for_another_pooling(make_model, images):
-    with pytest.raises(NotAvailableError, match=r"'pcam'.*PCAM.*MAX"):
-        explain(make_model("MAX"), images, ["pcam"])

@@ -1,16 +1,11 @@
 """Pixel methods compared with results by hand and captum."""
 
-import importlib
-import sys
-
 import pytest
 import torch
 from captum import attr
 
 from locus import methods
 from locus.benchmark.explain import collect_evidence, run_method
-from locus.core.errors import NotAvailableError
-from tests.warm import in_a_child
 
 EVERY = ["saliency", "integrated_gradients:steps=4", "smoothgrad:samples=3", "occlusion"]
 
@@ -81,10 +76,6 @@ def noisy(model, image, k):
     return tunnel.attribute(image, nt_samples=3, stdevs=deviation, target=k, abs=False).abs().sum(1)
 
 
-def test_another_seed_gives_other_noise(model, two):
-    assert not torch.equal(maps(model, two, "smoothgrad:samples=3,seed=1"), maps(model, two, "smoothgrad:samples=3"))
-
-
 def test_without_noise_smoothgrad_equals_saliency(model, two):
     torch.testing.assert_close(maps(model, two, "smoothgrad:level=1e-12,samples=2"), maps(model, two, "saliency"))
 
@@ -136,19 +127,3 @@ def test_backward_passes_respect_memory_budget_and_pixel_limit(model, monkeypatc
     monkeypatch.setattr(limit, LIMITS[limit])
     assert max(batch_sizes(model, lambda: maps(model, two[:1], word))) == 2
     torch.testing.assert_close(maps(model, two[:1], word), whole, atol=1e-5 * whole.max().item(), rtol=0)
-
-
-def without_captum():
-    """Return the methods that cannot be built without captum."""
-    for name in [name for name in sys.modules if name.split(".")[0] == "captum" or name.startswith("locus.methods")]:
-        del sys.modules[name]
-    sys.modules["captum"] = sys.modules["captum.attr"] = None
-    anew, refused = importlib.import_module("locus.methods"), []
-    with pytest.raises(NotAvailableError, match="cannot be imported"):
-        refused.append(anew.build("occlusion"))
-    return refused, anew.build("integrated_gradients").name
-
-
-@pytest.mark.structure
-def test_without_captum_only_occlusion_is_not_available():
-    assert in_a_child(without_captum) == ([], "integrated_gradients")
