@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples
-from locus.core.frames import Alignment, Grid, conventional, iou, xywh_to_xyxy
+from locus.core.frames import Alignment, Grid, box_flaws, conventional, iou, xywh_to_xyxy
 from locus.core.names import duplicates
 from locus.core.types import FloatArray, Sample
 from locus.datasets.io.annotations import (
@@ -108,36 +107,27 @@ def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> 
 @np.errstate(over="ignore", invalid="ignore")
 def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file: Path) -> FloatArray:
     """Return the boxes (M,5) as xyxy, clipped to their images of ``size`` (M,2), with confidences."""
-    values = table[NUMBERS].to_numpy(dtype=np.float64)
-    numbers, score = values[:, :4], values[:, 4]
-    readings = {"xyxy": numbers, "xywh": xywh_to_xyxy(numbers)}
-    boxes = readings.pop(box_format)
-    cut, (empty, beyond) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
-    ((other, as_other),) = readings.items()
-    fits = not np.any(_impossible(as_other, size))
+    values, limits = table[NUMBERS].to_numpy(dtype=np.float64), np.tile(size, 2)
+    readings = {"xyxy": values[:, :4], "xywh": xywh_to_xyxy(values[:, :4])}
+    flaws = {name: box_flaws(boxes, limits) for name, boxes in readings.items()}
+    beyond = {name: ((boxes < 0) | (boxes > limits)).any(1) for name, boxes in readings.items()}
+    boxes, (other,) = readings[box_format], [name for name in readings if name != box_format]
+    fits = not any(wrong.any() for wrong in (beyond[other], *flaws[other].values()))
     advice = f" (if the file has {other}, use --box_format {other})" if fits else ""
-    outside = (cut[:, 2:] <= cut[:, :2]).any(1) | (beyond & fits)
-    flaws: dict[str, Any] = {
-        "does not have four finite numbers": ~np.isfinite(numbers).all(1),
-        "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),
-        f"is empty or inverted when read as {box_format}{advice}": empty,
-        f"is outside its image when read as {box_format}{advice or PIXELS}": outside,
-        f"is less than one pixel wide or high{PIXELS}": (cut[:, 2:] - cut[:, :2] < 1).any(1),
+    given = {
+        "without a score between 0 and 1; correct it": ~((values[:, 4] >= 0) & (values[:, 4] <= 1)),
+        **flaws[box_format],
+        "partly outside their image; correct them": beyond[box_format] & fits,
     }
-    for what, wrong in flaws.items():
+    for what, wrong in given.items():
         if wrong.any():
-            n = int(wrong.argmax())
+            n, (kind, _, fix) = int(wrong.argmax()), what.partition("; ")
             box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
-            raise DataError(f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid: box {n + 1} ({box}) {what}")
-    if (clipped := (cut != boxes).any(1)).any():
-        log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped.sum(), len(cut))
-    return np.column_stack([cut, score])
-
-
-def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
-    """Return masks (2,M) of the boxes that are empty or inverted, and that exceed their images of ``size`` (M,2)."""
-    beyond = (boxes < 0) | (boxes > np.tile(size, 2))
-    return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), beyond.any(1)])
+            count = f"{int(wrong.sum())} of {len(wrong)} boxes are {kind} when read as {box_format}{advice}"
+            raise DataError(f"{file}: {count}, first box {n + 1} ({box}); {fix}{PIXELS}")
+    if clipped := int(beyond[box_format].sum()):
+        log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped, len(boxes))
+    return np.column_stack([np.clip(boxes, 0, limits), values[:, 4]])
 
 
 MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
