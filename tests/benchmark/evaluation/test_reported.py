@@ -9,7 +9,6 @@ import locus
 from locus.benchmark import records
 from locus.benchmark.evaluation import boxes, entry, files
 from locus.benchmark.evaluation.arrays import check_grid
-from locus.benchmark.evaluation.boxes import Names
 from locus.benchmark.maps.store import compress
 from locus.benchmark.records import Record
 from locus.benchmark.scoring import protocols
@@ -17,6 +16,7 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.suite import external
 from locus.core.errors import BadValueError, DataError, HeldError, LocusError
 from locus.core.types import Sample
+from locus.datasets.io.annotations import Names
 from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
 
 TEN = pytest.mark.parametrize("seed", range(10))
