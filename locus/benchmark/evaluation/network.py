@@ -8,7 +8,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ class NetworkScorer:
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""
         fields, rows = self.evaluate(cell)
-        counts = {**sample_counts(self.model.trained, cell), **self.settings(cell)}
+        counts = sample_counts(self.model.trained, cell)
         # a method from a user's file is recorded by its own name
         name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
         return {**fields, "method_name": name, "code": self.code[cell.method], "rests_on": counts}, rows
@@ -108,10 +108,6 @@ class NetworkScorer:
         if cell.protocol == CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
         return score_maps(self.store, cell)
-
-    def settings(self, cell: Cell) -> Mapping[str, str]:
-        """Return the settings of scoring that are recorded with a cell."""
-        return {}
 
     def shared_fields(self) -> dict[str, Any]:
         """Return the fields that all records of the model share."""

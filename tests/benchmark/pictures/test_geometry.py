@@ -41,7 +41,7 @@ def a_grid(random, shape):
     size = (224, 224)
     stride = tuple((224 / np.array(shape)).tolist())
     kind = random.integers(3)
-    return [None, Grid(size, stride, (0.0, 0.0)), Grid(size, (stride[0] * 1.3, stride[1]), (-9.25, 14.0))][kind]
+    return [None, Grid(size, stride, (0.0, 0.0)), Grid(size, (stride[0] * 1.2, stride[1]), (-9.25, 14.0))][kind]
 
 
 def some_thresholds(random, scaled, cropped):
