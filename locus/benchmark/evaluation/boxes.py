@@ -130,7 +130,7 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
         if wrong.any():
             n, (kind, _, fix) = int(wrong.argmax()), what.partition("; ")
             box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
-            count = f"{int(wrong.sum())} of {len(wrong)} boxes are {kind} when read as {box_format}{advice}"
+            count = f"{int(wrong.sum())} of {len(values)} boxes are {kind} when read as {box_format}{advice}"
             raise DataError(f"{file}: {count}, first box {n + 1} ({box}): {fix}; boxes must be in {PUBLISHED}")
     if clipped := int(beyond[box_format].sum()):
         log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped, len(values))
