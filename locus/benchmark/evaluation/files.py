@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from locus.benchmark.evaluation.arrays import Pair, as_map, check_grid
+from locus.benchmark.evaluation.arrays import Pair, as_map
 from locus.benchmark.evaluation.boxes import Geometry, fits_better
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
-from locus.core.frames import Grid, box_coverage
+from locus.core.frames import box_coverage, resolve
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
@@ -341,8 +341,7 @@ def check_shape(values: Map, frame: tuple[int, int], where: Geometry, name: str)
     shape = (values.shape[0], values.shape[1])
     if where.declared == "pixels" and shape == frame[::-1] != frame:
         raise DataError(f"{name} is {shape}, but its image is {frame} (height, width): the sides are swapped")
-    if isinstance(where.grid, Grid):
-        check_grid(where.grid, shape, name)
+    resolve(where.grid, shape, frame)
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
