@@ -74,8 +74,12 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
     with reading(file):
         if file.suffix.lower() == ".png":
             return {"": _picture(file)}
-        arrays = _zipped(file) if file.suffix.lower() == ".npz" else {"": memory_map(file)}
-        for array in arrays.values():
+        arrays = (
+            _zipped(file) if file.suffix.lower() == ".npz" else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
+        )
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{name} is not an array")
             require_sides(array.shape[-2:], str(file))
         return arrays
 
@@ -87,14 +91,6 @@ def reading(file: Path) -> Iterator[None]:
         yield
     except BROKEN as error:
         raise DataError(f"cannot read {file}: {one_line(error)}; {SAVED}") from error
-
-
-def memory_map(file: Path) -> Array:
-    """Memory-map the array of a .npy file. Raises one of ``BROKEN`` for other contents; objects are not loaded."""
-    array = np.load(file, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise ValueError("a .npy file has one array, but this is an archive")
-    return np.asarray(array)
 
 
 def _zipped(file: Path) -> dict[str, Array]:
