@@ -3,6 +3,18 @@
 import numpy as np
 
 from locus.benchmark.scoring.surface import all_boxes
+from locus.core.frames import Grid
+
+SHIFTS = (None, (-11, 9), (8, -12))
+"""Shifts of the ``placed`` grids from the conventional one, in pixels of an input of 96."""
+
+
+def placed(shift, shape):
+    """Return a grid of a (h, w) map that is shifted, so that positions of fine maps are outside the image."""
+    if shift is None:
+        return "conventional"
+    stride = tuple(96 / n for n in shape)
+    return Grid((96, 96), stride, tuple((step - 1) / 2 + by for step, by in zip(stride, shift, strict=True)))
 
 
 def boxes(trace, thresholds):

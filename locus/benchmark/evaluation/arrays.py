@@ -17,7 +17,7 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap, Result, make_case
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, examples, one_line
-from locus.core.frames import Alignment, Grid, checked_boxes
+from locus.core.frames import Alignment, Grid, checked_boxes, resolve
 from locus.core.names import require_findings, spelled_twice
 from locus.core.types import FloatArray, Sample
 
@@ -80,9 +80,9 @@ def score(
     }
     grid_of_pair = {pair: _grid(grids, pair) for pair in maps}
     checked = {pair: None if values is None else _heat_map(values, pair) for pair, values in maps.items()}
-    for pair, grid in grid_of_pair.items():
-        if isinstance(grid, Grid) and (values := checked[pair]) is not None:
-            check_grid(grid, values.shape, " ".join(pair))
+    for pair, values in checked.items():
+        if values is not None:
+            resolve(grid_of_pair[pair], (values.shape[0], values.shape[1]), samples[pair[0]].frame)
     answers = Answers(samples, findings, [*maps], grid_of_pair, checked, probabilities=known)
     result: Result = protocols.get(protocol)().evaluate(answers.cases(protocol), findings)
     return result
@@ -160,25 +160,6 @@ def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
     if not isinstance(grid, Grid) and grid != "conventional":
         raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or 'conventional'")
     return grid
-
-
-def check_grid(grid: Grid, shape: tuple[int, ...], where: str) -> None:
-    """Raise ``BadValueError`` unless the positions of a map of ``shape`` (h, w) cover the input of its ``grid``.
-
-    The first and the last position may be at most 2.5 strides inside the input, and one outside.
-
-    >>> check_grid(Grid((224, 224), (32, 32), (0, 0)), (7, 7), "a")
-    >>> check_grid(Grid((224, 224), (16, 16), (0, 0)), (7, 7), "a")
-    Traceback (most recent call last):
-        ...
-    locus.core.errors.BadValueError: the grid of a has 7 positions from 0.5 to 96.5 in an input of 224 pixels: \
-check its size, stride and offset
-    """
-    for n, size, stride, at in zip(shape, grid.size, grid.stride, grid.offset, strict=True):
-        first, last = at + 0.5, at + stride * (n - 1) + 0.5
-        if not (-stride <= first <= 2.5 * stride and -stride <= size - last <= 2.5 * stride):
-            span = f"{n} positions from {first:g} to {last:g} in an input of {size:g} pixels"
-            raise BadValueError(f"the grid of {where} has {span}: check its size, stride and offset")
 
 
 def _of_image(values: Mapping[str, T], image: str, what: str) -> T:

@@ -38,7 +38,9 @@ log = logging.getLogger(__name__)
 NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
 NUMBERS = ["a", "b", "c", "d", "score"]
 """Columns of a table of boxes: the four numbers in the format of the file, and the confidence."""
-PIXELS = " (boxes must be in pixels of the image as published, not of a resized copy)"
+PUBLISHED = "pixels of the image as published, not of a resized copy"
+MOST_TIED = 0.01
+"""Largest share of equal scores that is not worth a warning."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
 
@@ -79,6 +81,11 @@ def _by_case(
         first = int((rows == rows.iloc[n]).all(axis=1).argmax())
         raise DataError(
             f"{file}: boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])}): remove one of them"
+        )
+    tied = rows.duplicated(["finding", NUMBERS.index("score")], keep=False)
+    if tied.mean() > MOST_TIED:
+        log.warning(
+            "%s: %d of %d scores are tied within their finding: see docs/protocols.md", file, tied.sum(), len(rows)
         )
     groups = boxes.groupby([*cases.to_numpy().T])
     return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in groups}
@@ -123,10 +130,10 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
         if wrong.any():
             n, (kind, _, fix) = int(wrong.argmax()), what.partition("; ")
             box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
-            count = f"{int(wrong.sum())} of {len(wrong)} boxes are {kind} when read as {box_format}{advice}"
-            raise DataError(f"{file}: {count}, first box {n + 1} ({box}); {fix}{PIXELS}")
+            count = f"{int(wrong.sum())} of {len(values)} boxes are {kind} when read as {box_format}{advice}"
+            raise DataError(f"{file}: {count}, first box {n + 1} ({box}): {fix}; boxes must be in {PUBLISHED}")
     if clipped := int(beyond[box_format].sum()):
-        log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped, len(boxes))
+        log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped, len(values))
     return np.column_stack([np.clip(boxes, 0, limits), values[:, 4]])
 
 
@@ -167,7 +174,7 @@ def log_other_frame(boxes: BoxesByCase, samples: Sequence[Sample], file: Path) -
     for reading, change in readings.items():
         if fits_better(as_given, other := overlap(change), 2.0):
             means = f"mean IoU {other.mean():.3f} instead of {as_given.mean():.3f}"
-            log.warning("%s: boxes %s fit the truth better (%s)%s", file, reading, means, PIXELS)
+            log.warning("%s: boxes %s fit the truth better (%s): give %s", file, reading, means, PUBLISHED)
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:

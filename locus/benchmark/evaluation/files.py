@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from locus.benchmark.evaluation.arrays import Pair, as_map, check_grid
+from locus.benchmark.evaluation.arrays import Pair, as_map
 from locus.benchmark.evaluation.boxes import Geometry, fits_better
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
-from locus.core.frames import Grid, box_coverage
+from locus.core.frames import box_coverage, resolve
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
@@ -74,8 +74,12 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
     with reading(file):
         if file.suffix.lower() == ".png":
             return {"": _picture(file)}
-        arrays = _zipped(file) if file.suffix.lower() == ".npz" else {"": memory_map(file)}
-        for array in arrays.values():
+        arrays = (
+            _zipped(file) if file.suffix.lower() == ".npz" else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
+        )
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{name} is not an array")
             require_sides(array.shape[-2:], str(file))
         return arrays
 
@@ -87,14 +91,6 @@ def reading(file: Path) -> Iterator[None]:
         yield
     except BROKEN as error:
         raise DataError(f"cannot read {file}: {one_line(error)}; {SAVED}") from error
-
-
-def memory_map(file: Path) -> Array:
-    """Memory-map the array of a .npy file. Raises one of ``BROKEN`` for other contents; objects are not loaded."""
-    array = np.load(file, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise ValueError("a .npy file has one array, but this is an archive")
-    return np.asarray(array)
 
 
 def _zipped(file: Path) -> dict[str, Array]:
@@ -341,8 +337,7 @@ def check_shape(values: Map, frame: tuple[int, int], where: Geometry, name: str)
     shape = (values.shape[0], values.shape[1])
     if where.declared == "pixels" and shape == frame[::-1] != frame:
         raise DataError(f"{name} is {shape}, but its image is {frame} (height, width): the sides are swapped")
-    if isinstance(where.grid, Grid):
-        check_grid(where.grid, shape, name)
+    resolve(where.grid, shape, frame)
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:

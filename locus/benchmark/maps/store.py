@@ -115,7 +115,7 @@ class Writer:
         self.digest.update(part)
 
 
-NARROW = 0.25
+NARROW = 1 / 16
 """Maps whose range is a smaller share of their largest absolute value are stored without their mean."""
 
 

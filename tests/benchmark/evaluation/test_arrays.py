@@ -69,7 +69,7 @@ def test_boxes_are_ranked_by_probabilities_and_negatives_count(arrays):
         ({"truth": {("a", "Mass"): [[9, 9, 0]]}}, BadValueError),
         ({"maps": {("a", "Mass"): np.zeros((1, 2, 2))}}, BadValueError),
         ({"maps": {"a": np.zeros((2, 2))}}, BadValueError),
-        ({"truth": {("a", "Mass"): [[0, 0, 9, 10]]}}, BadValueError),  # outside the frame
+        ({"truth": {("a", "Mass"): [[0, 10, 9, 12]]}}, BadValueError),  # outside the frame
         ({"maps": {("a", "Mass"): [["x", "y"]]}}, BadValueError),
         ({"maps": {("a", "Mass"): [[object()]]}}, BadValueError),
         ({"frames": {"b": (9, 9)}}, BadValueError),

@@ -8,13 +8,13 @@ import pytest
 import locus
 from locus.benchmark import records
 from locus.benchmark.evaluation import boxes, entry, files
-from locus.benchmark.evaluation.arrays import check_grid
 from locus.benchmark.maps.store import compress
 from locus.benchmark.records import Record
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.suite import external
 from locus.core.errors import BadValueError, DataError, HeldError, LocusError
+from locus.core.frames import resolve
 from locus.core.types import Sample
 from locus.datasets.io.annotations import Names
 from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
@@ -112,15 +112,16 @@ GRIDS = [
 
 @pytest.mark.parametrize(("size", "stride", "offset", "shape"), GRIDS)
 def test_grid_of_another_network_is_refused(size, stride, offset, shape):
-    check_grid(locus.Grid(size, stride, offset), shape, "a")
+    resolve(locus.Grid(size, stride, offset), shape, size)
     wrong = [locus.Grid(size, stride, (1e6, 0)), locus.Grid(size, stride, (-1e6, 0))]
     if min(shape) > 6:
         wrong += [locus.Grid(size, [side * factor for side in stride], offset) for factor in (0.5, 2)]
     if size[0] != size[1]:
         wrong.append(locus.Grid(size[::-1], stride, offset))
     for grid in wrong:
-        with pytest.raises(BadValueError, match="grid of a"):
-            check_grid(grid, shape, "a")
+        maps, truth = {("a", "Mass"): np.eye(*shape)}, {("a", "Mass"): [[0, 0, 9, 9]]}
+        with pytest.raises(BadValueError, match="positions"):
+            locus.score(maps, truth, frames=size, grids=grid)
 
 
 @TEN

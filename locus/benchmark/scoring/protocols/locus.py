@@ -144,10 +144,11 @@ def largest_iou(case: base.Case) -> float:
     >>> largest_iou(base.Case("a", "a", "mass", np.zeros((2, 2)), "conventional", (20, 20), truth))
     0.5
     """
-    if case.submitted_boxes is not None or (case.map is None and not isinstance(case.grid, Grid)):
+    grid = case.grid
+    if case.map is not None and not isinstance(grid, Grid):
+        grid = resolve(grid, (case.map.shape[0], case.map.shape[1]), case.frame)
+    if case.submitted_boxes is not None or not isinstance(grid, Grid):
         return np.nan
-    shape = (1, 1) if case.map is None else case.map.shape
-    grid = resolve(case.grid, (shape[0], shape[1]), case.frame)
     cell = np.array(grid.stride[::-1]) * case.frame[::-1] / np.array(grid.size[::-1])
     sides = case.boxes[:, 2:] - case.boxes[:, :2]
     return float((sides.prod(1) / np.maximum(sides, cell).prod(1)).max())

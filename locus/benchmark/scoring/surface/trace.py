@@ -11,7 +11,7 @@ are numbered as in a box: left, top, right, bottom. Distances are measured from 
 edges are computed in the same way.
 """
 
-import zlib
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -405,7 +405,7 @@ class GivenBoxes:
     @classmethod
     def from_rows(cls, rows: FloatArray) -> "GivenBoxes":
         """Sort ``rows`` (M,5) of xyxy and confidence; equal ones in a random order that depends on edges alone."""
-        keys = np.array([zlib.crc32(row.tobytes()) for row in rows[:, :4] + 0.0])
+        keys = np.array([hashlib.sha256(row.tobytes()).hexdigest() for row in rows[:, :4] + 0.0], dtype=str)
         ordered = rows[np.lexsort((keys, -rows[:, 4]))]
         return cls(ordered[:, :4], ordered[:, 4])
 

@@ -121,7 +121,7 @@ def test_threshold_of_a_single_patient_is_the_default():
 
 
 def test_map_that_varies_only_outside_the_frame_is_flat():
-    grid = Grid((30, 30), (20, 20), (-30.5, -30.5))  # positions at -30, -10 and 10
+    grid = Grid((30, 30), (20, 20), (-24.5, -24.5))  # positions at -24, -4 and 16
     values = np.zeros((3, 3), dtype=np.float32)
     values[0, 0] = 1
     result = Locus().evaluate([Case("a", "a", "mass", values, grid, FRAME, np.array([[0.0, 0, 30, 30]]))], ("mass",), 0)

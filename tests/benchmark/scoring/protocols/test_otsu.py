@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.scoring.protocols.locus import otsu
-from locus.benchmark.scoring.surface import surface
-from locus.core.frames import Grid
+from locus.benchmark.scoring.surface import Surface, surface
 
 FRAME = (60, 80)
 
@@ -27,8 +26,8 @@ def test_lowest_of_equal_splits_is_used_and_a_flat_map_gives_its_value():
 def test_vertex_is_weighted_by_the_area_it_covers():
     values = [[0, 4, 10]]
     assert otsu(surface(values, FRAME, "conventional")) == 7  # 2/9 · 8² = 14.2 beats 2/9 · 7²
-    left = Grid(FRAME, (60, 10), (29.5, 59.5))  # vertices at 60, 70, 80: the first covers 65 of 80 pixels, the last 5
-    assert otsu(surface(values, FRAME, left)) == 2  # 65·15·(90/15)² = 35,100 beats 75·5·(10 - 40/75)² = 33,607
+    left = Surface(np.array(values, float), np.array([30.0]), np.array([60.0, 70, 80]), FRAME)  # 65, 10 and 5 of 80 pixels
+    assert otsu(left) == 2  # 65·15·(90/15)² = 35,100 beats 75·5·(10 - 40/75)² = 33,607
 
 
 @pytest.mark.oracle

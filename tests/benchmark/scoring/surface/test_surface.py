@@ -10,7 +10,6 @@ from locus.benchmark.scoring.surface import all_boxes, surface
 from locus.core.frames import Grid
 
 CONVENTIONAL = "conventional"
-GRIDS = [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))]
 SPOT, CORNER = np.zeros((3, 3)), np.zeros((3, 3))
 SPOT[1, 1] = CORNER[2, 0] = 1
 

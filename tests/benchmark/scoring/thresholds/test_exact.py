@@ -9,11 +9,11 @@ from locus.benchmark.scoring.score_thresholds import ExactThresholds, steps
 from locus.benchmark.scoring.surface import min_max, surface
 from locus.benchmark.scoring.surface.batch import hit_intervals
 from locus.benchmark.scoring.surface.trace import EMPTY, trace
-from locus.core.frames import Grid, iou
+from locus.core.frames import iou
+from tests.oracles.tracing import SHIFTS, placed
 from tests.oracles.tracing import boxes as boxes_of
 
 FRAME = (300, 500)
-GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
 DENSE = (np.arange(100_000) + 0.5) / 100_000
 
 
@@ -32,10 +32,11 @@ def best(cases):
     return cases.best(np.arange(len(cases)))
 
 
-def planted(seed, grid="conventional", boxes=1):
+def planted(seed, shift=None, boxes=1):
     random = np.random.default_rng(seed)
     corners = np.sort(random.random((boxes, 2, 2)), 1) * [FRAME[1], FRAME[0]]
-    return trace(surface(min_max(random.random(random.integers(2, 9, 2))), FRAME, grid)), corners.reshape(boxes, 4)
+    values = min_max(random.random(random.integers(2, 9, 2)))
+    return trace(surface(values, FRAME, placed(shift, values.shape))), corners.reshape(boxes, 4)
 
 
 @pytest.mark.byhand
@@ -59,10 +60,10 @@ def test_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("grid", GRIDS)
-def test_critical_thresholds_agree_with_a_grid_of_100000(grid):
+@pytest.mark.parametrize("shift", SHIFTS)
+def test_critical_thresholds_agree_with_a_grid_of_100000(shift):
     for seed in range(15):
-        result, truth = planted(seed, grid, 1 + seed % 3)
+        result, truth = planted(seed, shift, 1 + seed % 3)
         overlap = np.nan_to_num(iou(boxes_of(result, DENSE), truth)).max(1)
         for above in (0.1, 0.3, 0.5):
             ends = hit_intervals(result, truth, above)
@@ -74,7 +75,7 @@ def test_critical_thresholds_agree_with_a_grid_of_100000(grid):
 @pytest.mark.oracle
 def test_best_threshold_is_at_least_as_good_as_any_of_100000():
     for first in range(0, 60, 12):
-        cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(first, first + 12)], above=0.2)
+        cases = curves([planted(seed, SHIFTS[seed % 3]) for seed in range(first, first + 12)], above=0.2)
         every = np.arange(len(cases))
         counts = (cases.iou(every, DENSE) > 0.2).sum(0)
         result = steps(cases.intervals)
@@ -84,7 +85,7 @@ def test_best_threshold_is_at_least_as_good_as_any_of_100000():
 
 @pytest.mark.oracle
 def test_cases_computed_together_equal_single_cases():
-    pairs = [planted(seed, GRIDS[seed % 3], seed % 4) for seed in range(20)] + [(EMPTY, np.zeros((2, 4)))]
+    pairs = [planted(seed, SHIFTS[seed % 3], seed % 4) for seed in range(20)] + [(EMPTY, np.zeros((2, 4)))]
     cases, levels = curves(pairs, above=0.2), np.random.default_rng(0).random(21)
     levels[3] = np.nan
     alone = np.array([boxes_of(trace, level)[0] for (trace, _), level in zip(pairs, levels, strict=True)])
@@ -123,7 +124,7 @@ def test_largest_mean_iou_decides_without_any_hit():
 @pytest.mark.planted
 def test_best_step_is_a_local_maximum_for_any_weights():
     random = np.random.default_rng(0)
-    cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(40)], above=0.2)
+    cases = curves([planted(seed, SHIFTS[seed % 3]) for seed in range(40)], above=0.2)
     findings = np.array(["a" if n % 3 else "b" for n in range(40)])
     held = cases.oracle_hits(findings)
     for finding in ("a", "b"):
