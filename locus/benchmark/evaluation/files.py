@@ -76,7 +76,7 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
             return {"": _picture(file)}
         arrays = _zipped(file) if file.suffix.lower() == ".npz" else {"": memory_map(file)}
         for array in arrays.values():
-            require_sides(array.shape[-2:], str(file))
+            require_sides(np.shape(array)[-2:], str(file))  # a broken member is bytes
         return arrays
 
 
