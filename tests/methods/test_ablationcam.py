@@ -67,8 +67,8 @@ def test_drops_under_pcam_are_bitwise_independent_of_the_batch(make_model, image
 
 def test_an_opaque_head_is_evaluated(images):
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, 2, 1), torch.nn.ReLU())
-    linear = torch.nn.Linear(6, 2)
-    known = backbones.wrap(torch.nn.Sequential(network, linear), features="0", head="1")
+    pool, linear = torch.nn.AdaptiveAvgPool2d(1), torch.nn.Linear(6, 2)
+    known = backbones.wrap(torch.nn.Sequential(network, pool, torch.nn.Flatten(), linear), features="0", head="3")
     unknown = backbones.wrap(network, features=network, head=lambda A: linear(A.mean((-2, -1))), num_classes=2)
     assert collect_evidence(unknown, images).ablation_drops is None
     ours, expected = (explain(each, images, ["ablationcam"])["ablationcam"] for each in (unknown, known))

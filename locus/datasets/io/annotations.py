@@ -85,8 +85,9 @@ def read_table(path: Path, image: str = "image") -> pd.DataFrame:
         raw = raw.rename(columns={old: new}) if new not in raw else raw
     if "Target" in raw and "finding" not in raw:  # of RSNA
         raw = raw[raw["Target"] == "1"].assign(finding="Pneumonia")
-    if not {"image", "finding"} <= {*raw}:
-        raise DataError(f"{path} has the columns {', '.join(map(str, raw))}: {ONE_ROW}")
+    for column in ("image", "finding"):
+        if column not in raw:
+            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, raw))}: {ONE_ROW}")
     return raw[~raw["finding"].str.lower().isin(NORMAL) | (raw["finding"] == "")].reset_index(drop=True)
 
 
