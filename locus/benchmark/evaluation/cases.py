@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap, Result, make_case
-from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsByOrigin
+from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid
+from locus.core.names import SUPERVISED
 from locus.core.types import FloatArray, Sample
 
 Pair = tuple[str, str]
@@ -42,10 +45,19 @@ class CaseSource(Protocol):
         """Return the cases on which the thresholds of a cell may be chosen."""
 
 
+class OwnBoxes(Locus):
+    """Protocol ``locus`` for a network that saw boxes: a fold's thresholds are chosen on its images of other folds."""
+
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsByOrigin:
+        """Return the thresholds of all origins; those chosen on other patients are the cross-fitted ones."""
+        chosen = super().choose(scored, seed, validation)
+        return chosen | {("cross-fitted", suffix): chosen.pop(("validation", suffix)) for suffix in ("", SHARED_SUFFIX)}
+
+
 @ONE_BLAS_THREAD
 def evaluate(source: CaseSource, cell: Cell) -> Result:
     """Score the cases of a cell by its protocol. Raises the error of a source without cases for this protocol."""
-    protocol = protocols.get(cell.protocol)()
+    protocol = OwnBoxes() if cell.method in SUPERVISED else protocols.get(cell.protocol)()
     cases = source.cases(cell)
     validation = source.validation(cell) if protocol.chooses_thresholds else []
     result: Result = protocol.evaluate(cases, source.findings, cell.data_seed, validation)

@@ -18,6 +18,7 @@ import torch
 
 from locus import methods
 from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields
+from locus.benchmark.evaluation.supervised import Supervised
 from locus.benchmark.maps.cases import CaseStore, GridCases
 from locus.benchmark.maps.code import code_of, method_code
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
@@ -30,7 +31,7 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Result
 from locus.benchmark.training import metrics, provenance
 from locus.config import CHECKS, EngineFlags
-from locus.core.names import CLASSIFICATION, WITHOUT_MAP
+from locus.core.names import CLASSIFICATION, SUPERVISED, WITHOUT_MAP
 from locus.core.user_code import runs_code
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ class NetworkScorer:
         """Return the scores of a cell, by its protocol, and its rows per case."""
         if cell.protocol == CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
+        if cell.method in SUPERVISED and isinstance(self.store, CaseStore):
+            return score_maps(Supervised(cell.method, self.model.trained, self.store.groups), cell)
         return score_maps(self.store, cell)
 
     def settings(self, cell: Cell) -> Mapping[str, str]:

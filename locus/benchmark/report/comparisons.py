@@ -22,7 +22,7 @@ from locus.benchmark.scoring.statistics.entries import RowSamples, Verdict
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
 from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
 from locus.core.errors import BadValueError
-from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 from locus.core.types import FloatArray
 
 ALIKE = 0.02
@@ -67,7 +67,7 @@ def _runs(rows: Sequence[Row]) -> Gaps:
     prior = next((scores for row, scores in by_row.items() if row.name == PRIOR), None)
     if prior is None:
         return {}
-    others = [row for row in by_row if row.name not in (PRIOR, UPPER_BOUND)]
+    others = [row for row in by_row if row.name not in (PRIOR, *UPPER_BOUND_AND_PEOPLE)]
     compared = statistics.compared([(by_row[row], prior) for row in others])
     estimates = {row: estimate for row, estimate in zip(others, compared, strict=True) if estimate is not None}
     seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
@@ -80,7 +80,11 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
 
     Holm's correction is over all rows except ``fixed_box``, which shows where findings are, as ``prior`` does.
     """
-    keys = {row: row.runs[0].key for row in rows if row.name != UPPER_BOUND and row.runs[0].key in column.columns}
+    keys = {
+        row: row.runs[0].key
+        for row in rows
+        if row.name not in UPPER_BOUND_AND_PEOPLE and row.runs[0].key in column.columns
+    }
     prior = next((key for row, key in keys.items() if row.name == PRIOR), None)
     others = [row for row in keys if row.name != PRIOR]
     if prior is None or not others:

@@ -34,7 +34,7 @@ from locus.core.types import FloatArray
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""
-BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND)
+BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND, *names.SUPERVISED)
 """Baselines and the upper bound in the order of a table."""
 SAME = 1e-3
 """Largest difference in IoU between maps that count as equal."""
@@ -318,7 +318,8 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
             distinct.setdefault(round(row.main.value or 0.0, 4), []).append(row)
         for same in distinct.values():
             grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
-            chosen.append(replace(same[0], note=grids, beaten=None, behind=None))
+            note = same[0].network if name in names.SUPERVISED else grids
+            chosen.append(replace(same[0], note=note, beaten=None, behind=None))
     return chosen
 
 

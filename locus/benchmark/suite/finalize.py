@@ -4,6 +4,7 @@ The imports are slow, so a dry run does without this module.
 """
 
 import logging
+import shutil
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import partial
@@ -99,7 +100,8 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
     Files of runs that are elsewhere stay; files of models that are no longer planned are removed.
     """
-    from locus.benchmark.training.evaluate import publish  # imports PyTorch
+    from locus.benchmark.evaluation import supervised  # imports PyTorch
+    from locus.benchmark.training.evaluate import publish
 
     folder, names = folder / weights.FOLDER, set()
     trained = [model for model in models if model.external is None and model.grid is None]
@@ -112,6 +114,8 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
                 publish(path, file, settings_hash(config, model.init), pretrained_on)
     for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
+    if (tuned := runs_dir / supervised.FOLDER).is_dir():
+        shutil.copytree(tuned, folder / supervised.FOLDER, dirs_exist_ok=True)
     if any(folder.glob(f"*{backbones.SUFFIX}")):
         weights.write_card(folder)
 
