@@ -79,8 +79,11 @@ def differences(a: Row, b: Row) -> list[MrmcEstimate]:
 def all_differences(rows: Row) -> list[MrmcEstimate]:
     """Return the difference of each pair of N rows on the same S runs, from ``theta`` (N, S), ``jackknife`` (N, S, P).
 
-    They equal ``differences``, or with one run ``differences_nested``. The variance of a difference is that of both
-    rows minus twice their covariance, so a matrix product per run gives it for all pairs.
+    With few runs, some of many pairs agree over the runs by chance and would be significant. So the mean square over
+    runs of a pair is at least its mean over all pairs, with (S − 1) · max(1, (N − 1) / 4) degrees of freedom; see
+    docs/concepts.md for the error rates. Otherwise the differences equal ``differences``, or with one run
+    ``differences_nested``. The variance of a difference is that of both rows minus twice their covariance, so a matrix
+    product per run gives it for all pairs.
     """
     scores, left_out = _checked(rows)
     (count, runs), (first, second) = scores.shape, np.triu_indices(len(scores), 1)
@@ -96,7 +99,13 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     of_mean, of_runs = variances(left_out.mean(1)), variances(left_out.swapaxes(0, 1)).sum(0)
     squares, run_spread = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1), of_runs - runs * of_mean
     parts = VarianceParts.of_sums(gaps.mean(1), squares[:, None], run_spread[:, None], of_mean, [runs], [1.0])
-    return _intervals(parts, left_out.shape[-1], -1, (np.abs(gaps) <= NO_SPREAD).all(1) & (of_runs <= NO_SPREAD**2))
+    pooled, df = np.maximum(parts.runs, parts.runs.mean(0)), parts.run_df * max(1, (count - 1) / 4)
+    return _intervals(
+        replace(parts, runs=pooled, run_df=df),
+        left_out.shape[-1],
+        -1,
+        (np.abs(gaps) <= NO_SPREAD).all(1) & (of_runs <= NO_SPREAD**2),
+    )
 
 
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
