@@ -1,10 +1,10 @@
-"""Simulate how often a table calls a method of a network worse although all methods are equal, and what it still finds.
+"""Simulate how often a table calls a method of a network worse although all are equal, and how many it finds else.
 
-    python -m tools.error_rates results/phantom results/nih-sample
+    python -m tools.error_rates results/phantom results/nih-sample results/nih-heldout
 
 Each network with three or more training runs is simulated from its published rows per case: patients are drawn again,
-three training runs are drawn from a normal distribution with the covariance of the published ones, and the means of all
-methods are equal, or as published. docs/concepts.md has the results.
+and three training runs are drawn from a normal distribution with the covariance of the published ones. The true means
+of all methods are equal, or as published. docs/concepts.md has the results.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark.report.row import by_network
-from locus.benchmark.scoring.statistics.entries import Gaps, RowSamples, compared, gaps_between, verdicts
-from locus.benchmark.scoring.statistics.resample import SMALLEST
+from locus.benchmark.scoring.statistics.entries import ALPHA, RowSamples, gaps_between, verdicts
+from locus.benchmark.scoring.statistics.resample import holm
 from locus.benchmark.suite.finalize import tables_of
 from locus.core.types import FloatArray, generator
 
@@ -23,13 +23,13 @@ RUNS = 3
 
 
 def rows_of_networks(folder: Path) -> Iterator[tuple[str, list[RowSamples]]]:
-    """Yield the network and the distinct rows of its methods that have the training runs of the best row."""
+    """Yield each network and its distinct rows with the training runs of the best row."""
     for tables in tables_of(folder):
         for rows in by_network(tables.leaderboard.methods).values():
             scored = [row.by_patient for row in rows if row.by_patient is not None]
             same = [row for row in scored if row.runs == scored[0].runs]
-            names = [np.round(np.append(row.theta, row.jackknife.ravel()), 6).tobytes() for row in same]
-            yield rows[0].network, [row for n, row in enumerate(same) if names[n] not in names[:n]]
+            values = [np.round(np.append(row.theta, row.jackknife.ravel()), 6).tobytes() for row in same]
+            yield rows[0].network, [row for n, row in enumerate(same) if values[n] not in values[:n]]
 
 
 class Network:
@@ -43,61 +43,55 @@ class Network:
         self.means = theta.mean(1)
         self.of_patients = values.mean(1)  # (M,P)
         self.rest = (values - self.of_patients[:, None]) * np.sqrt(runs / (runs - 1))  # (M,S,P)
-        spread = theta.var(1, ddof=1).mean()
-        share = max(0.0, 1 - (self.rest**2).mean() / self.patients / spread)  # without the chance of the patients
-        self.of_runs = (theta - self.means[:, None]) * np.sqrt(share / (runs - 1))
+        by_chance = (self.rest**2).mean() / self.patients / theta.var(1, ddof=1).mean()
+        self.of_runs = (theta - self.means[:, None]) * np.sqrt(max(0.0, 1 - by_chance) / (runs - 1))
 
     def draw(self, random: np.random.Generator, means: FloatArray) -> list[RowSamples]:
-        """Return the rows of a simulated network whose methods have these true ``means`` (M,)."""
+        """Return the rows of a simulated network whose methods have these true ``means`` (M,), best first."""
         patients = random.integers(0, self.patients, self.patients)
         runs = random.integers(0, self.rest.shape[1], RUNS)
         effects = means[:, None] + self.of_runs @ random.standard_normal((self.of_runs.shape[1], RUNS))
         values = self.of_patients[:, None, patients] + self.rest[:, runs][:, :, patients] + effects[..., None]
         theta = values.mean(-1)
         left_out = (theta[..., None] * self.patients - values) / (self.patients - 1)
-        return [RowSamples(tuple("abc"), *row) for row in zip(theta, left_out, strict=True)]
+        order = (-theta.mean(1)).argsort()
+        return [RowSamples(tuple("abc"), theta[n], left_out[n]) for n in order]
 
 
-def each_pair(rows: Sequence[RowSamples]) -> Gaps:
-    """Return the differences of all pairs, each with its own variance over runs."""
-    numbers = [(a, b) for a in range(len(rows)) for b in range(a + 1, len(rows))]
-    return dict(zip(numbers, compared([(rows[a], rows[b]) for a, b in numbers]), strict=True))
-
-
-RULES = {
-    "Holm per row": (each_pair, True),
-    "Holm over pairs, pooled runs": (gaps_between, False),
-}
-
-
-def worse(rows: Sequence[RowSamples], rule: str) -> int:
-    """Return how many rows a rule calls significantly worse than another."""
-    order = sorted(rows, key=lambda row: -row.theta.mean())
-    between, per_row = RULES[rule]
-    return sum(bool(verdict.beaten) for verdict in verdicts(len(order), between(order), per_row))
+def worse(rows: Sequence[RowSamples]) -> tuple[int, int]:
+    """Return how many rows are called worse, and how many if the level held only for one given row."""
+    gaps = gaps_between(rows)
+    p = np.full((len(rows), len(rows)), np.nan)
+    for (better, other), gap in gaps.items():
+        p[better, other] = p[other, better] = 1 if gap is None else gap.p
+    alone = [(holm(p[n])[:n] <= ALPHA).any() for n in range(len(rows))]
+    return sum(bool(verdict.beaten) for verdict in verdicts(len(rows), gaps)), int(np.sum(alone))
 
 
 def main() -> None:
-    """Print a line per network: rule, share of simulations with a false verdict, and mean number of worse methods."""
+    """Print a line per network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--repetitions", type=int, default=1000)
     arguments = parser.parse_args()
     for folder in arguments.folders:
         for name, rows in rows_of_networks(folder):
-            if len(rows[0].runs) < RUNS or rows[0].jackknife.shape[1] < SMALLEST:
+            if len(rows[0].runs) < RUNS:
                 continue
             network, random = Network(rows), generator(0, "error rates")
-            means = {"equal": np.zeros(len(rows)), "published": network.means}
-            found: dict[tuple[str, str], list[int]] = {(rule, kind): [] for rule in RULES for kind in means}
-            for kind, true in means.items():
-                for _ in range(arguments.repetitions // (1 if kind == "equal" else 4)):
-                    drawn = network.draw(random, true)
-                    for rule in RULES:
-                        found[rule, kind].append(worse(drawn, rule))
-            rates = {rule: np.mean(np.array(found[rule, "equal"]) > 0) for rule in RULES}
-            words = (f"{rule}: {rates[rule]:.1%}, {np.mean(found[rule, 'published']):.1f}" for rule in RULES)
-            print(f"{folder.name}, {name}, {len(rows)} methods. {'; '.join(words)}", flush=True)
+            equal, published = (
+                np.array([worse(network.draw(random, means)) for _ in range(count)])
+                for means, count in (
+                    (np.zeros(len(rows)), arguments.repetitions),
+                    (network.means, arguments.repetitions // 4),
+                )
+            )
+            rates, found = (equal > 0).mean(0), published.mean(0)
+            print(
+                f"{folder.name}, {name}, {len(rows)} methods: any false verdict {rates[0]:.1%}, {found[0]:.1f} found; "
+                f"level of one given method: {rates[1]:.1%}, {found[1]:.1f} found",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

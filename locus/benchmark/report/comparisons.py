@@ -189,7 +189,7 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
         alone = "no other network has a similar grid and several training runs"
         return [replace(row, note=row.note or alone) for row in grid]
     scores = [row.by_patient for row in rows if row.by_patient is not None]
-    verdicts = statistics.verdicts(len(rows), statistics.gaps_between(scores), per_row=False)
+    verdicts = statistics.verdicts(len(rows), statistics.gaps_between(scores))
     names = [row.name for row in rows]
     both = zip(rows, verdicts, strict=True)
     compared = [replace(row, beaten=verdict.beaten, behind=_behind(verdict, names)) for row, verdict in both]

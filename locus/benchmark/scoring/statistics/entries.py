@@ -128,23 +128,20 @@ def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
     return dict(zip(numbers, compared([(rows[a], rows[b]) for a, b in numbers]), strict=True))
 
 
-def verdicts(rows: int, gaps: Gaps, per_row: bool = True) -> list[Verdict]:
+def verdicts(rows: int, gaps: Gaps) -> list[Verdict]:
     """Compare each row with all others; rows are sorted, best first.
 
-    A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over the
-    comparisons of each row or, without ``per_row``, over all pairs of the table.
+    A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over all
+    pairs, so that the level holds for all rows together.
 
     >>> [(v.beaten, v.compared_with) for v in verdicts(2, {(0, 1): MrmcEstimate(0.2, 0.1, 0.3, np.inf, 0.001)})]
     [(False, None), (True, 0)]
     """
-    p = np.full((rows, rows), np.nan)
-    for (a, b), estimate in gaps.items():
-        p[a, b] = p[b, a] = np.nan if estimate is None else estimate.p
-    if not per_row:
-        p[np.tril_indices(rows)] = np.nan
-    adjusted = np.array([holm(of_row) for of_row in p]) if per_row else np.fmax(holm(p), holm(p).T)
+    p, pairs = np.full((rows, rows), np.nan), holm(np.array([np.nan if e is None else e.p for e in gaps.values()]))
+    for (a, b), adjusted in zip(gaps, pairs.tolist(), strict=True):
+        p[a, b] = p[b, a] = adjusted
     both = {**gaps, **{(b, a): None if e is None else _reversed(e) for (a, b), e in gaps.items()}}
-    return [_verdict(row, [(n, both[n, row]) for n in range(rows) if n != row], adjusted[row]) for row in range(rows)]
+    return [_verdict(row, [(n, both[n, row]) for n in range(rows) if n != row], p[row]) for row in range(rows)]
 
 
 def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
