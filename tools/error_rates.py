@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark.report.row import by_network
-from locus.benchmark.scoring.statistics.entries import ALPHA, RowSamples, gaps_between, verdicts
+from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples, gaps_between, verdicts
 from locus.benchmark.scoring.statistics.resample import holm
 from locus.benchmark.suite.finalize import tables_of
 from locus.core.types import FloatArray, generator

@@ -24,7 +24,7 @@ from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
-from locus.benchmark.scoring.statistics.published import Gap
+from locus.benchmark.scoring.statistics.resample import Gap
 from locus.config import AuditConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text

@@ -31,14 +31,13 @@ from locus.benchmark.evaluation.network import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.case import RawMap, prepare_case
+from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import main_table, select, tables
-from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
-from locus.benchmark.report.page import Description, cells_without_score
+from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
 from locus.benchmark.report.row import POINTING, Interval, Row, by_score, network_words
 from locus.benchmark.report.table import Table, as_text

@@ -28,7 +28,7 @@ from locus.backbones import Classifier, weight_files
 from locus.backbones.catalog import resolve
 from locus.benchmark import opening
 from locus.benchmark.explain import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
-from locus.benchmark.pictures.case import RawMap
+from locus.benchmark.pictures.panels import RawMap
 from locus.benchmark.training import runs
 from locus.benchmark.training.split_samples import load_split
 from locus.config import HeatmapConfig, TrainConfig

@@ -273,7 +273,7 @@ def _cut(board: Leaderboard) -> Iterator[str]:
     chosen = [
         float(t) for r in first.runs for of in r.thresholds.get("cross-fitted", {}).values() for t in np.ravel(of)
     ]
-    fixed = select.mean(record.find(MAIN, origin="fixed") for record in first.runs)
+    fixed = first.value(MAIN, "fixed")
     if chosen and fixed is not None and first.main.value is not None:
         span = f"{short(min(chosen))} to {short(max(chosen))}"
         values = f"{short(first.main.value)} with them, {short(fixed)} at a fixed .5"
@@ -352,7 +352,7 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line |= _comparison("prior", row.prior) | _comparison("behind", row.behind) | {SPREAD: _value(row, SPREAD)}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
-        line[name] = None if of_network else select.mean(record.find(metric, origin=origin) for record in row.runs)
+        line[name] = None if of_network else row.value(metric, origin)
     line |= {f"n_{name}": share.n for name, share in row.findings.items()}
     return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
 

@@ -153,24 +153,6 @@ def signed(score: Score | None) -> str:
     return f"{score.value:+.3f}{ends}"
 
 
-def difference(one: float | None, other: float | None) -> str:
-    """Format ``one`` minus ``other`` with its sign; a dash if one of them is missing.
-
-    >>> difference(0.5, 0.25), difference(None, 0.25)
-    ('+0.250', '–')
-    """
-    return NOTHING if one is None or other is None else f"{round(one - other, 6) + 0.0:+.3f}"
-
-
-def chance(score: Score | None) -> str:
-    """Format a probability with three decimals, or as ``< 0.001``.
-
-    >>> chance(Score(finding="mean", metric="p", value=.0001))
-    '< 0.001'
-    """
-    return "< 0.001" if score is not None and score.value is not None and score.value < 0.001 else share(score)
-
-
 def with_n(score: Score | None) -> str:
     """Format a value with its n.
 

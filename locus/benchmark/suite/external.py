@@ -12,7 +12,7 @@ from locus.benchmark import records
 from locus.benchmark.evaluation.entry import ExternalEntry, read
 from locus.benchmark.evaluation.external import MODEL, EntryCases, score
 from locus.benchmark.evaluation.scorer import Rows
-from locus.benchmark.pictures import examples
+from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
 from locus.benchmark.records.cases import read_columns
@@ -55,7 +55,7 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING))
     flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
     write_json(unpacked_folder(folder) / FLAGS, flags)
-    examples.write(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
+    gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
     printed, for_page = "", ""  # the comparison of ``--compare_to``
     main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
     if row is not None:
@@ -85,7 +85,7 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
     entry = _read_again(config, main, unpacked_folder(folder) / FLAGS)
     rows = ranked(r for r in all_records if r.cell.protocol == MAIN_PROTOCOL)
     samples = {sample.image_id: sample for sample in entry.samples}
-    aside = folder if main.cell.dataset == examples.DRAWN else Path(config.runs) / name
+    aside = folder if main.cell.dataset == gallery.DRAWN else Path(config.runs) / name
     cases = EntryCases(entry)
     return OpenedModel(name, "Scored maps", entry.name, rows, folder, aside, cases.findings, cases.cases, samples)
 

@@ -12,22 +12,21 @@ from pathlib import Path
 
 from locus import backbones, datasets
 from locus.benchmark import records
-from locus.benchmark.pictures import examples
+from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import select, tables
-from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import EXAMPLES
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.page import Description
+from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import done
-from locus.benchmark.validity.reports import REPORTS
+from locus.benchmark.validity import REPORTS
 from locus.config import RunConfig
 from locus.core.types import Sample
 
@@ -57,7 +56,7 @@ def finalize(
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
-        examples.write(final, folder.path, partial(_samples, planned))
+        gallery.write_examples(final, folder.path, partial(_samples, planned))
     if ran and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
     table_records, folders = _shown(final, folder)

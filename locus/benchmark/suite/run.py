@@ -33,7 +33,7 @@ from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
 from locus.core.types import Echo
 
 if TYPE_CHECKING:
-    from locus.benchmark.report.all_tables import DatasetTables
+    from locus.benchmark.report.page import DatasetTables
 
 log = logging.getLogger(__name__)
 PORTION = 4

@@ -8,12 +8,11 @@ Training is in ``locus.benchmark.training``, the order of the steps in ``run``.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from locus.benchmark import validity
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, stored_cases, write_records
 from locus.benchmark.evaluation.scorer import Scored, score_result
@@ -24,7 +23,7 @@ from locus.benchmark.suite import readers
 from locus.benchmark.suite.cells import ModelTask, published
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware, weights
-from locus.benchmark.validity.base import Check
+from locus.benchmark.validity.checks import CHECK_OF_NAME, Check
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
 from locus.core.names import READERS, SECOND_READERS
@@ -125,7 +124,7 @@ class SuiteScorer(NetworkScorer):
         for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
             of_check = [cell for cell in self.cells if cell.protocol == name]
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = validity.get(name)(self.model.trained, words, self.model.maps, self.flags, images)
+            self.checks[name] = CHECK_OF_NAME[name](self.model.trained, words, self.model.maps, self.flags, images)
 
     def evaluate(self, cell: Cell) -> Scored:
         """Return the scores of a cell and its rows per case."""
@@ -136,7 +135,3 @@ class SuiteScorer(NetworkScorer):
             arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images
             return score_result(lambda: EVALUATE_PEOPLE[cell.method](*arguments), "none")
         return super().evaluate(cell)
-
-    def settings(self, cell: Cell) -> Mapping[str, str]:
-        """Return the settings of the check of a cell."""
-        return self.checks[cell.protocol].settings if cell.protocol in self.checks else {}
