@@ -27,6 +27,8 @@ CLASSIFIER = "classifier"
 
 FIXED_BOX, CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("fixed_box", "center", "prior", "noise", "untrained")
 """Baselines that every suite includes."""
+BLIND = (PRIOR, FIXED_BOX)
+"""Baselines that know the boxes of other patients but see no image: a method must be above both."""
 ABSENT = "the data is not there"
 """Start of the reason of an n/a record. Such a record is computed again when the data are available."""
 UPPER_BOUND = "truth"

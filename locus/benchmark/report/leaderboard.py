@@ -91,6 +91,11 @@ class Leaderboard:
         grid = None if beside is None else _grid(beside)
         return next((row for row in rows if _grid(row) == grid), rows[0] if rows else None)
 
+    def blind(self, beside: Row | None = None) -> list[Row]:
+        """Return the baselines that see no image, those of ``names.BLIND``, beside a row."""
+        rows = (self.baseline(name, beside) for name in names.BLIND)
+        return [row for row in rows if row is not None]
+
     def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
         """Return a column of the ``rows`` with the same cases as the best row; None without cases."""
         if self.cases is None:

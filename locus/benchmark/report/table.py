@@ -199,14 +199,15 @@ def bold_columns(table: Table) -> list[int]:
 
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
-MAY_BE_BEST = "above `prior`, and no other method of this network is significantly better"
-NOT_ABOVE = "not shown to be above `prior`, which sees no image, after Holm's correction"
-"""Meaning of bold and of ``≤ prior`` in a threshold table."""
+MAY_BE_BEST = "above both, and no method of this network with the same cases and training runs is significantly better"
+NOT_ABOVE = "not shown to be above both `prior` and `fixed_box`, which see no image, after Holm's correction"
+NOT_ABOVE_WORDS = "≤ baselines"
+"""Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
 WIDTH, NARROWEST = 130, 7
 """Width of a table in a terminal, and of its narrowest column, in letters."""
-HEADINGS = {"pointing": "point-\ning", "− prior": "−\nprior"}
+HEADINGS = {"pointing": "point-\ning", "− prior / fixed_box": "− prior /\nfixed_box"}
 
 
 def as_text(table: Table) -> str:
@@ -259,7 +260,7 @@ def _threshold_text(table: Table) -> str:
     for n, title in enumerate(titles):
         text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
     text += [f"* {MAY_BE_BEST}"] * ("bold" in table.marks)
-    text += [f"≤ prior: {NOT_ABOVE}"] * any("≤ prior" in row for row in table.rows)
+    text += [f"{NOT_ABOVE_WORDS}: {NOT_ABOVE}"] * any(NOT_ABOVE_WORDS in row for row in table.rows)
     return "\n".join(text).replace("`", "")
 
 
