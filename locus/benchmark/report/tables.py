@@ -39,7 +39,7 @@ from locus.core.names import MAIN
 HEADER = ("suite", "question", "answer")
 ABOUT = (
     "A suite is one experiment. Where methods are compared, the answer is the best method with its share of boxes hit "
-    "at IoU > .3. In brackets: the AUROC of its network, and the scores of `prior` and `fixed_box`, which see no image. "
+    "at IoU > .3. In brackets: AUROC of its network, and the scores of `prior` and `fixed_box`, which see no image. "
     "The page of a suite says how sure that is."
 )
 FEWEST = 5
