@@ -227,25 +227,6 @@ def test_every_row_of_the_networks(rows):
         assert (lines[network]["verdict"] == "one training run", int(lines[network]["runs"])) == (row.runs == 1, row.runs)
 
 
-def test_every_row_of_the_methods_over_networks(rows):
-    def over_networks(one, other):
-        common = [of for of in rows.values() if one in of and other in of and of[one].runs > 1]
-        return estimate([(1 / len(common), of[one] - of[other]) for of in common])
-
-    lines, networks = table("methods over networks"), [{name for name in of if of[name].runs > 1} for of in rows.values()]
-    shared = set.intersection(*filter(None, networks)).difference(BASELINES)
-    assert len(shared) > len(lines) >= 4
-    pairs = list(combinations(sorted(shared), 2))
-    gaps = [over_networks(*pair) for pair in pairs]
-    between = list(zip(pairs, gaps, holm([gap[3] for gap in gaps]), strict=True))
-    for line in lines:
-        others = [(gap[0] if pair[1] == line["method"] else -gap[0], p) for pair, gap, p in between if line["method"] in pair]
-        assert (line["verdict"] == "may be the best") == (verdict(others) and line["− prior / fixed_box"] != "≤ baselines")
-        if line["verdict"].startswith("behind "):
-            name, gap = re.match(r"behind (.*) by (.*)", line["verdict"]).groups()
-            assert numbers(gap) == pytest.approx(over_networks(name, line["method"])[:3], abs=6e-4)
-
-
 @pytest.mark.parametrize("file", sorted(RESULTS.glob("*/leaderboard.csv")), ids=lambda file: file.parent.name)
 def test_no_p_is_0_and_no_interval_of_a_method_has_zero_width_unless_it_equals_what_it_is_compared_with(file):
     board = pd.read_csv(file)

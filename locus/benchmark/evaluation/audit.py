@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from locus import datasets
-from locus.benchmark.evaluation import boxes
 from locus.benchmark.maps.cases import fixed_box_cases
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import literature
@@ -32,6 +31,7 @@ from locus.core.names import duplicates
 from locus.core.scores import Score
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
+from locus.datasets.io.annotations import Names
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED, IMAGE_FOLDERS
@@ -124,7 +124,7 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
         raise DataError(f"{file} has several columns of {twice[0].removeprefix('hit@')}: keep one")
     if not columns:
         raise DataError(f"{file} has no column of a threshold: {NEED}")
-    names = boxes.Names((), tuple(counts))
+    names = Names((), tuple(counts))
     findings = [names.finding(word, str(file)) for word in table["finding"]]
     if repeated := duplicates(findings):
         raise DataError(f"{file} has several rows of {repeated[0]}: keep one")

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit
 
 from locus import methods
-from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields
+from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields, truth_counts
 from locus.benchmark.evaluation.supervised import Supervised
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.maps.cases import CaseStore, GridCases
-from locus.benchmark.maps.code import code_of, method_code
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.records import Cell, Score
@@ -29,6 +31,9 @@ from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.record import join
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Result
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsByOrigin
+from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.training import metrics, provenance
 from locus.config import CHECKS, EngineFlags
 from locus.core.names import CLASSIFICATION, SUPERVISED, WITHOUT_MAP
@@ -69,6 +74,15 @@ def stored_cases(model: ScoredModel, method_names: Sequence[str], flags: EngineF
     return CaseStore(model.trained, broken | load_or_generate(requests, flags), load_or_generate(validation, flags))
 
 
+class OwnBoxes(Locus):
+    """Protocol ``locus`` for a network that saw boxes: a fold's thresholds are chosen on its images of other folds."""
+
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsByOrigin:
+        """Return the thresholds of all origins; those chosen on other patients are the cross-fitted ones."""
+        chosen = super().choose(scored, seed, validation)
+        return chosen | {("cross-fitted", suffix): chosen.pop(("validation", suffix)) for suffix in ("", SHARED_SUFFIX)}
+
+
 @dataclass(eq=False)
 class NetworkScorer:
     """Scores cells of a network from stored maps and predictions.
@@ -107,7 +121,7 @@ class NetworkScorer:
         if cell.protocol == CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
         if cell.method in SUPERVISED and isinstance(self.store, CaseStore):
-            return score_maps(Supervised(cell.method, self.model.trained, self.store.groups), cell)
+            return score_maps(Supervised(cell.method, self.model.trained, self.store.groups), cell, OwnBoxes())
         return score_maps(self.store, cell)
 
     def settings(self, cell: Cell) -> Mapping[str, str]:
@@ -148,9 +162,7 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
         "test images": sum(len(run.data) for run in trained),
         "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
         **({"explained images": len(samples)} if cell.images is not None else {}),
-        "patients": len({sample.patient_id for sample in samples}),
-        "cases": sum(len(sample.boxes) for sample in samples),
-        "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
+        **truth_counts(samples),
     }
 
 
@@ -201,4 +213,8 @@ def _defined(value: float) -> float | None:
 def score_classifier(store: CaseStore) -> Scored:
     """Score the predictions of the classifier on the held-out images: AUROC and average precision."""
     held_out = store.predictions[store.predictions["split"] == "test"]
+    labels, logits = (held_out[[f"{word}_{finding}" for finding in store.findings]] for word in ("label", "logit"))
+    softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
+    if len(store.findings) > 1 and not softmax and (labels.sum(axis=1) == 1).all():
+        log.warning("each image has exactly one finding: after training by cross-entropy, use outputs=softmax")
     return result_fields(classification(held_out, store.findings, store.exclusive), "none"), []

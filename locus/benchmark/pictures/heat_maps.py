@@ -86,9 +86,9 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     absent = {word: reason for word, reason in absent.items() if word not in {row["method"] for row in rows}}
     write_json(boxes, {"checkpoint": str(path), "cases": [*cases.values()], "failed": failed, "absent": absent})
     echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {boxes}")
-    for kind, sentences in (("n/a", explainer.unsupported_sentences), ("failed", failed)):
+    for status, sentences in (("n/a", explainer.unsupported_sentences), ("failed", failed)):
         for words in sentences:
-            echo(f"{kind}: {words}")
+            echo(f"{status}: {words}")
     return 1 if failed else 0
 
 

@@ -146,8 +146,8 @@ def by_grid(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _bound(row: Row) -> float:
-    value = row.scores[BOUND].value if BOUND in row.scores else None
-    return -1.0 if value is None else value
+    bound = row.share(BOUND)
+    return -1.0 if bound is None else bound
 
 
 def _scored(group: Sequence[Row]) -> list[Row]:

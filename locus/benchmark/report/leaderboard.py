@@ -17,17 +17,7 @@ from locus.benchmark.records import Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, select
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
-from locus.benchmark.report.row import (
-    BOXED,
-    COLUMNS,
-    POINTING,
-    SOLVED,
-    UNSOLVED,
-    Interval,
-    Row,
-    by_network,
-    by_score,
-)
+from locus.benchmark.report.row import BOXED, COLUMNS, POINTING, SOLVED, UNSOLVED, Interval, Row, by_network, by_score
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.resample import ratio
 from locus.core import names

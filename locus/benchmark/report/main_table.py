@@ -128,11 +128,7 @@ def _columns(board: Leaderboard) -> Iterator[TableColumn]:
 
 
 def _shares(name: str, heading: str) -> TableColumn:
-    return TableColumn(heading, lambda row: short(_value(row, name)))
-
-
-def _value(row: Row, name: str) -> float | None:
-    return row.scores[name].value if name in row.scores else None
+    return TableColumn(heading, lambda row: short(row.share(name)))
 
 
 def _over_baselines(row: Row) -> str:
@@ -326,8 +322,8 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
 
     lines, has_solved = [], any(UNSOLVED in row.scores for row in rows)
     for row in rows:
-        scores = {name: _value(row, name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
-        scores |= {UNSOLVED: _value(row, UNSOLVED)} if has_solved else {}
+        scores = {name: row.share(name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
+        scores |= {UNSOLVED: row.share(UNSOLVED)} if has_solved else {}
         gaps = {gap.name: gap.difference.value for gap in row.over_baselines}
         about = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
         about |= {"may_be_best": row.may_be_best, "note": row.note}
@@ -364,13 +360,13 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
     line |= {"runs": len(row.runs), "auroc": row.auroc}
-    line |= {name: _value(row, name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
+    line |= {name: row.share(name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
     line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
     line |= {"may_be_best": row.may_be_best, "above_baselines": row.above_baselines}
     gaps = {gap.name: gap for gap in row.over_baselines}
     for name, gap in (*((name, gaps.get(name)) for name in BLIND), ("behind", row.behind)):
         line |= _comparison(name, gap)
-    line |= {SPREAD: _value(row, SPREAD)}
+    line |= {SPREAD: row.share(SPREAD)}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
         line[name] = None if of_network else row.value(metric, origin)

@@ -133,6 +133,10 @@ class Row:
         """The main column."""
         return self.scores.get(MAIN, Interval(None))
 
+    def share(self, column: str) -> float | None:
+        """Return the value of a column of the main protocol; None if it has none."""
+        return self.scores[column].value if column in self.scores else None
+
     @property
     def is_method(self) -> bool:
         """Whether it is ranked: not a baseline, not an upper bound, not drawn by people."""

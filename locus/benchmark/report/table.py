@@ -130,27 +130,25 @@ def share(score: Score | None) -> str:
     return NOTHING if score is None else number(score.value)
 
 
-def with_interval(score: Score | None) -> str:
-    """Format a value with its 95% interval, if it has one.
+def with_interval(score: Any, digits: str = ".3f") -> str:
+    """Format a value with its 95% interval, if it has one: of a ``Score`` or an ``Interval``; None: a dash.
 
     >>> with_interval(Score(finding="mean", metric="hit@iou.3", value=.5, low=.25, high=.75, n=20))
     '0.500 [0.250, 0.750]'
     """
-    if score is None or score.low is None:
-        return share(score)
-    return f"{share(score)} [{number(score.low)}, {number(score.high)}]"
+    if score is None or score.value is None:
+        return NOTHING
+    ends = "" if score.low is None or score.high is None else f" [{score.low:{digits}}, {score.high:{digits}}]"
+    return f"{score.value:{digits}}{ends}"
 
 
-def signed(score: Score | None) -> str:
+def signed(score: Any) -> str:
     """Format a difference with its sign and its 95% interval, if it has one.
 
     >>> signed(Score(finding="mean", metric="above_prior", value=.05, low=-.01, high=.1))
     '+0.050 [-0.010, +0.100]'
     """
-    if score is None or score.value is None:
-        return NOTHING
-    ends = "" if score.low is None or score.high is None else f" [{score.low:+.3f}, {score.high:+.3f}]"
-    return f"{score.value:+.3f}{ends}"
+    return with_interval(score, "+.3f")
 
 
 def with_n(score: Score | None) -> str:

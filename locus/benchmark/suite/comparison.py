@@ -4,8 +4,7 @@
 ``pairs_of``         the pairs of rows of two selections
 ``common_cases``     the cases that two rows have, whatever their suites, in the same order
 ``differences``      each compared column by finding, and its mean; ``corrected`` adds Holm's correction
-``under_rules``      two rows under all rules that need only the rows per case
-``compare``          all pairs of two selections, as text and rows
+``compare``          all pairs of two selections, as text and rows; ``compare_under_rules``: two rows under all rules
 ``compare_folders``  two results folders, cell by cell
 
 Only records and rows per case are read: no model, map or data set.
@@ -22,9 +21,9 @@ from tqdm import tqdm
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, Codes, column_as_floats, read_columns
-from locus.benchmark.report.row import Row, run_names
+from locus.benchmark.report.row import Interval, Row, run_names
 from locus.benchmark.report.select import counted, grouped, main_value
-from locus.benchmark.report.table import NOTHING, Table, as_text, number
+from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
 from locus.benchmark.scoring.rules import CUTS, of_locus
 from locus.benchmark.scoring.statistics.mrmc import over_patients
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
@@ -349,12 +348,6 @@ def corrected(rows: Sequence[Difference]) -> list[Difference]:
     return out
 
 
-def under_rules(both: CommonCases) -> list[UnderRule]:
-    """Compare two rows under all rules of the check ``protocols`` that need only the rows per case."""
-    values = {rule: of for rule, of in of_locus(both.column).items() if np.isfinite(of).all()}
-    return two_rows(values, both.index, [run_names(row.runs) for row in both.pair])
-
-
 HEADER = ("A", "B", "A − B [95%]", "p", "p (Holm)")
 
 
@@ -374,22 +367,14 @@ def _table(title: str, heading: str, rows: Sequence[tuple[Difference, str]]) -> 
     return Table(title, "", (*heads, heading, *HEADER, "n"), tuple(cells))
 
 
-def rules_table(title: str, rows: Sequence[UnderRule]) -> Table:
-    """Return a row per rule, with the significantly better side."""
-    cells = [(row.rule, *_cells(row), {1: "A", -1: "B", 0: NOTHING}[row.sign]) for row in rows]
-    return Table(title, "", ("rule", *HEADER, "better"), tuple(cells))
+def _gap(row: UnderRule) -> Interval:
+    return Interval(row.difference, row.low, row.high)
 
 
 def _cells(row: UnderRule) -> list[str]:
     """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
     p = [NOTHING if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001" for p in (row.p, row.p_holm)]
-    return [number(row.first), number(row.second), with_interval(row), *p]
-
-
-def with_interval(row: UnderRule) -> str:
-    """Return A − B with its interval, if it has one."""
-    interval = "" if row.low is None or row.high is None else f" [{row.low:+.3f}, {row.high:+.3f}]"
-    return f"{row.difference:+.3f}{interval}"
+    return [number(row.first), number(row.second), signed(_gap(row)), *p]
 
 
 OVER_RUNS = (
@@ -444,8 +429,12 @@ def compare_under_rules(first: Selection, second: Selection) -> tuple[str, list[
     both = common_cases(pairs[0], (first.folder, second.folder))
     if not len(both.index):
         raise BadValueError(_no_common_case(first, second))
-    rows = under_rules(both)
-    return as_text(rules_table(f"A = {first}, B = {second}: {len(both.index)} cases", rows)), rows
+    values = {rule: of for rule, of in of_locus(both.column).items() if np.isfinite(of).all()}
+    rows = two_rows(values, both.index, [run_names(row.runs) for row in both.pair])
+    better = {1: "A", -1: "B", 0: NOTHING}
+    lines = tuple((row.rule, *_cells(row), better[row.sign]) for row in rows)
+    title = f"A = {first}, B = {second}: {len(both.index)} cases"
+    return as_text(Table(title, "", ("rule", *HEADER, "better"), lines)), rows
 
 
 def _about(
@@ -579,7 +568,7 @@ def compare_with_row(record: Record, folder: Path, row: Selection) -> tuple[str,
     text, rows = compare(entry, row)
     _write([one.line for one in rows], folder / FILE)
     main = next(one for one in rows if (one.values.rule, one.finding) == (MAIN, "mean"))
-    gap = with_interval(main.values)
+    gap = signed(_gap(main.values))
     interval = f" without an interval, which requires {SMALLEST} patients" if main.values.low is None else ""
     p = "" if main.values.p is None else f", p = {main.values.p:.4f}"
     return text, f"Compared with {row.selector}, {MAIN} on the same {main.n} cases: {gap}{interval}{p} ({FILE})."

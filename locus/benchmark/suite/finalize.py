@@ -12,6 +12,7 @@ from pathlib import Path
 
 from locus import backbones, datasets
 from locus.benchmark import records
+from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.records.record import PUBLISHED
@@ -25,7 +26,7 @@ from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
-from locus.benchmark.training.runs import done
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
 from locus.config import RunConfig
 from locus.core.types import Sample
@@ -88,8 +89,6 @@ def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
     if (missing := missing_data(model)) is not None:
         listed = datasets.load("NIH", images=False) if missing.dataset == "NIH" else ()
         return {sample.image_id: sample for sample in listed}
-    from locus.benchmark.training.split_samples import load_split  # imports PyTorch, which tables alone do not need
-
     splits = (load_split(config, "test") for config in model.trainings)
     return {sample.image_id: sample for split in splits for sample in split}
 
@@ -99,10 +98,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
     Files of runs that are elsewhere stay; files of models that are no longer planned are removed.
     """
-    from locus.benchmark.evaluation import supervised  # imports PyTorch
-    from locus.benchmark.training.evaluate import publish
-
-    folder, names = folder / weights.FOLDER, set()
+    folder, names = folder / WEIGHTS_FOLDER, set()
     trained = [model for model in models if model.external is None and model.grid is None]
     rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
     for model in rounded:
@@ -110,7 +106,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
         for (path, config), file in zip(model.run_configs(runs_dir).items(), model.weights_files(folder), strict=True):
             names.add(file.name)
             if done(path):
-                publish(path, file, settings_hash(config, model.init), pretrained_on)
+                weights.publish(path, file, settings_hash(config, model.init), pretrained_on)
     for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
     if (tuned := runs_dir / supervised.FOLDER).is_dir():

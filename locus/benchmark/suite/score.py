@@ -22,7 +22,8 @@ from locus.benchmark.report.select import counted
 from locus.benchmark.suite import readers
 from locus.benchmark.suite.cells import ModelTask, published
 from locus.benchmark.suite.plan import ModelPlan
-from locus.benchmark.training import hardware, weights
+from locus.benchmark.training import hardware
+from locus.benchmark.training.runs import WEIGHTS_FOLDER
 from locus.benchmark.validity.checks import CHECK_OF_NAME, Check
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
@@ -86,20 +87,16 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
 def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
     """Write a record in ``folder`` for each cell of ``task``; the training runs must be finished.
 
-    Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected.
+    Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected. Without a
+    network, no image is read.
     """
-    hardware.configure_torch(task.model.trainings[0].threads or flags.threads)
-    model = scored_model(task.model, finished_runs(task.model, runs_dir), runs_dir)
-    tuned, ours = published() / runs_dir.name / weights.FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
+    config = task.model.trainings[0]
+    hardware.configure_torch(config.threads or flags.threads)
+    tuned, ours = published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
     if flags.published_weights != "never" and tuned.is_dir() and not ours.is_dir():
         shutil.copytree(tuned, ours)
-    write_records(SuiteScorer(model, task.cells, flags), folder)
-
-
-def score_without_network(task: ModelTask, folder: Path, flags: RunConfig) -> None:
-    """Write a record in ``folder`` for each cell of a ``task`` without a network; no image is read."""
-    model = scored_model(task.model, [_truth_alone(task.model.trainings[0])], folder)
-    write_records(SuiteScorer(model, task.cells, flags), folder)
+    trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
+    write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags), folder)
 
 
 @lru_cache(maxsize=1)

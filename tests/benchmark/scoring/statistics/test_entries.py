@@ -72,20 +72,6 @@ def test_single_runs_are_compared_over_patients_and_paired():
     assert (shifted.value, shifted.low, shifted.high) == pytest.approx((0.1, 0.1, 0.1), abs=1e-6)
 
 
-def differences(trainings, patients):
-    """Return how many of 60 pairs of rows of one entry, each of half of the training runs, differ."""
-    worlds = [world(number, trainings, patients) for number in range(60)]
-    half = trainings // 2
-    gaps = [mrmc.compared(scores(hits[:half]), scores(hits[half:], "b")) for hits in worlds]
-    return sum(not gap.low <= 0 <= gap.high for gap in gaps)
-
-
-@pytest.mark.planted
-def test_rows_of_one_entry_rarely_differ_with_five_training_runs_and_often_with_patients_alone():
-    assert differences(10, patients=120) <= 7  # 5% of 60 are 3; more than 7 have a probability below .02
-    assert differences(2, patients=500) > 15
-
-
 def beaten(rows):
     verdicts = mrmc.verdicts(len(rows), mrmc.gaps_between(rows))
     return [verdict.beaten for verdict in verdicts]
@@ -119,11 +105,3 @@ def test_holm_is_over_all_pairs_of_the_table():
     gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
     assert [verdict.beaten for verdict in mrmc.verdicts(3, gaps)] == [False, False, False]  # .02 is .06 among three
     assert [verdict.beaten for verdict in mrmc.verdicts(3, gaps | {(0, 1): gap(0.1, 0.01)})] == [False, True, False]
-
-
-def test_mean_of_rows_averages_scores_and_jackknife():
-    one, other = scores(world(1, 3)), scores(world(2, 3))
-    mean = mrmc.mean_of_rows([one, other])
-    assert mean.runs == one.runs
-    assert mean.theta == pytest.approx((one.theta + other.theta) / 2)
-    assert mean.jackknife == pytest.approx((one.jackknife + other.jackknife) / 2)

@@ -134,18 +134,6 @@ def test_runs_that_agree_by_chance_have_the_variance_of_patients(compare):
 
 
 @pytest.mark.byhand
-def test_degrees_of_freedom_use_the_variance_with_its_lower_limit():
-    """Two runs, 40 patients: no patient agrees over the runs, so the covariance is negative and counts as 0."""
-    hits = np.zeros((2, 40))
-    hits[0, :8] = hits[1, 8:18] = 1
-    result = mrmc.interval(*row_of(hits))
-    runs, patients = 0.05**2 / 2 / 2, np.var(hits.mean(0), ddof=1) / 40
-    assert runs < patients
-    assert result.df == pytest.approx(patients**2 / runs**2)
-    assert result.high - result.value == pytest.approx(stats.t.ppf(0.975, result.df) * np.sqrt(patients))
-
-
-@pytest.mark.byhand
 @every_difference
 def test_rows_with_equal_differences_in_all_patients_have_the_binomial_bound(compare):
     """A hits all 30 patients, B none: a share of 1 - .025^(1/30) of new ones may do the reverse; p is 2 / 2^30."""
