@@ -161,7 +161,7 @@ def check_thresholds(lines, expected, names):
         wrong = [(cell, value) for cell, value in zip(cells, values, strict=False) if not same(number(cell), value)]
         assert not wrong, (network, method, wrong)
         assert len(cells) == len(values) + 1
-        if model is not None and cells[-1] not in ("≤ baselines", "–"):
+        if model is not None and cells[-1] not in ("≤ floor", "–"):
             assert all(map(same, map(number, cells[-1].split(" / ")), expected.over_baselines(model, method)))
         seen.append(method)
     return seen

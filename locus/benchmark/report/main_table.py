@@ -39,6 +39,7 @@ from locus.benchmark.report.row import (
 )
 from locus.benchmark.report.table import (
     BASELINES,
+    FROM_BASELINES,
     MAY_BE_BEST,
     NOT_ABOVE,
     NOT_ABOVE_WORDS,
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
-LEGEND = f"**Bold**: {MAY_BE_BEST}. `{NOT_ABOVE_WORDS}`: {NOT_ABOVE}."
+LEGEND = f"`{NOT_ABOVE_WORDS}`: {NOT_ABOVE}. **Bold**: {MAY_BE_BEST}."
 MOST = 10
 """Largest number of methods in a short table, if there are few networks."""
 FEWEST = 3
@@ -295,7 +296,7 @@ def notes(board: Leaderboard) -> list[str]:
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")
 MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
-ABOVE, VERDICT = TableColumn("− prior / fixed_box", _over_baselines), TableColumn("verdict", verdict)
+ABOVE, VERDICT = TableColumn(FROM_BASELINES, _over_baselines), TableColumn("verdict", verdict)
 """Columns that several tables have."""
 
 CELL = (

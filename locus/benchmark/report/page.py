@@ -30,7 +30,7 @@ from locus.benchmark.report.select import counted, first_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, markdown, of_interval, short, with_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
-from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL
+from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, SUPERVISED
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
@@ -191,7 +191,23 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     selected = "" if fair is None else f" ({short(fair)} if chosen on half of the patients and scored on the others)"
     lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"]
     lines += [_above(first, board)] if board.blind(first) else []
-    return (*lines, *_networks(board))
+    return (*lines, *_supervised(board), *_networks(board))
+
+
+def _supervised(board: Leaderboard) -> Iterator[str]:
+    """Yield what fine-tuning on boxes adds, and how far the best heat map of this network goes towards it."""
+    tuned = [row for name in SUPERVISED if (row := board.baseline(name)) is not None]
+    if not tuned:
+        return
+    methods = by_score(row for row in board.methods if row.key_of_network == tuned[0].key_of_network)
+    floor = by_score(board.blind(tuned[0]))[:1]
+    values = [row.main.value for row in (tuned[0], *methods[:1], *floor) if row.main.value is not None]
+    words = " and ".join(f"`{row.name}` {of_interval(row.main)}" for row in tuned)
+    way = ""
+    if len(values) == 3 and values[0] > values[2]:
+        share = (values[1] - values[2]) / (values[0] - values[2])
+        way = f" `{methods[0].name}` goes {share:.0%} of the way from `{floor[0].name}` to `{tuned[0].name}`."
+    yield f"**What boxes add** on {tuned[0].network}, after fine-tuning on other patients' boxes: {words}.{way}"
 
 
 def _row_words(row: Row) -> str:

@@ -197,15 +197,19 @@ def bold_columns(table: Table) -> list[int]:
 
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
-MAY_BE_BEST = "above both, and no method of this network with the same cases and training runs is significantly better"
-NOT_ABOVE = "not shown to be above both `prior` and `fixed_box`, which see no image, after Holm's correction"
-NOT_ABOVE_WORDS = "≤ baselines"
+MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
+NOT_ABOVE = (
+    "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
+)
+NOT_ABOVE_WORDS = "≤ floor"
 """Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
+FROM_BASELINES = "− prior / fixed_box"
+"""Heading of the differences from both; in a terminal, the smaller one is shown."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
 WIDTH, NARROWEST = 130, 7
 """Width of a table in a terminal, and of its narrowest column, in letters."""
-HEADINGS = {"pointing": "point-\ning", "− prior / fixed_box": "− prior /\nfixed_box"}
+HEADINGS = {"pointing": "point-\ning", FROM_BASELINES: "−\nfloor"}
 
 
 def as_text(table: Table) -> str:
@@ -249,6 +253,7 @@ def _threshold_text(table: Table) -> str:
         titles.append(BASELINES if mark == "baseline" else network)
         name = f"{method}, {network}" if mark == "baseline" and network != BASELINES else method
         bold = starred if mark == "bold" else []
+        cells[-1] = min(cells[-1].split(" / "), key=lambda cell: float(cell.replace("−", "-")) if "." in cell else 0.0)
         rows.append([f" {name}"[:WIDEST], *(c.replace(", ", ",") + "*" * (n in bold) for n, c in enumerate(cells))])
     heads = ["\nmethod", *(_short_heading(word) for word in table.header[2:])]
     lines = [*zip(*(head.split("\n") for head in heads), strict=True), *rows]

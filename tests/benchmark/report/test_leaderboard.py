@@ -91,7 +91,7 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
     assert {one.above_baselines for one in weak} == {False}
     assert {one.kind for one in weak if one.beaten is False} == {"method", "network", "effect"}
     assert {one.may_be_best for one in weak} == {False}
-    assert {main_table.verdict(one) for one in weak if not one.beaten} == {"≤ baselines"}
+    assert {main_table.verdict(one) for one in weak if not one.beaten} == {"≤ floor"}
     assert {details(one)[1]["may be the best"] for one in weak if one.kind == "method"} == {"no"}
     lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([low])))
     assert {line["may_be_best"] for line in lines if line["above_baselines"]} == {"False"}
@@ -110,7 +110,7 @@ def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_i
     table = main_table.thresholds(board)
     looks = {(cells[1], mark): cells[-1] for cells, mark in zip(table.rows, table.marks, strict=True)}
     assert looks["cam", "bold"] == "+.550"
-    assert looks["gradcam", "grey"] == looks["xgradcam", "grey"] == looks["center", "baseline"] == "≤ baselines"
+    assert looks["gradcam", "grey"] == looks["xgradcam", "grey"] == looks["center", "baseline"] == "≤ floor"
 
 
 @pytest.mark.parametrize("seeds", [1, 3])

@@ -2,7 +2,7 @@
 // Sorting, visible columns and the details of a row; without JavaScript the page shows everything but the details.
 (() => {
   const value = (row, column) => {
-    const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("−", "-").replace("≤ baselines", "-1"));
+    const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("−", "-").replace("≤ floor", "-1"));
     return Number.isNaN(number) ? text : number;
   };
   const order = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? 1 : -1);
