@@ -28,11 +28,15 @@ CLASSIFIER = "classifier"
 
 FIXED_BOX, CENTER, PRIOR, NOISE, UNTRAINED = BASELINES = ("fixed_box", "center", "prior", "noise", "untrained")
 """Baselines that every suite includes."""
+BLIND = (PRIOR, FIXED_BOX)
+"""Baselines that know the boxes of other patients but see no image: a method must be above both."""
 ABSENT = "the data is not there"
 """Start of the reason of an n/a record. Such a record is computed again when the data are available."""
 UPPER_BOUND = "truth"
 """Upper bound computed from the truth: no map on the same grid can score higher."""
-NOT_IN_METHODS = (FIXED_BOX, PRIOR, UNTRAINED, UPPER_BOUND)
+SUPERVISED = ("supervised", "supervised:boxes=5")
+"""The network fine-tuned on other patients' boxes: all, or 5 per finding (``benchmark/evaluation/supervised``)."""
+NOT_IN_METHODS = (FIXED_BOX, PRIOR, UNTRAINED, UPPER_BOUND, *SUPERVISED)
 """Rows computed by the suite, without a file in ``methods``; ``--method`` accepts them."""
 BASELINES_AND_UPPER_BOUND = (*BASELINES, UPPER_BOUND)
 """Rows of every table that are not methods."""
@@ -44,12 +48,12 @@ SECOND_READERS = "second readers"
 """Row that compares the boxes of a second team with the truth (``locus.benchmark.suite.readers``)."""
 PEOPLE = (READERS, SECOND_READERS)
 """Rows of boxes drawn by people, without a network or a map."""
-WITHOUT_MAP = (FIXED_BOX, *PEOPLE)
-"""Rows of boxes, without a map."""
+WITHOUT_MAP = (FIXED_BOX, *SUPERVISED, *PEOPLE)
+"""Rows without a stored map of the network."""
 AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
-UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *PEOPLE)
-"""Rows excluded from ranks and tests: the upper bound, and boxes drawn by people."""
+UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *SUPERVISED, *PEOPLE)
+"""Rows excluded from ranks and tests: the upper bound, networks that saw boxes, and boxes drawn by people."""
 UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE)
 """Rows without a rank."""
 

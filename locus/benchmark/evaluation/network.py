@@ -20,6 +20,7 @@ from scipy.special import expit
 
 from locus import methods
 from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields, truth_counts
+from locus.benchmark.evaluation.supervised import Supervised
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.maps.cases import CaseStore, GridCases
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
@@ -30,9 +31,12 @@ from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.record import join
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Result
+from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsByOrigin
+from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.training import metrics, provenance
 from locus.config import CHECKS, EngineFlags
-from locus.core.names import CLASSIFICATION, WITHOUT_MAP
+from locus.core.names import CLASSIFICATION, SUPERVISED, WITHOUT_MAP
 from locus.core.user_code import runs_code
 
 log = logging.getLogger(__name__)
@@ -68,6 +72,15 @@ def stored_cases(model: ScoredModel, method_names: Sequence[str], flags: EngineF
     chooses = not model.protocols or any(protocols.get(name).chooses_thresholds for name in model.protocols)
     validation = validation_requests(model.trained, method_names, model.maps / "val") if chooses else []
     return CaseStore(model.trained, broken | load_or_generate(requests, flags), load_or_generate(validation, flags))
+
+
+class OwnBoxes(Locus):
+    """Protocol ``locus`` for a network that saw boxes: a fold's thresholds are chosen on its images of other folds."""
+
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsByOrigin:
+        """Return the thresholds of all origins; those chosen on other patients are the cross-fitted ones."""
+        chosen = super().choose(scored, seed, validation)
+        return chosen | {("cross-fitted", suffix): chosen.pop(("validation", suffix)) for suffix in ("", SHARED_SUFFIX)}
 
 
 @dataclass(eq=False)
@@ -107,6 +120,8 @@ class NetworkScorer:
         """Return the scores of a cell, by its protocol, and its rows per case."""
         if cell.protocol == CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
+        if cell.method in SUPERVISED and isinstance(self.store, CaseStore):
+            return score_maps(Supervised(cell.method, self.model.trained, self.store.groups), cell, OwnBoxes())
         return score_maps(self.store, cell)
 
     def shared_fields(self) -> dict[str, Any]:

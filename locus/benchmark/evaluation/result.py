@@ -89,7 +89,7 @@ class Evaluation:
             With the protocol ``locus``: the shares of cases hit ``hit@iou.1`` to ``hit@iou.7``, ``hit@iobb.1`` to
             ``hit@iobb.9`` and ``pointing``, ``low`` and ``high`` (95% interval of ``hit@iou.3``: over patients or,
             with several training runs, over runs and patients), ``prior`` (difference from the baseline),
-            ``above_prior`` and ``may_be_best`` (docs/protocols.md). See ``scores`` for other protocols.
+            ``above_baselines`` and ``may_be_best`` (docs/protocols.md). See ``scores`` for other protocols.
 
             Without it: all metrics of the protocols with their intervals, as in ``scores`` (``pointing``,
             ``pointing low``, ``pointing high``). The main metric of the first protocol decides the order. A metric of

@@ -28,6 +28,7 @@ from locus.benchmark.maps.baselines import Prior
 from locus.benchmark.maps.cases import baseline_cases
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.base import Case, Result
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.training import provenance
@@ -62,9 +63,9 @@ class CaseSource(Protocol):
 
 
 @ONE_BLAS_THREAD
-def score_maps(source: CaseSource, cell: Cell) -> Scored:
-    """Score the maps of a cell's method by its protocol; per-case rows include their strata."""
-    protocol = protocols.get(cell.protocol)()
+def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = None) -> Scored:
+    """Score the maps of a cell's method by ``protocol``, by default its own; per-case rows include their strata."""
+    protocol = protocol or protocols.get(cell.protocol)()
 
     def compute() -> Result:
         cases = source.cases(cell)

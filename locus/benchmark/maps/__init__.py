@@ -18,7 +18,7 @@ from pathlib import Path
 
 from locus import backbones, methods
 from locus.config import TrainConfig
-from locus.core.names import CLASSIFIER, FIXED_BOX, PRIOR, READERS, SECOND_READERS, UNTRAINED, UPPER_BOUND
+from locus.core.names import CLASSIFIER, FIXED_BOX, PRIOR, READERS, SECOND_READERS, SUPERVISED, UNTRAINED, UPPER_BOUND
 from locus.core.user_code import code_hash, file_of, local_files
 
 UNTRAINED_METHOD = "gradcam"
@@ -28,6 +28,7 @@ NOT_METHODS = {
     FIXED_BOX: BENCHMARK / "maps/fixed_box.py",
     PRIOR: BENCHMARK / "maps/baselines.py",
     UPPER_BOUND: BENCHMARK / "maps/baselines.py",
+    **dict.fromkeys(SUPERVISED, BENCHMARK / "evaluation/supervised.py"),
     READERS: BENCHMARK / "suite/readers.py",
     SECOND_READERS: BENCHMARK / "suite/readers.py",
 }

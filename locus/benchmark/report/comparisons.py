@@ -1,6 +1,6 @@
-"""Comparisons of the rows of a leaderboard: with ``prior``, within a network, between networks, and over networks.
+"""Comparisons of the rows of a leaderboard: with baselines, within a network, between networks, and over networks.
 
-``within_network``  the methods of a network, with each other and with ``prior``
+``within_network``  the methods of a network, with each other and with the baselines that see no image
 ``networks``        a row per network: the mean over its methods, compared with the other networks
 ``effects``         a row per method: its difference from the others over fixed networks
 
@@ -18,10 +18,10 @@ import numpy as np
 from locus.benchmark.report.case_columns import MainColumn
 from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
 from locus.benchmark.scoring.statistics import mrmc
-from locus.benchmark.scoring.statistics.mrmc import ALPHA, MrmcEstimate, RowSamples, Verdict, compared
+from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
 from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
 from locus.core.errors import BadValueError
-from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
+from locus.core.names import BLIND, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
 ALIKE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
@@ -30,19 +30,21 @@ SPREAD, BOUND = "seed_sd", "bound"
 
 
 def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
-    """Return the rows of one network with ``beaten``, ``behind``, ``prior`` and their spread over training runs."""
+    """Return the rows of one network with their comparisons and their spread over training runs.
+
+    A row is compared with the others if it has the cases and training runs of the best row.
+    """
     if column is None:
         return [_with_spread(row) for row in rows]
     gaps = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
-    scored = [row for row in by_score(rows) if row.is_method and row.by_patient is not None]
-    scores = [row.by_patient for row in scored if row.by_patient is not None]
+    pairs = [(row, row.by_patient) for row in by_score(rows) if row.is_method and row.by_patient is not None]
+    scored = [row for row, scores in pairs if scores.runs == pairs[0][1].runs]
+    scores = [scores for _, scores in pairs if scores.runs == pairs[0][1].runs]
     verdicts = mrmc.verdicts(len(scores), mrmc.gaps_between(scores))
     verdict_of = dict(zip(scored, verdicts, strict=True))
     names = [row.name for row in scored]
-    return [
-        replace(_with_spread(row), **_beaten(verdict_of.get(row, Verdict(None)), names), prior=gaps.get(row))
-        for row in rows
-    ]
+    beaten = {row: _beaten(verdict_of.get(row, Verdict(None)), names) for row in rows}
+    return [replace(_with_spread(row), **beaten[row], over_baselines=gaps.get(row, ())) for row in rows]
 
 
 def _with_spread(row: Row) -> Row:
@@ -53,39 +55,49 @@ def _with_spread(row: Row) -> Row:
     return replace(row, scores={**row.scores, SPREAD: spread})
 
 
-Gaps = dict[Row, Comparison]
-"""Row -> its difference from ``prior``."""
+Gaps = dict[Row, tuple[Comparison, ...]]
+"""Row -> its differences from the baselines that see no image."""
 
 
 def _runs(rows: Sequence[Row]) -> Gaps:
     """Compare the rows of a network over training runs and patients; Holm over the rows that use the network."""
     by_row = {row: row.by_patient for row in rows if row.by_patient is not None}
-    prior = next((scores for row, scores in by_row.items() if row.name == PRIOR), None)
-    if prior is None:
-        return {}
-    others = [row for row in by_row if row.name not in (PRIOR, UPPER_BOUND)]
-    estimates = {row: gap for row in others if (gap := compared(by_row[row], prior)) is not None}
-    seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
-    adjusted = dict(zip(seeing, holm(np.array([estimates[row].p for row in seeing])).tolist(), strict=True))
-    return {row: Comparison(PRIOR, _interval(e), adjusted.get(row)) for row, e in estimates.items()}
+    estimates = {row: _from_baselines(scores, by_row) for row, scores in by_row.items() if _is_tested(row)}
+    return _adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
+
+
+def _is_tested(row: Row) -> bool:
+    return row.name not in (*BLIND, *UPPER_BOUND_AND_PEOPLE)
+
+
+Estimates = Mapping[str, MrmcEstimate]
+"""Baseline -> how much better a row is."""
+
+
+def _from_baselines(scores: RowSamples, by_row: Mapping[Row, RowSamples]) -> Estimates:
+    """Return the differences of ``scores`` from the baselines that see no image among the rows of its network."""
+    baselines = {row.name: of_row for row, of_row in by_row.items() if row.name in BLIND}
+    gaps = {name: compared(scores, baselines[name]) for name in BLIND if name in baselines}
+    return {name: gap for name, gap in gaps.items() if gap is not None}
 
 
 def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
-    """Compare the rows of a network with one training run over patients: BCa and sign-flip test.
+    """Compare the rows of a network with one training run over patients: BCa and sign-flip test; Holm over all rows."""
+    keys = {row: row.runs[0].key for row in rows if row.runs[0].key in column.columns}
+    tested, sides = [row for row in keys if _is_tested(row)], dict[str, list[MrmcEstimate]]()
+    for name, key in ((row.name, key) for row, key in keys.items() if row.name in BLIND and tested):
+        sides[name] = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
+    estimates = {row: {name: sides[name][n] for name in BLIND if name in sides} for n, row in enumerate(tested)}
+    return _adjusted(estimates, tested if column.jackknife.shape[1] >= SMALLEST else [])
 
-    Holm's correction is over all rows except ``fixed_box``, which shows where findings are, as ``prior`` does.
-    """
-    keys = {row: row.runs[0].key for row in rows if row.name != UPPER_BOUND and row.runs[0].key in column.columns}
-    prior = next((key for row, key in keys.items() if row.name == PRIOR), None)
-    others = [row for row in keys if row.name != PRIOR]
-    if prior is None or not others:
-        return {}
-    estimates = mrmc.over_patients(column.sums([keys[row] for row in others]), column.sums([prior]))
-    p = holm(np.array([np.nan if row.name == FIXED_BOX else e.p for row, e in zip(others, estimates, strict=True)]))
-    enough = column.jackknife.shape[1] >= SMALLEST
+
+def _adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> dict[Any, tuple[Comparison, ...]]:
+    """Return the differences of each row; p is the larger one of both baselines, after Holm over ``corrected`` rows."""
+    largest = np.array([max((gap.p for gap in estimates[row].values()), default=np.nan) for row in corrected])
+    p = dict(zip(corrected, (None if np.isnan(p) else p for p in holm(largest).tolist()), strict=True))
     return {
-        row: Comparison(PRIOR, _interval(e), float(adjusted) if enough and np.isfinite(adjusted) else None)
-        for row, e, adjusted in zip(others, estimates, p, strict=True)
+        row: tuple(Comparison(name, _interval(gap), p.get(row)) for name, gap in gaps.items())
+        for row, gaps in estimates.items()
     }
 
 
@@ -168,9 +180,9 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     first = ranked[0] if ranked else _scored(rows)[0]
     row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
     row = _with_spread(replace(row, by_patient=mean))
-    prior = by_name[PRIOR].by_patient if PRIOR in by_name else None
-    gap = None if mean is None or prior is None else compared(mean, prior)
-    return row if gap is None else replace(row, prior=Comparison(PRIOR, _interval(gap), gap.p))
+    by_row = {of: of.by_patient for of in by_name.values() if of.by_patient is not None}
+    gaps = {} if mean is None else _adjusted({row: _from_baselines(mean, by_row)}, [row])
+    return replace(row, over_baselines=gaps.get(row, ()))
 
 
 def _compared(grid: Sequence[Row]) -> list[Row]:
@@ -180,7 +192,7 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
         alone = "no other network has a similar grid and several training runs"
         return [replace(row, note=row.note or alone) for row in grid]
     scores = [row.by_patient for row in rows if row.by_patient is not None]
-    verdicts = mrmc.verdicts(len(rows), mrmc.gaps_between(scores), per_row=False)
+    verdicts = mrmc.verdicts(len(rows), mrmc.gaps_between(scores))
     names = [row.name for row in rows]
     both = zip(rows, verdicts, strict=True)
     return [
@@ -197,7 +209,7 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
     """Return a row per method that all networks with several training runs have, best mean first.
 
     The networks are fixed: intervals are for new training runs of these networks and new patients. Holm's correction is
-    over the comparisons of a row and, for the differences from ``prior``, over the methods.
+    over all pairs of methods and, for the differences from the baselines, over the methods.
 
     ``groups``: rows of each network.
     """
@@ -211,10 +223,15 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
     if len(shared) < 2:
         return []
     means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in shared.items()}
-    prior = {row.network: row.by_patient for of in groups for row in of if row.name == PRIOR and row.by_patient}
-    gaps = {name: gap for name, rows in shared.items() if (gap := over_networks(rows, prior)) is not None}
-    adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
-    above = {name: Comparison(PRIOR, _interval(gap), p) for (name, gap), p in zip(gaps.items(), adjusted, strict=True)}
+    blind = {
+        word: {row.network: row.by_patient for of in groups for row in of if row.name == word and row.by_patient}
+        for word in BLIND
+    }
+    gaps = {
+        name: {word: gap for word, of in blind.items() if (gap := over_networks(rows, of)) is not None}
+        for name, rows in shared.items()
+    }
+    above = _adjusted(gaps, [*gaps])
     order = sorted(shared, key=lambda name: (-means[name], name))
     pairs = itertools.combinations(range(len(order)), 2)
     between = {(a, b): over_networks(shared[order[a]], shared[order[b]]) for a, b in pairs}
@@ -225,7 +242,7 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
             tuple(record for row in rows_of[name] for record in row.runs),
             {MAIN: Interval(means[name])},
             **_beaten(verdict, order),
-            prior=above.get(name),
+            over_baselines=above[name],
         )
         for name, verdict in zip(order, mrmc.verdicts(len(order), between), strict=True)
     ]
@@ -248,18 +265,17 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
     return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs])
 
 
-def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[Row]:
-    """Return the rows that are significantly above ``prior`` on another column, after Holm over these rows.
+def above_baselines_at(rows: Sequence[Row], baselines: Sequence[Row], column: MainColumn) -> list[Row]:
+    """Return the rows that are significantly above all ``baselines`` on another column, after Holm over these rows.
 
-    Raises ``BadValueError`` if ``prior`` has no rows per case.
+    Raises ``BadValueError`` if a baseline has no rows per case.
     """
-    base = column.entry(prior.runs)
-    if base is None:
-        raise BadValueError("prior has no rows per case on these cases")
-    entries = {row: scores for row in rows if (scores := column.entry(row.runs)) is not None}
-    gaps = {row: gap for row, scores in entries.items() if (gap := compared(scores, base)) is not None}
-    adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
-    return [row for (row, gap), p in zip(gaps.items(), adjusted, strict=True) if gap.low > 0 and p <= ALPHA]
+    by_row = {row: scores for row in (*rows, *baselines) if (scores := column.entry(row.runs)) is not None}
+    if absent := [row.name for row in baselines if row not in by_row]:
+        raise BadValueError(f"{absent[0]} has no rows per case on these cases")
+    estimates = {row: _from_baselines(by_row[row], by_row) for row in rows if row in by_row}
+    tested = [replace(row, over_baselines=gaps) for row, gaps in _adjusted(estimates, [*estimates]).items()]
+    return [row for row in tested if row.above_baselines]
 
 
 def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:

@@ -236,7 +236,7 @@ def details(row: Row) -> tuple[str, dict[str, str]]:
         "AUROC of the classifier": short(row.auroc) if of_network else "",
         "hits at IoU > .3 [95%]": of_interval(row.main),
         "cases": str(row.main.n),
-        "difference from prior": _comparison(row.prior),
+        **{f"difference from {gap.name}": _comparison(gap) for gap in row.over_baselines},
         "behind": NOTHING if row.behind is None else f"{row.behind.name} by {_comparison(row.behind)}",
         "may be the best": {True: "yes", False: "no", None: NOTHING}[row.may_be_best],
     }

@@ -26,7 +26,7 @@ from locus.core.types import FloatArray
 
 AUROC = "auroc"
 """Metric of the classifier, on all images."""
-BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND)
+BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND, *names.SUPERVISED)
 """Baselines and the upper bound in the order of a table."""
 SAME = 1e-3
 """Largest difference in IoU between maps that count as equal."""
@@ -80,6 +80,11 @@ class Leaderboard:
         rows = [row for row in self.baselines if row.name == name]
         grid = None if beside is None else _grid(beside)
         return next((row for row in rows if _grid(row) == grid), rows[0] if rows else None)
+
+    def blind(self, beside: Row | None = None) -> list[Row]:
+        """Return the baselines that see no image, those of ``names.BLIND``, beside a row."""
+        rows = (self.baseline(name, beside) for name in names.BLIND)
+        return [row for row in rows if row is not None]
 
     def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
         """Return a column of the ``rows`` with the same cases as the best row; None without cases."""
@@ -308,7 +313,8 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
             distinct.setdefault(round(row.main.value or 0.0, 4), []).append(row)
         for same in distinct.values():
             grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
-            chosen.append(replace(same[0], note=grids, beaten=None, behind=None))
+            note = same[0].network if name in names.SUPERVISED else grids
+            chosen.append(replace(same[0], note=note, beaten=None, behind=None))
     return chosen
 
 

@@ -39,8 +39,10 @@ from locus.benchmark.report.row import (
 )
 from locus.benchmark.report.table import (
     BASELINES,
+    FROM_BASELINES,
     MAY_BE_BEST,
     NOT_ABOVE,
+    NOT_ABOVE_WORDS,
     NOTHING,
     Table,
     TableColumn,
@@ -49,14 +51,17 @@ from locus.benchmark.report.table import (
     signed_short,
     tabulated,
 )
+from locus.benchmark.scoring.statistics.resample import SMALLEST
+from locus.benchmark.scoring.statistics.winners import corrected_best
 from locus.core.files import csv_text
-from locus.core.names import AGREEMENT, CLASSIFICATION, FIXED_BOX, MAIN, PRIOR, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
+from locus.core.scores import Origin
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
-LEGEND = f"**Bold**: {MAY_BE_BEST}. `≤ prior`: {NOT_ABOVE}."
+LEGEND = f"`{NOT_ABOVE_WORDS}`: {NOT_ABOVE}. **Bold**: {MAY_BE_BEST}."
 MOST = 10
 """Largest number of methods in a short table, if there are few networks."""
 FEWEST = 3
@@ -64,7 +69,14 @@ FEWEST = 3
 EFFECTS = 4
 """Number of methods in a short table of effects."""
 BEST = 3
-"""Number of methods in the table by finding and in that of people."""
+"""Number of methods in the tables by finding, by score threshold, and of people."""
+CUTS: dict[Origin, str] = {
+    "fixed": "fixed at .5",
+    "otsu": "by Otsu",
+    "cross-fitted": "on other patients",
+    "oracle": "on the scored truth",
+}
+"""Origin of a score threshold -> its heading; the last one is an upper bound."""
 
 
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
@@ -88,7 +100,7 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
 def _mark(row: Row) -> str:
     if not row.is_method:
         return "baseline"
-    return "bold" if row.may_be_best else "grey" if row.above_prior is False else ""
+    return "bold" if row.may_be_best else "grey" if row.above_baselines is False else ""
 
 
 def shown(board: Leaderboard) -> list[Row]:
@@ -120,10 +132,10 @@ def _shares(name: str, heading: str) -> TableColumn:
     return TableColumn(heading, lambda row: short(row.share(name)))
 
 
-def _prior(row: Row) -> str:
-    if row.prior is None:
-        return NOTHING
-    return "≤ prior" if row.above_prior is False else signed_short(row.prior.difference.value)
+def _over_baselines(row: Row) -> str:
+    if row.above_baselines is False:
+        return NOT_ABOVE_WORDS
+    return " / ".join(signed_short(gap.difference.value) for gap in row.over_baselines) or NOTHING
 
 
 def network_cell(row: Row) -> str:
@@ -150,15 +162,10 @@ def by_finding(board: Leaderboard) -> Table:
     if not methods:
         return Table(title, "", (), ())
     names = list(methods[0].findings)
-    rows = [*methods, *_blind(board, methods[0])]
+    rows = [*methods, *board.blind(methods[0])]
     lines = [(row.name, *(short(row.findings.get(name, Interval(None)).value) for name in names)) for row in rows]
     lines.append(("n", *(str(methods[0].findings[name].n) for name in names)))
     return Table(title, f"The best methods of {methods[0].network}.", (METHOD, *names), tuple(lines))
-
-
-def _blind(board: Leaderboard, beside: Row | None = None) -> list[Row]:
-    """Return the rows of ``fixed_box`` and ``prior``, if there are any."""
-    return [row for name in (FIXED_BOX, PRIOR) if (row := board.baseline(name, beside)) is not None]
 
 
 def best(board: Leaderboard) -> Row | None:
@@ -173,6 +180,32 @@ def best_network(board: Leaderboard) -> list[Row]:
     if first is None:
         return []
     return [first, *(row for row in by_network(board.methods)[first.key_of_network] if row is not first)]
+
+
+def corrected(board: Leaderboard) -> float | None:
+    """Return the score of the ``best`` row without the advantage of its selection; None for one row or few patients.
+
+    The best row is chosen on half of the patients and scored on the others: see ``corrected_best``.
+    """
+    rows = [row for row in board.theirs or board.methods if row.by_patient is not None]
+    column = board.column(MAIN, rows)
+    if column is None or len(rows) < 2 or column.jackknife.shape[1] < 2 * SMALLEST:
+        return None
+    keys = [[record.key for record in row.runs] for row in rows if column.entry(row.runs) is not None]
+    hits = np.stack([column.hits[:, [column.columns[key] for key in of_row]].mean(1) for of_row in keys], 1)
+    return corrected_best(column.groups.sums(hits, np.ones_like(hits)))
+
+
+def cuts(board: Leaderboard) -> Table:
+    """Return hits at IoU > .3 of the best methods of the best row's network, by the origin of the score threshold."""
+    columns = [TableColumn(heading, partial(_at_cut, origin)) for origin, heading in CUTS.items()]
+    rows = [row for row in best_network(board)[:BEST] if row.value(MAIN, "fixed") is not None]
+    title = f"{board.title}: hits at IoU > .3 by the choice of the score threshold"
+    return tabulated(title, f"The best methods of {rows[0].network}." if rows else "", (NAME, *columns), rows)
+
+
+def _at_cut(origin: Origin, row: Row) -> str:
+    return short(row.value(MAIN, origin))
 
 
 def networks(board: Leaderboard) -> Table:
@@ -199,14 +232,14 @@ def verdict(row: Row) -> str:
     if row.may_be_best:
         return "may be the best"
     if row.behind is None or not row.beaten:
-        return "≤ prior"
+        return NOT_ABOVE_WORDS
     return f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
 
 
 @lru_cache(maxsize=4)
 def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
-    rows, lines = [*best_network(board)[:BEST], *_blind(board)], []
+    rows, lines = [*best_network(board)[:BEST], *board.blind()], []
     records = [record for row in (*board.people, *rows) for record in row.runs]
     cases = read_columns(records, board.folders, (AGREEMENT, MAIN)) if board.people and board.folders else None
     for person in board.people if cases is not None else ():
@@ -258,27 +291,12 @@ def notes(board: Leaderboard) -> list[str]:
     if solved := board.solved:
         known = "its place is known without an image"
         lines.append(f"`prior` hits at least nine of ten cases of {select.listed(solved)}: {known}.")
-    return [*lines, *_cut(board)]
-
-
-def _cut(board: Leaderboard) -> Iterator[str]:
-    """Say how much the best row depends on its score thresholds."""
-    first = best(board)
-    if first is None:
-        return
-    chosen = [
-        float(t) for r in first.runs for of in r.thresholds.get("cross-fitted", {}).values() for t in np.ravel(of)
-    ]
-    fixed = first.value(MAIN, "fixed")
-    if chosen and fixed is not None and first.main.value is not None:
-        span = f"{short(min(chosen))} to {short(max(chosen))}"
-        values = f"{short(first.main.value)} with them, {short(fixed)} at a fixed .5"
-        yield f"The score depends on its threshold: `{first.name}` on {first.network} has {span}; it scores {values}."
+    return lines
 
 
 NAME = TableColumn(METHOD, lambda row: row.name, "bold")
 MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.main), "interval")
-ABOVE, VERDICT = TableColumn("− prior", _prior), TableColumn("verdict", verdict)
+ABOVE, VERDICT = TableColumn(FROM_BASELINES, _over_baselines), TableColumn("verdict", verdict)
 """Columns that several tables have."""
 
 CELL = (
@@ -298,8 +316,8 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     """Return a line per row with network, method and the columns of the threshold table as numbers.
 
     Columns: ``network``, ``method``, ``runs``, ``auroc``, ``COLUMNS``, ``low`` and ``high`` (95% interval of
-    ``hit@iou.3``), ``UNSOLVED`` if findings are solved, ``prior`` (difference from prior), ``above_prior``,
-    ``may_be_best`` and ``note``.
+    ``hit@iou.3``), ``UNSOLVED`` if findings are solved, ``prior`` and ``fixed_box`` (differences from them),
+    ``above_baselines``, ``may_be_best`` and ``note``.
     """
     import pandas as pd  # slow to import, and not needed for tables
 
@@ -307,8 +325,9 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     for row in rows:
         scores = {name: row.share(name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
         scores |= {UNSOLVED: row.share(UNSOLVED)} if has_solved else {}
-        gap = None if row.prior is None else row.prior.difference.value
-        about = {"prior": gap, "above_prior": row.above_prior, "may_be_best": row.may_be_best, "note": row.note}
+        gaps = {gap.name: gap.difference.value for gap in row.over_baselines}
+        about = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
+        about |= {"may_be_best": row.may_be_best, "note": row.note}
         lines.append(
             {"network": row.network, "method": row.name, "runs": len(row.runs), "auroc": row.auroc, **scores, **about}
         )
@@ -344,8 +363,11 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line |= {"runs": len(row.runs), "auroc": row.auroc}
     line |= {name: row.share(name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
     line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
-    line |= {"may_be_best": row.may_be_best, "above_prior": row.above_prior}
-    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind) | {SPREAD: row.share(SPREAD)}
+    line |= {"may_be_best": row.may_be_best, "above_baselines": row.above_baselines}
+    gaps = {gap.name: gap for gap in row.over_baselines}
+    for name, gap in (*((name, gaps.get(name)) for name in BLIND), ("behind", row.behind)):
+        line |= _comparison(name, gap)
+    line |= {SPREAD: row.share(SPREAD)}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
         line[name] = None if of_network else row.value(metric, origin)

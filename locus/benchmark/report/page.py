@@ -21,7 +21,7 @@ from typing import ClassVar
 from locus.benchmark.records.record import Record, why_other
 from locus.benchmark.report import detail_tables, literature, main_table, select
 from locus.benchmark.report.charts import Chart
-from locus.benchmark.report.comparisons import above_prior_at, by_grid, compared_with
+from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
@@ -30,7 +30,7 @@ from locus.benchmark.report.select import counted, first_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, markdown, of_interval, short, with_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
-from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR
+from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, SUPERVISED
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
@@ -148,6 +148,7 @@ class DatasetTables:
             (
                 *thresholds,
                 main_table.by_finding(board),
+                main_table.cuts(board),
                 main_table.networks(board),
                 main_table.effects(board, None if complete else main_table.EFFECTS),
                 main_table.people(board),
@@ -186,9 +187,27 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     if first is None:
         return ()
     rank = f", the best of your {len(board.theirs)} rows" if len(board.theirs) > 1 else ""
-    lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}.{_others(first, board)}"]
-    lines += [_above(first, board)] if board.baseline(PRIOR, first) is not None else []
-    return (*lines, *_networks(board))
+    fair = main_table.corrected(board)
+    selected = "" if fair is None else f" ({short(fair)} if chosen on half of the patients and scored on the others)"
+    lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"]
+    lines += [_above(first, board)] if board.blind(first) else []
+    return (*lines, *_supervised(board), *_networks(board))
+
+
+def _supervised(board: Leaderboard) -> Iterator[str]:
+    """Yield what fine-tuning on boxes adds, and how far the best heat map of this network goes towards it."""
+    tuned = [row for name in SUPERVISED if (row := board.baseline(name)) is not None]
+    if not tuned:
+        return
+    methods = by_score(row for row in board.methods if row.key_of_network == tuned[0].key_of_network)
+    floor = by_score(board.blind(tuned[0]))[:1]
+    values = [row.main.value for row in (tuned[0], *methods[:1], *floor) if row.main.value is not None]
+    words = " and ".join(f"`{row.name}` {of_interval(row.main)}" for row in tuned)
+    way = ""
+    if len(values) == 3 and values[0] > values[2]:
+        share = (values[1] - values[2]) / (values[0] - values[2])
+        way = f" `{methods[0].name}` goes {share:.0%} of the way from `{floor[0].name}` to `{tuned[0].name}`."
+    yield f"**What boxes add** on {tuned[0].network}, after fine-tuning on other patients' boxes: {words}.{way}"
 
 
 def _row_words(row: Row) -> str:
@@ -209,7 +228,7 @@ def _others(first: Row, board: Leaderboard) -> str:
         return ""
     if equal:
         return f" Not significantly worse on this network: {_listed(equal)}.{_between(equal, others)}"
-    below = "" if all(row.beaten for row in others) else " or not shown to be above the prior"
+    below = "" if all(row.beaten for row in others) else " or not shown to be above the baselines"
     return f" Every other method of this network is significantly worse{below}."
 
 
@@ -217,7 +236,7 @@ def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
     """Say why rows that score more than some of the ``equal`` ones are not among them."""
     lowest = min(row.main.value or 0 for row in equal)
     between = [row for row in others if not row.may_be_best and (row.main.value or 0) > lowest]
-    reasons = {"significantly worse in the paired comparison": True, "not shown to be above the prior": False}
+    reasons = {"significantly worse in the paired comparison": True, "not shown to be above the baselines": False}
     named = {words: [row for row in between if row.beaten is beaten] for words, beaten in reasons.items()}
     return "".join(f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows)
 
@@ -244,25 +263,24 @@ def _counted(rows: Iterable[Row]) -> str:
 
 
 def _above(first: Row, board: Leaderboard) -> str:
-    """Say which methods of the first row's network are above ``prior``, and up to which threshold."""
-    prior = board.baseline(PRIOR, first)
-    rows = board.theirs or best_network(board)
-    if prior is None or all(row.above_prior is None for row in rows):
-        return "**Above the prior**: not tested, there are too few patients."
-    above = [row for row in rows if row.above_prior]
+    """Say which methods of the first row's network are above the baselines, and up to which threshold."""
+    rows, blind = board.theirs or best_network(board), board.blind(first)
+    if all(row.above_baselines is None for row in rows):
+        return "**Above the baselines**: not tested, there are too few patients."
+    above = [row for row in rows if row.above_baselines]
     words = f"{_listed(above)} at IoU > .3" if above else "no method at IoU > .3"
-    return f"**Above the prior** ({short(prior.main.value)}): {words}{_at_others(rows, above, board)}."
+    names = " and ".join(f"`{row.name}` ({short(row.main.value)})" for row in blind)
+    return f"**Above {names}**, which see no image: {words}{_at_others(rows, above, blind, board)}."
 
 
-def _at_others(rows: Sequence[Row], above: Sequence[Row], board: Leaderboard) -> str:
-    """Say for the higher thresholds how many methods are above ``prior``."""
+def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard) -> str:
+    """Say for the higher thresholds how many methods are above the baselines."""
     counts = {}
     for column in IOU[IOU.index(MAIN) + 1 :]:
-        prior = board.baseline(PRIOR, rows[0])
-        values = None if prior is None else board.column(column, [*rows, prior])
-        if values is None or prior is None or values.entry(prior.runs) is None:
+        values = board.column(column, [*rows, *blind])
+        if values is None or any(values.entry(row.runs) is None for row in blind):
             return ""
-        counts[column] = len(above_prior_at(rows, prior, values))
+        counts[column] = len(above_baselines_at(rows, blind, values))
     levels = [column for column, count in counts.items() if count]
     first_without = next((column for column, count in counts.items() if not count), None)
     if not levels:
@@ -294,7 +312,7 @@ def _networks(board: Leaderboard) -> Iterator[str]:
 def _grid(rows: Sequence[Row]) -> str:
     """Say which of the networks with one grid has the highest mean, and which are significantly worse."""
     (first, *level), worse = ([row for row in rows if row.beaten is beaten] for beaten in (False, True))
-    prior = "" if first.may_be_best else ", not shown to be above the prior"
+    prior = "" if first.may_be_best else ", not shown to be above the baselines"
     named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
     others = (f"; {words}: {names}" for words, names in named.items() if names)
     return f"highest {first.name}, {of_interval(first.main)}{prior}{''.join(others)}"

@@ -33,7 +33,7 @@ SOLVED = 0.9
 """Share of its cases from which ``prior`` solves a finding."""
 WEAK = 0.75
 """A classifier with a lower AUROC is marked as weak."""
-NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED}
+NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED, *names.SUPERVISED}
 """Rows that do not use the network: baselines, upper bound and people."""
 
 
@@ -76,8 +76,8 @@ class Row:
     """Whether another row is significantly better; None if nothing was compared."""
     behind: Comparison | None = None
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
-    prior: Comparison | None = None
-    """Difference from ``prior``."""
+    over_baselines: tuple[Comparison, ...] = ()
+    """Differences from the baselines that see no image, ``BLIND``; p is the larger one of both, after Holm."""
     note: str = ""
     by_patient: RowSamples | None = None
     """Its main column by patient; None without rows per case or with other cases than the best row."""
@@ -158,20 +158,18 @@ class Row:
         return "external" in self.cell.recipe
 
     @property
-    def above_prior(self) -> bool | None:
-        """Whether it is significantly above ``prior``, after Holm's correction; None if that was not tested."""
-        if self.prior is None or self.prior.difference.value is None:
+    def above_baselines(self) -> bool | None:
+        """Whether it is significantly above all baselines of ``over_baselines``; None if that was not tested."""
+        gaps = [gap for gap in self.over_baselines if gap.difference.low is not None or gap.p is not None]
+        if not gaps:
             return None
-        gap, p = self.prior.difference, self.prior.p
-        if gap.low is None and p is None:
-            return None
-        lowest = gap.low if gap.low is not None else gap.value
-        return (lowest or 0.0) > 0 and (p is None or p <= ALPHA)
+        ends = (gap.difference.value if gap.difference.low is None else gap.difference.low for gap in gaps)
+        return all((end or 0.0) > 0 for end in ends) and all(gap.p is None or gap.p <= ALPHA for gap in gaps)
 
     @property
     def may_be_best(self) -> bool | None:
-        """Whether no other row is significantly better and it is above ``prior``; None if nothing was compared."""
-        return None if self.beaten is None else not self.beaten and self.above_prior is not False
+        """Whether no other row is significantly better and it is above the baselines; None if nothing was compared."""
+        return None if self.beaten is None else not self.beaten and self.above_baselines is not False
 
     @property
     def network(self) -> str:

@@ -125,6 +125,8 @@ NOT_RANKED = {
     names.PRIOR: "baseline: knows other patients' boxes",
     names.UNTRAINED: "baseline: the same network with random weights",
     names.UPPER_BOUND: "upper bound: sees the truth",
+    names.SUPERVISED[0]: "reference: the network after fine-tuning on the boxes of other patients",
+    names.SUPERVISED[1]: "reference: the network after fine-tuning on 5 boxes per finding of other patients",
     names.READERS: "upper bound: each reader's boxes against the others', no threshold",
     names.SECOND_READERS: "another team of radiologists, no threshold",
 }

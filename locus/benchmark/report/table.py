@@ -197,14 +197,19 @@ def bold_columns(table: Table) -> list[int]:
 
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
-MAY_BE_BEST = "above `prior`, and no other method of this network is significantly better"
-NOT_ABOVE = "not shown to be above `prior`, which sees no image, after Holm's correction"
-"""Meaning of bold and of ``≤ prior`` in a threshold table."""
+MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
+NOT_ABOVE = (
+    "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
+)
+NOT_ABOVE_WORDS = "≤ floor"
+"""Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
+FROM_BASELINES = "− prior / fixed_box"
+"""Heading of the differences from both; in a terminal, the smaller one is shown."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
 WIDTH, NARROWEST = 130, 7
 """Width of a table in a terminal, and of its narrowest column, in letters."""
-HEADINGS = {"pointing": "point-\ning", "− prior": "−\nprior"}
+HEADINGS = {"pointing": "point-\ning", FROM_BASELINES: "−\nfloor"}
 
 
 def as_text(table: Table) -> str:
@@ -248,6 +253,7 @@ def _threshold_text(table: Table) -> str:
         titles.append(BASELINES if mark == "baseline" else network)
         name = f"{method}, {network}" if mark == "baseline" and network != BASELINES else method
         bold = starred if mark == "bold" else []
+        cells[-1] = min(cells[-1].split(" / "), key=lambda cell: float(cell.replace("−", "-")) if "." in cell else 0.0)
         rows.append([f" {name}"[:WIDEST], *(c.replace(", ", ",") + "*" * (n in bold) for n, c in enumerate(cells))])
     heads = ["\nmethod", *(_short_heading(word) for word in table.header[2:])]
     lines = [*zip(*(head.split("\n") for head in heads), strict=True), *rows]
@@ -257,7 +263,7 @@ def _threshold_text(table: Table) -> str:
     for n, title in enumerate(titles):
         text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
     text += [f"* {MAY_BE_BEST}"] * ("bold" in table.marks)
-    text += [f"≤ prior: {NOT_ABOVE}"] * any("≤ prior" in row for row in table.rows)
+    text += [f"{NOT_ABOVE_WORDS}: {NOT_ABOVE}"] * any(NOT_ABOVE_WORDS in row for row in table.rows)
     return "\n".join(text).replace("`", "")
 
 

@@ -34,13 +34,13 @@ from locus.benchmark.scoring.statistics.rank_reversals import agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.errors import BadValueError, hint
 from locus.core.files import write_text
-from locus.core.names import MAIN, PRIOR
+from locus.core.names import MAIN
 
 HEADER = ("suite", "question", "answer")
 ABOUT = (
     "A suite is one experiment. Where methods are compared, the answer is the best method with its share of boxes hit "
-    "at IoU > .3. The AUROC of its network and the score of `prior`, which never sees the image, are in brackets. The "
-    "page of a suite says how sure that is."
+    "at IoU > .3. In brackets: AUROC of its network, and the scores of `prior` and `fixed_box`, which see no image. "
+    "The page of a suite says how sure that is."
 )
 FEWEST = 5
 """Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""
@@ -128,11 +128,12 @@ def _first_sentence(data: DatasetTables) -> str:
 
 
 def _short_answer(board: Leaderboard) -> str:
-    first, prior = main_table.best(board), board.baseline(PRIOR)
+    first = main_table.best(board)
     if first is None:
         return ""
-    above = ", not shown to be above" if first.above_prior is False else ""
-    beside = "" if prior is None else f" (`{PRIOR}` {short(prior.main.value)}{above})"
+    above = ", not shown to be above both" if first.above_baselines is False else ""
+    blind = ", ".join(f"`{row.name}` {short(row.main.value)}" for row in board.blind(first))
+    beside = f" ({blind}{above})" if blind else ""
     network = main_table.network_cell(first)
     return f"`{first.name}` on {network}: {of_interval(first.main)}{beside}"
 

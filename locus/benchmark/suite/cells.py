@@ -46,7 +46,9 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     words = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
         return [word for word in words if word not in names.UNRANKED_METHODS or word in named]
-    return [*(word for word in words if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_UPPER_BOUND]
+    supervised = [word for word in words if word in names.SUPERVISED]
+    methods_only = (word for word in words if word not in names.UNRANKED_METHODS)
+    return [*methods_only, *names.BASELINES_AND_UPPER_BOUND, *supervised]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
@@ -74,6 +76,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         for protocol in suite.protocols_or_check
         for word in words
         if word != names.FIXED_BOX or protocol in protocols.of_boxes()
+        if word not in names.SUPERVISED or protocol == names.MAIN_PROTOCOL
     ]
     if names.MAIN_PROTOCOL in suite.protocols_or_check:
         people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}

@@ -4,6 +4,7 @@ The imports are slow, so a dry run does without this module.
 """
 
 import logging
+import shutil
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from locus import backbones, datasets
 from locus.benchmark import records
+from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.records.record import PUBLISHED
@@ -107,6 +109,8 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
                 weights.publish(path, file, settings_hash(config, model.init), pretrained_on)
     for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
+    if (tuned := runs_dir / supervised.FOLDER).is_dir():
+        shutil.copytree(tuned, folder / supervised.FOLDER, dirs_exist_ok=True)
     if any(folder.glob(f"*{backbones.SUFFIX}")):
         weights.write_card(folder)
 

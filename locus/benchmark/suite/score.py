@@ -7,20 +7,23 @@
 Training is in ``locus.benchmark.training``, the order of the steps in ``run``.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from locus.benchmark.evaluation import supervised
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, stored_cases, write_records
 from locus.benchmark.evaluation.scorer import Scored, score_result
 from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.records import Cell, cases
 from locus.benchmark.report.select import counted
 from locus.benchmark.suite import readers
-from locus.benchmark.suite.cells import ModelTask
+from locus.benchmark.suite.cells import ModelTask, published
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
+from locus.benchmark.training.runs import WEIGHTS_FOLDER
 from locus.benchmark.validity.checks import CHECK_OF_NAME, Check
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
@@ -89,6 +92,9 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     """
     config = task.model.trainings[0]
     hardware.configure_torch(config.threads or flags.threads)
+    tuned, ours = published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
+    if flags.published_weights != "never" and tuned.is_dir() and not ours.is_dir():
+        shutil.copytree(tuned, ours)
     trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
     write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags), folder)
 

@@ -59,7 +59,16 @@ def evaluation() -> Transform:
 def training(augment: str = "none", generator: torch.Generator | None = None) -> Transform:
     """Return the transform for training: the random augmentation ``augment``, per image, then as ``evaluation``."""
     amounts = _amounts(augment)
-    return lambda images: _normalised(_changed(_scaled(images), amounts, generator))
+    return lambda images: _normalised(_augmented(_scaled(images), amounts, generator))
+
+
+def training_with_masks(
+    images: Tensor, masks: Tensor, augment: str, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return the transform for training of images (N,H,W) and ``masks`` (N,K,h,w), which move with their image."""
+    amounts, scaled = _amounts(augment), _scaled(images)
+    chance = _chance(scaled, generator)
+    return _normalised(_changed(scaled, amounts, chance)), _moved(masks, amounts, chance)
 
 
 def _amounts(augment: str) -> Augment:
@@ -87,13 +96,22 @@ def _normalised(images: Tensor) -> Tensor:
     return (images - centre) / spread
 
 
-def _changed(images: Tensor, amounts: Augment, generator: torch.Generator | None) -> Tensor:
-    if amounts == Augment():
-        return images
-    chance = torch.rand((len(images), 9), generator=generator).to(images.device, non_blocking=True) * 2 - 1  # [-1, 1)
-    matrices = _matrices(chance, amounts)
-    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
-    images = functional.grid_sample(images - amounts.fill, grid, align_corners=False) + amounts.fill
+def _augmented(images: Tensor, amounts: Augment, generator: torch.Generator | None) -> Tensor:
+    return images if amounts == Augment() else _changed(images, amounts, _chance(images, generator))
+
+
+def _chance(images: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return (N,9) random numbers in [-1, 1)."""
+    return torch.rand((len(images), 9), generator=generator).to(images.device, non_blocking=True) * 2 - 1
+
+
+def _moved(images: Tensor, amounts: Augment, chance: Tensor) -> Tensor:
+    grid = functional.affine_grid(_matrices(chance, amounts), list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, align_corners=False)
+
+
+def _changed(images: Tensor, amounts: Augment, chance: Tensor) -> Tensor:
+    images = _moved(images - amounts.fill, amounts, chance) + amounts.fill
     mean = images.mean((1, 2, 3), keepdim=True)
     contrast, brightness = (chance[:, k].view(-1, 1, 1, 1) for k in (7, 8))
     images = mean + (images - mean) * (1 + amounts.contrast * contrast) + amounts.brightness * brightness

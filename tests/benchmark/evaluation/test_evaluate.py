@@ -73,7 +73,7 @@ def test_table_has_a_row_per_method_with_the_numbers_of_the_commands_leaderboard
     pd.testing.assert_frame_equal(table[numbers], board[numbers], check_dtype=False, atol=1e-6)
     assert table[list(COLUMNS)].notna().all(axis=None)
     assert table.prior["gradcam"] == pytest.approx(board.prior_difference["gradcam"], abs=1e-6)
-    assert table.above_prior["gradcam"] == board.above_prior["gradcam"]
+    assert table.above_baselines["gradcam"] == board.above_baselines["gradcam"]
     main = both.scores().set_index(["method", "metric"]).xs("hit@iou.3", level="metric")
     pd.testing.assert_frame_equal(main.loc[table.index, ["low", "high"]], table[["low", "high"]], atol=1e-6)
     long = both.scores().pivot(index="method", columns="metric", values="value").loc[table.index, list(COLUMNS)]

@@ -15,7 +15,7 @@ from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.html import details
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import answer, notes
-from locus.benchmark.report.row import COLUMNS, UNSOLVED
+from locus.benchmark.report.row import COLUMNS, UNSOLVED, Comparison, Interval
 from locus.benchmark.scoring.statistics import mrmc
 from locus.core.names import MAIN
 from tests.benchmark.report.given import leaderboard, texts
@@ -71,7 +71,7 @@ def test_methods_are_compared_within_their_network_and_with_prior_by_the_formula
     behind, wanted = row(board, "gradcam").behind, mrmc.difference(by_hand("cam"), by_hand("gradcam"))
     assert behind.name == "cam"
     assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
-    gap, wanted = row(board, "cam").prior.difference, mrmc.difference(by_hand("cam"), by_hand("prior"))
+    gap, wanted = row(board, "cam").over_baselines[0].difference, mrmc.difference(by_hand("cam"), by_hand("prior"))
     assert gap[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
 
 
@@ -86,31 +86,31 @@ def low(tmp_path):
     return leaderboard(load(tmp_path), folder=tmp_path)
 
 
-def test_row_that_is_not_shown_to_be_above_prior_is_nowhere_said_to_be_possibly_the_best(low):
+def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possibly_the_best(low):
     weak = [*low.methods, *low.networks, *low.effects]
-    assert {one.above_prior for one in weak} == {False}
+    assert {one.above_baselines for one in weak} == {False}
     assert {one.kind for one in weak if one.beaten is False} == {"method", "network", "effect"}
     assert {one.may_be_best for one in weak} == {False}
-    assert {main_table.verdict(one) for one in weak if not one.beaten} == {"≤ prior"}
+    assert {main_table.verdict(one) for one in weak if not one.beaten} == {"≤ floor"}
     assert {details(one)[1]["may be the best"] for one in weak if one.kind == "method"} == {"no"}
     lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([low])))
-    assert {line["may_be_best"] for line in lines if line["above_prior"]} == {"False"}
+    assert {line["may_be_best"] for line in lines if line["above_baselines"]} == {"False"}
     frame = main_table.data_frame(low.methods)
     assert [*frame["may_be_best"]] == [False] * 4
     text = " ".join(answer(low))
     assert "Not significantly worse" not in text
     assert "may be the best" not in text
-    assert "not shown to be above the prior" in text
+    assert "not shown to be above the baselines" in text
 
 
-def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_prior_is_grey_and_never_bold(board):
-    above = {name: row(board, name).above_prior for name in ("cam", "gradcam", "xgradcam", "prior", "center")}
+def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_is_grey_and_never_bold(board):
+    above = {name: row(board, name).above_baselines for name in ("cam", "gradcam", "xgradcam", "prior", "center")}
     assert above == {"cam": True, "gradcam": False, "xgradcam": False, "prior": None, "center": False}
     assert row(board, "xgradcam").may_be_best is False
     table = main_table.thresholds(board)
     looks = {(cells[1], mark): cells[-1] for cells, mark in zip(table.rows, table.marks, strict=True)}
     assert looks["cam", "bold"] == "+.550"
-    assert looks["gradcam", "grey"] == looks["xgradcam", "grey"] == looks["center", "baseline"] == "≤ prior"
+    assert looks["gradcam", "grey"] == looks["xgradcam", "grey"] == looks["center", "baseline"] == "≤ floor"
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -119,8 +119,8 @@ def test_with_too_few_patients_nothing_is_said_about_prior(tmp_path, seeds):
         for seed in range(seeds):
             training(tmp_path, method, seed, count, patients=8)
     board = leaderboard(load(tmp_path), folder=tmp_path)
-    assert [(one.may_be_best, one.above_prior) for one in board.methods] == [(None, None)] * 2
-    assert "**Above the prior**: not tested" in " ".join(answer(board))
+    assert [(one.may_be_best, one.above_baselines) for one in board.methods] == [(None, None)] * 2
+    assert "**Above the baselines**: not tested" in " ".join(answer(board))
 
 
 def test_baselines_are_last_and_stand_once_or_once_per_grid_on_which_they_differ(board, folder, tmp_path):
@@ -185,7 +185,7 @@ def test_without_per_case_rows_there_is_only_a_mean(tmp_path):
         record = training(tmp_path, "cam", seed, 16)
         cases.path(tmp_path, record.cell).unlink()
     (one,) = leaderboard(load(tmp_path), folder=tmp_path).methods
-    assert (one.main.value, one.main.low, one.may_be_best, one.prior) == (0.8, None, None, None)
+    assert (one.main.value, one.main.low, one.may_be_best, one.over_baselines) == (0.8, None, None, ())
 
 
 def test_runs_of_another_recipe_are_another_row():
@@ -203,19 +203,27 @@ def test_individual_runs_have_a_table(folder):
     assert len(shown) == 12
 
 
-def cut(fixed, *thresholds):
-    """A folder's only row, with the score of a fixed threshold and the cross-fitted ones."""
-    score = Score(finding="mean", metric=MAIN, value=0.8, n=20, threshold_origin="cross-fitted")
-    chosen = {"cross-fitted": {"Mass": list(thresholds)}}
-    return Record(cell=cell("cam", 0), scores=(score, score._replace(value=fixed, threshold_origin="fixed")), thresholds=chosen)
+def test_best_methods_have_a_table_of_their_scores_by_the_origin_of_the_threshold():
+    values = {"fixed": 0.019, "otsu": 0.4, "cross-fitted": 0.8, "oracle": 0.85}
+    scores = tuple(Score(finding="mean", metric=MAIN, value=value, n=20, threshold_origin=origin) for origin, value in values.items())
+    table = main_table.cuts(leaderboard([Record(cell=cell("cam", 0), scores=scores)]))
+    assert table.rows == (("cam", ".019", ".400", ".800", ".850"),)
 
 
-def test_notes_say_how_much_the_best_row_depends_on_its_score_thresholds():
-    lines = notes(leaderboard([cut(0.019, 0.04, 0.21)]))
-    assert (
-        "The score depends on its threshold: `cam` on small CNN with PCAM has .040 to .210; it scores .800 with them, .019 at a fixed .5."
-        in lines
-    )
+@pytest.mark.parametrize(("over_fixed_box", "above"), [(0.1, True), (-0.1, False)])
+def test_row_is_above_the_baselines_only_if_it_is_above_both(board, over_fixed_box, above):
+    (prior,) = row(board, "cam").over_baselines
+    gap = Comparison("fixed_box", Interval(over_fixed_box, over_fixed_box - 0.05, over_fixed_box + 0.05), 0.01)
+    assert replace(row(board, "cam"), over_baselines=(prior, gap)).above_baselines is above
+
+
+def test_row_with_fewer_training_runs_than_the_best_is_not_compared(tmp_path):
+    for method, runs, count in (("cam", 3, 16), ("layercam", 3, 15), ("occlusion", 2, 14), ("prior", 3, 2)):
+        for seed in range(runs):
+            training(tmp_path, method, seed, count)
+    pack(tmp_path)
+    rows = leaderboard(load(tmp_path), folder=tmp_path).methods
+    assert {one.name: one.may_be_best for one in rows} == {"cam": True, "layercam": True, "occlusion": None}
 
 
 def published(folder, *own, **counts):
@@ -239,7 +247,7 @@ def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, abov
     first, second = answer(board)[:2]
     assert first.startswith(f"**Yours**: `mine` on small CNN with AVG: {count / 20:.3f}".replace("0.", "."))
     assert f"Of 2 published rows, {better} significantly better, {worse} significantly worse." in first
-    assert second.startswith(f"**Above the prior** (.200): {above} at IoU > .3")
+    assert second.startswith(f"**Above `prior` (.200)**, which see no image: {above} at IoU > .3")
     table = main_table.thresholds(board, complete=False)
     assert table.rows[0][1] == "mine"
     assert main_table.by_finding(board).rows[0][0] == "mine"
@@ -248,11 +256,11 @@ def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, abov
 def test_answer_says_why_a_row_that_scores_more_than_a_named_one_is_not_named(board):
     best, second, low = (row(board, name) for name in ("cam", "layercam", "gradcam"))
     last = replace(second, name="last", scores={**second.scores, MAIN: second.main._replace(value=0.7)})
-    between = [replace(second, name="steady", beaten=True), replace(second, name="weak", prior=low.prior)]
+    between = [replace(second, name="steady", beaten=True), replace(second, name="weak", over_baselines=low.over_baselines)]
     first = answer(replace(board, methods=[best, *between, last]))[0]
     assert "Not significantly worse on this network: `last`." in first
     assert "worse in the paired comparison: `steady`." in first
-    assert first.endswith("not shown to be above the prior: `weak`.")
+    assert first.endswith("not shown to be above the baselines: `weak`.")
 
 
 HITS = {"cam": 12, "layercam": 8, "prior": 2}
@@ -318,10 +326,11 @@ def test_means_over_networks_are_of_the_methods_that_all_networks_have(tmp_path)
     assert {row.name for row in leaderboard(load(tmp_path), folder=tmp_path).effects} == {"cam", "layercam"}
 
 
-def test_answer_names_the_best_row_those_above_prior_and_networks_that_are_not_compared(board):
+def test_answer_names_the_best_row_those_above_baselines_and_networks_that_are_not_compared(board):
     first, second, third = answer(board)
     assert first.startswith("**Best**: `cam` on small CNN with PCAM: .800 [")
-    assert first.endswith("three training runs. Not significantly worse on this network: `layercam`.")
-    assert second.startswith("**Above the prior** (.250): `cam`, `layercam` at IoU > .3")
+    assert ", three training runs (.772 if chosen on half of the patients and scored on the others). Not" in first
+    assert first.endswith(" Not significantly worse on this network: `layercam`.")
+    assert second.startswith("**Above `prior` (.250)**, which see no image: `cam`, `layercam` at IoU > .3")
     assert third.startswith("**Not compared**: ")
     assert "small CNN with AVG (one training run)" in third

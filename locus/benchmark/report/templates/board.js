@@ -2,7 +2,7 @@
 // Sorting, visible columns and the details of a row; without JavaScript the page shows everything but the details.
 (() => {
   const value = (row, column) => {
-    const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("−", "-").replace("≤ prior", "-1"));
+    const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("−", "-").replace("≤ floor", "-1"));
     return Number.isNaN(number) ? text : number;
   };
   const order = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? 1 : -1);
@@ -25,7 +25,7 @@
   for (const table of document.querySelectorAll("table.board")) {
     const box = table.closest(".scroll").previousElementSibling.querySelector("fieldset");
     const headings = [...table.tHead.rows[0].cells], titles = headings.map((heading) => heading.textContent.trim());
-    const wanted = [/^IoU/, /^\.3/, /^\.5/, /prior$/].map((word) => titles.findIndex((title) => word.test(title)));
+    const wanted = [/^IoU/, /^\.3/, /^\.5/, /^− prior/].map((word) => titles.findIndex((title) => word.test(title)));
     headings.forEach((heading, column) => {
       if (column < 2) return;
       const label = document.createElement("label"), input = Object.assign(document.createElement("input"), {type: "checkbox"});

@@ -16,7 +16,13 @@ from tqdm import tqdm
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.pointing import distance
-from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ExactThresholds, ThresholdKey, ThresholdsByOrigin
+from locus.benchmark.scoring.score_thresholds import (
+    CROSS_FITTED,
+    ExactThresholds,
+    Indexed,
+    ThresholdKey,
+    ThresholdsByOrigin,
+)
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
@@ -65,7 +71,7 @@ class Locus(base.Protocol):
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), base.case_index(scored), base.case_index(val_cases)
         on_validation = CaseBatch(val_cases).selector, val_index
-        chosen = score_thresholds.choose((batch.selector, index), DEFAULT_THRESHOLD, seed, on_validation)
+        chosen = self.choose((batch.selector, index), seed, on_validation)
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
         boxes_at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
@@ -82,6 +88,10 @@ class Locus(base.Protocol):
             base.failures(scored, batch.reasons),
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
         )
+
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsByOrigin:
+        """Return the thresholds of all origins that use the truth."""
+        return score_thresholds.choose(scored, DEFAULT_THRESHOLD, seed, validation)
 
 
 def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> list[float]:

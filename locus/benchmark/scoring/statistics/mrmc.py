@@ -189,8 +189,11 @@ def difference(a: Row, b: Row) -> MrmcEstimate:
 def all_differences(rows: Row) -> list[MrmcEstimate]:
     """Return the difference of each pair of N rows on the same S runs, from ``theta`` (N, S), ``jackknife`` (N, S, P).
 
-    They equal ``difference`` or, with one run, ``difference_nested``. The variance of a difference is that of both
-    rows minus twice their covariance, so a matrix product per run gives it for all pairs.
+    With few runs, some of many pairs agree over the runs by chance and would be significant. So the mean square over
+    runs of a pair is at least its mean over all pairs, with (S − 1) · max(1, (N − 1) / 4) degrees of freedom; see
+    docs/concepts.md for the error rates. Otherwise they equal ``difference`` or, with one run, ``difference_nested``.
+    The variance of a difference is that of both rows minus twice their covariance, so a matrix product per run gives
+    it for all pairs.
     """
     scores, left_out = _checked(rows)
     (count, runs), (first, second) = scores.shape, np.triu_indices(len(scores), 1)
@@ -206,7 +209,13 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     of_mean, of_runs = variances(left_out.mean(1)), variances(left_out.swapaxes(0, 1)).sum(0)
     squares, run_spread = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1), of_runs - runs * of_mean
     parts = VarianceParts.of_sums(gaps.mean(1), squares[:, None], run_spread[:, None], of_mean, [runs], [1.0])
-    return _intervals(parts, left_out.shape[-1], -1, (np.abs(gaps) <= NO_SPREAD).all(1) & (of_runs <= NO_SPREAD**2))
+    pooled, df = np.maximum(parts.runs, parts.runs.mean(0)), parts.run_df * max(1, (count - 1) / 4)
+    return _intervals(
+        replace(parts, runs=pooled, run_df=df),
+        left_out.shape[-1],
+        -1,
+        (np.abs(gaps) <= NO_SPREAD).all(1) & (of_runs <= NO_SPREAD**2),
+    )
 
 
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
@@ -376,23 +385,20 @@ def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
     return {(a, b): compared(rows[a], rows[b]) for a, b in numbers}
 
 
-def verdicts(rows: int, gaps: Gaps, per_row: bool = True) -> list[Verdict]:
+def verdicts(rows: int, gaps: Gaps) -> list[Verdict]:
     """Compare each row with all others; rows are sorted, best first.
 
-    A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over the
-    comparisons of each row or, without ``per_row``, over all pairs of the table.
+    A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over all
+    pairs, so that the level holds for all rows together.
 
     >>> [(v.beaten, v.compared_with) for v in verdicts(2, {(0, 1): MrmcEstimate(0.2, 0.1, 0.3, np.inf, 0.001)})]
     [(False, None), (True, 0)]
     """
-    p = np.full((rows, rows), np.nan)
-    for (a, b), estimate in gaps.items():
-        p[a, b] = p[b, a] = np.nan if estimate is None else estimate.p
-    if not per_row:
-        p[np.tril_indices(rows)] = np.nan
-    adjusted = np.array([holm(of_row) for of_row in p]) if per_row else np.fmax(holm(p), holm(p).T)
+    p, pairs = np.full((rows, rows), np.nan), holm(np.array([np.nan if e is None else e.p for e in gaps.values()]))
+    for (a, b), adjusted in zip(gaps, pairs.tolist(), strict=True):
+        p[a, b] = p[b, a] = adjusted
     both = {**gaps, **{(b, a): None if e is None else _reversed(e) for (a, b), e in gaps.items()}}
-    return [_verdict(row, [(n, both[n, row]) for n in range(rows) if n != row], adjusted[row]) for row in range(rows)]
+    return [_verdict(row, [(n, both[n, row]) for n in range(rows) if n != row], p[row]) for row in range(rows)]
 
 
 def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
