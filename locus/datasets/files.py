@@ -13,9 +13,10 @@ import logging
 import os
 from array import array
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,6 +49,15 @@ def file_sample(
     """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks``."""
     read = functools.partial(images.decode, path)
     return Sample(image, patient, frame, labels, boxes, read, str(path), meta, **masks)
+
+
+def without_pixels(samples: Iterable[Sample]) -> list[Sample]:
+    """Return the samples of a data set that was loaded without images; reading one raises ``DataError``."""
+    return [replace(sample, read=_no_pixels, source="") for sample in samples]
+
+
+def _no_pixels() -> NoReturn:
+    raise DataError("the data set was loaded without images (images=False), so it has no pixels: leave that option out")
 
 
 class TableRows(Sequence[Sample]):

@@ -1,16 +1,30 @@
 """RSNA Pneumonia Detection Challenge 2018."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
+from locus.core.types import Sample
 from locus.datasets.base import Request
-from locus.datasets.files import FileDataset, boxes_by_image, by_stem, described, file_sample, in_split, with_file
+from locus.datasets.files import (
+    FileDataset,
+    boxes_by_image,
+    by_stem,
+    described,
+    file_sample,
+    in_split,
+    with_file,
+    without_pixels,
+)
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
-from locus.datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json
+from locus.datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json, xrv_table
 from locus.datasets.nih import patient_of
+from locus.datasets.splits import of_lovt
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -40,6 +54,9 @@ class RsnaPneumonia(FileDataset):
     labels: the official partition is a random split by patient. Age, sex and view come from the file headers. Option
     ``whole=True``: all images are test, for a model trained on other data.
 
+    Option ``images=False``: the truth alone, from the table in the package torchxrayvision. The official partition is
+    then that of LoVT (16,010, 5,337 and 5,337 images), which zero-shot papers use; each image counts as a patient.
+
     Licence: RSNA allows academic, educational, commercial and other use with attribution; Kaggle's copy has the
     challenge's rules, and NIH's terms apply to the images. Cite: Shih et al., Augmenting the NIH Chest Radiograph
     Dataset with Expert Annotations of Possible Pneumonia, Radiology: AI 1 (2019) e180041.
@@ -51,8 +68,11 @@ class RsnaPneumonia(FileDataset):
         f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; recommended: {MAPPING} from www.rsna.org"
     )
 
-    def __init__(self, request: Request, whole: bool = False) -> None:
+    def __init__(self, request: Request, whole: bool = False, images: bool = True) -> None:
         self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
+        if not images:
+            self._load_truth(request, whole)
+            return
         root = request.folder(self.layout)
         target, boxed, edges = _labels(root / LABELS)
         files = by_stem(root, "stage_2_train_images")
@@ -77,6 +97,27 @@ class RsnaPneumonia(FileDataset):
         known = "NIH's" if nih else "unknown: each image counts as one"
         about = {"lists": "none published: drawn by patient", "patients": known}
         self.describe = described(partition, self.rows, without_file, clipped, tables, **about)
+
+    def _load_truth(self, request: Request, whole: bool) -> None:
+        """Set the rows of a split without pixels, and the training part."""
+        path = xrv_table(f"kaggle_{LABELS}.zip")
+        target, boxed, edges = _labels(path)
+        names = [*target]
+        listed = partial(of_lovt, self.name, names, path)
+        chosen = [*compress(names, in_split(names, request, listed, whole))]
+        marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
+        truth, clipped = boxes_by_image(path, marks, dict.fromkeys(chosen, FRAME))
+        labels = {image: np.array([target[image]], np.float32) for image in chosen}
+        self.rows = without_pixels(
+            file_sample(image, image, "", FRAME, labels[image], truth.get(image, {})) for image in chosen
+        )
+        self.training_part = partial(_training_part, request)
+        about = {"lists": "LoVT's", "patients": "unknown: each image counts as one"}
+        self.describe = described("whole" if whole else request.partition, self.rows, 0, clipped, [path], **about)
+
+
+def _training_part(request: Request) -> Sequence[Sample]:
+    return RsnaPneumonia(replace(request, split="train"), images=False).rows
 
 
 def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:

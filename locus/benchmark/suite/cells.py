@@ -61,6 +61,9 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     ('custom-AVG-128px-seed0', 'classifier', 'classification')
     """
     shared = _shared(model)
+    if model.protocols and model.grid is not None:
+        words = protocol_rows(model)
+        return [_cell(shared, word, protocol) for protocol in model.protocols for word in words[protocol]]
     if model.grid is not None:
         rows = [*names.WITHOUT_TRAINING, *[names.SECOND_READERS] * suite.second_readers]
         words = rows if model.grid == max(suite.grids) else [names.UPPER_BOUND]
@@ -80,6 +83,14 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         rows = [word for word, included in people.items() if included]
         selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.images) for word in rows]
     return selected
+
+
+def protocol_rows(model: ModelPlan) -> dict[str, tuple[str, ...]]:
+    """Return protocol -> rows of a truth that needs no image: its readers or the baselines of its training part."""
+    if has_readings(model.trainings[0].dataset):
+        return dict.fromkeys(model.protocols, (names.READERS,))
+    of_points = {protocol: (names.FIXED_POINT,) for protocol in model.protocols if protocols.get(protocol).takes_boxes}
+    return dict.fromkeys(model.protocols, (names.FIXED_REGION, names.EMPTY_MASK)) | of_points
 
 
 def has_readings(dataset: str) -> bool:

@@ -20,6 +20,7 @@ from locus import methods
 from locus.benchmark.maps.code import code_of_config
 from locus.benchmark.records import Cell, papers
 from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.pixels import SIDE
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import identity, recipe_of_weights
 from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
@@ -151,12 +152,12 @@ class Suite(pydantic.BaseModel):
     """Description printed above the tables: the data and the limits of the results."""
     how_to_get: str = ""
     """How to get the data, shown if it is missing."""
-    train: dict[str, Any]
+    train: dict[str, Any] = {}
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None
     """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
     taken from each model."""
-    models: Annotated[list[dict[str, Any]], AtLeastOne]
+    models: list[dict[str, Any]] = []
     """Flags per model; a list of values makes one model each. ``methods`` of a model replaces the suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
@@ -181,6 +182,9 @@ class Suite(pydantic.BaseModel):
     the folder of NIH's files or next to it."""
     grids: Annotated[list[Count], Distinct] = []
     """Sides of grids for rows that need no image: the baselines, and ``truth`` on each grid."""
+    truths: dict[str, Annotated[list[ProtocolName], AtLeastOne]] = {}
+    """Data sets (with options) whose truth needs no image -> the protocols of the baselines of their training part, or
+    of the boxes of their readers. Such a suite has no networks."""
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
 
@@ -205,6 +209,8 @@ class Suite(pydantic.BaseModel):
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and self.protocols:
             yield "`check` cannot be combined with `protocols`: leave one out"
+        if bool(self.models) == bool(self.truths):
+            yield "it must have either `models` or `truths`"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
         for flag in sorted(flags_with(TrainConfig, MODE)):
@@ -254,7 +260,13 @@ def models(suite: Suite) -> list[ModelPlan]:
             plans += [dataclasses.replace(plan, methods=tuple(entry.get("methods", ()))) for plan in trained]
     scoring = () if suite.check is not None else tuple(suite.protocols_or_check)
     plans = [dataclasses.replace(plan, images=suite.images, protocols=scoring) for plan in plans]
-    return [*plans, *(_without_network(suite, side) for side in suite.grids)]
+    return [*plans, *(_without_network(suite, side) for side in suite.grids), *map(_truth, suite.truths.items())]
+
+
+def _truth(entry: tuple[str, list[str]]) -> ModelPlan:
+    """Return the plan of a data set's truth alone and the protocols of its rows."""
+    dataset, words = entry
+    return ModelPlan(safe_filename(dataset), (_config({"dataset": dataset}),), None, protocols=tuple(words), grid=SIDE)
 
 
 def _without_network(suite: Suite, side: int) -> ModelPlan:

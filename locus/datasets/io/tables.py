@@ -15,6 +15,7 @@ import contextlib
 import csv
 import functools
 import gzip
+import importlib.util
 import io
 import itertools
 import json
@@ -22,6 +23,7 @@ import math
 import re
 import stat
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -131,10 +133,28 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
+@functools.cache
+def xrv_folder() -> Path | None:
+    """Return the folder of the tables in the installed package torchxrayvision; None without it. Does not import it."""
+    package = importlib.util.find_spec("torchxrayvision")
+    return Path(package.submodule_search_locations[0]) / "data" if package and package.submodule_search_locations else None
+
+
+def xrv_table(name: str) -> Path:
+    """Return a table of truth in the package torchxrayvision. Raises ``DataError`` if it is not installed."""
+    folder = xrv_folder()
+    if folder is None or not (folder / name).is_file():
+        raise DataError(f"the table {name} is in the package torchxrayvision: install it with pip install 'locus[xrv]'")
+    return folder / name
+
+
 def opened(path: Path) -> IO[bytes] | gzip.GzipFile:
-    """Open a table. Those of the package are unpacked; a user's are not, since they could unpack to any size."""
-    if path.suffix == ".gz" and path.is_relative_to(PACKAGE):
-        return gzip.open(path, "rb")
+    """Open a table. Those of packages are unpacked; a user's are not, since they could unpack to any size."""
+    if path.is_relative_to(PACKAGE) or path.parent == xrv_folder():
+        if path.suffix == ".gz":
+            return gzip.open(path, "rb")
+        if path.suffix == ".zip":
+            return (archive := zipfile.ZipFile(path)).open(archive.namelist()[0])
     return limits.require_size(path).open("rb")
 
 
