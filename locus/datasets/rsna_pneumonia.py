@@ -5,10 +5,12 @@ from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from locus.core.types import Sample
+from locus.datasets import splits
 from locus.datasets.base import Request
 from locus.datasets.files import (
     FileDataset,
@@ -33,6 +35,8 @@ LABELS, CLASSES, MAPPING = (
     "stage_2_detailed_class_info.csv",
     "pneumonia-challenge-dataset-mappings_2018.json",
 )
+HELD_OUT = 10_674
+"""Validation and test images of MGCA's split, together."""
 SIDES = ["x", "y", "width", "height"]
 
 
@@ -55,7 +59,8 @@ class RsnaPneumonia(FileDataset):
     ``whole=True``: all images are test, for a model trained on other data.
 
     Option ``images=False``: the truth alone, from the table in the package torchxrayvision. The official partition is
-    then that of LoVT (16,010, 5,337 and 5,337 images), which zero-shot papers use; each image counts as a patient.
+    then that of LoVT (16,010, 5,337 and 5,337 images), which zero-shot papers use, or with ``lists=mgca`` the one that
+    MGCA's code draws; each image counts as a patient.
 
     Licence: RSNA allows academic, educational, commercial and other use with attribution; Kaggle's copy has the
     challenge's rules, and NIH's terms apply to the images. Cite: Shih et al., Augmenting the NIH Chest Radiograph
@@ -68,10 +73,12 @@ class RsnaPneumonia(FileDataset):
         f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; recommended: {MAPPING} from www.rsna.org"
     )
 
-    def __init__(self, request: Request, whole: bool = False, images: bool = True) -> None:
+    def __init__(
+        self, request: Request, whole: bool = False, images: bool = True, lists: Literal["lovt", "mgca"] = "lovt"
+    ) -> None:
         self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
         if not images:
-            self._load_truth(request, whole)
+            self._load_truth(request, whole, lists)
             return
         root = request.folder(self.layout)
         target, boxed, edges = _labels(root / LABELS)
@@ -98,12 +105,12 @@ class RsnaPneumonia(FileDataset):
         about = {"lists": "none published: drawn by patient", "patients": known}
         self.describe = described(partition, self.rows, without_file, clipped, tables, **about)
 
-    def _load_truth(self, request: Request, whole: bool) -> None:
+    def _load_truth(self, request: Request, whole: bool, lists: Literal["lovt", "mgca"]) -> None:
         """Set the rows of a split without pixels, and the training part."""
         path = xrv_table(f"kaggle_{LABELS}.zip")
         target, boxed, edges = _labels(path)
         names = [*target]
-        listed = partial(of_lovt, self.name, names, path)
+        listed = partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
         chosen = [*compress(names, in_split(names, request, listed, whole))]
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
         truth, clipped = boxes_by_image(path, marks, dict.fromkeys(chosen, FRAME))
@@ -111,13 +118,25 @@ class RsnaPneumonia(FileDataset):
         self.rows = without_pixels(
             file_sample(image, image, "", FRAME, labels[image], truth.get(image, {})) for image in chosen
         )
-        self.training_part = partial(_training_part, request)
-        about = {"lists": "LoVT's", "patients": "unknown: each image counts as one"}
+        self.training_part = partial(_training_part, request, lists)
+        about = {"lists": lists, "patients": "unknown: each image counts as one"}
         self.describe = described("whole" if whole else request.partition, self.rows, 0, clipped, [path], **about)
 
 
-def _training_part(request: Request) -> Sequence[Sample]:
-    return RsnaPneumonia(replace(request, split="train"), images=False).rows
+def _training_part(request: Request, lists: Literal["lovt", "mgca"]) -> Sequence[Sample]:
+    return RsnaPneumonia(replace(request, split="train"), images=False, lists=lists).rows
+
+
+def of_mgca(images: Sequence[str]) -> splits.SplitNames:
+    """Return (N,) the split names of MGCA's code (Wang et al., NeurIPS 2022): 16,010, 5,337 and 5,337 images."""
+    names = np.full(len(images), "train")
+    held = np.random.RandomState(0).permutation(len(images))[:HELD_OUT]
+    drawn = np.random.RandomState(0).permutation(HELD_OUT)
+    names[held] = np.where(np.argsort(drawn) < HELD_OUT // 2, "val", "test")
+    order = np.argsort(np.asarray(images))
+    out = np.empty_like(names)
+    out[order] = names
+    return out
 
 
 def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:

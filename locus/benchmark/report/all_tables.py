@@ -27,6 +27,8 @@ class CheckReport:
     """Question of the check, used as a heading."""
     limit: ClassVar[str] = ""
     """A sentence on what the check does not show."""
+    shown: ClassVar[int] = 1
+    """Number of its tables in ``leaderboard.md`` and above the fold of the page; the others are below it."""
 
     def __init__(self, leaderboard: Leaderboard) -> None:
         """Select the rows of the check on the data set of a ``leaderboard``."""
@@ -83,7 +85,12 @@ class DatasetTables:
     @property
     def printed(self) -> tuple[Table, ...]:
         """The tables of a terminal and of ``leaderboard.md``; without a main one, those of the other protocols."""
-        return (*self.main, *self.of_checks[:1]) or self.protocols
+        return (*self.main, *self.of_checks[: self.shown]) or self.protocols
+
+    @property
+    def shown(self) -> int:
+        """The number of tables of checks that are shown first."""
+        return max((report.shown for report in self.reports), default=1)
 
     @cached_property
     def of_checks(self) -> tuple[Table, ...]:

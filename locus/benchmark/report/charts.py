@@ -80,6 +80,24 @@ def strip(values: Mapping[str, Sequence[float]], title: str, about: str) -> Char
         return Chart(_svg(figure, about), about)
 
 
+def dots(
+    values: Mapping[str, tuple[float, bool]], line: tuple[float, float | None, float | None], title: str, about: str
+) -> Chart:
+    """Draw a dot per value, hollow if its flag is set, beside a vertical line with the band of its interval."""
+    with rc_context(STYLE):
+        figure, panel = _panel(0.8 + 0.2 * len(values))
+        value, low, high = line
+        panel.axvline(value, color=VERMILION, linewidth=2)
+        if low is not None and high is not None:
+            panel.axvspan(low, high, color=VERMILION, alpha=0.2, linewidth=0)
+        for y, (x, hollow) in enumerate(values.values()):
+            panel.plot([x], [y], "o", color=BLUE, markerfacecolor="white" if hollow else BLUE)
+        panel.set(xlabel=title, yticks=range(len(values)), yticklabels=[*values], ylim=(len(values) - 0.5, -0.5))
+        panel.set_xlim(left=0)
+        panel.tick_params(axis="y", length=0)
+        return Chart(_svg(figure, about), about)
+
+
 def _panel(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")
     return figure, figure.subplots()

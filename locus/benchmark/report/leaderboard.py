@@ -117,7 +117,8 @@ def leaderboards(
     whose maps are scored. Raises ``DataError`` for invalid rows.
     """
     boards = []
-    for dataset in select.datasets(records):
+    run = {*select.datasets(record for record in records if record.source != "paper")}
+    for dataset in sorted(select.datasets(records), key=lambda name: (name not in run, name)):
         of_dataset = [record for record in records if record.cell.dataset == dataset]
         runs = _without_people(select.main_records(of_dataset, dataset))
         cases = None if folders is None or not runs else read_columns(runs, folders, READ)

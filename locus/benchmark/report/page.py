@@ -46,6 +46,8 @@ class Description:
     """Folder of the suite whose maps it scores."""
     checks: Sequence[type[CheckReport]] = ()
     """Reports of the validity checks that its records may have."""
+    answers_first: bool = False
+    """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
 

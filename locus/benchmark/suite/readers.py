@@ -188,8 +188,7 @@ def score_reader_pairs(
     """Score each reader's boxes against those of each other reader of the image, without an agreed truth.
 
     ``marked``: whether the other reader marked the finding, too. The other metrics are over pairs that both marked:
-    the shares of the reader's boxes with an IoU above .1 … .7 with one of the other's boxes, ``pointing``, and
-    ``dice`` and ``iou`` of the boxes as masks. Each image counts as a patient; a case is a pair of readers.
+    the shares of the reader's boxes with an IoU above .3, .5 and .7 with one of the other's, ``pointing``, and ``dice`` and ``iou`` of the boxes as masks. Each image counts as a patient; a case is a pair of readers.
     """
     rows: Rows = []
     data: Any = trained[0].data
@@ -203,7 +202,7 @@ def score_reader_pairs(
     index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     both = np.array([row["marked"] for row in rows])
     columns = [Column("marked", "none", both, np.ones(len(rows)))]
-    for word in next(row for row in rows if row["marked"]).keys() - {"image", "patient", "finding", "marked"}:
+    for word in [*next(row for row in rows if row["marked"])][4:]:
         columns.append(Column(word, "none", np.array([row.get(word, 0.0) for row in rows]), both))
     return Result(scores(estimate(columns, index, findings, seed), findings), [])
 
@@ -213,9 +212,10 @@ def _pair(boxes: ArrayLike, other: ArrayLike | None) -> dict[str, float]:
     if other is None:
         return {"marked": 0.0}
     shared, *areas = _areas(as_boxes(boxes), as_boxes(other))
-    compared = compare_boxes(boxes, other)
-    hits = {word: value for word, value in compared.items() if word.startswith(("hit@iou", POINTING))}
-    return {"marked": 1.0, **hits, "dice": 2 * shared / sum(areas), "iou": shared / (sum(areas) - shared)}
+    best = iou(boxes, other).max(axis=1)
+    hits = {f"hit@iou.{tenth}": float((best > tenth / 10).mean()) for tenth in (3, 5, 7)}
+    overlap = {"dice": 2 * shared / sum(areas), "iou": shared / (sum(areas) - shared)}
+    return {"marked": 1.0, **hits, POINTING: compare_boxes(boxes, other)[POINTING], **overlap}
 
 
 def _areas(first: FloatArray, second: FloatArray) -> tuple[float, float, float]:
