@@ -85,7 +85,8 @@ class Answers:
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases, for the protocol of ``cell``. Raises the error of ``require``."""
         self.require(cell.protocol)
-        return [self._case(*pair) for pair in self.pairs]
+        every = self.boxes is not None or protocols.get(cell.protocol).judges == "masks"
+        return [self._case(*pair) for pair in self.pairs if every or self.samples[pair[0]].boxes]
 
     def validation(self, cell: Cell) -> list[Case]:
         """Return no cases: there are test images only."""

@@ -317,8 +317,9 @@ def read_values(
 
     Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
     """
-    scorable = [s for s in data if s.boxes]
+    scorable = [s for s in data if s.boxes or data.training_part is not None]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
+    frames = {s.image_id: s.frame for s in scorable if data.training_part is not None}
     absent = [" ".join(pair) for pair in truth if pair not in given]
     if len(absent) == len(truth):
         raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
@@ -332,6 +333,9 @@ def read_values(
     total_bytes = 0
     for pair in bar:
         values = given[pair].read()
+        if any(side > most for side, most in zip(values.shape, frames.get(pair[0], values.shape), strict=True)):
+            height, width = frames[pair[0]]
+            raise DataError(f"{given[pair].where} has the shape {values.shape}, larger than its {height}x{width} image")
         total_bytes += values.nbytes
         out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
         if values.min() == values.max():

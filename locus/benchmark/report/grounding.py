@@ -50,6 +50,7 @@ RULES = {
     "dice@empty_is_1": Rule("Dice, 1 for an empty mask without the finding", EMPTY_MASK),
 }
 """Metric -> its rule; other published metrics are not compared."""
+NOT_A_SHARE = ("pointing@first_box",)
 COUNT_NEGATIVES = ("dice@pooled", "dice@empty_is_1")
 TITLES = {
     "rsna_pneumonia": "RSNA pneumonia",

@@ -53,9 +53,12 @@ class Masks(base.Protocol):
         pixels, training = (PixelCounts.of(part, levels) for part in (scored, others))
         index, training_index = base.case_index(scored), base.case_index(others)
         columns, table = [pixels.cnr], dict[str, ArrayLike]()
-        for metric, of_scored in pixels.metrics.items():
-            ratios = Ratios(*(side[:, :-1] for side in of_scored)), Ratios(*(side[:, :-1] for side in training.metrics[metric]))
-            chosen = score_thresholds.choose((ratios[0], index), STEPS // 2, seed, (ratios[1], training_index))
+        metrics, of_training = pixels.metrics, training.metrics
+        names = ("dice", "iou") if pixels.has_truth.all() else (*metrics,)
+        for metric in names:
+            of_scored = metrics[metric]
+            ratios, others_ratios = (Ratios(*(side[:, :-1] for side in of)) for of in (of_scored, of_training[metric]))
+            chosen = score_thresholds.choose((ratios, index), STEPS // 2, seed, (others_ratios, training_index))
             chosen = {key: at for key, at in chosen.items() if not key[1]}  # one threshold per finding
             chosen |= {("fixed", ""): np.full(len(scored), float(len(levels) - 1))}
             columns += _columns(metric, of_scored, chosen)
@@ -145,10 +148,8 @@ class PixelCounts:
         one, counted = np.ones_like(both), positive.astype(np.float64)
         dice = np.where(positive, np.nan_to_num(ratio(2 * self.inside, both)), 0)
         iou = np.where(positive, np.nan_to_num(ratio(self.inside, both - self.inside)), 0)
-        metrics = {"dice": (dice, counted), "iou": (iou, counted)}
-        if self.has_truth.all():
-            return metrics
-        return metrics | {POOLED: (2 * self.inside, both), EMPTY_IS_1: (np.where(positive, dice, self.above == 0), one)}
+        empty_is_1 = np.where(positive, dice, self.above == 0), one
+        return {"dice": (dice, counted), "iou": (iou, counted), POOLED: (2 * self.inside, both), EMPTY_IS_1: empty_is_1}
 
 
 def sampled_truth(case: base.Case) -> NDArray[np.bool_]:
