@@ -139,9 +139,7 @@ class VindrCxr(FileDataset):
     )
     has_readings = True
 
-    def __init__(
-        self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False, images: bool = True
-    ) -> None:
+    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False, images: bool = True) -> None:
         if not images:
             self._load_readings(request, votes)
             return

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from locus import datasets
+from locus.benchmark import records
 from locus.benchmark.evaluation import boxes
 from locus.benchmark.maps.cases import fixed_box_cases
-from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import grounding, literature
 from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
@@ -81,9 +81,7 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     return 0
 
 
-def _run_grounding(
-    config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]
-) -> int:
+def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
     """Print the table of a truth of the suite ``grounding`` and what a paper may say; return 0."""
     if config.data_root_dir is not None:
         raise BadValueError("--data_root_dir is for --truth NIH: leave it out")

@@ -85,7 +85,7 @@ class DatasetTables:
     @property
     def printed(self) -> tuple[Table, ...]:
         """The tables of a terminal and of ``leaderboard.md``; without a main one, those of the other protocols."""
-        return (*self.main, *self.of_checks[: self.shown]) or self.protocols
+        return (*self.main, *self.of_checks[:1]) or self.protocols
 
     @property
     def shown(self) -> int:

@@ -81,15 +81,18 @@ def strip(values: Mapping[str, Sequence[float]], title: str, about: str) -> Char
 
 
 def dots(
-    values: Mapping[str, tuple[float, bool]], line: tuple[float, float | None, float | None], title: str, about: str
+    values: Mapping[str, tuple[float, bool]],
+    levels: Sequence[tuple[float, float | None, float | None]],
+    title: str,
+    about: str,
 ) -> Chart:
-    """Draw a dot per value, hollow if its flag is set, beside a vertical line with the band of its interval."""
+    """Draw a dot per value, hollow if its flag is set, and vertical lines: one with its interval, the next dashed."""
     with rc_context(STYLE):
         figure, panel = _panel(0.8 + 0.2 * len(values))
-        value, low, high = line
-        panel.axvline(value, color=VERMILION, linewidth=2)
-        if low is not None and high is not None:
-            panel.axvspan(low, high, color=VERMILION, alpha=0.2, linewidth=0)
+        for n, (value, low, high) in enumerate(levels):
+            panel.axvline(value, color=GREY if n else VERMILION, linewidth=2, linestyle="--" if n else "-")
+            if not n and low is not None and high is not None:
+                panel.axvspan(low, high, color=VERMILION, alpha=0.2, linewidth=0)
         for y, (x, hollow) in enumerate(values.values()):
             panel.plot([x], [y], "o", color=BLUE, markerfacecolor="white" if hollow else BLUE)
         panel.set(xlabel=title, yticks=range(len(values)), yticklabels=[*values], ylim=(len(values) - 0.5, -0.5))

@@ -51,7 +51,9 @@ def finalize(
     records_now = cells.existing_records(folder.path) if ran else before
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
-    of_papers = [r for word in suite.papers for r in papers.read(word) if (r.cell.dataset == "NIH") != bool(suite.truths)]
+    of_papers = [
+        r for word in suite.papers for r in papers.read(word) if (r.cell.dataset == "NIH") != bool(suite.truths)
+    ]
     final = records.ordered([*run_records, *of_papers])
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)

@@ -187,8 +187,9 @@ def score_reader_pairs(
 ) -> Result:
     """Score each reader's boxes against those of each other reader of the image, without an agreed truth.
 
-    ``marked``: whether the other reader marked the finding, too. The other metrics are over pairs that both marked:
-    the shares of the reader's boxes with an IoU above .3, .5 and .7 with one of the other's, ``pointing``, and ``dice`` and ``iou`` of the boxes as masks. Each image counts as a patient; a case is a pair of readers.
+    ``marked``: whether the other reader marked the finding, too. The other metrics are over pairs that both marked: the
+    shares of the reader's boxes with an IoU above .3, .5 and .7 with one of the other's, ``pointing``, and ``dice`` and
+    ``iou`` of the boxes as masks. Each image counts as a patient; a case is a pair of readers.
     """
     rows: Rows = []
     data: Any = trained[0].data

@@ -1,4 +1,4 @@
-"""Reports of all validity checks and of grounding, from records alone: suites hand them to ``locus.benchmark.report``."""
+"""Reports of checks and of grounding, from records alone: suites hand them to ``locus.benchmark.report``."""
 
 from locus.benchmark.report.grounding import GroundingReport
 from locus.benchmark.validity.protocols_report import ProtocolsReport

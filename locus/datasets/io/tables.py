@@ -137,7 +137,9 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 def xrv_folder() -> Path | None:
     """Return the folder of the tables in the installed package torchxrayvision; None without it. Does not import it."""
     package = importlib.util.find_spec("torchxrayvision")
-    return Path(package.submodule_search_locations[0]) / "data" if package and package.submodule_search_locations else None
+    return (
+        Path(package.submodule_search_locations[0]) / "data" if package and package.submodule_search_locations else None
+    )
 
 
 def xrv_table(name: str) -> Path:

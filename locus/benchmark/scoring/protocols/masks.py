@@ -47,7 +47,8 @@ class Masks(base.Protocol):
     ) -> base.Result:
         """Return the four metrics at each origin, and ``cnr``; a row per case."""
         scored, others = (
-            [c for c in part if c.finding in findings and (len(c.boxes) or c.label == 0)] for part in (cases, validation)
+            [c for c in part if c.finding in findings and (len(c.boxes) or c.label == 0)]
+            for part in (cases, validation)
         )
         levels = _levels([*scored, *others])
         pixels, training = (PixelCounts.of(part, levels) for part in (scored, others))

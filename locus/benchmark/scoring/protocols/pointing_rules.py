@@ -37,17 +37,17 @@ class PointingRule(Protocol):
         """Return the mean credit; a row per case with truth."""
         scored = base.of_findings(cases, findings)
         predictions, reasons = zip(*(case.prediction for case in scored), strict=True) if scored else ((), ())
-        credits = [
+        credit = [
             0.0 if answer is None else float(self.credit(np.array([answer.peak]), case.boxes, case.frame)[0])
             for case, answer in zip(scored, predictions, strict=True)
         ]
         index, names = case_index(scored), ["all"] if self.pools else findings
         if self.pools:
             index = replace(index, findings=np.full(len(scored), "all"))
-        column = Column(self.main, "none", np.array(credits), np.ones(len(scored)))
+        column = Column(self.main, "none", np.array(credit), np.ones(len(scored)))
         found = scores(estimate([column], index, names, seed), names)
         found = [score for score in found if score.finding != "all"]
-        return Result(found, base.rows(scored, reasons, {self.main: credits}), {}, failures(scored, reasons))
+        return Result(found, base.rows(scored, reasons, {self.main: credit}), {}, failures(scored, reasons))
 
 
 class PointingPooled(PointingRule):
