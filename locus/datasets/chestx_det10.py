@@ -51,7 +51,7 @@ class ChestXDet10(FileDataset):
         paths = [root / name for name in TABLES]
         train = read_marks(paths[0])
         entries = train | read_marks(paths[1], train)
-        files: Mapping[str, Path | str] = find(root, "train_data", "test_data", "images") if images else {}
+        files: Mapping[str, str] = find(root, "train_data", "test_data", "images") if images else {}
         names = with_file(root, entries, files, LAYOUT) if images else [*entries]
         nih = _nih_names(root / JOINED) if by_patient else {}
         patients = {image: patient_of(nih.get(image, image)) for image in names}

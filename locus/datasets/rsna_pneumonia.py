@@ -83,12 +83,12 @@ class RsnaPneumonia(FileDataset):
         root = request.folder(self.layout)
         target, boxed, edges = _labels(root / LABELS)
         files = by_stem(root, "stage_2_train_images")
-        images = with_file(root, target, files, self.layout)
+        names = with_file(root, target, files, self.layout)
         nih = _nih(root / MAPPING)
-        patients = [patient_of(nih.get(image, image)) for image in images]
+        patients = [patient_of(nih.get(image, image)) for image in names]
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
-        truth, clipped = boxes_by_image(root / LABELS, marks, dict.fromkeys(images, FRAME))
-        chosen = dict(compress(zip(images, patients, strict=True), in_split(patients, request, whole=whole)))
+        truth, clipped = boxes_by_image(root / LABELS, marks, dict.fromkeys(names, FRAME))
+        chosen = dict(compress(zip(names, patients, strict=True), in_split(patients, request, whole=whole)))
         heads, _ = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         classes = _classes(root / CLASSES)
         self.rows = []
@@ -100,7 +100,7 @@ class RsnaPneumonia(FileDataset):
             }
             self.rows.append(file_sample(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
         tables = [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
-        partition, without_file = "whole" if whole else request.partition, len(target) - len(images)
+        partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
         known = "NIH's" if nih else "unknown: each image counts as one"
         about = {"lists": "none published: drawn by patient", "patients": known}
         self.describe = described(partition, self.rows, without_file, clipped, tables, **about)

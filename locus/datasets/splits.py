@@ -90,7 +90,8 @@ def of_lovt(dataset: str, images: Sequence[str], path: Path) -> SplitNames:
     Raises ``DataError`` for listed images that the table lacks.
     """
     table = read_csv(LOVT, ("dataset", "split", "image"))
-    split_of = dict(table.loc[table["dataset"] == dataset, ["image", "split"]].itertuples(index=False))
+    mine = table[table["dataset"] == dataset]
+    split_of = dict(zip(mine["image"], mine["split"], strict=True))
     raise_if_any(path, sorted(split_of.keys() - {*images}), "no row for images in LoVT's lists")
     return np.array([split_of.get(image, LEFT_OUT) for image in images])
 

@@ -153,10 +153,10 @@ class VindrCxr(FileDataset):
         test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
         listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = by_stem(root, "train", "test")
-        images = with_file(root, listed, files, self.layout)
-        training = np.array([image not in test for image in images])
-        official = partial(splits.hold_out_val, images, training, request.seed) if test else None
-        chosen = [*compress(images, in_split(images, request, official, whole))]
+        names = with_file(root, listed, files, self.layout)
+        training = np.array([image not in test for image in names])
+        official = partial(splits.hold_out_val, names, training, request.seed) if test else None
+        chosen = [*compress(names, in_split(names, request, official, whole))]
         headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         frames = {image: head.frame for image, head in headers.items()}
         read = [readings(path, table, frames) for path, table in tables.items()]
@@ -164,7 +164,7 @@ class VindrCxr(FileDataset):
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
         self.describe = described(
-            "whole" if whole else request.partition, self.rows, len(listed) - len(images),
+            "whole" if whole else request.partition, self.rows, len(listed) - len(names),
             sum(clipped for _, clipped in read), paths,
             lists="consensus of five is test" if test else "none published: drawn by image",
             patients="unknown: each image counts as one", votes=votes,

@@ -30,6 +30,9 @@ class CheckReport:
     shown: ClassVar[int] = 1
     """Number of its tables in ``leaderboard.md`` and above the fold of the page; the others are below it."""
 
+    writes_chart: ClassVar[bool] = False
+    """Whether its chart is also a file, named after the data set."""
+
     def __init__(self, leaderboard: Leaderboard) -> None:
         """Select the rows of the check on the data set of a ``leaderboard``."""
         self.leaderboard, self.dataset = leaderboard, leaderboard.dataset

@@ -80,6 +80,7 @@ PAIRS = {
     "pointing": "pointing",
 }
 """Metric of pairs of readers -> its heading."""
+WORDS = {"above": "are above it", "level": "level with it", "below": "below it"}
 LONGEST = 40
 """Letters of a name in a chart."""
 OPTIONS = {
@@ -90,8 +91,8 @@ OPTIONS = {
 """Options of a truth -> what they mean."""
 ABOUT = (
     "{baseline}: knows the truth of the training part and never sees an image. ↑ above, = level, ↓ below (95% "
-    "interval) by the same rule. A published Dice or IoU is taken to vary from image to image as that of the region does; "
-    "a share is binomial. Bold: threshold chosen on the scored images. –: not stated."
+    "interval) by the same rule. A published Dice or IoU is taken to vary from image to image as that of the region; a "
+    "share is binomial. Bold: threshold chosen on the scored images. –: not stated."
 )
 ABOUT_CONTENT = (
     "What a map without content scores: a point or region chosen on the training part for this rule; an empty mask."
@@ -219,7 +220,7 @@ class GroundingReport(CheckReport):
 
     check = "grounding"
     question = ""
-    shown = 2
+    shown, writes_chart = 2, True
 
     def __init__(self, leaderboard: Leaderboard) -> None:
         """Select the rows of the baselines of a training part, or of pairs of readers."""
@@ -254,7 +255,7 @@ class GroundingReport(CheckReport):
         metric = self.metrics[0]
         having, rule = [r for r in published(self.records) if r.find(metric)], RULES[metric]
         marks = Counter(of.mark for record in having if (of := gap(record, metric, self.records)))
-        counts = listed([f"{marks[mark]} {mark}" for mark in MARKS if marks[mark] and mark])
+        counts = listed([f"{marks[mark]} {word}" for mark, word in WORDS.items() if marks[mark]])
         line = (
             f"**{TITLES[self.dataset]}** ({rule.heading}, {rule.words}): `{rule.baseline}`, which never sees an image, "
             f"has {_with_interval(blind(self.records, metric))}. Of {len(having)} published results, {counts}."
@@ -281,7 +282,8 @@ class GroundingReport(CheckReport):
         agreement = None if self.people is None else self.people.find(metric_of_people, finding)
         about = (
             f"{TITLES[self.dataset]}: {RULES[metric].heading}, {RULES[metric].words}. Line with band: "
-            f"{RULES[metric].baseline}, which never sees an image (95% interval). Dots: published; hollow: threshold chosen on the scored images. "
+            f"{RULES[metric].baseline}, which never sees an image (95% interval). Dots: published; hollow: threshold "
+            "chosen on the scored images. "
             f"Dashed: one radiologist against another (VinDr-CXR, {finding})."
         )
         score = blind(self.records, metric)

@@ -168,8 +168,9 @@ def contrast_to_noise(inside: ArrayLike, outside: ArrayLike) -> float:
     >>> contrast_to_noise([3, 5], [0, 2])  # 3 / √2
     2.1213203435596424
     """
-    noise = float(np.sqrt(np.var(inside) + np.var(outside)))
-    return abs(float(np.mean(inside)) - float(np.mean(outside))) / noise if noise else float("nan")
+    first, second = np.asarray(inside, dtype=np.float64), np.asarray(outside, dtype=np.float64)
+    noise = float(np.sqrt(first.var() + second.var()))
+    return abs(float(first.mean() - second.mean())) / noise if noise else float("nan")
 
 
 def _columns(metric: str, pair: tuple[FloatArray, FloatArray], chosen: ThresholdsByOrigin) -> list[Column]:

@@ -77,7 +77,7 @@ class PointingFirstBox(PointingRule):
     def credit(points: FloatArray, boxes: FloatArray, frame: tuple[int, int]) -> FloatArray:
         """Return the number of boxes for points in or near the first one."""
         wide = boxes[:1] + np.array([-TOLERANCE, -TOLERANCE, TOLERANCE, TOLERANCE])
-        return len(boxes) * holds(wide, points)[0].astype(np.float64)
+        return np.asarray(len(boxes) * holds(wide, points)[0].astype(np.float64))
 
 
 class PointingCell(PointingRule):
@@ -91,5 +91,5 @@ class PointingCell(PointingRule):
         """Return 1 for points in a cell, of 14×14, that overlaps a box."""
         side = np.array(frame[::-1]) / CELLS
         low = np.floor(points / side) * side
-        apart = (low[:, None] >= boxes[:, 2:]) | (low[:, None] + side <= boxes[:, :2])
-        return (~apart.any(2)).any(1).astype(np.float64)
+        apart = np.asarray((low[:, None] >= boxes[:, 2:]) | (low[:, None] + side <= boxes[:, :2])).any(2)
+        return np.asarray((~apart).any(1), dtype=np.float64)
