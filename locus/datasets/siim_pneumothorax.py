@@ -36,8 +36,8 @@ class SiimPneumothorax(FileDataset):
     in the frame of the DICOM files, **1024x1024**; several masks of an image are joined. Boxes: one around each
     connected part. Patients are not published: each image counts as one.
 
-    Official split: that of LoVT (7,229, 2,409 and 2,409 images). Option ``images=False``: the truth alone, from the
-    table in the package torchxrayvision; no folder is needed.
+    The official partition is random. Option ``images=False``: the truth alone, from the table in the package
+    torchxrayvision; the official partition is then that of LoVT (7,229, 2,409 and 2,409 images).
 
     Licence: the rules of the challenge, and NIH's terms for the images. Cite: Society for Imaging Informatics in
     Medicine, SIIM-ACR Pneumothorax Segmentation (2019).
@@ -52,16 +52,19 @@ class SiimPneumothorax(FileDataset):
         masks = _masks(path)
         files: Mapping[str, Path | str] = by_stem(path.parent, "dicom-images-train/*/*") if images else {}
         names = with_file(path.parent, masks, files, LAYOUT) if images else [*masks]
-        chosen = compress(names, in_split(names, request, partial(of_lovt, self.name, [*masks], path)))
+        official = None if images else partial(of_lovt, self.name, names, path)
+        chosen = compress(names, in_split(names, request, official))
         rows = [_sample(image, files.get(image, ""), masks[image]) for image in chosen]
-        self.rows = rows if images else without_pixels(rows)
-        self.training_part = partial(_training_part, request, images)
-        about = {"lists": "LoVT's", "patients": "unknown: each image counts as one"}
+        self.rows = rows
+        if not images:
+            self.rows, self.training_part = without_pixels(rows), partial(_training_part, request)
+        lists = "none published: drawn by image" if images else "LoVT's"
+        about = {"lists": lists, "patients": "unknown: each image counts as one"}
         self.describe = described(request.partition, self.rows, len(masks) - len(names), 0, [path], **about)
 
 
-def _training_part(request: Request, images: bool) -> Sequence[Sample]:
-    return SiimPneumothorax(replace(request, split="train"), images).rows
+def _training_part(request: Request) -> Sequence[Sample]:
+    return SiimPneumothorax(replace(request, split="train"), images=False).rows
 
 
 def _masks(path: Path) -> dict[str, list[rle.RunLengthMask]]:

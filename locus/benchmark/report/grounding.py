@@ -8,7 +8,7 @@ A published value is compared with the baseline of its own rule. See docs/ground
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from locus.benchmark.report.literature import MARKS
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import listed
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
-from locus.benchmark.scoring.statistics.published import Gap, least_certain
+from locus.benchmark.scoring.statistics.published import Gap, Mark, least_certain
 from locus.benchmark.scoring.statistics.resample import LEVEL
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART, READERS
 from locus.core.scores import Score
@@ -80,7 +80,7 @@ PAIRS = {
     "pointing": "pointing",
 }
 """Metric of pairs of readers -> its heading."""
-WORDS = {"above": "are above it", "level": "level with it", "below": "below it"}
+WORDS: Mapping[Mark, str] = {"above": "are above it", "level": "level with it", "below": "below it"}
 LONGEST = 40
 """Letters of a name in a chart."""
 OPTIONS = {

@@ -62,8 +62,9 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     shared = _shared(model)
     if model.protocols and model.grid is not None:
-        words = protocol_rows(model)
-        return [_cell(shared, word, protocol) for protocol in model.protocols for word in words[protocol]]
+        return [
+            _cell(shared, word, protocol) for protocol in model.protocols for word in rows_of_truth(model, protocol)
+        ]
     if model.grid is not None:
         rows = [*names.WITHOUT_TRAINING, *[names.SECOND_READERS] * suite.second_readers]
         words = rows if model.grid == max(suite.grids) else [names.UPPER_BOUND]
@@ -85,12 +86,11 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     return selected
 
 
-def protocol_rows(model: ModelPlan) -> dict[str, tuple[str, ...]]:
-    """Return protocol -> rows of a truth that needs no image: its readers or the baselines of its training part."""
+def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
+    """Return the rows of a truth that needs no image: its readers or the baselines of its training part."""
     if has_readings(model.trainings[0].dataset):
-        return dict.fromkeys(model.protocols, (names.READERS,))
-    of_points = {protocol: (names.FIXED_POINT,) for protocol in model.protocols if protocols.get(protocol).takes_boxes}
-    return dict.fromkeys(model.protocols, (names.FIXED_REGION, names.EMPTY_MASK)) | of_points
+        return (names.READERS,)
+    return (names.FIXED_POINT,) if protocols.get(protocol).takes_boxes else (names.FIXED_REGION, names.EMPTY_MASK)
 
 
 def has_readings(dataset: str) -> bool:

@@ -60,7 +60,7 @@ class PointingPooled(PointingRule):
     @staticmethod
     def credit(points: FloatArray, boxes: FloatArray, frame: tuple[int, int]) -> FloatArray:
         """Return 1 for points in a box."""
-        return holds(boxes, points).any(0).astype(np.float64)
+        return np.asarray(holds(boxes, points).any(0), dtype=np.float64)
 
 
 class PointingFirstBox(PointingRule):
@@ -91,5 +91,5 @@ class PointingCell(PointingRule):
         """Return 1 for points in a cell, of 14×14, that overlaps a box."""
         side = np.array(frame[::-1]) / CELLS
         low = np.floor(points / side) * side
-        apart = np.asarray((low[:, None] >= boxes[:, 2:]) | (low[:, None] + side <= boxes[:, :2])).any(2)
-        return np.asarray((~apart).any(1), dtype=np.float64)
+        apart = np.logical_or(low[:, None] >= boxes[:, 2:], low[:, None] + side <= boxes[:, :2])
+        return np.asarray((~apart.any(axis=2)).any(axis=1), dtype=np.float64)
