@@ -351,8 +351,8 @@ class ScoreConfig(SplitFlags):
     """Name of the entry in the table. Required."""
     maps: str | None = None
     """Heat maps: a folder of <image>_<finding>.npy, .npz or .png files (h×w); a folder of <image>.npy or .npz files
-    (K×h×w, requires --findings); a folder of <image>.npz files with one array (h×w) per finding, named after it; one
-    .npy file (N×h×w, requires --index); or a .json file of run-length masks."""
+    (K×h×w, requires --findings); a folder of <image>.npz files with one array (h×w) per finding, named after it; or a
+    .json file of run-length masks."""
     boxes: str | None = None
     """Boxes with confidences, in pixels of the image as published (not of a resized copy): a CSV file (image, finding,
     four numbers, score) or a COCO JSON file (a list of results requires --index)."""
@@ -366,8 +366,7 @@ class ScoreConfig(SplitFlags):
     findings: tuple[str, ...] = ()
     """Findings of the K maps in the file of each image, in order."""
     index: str | None = None
-    """CSV file with the columns image and finding, one row for each map of the .npy file; or the COCO JSON file with
-    the images and categories of a list of results."""
+    """COCO JSON file with the images and categories of a list of results (--boxes)."""
     missing: Literal["error", "miss", "skip"] = "error"
     """How to treat a case with truth but without a map, or an image with truth but without a box: report an error,
     count a miss, or skip it. The numbers of misses and skipped cases are shown above the table."""
@@ -542,10 +541,15 @@ class LoadingFlags:
     weights: str | None = None
     """Weights file (.pt, .pth, .ckpt, .safetensors). Default: the weights that the network is built with."""
     features: str | None = None
-    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Default: detected,
-    and printed."""
+    """Submodule that returns the feature map (layer4) or the tokens of a transformer. Of a network with several paths:
+    the map that is meant, or those of all paths, joined by + (a.layer4+b.layer4). Default: detected, and printed."""
     head: str | None = None
     """Linear layer after the pooled features (fc). Default: detected, else everything after the features."""
+    outputs: Literal["sigmoid", "softmax"] = "sigmoid"
+    """Meaning of the outputs: sigmoid (independent findings), or softmax over all outputs, which exclude each other.
+    Probabilities, AUROC and detection use it."""
+    target: Literal["logit", "difference"] = "logit"
+    """What heat maps explain: the logit of a finding, or its difference from the mean of all other logits."""
     grid: str | None = None
     """Positions of the feature map in the input, in pixels (stride=32,offset=0). Default: computed from the layers or
     measured."""

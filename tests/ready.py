@@ -8,7 +8,7 @@ import numpy as np
 import pydantic
 
 from locus import config, datasets, methods
-from locus.benchmark.maps.code import method_code
+from locus.benchmark.maps import method_code
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from locus import backbones
-from locus.backbones import extractors, output_stride, weight_files
+from locus.backbones import extractors, weight_files
 from locus.backbones import pooling as poolings
-from locus.backbones.classifier import Classifier, Head, Rescale
+from locus.backbones.classifier import Classifier, Head, Rescale, require_side
 from locus.backbones.extractors import require
 from locus.backbones.pooling import ATTENTIONS, build_attention
 from locus.core.errors import BadValueError
@@ -29,7 +29,7 @@ def build(
     Args:
         name: one of :func:`locus.backbones.names` or any timm model with feature maps. Options set the grey values
             that its weights expect if they are not ImageNet's (``densenet121:mean=128,std=64``), and the stride of the
-            feature map (``resnet18:stride=8``, see :func:`locus.backbones.output_stride.build`).
+            feature map (``resnet18:stride=8``, see :func:`locus.backbones.extractors.finer`).
         num_classes: number of findings.
         global_pool: pooling, optionally with options (``LSE:gamma=5``).
         attention_map: attention, or None.
@@ -42,10 +42,9 @@ def build(
     Raises:
         UnknownNameError, BadValueError: an invalid argument. NotAvailableError: weights that cannot be downloaded.
     """
-    if num_classes < 1:
-        raise BadValueError(f"num_classes is {num_classes}: give at least 1")
-    if not 0 <= dropout < 1:
-        raise BadValueError(f"dropout is {dropout}: give a rate of at least 0 and below 1")
+    require_side(num_classes, "num_classes")
+    if not isinstance(dropout, int | float) or not 0 <= dropout < 1:
+        raise BadValueError(f"dropout is {dropout!r}: give a rate of at least 0 and below 1")
     name, weights = weight_files.resolve(name, pretrained)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
@@ -55,8 +54,9 @@ def build(
     word = resolve(plain)
     rescale, stride = construct(_options, "backbone", name, {})
     imagenet = weights is True
-    features = extractors.build(word, imagenet) if stride is None else output_stride.build(word, imagenet, stride)
-    extractor, width, layer_names = features
+    extractor, width, layer_names = (
+        extractors.build(word, imagenet) if stride is None else extractors.finer(word, imagenet, stride)
+    )
     attention = build_attention(attention_map, width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word + colon + given, "num_classes": num_classes}
@@ -81,7 +81,7 @@ def require_weights(name: str, pretrained: bool | str) -> None:
     name, weights = weight_files.resolve(name, pretrained)
     if isinstance(weights, str):
         weight_files.require(weights)
-    word = resolve(name.partition(":")[0]).removesuffix("_signed")
+    word = resolve(name.partition(":")[0])
     if weights is not True:
         return
     import timm  # slow import, only needed for its weights

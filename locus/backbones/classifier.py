@@ -10,6 +10,7 @@ in ``locus.backbones.wrapping``.
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from numbers import Real
 from typing import Any, Self
 
 import torch
@@ -66,6 +67,10 @@ class Head(nn.Module):
                 return nn.functional.linear(self.dropout(self.pooling(A)), weight, bias)
             pooled = self.pooling(A, self._scores(A))  # (N, K, C)
             return (self.dropout(pooled) * weight).sum(-1) + bias
+
+    def predicted(self, A: Tensor) -> Tensor:
+        """Return the logits (N,K) of the probabilities; of some external networks they differ from the logits."""
+        return self(A)
 
     def class_maps(self, A: Tensor) -> Tensor:
         """Return w_k . A at every position, without bias, (N,K,h,w); weight groups (AVG_MAX) are summed."""
@@ -166,7 +171,26 @@ def normalise(pixels: Tensor) -> Tensor:
     return (pixels[:, None].to(torch.float32) / 255 - mean) / std
 
 
-def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Rescale | None:
+def require_names(findings: Any) -> None:
+    """Raise ``BadValueError`` unless the names of the outputs are a list or tuple, whose order is certain."""
+    if not isinstance(findings, list | tuple):
+        raise BadValueError(f"findings is {findings!r}: give a list of names, one per output, in order")
+
+
+def require_side(value: Any, word: str) -> None:
+    """Raise ``BadValueError`` unless ``value`` is a whole number of at least 1, or None."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise BadValueError(f"{word} is {value!r}: give a whole number of at least 1")
+
+
+def _numbers(word: str, values: Any) -> list[float]:
+    listed = list(values) if isinstance(values, list | tuple) else [values]
+    if not listed or not all(isinstance(value, Real) for value in listed):
+        raise BadValueError(f"{word} is {values!r}: give one number, or a list with one for each channel")
+    return listed
+
+
+def normalised(mean: float | Sequence[float], std: float | Sequence[float], channels: int) -> Rescale | None:
     """Return the conversion to (p - mean) / std of grey values p in [0, 1]; None if these are ImageNet's statistics.
 
     ``mean`` and ``std`` have one value for all ``channels`` or one each. Raises ``BadValueError`` for another number of
@@ -175,6 +199,7 @@ def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Re
     >>> normalised(IMAGENET_MEAN, IMAGENET_STD, 3) is None, normalised((0.5,), (0.5,), 1)(torch.zeros(1, 1, 1, 1)).shape
     (True, torch.Size([1, 1, 1, 1]))
     """
+    mean, std = _numbers("mean", mean), _numbers("std", std)
     for word, values in (("mean", mean), ("std", std)):
         valid = all(0 <= value <= 1 and (value > 0 or word == "mean") for value in values)
         if len(values) not in (1, channels) or not valid:
@@ -272,15 +297,13 @@ class Classifier(layers.Network):
 
         Raises ``BadValueError`` if the names do not match the outputs, a name is repeated or the side is below 1.
         """
-        if isinstance(findings, str):
-            raise BadValueError(f"findings must be a list of names, one per output, not the string {findings!r}")
+        require_names(findings)
+        require_side(img_size, "img_size")
         if findings and self.num_classes not in (None, len(findings)):
             raise BadValueError(f"{len(findings)} findings for {self.num_classes} outputs: give one name per output")
         require_findings(findings)
         if twice := duplicates(findings):
             raise BadValueError(f"findings has {', '.join(twice)} more than once: give each output its own name")
-        if img_size is not None and (not isinstance(img_size, int) or img_size < 1):
-            raise BadValueError(f"img_size is {img_size!r}: give the side of the images in pixels, such as 224")
         self.findings, self.img_size = tuple(findings) or self.findings, img_size or self.img_size
         return self
 
@@ -316,6 +339,10 @@ class Classifier(layers.Network):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N,K) in float32, before any sigmoid or softmax, of normalised images (N,3,H,W)."""
         return self.head(self.features(images))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return logits (N,K) of images (N,3,H,W) whose sigmoids are the probabilities, also after a softmax."""
+        return self.head.predicted(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
         """Return A, the feature map (N,C,h,w) that is pooled, of images (N,3,H,W) or (N,1,H,W).

@@ -1,9 +1,9 @@
 """Networks without their heads, by the canonical name of the backbone, optionally with ImageNet weights.
 
-``build`` returns the extractor of a name. ``create`` and ``from_torchvision`` build the networks of timm and
-torchvision and report missing weights with URL and path. ``SPECIAL`` has the backbones that are not
-``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones``, weights trained on
-radiographs in ``weight_files``.
+``build`` returns the extractor of a name, ``finer`` one with a finer feature map. ``create`` and ``from_torchvision``
+build the networks of timm and torchvision and report missing weights with URL and path. ``SPECIAL`` has the backbones
+that are not ``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones``, weights trained
+on radiographs in ``weight_files``.
 """
 
 import logging
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from locus import backbones
 from locus.backbones import grids
 from locus.backbones.grids import TokensOf
-from locus.core.errors import NotAvailableError, one_line
+from locus.core.errors import BadValueError, NotAvailableError, one_line
 
 FILE = "model.safetensors"
 """Name of the weights file on the hub."""
@@ -184,17 +184,6 @@ def _require_maps(name: str, features: Features) -> None:
         )
 
 
-def _signed_densenet(name: str, pretrained: bool) -> Features:
-    """Build DenseNet-121 without the ReLU after its last batch norm.
-
-    It is for the weights of alinstein/X_RAY, which pools the output of torchvision's ``features``: there the ReLU
-    follows ``features`` and works in place.
-    """
-    net = create(name.removesuffix("_signed"), pretrained)
-    net.features.norm5.act = nn.Identity()
-    return _of_timm(net, MapsOf(net))
-
-
 def _vgg(name: str, pretrained: bool) -> Features:
     """Build the convolutions of VGG-16, 512 channels, up to the last max pooling.
 
@@ -202,18 +191,6 @@ def _vgg(name: str, pretrained: bool) -> Features:
     """
     net = create(name, pretrained)
     return _of_timm(net, net.features)
-
-
-def _same_mobilenet(name: str, pretrained: bool) -> Features:
-    """Build MobileNetV2 1.0 with TensorFlow's SAME padding, at stride 32 or, with a dilated last stage, 16.
-
-    Maps of 1280 channels after a ReLU6. For weights that were trained with this padding; for timm's weights use
-    ``mobilenetv2_100``. ``pretrained`` raises ``NotAvailableError``.
-    """
-    if pretrained:
-        raise NotAvailableError(f"{name} has no ImageNet weights: use --pretrained False and --init_from FILE")
-    net = create("mobilenetv2_100", False, pad_type="same", output_stride=16 if name.endswith("16") else 32)
-    return _of_timm(net, MapsOf(net))
 
 
 def _squeezenet(name: str, pretrained: bool) -> Features:
@@ -249,12 +226,52 @@ def _stage(enter: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(enter, nn.BatchNorm2d(wide), nn.ReLU(), refine, nn.BatchNorm2d(wide), nn.ReLU())
 
 
-SPECIAL = {
-    "custom": _custom,
-    "densenet121_signed": _signed_densenet,
-    "mobilenetv2_100_same": _same_mobilenet,
-    "mobilenetv2_100_same16": _same_mobilenet,
-    "squeezenet1_1": _squeezenet,
-    "vgg16": _vgg,
-}
+SPECIAL = {"custom": _custom, "squeezenet1_1": _squeezenet, "vgg16": _vgg}
 """Canonical name -> function that builds it, for backbones that are not ``forward_features`` of a timm network."""
+
+STRIDES = (8, 16, 32)
+"""Strides that a network with the option ``stride`` can have."""
+DILATED = ("resnet", "efficientnet")
+"""timm's modules whose networks take ``output_stride``."""
+
+
+def finer(name: str, pretrained: bool, stride: int) -> Features:
+    """Build the extractor of a canonical ``name`` with a feature map at ``stride``, 8, 16 or 32.
+
+    Strides and poolings beyond ``stride`` are removed, and the convolutions after them are dilated, so the weights are
+    those of the usual network, whose stride is 32 (``resnet18:stride=8``). Supported for timm's ResNets,
+    EfficientNets and DenseNets.
+
+    Raises ``BadValueError`` for a stride that the network cannot have, ``NotAvailableError`` for weights that do not
+    exist or cannot be downloaded.
+    """
+    if name in SPECIAL or not _is_of(name, (*DILATED, "densenet")):
+        raise BadValueError(
+            f"the backbone {name!r} has no option 'stride': leave it out, or use a ResNet, an EfficientNet or a "
+            "DenseNet"
+        )
+    if stride not in STRIDES:
+        raise BadValueError(f"the stride of the backbone {name!r} is {stride!r}: use {', '.join(map(str, STRIDES))}")
+    net = create(name, pretrained, **({"output_stride": stride} if _is_of(name, DILATED) else {}))
+    if not _is_of(name, DILATED):
+        _dilate_densenet(net.features, stride)
+    return _of_timm(net, MapsOf(net))
+
+
+def _is_of(name: str, modules: tuple[str, ...]) -> bool:
+    """Return whether timm defines the network ``name`` in one of its ``modules``."""
+    import timm  # slow import, only needed for its networks
+
+    return bool(timm.models.is_model_in_modules(name.partition(".")[0], modules))
+
+
+def _dilate_densenet(features: Any, stride: int) -> None:
+    """Replace the poolings beyond ``stride`` by the identity and dilate the 3x3 convolutions after them, in place."""
+    reached, dilation = 4, 1  # after the stem
+    for name, block in features.named_children():
+        if name.startswith("transition"):
+            reached, dilation = (reached, dilation * 2) if reached == stride else (reached * 2, dilation)
+            block.pool = nn.Identity() if dilation > 1 else block.pool
+        for part in block.modules() if name.startswith("denseblock") else ():
+            if isinstance(part, nn.Conv2d) and part.kernel_size == (3, 3):
+                part.dilation = part.padding = (dilation, dilation)

@@ -4,7 +4,7 @@
 and head in them (``ModelSpec``). If a linear layer returns the logits and its input is the mean or maximum of a map,
 these are head and features. The outputs of the network may be in another order, fewer, or increasing functions of those
 of the layer (``_confirmed``). Otherwise the features are the last map on which the logits depend at every position, and
-the head is opaque.
+the head is opaque. Then the logits must not change with the image while this map is held (``_require_all_paths``).
 """
 
 import itertools
@@ -19,7 +19,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from locus.backbones import pooling as poolings
 from locus.backbones.grids import MOST_PREFIX, TokensOf, evaluating
-from locus.backbones.layers import submodule, until
+from locus.backbones.layers import ACTIVATIONS, Step, submodule, until
 from locus.backbones.tokens import logits_of, noise
 from locus.core.errors import BadValueError, NotAvailableError, one_line
 from locus.core.user_code import ANYTHING
@@ -79,21 +79,65 @@ class ForwardTrace:
 def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
     """Run one image of noise through ``module`` in evaluation mode, with gradients enabled.
 
-    Raises ``BadValueError`` for a network that does not accept the image, TorchScript, and lazy layers.
+    Raises ``BadValueError`` for a network that does not accept the image or answers differently in another call or
+    batch (``require_stable``), TorchScript, exported programs, and lazy layers.
     """
-    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()):
+    if any(isinstance(part, torch.jit.ScriptModule) for part in module.modules()) or _is_exported(module):
         raise BadValueError(
-            "the network contains TorchScript, which has no layers to explain: use the nn.Module it was made from"
+            "the network is exported (TorchScript or torch.export) and has no layers to explain: use the nn.Module it "
+            "was made from"
+        )
+    if int8 := [name for name, part in module.named_modules() if ".quantized." in f"{type(part).__module__}."]:
+        raise BadValueError(
+            f"the network has int8 layers ({int8[0]!r}), which pass on no gradient: use it before it is quantised"
         )
     if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
         raise BadValueError("the network has lazy layers without weights: run it on one image before you return it")
     trace = ForwardTrace(noise(module, channels, side).requires_grad_())
     hooks = {name: _recorder(trace, name) for name, _ in module.named_modules() if name}
     trace.logits = _logits(module, trace.image, hooks)
+    require_stable(lambda images: _logits(module, images, {}), trace.image.detach(), trace.logits)
     if trace.logits.dtype != trace.image.dtype:
         reason = f"its weights are {trace.image.dtype}, but its logits are {trace.logits.dtype}"
         raise BadValueError(f"the network changes the precision ({reason}): not supported")
     return trace
+
+
+def _is_exported(module: nn.Module) -> bool:
+    """Return True for a program of torch.export, which has no evaluation mode."""
+    try:
+        with evaluating(module):
+            return False
+    except NotImplementedError:
+        return True
+
+
+def require_stable(run: Step, image: Tensor, logits: Tensor) -> None:
+    """Raise ``BadValueError`` if ``run`` gives other ``logits`` (1,K) for ``image`` in a batch of two, or in each call.
+
+    A single pass asks both; a second one finds the reason.
+    """
+    with torch.no_grad():
+        pair = run(torch.cat([image, _ramp(image)]))[:1]
+        if same_logits(pair, logits):
+            return
+        again = run(image)
+    if not same_logits(again, logits):
+        raise BadValueError(
+            "the network gives other logits each time for the same image, also in evaluation mode: switch off what is "
+            "random or counts calls in its forward (such as F.dropout without training=self.training, or a random crop)"
+        )
+    raise BadValueError(
+        "the network gives an image other logits in a batch of two than alone: let no image depend on the others (such "
+        "as by batch norm without running statistics)"
+    )
+
+
+def same_logits(first: Tensor, second: Tensor) -> bool:
+    """Return True if two sets of logits are equal up to the rounding of a whole network; NaN equals NaN."""
+    first, second = first.detach(), second.detach()
+    tolerance = max(1e-4, 10 * torch.finfo(second.dtype).eps) * float(second.nan_to_num().abs().max())
+    return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True)
 
 
 def _logits(module: nn.Module, image: Tensor, hooks: dict[str, Any]) -> Tensor:
@@ -141,8 +185,8 @@ class ModelSpec:
     """Dotted name of the linear layer after the pooling; None: the rest of the network is an opaque head."""
     pooling: str = "AVG"
     """Pooling between features and a named head."""
-    rectified: bool = False
-    """True if the network rectifies the submodule's output before pooling (DenseNet)."""
+    activation: str = ""
+    """Function from ``ACTIVATIONS`` that the network applies to the submodule's output before pooling (DenseNet)."""
     patch: int = 0
     """Patch size in pixels if the output is tokens; 0 if it is a map."""
     prefix: int = 0
@@ -154,14 +198,38 @@ class ModelSpec:
     """1 + number of patch-merging steps before the map; each step halves the sides."""
     grid: tuple[float, float] | None = None
     """Stride and offset of the map in pixels, if given; None: measured, or that of the patches."""
+    softmax: bool = False
+    """True if the outputs exclude each other, so that probabilities are their softmax and not sigmoids."""
+    difference: bool = False
+    """True if each logit is explained less the mean of the other logits."""
+
+    def explained(self, logits: Tensor) -> Tensor:
+        """Return the logits (N,K) that methods explain, from those of the network, (N,J)."""
+        if self.difference:
+            count = logits.shape[1]
+            logits = (count * logits - logits.sum(1, keepdim=True)) / (count - 1)
+        return logits if self.outputs is None else logits[:, list(self.outputs)]
+
+    def predicted(self, logits: Tensor) -> Tensor:
+        """Return logits (N,K) whose sigmoids are the probabilities, from the logits of the network, (N,J).
+
+        >>> ModelSpec("", None, softmax=True).predicted(torch.tensor([[1.0, 3.0]])).tolist()
+        [[-2.0, 2.0]]
+        """
+        if self.softmax:
+            itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+            others = logits.unsqueeze(1).masked_fill(itself, -torch.inf)  # (N, J, J)
+            logits = logits - others.logsumexp(2)
+        return logits if self.outputs is None else logits[:, list(self.outputs)]
 
     def __str__(self) -> str:
         tokens = f", tokens of {self.patch}x{self.patch} pixels" if self.patch else ""
-        rectified = ", rectified" if self.rectified else ""
+        activation = f", {self.activation}" if self.activation else ""
         used = "" if self.outputs is None else f", outputs {' '.join(map(str, self.outputs))}"
+        used += ", softmax" * self.softmax + ", explained by their differences" * self.difference
         if self.head is None:
             return f"features {self.features!r}{tokens}; head: the rest of the network (opaque){used}"
-        return f"features {self.features!r}{tokens}{rectified}; pooling {self.pooling}; head {self.head!r}{used}"
+        return f"features {self.features!r}{tokens}{activation}; pooling {self.pooling}; head {self.head!r}{used}"
 
 
 class Patches(TokensOf):
@@ -182,12 +250,16 @@ def find_model_spec(
 ) -> ModelSpec:
     """Find the specification of ``module`` from a recorded forward pass; ``features`` and ``head`` may be named.
 
-    Raises ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and
-    ``UnknownNameError`` for an unknown submodule.
+    ``features`` joined by ``+`` are the maps of several paths, which together must determine the logits. Raises
+    ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and ``UnknownNameError``
+    for an unknown submodule.
     """
-    for name in filter(None, (features, head)):
+    names = features.split("+") if features else []
+    for name in filter(None, (*names, head)):
         submodule(module, name)
-    candidates = list(_maps(module, trace, features))
+    candidates = list(_maps(module, trace, names))
+    if len(names) > 1:
+        return _joined(module, trace, [spec for spec, _ in candidates], head)
     pooled = list(_pooled(trace, candidates, head))
     if spec := next(filter(None, (_confirmed(module, trace, spec) for spec in pooled)), None):
         return spec
@@ -204,20 +276,20 @@ def find_model_spec(
     return _deciding(module, trace, candidates, features)
 
 
-def _maps(module: nn.Module, trace: ForwardTrace, features: str | None) -> Iterator[tuple[ModelSpec, Tensor]]:
+def _maps(module: nn.Module, trace: ForwardTrace, features: list[str]) -> Iterator[tuple[ModelSpec, Tensor]]:
     """Yield the maps (1,C,h,w) with more than one position, of submodules that run once, last first."""
     once = (name for name in reversed(trace.outputs) if name not in trace.repeated)
-    for name in [features] if features else once:
+    for name in features or once:
         if name in trace.repeated:
             raise NotAvailableError(f"the submodule {name!r} runs several times in a forward pass: choose another one")
         if name not in trace.outputs:
             raise NotAvailableError(f"the submodule {name!r} does not return a tensor: choose another one")
         output = trace.outputs[name]
         if output.ndim and len(output) != 1:
-            if features is None:
+            if not features:
                 continue
             raise NotAvailableError(f"{name!r} returns {len(output)} maps per image: choose one that returns one map")
-        if features is None and isinstance(module.get_submodule(name), NO_MAPS):
+        if not features and isinstance(module.get_submodule(name), NO_MAPS):
             continue
         if output.ndim == 4 and not trace.is_tokens(output):
             if output.shape[-1] * output.shape[-2] > 1:
@@ -249,13 +321,14 @@ def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
 
 def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], head: str | None) -> Iterator[ModelSpec]:
     """Yield each linear layer with the map that it pools, the last layer first; the map's shortest name wins."""
-    for name in (name for name in ([head] if head else [*reversed(trace.linear)]) if name in trace.linear):
+    once = [name for name in reversed(trace.linear) if name not in trace.repeated]
+    for name in (name for name in ([head] if head else once) if name in once):
         taken = trace.linear[name][0]
         maps = (
-            replace(spec, head=name, pooling=word, rectified=rectified)
+            replace(spec, head=name, pooling=word, activation=activation)
+            for activation, function in ACTIVATIONS.items()
             for spec, A in sorted(candidates, key=lambda item: item[0].features.count("."))
-            for rectified in (False, True)
-            if taken.shape == (1, A.shape[1]) and (word := _pooling(A.relu() if rectified else A, taken))
+            if taken.shape == (1, A.shape[1]) and (word := _pooling(function(A), taken))
         )
         yield from itertools.islice(maps, 1)
 
@@ -279,7 +352,7 @@ def _confirmed(module: nn.Module, trace: ForwardTrace, spec: ModelSpec) -> Model
         hooks.callback(submodule(module, str(spec.head)).register_forward_pre_hook(keep_input).remove)
         rows = head_rows(module, trace, str(spec.head))
     A = _as_map(seen["A"], spec, trace)
-    if rows is None or A is None or _pooling(A.relu() if spec.rectified else A, seen["pooled"]) != spec.pooling:
+    if rows is None or A is None or _pooling(ACTIVATIONS[spec.activation](A), seen["pooled"]) != spec.pooling:
         return None
     return spec if rows == () else replace(spec, outputs=rows)
 
@@ -369,11 +442,15 @@ def _deciding(
         if reached >= REACHED or (reached > 0 and _reaches_everywhere(module, trace, spec)):
             used = [name for name, G in zip(unknown, gradients[len(parts) :], strict=True) if G is not None and G.any()]
             _refuse_tokens(trace, spec.features, used)
+            if features is None:
+                _require_all_paths(module, trace, [spec])
             return spec
-    if gradients and not any(gradient is not None and gradient.any() for gradient in gradients):
+    if candidates and not any(gradient is not None and gradient.any() for gradient in gradients):
+        detached = _reaches_everywhere(module, trace, candidates[0][0])
+        reason = "some layers detach their output" if detached else "its last layer may be all zero: load its weights"
         raise NotAvailableError(
-            "the outputs of this network do not depend on its layers for an image of noise (its last layer may be all "
-            "zero): load its trained weights, or pass callables to locus.wrap"
+            "the outputs of this network pass on no gradient to its layers for an image of noise "
+            f"({reason}): pass callables to locus.wrap, or choose another network"
         )
     if features is not None:
         raise NotAvailableError(
@@ -383,6 +460,54 @@ def _deciding(
     raise NotAvailableError(
         "found no submodule that returns a map (N, C, h, w) or patch tokens on which the logits depend: "
         "give its name as the argument features, or pass callables to locus.backbones.wrap"
+    )
+
+
+def _joined(module: nn.Module, trace: ForwardTrace, paths: list[ModelSpec], head: str | None) -> ModelSpec:
+    """Return the specification of a network with several paths, one map each; its head is opaque."""
+    names = "+".join(spec.features for spec in paths)
+    if head is not None or len({(spec.patch, spec.prefix) for spec in paths}) > 1 or len(paths) < names.count("+") + 1:
+        raise BadValueError(f"{names!r} joins several maps: name at least two maps of one kind, and leave head out")
+    _require_all_paths(module, trace, paths)
+    return replace(paths[0], features=names, stages=max(spec.stages for spec in paths))
+
+
+def _require_all_paths(module: nn.Module, trace: ForwardTrace, paths: list[ModelSpec]) -> None:
+    """Raise ``NotAvailableError`` if the logits change with the image while the maps of ``paths`` are held.
+
+    Class tokens before the patches are held, too: they gather what the patches of earlier blocks said.
+    """
+    held = {spec.features for spec in paths}
+    prefix, width = paths[0].prefix, trace.outputs[paths[0].features].shape[-1]
+    once = {name: output for name, output in trace.outputs.items() if name not in trace.repeated}
+    tokens = {name for name, output in once.items() if output.ndim == 3 and output.shape[-1] == width}
+    second = ForwardTrace(_ramp(trace.image).requires_grad_(), patch=trace.patch)
+
+    def hold(name: str) -> Any:
+        record = _recorder(second, name)
+
+        def keep(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+            if name in held:
+                return trace.outputs[name].detach().clone()
+            if prefix and name in tokens:
+                output = torch.cat([trace.outputs[name][:, :prefix].detach(), output[:, prefix:]], 1)
+            return record(part, inputs, output)
+
+        return keep
+
+    with torch.enable_grad(), torch.inference_mode(False):
+        logits = _logits(module, second.image, {name: hold(name) for name, _ in module.named_modules() if name})
+        if same_logits(logits, trace.logits):
+            return
+        others = [name for name in second.outputs if not any(f"{path}.".startswith(f"{name}.") for path in held)]
+        gradients = _gradients(logits[logits.isfinite()].sum(), [second.outputs[name] for name in others])
+    used = [name for name, G in zip(others, gradients, strict=True) if G is not None and G.any()]
+    names, maps = "+".join(sorted(held)), [name for name in used if second.outputs[name].ndim > 2]
+    other = repr(maps[-1]) if maps else "the image itself"
+    alone = f"--features {names} if this path alone is meant, or " if len(held) == 1 else ""
+    raise NotAvailableError(
+        f"the logits also depend on {other}, not only on the map of {names!r}: write {alone}the maps of all paths, "
+        f"--features {names}+{maps[-1] if maps else 'NAME'}"
     )
 
 

@@ -42,6 +42,8 @@ AxisGrids = tuple[AxisGrid, AxisGrid]  # (y, x)
 class GridTracer(TorchFunctionMode):
     """Torch function mode that records the grid of every tensor; None if branches disagree."""
 
+    shapes_only = True
+
     def __init__(self) -> None:
         super().__init__()
         self.grids: MutableMapping[Tensor, AxisGrids | None] = WeakTensorKeyDictionary()
@@ -70,8 +72,8 @@ class GridTracer(TorchFunctionMode):
         return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
 
     def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Return the result of a call; for some operations only an empty tensor of the right shape."""
-        shape = _SHAPES.get(getattr(func, "__name__", ""))
+        """Return the result of a call, or with ``shapes_only`` for some an empty tensor of the right shape."""
+        shape = _SHAPES.get(getattr(func, "__name__", "")) if self.shapes_only else None
         return args[0].new_empty(shape(*args, **kwargs)) if shape else func(*args, **kwargs)
 
 

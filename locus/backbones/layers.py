@@ -9,6 +9,7 @@ layer.
 """
 
 import difflib
+import functools
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -69,26 +70,33 @@ def _paths(model: Network) -> dict[str, str]:
 
 
 Step = Callable[[Tensor], Tensor]
+ACTIVATIONS: dict[str, Step] = {
+    "": lambda A: A,
+    **{name: getattr(nn.functional, name) for name in ("relu", "silu", "gelu", "hardswish", "elu", "mish", "softplus")},
+    **{f"leaky_relu({s})": functools.partial(nn.functional.leaky_relu, negative_slope=s) for s in (0.01, 0.1, 0.2)},
+    **{name: getattr(torch, name) for name in ("tanh", "sigmoid")},
+}
+"""Functions that a network may apply to a map between its last submodule and the pooling."""
 
 
 class Extractor(nn.Module):
     """An external network, run up to the feature map A.
 
-    ``features``: the submodule with output A, or a callable that returns A. ``rectified``: apply the ReLU that follows
-    the submodule.
+    ``features``: the submodule with output A, or a callable that returns A. ``activation``: the function from
+    ``ACTIVATIONS`` that follows the submodule.
     """
 
-    def __init__(self, module: nn.Module, features: str | Step, rectified: bool = False) -> None:
+    def __init__(self, module: nn.Module, features: str | Step, activation: str = "") -> None:
         super().__init__()
         self.module = module
-        self.features, self.rectified = features, rectified
+        self.features, self.activation = features, ACTIVATIONS[activation]
         if isinstance(features, str):
-            submodule(module, features)  # reports a typo early
+            submodule(module, features.split("+")[0])  # reports a typo early
 
     def forward(self, images: Tensor) -> Tensor:
         """Return A (N,C,h,w) of images (N,channels,H,W)."""
         take = until(self.module, self.features) if isinstance(self.features, str) else self.features
-        return take(images).relu() if self.rectified else take(images)
+        return self.activation(take(images))
 
 
 class ForeignHead(nn.Module):
@@ -96,12 +104,20 @@ class ForeignHead(nn.Module):
 
     pooling_name = ""
 
-    def __init__(self, head: Step, num_classes: int | None) -> None:
+    def __init__(self, head: Step, num_classes: int | None, spec: Any = None) -> None:
         super().__init__()
-        self.head, self.num_classes = head, num_classes
+        self.head, self.spec = head, spec
+        self.num_classes = num_classes if spec is None or spec.outputs is None else len(spec.outputs)
 
     def forward(self, A: Tensor) -> Tensor:
         """Return logits (N,K) of maps (N,C,h,w). Raises ``BadValueError`` if the head does not return that shape."""
+        return self._logits(A) if self.spec is None else self.spec.explained(self._logits(A))
+
+    def predicted(self, A: Tensor) -> Tensor:
+        """Return the logits (N,K) of the probabilities."""
+        return self._logits(A) if self.spec is None else self.spec.predicted(self._logits(A))
+
+    def _logits(self, A: Tensor) -> Tensor:
         try:
             logits = self.head(A.clone())  # the head may modify its input in place
         except (RuntimeError, ValueError, TypeError) as error:

@@ -5,8 +5,9 @@
 ``parse``     a grid that the user gives (``--grid stride=32,offset=0``)
 
 Gradients are taken with the global path held: attention and means over the image pass no gradient, gates are open, and
-every convolution uses its central taps. A grid must cover the image (``_covers``). A measured grid must have a stride
-of whole pixels, and patches of two images that are replaced must change the map at their positions (``_confirmed``).
+every convolution uses its central taps. A grid must cover the image (``Grid.covers``). A measured grid must have a
+stride of whole pixels, and patches of two images that are replaced must change the map at their positions
+(``_confirmed``).
 """
 
 from collections.abc import Callable, Iterator
@@ -64,13 +65,14 @@ def grid(module: nn.Module, features: Features, size: tuple[int, int], channels:
         torch.autocast(weight.device.type, enabled=False),
         torch.compiler.set_stance("force_eager"),
     ):
-        shape = tuple(_run(features, images[0]).shape[-2:])
+        A = _run(features, images[0])
+        shape = (A.shape[-2], A.shape[-1])
         traced = _traced(features, images[0].clone())
-        if traced is not None and _covers(traced, shape):
+        if traced is not None and traced.covers(shape):
             return traced
         candidate = probed(module, features, size, channels)
         whole = all(abs(stride - round(stride)) < NEAR for stride in candidate.stride)
-        if whole and _covers(candidate, shape) and _confirmed(candidate, features, images):
+        if whole and candidate.covers(shape) and _confirmed(candidate, features, images):
             return candidate
     raise NotAvailableError(f"the grid of this network cannot be measured, or fails its checks: {ADVICE}")
 
@@ -78,19 +80,6 @@ def grid(module: nn.Module, features: Features, size: tuple[int, int], channels:
 @torch.no_grad()
 def _run(features: Features, images: Tensor) -> Tensor:
     return features(images)
-
-
-def _covers(grid: Grid, shape: tuple[int, ...]) -> bool:
-    """Return True if positions times stride is about the size of the image, and their middle is that of the image.
-
-    >>> _covers(Grid((224, 224), (32, 32), (0, 0)), (7, 7)), _covers(Grid((256, 256), (0.5, 0.5), (122, 122)), (8, 8))
-    (True, False)
-    """
-    return all(
-        abs(count * stride - side) <= max(2 * stride, side / 4)
-        and abs(offset + stride * (count - 1) / 2 - (side - 1) / 2) <= max(stride, side / 8)
-        for count, stride, offset, side in zip(shape, grid.stride, grid.offset, grid.size, strict=True)
-    )
 
 
 def _confirmed(grid: Grid, features: Features, images: Tensor) -> bool:
@@ -134,16 +123,23 @@ def _traced(features: Features, images: Tensor) -> Grid | None:
 
 
 class _ValueTracer(GridTracer):
+    shapes_only = False
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Intercept one call; an operation that moves positions has an unknown grid."""
+        """Intercept one call; after an operation that may move positions the grid is unknown."""
+        traced = [tensor for tensor in grids.tensors_in(args) if tensor in self.grids]
         out = super().__torch_function__(func, types, args, kwargs)
-        if getattr(func, "__name__", "") in _MOVES and isinstance(out, Tensor) and out in self.grids:
-            self.grids[out] = None
+        if getattr(func, "__name__", "").strip("_") not in _KEEPS:
+            for tensor in grids.tensors_in([out]):
+                if tensor in self.grids and not any(_is_view(tensor, source) for source in traced):
+                    self.grids[tensor] = None
         return out
 
-    def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Return the result of the call, unlike the base class."""
-        return func(*args, **kwargs)
+
+def _is_view(tensor: Tensor, source: Tensor) -> bool:
+    """Return True if ``tensor`` has the rows and columns of ``source`` in the same memory, such as some channels."""
+    same_memory = tensor.untyped_storage().data_ptr() == source.untyped_storage().data_ptr()
+    return same_memory and (tensor.shape[-2:], tensor.stride()[-2:]) == (source.shape[-2:], source.stride()[-2:])
 
 
 @torch.inference_mode(False)
@@ -222,8 +218,16 @@ def _held(value: Any) -> Any:
     return value.detach() if isinstance(value, Tensor) else value
 
 
-_MOVES = {"flip", "fliplr", "flipud", "roll", "rot90", "transpose", "swapaxes", "swapdims", "permute", "movedim"}
-"""Operations whose result can have the shape of their input with other positions."""
+_KEEPS = {
+    *("conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "pad", "interpolate", "batch_norm", "group_norm"),
+    *("instance_norm", "layer_norm", "dropout", "feature_dropout", "relu", "relu6", "leaky_relu", "prelu", "elu"),
+    *("selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh", "hardsigmoid", "softplus", "sigmoid", "tanh"),
+    *("threshold", "add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "div", "truediv", "rtruediv"),
+    *("itruediv", "neg", "pow", "square", "sqrt", "rsqrt", "exp", "log", "abs", "clamp", "clip", "nan_to_num"),
+    *("maximum", "minimum", "where", "lerp", "addcmul", "cat", "concat", "stack", "sum", "mean", "amax", "contiguous"),
+    *("clone", "to", "float", "detach", "type", "expand_as", "softmax"),
+}
+"""Operations whose result has the positions of their input if it has its rows and columns; without underscores."""
 _GLOBAL = {
     "mean",
     "std",

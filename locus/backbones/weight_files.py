@@ -5,23 +5,20 @@
              ``load_external`` those of a network of another project: all names and shapes must match
 ``resolve``, ``load_xray``  torchxrayvision's weights trained on radiographs, instead of ImageNet weights
 
-``load_file`` is the only function that reads PyTorch files; it never runs code in them. ``code_in`` finds the code that
-an unsafe file contains, for the error message. ImageNet weights are loaded by ``locus.backbones.extractors``.
+``load_file`` is the only function that reads PyTorch files; it never runs code in them. ``code_in`` names the code that
+it refused, for the error message. ImageNet weights are loaded by ``locus.backbones.extractors``.
 """
 
 import argparse
 import hashlib
-import itertools
 import logging
 import pickle
-import pickletools
 import re
 import struct
 import sys
 import warnings
-import zipfile
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,8 +36,6 @@ from locus.core.errors import BadValueError, DataError, NotAvailableError, Unkno
 from locus.core.files import json_hash
 
 log = logging.getLogger(__name__)
-PICKLE_BYTES = 2**24
-"""Number of bytes of a file that are searched for function names."""
 DATA = ("torch.", "collections.", "_codecs.")
 """Prefixes of the types in a file of weights."""
 NAMES = {
@@ -120,7 +115,7 @@ def _published(file: Path) -> dict[str, Any]:
 
 def _reason(path: Path, error: Exception) -> str:
     """Explain why a file cannot be read, with advice."""
-    if code := code_in(path, error):
+    if code := code_in(error):
         return (
             f"it contains code and would run {code}): if you trust it, save only its weights in its own project, with "
             "torch.save(network.state_dict(), 'weights.pth'), and use that file"
@@ -129,7 +124,7 @@ def _reason(path: Path, error: Exception) -> str:
         start = file.read(4)
     if start == b"\x89HDF":
         return "it is an HDF5 file of Keras): use a PyTorch file"
-    return "it is truncated or not a checkpoint): use another file or train again"
+    return "it is truncated or not a checkpoint): save the weights with torch.save, use another file or train again"
 
 
 def weights(path: Path | str) -> dict[str, Tensor]:
@@ -142,11 +137,10 @@ def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
 
     Raises ``DataError`` for a weight that declares more values than the file has.
     """
-    keys = [key for key in WEIGHT_KEYS if isinstance(content.get(key), dict)][:1]
-    copies = [key for key in COPY_KEYS if content.get(key) and isinstance(content[key], dict)]
-    if not keys and len(copies) > 1:
+    keys, copies = ([key for key in names if _has_tensors(content.get(key))] for names in (WEIGHT_KEYS, COPY_KEYS))
+    if len(keys or copies) > 1:
         raise DataError(
-            f"the file has several copies of the weights ({', '.join(copies)}): save one of them as state_dict"
+            f"the file has several sets of weights ({', '.join(keys or copies)}): save one of them as state_dict"
         )
     state = content[(keys or copies)[0]] if keys or copies else content
     state = {name: value for name, value in state.items() if isinstance(name, str)}
@@ -164,6 +158,10 @@ def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
 def prefixed(model: Classifier) -> dict[str, Tensor]:
     """Return the weights of ``model`` with the prefix that Lightning gives their names."""
     return {PREFIX + name: value for name, value in model.state_dict().items()}
+
+
+def _has_tensors(value: Any) -> bool:
+    return isinstance(value, dict) and any(isinstance(part, Tensor) for part in value.values())
 
 
 def _is_complete(value: Tensor) -> bool:
@@ -226,7 +224,14 @@ def _load(
     module: nn.Module, state: dict[str, Tensor], missing: Sequence[str], unexpected: Sequence[str], refusal: str
 ) -> None:
     """Load weights. Raises ``DataError``, a ``refusal`` and the numbers, if some are missing or unexpected."""
-    count, parts = len(module.state_dict()), []
+    expected = module.state_dict()
+    for name, value in state.items():
+        if name in expected and not name.endswith(COUNTER) and _kind(value) != _kind(expected[name]):
+            raise DataError(
+                f"{refusal}: the weight {name!r} is {value.dtype}, not {expected[name].dtype}: save the weights before "
+                "they are quantised or cast"
+            )
+    count, parts = len(expected), []
     if missing:
         parts.append(f"{len(missing)} of {count} weights are missing or have a different shape ({examples(missing)})")
     if unexpected:
@@ -234,6 +239,10 @@ def _load(
     if parts:
         raise DataError(f"{refusal}: {' and '.join(parts)}")
     module.load_state_dict(state, strict=False)
+
+
+def _kind(value: Tensor) -> tuple[bool, bool]:
+    return value.is_floating_point(), value.is_complex()
 
 
 def _words(model: Classifier) -> str:
@@ -253,42 +262,13 @@ def load_file(path: Path | str, allowed: Iterable[Any] = ()) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def code_in(path: Path | str, error: BaseException) -> str | None:
-    """Return the function that loading the file would run, such as ``posix.system``, or None.
+def code_in(error: BaseException) -> str | None:
+    """Return the function that a file would run when it is loaded, such as ``posix.system``, or None.
 
-    ``error``: the exception of ``load``. If it does not name the function, the file is searched.
+    ``error``: the exception of ``load_file``, which refuses such a file.
     """
-    match_ = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-    if match_ and not match_[1].startswith(DATA):
-        return match_[1]
-    return next((name for name in _globals(Path(path)) if not name.startswith(DATA)), match_ and match_[1])
-
-
-def _globals(path: Path) -> Iterator[str]:
-    """Yield the functions and classes named in a file's pickle, as far as it can be parsed, without unpickling."""
-    words: list[str] = []
-    try:
-        for code, value, _ in itertools.chain.from_iterable(map(pickletools.genops, _pickles(path))):
-            if code.name == "GLOBAL":
-                yield str(value).replace(" ", ".")
-            elif code.name == "STACK_GLOBAL":
-                yield ".".join(words[-2:])
-            elif isinstance(value, str):
-                words.append(value)
-    except (ValueError, OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        return
-
-
-def _pickles(path: Path) -> Iterator[bytes]:
-    if not zipfile.is_zipfile(path):
-        with path.open("rb") as file:
-            yield file.read(PICKLE_BYTES)
-        return
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".pkl"):
-                with archive.open(name) as member:
-                    yield member.read(PICKLE_BYTES)
+    found = re.search(r"\bGLOBAL ([\w.]+)", str(error))
+    return found[1] if found and not found[1].startswith(DATA) else None
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
@@ -371,7 +351,7 @@ def state(word: str) -> dict[str, Tensor]:
     try:
         content = load_file(path, _classes(xrv))
     except (*UNABLE, OSError, EOFError, pickle.UnpicklingError) as error:
-        if code := code_in(path, error):
+        if code := code_in(error):
             raise DataError(f"{path} would run {code}: delete it, {RANDOM}") from error
         raise _broken(path) from error
     weights = content.state_dict() if isinstance(content, nn.Module) else content

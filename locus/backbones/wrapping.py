@@ -1,8 +1,8 @@
 """Wrap any network as a ``Classifier`` without changing it.
 
-``wrap`` does it for a module in Python: ``locus.backbones.find_head`` finds features and head, and ``wire`` builds the
-classifier and checks its logits. ``select_outputs`` reads which outputs are used and their names. Networks given by
-name (``timm:NAME``) are opened by ``locus.benchmark.opening``.
+``wrap`` does it for a module in Python: ``read_spec`` finds features, head and outputs in one trace of the network, and
+``wire`` builds the classifier and compares its logits. Networks given by name (``timm:NAME``) are opened by
+``locus.benchmark.opening``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,19 @@ from torch import Tensor, nn
 
 from locus.backbones import layers, probe_grid
 from locus.backbones import pooling as poolings
-from locus.backbones.classifier import Classifier, Head, normalised
-from locus.backbones.find_head import ForwardTrace, ModelSpec, Patches, find_model_spec, head_rows, observe
+from locus.backbones.classifier import Classifier, Head, normalised, require_names, require_side
+from locus.backbones.find_head import (
+    ForwardTrace,
+    ModelSpec,
+    Patches,
+    find_model_spec,
+    observe,
+    require_stable,
+    same_logits,
+)
 from locus.backbones.grids import evaluating
 from locus.backbones.layers import Extractor, ForeignHead, Step, submodule
-from locus.backbones.pooling import AVG
-from locus.backbones.tokens import SIDE, UNABLE, logits_of
+from locus.backbones.tokens import SIDE, UNABLE, logits_of, noise
 from locus.core.errors import BadValueError, LocusError, NotAvailableError
 from locus.core.frames import Grid
 
@@ -27,6 +34,41 @@ Names = Sequence[str] | Mapping[str, int]
 Locate = Callable[[tuple[int, int]], Grid]
 SKIP = "-"
 """Name of an output that is not used."""
+OUTPUTS, TARGETS = ("sigmoid", "softmax"), ("logit", "difference")
+"""Meanings of the outputs, and what is explained: a logit, or a logit less the mean of the others."""
+
+
+def read_spec(
+    module: nn.Module,
+    trace: ForwardTrace,
+    parts: tuple[str | None, str | None],
+    findings: Names,
+    where: str,
+    meaning: tuple[str, str],
+) -> tuple[ModelSpec, tuple[str, ...]]:
+    """Return the specification of ``module`` from one traced image, and the names of the outputs that are used.
+
+    ``parts``: names of features and head, if given; ``meaning``: from ``OUTPUTS`` and ``TARGETS``. Raises the errors of
+    ``select_outputs`` and ``find_model_spec``.
+    """
+    names, columns = select_outputs(findings, trace.logits, where)
+    spec = find_model_spec(module, trace, *parts)
+    if columns is not None and spec.outputs is not None:
+        columns = tuple(spec.outputs[column] for column in columns)
+    return with_outputs(spec, columns, meaning, trace.logits.shape[1]), names
+
+
+def with_outputs(
+    spec: ModelSpec, columns: tuple[int, ...] | None, meaning: tuple[str, str], count: int | None
+) -> ModelSpec:
+    """Return ``spec`` with some columns of the ``count`` outputs and their meaning. Raises ``BadValueError``."""
+    for word, value, allowed in zip(("outputs", "target"), meaning, (OUTPUTS, TARGETS), strict=True):
+        if value not in allowed:
+            raise BadValueError(f"{word} is {value!r}: use {' or '.join(allowed)}")
+    if count == 1 and meaning != ("sigmoid", "logit"):
+        raise BadValueError("the network has one output: outputs=softmax and target=difference require two or more")
+    softmax, difference = meaning[0] == "softmax", meaning[1] == "difference"
+    return replace(spec, outputs=columns or spec.outputs, softmax=softmax, difference=difference)
 
 
 def connect(
@@ -40,26 +82,16 @@ def connect(
 
     ``locate``: function from the input's (H, W) to the grid. Default: that of ``spec``, of the patches, or measured.
     """
-    extractor: Any = Extractor(module, spec.features, spec.rectified)
+    if "+" in spec.features and (locate or spec.grid):
+        raise BadValueError(f"one grid is given for the maps of several paths ({spec.features}): leave it out")
+    extractor: Any = Extractor(module, spec.features, spec.activation)
     if spec.patch:
         extractor = Patches(module, spec.features, spec.patch, spec.prefix, spec.stages)
     locate = locate or _locate(module, spec, extractor, channels)
     if spec.head is None:
         return OpaqueHeadClassifier(extractor, spec, channels, rescale, locate)
-    linear: Any = submodule(module, spec.head)
-    head = Head(poolings.build(spec.pooling), linear if spec.outputs is None else Rows(linear, spec.outputs))  # type: ignore[arg-type]
+    head: Any = _linear_head(submodule(module, spec.head), spec)
     return Classifier(extractor, head, channels=channels, locate=locate, rescale=rescale)
-
-
-def find_parts(
-    module: nn.Module, trace: ForwardTrace, features: str | None, head: str | None, findings: Names, where: str
-) -> tuple[ModelSpec, tuple[str, ...]]:
-    """Return the specification of ``module`` from one traced image, and the names of the outputs that are used.
-
-    Raises the errors of ``select_outputs`` and ``find_model_spec``.
-    """
-    names, columns = select_outputs(findings, trace.logits, where)
-    return use_columns(find_model_spec(module, trace, features, head), columns), names
 
 
 def wire(
@@ -68,8 +100,8 @@ def wire(
     """Connect the parts that were found in ``trace``. Raises ``BadValueError`` if they do not give its logits."""
     model = connect(module, spec, trace.image.shape[1], None, locate)
     theirs = trace.logits if spec.head is None else trace.linear[spec.head][1]
-    theirs = theirs if spec.outputs is None else theirs[:, spec.outputs]
-    _require_same(module, trace, model, theirs, "pass callables to locus.wrap, or choose another network")
+    ours = _try(module, model, trace.image)
+    _require_same(ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network")
     model.rescale = rescale
     return model
 
@@ -81,22 +113,39 @@ def _locate(module: nn.Module, spec: ModelSpec, extractor: Any, channels: int) -
     return extractor.grid if spec.patch else lambda size: probe_grid.grid(module, extractor, size, channels)
 
 
-class Rows(nn.Module):
-    """Some rows of a linear layer, in another order."""
+def _linear_head(linear: Any, spec: ModelSpec) -> Head:
+    picks = spec.outputs is not None or spec.softmax or spec.difference
+    return PickedHead(linear, spec) if picks else Head(poolings.build(spec.pooling), linear)
 
-    def __init__(self, linear: nn.Linear, rows: Sequence[int]) -> None:
+
+class Rows(nn.Module):
+    """Some rows of a linear layer, in another order, or their differences from the mean of the other rows."""
+
+    def __init__(self, linear: nn.Linear, spec: ModelSpec) -> None:
         super().__init__()
-        self.linear, self.rows = linear, list(rows)
+        self.linear, self.spec = linear, spec
 
     @property
     def weight(self) -> Tensor:
         """Weights (K,C) of the rows."""
-        return self.linear.weight[self.rows]
+        return self.spec.explained(self.linear.weight.mT).mT
 
     @property
     def bias(self) -> Tensor | None:
         """Bias (K,) of the rows, or None."""
-        return None if self.linear.bias is None else self.linear.bias[self.rows]
+        return None if self.linear.bias is None else self.spec.explained(self.linear.bias[None])[0]
+
+
+class PickedHead(Head):
+    """Pooling and a linear layer of which some outputs are explained."""
+
+    def __init__(self, linear: nn.Linear, spec: ModelSpec) -> None:
+        super().__init__(poolings.build(spec.pooling), Rows(linear, spec))  # type: ignore[arg-type]
+
+    def predicted(self, A: Tensor) -> Tensor:
+        """Return the logits (N,K) of the probabilities."""
+        rows: Any = self.linear
+        return rows.spec.predicted(Head(self.pooling, rows.linear)(A))
 
 
 class OpaqueHeadClassifier(Classifier):
@@ -111,13 +160,19 @@ class OpaqueHeadClassifier(Classifier):
     ) -> None:
         count = None if spec.outputs is None else len(spec.outputs)
         super().__init__(extractor, ForeignHead(_refuse, count), channels=channels, rescale=rescale)  # type: ignore[arg-type]
-        self.layer, self.outputs, self._locate_layer = spec.features, spec.outputs, locate
+        self.layer, self.spec, self._locate_layer = spec.features, spec, locate
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N,K) of the network for images (N,3,H,W)."""
+        return self.spec.explained(self._logits(images))
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Return the logits (N,K) of the probabilities of images (N,3,H,W)."""
+        return self.spec.predicted(self._logits(images))
+
+    def _logits(self, images: Tensor) -> Tensor:
         network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
-        logits = logits_of(network(self._as_input(images)))
-        return logits if self.outputs is None else logits[:, self.outputs]
+        return logits_of(network(self._as_input(images)))
 
     def features(self, images: Tensor) -> Tensor:
         """Return the map of the layer (N,C,h,w) for images (N,3,H,W), without gradients."""
@@ -127,6 +182,8 @@ class OpaqueHeadClassifier(Classifier):
         """Return the grid of the features, or of another ``layer``, for inputs of ``size`` (H, W) pixels."""
         if layer not in (None, self.layer):
             return super().grid(size, layer)
+        if "+" in str(self.layer):
+            return min((self.grid(size, path) for path in str(self.layer).split("+")), key=lambda grid: grid.stride)
         if (size, self.layer) not in self._grids:
             self._grids[size, self.layer] = self._locate_layer(size)
         return self._grids[size, self.layer]
@@ -150,8 +207,8 @@ def select_outputs(
     >>> select_outputs(["-", "Mass", "Nodule"], torch.zeros(1, 3))
     (('Mass', 'Nodule'), (1, 2))
     """
-    if isinstance(named, str):
-        raise BadValueError(f"findings must be a list of names, one per output, not the string {named!r}")
+    if not isinstance(named, Mapping):
+        require_names(named)
     count = logits.shape[1]
     advice = f"give one name per output, in order, with {SKIP!r} for outputs to skip, or a name map ({{}})"
     if not isinstance(named, Mapping) and len(named) not in (0, count):
@@ -179,14 +236,6 @@ def select_outputs(
     return names, None if columns == (*range(count),) else columns
 
 
-def use_columns(spec: ModelSpec, columns: Sequence[int] | None) -> ModelSpec:
-    """Return ``spec`` with the outputs reduced to some columns of the network's output."""
-    if columns is None:
-        return spec
-    outputs = spec.outputs
-    return replace(spec, outputs=tuple(columns if outputs is None else (outputs[column] for column in columns)))
-
-
 def wrap(
     module: nn.Module,
     features: str | Step | None = None,
@@ -196,18 +245,20 @@ def wrap(
     grid: Locate | None = None,
     img_size: int | None = None,
     findings: Names = (),
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    outputs: str = "sigmoid",
+    target: str = "logit",
 ) -> Classifier:
     """Wrap ``module`` as a :class:`Classifier` with A = ``features(images)`` and logits = ``head(A)``.
 
     Args:
         module: the network; it is not changed.
         features: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of the submodule with output A. Default:
-            detected with an image of ``img_size`` pixels (``find_model_spec``).
-        head: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a submodule. If it names an
-            ``nn.Linear``, the head is the mean over positions followed by this layer, and the model has
-            ``class_maps``, ``weight`` and ``bias``. Default: detected, else the rest of the network.
+            detected with an image of ``img_size`` pixels (``find_model_spec``). For a network with several paths: the
+            maps of all of them, joined by ``+``; maps of methods are summed on the finest grid.
+        head: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of an ``nn.Linear`` whose input is the mean of A;
+            then the model has ``class_maps``, ``weight`` and ``bias``. Default: detected, else the rest of the network.
         num_classes: number of outputs, if ``head`` is a callable.
         channels: number of image channels. Default: the input channels of the first convolution.
         grid: function from the input's (H, W) to the grid of A. Default: measured with gradients
@@ -219,110 +270,95 @@ def wrap(
             takes images as ``prepare`` returns them and converts them. Default: ``module`` takes them unchanged, with
             ImageNet's mean and standard deviation (of one grey channel: their means).
         std: standard deviation of these grey values; mean and std require each other.
+        outputs: ``sigmoid`` (independent findings), or ``softmax`` over all outputs, which exclude each other.
+        target: explain each ``logit``, or its ``difference`` from the mean of all other logits.
 
     A must be the output of the last non-linearity. The DenseNets of torchvision and torchxrayvision apply a ReLU after
-    their ``features``, so the name ``features`` would give a different map. Pass a callable, or omit both arguments::
+    their ``features``. Pass a callable, or omit both arguments::
 
         net = torchxrayvision.models.DenseNet(weights=None)
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
 
     Raises:
-        UnknownNameError: an unknown submodule. BadValueError: features and head do not give the logits of ``module``.
+        UnknownNameError: an unknown submodule. BadValueError: an invalid argument, features and head that do not give
+        the logits of ``module``, or logits that differ between calls or batches. NotAvailableError: no map is found, or
+        the logits depend on another path, too.
     """
+    if not isinstance(module, nn.Module):
+        raise BadValueError(f"the network is a {type(module).__name__}, not an nn.Module: give the network itself")
+    require_side(img_size, "img_size")
+    require_side(channels, "channels")
     channels = channels or channels_of(module)
     if (mean is None) != (std is None):
         raise BadValueError("mean and std require each other: give both, or leave both out")
     rescale = None if mean is None or std is None else normalised(mean, std, channels)
-    automatic = features is None or head is None
-    if automatic and not (isinstance(features, str | None) and isinstance(head, str | None)):
-        raise BadValueError("features and head must both be given if one of them is a callable")
-    try:
+    if isinstance(features, str | None) and isinstance(head, str | None):
         trace = observe(module, channels, img_size or native(module))
-    except BadValueError:
-        if automatic:
-            raise
-        trace = None  # a network that rejects the image of noise, or does not return logits
-    given: Any = features
-    if trace and (automatic or trace.is_tokens(trace.outputs.get(str(features), torch.empty(0)))):
-        step: Any = head
-        spec, names = find_parts(module, trace, given, step, findings, "findings")
+        spec, names = read_spec(module, trace, (features, head), findings, "findings", (outputs, target))
         model = wire(module, trace, spec, rescale, grid)
+    elif features is None or head is None:
+        raise BadValueError("features and head must both be given if one of them is a callable")
     else:
-        extractor = Extractor(module, given)
-        locate = grid or (lambda size: probe_grid.grid(module, extractor, size, channels))
-        step = submodule(module, head) if isinstance(head, str) else head
-        build: Any = _with_linear if isinstance(step, nn.Linear) else _with_callable
-        last, names = build(module, trace, extractor, step, findings)
-        model = Classifier(extractor, last, channels=channels, locate=locate, rescale=rescale)
-        if isinstance(last, ForeignHead) and last.num_classes is None:
-            last.num_classes = num_classes
+        model, names = _of_callables(module, channels, img_size, (features, head), findings, (outputs, target))
+        model.rescale, model._locate = rescale, grid or model._locate
+        if isinstance(model.head, ForeignHead):
+            model.head.num_classes = model.head.num_classes or num_classes
     model.name = type(module).__name__
     return model.set_outputs(names, img_size)
 
 
-def _with_linear(
-    module: nn.Module, trace: ForwardTrace | None, extractor: Extractor, linear: nn.Linear, findings: Names
-) -> tuple[Head, tuple[str, ...]]:
-    """Return a head of the mean and a given linear layer, and the names of its outputs.
+def _of_callables(
+    module: nn.Module,
+    channels: int,
+    side: int | None,
+    parts: tuple[Any, Any],
+    findings: Names,
+    meaning: tuple[str, str],
+) -> tuple[Classifier, tuple[str, ...]]:
+    """Build a classifier of given features and a given head, of which at least one is a callable.
 
-    Raises ``BadValueError`` if these are not the outputs of the network, before increasing functions such as a sigmoid.
+    Raises ``BadValueError`` if it does not give the outputs of the network, before a sigmoid or softmax. A network that
+    rejects the image of noise, or does not return logits, is not compared.
     """
-    name = next((name for name, part in module.named_modules() if part is linear), "")
-    rows: tuple[int, ...] | None = ()
-    if trace is not None and name in trace.linear:
-        advice = (
+    image = noise(module, channels, side or native(module))
+    logits = _try(module, lambda images: logits_of(module(images)), image)
+    names, columns = (tuple(findings), None) if logits is None or not findings else select_outputs(findings, logits)
+    spec = with_outputs(ModelSpec("", None), columns, meaning, None if logits is None else logits.shape[1])
+    step = submodule(module, parts[1]) if isinstance(parts[1], str) else parts[1]
+    last: Any = _linear_head(step, spec) if isinstance(step, nn.Linear) else ForeignHead(step, None, spec)
+    extractor = Extractor(module, parts[0])
+    model = Classifier(extractor, last, channels=channels, locate=_locate(module, spec, extractor, channels))
+    ours = _try(module, model, image)
+    if ours is not None:
+        require_stable(lambda images: _try(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
+    if logits is not None:
+        _require_same(
+            ours,
+            spec.explained(logits),
             "pass as features a callable with all layers before the mean, such as lambda x: net.features(x).relu(), or "
-            "leave features out, so that they are detected"
+            "leave features and head out, so that they are detected",
         )
-        _require_same(module, trace, Classifier(extractor, Head(AVG(), linear)), trace.linear[name][1], advice)
-        rows = head_rows(module, trace, name)
-    if rows is None:
-        raise BadValueError(
-            f"other layers than {name!r} contribute to the outputs of the network: leave features and head out"
-        )
-    logits = linear.weight.new_zeros(1, len(rows or linear.weight)) if trace is None else trace.logits
-    names, columns = select_outputs(findings, logits)
-    spec = use_columns(ModelSpec("", name, outputs=rows or None), columns)
-    return Head(AVG(), linear if spec.outputs is None else Rows(linear, spec.outputs)), names  # type: ignore[arg-type]
-
-
-def _with_callable(
-    module: nn.Module, trace: ForwardTrace | None, extractor: Extractor, step: Step, findings: Names
-) -> tuple[ForeignHead, tuple[str, ...]]:
-    """Return a given head as a module, and the names of its outputs.
-
-    Raises ``BadValueError`` if it does not give the outputs of the network, before a sigmoid or softmax.
-    """
-    head: Any = ForeignHead(step, None)
-    if trace is None:
-        return head, tuple(findings)
-    _require_same(
-        module,
-        trace,
-        Classifier(extractor, head),
-        trace.logits,
-        "leave features and head out, so that they are detected",
-    )
-    names, columns = select_outputs(findings, trace.logits) if findings else ((), None)
-    return head if columns is None else ForeignHead(lambda A: step(A)[:, columns], len(columns)), names
+    return model, names
 
 
 @torch.no_grad()
-def _require_same(module: nn.Module, trace: ForwardTrace, model: Classifier, theirs: Tensor, advice: str) -> None:
-    """Raise ``BadValueError`` if features and head do not give the logits ``theirs``; other shapes are not compared."""
-    model.channels = trace.image.shape[1]
-    with evaluating(module), torch.autocast(trace.image.device.type, enabled=False):
+def _try(module: nn.Module, run: Step, images: Tensor) -> Tensor | None:
+    """Return the logits of ``run`` in evaluation mode; None if it does not return logits or rejects the images."""
+    with evaluating(module), torch.autocast(images.device.type, enabled=False):
         try:
-            ours = model(trace.image)
+            return run(images)
         except (LocusError, *UNABLE):
-            return  # the head does not return logits, or does not accept maps of this size
-    scale, tolerance = float(theirs.abs().max()), max(1e-4, 10 * torch.finfo(theirs.dtype).eps)
-    known = (ours, ours.sigmoid(), ours.softmax(1)) if ours.shape == theirs.shape else ()
-    gaps = [float((values - theirs).abs().max()) for values in known]
-    if gaps and not min(gaps) <= tolerance * scale:
+            return None
+
+
+def _require_same(ours: Tensor | None, theirs: Tensor, advice: str) -> None:
+    """Raise ``BadValueError`` if features and head do not give the logits ``theirs``; other shapes are not compared."""
+    if ours is None or ours.shape != theirs.shape:
+        return
+    if not any(same_logits(values, theirs) for values in (ours, ours.sigmoid(), ours.softmax(1))):
         raise BadValueError(
             "the head of the features does not give the logits of the network (logits up to "
-            f"{scale:.2g} differ by {gaps[0]:.2g}): {advice}"
+            f"{float(theirs.abs().max()):.2g} differ by {float((ours - theirs).abs().max()):.2g}): {advice}"
         )
 
 

@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Write the files of the chosen format and print their folder; exit code 2 for invalid input."""
     config, _ = cli.parse(ExportConfig, cli.first_as_flag("--suite", argv), "python -m benchmark.export SUITE")
     if config.format == "weights":
-        from locus.benchmark.training.evaluate import publish_all
+        from locus.benchmark.training.weights import publish_all
 
         publish_all(Path(config.suite), Path(config.output or "runs/export/weights"), cli.say)
         return

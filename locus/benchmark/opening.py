@@ -12,7 +12,6 @@ import difflib
 import inspect
 import logging
 import pickle
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -27,7 +26,7 @@ from locus import backbones, datasets
 from locus.backbones import Classifier, grids, probe_grid, weight_files
 from locus.backbones.classifier import normalised
 from locus.backbones.find_head import ModelSpec, observe
-from locus.backbones.wrapping import channels_of, connect, find_parts, wire
+from locus.backbones.wrapping import channels_of, connect, read_spec, wire
 from locus.config import DATA, MACHINE, MAPS, NetworkFlags, TrainConfig, flags_with
 from locus.core import cli, user_code
 from locus.core.errors import (
@@ -248,7 +247,8 @@ def build(
     mean, std, normalisation = _normalisation(flags, network, channels)
     trace = observe(module, channels, size)
     names, where = _named_outputs(named, network.findings, default_findings, trace.logits.shape[1])
-    spec, findings = find_parts(module, trace, flags.features, flags.head, names, where)
+    meaning = (flags.outputs, flags.target)
+    spec, findings = read_spec(module, trace, (flags.features, flags.head), names, where, meaning)
     spec = replace(spec, grid=probe_grid.parse(flags.grid) if flags.grid else None)
     model = wire(module, trace, spec, normalised(mean, std, channels)).eval()
     model.build_options = {
@@ -412,8 +412,8 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
     try:
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     except pickle.UnpicklingError as error:
-        code = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-        reason = f"its weights would run {code[1]}" if code else "its weights are truncated or are not pure data"
+        code = weight_files.code_in(error)
+        reason = f"its weights would run {code}" if code else "its weights are truncated or are not pure data"
         advice = "choose another network, or ask its authors for model.safetensors"
         raise DataError(f"hf:{name} was not loaded because {reason}: {advice}") from error
     except (OSError, ValueError, RuntimeError) as error:
@@ -516,7 +516,7 @@ class ExternalModel:
     digest: str
     """Digest of the weights, and of the way an external network uses them."""
     code: str
-    """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
+    """Hash of the code of the network; see ``locus.benchmark.maps``."""
     findings: tuple[str, ...]
     """Names of its outputs, in order."""
     pooling: str

@@ -20,7 +20,7 @@ from locus.core.errors import LocusError
 from locus.core.names import MAIN
 
 if TYPE_CHECKING:
-    from locus.benchmark.report.all_tables import DatasetTables
+    from locus.benchmark.report.page import DatasetTables
 
 log = logging.getLogger(__name__)
 CONTINUE = "run the same command again to continue; finished steps are kept"

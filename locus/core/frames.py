@@ -7,17 +7,18 @@ The file has areas and overlaps of boxes (``iou``, ``iobb``), the ``Grid`` of a 
 another, and conversion of boxes and images between frames. ``locus.backbones.grids`` computes the grid of a network.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from numbers import Real
+from numbers import Integral, Real
 from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.core.errors import BadValueError
+from locus.core.errors import BadValueError, one_line
 from locus.core.types import FloatArray
 
 
@@ -92,10 +93,56 @@ def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:
     return np.clip(as_boxes(boxes), 0, np.array([width, height, width, height], dtype=np.float64))
 
 
+def box_flaws(boxes: FloatArray, limits: FloatArray) -> dict[str, NDArray[np.bool_]]:
+    """Return what makes boxes invalid, with advice -> (M,) True for such boxes.
+
+    ``limits``: (M,4) or (4,), width, height, width and height of their images. Boxes that are partly outside are valid.
+
+    >>> [flaw for flaw, wrong in box_flaws(as_boxes([[5, 0, 1, 9]]), as_boxes([[9] * 4])).items() if wrong.any()]
+    ['inverted or empty; x0 < x1 and y0 < y1 are required']
+    """
+    sides, cut = boxes[:, 2:] - boxes[:, :2], np.clip(boxes, 0, limits)
+    wrong = {
+        "not four finite numbers; correct them": ~np.isfinite(boxes),
+        "inverted or empty; x0 < x1 and y0 < y1 are required": ~(sides > 0),
+        "narrower than a pixel; give pixels of the image as published, not fractions of its sides": sides < 1,
+        "outside their image; correct them": ~(cut[:, 2:] > cut[:, :2]),
+    }
+    return {what: np.asarray(edges.any(axis=1)) for what, edges in wrong.items()}
+
+
+def checked_boxes(boxes: ArrayLike, frame: tuple[int, int], where: str) -> FloatArray:
+    """Return (M,4) boxes clipped to their ``frame`` (H, W), with a warning if one is clipped.
+
+    Raises ``BadValueError``, beginning with ``where``, for a frame or boxes that are not valid; see ``box_flaws``.
+    """
+    if np.shape(frame) != (2,) or not all(isinstance(side, Integral) and side >= 1 for side in frame):
+        raise BadValueError(f"{where}: the frame is {frame}: give (height, width) in whole pixels")
+    try:
+        array = np.asarray(boxes)
+        array = array if array.size else np.zeros((0, 4))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadValueError(f"{where}: {one_line(error)}") from None
+    if array.dtype.kind not in "biuf" or np.ma.is_masked(boxes) or array.ndim != 2 or array.shape[1] != 4:
+        raise BadValueError(f"{where}: the boxes are {array.dtype} {array.shape}: give (M, 4) numbers, x0 y0 x1 y1")
+    array, limits = array.astype(np.float64), np.array([*frame[::-1]] * 2, np.float64)
+    repeated = np.ones(len(array), bool)
+    repeated[np.unique(array, axis=0, return_index=True)[1]] = False
+    for what, wrong in {**box_flaws(array, limits), "repeated; keep one of each": repeated}.items():
+        if wrong.any():
+            what, _, advice = what.partition("; ")
+            count = f"{wrong.sum()} of {len(array)} boxes are {what}"
+            raise BadValueError(f"{where}: {count}, first {array[wrong.argmax()].tolist()}: {advice}")
+    if cut := int(((array < 0) | (array > limits)).any(axis=1).sum()):
+        log.warning("%s: clipped %d boxes at the edge of their image", where, cut)
+    return clip(array, frame)
+
+
 def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
+log = logging.getLogger(__name__)
 Alignment = Literal["aligned", "conventional"]
 """Positions of a map. aligned: the true ones of the feature map, from the network's strides and paddings. conventional:
 those that ``interpolate(align_corners=False)`` assumes. Neither means ``align_corners=True``."""
@@ -135,6 +182,19 @@ class Grid:
         y, x = ((at + step * np.arange(n, dtype=np.float64) + 0.5) * (side / size) for n, side, size, step, at in axes)
         return y, x
 
+    def covers(self, shape: tuple[int, int]) -> bool:
+        """Return True if a (h, w) map can have this grid: about as large as the input, with the same middle.
+
+        >>> grid = Grid((224, 224), (32, 32), (0, 0))
+        >>> grid.covers((7, 7)), grid.covers((224, 224)), Grid((224, 224), (32, 32), (500, 0)).covers((7, 7))
+        (True, False, False)
+        """
+        return all(
+            abs(count * stride - side) <= max(2 * stride, side / 4)
+            and abs(offset + stride * (count - 1) / 2 - (side - 1) / 2) <= max(stride, side / 8)
+            for count, stride, offset, side in zip(shape, self.stride, self.offset, self.size, strict=True)
+        )
+
 
 def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
     """Return the grid that ``interpolate(align_corners=False)`` assumes for a (h, w) map of an (H, W) input."""
@@ -143,11 +203,17 @@ def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
 
 
 def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
-    """Return ``grid`` as a ``Grid``; ``conventional`` is that of the shape. Raises ``BadValueError`` for ``aligned``.
+    """Return ``grid`` as a ``Grid``; ``conventional`` is that of the shape.
 
-    Aligned positions depend on the network, so they require a ``Grid``.
+    Raises ``BadValueError`` for a grid that does not cover the frame, and for ``aligned``: aligned positions depend on
+    the network, so they require a ``Grid``.
     """
     if isinstance(grid, Grid):
+        if not grid.covers(shape) or grid.size == frame[::-1] != frame:
+            raise BadValueError(
+                f"{grid} does not place {shape[0]}x{shape[1]} positions on an image of {frame[0]}x{frame[1]} pixels: "
+                "give size, stride and offset as (y, x) in pixels of the network's input"
+            )
         return grid
     if grid == "conventional":
         return conventional(frame, shape)
@@ -209,7 +275,13 @@ def scale_boxes(boxes: ArrayLike, source: tuple[int, int], target: tuple[int, in
 
 
 def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize an (H, W) uint8 image: area averaging when it shrinks, bilinear when it grows (no crop, no pad)."""
+    """Resize an (H, W) uint8 image: area averaging when it shrinks, bilinear when it grows (no crop, no pad).
+
+    Raises ``BadValueError`` for pixels of another shape or type.
+    """
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 2 or not image.size:
+        given = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise BadValueError(f"the pixels of an image are {given}: give an (H, W) uint8 array, 0 black to 255 white")
     if image.shape == tuple(size):
         return image
     shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]

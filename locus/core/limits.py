@@ -40,7 +40,12 @@ def check_count(count: int, flag: str) -> int:
 
 
 def require_size(path: Path) -> Path:
-    """Return the ``path`` of a text file. Raises ``DataError`` if it has more than ``LARGEST_TEXT`` bytes."""
+    """Return the ``path`` of a text file.
+
+    Raises ``DataError`` if it has more than ``LARGEST_TEXT`` bytes or is not regular (a pipe would wait forever).
+    """
+    if path.exists() and not path.is_file():
+        raise DataError(f"cannot read {path}: it is not a regular file")
     if path.is_file() and (size := path.stat().st_size) > LARGEST_TEXT:
         raise DataError(f"{path} has {size:,} bytes; the limit for a table or JSON file is {LARGEST_TEXT:,}")
     return path

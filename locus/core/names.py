@@ -5,8 +5,9 @@
 
 import logging
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from locus.core.errors import BadValueError, UnknownNameError
@@ -71,6 +72,15 @@ ALIASES = {
 """Synonyms of findings. A wider or narrower finding (Nodule/Mass, Lung Opacity) is not a synonym."""
 
 
+def identity(name: str) -> str:
+    """Return the name of a patient, image or finding in one spelling: NFC, trimmed, without invisible characters.
+
+    >>> identity(" p1\u200b ") == identity("p1"), identity("e\u0301") == identity("é")
+    (True, True)
+    """
+    return "".join(c for c in unicodedata.normalize("NFC", name) if unicodedata.category(c) != "Cf").strip()
+
+
 def canonical_finding(finding: str) -> str:
     """Return a normalised name of a finding, without case, spaces, hyphens, underscores and synonyms.
 
@@ -79,7 +89,7 @@ def canonical_finding(finding: str) -> str:
     >>> canonical_finding("Pleural effusion") == canonical_finding("Effusion")
     True
     """
-    word = re.sub(r"[\W_]+", "", finding.replace("/", "or").casefold()) or finding
+    word = re.sub(r"[\W_]+", "", identity(finding).replace("/", "or").casefold()) or finding
     return ALIASES.get(word, word)
 
 
@@ -103,29 +113,40 @@ def duplicates(names: Iterable[T]) -> list[T]:
 
 
 def require_findings(findings: Iterable[str]) -> None:
-    """Raise ``BadValueError`` for a name that tables cannot show: ``mean``, their last row, or an empty one."""
+    """Raise ``BadValueError`` for a name that tables cannot show: ``mean``, their last row, or an empty one.
+
+    Two names that ``canonical_finding`` does not tell apart (``T1`` and ``T-1``) are an error, too.
+    """
+    names: dict[str, str] = {}
+    if isinstance(findings, str) or not isinstance(findings, Sequence | Mapping):
+        raise BadValueError(f"findings is a {type(findings).__name__}, which has no order: give a list of names")
     for finding in findings:
         if not isinstance(finding, str) or not finding.strip() or finding == "mean":
             reason = "is the name of the mean over findings" if finding == "mean" else "is not a name"
             raise BadValueError(f"the finding {finding!r} {reason}: give it another name")
+        if (other := names.setdefault(canonical_finding(finding), finding)) != finding:
+            same = "are the same name, because case, signs and synonyms do not count"
+            raise BadValueError(f"the findings {other!r} and {finding!r} {same}: rename one of them")
 
 
 def spelled_twice(names: Iterable[str]) -> tuple[str, str] | None:
-    """Return two of the ``names`` that write one number in two ways, such as a table read with and without zeros.
+    """Return two of the ``names`` that write one patient in two ways, such as a table read with and without zeros.
 
-    >>> spelled_twice(["001", "1.5", "1"]), spelled_twice(["7", "7"]), spelled_twice(["p7", "7.0"])
-    (('001', '1'), None, None)
+    >>> spelled_twice(["001", "1.5", "1"]), spelled_twice(["7", "7"]), spelled_twice(["p7", "7.0", "P007"])
+    (('001', '1'), None, ('p7', 'P007'))
     """
     first: dict[str, str] = {}
     for name in names:
-        number = re.fullmatch(r"0*(\d+?)(?:\.0+)?", name)
-        if number and first.setdefault(number[1], name) != name:
-            return first[number[1]], name
+        plain = re.sub(r"(?<![\d.])0*(\d+?)(?:\.0+)?$", r"\1", identity(name).casefold())
+        if first.setdefault(plain, name) != name:
+            return first[plain], name
     return None
 
 
 def normalize_data_set(word: str) -> str:
     """Return the name and options of a data set in the current spelling; log a warning for an older spelling."""
+    if not isinstance(word, str):
+        raise BadValueError(f"the data set is {word!r}: give its name, such as 'NIH'")
     name, colon, options = word.partition(":")
     if name in SPELLED:
         log.warning("data set %s: the current spelling is %s", name, SPELLED[name])
@@ -144,41 +165,30 @@ def match(label: str, findings: Sequence[str]) -> str:
     """
     if (named := find_finding(label, findings)) is not None:
         return named
-    parts = findings if len(_plain(label)) >= SHORTEST else ()
-    for same in (
+    for fitting in (
         [finding for finding in findings if _letters(finding) == _letters(label)],
-        [finding for finding in parts if _begins(finding, label) or _contains(label, finding)],
+        [finding for finding in findings if _is_part(label, finding)],
     ):
-        if len(same) == 1:
-            return same[0]
+        if len(fitting) == 1:
+            return fitting[0]
     raise UnknownNameError("label", label, findings)
 
 
-def _begins(whole: str, part: str) -> bool:
-    """Return True if words of ``whole`` start with ``part`` and are not negated."""
-    words = _words(whole)
-    return not _opposite(whole, part) and any("".join(words[i:]).startswith(_plain(part)) for i in range(len(words)))
-
-
-def _contains(whole: str, part: str) -> bool:
-    """Return True if ``whole`` contains the words of ``part`` in sequence and does not negate it."""
-    return not _opposite(whole, part) and f" {' '.join(_words(part))} " in f" {' '.join(_words(whole))} "
-
-
-def _opposite(whole: str, part: str) -> bool:
-    return bool(NOT.intersection(_words(whole)) - set(_words(part)))
+def _is_part(label: str, finding: str) -> bool:
+    """Return True if the label begins words of the finding or contains all of them, and neither negates the other."""
+    words, typed = _words(finding), _words(label)
+    text = "".join(typed)
+    begins = any("".join(words[i:]).startswith(text) for i in range(len(words)))
+    contains = f" {' '.join(words)} " in f" {' '.join(typed)} "
+    return len(text) >= SHORTEST and (begins or contains) and not NOT & {*words} ^ NOT & {*typed}
 
 
 def _words(name: str) -> list[str]:
     return re.findall(r"[^\W_]+", name.lower())
 
 
-def _plain(name: str) -> str:
-    return "".join(_words(name))
-
-
 def _letters(name: str) -> str:
-    return re.sub(r"\d+", "", _plain(name))
+    return re.sub(r"\d+", "", "".join(_words(name)))
 
 
 def backbone_words(backbone: str) -> str:

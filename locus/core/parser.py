@@ -20,11 +20,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, cast, get_args, get_origin, get_type_hints
 
+import yaml
 from jsonargparse import ArgumentParser, DefaultHelpFormatter
 
 from locus.core.errors import BadValueError, LocusError, UnknownNameError, hint, one_line
+from locus.core.names import duplicates
 from locus.core.registry import Registry
 from locus.core.user_code import runs_code
+
+
+class CoreLoader(yaml.SafeLoader):
+    """Loader of YAML 1.2's core schema, in which ``1:30`` and ``no`` are texts and ``010`` is 10; keys are unique."""
+
+    yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 - as in the base class
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node. Raises ``yaml.YAMLError`` for a key that is given twice."""
+        content = super().construct_mapping(node, deep)
+        if len(content) < len(node.value):
+            keys = [self.construct_object(key) for key, _ in node.value]
+            twice = f"the key {duplicates(keys)[0]!r} is given twice: keep one"
+            raise yaml.constructor.ConstructorError(problem=twice, problem_mark=node.start_mark)
+        return content
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    sign, digits = re.fullmatch(r"([-+]?)0*(.*)", node.value).groups()  # type: ignore[union-attr]
+    return int(sign + (f"0{digits}" if digits[:1] in ("o", "x") else digits or "0"), 0)
+
+
+CORE_SCHEMA = {
+    "null": (r"~|null|Null|NULL|", None, "~nN"),
+    "bool": (r"true|True|TRUE|false|False|FALSE", None, "tTfF"),
+    "int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", _number, "-+0123456789"),
+    "float": (r"[-+]?((\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))|\.nan", None, "-+.0123456789"),
+}
+"""Type -> its texts, a function that parses them if PyYAML's own follows YAML 1.1, and their first letters."""
+for kind, (pattern, parse_scalar, letters) in CORE_SCHEMA.items():
+    first = [*letters, ""] if kind == "null" else list(letters)
+    CoreLoader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"({pattern})$"), first)
+    if parse_scalar:
+        CoreLoader.add_constructor(f"tag:yaml.org,2002:{kind}", parse_scalar)
 
 
 class AtLeast(NamedTuple):
@@ -195,17 +231,8 @@ def parser_of(config_class: type[Any], prog: str) -> Parser:
 
 def _groups(config_class: type[Any]) -> list[type[Any]]:
     """Return the classes that declare fields of ``config_class``: its last base first, indirect bases at the end."""
-    ranked = sorted(_declaring(config_class, 0), key=lambda item: item[0])
-    return list(dict.fromkeys(part for _, part in ranked))
-
-
-def _declaring(part: type[Any], depth: int) -> Iterator[tuple[int, type[Any]]]:
-    """Yield the class and its bases that declare fields, each with the number of such classes below it."""
-    declares = bool(inspect.get_annotations(part))
-    if declares:
-        yield depth, part
-    for base in reversed(part.__bases__):
-        yield from _declaring(base, depth + declares)
+    parts = dict.fromkeys((config_class, *reversed(config_class.__bases__), *config_class.__mro__))
+    return [part for part in parts if inspect.get_annotations(part)]
 
 
 def _title(config_class: type[Any], part: type[Any]) -> str:

@@ -19,9 +19,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
+from locus.core.names import duplicates
 from locus.core.user_code import module_of, reason, syntax_tree
 
 log = logging.getLogger(__name__)
@@ -38,30 +39,19 @@ def module_name(path: Path) -> str:
     return path.parent.name if path.stem == "__init__" else path.stem
 
 
-class _Class(NamedTuple):
-    """A class at the top level of a file, as its text says."""
-
-    word: str
-    name: str | None
-    """The string that its body assigns to ``name``; empty if it leaves the name to subclasses, None without a name."""
-    bases: frozenset[str]
-    """Names of its bases, without modules."""
-
-
 @functools.cache
-def _classes(path: Path) -> list[_Class]:
-    """Return the classes in a file; one with the name of the file if Python cannot read it: importing it says why."""
+def _classes(path: Path) -> list[tuple[str, str | None, list[str]]]:
+    """Return the derived classes in a file, each with the string that its body calls ``name`` and its bases.
+
+    The string is empty if the body leaves the name to subclasses, and None if there is none. A file that Python cannot
+    read has one class with the name of the file: importing it says why.
+    """
     try:
         body = syntax_tree(path.read_bytes()).body
     except (SyntaxError, ValueError, RecursionError):
-        return [_Class(module_name(path), module_name(path), frozenset({"object"}))]
-    aliases = [alias for node in body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    original = {alias.asname: alias.name for alias in aliases if alias.asname}
-    classes = []
-    for node in (node for node in body if isinstance(node, ast.ClassDef)):
-        bases = (ast.unparse(base).rpartition(".")[2] for base in node.bases)
-        classes.append(_Class(node.name, _name(node), frozenset(original.get(base, base) for base in bases)))
-    return classes
+        return [(module_name(path), module_name(path), [])]
+    nodes = (node for node in body if isinstance(node, ast.ClassDef) and node.bases)
+    return [(node.name, _name(node), [ast.unparse(base) for base in node.bases]) for node in nodes]
 
 
 def _name(node: ast.ClassDef) -> str | None:
@@ -125,32 +115,14 @@ class Registry:
 
     @functools.cached_property
     def home(self) -> Path:
-        """The folder of the package. Raises ``DataError`` if it is missing."""
-        package = importlib.util.find_spec(self.package)
-        if package is None or not package.submodule_search_locations:
-            raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
-        return Path(package.submodule_search_locations[0])
-
-    @functools.cached_property
-    def _paths(self) -> list[Path]:
-        """Files of the package that may have parts."""
-        paths = [*self.home.glob("*.py"), *self.home.glob("*/__init__.py")]
-        return [path for path in paths if path not in (self.home / "__init__.py", self.home / "base.py")]
-
-    @functools.cached_property
-    def _bases(self) -> set[str]:
-        """Names of the classes in the package from which parts derive: with a name, or derived from one with a name."""
-        paths = [*self.home.glob("base.py"), *self._paths]
-        classes = [kind for path in paths for kind in _classes(path)]
-        names = {kind.word for kind in classes if kind.name is not None}
-        for kind in classes:
-            names |= set() if names.isdisjoint(kind.bases) else {kind.word}
-        return names
+        """The folder of the package."""
+        return Path(importlib.util.find_spec(self.package).submodule_search_locations[0])  # type: ignore[union-attr,index]
 
     @functools.cached_property
     def packaged(self) -> dict[str, Path]:
         """Name -> the file of the package that defines it, sorted. Raises ``DataError`` for a name in two files."""
-        return self._named({}, self._paths)
+        paths = [*self.home.glob("*.py"), *self.home.glob("*/__init__.py")]
+        return self._named({}, [path for path in paths if path.name != "base.py"])
 
     @property
     def files(self) -> dict[str, Path]:
@@ -165,19 +137,20 @@ class Registry:
         return self._named(self.packaged, [path for path in paths if not path.name.startswith("_")])
 
     def _named(self, files: dict[str, Path], paths: Iterable[Path]) -> dict[str, Path]:
-        """Return ``files`` and the parts of the files ``paths``: classes that have a name and derive from others."""
-        more, bases = dict[str, Path](), set(self._bases)
+        """Return ``files`` and the parts of the files ``paths``: classes that have a name and derive from others.
+
+        A class without a name is reported if the name of a base ends with the kind of part, such as GradientMethod.
+        """
+        more, ending = dict[str, Path](), self.kind.replace(" ", "")
         for path in sorted(paths):
-            for kind in _classes(path):
-                is_part = kind.name is not None or not bases.isdisjoint(kind.bases)
-                bases |= {kind.word} if is_part else set()
-                if kind.name and kind.bases:
-                    if first := (files | more).get(kind.name):
-                        places = f"in {first} and in {path}"
-                        raise DataError(f"the {self.kind} {kind.name!r} is defined twice: {places}; rename one")
-                    more[kind.name] = path
-                elif is_part and kind.name is None and not kind.word.startswith("_"):
-                    _warn_nameless(kind.word, path)
+            for word, name, bases in _classes(path):
+                if name and (first := (files | more).get(name)):
+                    places = f"in {first} and in {path}"
+                    raise DataError(f"the {self.kind} {name!r} is defined twice: {places}; rename one")
+                if name:
+                    more[name] = path
+                elif name is None and word[0] != "_" and any(base.lower().endswith(ending) for base in bases):
+                    _warn_nameless(word, path)
         return files | dict(sorted(more.items()))
 
     def names(self) -> list[str]:
@@ -276,6 +249,8 @@ def options(spec: str) -> dict[str, Any]:
             raise BadValueError(
                 f"bad option {name + equals + value!r} in {spec!r}: write NAME:option=value,option=value"
             )
+    if twice := duplicates(name for name, *_ in pairs):
+        raise BadValueError(f"{spec!r} gives the option {twice[0]!r} twice: give it once")
     return {name: _literal(value) for name, _, value in pairs}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from locus.core.errors import BadValueError
 from locus.core.names import normalize_data_set
 from locus.core.registry import DATASETS, construct, validated
 from locus.core.registry import options as options_of
@@ -47,6 +48,8 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
 
     The name is NIH for ``implanted``, which reads NIH's files.
     """
+    if not isinstance(root, str | Path | None):
+        raise BadValueError(f"root is {root!r}: give the path of a folder")
     path, name = None if root is None else Path(root), normalize_data_set(word).split(":")[0]
     return path or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 
@@ -86,18 +89,7 @@ def check(name: str, root: Path | str | None = None) -> None:
 
 
 def load(
-    name: str,
-    root: Path | str | None = None,
-    split: str = "test",
-    partition: str = "official",
-    folds: int = 5,
-    fold: int = 0,
-    findings: int | None = None,
-    seed: int = 0,
-    img_size: int | None = None,
-    cache: Path | str | None = None,
-    leave_out_fold: int | None = None,
-    **options: Any,
+    name: str, root: Path | str | None = None, split: str = "test", partition: str = "official", **options: Any
 ) -> "Dataset":
     """Load one split of a data set as a sequence of samples. Images are decoded later.
 
@@ -107,14 +99,10 @@ def load(
         split: train, val or test.
         partition: official (published lists), patient (random), kfold, or all (every split has all images). Random
             splits keep the images of a patient together and depend on ``seed``.
-        folds: number of folds of ``kfold``.
-        fold: index of the test fold of ``kfold``.
-        findings: number of findings, which the data set must support; None is its default.
-        seed: seed of the splits and of generated images.
-        img_size: side of generated images in pixels; other data sets ignore it.
-        cache: folder for the headers of DICOM files.
-        leave_out_fold: fold that is excluded from all splits.
-        options: options of the data set, as an alternative to those in ``name``.
+        options: the other fields of ``Request``: ``folds`` and ``fold`` (index of the test fold) of ``kfold``,
+            ``leave_out_fold``, ``findings`` (their number), ``seed``, ``img_size`` (side of generated images) and
+            ``cache`` (folder for the headers of DICOM files); and options of the data set, as an alternative to those
+            in ``name``.
 
     Raises:
         UnknownNameError, BadValueError: an invalid argument. DataError: a missing or broken file. LeakError: splits
@@ -123,18 +111,8 @@ def load(
     from locus.datasets.base import Request
 
     name = normalize_data_set(name)
-    request = Request(
-        root_of(name, root),
-        split=split,
-        partition=partition,
-        folds=folds,
-        fold=fold,
-        findings=findings,
-        seed=seed,
-        img_size=img_size,
-        cache=None if cache is None else Path(cache),
-        leave_out_fold=leave_out_fold,
-    )
+    fields = {key: options.pop(key) for key in Request.__dataclass_fields__.keys() & options.keys()}
+    request = Request(root_of(name, root), **{"split": split, "partition": partition, **fields})
     part: Callable[..., Dataset] = REGISTRY.get(name)
     options = validated(part.__init__, {**options, **options_of(name)})
     data: Dataset = construct(functools.partial(part, request), "data set", name.split(":")[0], options)

@@ -2,7 +2,7 @@
 
 ``Request``            arguments that all data sets have in common
 ``Dataset``            one split of a data set; ``RelabeledDataset`` has the finding names of a model
-``Columns``, ``Texts``  names, labels and truth of all images, in a few dozen bytes per image
+``Columns``  names, labels and truth of all images
 ``maximum``            scores per study: the maximum over its images
 ``content_key``        key of the pixels of a data set, computed without decoding them
 
@@ -15,18 +15,20 @@ import json
 import logging
 import os
 from abc import abstractmethod
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 from tqdm import tqdm
 
 from locus.core.errors import BadValueError, DataError
-from locus.core.names import canonical_finding
+from locus.core.frames import checked_boxes
+from locus.core.names import canonical_finding, duplicates, identity, require_findings
+from locus.core.registry import validated
 from locus.core.types import FloatArray, Sample
 from locus.datasets.io.tables import check_links
 
@@ -50,42 +52,6 @@ def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], Float
     largest = np.full((len(names), table.shape[1]), np.nan)
     np.fmax.at(largest, at.reshape(-1), table)
     return names.tolist(), largest
-
-
-class Texts(Sequence[str]):
-    """Sequence of strings with 4 bytes of overhead each, where a list of ``str`` needs 60.
-
-    >>> names = Texts(["a.png", "b.png"])
-    >>> names.append("c.png")
-    >>> len(names), names[1], names[-1], list(names)
-    (3, 'b.png', 'c.png', ['a.png', 'b.png', 'c.png'])
-    """
-
-    def __init__(self, texts: Iterable[str] = ()) -> None:
-        self._letters, self._ends = bytearray(), array("I", [0])
-        for text in texts:
-            self.append(text)
-
-    def append(self, text: str) -> None:
-        """Add ``text`` at the end; file names in any encoding are preserved."""
-        self._letters += text.encode("utf-8", "surrogateescape")
-        self._ends.append(len(self._letters))
-
-    def same(self, other: "Texts") -> bool:
-        """Return whether both have the same strings."""
-        return self._letters == other._letters and self._ends == other._ends
-
-    def __len__(self) -> int:
-        return len(self._ends) - 1
-
-    def __getitem__(self, index: Any) -> Any:
-        size = len(self._ends) - 1
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(size))]
-        if not -size <= index < size:
-            raise IndexError(index)
-        index %= size
-        return self._letters[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,28 +83,26 @@ class Columns(Sequence[tuple[str, str, bool]]):
 
 def from_samples(samples: Iterable[Sample], findings: int) -> Columns:
     """Return the columns of ``samples`` with K = ``findings`` labels."""
-    images, patients, sources, studies, names = Texts(), Texts(), Texts(), Texts(), Texts()
-    labels, boxed = array("f"), bytearray()
-    truth: dict[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = {}
-    for sample in samples:
-        images.append(sample.image_id)
-        patients.append(sample.patient_id)
-        sources.append(sample.source)
-        studies.append(str(sample.meta.get("study") or ""))
-        names.append(str(sample.meta.get("nih") or sample.image_id))
-        labels.frombytes(sample.labels.tobytes())
-        boxed.append(bool(sample.boxes))
-        if sample.boxes:
-            truth[sample.image_id] = sample.frame, sample.boxes
-    table = np.frombuffer(labels, np.float32).reshape(len(images), findings)
-    flags = np.frombuffer(boxed, bool)
-    return Columns(images, patients, sources, table, flags, studies if all(studies) else (), truth, names)
+    rows = [*samples]
+    studies = [str(row.meta.get("study") or "") for row in rows]
+    return Columns(
+        images=[row.image_id for row in rows],
+        patients=[row.patient_id for row in rows],
+        sources=[row.source for row in rows],
+        labels=np.array([row.labels for row in rows], np.float32).reshape(len(rows), findings),
+        boxed=np.array([bool(row.boxes) for row in rows], bool),
+        studies=studies if all(studies) else (),
+        truth={row.image_id: (row.frame, row.boxes) for row in rows if row.boxes},
+        nih_or_own_names=[str(row.meta.get("nih") or row.image_id) for row in rows],
+    )
 
 
-SPLITS = ("train", "val", "test")
+Split = Literal["train", "val", "test"]
+Partition = Literal["official", "patient", "kfold", "all"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 ELSEWHERE = "set another folder with --data_root_dir (benchmark.check: --root) or the environment variable LOCUS_DATA"
 """How a user sets the folder of a data set."""
-PARTITIONS = ("official", "patient", "kfold", "all")
+Fold = Annotated[int, Field(ge=0)]
 
 
 @dataclass(frozen=True)
@@ -147,31 +111,27 @@ class Request:
 
     root: Path | None = None
     """Folder of the data set's files."""
-    split: str = "test"
-    """The part of the images to load: one of ``SPLITS``."""
-    partition: str = "official"
+    split: Split = "test"
+    """The part of the images to load."""
+    partition: Partition = "official"
     """The rule that assigns patients to splits: published lists (official), at random (patient) or by fold (kfold)."""
-    folds: int = 5
-    fold: int = 0
+    folds: Annotated[int, Field(ge=2)] = 5
+    fold: Fold = 0
     """The fold that is the test split of ``kfold``."""
     findings: int | None = None
     """The number of findings, not their names; None: the default of the data set."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the splits and of generated images."""
     img_size: int | None = None
     """Side of generated images in pixels; other data sets ignore it."""
-    cache: Path | None = None
+    cache: Path | str | None = None
     """Folder for the headers of DICOM files."""
-    leave_out_fold: int | None = None
+    leave_out_fold: Fold | None = None
     """Fold of ``kfold`` that is excluded from all splits."""
 
     def __post_init__(self) -> None:
-        for field, value, allowed in (("split", self.split, SPLITS), ("partition", self.partition, PARTITIONS)):
-            if value not in allowed:
-                raise BadValueError(f"{field} is {value!r}: give one of {', '.join(allowed)}")
-        if self.folds < 2:
-            raise BadValueError(f"folds is {self.folds}: give at least 2")
-        if not 0 <= self.fold < self.folds:
+        validated(Request, vars(self))
+        if self.fold >= self.folds:
             raise BadValueError(f"fold {self.fold} does not exist: use a number from 0 to {self.folds - 1}")
         left_out = self.leave_out_fold
         if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
@@ -263,6 +223,53 @@ class Dataset(Sequence[Sample]):
         return self.sample(index % len(self))
 
 
+class Samples(Dataset):
+    """Samples in memory as a data set, with labels in the order of ``findings``. Boxes are clipped at the image's edge.
+
+    Raises ``BadValueError`` for a sample that is not valid or is given twice.
+    """
+
+    name = "samples"
+
+    def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
+        if isinstance(samples, str) or not isinstance(samples, Sequence):
+            raise BadValueError(f"data is a {type(samples).__name__}: give a data set or a list of samples")
+        self.samples, self.findings, self.split = [_checked(one, findings) for one in samples], tuple(findings), split
+        self.describe = {"images": len(samples), "findings": list(findings)}
+        if twice := duplicates(identity(sample.image_id) for sample in samples):
+            raise BadValueError(f"the sample {twice[0]} is given twice: give each image once")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index``."""
+        return self.samples[index]
+
+
+def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
+    """Return a sample with clipped boxes. Raises ``BadValueError`` unless it is valid and fits the ``findings``."""
+    if not isinstance(sample, Sample):
+        raise BadValueError(f"data has a {type(sample).__name__}: give locus.Sample objects")
+    for what in ("image_id", "patient_id"):
+        if not isinstance(getattr(sample, what), str) or not getattr(sample, what):
+            raise BadValueError(f"the {what} of a sample is {getattr(sample, what)!r}: give a name")
+    where = f"sample {sample.image_id}"
+    order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
+    labels = np.asarray(sample.labels, dtype=np.float32)
+    if labels.shape != (len(findings),):
+        raise BadValueError(f"{where} has {labels.size} labels, not {len(findings)}: {order}")
+    if not (np.isnan(labels) | np.isin(labels, (0, 1))).all():
+        raise BadValueError(f"{where} has the labels {labels.tolist()}: give 1, 0 or nan (unknown)")
+    for finding in sample.boxes:
+        if finding not in findings:
+            raise BadValueError(f"{where} has a box of {finding!r}, which is not a finding of the model")
+        if labels[[*findings].index(finding)] == 0:
+            raise BadValueError(f"{where} has a box of {finding!r} and the label 0 for it: {order}")
+    boxes = {word: checked_boxes(b, sample.frame, f"{where}, {word}") for word, b in sample.boxes.items()}
+    return replace(sample, labels=labels, boxes={word: array for word, array in boxes.items() if len(array)})
+
+
 class DatasetWrapper(Dataset):
     """Modified samples of another data set, with the same ``name``, ``split`` and other attributes."""
 
@@ -289,6 +296,8 @@ class RelabeledDataset(DatasetWrapper):
     name: ClassVar[str]
 
     def __init__(self, data: Dataset, findings: Sequence[str], indices: Sequence[int]) -> None:
+        require_findings(data.findings)
+        require_findings(findings)
         position = {canonical_finding(finding): k for k, finding in enumerate(data.findings)}
         self._order = [position.get(canonical_finding(finding)) for finding in findings]
         pairs = zip(self._order, findings, strict=True)
@@ -348,9 +357,12 @@ def _content(source: str, image: str) -> list[object]:
 
 
 def content_stamp(path: Path | str) -> tuple[int, ...]:
-    """Return the modification time (ns) and the length (bytes) of a file, to detect changes; () if it is missing."""
+    """Return times of modification and of change (ns) and the length (bytes) of a file; () if it is missing.
+
+    The time of change is new for a file that replaces another one with the same length and time of modification.
+    """
     try:
         state = os.stat(path)  # noqa: PTH116 - faster than a Path object for each of many files
     except OSError:
         return ()
-    return state.st_mtime_ns, state.st_size
+    return state.st_mtime_ns, state.st_size, state.st_ctime_ns

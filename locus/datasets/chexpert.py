@@ -23,7 +23,7 @@ from locus.core.files import file_hash
 from locus.core.types import FloatArray
 from locus.datasets import splits
 from locus.datasets.base import Request
-from locus.datasets.files import FileDataset, TableRows, with_file
+from locus.datasets.files import FileDataset, TableRows, refuse_turned, with_file
 from locus.datasets.io import pd, rle
 from locus.datasets.io.tables import check_links, first_of, raise_if_any, read_csv, reading_json, refuse_duplicates
 
@@ -255,6 +255,8 @@ class CheXpert(FileDataset):
         listed = table[(names == self.split) & table["side"].isin(VIEWS[views])]
         files = locate(root, listed)
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
+        stated = {image: drawn.truth(image)["frame"] for image in table.index if image in drawn}
+        refuse_turned(root, stated, files)
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
         self.rows = TableRows(table, labels, files, drawn.truth)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}

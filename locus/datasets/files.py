@@ -1,6 +1,6 @@
 """Base class of data sets that are read from files, and functions that build their rows.
 
-``FileDataset``  a data set with ``rows``, one sample per image; ``TableRows`` stores them compactly as columns
+``FileDataset``  a data set with ``rows``, one sample per image; ``TableRows`` makes them from a table
 ``in_split``, ``with_file``  select the images of a split, and those that have a file
 ``boxes_by_image``  check the boxes of a table and clip them to their images
 ``described``    the description for records
@@ -10,8 +10,6 @@ Files are read by ``locus.datasets.io``, random splits are in ``locus.datasets.s
 
 import functools
 import logging
-import os
-from array import array
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
@@ -23,23 +21,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.core.errors import DataError, NoImagesError, examples
 from locus.core.files import file_hash
-from locus.core.frames import area
+from locus.core.frames import box_flaws
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
-from locus.datasets.base import Columns, Dataset, Request, Texts
-from locus.datasets.io import images
+from locus.datasets.base import Columns, Dataset, Request
+from locus.datasets.io import images, pd
 from locus.datasets.io.tables import raise_if_any
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 ABOUT = ("age", "sex", "view", "study")
 """Columns of a table that are copied to a sample's ``meta``."""
 log = logging.getLogger(__name__)
 BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
-SHARES = "give boxes in pixels of the image as published, not as fractions of its width and height"
-"""Advice for boxes narrower than a pixel."""
 
 
 def file_sample(
@@ -64,8 +60,7 @@ class TableRows(Sequence[Sample]):
     """One sample per image of a ``table`` with the column patient and any of those in ``ABOUT``.
 
     ``labels``: (N, K). ``files``: image -> path. ``truth``: function of the image that returns its ``frame`` (None: the
-    size of the file, read on first access), ``boxes`` and, optionally, ``read_masks``. The table and ``files`` are not
-    kept in memory.
+    size of the file, read on first access), ``boxes`` and, optionally, ``read_masks``.
     """
 
     def __init__(
@@ -73,9 +68,9 @@ class TableRows(Sequence[Sample]):
         truth: Callable[[str], dict[str, Any]],
     ) -> None:  # fmt: skip
         self._truth, self._labels = truth, np.array(labels, np.float32, order="C")
-        self._images, self._patients = Texts(table.index), Texts(table["patient"])
-        self._paths = _Paths((files[image] for image in table.index), self._images)
-        self._about = {name: _Column(table[name]) for name in ABOUT if name in table}
+        self._images, self._patients = table.index.tolist(), table["patient"].tolist()
+        self._paths = [str(files[image]) for image in self._images]
+        self._about = {name: table[name].tolist() for name in ABOUT if name in table}
         self._frame_of_file = functools.cache(images.frame_or_dot)  # opening 190,000 files takes seconds
 
     def __len__(self) -> int:
@@ -95,45 +90,8 @@ class TableRows(Sequence[Sample]):
         studies = [str(study or "") for study in self._about.get("study", ())]
         return Columns(
             self._images, self._patients, self._paths, self._labels, boxed,
-            Texts(studies) if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
+            studies if all(studies) else (), {row.image_id: (row.frame, row.boxes) for row in rows},
         )  # fmt: skip
-
-
-class _Paths(Sequence[str]):
-    """Paths of files. Each folder is stored once, and file names only if they differ from ``images``."""
-
-    def __init__(self, paths: Iterable[Path | str], images: Texts) -> None:
-        self._folders, self._names, self._folder = Texts(), Texts(), array("I")
-        numbers: dict[str, int] = {}
-        for path in paths:
-            folder, name = os.path.split(path)  # faster than a Path object for each of many files
-            if folder not in numbers:
-                numbers[folder] = len(numbers)
-                self._folders.append(folder)
-            self._folder.append(numbers[folder])
-            self._names.append(name)
-        if self._names.same(images):
-            self._names = images
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __getitem__(self, index: Any) -> Any:
-        return os.path.join(self._folders[self._folder[index]], self._names[index])  # noqa: PTH118 - as above
-
-
-class _Column(Sequence[Any]):
-    """Values of a column with few distinct values, as their numbers."""
-
-    def __init__(self, values: "Series") -> None:
-        codes, words = values.factorize(use_na_sentinel=False)
-        self._codes, self._words = codes.astype(np.min_scalar_type(len(words))), words.tolist()
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._words[self._codes[index]]
 
 
 class FileDataset(Dataset):
@@ -220,32 +178,47 @@ def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
     return len(bad)
 
 
+def refuse_turned(source: Path, frames: Mapping[str, tuple[int, int]], files: Mapping[str, Path | str]) -> None:
+    """Raise ``DataError`` if sizes (H, W) that ``source`` states fit their files only with the sides exchanged.
+
+    A file may be a smaller or a square copy.
+    """
+    turned = []
+    for image, (height, width) in frames.items():
+        rows, columns = images.frame_or_dot(files[image])
+        if abs(height / width - 1) > ALIKE and abs(height * rows / (width * columns) - 1) < ALIKE:
+            turned.append(f"{image} is {columns}x{rows}, not {width}x{height}")
+    raise_if_any(source, turned, "images whose width and height are exchanged", "; correct them")
+
+
+ALIKE = 0.02
+"""Difference of two aspect ratios that may be due to rounding."""
+
+
 def boxes_by_image(
     path: Path, marks: Iterable[tuple[str, str, ArrayLike]], frames: Mapping[str, tuple[int, int]]
 ) -> tuple[BoxesByImage, int]:
     """Return the boxes of the images in ``frames``, in file order, and the number of boxes clipped at the image's edge.
 
-    ``marks``: image, finding and (4,) edges xyxy of each box. Raises ``DataError`` for boxes that are not four numbers,
-    empty, outside their image, or narrower than a pixel.
+    ``marks``: image, finding and (4,) edges xyxy of each box. Raises ``DataError`` for boxes that are not four finite
+    numbers, inverted, empty, narrower than a pixel, repeated, or outside their image.
     """
     listed = list(marks)
     try:
         edges = np.array([box for _, _, box in listed], np.float64).reshape(len(listed), 4)
     except (TypeError, ValueError) as error:
         raise DataError(f"{path} has a box that is not four numbers: {error}") from error
-
-    def refuse(wrong: NDArray[np.bool_], what: str, advice: str) -> None:
-        marked = (f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}" for i in np.flatnonzero(wrong))
-        raise_if_any(path, marked, what, f"; {advice}")
-
-    sides = edges[:, 2:] - edges[:, :2]
-    small = np.logical_and((sides < 1).any(axis=1), (sides > 0).all(axis=1))
-    refuse(small, "boxes narrower than a pixel", SHARES)
     chosen = np.array([image in frames for image, *_ in listed], bool)
-    limits = np.array([frames.get(image, (0, 0))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
+    limits = np.array([frames.get(image, (2**31, 2**31))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
+    keys = pd.DataFrame(
+        [(image, finding, *box) for (image, finding, _), box in zip(listed, edges.tolist(), strict=True)]
+    )
     inside = np.clip(edges, 0, limits)
-    empty = np.logical_not(area(inside) > 0)  # includes nan
-    refuse(np.logical_and(chosen, empty), "boxes that are empty or outside their image", "correct them")
+    flaws = {**box_flaws(edges, limits), "repeated; keep one of each": keys.duplicated().to_numpy()}
+    for what, wrong in flaws.items():
+        marked = (f"{listed[i][0]} {listed[i][1]} {edges[i].round(3).tolist()}" for i in np.flatnonzero(wrong))
+        what, _, advice = what.partition("; ")
+        raise_if_any(path, marked, f"boxes that are {what}", f"; {advice}")
     cut = int((inside != edges)[chosen].any(axis=1).sum())
     if cut:
         log.warning("%s: clipped %d boxes at the edge of their image", path, cut)

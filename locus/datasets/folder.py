@@ -6,25 +6,35 @@ tables. Checks of cells and paths that other data sets use, too, are in ``locus.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
-from locus.core.errors import BadValueError, DataError, examples
+from locus.core.errors import BadValueError, DataError
 from locus.core.files import file_hash, json_hash
-from locus.core.frames import area, as_boxes, xywh_to_xyxy
-from locus.core.names import require_findings
+from locus.core.names import identity, require_findings
 from locus.datasets import splits
 from locus.datasets.base import SPLITS, Request
-from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, with_file
-from locus.datasets.io import annotations as box_files
+from locus.datasets.files import (
+    BoxesByImage,
+    FileDataset,
+    TableRows,
+    boxes_by_image,
+    described,
+    refuse_turned,
+    with_file,
+)
 from locus.datasets.io import images, pd, tables
+from locus.datasets.io.annotations import NORMAL, ROW, Names, read_boxes, refuse_other_frames
 from locus.datasets.io.images import SUFFIXES
 
 RESERVED = ("mean",)
@@ -37,7 +47,6 @@ LAYOUT = (
     "PNG, JPEG or DICOM files named in its column image, and optionally boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
-BOXES_HINT = "give each box as x0, y0, x1, y1 (edges) or x, y, w, h (corner and size)"
 log = logging.getLogger(__name__)
 
 
@@ -57,13 +66,13 @@ def read_labels(
     Raises ``DataError`` for a path that leaves ``root``, duplicate images, and labels other than 0, 1 and empty.
     """
     needed = (*columns, *ignored, *([listed] if listed else []))
-    raw = tables.read_csv(path, needed if "image" in columns.values() else ("image", *needed)).rename(columns=str.strip)
-    raw = raw.apply(lambda cells: cells.str.strip())  # so that trailing spaces do not create new patients
+    raw = tables.read_csv(path, needed if "image" in columns.values() else ("image", *needed))
     raw = raw.drop(columns=[name for name in columns.values() if name in raw]).rename(columns=dict(columns))
+    files = [_file(cell.strip(), root, path) for cell in raw["image"]]
+    raw = raw.apply(lambda cells: cells.map(identity))  # so that trailing spaces do not create new patients
     raw = _without_list(path, raw, listed) if listed else raw
-    for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
-        if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
-            raise DataError(f"{path} has a duplicate column or one without a name ({column!r}): give each its own name")
+    for column in filter(re.compile("Unnamed: ").match, raw):
+        raise DataError(f"{path} has a column without a name ({column!r}): give each its own name")
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
         counts = f"{len(raw)} images and {len(findings)} findings"
@@ -75,19 +84,36 @@ def read_labels(
     require_findings(findings)
     image = raw["image"].map(lambda cell: image_name(cell, path))
     tables.refuse_duplicates(path, image)
+    tables.refuse_duplicates(path, pd.Series(map(str, files)))  # a.png and images/a.png
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
-    files = [_file(cell, root, path) for cell in image]
     tables.check_links(files, root)
     return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(image, axis=0), findings
 
 
 def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
-    marks = raw[listed].str.replace(r"\s*\|\s*", "|", regex=True).str.get_dummies("|").astype(str)
-    marks = marks.drop(columns=[name for name in marks if str(name).lower() in ("", "no finding", "no_finding")])
-    if reserved := [str(name) for name in marks if name in ABOUT]:
+    lists = [_listed(path, cell) for cell in raw[listed]]
+    found = dict.fromkeys(word for words in lists for word in words if word.lower() not in NORMAL)
+    if reserved := [word for word in found if word in ABOUT]:
         raise DataError(f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column")
-    return raw[[name for name in ABOUT if name in raw]].join(marks)
+    marks = {word: [str(int(word in words)) for words in lists] for word in sorted(found)}
+    return raw[[name for name in ABOUT if name in raw]].assign(**marks)
+
+
+def _listed(path: Path, cell: str) -> list[str]:
+    """Return the findings in a cell, separated by ``|``, ``;`` or commas, or in a Python list.
+
+    >>> _listed(Path("labels.csv"), "Mass; Nodule"), _listed(Path("labels.csv"), "['Mass', 'Nodule']")
+    (['Mass', 'Nodule'], ['Mass', 'Nodule'])
+    """
+    if cell.startswith("["):
+        try:
+            return [identity(word) for word in TypeAdapter(list[str]).validate_python(ast.literal_eval(cell))]
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            pass
+    if re.search(r"[\[\]{}\"]", cell):
+        raise DataError(f"{path} has the findings {cell[:80]!r}: write Mass|Nodule or ['Mass', 'Nodule']")
+    return [identity(word) for word in re.split(r"[|;,]", cell)]
 
 
 def image_name(cell: str, path: Path) -> str:
@@ -176,8 +202,11 @@ class Folder(FileDataset):
 
     Options: ``labels`` and ``boxes``, names of the two tables; ``ignore``, columns that are not findings (joined by +:
     ``note+hospital``); ``image``, ``patient`` and ``split``, names of these columns; ``findings``, a column with the
-    findings of each image (``Mass|Nodule``). ``boxes`` may also be a COCO JSON file, or a folder of Pascal VOC or YOLO
-    files that are named as the images. ``normalised=True``: the boxes of a table are fractions of the image's sides.
+    findings of each image (``Mass|Nodule``, ``Mass; Nodule`` or ``['Mass', 'Nodule']``). ``boxes`` may also be a COCO
+    JSON file, a folder of Pascal VOC or YOLO files that are named as the images, or a table of NIH, VinBigData or RSNA.
+    ``normalised=True``: the boxes are fractions of the image's sides. ``skip_unknown=True``: annotations that are not
+    read, such as polygons and COCO's regions to ignore (iscrowd), are left out with a warning; otherwise they are an
+    error.
     The licence and citation are those of your data.
     """
 
@@ -187,7 +216,7 @@ class Folder(FileDataset):
     def __init__(
         self, request: Request, labels: str | int = "labels.csv", boxes: str | int = "boxes.csv",
         ignore: str | int = "", image: str | int = "image", patient: str | int = "patient", split: str | int = "split",
-        findings: str | int = "", normalised: bool = False,
+        findings: str | int = "", normalised: bool = False, skip_unknown: bool = False,
     ) -> None:  # fmt: skip
         root, self.split = request.folder(LAYOUT), request.split
         paths = _tables(root, str(labels), str(boxes))
@@ -206,7 +235,9 @@ class Folder(FileDataset):
         splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
         present = with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
-        marks = _marks(paths[1], str(image), normalised) if len(paths) > 1 else None
+        marks = read_boxes(paths[1], str(image), skip_unknown) if len(paths) > 1 else None
+        if normalised and marks is not None:
+            marks["fractions"] = True
         truth, clipped = ({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
         table = table.loc[present]
         label_values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
@@ -249,68 +280,36 @@ def _say_random_split(path: Path) -> None:
     log.info("%s has no column 'split': patients are split at random (--partition patient)", path)
 
 
-def _marks(path: Path, image: str, normalised: bool) -> pd.DataFrame:
-    """Return a row per box of a table, a COCO file, or a folder of Pascal VOC or YOLO files: ``box_files.ROW``.
-
-    The column ``fractions`` is True if edges are fractions of the image's sides.
-    """
-    if path.is_dir():
-        is_voc = next(path.rglob("*.xml"), None) is not None
-        return (box_files.read_voc if is_voc else box_files.read_yolo)(path).assign(fractions=not is_voc)
-    if path.suffix.lower() == ".json":
-        raw = box_files.read_coco(path)
-        edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64))
-    else:
-        raw = tables.read_csv(path, ("finding",))
-        raw = raw.rename(columns={image: "image"}) if "image" not in raw else raw
-        choices = [(kind, names) for kind, several in box_files.EDGES.items() for names in several]
-        kind, columns = next((choice for choice in choices if {*choice[1]} <= {*raw.columns}), ("", ()))
-        if not kind or "image" not in raw:
-            raise DataError(f"{path} has the columns {', '.join(map(str, raw))}: {BOXES_HINT}, with image and finding")
-        values = np.stack([tables.numbers(path, raw[column]) for column in columns], axis=1)
-        edges, raw = xywh_to_xyxy(values) if kind == "xywh" else values, raw.assign(width=np.nan, height=np.nan)
-    rows = dict(zip(box_files.ROW[2:6], edges.T, strict=True))
-    return raw[["image", "finding", "width", "height"]].assign(**rows, fractions=normalised)
-
-
 def _boxes(
     path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]
 ) -> tuple[BoxesByImage, int]:
     """Return the boxes of the ``wanted`` images and count the clipped ones. Unreadable images get no boxes.
 
-    Raises ``DataError`` for images and findings that the label ``table`` lacks, duplicate rows, images of another size
-    than stated, and boxes that are empty or outside the image.
+    Raises ``DataError`` for images and findings that the label ``table`` lacks, a label 0, images of another size than
+    stated, and as ``boxes_by_image`` does.
     """
-    stems: dict[str, list[str]] = {}
-    for name in map(str, table.index):
-        stems.setdefault(_stem(name), []).append(name)
-    if several := [names for names in stems.values() if len(names) > 1 and path.is_dir()]:
-        raise DataError(f"{path}: {examples(several[0])} have the same name without suffix: rename one of them")
-    image = marks["image"].map(lambda name: stems.get(name, [name])[0] if path.is_dir() else Path(name).as_posix())
-    unlisted = image[~image.isin(table.index)].str[:80].unique()
+    names = Names(map(str, table.index), findings)
+    images = {name: names.image(name) for name in marks["image"].unique()}
+    unlisted = [name[:80] for name, image in images.items() if image is None]
     tables.raise_if_any(
         path, unlisted, "images that the label table does not list", "; add them there, or remove their boxes"
     )
-    tables.refuse_unknown(path, marks["finding"], findings)
-    text = marks[["finding", *box_files.ROW[2:6]]].astype(str).agg(" ".join, axis=1)
-    tables.refuse_duplicates(path, image.str.cat(text, sep=" ") if len(image) else image)
-    edges = as_boxes(marks[[*box_files.ROW[2:6]]].to_numpy(np.float64))
-    empty = np.flatnonzero(~(area(edges) > 0)).tolist()
-    named = (f"{image[i]} {marks['finding'][i]} {edges[i].tolist()}" for i in empty)
-    tables.raise_if_any(path, named, "boxes with zero area", "; x0 < x1 and y0 < y1 are required")
-    frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
-    chosen = image.isin(list(frames)).to_numpy()
-    image, marks, edges = image[chosen], marks[chosen], edges[chosen]
-    sizes = [frames[name] for name in image]
-    box_files.refuse_other_frames(marks.assign(image=image).reset_index(), sizes, path)
+    words = {word: names.finding(word, str(path)) for word in marks["finding"].unique()}
+    marks = marks.assign(image=marks["image"].map(images), finding=marks["finding"].map(words))
+    pairs = marks[["image", "finding"]].drop_duplicates().itertuples(index=False)
+    negative = (" ".join(pair) for pair in pairs if table.at[pair[0], pair[1]] == 0)
+    tables.raise_if_any(path, negative, "boxes of findings whose label is 0", "; correct the label or remove the box")
+    boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
+    stated = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
+    refuse_turned(path, stated, {str(image): file for image, file in boxed["_path"].items()})
+    frames = _frames(boxed)
+    marks = marks[marks["image"].isin(list(frames))]
+    sizes = [frames[name] for name in marks["image"]]
+    refuse_other_frames(marks, sizes, path)
     sides = np.array(sizes, np.float64).reshape(-1, 2)[:, [1, 0, 1, 0]]
+    edges = marks[[*ROW[2:6]]].to_numpy(np.float64)
     edges = np.where(marks[["fractions"]].to_numpy(bool), edges * sides, edges)
-    return boxes_by_image(path, zip(image, marks["finding"], edges, strict=True), frames)
-
-
-def _stem(name: str) -> str:
-    """Return an image's name without suffix and without the folder ``images``, as the files of its boxes are named."""
-    return Path(name).with_suffix("").as_posix().removeprefix("images/")
+    return boxes_by_image(path, zip(marks["image"], marks["finding"], edges, strict=True), frames)
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:

@@ -32,7 +32,7 @@ from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
 from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, in_split, with_file
 from locus.datasets.io import pd
-from locus.datasets.io.images import ImageFiles, find
+from locus.datasets.io.images import find
 from locus.datasets.io.tables import (
     first_of,
     numbers,
@@ -318,21 +318,12 @@ def _about_images(root: Path) -> dict[str, dict[str, Any]]:
     return {str(image): {str(name): value for name, value in row.items()} for image, row in rows}
 
 
-def _image_files(folder: Path) -> ImageFiles:
+def _image_files(folder: Path) -> dict[str, str]:
     """Return image -> its file. Raises ``NoImagesError`` if there is none."""
     files = find(folder, *IMAGE_FOLDERS)
     if not files:
         raise NoImagesError(f"{folder} has no image file of NIH: {LAYOUT}")
     return files
-
-
-def _having_file(folder: Path, listed: pd.Index, files: Collection[str], split: str) -> pd.Index:
-    """Return the images of a published list that have a file. Raises ``NoImagesError`` if there is none."""
-    having_file = listed[listed.isin(list(files))]
-    if having_file.empty:
-        images = f"none of the {len(files)} images in {folder} is in the {split} split"
-        raise NoImagesError(f"{images}: use --partition patient or kfold")
-    return having_file
 
 
 def _folder_of_tables(folder: str) -> Path:
@@ -414,7 +405,7 @@ class NIH(FileDataset):
         if files is None:
             files = {image: image for image in listed}
         elif about.get("lists") == "official" and first_of(self.root, (*ENTRIES, *OFFICIAL)) is None:
-            listed = _having_file(folder or self.root, listed, files, self.split)
+            listed = listed[listed.isin(list(files))]  # the other images are not missing
         table = table.loc[with_file(folder or self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
         self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})

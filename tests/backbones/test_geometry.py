@@ -13,7 +13,7 @@ from locus.core.frames import Grid
 SIZES = [(96, 96), (128, 160), (224, 224), (225, 201)]
 LIGHT = ["custom", "resnet18", "densenet121", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
 QUICK = [*LIGHT, "vgg16"]
-OFFSETS = {"densenet121": 14, "densenet121_signed": 14, "vgg16": 15.5, "squeezenet1_1": 15, "custom": 3.5}
+OFFSETS = {"densenet121": 14, "vgg16": 15.5, "squeezenet1_1": 15, "custom": 3.5}
 
 
 @pytest.mark.contract
@@ -37,9 +37,8 @@ def test_arithmetic_supports_every_listed_backbone(name):
         extractor = extractors.build(name, False).extractor
     for size in SIZES:
         grid = grids.arithmetic(extractor, size)
-        fine = name.endswith("same16") or name == "squeezenet1_1"
-        assert grid.stride == ((8, 8) if name == "custom" else (16, 16) if fine else (32, 32))
-        if not name.startswith("tf_") and "_same" not in name:  # the offset of same padding depends on the size
+        assert grid.stride == ((8, 8) if name == "custom" else (16, 16) if name == "squeezenet1_1" else (32, 32))
+        if not name.startswith("tf_"):  # the offset of same padding depends on the size
             assert grid.offset == (OFFSETS.get(name, 0),) * 2
 
 
@@ -61,12 +60,6 @@ def test_option_stride_sets_the_grid_and_keeps_the_weights(name, stride):
     assert model.build_options["name"] == f"{name}:stride={stride}"
     if not name.startswith("tf_"):
         assert grid.offset == ((2 if stride == 8 else 6) if name == "densenet121" else 0,) * 2
-
-
-def test_code_of_a_network_contains_the_file_of_the_option_stride_only_if_it_has_the_option():
-    usual, finer = (backbones.files_of({"name": name}) for name in ("resnet18", "resnet18:stride=8"))
-    assert {path.name for path in finer - usual} == {"output_stride.py"}
-    assert usual < finer
 
 
 def test_stride_of_32_is_the_usual_network():

@@ -95,7 +95,7 @@ def test_every_even_average_pooling_shifts_the_grid_of_a_densenet():
 @pytest.mark.parametrize("name", ["custom", "resnet18", "tf_efficientnet_b0"])
 def test_the_arithmetic_of_a_level_equals_gradient_probing(name):
     model = build(name)
-    wrapped = backbones.wrap(model, features="extractor", head="head")
+    wrapped = backbones.wrap(model, features="extractor", head=model.head)
     for layer in model.layer_names:
         same = path(model, layer)
         assert wrapped.grid((96, 101), same) == model.grid((96, 101), layer)

@@ -65,13 +65,6 @@ def test_preprocessing_and_global_paths_do_not_change_the_grid(change):
     assert backbones.wrap(net(**change), img_size=64).grid((64, 64)) == GRID
 
 
-@pytest.mark.parametrize("after", [lambda net, A: A.flip(-1), lambda net, A: A.flatten(2).sort(-1).values.reshape(A.shape)])
-def test_a_map_without_a_regular_grid_is_refused_unless_the_grid_is_given(after):
-    with pytest.raises(NotAvailableError, match=r"--grid stride=.*grid= to locus\.wrap"):
-        backbones.wrap(net(after=after), img_size=64).grid((64, 64))
-    assert backbones.wrap(net(after=after), img_size=64, grid=lambda size: GRID).grid((64, 64)) == GRID
-
-
 def test_the_flag_grid_is_kept_in_the_run_of_a_network(tmp_path):
     (tmp_path / "net.py").write_text(
         "from tests.backbones.test_probe_grid import net\ndef build():\n    return net(after=lambda net, A: A.flip(-1))"
@@ -117,18 +110,6 @@ def test_methods_that_need_gradients_of_the_image_are_not_available_without_them
     network = net(before=lambda x: (x.clamp(0, 1) * 255).to(torch.uint8).float() / 255)
     with pytest.raises(NotAvailableError, match="'saliency' requires gradients"):
         explain(backbones.wrap(network, img_size=64), torch.rand(1, 3, 64, 64), methods=["saliency"])
-
-
-@pytest.mark.parametrize(
-    ("build", "fact"),
-    [
-        (lambda: torch.jit.trace(net(), torch.zeros(1, 3, 64, 64)), "TorchScript"),
-        (lambda: nn.Sequential(nn.LazyConv2d(8, 4, 4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)), "lazy layers"),
-    ],
-)
-def test_a_network_whose_layers_cannot_be_seen_is_refused(build, fact):
-    with pytest.raises(BadValueError, match=fact):
-        backbones.wrap(build(), img_size=64)
 
 
 def test_a_network_in_half_precision_is_computed_in_float32(tmp_path):

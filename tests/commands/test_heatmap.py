@@ -177,15 +177,6 @@ def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not
     assert np.load(network_folder(tmp_path) / told["cases"][0]["raw"]).shape == (24, 24)
 
 
-def test_the_engine_s_flags_change_no_map(cases, tmp_path):
-    def explained(*flags):
-        raw = cases("--cases", "1", "--method", "gradcam", *flags)[0]["raw"]
-        return np.load(network_folder(tmp_path) / raw)
-
-    plain, other = explained(), explained("--channels_last", "True", "--memory_gib", "0.01")
-    assert np.allclose(plain, other, atol=1e-5 * np.abs(plain).max())
-
-
 def test_every_network_has_its_own_folder_and_another_method_adds_its_maps(run_command, tmp_path):
     out, networks = tmp_path / "out", {}
     flags = ["--cases", "2", "--findings", "Mass"]

@@ -210,7 +210,7 @@ def test_a_run_that_is_scored_again_by_its_path_is_another_entry_and_the_first_s
 def test_pictures_of_anyones_network(folder, tmp_path, caplog):
     named = ["--findings", *FINDINGS, "--img_size", "64", "--runs", tmp_path / "runs"]
     assert heatmap.main(flags(folder, "--image", folder / "a.png", "--output_dir", tmp_path / "maps", *named)) == 0
-    for words in ("features 'body', rectified; pooling ", "head 'fc'", "(ImageNet; "):
+    for words in ("features 'body', relu; pooling ", "head 'fc'", "(ImageNet; "):
         assert words in caplog.text
     (case,) = json.loads(next(tmp_path.glob("maps/*/boxes.json")).read_text())["cases"]
     assert case["finding"] in FINDINGS

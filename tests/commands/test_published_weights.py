@@ -47,8 +47,6 @@ def folder(nih_extra, nih_sample, tmp_path_factory):
     of_seen, others = ([row for row in rows if (row[0][:8] in seen) == flag][:n] for flag, n in ((True, 3), (False, 8)))
     write_nih(folder / "mixed", [*of_seen, *others], head, nih_extra / "images")
     write_nih(folder / "seen", of_seen, head, nih_extra / "images")
-    (folder / "list.txt").write_text("\n".join(path.name for path in (nih_sample / "images").iterdir()))
-    (folder / "bare.txt").write_text("00000013_005\n")
     return folder
 
 
@@ -90,15 +88,6 @@ def test_images_of_training_patients_alone_are_refused_in_one_sentence(folder, t
         "error: all 3 images of NIH are of patients in the training data: use other images"
     ]
     assert not list(tmp_path.rglob("*.json"))
-
-
-def test_a_list_of_training_images_that_are_not_in_the_folder_leaves_out_their_patients(folder, tmp_path, capsys):
-    more = ["--data_root_dir", folder / "mixed", "--entry", "listed", "--results", tmp_path]
-    assert suite(folder, "NIH", "--checkpoint", FILES[0], *more, "--trained_on", folder / "list.txt") == 0
-    assert scored(tmp_path)[1] == {8}
-    capsys.readouterr()
-    assert suite(folder, "NIH", "--checkpoint", FILES[0], *more, "--trained_on", folder / "bare.txt") == 2
-    assert "00000013_005, " in capsys.readouterr().err
 
 
 def test_a_run_of_main_carries_its_training_images_and_those_of_its_initial_weights(folder, tmp_path, caplog, capsys):

@@ -1,6 +1,5 @@
 """``python -m benchmark.run`` as a user types it, and what a kill leaves behind."""
 
-import os
 import re
 import shutil
 import signal
@@ -8,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 from locus.benchmark import records
 
@@ -82,22 +80,6 @@ def test_a_record_counts_as_done_without_its_checkpoint_and_maps(run_command, fl
     assert "0 cells to run" in run_command("benchmark.run", "--suite", "tiny", *words).stdout
 
 
-@pytest.mark.slow
-def test_no_table_mixes_the_maps_of_a_network_with_those_of_its_training_anew(run_command, flags, undisturbed, tmp_path):
-    shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
-    (checkpoint,) = (tmp_path / "runs/tiny").glob("*/best.ckpt")
-    saved = torch.load(checkpoint, weights_only=True)
-    next(value for value in saved["state_dict"].values() if value.is_floating_point()).add_(0.01)
-    torch.save(saved, checkpoint)
-    before = content(tmp_path)
-    done = run_command("benchmark.run", "--suite", "tiny", "--method", "layercam", *flags(tmp_path))
-    assert done.returncode == 0, done.stderr
-    after = content(tmp_path)
-    assert {record["cell"]["method"] for key, record in after.items() if key not in before} == {"layercam"}
-    old, new = ({tuple(r["checkpoints"]) for r in every.values() if r["checkpoints"]} for every in (before, after))
-    assert (len(old), len(new), old & new) == (1, 1, set())
-
-
 @pytest.fixture(scope="module")
 def small(succeed, flags, tmp_path_factory):
     """A finished suite of two models under one protocol."""
@@ -106,29 +88,12 @@ def small(succeed, flags, tmp_path_factory):
     return folder
 
 
-def children(running):
-    """The processes in which a running command makes its steps."""
-    pids = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-    return [int(pid) for pid in pids if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
-
-
 def two_jobs(started, words, folder, *more):
     """A run of two jobs at a time, both of which are at work."""
     running = started("benchmark.run", *words, "--jobs", "2", *more)
     while len(list(folder.glob("runs/small/*/last.ckpt"))) < 2 and running.poll() is None:
         time.sleep(0.005)
     return running
-
-
-@pytest.mark.slow
-def test_after_a_killed_job_the_next_run_of_two_completes_the_records_of_one(started, succeed, sentence, flags, small, tmp_path):
-    words = ["--suite", "small", *flags(tmp_path)]
-    running = two_jobs(started, words, tmp_path)
-    os.kill(children(running)[0], signal.SIGKILL)
-    assert re.search(r"except 1, .*(train|explain|score) small/custom-.* was killed \(SIGKILL\)", sentence(running.done()))
-    assert {record["status"] for record in recorded(tmp_path, "small").values()} - {"n/a"} == {"ok", "failed"}
-    succeed("benchmark.run", *words, "--jobs", "2")
-    assert recorded(tmp_path, "small") == recorded(small, "small")
 
 
 @pytest.mark.parametrize(
@@ -164,13 +129,6 @@ def test_a_node_that_is_taken_out_of_ray_costs_no_record(started, flags, small, 
         assert recorded(tmp_path, "small") == recorded(small, "small")
     finally:
         cluster.shutdown()
-
-
-def test_several_jobs_need_a_stated_number_of_threads(run_command, sentence, write_suite, flags, tmp_path):
-    write_suite(tmp_path / "free.yaml", {"threads": None})
-    words = [word for word in flags(tmp_path) if word not in ("--threads", "1")]
-    done = run_command("benchmark.run", "--suite", "free", *words, "--suites", tmp_path, "--jobs", "2", "--dry_run")
-    assert "--threads" in sentence(done)
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(run_command, flags, tmp_path):
@@ -253,19 +211,6 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
     assert {record["cell"]["method"] for name, record in after.items() if name not in before} == {f"{tmp_path}/mine.py:Mine"}
     assert "0 cells to run" in run_command("benchmark.run", "--suite", "tiny", *flags(folder)).stdout
     assert content(folder) == after
-
-
-@pytest.mark.slow
-def test_overwrite_always_trains_and_explains_again_with_the_same_records(run_command, flags, undisturbed, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(undisturbed[0], folder)
-    files = [*folder.glob("runs/tiny/maps/*/cam.safetensors"), *folder.glob("runs/tiny/*/best.ckpt")]
-    times = [file.stat().st_mtime_ns for file in files]
-    done = run_command("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
-    assert "15 cells to run for 1 model" in done.stdout  # the baselines, too
-    assert content(folder) == content(undisturbed[0])
-    again = [file.stat().st_mtime_ns for file in files if file.is_file()]
-    assert sum(new > old for new, old in zip(again, times, strict=False)) >= 2  # of the model whose method is asked for
 
 
 @pytest.mark.parametrize(

@@ -350,35 +350,6 @@ def test_a_network_on_some_images_of_nih_has_its_own_block_and_leaves_the_publis
         assert line in text, "the published answer stays"
 
 
-@needs_sample
-def test_maps_and_boxes_on_some_images_of_nih_are_scored_on_these(nih, succeed, tmp_path):
-    root = nih(40)
-    entries = pd.read_csv(root / "BBox_List_2017.csv")
-    random = np.random.default_rng(0)
-    (tmp_path / "maps").mkdir()
-    lines = ["image,finding,x0,y0,x1,y1,score"]
-    for image, finding, x, y, w, h in entries.iloc[:, :6].itertuples(index=False):
-        name = "Infiltration" if finding == "Infiltrate" else finding
-        np.save(tmp_path / "maps" / f"{Path(image).stem}_{name}.npy", random.random((8, 8), dtype=np.float32))
-        lines.append(f"{image},{name},{x},{y},{x + w * random.uniform(0.3, 1):.1f},{y + h * random.uniform(0.3, 1):.1f},1")
-    (tmp_path / "boxes.csv").write_text("\n".join(lines) + "\n")
-    words = ["--dataset", "NIH", "--data_root_dir", root, "--num_classes", "8"]
-    for kind, given in (
-        ("maps", ["--maps", "maps", "--alignment", "conventional"]),
-        ("boxes", ["--boxes", "boxes.csv", "--box_format", "xyxy"]),
-    ):
-        done = succeed("benchmark.score", *words, *given, "--entry", f"My {kind}", cwd=tmp_path)
-        folder = tmp_path / f"runs/results/my-{kind}"
-        expected, names = Expected(folder), {f"own {kind}": "external"}
-        tables = markdown_tables((folder / "leaderboard.md").read_text())
-        (threshold_lines,) = [table[1] for title, table in tables.items() if title.endswith("thresholds")]
-        assert f"My {kind}" in check_thresholds(threshold_lines, expected, names)
-        check_terminal(done.stdout.replace(f"My {kind}", f"My_{kind}"), [[a, b.replace(" ", "_"), *c] for a, b, *c in threshold_lines])
-        (of_findings,) = [table for title, table in tables.items() if title.endswith("by finding")]
-        check_findings(*of_findings, expected, "external")
-        assert check_csv(folder / "leaderboard.csv", expected) >= 3
-
-
 def test_rows_of_one_network_on_different_cases_are_in_tables_of_their_own(published, tmp_path):
     folder = tmp_path / "results/tiny"
     shutil.copytree(published / "results/tiny", folder)

@@ -55,6 +55,9 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--logger wandbb", UnknownNameError, ["--logger", "'wandb'", "csv, tensorboard"]),
         ("--global_pool PCAN", UnknownNameError, ["'PCAM'"]),
         ("--attention_map SAN", UnknownNameError, ["'SAM'"]),
+        ("--epochs 1:30", BadValueError, ["'1:30' for --epochs"]),
+        ("--lr=1_0", BadValueError, ["'1_0' for --lr"]),
+        ("--seed 1 --epochs 2 --seed=3", BadValueError, ["--seed is given twice"]),
         ("--config absent.yaml", DataError, ["'absent.yaml'", "configs/"]),
     ],
 )
@@ -113,6 +116,8 @@ def test_every_preset_parses_and_contains_only_changed_defaults(path):
     ("text", "kind", "facts"),
     [
         ("lr: 1\nepochs: [1, 2\n", DataError, r"bad\.yaml.*YAML(?!.*unicode string).*line 3, column 1"),
+        ("lr: 1\nlr: 2", DataError, r"bad\.yaml.*'lr' is given twice"),
+        ("epochs: 1:30", BadValueError, "'1:30' for --epochs"),
         ("- a", DataError, r"bad\.yaml.*list.*'flag: value'"),
         ("learning_rate: 3", BadValueError, "'learning_rate'.*`python main.py --help`"),
         ("epochs: null", BadValueError, "--epochs.*null"),
@@ -123,6 +128,18 @@ def test_a_broken_preset_raises_a_clear_error(tmp_path, text, kind, facts):
     (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(kind, match=facts):
         parsed("--config", str(tmp_path / "bad.yaml"))
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("010", 10), ("0o10", 8), ("-0x1F", "-0x1F"), ("0x1F", 31), ("1:30", "1:30"), ("1_0", "1_0"), ("no", "no"), ("on", "on"),
+     ("3e-5", 3e-5), (".5", 0.5), ("2020-01-01", "2020-01-01"), ("True", True), ("~", None), ("", None), ("<<", "<<"), ("+7", 7)],
+)  # fmt: skip
+def test_words_of_a_file_are_those_of_yaml_1_2(tmp_path, text, value):
+    (tmp_path / "a.yaml").write_text(f"a: {text}\n")
+    found = read_yaml(tmp_path / "a.yaml")["a"]
+    assert (type(found), found) == (type(value), value)
 
 
 @pytest.mark.byhand

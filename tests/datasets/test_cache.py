@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,13 +71,21 @@ def forked(work, *arguments, **named):
     return process
 
 
+def pixels(data, *arguments, **options):
+    """Decode all images; return the array, the rows of readable images, and name and reason of the others."""
+    one = cache.PixelCache(data, *arguments, **options)
+    images, bad = one.complete(), one.bad()
+    kept = np.setdiff1d(np.arange(len(data)), [*bad])
+    return SimpleNamespace(images=images, kept=kept, bad=[(data[row].image_id, reason) for row, reason in bad.items()])
+
+
 def arrays(folder):
     return [path for path in folder.iterdir() if path.suffix == ".npy"]
 
 
 def test_the_rows_are_the_images_in_order_and_a_second_call_decodes_nothing(tmp_path):
     for _ in range(2):
-        found = cache.pixels(counting(tmp_path, 5), 4, tmp_path / "out")
+        found = pixels(counting(tmp_path, 5), 4, tmp_path / "out")
         assert found.images.shape == (5, 4, 4)
         assert found.images[:, 0, 0].tolist() == decoded(tmp_path) == [0, 1, 2, 3, 4]
         assert isinstance(found.images, np.memmap)
@@ -85,40 +94,46 @@ def test_the_rows_are_the_images_in_order_and_a_second_call_decodes_nothing(tmp_
 @pytest.mark.parametrize("pattern", ["*.npy", "*.rows"])
 def test_a_flipped_bit_in_the_cache_changes_no_pixel(tmp_path, pattern):
     data = images(tmp_path / "in", 3)
-    pixels = cache.pixels(data, 4, tmp_path / "out", workers=1).images.copy()
+    before = pixels(data, 4, tmp_path / "out", workers=1).images.copy()
     for _ in flipped(next((tmp_path / "out").glob(pattern)), 8):
-        assert (cache.pixels(data, 4, tmp_path / "out", workers=1).images == pixels).all()
+        assert (pixels(data, 4, tmp_path / "out", workers=1).images == before).all()
 
 
 def test_several_processes_give_what_one_gives(tmp_path, monkeypatch):
     data = images(tmp_path / "in", 11, 4)
-    one = cache.pixels(data, 4, tmp_path / "one", max_bad=0.2, workers=1)
+    one = pixels(data, 4, tmp_path / "one", max_bad=0.2, workers=1)
     monkeypatch.setattr(cache, "FEW", 2)
-    many = cache.pixels(data, 4, tmp_path / "many", max_bad=0.2, workers=3)
+    many = pixels(data, 4, tmp_path / "many", max_bad=0.2, workers=3)
     assert (one.images == many.images).all()
     assert one.bad == many.bad
 
 
 def test_changed_content_gets_a_new_array(tmp_path):
     data = images(tmp_path / "in", 3)
-    cache.pixels(data, 4, tmp_path / "out")
+    pixels(data, 4, tmp_path / "out")
     Image.fromarray(picture(99)).save(tmp_path / "in" / "001.png")
-    assert cache.pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 99, 2]
-    cache.pixels(data, 8, tmp_path / "out")
-    cache.pixels(data[:2], 4, tmp_path / "out")
-    assert len(arrays(tmp_path / "out")) == 4
+    assert pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 99, 2]
+    state, path = (tmp_path / "in" / "002.png").stat(), tmp_path / "in" / "new.png"
+    Image.fromarray(picture(7)).save(path)  # as long as the file that it replaces, and with the same time
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    path.replace(tmp_path / "in" / "002.png")
+    assert (tmp_path / "in" / "002.png").stat().st_size == state.st_size
+    assert pixels(data, 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 99, 7]
+    pixels(data, 8, tmp_path / "out")
+    pixels(data[:2], 4, tmp_path / "out")
+    assert len(arrays(tmp_path / "out")) == 5
 
 
 def test_pixels_without_a_source_are_part_of_the_key(tmp_path):
     for value in (3, 4):
         data = [dataclasses.replace(sample(0, functools.partial(picture, value)), source="")]
-        assert cache.pixels(data, 4, tmp_path).images[0, 0, 0] == value
+        assert pixels(data, 4, tmp_path).images[0, 0, 0] == value
 
 
 def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path, caplog):
     data = images(tmp_path / "in", 4, 1)
     for _ in ("made", "found"):
-        found = cache.pixels(data, 4, tmp_path / "out", max_bad=0.25)
+        found = pixels(data, 4, tmp_path / "out", max_bad=0.25)
         assert found.kept.tolist() == found.images[found.kept, 0, 0].tolist() == [0, 2, 3]
         assert [(name, "cannot decode" in reason) for name, reason in found.bad] == [("001.png", True)]
     assert caplog.text.count("skipped: cannot decode") == 2  # once per call
@@ -127,26 +142,19 @@ def test_an_unreadable_image_is_skipped_counted_and_logged(tmp_path, caplog):
 def test_too_many_unreadable_images_raise_an_error(tmp_path, caplog):
     sentence = r"1 of 4 .*--max_bad_images.* 0\.01.*/001\.png"
     with pytest.raises(DataError, match=sentence):
-        cache.pixels(images(tmp_path / "in", 4, 1), 4, tmp_path / "out")
+        pixels(images(tmp_path / "in", 4, 1), 4, tmp_path / "out")
     assert [record for record in caplog.records if record.levelname != "INFO"] == []  # the error says it
-
-
-def test_unreadable_images_are_logged_up_to_a_limit(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(cache, "NAMED", 2)
-    cache.pixels(images(tmp_path / "in", 5, 0, 1, 2, 3), 4, tmp_path / "out", max_bad=0.9)
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert [word in warning for word, warning in zip(("000.png", "001.png", "2 more"), warnings, strict=True)] == [True] * 3
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(cache, "FEW", 10)
-    process = forked(cache.pixels, counting(tmp_path, 40, 0.05), 4, tmp_path / "out", workers=workers)
+    process = forked(pixels, counting(tmp_path, 40, 0.05), 4, tmp_path / "out", workers=workers)
     while len(decoded(tmp_path)) < 8:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    assert cache.pixels(counting(tmp_path, 40), 4, tmp_path / "out").images[:, 0, 0].tolist() == [*range(40)]
+    assert pixels(counting(tmp_path, 40), 4, tmp_path / "out").images[:, 0, 0].tolist() == [*range(40)]
     assert len(arrays(tmp_path / "out")) == 1
     assert {*decoded(tmp_path)} == {*range(40)}
     assert len(decoded(tmp_path)) <= 40 + workers  # each process may have lost one image
@@ -200,37 +208,29 @@ def test_processes_that_end_before_they_decode_are_replaced_once(tmp_path, monke
     assert one.read(np.array([0]))[1].all()
 
 
-def test_progress_is_logged_regularly(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(cache, "EVERY", 0.0)
-    with caplog.at_level(logging.INFO):
-        cache.pixels(samples(40), 4, tmp_path, workers=1)
-    lines = [line for line in caplog.messages if line.startswith("decoded")]
-    assert lines == [f"decoded {n} of 40 images" for n in range(1, 41)]
-
-
 def test_two_simultaneous_runs_give_the_same_array(tmp_path):
-    processes = [forked(cache.pixels, counting(tmp_path, 6, 0.02), 4, tmp_path / "out", workers=1) for _ in range(2)]
+    processes = [forked(pixels, counting(tmp_path, 6, 0.02), 4, tmp_path / "out", workers=1) for _ in range(2)]
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert len(arrays(tmp_path / "out")) == 1
-    assert cache.pixels(counting(tmp_path, 6), 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert pixels(counting(tmp_path, 6), 4, tmp_path / "out").images[:, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_image_that_crashes_its_decoder_is_skipped(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(cache, "FEW", 5)
-    found = cache.pixels(samples(50, 7, 8, 40), 8, tmp_path, max_bad=0.1, workers=workers)
+    found = pixels(samples(50, 7, 8, 40), 8, tmp_path, max_bad=0.1, workers=workers)
     reasons = {name: f"cannot decode {name}: its decoder crashed or was killed" for name in ("007.png", "008.png", "040.png")}
     assert found.bad == [*reasons.items()]
     assert found.images[found.kept, 0, 0].tolist() == [i for i in range(50) if i not in (7, 8, 40)]
-    assert cache.pixels(samples(50), 8, tmp_path, max_bad=0.1).bad == found.bad  # nothing is decoded again
+    assert pixels(samples(50), 8, tmp_path, max_bad=0.1).bad == found.bad  # nothing is decoded again
 
 
 def test_decoding_stops_with_an_error_if_every_image_crashes(tmp_path):
     began = time.perf_counter()
     with pytest.raises(DataError, match=r" 1000 .*--max_bad_images .* 0\.01.*\.png.* crashed"):
-        cache.pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
+        pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
     assert time.perf_counter() - began < 30  # a thousand crashes would take minutes
 
 
@@ -239,7 +239,7 @@ def _too_large():
 
 
 def test_an_image_that_needs_too_much_memory_is_skipped(tmp_path):
-    found = cache.pixels(samples(4, 2, failure=_too_large), 8, tmp_path, max_bad=0.5)
+    found = pixels(samples(4, 2, failure=_too_large), 8, tmp_path, max_bad=0.5)
     assert found.bad == [("002.png", "cannot decode 002.png: out of memory")]
 
 
@@ -248,7 +248,7 @@ def test_the_progress_bar_counts_images_of_crashed_processes(tmp_path, monkeypat
     data = counting(tmp_path, 4, 0.15)  # a bar is drawn ten times a second at most
     data[1] = sample(1, os.abort)
     with caplog.at_level(logging.INFO):
-        cache.pixels(data, 8, tmp_path, max_bad=0.5)
+        pixels(data, 8, tmp_path, max_bad=0.5)
     assert "decoding 4 images, processes: 1" in caplog.messages
     shown = terminal()
     assert "list images: " in shown
@@ -258,7 +258,7 @@ def test_the_progress_bar_counts_images_of_crashed_processes(tmp_path, monkeypat
 
 def test_decoding_processes_end_with_their_parent(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "FEW", 10)
-    process = forked(cache.pixels, counting(tmp_path, 10_000, 0.02), 8, tmp_path / "out", workers=3)
+    process = forked(pixels, counting(tmp_path, 10_000, 0.02), 8, tmp_path / "out", workers=3)
     while len(pids := {*decoded(tmp_path, 1)}) < 3:
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)

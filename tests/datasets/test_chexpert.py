@@ -156,9 +156,3 @@ def test_the_test_split_does_not_need_the_training_table(chexpert_tree):
     assert len(datasets.load("CheXpert", root)) == 3
     with pytest.raises(DataError, match=r"train\.csv.*valid.*--partition"):
         datasets.load("CheXpert", root, "train")
-
-
-def test_missing_tables_raise_an_error_with_layout_and_source(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    with pytest.raises(DataError, match=rf"{tmp_path}.*table.*train\.csv, valid\.csv.*https://stanfordaimi"):
-        datasets.load("CheXpert", tmp_path)

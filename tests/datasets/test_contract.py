@@ -66,11 +66,13 @@ def test_negative_indices_count_from_the_end(load):
 @pytest.mark.parametrize(
     ("wrong", "facts"),
     [
-        ({"split": "dev"}, "split.*'dev'.*train, val, test"),
-        ({"partition": "random"}, "partition.*'random'.*official, patient, kfold"),
+        ({"split": "dev"}, "'dev'.*split.*'train', 'val' or 'test'"),
+        ({"partition": "random"}, "'random'.*partition.*'official', 'patient', 'kfold'"),
         ({"fold": 9, "partition": "kfold"}, "^fold 9 .* 0 .* 4$"),
         ({"findings": 3}, "(^| )3( findings|:|$)"),
         ({"shape": 1}, "'shape'"),
+        *(({"seed": seed}, f"{seed}.*seed") for seed in (-1, 1.5, None, "0")),
+        ({"folds": 1, "partition": "kfold"}, "1 .*folds.* 2$"),
     ],
     ids=str,
 )

@@ -172,14 +172,6 @@ def test_linked_files_are_read_like_files_of_the_folder(apart, suffixes):
     assert before
 
 
-def test_linked_folders_are_read_like_folders_of_the_folder(apart):
-    name, root = apart
-    before = samples(name, root)
-    for folder in {path.relative_to(root).parts[0] for path in files(root, IMAGES) if path.parent != root}:
-        move_and_link(root / folder, root.parent / f"far-{folder}")
-    assert samples(name, root) == before
-
-
 def to_nothing(path):
     path.unlink()
     path.symlink_to("gone")

@@ -1,6 +1,7 @@
 """DICOM: all transfer syntaxes and both grey scales give the same pixels; broken files raise clear errors."""
 
 import numpy as np
+import pydicom
 import pytest
 
 from locus.core.errors import DataError
@@ -129,3 +130,49 @@ def test_a_file_that_is_not_dicom_raises_an_error_with_its_path(tmp_path):
         dicom.decode(tmp_path / "a.dcm")
     with pytest.raises(DataError, match=r"/b\.dcm not found$"):
         dicom.header(tmp_path / "b.dcm")
+
+
+def table(bits, as_words):
+    """Return a lookup table of 4096 entries that squares the values; entries of 8 bits in words of 16 or in bytes."""
+    entries = (np.arange(4096.0) / 4095) ** 2 * (2**bits - 1)
+    one = pydicom.Dataset()
+    one.LUTDescriptor = [4096, 0, bits]
+    one.LUTData = entries.astype("<u2" if as_words else np.uint8).tobytes()
+    return pydicom.Sequence([one])
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("name", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize(("bits", "as_words"), [(16, True), (12, True), (8, True), (8, False)])
+def test_a_lookup_table_has_entries_of_one_or_two_bytes(tmp_path, name, bits, as_words):
+    path = write_dicom(tmp_path / "a.dcm", **{name: table(bits, as_words)})
+    wanted = (RAMP / RAMP.max()) ** 2 * 255
+    assert np.abs(dicom.decode(path) - wanted).max() < 1.6
+
+
+@pytest.mark.parametrize("function", ["", None])
+def test_an_empty_function_of_the_window_is_linear(tmp_path, function):
+    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    linear = dicom.decode(write_dicom(tmp_path / "a.dcm", **window))
+    assert (dicom.decode(write_dicom(tmp_path / "b.dcm", **window, VOILUTFunction=function)) == linear).all()
+
+
+@pytest.mark.parametrize(
+    ("tags", "facts"),
+    [
+        ({"PixelData": RAMP.tobytes() * 3}, r"shape \(3, 24, 32\).*\(24, 32\)"),
+        ({"RescaleSlope": "nan", "RescaleIntercept": 0}, "not finite"),
+        ({"RescaleSlope": "inf", "RescaleIntercept": 0}, "not finite"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_pixels_of_another_size_or_without_numbers_are_refused(tmp_path, tags, facts):
+    with pytest.raises(DataError, match=rf"a\.dcm.*{facts}"):
+        dicom.decode(write_dicom(tmp_path / "a.dcm", **tags))
+
+
+def test_a_file_without_meta_information_says_so(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes()[132:])
+    with pytest.raises(DataError, match=r"a\.dcm.*no meta information"):
+        dicom.decode(path)

@@ -42,7 +42,7 @@ def test_cached_headers_are_used_until_a_file_changes(root):
     rows = json.loads(table(root).read_text())
     assert sorted(rows) == ["a.dcm", "b.dcm"]
     for row in rows.values():
-        row[2]["meta"]["sex"] = "as the table says"
+        row[3]["meta"]["sex"] = "as the table says"
     table(root).write_text(json.dumps(rows))
     write_dicom(root / "b.dcm", PatientSex="M", PatientID="another length")
     assert {name: about["sex"] for name, about in meta(root).items()} == {"a": "as the table says", "b": "M"}

@@ -1,6 +1,7 @@
 """Decoding of PNG and JPEG: all modes give the same grey pixels; broken files raise clear errors."""
 
 import os
+import zlib
 
 import cv2
 import numpy as np
@@ -74,10 +75,11 @@ def test_a_file_that_is_not_an_image_raises_an_error_with_its_path(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_raises_an_error_immediately(tmp_path):
-    os.mkfifo(tmp_path / "x.png")
-    with pytest.raises(DataError, match=r"x\.png"):
-        decode(tmp_path / "x.png")
+@pytest.mark.parametrize("name", ["x.png", "x.dcm"])
+def test_a_pipe_raises_an_error_immediately(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f"{name}.*not a regular file"):
+        decode(tmp_path / name)
 
 
 def test_only_files_with_image_extensions_are_found(tmp_path):
@@ -89,3 +91,35 @@ def test_only_files_with_image_extensions_are_found(tmp_path):
     (tmp_path / "more" / "b.png").touch()
     with pytest.raises(DataError, match=r"two files b\.png"):
         find(tmp_path, "images", "more")
+
+
+def chunks(path):
+    """Return the signature and the chunks of a PNG file, by their names."""
+    content, at, found = path.read_bytes(), 8, {}
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4])
+        found[content[at + 4 : at + 8]] = content[at : at + 12 + length]
+        at += 12 + length
+    return found
+
+
+def test_an_orientation_behind_the_pixels_counts_for_pixels_and_frame(tmp_path):
+    path, exif = tmp_path / "a.png", Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(RAMP).save(path, exif=exif)
+    parts = chunks(path)
+    path.write_bytes(path.read_bytes()[:8] + b"".join(parts[name] for name in (b"IHDR", b"IDAT", b"eXIf", b"IEND")))
+    assert decode(path).shape == frame(path) == RAMP.shape[::-1]
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20, 47])
+def test_a_png_whose_pixels_end_early_is_truncated(tmp_path, rows):
+    path = tmp_path / "a.png"
+    Image.fromarray(RAMP).save(path)
+    packed = zlib.compress(b"".join(b"\0" + row.tobytes() for row in RAMP[:rows]))
+    body = b"IDAT" + packed
+    idat = len(packed).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
+    parts = chunks(path)
+    path.write_bytes(path.read_bytes()[:8] + parts[b"IHDR"] + idat + parts[b"IEND"])
+    with pytest.raises(DataError, match=r"a\.png.*truncated"):
+        decode(path)

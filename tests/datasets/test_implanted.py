@@ -39,14 +39,6 @@ def test_backgrounds_are_normal_images_of_patients_without_boxes(load):
     assert used == {"00000001_001.png", "00000003_000.png", "00000006_000.png"}
 
 
-def test_the_default_folder_is_that_of_nih(nih_tree, tmp_path, monkeypatch):
-    (tmp_path / "all").mkdir()
-    (tmp_path / "all" / "NIH").symlink_to(nih_tree())
-    monkeypatch.setenv("LOCUS_DATA", str(tmp_path / "all"))
-    assert datasets.root_of("implanted:places=3") == tmp_path / "all" / "NIH"
-    assert len(datasets.load("implanted", split="train", train=5)) == 5
-
-
 def test_patients_with_a_boxed_image_or_a_finding_give_no_background(nih_tree):
     root = nih_tree(boxes=["00000001_000.png,Effusion,1,1,300,400,,,"])
     with pytest.raises(DataError, match=r" 2 .* 3 .*images/\*\.png"):
@@ -75,9 +67,10 @@ def test_images_with_a_broken_background_are_skipped_and_logged(load, tmp_path):
     broken = data[0].meta["nih"]
     next(tmp_path.rglob(broken)).write_bytes(b"not an image")
     implanted._small.cache_clear()
-    found = cache.pixels(data, SIZE, tmp_path / "cache", max_bad=1, workers=1)
-    assert {data[int(i)].meta["nih"] for i in found.kept} == {s.meta["nih"] for s in data} - {broken}
-    assert all(broken in reason for _, reason in found.bad)
+    found = cache.PixelCache(data, SIZE, tmp_path / "cache", max_bad=1, workers=1)
+    found.complete()
+    assert {data[row].meta["nih"] for row in found.bad()} == {broken}
+    assert all(broken in reason for reason in found.bad().values())
 
 
 def test_positions_do_not_depend_on_the_image_size(load):

@@ -71,11 +71,6 @@ def test_a_part_of_the_labelled_lists_raises_an_error(nih_tree):
         datasets.load("NIH", root)
 
 
-def test_an_unknown_number_of_findings_raises_an_error_with_the_allowed_ones(nih_tree):
-    with pytest.raises(BadValueError, match=r"9 .*--num_classes.* 14, 8, 1"):
-        datasets.load("NIH", nih_tree(), findings=9)
-
-
 def test_labelled_lists_are_used_without_the_official_ones(nih_tree):
     root = nih_tree(lists=False)
     zeros = " 0" * 12

@@ -113,7 +113,7 @@ def test_images_alone_have_the_published_labels_boxes_and_split(tmp_path, split,
         np.testing.assert_array_equal(samples[sample.image_id].labels, sample.labels)
     assert alone.describe["tables"] == whole.describe["tables"]
     assert alone.describe["images_without_file"] == 0, "an image that is only in the published lists is not missing"
-    with pytest.raises(NoImagesError, match=r"none of the \d+ images .* split: use --partition"):
+    with pytest.raises(NoImagesError, match=r"list no .* images: use --partition"):
         locus.load_dataset("NIH", root=tmp_path, split="test" if split == "val" else "train")
     (line,) = [text for text in caplog.messages if "published files" in text]
     assert f"{tmp_path} has no Data_Entry_2017_v2020.csv, BBox_List_2017.csv, train_val_list.txt, test_list.txt" in line

@@ -9,8 +9,7 @@ import pytest
 from locus import datasets
 from locus.core.errors import BadValueError, UnknownNameError
 from locus.core.frames import conventional, iou, resample
-from locus.core.types import generator
-from locus.datasets.phantom.patient import BOX_STATISTICS, REACH, blurred, draw_patient
+from locus.datasets.phantom.patient import BOX_STATISTICS
 
 pytestmark = pytest.mark.planted
 
@@ -62,13 +61,6 @@ def test_splits_are_disjoint_and_independent_of_each_other():
     assert datasets.load("phantom", test=2, train=7)[1].image_id == datasets.load("phantom", test=20)[1].image_id
 
 
-def test_kfold_splits_the_union_of_the_splits():
-    counts = {"train": 30, "val": 10, "test": 10}
-    folds = [datasets.load("phantom", partition="kfold", fold=k, **counts) for k in range(5)]
-    assert sorted(i for fold in folds for i in fold.indices.tolist()) == sorted({i for fold in folds for i in fold.indices.tolist()})
-    assert sum(map(len, folds)) == 50
-
-
 def test_findings_are_independent_with_a_prevalence_of_18_per_cent(many):
     labels = np.stack([sample.labels for sample in many])
     assert np.abs(labels.mean(0) - 0.18).max() < 0.025
@@ -114,34 +106,6 @@ def test_changing_one_finding_does_not_change_the_rest_of_the_patient(nih_tree, 
         far[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
         assert changed.any()
         assert not (changed & far).any()
-
-
-def test_edges_have_random_widths_and_the_truth_ends_at_half_height():
-    widths, heights = [], []
-    options = datasets.load("phantom", test=1).options
-    for number in range(300):
-        for lesion in draw_patient(generator(0, number), options).lesions:
-            widths.append(lesion.edge)
-            at, soft = lesion.opacity(512)
-            if lesion.finding == "Nodule":  # its opacity is its outline
-                rows, columns = np.flatnonzero((soft >= soft.max() / 2).any(1)), np.flatnonzero((soft >= soft.max() / 2).any(0))
-                x, y = at.columns.start, at.rows.start
-                tight = [x + columns[0], y + rows[0], x + columns[-1] + 1, y + rows[-1] + 1]
-                assert lesion.tight(512) == tight
-                heights.append(soft.max())
-    assert 0.006 <= min(widths) < 0.01 < 0.036 < max(widths) <= 0.04
-    assert np.mean(widths) == pytest.approx(0.023, abs=0.001)
-    assert min(heights) < 0.9
-
-
-def test_a_wide_edge_rises_over_its_width():
-    """The edge of a large outline goes from 16 to 84 per cent within the width, at any image size."""
-    for size in (128, 512):
-        step = np.zeros((size, size), np.float32)
-        step[:, size // 2 :] = 1
-        profile = blurred(step, 0.04 * REACH * size)[size // 2]
-        first, last = (np.interp(level, profile[: 3 * size // 4], np.arange(3 * size // 4)) for level in (0.16, 0.84))
-        assert (last - first) / size == pytest.approx(0.04, rel=0.1)
 
 
 def test_an_invalid_size_raises_a_clear_error():

@@ -85,18 +85,6 @@ def test_a_broken_annotation_raises_a_clear_error(tree, change, facts):
     assert "\n" not in str(caught.value)
 
 
-def test_names_of_the_later_release_raise_an_error(tree):
-    root = tree([entry | {"image": entry["file_name"]} for entry in MARKS])
-    with pytest.raises(DataError, match=r"4 of 4 images.*36200\.png.*first release"):
-        datasets.load(WORD, root)
-
-
-def test_missing_annotations_raise_a_clear_error(nih_tree):
-    root = nih_tree()
-    with pytest.raises(DataError, match=r"annotations\.json.*train\.json.*chestx_det"):
-        datasets.load(WORD, root)
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not ANNOTATIONS.is_file(), reason="ChestX-Det under NIH's names is not beside the checkout")
 def test_there_are_6257_cases_and_1474_on_official_test_images(tmp_path):

@@ -56,12 +56,6 @@ def test_partition_all_has_every_image_in_training_and_says_so_for_test(caplog):
     assert [record.message for record in caplog.records if "scores only show the fit" in record.message]
 
 
-def test_another_seed_gives_another_partition():
-    patients = [str(i) for i in range(200)]
-    assert (splits.by_patient(patients, 0) == splits.by_patient(patients, 0)).all()
-    assert (splits.by_patient(patients, 0) != splits.by_patient(patients, 1)).any()
-
-
 def test_a_tenth_of_the_training_patients_is_validation():
     names = splits.hold_out_val([str(i) for i in range(100)], np.arange(100) < 80, seed=0)
     assert [(names == n).sum() for n in ("train", "val", "test")] == [72, 8, 20]
@@ -82,7 +76,7 @@ def test_a_leak_raises_an_error_with_count_and_three_examples():
         splits.check_unboxed(["a", "b", "c"], {"a", "c", "d"}, "train.csv")
 
 
-@pytest.mark.parametrize(("folds", "facts"), [(1, r"folds.*\b1\b.*\b2\b"), (4, r"folds.*\b4\b.*\b3\b")])
+@pytest.mark.parametrize(("folds", "facts"), [(1, r"\b1\b.*folds.*\b2$"), (4, r"folds.*\b4\b.*\b3\b")])
 def test_an_impossible_number_of_folds_raises_a_clear_error(folds, facts):
     with pytest.raises(BadValueError, match=facts):
         splits.assign(["a", "b", "c"], Request(partition="kfold", folds=folds))

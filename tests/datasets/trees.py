@@ -124,7 +124,8 @@ def folder(header: str = "image,patient,split,Mass,Nodule", rows: list[str] = FO
     """A user's folder: images in three folders, unknown labels, two boxes of one finding, one beyond the edge."""
     modes = {"a.png": "L", "images/b.png": "RGB", "deep/c.png": "I;16", "images/d.png": "L", "e.jpg": "RGB", "f.png": "I;16"}
     images = {name: image(mode) for name, mode in modes.items()}
-    return {**images, "labels.csv": [header, *rows], "boxes.csv": ["image,finding,x0,y0,x1,y1", *boxes]}
+    truth = {"boxes.csv": ["image,finding,x0,y0,x1,y1", *boxes]} if boxes else {}
+    return {**images, "labels.csv": [header, *rows], **truth}
 
 
 OBSERVATIONS = [

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from locus.benchmark import records
-from locus.benchmark.pictures import examples
+from locus.benchmark.pictures import gallery
 from locus.benchmark.records import papers
 from locus.benchmark.report import tables
 from locus.benchmark.suite import cells, plan
@@ -123,7 +123,7 @@ def test_suites_use_the_weights_of_the_suite_whose_training_runs_they_name(name)
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_pictures_of_a_page_are_a_hit_and_a_miss_of_its_best_method(name):
-    chosen = examples.choose(committed(name)[1], ROOT / "results" / name)
+    chosen = gallery.choose_examples(committed(name)[1], ROOT / "results" / name)
     picture = ROOT / "results" / name / "examples.svg"
     assert picture.is_file() == bool(chosen)
     if chosen:

@@ -210,23 +210,6 @@ def test_every_row_of_the_networks(rows):
         assert (lines[network]["verdict"] == "one training run", int(lines[network]["runs"])) == (row.runs == 1, row.runs)
 
 
-def test_every_row_of_the_methods_over_networks(rows):
-    def over_networks(one, other):
-        common = [of for of in rows.values() if one in of and other in of and of[one].runs > 1]
-        return estimate([(1 / len(common), of[one] - of[other]) for of in common])
-
-    lines, networks = table("methods over networks"), [{name for name in of if of[name].runs > 1} for of in rows.values()]
-    shared = set.intersection(*filter(None, networks)).difference(BASELINES)
-    assert len(shared) > len(lines) >= 4
-    for line in lines:
-        gaps = [over_networks(other, line["method"]) for other in shared if other != line["method"]]
-        adjusted = holm([gap[3] for gap in gaps])
-        assert (line["verdict"] == "may be the best") == verdict([(g[0], p) for g, p in zip(gaps, adjusted, strict=True)])
-        if line["verdict"].startswith("behind "):
-            name, gap = re.match(r"behind (.*) by (.*)", line["verdict"]).groups()
-            assert numbers(gap) == pytest.approx(over_networks(name, line["method"])[:3], abs=6e-4)
-
-
 @pytest.mark.parametrize("file", sorted(RESULTS.glob("*/leaderboard.csv")), ids=lambda file: file.parent.name)
 def test_no_p_is_0_and_no_interval_of_a_method_has_zero_width_unless_it_equals_what_it_is_compared_with(file):
     board = pd.read_csv(file)

@@ -16,11 +16,11 @@ from safetensors.torch import save as safetensors
 from locus.backbones import weight_files
 from locus.benchmark import opening, records
 from locus.benchmark.evaluation import boxes, files
-from locus.benchmark.evaluation.boxes import Names
 from locus.benchmark.records import storage
 from locus.benchmark.suite import plan
 from locus.core import cli
 from locus.datasets.io import annotations, images
+from locus.datasets.io.annotations import Names
 from tests.benchmark.report.made_up import training
 from tests.datasets.trees import write_dicom
 
@@ -60,7 +60,7 @@ def _planes(path: Path) -> list[object]:
 
 
 def _masks(path: Path) -> list[object]:
-    return [given.read() for given in files.find(path, NAMES, (), None).values()]
+    return [given.read() for given in files.find(path, NAMES, ()).values()]
 
 
 def _packed(path: Path) -> object:
@@ -105,8 +105,8 @@ READERS = {
         ("predictions.csv", lambda p: boxes.read_probabilities(p, NAMES), _text("image,Mass\na.png,0.5\n")),
         ("boxes.json", lambda p: boxes.read(p, None, NAMES, FRAMES), _text([BOX])),
         ("coco.json", annotations.read_coco, _text(COCO)),
-        ("voc.xml", lambda p: annotations.read_voc(p.parent), _text(VOC)),
-        ("yolo.txt", lambda p: annotations.read_yolo(p.parent), _yolo),
+        ("voc.xml", lambda p: annotations.read_boxes(p.parent), _text(VOC)),
+        ("yolo.txt", lambda p: annotations.read_boxes(p.parent), _yolo),
         ("masks.json", _masks, _text({"a.png": {"Mass": {"size": [2, 3], "counts": [1, 2, 3]}}})),
         ("grid.json", lambda p: boxes.of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),
         ("record.json", storage.read, _text("{}")),

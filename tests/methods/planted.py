@@ -62,7 +62,7 @@ SPOILT = {
     "DtypeOfDoubles": lambda evidence, maps: maps.double(),
     "DeviceForgotten": lambda evidence, maps: maps * torch.linspace(0, 1, maps.shape[-1]),
     "DeviceOfTheResult": lambda evidence, maps: torch.ones(maps.shape),
-    "GridOfAnUpsampledMap": lambda evidence, maps: torch.nn.functional.interpolate(maps, scale_factor=2),
+    "ServesAnUpsampledMap": lambda evidence, maps: torch.nn.functional.interpolate(maps, scale_factor=2),
     "FiniteButForZeroMaps": lambda evidence, maps: maps / maps.abs().amax((-2, -1), keepdim=True),
     "FiniteButForFlatImages": _by_images,
     "FiniteButForHugeLogits": lambda evidence, maps: maps * evidence.logits.exp()[:, :, None, None],
@@ -85,7 +85,7 @@ SPOILT = {
 globals().update({name: type(name, (Summed,), {"spoilt": staticmethod(spoilt)}) for name, spoilt in SPOILT.items()})
 
 
-class GridOfAnotherPlace(Summed):
+class ServesAnotherPlace(Summed):
     def spoilt(self, evidence, maps):
         return maps[..., 1:, 1:]
 

@@ -280,26 +280,18 @@ def run(config: DatasetCheckConfig, echo: Echo) -> list[str]:
     """
     scanned = read(config)
     rows = answers(scanned)
-    folder = Path(config.output) / safe_filename(config.name)
-    write_text(folder / "report.md", page(config.name, scanned, rows))
-    echo("\n\n".join(_tables(scanned, rows, "simple")))
-    echo(f"\nReport: {folder / 'report.md'}")
+    file = Path(config.output) / safe_filename(config.name) / "report.md"
+    tables = page(scanned, rows)
+    write_text(file, f"# {config.name}\n\n{tables}\n")
+    echo(f"{tables}\n\nReport: {file}")
     return conclude(config.name, rows, echo)
 
 
-def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
+def page(scanned: DatasetScan, rows: list[AnswerRow]) -> str:
     """Return the report as Markdown: counts and answers."""
-    return "\n\n".join([f"# {name}", *_tables(scanned, rows, "github")]) + "\n"
-
-
-def _tables(scanned: DatasetScan, rows: list[AnswerRow], style: str) -> list[str]:
-    widths = [None, None, 90] if style == "simple" else None
-    checked = [row[:3] for row in rows]
-    return [
-        tabulate(list(_sizes(scanned)), headers=SIZE_COLUMNS, tablefmt=style),
-        tabulate(list(counts(scanned)), headers=COUNTS, tablefmt=style),
-        tabulate(checked, headers=("question", "verdict", "seen"), tablefmt=style, maxcolwidths=widths),
-    ]
+    answers_table = [row[:3] for row in rows], ("question", "verdict", "seen")
+    tables = [(_sizes(scanned), SIZE_COLUMNS), (counts(scanned), COUNTS), answers_table]
+    return "\n\n".join(tabulate(list(lines), headers=headers, tablefmt="github") for lines, headers in tables)
 
 
 def _sizes(scanned: DatasetScan) -> Iterator[tuple[str, int, int, int]]:

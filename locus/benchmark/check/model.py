@@ -18,7 +18,7 @@ from locus import datasets, methods
 from locus.backbones.classifier import normalised
 from locus.benchmark import opening
 from locus.benchmark.check.question import AnswerRow, conclude
-from locus.benchmark.explain import explain
+from locus.benchmark.explain import build_methods, collect_evidence, run_methods
 from locus.benchmark.opening import SIDE, OpenedNetwork
 from locus.benchmark.training import hardware
 from locus.benchmark.training.metrics import scores
@@ -66,12 +66,16 @@ def labelled_answers(opened: OpenedNetwork, data: Dataset, count: int) -> list[A
     names = [opened.model.findings[k] for k in judged]
     own_aurocs = np.diag(table)
     by_finding = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
+    exclusive = len(names) == len(opened.model.findings) > 1 and bool(np.all(labels.sum(1) == 1))
+    is_softmax = bool(((opened.model.build_options or {}).get("wiring") or {}).get("softmax"))
+    hint = "exactly one finding per image: if the network was trained by cross-entropy, write --outputs softmax"
+    hints = [AnswerRow("outputs", "note", hint)] if exclusive and not is_softmax else []
     seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {by_finding}")
     is_external = "network" in (opened.model.build_options or {})
     other = [_normalisation(opened, grey, labels, judged, float(own_aurocs.mean()))] if is_external else []
     present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
     errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
-    return [seen, order(table, names, errors), *other]
+    return [seen, *hints, order(table, names, errors), *other]
 
 
 def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> AnswerRow:
@@ -118,7 +122,7 @@ def _rescaled_logits(opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Mod
     model, original = opened.model, opened.model.rescale
     try:
         model.rescale = rescale[0] if rescale else original
-        return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(grey, BATCH)]).float()
+        return torch.cat([model.predict(transforms.evaluation()(part)) for part in torch.split(grey, BATCH)]).float()
     finally:
         model.rescale = original
 
@@ -158,22 +162,17 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     """Check which methods work: all fast methods, and the slow methods that do not support all networks."""
     pixels = generator(0, "check a model").integers(0, 256, (1, opened.img_size, opened.img_size), dtype="uint8")
     images, slow = transforms.evaluation()(torch.from_numpy(pixels)), methods.expand(["slow"])
-    tried = [word for word in slow if methods.get(word).networks]
+    tried = [*methods.expand(["fast"]), *(word for word in slow if methods.get(word).networks)]
     try:
-        maps = explain(opened.model, images, methods="fast")
-        reasons = {**maps.absent, **{word: _reason(opened, images, word) for word in tried}}
+        answers = run_methods(build_methods(tried), collect_evidence(opened.model, images))
     except LocusError as error:
         return [AnswerRow("methods", "fail", str(error))]
-    serve = ", ".join([*maps, *(word for word in tried if not reasons[word])])
-    rest = ", ".join(word for word in slow if word not in tried)
-    none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in reasons.items() if reason]
+    missing = {word: answer for word, answer in answers.items() if isinstance(answer, NotAvailableError)}
+    failed = [str(answer) for word, answer in answers.items() if isinstance(answer, LocusError) and word not in missing]
+    if failed:
+        return [AnswerRow("methods", "fail", failed[0])]
+    serve, rest = (
+        ", ".join(word for word in words if word not in missing) for words in (tried, sorted({*slow} - {*tried}))
+    )
+    none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in missing.items()]
     return [AnswerRow("methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"), *none]
-
-
-def _reason(opened: OpenedNetwork, images: Tensor, word: str) -> str:
-    """Return why the method ``word`` gives no map; empty if it gives one."""
-    try:
-        explain(opened.model, images, methods=[word])
-    except NotAvailableError as error:
-        return str(error)
-    return ""

@@ -1,25 +1,34 @@
-"""Score plain arrays with the protocols of the suites, without torch and without files."""
+"""Maps and boxes made elsewhere as cases: of plain arrays, or of files (``entry``); without torch and pandas.
+
+``score``    score plain arrays with the protocols of the suites
+``Answers``  maps or boxes made elsewhere, with the truth of their images
+``as_map``   check one map
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.evaluation.cases import Answers, GridLike, Pair, as_map, evaluate
-from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.protocols.base import Result
-from locus.core.errors import BadValueError, NotAvailableError, examples, one_line
-from locus.core.frames import Grid
+from locus.benchmark.scoring.protocols.base import NOT_GIVEN, Case, LazyMap, Result, make_case
+from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
+from locus.core.errors import BadValueError, LocusError, NotAvailableError, examples, one_line
+from locus.core.frames import Alignment, Grid, checked_boxes
 from locus.core.names import require_findings, spelled_twice
 from locus.core.types import FloatArray, Sample
 
+Pair = tuple[str, str]
+"""Image and finding."""
+GridLike = Grid | Alignment
 Frame = tuple[int, int]
 T = TypeVar("T")
 
 
+@ONE_BLAS_THREAD
 def score(
     maps: Mapping[Pair, ArrayLike | None],
     truth: Mapping[Pair, ArrayLike],
@@ -71,12 +80,18 @@ def score(
     }
     grid_of_pair = {pair: _grid(grids, pair) for pair in maps}
     checked = {pair: None if values is None else _heat_map(values, pair) for pair, values in maps.items()}
+    for pair, grid in grid_of_pair.items():
+        if isinstance(grid, Grid) and (values := checked[pair]) is not None:
+            check_grid(grid, values.shape, " ".join(pair))
     answers = Answers(samples, findings, [*maps], grid_of_pair, checked, probabilities=known)
-    return evaluate(answers, Cell(dataset="arrays", method="maps", protocol=protocol))
+    result: Result = protocols.get(protocol)().evaluate(answers.cases(protocol), findings)
+    return result
 
 
 def _named_patients(images: Iterable[str], patients: Mapping[str, str] | None) -> dict[str, str]:
     """Return image -> patient, or the image itself without ``patients``."""
+    if not isinstance(patients, Mapping | None):
+        raise BadValueError(f"patients is a {type(patients).__name__}: give a dictionary image -> patient")
     named = {image: image if patients is None else _patient(patients, image) for image in images}
     if twice := spelled_twice(named.values()):
         raise BadValueError(f"the patients {twice[0]!r} and {twice[1]!r} are one number: write each patient in one way")
@@ -92,7 +107,8 @@ def _sample(
 ) -> Sample:
     """Return the truth of the image ``named`` (image, patient), without pixels."""
     image = named[0]
-    arrays = {word: _boxes(truth[image, word], (image, word), frame) for word in findings if (image, word) in truth}
+    given = {word: truth[image, word] for word in findings if (image, word) in truth}
+    arrays = {word: checked_boxes(boxes, frame, f"the boxes of {image} {word}") for word, boxes in given.items()}
     boxes = {finding: array for finding, array in arrays.items() if len(array)}
     absent = {finding for finding in findings if image in negatives or (image, finding) in negatives}
     if wrong := [finding for finding in boxes if finding in absent]:
@@ -112,8 +128,9 @@ def _check_pairs(maps: Collection[Pair], truth: Mapping[Pair, ArrayLike], negati
     for word, given in (("maps", maps), ("truth", truth)):
         if not isinstance(given, Mapping):
             raise BadValueError(f"{word} is a {type(given).__name__}: give a dictionary with keys (image, finding)")
-    if isinstance(negatives, str):
-        raise BadValueError(f"negatives is the text {negatives!r}: give a list of images or of (image, finding) pairs")
+    listed = not isinstance(negatives, str) and isinstance(negatives, Collection)
+    if not listed or not all(isinstance(negative, str | tuple) for negative in negatives):
+        raise BadValueError(f"negatives is {negatives!r}: give a list of images or of (image, finding) pairs")
     if not truth:
         raise BadValueError("truth is empty: give a dictionary (image, finding) -> (M,4) boxes")
     names = (*maps, *truth)
@@ -143,6 +160,25 @@ def _grid(grids: GridLike | Mapping[Any, GridLike], pair: Pair) -> GridLike:
     if not isinstance(grid, Grid) and grid != "conventional":
         raise BadValueError(f"the grid of {' '.join(pair)} is {grid!r}: give a locus.Grid or 'conventional'")
     return grid
+
+
+def check_grid(grid: Grid, shape: tuple[int, ...], where: str) -> None:
+    """Raise ``BadValueError`` unless the positions of a map of ``shape`` (h, w) cover the input of its ``grid``.
+
+    The first and the last position may be at most 2.5 strides inside the input, and one outside.
+
+    >>> check_grid(Grid((224, 224), (32, 32), (0, 0)), (7, 7), "a")
+    >>> check_grid(Grid((224, 224), (16, 16), (0, 0)), (7, 7), "a")
+    Traceback (most recent call last):
+        ...
+    locus.core.errors.BadValueError: the grid of a has 7 positions from 0.5 to 96.5 in an input of 224 pixels: \
+check its size, stride and offset
+    """
+    for n, size, stride, at in zip(shape, grid.size, grid.stride, grid.offset, strict=True):
+        first, last = at + 0.5, at + stride * (n - 1) + 0.5
+        if not (-stride <= first <= 2.5 * stride and -stride <= size - last <= 2.5 * stride):
+            span = f"{n} positions from {first:g} to {last:g} in an input of {size:g} pixels"
+            raise BadValueError(f"the grid of {where} has {span}: check its size, stride and offset")
 
 
 def _of_image(values: Mapping[str, T], image: str, what: str) -> T:
@@ -188,15 +224,55 @@ def _heat_map(values: ArrayLike, pair: Pair) -> FloatArray:
     return as_map(_array(values, where), where, BadValueError).astype(np.float64)
 
 
-def _boxes(boxes: ArrayLike, pair: Pair, frame: Frame) -> FloatArray:
-    array = _array(boxes, f"the boxes of {' '.join(pair)}")
-    if array.dtype.kind not in "biuf" and array.size:
-        raise BadValueError(f"{array.dtype} values in the boxes of {' '.join(pair)}: give real numbers")
-    array = array.astype(np.float64) if array.size else np.zeros((0, 4))
-    if array.ndim != 2 or array.shape[1] != 4:
-        raise BadValueError(f"the boxes of {' '.join(pair)} have the shape {array.shape}: give (M, 4), x0 y0 x1 y1")
-    if broken := int((~np.isfinite(array).all(1) | (array[:, 2:] <= array[:, :2]).any(1)).sum()):
-        raise BadValueError(f"{broken} of {len(array)} boxes of {' '.join(pair)} are invalid: give x0 < x1 and y0 < y1")
-    if len(array) and (array.min() < 0 or (array[:, 2:].max(0) > frame[::-1]).any()):
-        raise BadValueError(f"a box of {' '.join(pair)} is outside the frame {frame} (height, width)")
-    return array
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Maps or boxes made elsewhere, checked, with the truth of their images."""
+
+    samples: Mapping[str, Sample]
+    """Image -> its truth, with labels in the order of ``findings``."""
+    findings: tuple[str, ...]
+    pairs: Sequence[Pair]
+    """The cases, in order."""
+    grids: Mapping[Pair, GridLike]
+    """Positions of the maps in the image."""
+    maps: Mapping[Pair, "NDArray[np.floating[Any]] | LazyMap | None"] = field(default_factory=dict)
+    """(h,w) maps; None: the method failed."""
+    boxes: Mapping[Pair, FloatArray] | None = None
+    """(M,5) boxes and confidences, which replace maps; None for maps."""
+    probabilities: Mapping[Pair, float | None] = field(default_factory=dict)
+
+    def require(self, protocol: str) -> None:
+        """Raise ``NotAvailableError`` if the protocol scores something else, or needs more maps."""
+        part = protocols.get(protocol)
+        if self.boxes is not None and not part.takes_boxes:
+            raise NotAvailableError(f"{protocol} scores maps, but this entry has boxes")
+        boxed = [(name, finding) for name, s in self.samples.items() if s.boxes for finding in self.findings]
+        n_missing = sum(pair not in self.maps for pair in boxed)
+        if self.boxes is None and part.counts_false_alarms and n_missing:
+            raise NotAvailableError(
+                f"{protocol} also needs the maps of findings that an image does not show: {n_missing} of {len(boxed)} "
+                "maps of the boxed images are missing"
+            )
+
+    def cases(self, protocol: str) -> list[Case]:
+        """Return the cases for a protocol. Raises the error of ``require``."""
+        self.require(protocol)
+        every = self.boxes is not None or protocols.get(protocol).judges == "masks"
+        return [self._case(*pair) for pair in self.pairs if every or self.samples[pair[0]].boxes]
+
+    def _case(self, image: str, finding: str) -> Case:
+        sample, pair = self.samples[image], (image, finding)
+        given: dict[str, Any] = {"probability": self.probabilities.get(pair), "reason": NOT_GIVEN}
+        if self.boxes is not None:
+            given = {"submitted_boxes": self.boxes.get(pair, np.zeros((0, 5)))}
+        label = float(sample.labels[self.findings.index(finding)])
+        return make_case(sample, finding, label, self.maps.get(pair), self.grids[pair], **given)
+
+
+def as_map(values: NDArray[Any], where: str, error: type[LocusError]) -> NDArray[Any]:
+    """Return ``values`` if they are a map: real numbers (h,w). Raises ``error`` that names ``where`` for others."""
+    if values.ndim != 2 or 0 in values.shape:
+        raise error(f"{where} has the shape {values.shape}: a map must be (h, w)")
+    if values.dtype.kind not in "buif":
+        raise error(f"{where} has the type {values.dtype}: a map must contain real numbers")
+    return values

@@ -17,7 +17,6 @@ import pandas as pd
 
 from locus import datasets
 from locus.benchmark import records
-from locus.benchmark.evaluation import boxes
 from locus.benchmark.maps.cases import fixed_box_cases
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import grounding, literature
@@ -25,7 +24,7 @@ from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
-from locus.benchmark.scoring.statistics.published import Gap
+from locus.benchmark.scoring.statistics.resample import Gap
 from locus.config import AuditConfig
 from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
@@ -34,6 +33,7 @@ from locus.core.names import duplicates
 from locus.core.scores import Score
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
+from locus.datasets.io.annotations import Names
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED, IMAGE_FOLDERS
@@ -149,7 +149,7 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
         raise DataError(f"{file} has several columns of {twice[0].removeprefix('hit@')}: keep one")
     if not columns:
         raise DataError(f"{file} has no column of a threshold: {NEED}")
-    names = boxes.Names((), tuple(counts))
+    names = Names((), tuple(counts))
     findings = [names.finding(word, str(file)) for word in table["finding"]]
     if repeated := duplicates(findings):
         raise DataError(f"{file} has several rows of {repeated[0]}: keep one")

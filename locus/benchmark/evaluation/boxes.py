@@ -1,6 +1,5 @@
 """Read what accompanies or replaces external maps: boxes with confidences, probabilities, names and geometry.
 
-``Names``               match names of images and findings with those of a data set
 ``read``                read and check boxes with confidences (CSV or COCO JSON)
 ``read_probabilities``  read and check a classifier's probabilities
 ``Geometry``, ``of``    the position of external maps in the image, as declared by their authors
@@ -9,8 +8,9 @@ The maps themselves are read in ``files``.
 """
 
 import json
+import logging
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,109 +20,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from locus.core import limits
-from locus.core.errors import BadValueError, DataError, UnknownNameError, examples
-from locus.core.frames import Alignment, Grid, conventional, xywh_to_xyxy
-from locus.core.names import duplicates, find_finding
-from locus.core.types import FloatArray
-from locus.datasets.io.annotations import EDGES, BoxFormat, read_coco, refuse_other_frames
-from locus.datasets.io.images import SUFFIXES
+from locus.core.errors import BadValueError, DataError, examples
+from locus.core.frames import Alignment, Grid, conventional, iou, xywh_to_xyxy
+from locus.core.names import duplicates
+from locus.core.types import FloatArray, Sample
+from locus.datasets.io.annotations import (
+    EDGES,
+    BoxFormat,
+    Names,
+    image_sizes,
+    read_coco,
+    read_table,
+    refuse_other_frames,
+)
 from locus.datasets.io.tables import read_csv, refuse_duplicates
 
-
-class Names:
-    """The images and findings of a data set's split.
-
-    A name matches an image if one of the two paths ends with the other. Suffixes may be left out, and folders may be
-    joined by ``_``.
-
-    >>> names = Names(["00000001_000.png", "b/1.png", "c/1.png"], ["Mass", "Pleural_Thickening"])
-    >>> names.image("maps/00000001_000.npy"), names.image("b_1"), names.image("other/1.png")
-    ('00000001_000.png', 'b/1.png', None)
-    >>> names.finding("pleural thickening", "a.csv")
-    'Pleural_Thickening'
-    """
-
-    def __init__(self, images: Iterable[str], findings: Sequence[str]) -> None:
-        """Index ``images`` by their whole paths and by the ends of these."""
-        self.findings = tuple(findings)
-        self._wholes: dict[str, set[str]] = {}
-        self._ends: dict[str, set[str]] = {}
-        for image in images:
-            whole, *ends = _ends(image)
-            for index, paths in ((self._wholes, [whole]), (self._ends, ends)):
-                for name in (name for path in paths for name in (path, _without_suffix(path))):
-                    index.setdefault(name, set()).add(image)
-
-    def finding(self, word: str, where: str) -> str:
-        """Return the finding with this name or alias. Raises ``DataError`` that names ``where`` for another word."""
-        if (finding := find_finding(word, self.findings)) is None:
-            raise DataError(f"{where}: {UnknownNameError('finding', word, self.findings)}")
-        return finding
-
-    def resolve_images(self, names: Sequence[str], what: str) -> list[str]:
-        """Return the image of each name. Raises ``DataError`` with the number of ``what`` that match no image."""
-        images = [self.image(name) for name in names]
-        refuse_unknown([name for name, image in zip(names, images, strict=True) if image is None], len(names), what)
-        return [str(image) for image in images]
-
-    def image(self, name: str) -> str | None:
-        """Return the image of ``name``; None if it is not in the split. Raises ``DataError`` if it matches several."""
-        whole, *ends = _ends(name)
-        for index, paths in ((self._wholes, [whole]), (self._ends, [whole]), (self._wholes, ends)):
-            for path in paths:
-                if images := index.get(path) or index.get(_without_suffix(path)):
-                    if len(images) > 1:
-                        several = f"{len(images)} images ({examples(sorted(images))})"
-                        raise DataError(f"the name {name!r} fits {several}: write their names with folder and suffix")
-                    return next(iter(images))
-        return None
-
-    def split(self, path: str) -> tuple[str, str] | None:
-        """Split ``<image>_<finding>`` at the longest matching image; None if no image matches.
-
-        >>> Names(["a_1.png"], ["Mass"]).split("maps/a_1_Mass")
-        ('a_1.png', 'Mass')
-        """
-        folder, slash, name = path.rpartition("/")
-        parts = name.split("_")
-        for n in range(len(parts) - 1, 0, -1):
-            image = self.image(folder + slash + "_".join(parts[:n]))
-            if image is not None:
-                return image, "_".join(parts[n:])
-        return None
-
-
-def _ends(path: str) -> list[str]:
-    """Return the ends of a path, longest first, with ``_`` between folders.
-
-    >>> _ends("a/b/c.png")
-    ['a_b_c.png', 'b_c.png', 'c.png']
-    """
-    parts = [part for part in path.split("/") if part not in ("", ".")] or [path]
-    return ["_".join(parts[n:]) for n in range(len(parts))]
-
-
-def _without_suffix(name: str) -> str:
-    """Return a name without the suffix of an image or a map; other dots belong to the name, as in a DICOM UID."""
-    stem, dot, suffix = name.rpartition(".")
-    return stem if stem and dot + suffix.lower() in (*SUFFIXES, ".npy", ".npz") else name
-
-
-def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
-    """Raise ``DataError`` if some names match no image of the split."""
-    if unknown:
-        raise DataError(
-            f"{len(unknown)} of {total} {what} match no image of the test split: {examples(unknown)}; "
-            "check --dataset and --partition"
-        )
-
-
+log = logging.getLogger(__name__)
 NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
 NUMBERS = ["a", "b", "c", "d", "score"]
 """Columns of a table of boxes: the four numbers in the format of the file, and the confidence."""
 PIXELS = " (boxes must be in pixels of the image as published, not of a resized copy)"
-SLACK = 1.0
-"""Boxes may exceed the image by this many pixels; they are clipped."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
 
@@ -169,14 +86,17 @@ def _by_case(
 
 
 def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
-    table = read_csv(file, ("image", "finding", "score"), NEED)
+    table = read_table(file)
+    if "score" not in table:
+        raise DataError(f"{file} has the columns {', '.join(map(str, table))}: {NEED}")
     if box_format is None:
         raise BadValueError("--boxes with a CSV file requires --box_format: xyxy (corners) or xywh (corner and size)")
     edges = next((edges for edges in EDGES[box_format] if {*edges} <= {*table.columns}), None)
     if edges is None:
         raise DataError(f"{file} has the columns {', '.join(map(str, table))} and --box_format is {box_format}: {NEED}")
     numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
-    return table[["image", "finding"]].join(numbers.set_axis(NUMBERS, axis=1))
+    sizes = image_sizes(table, edges)
+    return table[["image", "finding"]].join(numbers.set_axis(NUMBERS, axis=1)).assign(**sizes)
 
 
 def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> pd.DataFrame:
@@ -192,15 +112,16 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
     numbers, score = values[:, :4], values[:, 4]
     readings = {"xyxy": numbers, "xywh": xywh_to_xyxy(numbers)}
     boxes = readings.pop(box_format)
-    cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
+    cut, (empty, beyond) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
     ((other, as_other),) = readings.items()
     fits = not np.any(_impossible(as_other, size))
     advice = f" (if the file has {other}, use --box_format {other})" if fits else ""
+    outside = (cut[:, 2:] <= cut[:, :2]).any(1) | (beyond & fits)
     flaws: dict[str, Any] = {
         "does not have four finite numbers": ~np.isfinite(numbers).all(1),
         "has a score that is not between 0 and 1": ~((score >= 0) & (score <= 1)),
         f"is empty or inverted when read as {box_format}{advice}": empty,
-        f"extends beyond its image when read as {box_format}{advice or PIXELS}": outside,
+        f"is outside its image when read as {box_format}{advice or PIXELS}": outside,
         f"is less than one pixel wide or high{PIXELS}": (cut[:, 2:] - cut[:, :2] < 1).any(1),
     }
     for what, wrong in flaws.items():
@@ -208,13 +129,55 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
             n = int(wrong.argmax())
             box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
             raise DataError(f"{file}: {int(wrong.sum())} of {len(wrong)} boxes are invalid: box {n + 1} ({box}) {what}")
+    if (clipped := (cut != boxes).any(1)).any():
+        log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped.sum(), len(cut))
     return np.column_stack([cut, score])
 
 
 def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
     """Return masks (2,M) of the boxes that are empty or inverted, and that exceed their images of ``size`` (M,2)."""
-    outside = (boxes < -SLACK) | (boxes > np.tile(size, 2) + SLACK)
-    return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)])
+    beyond = (boxes < 0) | (boxes > np.tile(size, 2))
+    return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), beyond.any(1)])
+
+
+MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
+"""Another reading fits better if its mean gain is so many standard errors, and its mean larger by this factor."""
+
+
+def fits_better(as_given: FloatArray, other: FloatArray, ratio: float = MIN_RATIO) -> bool:
+    """Return True if another reading of N cases fits the truth much better than the one ``as_given``; nan is ignored.
+
+    >>> fits_better(np.array([0.1, 0.2, 0.0]), np.array([0.8, 0.9, 0.8])), fits_better(np.ones(3), np.ones(3))
+    (True, False)
+    """
+    gain = (other - as_given)[np.isfinite(other - as_given)]
+    if len(gain) < 2 or np.nanmean(other) <= ratio * np.nanmean(as_given):
+        return False
+    return bool(gain.mean() > MIN_STANDARD_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+def log_other_frame(boxes: BoxesByCase, samples: Sequence[Sample], file: Path) -> None:
+    """Log a warning if boxes with swapped axes, or multiplied by one factor, fit the truth at least twice as well."""
+    pairs = [
+        (s.boxes[word], boxes[s.image_id, word]) for s in samples for word in s.boxes if (s.image_id, word) in boxes
+    ]
+    given = [(truth, found[found[:, 4].argmax(), :4][None]) for truth, found in pairs]
+    if not given:
+        return
+
+    def overlap(change: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        return np.array([np.nanmax(iou(change(box), truth)) for truth, box in given])
+
+    as_given = overlap(lambda box: box)
+    factor = float(np.median([np.median(truth[0] / np.maximum(box[0], 1)) for truth, box in given]))
+    readings = {
+        "with x and y swapped": lambda box: box[:, [1, 0, 3, 2]],
+        f"multiplied by {factor:.3g}": lambda box: box * factor,
+    }
+    for reading, change in readings.items():
+        if fits_better(as_given, other := overlap(change), 2.0):
+            means = f"mean IoU {other.mean():.3f} instead of {as_given.mean():.3f}"
+            log.warning("%s: boxes %s fit the truth better (%s)%s", file, reading, means, PIXELS)
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:

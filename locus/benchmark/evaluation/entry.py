@@ -12,8 +12,8 @@ from typing import Any
 
 from locus import datasets
 from locus.benchmark.evaluation import boxes, files
-from locus.benchmark.evaluation.boxes import Geometry, Names
-from locus.benchmark.evaluation.cases import Answers, Pair
+from locus.benchmark.evaluation.arrays import Answers, Pair
+from locus.benchmark.evaluation.boxes import Geometry
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.config import ScoreConfig
 from locus.core.errors import BadValueError, DataError
@@ -21,6 +21,7 @@ from locus.core.files import file_hash, json_hash
 from locus.core.names import UNRANKED_METHODS
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
+from locus.datasets.io.annotations import Names
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,9 @@ def read(config: ScoreConfig) -> ExternalEntry:
         boxless = [image for image in boxed if image not in with_box]
         count = f"{config.boxes} has no box for {len(boxless)} of {len(boxed)} images with a truth box"
         files.check_missing(boxless, count, config.missing)
+        boxes.log_other_frame(entry_boxes, list(data), Path(str(config.boxes)))
     scores = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
-    listed = files.find(Path(config.maps), names, config.findings, index) if config.maps else {}
+    listed = files.find(Path(config.maps), names, config.findings) if config.maps else {}
     map_values = files.read_values(listed, data, where, config.missing) if config.maps else {}
     tables = {Path(file) for file in (config.boxes, config.predictions, config.index) if file}
     sources = sorted({one.file for one in listed.values()} | tables)

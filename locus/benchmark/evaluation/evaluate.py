@@ -1,25 +1,41 @@
-"""Evaluate networks on samples in memory, in one call, with the scorer of suites."""
+"""Evaluate networks on samples in memory, in one call, with the scorer of suites.
 
+``evaluate``     the entry point; its result is in ``result``
+``InMemoryRun``  a network in memory, with the interface of a run folder
+"""
+
+import copy
+import io
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from locus import datasets
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from locus import backbones, datasets
 from locus import methods as method_registry
-from locus.backbones import Classifier
+from locus.backbones import Classifier, weight_files
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, write_records
-from locus.benchmark.evaluation.result import Evaluation, InMemoryRun, as_dataset
+from locus.benchmark.evaluation.result import Evaluation
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
+from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.opening import load
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols as protocol_registry
 from locus.benchmark.training import hardware
-from locus.benchmark.training.runs import identity, recipe_of_weights, shared_cell
+from locus.benchmark.training.data import decode
+from locus.benchmark.training.evaluate import predict, predictions_csv
+from locus.benchmark.training.runs import identity, read_predictions, recipe_of_weights, shared_cell
 from locus.config import EngineFlags, TrainConfig
+from locus.core import cli
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
 from locus.core.names import (
@@ -29,11 +45,13 @@ from locus.core.names import (
     FIXED_BOX,
     UNRANKED_METHODS,
     WITHOUT_TRAINING,
+    duplicates,
 )
 from locus.core.types import Sample
 from locus.datasets import leaks
-from locus.datasets.base import Dataset
+from locus.datasets.base import Dataset, RelabeledDataset, Samples
 from locus.datasets.io import preprocess
+from locus.datasets.io.cache import PixelCache
 from locus.datasets.splits import check_patients
 from locus.methods.base import Method
 
@@ -50,7 +68,6 @@ def evaluate(
     validation: Sequence[Sample] = (),
     name: str | None = None,
     seed: int = 0,
-    threads: int | None = None,
     memory_gib: float = 2.0,
     cache_dir: Path | str = "runs/cache",
     trust: bool = False,
@@ -71,7 +88,6 @@ def evaluate(
         validation: images on which additional thresholds are chosen (their ``threshold_origin`` is ``validation``).
         name: name of the network in tables; None: its backbone, or the name of its run folder or class.
         seed: seed for the patient folds of cross-fitted thresholds.
-        threads: CPU threads for torch; None: unchanged.
         memory_gib: memory for gradients and forward passes, in GiB.
         cache_dir: folder for decoded images.
         trust: allow running a Python file that a checkpoint names (docs/security.md).
@@ -89,51 +105,83 @@ def evaluate(
         LeakError: all patients were in the training data. If only some were, they are left out.
     """
     method_names, classes = _methods(methods)
-    protocol_names = [*dict.fromkeys([protocols] if isinstance(protocols, str) else protocols)]
-    if not protocol_names:
-        raise BadValueError('protocols must not be empty: pass at least one, such as ["locus"]')
-    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else list(model)
-    for word, given in (("model", listed), ("data", data)):
-        if not len(given):
-            raise BadValueError(f"{word} is empty: give at least one {'network' if word == 'model' else 'image'}")
+    protocol_names = _protocols(protocols)
+    listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else _listed("model", model)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise BadValueError(f"seed is {seed!r}: give a whole number from 0")
+    if not isinstance(name, str | None):
+        raise BadValueError(f"name is {name!r}: give a text")
+    flags = cli.build(EngineFlags, {"memory_gib": memory_gib})
+    images = _listed("data", data), [] if len(validation) == 0 else _listed("validation", validation)
     with method_registry.registry.adding(classes):
         for part in classes:
             method_registry.get(part.name)  # raises for a class that is not a method
         method_registry.check(method_names)
-        map_protocols = tuple(word for word in protocol_names if word != CLASSIFICATION)
-        for word in map_protocols:
-            protocol_registry.registry.check(word)
         networks = [_network(one, trust) for one in listed]
-        if threads is not None:
-            hardware.configure_torch(threads)
-        title = name or _name(listed[0], networks[0])
-        result = Evaluation(title, tempfile.TemporaryDirectory(prefix="locus-"), classes, protocol_names)
-        all_splits = [_splits(network, data, validation) for network in networks]
-        for message in dict.fromkeys(map(_training_images_message, networks, all_splits)):
-            if message:
-                log.warning("%s", message)
-        for one, network, training_seed, splits in zip(listed, networks, _seeds(networks), all_splits, strict=True):
-            config = _config(network, title, data, seed, training_seed, cache_dir)
-            path, predict_all = _folder(one) or result.work, CLASSIFICATION in protocol_names
-            run = InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
-            result.models.append(_scored_model(run, title, result.work))
-            cells, flags = (
-                [*_cells(result.models[-1], run, method_names, map_protocols)],
-                EngineFlags(memory_gib=memory_gib),
-            )
-            with showing(progress):
-                write_records(NetworkScorer(result.models[-1], cells, flags), result.folder, progress)
+        title, folder = name or _name(listed[0], networks[0]), tempfile.TemporaryDirectory(prefix="locus-")
+        result = Evaluation(title, folder, classes, protocol_names)
+        with showing(progress):
+            for run in _runs(result, zip(listed, networks, strict=True), images, seed, cache_dir):
+                result.models.append(_scored_model(run, result))
+                cells = [*_cells(result.models[-1], run, method_names, protocol_names)]
+                scorer = NetworkScorer(result.models[-1], cells, flags)
+                write_records(scorer, result.folder, progress)
     return result
 
 
-def _scored_model(run: InMemoryRun, title: str, folder: Path) -> ScoredModel:
-    """Return the network of ``run``, whose maps are in ``folder``."""
-    name = f"{safe_filename(title)}-{run.config.img_size}px-seed{run.config.seed}"
-    return ScoredModel(name, [run], folder / "maps" / f"{name}-{run.digest[:8]}", run.code)
+def _protocols(protocols: str | Sequence[str]) -> list[str]:
+    """Return the names of the protocols, each once. Raises ``UnknownNameError``, ``BadValueError`` if there is none."""
+    names = [*dict.fromkeys([protocols] if isinstance(protocols, str) else _listed("protocols", protocols))]
+    for name in names:
+        if not isinstance(name, str):
+            raise BadValueError(f"protocols has {name!r}: give names, such as 'locus'")
+        if name != CLASSIFICATION:
+            protocol_registry.registry.check(name)
+    return names
+
+
+L = TypeVar("L", bound=Sequence[Any])
+
+
+def _listed(word: str, values: L) -> L:
+    """Return ``values``. Raises ``BadValueError`` unless they are a sequence with at least one value.
+
+    A set has another order in each process, and a generator can be read only once.
+    """
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise BadValueError(f"{word} is a {type(values).__name__}: give a list")
+    if not len(values):
+        raise BadValueError(f"{word} is empty: give a list with at least one value")
+    return values
+
+
+def _runs(
+    result: Evaluation,
+    models: Iterable[tuple[Model, Classifier]],
+    images: tuple[Sequence[Sample], Sequence[Sample]],
+    data_seed: int,
+    cache_dir: Path | str,
+) -> Iterator["InMemoryRun"]:
+    """Yield each network with its ``images`` for test and validation; log the images left out first."""
+    listed, networks = zip(*models, strict=True)
+    seeds, all_splits = _seeds(networks), [_splits(network, *images) for network in networks]
+    for message in dict.fromkeys(map(_training_images_message, networks, all_splits)):
+        if message:
+            log.warning("%s", message)
+    for one, network, seed, splits in zip(listed, networks, seeds, all_splits, strict=True):
+        config = _config(network, result.name, images[0], data_seed, seed, cache_dir)
+        path, predict_all = _folder(one) or result.work, CLASSIFICATION in result.protocols
+        yield InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
+
+
+def _scored_model(run: "InMemoryRun", result: Evaluation) -> ScoredModel:
+    """Return the network of ``run``, whose maps are in the folder of ``result``."""
+    name = f"{safe_filename(result.name)}-{run.config.img_size}px-seed{run.config.seed}"
+    return ScoredModel(name, [run], result.work / "maps" / f"{name}-{run.digest[:8]}", run.code)
 
 
 def _cells(
-    model: ScoredModel, run: InMemoryRun, method_names: Sequence[str], map_protocols: Sequence[str]
+    model: ScoredModel, run: "InMemoryRun", method_names: Sequence[str], protocol_names: Sequence[str]
 ) -> Iterator[Cell]:
     """Yield the cells of the methods and baselines for each protocol, that of the classifier first."""
     recipe = recipe_of_weights(run.config, run.digest, [run.config.fold])
@@ -142,7 +190,7 @@ def _cells(
         yield shared.model_copy(update={"method": CLASSIFIER, "protocol": CLASSIFICATION})
     expanded = method_registry.expand(method_names)
     baselines = [word for word in BASELINES_AND_UPPER_BOUND if word in (*WITHOUT_TRAINING, *expanded)]
-    for protocol in map_protocols:
+    for protocol in (name for name in protocol_names if name != CLASSIFICATION):
         for word in (*(word for word in expanded if word not in UNRANKED_METHODS), *baselines):
             if word != FIXED_BOX or protocol in protocol_registry.of_boxes():
                 yield shared.model_copy(update={"method": word, "protocol": protocol})
@@ -150,7 +198,7 @@ def _cells(
 
 def _methods(methods: str | Sequence[str | type[Method]]) -> tuple[list[str], list[type[Method]]]:
     """Return the names of the methods, and the classes among them."""
-    listed = [methods] if isinstance(methods, str | type) else list(methods)
+    listed = [methods] if isinstance(methods, str | type) else _listed("methods", methods)
     classes: list[Any] = [method for method in listed if not isinstance(method, str)]
     words = [method if isinstance(method, str) else getattr(method, "name", "") for method in listed]
     return [method_registry.normalize_name(word) for word in words], classes
@@ -193,8 +241,15 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
     same = [(n.findings, n.img_size, n.build_options, recipe) for n, recipe in zip(networks, without_seed, strict=True)]
     if any(other != same[0] for other in same):
         raise BadValueError("the models have different recipes: evaluate each recipe separately")
+    digests = [_digest(network) for network in networks]
+    if twice := duplicates(digests):
+        raise BadValueError(f"{digests.count(twice[0])} models have the same weights: give each training run once")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
     return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))
+
+
+def _digest(network: Classifier) -> str:
+    return weight_files.digest({name: value.cpu() for name, value in network.state_dict().items()})
 
 
 def _config(
@@ -235,3 +290,58 @@ def _training_images_message(network: Classifier, splits: dict[str, Dataset]) ->
         unknown = network.train_config is not None and datasets.needs_folder(test.name)
         return f"{network.name}: {leaks.UNKNOWN}" if unknown else ""
     return leaks.left_out_message(test.name, [test])
+
+
+def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
+    """Return the ``samples`` as a data set whose labels are in the order of a model's ``findings``.
+
+    Raises ``DataError`` for a data set with none of them, ``BadValueError`` for samples that do not fit.
+    """
+    if not isinstance(samples, Dataset):
+        return Samples(samples, findings, split)
+    return samples if samples.findings == findings else RelabeledDataset(samples, findings, range(len(samples)))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InMemoryRun(TrainingRun):
+    """A network in memory and the images on which it is evaluated."""
+
+    network: Classifier
+    splits: Mapping[str, Dataset]
+    """``test`` and ``val`` -> images; ``val`` may be empty."""
+    predict_all: bool
+    """True to predict all test images, False for those with scored maps only."""
+
+    @property
+    def code(self) -> str:
+        """Hash of the code of the network; empty for a wrapped network."""
+        return backbones.network_code(self.network.build_options)
+
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights by name."""
+        return _digest(self.network)
+
+    def model(self, device: str) -> Classifier:
+        """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
+        return copy.deepcopy(self.network).to(device).eval()
+
+    @cached_property
+    def data(self) -> Dataset:
+        """Images of the split."""
+        return self.splits[self.split]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
+        return PixelCache(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).complete()
+
+    def read_predictions(self) -> pd.DataFrame:
+        """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
+        c, test = self.config, self.splits["test"]
+        images = test if self.predict_all else Samples(self.scorable_images, test.findings, "test")
+        splits = {name: decode(c, part) for name, part in (("val", self.splits["val"]), ("test", images)) if len(part)}
+        model = self.model("cuda" if torch.cuda.is_available() else "cpu")
+        model.to(memory_format=hardware.memory_format(c.channels_last))
+        logits = {name: predict(model, split, c.batch_size) for name, split in splits.items()}
+        return read_predictions(io.StringIO(predictions_csv(splits, logits)))

@@ -1,8 +1,8 @@
 """Find, read and check maps made elsewhere, which are untrusted input.
 
-``find`` lists the maps in a folder or a file, with their image and finding; values are read on demand. ``read_arrays``
-checks sizes before contents are read, and unpickles nothing. ``read_values`` checks the numbers and shapes, and warns
-of constant maps and swapped axes. Boxes, names of images and findings, and the position of maps in the image are in
+``find`` lists the maps in a folder or a JSON file, with their image and finding; values are read on demand.
+``read_arrays`` limits sizes and unpickles nothing. ``read_values`` checks the numbers and shapes, and warns of constant
+maps and swapped axes. Boxes, names of images and findings, and the position of maps in the image are in
 ``boxes``; the check of one array is in ``cases``, and the checked entry is built in ``entry``.
 """
 
@@ -11,7 +11,6 @@ import functools
 import json
 import logging
 import lzma
-import os
 import struct
 import tokenize
 import zipfile
@@ -20,25 +19,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from locus.benchmark.evaluation.boxes import Geometry, Names, refuse_unknown
-from locus.benchmark.evaluation.cases import Pair, as_map
+from locus.benchmark.evaluation.arrays import Pair, as_map, check_grid
+from locus.benchmark.evaluation.boxes import Geometry, fits_better
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
-from locus.core.frames import box_coverage
+from locus.core.frames import Grid, box_coverage
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
 from locus.datasets.io import rle
+from locus.datasets.io.annotations import Names, refuse_unknown_images
 from locus.datasets.io.images import open_image
-from locus.datasets.io.tables import read_csv
 
 log = logging.getLogger(__name__)
 LARGEST = 2**30
@@ -54,6 +53,7 @@ BROKEN = (
     struct.error, tokenize.TokenError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
 )  # fmt: skip
 """Exceptions that libraries raise for broken files."""
+SAVED = "it must be numbers saved by numpy.save or numpy.savez, or a grey PNG"
 Array = NDArray[np.generic]
 
 
@@ -72,9 +72,12 @@ def read_arrays(file: Path) -> dict[str, Array]:
 @functools.lru_cache(maxsize=1)
 def _read(file: Path, *state: int) -> dict[str, Array]:
     with reading(file):
-        if file.suffix.lower() == ".npz":
-            return _zipped(file)
-        return {"": _picture(file) if file.suffix.lower() == ".png" else memory_map(file, LARGEST)}
+        if file.suffix.lower() == ".png":
+            return {"": _picture(file)}
+        arrays = _zipped(file) if file.suffix.lower() == ".npz" else {"": memory_map(file)}
+        for array in arrays.values():
+            require_sides(array.shape[-2:], str(file))
+        return arrays
 
 
 @contextlib.contextmanager
@@ -83,51 +86,24 @@ def reading(file: Path) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise DataError(f"cannot read {file}: {one_line(error)}") from error
+        raise DataError(f"cannot read {file}: {one_line(error)}; {SAVED}") from error
 
 
-def memory_map(file: Path, most: int | None = None) -> Array:
-    """Memory-map the array of a .npy file of at most ``most`` bytes.
-
-    Raises ``DataError`` before reading if the file is not a .npy file, contains objects, or has another length than its
-    header declares.
-    """
-    with file.open("rb") as stream:
-        length = _declared(stream, str(file))
-        if most is not None and length > most:
-            raise DataError(f"{file} declares {length:,} bytes: at most {most:,} bytes per image are allowed")
-        if stream.tell() + length != os.fstat(stream.fileno()).st_size:
-            raise DataError(f"the length of {file} differs from its header: save it again")
-    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+def memory_map(file: Path) -> Array:
+    """Memory-map the array of a .npy file. Raises one of ``BROKEN`` for other contents; objects are not loaded."""
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("a .npy file has one array, but this is an archive")
+    return np.asarray(array)
 
 
 def _zipped(file: Path) -> dict[str, Array]:
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
-        if declared > LARGEST:
-            raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} per image are allowed")
-        for member in archive.infolist():
-            with archive.open(member) as stream:
-                if _declared(stream, f"{member.filename} in {file}") > member.file_size:
-                    raise DataError(f"{member.filename} in {file} is shorter than its header declares: save it again")
+    if declared > LARGEST:
+        raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} per image are allowed")
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
-
-
-def _declared(stream: IO[bytes], where: str) -> int:
-    """Return the size in bytes of the array in ``stream``, from its header. Raises ``DataError`` for pickled arrays."""
-    try:
-        version = np.lib.format.read_magic(stream)
-    except ValueError as error:
-        raise DataError(f"{where} is not a NumPy file: save the array with numpy.save") from error
-    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
-    if header is None:
-        raise DataError(f"{where} is a NumPy file of version {version}: save the array with numpy.save")
-    shape, _, dtype = header(stream)
-    if dtype.hasobject:
-        raise DataError(f"{where} contains pickled objects, which are not loaded: save an array of numbers")
-    require_sides(shape[-2:], where)
-    return int(np.prod([1, *shape], dtype=object)) * dtype.itemsize
 
 
 def require_sides(shape: Sequence[int], where: str) -> None:
@@ -150,8 +126,14 @@ def _picture(file: Path) -> Array:
         return np.asarray(image)
 
 
-def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
-    """Convert a map or mask to (h,w) float32; axes of length 1 are removed. ``where`` names the map in errors.
+class NotFiniteError(DataError):
+    """Raised for a map with NaN or infinite values."""
+
+
+def as_2d_map(array: Array, where: str) -> "Map":
+    """Convert a map or mask to (h,w), float64 if float32 would round it; axes of length 1 are removed.
+
+    ``where`` names the map in errors.
 
     Raises ``DataError`` for another shape or type, for NaN or infinite values, and beyond half the range of float32.
 
@@ -163,15 +145,15 @@ def as_2d_map(array: Array, where: str) -> NDArray[np.float32]:
     locus.core.errors.DataError: a.npy has the shape (3,): a map must be (h, w)
     """
     values = as_map(array.squeeze() if array.ndim > 2 else array, where, DataError)
-    require_sides(values.shape, where)
     if broken := int((~np.isfinite(values)).sum()):
-        raise DataError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
+        raise NotFiniteError(f"{broken} of {values.size} values of {where} are NaN or infinite: a map must be finite")
     if max(abs(float(values.min())), abs(float(values.max()))) > MAX_MAGNITUDE:
         raise DataError(f"{where} has values beyond ±{MAX_MAGNITUDE:.2g}, half the range of float32: rescale the map")
-    return np.asarray(values, dtype=np.float32)
+    exact = np.can_cast(values.dtype, np.float32)
+    return np.asarray(values, dtype=np.float32 if exact else np.float64)
 
 
-Map = NDArray[np.float32]
+Map = NDArray[np.floating[Any]]
 SUFFIXES = (".npy", ".npz", ".png")
 NAMED = (
     "<image>_<finding>.npy, .npz or .png; <image>.npy or .npz (K, h, w) with --findings; or <image>.npz with one array "
@@ -194,19 +176,16 @@ class MapSource:
         return as_2d_map(self.array(), self.where)
 
 
-def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, MapSource]:
-    """Return (image, finding) -> map, for the files below ``path``, the rows of an array or the masks of a JSON file.
+def find(path: Path, names: Names, findings: Sequence[str]) -> dict[Pair, MapSource]:
+    """Return (image, finding) -> map, for the files below ``path`` or the masks of a JSON file.
 
-    ``findings`` are the findings of the K maps in one file, in order; ``index`` is a CSV with the images and findings
-    of an array. Raises ``DataError`` for unknown images or findings, and ``BadValueError`` for missing flags.
+    ``findings`` are the findings of the K maps in one file, in order. Raises ``DataError`` for unknown images or
+    findings, and ``BadValueError`` for a missing ``--findings``.
     """
     if not path.exists():
-        raise DataError(f"--maps {path} not found: give a .npy with --index, a .json of masks, or a folder of {NAMED}")
+        raise DataError(f"--maps {path} not found: give a .json of run-length masks or a folder of {NAMED}")
     words = [names.finding(word, "--findings") for word in findings]
-    if path.is_file():
-        pairs = _masks(path, names) if path.suffix.lower() == ".json" else _rows(path, names, index)
-    else:
-        pairs = _files(path, names, words)
+    pairs = _masks(path, names) if path.is_file() else _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
         raise DataError(f"{path} has several maps of the same case: {examples(twice)}; keep one map per case")
     return dict(pairs)
@@ -228,59 +207,46 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
             out += _several(file, image, words, names)
         else:
             unknown.append(file.name)
-    refuse_unknown(unknown, len(files), "files")
+    refuse_unknown_images(unknown, len(files), "files")
     return out
 
 
 def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, MapSource]]:
     """Return the maps of one image: (K,h,w) in the order of ``words``, or arrays named after their findings."""
     content = read_arrays(file)
-    if len(content) == 1 and (stacked := _single(file)).ndim == 3:
+    if len(content) == 1 and (stacked := _stack(file)).ndim > 2:
+        if stacked.ndim > 3:
+            raise DataError(f"{file} has the shape {stacked.shape}: the maps of an image must be (K, h, w)")
         if not words:
             raise BadValueError(f"{file} has the maps of several findings: give their names in order with --findings")
         if len(stacked) != len(words):
             raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
-        return [((image, word), _numbered(file, n, partial(_single, file))) for n, word in enumerate(words)]
+        return [((image, word), _numbered(file, n)) for n, word in enumerate(words)]
     if file.suffix.lower() != ".npz":
         raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
-    findings = [names.finding(name, str(file)) for name in content]
     return [
-        ((image, finding), MapSource(file, f"{name} in {file}", partial(_named, file, name)))
-        for finding, name in zip(findings, content, strict=True)
+        ((image, names.finding(name, str(file))), MapSource(file, f"{name} in {file}", partial(_single, file, name)))
+        for name in content
     ]
 
 
-def _numbered(file: Path, n: int, array: Callable[[], Array]) -> MapSource:
-    return MapSource(file, f"map {n + 1} of {file}", lambda: array()[n])
+def _numbered(file: Path, n: int) -> MapSource:
+    return MapSource(file, f"map {n + 1} of {file}", lambda: _stack(file)[n])
 
 
-def _single(file: Path) -> Array:
+def _stack(file: Path) -> Array:
+    """Return the only array of a file: (K,h,w) for one with further axes of length 1."""
+    array = _single(file)
+    first = array.shape[:-2]
+    return array.reshape(-1, *array.shape[-2:]) if len(first) > 1 and max(first) == np.prod(first) else array
+
+
+def _single(file: Path, name: str | None = None) -> Array:
+    """Return the only array of a file, or the one called ``name``."""
     content = read_arrays(file)
-    if len(content) != 1:
+    if name is None and len(content) != 1:
         raise DataError(f"{file} has {len(content)} arrays: a file of one finding must have one array")
-    return next(iter(content.values()))
-
-
-def _named(file: Path, name: str) -> Array:
-    return read_arrays(file)[name]
-
-
-def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapSource]]:
-    if index is None or file.suffix.lower() != ".npy":
-        raise BadValueError(
-            f"--maps {file}: a single file must be a .npy of all maps with --index FILE (columns image and finding), "
-            "or a .json of run-length masks"
-        )
-    table = read_csv(index, ("image", "finding"))
-    with reading(file):
-        values = memory_map(file)
-    if values.ndim != 3 or len(values) != len(table):
-        raise DataError(
-            f"{file} has the shape {values.shape}, but must have ({len(table)}, h, w): one map for each row of {index}"
-        )
-    images = names.resolve_images(table["image"].tolist(), "rows")
-    words = [names.finding(word, str(index)) for word in table["finding"]]
-    return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
+    return next(iter(content.values())) if name is None else content[name]
 
 
 def _masks(file: Path, names: Names) -> list[tuple[Pair, MapSource]]:
@@ -306,8 +272,6 @@ def _mask(packed: object, where: str) -> Array:
 
 MAX_CACHED = 2**26
 """Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
-MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
-"""A warning needs transposed maps that fit better by so many standard errors and by this factor."""
 
 
 def read_values(
@@ -319,7 +283,6 @@ def read_values(
     """
     scorable = [s for s in data if s.boxes or data.training_part is not None]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
-    frames = {s.image_id: s.frame for s in scorable if data.training_part is not None}
     absent = [" ".join(pair) for pair in truth if pair not in given]
     if len(absent) == len(truth):
         raise DataError(f"none of the {len(truth)} cases with a truth box has a map: check --dataset and --partition")
@@ -328,14 +291,22 @@ def read_values(
     available = [pair for pair in wanted if pair in given]
     bar = tqdm(available, desc="read maps", unit="map", leave=False, disable=None)
     out: dict[Pair, Map | LazyMap] = {}
-    flat: list[str] = []
+    flat, broken = list[str](), list[str]()
+    frames = {s.image_id: s.frame for s in scorable}
     inside: list[tuple[float, float]] = []
     total_bytes = 0
     for pair in bar:
-        values = given[pair].read()
-        if any(side > most for side, most in zip(values.shape, frames.get(pair[0], values.shape), strict=True)):
-            height, width = frames[pair[0]]
-            raise DataError(f"{given[pair].where} has the shape {values.shape}, larger than its {height}x{width} image")
+        try:
+            values = given[pair].read()
+        except NotFiniteError:
+            if missing == "error":
+                raise
+            broken.append(given[pair].where)
+            continue
+        check_shape(values, frames[pair[0]], where, given[pair].where)
+        if data.training_part is not None and np.any(np.greater(values.shape, frames[pair[0]])):
+            size = "x".join(map(str, frames[pair[0]]))
+            raise DataError(f"{given[pair].where} has the shape {values.shape}, larger than its image of {size} pixels")
         total_bytes += values.nbytes
         out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
         if values.min() == values.max():
@@ -346,8 +317,13 @@ def read_values(
         raise DataError(f"all {len(out)} maps are constant: {examples(flat)}")
     if flat:
         log.warning("%d of %d maps are constant and count as misses: %s", len(flat), len(out), examples(flat))
+    if broken:
+        fate = {"miss": "count as misses", "skip": "are left out"}[missing]
+        log.warning(
+            "%d of %d maps have NaN or infinite values and %s: %s", len(broken), len(available), fate, examples(broken)
+        )
     shares = np.array(inside, dtype=np.float64).reshape(-1, 2)
-    if _is_transposed(shares):
+    if fits_better(*shares.T):
         log.warning(
             "transposed maps fit the truth better (%.3f instead of %.3f of their heat is in the boxes); "
             "if your maps are (w, h), save map.T instead",
@@ -363,15 +339,13 @@ def check_missing(absent: Sequence[str], count: str, missing: Literal["error", "
         raise DataError(f"{count} ({examples(absent)}): {advice}")
 
 
-def _is_transposed(inside: FloatArray) -> bool:
-    """Return True if transposed maps fit better, from shares of heat in the truth (N,2), as given and transposed."""
-    gain = inside[:, 1] - inside[:, 0]
-    gain = gain[np.isfinite(gain)]
-    if len(gain) < 2:
-        return False
-    error = gain.std(ddof=1) / np.sqrt(len(gain))
-    as_given, swapped = np.nanmean(inside, axis=0)
-    return bool(gain.mean() > MIN_STANDARD_ERRORS * error and swapped > MIN_RATIO * as_given)
+def check_shape(values: Map, frame: tuple[int, int], where: Geometry, name: str) -> None:
+    """Raise an error for a map of pixels with the sides of its image swapped, or one that its grid does not fit."""
+    shape = (values.shape[0], values.shape[1])
+    if where.declared == "pixels" and shape == frame[::-1] != frame:
+        raise DataError(f"{name} is {shape}, but its image is {frame} (height, width): the sides are swapped")
+    if isinstance(where.grid, Grid):
+        check_grid(where.grid, shape, name)
 
 
 def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit
 
 from locus import methods
-from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields
+from locus.benchmark.evaluation.scorer import Scored, result_fields, score_maps, scored, shared_fields, truth_counts
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.maps.cases import CaseStore, GridCases
-from locus.benchmark.maps.code import code_of, method_code
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.records import Cell, Score
@@ -145,9 +147,7 @@ def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
         "test images": sum(len(run.data) for run in trained),
         "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
         **({"explained images": len(samples)} if cell.images is not None else {}),
-        "patients": len({sample.patient_id for sample in samples}),
-        "cases": sum(len(sample.boxes) for sample in samples),
-        "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
+        **truth_counts(samples),
     }
 
 
@@ -198,4 +198,8 @@ def _defined(value: float) -> float | None:
 def score_classifier(store: CaseStore) -> Scored:
     """Score the predictions of the classifier on the held-out images: AUROC and average precision."""
     held_out = store.predictions[store.predictions["split"] == "test"]
+    labels, logits = (held_out[[f"{word}_{finding}" for finding in store.findings]] for word in ("label", "logit"))
+    softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
+    if len(store.findings) > 1 and not softmax and (labels.sum(axis=1) == 1).all():
+        log.warning("each image has exactly one finding: after training by cross-entropy, use outputs=softmax")
     return result_fields(classification(held_out, store.findings, store.exclusive), "none"), []

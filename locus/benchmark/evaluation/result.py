@@ -1,16 +1,10 @@
-"""Result of an evaluation from Python, and the network and samples in memory from which it is computed.
+"""Result of ``locus.evaluate``: tables, rows per case, pictures, and a results folder as of a suite.
 
-``Evaluation``   the scores: tables, rows per case, pictures, and a results folder as of a suite
-``Samples``      samples in memory, with the interface of a data set
-``InMemoryRun``  a network in memory, with the interface of a run folder
-
-The entry point is ``locus.benchmark.evaluation.evaluate``; plain arrays are scored in ``arrays``.
+``Evaluation``  the scores; ``rules`` compares two of its methods under all rules of the field
 """
 
-import copy
-import io
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,26 +13,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from locus import backbones
 from locus import methods as method_registry
-from locus.backbones import Classifier, weight_files
 from locus.benchmark import records
 from locus.benchmark.evaluation.network import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
-from locus.benchmark.maps.runs import TrainingRun
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.case import RawMap, prepare_case
+from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import main_table, select, tables
-from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
-from locus.benchmark.report.page import Description, cells_without_score
+from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
 from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
 from locus.benchmark.report.row import POINTING, Interval, Row, by_score, network_words
 from locus.benchmark.report.table import Table, as_text
@@ -46,109 +34,10 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.rank_reversals import two_rows
-from locus.benchmark.training import data
-from locus.benchmark.training.evaluate import predict, predictions_csv
-from locus.benchmark.training.hardware import memory_format
-from locus.benchmark.training.runs import read_predictions
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
 from locus.core.registry import named
-from locus.core.types import Sample
-from locus.datasets.base import Dataset, RelabeledDataset
-from locus.datasets.io import cache
-
-
-class Samples(Dataset):
-    """Samples in memory as a data set, with labels in the order of ``findings``."""
-
-    name = "samples"
-
-    def __init__(self, samples: Sequence[Sample], findings: Sequence[str], split: str) -> None:
-        """Wrap the ``samples`` of one ``split``. Raises ``BadValueError`` if labels or boxes do not fit."""
-        self.samples, self.findings, self.split = samples, tuple(findings), split
-        self.describe = {"images": len(samples), "findings": list(findings)}
-        for sample in samples:
-            _check_labels(sample, self.findings)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def sample(self, index: int) -> Sample:
-        """Return the sample at ``index``."""
-        return self.samples[index]
-
-
-def _check_labels(sample: Sample, findings: tuple[str, ...]) -> None:
-    """Raise ``BadValueError`` unless the labels of a sample are those of ``findings``, in their order."""
-    order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
-    if len(sample.labels) != len(findings):
-        raise BadValueError(f"sample {sample.image_id} has {len(sample.labels)} labels, not {len(findings)}: {order}")
-    for finding in sample.boxes:
-        if finding not in findings:
-            raise BadValueError(
-                f"sample {sample.image_id} has a box of {finding!r}, which is not a finding of the model"
-            )
-        if sample.labels[findings.index(finding)] == 0:
-            raise BadValueError(f"sample {sample.image_id} has a box of {finding!r} and the label 0 for it: {order}")
-
-
-def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str = "test") -> Dataset:
-    """Return the ``samples`` as a data set whose labels are in the order of a model's ``findings``.
-
-    Raises ``DataError`` for a data set with none of them, ``BadValueError`` for samples that do not fit.
-    """
-    if not isinstance(samples, Dataset):
-        return Samples(samples, findings, split)
-    return samples if samples.findings == findings else RelabeledDataset(samples, findings, range(len(samples)))
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class InMemoryRun(TrainingRun):
-    """A network in memory and the images on which it is evaluated."""
-
-    network: Classifier
-    splits: Mapping[str, Dataset]
-    """``test`` and ``val`` -> images; ``val`` may be empty."""
-    predict_all: bool
-    """True to predict all test images, False for those with scored maps only."""
-
-    @property
-    def code(self) -> str:
-        """Hash of the code of the network; empty for a wrapped network."""
-        return backbones.network_code(self.network.build_options)
-
-    @cached_property
-    def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the weights by name."""
-        return weight_files.digest({name: value.cpu() for name, value in self.network.state_dict().items()})
-
-    def model(self, device: str) -> Classifier:
-        """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
-        return copy.deepcopy(self.network).to(device).eval()
-
-    @cached_property
-    def data(self) -> Dataset:
-        """Images of the split."""
-        return self.splits[self.split]
-
-    @cached_property
-    def pixels(self) -> NDArray[np.uint8]:
-        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` if one of them cannot be decoded."""
-        return cache.pixels(self.scorable_images, self.config.img_size, self.config.cache_dir, max_bad=0).images
-
-    def read_predictions(self) -> pd.DataFrame:
-        """Return the network's predictions, one row per image, rounded as in a run's file of predictions."""
-        c, test = self.config, self.splits["test"]
-        images = test if self.predict_all else Samples(self.scorable_images, test.findings, "test")
-        splits = {
-            name: data.decode(c, part) for name, part in (("val", self.splits["val"]), ("test", images)) if len(part)
-        }
-        model = self.model("cuda" if torch.cuda.is_available() else "cpu")
-        model.to(memory_format=memory_format(c.channels_last))
-        logits = {name: predict(model, split, c.batch_size) for name, split in splits.items()}
-        return read_predictions(io.StringIO(predictions_csv(splits, logits)))
-
 
 COLUMNS = ("method", "metric", "value", "low", "high", "n", "protocol")
 CASE_COLUMNS = (
@@ -202,23 +91,24 @@ class Evaluation:
             with several training runs, over runs and patients), ``prior`` (difference from the baseline),
             ``above_prior`` and ``may_be_best`` (docs/protocols.md). See ``scores`` for other protocols.
 
-            Without it: all metrics of the protocols, as in ``scores``. The main metric of each protocol comes first
-            and has an interval (``pointing``, ``pointing low``, ``pointing high``). The main metric of the first
-            protocol decides the order. A metric of an earlier protocol is repeated as ``optimism (maxbox)``.
+            Without it: all metrics of the protocols with their intervals, as in ``scores`` (``pointing``,
+            ``pointing low``, ``pointing high``). The main metric of the first protocol decides the order. A metric of
+            an earlier protocol is repeated as ``optimism (maxbox)``.
         """
         if MAIN_PROTOCOL in self.protocols:
-            return main_table.data_frame([row for board in self._boards for row in (*board.methods, *board.baselines)])
+            return main_table.data_frame(self._ranked_rows)
         lines: dict[str, dict[str, Any]] = {}
         owners: dict[str, str] = {}
+        classifier = [("auroc", row.value("auroc")) for row in self._rows if row.cell.method == CLASSIFIER]
         for protocol in self._protocols_of_maps:
             for row in self._ranked(protocol):
-                line = lines.setdefault(row.name, self._first_columns(row))
-                for score in self._main_first(row):
+                first = {"network": row.network, "method": row.name, "runs": len(self.models)}
+                line = lines.setdefault(row.name, first | dict(classifier))
+                for score in self._displayed_scores(row, "mean"):
                     owner = owners.setdefault(score.metric, protocol)
                     name = score.metric if owner == protocol else f"{score.metric} ({protocol})"
-                    line[name] = score.value
-                    if score.metric.removesuffix("@box") == _main_metric(protocol):
-                        line |= {f"{name} low": score.low, f"{name} high": score.high}
+                    ends = {} if score.low is None else {f"{name} low": score.low, f"{name} high": score.high}
+                    line |= {name: score.value, **ends}
         table = pd.DataFrame([lines[method] for method in sorted(lines, key=_place)])
         return table.astype(dict.fromkeys(table.columns[3:], float))
 
@@ -241,29 +131,17 @@ class Evaluation:
         """
         if finding != "mean":
             finding = match(finding, self.models[0].trained[0].data.findings)
-        rows: dict[tuple[str, str, str], tuple[Any, ...]] = {}
-
-        def add(protocol: str, method: str, metric: str, *values: Any) -> None:
-            protocol = POINTING if metric == POINTING else protocol  # the rows of ``locus`` have it, too
-            rows.setdefault((protocol, method, metric), (method, metric, *values, protocol))
-
+        rows: dict[tuple[str, str, str], tuple[float | None, ...]] = {}
         for row in self._rows:
             for score in self._displayed_scores(row, finding):
-                add(row.cell.protocol, row.name, score.metric, score.value, score.low, score.high, score.n)
-        if finding == "mean" and MAIN_PROTOCOL in self.protocols and not (table := self.table()).empty:
-            long = table.melt("method", list(TABLE_COLUMNS), "metric", "value").dropna()
-            for method, metric, value in long.itertuples(index=False, name=None):
-                main = rows.get((MAIN_PROTOCOL, method, MAIN))
-                add(
-                    MAIN_PROTOCOL,
-                    method,
-                    metric,
-                    value,
-                    np.nan,
-                    np.nan,
-                    0 if main is None else main[COLUMNS.index("n")],
-                )
-        return pd.DataFrame([*rows.values()], columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
+                protocol = POINTING if score.metric == POINTING else row.cell.protocol  # ``locus`` has it, too
+                rows.setdefault((protocol, row.name, score.metric), (score.value, score.low, score.high, score.n))
+        for row in self._ranked_rows if finding == "mean" else ():
+            for metric in (name for name in TABLE_COLUMNS if name in row.scores):
+                protocol = POINTING if metric == POINTING else MAIN_PROTOCOL
+                rows.setdefault((protocol, row.name, metric), (row.scores[metric].value, None, None, row.main.n))
+        lines = [(method, metric, *values, protocol) for (protocol, method, metric), values in rows.items()]
+        return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(("value", "low", "high"), float))
 
     def __repr__(self) -> str:
         """Say what was evaluated: ``small CNN with PCAM on phantom: gradcam, layercam and 5 baselines``."""
@@ -375,6 +253,11 @@ class Evaluation:
         return leaderboards(self.records, CaseFolders(self.folder))
 
     @cached_property
+    def _ranked_rows(self) -> list[Row]:
+        """Rows of the main table: methods best first, then the baselines; none without the main protocol."""
+        return [row for board in self._boards for row in (*board.methods, *board.baselines)]
+
+    @cached_property
     def _rows(self) -> list[Row]:
         """One row per method and protocol, over training runs."""
         return [Row.of(runs) for runs in select.trainings(record for record in self.records if record.scores)]
@@ -382,7 +265,7 @@ class Evaluation:
     @cached_property
     def _over_runs(self) -> dict[str, Interval]:
         """Key of a row of the main protocol -> its main column, with the interval over training runs and patients."""
-        return {row.cell.key: row.main for board in self._boards for row in (*board.methods, *board.baselines)}
+        return {row.cell.key: row.main for row in self._ranked_rows}
 
     @property
     def _protocols_of_maps(self) -> list[str]:
@@ -391,10 +274,12 @@ class Evaluation:
 
     def _ranked(self, protocol: str) -> list[Row]:
         """Return the rows of a protocol: methods by its main metric, then the baselines."""
+        main = "auroc" if protocol == CLASSIFICATION else protocols.get(protocol).main
 
         def place(row: Row) -> tuple[int, float, str]:
-            first, *_ = self._main_first(row)
-            return _place(row.name), 1.0 if first.value is None else -first.value, row.name
+            values = {score.metric.removesuffix("@box"): score.value for score in self._displayed_scores(row, "mean")}
+            first = values.get(main)
+            return _place(row.name), 1.0 if first is None else -first, row.name
 
         return sorted((row for row in self._rows if row.cell.protocol == protocol), key=place)
 
@@ -407,18 +292,6 @@ class Evaluation:
         if finding == "mean" and MAIN in by_metric and (main := self._over_runs.get(row.cell.key)) is not None:
             by_metric[MAIN] = by_metric[MAIN]._replace(low=main.low, high=main.high)
         return [*by_metric.values()]
-
-    def _main_first(self, row: Row) -> list[Score]:
-        """Return the displayed means of a row, those of the main metric first."""
-        main = _main_metric(row.cell.protocol)
-        scores = self._displayed_scores(row, "mean")
-        return sorted(scores, key=lambda score: score.metric.removesuffix("@box") != main)
-
-    def _first_columns(self, row: Row) -> dict[str, Any]:
-        """Return the first columns of the row of a method in ``table``."""
-        columns = {"network": row.network, "method": row.name, "runs": len(self.models)}
-        classifier = next((one for one in self._rows if one.cell.method == CLASSIFIER), None)
-        return columns | ({} if classifier is None else {"auroc": classifier.value("auroc")})
 
     def _tables(self, protocol: str) -> Iterator[Table]:
         """Yield the tables of a protocol, with a row per method in the order of ``table``."""
@@ -450,15 +323,11 @@ class Evaluation:
 
     def _threshold(self, model_id: str, word: str, image: str, finding: str) -> tuple[float, str]:
         """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
-        table = (
-            self.cases(all_columns=True)
-            if any(r.cell.protocol == MAIN_PROTOCOL for r in self.records)
-            else pd.DataFrame()
-        )
-        if len(table):
-            of_case = (table["image"] == image) & (table["finding"] == finding) & (table["method"] == word)
-            table = table[of_case & (table["model_id"] == model_id)]
-        return (float(table["threshold"].iloc[0]), "cross-fitted") if len(table) else (0.5, "fixed")
+        if not any(r.cell.protocol == MAIN_PROTOCOL and r.scores for r in self.records):
+            return 0.5, "fixed"
+        rows = self.cases(MAIN_PROTOCOL).set_index(["model_id", "method", "image", "finding"])["threshold"]
+        key = model_id, word, image, finding
+        return (float(rows[key]), "cross-fitted") if key in rows else (0.5, "fixed")
 
 
 def rules(result: Evaluation, first: str | None = None, second: str | None = None) -> pd.DataFrame:
@@ -484,15 +353,9 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     run = result.models[0].trained[0]
     values = [rule_values(scored(cases, run.data.findings, run.config.data_seed)) for cases in of_runs]
     columns = {rule: np.stack([of_run[rule] for of_run in values], 1) for rule in values[0]}
-    names_of_runs = tuple(model.id for model in result.models)
-    compared = two_rows(columns, case_index(of_runs[0]), [names_of_runs, names_of_runs])
+    compared = two_rows(columns, case_index(of_runs[0]), [tuple(model.id for model in result.models)] * 2)
     table = pd.DataFrame(compared)
     return table.assign(better=[{1: names[0], -1: names[1], 0: ""}[one.sign] for one in compared])
-
-
-def _main_metric(protocol: str) -> str:
-    """Return the name of the main metric of a protocol; it may end in ``@box`` in scores."""
-    return "auroc" if protocol == CLASSIFICATION else str(protocols.get(protocol).main)
 
 
 def _place(method: str) -> int:

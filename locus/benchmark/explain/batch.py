@@ -14,7 +14,7 @@ import logging
 import operator
 import traceback
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from locus import methods as method_registry
 from locus.backbones import Classifier
-from locus.benchmark.explain.evidence import LayerEvidence, NetworkEvidence, PooledEvidence
+from locus.benchmark.explain.evidence import LayerEvidence, NetworkEvidence, PooledEvidence, require_cover
 from locus.benchmark.explain.memory import current_autocast, no_grad_no_autocast
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
 from locus.core.frames import Grid
@@ -31,12 +31,15 @@ from locus.core.names import find_finding
 from locus.core.user_code import ANYTHING
 from locus.methods.base import Method
 from locus.methods.evidence import NEEDS, Evidence
+from locus.methods.fusion import moved
 
 log = logging.getLogger(__name__)
 LARGEST = 20.0
 """Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
 NO_GRADIENT = ("not require grad", "not have been used in the graph", "torch.utils.checkpoint")
 """Words of the errors of autograd for a network that does not pass on gradients."""
+OF_THE_MAP = frozenset({"features", "gradients", "class_maps", "head"})
+"""Needs of methods whose maps show one feature map."""
 ADVICE = "model.prepare(samples) returns images in the required form"
 
 
@@ -69,9 +72,17 @@ def run_methods(
 ) -> dict[str, MethodMaps | LocusError]:
     """Return, for each method in order, its maps or its error (``NotAvailableError`` if it is not supported).
 
-    Methods that use gradients run on parts of the batch that fit in memory. Raises ``ModifiedInputError`` after a
-    method that modified the images or the evidence in place, unless ``guard`` is False.
+    Methods that use gradients run on parts of the batch that fit in memory. Of a network with several paths, the maps
+    of all paths are added on the finest grid. Raises ``ModifiedInputError`` after a method that modified the images or
+    the evidence, unless ``guard`` is False.
     """
+    paths = getattr(evidence, "other_paths", ())
+    if paths:
+        whole = cast(NetworkEvidence, evidence)
+        first = run_methods(methods, replace(whole, other_paths=()), guard)
+        of_maps = {name: method for name, method in methods.items() if method.needs & OF_THE_MAP}
+        others = [run_methods(of_maps, whole.at(path), guard) for path in paths]
+        return {name: _summed([answer, *(o[name] for o in others if name in o)]) for name, answer in first.items()}
     at_once = {name: method for name, method in methods.items() if "gradients" not in method.needs}
     piecewise = {name: method for name, method in methods.items() if name not in at_once}
     maps: dict[str, dict[int, list[Tensor]]] = {name: {} for name in methods}
@@ -94,9 +105,23 @@ def run_methods(
 
 def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evidence) -> MethodMaps:
     """Join the maps of all findings of some images, then the images."""
-    return MethodMaps(
-        torch.cat([torch.cat(list(chunks), 1) for chunks in maps.values()]).float(), method.grid(evidence)
-    )
+    joined = torch.cat([torch.cat(list(chunks), 1) for chunks in maps.values()]).float()
+    grid = method.grid(evidence)
+    owner, is_of_the_map = f"the map of the method {method.name!r}", bool(method.needs & OF_THE_MAP)
+    if is_of_the_map and grid == evidence.grid and joined.shape[-2:] != evidence.A.shape[-2:]:
+        h, w = evidence.A.shape[-2:]
+        raise BadValueError(f"{owner} has the grid of A, but not its {h}x{w} positions: override grid(evidence)")
+    require_cover(grid, joined, owner)
+    return MethodMaps(joined, grid)
+
+
+def _summed(answers: Sequence[MethodMaps | LocusError]) -> MethodMaps | LocusError:
+    """Return the sum of the maps of several paths, the finest first, or the first error."""
+    if errors := [answer for answer in answers if isinstance(answer, LocusError)]:
+        return errors[0]
+    first, *others = cast(list[MethodMaps], answers)
+    shape = (first.maps.shape[-2], first.maps.shape[-1])
+    return MethodMaps(first.maps + sum(moved(part.maps, part.grid, first.grid, shape) for part in others), first.grid)
 
 
 def _call(method: Method, evidence: Evidence) -> Tensor:
@@ -195,6 +220,8 @@ def finding_positions(model: Classifier, findings: "Sequence[int | str] | str | 
     """
     if findings is None:
         return None
+    if not isinstance(findings, str | list | tuple | range):
+        raise BadValueError(f"findings is {findings!r}: give a list of names or indices, in order")
     return tuple(_position(model, finding) for finding in ([findings] if isinstance(findings, str) else findings))
 
 
@@ -231,9 +258,14 @@ def collect_evidence(
     pass is delayed until something else is read.
     """
     check_batch(model, images)
-    if not memory_gib > 0:
-        raise BadValueError(f"memory_gib is {memory_gib}: it must be above 0")
+    if not isinstance(memory_gib, int | float) or not memory_gib > 0:
+        raise BadValueError(f"memory_gib is {memory_gib!r}: it must be a number above 0")
+    if not isinstance(layer, str | None):
+        raise BadValueError(f"layer is {layer!r}: give the name of a submodule, such as layer3")
     only_attention, layer = layer is None and needs == {"attention"}, model.layer if layer is None else layer
+    others: list[str] = []
+    if layer is not None:
+        layer, *others = _finest_first(model, layer, images)
     with no_grad_no_autocast():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
@@ -241,8 +273,14 @@ def collect_evidence(
     if layer is None:
         evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest)
     else:
-        evidence = LayerEvidence(model, images, indices, layer, *rest)
+        evidence = LayerEvidence(model, images, indices, layer, *rest, other_paths=tuple(others))
     return evidence if only_attention else evidence.run()
+
+
+def _finest_first(model: Classifier, layers: str, images: Tensor) -> list[str]:
+    """Return the layers joined by ``+``, that with the finest grid first."""
+    names, size = layers.split("+"), (images.shape[-2], images.shape[-1])
+    return sorted(names, key=lambda name: model.grid(size, name).stride) if len(names) > 1 else names
 
 
 class Maps(dict[str, Tensor]):
@@ -309,11 +347,9 @@ def explain(
     check_model(model)
     check_images(model, images, any_size)
     positions = finding_positions(model, findings)
-    requested = [
-        method_registry.normalize_name(method) if isinstance(method, str) else method
-        for method in ([methods] if isinstance(methods, str) else methods)
-    ]
-    parts = build_methods(requested)
+    listed = [methods] if isinstance(methods, str) else methods
+    parts = build_methods(listed)
+    requested = [method_registry.normalize_name(method) if isinstance(method, str) else method for method in listed]
     groups = [word for word in requested if word in method_registry.GROUPS]
     of_groups = set(method_registry.expand(groups)).difference(requested)
     needs = frozenset[str]().union(*(method.needs for method in parts.values()))
@@ -341,6 +377,8 @@ def maps_of(
 
 def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
     """Return name -> method, with groups (``fast``) expanded. Raises ``BadValueError`` if two methods share a name."""
+    if not isinstance(methods, list | tuple):
+        raise BadValueError(f"methods is {methods!r}: give a list of names and classes, such as ['gradcam']")
     words = [
         word
         for method in methods

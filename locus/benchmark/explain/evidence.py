@@ -47,6 +47,8 @@ class NetworkEvidence(Evidence):
     """The function ``locus.benchmark.explain.collect_evidence``, for evidence at another layer."""
     given_outputs: tuple[Tensor, Tensor] | None = None
     """``outputs``, if the network has already run; else None."""
+    other_paths: tuple[str, ...] = ()
+    """Layers of the other paths of a network that joins several; their maps are added."""
 
     def __post_init__(self) -> None:
         self._shared("images", self.images)
@@ -56,30 +58,31 @@ class NetworkEvidence(Evidence):
         raise NotImplementedError
 
     @cached_property
-    def _versions(self) -> dict[str, list[tuple[Tensor, int]]]:
+    def _checksums(self) -> dict[str, list[tuple[Tensor, int]]]:
         return {}
 
     def _shared(self, name: str, value: T, *tensors: Tensor) -> T:
-        """Return ``value``, which all methods read, and record the versions of its ``tensors`` (default: itself)."""
+        """Return ``value``, which all methods read, and record checksums of its ``tensors`` (default: itself)."""
         watched = tensors or ((value,) if isinstance(value, Tensor) else ())
-        self._versions[name] = [(tensor, tensor._version) for tensor in watched if not tensor.is_inference()]
+        self._checksums[name] = [(tensor, checksum(tensor)) for tensor in watched]
         return value
 
     def modified(self) -> list[str]:
-        """Return the names of the tensors that a method has modified in place, here and at other layers."""
+        """Return the names of the tensors that a method has modified, in any way, here and at other layers."""
         read: list[NetworkEvidence] = [
             *self._evidence_by_layer.values(),
             *filter(None, [vars(self).get("all_findings")]),
         ]
-        tensors = self._versions.items()
-        names = [name for name, pairs in tensors if any(tensor._version != version for tensor, version in pairs)]
+        tensors = self._checksums.items()
+        names = [name for name, pairs in tensors if any(checksum(tensor) != value for tensor, value in pairs)]
         return list(dict.fromkeys([*names, *(name for evidence in read for name in evidence.modified())]))
 
     def run(self) -> Self:
         """Return the evidence after a run of the network; errors of the network and of the findings are raised now."""
         with no_grad_no_autocast():
             evidence = replace(self, given_outputs=self.compute())
-        _ = evidence.findings, evidence.grid
+        _ = evidence.findings
+        require_cover(evidence.grid, evidence.outputs[0], f"the feature map of {self.model.name}")
         return evidence
 
     @cached_property
@@ -216,6 +219,22 @@ class NetworkEvidence(Evidence):
         """
         count = memory.backward_batch_size if what == "backward" else memory.images_that_fit
         return count(self.images, self.memory_gib)
+
+
+def checksum(values: Tensor) -> int:
+    """Return a checksum of the bytes of a float tensor, which NumPy and ``.data`` cannot change unnoticed."""
+    whole = values.detach().contiguous().view(torch.int32 if values.element_size() % 4 == 0 else torch.int16)
+    return int(whole.sum(dtype=torch.int64))
+
+
+def require_cover(grid: Grid, maps: Tensor, owner: str) -> None:
+    """Raise ``BadValueError`` if ``grid`` cannot be that of ``maps`` (N,C,h,w): see ``Grid.covers``."""
+    shape = (maps.shape[-2], maps.shape[-1])
+    if not grid.covers(shape):
+        raise BadValueError(
+            f"{owner} has {shape[0]}x{shape[1]} positions, which {grid} does not place on its image: give the grid of "
+            "these positions (override grid(evidence) of a method; --grid or grid= of a network)"
+        )
 
 
 def _precision(model: nn.Module) -> torch.dtype:

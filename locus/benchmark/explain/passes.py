@@ -225,6 +225,8 @@ class Biased(GridTracer):
     The network continues with copies, which it may modify in place.
     """
 
+    shapes_only = False
+
     def __init__(self) -> None:
         super().__init__()
         self.added: list[Added] = []
@@ -240,10 +242,6 @@ class Biased(GridTracer):
         bias_of = _BIASES.get(getattr(func, "__name__", ""))
         bias = bias_of(*args, **(kwargs or {})) if bias_of and out.ndim == 4 else None
         return out if bias is None else self._record(out, bias.detach().reshape(1, -1, 1, 1), self.grids.get(out))
-
-    def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
-        """Return the result of the call, unlike the base class."""
-        return func(*args, **kwargs)
 
     def _record(self, output: Tensor, value: Tensor, grids: AxisGrids | None) -> Tensor:
         self.added.append(Added(output, value, grids))

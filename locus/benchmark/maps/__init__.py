@@ -2,9 +2,75 @@
 
 Maps are scored and drawn from one safetensors file per model and method, without the model.
 
-``<word>.safetensors`` has the tensors ``maps``, map / max|map| as (cases, h, w) float16, and ``peaks``, max|map| of
-each case. Cases are images × findings, in that order. Its metadata has the key, the images, the findings and the grid.
+``<word>.safetensors`` has the tensors ``maps``, (map - offset) / peak as (cases, h, w) float16, and ``peaks`` and
+``offsets`` of each case (``store.compress``). Cases are images × findings, in that order. Its metadata has the key, the
+images, the findings and the grid.
 The file is written batch by batch under a temporary name, ends with the hash of its content (``sha256``) and is read
 memory-mapped. It is valid only with the requested key and the right hash, which protects against killed and concurrent
 runs. A method without maps for a model has a file with the reason.
+
+Records and stored maps contain the hash of the code of their method (``method_code``) and of their network, so that
+those of changed code are not reused. The code that runs methods, networks and layers is not included: it has a version
+number, ``locus.benchmark.explain.VERSION``.
 """
+
+from pathlib import Path
+
+from locus import backbones, methods
+from locus.config import TrainConfig
+from locus.core.names import (
+    CLASSIFIER,
+    FIXED_BOX,
+    OF_TRAINING_PART,
+    PRIOR,
+    READERS,
+    SECOND_READERS,
+    UNTRAINED,
+    UPPER_BOUND,
+)
+from locus.core.user_code import code_hash, file_of, local_files
+
+UNTRAINED_METHOD = "gradcam"
+"""Method that explains the untrained network; it supports every network and pooling."""
+BENCHMARK = Path(__file__).resolve().parents[1]
+NOT_METHODS = {
+    FIXED_BOX: BENCHMARK / "maps/fixed_box.py",
+    **dict.fromkeys(OF_TRAINING_PART, BENCHMARK / "maps/fixed_region.py"),
+    PRIOR: BENCHMARK / "maps/baselines.py",
+    UPPER_BOUND: BENCHMARK / "maps/baselines.py",
+    READERS: BENCHMARK / "suite/readers.py",
+    SECOND_READERS: BENCHMARK / "suite/readers.py",
+}
+"""Row that is computed without a method -> the file that computes it."""
+
+
+def code_of(network: str, method: str) -> dict[str, str]:
+    """Return the hashes of a ``network`` and a ``method`` as in a record: without empty ones."""
+    return {name: value for name, value in {"network": network, "method": method}.items() if value}
+
+
+def method_code(word: str) -> str:
+    """Return the hash of a method or baseline and the local modules that it imports; empty for the classifier.
+
+    It is also empty for a class that was given in Python, for example in a notebook.
+
+    >>> method_code("cam") == method_code("cam:smooth=aug"), method_code("cam") == method_code("gradcam")
+    (False, False)
+    """
+    if word == CLASSIFIER:
+        return ""
+    if word in NOT_METHODS:
+        return code_hash(local_files(NOT_METHODS[word]))
+    if (user_file := file_of(word)) is not None:
+        return code_hash(local_files(user_file))
+    bare, smooth = methods.split_smooth(UNTRAINED_METHOD if word == UNTRAINED else word)
+    file = methods.registry.files.get(methods.normalize_name(bare).split(":")[0])
+    if file is None:
+        return ""
+    smoothing = local_files(methods.registry.home / "smoothing.py") if smooth else set()
+    return code_hash(local_files(file) | smoothing)
+
+
+def code_of_config(config: TrainConfig) -> str:
+    """Return the hash of the network that a training run builds."""
+    return backbones.network_code({"name": config.backbone})

@@ -4,7 +4,7 @@
 ``images_of``    the images of a split; of the test, without the patients that a given model was trained on
 ``predict_held_out``  predict these images and write the same files as a training run
 
-Training itself is in ``locus.benchmark.training``, the maps of these images in ``requests``, ``generate`` and
+Training itself is in ``locus.benchmark.training``, the maps of these images in ``generate`` and
 ``store``.
 """
 
@@ -26,12 +26,11 @@ from numpy.typing import NDArray
 
 from locus import backbones, datasets
 from locus.backbones import Classifier
-from locus.benchmark.maps.code import code_of_config
+from locus.benchmark.maps import code_of_config
 from locus.benchmark.opening import ExternalModel, checkpoint, load, rebuild
 from locus.benchmark.training import hardware, runs
 from locus.benchmark.training.evaluate import decode_held_out, evaluate
-from locus.benchmark.training.runs import read_predictions
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split, read_predictions
 from locus.config import TrainConfig
 from locus.core.errors import DataError, NoImagesError, NotAvailableError, examples
 from locus.core.files import atomic, file_hash

@@ -1,7 +1,7 @@
 """Maps of a method in one safetensors file: written batch by batch, atomically; read memory-mapped.
 
 Maps are read only if their file is complete and has the requested key. The file format is described in
-``locus.benchmark.maps``. What the key depends on is in ``requests``.
+``locus.benchmark.maps``. What the key depends on is in ``generate``.
 """
 
 import hashlib
@@ -78,11 +78,12 @@ class Writer:
     index: Index
     shape: tuple[int, int] = (0, 0)
     peaks: list[NDArray[np.float32]] = field(default_factory=list)
+    offsets: list[NDArray[np.float32]] = field(default_factory=list)
     digest: Any = field(default_factory=hashlib.sha256)
 
     def add(self, maps: NDArray[np.float32], grid: Grid) -> None:
         """Append the raw maps (n,K,h,w) of the next n images. Raises ``BadValueError`` if shape or grid change."""
-        scaled, peaks = compress(maps)
+        scaled, peaks, offsets = compress(maps)
         shape = (scaled.shape[-2], scaled.shape[-1])
         if not self.peaks:
             self.begin(shape, grid)
@@ -91,12 +92,14 @@ class Writer:
             raise BadValueError(f"maps of shape {shape} on {grid} follow {earlier}")
         self.write(scaled.tobytes())
         self.peaks += [*peaks]
+        self.offsets += [*offsets]
 
     def begin(self, shape: tuple[int, int], grid: Grid) -> None:
         """Write the header, which has the length and the offset of each tensor."""
         self.shape, self.index = shape, self.index.model_copy(update={"grid": grid})
         cases = 0 if self.index.reason else len(self.index.pairs)
-        tensors = {"maps": ("F16", 2, [cases, *shape]), "peaks": ("F32", 4, [cases]), "sha256": ("U8", 1, [DIGEST])}
+        tensors = {"maps": ("F16", 2, [cases, *shape]), **{name: ("F32", 4, [cases]) for name in ("peaks", "offsets")}}
+        tensors["sha256"] = ("U8", 1, [DIGEST])
         header: dict[str, Any] = {"__metadata__": {"index": self.index.model_dump_json()}}
         end = 0
         for name, (dtype, width, sizes) in tensors.items():
@@ -112,18 +115,29 @@ class Writer:
         self.digest.update(part)
 
 
-def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """Return map / max|map| in half precision, and max|map| (n,K), of raw maps (n,K,h,w); nan for non-finite maps.
+NARROW = 0.25
+"""Maps whose range is a smaller share of their largest absolute value are stored without their mean."""
 
-    >>> scaled, peaks = compress(np.array([[[[0.0, -4.0]]]], np.float32))
-    >>> scaled.tolist(), peaks.tolist()
-    ([[[[0.0, -1.0]]]], [[4.0]])
+
+def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32], NDArray[np.float32]]:
+    """Return (map - offset) / peak in half precision, peak and offset (n,K), of raw maps (n,K,h,w).
+
+    The peak is max|map - offset|, nan for a map that is not finite. The offset is 0, or the middle of a map whose
+    values differ little, because half precision would round them to a few values.
+
+    >>> scaled, peaks, offsets = compress(np.array([[[[0.0, -4.0]], [[1000.0, 1001.0]]]], np.float32))
+    >>> scaled.tolist(), peaks.tolist(), offsets.tolist()
+    ([[[[0.0, -1.0]], [[-1.0, 1.0]]]], [[4.0, 0.5]], [[0.0, 1000.5]])
     """
     finite = np.asarray(np.isfinite(maps).all((-2, -1)))
     usable = np.where(finite[..., None, None], maps, 0)
+    low, high = usable.min((-2, -1)).astype(np.float64), usable.max((-2, -1)).astype(np.float64)
+    narrow = high - low < NARROW * np.maximum(abs(low), abs(high))
+    offset = np.where(narrow & (high > low), (low + high) / 2, 0).astype(np.float32)
+    usable = usable - offset[..., None, None]
     peak = np.abs(usable).max((-2, -1)).astype(np.float32)
     scaled = usable / np.where(peak > 0, peak, 1)[..., None, None]
-    return scaled.astype("<f2"), np.where(finite, peak, np.float32(np.nan))
+    return scaled.astype("<f2"), np.where(finite, peak, np.float32(np.nan)), offset
 
 
 @contextmanager
@@ -137,7 +151,7 @@ def open_writer(path: Path, index: Index) -> Iterator[Writer]:
         yield writer
         if not index.reason and len(writer.peaks) != len(index.images):
             raise BadValueError(f"only {len(writer.peaks)} of {len(index.images)} images have maps for {path}")
-        writer.write(b"".join(peaks.tobytes() for peaks in writer.peaks))
+        writer.write(b"".join(numbers.tobytes() for numbers in (*writer.peaks, *writer.offsets)))
         file.write(writer.digest.digest())
 
 
@@ -156,27 +170,33 @@ class StoredMaps:
     """The maps of one method for the boxed images of a model."""
 
     values: NDArray[np.float16]
-    """(cases, h, w) map / max|map|, memory-mapped."""
+    """(cases, h, w) (map - offset) / peak, memory-mapped; see ``compress``."""
     peaks: NDArray[np.float32]
-    """max|map| (cases,); nan if a map was not finite."""
+    """(cases,); nan if a map was not finite."""
+    offsets: NDArray[np.float32]
+    """(cases,)."""
     index: Index
 
     def __contains__(self, pair: tuple[str, str]) -> bool:
         """Return True if a map was generated for this (image, finding)."""
         return pair in self._positions
 
-    def stored(self, image: str, finding: str) -> NDArray[np.float16] | None:
-        """Return map / max|map| (h, w), which is scored; None if the map has NaN or infinite values.
+    def stored(self, image: str, finding: str) -> NDArray[np.floating[Any]] | None:
+        """Return map / peak (h, w), which is scored; None if the map has NaN or infinite values.
 
         Raises ``NotMadeError`` if no map was generated for the pair.
         """
         position = self._position(image, finding)
-        return self.values[position] if np.isfinite(self.peaks[position]) else None
+        peak, offset = float(self.peaks[position]), float(self.offsets[position])
+        if not math.isfinite(peak):
+            return None
+        return self.values[position] if not offset else self.values[position].astype(np.float64) + offset / peak
 
     def map(self, image: str, finding: str) -> NDArray[np.float32] | None:
         """Return the map (h, w) float32 in its own scale, with half precision; None as in ``stored``."""
         stored = self.stored(image, finding)
-        return None if stored is None else stored.astype(np.float32) * self.peaks[self._position(image, finding)]
+        position = self._position(image, finding)
+        return None if stored is None else (stored * self.peaks[position]).astype(np.float32)
 
     def _position(self, image: str, finding: str) -> int:
         if (image, finding) not in self:
@@ -202,13 +222,13 @@ def read(path: Path, keys: Sequence[str]) -> StoredMaps | NotAvailableError | No
             raise ValueError("it differs from its checksum")
         with safe_open(path, "pt") as file:  # PyTorch maps the file into memory; NumPy would read it
             index = Index.model_validate_json(file.metadata()["index"])
-            values, peaks = (file.get_tensor(name).numpy() for name in ("maps", "peaks"))
+            values, peaks, offsets = (file.get_tensor(name).numpy() for name in ("maps", "peaks", "offsets"))
     except (ValueError, OSError, SafetensorError) as error:
         log.warning("the maps in %s are broken (%s) and will be generated again", path, one_line(error))
         return None
     if index.key not in keys:
         return None
-    return NotAvailableError(index.reason) if index.reason else StoredMaps(values, peaks, index)
+    return NotAvailableError(index.reason) if index.reason else StoredMaps(values, peaks, offsets, index)
 
 
 @lru_cache(maxsize=1024)

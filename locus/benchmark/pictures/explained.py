@@ -28,9 +28,9 @@ from locus.backbones import Classifier, weight_files
 from locus.backbones.catalog import resolve
 from locus.benchmark import opening
 from locus.benchmark.explain import MethodMaps, apply_engine_flags, build_methods, collect_evidence, run_methods
-from locus.benchmark.pictures.case import RawMap
+from locus.benchmark.pictures.panels import RawMap
 from locus.benchmark.training import runs
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split
 from locus.config import HeatmapConfig, TrainConfig
 from locus.core.cli import read_yaml
 from locus.core.errors import DataError, LocusError, NotAvailableError, examples
@@ -126,7 +126,9 @@ class Explainer:
                     model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True
                 )
             logits = evidence.logits[0]
-            probabilities = logits.softmax(0) if model.train_config.exclusive(len(logits)) else logits.sigmoid()
+            exclusive = model.train_config.exclusive(len(logits))
+            with torch.no_grad():
+                probabilities = logits.softmax(0) if exclusive else model.predict(images)[0].sigmoid()
             maps, likeliest = self._maps(evidence), int(logits.argmax())
             yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
 

@@ -3,6 +3,7 @@
 ``OpenedModel``    a model of a suite or an external entry, with its records and maps
 ``choose``         the best, median and worst case of each finding
 ``write_gallery``  ``benchmark.gallery``: a self-contained HTML page of these cases, with each method's map and box
+``write_examples``  ``examples.svg``: a hit and a miss of the best method, drawn from the rows per case without maps
 ``save_grid``      a grid of images and methods: a typical case of each finding, with all maps on the same scale
 
 The page is rendered by ``locus.benchmark.report.html``.
@@ -28,10 +29,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from locus.benchmark.pictures.examples import DRAWN
 from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, draw_panel, save_figure
 from locus.benchmark.records import Cell, Record, cases
-from locus.benchmark.report.html import GALLERY, PAGE, render
+from locus.benchmark.report import select
+from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
+from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import NOT_RANKED, is_method, main_score
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
@@ -39,8 +41,12 @@ from locus.benchmark.scoring.surface import min_max
 from locus.config import FolderFlags, PageConfig
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image
+from locus.core.names import MAIN
 from locus.core.types import Echo, Sample
 
+DRAWN = "phantom"
+"""Data set with images drawn by code; images of other data sets are not shown on pages that are published."""
+EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8}
 SIDE = 320
 """Largest side of an image on the page, in pixels."""
 MAP_SIDE = 64
@@ -57,7 +63,7 @@ INCHES, DPI = 7.0, 300
 MARGINS = 0.72, 0.42, 0.55, 0.25
 """Inches for labels: left, right, above and below the panels."""
 SMALL, WIDTH = 6, 0.9
-LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7, "svg.hashsalt": "grid"}
+LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7}
 
 
 def render_page(page: Mapping[str, Any]) -> str:
@@ -324,7 +330,7 @@ def save_grid(model: OpenedModel, methods: Sequence[MethodCases], path: Path, co
     cases_shown = spread(typical, count or CASES)
     images = {choice.image: model.samples[choice.image].image for choice in cases_shown}
     with mpl.rc_context(LETTERS):
-        save_figure(draw_grid(images, scored[:METHODS], cases_shown), path, dpi=DPI)
+        save_figure(draw_grid(images, scored[:METHODS], cases_shown), path, DPI)
 
 
 def draw_grid(
@@ -375,3 +381,70 @@ def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     truth = Line2D([], [], color=TRUTH, label="truth")
     scored = Line2D([], [], color=PREDICTED, label="predicted box")
     figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case of a record, with the box of its method."""
+
+    record: Record
+    row: pd.Series
+    is_hit: bool
+
+    @property
+    def title(self) -> str:
+        """Words above the picture."""
+        kind, row = "hit" if self.is_hit else "miss", self.row
+        return f"{kind}: {row['finding']}, {self.record.method}, IoU {row['iou']:.2f}"
+
+
+def choose_examples(records: Sequence[Record], folder: Path) -> list[Example]:
+    """Return the median hit and the median miss of the best method's first run; empty if one is missing.
+
+    The best method is that with the highest mean over training runs. ``folder`` contains the rows per case.
+    """
+    record = _best(records)
+    if record is None or not cases.exist(record.cell, folder):
+        return []
+    rows = cases.read(record.cell, folder)
+    if not {*cases.BOX} <= {*rows.columns}:
+        return []
+    rows = rows[np.isfinite(rows[[*cases.BOX]].to_numpy(np.float64)).all(1)].sort_values(["iou", "image", "finding"])
+    groups = {is_hit: rows[rows[MAIN].astype(bool) == is_hit] for is_hit in (True, False)}
+    pairs = [Example(record, group.iloc[len(group) // 2], is_hit) for is_hit, group in groups.items() if len(group)]
+    return pairs if len(pairs) == len(groups) else []
+
+
+def write_examples(
+    records: Sequence[Record], folder: Path, samples_of: Callable[[Record], Mapping[str, Sample]]
+) -> None:
+    """Write ``examples.svg`` into the ``folder`` of a suite or an entry, unless the cases or their data are missing.
+
+    ``samples_of`` returns image -> sample for a record. Delete the file to draw it anew without a run.
+    """
+    chosen = choose_examples(records, folder)
+    samples = samples_of(chosen[0].record) if chosen else {}
+    if not chosen or any(str(example.row["image"]) not in samples for example in chosen):
+        return
+    with mpl.rc_context(EXAMPLE_STYLE):
+        figure = draw_examples([(example, samples[str(example.row["image"])]) for example in chosen])
+        save_figure(figure, folder / EXAMPLES, 150, "; ".join(example.title for example in chosen))
+
+
+def _best(records: Sequence[Record]) -> Record | None:
+    """Return the first training run of the best method, or None if nothing was scored."""
+    rows = [Row.of(runs) for runs in select.trainings(select.main_methods(records))]
+    means = {row: value for row in rows if (value := row.value(MAIN, "cross-fitted")) is not None}
+    return max(means, key=means.__getitem__).runs[0] if means else None
+
+
+def draw_examples(examples: Sequence[tuple[Example, Sample]]) -> Figure:
+    """Draw cases side by side, with truth and predicted box; radiographs are not shown."""
+    figure = Figure(figsize=(6.4, 3.6), facecolor="white")
+    for axes, (example, sample) in zip(figure.subplots(1, len(examples)), examples, strict=True):
+        image = sample.image if example.record.cell.dataset == DRAWN else None
+        predicted = example.row[[*cases.BOX]].to_numpy(np.float64)
+        draw_panel(axes, sample.frame, image, None, sample.boxes[str(example.row["finding"])], [predicted])
+        axes.set_title(example.title, fontsize=8)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.93, 0.03)
+    return figure

@@ -17,7 +17,7 @@ from PIL import Image
 
 from locus import methods
 from locus.benchmark.opening import Checkpoint
-from locus.benchmark.pictures.case import CasePicture, blend, frame_of, heat_in_frame, prepare_case
+from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.explained import (
     ADVICE,
     ExplainedImage,
@@ -28,6 +28,7 @@ from locus.benchmark.pictures.explained import (
     open_network,
     users_images,
 )
+from locus.benchmark.pictures.panels import CasePicture, blend, frame_of, heat_in_frame, prepare_case
 from locus.benchmark.training import hardware
 from locus.config import HeatmapConfig
 from locus.core.errors import BadValueError, UnknownNameError
@@ -70,35 +71,39 @@ def write_pictures(config: HeatmapConfig, echo: Echo) -> int:
     folder, rows, failed = Path(config.output_dir) / _network_folder(path, checkpoint.digest), [], []
     boxes = folder / "boxes.json"
     earlier = _earlier(boxes)
-    settings = {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
     names = _file_names([sample.image_id for sample in samples])
     for explained in explainer.explain(model, samples, config.max_bad_images):
         for k in _chosen(config.findings, explained, findings):
-            finding, pictures = findings[k], []
-            for word in explained.maps:
-                sample, threshold = explained.sample, thresholds.lookup(word, finding)
-                try:
-                    raw_map = explained.raw_map(word, k)
-                    picture = prepare_case(sample, explained.pixels, finding, raw_map, *threshold)
-                    row = _write(picture, names[sample.image_id], folder, config.format, config.save_raw)
-                    rows.append({**row, **settings})
-                    pictures.append(picture)
-                except BadValueError as error:
-                    failed.append(f"{sample.image_id}, {finding}, {word}: {error}")
-            if len(pictures) > 1:
-                _write_methods(pictures, names[explained.sample.image_id], folder, config.format)
+            pictures, errors = _pictures(explained, k, findings[k], thresholds)
+            stem = folder / names[explained.sample.image_id]
+            rows += [_write(picture, stem, config) for picture in pictures]
+            failed += errors
+            for kind in config.format if len(pictures) > 1 else ():
+                panels.save_methods(pictures, folder / f"{safe_filename(stem.name, findings[k])}.{kind}")
     failed += explainer.failed.values()
     cases = {_case(row): row for row in (*earlier["cases"], *rows)}
     absent = {**earlier["absent"], **explainer.unsupported}
     absent = {word: reason for word, reason in absent.items() if word not in {row["method"] for row in rows}}
     write_json(boxes, {"checkpoint": str(path), "cases": [*cases.values()], "failed": failed, "absent": absent})
     echo(f"maps of {path} drawn: {len(rows)}, in {folder}/, boxes in {boxes}")
-    for sentence in [
-        *(f"n/a: {word}" for word in explainer.unsupported_sentences),
-        *(f"failed: {words}" for words in failed),
-    ]:
-        echo(sentence)
+    for status, sentences in (("n/a", explainer.unsupported_sentences), ("failed", failed)):
+        for words in sentences:
+            echo(f"{status}: {words}")
     return 1 if failed else 0
+
+
+def _pictures(
+    explained: ExplainedImage, k: int, finding: str, thresholds: Thresholds
+) -> tuple[list[CasePicture], list[str]]:
+    """Return the picture of finding ``k`` by each method, and the errors of maps that are not finite."""
+    pictures, errors, sample = [], [], explained.sample
+    for word in explained.maps:
+        raw, (threshold, origin) = explained.raw_map(word, k), thresholds.lookup(word, finding)
+        try:
+            pictures.append(prepare_case(sample, explained.pixels, finding, raw, threshold, origin))
+        except BadValueError as error:
+            errors.append(f"{sample.image_id}, {finding}, {word}: {error}")
+    return pictures, errors
 
 
 def _network_folder(path: Path, digest: str) -> str:
@@ -147,28 +152,20 @@ def _file_names(image_ids: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _write_methods(pictures: Sequence[CasePicture], image: str, folder: Path, kinds: tuple[str, ...]) -> None:
-    """Write one figure with the maps of all methods of a case side by side."""
-    from locus.benchmark.pictures import panels
-
-    for kind in kinds:
-        panels.save_methods(pictures, folder / f"{safe_filename(image, pictures[0].finding)}.{kind}")
-
-
-def _write(picture: CasePicture, image: str, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
-    """Write the files of a case, whose names begin with ``image``; return its entry in ``boxes.json``."""
-    from locus.benchmark.pictures import panels  # imports matplotlib, which an overlay does not need
-
-    name = safe_filename(image, picture.finding, picture.raw.method)
+def _write(picture: CasePicture, stem: Path, config: HeatmapConfig) -> dict[str, Any]:
+    """Write the files of a case, whose names begin with ``stem``; return its entry in ``boxes.json``."""
+    path = stem.parent / safe_filename(stem.name, picture.finding, picture.raw.method)
     if picture.flat:
         words = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
         log.warning("%s: flat map: all positions have the same value, so there is no box", words)
-    for kind in kinds:
-        panels.save(picture, folder / f"{name}.{kind}")
-    if save_raw:
-        with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+    for kind in config.format:
+        panels.save(picture, Path(f"{path}.{kind}"))
+    if config.save_raw:
+        with atomic(Path(f"{path}.npy")) as temporary, temporary.open("wb") as file:
             np.save(file, picture.raw.values)
-    return {**picture.row, "picture": f"{name}.{kinds[0]}", "raw": f"{name}.npy" if save_raw else None}
+    files = {"picture": f"{path.name}.{config.format[0]}", "raw": f"{path.name}.npy" if config.save_raw else None}
+    settings = {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
+    return {**picture.row, **files, **settings}
 
 
 @hardware.oom_as_error(ADVICE)

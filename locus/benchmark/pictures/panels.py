@@ -1,20 +1,29 @@
-"""All pictures of images with maps and boxes: ``draw_panel``; figures of one case; figures without a date."""
+"""All pictures of images with maps and boxes, in the frame of the truth: content, colours, panels and figures.
+
+``prepare_case``  the content of the figure of one case, a ``CasePicture``
+``blend``         a heat map coloured over an image
+``draw_panel``    an image with a map and boxes, in one panel; all figures use it
+``save``, ``save_methods``  the figure of a case with one method, or with several
+"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from locus.benchmark.pictures.case import CasePicture, blend
+from locus.benchmark.scoring.localize import boxes, to_frame
+from locus.benchmark.scoring.surface import min_max
 from locus.core.files import atomic
-from locus.core.frames import resize_image
-from locus.core.types import FloatArray
+from locus.core.frames import Alignment, Grid, iou, resize_image
+from locus.core.types import FloatArray, Sample
+
+if TYPE_CHECKING:  # matplotlib is slow to import, and an overlay does without it
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TRUTH, PREDICTED = "#e69f00", "#56b4e9"
 """Orange and blue: colour-blind readers can distinguish them."""
@@ -32,6 +41,132 @@ UNDATED: dict[str, dict[str, str | None]] = {
     ".svg": {"Creator": None, "Date": None},
 }
 """File type -> settings that remove its metadata."""
+OPAQUE = 0.7
+"""Opacity of the heat map at its peak."""
+
+
+@dataclass(frozen=True, eq=False)
+class RawMap:
+    """Map of a method for one finding of one image."""
+
+    method: str
+    values: NDArray[np.float32]
+    """(h, w) map, neither resized nor scaled."""
+    grid: Grid | Alignment
+    """Positions of the map in the image."""
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class CasePicture:
+    """Content of one figure; image, heat map and boxes share the frame (H, W)."""
+
+    image: NDArray[np.uint8]
+    """(H, W) grey pixels."""
+    heat: NDArray[np.float32]
+    """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
+    truth: FloatArray | None
+    """(M,4) truth boxes; (0,4) if the image has none of the finding; None if unknown."""
+    predicted: FloatArray
+    """(M,4) boxes above the threshold; the first one is scored."""
+    finding: str
+    raw: RawMap
+    iou: float | None
+    """IoU of the first predicted box with the best truth box; None without truth."""
+    threshold: float
+    origin: str
+    """Origin of the threshold."""
+    image_id: str
+
+    @property
+    def flat(self) -> bool:
+        """Whether the map has the same value everywhere."""
+        return not self.heat.any()
+
+    @property
+    def truth_boxes(self) -> FloatArray:
+        """(M,4) truth boxes; (0,4) if they are unknown."""
+        return np.zeros((0, 4)) if self.truth is None else self.truth
+
+    @property
+    def caption(self) -> str:
+        """Finding, method, probability, IoU and threshold in one line."""
+        absent = "truth unknown" if self.truth is None else "no truth box"
+        overlap = absent if self.iou is None else f"IoU {self.iou:.2f}"
+        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
+        return f"{self.finding} · {self.raw.method} · p = {self.raw.probability:.2f} · {overlap} · {at}"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Entry in ``boxes.json``."""
+        return {
+            "image": self.image_id,
+            "finding": self.finding,
+            "method": self.raw.method,
+            "probability": self.raw.probability,
+            "threshold": self.threshold,
+            "threshold_origin": self.origin,
+            "frame": list(self.heat.shape),
+            "boxes": self.predicted.tolist(),
+            "truth": None if self.truth is None else self.truth.tolist(),
+            "iou": self.iou,
+        }
+
+
+def prepare_case(
+    sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, origin: str
+) -> CasePicture:
+    """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
+
+    ``pixels`` are (H', W') grey values of the file; everything is drawn in the frame of the sample. ``threshold``
+    applies to the min-max scaled map; ``origin`` says how it was chosen. Raises ``BadValueError`` for nan or inf.
+    """
+    frame = frame_of(sample, pixels)
+    predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
+    heat = heat_in_frame(raw, frame)
+    truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
+    overlap, image = _overlap(predicted, truth), resize_image(pixels, frame)
+    return CasePicture(image, heat, truth, predicted, finding, raw, overlap, threshold, origin, sample.image_id)
+
+
+def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the (H, W) frame of a sample's boxes, by default the size of the image."""
+    return sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
+
+
+def heat_in_frame(raw: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the (H, W) heat, min-max scaled over the map's positions to [0,1]; all 0 for a flat map.
+
+    Raises ``BadValueError`` for nan or inf.
+    """
+    return to_frame(min_max(raw.values), frame, raw.grid)
+
+
+def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
+    """Return the IoU of the first box, which contains the maximum of the map, with the best truth box; or None."""
+    if truth is None or not len(truth):
+        return None
+    return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
+
+
+def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the opacity of a heat map (H, W) in [0,1]: proportional to its square, ``OPAQUE`` at the peak.
+
+    >>> opacity(np.array([[0.0, 0.5, 1.0]])).round(3).tolist()
+    [[0.0, 0.17499999701976776, 0.699999988079071]]
+    """
+    return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
+
+
+def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Blend (H,W) grey pixels and a heat map in [0,1] into (H,W,3) colours of the colour map turbo.
+
+    >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
+    [[[200, 200, 200], [145, 63, 62]]]
+    """
+    levels = np.minimum(heat * 256, 255).astype(np.uint8)
+    colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
+    return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)
 
 
 def save(picture: CasePicture, path: Path) -> None:
@@ -39,12 +174,11 @@ def save(picture: CasePicture, path: Path) -> None:
 
     The same picture gives the same bytes.
     """
-    with rc_context({"svg.hashsalt": path.name}):
-        save_figure(draw(picture), path)
+    save_figure(draw(picture), path)
 
 
 def draw_panel(
-    axes: Axes,
+    axes: "Axes",
     frame: tuple[int, int],
     image: NDArray[np.uint8] | None = None,
     heat: NDArray[np.float32] | None = None,
@@ -68,8 +202,10 @@ def draw_panel(
         add_box(axes, box, TRUTH, "-", width)
 
 
-def draw(picture: CasePicture) -> Figure:
+def draw(picture: CasePicture) -> "Figure":
     """Draw three panels side by side: the image with boxes, the heat map over it, the heat map alone."""
+    from matplotlib.figure import Figure
+
     figure, frame = Figure(figsize=(12.6, 4.6), dpi=100), picture.heat.shape
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
@@ -86,6 +222,8 @@ def draw(picture: CasePicture) -> Figure:
 
 def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
     """Write one figure of a case atomically: the image with truth boxes, then the heat map of each method over it."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(3.2 * (len(pictures) + 1), 4.0), dpi=100)
     axes, first = figure.subplots(1, len(pictures) + 1), pictures[0]
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.85, 0.03)
@@ -95,8 +233,7 @@ def save_methods(pictures: Sequence[CasePicture], path: Path) -> None:
     for axis, picture in zip(axes[1:], pictures, strict=True):
         draw_panel(axis, picture.heat.shape, picture.image, picture.heat, picture.truth_boxes, picture.predicted)
         axis.set_title(picture.raw.method, fontsize=9)
-    with rc_context({"svg.hashsalt": path.name}):
-        save_figure(figure, path)
+    save_figure(figure, path)
 
 
 def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
@@ -104,16 +241,18 @@ def extent(frame: tuple[int, int]) -> tuple[float, float, float, float]:
     return 0, frame[1], frame[0], 0
 
 
-def add_box(axes: Axes, box: FloatArray, colour: str, line: str, width: float) -> None:
+def add_box(axes: "Axes", box: FloatArray, colour: str, line: str, width: float) -> None:
     """Outline a box (x0, y0, x1, y1) in the frame."""
+    from matplotlib.patches import Rectangle
+
     x0, y0, x1, y1 = box
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=width))
 
 
-def save_figure(figure: Figure, path: Path, **more: Any) -> None:
-    """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; ``more`` goes to ``savefig``.
+def save_figure(figure: "Figure", path: Path, dpi: float = 100, title: str | None = None) -> None:
+    """Write a figure atomically, as .png, .pdf or .svg by the suffix of ``path``; equal figures, equal bytes."""
+    from matplotlib import rc_context
 
-    The same figure gives the same bytes if ``svg.hashsalt`` is set.
-    """
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], metadata=UNDATED[path.suffix], **more)
+    metadata = UNDATED[path.suffix] | ({"Title": title} if title else {})
+    with rc_context({"svg.hashsalt": path.stem}), atomic(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], metadata=metadata, dpi=dpi)

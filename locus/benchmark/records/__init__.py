@@ -6,19 +6,6 @@ from locus.benchmark.records.storage import only_writer, path, read, unpacked, u
 from locus.core.scores import Score
 
 __all__ = [
-    "Cell",
-    "Record",
-    "Score",
-    "Stratum",
-    "load",
-    "load_metric",
-    "only_writer",
-    "ordered",
-    "pack",
-    "path",
-    "read",
-    "suites",
-    "unpacked",
-    "unpacked_folder",
-    "write",
-]
+    "Cell", "Record", "Score", "Stratum", "load", "load_metric", "only_writer", "ordered", "pack", "path", "read",
+    "suites", "unpacked", "unpacked_folder", "write",
+]  # fmt: skip

@@ -258,7 +258,7 @@ class Record(FrozenModel):
     """Where boxes were computed: ``surface``, on the bilinear surface of the map; ``pixels``, on the map resized to the
     image; ``none``, without boxes."""
     code: dict[str, str] = Field(default_factory=dict)
-    """Hashes of the code of the ``method`` and of the ``network``; see ``locus.benchmark.maps.code``. Empty in records
+    """Hashes of the code of the ``method`` and of the ``network``; see ``locus.benchmark.maps``. Empty in records
     of external maps, of papers and of cells that were not computed."""
     checkpoints: tuple[str, ...] = ()
     """Hashes of the checkpoints: one per fold."""

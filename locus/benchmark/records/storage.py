@@ -194,12 +194,8 @@ def _refuse_damaged(file: Path) -> None:
 
 
 def rows_with(rows: pyarrow.Table, name: str, words: Collection[str]) -> pyarrow.Table:
-    """Return the rows that have one of the ``words`` in the dictionary column ``name``, without importing pandas."""
-    array = rows[name].combine_chunks()
-    selected = np.array([*(word in words for word in array.dictionary.to_pylist()), False])
-    bits = np.packbits(selected[numbers(array.indices, len(array.dictionary))], bitorder="little")
-    mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
-    return pyarrow.compute.filter(rows, mask)
+    """Return the rows that have one of the ``words`` in the column ``name``."""
+    return rows.filter(pyarrow.compute.is_in(rows[name], value_set=pyarrow.array([*words], pyarrow.string())))
 
 
 def words(rows: pyarrow.Table) -> pyarrow.Table:
@@ -223,13 +219,7 @@ def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
     >>> numbers(pyarrow.array([1.5, None]), np.nan).tolist()
     [1.5, nan]
     """
-    present, content = array.buffers()
-    rows = slice(array.offset, array.offset + len(array))
-    values = np.frombuffer(content or b"", array.type.to_pandas_dtype())[rows]
-    if not array.null_count:
-        return values
-    bits = np.unpackbits(np.frombuffer(present, np.uint8), bitorder="little")[rows]
-    return np.where(bits == 1, values, np.asarray(nothing, values.dtype))
+    return np.from_dlpack(array.fill_null(nothing))
 
 
 NAME = ".lock"

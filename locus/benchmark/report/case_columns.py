@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from locus.benchmark.records import Cell, Record, cases, storage
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.scoring.statistics.entries import RowSamples, leave_one_out
+from locus.benchmark.report.row import run_names
+from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, Sums
 from locus.core.types import FloatArray
 
@@ -175,8 +176,7 @@ class MainColumn:
         if any(record.key not in self.columns for record in group):
             return None
         index = [self.columns[record.key] for record in group]
-        names = tuple(f"{r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
-        return RowSamples(names, self.theta[index], self.jackknife[index])
+        return RowSamples(run_names(group), self.theta[index], self.jackknife[index])
 
     def sums(self, keys: Sequence[str]) -> Sums:
         """Return hits and cases of the records ``keys`` by patient and finding."""

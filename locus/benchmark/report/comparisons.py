@@ -11,19 +11,17 @@ docs/protocols.md.
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from locus.benchmark.report.case_columns import MainColumn
 from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
-from locus.benchmark.scoring.statistics import entries as statistics
 from locus.benchmark.scoring.statistics import mrmc
-from locus.benchmark.scoring.statistics.entries import RowSamples, Verdict
-from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate
+from locus.benchmark.scoring.statistics.mrmc import ALPHA, MrmcEstimate, RowSamples, Verdict, compared
 from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
 from locus.core.errors import BadValueError
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
-from locus.core.types import FloatArray
 
 ALIKE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
@@ -34,22 +32,20 @@ SPREAD, BOUND = "seed_sd", "bound"
 def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     """Return the rows of one network with ``beaten``, ``behind``, ``prior`` and their spread over training runs."""
     if column is None:
-        return [_over_runs(row) for row in rows]
+        return [_with_spread(row) for row in rows]
     gaps = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
     scored = [row for row in by_score(rows) if row.is_method and row.by_patient is not None]
     scores = [row.by_patient for row in scored if row.by_patient is not None]
-    verdicts = statistics.verdicts(len(scores), statistics.gaps_between(scores))
+    verdicts = mrmc.verdicts(len(scores), mrmc.gaps_between(scores))
     verdict_of = dict(zip(scored, verdicts, strict=True))
     names = [row.name for row in scored]
-    compared = []
-    for row in rows:
-        verdict, gap = verdict_of.get(row, Verdict(None)), gaps.get(row)
-        behind = _behind(verdict, names)
-        compared.append(replace(_over_runs(row), beaten=verdict.beaten, behind=behind, prior=gap))
-    return compared
+    return [
+        replace(_with_spread(row), **_beaten(verdict_of.get(row, Verdict(None)), names), prior=gaps.get(row))
+        for row in rows
+    ]
 
 
-def _over_runs(row: Row) -> Row:
+def _with_spread(row: Row) -> Row:
     """Add the spread over training runs."""
     if row.by_patient is None or len(row.by_patient.theta) < 2:
         return row
@@ -68,8 +64,7 @@ def _runs(rows: Sequence[Row]) -> Gaps:
     if prior is None:
         return {}
     others = [row for row in by_row if row.name not in (PRIOR, UPPER_BOUND)]
-    compared = statistics.compared([(by_row[row], prior) for row in others])
-    estimates = {row: estimate for row, estimate in zip(others, compared, strict=True) if estimate is not None}
+    estimates = {row: gap for row in others if (gap := compared(by_row[row], prior)) is not None}
     seeing = [row for row in estimates if row.cell.method not in NO_NETWORK]
     adjusted = dict(zip(seeing, holm(np.array([estimates[row].p for row in seeing])).tolist(), strict=True))
     return {row: Comparison(PRIOR, _interval(e), adjusted.get(row)) for row, e in estimates.items()}
@@ -85,7 +80,7 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     others = [row for row in keys if row.name != PRIOR]
     if prior is None or not others:
         return {}
-    estimates = statistics.over_patients(column.sums([keys[row] for row in others]), column.sums([prior]))
+    estimates = mrmc.over_patients(column.sums([keys[row] for row in others]), column.sums([prior]))
     p = holm(np.array([np.nan if row.name == FIXED_BOX else e.p for row, e in zip(others, estimates, strict=True)]))
     enough = column.jackknife.shape[1] >= SMALLEST
     return {
@@ -99,10 +94,11 @@ def _interval(estimate: MrmcEstimate) -> Interval:
     return Interval(estimate.value, low, high)
 
 
-def _behind(verdict: Verdict, names: Sequence[str]) -> Comparison | None:
-    if verdict.compared_with is None or verdict.worse_by is None:
-        return None
-    return Comparison(names[verdict.compared_with], _interval(verdict.worse_by), verdict.worse_by.p)
+def _beaten(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
+    """Return a row's ``beaten`` and ``behind``; ``names``: the rows that were compared."""
+    other, gap = verdict.compared_with, verdict.worse_by
+    behind = None if other is None or gap is None else Comparison(names[other], _interval(gap), gap.p)
+    return {"beaten": verdict.beaten, "behind": behind}
 
 
 def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str]) -> list[Row]:
@@ -138,8 +134,8 @@ def by_grid(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _bound(row: Row) -> float:
-    value = row.scores[BOUND].value if BOUND in row.scores else None
-    return -1.0 if value is None else value
+    bound = row.share(BOUND)
+    return -1.0 if bound is None else bound
 
 
 def _scored(group: Sequence[Row]) -> list[Row]:
@@ -162,7 +158,7 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     note = f"{', '.join(lacking)} not scored" if lacking else ""
     if not note and len(runs) > 1:
         note = "its methods were scored on different training runs"
-    mean = None if note or not scores else statistics.mean_of_rows(scores)
+    mean = None if note or not scores else mrmc.mean_of_rows(scores)
     values = {BOXED: rows[0].scores[BOXED]} if BOXED in rows[0].scores else {}
     if (bound := next((row.main.value for row in rows if row.name == UPPER_BOUND), None)) is not None:
         values[BOUND] = Interval(bound)
@@ -171,11 +167,10 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
         values[MAIN] = Interval(float(mean.theta.mean())) if mean.interval is None else _interval(mean.interval)
     first = ranked[0] if ranked else _scored(rows)[0]
     row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
-    row = _over_runs(replace(row, by_patient=mean))
+    row = _with_spread(replace(row, by_patient=mean))
     prior = by_name[PRIOR].by_patient if PRIOR in by_name else None
-    if mean is None or prior is None or (gap := statistics.compared([(mean, prior)])[0]) is None:
-        return row
-    return replace(row, prior=Comparison(PRIOR, _interval(gap), gap.p))
+    gap = None if mean is None or prior is None else compared(mean, prior)
+    return row if gap is None else replace(row, prior=Comparison(PRIOR, _interval(gap), gap.p))
 
 
 def _compared(grid: Sequence[Row]) -> list[Row]:
@@ -185,11 +180,13 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
         alone = "no other network has a similar grid and several training runs"
         return [replace(row, note=row.note or alone) for row in grid]
     scores = [row.by_patient for row in rows if row.by_patient is not None]
-    verdicts = statistics.verdicts(len(rows), statistics.gaps_between(scores), per_row=False)
+    verdicts = mrmc.verdicts(len(rows), mrmc.gaps_between(scores), per_row=False)
     names = [row.name for row in rows]
     both = zip(rows, verdicts, strict=True)
-    compared = [replace(row, beaten=verdict.beaten, behind=_behind(verdict, names)) for row, verdict in both]
-    return [*compared, *(row for row in grid if row not in rows)]
+    return [
+        *(replace(row, **_beaten(verdict, names)) for row, verdict in both),
+        *(row for row in grid if row not in rows),
+    ]
 
 
 Rows = Mapping[str, RowSamples]
@@ -215,16 +212,23 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
         return []
     means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in shared.items()}
     prior = {row.network: row.by_patient for of in groups for row in of if row.name == PRIOR and row.by_patient}
-    from_prior = over_networks([(rows, prior) for rows in shared.values()])
-    gaps = {name: gap for name, gap in zip(shared, from_prior, strict=True) if gap is not None}
+    gaps = {name: gap for name, rows in shared.items() if (gap := over_networks(rows, prior)) is not None}
     adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
     above = {name: Comparison(PRIOR, _interval(gap), p) for (name, gap), p in zip(gaps.items(), adjusted, strict=True)}
     order = sorted(shared, key=lambda name: (-means[name], name))
-    pairs = [*itertools.combinations(range(len(order)), 2)]
-    between = over_networks([(shared[order[a]], shared[order[b]]) for a, b in pairs])
-    verdicts = statistics.verdicts(len(order), dict(zip(pairs, between, strict=True)))
-    rows = (_effect(rows_of[name], order, v, means[name]) for name, v in zip(order, verdicts, strict=True))
-    return [replace(row, prior=above.get(row.name)) for row in rows]
+    pairs = itertools.combinations(range(len(order)), 2)
+    between = {(a, b): over_networks(shared[order[a]], shared[order[b]]) for a, b in pairs}
+    return [
+        Row(
+            "effect",
+            name,
+            tuple(record for row in rows_of[name] for record in row.runs),
+            {MAIN: Interval(means[name])},
+            **_beaten(verdict, order),
+            prior=above.get(name),
+        )
+        for name, verdict in zip(order, mrmc.verdicts(len(order), between), strict=True)
+    ]
 
 
 def _of_several_runs(group: Sequence[Row]) -> dict[str, Row]:
@@ -232,47 +236,16 @@ def _of_several_runs(group: Sequence[Row]) -> dict[str, Row]:
     return {row.name: row for row in _scored(group) if row.by_patient is not None and len(row.by_patient.theta) > 1}
 
 
-def over_networks(pairs: Sequence[tuple[Rows, Rows]]) -> list[MrmcEstimate | None]:
-    """Return how much better the first of each pair is, over the networks that have both; None for fewer than two.
+def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
+    """Return how much better ``one`` is on the same networks with new training runs and new patients.
 
-    The same networks with new training runs and new patients: see ``mrmc.method_effect``. Pairs with as many runs of
-    each network are computed together, which is faster.
+    Networks count that have both, with two or more common training runs. None for fewer than two networks.
     """
-    groups: dict[tuple[int, ...], dict[int, list[Difference]]] = {}
-    for n, (one, other) in enumerate(pairs):
-        gaps = [_difference(one[name], other[name]) for name in _common_networks(one, other)]
-        if gaps and gaps[0][1].shape[1] >= SMALLEST:
-            groups.setdefault(tuple(len(theta) for theta, _ in gaps), {})[n] = gaps
-    out: list[MrmcEstimate | None] = [None] * len(pairs)
-    for group in groups.values():
-        of_networks = (zip(*of, strict=True) for of in zip(*group.values(), strict=True))
-        stacked = [(np.stack(theta), np.stack(left_out)) for theta, left_out in of_networks]
-        for n, estimate in zip(group, mrmc.method_effects(stacked), strict=True):
-            out[n] = estimate
-    return out
-
-
-def _common_networks(one: Rows, other: Rows) -> list[str]:
-    """Return the networks with two or more common training runs; empty if there are fewer than two."""
-    common = [name for name in one if name in other and len({*one[name].runs} & {*other[name].runs}) > 1]
-    return common if len(common) > 1 else []
-
-
-Difference = tuple[FloatArray, FloatArray]
-"""Of two methods on a network: scores (S,), and those without each patient (S,P)."""
-
-
-def _difference(one: RowSamples, other: RowSamples) -> Difference:
-    runs = [name for name in one.runs if name in other.runs]
-    one, other = one.restrict(runs), other.restrict(runs)
-    return one.theta - other.theta, one.jackknife - other.jackknife
-
-
-def _effect(rows: Sequence[Row], order: Sequence[str], verdict: Verdict, mean: float) -> Row:
-    """Return the row of one method over all networks, with its differences from the method that it is behind."""
-    name, runs = rows[0].name, tuple(record for row in rows for record in row.runs)
-    behind = _behind(verdict, order)
-    return Row("effect", name, runs, {MAIN: Interval(mean)}, beaten=verdict.beaten, behind=behind)
+    common = {name: [run for run in one[name].runs if run in other[name].runs] for name in one if name in other}
+    pairs = [[side[name].restrict(runs) for side in (one, other)] for name, runs in common.items() if len(runs) > 1]
+    if len(pairs) < 2 or pairs[0][0].jackknife.shape[1] < SMALLEST:
+        return None
+    return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs])
 
 
 def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[Row]:
@@ -283,21 +256,17 @@ def above_prior_at(rows: Sequence[Row], prior: Row, column: MainColumn) -> list[
     base = column.entry(prior.runs)
     if base is None:
         raise BadValueError("prior has no rows per case on these cases")
-    pairs = [(row, scores) for row in rows if (scores := column.entry(row.runs)) is not None]
-    estimates = statistics.differences([(base, scores) for _, scores in pairs])  # how far a row is below prior
-    adjusted = holm(np.array([estimate.p for estimate in estimates]))
-    tested = zip(pairs, estimates, adjusted, strict=True)
-    return [row for (row, _), e, p in tested if e.value < 0 and e.high < 0 and p <= statistics.ALPHA]
+    entries = {row: scores for row in rows if (scores := column.entry(row.runs)) is not None}
+    gaps = {row: gap for row, scores in entries.items() if (gap := compared(scores, base)) is not None}
+    adjusted = holm(np.array([gap.p for gap in gaps.values()])).tolist()
+    return [row for (row, gap), p in zip(gaps.items(), adjusted, strict=True) if gap.low > 0 and p <= ALPHA]
 
 
 def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:
     """Yield each other row on the same cases with how much better it is than ``row``, after Holm's correction."""
-    pairs = [(o, e) for o in others if (e := _gap(o, row)) is not None]
-    for (other, estimate), p in zip(pairs, holm(np.array([e.p for _, e in pairs])), strict=True):
-        yield other, Comparison(row.name, _interval(estimate), float(p))
-
-
-def _gap(one: Row, other: Row) -> MrmcEstimate | None:
-    if one.by_patient is None or other.by_patient is None:
-        return None
-    return statistics.compared([(one.by_patient, other.by_patient)])[0]
+    scored = {other: other.by_patient for other in others if other.by_patient is not None}
+    gaps = {o: compared(of, row.by_patient) for o, of in scored.items() if row.by_patient is not None}
+    estimates = {other: gap for other, gap in gaps.items() if gap is not None}
+    adjusted = holm(np.array([gap.p for gap in estimates.values()])).tolist()
+    for (other, gap), p in zip(estimates.items(), adjusted, strict=True):
+        yield other, Comparison(row.name, _interval(gap), p)

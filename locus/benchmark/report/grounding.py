@@ -17,15 +17,14 @@ import numpy as np
 
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import charts, literature
-from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.literature import MARKS
+from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import listed
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
-from locus.benchmark.scoring.statistics.published import Gap, Mark, least_certain
-from locus.benchmark.scoring.statistics.resample import LEVEL
+from locus.benchmark.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART, READERS
 from locus.core.scores import Score
 

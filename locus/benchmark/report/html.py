@@ -19,11 +19,10 @@ from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record
 from locus.benchmark.report import literature, main_table
-from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.page import Description, answers, cells_without_score, notes
+from locus.benchmark.report.page import DatasetTables, Description, answers, cells_without_score, notes
 from locus.benchmark.report.row import IOU, NO_NETWORK, Comparison, Row
 from locus.benchmark.report.table import NOTHING, Table, bold_columns, of_interval, short
 from locus.core.cli import CONFIGS

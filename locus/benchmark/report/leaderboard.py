@@ -17,17 +17,9 @@ from locus.benchmark.records import Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, select
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
-from locus.benchmark.report.row import (
-    BOXED,
-    COLUMNS,
-    SOLVED,
-    UNSOLVED,
-    Interval,
-    Row,
-    by_network,
-    by_score,
-)
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.report.row import BOXED, COLUMNS, POINTING, SOLVED, UNSOLVED, Interval, Row, by_network, by_score
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
+from locus.benchmark.scoring.statistics.resample import ratio
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
 from locus.core.types import FloatArray
@@ -203,16 +195,14 @@ def _leaderboard(
     by_best = by_network(by_score(methods))  # the order of networks that are not in ``of_networks``
     order = [*dict.fromkeys([*(row.key_of_network for row in of_networks), *by_best])]
     methods.sort(key=lambda row: order.index(row.key_of_network))
-    drawn = {r.cell.method: r for r in reversed(scored) if r.cell.method in names.PEOPLE}  # the same for all networks
-    people = [_person(record) for record in drawn.values()]
+    people = {r.cell.method: _person(r) for r in reversed(scored) if r.cell.method in names.PEOPLE}  # of all networks
     all_rows = [row for group in compared for row in group]
     baselines = _baselines(all_rows)
     without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared)
-    theirs = _theirs(methods, listed)
-    rows_of_board = of_networks, rank_methods, methods, baselines, without_network, people, effects, solved, theirs
-    return Leaderboard(title, dataset, records, None, *rows_of_board, cases)
+    computed = of_networks, rank_methods, methods, baselines, without_network, [*people.values()], effects, solved
+    return Leaderboard(title, dataset, records, None, *computed, _theirs(methods, listed), cases)
 
 
 def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
@@ -276,10 +266,10 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares | None") -> Interva
     if shares is not None and all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
     else:
-        scores = [record.find(name, origin="none" if name == COLUMNS[-1] else "cross-fitted") for record in runs]
-        values = [np.nan if score is None or score.value is None else score.value for score in scores]
-    value = sum(values) / len(values)
-    return Interval(round(value, 6) + 0.0 if math.isfinite(value) else None)
+        value = Row.of(runs).value(name, "none" if name == POINTING else "cross-fitted")
+        values = [math.nan if value is None else value]
+    mean = sum(values) / len(values)
+    return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
 
 
 def _findings(runs: Sequence[Record], shares: "Shares | None") -> dict[str, Interval]:
@@ -288,9 +278,9 @@ def _findings(runs: Sequence[Record], shares: "Shares | None") -> dict[str, Inte
         by_run = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
         pairs = {name: (sum(v for v, _ in values) / len(runs), values[0][1]) for name, values in by_run.items()}
         return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
-    listed = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
-    scores = {name: [select.main_score(record, name) for record in runs] for name in listed}
-    return {name: Interval(select.mean(of), n=of[0].n if of[0] else 0) for name, of in scores.items()}
+    names = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
+    found = {name: Row.of(runs).find(MAIN, name, "cross-fitted") for name in names}
+    return {name: Interval(score.value, n=score.n) for name, score in found.items() if score is not None}
 
 
 def _person(record: Record) -> Row:
@@ -330,19 +320,15 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
 
 def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
     """Add a note to methods with the same boxes as another method of their network, and to failed cells."""
-    noted = []
+    notes: dict[Row, list[str]] = {
+        row: [f"failed: {record.reason}" for record in row.runs if record.status == "failed"][:1] for row in methods
+    }
     for group in by_network(methods).values():
-        known: list[tuple[str, FloatArray]] = []
-        overlaps = _overlaps(group, cases)
-        for row in sorted(group, key=lambda row: row.name):
-            notes = [f"failed: {record.reason}" for record in row.runs if record.status == "failed"][:1]
-            if (iou := overlaps.get(row)) is not None:
-                same = next((name for name, other in known if _same(iou, other)), "")
-                notes += [f"same boxes as {same}"] if same else []
-                known.append((row.name, iou))
-            noted.append(replace(row, note="; ".join(notes)))
-    order = {(row.key_of_network, row.name): n for n, row in enumerate(methods)}
-    return sorted(noted, key=lambda row: order[row.key_of_network, row.name])
+        overlaps = _overlaps(sorted(group, key=lambda row: row.name), cases)
+        for n, (row, iou) in enumerate(overlaps.items()):
+            same = next((other.name for other, of in [*overlaps.items()][:n] if _same(iou, of)), None)
+            notes[row] += [] if same is None else [f"same boxes as {same}"]
+    return [replace(row, note="; ".join(notes[row])) for row in methods]
 
 
 def _overlaps(rows: Sequence[Row], cases: "CaseColumns | None") -> dict[Row, FloatArray]:
@@ -366,35 +352,29 @@ def _same(one: FloatArray, other: FloatArray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Shares of hits of M records by finding (F) and column (C), and the number of cases."""
+    """Shares of hits of R records by finding (F) and column, and the number of cases."""
 
     findings: tuple[str, ...]
     index: Mapping[str, int]
     """Key of a record -> its number."""
     values: Mapping[str, FloatArray]
-    """Column -> (M,F) share of hits; nan if a record lacks the column or has no case of the finding."""
+    """Column -> (F,R) share of hits; nan if a record lacks the column or has no case of the finding."""
     counts: FloatArray
-    """(M,F) number of cases."""
+    """(F,R) number of cases."""
     means: Mapping[str, FloatArray]
-    """Column -> (M,) mean over the findings with cases."""
+    """Column -> (R,) mean over the findings with cases; nan if one of them has no value."""
 
     @classmethod
     def of(cls, cases: CaseColumns) -> "Shares":
         """Compute the shares from rows per case."""
-        findings = tuple(sorted({*cases.findings.tolist()}))
-        number = np.searchsorted(np.array(findings), cases.findings)[cases.cases]
-        size, width = max(cases.columns.values(), default=-1) + 1, len(findings)
-        cell = cases.record_index * width + number
-        counts = np.bincount(cell, minlength=size * width).astype(np.float64)
-
-        def share(hits: FloatArray) -> FloatArray:
-            sums = np.bincount(cell, hits, minlength=size * width).astype(np.float64)  # without rows, of integers
-            return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).reshape(size, width)
-
-        values, present = {name: share(cases.hits(name)) for name in COLUMNS}, (counts > 0).reshape(size, width)
-        n = np.maximum(present.sum(1), 1)
-        means = {name: of.sum(1, where=present) / n for name, of in values.items()}
-        return cls(findings, cases.columns, values, counts.reshape(size, width), means)
+        findings, number = np.unique(cases.findings, return_inverse=True)
+        width = max(cases.columns.values(), default=-1) + 1
+        cell, shape = number[cases.cases] * width + cases.record_index, (len(findings), width)
+        counts = np.bincount(cell, minlength=len(findings) * width).reshape(shape).astype(np.float64)
+        sums = {name: np.bincount(cell, cases.hits(name), minlength=counts.size).reshape(shape) for name in COLUMNS}
+        values, n = {name: ratio(of.astype(np.float64), counts) for name, of in sums.items()}, (counts > 0).sum(0)
+        means = {name: of.sum(0, where=counts > 0) / np.maximum(n, 1) for name, of in values.items()}
+        return cls(tuple(findings.tolist()), cases.columns, values, counts, means)
 
     def mean(self, key: str, column: str) -> float:
         """Return the mean of a column over the findings that have cases; nan if a finding has no value."""
@@ -402,5 +382,5 @@ class Shares:
 
     def of_finding(self, key: str, finding: str) -> tuple[float, int]:
         """Return the main column of a finding and its number of cases."""
-        record, number = self.index[key], self.findings.index(finding)
-        return float(self.values[MAIN][record, number]), int(self.counts[record, number])
+        at = self.findings.index(finding), self.index[key]
+        return float(self.values[MAIN][at]), int(self.counts[at])

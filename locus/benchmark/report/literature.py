@@ -24,8 +24,14 @@ from locus.benchmark.report.row import IOBB, IOU, SOLVED, Row
 from locus.benchmark.report.select import NOT_RANKED
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.report.table import share as value
-from locus.benchmark.scoring.statistics.published import Gap, independent_difference
-from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient, interval
+from locus.benchmark.scoring.statistics.resample import (
+    Gap,
+    Resampled,
+    bootstrap_draws,
+    by_patient,
+    independent_difference,
+    interval,
+)
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Score
 from locus.core.types import FloatArray

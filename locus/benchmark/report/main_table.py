@@ -117,11 +117,7 @@ def _columns(board: Leaderboard) -> Iterator[TableColumn]:
 
 
 def _shares(name: str, heading: str) -> TableColumn:
-    return TableColumn(heading, lambda row: short(_value(row, name)))
-
-
-def _value(row: Row, name: str) -> float | None:
-    return row.scores[name].value if name in row.scores else None
+    return TableColumn(heading, lambda row: short(row.share(name)))
 
 
 def _prior(row: Row) -> str:
@@ -273,7 +269,7 @@ def _cut(board: Leaderboard) -> Iterator[str]:
     chosen = [
         float(t) for r in first.runs for of in r.thresholds.get("cross-fitted", {}).values() for t in np.ravel(of)
     ]
-    fixed = select.mean(record.find(MAIN, origin="fixed") for record in first.runs)
+    fixed = first.value(MAIN, "fixed")
     if chosen and fixed is not None and first.main.value is not None:
         span = f"{short(min(chosen))} to {short(max(chosen))}"
         values = f"{short(first.main.value)} with them, {short(fixed)} at a fixed .5"
@@ -309,8 +305,8 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
 
     lines, has_solved = [], any(UNSOLVED in row.scores for row in rows)
     for row in rows:
-        scores = {name: _value(row, name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
-        scores |= {UNSOLVED: _value(row, UNSOLVED)} if has_solved else {}
+        scores = {name: row.share(name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
+        scores |= {UNSOLVED: row.share(UNSOLVED)} if has_solved else {}
         gap = None if row.prior is None else row.prior.difference.value
         about = {"prior": gap, "above_prior": row.above_prior, "may_be_best": row.may_be_best, "note": row.note}
         lines.append(
@@ -346,13 +342,13 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
     line |= {"runs": len(row.runs), "auroc": row.auroc}
-    line |= {name: _value(row, name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
+    line |= {name: row.share(name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
     line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
     line |= {"may_be_best": row.may_be_best, "above_prior": row.above_prior}
-    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind) | {SPREAD: _value(row, SPREAD)}
+    line |= _comparison("prior", row.prior) | _comparison("behind", row.behind) | {SPREAD: row.share(SPREAD)}
     for metric, origin in FURTHER:
         name = metric if metric != MAIN else f"{metric},{origin}"
-        line[name] = None if of_network else select.mean(record.find(metric, origin=origin) for record in row.runs)
+        line[name] = None if of_network else row.value(metric, origin)
     line |= {f"n_{name}": share.n for name, share in row.findings.items()}
     return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
 

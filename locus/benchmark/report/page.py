@@ -1,24 +1,36 @@
 """``leaderboard.md``: the answer of a suite, its main tables, what they rest on, and cells without a score.
 
-``side_by_side`` compares a run with the published results of its suite, for the terminal: both scores of each row. The
-HTML page of a suite is in ``html``, the overview of all suites in ``tables``.
+``DatasetTables``  all tables of a data set, with those of validity checks and of papers
+``CheckReport``    base class of the reports of validity checks, which are handed over by ``Description``
+``answer``         the answer in at most three lines: about the best row or, if there are some, about a user's rows
+``page``           the text of ``leaderboard.md``
+``side_by_side``   a run beside the published results of its suite, for the terminal: both scores of each row
+
+The tables are made in ``main_table`` and ``detail_tables``. The HTML page of a suite is in ``html``, the overview of
+all suites in ``tables``.
 """
 
 import os
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import ClassVar
 
 from locus.benchmark.records.record import Record, why_other
-from locus.benchmark.report import by_protocol, literature, main_table, select
-from locus.benchmark.report.all_tables import CheckReport, DatasetTables
-from locus.benchmark.report.answer import answer
+from locus.benchmark.report import detail_tables, literature, main_table, select
+from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.comparisons import above_prior_at, by_grid, compared_with
+from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import network_words
-from locus.benchmark.report.table import Table, as_text, difference, markdown, with_interval
+from locus.benchmark.report.main_table import auroc_words, best, best_network
+from locus.benchmark.report.row import IOU, WEAK, Row, by_score, network_words, runs_words
+from locus.benchmark.report.select import counted, first_names
+from locus.benchmark.report.table import NOTHING, Table, as_text, markdown, of_interval, short, with_interval
+from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
-from locus.core.names import MAIN
+from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
@@ -28,6 +40,132 @@ DRAWN = {
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
+
+
+class CheckReport:
+    """Tables and answer of a check on a data set. A subclass is in ``locus.benchmark.validity.<check>_report``."""
+
+    check: ClassVar[str]
+    """Name of the check."""
+    question: ClassVar[str]
+    """Question of the check, used as a heading."""
+    limit: ClassVar[str] = ""
+    """A sentence on what the check does not show."""
+    shown: ClassVar[int] = 1
+    """Number of its tables that the page shows open; the others are in its part for details."""
+    writes_chart: ClassVar[bool] = False
+    """Whether its chart is also a file, named after the data set."""
+
+    def __init__(self, leaderboard: Leaderboard) -> None:
+        """Select the rows of the check on the data set of a ``leaderboard``."""
+        self.leaderboard, self.dataset = leaderboard, leaderboard.dataset
+        self.rows = leaderboard.of_protocol(self.check)
+
+    def tables(self) -> list[Table]:
+        """Return the tables of the check; called only if there are ``rows``."""
+        raise NotImplementedError
+
+    def sentences(self) -> Iterator[str]:
+        """Return the conclusions in sentences; called only if there are ``rows``."""
+        raise NotImplementedError
+
+    def chart(self) -> Chart | None:
+        """Return the chart of the check's page; None without one or without data."""
+        return None
+
+
+SPECIFIC = frozenset({MAIN_PROTOCOL, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
+"""Protocols with a specific table or layout; any other uses the layout of means."""
+DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.strata)
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetTables:
+    """The tables of a data set, in the order of a page; a table without rows is left out."""
+
+    leaderboard: Leaderboard
+    checks: Sequence[type[CheckReport]] = ()
+    """Reports of the validity checks that its records may have."""
+
+    @cached_property
+    def reports(self) -> tuple[CheckReport, ...]:
+        """The reports of the checks that have rows."""
+        return tuple(report for check in self.checks if (report := check(self.leaderboard)).rows)
+
+    @cached_property
+    def full(self) -> tuple[Table, ...]:
+        """The main tables: thresholds, findings, comparisons of networks and of methods, people."""
+        return self._main(complete=True)
+
+    @cached_property
+    def short(self) -> tuple[Table, ...]:
+        """The main tables with the best methods only, for a terminal and ``leaderboard.md``."""
+        return self._main(complete=False)
+
+    @property
+    def main(self) -> tuple[Table, ...]:
+        """The ``short`` tables, with published results after the threshold table or, without one, first."""
+        count = 1 if self.leaderboard.methods else 0
+        return (*self.short[:count], *self.literature, *self.short[count:])
+
+    @property
+    def printed(self) -> tuple[Table, ...]:
+        """The tables of a terminal and of ``leaderboard.md``; without a main one, those of the other protocols."""
+        return (*self.main, *self.of_checks[:1]) or self.protocols
+
+    @property
+    def shown(self) -> int:
+        """The number of tables of checks that a page shows open."""
+        return max((report.shown for report in self.reports), default=1)
+
+    @cached_property
+    def of_checks(self) -> tuple[Table, ...]:
+        """The tables of validity checks, or that of several protocols."""
+        of_reports = (table for report in self.reports for table in report.tables())
+        return _given([detail_tables.by_protocol(self.leaderboard), *of_reports])
+
+    @cached_property
+    def details(self) -> tuple[Table, ...]:
+        """Training runs, origins of thresholds, groups of cases."""
+        return _given(make(self.leaderboard) for make in DETAILS) if self.leaderboard.methods else ()
+
+    @cached_property
+    def protocols(self) -> tuple[Table, ...]:
+        """Tables of the other protocols; a protocol may have several. Those of users have the layout of means."""
+        board = self.leaderboard
+        scored = {record.cell.protocol for record in board.records if record.source != "paper"}
+        words = sorted(scored - SPECIFIC - {check.check for check in self.checks})
+        layouts = [*LAYOUTS, *(layout_of_means(word, board.of_protocol(word)) for word in words)]
+        return _given(layout.fill(board) for layout in layouts)
+
+    @cached_property
+    def literature(self) -> tuple[Table, ...]:
+        """Published results beside ``fixed_box``."""
+        return literature.short_tables(self.leaderboard)
+
+    @cached_property
+    def papers(self) -> tuple[Table, ...]:
+        """Baselines over all columns if no method was run, and further tables of published results."""
+        board = self.leaderboard
+        baselines = [main_table.thresholds(board)] if self.literature and not board.methods else []
+        return (*_given(baselines), *literature.more_tables(board))
+
+    def _main(self, complete: bool) -> tuple[Table, ...]:
+        board = self.leaderboard
+        thresholds = [] if self.literature and not board.methods else [main_table.thresholds(board, complete)]
+        return _given(
+            (
+                *thresholds,
+                main_table.by_finding(board),
+                main_table.networks(board),
+                main_table.effects(board, None if complete else main_table.EFFECTS),
+                main_table.people(board),
+            )
+        )
+
+
+def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table.rows)
 
 
 @dataclass(frozen=True)
@@ -50,6 +188,135 @@ class Description:
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
+
+
+@lru_cache(maxsize=4)
+def answer(board: Leaderboard) -> tuple[str, ...]:
+    """Return the lines of the answer, in Markdown; none if nothing was scored."""
+    first = best(board)
+    if first is None:
+        return ()
+    rank = f", the best of your {len(board.theirs)} rows" if len(board.theirs) > 1 else ""
+    lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}.{_others(first, board)}"]
+    lines += [_above(first, board)] if board.baseline(PRIOR, first) is not None else []
+    return (*lines, *_networks(board))
+
+
+def _row_words(row: Row) -> str:
+    weak = ", weak classifier" if row.auroc is not None and row.auroc < WEAK else ""
+    auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
+    runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {runs_words(len(row.runs))}"
+    network = f" on {row.network}" if row.cell.backbone else ""
+    return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
+
+
+def _others(first: Row, board: Leaderboard) -> str:
+    """Name the rows that are not significantly worse or, for a user's row, those that are better and worse."""
+    if board.theirs:
+        return _against_others(first, board)
+    others = [row for row in best_network(board) if row is not first]
+    equal = [row for row in others if row.may_be_best]
+    if not first.may_be_best:
+        return ""
+    if equal:
+        return f" Not significantly worse on this network: {_listed(equal)}.{_between(equal, others)}"
+    below = "" if all(row.beaten for row in others) else " or not shown to be above the prior"
+    return f" Every other method of this network is significantly worse{below}."
+
+
+def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
+    """Say why rows that score more than some of the ``equal`` ones are not among them."""
+    lowest = min(row.main.value or 0 for row in equal)
+    between = [row for row in others if not row.may_be_best and (row.main.value or 0) > lowest]
+    reasons = {"significantly worse in the paired comparison": True, "not shown to be above the prior": False}
+    named = {words: [row for row in between if row.beaten is beaten] for words, beaten in reasons.items()}
+    return "".join(f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows)
+
+
+def _against_others(first: Row, board: Leaderboard) -> str:
+    """Count and name the published rows, or the other rows of the suite, that are better and worse than a user's."""
+    others = [row for row in board.methods if row not in board.theirs]
+    if not others:
+        return ""
+    kind = "published" if all(row.is_published for row in others) else "other"
+    gaps = list(compared_with(first, others))
+    if not gaps:
+        return f" Not compared with {counted(len(others), f'{kind} row')}: there are too few patients."
+    significant = [(row, gap.difference.value or 0) for row, gap in gaps if gap.p is not None and gap.p <= ALPHA]
+    better = _counted(row for row, gap in significant if gap > 0)
+    worse = _counted(row for row, gap in significant if gap < 0)
+    return f" Of {counted(len(gaps), f'{kind} row')}, {better} significantly better, {worse} significantly worse."
+
+
+def _counted(rows: Iterable[Row]) -> str:
+    """Return the number of rows and the names of the best of them."""
+    names = [f"`{row.name}` on {row.network}" for row in by_score(rows)]
+    return f"{len(names)} ({first_names(names)})" if names else "none"
+
+
+def _above(first: Row, board: Leaderboard) -> str:
+    """Say which methods of the first row's network are above ``prior``, and up to which threshold."""
+    prior = board.baseline(PRIOR, first)
+    rows = board.theirs or best_network(board)
+    if prior is None or all(row.above_prior is None for row in rows):
+        return "**Above the prior**: not tested, there are too few patients."
+    above = [row for row in rows if row.above_prior]
+    words = f"{_listed(above)} at IoU > .3" if above else "no method at IoU > .3"
+    return f"**Above the prior** ({short(prior.main.value)}): {words}{_at_others(rows, above, board)}."
+
+
+def _at_others(rows: Sequence[Row], above: Sequence[Row], board: Leaderboard) -> str:
+    """Say for the higher thresholds how many methods are above ``prior``."""
+    counts = {}
+    for column in IOU[IOU.index(MAIN) + 1 :]:
+        prior = board.baseline(PRIOR, rows[0])
+        values = None if prior is None else board.column(column, [*rows, prior])
+        if values is None or prior is None or values.entry(prior.runs) is None:
+            return ""
+        counts[column] = len(above_prior_at(rows, prior, values))
+    levels = [column for column, count in counts.items() if count]
+    first_without = next((column for column, count in counts.items() if not count), None)
+    if not levels:
+        return "; none at .4 or more" if above else " or more"
+    if len(rows) == 1 and above:
+        return f", {', '.join(f'.{column[-1]}' for column in levels)}"
+    if first_without is None or IOU.index(first_without) < IOU.index(levels[-1]):
+        return f"; {', '.join(f'{counts[c]} at .{c[-1]}' for c in levels)}"
+    return f"; some up to .{levels[-1][-1]}, none at .{first_without[-1]} or more"
+
+
+def _networks(board: Leaderboard) -> Iterator[str]:
+    """Yield the comparison of networks by their mean over methods, grid by grid, and those that are not compared."""
+    alone: dict[str, list[Row]] = {}
+    for row in board.networks:
+        if row.may_be_best is None:
+            alone.setdefault(row.note, []).append(row)
+    said = [_grid(rows) for rows in by_grid([row for row in board.networks if row.may_be_best is not None])]
+    rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
+    if said:
+        between = "; with another grid: ".join(said)
+        left_out = f"; not compared: {rest}" if rest else ""
+        methods = len(board.rank_methods)
+        yield f"**Networks**, by the mean over the same {methods} methods, not by the best: {between}{left_out}."
+    elif rest and len(board.networks) > 1:
+        yield f"**Not compared**: {rest}."
+
+
+def _grid(rows: Sequence[Row]) -> str:
+    """Say which of the networks with one grid has the highest mean, and which are significantly worse."""
+    (first, *level), worse = ([row for row in rows if row.beaten is beaten] for beaten in (False, True))
+    prior = "" if first.may_be_best else ", not shown to be above the prior"
+    named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
+    others = (f"; {words}: {names}" for words, names in named.items() if names)
+    return f"highest {first.name}, {of_interval(first.main)}{prior}{''.join(others)}"
+
+
+def _names(rows: Sequence[Row]) -> str:
+    return first_names([*dict.fromkeys(row.name for row in rows)])
+
+
+def _listed(rows: Sequence[Row]) -> str:
+    return first_names([f"`{row.name}`" for row in rows])
 
 
 def page(
@@ -76,7 +343,7 @@ def page(
 def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set, of its protocols and of its checks."""
     board = tables.leaderboard
-    lines = [*answer(board), *literature.answer(board), *by_protocol.sentences(board)]
+    lines = [*answer(board), *literature.answer(board), *detail_tables.protocol_sentences(board)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []
@@ -132,6 +399,8 @@ def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
 
 
 def _row(published: Record, here: Record) -> tuple[str, ...]:
-    values = (with_interval(select.main_score(record)) for record in (published, here))
+    first, second = select.main_score(published), select.main_score(here)
     names = network_words(here.cell), str(here.cell.seed), here.method
-    return (*names, *values, difference(select.main_value(here), select.main_value(published)))
+    a, b = (None if score is None else score.value for score in (first, second))
+    gap = NOTHING if a is None or b is None else f"{round(b - a, 6) + 0.0:+.3f}"
+    return (*names, with_interval(first), with_interval(second), gap)

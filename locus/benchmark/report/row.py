@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Self
 
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.scoring.statistics.entries import ALPHA, RowSamples
+from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core import names
 from locus.core.names import MAIN, backbone_words
 from locus.core.scores import Score
@@ -94,8 +94,9 @@ class Row:
 
     def value(self, metric: str, origin: str | None = None) -> float | None:
         """Return the value of a metric, mean over findings and training runs; None if it has none."""
-        score = self.find(metric, origin=origin)
-        return None if score is None else score.value
+        scores = (record.find(metric, origin=origin) for record in self.runs)
+        values = [score.value for score in scores if score is not None and score.value is not None]
+        return sum(values) / len(values) if len(values) == len(self.runs) else None
 
     def select(self, finding: str) -> list[Score]:
         """Return the scores of a finding, mean over training runs.
@@ -131,6 +132,10 @@ class Row:
     def main(self) -> Interval:
         """The main column."""
         return self.scores.get(MAIN, Interval(None))
+
+    def share(self, column: str) -> float | None:
+        """Return the value of a column of the main protocol; None if it has none."""
+        return self.scores[column].value if column in self.scores else None
 
     @property
     def is_method(self) -> bool:
@@ -177,6 +182,11 @@ class Row:
     def key_of_network(self) -> str:
         """Key that all methods and seeds of its network share."""
         return self.runs[0].cell.key_of_network
+
+
+def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
+    """Return the digest of the weights of each run, or its model without a checkpoint: equal names, equal runs."""
+    return tuple(" ".join(record.checkpoints) or record.cell.model_id for record in runs)
 
 
 def network_words(cell: Cell) -> str:

@@ -107,16 +107,6 @@ def ranked(records: Iterable[Record]) -> list[Record]:
     return sorted(records, key=place)
 
 
-def mean(scores: Iterable[Score | None]) -> float | None:
-    """Return the mean of the scores that have a value, or None.
-
-    >>> mean(Score(finding="mean", metric="auroc", value=value) for value in (0.5, 1.0, None))
-    0.75
-    """
-    values = [score.value for score in scores if score is not None and score.value is not None]
-    return sum(values) / len(values) if values else None
-
-
 def trainings(records: Iterable[Record]) -> list[list[Record]]:
     """Group records by method and network, sorted by seed. Cells of a group differ only by their training seed.
 

@@ -130,45 +130,25 @@ def share(score: Score | None) -> str:
     return NOTHING if score is None else number(score.value)
 
 
-def with_interval(score: Score | None) -> str:
-    """Format a value with its 95% interval, if it has one.
+def with_interval(score: Any, digits: str = ".3f") -> str:
+    """Format a value with its 95% interval, if it has one: of a ``Score`` or an ``Interval``; None: a dash.
 
     >>> with_interval(Score(finding="mean", metric="hit@iou.3", value=.5, low=.25, high=.75, n=20))
     '0.500 [0.250, 0.750]'
     """
-    if score is None or score.low is None:
-        return share(score)
-    return f"{share(score)} [{number(score.low)}, {number(score.high)}]"
+    if score is None or score.value is None:
+        return NOTHING
+    ends = "" if score.low is None or score.high is None else f" [{score.low:{digits}}, {score.high:{digits}}]"
+    return f"{score.value:{digits}}{ends}"
 
 
-def signed(score: Score | None) -> str:
+def signed(score: Any) -> str:
     """Format a difference with its sign and its 95% interval, if it has one.
 
     >>> signed(Score(finding="mean", metric="above_prior", value=.05, low=-.01, high=.1))
     '+0.050 [-0.010, +0.100]'
     """
-    if score is None or score.value is None:
-        return NOTHING
-    ends = "" if score.low is None or score.high is None else f" [{score.low:+.3f}, {score.high:+.3f}]"
-    return f"{score.value:+.3f}{ends}"
-
-
-def difference(one: float | None, other: float | None) -> str:
-    """Format ``one`` minus ``other`` with its sign; a dash if one of them is missing.
-
-    >>> difference(0.5, 0.25), difference(None, 0.25)
-    ('+0.250', '–')
-    """
-    return NOTHING if one is None or other is None else f"{round(one - other, 6) + 0.0:+.3f}"
-
-
-def chance(score: Score | None) -> str:
-    """Format a probability with three decimals, or as ``< 0.001``.
-
-    >>> chance(Score(finding="mean", metric="p", value=.0001))
-    '< 0.001'
-    """
-    return "< 0.001" if score is not None and score.value is not None and score.value < 0.001 else share(score)
+    return with_interval(score, "+.3f")
 
 
 def with_n(score: Score | None) -> str:

@@ -13,17 +13,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from locus.benchmark.records import Record, Score, load, ordered
-from locus.benchmark.report import by_protocol, literature, main_table
-from locus.benchmark.report.all_tables import DatasetTables
+from locus.benchmark.records import Record, load, ordered
+from locus.benchmark.report import detail_tables, literature, main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
-from locus.benchmark.report.page import GENERATED, Description, answers, cells_without_score, page, path_to_checkout
+from locus.benchmark.report.page import (
+    GENERATED,
+    DatasetTables,
+    Description,
+    answers,
+    cells_without_score,
+    page,
+    path_to_checkout,
+)
 from locus.benchmark.report.row import Row, by_network
-from locus.benchmark.report.table import NOTHING, Table, as_text, chance, chosen, latex, markdown, of_interval, short
-from locus.benchmark.scoring.statistics.agreement import agreement
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.report.table import NOTHING, Table, as_text, chosen, latex, markdown, number, of_interval, short
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
+from locus.benchmark.scoring.statistics.rank_reversals import agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.errors import BadValueError, hint
 from locus.core.files import write_text
@@ -84,7 +91,7 @@ def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -
     """Return the number of common methods, tau with its interval, and p; empty for fewer than ``FEWEST`` methods."""
     if len(one.keys() & other.keys()) < FEWEST or (a := agreement(one, other)).rows < FEWEST:
         return ()
-    p = chance(Score(finding="mean", metric="p", value=a.p))
+    p = "< 0.001" if a.p < 0.001 else number(a.p)
     return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
 
 
@@ -114,7 +121,7 @@ def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> tuple[str, ...]:
 def _first_sentence(data: DatasetTables) -> str:
     """Return the first sentence of the answer of a check, of several protocols or of papers, without brackets."""
     of_checks, board = (sentence for report in data.reports for sentence in report.sentences()), data.leaderboard
-    answers_in_order = itertools.chain(of_checks, by_protocol.sentences(board), literature.answer(board))
+    answers_in_order = itertools.chain(of_checks, detail_tables.protocol_sentences(board), literature.answer(board))
     text = next(answers_in_order, "").replace("**", "")
     plain = re.sub(r" \([^)]*\)", "", text)
     return plain.partition(". ")[0].removesuffix(".")
@@ -145,7 +152,7 @@ def write(
     folders: CaseFolders | None = None,
     linked_from: Path | None = None,
 ) -> list[DatasetTables]:
-    """Write all files generated from a folder's records, and remove outdated ones.
+    """Write all files generated from a folder's records.
 
     These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and charts of published results as SVG.
     Returns the tables of each data set. Nothing is written on an error.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from locus import datasets, methods
 from locus.benchmark import records
-from locus.benchmark.maps.code import code_of, method_code
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.scoring import protocols
@@ -193,10 +193,8 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
         raise BadValueError("--model cannot be combined with --checkpoint: use one of them")
     paths = list(config.checkpoint)
     if network is not None:
-        from locus.benchmark.training.split_samples import load_split
-
         scored = plan.models(suite)[0].trainings[0]
-        findings = load_split(scored, "test").findings
+        findings = runs.load_split(scored, "test").findings
         paths = [str(runs.write_external(network, Path(config.runs).parent, findings, scored.img_size))]
     declared = {"entry": config.entry, "trained_on": config.trained_on}
     flags = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}

@@ -2,7 +2,9 @@
 
 ``resolve``          the rows that a selector names: ``suite[/model][/method]``, or the path of a checkpoint
 ``pairs_of``         the pairs of rows of two selections
-``compare``          their differences on common cases, over training runs and patients as in the tables of a suite
+``common_cases``     the cases that two rows have, whatever their suites, in the same order
+``differences``      each compared column by finding, and its mean; ``corrected`` adds Holm's correction
+``compare``          all pairs of two selections, as text and rows; ``compare_under_rules``: two rows under all rules
 ``compare_folders``  two results folders, cell by cell
 
 Only records and rows per case are read: no model, map or data set.
@@ -13,26 +15,30 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, cases
-from locus.benchmark.report import differences
-from locus.benchmark.report.differences import Difference, Pair, common_cases, run_names
-from locus.benchmark.report.row import Row
+from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, Codes, column_as_floats, read_columns
+from locus.benchmark.report.row import Interval, Row, run_names
 from locus.benchmark.report.select import counted, grouped, main_value
-from locus.benchmark.report.table import as_text
-from locus.benchmark.scoring.statistics.rank_reversals import UnderRule
-from locus.benchmark.scoring.statistics.resample import SMALLEST
+from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
+from locus.benchmark.scoring.rules import CUTS, of_locus
+from locus.benchmark.scoring.statistics.mrmc import over_patients
+from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
+from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST, CaseGroups, CaseIndex, holm, mean
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
-from locus.core.types import Echo, Sample
+from locus.core.types import Echo, FloatArray, Sample
 
 Name = tuple[str, str]
 """Model and method."""
+Pair = tuple[Row, Row]
+"""Two rows that are compared, A and B."""
 
 
 @dataclass(frozen=True)
@@ -185,10 +191,10 @@ def _on_common_runs(first: Row, second: Row) -> Pair:
 
     Runs of two suites are equal if their weights are, whatever their names.
     """
-    both = {*run_names(first)} & {*run_names(second)}
+    both = {*run_names(first.runs)} & {*run_names(second.runs)}
 
     def restricted(row: Row) -> Row:
-        runs = (run for run, name in zip(row.runs, run_names(row), strict=True) if name in both)
+        runs = (run for run, name in zip(row.runs, run_names(row.runs), strict=True) if name in both)
         return replace(row, runs=tuple(runs)) if both else row
 
     return restricted(first), restricted(second)
@@ -205,21 +211,206 @@ def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -
     )
 
 
+COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
+"""Compared columns; the main column also by finding."""
+READ = (*COLUMNS, "iou", "iobb", "center_inside", "anyhits", *(f"iou_{origin}" for origin in CUTS))
+"""Columns of the rows per case, with those of all rules."""
+
+
+@dataclass(frozen=True, eq=False)
+class CommonCases:
+    """The N cases that all training runs of two rows have, in the same order."""
+
+    pair: Pair
+    rows: Sequence[CaseColumns]
+    """The rows per case of each side."""
+    of_common: Sequence[Codes]
+    """(N,) of each side: the indices of the common cases."""
+
+    @property
+    def left_out(self) -> list[int]:
+        """Number of cases of each side that the other lacks."""
+        return [len(rows.findings) - len(self.index) for rows in self.rows]
+
+    @cached_property
+    def index(self) -> CaseIndex:
+        """Finding and patient of each case."""
+        rows, common = self.rows[0], self.of_common[0]
+        return CaseIndex(rows.findings[common], rows.patients[common], np.zeros(len(common), np.int64))
+
+    def column(self, name: str) -> FloatArray:
+        """Return a column as (N, runs of A + runs of B); nan where it is unknown."""
+        keys = [[record.key for record in row.runs] for row in self.pair]
+        sides = zip(self.rows, keys, self.of_common, strict=True)
+        return np.concatenate([rows.spread(of, _values(rows, name))[common] for rows, of, common in sides], 1)
+
+
+def _values(rows: CaseColumns, name: str) -> FloatArray:
+    if name.startswith("hit@"):
+        return rows.hits(name)
+    name = "iou" if name == "mean_iou" else name
+    missing = np.full(len(rows.rows), np.nan)
+    return column_as_floats(rows.rows, name) if name in rows.rows.column_names else missing
+
+
+def common_cases(pair: Pair, folders: Sequence[Path]) -> CommonCases:
+    """Read the rows per case of two rows; they may have no case in common. Raises ``DataError`` if rows are missing."""
+    both = [_read(row, folder) for row, folder in zip(pair, folders, strict=True)]
+    one, other = (np.char.add(np.char.add(rows.images, "\t"), rows.findings)[rows.in_all] for rows in both)
+    _, *found = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    return CommonCases(pair, both, [rows.in_all[common] for rows, common in zip(both, found, strict=True)])
+
+
+def _read(row: Row, folder: Path) -> CaseColumns:
+    rows = read_columns(row.runs, CaseFolders(folder), READ)
+    if absent := [record.cell for record in row.runs if record.key not in rows.columns]:
+        raise DataError(f"no rows per case of {absent[0].model_id}, {row.name} in {folder}: {cases.RUN_AGAIN}")
+    return rows
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference A − B of two rows in one column, of a finding or of the mean over findings."""
+
+    pair: Pair
+    finding: str
+    n: int
+    """Number of cases."""
+    patients: int
+    values: UnderRule
+    """Of the column ``rule``; ``p_holm``: see ``corrected``."""
+
+    @property
+    def words(self) -> tuple[str, str, str]:
+        """Model, method and number of training runs; both if they differ."""
+        one, other = self.pair
+        sides = (one.cell.model_id, other.cell.model_id), (one.name, other.name)
+        model, method = (a if a == b else f"{a} − {b}" for a, b in sides)
+        return model, method, f"{len(one.runs)} and {len(other.runs)}"
+
+    @property
+    def line(self) -> dict[str, object]:
+        """Its line of a CSV file."""
+        sides = zip("AB", self.pair, strict=True)
+        of_rows = [{f"model_{n}": r.cell.model_id, f"method_{n}": r.name, f"runs_{n}": len(r.runs)} for n, r in sides]
+        values = self.values._asdict()
+        column = {"metric": values.pop("rule"), "finding": self.finding, "n": self.n, "patients": self.patients}
+        return {**of_rows[0], **of_rows[1], **column, **values}
+
+
+def differences(both: CommonCases) -> list[Difference]:
+    """Compare two rows on their common cases: each of ``COLUMNS`` that all runs have, by finding and its mean.
+
+    Several training runs are compared over runs and patients, one run on each side over patients.
+    """
+    index, columns = both.index, dict[tuple[str, str], FloatArray]()
+    if not len(index):
+        return []
+    for metric in COLUMNS:
+        if np.isfinite(values := both.column(metric)).all():
+            by_finding = index.groups(shared=False).items()
+            columns |= {(metric, name): np.where(mask[:, None], values, np.nan) for name, mask in by_finding}
+            columns[metric, "mean"] = values
+    compare = two_rows if has_runs(both.pair) else _two_runs
+    compared = compare(
+        {" ".join(key): of for key, of in columns.items()}, index, [run_names(row.runs) for row in both.pair]
+    )
+    patients = len({*index.patients.tolist()})
+    return [
+        Difference(both.pair, finding, int(np.isfinite(of[:, 0]).sum()), patients, row._replace(rule=metric))
+        for ((metric, finding), of), row in zip(columns.items(), compared, strict=True)
+    ]
+
+
+def has_runs(pair: Pair) -> bool:
+    """Return whether a row has several training runs."""
+    return max(len(row.runs) for row in pair) > 1
+
+
+def _two_runs(values: Values, index: CaseIndex, runs: Sequence[tuple[str, ...]]) -> list[UnderRule]:
+    """Compare two single runs over patients, as the tables compare a row of one run with ``prior``."""
+    columns = np.stack([*values.values()], -1)  # (N,2,columns)
+    known, groups = np.isfinite(columns), CaseGroups.of(index.findings, index.patients)
+    one, other = (groups.sums(np.where(known, columns, 0)[:, n], known[:, n].astype(float)) for n in (0, 1))
+    ends = [[v if np.isfinite(v) else None for v in (e.low, e.high, e.p)] for e in over_patients(one, other)]
+    means = zip(*(mean(side.value, 0).tolist() for side in (one, other)), strict=True)
+    rows = zip(values, means, ends, strict=True)
+    return [UnderRule(rule, a, b, a - b, low, high, p, None) for rule, (a, b), (low, high, p) in rows]
+
+
+def corrected(rows: Sequence[Difference]) -> list[Difference]:
+    """Return the rows, column by column, with p corrected by Holm over all pairs, findings and means of a column."""
+    out = []
+    for of_column in grouped(rows, lambda row: row.values.rule).values():
+        adjusted = holm(np.array([row.values.p for row in of_column], dtype=np.float64)).tolist()
+        both = zip(of_column, adjusted, strict=True)
+        out += [replace(r, values=r.values._replace(p_holm=None if r.values.p is None else p)) for r, p in both]
+    return out
+
+
+HEADER = ("A", "B", "A − B [95%]", "p", "p (Holm)")
+
+
+def tables(rows: Sequence[Difference]) -> list[Table]:
+    """Return the main column by finding, and the means of all columns over findings."""
+    by_finding = [(row, row.finding) for row in rows if row.values.rule == MAIN]
+    means = [(row, row.values.rule) for row in rows if row.finding == "mean"]
+    return [_table(f"{MAIN} by finding", "finding", by_finding), _table("mean over findings", "column", means)]
+
+
+def _table(title: str, heading: str, rows: Sequence[tuple[Difference, str]]) -> Table:
+    """Build a table. Model, method and numbers of training runs are columns only if they differ between rows."""
+    words = [row.words for row, _ in rows]
+    varies = [n for n, of in enumerate(zip(*words, strict=True)) if len({*of}) > 1]
+    heads = [("model", "method", "runs of A and B")[n] for n in varies]
+    cells = [(*(row.words[n] for n in varies), name, *_cells(row.values), str(row.n)) for row, name in rows]
+    return Table(title, "", (*heads, heading, *HEADER, "n"), tuple(cells))
+
+
+def _gap(row: UnderRule) -> Interval:
+    return Interval(row.difference, row.low, row.high)
+
+
+def _cells(row: UnderRule) -> list[str]:
+    """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
+    p = [NOTHING if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001" for p in (row.p, row.p_holm)]
+    return [number(row.first), number(row.second), signed(_gap(row)), *p]
+
+
+OVER_RUNS = (
+    "several training runs: intervals and p over runs and patients (Obuchowski and Rockette, Hillis); common runs are "
+    "paired; a row with one run adds the variance over patients only"
+)
+OVER_PATIENTS = (
+    f"one training run: BCa 95% intervals over patients ({RESAMPLES:,} resamples, {SMALLEST} patients or more); p by a "
+    f"sign-flip test ({FLIPS:,} flips)"
+)
+ONE_RUN = "a row has one training run: its spread over runs is unknown, and another run may reverse the comparison"
+HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"
+
+
+def caveats(pairs: Sequence[Pair]) -> list[str]:
+    """Return the lines on intervals, tests and single training runs that apply to the pairs."""
+    several = {*map(has_runs, pairs)}
+    single = any(len(row.runs) == 1 for pair in pairs for row in pair)
+    return [OVER_RUNS] * (True in several) + [OVER_PATIENTS] * (False in several) + [HOLM] + [ONE_RUN] * single
+
+
 def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]:
     """Return the differences of two sides as text, and as rows. Raises ``BadValueError`` without a common case."""
     pairs, unmatched = pairs_of(first, second)
     rows, lines = list[Difference](), list[str]()
     for pair in tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None):
         both = common_cases(pair, (first.folder, second.folder))
-        rows += (of_pair := differences.differences(both))
+        rows += (of_pair := differences(both))
         if of_pair and any(both.left_out):
             counts = f"{both.left_out[0]} cases of A only, {both.left_out[1]} cases of B only"
             lines.append(f"{' / '.join(of_pair[0].words[:2])}: {len(both.index)} common cases; left out: {counts}")
     if not rows:
         raise BadValueError(_no_common_case(first, second))
     lines += [*_about(first, second, pairs, unmatched, {row.patients for row in rows}), ""]
-    rows = differences.corrected(rows)
-    return "\n".join([*lines, *map(as_text, differences.tables(rows))]).rstrip(), rows
+    rows = corrected(rows)
+    return "\n".join([*lines, *map(as_text, tables(rows))]).rstrip(), rows
 
 
 def _no_common_case(first: Selection, second: Selection) -> str:
@@ -238,8 +429,12 @@ def compare_under_rules(first: Selection, second: Selection) -> tuple[str, list[
     both = common_cases(pairs[0], (first.folder, second.folder))
     if not len(both.index):
         raise BadValueError(_no_common_case(first, second))
-    rows = differences.under_rules(both)
-    return as_text(differences.rules_table(f"A = {first}, B = {second}: {len(both.index)} cases", rows)), rows
+    values = {rule: of for rule, of in of_locus(both.column).items() if np.isfinite(of).all()}
+    rows = two_rows(values, both.index, [run_names(row.runs) for row in both.pair])
+    better = {1: "A", -1: "B", 0: NOTHING}
+    lines = tuple((row.rule, *_cells(row), better[row.sign]) for row in rows)
+    title = f"A = {first}, B = {second}: {len(both.index)} cases"
+    return as_text(Table(title, "", ("rule", *HEADER, "better"), lines)), rows
 
 
 def _about(
@@ -255,7 +450,7 @@ def _about(
     of_seeds = seeds[0] if seeds[0] == seeds[1] else f"{seeds[0]} (A), {seeds[1]} (B)"
     span = " to ".join(map(str, sorted({min(patients), max(patients)})))
     lines.append(f"patients: {span}; training seeds: {of_seeds}; `mean` is over findings")
-    return lines + differences.caveats(pairs)
+    return lines + caveats(pairs)
 
 
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
@@ -373,7 +568,7 @@ def compare_with_row(record: Record, folder: Path, row: Selection) -> tuple[str,
     text, rows = compare(entry, row)
     _write([one.line for one in rows], folder / FILE)
     main = next(one for one in rows if (one.values.rule, one.finding) == (MAIN, "mean"))
-    gap = differences.with_interval(main.values)
+    gap = signed(_gap(main.values))
     interval = f" without an interval, which requires {SMALLEST} patients" if main.values.low is None else ""
     p = "" if main.values.p is None else f", p = {main.values.p:.4f}"
     return text, f"Compared with {row.selector}, {MAIN} on the same {main.n} cases: {gap}{interval}{p} ({FILE})."

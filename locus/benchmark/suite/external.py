@@ -8,11 +8,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from locus.benchmark import records
 from locus.benchmark.evaluation.entry import ExternalEntry, read
-from locus.benchmark.evaluation.external import MODEL, EntryCases, score
-from locus.benchmark.evaluation.scorer import Rows
-from locus.benchmark.pictures import examples
+from locus.benchmark.evaluation.scorer import MODEL, EntryCases, Rows, score
+from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
 from locus.benchmark.records.cases import read_columns
@@ -28,8 +29,8 @@ from locus.benchmark.suite.cells import as_published
 from locus.config import PageConfig, ScoreConfig
 from locus.core import cli
 from locus.core.errors import BadValueError, DataError
-from locus.core.files import csv_text, write_json, write_text
-from locus.core.names import MAIN_PROTOCOL, WITHOUT_TRAINING
+from locus.core.files import csv_text, remove_leftovers, write_json, write_text
+from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
 from locus.core.user_code import refuse_code
 
@@ -45,6 +46,13 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
     folder = _folder(config, entry)
+    with records.only_writer(unpacked_folder(folder)):
+        remove_leftovers(folder.rglob(".*"))
+        return _run(config, entry, folder, echo)
+
+
+def _run(config: ScoreConfig, entry: ExternalEntry, folder: Path, echo: Echo) -> int:
+    """Score the ``entry`` and write it into ``folder``; see ``run``."""
     row = comparison.find(config.compare_to, Path(config.results), entry.samples) if config.compare_to else None
     fate = "left out" if entry.missing == "skip" else "counted as misses"
     if entry.missing_maps:
@@ -55,12 +63,12 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
     all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING))
     flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
     write_json(unpacked_folder(folder) / FLAGS, flags)
-    examples.write(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
+    gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
     printed, for_page = "", ""  # the comparison of ``--compare_to``
     main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
     if row is not None:
         printed, for_page = comparison.compare_with_row(main, folder, row)
-    suite, published = _published(main, folder)
+    suite, published = _published(main, all_records, folder)
     beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
     about = " ".join(filter(None, (entry.about, beside, for_page)))
     listed = frozenset(record.key for record in published)
@@ -85,7 +93,7 @@ def open_entry(config: PageConfig) -> OpenedModel | None:
     entry = _read_again(config, main, unpacked_folder(folder) / FLAGS)
     rows = ranked(r for r in all_records if r.cell.protocol == MAIN_PROTOCOL)
     samples = {sample.image_id: sample for sample in entry.samples}
-    aside = folder if main.cell.dataset == examples.DRAWN else Path(config.runs) / name
+    aside = folder if main.cell.dataset == gallery.DRAWN else Path(config.runs) / name
     cases = EntryCases(entry)
     return OpenedModel(name, "Scored maps", entry.name, rows, folder, aside, cases.findings, cases.cases, samples)
 
@@ -111,21 +119,29 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     if not name:
         raise BadValueError(f"--entry {entry.name!r} is not a valid name: use letters or digits")
     folder = Path(config.results) / name
-    if folder.is_dir() and any(r.cell.model_id != MODEL for r in records.load(folder)):
+    existing = records.load(folder) if folder.is_dir() else []
+    if any(r.cell.model_id != MODEL for r in existing):
         raise BadValueError(f"{folder} contains the results of a suite: choose another --entry or --results")
+    others = [r.cell.method for r in existing if r.source == "external" and r.cell.method != entry.name]
+    if others:
+        raise BadValueError(f"{folder} has the entry {others[0]!r}: choose another name than {entry.name!r}")
     return folder
 
 
-def _published(main: Record, folder: Path) -> tuple[Path | None, list[Record]]:
+def _published(main: Record, of_entry: Sequence[Record], folder: Path) -> tuple[Path | None, list[Record]]:
     """Return the published rows with the same cases as the ``main`` record of an entry in ``folder``, and their folder.
 
-    They are of the suite with most of them; without such a suite, None and no record.
+    They are of the suite with most of them; without such a suite, None and no record. ``fixed_box`` depends on the
+    truth alone, so other overlaps of its boxes show other truth boxes.
     """
+    fixed = _overlaps_of_fixed_box(of_entry, folder)
     chosen: tuple[Path | None, list[Record]] = (None, [])
     own_cases, most = _cases_of([main], folder), 0
     for suite in records.suites(cells.published()) if own_cases else ():
         similar = [record for record in as_published(suite) if record.scores and _may_have_cases_of(record, main)]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
+        if fixed and (theirs := _overlaps_of_fixed_box(rows, suite)) and theirs != fixed:
+            continue
         one_per_model = {record.cell.model_key: record for record in rows}
         cases = _cases_of([*one_per_model.values()], suite)
         models = {key for key, record in one_per_model.items() if cases.get(record.key) == own_cases[main.key]}
@@ -140,6 +156,14 @@ def _may_have_cases_of(record: Record, entry: Record) -> bool:
     # images of several folds are in another order; older records have no fingerprint
     prints = {record.fingerprint, entry.fingerprint} if record.rests_on.get("trainings") == 1 else {""}
     return record.cell.dataset == entry.cell.dataset and counts and (len(prints) == 1 or "" in prints)
+
+
+def _overlaps_of_fixed_box(of: Sequence[Record], folder: Path) -> dict[tuple[str, str], float]:
+    """Return (image, finding) -> IoU of the box of the first ``fixed_box`` row; empty without one."""
+    found = [r.cell for r in of if (r.cell.method, r.cell.protocol) == (FIXED_BOX, MAIN_PROTOCOL) and r.scores]
+    rows = read_columns(found[:1], folder, ("image", "finding", "iou")).to_pydict() if found else {}
+    ious = np.round(rows["iou"], 4).tolist() if rows else []
+    return dict(zip(zip(rows.get("image", ()), rows.get("finding", ()), strict=True), ious, strict=True))
 
 
 def _cases_of(of: Sequence[Record], folder: Path) -> dict[str, set[tuple[str, str]]]:

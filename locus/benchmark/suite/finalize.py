@@ -11,22 +11,21 @@ from pathlib import Path
 
 from locus import backbones, datasets
 from locus.benchmark import records
-from locus.benchmark.pictures import examples
+from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import select, tables
-from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import EXAMPLES
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.page import Description
+from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
-from locus.benchmark.training.runs import done
-from locus.benchmark.validity.reports import REPORTS
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
+from locus.benchmark.validity import REPORTS
 from locus.config import RunConfig
 from locus.core.types import Sample
 
@@ -58,7 +57,7 @@ def finalize(
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
-        examples.write(final, folder.path, partial(_samples, planned))
+        gallery.write_examples(final, folder.path, partial(_samples, planned))
     if ran and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
     table_records, folders = _shown(final, folder)
@@ -90,8 +89,6 @@ def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
     if (missing := missing_data(model)) is not None:
         listed = datasets.load("NIH", images=False) if missing.dataset == "NIH" else ()
         return {sample.image_id: sample for sample in listed}
-    from locus.benchmark.training.split_samples import load_split  # imports PyTorch, which tables alone do not need
-
     splits = (load_split(config, "test") for config in model.trainings)
     return {sample.image_id: sample for split in splits for sample in split}
 
@@ -101,9 +98,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
 
     Files of runs that are elsewhere stay; files of models that are no longer planned are removed.
     """
-    from locus.benchmark.training.evaluate import publish  # imports PyTorch
-
-    folder, names = folder / weights.FOLDER, set()
+    folder, names = folder / WEIGHTS_FOLDER, set()
     trained = [model for model in models if model.external is None and model.grid is None]
     rounded = [model for model in trained if model.trainings[0].weights_dtype == "float16"]
     for model in rounded:
@@ -111,7 +106,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
         for (path, config), file in zip(model.run_configs(runs_dir).items(), model.weights_files(folder), strict=True):
             names.add(file.name)
             if done(path):
-                publish(path, file, settings_hash(config, model.init), pretrained_on)
+                weights.publish(path, file, settings_hash(config, model.init), pretrained_on)
     for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
     if any(folder.glob(f"*{backbones.SUFFIX}")):

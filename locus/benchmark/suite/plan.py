@@ -2,7 +2,7 @@
 
 ``Suite``      the fields of the YAML file; ``load`` reads and checks one, with advice for each invalid field
 ``models``     the models of a suite: each network and seed with its training runs (one per fold), and given models
-``ModelPlan``  one of these models
+``ModelPlan``  one of these models; its ``runs`` are trained, restored from published weights, or external networks
 
 Nothing is trained and no image is read here. The cells of the models are planned in ``cells``.
 """
@@ -12,17 +12,16 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import pydantic
 
-from locus import methods
-from locus.benchmark.maps.code import code_of_config
+from locus import backbones, methods
+from locus.benchmark.maps import code_of_config
 from locus.benchmark.records import Cell, papers
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.pixels import SIDE
-from locus.benchmark.training import weights
-from locus.benchmark.training.runs import identity, recipe_of_weights
+from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
 from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
@@ -33,6 +32,19 @@ from locus.core.user_code import runs_code
 
 if TYPE_CHECKING:
     from locus.benchmark.opening import ExternalModel
+
+
+@dataclasses.dataclass(frozen=True)
+class RunPlan:
+    """One run of a model, and where its network comes from."""
+
+    folder: Path
+    config: TrainConfig
+    kind: Literal["train", "restore", "predict"]
+    """``train``; ``restore`` from published weights that have the same settings; ``predict`` with an external network.
+    """
+    source: "Path | ExternalModel | None"
+    """The file of weights, or the external network; None if it is trained."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +77,7 @@ class ModelPlan:
 
     @property
     def code(self) -> str:
-        """Hash of the code of the network; see ``locus.benchmark.maps.code``."""
+        """Hash of the code of the network; see ``locus.benchmark.maps``."""
         if self.grid is not None:
             return ""
         return code_of_config(self.trainings[0]) if self.external is None else self.external.code
@@ -97,7 +109,25 @@ class ModelPlan:
 
     def weights_files(self, folder: Path) -> list[Path]:
         """Return the files in ``folder`` for the weights of its training runs, one per fold."""
-        return [folder / weights.file_name(config) for config in self.trainings]
+        return [folder / weights_file(config) for config in self.trainings]
+
+    def runs(self, runs_dir: Path, published: Path | None) -> list[RunPlan]:
+        """Return its runs in ``runs_dir``, one per fold; ``published``: a folder of weights that replace training.
+
+        There are none without a network.
+        """
+        configs = {} if self.grid is not None else self.run_configs(runs_dir)
+        if self.external is not None:
+            return [RunPlan(folder, config, "predict", self.external) for folder, config in configs.items()]
+        plans = []
+        for (folder, config), name in zip(configs.items(), self.weights_files(Path()), strict=False):
+            file = None if published is None else published / name
+            same = file is not None and file.is_file() and self._has_settings(config, file)
+            plans.append(RunPlan(folder, config, "restore" if same else "train", file if same else None))
+        return plans
+
+    def _has_settings(self, config: TrainConfig, file: Path) -> bool:
+        return backbones.described(file).get("settings") == settings_hash(config, self.init)
 
 
 def settings_hash(config: TrainConfig, start: TrainConfig | None) -> str:
@@ -300,7 +330,7 @@ def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     start = None if suite.init is None else _config({**shared, **suite.init})
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
-    return ModelPlan(weights.model_name(trainings[0]), trainings, start)
+    return ModelPlan(model_name(trainings[0]), trainings, start)
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:

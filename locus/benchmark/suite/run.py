@@ -1,8 +1,7 @@
 """Run a suite: plan, train, explain, score, record, then write the tables.
 
 ``model_steps`` splits the work of a model into training runs, explanations and scoring; ``run`` gives the steps of all
-models to an executor. ``Pending`` tracks the cells that have no record yet and packs the records of finished models;
-``record_failure`` records the reason for cells without a result.
+models to an executor; ``record_failure`` records the reason for cells without a result.
 
 Slow imports are delayed until a step needs them, so a suite whose records all exist takes only seconds. The steps
 themselves are in ``locus.benchmark.training`` and ``score``, the tables at the end in ``finalize``.
@@ -12,20 +11,21 @@ import contextlib
 import logging
 import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from locus import backbones, methods
+from locus import methods
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.report.select import counted
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
-from locus.benchmark.suite.executors import Event, Executor, Step
-from locus.benchmark.suite.plan import ModelPlan, Suite, folder_name, settings_hash
-from locus.benchmark.training import weights
+from locus.benchmark.suite.executors import Executor, Step
+from locus.benchmark.suite.plan import RunPlan, Suite, folder_name
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import remove_leftovers
@@ -33,7 +33,7 @@ from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
 from locus.core.types import Echo
 
 if TYPE_CHECKING:
-    from locus.benchmark.report.all_tables import DatasetTables
+    from locus.benchmark.report.page import DatasetTables
 
 log = logging.getLogger(__name__)
 PORTION = 4
@@ -55,22 +55,15 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     """
     model, name = task.model, f"{folder.name}/{task.model.id}"
     if model.grid is not None:
-        work = "locus.benchmark.suite.score.score_without_network"
-        return [Step(f"score {name}", "score", work, (task, folder, flags))]
+        return [Step(f"score {name}", "score", "locus.benchmark.suite.score.score", (task, runs_dir, folder, flags))]
     threads = model.trainings[0].threads or flags.threads
-    configs, files = model.run_configs(runs_dir), published_weights(model, runs_dir, flags)
+    runs = model.runs(runs_dir, weights_folder(runs_dir, flags))
     first = []
-    if model.init is not None and len(files) < len(configs):
-        first = [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
+    if model.init is not None and any(run.kind == "train" for run in runs):
+        start = RunPlan(runs_dir / folder_name(model.init, None), model.init, "train", None)
+        first = [_learning(start, threads)]
     starts = tuple(step.id for step in first)
-    learning = []
-    for path, config in configs.items():
-        step = _training(config, path, threads, () if path in files else starts)
-        if path in files:
-            step = _instead(step, "restore", "locus.benchmark.training.evaluate.restore", files[path])
-        elif model.external is not None:
-            step = _instead(step, "predict", "locus.benchmark.maps.runs.predict_held_out", model.external)
-        learning.append(step)
+    learning = [_learning(run, threads, starts if run.kind == "train" else ()) for run in runs]
     trained = tuple(step.id for step in learning)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
@@ -109,29 +102,25 @@ def _uses_several_devices(config: TrainConfig) -> bool:
     return config.num_nodes > 1 or re.fullmatch(r"auto|1|\d+,", config.devices) is None
 
 
-def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
-    """Return a training step with this number of ``threads``, unless the configuration sets one."""
-    name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
-    return Step(name, "train", "locus.benchmark.training.fit", (config, folder), needs, config.threads or 1)
+LEARNING = {
+    "train": "locus.benchmark.training.fit",
+    "restore": "locus.benchmark.training.weights.restore",
+    "predict": "locus.benchmark.maps.runs.predict_held_out",
+}
+"""Kind of a run -> the function that writes it."""
 
 
-def _instead(training: Step, word: str, function: str, source: object) -> Step:
-    """Return a step that writes the run of a ``training`` step from a ``source``, without training."""
-    name, arguments = training.id.replace("train", word, 1), (source, *training.arguments)
-    return replace(training, id=name, function=function, arguments=arguments)
+def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
+    """Return the step that writes a run, with this number of ``threads`` unless the configuration sets one."""
+    name, config = f"{run.kind} {run.folder.parent.name}/{run.folder.name}", run.config
+    config = replace(config, threads=config.threads or threads)
+    arguments = (config, run.folder) if run.source is None else (run.source, config, run.folder)
+    return Step(name, "train", LEARNING[run.kind], arguments, needs, config.threads or 1)
 
 
-def published_weights(model: ModelPlan, runs_dir: Path, flags: RunConfig) -> dict[Path, Path]:
-    """Return run folder in ``runs_dir`` -> published file of its weights, for training runs with the same settings.
-
-    It is empty if ``flags`` request training.
-    """
-    if flags.published_weights == "never" or model.external is not None or model.grid is not None:
-        return {}
-    files = model.weights_files(cells.published() / runs_dir.name / weights.FOLDER)
-    runs = zip(model.run_configs(runs_dir).items(), files, strict=True)
-    existing = [(path, settings_hash(config, model.init), file) for (path, config), file in runs if file.is_file()]
-    return {path: file for path, settings, file in existing if backbones.described(file).get("settings") == settings}
+def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
+    """Return the folder of the published weights of the suite of ``runs_dir``; None if ``flags`` request training."""
+    return None if flags.published_weights == "never" else cells.published() / runs_dir.name / WEIGHTS_FOLDER
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
@@ -148,55 +137,6 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
     together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
     parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
     return together, [[cell for cell in cells if cell.method in part] for part in parts]
-
-
-PACKED_PER_NEW = 10
-"""Records are packed when at most this number is already packed for each new one."""
-
-
-@dataclass
-class Pending:
-    """Cells whose records the steps of a suite have not yet written to its ``folder``.
-
-    Each step writes one file per record. This class merges them into the packed file, after a model is finished and
-    while no step is writing. Packing rewrites all records, so it waits until the new ones are a tenth of those already
-    packed.
-    """
-
-    folder: Path
-    cells: dict[str, ModelTask]
-    """Name of a step -> the cells that it scores."""
-    stopped: dict[str, str] = field(default_factory=dict)
-    """Model -> the reason why it failed, at least in part."""
-    _writing: set[str] = field(default_factory=set)
-    _model_finished: bool = False
-    _n_packed: int = 0
-
-    @classmethod
-    def of(cls, steps: Sequence[Step], folder: Path) -> "Pending":
-        """Build it from ``steps``; the first argument of a scoring step contains its cells."""
-        return cls(folder, {step.id: step.arguments[0] for step in steps if step.kind == "score"})
-
-    def take(self, event: Event) -> None:
-        """Process an event of a step."""
-        if event.step.id not in self.cells:
-            return
-        if event.kind == "started":
-            self._writing.add(event.step.id)
-            return
-        task = self.cells.pop(event.step.id)
-        self._writing.discard(event.step.id)
-        if event.reason:
-            record_failure(task, event.reason, self.folder)
-            self.stopped[task.model.id] = event.reason
-        self._model_finished |= all(other.model.id != task.model.id for other in self.cells.values())
-        # the last model's records are packed at the end of the run
-        if self._model_finished and self.cells and not self._writing:
-            unpacked = len(records.unpacked(self.folder))
-            if PACKED_PER_NEW * unpacked >= self._n_packed:
-                records.pack(self.folder)
-                self._n_packed += unpacked
-            self._model_finished = False
 
 
 def record_failure(task: ModelTask, reason: str, folder: Path) -> None:
@@ -307,24 +247,20 @@ def _to_do(planned: Sequence[ModelTask], runs_dir: Path, config: RunConfig, exis
     todo = cells.missing_cells(planned, config, existing)
     if config.published_weights != "only":
         return todo
-    return [task for task in todo if not _missing_runs(task, runs_dir, config)[0]]
+    return [task for task in todo if not _missing_runs(task, runs_dir, config)["train"]]
 
 
-def _missing_runs(task: ModelTask, runs_dir: Path, config: RunConfig) -> tuple[int, int]:
-    """Count the runs of a model that are not in ``runs_dir``: without and with published weights."""
-    if task.model.external is not None or task.model.grid is not None:
-        return 0, 0
-    missing = [path for path in task.model.run_configs(runs_dir) if not (path / "metrics.json").is_file()]
-    files = published_weights(task.model, runs_dir, config)
-    restored = len([path for path in missing if path in files])
-    return len(missing) - restored, restored
+def _missing_runs(task: ModelTask, runs_dir: Path, config: RunConfig) -> Counter[str]:
+    """Count the runs of a model that are not in ``runs_dir``: trained, restored from published weights."""
+    runs = task.model.runs(runs_dir, weights_folder(runs_dir, config))
+    return Counter(run.kind for run in runs if not done(run.folder))
 
 
 def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
     """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
-    count, restored = _missing_runs(task, runs_dir, config)
-    trained = f", after {counted(count, 'training run')}" if count else ""
-    return trained + (", from published weights" if restored else "")
+    missing = _missing_runs(task, runs_dir, config)
+    trained = f", after {counted(missing['train'], 'training run')}" if missing["train"] else ""
+    return trained + (", from published weights" if missing["restore"] else "")
 
 
 def _existing(folder: ResultsFolder) -> list[Record]:
@@ -342,12 +278,16 @@ def _run_steps(
     from locus.benchmark.suite.executors.base import run_with_progress  # slow import, not for a dry run
 
     steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
-    pending = Pending.of(steps, folder)
+    portions = {step.id: step.arguments[0] for step in steps if step.kind == "score"}
+    stopped: dict[str, str] = {}
     with records.only_writer(runs_dir):
         remove_leftovers(runs_dir.rglob(".*"))
         for path in {path for task in tasks for path in task.model.folders(runs_dir) if config.overwrite == "always"}:
             shutil.rmtree(path, ignore_errors=True)
         executor.begin()
         for event in run_with_progress(steps, executor, echo):
-            pending.take(event)
-    return pending.stopped
+            if event.reason and event.step.id in portions:
+                task = portions[event.step.id]
+                record_failure(task, event.reason, folder)
+                stopped[task.model.id] = event.reason
+    return stopped

@@ -7,12 +7,11 @@
 Training is in ``locus.benchmark.training``, the order of the steps in ``run``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from locus.benchmark import validity
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, stored_cases, write_records
 from locus.benchmark.evaluation.scorer import Scored, score_result
 from locus.benchmark.maps.runs import TrainingRun
@@ -22,7 +21,7 @@ from locus.benchmark.suite import readers
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
-from locus.benchmark.validity.base import Check
+from locus.benchmark.validity.checks import CHECK_OF_NAME, Check
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
 from locus.core.names import MAIN_PROTOCOL, READERS, SECOND_READERS
@@ -85,17 +84,13 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
 def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
     """Write a record in ``folder`` for each cell of ``task``; the training runs must be finished.
 
-    Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected.
+    Maps that are missing in ``runs_dir`` are generated first. If a method fails, only its cells are affected. Without a
+    network, no image is read.
     """
-    hardware.configure_torch(task.model.trainings[0].threads or flags.threads)
-    model = scored_model(task.model, finished_runs(task.model, runs_dir), runs_dir)
-    write_records(SuiteScorer(model, task.cells, flags), folder)
-
-
-def score_without_network(task: ModelTask, folder: Path, flags: RunConfig) -> None:
-    """Write a record in ``folder`` for each cell of a ``task`` without a network; no image is read."""
-    model = scored_model(task.model, [_truth_alone(task.model.trainings[0])], folder)
-    write_records(SuiteScorer(model, task.cells, flags), folder)
+    config = task.model.trainings[0]
+    hardware.configure_torch(config.threads or flags.threads)
+    trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
+    write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags), folder)
 
 
 @lru_cache(maxsize=1)
@@ -120,7 +115,7 @@ class SuiteScorer(NetworkScorer):
         for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
             of_check = [cell for cell in self.cells if cell.protocol == name]
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = validity.get(name)(self.model.trained, words, self.model.maps, self.flags, images)
+            self.checks[name] = CHECK_OF_NAME[name](self.model.trained, words, self.model.maps, self.flags, images)
 
     def evaluate(self, cell: Cell) -> Scored:
         """Return the scores of a cell and its rows per case."""
@@ -132,7 +127,3 @@ class SuiteScorer(NetworkScorer):
             arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images
             return score_result(lambda: evaluate(*arguments), "none")
         return super().evaluate(cell)
-
-    def settings(self, cell: Cell) -> Mapping[str, str]:
-        """Return the settings of the check of a cell."""
-        return self.checks[cell.protocol].settings if cell.protocol in self.checks else {}

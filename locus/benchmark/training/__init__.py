@@ -30,14 +30,9 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
             return folder
     if not config.resume and (folder is None or not folder.exists()):
         _check(config)
-    from locus.benchmark.training.split_samples import load_splits  # imports NumPy
-
-    if not config.resume and not datasets.is_synthetic(config.dataset):
-        log.info("reading the tables of %s", config.dataset)  # takes seconds for 100,000 images
-    loaded = None if config.resume else load_splits(config)
     from locus.benchmark.training.run import fit as start  # imports torch and Lightning
 
-    return start(config, folder, loaded)
+    return start(config, folder)
 
 
 def _check(config: TrainConfig) -> None:

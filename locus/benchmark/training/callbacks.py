@@ -3,7 +3,6 @@
 ``CheckpointWriter``  best.ckpt, metrics.csv, and last.ckpt, which has everything needed to resume an interrupted run
 ``Interrupts``        Ctrl-C and SIGTERM stop a run between two batches
 ``stopped_early``, ``kept_epoch``  early stopping, and the epoch in best.ckpt
-``Bar``, ``ProcessorTime``  the progress bar, and the processor seconds of a run
 ``build``             the loggers TensorBoard and Weights & Biases, in addition to metrics.csv
 """
 
@@ -12,17 +11,15 @@ import logging
 import math
 import signal
 import threading
-import time
 from collections.abc import Collection
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from locus.benchmark.training.module import ClassifierModule, duration
+from locus.benchmark.training.module import ClassifierModule
 from locus.core.errors import NotAvailableError
 from locus.core.files import csv_text, write_text, writing
 
@@ -104,27 +101,6 @@ class CheckpointWriter(Callback):
         trainer.should_stop = stopped_early(history, self.early_stopping)
 
 
-class ProcessorTime(Callback):
-    """Stores the processor seconds of all processes of a run until it is evaluated."""
-
-    def __init__(self, folder: Path) -> None:
-        """Read the seconds of earlier processes of the run in ``folder``."""
-        self.file, self.began = folder / "seconds.txt", time.process_time()
-        self.earlier = float(self.file.read_text(encoding="utf-8")) if self.file.is_file() else 0.0
-
-    @property
-    def seconds(self) -> float:
-        """Processor seconds so far."""
-        return round(self.earlier + time.process_time() - self.began, 1)
-
-    def on_train_epoch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
-        """Write the seconds, even if the run is stopped."""
-        if trainer.is_global_zero and self.file.parent.is_dir():
-            write_text(self.file, f"{self.seconds}\n")
-
-    on_exception = on_train_epoch_end
-
-
 class Interrupts(Callback):
     """Ctrl-C and SIGTERM stop a run before the next batch; ``last.ckpt`` has the last complete epoch.
 
@@ -152,22 +128,6 @@ class Interrupts(Callback):
     def _note(self, number: int, _: FrameType | None) -> None:
         self.on_train_batch_start()
         self.received = number
-
-
-class Bar(TQDMProgressBar):
-    """Lightning's bar with the images per second of all processes and the time left of the run."""
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Return the text after the bar."""
-        metrics = dict(super().get_metrics(trainer, pl_module))
-        metrics.pop("v_num", None)
-        if isinstance(pl_module, ClassifierModule) and pl_module.batches:
-            passed = time.perf_counter() - pl_module.began
-            epochs = pl_module.config.epochs - trainer.current_epoch
-            steps = epochs * int(trainer.num_training_batches) - trainer.fit_loop.epoch_loop.batch_idx - 1
-            metrics["images/s"] = f"{pl_module.seen * trainer.world_size / max(passed, 1e-9):.0f}"
-            metrics["run left"] = duration(steps * passed / pl_module.batches)
-        return metrics
 
 
 def check(names: Collection[str]) -> None:

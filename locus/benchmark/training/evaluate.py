@@ -1,7 +1,4 @@
-"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``.
-
-``publish`` writes the weights of a run to a file of half size, and ``restore`` writes the run again from this file.
-"""
+"""Evaluate a finished run: predictions, metrics and plots of ``best.ckpt``."""
 
 import dataclasses
 import json
@@ -12,30 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from locus import backbones
-from locus.backbones import Classifier, weight_files
+from locus.backbones import Classifier
 from locus.benchmark import opening
-from locus.benchmark.training import data, hardware, runs, weights
+from locus.benchmark.training import data, hardware, runs
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
-from locus.benchmark.training.split_samples import load_split
-from locus.config import DATA, MACHINE, MAPS, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
+from locus.benchmark.training.runs import load_split
+from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
-from locus.core.files import atomic, csv_text, file_hash, json_hash, write_json, write_text
-from locus.core.types import Echo
+from locus.core.files import csv_text, file_hash, write_json, write_text
 from locus.datasets.base import Dataset
 from locus.datasets.io import transforms
 
 log = logging.getLogger(__name__)
 Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
-FACTS = ("best_epoch", "epochs", "train", "process_seconds", "provenance")
+FACTS = ("best_epoch", "epochs", "train", "provenance")
 """Entries of metrics.json about the training, which a new evaluation copies."""
 MAY_CHANGE = flags_with(TrainConfig, MACHINE | OUTPUT | MODE) | {"data_root_dir", "batch_size"}
 """Flags that may differ between evaluation and training: the images may have moved and need less memory."""
@@ -110,87 +104,9 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     write(folder, held_out, logits, config, facts)
 
 
-def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> None:
-    """Write the weights of a finished ``run`` to ``file``, unless it has them.
-
-    ``settings``: hash of the flags that determine the weights; ``pretrained_on``: data of the run for initial weights.
-    Raises ``DataError`` for a run whose weights are not rounded to float16.
-    """
-    checkpoint = opening.checkpoint(run)
-    if checkpoint.config.weights_dtype != "float16":
-        raise DataError(f"{run} has float32 weights: train with --weights_dtype float16")
-    is_published = file.is_file() and backbones.described(file).get("settings") == settings
-    if is_published and opening.checkpoint(file).digest == checkpoint.digest:
-        return
-    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
-    named = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {"data_root_dir", "cache_dir", "init_from"}
-    flags = {name: value for name, value in checkpoint.stamp["config"].items() if name in named}
-    about = {
-        "locus": {**checkpoint.stamp, "config": flags},
-        "history": checkpoint.content["history"],
-        "settings": settings,
-        "pretrained_on": pretrained_on,
-        "facts": {name: metrics[name] for name in FACTS if name in metrics},
-        "auroc": None if checkpoint.config.partition == "all" else metrics["test"]["mean_auroc"],  # seen in training
-    }
-    about["digest"] = json_hash([about, checkpoint.digest])
-    state = {name: value.contiguous() for name, value in weight_files.cast(checkpoint.weights, torch.float16).items()}
-    with atomic(file) as temporary:
-        safetensors.torch.save_file(state, temporary, {backbones.METADATA: json.dumps(about)})
-
-
-def publish_all(folder: Path, output: Path, echo: Echo) -> None:
-    """Write the weights of all finished runs in ``folder`` that were rounded to float16 to ``output``, and their card.
-
-    Raises ``DataError`` if there is none, or if two runs have the same name.
-    """
-    named: dict[str, Path] = {}
-    for path in runs.finished(folder):
-        config = opening.checkpoint(path).config
-        if config.weights_dtype == "float16":
-            if (name := weights.file_name(config)) in named:
-                raise DataError(f"{path.parent} and {named[name]} would both be {name}: move one of them")
-            named[name] = path.parent
-    if not named:
-        raise DataError(f"{folder} has no finished run with float16 weights: train with --weights_dtype float16")
-    for name, run in named.items():
-        start = opening.checkpoint(run).config.init_from
-        publish(run, output / name, "", _data_of(start) if start else "")
-    weights.write_card(output)
-    echo(f"{len(named)} files of weights and {weights.CARD} in {output}")
-
-
-def _data_of(start: str) -> str:
-    """Return the data set on which initial weights were trained, or the name of a file of another project."""
-    stamp = opening.checkpoint(start).content.get("locus")
-    return str(stamp["config"]["dataset"]) if isinstance(stamp, dict) else Path(start).name
-
-
-def restore(file: Path, config: TrainConfig, folder: Path) -> None:
-    """Write the run of ``file`` to ``folder``, as training with ``config`` would, once.
-
-    Raises ``DataError`` if it was trained on other images than those of ``config``.
-    """
-    runs.clear_damaged(folder)
-    if runs.done(folder):
-        return
-    checkpoint = opening.checkpoint(file)
-    facts = checkpoint.content["facts"]
-    described_then, described_now = facts["train"]["data"], load_split(config, "train").describe
-    if differing := [name for name, value in described_now.items() if described_then.get(name) != value]:
-        reason = f"was trained on other images ({', '.join(differing)} differ)"
-        raise DataError(f"{file} {reason}: train with --published_weights never")
-    hardware.configure_torch(config.threads)
-    stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
-    runs.write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
-    if "provenance" in facts:
-        write_json(folder / "provenance.json", facts["provenance"])
-    evaluate(folder, config, decode_held_out(config, lambda split: load_split(config, split)), facts)
-
-
 @torch.inference_mode()
 def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
-    """Return the (n,K) float32 logits of the images of ``split`` on the CPU, in their order.
+    """Return the (n,K) float32 logits of the images of ``split`` on the CPU, in their order: ``Classifier.predict``.
 
     The network runs on its device, in evaluation mode and full precision.
     """
@@ -199,7 +115,7 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
     log.info("predicting %d images", len(split))
     batches = PrefetchLoader(split, sampler=Batches(len(split), batch_size), batch_size=None)
     bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
-    return torch.cat([model(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
+    return torch.cat([model.predict(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
 
 
 def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ are read by ``locus.core.limits``; batch sizes for explaining are in ``locus.ben
 
 import contextlib
 import logging
-import resource
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,13 +15,11 @@ import torch
 
 from locus.config import MachineFlags, OutputFlags
 from locus.core import limits
-from locus.core.errors import BadValueError, NotAvailableError, UnknownNameError
+from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.files import writing
 
 CPUINFO = Path("/proc/cpuinfo")
 """File with the name of the processor."""
-LITTLE = 2**30
-"""Bytes; with less memory, oneDNN's "could not create a primitive" counts as out of memory."""
 
 
 def gpus() -> int:
@@ -36,18 +33,10 @@ def device_type(flags: MachineFlags) -> str:
 
 
 def check_flags(flags: MachineFlags) -> None:
-    """Check the machine flags. Raises the errors of ``device_indices``, and others for invalid values.
-
-    These are ``UnknownNameError`` for an unknown strategy, and ``BadValueError`` for half precision on the CPU.
-    """
+    """Check the machine flags. Raises the errors of ``device_indices``, ``BadValueError`` for 16-mixed on the CPU."""
     device_indices(flags)
     if flags.precision == "16-mixed" and device_type(flags) == "cpu":
         raise BadValueError("--precision 16-mixed requires a GPU: use bf16-mixed, 32 or auto for the CPU")
-    from lightning.pytorch.strategies import StrategyRegistry  # slow import, not needed to explain
-
-    strategies = ["auto", *StrategyRegistry.available_strategies()]
-    if flags.strategy not in strategies:
-        raise UnknownNameError("--strategy", flags.strategy, strategies)
 
 
 def device_indices(flags: MachineFlags) -> list[int]:
@@ -106,16 +95,6 @@ def cpu_model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
-def _device_reason(flags: MachineFlags) -> str:
-    """Say why a run uses its device."""
-    gpu_count = gpus()
-    if flags.accelerator != "auto":
-        return "--accelerator"
-    if gpu_count and flags.devices != "auto":
-        return "--devices"
-    return f"first of {gpu_count} GPUs" if gpu_count else "no GPU available"
-
-
 def configure_torch(threads: int | None, processes: int = 1) -> None:
     """Set torch's number of ``threads``, and silence messages that a user cannot act on.
 
@@ -158,18 +137,10 @@ def has_fast_bfloat16(device: str) -> bool:
 
 
 def summary(flags: MachineFlags, num_workers: int | None) -> str:
-    """Describe device, precision, threads and decoding processes of a run, with reasons, in one line."""
-    device, count = first_device(flags), world_size(flags)
-    fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
-    free = "one per available CPU"
-    parts = {
-        "device": f"{device_name(device)} ({_device_reason(flags)})",
-        "precision": f"{precision_here(flags)} ({fast if flags.precision == 'auto' else '--precision'})",
-        "threads": f"{torch.get_num_threads()} ({'--threads' if flags.threads else free})",
-        "decoding processes": f"{workers(num_workers)} ({free if num_workers is None else '--num_workers'})",
-    }
-    several = {"processes": f"{count} (--devices, --num_nodes)"} if count > 1 else {}
-    return "; ".join(f"{name}: {text}" for name, text in {**parts, **several}.items())
+    """Describe device, precision, threads, decoding processes and processes of a run in one line."""
+    device = f"device: {device_name(first_device(flags))}; precision: {precision_here(flags)}"
+    counts = f"threads: {torch.get_num_threads()}; decoding processes: {workers(num_workers)}"
+    return f"{device}; {counts}; processes: {world_size(flags)}"
 
 
 def memory_format(channels_last: bool) -> torch.memory_format:
@@ -218,18 +189,4 @@ def is_oom(error: BaseException) -> bool:
     from lightning.pytorch.utilities.memory import is_oom_error  # slow import, only after a failure
 
     is_known_type = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
-    return is_known_type or ("could not create a primitive" in str(error) and available() < LITTLE)
-
-
-def available() -> int:
-    """Return the bytes that this process may still allocate: machine, container or job (cgroup v2), ``ulimit -v``."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    remaining = [next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))]
-    for group in limits.groups():
-        if most := limits.read_limit(group / "memory.max"):
-            remaining.append(int(most) - int(limits.read_limit(group / "memory.current") or 0))
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        remaining.append(soft - pages * resource.getpagesize())
-    return max(min(remaining), 0)
+    return is_known_type or "could not create a primitive" in str(error)  # of oneDNN

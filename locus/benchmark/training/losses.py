@@ -190,9 +190,7 @@ class Focal(Loss):
         return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)
 
 
-LOSSES: dict[str, type[Loss]] = {
-    part.name: part for part in (BatchPosWeight, BCE, CE, Focal, Frequency, PosWeight, WeightedBCE)
-}
+LOSSES: dict[str, type[Loss]] = {part.name: part for part in sorted(Loss.__subclasses__(), key=lambda part: part.name)}
 
 
 def build(spec: str) -> Loss:

@@ -313,14 +313,6 @@ def sum_by_patient(columns: Columns, predictions: Predictions) -> resample.Sums:
     return resample.Sums(*sums)
 
 
-def confusion_matrix(predictions: Predictions) -> NDArray[np.int64]:
-    """Return the (K,K) counts of images by true class (rows) and likeliest class (columns)."""
-    known, count = predictions.classes >= 0, len(predictions.findings)
-    images = np.zeros((count, count), dtype=np.int64)
-    np.add.at(images, (predictions.classes[known], predictions.ranked.argmax(1).numpy()[known]), 1)
-    return images
-
-
 Row = dict[str, Any]
 ResampledByName = dict[str, resample.Resampled]
 
@@ -353,7 +345,9 @@ def _assess_split(predictions: Predictions, chosen: Sequence[Row], origin: Origi
     values, intervals = _with_intervals(means | _as_a_whole(predictions, decided))
     extra: Row = {"threshold_origin": origin}
     if predictions.exclusive:
-        extra = {"confusion_matrix": confusion_matrix(predictions).tolist()}
+        known, count = predictions.classes >= 0, len(predictions.findings)
+        pairs = predictions.classes[known] * count + predictions.ranked.argmax(1).numpy()[known]
+        extra = {"confusion_matrix": np.bincount(pairs, minlength=count**2).reshape(count, count).tolist()}
     judged = int(per_image(*decided)[1][:, 0, 1].sum())
     counts = {"n": len(predictions.logits), "patients": predictions.n_patients, "judged": judged}
     rows = {name: _finding(predictions, k, per_finding, chosen) for k, name in enumerate(predictions.findings)}

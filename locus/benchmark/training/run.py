@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,12 +34,11 @@ from locus.benchmark.training.data import Batch, Batches, PrefetchLoader, SplitI
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.losses import Loss
 from locus.benchmark.training.module import ClassifierModule
-from locus.benchmark.training.split_samples import load_splits
 from locus.config import DATA, MACHINE, WEIGHTS, RecipeFlags, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, one_line
 from locus.core.files import atomic
 from locus.core.startup import INTERRUPTED
-from locus.datasets.base import Dataset as DataSource
+from locus.datasets.base import SPLITS
 from locus.datasets.io import transforms
 from locus.datasets.leaks import TrainingImages
 from locus.datasets.splits import few_validation_images_warning
@@ -57,12 +56,10 @@ ADVICE = (
 """Advice if memory runs out."""
 
 
-def prepare(
-    config: TrainConfig, folder: Path, loaded: Mapping[str, DataSource] | None = None
-) -> tuple[ClassifierModule, dict[str, SplitImages]]:
+def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[str, SplitImages]]:
     """Return the module to train and its images by split, without writing files. Raises ``locus.core.errors`` types.
 
-    ``loaded``: the samples by split, if they are already listed. Images are decoded on first use.
+    Images are decoded on first use.
     """
     hardware.check_flags(config)
     callbacks.check(config.logger)
@@ -70,10 +67,10 @@ def prepare(
     hardware.configure_torch(config.threads, processes)
     log.info("%s", hardware.summary(config, config.num_workers))
     transforms.training(config.augment)
-    loaded = loaded or load_splits(config)
+    loaded = {split: runs.load_split(config, split) for split in SPLITS}
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
-    splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
+    splits: dict[str, SplitImages] = {name: data.decode(config, split, processes) for name, split in loaded.items()}
     if config.keep == "best" and (warning := few_validation_images_warning(len(splits["val"]))):
         log.warning("%s", warning)
     labels = splits["train"].labels
@@ -208,21 +205,20 @@ def _identity(config: TrainConfig) -> dict[str, Any]:
     return {name: value for name, value in runs.flags_dict(config).items() if name in fixed}
 
 
-def fit(config: TrainConfig, folder: Path | None = None, loaded: Mapping[str, DataSource] | None = None) -> Path:
+def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     """Train and evaluate; see ``locus.benchmark.training.fit``."""
     is_step = folder is not None  # of a suite, whose command continues it
     folder = folder or (folder_for(config) if config.resume else runs.new(config))
     if runs.done(folder) and not can_continue(config, folder):
         log.info("%s is already finished", folder)
         return folder
-    cpu_time = callbacks.ProcessorTime(folder)
     interrupts = callbacks.Interrupts(RUN_AGAIN if is_step else f"use --resume {folder}")
     with _removed_on_failure(folder), hardware.log_file(config, folder), hardware.oom_as_error(ADVICE):
-        module, splits = prepare(config, folder, loaded)
-        _train(config, module, splits, folder, interrupts, cpu_time)
+        module, splits = prepare(config, folder)
+        _train(config, module, splits, folder, interrupts)
         if module.global_rank > 0:
             sys.exit(0)  # only the first process evaluates
-        _evaluate(config, module.history, splits, folder, cpu_time)
+        _evaluate(config, module.history, splits, folder)
     return folder
 
 
@@ -323,7 +319,6 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
         log.info(message, config.num_nodes, config.num_nodes - 1)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
     device_type, indices = hardware.device_type(config), hardware.device_indices(config)
-    on_terminal = sys.stderr.isatty()
     try:
         return Trainer(
             accelerator="gpu" if device_type == "cuda" else "cpu",
@@ -336,11 +331,11 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
             accumulate_grad_batches=config.accumulate,
             sync_batchnorm=device_type == "cuda",  # statistics of the whole batch, as on one device
             logger=callbacks.build(config.logger, config.log_dir, folder.name),
-            callbacks=[*run_callbacks, callbacks.Bar()] if on_terminal else [*run_callbacks],
+            callbacks=[*run_callbacks],
             default_root_dir=str(folder),
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=on_terminal,
+            enable_progress_bar=sys.stderr.isatty(),
             num_sanity_val_steps=0,
             use_distributed_sampler=False,
             log_every_n_steps=1,
@@ -356,7 +351,6 @@ def _evaluate(
     history: list[dict[str, float]],
     splits: Splits,
     folder: Path,
-    cpu_time: callbacks.ProcessorTime,
 ) -> None:
     """Draw the training curves and evaluate the kept epoch on all splits."""
     from locus.benchmark.training import evaluate  # slow imports, not needed before the first step
@@ -364,7 +358,7 @@ def _evaluate(
     best = callbacks.kept_epoch(history, config.keep)
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
-    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": cpu_time.seconds}
+    facts |= {"train": {"n": len(trained), "data": trained.describe}}
     if (used := provenance.read(folder)) is not None:
         facts["provenance"] = used.model_dump()  # a copy
     if config.plots:
@@ -374,7 +368,6 @@ def _evaluate(
     if config.weights_dtype == "float16":
         _round_weights(folder / "best.ckpt")
     evaluate.evaluate(folder, config, splits, facts)
-    cpu_time.file.unlink(missing_ok=True)
 
 
 def _round_weights(path: Path) -> None:

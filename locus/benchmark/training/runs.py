@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from locus import backbones, datasets
 from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, TrainConfig, flags_with
 from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from locus.backbones import Classifier
     from locus.benchmark.records import Cell
+    from locus.datasets.base import Dataset
     from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,8 @@ FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
 """Environment variable with the folder of a distributed run, set by its first process."""
 TRAINED = "train"
 """Folder in ``runs`` for training runs of ``main.py``; suites use other folders."""
+WEIGHTS_FOLDER = "weights"
+"""Subfolder of a suite's results for published weights."""
 EXTERNAL = "models"
 """Folder in ``runs`` for the runs of external networks."""
 
@@ -105,6 +109,33 @@ def shared_cell(config: TrainConfig, model_id: str, recipe: dict[str, Any], pool
         data={"dataset": config.dataset, "findings": config.num_classes},
         recipe=recipe,
     )
+
+
+def load_split(config: TrainConfig, split: str) -> "Dataset":
+    """Return the samples of one split (train, val or test), not yet decoded.
+
+    Preprocessing and partition come from the flags. Raises an error of ``locus.core.errors`` if data are missing.
+    """
+    from locus.datasets.io import preprocess  # imports NumPy
+
+    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.split_arguments()}
+    return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
+
+
+def model_name(config: TrainConfig) -> str:
+    """Return the name of a network: backbone, pooling, attention, image size and seed.
+
+    >>> model_name(TrainConfig(backbone="resnet18:stride=8", global_pool="PCAM", img_size=128))
+    'resnet18_stride=8-PCAM-128px-seed0'
+    """
+    attention = config.attention_map if config.attention_map not in (None, "none") else ""
+    words = [config.backbone, config.global_pool, attention, f"{config.img_size}px", f"seed{config.seed}"]
+    return "-".join(word.replace(":", "_") for word in words if word)
+
+
+def weights_file(config: TrainConfig) -> str:
+    """Return the name of the published file of a run's weights; one of several folds is numbered."""
+    return f"{model_name(config)}{f'-fold{config.fold}' if config.partition == 'kfold' else ''}{backbones.SUFFIX}"
 
 
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:

@@ -1,42 +1,113 @@
 """Weights of finished runs as files of half size, which are published beside a suite's results.
 
-``file_name``   the name of the file of a training run
+``publish``     write the weights of a run to such a file; ``publish_all`` those of all runs in a folder
+``restore``     write the run again from its file
 ``write_card``  write a table of all files in a folder
 
 A file has the weights as float16 (``--weights_dtype float16``), so it is exact. It is a checkpoint like any other:
-``locus.load`` and ``--checkpoint`` accept it. Files are written and restored by ``locus.benchmark.training.evaluate``;
-nothing here imports torch.
+``locus.load`` and ``--checkpoint`` accept it. Its name is that of ``runs.weights_file``.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from locus.backbones import SUFFIX, described
-from locus.config import TrainConfig
-from locus.core.files import write_text
-from locus.core.names import backbone_words
+import safetensors.torch
+import torch
 
-FOLDER = "weights"
-"""Subfolder of a suite's results."""
+from locus import backbones
+from locus.backbones import SUFFIX, described, weight_files
+from locus.benchmark import opening
+from locus.benchmark.training import hardware, runs
+from locus.benchmark.training.evaluate import FACTS, decode_held_out, evaluate
+from locus.benchmark.training.runs import load_split
+from locus.config import DATA, MAPS, WEIGHTS, TrainConfig, flags_with
+from locus.core.errors import DataError
+from locus.core.files import atomic, json_hash, write_json, write_text
+from locus.core.names import backbone_words
+from locus.core.types import Echo
+
 CARD = "README.md"
 COLUMNS = ("file", "network", "pooling", "data", "seed", "fold", "training images", "epochs", "AUROC")
 
 
-def model_name(config: TrainConfig) -> str:
-    """Return the name of a network: backbone, pooling, attention, image size and seed.
+def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> None:
+    """Write the weights of a finished ``run`` to ``file``, unless it has them.
 
-    >>> model_name(TrainConfig(backbone="resnet18:stride=8", global_pool="PCAM", img_size=128))
-    'resnet18_stride=8-PCAM-128px-seed0'
+    ``settings``: hash of the flags that determine the weights; ``pretrained_on``: data of the run for initial weights.
+    Raises ``DataError`` for a run whose weights are not rounded to float16.
     """
-    attention = config.attention_map if config.attention_map not in (None, "none") else ""
-    words = [config.backbone, config.global_pool, attention, f"{config.img_size}px", f"seed{config.seed}"]
-    return "-".join(word.replace(":", "_") for word in words if word)
+    checkpoint = opening.checkpoint(run)
+    if checkpoint.config.weights_dtype != "float16":
+        raise DataError(f"{run} has float32 weights: train with --weights_dtype float16")
+    is_published = file.is_file() and backbones.described(file).get("settings") == settings
+    if is_published and opening.checkpoint(file).digest == checkpoint.digest:
+        return
+    metrics = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+    named = flags_with(TrainConfig, WEIGHTS | MAPS | DATA) - {"data_root_dir", "cache_dir", "init_from"}
+    flags = {name: value for name, value in checkpoint.stamp["config"].items() if name in named}
+    about = {
+        "locus": {**checkpoint.stamp, "config": flags},
+        "history": checkpoint.content["history"],
+        "settings": settings,
+        "pretrained_on": pretrained_on,
+        "facts": {name: metrics[name] for name in FACTS if name in metrics},
+        "auroc": None if checkpoint.config.partition == "all" else metrics["test"]["mean_auroc"],  # seen in training
+    }
+    about["digest"] = json_hash([about, checkpoint.digest])
+    state = {name: value.contiguous() for name, value in weight_files.cast(checkpoint.weights, torch.float16).items()}
+    with atomic(file) as temporary:
+        safetensors.torch.save_file(state, temporary, {backbones.METADATA: json.dumps(about)})
 
 
-def file_name(config: TrainConfig) -> str:
-    """Return the name of the file of a training run; one of several folds is numbered."""
-    return f"{model_name(config)}{f'-fold{config.fold}' if config.partition == 'kfold' else ''}{SUFFIX}"
+def publish_all(folder: Path, output: Path, echo: Echo) -> None:
+    """Write the weights of all finished runs in ``folder`` that were rounded to float16 to ``output``, and their card.
+
+    Raises ``DataError`` if there is none, or if two runs have the same name.
+    """
+    named: dict[str, Path] = {}
+    for path in runs.finished(folder):
+        config = opening.checkpoint(path).config
+        if config.weights_dtype == "float16":
+            if (name := runs.weights_file(config)) in named:
+                raise DataError(f"{path.parent} and {named[name]} would both be {name}: move one of them")
+            named[name] = path.parent
+    if not named:
+        raise DataError(f"{folder} has no finished run with float16 weights: train with --weights_dtype float16")
+    for name, run in named.items():
+        start = opening.checkpoint(run).config.init_from
+        publish(run, output / name, "", _data_of(start) if start else "")
+    write_card(output)
+    echo(f"{len(named)} files of weights and {CARD} in {output}")
+
+
+def _data_of(start: str) -> str:
+    """Return the data set on which initial weights were trained, or the name of a file of another project."""
+    stamp = opening.checkpoint(start).content.get("locus")
+    return str(stamp["config"]["dataset"]) if isinstance(stamp, dict) else Path(start).name
+
+
+def restore(file: Path, config: TrainConfig, folder: Path) -> None:
+    """Write the run of ``file`` to ``folder``, as training with ``config`` would, once.
+
+    Raises ``DataError`` if it was trained on other images than those of ``config``.
+    """
+    runs.clear_damaged(folder)
+    if runs.done(folder):
+        return
+    checkpoint = opening.checkpoint(file)
+    facts = checkpoint.content["facts"]
+    described_then, described_now = facts["train"]["data"], load_split(config, "train").describe
+    if differing := [name for name, value in described_now.items() if described_then.get(name) != value]:
+        reason = f"was trained on other images ({', '.join(differing)} differ)"
+        raise DataError(f"{file} {reason}: train with --published_weights never")
+    hardware.configure_torch(config.threads)
+    stamp = {**checkpoint.stamp, "config": runs.flags_dict(config)}
+    runs.write_network(folder, config, checkpoint.network(), stamp, checkpoint.content["history"])
+    if "provenance" in facts:
+        write_json(folder / "provenance.json", facts["provenance"])
+    evaluate(folder, config, decode_held_out(config, lambda split: load_split(config, split)), facts)
 
 
 def write_card(folder: Path) -> None:

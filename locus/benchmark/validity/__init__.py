@@ -1,15 +1,13 @@
-"""Validity checks of the maps and the tables, with two files and one suite per check.
+"""Validity checks of the maps and the tables, with one suite per check.
 
-``NAME.py`` scores a method and needs the networks; ``NAME_report.py`` makes tables and an answer from the records
-alone. A suite with the field ``check: NAME`` is scored only by that check. It has one record per model and method, with
-the name of the check as its protocol. Checks are imported on first use. ``base`` has what they share.
+``checks`` has the checks, which need the networks. ``NAME_report`` makes the tables and the answer of a check from its
+records alone. A suite with the field ``check: NAME`` is scored only by that check. It has one record per model and
+method, with the name of the check as its protocol.
 """
 
-import importlib
-from typing import Any
+from locus.benchmark.report.grounding import GroundingReport
+from locus.benchmark.validity.protocols_report import ProtocolsReport
+from locus.benchmark.validity.randomised_report import RandomisedReport
 
-
-def get(name: str) -> type[Any]:
-    """Return the class of a check: ``Protocols`` for ``protocols``."""
-    part: type[Any] = getattr(importlib.import_module(f"locus.benchmark.validity.{name}"), name.capitalize())
-    return part
+REPORTS = (ProtocolsReport, RandomisedReport, GroundingReport)
+"""Reports of all checks and of grounding, which suites hand to ``locus.benchmark.report``."""

@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from locus.benchmark.report import case_columns, select
-from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import BLUE, Chart, lines
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import Row
+from locus.benchmark.report.page import CheckReport
+from locus.benchmark.report.row import Row, run_names
 from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import (
     POOLED,
     TRAITS,
@@ -85,7 +85,7 @@ def _entries(rows: Sequence[Row], columns: CaseColumns, rule: str) -> list[RowSa
     """Return the scores of each method under a rule, with those without each patient."""
     records = [record for row in rows for record in row.runs]
     values = columns.wide([record.key for record in records], rule)
-    runs = [tuple(record.cell.model_id for record in row.runs) for row in rows]
+    runs = [run_names(row.runs) for row in rows]
     if rule not in POOLED:
         return entries(values, columns.groups, runs)
     _, first = np.unique(columns.patients, return_index=True)  # the rows have the score without their patient

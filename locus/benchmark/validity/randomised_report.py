@@ -6,9 +6,9 @@ It is made from the records alone; ``randomised`` computes them.
 from collections.abc import Callable, Iterator, Sequence
 
 from locus.benchmark.report import select
-from locus.benchmark.report.all_tables import CheckReport
 from locus.benchmark.report.charts import Chart, strip
 from locus.benchmark.report.detail_tables import NAMES, count, score
+from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.select import basis_lines, counted, listed, networks_among
 from locus.benchmark.report.table import Table, TableColumn, number, signed, tabulated, with_interval

@@ -20,7 +20,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -46,33 +45,6 @@ EVERY = 60.0
 """Seconds between two progress lines in the log."""
 MISSING, BEGUN, BAD = 0, 1, 2**32 - 1
 """States of a row; every other state is the checksum of a decoded one."""
-
-
-@dataclass(frozen=True)
-class DecodedImages:
-    """Decoded images of a data set."""
-
-    images: NDArray[np.uint8]
-    """(N, size, size), memory-mapped: row i is image i of the data set; bad rows are undefined."""
-    kept: NDArray[np.int64]
-    """(n,) positions of the readable images, ascending."""
-    bad: list[tuple[str, str]]
-    """(image_id, reason) of each image that cannot be read."""
-
-
-def pixels(
-    data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
-) -> DecodedImages:
-    """Return the images of ``data`` at ``size`` x ``size`` (area averaging), cached in ``folder``.
-
-    ``workers``: number of processes; None means one per CPU available to this process. Unreadable images are logged.
-    Raises ``DataError`` if their share exceeds ``max_bad`` or if the cache cannot be written.
-    """
-    cache = PixelCache(data, size, folder, max_bad, workers)
-    cache.complete()
-    bad = cache.bad()
-    reasons = [(data[row].image_id, reason) for row, reason in bad.items()]
-    return DecodedImages(cache.images, np.setdiff1d(np.arange(len(data)), [*bad]), reasons)
 
 
 class PixelCache:
@@ -128,8 +100,8 @@ class PixelCache:
             log.warning("the cache %s is damaged in %d images; decoding them again", self._path, len(damaged))
             self.states[damaged] = MISSING
 
-    def complete(self) -> None:
-        """Decode all missing rows. Raises ``DataError`` if decoding fails."""
+    def complete(self) -> NDArray[np.uint8]:
+        """Decode all missing rows; return all (N, size, size). Raises ``DataError`` if decoding fails."""
         self.order = None
         self._refuse_damaged(np.arange(len(self)))
         missing, last_report = self._missing(), time.monotonic()
@@ -141,6 +113,7 @@ class PixelCache:
                 log.info("decoded %d of %d images", done + 1, len(missing))
         self.close()
         self.report()
+        return self.images
 
     def bad(self) -> dict[int, str]:
         """Return row -> reason for each bad row found so far, in ascending order of rows."""

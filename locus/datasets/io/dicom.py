@@ -112,9 +112,10 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
     """Rescale stored values by the file's modality, then by its VOI LUT or else its first window, if any."""
     from pydicom.pixels import processing
 
-    values = np.asarray(processing.apply_modality_lut(pixels, file))
-    if "VOILUTSequence" in file:
-        output = np.asarray(processing.apply_voi(values, file), np.float64)
+    table = file.get("ModalityLUTSequence")
+    values = _looked_up(pixels, table[0]) if table else np.asarray(processing.apply_modality_lut(pixels, file))
+    if file.get("VOILUTSequence"):
+        output = _looked_up(values, file.VOILUTSequence[0]).astype(np.float64)
     elif (window := _window(file)) is not None:
         return _between(values, file, *window)
     elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
@@ -124,6 +125,14 @@ def windowed(pixels: NDArray[Any], file: Any) -> Values:
     shown = output[~_padding(pixels, file)]
     shown = shown if len(shown) else output
     return output, float(shown.min()), float(shown.max())
+
+
+def _looked_up(values: NDArray[Any], item: Any) -> NDArray[np.integer]:
+    """Return the ``values`` by a lookup table, whose entries have one or two bytes, whatever its descriptor says."""
+    count, first = item.LUTDescriptor[0] or 2**16, item.LUTDescriptor[1]
+    data = item.LUTData if isinstance(item.LUTData, bytes) else np.asarray(item.LUTData, "<u2").tobytes()
+    entries = np.frombuffer(data, "<u2" if len(data) >= 2 * count else np.uint8)[:count]
+    return entries[np.clip(values.astype(np.int64) - first, 0, len(entries) - 1)]
 
 
 def _padding(pixels: NDArray[Any], file: Any) -> NDArray[np.bool_]:
@@ -148,7 +157,9 @@ def _between(values: NDArray[Any], file: Any, index: int, centre: float, width: 
     """Apply a window, linear or sigmoid; return the values and the two ends of the output range."""
     from pydicom.pixels import processing
 
-    if width < 1 and file.get("VOILUTFunction", "LINEAR") == "LINEAR":
+    if not file.get("VOILUTFunction"):  # missing or empty
+        file.VOILUTFunction = "LINEAR"
+    if width < 1 and file.VOILUTFunction == "LINEAR":
         file.VOILUTFunction = "LINEAR_EXACT"  # LINEAR has one unit less than the width
     output = np.asarray(processing.apply_windowing(values, file, index), np.float64)
     ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file, index)
@@ -197,14 +208,15 @@ def decode(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
     path and the reason.
     """
     with _opened(path, content) as file:
-        _frame(path, file)
-        return _gray(path, file)
+        return _gray(path, file, _frame(path, file))
 
 
 @contextlib.contextmanager
 def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterator[Any]:
     """Yield the data set of a file, or of its ``content``, and convert any error of a broken one to ``DataError``."""
     errors = library().errors
+    if content is None and path.exists() and not path.is_file():
+        raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
     try:
         with (
             warnings.catch_warnings(),
@@ -216,7 +228,9 @@ def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterato
     except FileNotFoundError:
         raise DataError(f"image file {path} not found") from None
     except errors.InvalidDicomError:
-        raise DataError(f"cannot decode {path}: it is not a DICOM file") from None
+        start = (content or path.read_bytes())[:2]
+        advice = ", or it has no meta information: write it again with one" * (start in (b"\2\0", b"\x08\0"))
+        raise DataError(f"cannot decode {path}: it is not a DICOM file{advice}") from None
     except (*BROKEN, errors.BytesLengthException) as error:
         raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
 
@@ -249,8 +263,10 @@ def _frame(path: Path, file: Any) -> tuple[int, int]:
     return height, width
 
 
-def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
+def _gray(path: Path, file: Any, frame: tuple[int, int]) -> NDArray[np.uint8]:
     pixels = stored(path, file)
+    if pixels.shape[:2] != frame:
+        raise DataError(f"cannot decode {path}: its pixel data has the shape {pixels.shape}, the header says {frame}")
     kind = file.PhotometricInterpretation
     if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom converts colours to RGB
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
@@ -258,19 +274,23 @@ def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
         supported = "MONOCHROME1, MONOCHROME2 and 8-bit colour"
         raise DataError(f"cannot decode {path}: its pixels are {kind}; supported are {supported}")
     values, low, high = windowed(pixels, file)
+    if not np.isfinite(values).all():
+        raise DataError(f"cannot decode {path}: rescaling gives values that are not finite numbers")
     grey = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     grey = 255 - grey if kind == "MONOCHROME1" else grey
     grey[_padding(pixels, file)] = 0
     return np.rint(grey).astype(np.uint8)
 
 
-def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
+def read_headers(
+    root: Path, files: Mapping[str, Path], cache: Path | str | None
+) -> tuple[dict[str, Header], list[str]]:
     """Return image -> header for the readable ``files`` in ``root``, and an error message for each of the others.
 
     The table in the folder ``cache`` has the name, modification time, length and header of each file; a broken table
     and outdated rows are ignored. Without ``cache``, each process reads all headers.
     """
-    table = cache and cache / f"headers-{json_hash(str(root.resolve()))}.json"
+    table = cache and Path(cache) / f"headers-{json_hash(str(root.resolve()))}.json"
     cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
     bad, read = [], dict[str, Any]()
@@ -280,7 +300,7 @@ def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> t
         name, stamp = path.relative_to(root).as_posix(), content_stamp(path)
         row = cached.get(name)
         try:
-            good[image] = row[2] if row and row[:2] == stamp else _header(path, stamp)
+            good[image] = row[3] if row and row[:3] == stamp else _header(path, stamp)
         except DataError as error:
             bad.append(str(error))
         else:
@@ -298,8 +318,8 @@ def _header(path: Path, stamp: tuple[int, ...]) -> Header:
 
 
 def _load_table(table: Path) -> dict[str, Any]:
-    """Return file name -> its stamp, two numbers, and header; empty if the table is missing or broken."""
+    """Return file name -> its stamp, three numbers, and header; empty if the table is missing or broken."""
     try:
-        return TypeAdapter(dict[str, tuple[int, int, Header]]).validate_json(table.read_bytes())
+        return TypeAdapter(dict[str, tuple[int, int, int, Header]]).validate_json(table.read_bytes())
     except (OSError, ValueError):
         return {}

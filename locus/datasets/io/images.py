@@ -9,11 +9,10 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -28,8 +27,6 @@ KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
 """Allowed formats, detected by content."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 """Errors that reading a broken file may raise."""
-PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-"""Last chunk of a PNG file."""
 ROWS = 256
 """Number of 16-bit rows converted to 8 bit at a time."""
 
@@ -46,8 +43,9 @@ def decode(path: Path | str, content: bytes | None = None) -> NDArray[np.uint8]:
 
         return dicom.decode(Path(path), content)
     with _opened(path, content) as image:
-        fast = _gray_png(path, image) if content is None else None
-        pixels, turn = _gray(image) if fast is None else fast, _turn(image)
+        pixels, turn = _gray(image), _turn(image)
+        if image.format == "PNG" and not pixels[-1].any():
+            _refuse_half(path, Path(path).read_bytes() if content is None else content)
         return pixels if turn is None else np.asarray(Image.fromarray(pixels).transpose(turn))
 
 
@@ -58,6 +56,8 @@ def frame(path: Path | str, content: bytes | None = None) -> tuple[int, int]:
 
         return dicom.header(Path(path), content).frame
     with _opened(path, content) as image:
+        if image.format == "PNG" and b"eXIf" in (content or Path(path).read_bytes()):
+            image.load()  # the orientation may be behind the pixels
         return (image.width, image.height) if _turn(image) in SIDEWAYS else (image.height, image.width)
 
 
@@ -69,7 +69,7 @@ SIDEWAYS = [TURNS[n] for n in range(5, 9)]
 def _turn(image: Image.Image) -> Image.Transpose | None:
     """Return how an image is turned by its EXIF orientation; None if it is shown as it is stored."""
     with contextlib.suppress(*BROKEN):
-        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1)) if "exif" in image.info else None
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return None
 
 
@@ -118,57 +118,39 @@ def open_image(source: Path | str | io.BytesIO, formats: tuple[Literal["PNG", "J
     return Image.open(source, formats=formats)
 
 
-class ImageFiles(Mapping[str, str]):
-    """File name -> path. Each folder is stored once, because 112,120 ``Path`` objects would need 30 MB."""
-
-    def __init__(self, folders: dict[str, str]) -> None:
-        """``folders``: file name -> its folder."""
-        self._folders = folders
-
-    def __getitem__(self, name: str) -> str:
-        return f"{self._folders[name]}{os.sep}{name}"
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._folders)
-
-    def __len__(self) -> int:
-        return len(self._folders)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._folders
-
-
-def find(folder: Path, *patterns: str) -> ImageFiles:
-    """Return the images in the subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
+def find(folder: Path, *patterns: str) -> dict[str, str]:
+    """Return name -> path of the images in subfolders of ``folder`` that match one of the ``patterns``, sorted by name.
 
     Raises ``DataError`` for two files of one name and for a link that is not usable.
     """
     subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
-    folders: dict[str, str] = {}
+    files: dict[str, str] = {}
     links = []
     for subfolder in subfolders:
-        path = str(subfolder)
         with os.scandir(subfolder) as entries:  # scandir detects links without a stat per file
             for entry in entries:
                 if entry.name.lower().endswith(SUFFIXES):
-                    if entry.name in folders:
-                        both = f"{folders[entry.name]} and {path}"
-                        raise DataError(f"there are two files {entry.name}, in {both}: remove one of them")
-                    folders[entry.name] = path
+                    if entry.name in files:
+                        both = f"{files[entry.name]} and {entry.path}"
+                        raise DataError(f"there are two files {entry.name}, {both}: remove one of them")
+                    files[entry.name] = entry.path
                     links += [Path(entry.path)] if entry.is_symlink() else []
     check_links([*subfolders, *links], folder)
-    return ImageFiles({name: folders[name] for name in sorted(folders)})
+    return dict(sorted(files.items()))
 
 
-def _gray_png(path: Path | str, image: Image.Image) -> NDArray[np.uint8] | None:
-    """Return the pixels of a complete 8-bit grey PNG file by OpenCV, which is faster; None if Pillow has to read it."""
-    if image.format != "PNG" or image.mode != "L":
-        return None
-    content = np.fromfile(path, np.uint8)
-    if content[-len(PNG_END) :].tobytes() != PNG_END:
-        return None
-    pixels = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-    return None if pixels is None else np.asarray(pixels, np.uint8)
+def _refuse_half(path: Path | str, content: bytes) -> None:
+    """Raise ``DataError`` for a PNG whose compressed pixels end early: Pillow leaves the other rows black."""
+    width, height, bits, colour, _, _, interlaced = struct.unpack(">IIBBBBB", content[16:29])
+    packed, at = b"", 8
+    while at + 8 <= len(content):
+        length = int.from_bytes(content[at : at + 4])
+        packed += content[at + 8 : at + 8 + length] if content[at + 4 : at + 8] == b"IDAT" else b""
+        at += 12 + length
+    expected = height * (1 + -(-width * bits * {2: 3, 4: 2, 6: 4}.get(colour, 1) // 8))
+    count = len(zlib.decompressobj().decompress(packed, expected))
+    if count < expected and not interlaced:
+        raise DataError(f"cannot decode {path}: it is truncated ({count} of {expected} bytes of pixels)")
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:

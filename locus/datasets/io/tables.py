@@ -1,6 +1,6 @@
 """Read the tables and lists of a data set as text, and check their cells. Every error names the file.
 
-``read_csv``, ``read_list``, ``reading_json``  read a file and check its shape
+``read_text``, ``read_csv``, ``read_list``, ``read_json``  read a file and check its shape
 ``inside``, ``below``  check that a path in a table stays in the folder
 ``check_links``  check where links in a folder lead
 ``years``, ``numbers``, ``read_xywh``  parse ages (of tables and DICOM headers), numbers and boxes
@@ -17,22 +17,21 @@ import functools
 import gzip
 import importlib.util
 import io
-import itertools
 import json
 import math
 import re
 import stat
-import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from locus.core import limits
 from locus.core.errors import DataError, UnknownNameError, examples, one_line
 from locus.core.frames import xywh_to_xyxy
+from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.io import pd
 
@@ -47,15 +46,16 @@ NO_LINK = "correct it, or give the folder with the files themselves with --data_
 TABLES = (".csv", ".txt", ".json", ".xml")
 """Extensions of tables and lists."""
 
-AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
+AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
 AS_CSV = "save it as CSV in UTF-8, with comma-separated cells and decimal points"
-OTHERS = {b";": "semicolons", b"\t": "tabs"}
+OTHERS = {";": "semicolons", "\t": "tabs"}
 """Cell separators of unsupported tables."""
 MAX_COLUMNS = 2000
 """Maximum number of columns."""
 PACKAGE = Path(__file__).parents[2]
-MAX_START = 200_000
-"""Maximum bytes of the header and the first row."""
+SPARE = 8
+"""Number of empty cells that a row may have beyond the header."""
+WIDE = "has rows with more cells than its header: quote cells that contain commas"
 
 
 @functools.cache
@@ -103,29 +103,20 @@ def check_links(paths: Iterable[Path], root: Path) -> None:
     A link may lead anywhere, to an existing folder or regular file. A table must keep its extension: a link in
     somebody's archive could lead to any text file of this machine.
     """
-    seen = {root}
-    for path in paths:
-        _check_link(path, root, seen)
-
-
-def _check_link(path: Path, root: Path, seen: set[Path]) -> None:
-    """Check each folder in ``root`` once, then the path."""
-    if path.parent not in seen and path.parent != path:
-        _check_link(path.parent, root, seen)
-        seen.add(path.parent)
-    try:
+    paths = list(paths)
+    folders = {above for folder in {path.parent for path in paths} for above in (folder, *folder.parents)}
+    for path in (*sorted(above for above in folders if root in above.parents), *paths):
         if not path.is_symlink():
-            return
-        mode, end = path.stat().st_mode, path.resolve()
-    except FileNotFoundError:
-        raise DataError(f"the link {path} leads to {path.readlink()}, which does not exist: {NO_LINK}") from None
-    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
-        raise DataError(f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}") from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise DataError(f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}")
-    suffix = path.suffix.lower()
-    if stat.S_ISREG(mode) and suffix in TABLES and end.suffix.lower() != suffix:
-        raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {NO_LINK}")
+            continue
+        try:
+            mode, end = path.stat().st_mode, path.resolve()
+        except (OSError, RuntimeError) as error:  # missing, too long or in a circle
+            raise DataError(f"cannot follow the link {path} ({one_line(error)}): {NO_LINK}") from error
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise DataError(f"the link {path} leads to {end}, which is neither a file nor a folder: {NO_LINK}")
+        suffix = path.suffix.lower()
+        if stat.S_ISREG(mode) and suffix in TABLES and end.suffix.lower() != suffix:
+            raise DataError(f"the link {path} leads to {end}, which is not a {suffix} file: {NO_LINK}")
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
@@ -137,9 +128,7 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 def xrv_folder() -> Path | None:
     """Return the folder of the tables in the installed package torchxrayvision; None without it. Does not import it."""
     package = importlib.util.find_spec("torchxrayvision")
-    return (
-        Path(package.submodule_search_locations[0]) / "data" if package and package.submodule_search_locations else None
-    )
+    return Path(package.origin).parent / "data" if package is not None and package.origin else None
 
 
 def xrv_table(name: str) -> Path:
@@ -150,74 +139,65 @@ def xrv_table(name: str) -> Path:
     return folder / name
 
 
-def opened(path: Path) -> IO[bytes] | gzip.GzipFile:
-    """Open a table. Those of packages are unpacked; a user's are not, since they could unpack to any size."""
-    if path.is_relative_to(PACKAGE) or path.parent == xrv_folder():
-        if path.suffix == ".gz":
-            return gzip.open(path, "rb")
-        if path.suffix == ".zip":
-            return (archive := zipfile.ZipFile(path)).open(archive.namelist()[0])
-    return limits.require_size(path).open("rb")
+def read_text(path: Path) -> str:
+    """Return the text of a table, list, JSON or XML file. Tables of this package and of torchxrayvision are unpacked.
 
-
-def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
-    """Read a CSV file as text; empty cells beyond the header are dropped.
-
-    Raises ``DataError`` if it is broken or lacks a ``needed`` column; ``hint`` is then added to the message.
+    Raises ``DataError`` for a file that is missing, not regular, too large or not UTF-8.
     """
-    _check_header(path, needed)
     try:
-        cells_dropped = pd.errors.ParserWarning  # raised only for cells beyond the header
-        with warnings.catch_warnings(record=True) as caught_warnings:
-            warnings.simplefilter("always", cells_dropped)
-            with opened(path) as file:
-                table = pd.read_csv(file, **AS_TEXT, index_col=False)
-        if any(issubclass(caught.category, cells_dropped) for caught in caught_warnings) and _is_full_beyond(
-            path, len(table.columns)
-        ):
-            raise DataError(f"{path} has rows with more cells than its header: quote cells that contain commas")
+        if path.is_relative_to(PACKAGE) or path.parent == xrv_folder():  # a user's could unpack to any size
+            if path.suffix == ".zip":
+                with zipfile.ZipFile(path) as archive:
+                    return archive.read(archive.namelist()[0]).decode()
+            if path.suffix == ".gz":
+                return gzip.decompress(path.read_bytes()).decode()
+        return limits.require_size(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]
         raise DataError(f"{path} is not UTF-8 text ({wrong!r}; is it Latin-1?): {AS_CSV}") from error
-    except (OSError, ValueError) as error:  # errors of pandas are ValueErrors
-        raise DataError(f"cannot read {path}: {one_line(error)}") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
+    """Read a CSV file as text. Spaces around the names of columns, and empty cells beyond the header, are dropped.
+
+    Raises ``DataError`` if it is broken, has a column twice or lacks a ``needed`` one; ``hint`` is then added.
+    """
+    text = read_text(path)
+    header = _header(path, text, needed)
+    columns = range(len(header) + SPARE)
+    try:
+        table = pd.read_csv(io.StringIO(text), header=None, names=columns, **AS_TEXT).iloc[1:].fillna("")
+    except ValueError as error:  # errors of pandas are ValueErrors
+        wide = "Expected" in str(error)
+        raise DataError(f"{path} {WIDE}" if wide else f"cannot read {path}: {one_line(error)}") from error
+    if (table.iloc[:, len(header) :] != "").to_numpy().any():
+        raise DataError(f"{path} {WIDE}")
+    table = table.iloc[:, : len(header)].set_axis(header, axis=1).reset_index(drop=True)
     for column in needed:
-        if column not in table.columns:
-            columns = ", ".join(map(str, table.columns))
-            raise DataError(f"{path} has no column {column!r}; it has: {columns}{hint and f'; {hint}'}")
+        if column not in header:
+            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(header)}{hint and f'; {hint}'}")
     return table
 
 
-def _is_full_beyond(path: Path, width: int) -> bool:
-    """Return True if a row has a non-empty cell beyond the ``width`` of the header."""
-    with opened(path) as file:
-        cells = pd.read_csv(file, **AS_TEXT, header=None, skiprows=1)
-    return bool((cells.iloc[:, width:] != "").to_numpy().any())
-
-
-def _check_header(path: Path, needed: Sequence[str]) -> None:
-    """Raise ``DataError`` for a table that is empty, binary, without commas or too wide, without reading all of it."""
-    try:
-        with opened(path) as file:
-            start = file.read(MAX_START + 1)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    if b"\0" in start:
+def _header(path: Path, text: str, needed: Sequence[str]) -> list[str]:
+    """Return the names of the columns; one without a name is called ``Unnamed: `` and its number."""
+    if "\0" in text:
         raise DataError(f"{path} is not UTF-8 text: {AS_CSV}")
-    if not start.strip():
-        raise DataError(f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)")
-    heading = start.splitlines()[0]
-    if separators := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
-        raise DataError(f"{path} separates cells with {separators[0]}: {AS_CSV}")
-    text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
-        # read_csv checks the width of later rows
-        widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]
+        cells = next(filter(None, csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)), [])
     except csv.Error:  # a cell of more than 131,072 letters
-        widths = [MAX_COLUMNS + 1]
-    if max(widths, default=0) > MAX_COLUMNS or (len(start) > MAX_START and text.tell() == len(text.getvalue())):
-        limit = f"more than {MAX_COLUMNS} columns or {MAX_START} bytes per row"
-        raise DataError(f"{path} has {limit}: it is not a table of this data set")
+        cells = [""] * (MAX_COLUMNS + 1)
+    if not any(map(str.strip, cells)):
+        raise DataError(f"{path} is empty: its first line must name the columns ({', '.join(needed)} …)")
+    if separators := [word for mark, word in OTHERS.items() if len(cells) == 1 and mark in cells[0]]:
+        raise DataError(f"{path} separates cells with {separators[0]}: {AS_CSV}")
+    if len(cells) > MAX_COLUMNS:
+        raise DataError(f"{path} has more than {MAX_COLUMNS} columns: it is not a table of this data set")
+    names = [cell.strip() for cell in cells]
+    raise_if_any(path, duplicates(filter(None, names)), "columns with the same name", "; give each its own name")
+    return [name or f"Unnamed: {number}" for number, name in enumerate(names)]
 
 
 def read_list(path: Path) -> pd.DataFrame:
@@ -226,12 +206,7 @@ def read_list(path: Path) -> pd.DataFrame:
     Folders in the names are removed. Raises ``DataError`` for lines of different lengths and for files that are not
     text.
     """
-    try:
-        with opened(path) as file:
-            lines = file.read().decode("utf-8-sig").replace(",", " ").splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}") from error
-    cells = [line.split() for line in lines if line.strip()]
+    cells = [line.split() for line in read_text(path).replace(",", " ").splitlines() if line.strip()]
     widths = {len(row) for row in cells}
     if len(widths) > 1:
         raise DataError(f"{path} has lines of {min(widths)} to {max(widths)} cells: give the same number in each line")
@@ -241,6 +216,26 @@ def read_list(path: Path) -> pd.DataFrame:
     return table
 
 
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file. Raises ``DataError`` if it is broken or an object has a key twice."""
+    try:
+        return json.loads(read_text(path), object_pairs_hook=unique_keys)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+
+
+def unique_keys(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a mapping of the ``pairs``. Raises ``ValueError`` for a key that occurs twice.
+
+    >>> unique_keys([("a", 1), ("b", 2)])
+    {'a': 1, 'b': 2}
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError(f"the key {duplicates(key for key, _ in pairs)[0]!r} is given twice: keep one")
+    return content
+
+
 @contextlib.contextmanager
 def reading_json(path: Path, expected: str) -> Iterator[Any]:
     """Yield the content of a JSON file. Raises ``DataError`` if the file or, in the block, its content is broken.
@@ -248,8 +243,8 @@ def reading_json(path: Path, expected: str) -> Iterator[Any]:
     ``expected``: description of the content.
     """
     try:
-        yield json.loads(limits.require_size(path).read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        yield read_json(path)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {expected} ({str(error)[:200]})") from error
 
 

@@ -97,7 +97,7 @@ def test_a_hundred_validation_images_give_no_note(root: Path):
     ("file", "content", "question", "seen"),
     [
         ("a.png", "PK", "unreadable files", "a.png: it is not a PNG or JPEG image"),
-        ("boxes.csv", "d.png,Mass,2,3,20,12", "boxes of findings whose label is not 1", "note 1: d.png Mass"),
+        ("boxes.csv", "b.png,Nodule,2,3,20,12", "boxes of findings whose label is not 1", "note 1: b.png Nodule"),
         ("boxes.csv", "c.png,Mass,2,3,100,12", "warnings while loading", "boxes.csv: clipped 1 boxes"),
         ("boxes.csv", "c.png,Mass,.1,.2,.5,.6", "splits that load", "c.png Mass [0.1, 0.2, 0.5, 0.6]"),
         ("boxes.csv", "c.png,Mass,50,3,100,12", "splits that load", "c.png Mass [50.0, 3.0, 100.0, 12.0]"),

@@ -77,6 +77,7 @@ def test_boxes_are_ranked_by_probabilities_and_negatives_count(arrays):
         ({"frames": (9,)}, BadValueError),
         ({"grids": "aligned"}, BadValueError),
         ({"grids": {"b": GRID}}, BadValueError),
+        ({"grids": GRID}, BadValueError),  # its input has 64 rows
         ({"patients": {}}, BadValueError),
         ({"patients": {"a": float("nan")}}, BadValueError),
         ({"patients": {"a": "001", "b": "1"}, "maps": {(i, "Mass"): [[0, 1]] for i in "ab"}}, BadValueError),
@@ -94,16 +95,10 @@ def test_boxes_are_ranked_by_probabilities_and_negatives_count(arrays):
     ],
 )
 def test_arrays_that_cannot_be_scored_are_refused(change, error):
-    given = {"maps": {("a", "Mass"): [[0, 1]]}, "truth": {("a", "Mass"): [[0, 0, 9, 9]]}, "frames": (9, 9), "grids": GRID}
+    given = {"maps": {("a", "Mass"): [[0, 1]]}, "truth": {("a", "Mass"): [[0, 0, 9, 9]]}, "frames": (9, 9), "grids": "conventional"}
     assert locus.score(**given, protocol="pointing").scores
     with pytest.raises(error):
         locus.score(**{**given, **change})
-
-
-@pytest.mark.parametrize("stride", [0, -8, float("nan"), "8"])
-def test_a_grid_of_an_impossible_stride_is_refused(stride):
-    with pytest.raises(BadValueError, match="the stride of a grid is"):
-        locus.Grid((32, 32), (8, stride), (0, 0))
 
 
 @pytest.mark.structure

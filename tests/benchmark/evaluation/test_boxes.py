@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from locus.benchmark.evaluation import entry
-from locus.benchmark.evaluation.boxes import Names, read, read_probabilities
+from locus.benchmark.evaluation.boxes import read, read_probabilities
 from locus.core.errors import BadValueError, DataError
+from locus.datasets.io.annotations import Names
 from tests.benchmark.evaluation.given import DATA, WORD, config
 
 NAMES = Names(["a.png", "b_1.png"], ["Mass", "Infiltration"])
@@ -110,7 +111,7 @@ def test_a_name_that_fits_several_images_is_refused(name):
         ("a.png,Mass,90,20,30,40,.5", "xyxy", "--box_format xywh"),
         ("a.png,Mass,120,20,180,60,.5", "xywh", "--box_format xyxy"),
         ("a.png,Mass,.1,.2,.3,.4,.5", "xyxy", "less than one pixel"),
-        ("a.png,Mass,10,20,30,160,.5", "xyxy", "beyond its image"),
+        ("a.png,Mass,10,120,30,160,.5", "xyxy", "outside its image"),
         ("", "xyxy", "no box"),
         ("a.png,Mass,10,20,30,60,1.5", "xyxy", "score"),
         ("a.png,Mass,10,20,30,60,nan", "xyxy", "score"),

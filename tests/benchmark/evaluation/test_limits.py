@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from locus.benchmark.evaluation import boxes, files
-from locus.benchmark.evaluation.boxes import Names
 from locus.core import limits
 from locus.core.errors import DataError
 from locus.datasets.io import tables
+from locus.datasets.io.annotations import Names
 
 NAMES = Names(["a.png"], ["Mass"])
 LONG = np.zeros((1, files.MAX_SIDE + 1), np.uint8)
@@ -33,22 +33,16 @@ def test_map_with_a_side_that_is_too_long_is_refused_before_it_is_read(tmp_path,
 
 def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding(tmp_path):
     (tmp_path / "masks.json").write_text(json.dumps(RUNS))
-    (given,) = files.find(tmp_path / "masks.json", NAMES, (), None).values()
+    (given,) = files.find(tmp_path / "masks.json", NAMES, ()).values()
     with pytest.raises(DataError, match="at most 4096"):
         given.read()
-
-
-def test_largest_map_that_is_allowed_is_read():
-    square = np.zeros((2048, 2048), np.float32)
-    assert files.as_2d_map(square, "a.npy").shape == (2048, 2048)
-    assert files.as_2d_map(np.zeros((1, files.MAX_SIDE)), "a.npy").shape == (1, files.MAX_SIDE)
 
 
 @pytest.mark.parametrize(
     "read",
     [
         lambda path: boxes.read(path, None, NAMES, {"a.png": (9, 9)}),
-        lambda path: files.find(path, NAMES, (), None),
+        lambda path: files.find(path, NAMES, ()),
         lambda path: tables.read_csv(path, ("image",)),
         tables.read_list,
         lambda path: boxes.of(str(path)),

@@ -9,8 +9,7 @@ from PIL import Image
 
 from locus.benchmark.evaluation import entry
 from locus.benchmark.evaluation.boxes import Geometry
-from locus.benchmark.evaluation.external import EntryCases, score
-from locus.benchmark.evaluation.result import Samples
+from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.localize import boxes
@@ -22,6 +21,7 @@ from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid
 from locus.core.names import WITHOUT_TRAINING
 from locus.core.types import Sample
+from locus.datasets.base import Samples
 from tests.benchmark.evaluation.given import DATA, PAIRS, config, shown, write
 from tests.oracles import coco
 
@@ -47,19 +47,13 @@ def as_archives(folder):
     return {"maps": str(folder)}
 
 
-def as_one_array(folder):
-    np.save(folder / "all.npy", np.stack([shown(*pair) for pair in PAIRS]))
-    (folder / "all.csv").write_text("image,finding\n" + "".join(f"{sample.image_id},{finding}\n" for sample, finding in PAIRS))
-    return {"maps": str(folder / "all.npy"), "index": str(folder / "all.csv")}
-
-
 def named_with_the_images_ending(folder):
     for sample, finding in PAIRS:
         np.save(folder / f"{sample.image_id}.png_{finding}.npy", shown(sample, finding))
     return {"maps": str(folder)}
 
 
-@pytest.mark.parametrize("layout", [as_arrays, as_archives, as_one_array, named_with_the_images_ending])
+@pytest.mark.parametrize("layout", [as_arrays, as_archives, named_with_the_images_ending])
 def test_every_layout_gives_the_maps_of_a_file_per_image_and_finding_and_a_bar_counts_them(tmp_path, terminal, layout):
     single = entry.read(config(maps=str(write(tmp_path / "single"))))
     assert re.search(f"read maps:   0%.* 0/{len(PAIRS)}", terminal())
@@ -220,10 +214,9 @@ def test_average_precision_of_a_coco_json_equals_pycocotools(tmp_path):
 
 
 FEW = ("chexlocalize", "energy", "locus")
-SOME_SLOW = [pytest.param(word, marks=[] if word in FEW else [pytest.mark.slow]) for word in sorted(protocols.of_maps())]
 
 
-@pytest.mark.parametrize("protocol", SOME_SLOW)
+@pytest.mark.parametrize("protocol", FEW)
 def test_maps_read_from_files_score_as_those_in_memory(tmp_path, monkeypatch, protocol):
     given = config(maps=str(write(tmp_path)))
     cell = CELL.model_copy(update={"protocol": protocol})
@@ -289,16 +282,3 @@ def test_baselines_have_the_cases_of_the_entry_when_missing_ones_are_skipped(nam
     given = an_entry([USUAL] * 7, kind, "skip", ("2.png",))
     cases = EntryCases(given).cases(CELL.model_copy(update={"method": name}))
     assert [case.image_id for case in cases] == [f"{n}.png" for n in (0, 1, 3, 4, 5, 6)]
-
-
-@pytest.mark.parametrize("name", [name for name in WITHOUT_TRAINING if name != "fixed_box"])
-def test_large_baseline_maps_are_computed_when_they_are_read_and_are_the_same(name, monkeypatch):
-    given, cell = an_entry([USUAL, OTHER] * 3), CELL.model_copy(update={"method": name})
-    kept = EntryCases(given).cases(cell)
-    monkeypatch.setattr("locus.benchmark.evaluation.external.MAX_CACHED", 0)
-    streamed = EntryCases(given).cases(cell)
-    assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
-    for one, other in zip(kept, streamed, strict=True):
-        assert one.grid == other.grid
-        assert other.map.shape == one.map.shape
-        np.testing.assert_array_equal(other.map, one.map)

@@ -17,7 +17,7 @@ def scored(maps, **flags):
     lines: list = []
     given = config(maps=str(maps), results="runs/results", **flags)
     with pytest.MonkeyPatch.context() as patch:  # one of eight protocols has rows that are published
-        patch.setattr("locus.benchmark.evaluation.external._protocol_names", lambda *_: [MAIN_PROTOCOL])
+        patch.setattr("locus.benchmark.evaluation.scorer._protocol_names", lambda *_: [MAIN_PROTOCOL])
         assert run(given, entry.read(given), lines.append) == 0
     return "\n".join(lines), Path("runs/results/mine/leaderboard.md").read_text()
 

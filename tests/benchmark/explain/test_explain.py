@@ -17,6 +17,7 @@ from locus.benchmark.explain import (
 from locus.benchmark.explain.evidence import PooledEvidence
 from locus.config import EngineFlags
 from locus.core.errors import BadValueError, LocusError, NotAvailableError
+from locus.core.frames import conventional
 from locus.methods.base import GradientMethod, Method
 from locus.methods.gradcam import GradCAM
 from locus.methods.pcam import PCAM
@@ -140,6 +141,9 @@ class Sweeping(Method):
     name = "sweeping"
     needs = frozenset({"forwards"})
 
+    def grid(self, evidence):
+        return conventional(evidence.grid.size, (1, 1))
+
     def maps(self, evidence):
         grey = torch.zeros_like(evidence.images[0])
         logits = evidence.batched_forward(40, lambda part: grey.expand(part.stop - part.start, -1, -1, -1))
@@ -231,11 +235,11 @@ class Writes(GradientMethod):
 
     name = "writes"
 
-    def __init__(self, word):
-        self.word = word
+    def __init__(self, word, write):
+        self.word, self.write = word, write
 
     def maps(self, evidence):
-        getattr(evidence, self.word).mul_(0)
+        self.write(getattr(evidence, self.word))
         return super().maps(evidence)
 
     def weights(self, A, G):
@@ -243,10 +247,11 @@ class Writes(GradientMethod):
 
 
 @pytest.mark.parametrize("layer", [None, "features.1"])
+@pytest.mark.parametrize("write", [lambda x: x.mul_(0), lambda x: x.data.mul_(0), lambda x: x.numpy().fill(7)])
 @pytest.mark.parametrize("word", ["images", "A", "G", "logits"])
-def test_a_method_that_modifies_its_inputs_raises_an_error(images, word, layer):
+def test_a_method_that_modifies_its_inputs_raises_an_error(images, word, write, layer):
     with pytest.raises(ModifiedInputError, match=rf"'writes' modifies its inputs in place \(.*\b{word}\b.*\)"):
-        explain(small(), images.clone(), [Writes(word), "gradcam"], layer=layer)
+        explain(small(), images.clone(), [Writes(word, write), "gradcam"], layer=layer)
 
 
 def test_head_without_vmap_uses_one_pass_per_finding(images):

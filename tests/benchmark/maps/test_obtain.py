@@ -10,8 +10,7 @@ from locus.benchmark import records
 from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.explain import explain
 from locus.benchmark.maps.cases import make_cases
-from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
-from locus.benchmark.maps.requests import build_method, make_request
+from locus.benchmark.maps.generate import build_method, load_or_generate, make_request, requests_of, validation_requests
 from locus.benchmark.maps.runs import TrainingRun, Untrained, select_samples, subset
 from locus.benchmark.maps.store import NotMadeError
 from locus.benchmark.scoring import protocols
@@ -21,7 +20,6 @@ from locus.benchmark.suite.score import finished_runs, score, scored_model
 from locus.benchmark.training import fit
 from locus.config import EngineFlags
 from locus.core.errors import LocusError, NotAvailableError
-from locus.core.frames import Grid
 from locus.core.types import Sample
 from locus.datasets.io import transforms
 
@@ -76,13 +74,6 @@ def test_more_images_than_a_batch_have_a_map_for_every_finding(trained, first):
     assert len(cam.index.images) == len(trained[0].scorable_images) > 32
     assert len(cam.values) == len(cam.index.images) * 8
     assert (cam.peaks > 0).all()
-
-
-def test_maps_are_stored_with_the_grid_of_the_method(first):
-    assert first[1]["cam"].index.grid == first[1]["truth"].index.grid != first[1]["prior"].index.grid
-    assert first[1]["prior"].values.shape[1:] == (32, 32)
-    assert first[1]["saliency"].index.grid == Grid((64, 64), (1, 1), (0, 0))
-    assert first[1]["saliency"].values.shape == (6 * 8, 64, 64)
 
 
 def test_a_later_run_scores_the_same_bytes_and_needs_no_model(trained, first):
@@ -159,23 +150,6 @@ def test_failing_method_stores_nothing_and_is_tried_again(trained, first, breaks
     assert len(obtain(trained, [mended], folder, FLAGS)[mended].values) == len(result["cam"].values)
 
 
-def test_method_that_fails_on_a_later_batch_has_no_maps(trained, first, breaks, tmp_path):
-    word, folder = breaks(2, "NotAvailableError"), tmp_path / "maps"
-    result = obtain(trained, ["cam", word], folder, FLAGS)
-    assert result["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
-    assert isinstance(result[word], NotAvailableError)
-    assert str(obtain(again(trained), [word], folder, FLAGS)[word]) == "out of luck"
-
-
-def test_method_that_changes_the_shape_of_its_maps_fails(trained, breaks, tmp_path):
-    word = breaks(2, "RuntimeError")
-    file = tmp_path / "breaks.py"
-    file.write_text(file.read_text().replace('raise RuntimeError("out of luck")', "return evidence.class_maps[..., :-1]"))
-    result = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
-    assert "follow maps of shape" in str(result[word])
-    assert len(result["cam"].values)
-
-
 @pytest.mark.parametrize(("line", "told"), [("1 / 0", "ZeroDivisionError"), ("import nowhere_at_all", "nowhere_at_all")])
 def test_method_that_cannot_be_built_fails(trained, breaks, tmp_path, line, told):
     word = breaks(1, "RuntimeError")
@@ -184,22 +158,6 @@ def test_method_that_cannot_be_built_fails(trained, breaks, tmp_path, line, told
     result = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
     assert told in str(result[word])
     assert len(result["cam"].values)
-
-
-def test_failing_method_has_failed_records_and_other_methods_have_scores(trained, breaks, tmp_path):
-    word = breaks(1, "RuntimeError")
-    small = suite(methods=["cam", word], protocols=["pointing"])
-    (model,) = plan.models(plan.with_flags(small, cache_dir=trained[0].config.cache_dir))
-    chosen, place = cells.cells(small, model), tmp_path / "results"
-    for cell in chosen:
-        records.write(records.Record(cell=cell, reason="old"), place)
-    task = ModelTask(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
-    score(task, trained[0].folder.parent, place, FLAGS)
-    result = {record.cell.method: record for record in records.load(place)}
-    assert {name: record.status for name, record in result.items() if record.status != "ok"} == {word: "failed"}
-    assert "out of luck" in result[word].reason
-    assert result["cam"].scores
-    assert result["center"].reason == "old"
 
 
 def test_changed_method_is_explained_again(trained, tmp_path):
@@ -234,11 +192,6 @@ def test_missing_map_raises_when_a_protocol_reads_it(trained, tmp_path):
         protocols.get("wang")().evaluate(cases, trained[0].data.findings)
 
 
-def test_maps_of_all_findings_serve_a_request_for_shown_findings(trained, first):
-    made = obtain(trained, ["saliency"], first[0], None, 6, protocols=["pointing"])["saliency"]
-    assert made.index == first[1]["saliency"].index
-
-
 def test_maps_of_all_images_serve_a_request_for_some_images(trained, tmp_path):
     every = obtain(trained, ["ablationcam"], tmp_path, FLAGS, protocols=["pointing"])["ablationcam"]
     some = obtain(trained, ["ablationcam"], tmp_path, None, 6, protocols=["pointing"])["ablationcam"]
@@ -267,11 +220,6 @@ def test_key_changes_only_with_what_the_maps_depend_on(trained):
         assert keys([TrainingRun(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
     elsewhere = TrainingRun(replace(trained[0].config, threads=2, model_save_dir="elsewhere"), trained[0].folder)
     assert keys([elsewhere], "cam") == keys(trained, "cam")
-
-
-def test_maps_do_not_depend_on_other_methods(trained, first, tmp_path):
-    alone = obtain(trained, ["cam"], tmp_path, FLAGS)["cam"]
-    assert alone.values.tobytes() == first[1]["cam"].values.tobytes()
 
 
 def test_slow_methods_explain_some_images_and_fast_ones_all(trained, first):
@@ -351,9 +299,3 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     assert {case.image_id for case in shown.validation(of["cam", "locus"])} == {s.image_id for s in trained[0].validation.scorable_images}
     assert shown.validation(of["ablationcam", "locus"]) == []
     assert len(shown.cases(of["ablationcam", "locus"])) == 6 * 8
-
-
-def test_validation_images_are_not_explained_if_no_protocol_chooses_thresholds(trained, tmp_path):
-    tiny = suite(methods=["cam"], images=6, protocols=["pointing", "energy"])
-    (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
-    assert not stored_cases(scored_model(model, trained, tmp_path), ["cam"], FLAGS).validation_maps

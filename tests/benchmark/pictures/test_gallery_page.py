@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +50,6 @@ def test_page_loads_nothing_and_is_reproducible():
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize(("where", "links"), [("index.html", ["index.html"]), ("", [])])
-def test_gallery_links_to_the_page_of_its_suite(where, links):
-    text = render_page(small_page() | {"suite_page": where})
-    assert re.findall(r'<a href="([^"#]*)"', text) == links
-
-
-@pytest.mark.byhand
 def test_names_of_findings_and_methods_are_escaped_and_a_missing_map_has_a_reason():
     text = render_page(small_page(BAD, BAD))
     assert BAD not in text
@@ -83,21 +75,6 @@ def test_the_slider_moves_box_and_iou(tmp_path, address, box, iou, caption, hits
     assert float(re.search(r'data-computed="([^"]*)"', text)[1]) == pytest.approx(iou, abs=1e-9)
     assert f">{caption}<" in text
     assert f">{hits} of 1 visible boxes are hits<" in text
-
-
-@pytest.mark.structure
-@pytest.mark.parametrize(
-    ("path", "ignored"),
-    [
-        ("runs/suites/nih-sample/gallery.html", True),
-        ("results/nih-sample/gallery.html", True),
-        ("results/demo/gallery.html", True),
-        ("results/phantom/gallery.html", False),
-    ],
-)
-def test_git_ignores_unpublished_pages(path, ignored):
-    done = subprocess.run(["git", "check-ignore", "--no-index", "-q", path], cwd=ROOT, check=False)
-    assert (done.returncode == 0) == ignored
 
 
 @pytest.mark.byhand

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.pictures import panels
-from locus.benchmark.pictures.case import RawMap, prepare_case
+from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.core.types import Sample
 
 pytestmark = pytest.mark.byhand

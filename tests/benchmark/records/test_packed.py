@@ -146,26 +146,6 @@ def test_interrupted_packing_loses_nothing(suite, file, monkeypatch):
     assert [cases.read(record.cell, suite)["iou"].tolist() for record in RECORDS] == [[0.25]] * 3
 
 
-def test_rows_are_equal_before_and_after_packing(suite):
-    before = cases.read(RECORDS[1].cell, suite)
-    pack(suite)
-    after = cases.read(RECORDS[1].cell, suite)
-    pd.testing.assert_frame_equal(before, after[before.columns], check_dtype=False)
-    assert after["iou"].dtype == "float32"
-
-
-def test_broken_packed_file_is_an_error_with_its_path(suite):
-    pack(suite)
-    (suite / "records.parquet").write_bytes(b"no parquet")
-    with pytest.raises(DataError, match=rf"{suite}/records\.parquet"):
-        load(suite)
-
-
-def test_unpacked_records_of_published_results_are_below_runs(tmp_path):
-    assert write(RECORDS[0], tmp_path / "results" / "tiny").parent == tmp_path / "runs" / "records" / "tiny"
-    assert write(RECORDS[0], tmp_path / "runs" / "results" / "tiny").parent == tmp_path / "runs" / "results" / "tiny" / "records"
-
-
 def test_each_seed_has_a_separate_file_of_rows(tmp_path):
     seeds = [*written(tmp_path, ROWS, of_seed(0), of_seed(1))]
     pack(tmp_path)

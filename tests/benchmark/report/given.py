@@ -1,9 +1,9 @@
 """Helpers: the leaderboard and tables of a suite folder."""
 
 from locus.benchmark.records import load
-from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report.page import DatasetTables
 from locus.benchmark.report.table import markdown
 
 

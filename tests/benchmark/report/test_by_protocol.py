@@ -3,7 +3,7 @@
 import pytest
 
 from locus.benchmark.records import Record, Score, pack, write
-from locus.benchmark.report import by_protocol
+from locus.benchmark.report import detail_tables
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.table import WIDTH, as_text
 from locus.benchmark.scoring import protocols
@@ -33,7 +33,7 @@ def board(tmp_path):
 
 
 def test_table_has_a_column_per_protocol_and_the_best_methods_by_the_main_one(board):
-    table = by_protocol.table(board)
+    table = detail_tables.by_protocol(board)
     assert table.header[2:] == ("IoU > .3", "pointing", "energy")
     network = "small CNN with PCAM"
     assert table.rows[:3] == (
@@ -48,11 +48,6 @@ def test_table_has_a_column_per_protocol_and_the_best_methods_by_the_main_one(bo
 
 @pytest.mark.byhand
 def test_answer_counts_who_leads_and_gives_the_agreement_with_the_main_protocol(board):
-    leads, order = by_protocol.sentences(board)
+    leads, order = detail_tables.protocol_sentences(board)
     assert leads == "`cam` leads in 1 of 2 combinations of network and protocol, `hirescam` in 1."
     assert order.endswith("mean over 1 network): pointing +1.00, energy −1.00.")
-
-
-def test_single_protocol_has_neither_table_nor_answer():
-    (board,) = leaderboards([*records("pointing")])
-    assert (by_protocol.table(board).rows, [*by_protocol.sentences(board)]) == ((), [])

@@ -39,13 +39,6 @@ def test_curve_of_a_method_is_its_recorded_hits(demo):
     assert {*by_label} > {row.name for row in best[: html.COLOURED]} | {"prior", "truth"}
 
 
-def test_methods_after_the_best_ones_are_grey_and_not_in_the_legend(demo):
-    best = main_table.best_network(demo)
-    grey = [curve for curve in html.hit_curves(demo, best) if not curve.get_label()]
-    assert len(grey) == len(best) - html.COLOURED > 0
-    assert {curve.get_color() for curve in grey} == {charts.GREY}
-
-
 def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(nih):
     drawn = {curve.get_label(): curve for curve in literature.curves(nih, literature.box_of(nih))}
     row = next(row for row in nih.without_network if row.name == "fixed_box")
@@ -53,12 +46,6 @@ def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(
     points = [curve for curve in drawn.values() if len(curve.get_xydata()) == 1]
     assert points
     assert all(curve.get_marker() != "None" and curve.get_linestyle() == "None" for curve in points)
-
-
-def test_charts_have_the_same_bytes_each_time_without_a_date(nih):
-    charts_now = [literature.chart(nih).svg for _ in range(2)]
-    assert charts_now[0] == charts_now[1]
-    assert "date" not in charts_now[0].lower()
 
 
 def test_text_of_a_chart_is_text_and_groups_have_no_id():
@@ -75,8 +62,3 @@ def test_strip_has_a_dot_per_value_and_a_line_per_network():
     dots = [line for line in made.svg.splitlines() if "<use " in line and "fill-opacity: 0.6" in line]
     assert len(dots) == 4
     assert charts.strip({}, "", "") is None
-
-
-def test_boards_without_methods_or_papers_have_no_such_chart(demo, nih):
-    assert literature.chart(demo) is None
-    assert html.hits_chart(nih) is None

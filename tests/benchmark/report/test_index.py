@@ -4,9 +4,9 @@ import pytest
 
 from locus.benchmark.records import load, pack
 from locus.benchmark.report import tables
-from locus.benchmark.report.all_tables import DatasetTables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
+from locus.benchmark.report.page import DatasetTables
 from tests.benchmark.report.made_up import training
 
 UP = {"cam": 2, "gradcam": 6, "hirescam": 10, "xgradcam": 14, "layercam": 18}

@@ -97,13 +97,6 @@ def test_all_protocols_have_a_table_with_the_origin_of_thresholds(protocol):
         assert any(cell.startswith("0.250") for cell in table.rows[0])
 
 
-def test_maps_without_energy_are_counted_and_boxes_used_as_masks_are_reported():
-    made = [record(*LAYOUTS[protocol], protocol=protocol) for protocol in ("chexlocalize", "energy")]
-    _, energy, masks = tables_on_page(leaderboard(made, "NIH"))
-    assert rows(energy)[0]["no energy"] == "3 of 30"
-    assert masks.title == "NIH: chexlocalize, the interior of boxes"
-
-
 def grouped(value, method, pooling="AVG"):
     groups = {name: tuple(scores("hit@iou.3", share, "cross-fitted", 15)) for name, share in (("small", 0.125), ("large", value))}
     return main(value, method, pooling, strata=tuple(Stratum(variable="size", group=g, scores=s) for g, s in groups.items()))
@@ -134,26 +127,10 @@ def test_markdown_has_the_main_columns_and_links(tmp_path):
     assert {"index.html", "leaderboard.csv"} <= {*re.findall(r"\]\(([^)]+)\)", text)}
 
 
-def test_outdated_files_are_removed(tmp_path):
-    file = write(grouped(0.5, "cam"), tmp_path)
-    tables.write(tmp_path)
-    file.unlink()
-    write(main(0.5), tmp_path)
-    tables.write(tmp_path)
-    tables_alone = {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"}
-    assert {path.name for path in tmp_path.iterdir()} == {"records", *tables_alone}
-
-
 @pytest.mark.parametrize("folder", ["results/demo", "runs/results/demo"])
 def test_link_to_the_meaning_of_columns_works_from_any_folder(folder):
     (link,) = re.findall(r"Columns: \[docs/protocols.md\]\((.*?)\)", page([], Description("t"), [], folder=ROOT / folder))
     assert (ROOT / folder / link).resolve() == ROOT / "docs/protocols.md"
-
-
-def test_page_outside_the_checkout_has_no_link_to_the_documentation(tmp_path):
-    text = page([], Description("t"), [], folder=tmp_path)
-    assert "docs/protocols.md" in text
-    assert "](../" not in text
 
 
 def test_reasons_that_differ_in_numbers_only_are_one_line():

@@ -3,7 +3,6 @@
 import csv
 import shutil
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -119,12 +118,6 @@ def test_page_states_the_basis_of_each_table_and_missing_cells(suite):
     assert [title for title in titles if f"{title[0].upper()}{title[1:]}</h" not in page] == []
 
 
-def test_failed_cell_has_scores_and_reason(records):
-    failed = records[0].model_copy(update={"status": "failed", "reason": "2 failed cases"})
-    assert leaderboard([failed]).methods[0].note == "failed: 2 failed cases"
-    assert select.scored([failed], "locus") == [failed]
-
-
 def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     text = (suite / "leaderboard.tex").read_text()
     body = text[text.index("\\toprule") : text.index("\\bottomrule")]
@@ -162,13 +155,6 @@ def test_latex_has_the_requested_columns(suite):
         tables.write(suite, columns=("method", "mood"))
 
 
-def test_order_of_records_does_not_change_the_files(suite, tmp_path):
-    handed = tmp_path / "handed" / "demo"
-    sections = tables.write(handed, records=load(suite)[::-1])
-    assert {p.name: p.read_bytes() for p in handed.iterdir()} == {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
-    assert tables.headline(sections) == tables.headline(tables.write(suite))
-
-
 def test_the_index_links_every_suite(suite):
     tables.index(suite.parent, {suite: tables.write(suite)})
     text = (suite.parent / "README.md").read_text()
@@ -176,20 +162,20 @@ def test_the_index_links_every_suite(suite):
     assert '<a href="demo/index.html">demo</a><td>demo<td><code>cam</code> on resnet18' in (suite.parent / "index.html").read_text()
 
 
-@pytest.mark.structure
-def test_tables_need_no_torch_and_no_compiler():
-    modules = "locus.benchmark.report.tables, locus.benchmark.records.cases"
-    code = f"import sys, {modules}; sys.exit(bool({{'torch', 'numba', 'timm'}} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.structure
-def test_protocols_need_no_torch():
-    code = "import sys, locus.benchmark.scoring.protocols as p; [p.get(n) for n in p.names()]; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_a_wide_table_is_wrapped_to_130_letters_in_a_terminal():
     wide = table.Table("t", "", ("network", "verdict"), (("a" * 60, "behind another network by much " * 4),))
     assert max(map(len, table.as_text(wide).splitlines())) == table.WIDTH == 130
     assert "behind another network" in table.as_text(wide)
+
+
+def test_failed_cell_has_scores_and_reason(records):
+    failed = records[0].model_copy(update={"status": "failed", "reason": "2 failed cases"})
+    assert leaderboard([failed]).methods[0].note == "failed: 2 failed cases"
+    assert select.scored([failed], "locus") == [failed]
+
+
+def test_order_of_records_does_not_change_the_files(suite, tmp_path):
+    handed = tmp_path / "handed" / "demo"
+    sections = tables.write(handed, records=load(suite)[::-1])
+    assert {p.name: p.read_bytes() for p in handed.iterdir()} == {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
+    assert tables.headline(sections) == tables.headline(tables.write(suite))

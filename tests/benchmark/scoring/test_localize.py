@@ -1,6 +1,5 @@
 """Conversion of maps to the frame: pictures, boxes, and mistakes of earlier projects."""
 
-import csv
 import re
 
 import numpy as np
@@ -43,15 +42,6 @@ def test_conventional_map_in_the_frame_equals_interpolate(shape, frame):
 def test_no_integer_scale_truth_boxes_survive_the_change_of_frame(side, least):
     """Pitfall: an integer scale `1024 // size`: IoU of the truth with itself .58 at 224."""
     assert mean_iou_with_itself(synthetic_boxes(150), side) >= least
-
-
-@pytest.mark.planted
-@pytest.mark.parametrize(("side", "least"), [(224, 0.99), (320, 0.994)])
-def test_nih_truth_boxes_survive_the_change_of_frame(side, least, nih_sample):
-    with (nih_sample / "BBox_List_2017.csv").open() as file:
-        xywh = np.array([[float(v) for v in row[2:6]] for row in list(csv.reader(file))[1:]])
-    truth = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1)
-    assert mean_iou_with_itself(truth, side) >= least
 
 
 @pytest.mark.planted

@@ -70,11 +70,10 @@ def test_the_truth_is_the_mask_if_there_is_one():
     [("pointing", "pointing", 0.5), ("pointing_first_box", "pointing@first_box", 1.0), ("pointing_cell", "pointing@cell", 1.0)],
 )
 def test_pointing_rules_differ(name, metric, expected):
-    """A point in the second of two boxes, and one 10 px beside the first of two, in a cell that touches it."""
+    """A point in the second of two boxes, and one 3 px beside the first of two, in a 16-pixel cell that touches it."""
     boxes = np.array([[100.0, 100, 130, 130], [10, 10, 20, 20]])
-    peaks = {"a": (15.0, 15.0), "b": (95.0 if name != "pointing_first_box" else 81.0, 110.0)}
-    cases = [case(i, None, boxes, submitted_boxes=np.array([[x - 0.5, y - 0.5, x + 0.5, y + 0.5, 1]])) for i, (x, y) in peaks.items()]
-    expected = {"pointing_cell": 0.5}.get(name, expected) if name != "pointing_cell" else 1.0
+    points = {"a": np.array([[14.5, 14.5, 15.5, 15.5, 1]]), "b": np.array([[96.5, 109.5, 97.5, 110.5, 1]])}
+    cases = [case(image, None, boxes, submitted_boxes=point) for image, point in points.items()]
     assert values(name, cases)[metric, "none"] == pytest.approx(expected)
 
 

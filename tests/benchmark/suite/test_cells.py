@@ -5,19 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from locus import datasets, methods
+from locus import methods
 from locus.benchmark import records
-from locus.benchmark.maps.code import code_of, method_code
+from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Record
-from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.executors.local import Local
 from locus.benchmark.suite.run import record_failure
 from locus.benchmark.suite.run import run as run_suite
-from locus.config import CHECKS, RunConfig
-from locus.core import cli
+from locus.config import RunConfig
 from locus.core.errors import BadValueError, DataError, UnknownNameError
-from locus.core.names import NOT_IN_METHODS
 
 SUITE = """
 title: Small
@@ -54,13 +51,6 @@ def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
     assert words(of(suite("methods: fast")), protocol="locus") == {*methods.expand(["fast"]), *BASELINES}
     assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *MAPS}
     assert words(of(suite("methods: [Grad-CAM++, prior]")), protocol="wang") == {"gradcampp", *MAPS}
-
-
-def test_data_root_defaults_to_the_data_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
-    assert not datasets.at_hand("NIH:experts=null")
-    (tmp_path / "NIH").mkdir()
-    assert datasets.at_hand("NIH:experts=null")
 
 
 def test_cells_are_unique(suite):
@@ -180,12 +170,6 @@ def test_protocol_flag_limits_the_cells(suite, tmp_path):
     assert {c.protocol for c in asked(small, tmp_path, protocol=("pointing",))} == {"pointing"}
     assert asked(small, tmp_path, protocol=("all",)) == asked(small, tmp_path)
     assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
-
-
-def test_flags_accept_all_names_of_a_suite():
-    words = [*NOT_IN_METHODS, *protocols.names(), *CHECKS, "classification"]
-    typed, _ = cli.parse(RunConfig, ["--method", *NOT_IN_METHODS, "--protocol", *words[len(NOT_IN_METHODS) :]], "run")
-    assert (*typed.method, *typed.protocol) == tuple(words)
 
 
 def run(suite, tmp_path, *method):

@@ -10,7 +10,7 @@ from PIL import Image
 from locus import datasets
 from locus.benchmark import opening, training
 from locus.benchmark.training import data
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split
 from locus.core.errors import DataError
 
 pytestmark = pytest.mark.planted

@@ -12,7 +12,7 @@ import torch
 
 from locus.benchmark import opening, training
 from locus.benchmark.training import data, evaluate
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split
 from locus.config import TrainConfig
 from locus.core.errors import BadValueError
 

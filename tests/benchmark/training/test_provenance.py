@@ -10,7 +10,7 @@ from locus import datasets
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import Provenance, describe, join
 from locus.benchmark.training import data, provenance
-from locus.benchmark.training.split_samples import load_split
+from locus.benchmark.training.runs import load_split
 from locus.config import TrainConfig
 from locus.core import cli
 

@@ -1,7 +1,6 @@
 """``--resume``: selected run and allowed changes."""
 
 import dataclasses
-import json
 import shutil
 
 import pytest
@@ -102,12 +101,3 @@ def test_data_that_moved_are_found_at_their_new_place(finished, tmp_path):
 def test_only_last_checkpoint_can_be_resumed(finished):
     with pytest.raises(DataError, match=rf"best\.ckpt.*last\.ckpt.*{finished}.*--init_from"):
         asking(finished / "best.ckpt")
-
-
-def test_the_cost_of_a_resumed_run_counts_the_processes_before(tiny, tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "seconds.txt").write_text("1000.0\n")  # as a process that was stopped leaves it
-    training.fit(tiny(epochs=1), folder)
-    assert 1000 < json.loads((folder / "metrics.json").read_text())["process_seconds"] < 1500
-    assert not (folder / "seconds.txt").exists()

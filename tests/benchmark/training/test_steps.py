@@ -72,10 +72,6 @@ def test_without_channels_last_a_run_learns_the_same_up_to_rounding(trained):
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
 
 
-def test_zero_decay_has_no_average():
-    assert module.moving_average(backbones.build("custom", 2), 0.0) is None
-
-
 @pytest.mark.oracle
 def test_a_step_on_the_cpu_is_seeded_as_torch_seeds():
     torch.manual_seed(2**61 + 5)

@@ -11,7 +11,7 @@ from locus import backbones
 from locus.backbones import weight_files
 from locus.benchmark import export, opening
 from locus.benchmark.training import fit, weights
-from locus.benchmark.training.evaluate import publish, restore
+from locus.benchmark.training.weights import publish, restore
 from locus.core.errors import DataError
 from tests.flips import flipped
 

@@ -45,12 +45,6 @@ def test_traits_of_a_map_are_shares_of_the_image_and_its_cut():
     }
 
 
-def test_there_are_at_least_twenty_rules_and_each_has_a_value_for_each_case():
-    values = rule_values(scored(cases(WIDE), ["Mass"], 0))
-    assert len(values) >= 30
-    assert {column.shape for column in values.values()} == {(6,)}
-
-
 def test_pooled_rules_are_those_of_the_protocols_and_of_the_other_patients():
     """Each patient has an image with a mass and one without, on which the boxes are false."""
     positive = [replace(case, probability=0.4 + 0.1 * n) for n, case in enumerate([*cases(SPOT)[:3], *cases(WIDE)[3:]])]

@@ -3,12 +3,11 @@
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.report.all_tables import DatasetTables
-from locus.benchmark.report.page import Description, page
+from locus.benchmark.report.page import DatasetTables, Description, page
 from locus.benchmark.report.row import Row
+from locus.benchmark.validity import REPORTS
 from locus.benchmark.validity.randomised_report import RandomisedReport
 from locus.benchmark.validity.randomised_report import marks as marks_of_row
-from locus.benchmark.validity.reports import REPORTS
 from tests.benchmark.report.given import leaderboard
 
 MAIN = "hit@iou.3"
@@ -54,13 +53,6 @@ def test_parts_are_columns_from_the_head_down_and_each_kind_of_network_has_its_t
         assert table.header[-6:] == ("method", "head", last, "absolute values, all", "n cases", "")
     assert len(tables) == 4
     assert tables[2].rows[-1][-1] == "does not change; hits stay"
-
-
-def test_page_without_a_check_has_none_of_these_tables_and_no_answer():
-    plain = record("pointing", "cam", [score("pointing", 0.5)])
-    part = DatasetTables(leaderboard([plain]), REPORTS)
-    assert (part.of_checks, part.reports) == ((), ())
-    assert "randomised" not in page([plain], Description("t"), datasets=[part])
 
 
 def said(records):

@@ -240,6 +240,21 @@ def common_columns(case: Case, reason: str) -> Mapping[str, Any]:
     return {"image": case.image_id, "patient": case.patient_id, "finding": case.finding, "reason": reason}
 
 
+def result_of(
+    cases: Cases,
+    reasons: Sequence[str],
+    columns: Sequence[Column],
+    row_columns: Mapping[str, ArrayLike],
+    findings: Sequence[str],
+    seed: int,
+    thresholds: Mapping[Origin, Any] | None = None,
+) -> Result:
+    """Return the scores of ``columns`` (N,) over the cases, their rows with ``row_columns`` (N,), and the failures."""
+    estimates = estimate(columns, case_index(cases), findings, seed)
+    table = rows(cases, reasons, row_columns)
+    return Result(scores(estimates, findings), table, thresholds or {}, failures(cases, reasons))
+
+
 VALIDATION: Origin = "validation"
 UNCHOSEN = "no case, or no validation case to choose its threshold on"
 Oracle = tuple[str, NDArray[np.bool_] | FloatArray, FloatArray]

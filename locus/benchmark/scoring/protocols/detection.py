@@ -47,7 +47,8 @@ class ConfidenceProtocol(Protocol):
         counted = estimate([left_out], case_index(of_interest), findings, seed)
         estimates, columns = self.measure(batch)
         table = rows(judged, batch.reasons, columns)
-        return Result(scores([*counted, *estimates], findings), table, {}, failures(judged, batch.reasons))
+        failed, remark = failures(judged, batch.reasons), batch.ties
+        return Result(scores([*counted, *estimates], findings), table, {}, failed, remark=remark)
 
     @abstractmethod
     def measure(self, batch: "BoxCases") -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
@@ -90,7 +91,7 @@ class BoxCases:
         self.cases, self.seed = cases, seed
         listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
         self.numbers = [np.array(sorted(part, key=lambda n: cases[n].image_id), dtype=np.int64) for part in listed]
-        """Indices of each finding's cases, sorted by image name, which orders equal confidences."""
+        """Indices of each finding's cases."""
         self.reasons = [case.prediction[1] for case in cases]
         """(N,) reasons for missing boxes."""
         self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
@@ -114,6 +115,16 @@ class BoxCases:
         """(M,N) IoU of the boxes of each case with its truth boxes."""
         pairs = zip(self.cases, self.boxes, strict=True)
         return [np.nan_to_num(iou(boxes, case.boxes)) for case, (boxes, _) in pairs]
+
+    @property
+    def ties(self) -> str:
+        """Remark on boxes whose confidence other boxes of the finding have, too; empty for up to 1 % of the boxes."""
+        lists = [self.flat(numbers, lambda n: self.boxes[n][1])[1] for numbers in self.numbers]
+        repeats = [np.unique(values, return_counts=True)[1] for values in lists]
+        tied, total = sum(int(n[n > 1].sum()) for n in repeats), sum(map(len, lists))
+        return (
+            f"{tied} of {total} boxes have equal confidences: they are counted together" if tied > total / 100 else ""
+        )
 
     def totals(self, values: NDArray[Any]) -> Index:
         """Sum values (N,) of the cases by finding: (F,)."""
@@ -183,7 +194,7 @@ class Detection(ConfidenceProtocol):
     ``ap@iou.4`` and others follow PASCAL VOC 2010: all points; a box is matched with the truth box of the largest
     overlap and is true if IoU > t and that truth box is not yet matched. ``ap101@iou.4`` and others follow COCO:
     precision at 101 recalls; a box is matched with the unmatched truth box of the largest overlap if IoU >= t, and an
-    image contributes at most 100 boxes. Boxes on negatives are false. Equal confidences are ordered by image name.
+    image contributes at most 100 boxes. Boxes on negatives are false; equal confidences are counted together.
     ``left_out`` is the share of images that are neither positive nor negative. The boxes of a map are those of all
     components at the threshold of ``locus``; their confidence is the classifier's probability times the component's
     highest value. Everingham et al., "The PASCAL visual object classes challenge", IJCV 2010 and its development kit;
@@ -259,17 +270,23 @@ def average_precision(columns: Any) -> Any:
     return ratio((gained * envelope).sum(-1), truths)
 
 
-def ranked(batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None) -> tuple[Index, Hits]:
-    """Return the case (D,) of each box of ``numbers``, highest confidence first, and a mask (D,) of the true boxes."""
+def ranked(
+    batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None
+) -> tuple[Index, Hits, FloatArray]:
+    """Return case, whether it is true, and rank (D,) of each box of ``numbers``, highest confidence first.
+
+    Boxes with equal confidences have one rank.
+    """
     case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
     _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))
     order = np.argsort(-confidences, kind="stable")
-    return case_of[order], true[order].astype(bool)
+    rank = np.cumsum(np.diff(confidences[order], prepend=np.inf) != 0).astype(np.float64)
+    return case_of[order], true[order].astype(bool), rank
 
 
 def _precision_sums(batch: BoxCases, numbers: Index, above: float) -> Sums:
-    case_of, true = ranked(batch, numbers, voc_matches, above)
-    rank, at = np.arange(len(true), dtype=np.float64), np.flatnonzero(true).astype(np.float64)
+    case_of, true, rank = ranked(batch, numbers, voc_matches, above)
+    at = rank[true]
     counted = [batch.cumulative(case_of[which], rank[which], at) for which in (true, ~true)]
     return batch.sums(numbers, [*counted, batch.per_patient(numbers, batch.truths[numbers])])
 
@@ -279,9 +296,10 @@ def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
     truths = int(batch.truths[numbers].sum())
     if not truths:
         return np.nan
-    _, true = ranked(batch, numbers, coco_matches, at_least, MOST)
-    hits = true.cumsum().astype(np.float64)
-    precision = hits / (np.arange(1, len(hits) + 1) + np.spacing(1))
+    _, true, rank = ranked(batch, numbers, coco_matches, at_least, MOST)
+    last = np.flatnonzero(np.diff(rank, append=-1))  # boxes with equal confidences are counted together
+    hits = true.cumsum().astype(np.float64)[last]
+    precision = hits / (last + 1 + np.spacing(1))
     envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     return float(envelope[np.searchsorted(hits / truths, RECALLS, side="left")].mean())
 

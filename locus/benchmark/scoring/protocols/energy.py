@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
+from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface import Surface, surface
 from locus.benchmark.scoring.surface.batch import covered
 from locus.core.frames import clip
@@ -29,13 +29,11 @@ class Energy(base.Protocol):
         self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
     ) -> base.Result:
         """Return ``energy`` and ``no_energy``; a row per case with a truth box."""
-        scored = [case for case in cases if case.finding in findings and len(case.boxes)]
+        scored = base.of_findings(cases, findings)
         shares = [_share(case) for case in scored]
         energy, reasons = zip(*shares, strict=True) if shares else ((), ())
-        estimates = estimate(_columns(energy), base.case_index(scored), findings, seed)
         kinds = ["box" if case.read_mask is None else "mask" for case in scored]
-        table = base.rows(scored, reasons, {"truth": kinds, "energy": energy})
-        return base.Result(scores(estimates, findings), table, {}, base.failures(scored, reasons))
+        return base.result_of(scored, reasons, _columns(energy), {"truth": kinds, "energy": energy}, findings, seed)
 
 
 def inside(heat: Surface, boxes: ArrayLike) -> float:

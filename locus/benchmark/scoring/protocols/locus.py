@@ -47,7 +47,8 @@ class Locus(base.Protocol):
     of any component; read it with ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box
     contains the centre of a truth box. ``out_of_reach``: share of cases whose truth is so small that no box of at least
     one grid cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted boxes, the one with the highest
-    confidence is used at every threshold, and its centre is the point for ``pointing``.
+    confidence is used at every threshold (of equal ones a random one, whatever their order), and its centre is the
+    point for ``pointing``.
     """
 
     name = "locus"
@@ -194,9 +195,6 @@ def _row_columns(
     return {**numbers, **hits, **counts, **base.other_origins(others)}
 
 
-BUCKETED_ABOVE, BUCKETS = 2**14, 2**12
-
-
 def otsu(heat: Surface) -> float:
     """Return Otsu's threshold in the unit of the map; the only value of a flat surface.
 
@@ -212,11 +210,8 @@ def otsu(heat: Surface) -> float:
     """
     height, width = heat.frame
     rows, columns = whole_weights(heat.y, height), whole_weights(heat.x, width)
-    if heat.values.size > BUCKETED_ABOVE:
-        values, weights = _reduced(heat.values, rows[0], columns[0], *heat.span)
-    else:
-        values, weights = heat.values.ravel(), (rows.T * columns).ravel()
-    order = np.argsort(values, kind="stable")
+    values, weights = heat.values.ravel(), (rows.T * columns).ravel()
+    order = np.argsort(values)
     return float(_split(values[order], weights[order]))
 
 
@@ -234,66 +229,3 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
             if between > best * (1 + 1e-12):  # ignore rounding between equal splits
                 best, at = between, (values[i] + values[i + 1]) / 2
     return at
-
-
-@compiled
-def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return fewer values and weights (m,) with the same best split: two values for a bucket that cannot contain it.
-
-    So a large map is not sorted completely: its values are put into buckets, the splits between buckets are tried, and
-    a bucket is searched only if a bound allows a better split inside it.
-    """
-    scale = (BUCKETS - 1) / (high - low) if high > low else 0.0
-    weight, total, size = np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64)
-    least, most = np.full(BUCKETS, np.inf), np.full(BUCKETS, -np.inf)
-    for i in range(rows.size):
-        for j in range(columns.size):
-            value, share = values[i, j], rows[i] * columns[j]
-            k = int((value - low) * scale)
-            weight[k] += share
-            total[k] += share * value
-            least[k], most[k] = min(least[k], value), max(most[k], value)
-            size[k] += 1
-    searched = _may_hold_the_best(weight, total, least, most, weight.sum(), total.sum())
-    out, count = np.empty((2, 2 * BUCKETS + (searched * size).sum())), 0
-    for i in range(rows.size if searched.any() else 0):
-        for j in range(columns.size):
-            if searched[int((values[i, j] - low) * scale)]:
-                out[0, count], out[1, count] = values[i, j], rows[i] * columns[j]
-                count += 1
-    for k in range(BUCKETS):
-        if weight[k] > 0 and not searched[k]:  # two values with the bucket's weight and sum
-            part = (total[k] - weight[k] * least[k]) / (most[k] - least[k]) if most[k] > least[k] else 0.0
-            for value, share in ((least[k], weight[k] - part), (most[k], part)):
-                out[0, count], out[1, count] = value, share
-                count += 1
-    return out[0, :count], out[1, :count]
-
-
-@compiled
-def _may_hold_the_best(weight, total, least, most, whole, everything):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return a mask (BUCKETS,) of the buckets in which a split can be as good as the best one between buckets.
-
-    With weight w and sum s below a split, and W and T of all values, the variance between the classes is
-    (T·w - W·s)² / (w·(W - w)); inside a bucket s grows at least by its lowest value.
-    """
-    w, s, best = 0.0, 0.0, 0.0
-    for k in range(weight.size):
-        w, s = w + weight[k], s + total[k]
-        if 0 < w < whole:
-            best = max(best, (everything * w - whole * s) ** 2 / (w * (whole - w)))
-    out = np.zeros(weight.size, np.bool_)
-    w, s = 0.0, 0.0
-    for k in range(weight.size):
-        after = w + weight[k]
-        if most[k] > least[k]:
-            if w <= 0:
-                bound = (everything - whole * least[k]) ** 2 * after / max(whole - after, 1e-300)
-            elif after >= whole:
-                bound = (whole * most[k] - everything) ** 2 * (whole - w) / w
-            else:
-                top = max(everything * w - whole * s, everything * after - whole * (s + weight[k] * least[k]))
-                bound = top**2 / min(w * (whole - w), after * (whole - after))
-            out[k] = bound >= best * (1 - 1e-9)
-        w, s = after, s + total[k]
-    return out

@@ -7,23 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.scoring import pixels as choe_contours
-from locus.benchmark.scoring import score_thresholds
-from locus.benchmark.scoring.pixels import SIDE, resample_map, to_pixel_boxes
+from locus.benchmark.scoring import pixels, score_thresholds
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.protocols.base import (
-    AtThreshold,
-    Case,
-    Cases,
-    Protocol,
-    Result,
-    at_origins,
-    case_index,
-    failures,
-    other_origins,
-    rows,
-    scores_with_optimism,
-)
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsByOrigin
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
@@ -33,7 +18,7 @@ from locus.core.scores import Origin
 from locus.core.types import FloatArray
 
 STEP = 0.01
-LEVELS = choe_contours.score_thresholds(STEP)
+LEVELS = pixels.score_thresholds(STEP)
 DEFAULT_INDEX = len(LEVELS) // 2
 """The index of .5."""
 VARIANTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
@@ -44,7 +29,7 @@ METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{variant: [variant] 
 OPTIMISM_METRICS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")}
 
 
-class MaxBox(Protocol):
+class MaxBox(base.Protocol):
     """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
 
     Maps are scored on 224×224 pixels at 100 score thresholds, with the source's conventions (``Contours``). MaxBoxAcc
@@ -67,11 +52,13 @@ class MaxBox(Protocol):
     geometry = "pixels"
     chooses_thresholds = True
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
+    ) -> base.Result:
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each origin, their optimism; a row per case."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
-        batch, index = SweptCases(scored), case_index(scored)
-        val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
+        batch, index = SweptCases(scored), base.case_index(scored)
+        val_batch, val_index = SweptCases(val_cases), base.case_index(val_cases)
         chosen: dict[str, ThresholdsByOrigin] = {}
         for variant, selector in batch.selectors.items():
             validation_selector = val_batch.selectors[variant], val_index
@@ -79,11 +66,11 @@ class MaxBox(Protocol):
             chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
         hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
         oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
-        return Result(
-            scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
-            rows(scored, batch.reasons, _row_columns(batch, chosen)),
+        return base.Result(
+            base.scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
+            base.rows(scored, batch.reasons, _row_columns(batch, chosen)),
             _thresholds_by_variant(chosen, index),
-            failures(scored, batch.reasons),
+            base.failures(scored, batch.reasons),
         )
 
 
@@ -109,24 +96,24 @@ def sweep(
     boxes = as_boxes(truth)
     if not len(boxes):
         raise BadValueError("no truth boxes: pass an array (M,4) in pixels of the map, with at least one box")
-    corners = np.trunc(boxes - choe_contours.PIXEL) + choe_contours.PIXEL
-    traced = choe_contours.Contours(map, step)
+    corners = np.trunc(boxes - pixels.PIXEL) + pixels.PIXEL
+    traced = pixels.Contours(map, step)
     return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
-def map_224(case: Case) -> tuple[NDArray[np.float32] | None, str]:
+def map_224(case: base.Case) -> tuple[NDArray[np.float32] | None, str]:
     """Return the map (224,224) in [0,1] and ""; zeros and "flat map" for a constant map; or None and the reason."""
     values, reason = base.finite_map(case)
     if values is None:
         return None, reason
-    image = resample_map(values, case.grid, case.frame)
+    image = pixels.resample_map(values, case.grid, case.frame)
     return image, "" if image.any() else base.FLAT
 
 
 class SweptCases:
     """Boxes and overlaps of N cases at each of the T score thresholds; no box and overlap 0 if the map failed."""
 
-    def __init__(self, cases: Sequence[Case]) -> None:
+    def __init__(self, cases: Sequence[base.Case]) -> None:
         curves = [_curves(case) for case in cases]
         boxes, largest, best, otsu, reasons = zip(*curves, strict=True) if curves else ((),) * 5
         self.reasons: Sequence[str] = reasons
@@ -141,22 +128,22 @@ class SweptCases:
         """(N,) index of each map's Otsu threshold."""
 
 
-def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
+def _curves(case: base.Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
     """Return boxes (T,4), their overlaps (T,), the best overlaps (T,), Otsu's index, and the reason for a miss."""
     values, reason = map_224(case)
     if values is None:
         return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT_INDEX, reason
-    contours, truth = choe_contours.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + choe_contours.PIXEL
+    contours, truth = pixels.Contours(values, STEP), pixels.to_pixel_boxes(case.boxes, case.frame) + pixels.PIXEL
     boxes = contours.largest()
     largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
-    return scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason
+    return scale_boxes(boxes, (pixels.SIDE, pixels.SIDE), case.frame), largest, best, _otsu(values), reason
 
 
 def _otsu(values: NDArray[np.float32]) -> int:
     """Return the index of the score threshold whose level is nearest to Otsu's, the lowest on ties."""
-    image = choe_contours.quantised(values)
+    image = pixels.quantised(values)
     threshold, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
-    return int(np.abs(choe_contours.levels(image, STEP) - threshold).argmin())
+    return int(np.abs(pixels.levels(image, STEP) - threshold).argmin())
 
 
 def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
@@ -165,11 +152,9 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
     for metric, variants in METRICS.items():
         for key in chosen[variants[0]]:
             if key[1] != SHARED_SUFFIX or metric in OPTIMISM_METRICS:
-                hits = [
-                    score_thresholds.at_index(batch.selectors[variant].hits, chosen[variant][key])
-                    for variant in variants
-                ]
-                columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
+                at = [(batch.selectors[variant].hits, chosen[variant][key]) for variant in variants]
+                hits = [score_thresholds.at_index(*pair) for pair in at]
+                columns.append(base.AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
     return columns
 
 
@@ -178,10 +163,9 @@ def _thresholds_by_variant(
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
     """Return origin -> finding -> variant -> chosen score thresholds."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
+    rounded = LEVELS.round(6).tolist()
     for variant, indices in chosen.items():
-        for origin, by_finding in score_thresholds.distinct_thresholds(
-            indices, index, LEVELS.round(6).tolist()
-        ).items():
+        for origin, by_finding in score_thresholds.distinct_thresholds(indices, index, rounded).items():
             for finding, levels in by_finding.items():
                 out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
     return out
@@ -193,9 +177,9 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) ->
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
     edges = {name: score_thresholds.at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
-    columns = at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
+    columns = base.at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
     threshold, overlap = columns.pop(CROSS_FITTED).values()
     hits = {v: score_thresholds.at_index(batch.selectors[v].hits, chosen[v][CROSS_FITTED]) > 0 for v in V2}
     any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
     numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
-    return {**numbers, **any_box, **other_origins(columns)}
+    return {**numbers, **any_box, **base.other_origins(columns)}

@@ -8,14 +8,13 @@ from numpy.typing import ArrayLike
 from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.pixels import interior
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures, rows
-from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
+from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.frames import Alignment, Grid
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 
-class MeanIou(Protocol):
+class MeanIou(base.Protocol):
     """Mean IoU of {map > t} with the union of the truth boxes, over t = .1, .2, .3, .4 and .5 of the raw values.
 
     For the cosine maps of text-prompted networks: their values have a meaning, so nothing is scaled. Do not compare
@@ -29,14 +28,14 @@ class MeanIou(Protocol):
     geometry = "pixels"
     judges = "raw"
 
-    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+    def evaluate(
+        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
+    ) -> base.Result:
         """Return ``miou@raw`` per finding and their mean; a row per case with truth."""
         scored = base.of_findings(cases, findings)
         values, reasons = zip(*map(_of_case, scored), strict=True) if scored else ((), ())
         column = Column(self.main, "fixed", np.array(values, dtype=np.float64), np.ones(len(scored)))
-        estimates = estimate([column], case_index(scored), findings, seed)
-        table = rows(scored, reasons, {self.main: values})
-        return Result(scores(estimates, findings), table, {}, failures(scored, reasons))
+        return base.result_of(scored, reasons, [column], {self.main: values}, findings, seed)
 
 
 def mean_iou(values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> float:
@@ -50,7 +49,7 @@ def mean_iou(values: ArrayLike, boxes: ArrayLike, frame: tuple[int, int], grid: 
     return float(np.mean([(cells & truth).sum() / max((cells | truth).sum(), 1) for cells in above]))
 
 
-def _of_case(case: Case) -> tuple[float, str]:
+def _of_case(case: base.Case) -> tuple[float, str]:
     values, reason = base.finite_map(case)
     if values is None or values.min() == values.max():
         return 0.0, reason if values is None else base.FLAT

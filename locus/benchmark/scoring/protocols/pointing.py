@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures
-from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
+from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result
+from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.frames import as_boxes
 
 TOLERANCE = 15 / 224
 """The paper's 15 pixels at the network's input, as a share of the frame's width (our scaling)."""
+METRICS = ("pointing", "pointing@15")
 ROUNDING = 1e-9
 """Tolerance for rounding, in pixels."""
 
@@ -31,11 +32,10 @@ class Pointing(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
         scored = base.of_findings(cases, findings)
-        rows = [_row(case) for case in scored]
-        hits = {metric: np.array([row[metric] for row in rows]) for metric in ("pointing", "pointing@15")}
-        columns = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
-        estimates = estimate(columns, case_index(scored), findings, seed)
-        return Result(scores(estimates, findings), rows, {}, failures(scored, [str(row["reason"]) for row in rows]))
+        reasons, *values = zip(*map(_of_case, scored), strict=True) if scored else [()] * 6
+        table = dict(zip(("x", "y", "distance", *METRICS), map(np.array, values), strict=True))
+        columns = [Column(metric, "none", table[metric], np.ones(len(scored))) for metric in METRICS]
+        return base.result_of(scored, reasons, columns, table, findings, seed)
 
 
 def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
@@ -49,10 +49,9 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
     return float(np.sqrt((gap**2).sum(1)).min())
 
 
-def _row(case: Case) -> dict[str, object]:
+def _of_case(case: Case) -> tuple[str, float, float, float, bool, bool]:
     prediction, reason = case.prediction
-    x, y = (None, None) if prediction is None else prediction.peak
-    away = None if prediction is None else distance(prediction.peak, case.boxes)
-    hit = away == 0
-    near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
-    return {**base.common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}
+    if prediction is None:
+        return reason, np.nan, np.nan, np.nan, False, False
+    away = distance(prediction.peak, case.boxes)
+    return reason, *prediction.peak, away, away == 0, away <= TOLERANCE * case.frame[1] + ROUNDING

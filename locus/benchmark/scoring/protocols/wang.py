@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, batches, case_index, failures, rows
-from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
+from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, batches, result_of
+from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.types import FloatArray
 
@@ -53,9 +53,7 @@ class Wang(Protocol):
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
         false = zip(METRICS, counts[1].T, strict=True)
         columns += [Column(f"afp@{m}", "fixed", part, image_truths, shared=True) for m, part in false]
-        estimates = estimate(columns, case_index(scored), findings, seed)
-        table = rows(scored, reasons, numbers)
-        return Result(scores(estimates, findings), table, {"fixed": list(LEVELS)}, failures(scored, reasons))
+        return result_of(scored, reasons, columns, numbers, findings, seed, {"fixed": list(LEVELS)})
 
 
 def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:

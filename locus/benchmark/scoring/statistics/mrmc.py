@@ -1,4 +1,9 @@
-"""Confidence intervals over training runs and patients: multi-reader multi-case analysis.
+"""Rows of training runs compared over runs and patients: multi-reader multi-case analysis.
+
+``RowSamples``  the scores of a row, with those without each patient
+``interval``, ``difference``, ``difference_nested``, ``method_effect``  estimates of one row, two rows, two methods
+``compared``, ``over_patients``  two rows on common training runs; two single runs over patients alone
+``verdicts``    which rows of a table are significantly worse than another
 
 Training runs are the readers, patients the cases. Obuchowski and Rockette, Commun. Stat. Simul. Comput. 24 (1995);
 degrees of freedom by Hillis, Stat. Med. 26 (2007), 33 (2014). ``theta`` is (S,): the scores of S training runs.
@@ -9,19 +14,26 @@ patients between two runs. It is never smaller than the jackknife variance of th
 scores that agree over runs by chance gave an interval of zero width. docs/limits.md lists the coverage.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from locus.benchmark.scoring.statistics.resample import LEVEL, CheckedRow, VarianceParts, variance_parts
+from locus.benchmark.scoring.statistics import resample
+from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, CaseGroups, Sums, holm, mean
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray
 
 NO_SPREAD = 1e-9
 """Smaller standard errors count as 0: they are rounding."""
+ALPHA = 1 - LEVEL
+"""Significance level for the difference between two rows, after Holm's correction."""
+WIDTH = 64
+"""Number of columns that ``leave_one_out`` computes at a time."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,111 @@ NO_DIFFERENCE = MrmcEstimate(0.0, 0.0, 0.0, np.inf, 1.0)
 
 Row = tuple[ArrayLike, ArrayLike]
 """``theta`` and ``jackknife``."""
+CheckedRow = tuple[FloatArray, FloatArray]
+"""``theta`` (..., S) and ``jackknife`` (..., S, P)."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowSamples:
+    """Scores of S training runs; all entries of a table have the same P patients."""
+
+    runs: tuple[str, ...]
+    """(S,) names of the training runs; equal names denote the same network."""
+    theta: FloatArray
+    """(S,) scores."""
+    jackknife: FloatArray
+    """(S,P) scores with one patient left out."""
+
+    def restrict(self, runs: Sequence[str]) -> "RowSamples":
+        """Return the scores of the given training runs, in the given order."""
+        if tuple(runs) == self.runs:
+            return self
+        index = [self.runs.index(name) for name in runs]
+        return RowSamples(tuple(runs), self.theta[index], self.jackknife[index])
+
+    @property
+    def interval(self) -> MrmcEstimate | None:
+        """Mean with its interval over training runs and patients; None for one run or fewer than 10 patients."""
+        enough = len(self.theta) > 1 and self.jackknife.shape[1] >= SMALLEST
+        return interval(self.theta, self.jackknife) if enough else None
+
+
+@dataclass(frozen=True, eq=False)
+class VarianceParts:
+    """Parts of the variance of a weighted sum, over G networks, of means over training runs.
+
+    Arrays may have leading axes, such as the repetitions of a simulation.
+    """
+
+    value: FloatArray
+    """(...) the weighted sum."""
+    runs: FloatArray
+    """(..., G) variance from the runs of each network: weight² · MS / S."""
+    run_df: FloatArray
+    """(G,) S − 1 of each network."""
+    patients: FloatArray
+    """(...) covariance over patients between different runs, 0 if it is negative."""
+    jackknife: FloatArray
+    """(...) jackknife variance of the weighted sum, with these runs fixed."""
+
+    @classmethod
+    def of_sums(
+        cls,
+        value: FloatArray,
+        squares: FloatArray,
+        run_spread: FloatArray,
+        jackknife: FloatArray,
+        sizes: Sequence[int],
+        weights: Sequence[float],
+    ) -> Self:
+        """Return the parts from (..., G) ``squares`` and ``run_spread``, sums over S runs (``sizes``) per network.
+
+        ``squares``: squared deviations of the scores from their mean over runs. ``run_spread``: jackknife variances of
+        these deviations.
+        """
+        scale = np.asarray(weights) ** 2 / sizes
+        run_df = np.maximum(np.asarray(sizes) - 1, 1)  # one run: its variance over runs is unknown and counts as 0
+        # the covariance of a network's mean with itself exceeds that between its runs by run_spread / (S (S − 1))
+        patients = jackknife - (run_spread * scale / run_df).sum(-1)
+        return cls(value, squares * scale / run_df, run_df, np.maximum(patients, 0), jackknife)
+
+    @property
+    def variance(self) -> FloatArray:
+        """(...) total variance, at least the jackknife variance over patients."""
+        return np.maximum(self.runs.sum(-1) + self.patients, self.jackknife)
+
+    @property
+    def df(self) -> FloatArray:
+        """(...) Satterthwaite's degrees of freedom of ``variance``, infinite if the runs have no spread."""
+        spread = (self.runs**2 / self.run_df).sum(-1)
+        whole = np.broadcast_to(np.inf, np.shape(spread)).copy()
+        return np.divide(self.variance**2, spread, out=whole, where=spread > 0)
+
+
+def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> VarianceParts:
+    """Return the parts of the variance of the weighted sum of the networks' means over their runs.
+
+    The module explains the estimator.
+
+    Args:
+        networks: ``theta`` (..., S_n) and ``jackknife`` (..., S_n, P) of each network, the same patients for all.
+        weights: One per network.
+    """
+    squares = [((scores - scores.mean(-1, keepdims=True)) ** 2).sum(-1) for scores, _ in networks]
+    means = [left_out.mean(-2) for _, left_out in networks]
+    value = sum(weight * scores.mean(-1) for weight, (scores, _) in zip(weights, networks, strict=True))
+    jackknife = _variance(sum(weight * mean for weight, mean in zip(weights, means, strict=True)))
+    run_spread = [_variance(left - mean[..., None, :]).sum(-1) for (_, left), mean in zip(networks, means, strict=True)]
+    sizes = [scores.shape[-1] for scores, _ in networks]
+    parts = np.asarray(value), np.stack(squares, -1), np.stack(run_spread, -1), jackknife
+    return VarianceParts.of_sums(*parts, sizes, weights)
+
+
+def _variance(left_out: FloatArray) -> FloatArray:
+    """Return the jackknife variance (...) of ``left_out`` (..., P)."""
+    patients = left_out.shape[-1]
+    gaps = left_out - left_out.mean(-1, keepdims=True)
+    return np.asarray((patients - 1) / patients * (gaps**2).sum(-1))
 
 
 def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
@@ -66,20 +183,13 @@ def difference(a: Row, b: Row) -> MrmcEstimate:
         counts = f"A has {len(first)} training runs, B {len(second)}"
         raise BadValueError(f"{counts}: give the same runs of both, or use difference_nested")
     gaps = (first - second, left_a - left_b)
-    return _student([gaps], [1.0], -1, equal=bool(_is_zero(_alone(gaps))[0]))
-
-
-def differences(a: Row, b: Row) -> list[MrmcEstimate]:
-    """Return ``difference`` of N pairs with S >= 2 runs, from ``theta`` (N, S) and ``jackknife`` (N, S, P)."""
-    (first, left_a), (second, left_b) = _checked(a), _checked(b)
-    gaps = (first - second, left_a - left_b)
-    return _estimates([gaps], [1.0], -1, _is_zero(gaps))
+    return _student([gaps], [1.0], -1, equal=_is_zero(gaps))
 
 
 def all_differences(rows: Row) -> list[MrmcEstimate]:
     """Return the difference of each pair of N rows on the same S runs, from ``theta`` (N, S), ``jackknife`` (N, S, P).
 
-    They equal ``differences``, or with one run ``differences_nested``. The variance of a difference is that of both
+    They equal ``difference`` or, with one run, ``difference_nested``. The variance of a difference is that of both
     rows minus twice their covariance, so a matrix product per run gives it for all pairs.
     """
     scores, left_out = _checked(rows)
@@ -106,13 +216,9 @@ def difference_nested(a: Row, b: Row) -> MrmcEstimate:
     only. The interval then applies to new runs of the other row, compared with this run; if both rows have one run, to
     new patients alone. Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
-    return differences_nested(*map(_alone, _same_patients([a, b])))[0]
-
-
-def differences_nested(a: Row, b: Row) -> list[MrmcEstimate]:
-    """Return ``difference_nested`` of N pairs, from ``theta`` (N, S) and ``jackknife`` (N, S, P)."""
-    rows = [_checked(a), _checked(b)]
-    return _estimates(rows, [1.0, -1.0], -1, _are_equal(rows))
+    rows = _same_patients([a, b])
+    equal = all((np.ptp(np.concatenate(side), 0) <= NO_SPREAD).all() for side in zip(*rows, strict=True))
+    return _estimate(rows, [1.0, -1.0], -1, equal)
 
 
 def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
@@ -126,30 +232,24 @@ def method_effect(differences: Sequence[Row]) -> MrmcEstimate:
     Raises:
         BadValueError: Fewer than two networks, a network with one run, or arrays of different shapes.
     """
-    return method_effects([_alone(_checked(row)) for row in differences])[0]
-
-
-def method_effects(differences: Sequence[Row]) -> list[MrmcEstimate]:
-    """Return ``method_effect`` of N pairs of methods, from ``theta`` (N, S_n) and ``jackknife`` (N, S_n, P)."""
     rows = _same_patients(differences)
-    runs = [scores.shape[1] for scores, _ in rows]
+    runs = [len(scores) for scores, _ in rows]
     if len(rows) < 2 or min(runs) < 2:
         raise BadValueError(f"networks with {runs} training runs: give two or more networks with two or more runs each")
-    return _estimates(rows, [1 / len(rows)] * len(rows), -1, np.all([_is_zero(row) for row in rows], 0))
+    return _estimate(rows, [1 / len(rows)] * len(rows), -1, all(map(_is_zero, rows)))
 
 
 def _student(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool = False) -> MrmcEstimate:
     """Return the weighted sum with its interval over runs and patients; nan if a row has one run."""
     if min(len(scores) for scores, _ in rows) == 1:
         return MrmcEstimate(float(variance_parts(rows, weights).value), np.nan, np.nan, np.nan)
-    return _estimates([*map(_alone, rows)], weights, lowest, np.array([equal]))[0]
+    return _estimate(rows, weights, lowest, equal)
 
 
-def _estimates(
-    rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: NDArray[np.bool_]
-) -> list[MrmcEstimate]:
-    """Return N intervals from ``theta`` (N, S) and ``jackknife`` (N, S, P) of each of the ``rows``."""
-    return _intervals(variance_parts(rows, weights), rows[0][1].shape[-1], lowest, equal)
+def _estimate(rows: Sequence[CheckedRow], weights: Sequence[float], lowest: float, equal: bool) -> MrmcEstimate:
+    """Return the weighted sum of the ``rows`` with its interval; ``equal``: whether nothing differs."""
+    (estimate,) = _intervals(variance_parts(rows, weights), rows[0][1].shape[-1], lowest, np.array([equal]))
+    return estimate
 
 
 def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArray[np.bool_]) -> list[MrmcEstimate]:
@@ -157,7 +257,7 @@ def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArra
 
     ``equal``: (N,) True where nothing differs.
     """
-    mean, error, df = parts.value, np.sqrt(parts.variance), parts.df
+    mean, error, df = np.atleast_1d(parts.value, np.sqrt(parts.variance), parts.df)
     varied = error > NO_SPREAD
     reach = special.stdtrit(df, (1 + LEVEL) / 2) * error
     low, high = np.clip([mean - reach, mean + reach], lowest, 1)
@@ -181,21 +281,9 @@ def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
     return MrmcEstimate(mean, low, high, np.inf, p)
 
 
-def _alone(row: CheckedRow) -> CheckedRow:
-    """Return a row as a stack of one row: (1, S) and (1, S, P)."""
-    return row[0][None], row[1][None]
-
-
-def _is_zero(gaps: CheckedRow) -> NDArray[np.bool_]:
-    """Return (N,) whether two rows are equal for every run and patient, from their differences."""
-    scores, left_out = (np.abs(side) <= NO_SPREAD for side in gaps)
-    return np.asarray(scores.all(1) & left_out.all((1, 2)))
-
-
-def _are_equal(rows: Sequence[CheckedRow]) -> NDArray[np.bool_]:
-    """Return (N,) whether all runs of all rows are equal for every patient."""
-    scores, left_out = (np.ptp(np.concatenate(side, 1), 1) <= NO_SPREAD for side in zip(*rows, strict=True))
-    return np.asarray(scores & left_out.all(1))
+def _is_zero(gaps: CheckedRow) -> bool:
+    """Whether two rows are equal for every run and patient, from their differences."""
+    return all(bool((np.abs(side) <= NO_SPREAD).all()) for side in gaps)
 
 
 def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
@@ -214,3 +302,113 @@ def _checked(row: Row) -> CheckedRow:
     if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):
         raise BadValueError("a score or jackknife value is NaN or infinite: leave out that training run or patient")
     return scores, left_out
+
+
+def leave_one_out(numerator: FloatArray, denominator: FloatArray, groups: CaseGroups) -> tuple[FloatArray, FloatArray]:
+    """Return the means (M,) over findings of ratios of sums over cases, and the same with each patient left out (M,P).
+
+    Thresholds are not chosen again. If leaving out a patient leaves a finding without cases, the
+    finding is omitted from that mean.
+
+    ``numerator``, ``denominator``: of each case and column (N,M).
+    """
+    columns = numerator.shape[1]
+    theta, jackknife = np.empty(columns), np.empty((columns, groups.patients))
+    for start in range(0, columns, WIDTH):  # small temporary arrays are faster
+        block = np.s_[:, start : start + WIDTH]
+        sums = groups.sums(numerator[block], denominator[block])
+        theta[block[1]], jackknife[block[1]] = mean(sums.value, 0), mean(sums.without, 1).T
+    return theta, jackknife
+
+
+def compared(one: RowSamples, other: RowSamples) -> MrmcEstimate | None:
+    """Return ``one`` − ``other``: paired on common training runs, nested if there are fewer than two of them.
+
+    A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
+    contributes patients only. If the sides have one common run, only that run is compared, over patients alone. None
+    for fewer than 10 patients.
+    """
+    if one.jackknife.shape[1] < SMALLEST:
+        return None
+    common = [name for name in one.runs if name in other.runs]
+    first, second = (row.restrict(common or row.runs) for row in (one, other))
+    compare = difference if len(common) > 1 else difference_nested
+    return compare((first.theta, first.jackknife), (second.theta, second.jackknife))
+
+
+def over_patients(one: Sums, other: Sums) -> list[MrmcEstimate]:
+    """Return M differences of the means over findings of one training run on each side: BCa and sign-flip test.
+
+    Low and high are nan below 10 patients. ``other`` may have one column, which is compared with all of ``one``.
+    """
+    first, second = (resample.over_findings(resample.bootstrap_draws(side)) for side in (one, other))
+    gap = first - second
+    shape = one.numerator.shape
+    same = Sums(np.broadcast_to(other.numerator, shape), np.broadcast_to(other.denominator, shape))
+    p = resample.sign_flip(one, same)
+    ends = resample.interval(gap).T
+    return [*map(MrmcEstimate, gap.value.tolist(), *ends.tolist(), [np.inf] * len(p), p.tolist())]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a row is beaten in its table, and how much worse it is than a better one."""
+
+    beaten: bool | None
+    """Whether another row is significantly better; None if nothing can be compared."""
+    worse_by: MrmcEstimate | None = None
+    """How much better the row ``compared_with`` is, with an unadjusted interval; None for the top row, or if there are
+    too few patients."""
+    compared_with: int | None = None
+    """Index of the top row. If it is not significantly better but other rows are: index of the best of those."""
+
+
+Gaps = Mapping[tuple[int, int], MrmcEstimate | None]
+"""Indices of two rows, the smaller first -> how much better the first is; None if they are not comparable."""
+
+
+def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
+    """Return ``compared`` of all pairs of rows."""
+    numbers = [*itertools.combinations(range(len(rows)), 2)]
+    if len(rows) > 1 and all(row.runs == rows[0].runs and row.jackknife.shape[1] >= SMALLEST for row in rows):
+        together = np.stack([row.theta for row in rows]), np.stack([row.jackknife for row in rows])
+        return dict(zip(numbers, all_differences(together), strict=True))
+    return {(a, b): compared(rows[a], rows[b]) for a, b in numbers}
+
+
+def verdicts(rows: int, gaps: Gaps, per_row: bool = True) -> list[Verdict]:
+    """Compare each row with all others; rows are sorted, best first.
+
+    A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over the
+    comparisons of each row or, without ``per_row``, over all pairs of the table.
+
+    >>> [(v.beaten, v.compared_with) for v in verdicts(2, {(0, 1): MrmcEstimate(0.2, 0.1, 0.3, np.inf, 0.001)})]
+    [(False, None), (True, 0)]
+    """
+    p = np.full((rows, rows), np.nan)
+    for (a, b), estimate in gaps.items():
+        p[a, b] = p[b, a] = np.nan if estimate is None else estimate.p
+    if not per_row:
+        p[np.tril_indices(rows)] = np.nan
+    adjusted = np.array([holm(of_row) for of_row in p]) if per_row else np.fmax(holm(p), holm(p).T)
+    both = {**gaps, **{(b, a): None if e is None else _reversed(e) for (a, b), e in gaps.items()}}
+    return [_verdict(row, [(n, both[n, row]) for n in range(rows) if n != row], adjusted[row]) for row in range(rows)]
+
+
+def _verdict(row: int, others: Sequence[tuple[int, MrmcEstimate | None]], p: FloatArray) -> Verdict:
+    """Return the verdict on ``row`` from its differences from the ``others`` (best first) and their adjusted ``p``."""
+    if not np.isfinite(p).any():
+        return Verdict(None)
+    better = [n for n, estimate in others if estimate is not None and estimate.value > 0 and p[n] <= ALPHA]
+    best = 0 if row and (not better or 0 in better) else better[0] if better else None
+    return Verdict(bool(better), None if best is None else dict(others).get(best), best)
+
+
+def _reversed(estimate: MrmcEstimate) -> MrmcEstimate:
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+
+
+def mean_of_rows(rows: Sequence[RowSamples]) -> RowSamples:
+    """Average several methods on the same training runs into one row: scores and jackknife."""
+    theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
+    return RowSamples(rows[0].runs, theta, jackknife)

@@ -5,15 +5,16 @@ image, so a patient has many. Every score is a ratio of sums over cases (hits / 
 so resampling, jackknife and sign flips only need a sum per patient: ``CaseIndex`` and ``by_patient`` make the ``Sums``,
 ``bootstrap_draws`` resamples them, ``intervals`` gives their intervals, ``sign_flip`` and ``holm`` p-values.
 
-``variance_parts`` is for means over training runs. These are compared in ``mrmc`` and ``entries``; the scores of a
-record are made in ``summary``.
+``independent_difference`` compares a published share, of which only the number of cases is known, with resampled ones.
+
+Means over training runs are compared in ``mrmc``; the scores of a record are made in ``summary``.
 """
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from statistics import NormalDist
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -396,34 +397,29 @@ EXACT = 13
 """With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
 
 
-def sign_flip(first: Sums, second: Sums, seed: int = 0, findings: bool = True) -> FloatArray:
-    """Return two-sided p-values (F+1,M) from sums (P,F,M) of the same patients: per finding, then of the mean.
-
-    Without ``findings`` only those of the mean, (1,M), which is much faster.
+def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
+    """Return two-sided p-values (M,) of the difference of two means over findings, from sums (P,F,M) of the same cases.
 
     If neither of two methods is better, swapping their results on a patient does not change the distribution of their
     difference: its sign is a coin flip. The p-value is the share of random flips that give a difference at least as
     large as the observed one, in either direction. Fisher, "The design of experiments", 1935, section 21.
 
     A patient is swapped in all findings at once. Patients without a difference do not count. If at most 13 patients
-    differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan for a finding without cases.
-    Raises ``BadValueError`` if the sums have different patients, findings or columns.
+    differ the test is exact, else p = (1 + flips at least as extreme) / (1 + 10,000). nan without cases. Raises
+    ``BadValueError`` if the sums have different patients, findings, columns or cases.
     """
-    if first.numerator.shape != second.numerator.shape:
+    if first.numerator.shape != second.numerator.shape or (first.denominator != second.denominator).any():
         shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
         raise BadValueError(f"cannot compare scores of different cases ({shapes}): score both on the same cases")
-    gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
-    both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
-    changes = (gap != 0).any(0)
-    differ = np.concatenate([changes, changes.any(1, keepdims=True)], 1)  # (P, F + 1, M): a swap changes something
-    rows = slice(None if findings else -1, None)
-    differ, p = differ[:, rows], (1 + _extreme(gap, both, _coins(len(changes), FLIPS, seed), rows)) / (1 + FLIPS)
-    for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
-        some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
-        alone = gap[:, some][..., one], both[..., one]  # one column with the patients that matter to it
-        p[row, column] = _extreme(*alone, _all_coins(len(some)), rows)[row, 0] / 2 ** len(some)
-    p[~np.isfinite(_with_mean(first.value - second.value)[rows])] = np.nan
-    return p
+    gaps, whole = first.numerator - second.numerator, first.denominator.sum(0)
+    changes = mean(ratio(gaps, np.broadcast_to(whole, gaps.shape)), 1)  # (P,M) of the mean over findings
+    size = mean(ratio(np.abs(gaps).sum(0), whole), 0)  # (M,) of what is added: the scale of its rounding
+    differ = (gaps != 0).any(1)
+    p = (1 + _extreme(changes, size, _coins(len(gaps), FLIPS, seed))) / (1 + FLIPS)
+    for m in np.flatnonzero(differ.sum(0) <= EXACT).tolist():
+        alone = changes[differ[:, m], m : m + 1]
+        p[m] = _extreme(alone, size[m : m + 1], _all_coins(len(alone)))[0] / 2 ** len(alone)
+    return np.where((whole > 0).any(0), p, np.nan)
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -444,44 +440,12 @@ def holm(p: FloatArray) -> FloatArray:
     return out
 
 
-def _extreme(gap: FloatArray, both: FloatArray, coins: NDArray[np.int8], rows: slice) -> FloatArray:
-    """Count the flips with a difference at least as large as observed; undefined differences count.
-
-    Args:
-        gap: half the difference per patient, whose sign is flipped, (2,P,F,M) of numerators and of denominators.
-        both: half the sum over patients, which does not change, (2,F,M).
-        coins: 1 or −1 of each flip and patient, (B,P).
-        rows: The rows of findings and mean, (F+1,M), that are counted.
-    """
-    difference = _difference(gap, both, rows)
-    seen = np.abs(difference(np.ones((1, coins.shape[1]))))[0]
-    slack = 1e-12 * _with_mean(ratio(np.abs(gap[0]).sum(0) + np.abs(both[0]), both[1]))[rows]
-    count = np.zeros(seen.shape)
-    for some in blocks(len(coins), max(coins.shape[1], both[0].size) * 4):
-        count += (~(np.abs(difference(coins[some].astype(np.float64))) < seen - slack)).sum(0)
+def _extreme(changes: FloatArray, size: FloatArray, coins: NDArray[np.int8]) -> FloatArray:
+    """Count the flips (M,) for which the sum of ``changes`` (P,M) with signs ``coins`` (B,P) is as large as without."""
+    least, count = np.abs(changes.sum(0)) - 1e-12 * size, np.zeros(len(size))
+    for some in blocks(len(coins), max(coins.shape[1], len(size)) * 4):
+        count += (np.abs(coins[some].astype(np.float64) @ changes) >= least).sum(0)
     return count
-
-
-def _difference(gap: FloatArray, both: FloatArray, rows: slice) -> Callable[[FloatArray], FloatArray]:
-    """Return the function of coins (B,P) that returns the differences (B,F+1,M)[:, rows] of the ratios and their means.
-
-    It is linear if no flip changes a denominator, as for two methods on the same cases.
-    """
-    parts, wholes = both
-    if not gap[1].any():
-        changes = _with_mean(ratio(2 * gap[0], np.broadcast_to(wholes, gap[0].shape)))[:, rows]
-        return lambda coins: np.tensordot(coins, changes, 1)
-
-    def difference(coins: FloatArray) -> FloatArray:
-        part, whole = (np.tensordot(coins, half, 1) for half in gap)
-        return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))[:, rows]
-
-    return difference
-
-
-def _with_mean(values: FloatArray) -> FloatArray:
-    """Append the mean over findings to values (...,F,M): (...,F+1,M)."""
-    return np.concatenate([values, np.expand_dims(mean(values, -2), -2)], -2)
 
 
 @functools.lru_cache(maxsize=2)
@@ -494,83 +458,75 @@ def _all_coins(patients: int) -> NDArray[np.int8]:
     return (1 - 2 * (np.arange(2**patients)[:, None] >> np.arange(patients) & 1)).astype(np.int8)
 
 
-CheckedRow = tuple[FloatArray, FloatArray]
-"""``theta`` (..., S) and ``jackknife`` (..., S, P)."""
+Mark = Literal["above", "level", "below", ""]
+"""Whether an interval of a difference is above 0, contains it, or is below it; empty without an interval."""
+STEPS = 60
+"""Bisection steps: more than the bits of a float64."""
 
 
-@dataclass(frozen=True, eq=False)
-class VarianceParts:
-    """Parts of the variance of a weighted sum, over G networks, of means over training runs.
+class Gap(NamedTuple):
+    """A difference with its 95% interval; nan for unknown ends."""
 
-    Arrays may have leading axes, such as the repetitions of a simulation.
-    """
+    difference: float
+    low: float = float("nan")
+    high: float = float("nan")
 
-    value: FloatArray
-    """(...) the weighted sum."""
-    runs: FloatArray
-    """(..., G) variance from the runs of each network: weight² · MS / S."""
-    run_df: FloatArray
-    """(G,) S − 1 of each network."""
-    patients: FloatArray
-    """(...) covariance over patients between different runs, 0 if it is negative."""
-    jackknife: FloatArray
-    """(...) jackknife variance of the weighted sum, with these runs fixed."""
+    @property
+    def mark(self) -> Mark:
+        """Above, level or below.
 
-    @classmethod
-    def of_sums(
-        cls,
-        value: FloatArray,
-        squares: FloatArray,
-        run_spread: FloatArray,
-        jackknife: FloatArray,
-        sizes: Sequence[int],
-        weights: Sequence[float],
-    ) -> Self:
-        """Return the parts from (..., G) ``squares`` and ``run_spread``, sums over S runs (``sizes``) per network.
-
-        ``squares``: squared deviations of the scores from their mean over runs. ``run_spread``: jackknife variances of
-        these deviations.
+        >>> Gap(0.2, 0.1, 0.3).mark, Gap(0.2, -0.1, 0.5).mark, Gap(0.2).mark
+        ('above', 'level', '')
         """
-        scale = np.asarray(weights) ** 2 / sizes
-        run_df = np.maximum(np.asarray(sizes) - 1, 1)  # one run: its variance over runs is unknown and counts as 0
-        # the covariance of a network's mean with itself exceeds that between its runs by run_spread / (S (S − 1))
-        patients = jackknife - (run_spread * scale / run_df).sum(-1)
-        return cls(value, squares * scale / run_df, run_df, np.maximum(patients, 0), jackknife)
-
-    @property
-    def variance(self) -> FloatArray:
-        """(...) total variance, at least the jackknife variance over patients."""
-        return np.maximum(self.runs.sum(-1) + self.patients, self.jackknife)
-
-    @property
-    def df(self) -> FloatArray:
-        """(...) Satterthwaite's degrees of freedom of ``variance``, infinite if the runs have no spread."""
-        spread = (self.runs**2 / self.run_df).sum(-1)
-        whole = np.broadcast_to(np.inf, np.shape(spread)).copy()
-        return np.divide(self.variance**2, spread, out=whole, where=spread > 0)
+        if not np.isfinite([self.low, self.high]).all():
+            return ""
+        return "above" if self.low > 0 else "below" if self.high < 0 else "level"
 
 
-def variance_parts(networks: Sequence[CheckedRow], weights: Sequence[float]) -> VarianceParts:
-    """Return the parts of the variance of the weighted sum of the networks' means over their runs.
+def independent_difference(published: ArrayLike, counts: ArrayLike, other: Resampled) -> Gap:
+    """Return the mean of published shares minus the mean of ``other`` (F,), with a 95% interval.
 
-    The estimator is explained in ``locus.benchmark.scoring.statistics.mrmc``.
+    A published share of n cases is binomial, that of ``other`` is resampled by patient, and the two are taken as
+    independent: d ± 1.96 √(Σ p(1 − p)/n / F² + s²), where s is the standard deviation of the resampled mean. If both
+    were scored on the same cases they are correlated, which makes the interval too wide rather than too narrow.
 
     Args:
-        networks: ``theta`` (..., S_n) and ``jackknife`` (..., S_n, P) of each network, the same patients for all.
-        weights: One per network.
+        published: (F,) shares by finding, or their mean alone, a number; then the shares of ``least_certain`` give
+            the widest interval.
+        counts: (F,) cases behind each share; 0 means unknown, and then there is no interval.
+        other: (F,) shares of the same findings.
+
+    >>> of_patients = np.repeat([[0.5], [0.3]], 50, 0)  # two findings, resampled: mean .4, standard deviation .1
+    >>> box = Resampled(np.array([0.4]), of_patients, of_patients, of_patients > 0)
+    >>> gap = independent_difference([0.5], [100], box)  # .1 ± 1.96 √(.25/100 + .1²) = .1 ± .219
+    >>> [round(end, 3) for end in gap], gap.mark
+    ([0.1, -0.119, 0.319], 'level')
     """
-    squares = [((scores - scores.mean(-1, keepdims=True)) ** 2).sum(-1) for scores, _ in networks]
-    means = [left_out.mean(-2) for _, left_out in networks]
-    value = sum(weight * scores.mean(-1) for weight, (scores, _) in zip(weights, networks, strict=True))
-    jackknife = _variance(sum(weight * mean for weight, mean in zip(weights, means, strict=True)))
-    run_spread = [_variance(left - mean[..., None, :]).sum(-1) for (_, left), mean in zip(networks, means, strict=True)]
-    sizes = [scores.shape[-1] for scores, _ in networks]
-    parts = np.asarray(value), np.stack(squares, -1), np.stack(run_spread, -1), jackknife
-    return VarianceParts.of_sums(*parts, sizes, weights)
+    given, n = (np.asarray(values, dtype=np.float64) for values in (published, counts))
+    difference = float(given.mean() - other.value.mean())
+    if (n <= 0).any():
+        return Gap(difference)
+    shares = least_certain(float(given), n) if given.ndim == 0 else given
+    variance = (shares * (1 - shares) / n).sum() / len(n) ** 2 + other.samples.astype(np.float64).mean(1).var()
+    reach = NormalDist().inv_cdf((1 + LEVEL) / 2) * float(np.sqrt(variance))
+    return Gap(difference, difference - reach, difference + reach)
 
 
-def _variance(left_out: FloatArray) -> FloatArray:
-    """Return the jackknife variance (...) of ``left_out`` (..., P)."""
-    patients = left_out.shape[-1]
-    gaps = left_out - left_out.mean(-1, keepdims=True)
-    return np.asarray((patients - 1) / patients * (gaps**2).sum(-1))
+def least_certain(mean: float, counts: FloatArray) -> FloatArray:
+    """Return the shares (F,) in [0,1] with this ``mean`` that maximize Σ p(1 − p)/n, for ``counts`` n (F,).
+
+    At the maximum (1 − 2p)/n is the same for all findings whose share is between 0 and 1.
+
+    >>> least_certain(0.25, np.array([100.0, 100.0])).round(6).tolist()
+    [0.25, 0.25]
+    >>> least_certain(0.4, np.array([100.0, 300.0])).round(6).tolist()  # .1/100 = .3/300
+    [0.45, 0.35]
+    """
+    low, high = -1 / counts.min(), 1 / counts.min()
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        if np.clip((1 - middle * counts) / 2, 0, 1).mean() > mean:
+            low = middle
+        else:
+            high = middle
+    return np.clip((1 - high * counts) / 2, 0, 1)

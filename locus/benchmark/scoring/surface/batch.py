@@ -10,10 +10,8 @@ A loop over cases in Python would take longer than the overlaps. Case n has the 
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,18 +25,18 @@ from locus.core.types import FloatArray
 
 
 @compiled
-def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the boxes (n,T,4) of the cases ``of`` (n,) at ``thresholds`` (n,T); pieces (P,) have edges (4,P)."""
+def follow(first, pieces, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the boxes (n,T,4) of the cases ``of`` (n,) at ``thresholds`` (n,T); ``pieces`` (P,NUMBERS)."""
     for n in range(of.size):
-        begin, end = first[of[n]], first[of[n] + 1]
+        rows = pieces[first[of[n]] : first[of[n] + 1]]
         for i in range(thresholds.shape[1]):
             t = thresholds[n, i]
-            if begin == end or not t < high[end - 1]:
+            if len(rows) == 0 or not t < rows[-1, 1]:
                 continue
-            piece = max(begin + np.searchsorted(low[begin:end], t, side="right") - 1, begin)
-            part = max((t - low[piece]) / (high[piece] - low[piece]), 0.0)
+            row = rows[max(np.searchsorted(rows[:, 0], t, side="right") - 1, 0)]
+            part = max((t - row[0]) / (row[1] - row[0]), 0.0)
             for edge in range(4):
-                out[n, i, edge] = start[edge, piece] + part * (stop[edge, piece] - start[edge, piece])
+                out[n, i, edge] = row[2 + edge] + part * (row[6 + edge] - row[2 + edge])
 
 
 @compiled
@@ -211,32 +209,9 @@ def offsets_of(counts: Sequence[int]) -> Index:
 
 
 NUMBERS = 10
-"""Numbers per piece: the thresholds at which it begins and ends, and its box at both."""
-BLOCK, KEPT = 2**20, 2**24
-"""Numbers in a block of cases (8 MiB; larger blocks are slower), and in all blocks in memory (128 MiB)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Traces of consecutive cases."""
-
-    first: int
-    """Index of the first case."""
-    offsets: Index
-    """(n+1,) offsets of each case's pieces."""
-    read: Callable[[], FloatArray]
-    """Return all pieces (NUMBERS,P): low and high thresholds, edges at the beginning, their limits at the end."""
-
-    def follow(self, case_index: Index, thresholds: FloatArray, out: FloatArray) -> None:
-        """Write the boxes (n,T,4) of the cases (n,) that are in this block."""
-        inside = (case_index >= self.first) & (case_index < self.first + len(self.offsets) - 1)
-        if not inside.any():
-            return
-        rows = np.asarray(self.read())
-        pieces = (self.offsets, rows[0], rows[1], rows[2:6], rows[6:])
-        boxes = out[inside]
-        follow(*pieces, case_index[inside] - self.first, np.ascontiguousarray(thresholds[inside]), boxes)
-        out[inside] = boxes
+"""Numbers per piece of a trace: the thresholds at which it begins and ends, and its box at both."""
+KEPT = 2**27
+"""Bytes of traces in memory; more are in a temporary file."""
 
 
 class Traces:
@@ -246,21 +221,28 @@ class Traces:
     """
 
     def __init__(self, traces: Iterable[Trace]) -> None:
-        """Store ``traces`` in blocks, one after the other. Raises ``WriteError`` if a disk is full."""
-        self.blocks: list[Block] = []
-        numbers, file = 0, None
-        for part in _blocks(traces):
-            columns = [np.vstack([t.thresholds[:-1], t.thresholds[1:], t.start.T, t.stop.T]) for t in part]
-            rows = np.concatenate(columns, 1)
-            numbers += rows.size
-            if numbers > KEPT and file is None:
-                file = tempfile.TemporaryFile()  # noqa: SIM115  # deleted with the last block
-            read = partial(np.asarray, rows) if file is None else _stored(rows, file)
-            self.blocks.append(Block(len(self), offsets_of([len(trace.start) for trace in part]), read))
+        """Store ``traces``, one after the other. Raises ``WriteError`` if a disk is full."""
+        counts = []
+        file = tempfile.SpooledTemporaryFile(KEPT)  # noqa: SIM115  # deleted with the rows
+        try:
+            for trace in traces:
+                counts.append(len(trace.start))
+                ends = trace.thresholds[:-1], trace.thresholds[1:]
+                file.write(np.column_stack([*ends, trace.start, trace.stop]).tobytes())
+            size = file.tell()
+            file.seek(0)
+        except OSError as error:
+            where = f"{tempfile.gettempdir()}: {error.strerror or error}"
+            raise WriteError(f"cannot write traces in {where}; free space, or set TMPDIR to another folder") from error
+        self.offsets = offsets_of(counts)
+        """(N+1,) offsets of each case's pieces."""
+        rows = np.memmap(file, mode="c") if size > KEPT else np.frombuffer(bytearray(file.read()), np.uint8)
+        self.rows = np.asarray(rows).view(np.float64).reshape(-1, NUMBERS)
+        """(P,NUMBERS) low and high threshold of each piece, edges at the beginning, their limits at the end."""
 
     def __len__(self) -> int:
         """Return the number of cases."""
-        return sum(len(block.offsets) - 1 for block in self.blocks)
+        return len(self.offsets) - 1
 
     def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
         """Return the exact boxes (n,T,4) of the highest vertex's component, at ``thresholds`` (n,T) of cases (n,).
@@ -268,34 +250,8 @@ class Traces:
         Thresholds below a case's first critical one give its first box; thresholds above its highest value nan.
         """
         out = np.full((*thresholds.shape, 4), np.nan)
-        for block in self.blocks:
-            block.follow(case_index, thresholds, out)
+        follow(self.offsets, self.rows, case_index, np.ascontiguousarray(thresholds), out)
         return out
-
-
-def _blocks(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
-    """Yield consecutive traces with at least ``BLOCK`` numbers in all but the last part."""
-    part, numbers = list[Trace](), 0
-    for trace in traces:
-        part.append(trace)
-        numbers += NUMBERS * len(trace.start)
-        if numbers >= BLOCK:
-            yield part
-            part, numbers = [], 0
-    if part:
-        yield part
-
-
-def _stored(rows: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:
-    """Append the numbers to the file; return a function that memory-maps them."""
-    try:
-        position, shape = file.seek(0, 2), rows.shape
-        file.write(rows.data)
-        file.flush()
-    except OSError as error:
-        where = f"{tempfile.gettempdir()}: {error.strerror or error}"
-        raise WriteError(f"cannot write traces in {where}; free space, or set TMPDIR to another folder") from error
-    return lambda: np.memmap(file, np.float64, "c", position, shape)
 
 
 EDGES = (0, 0, 2, 2, 1, 1, 3, 3)

@@ -130,7 +130,7 @@ def min_max(values: ArrayLike) -> FloatArray:
 def as_heat_map(values: ArrayLike) -> FloatArray:
     """Return a map as (h,w) float64. Raises ``BadValueError`` for another shape, NaN or infinite values."""
     if hasattr(values, "detach"):  # a tensor of any device and type
-        values = values.detach().cpu().float().numpy()
+        values = values.detach().cpu().double().numpy()
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
         raise BadValueError(f"the heat map has the shape {array.shape}, not (h, w): pass one finding of one image")

@@ -11,6 +11,7 @@ are numbered as in a box: left, top, right, bottom. Distances are measured from 
 edges are computed in the same way.
 """
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -403,8 +404,9 @@ class GivenBoxes:
 
     @classmethod
     def from_rows(cls, rows: FloatArray) -> "GivenBoxes":
-        """Sort ``rows`` (M,5) of xyxy and confidence; equal confidences keep their order."""
-        ordered = rows[np.argsort(-rows[:, 4], kind="stable")]
+        """Sort ``rows`` (M,5) of xyxy and confidence; equal ones in a random order that depends on edges alone."""
+        keys = np.array([zlib.crc32(row.tobytes()) for row in rows[:, :4] + 0.0])
+        ordered = rows[np.lexsort((keys, -rows[:, 4]))]
         return cls(ordered[:, :4], ordered[:, 4])
 
     @property

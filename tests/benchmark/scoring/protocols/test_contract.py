@@ -5,11 +5,9 @@ import functools
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from locus.benchmark.records import Cell, Record, load, write
-from locus.benchmark.records import cases as stored
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, Result
 from locus.core.frames import Grid
@@ -162,12 +160,3 @@ def test_result_is_equal_after_a_record_is_written_and_read(name, tmp_path):
     write(record, tmp_path)
     assert load(tmp_path) == [record]
     json.dumps(result.rows, allow_nan=False)
-
-
-@every
-def test_rows_of_all_cells_form_one_table(name, tmp_path):
-    flat = [dataclasses.replace(c, map=c.map * 0) for c in planted(12)]
-    for method, result in (("a", evaluate(name, flat)), ("b", result_of(name, 12))):
-        stored.write(result.rows, Cell(dataset="planted", protocol=name, method=method), tmp_path)
-    table = pd.read_parquet(tmp_path / "records" / "cases" / name)
-    assert table["method"].value_counts().to_dict() == {m: len(result_of(name, 12).rows) for m in "ab"}

@@ -38,10 +38,3 @@ def test_threshold_equals_opencv_if_all_weights_are_equal():
         level, above = cv2.threshold(values, 0, 1, cv2.THRESH_OTSU)
         result = otsu(surface(values, (224, 360), "conventional"))
         assert np.array_equal(values > result, above > 0), (seed, level, result)
-
-
-@pytest.mark.planted
-def test_threshold_scales_with_the_map():
-    values = np.random.default_rng(0).random((8, 8))
-    grid = Grid((96, 96), (12, 12), (-5, 3))
-    assert otsu(surface(values * 7 - 2, FRAME, grid)) == pytest.approx(otsu(surface(values, FRAME, grid)) * 7 - 2)

@@ -9,19 +9,10 @@ from hypothesis import strategies as st
 
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.surface import all_boxes, surface
 from locus.core.frames import Grid
 
 FINDINGS = ("mass", "nodule")
 pytestmark = pytest.mark.planted
-
-
-@st.composite
-def maps(draw) -> np.ndarray:
-    """Return noise (h,w), sometimes with plateaus."""
-    shape = draw(st.integers(2, 9)), draw(st.integers(2, 9))
-    values = np.random.default_rng(draw(st.integers(0, 2**32 - 1))).random(shape)
-    return (values * 5).round() / 5 if draw(st.booleans()) else values
 
 
 @st.composite
@@ -41,16 +32,6 @@ def _image(number: int, random: np.random.Generator, grid, side: int) -> list[Ca
 
 def evaluate(name: str, cases: list[Case]):
     return protocols.get(name)().evaluate(cases, FINDINGS, 0, cases[:6])
-
-
-@settings(max_examples=150, deadline=None)
-@given(maps(), st.floats(0, 1), st.floats(0, 1))
-def test_component_of_a_higher_threshold_is_inside_one_of_a_lower_threshold(values, one, other):
-    low, high = sorted((one, other))
-    on = surface(values, (90, 120), "conventional")
-    outer, inner = (all_boxes(on, t)[0] for t in (low, high))
-    inside = (outer[None, :, :2] <= inner[:, None, :2] + 1e-9) & (outer[None, :, 2:] >= inner[:, None, 2:] - 1e-9)
-    assert inside.all(-1).any(1).all()
 
 
 @pytest.mark.parametrize("name", sorted({*protocols.of_maps()} - {"maxbox"}))  # its boxes reach a pixel further right

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from locus.benchmark.scoring.statistics.agreement import agreement, kendall
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
+from locus.benchmark.scoring.statistics.rank_reversals import agreement, kendall
 from locus.core.errors import BadValueError
 
 NAMES = ("cam", "gradcam", "layercam", "hirescam")

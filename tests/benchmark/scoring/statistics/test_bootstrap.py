@@ -31,10 +31,6 @@ def test_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     assert (cut == bootstrap_draws(sums, 3).samples).all()
 
 
-def test_sums_without_cases_are_empty():
-    assert by_patient(np.zeros((0, 3)), np.zeros((0, 3)), [], [], ["a"]).value.shape == (1, 3)
-
-
 def test_bits_do_not_depend_on_the_number_of_threads():
     random = np.random.default_rng(0)
     sums = Sums(random.random((400, 2, 24)), np.ones((400, 2, 24)))
@@ -49,23 +45,6 @@ def test_bits_do_not_depend_on_the_number_of_threads():
 def test_patients_images_stay_together():
     sums = by_patient([[1.0], [1.0], [0.0], [0.0]], np.ones((4, 1)), ["a"] * 4, ["p", "p", "q", "q"], ["a"])
     assert set(np.unique(bootstrap_draws(sums).samples)) == {0.0, 0.5, 1.0}  # never a quarter: two patients, not four images
-
-
-@pytest.mark.byhand
-def test_ratio_is_resampled_as_a_ratio_of_sums():
-    result = bootstrap_draws(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
-    assert set(np.unique(result.samples[:, 0])) == {0.0, 0.25, 1.0}
-    assert result.without[:, 0, 0].tolist() == [0, 1]
-    assert all(np.isnan(values[..., 1, :]).all() for values in (result.value, result.samples, result.without))
-
-
-@pytest.mark.byhand
-def test_columns_computed_together_equal_single_ones():
-    rng = np.random.default_rng(0)
-    part, whole, of, who = rng.random((60, 5)), rng.random((60, 5)), ["a", "b", "c"] * 20, rng.integers(0, 25, 60)
-    every = bootstrap_draws(by_patient(part, whole, of, who, ["a", "b", "c"]))
-    alone = bootstrap_draws(by_patient(part[:, 3:4], whole[:, 3:4], of, who, ["a", "b", "c"]))
-    assert np.allclose(every[:, 3:].samples[..., 0], alone.samples[..., 0], rtol=1e-6)
 
 
 @pytest.mark.byhand

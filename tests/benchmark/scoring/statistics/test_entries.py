@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.statistics import entries, mrmc
-from locus.benchmark.scoring.statistics.entries import RowSamples
+from locus.benchmark.scoring.statistics import mrmc
+from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 FINDINGS = ("mass", "nodule", "rare")
@@ -26,12 +26,12 @@ def scores(hits, name="a"):
 
 @pytest.mark.oracle
 def test_jackknife_is_the_score_without_each_patient(monkeypatch):
-    monkeypatch.setattr(entries, "WIDTH", 2)  # several blocks of columns
+    monkeypatch.setattr(mrmc, "WIDTH", 2)  # several blocks of columns
     random = np.random.default_rng(0)
     patients, findings = np.repeat(np.arange(12), 3).astype(str), np.tile([*FINDINGS[:2], "nodule"], 12)
     findings[4] = "rare"  # of one patient alone: without it, the mean is over the other two
     hits = (random.random((36, 5)) < 0.4).astype(float)
-    theta, left_out = entries.leave_one_out(hits, np.ones_like(hits), CaseGroups.of(findings, patients))
+    theta, left_out = mrmc.leave_one_out(hits, np.ones_like(hits), CaseGroups.of(findings, patients))
 
     def anew(kept):
         return np.mean([hits[kept & (findings == name)].mean(0) for name in FINDINGS if (kept & (findings == name)).any()], axis=0)
@@ -44,12 +44,12 @@ def test_jackknife_is_the_score_without_each_patient(monkeypatch):
 def test_common_training_runs_are_paired_and_other_ones_nested():
     one, other = scores(world(1, 4)), scores(world(2, 4))
     rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
-    assert entries.difference(one, other.restrict(other.runs[::-1])) == mrmc.difference(*rows)
+    assert mrmc.compared(one, other.restrict(other.runs[::-1])) == mrmc.difference(*rows)
     apart = RowSamples(tuple("bcde"), other.theta, other.jackknife)
-    assert entries.difference(one, apart) == mrmc.difference_nested(*rows)
+    assert mrmc.compared(one, apart) == mrmc.difference_nested(*rows)
     single = one.restrict(["a1"])  # of one side's runs
-    assert entries.difference(one, single.restrict(["a1"])).value == 0
-    assert entries.difference(apart, single).df == mrmc.difference_nested(rows[1], (single.theta, single.jackknife)).df < np.inf
+    assert mrmc.compared(one, single.restrict(["a1"])).value == 0
+    assert mrmc.compared(apart, single).df == mrmc.difference_nested(rows[1], (single.theta, single.jackknife)).df < np.inf
 
 
 def over_patients(first, second):
@@ -57,7 +57,7 @@ def over_patients(first, second):
     findings, patients = np.tile(FINDINGS[:2], 40), np.repeat(np.arange(20), 4).astype(str)
     groups = CaseGroups.of(findings, patients)
     one, other = (groups.sums(np.asarray(hits, float)[:, None], np.ones((80, 1))) for hits in (first, second))
-    (gap,) = entries.over_patients(one, other)
+    (gap,) = mrmc.over_patients(one, other)
     return gap
 
 
@@ -72,22 +72,8 @@ def test_single_runs_are_compared_over_patients_and_paired():
     assert (shifted.value, shifted.low, shifted.high) == pytest.approx((0.1, 0.1, 0.1), abs=1e-6)
 
 
-def differences(trainings, patients):
-    """Return how many of 60 pairs of rows of one entry, each of half of the training runs, differ."""
-    worlds = [world(number, trainings, patients) for number in range(60)]
-    half = trainings // 2
-    gaps = [entries.difference(scores(hits[:half]), scores(hits[half:], "b")) for hits in worlds]
-    return sum(not gap.low <= 0 <= gap.high for gap in gaps)
-
-
-@pytest.mark.planted
-def test_rows_of_one_entry_rarely_differ_with_five_training_runs_and_often_with_patients_alone():
-    assert differences(10, patients=120) <= 7  # 5% of 60 are 3; more than 7 have a probability below .02
-    assert differences(2, patients=500) > 15
-
-
 def beaten(rows):
-    verdicts = entries.verdicts(len(rows), entries.gaps_between(rows))
+    verdicts = mrmc.verdicts(len(rows), mrmc.gaps_between(rows))
     return [verdict.beaten for verdict in verdicts]
 
 
@@ -107,7 +93,7 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
     """Rows 0 to 3; only row 1 is clearly better than row 3, and row 2 is not excluded at all."""
     gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.04), (1, 2): gap(0.01, 0.9),
             (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
-    result = entries.verdicts(4, gaps)
+    result = mrmc.verdicts(4, gaps)
     assert [verdict.beaten for verdict in result] == [False, False, False, True]
     assert [verdict.compared_with for verdict in result] == [None, 0, 0, 1]  # .04 is .08 after Holm: the top row does not exclude row 3
     assert result[3].worse_by == gaps[1, 3]
@@ -115,23 +101,9 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
 
 
 @pytest.mark.byhand
-def test_only_a_better_row_excludes_another():
-    result = entries.verdicts(2, {(0, 1): gap(0.3, 0.001)})
-    assert [(verdict.beaten, verdict.compared_with) for verdict in result] == [(False, None), (True, 0)]
-
-
-@pytest.mark.byhand
 def test_holm_is_over_the_comparisons_of_a_row_or_over_all_pairs_of_the_table():
     gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
-    per_row = entries.verdicts(3, gaps)
-    all_pairs = entries.verdicts(3, gaps, per_row=False)
+    per_row = mrmc.verdicts(3, gaps)
+    all_pairs = mrmc.verdicts(3, gaps, per_row=False)
     assert [verdict.beaten for verdict in per_row] == [False, True, False]  # .02 is .04 among two
     assert [verdict.beaten for verdict in all_pairs] == [False, False, False]  # and .06 among three
-
-
-def test_mean_of_rows_averages_scores_and_jackknife():
-    one, other = scores(world(1, 3)), scores(world(2, 3))
-    mean = entries.mean_of_rows([one, other])
-    assert mean.runs == one.runs
-    assert mean.theta == pytest.approx((one.theta + other.theta) / 2)
-    assert mean.jackknife == pytest.approx((one.jackknife + other.jackknife) / 2)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from locus.benchmark.scoring.statistics.published import independent_difference, least_certain
-from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient
+from locus.benchmark.scoring.statistics.resample import Resampled, bootstrap_draws, by_patient, independent_difference, least_certain
 
 NAMES = ("heart", "nodule")
 

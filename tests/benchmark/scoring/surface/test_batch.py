@@ -60,23 +60,3 @@ def test_hit_truth_boxes_and_boxes_without_a_hit_are_counted_per_threshold(plant
             for d, t in enumerate(above):
                 met = measure(boxes, own) > t
                 assert counts[:, n, place, d].tolist() == [met.any(0).sum(), (~met.any(1)).sum()]
-
-
-@pytest.mark.oracle
-def test_shares_of_unions_equal_those_on_pixels(planted):
-    truths, surfaces, levels = planted
-    round_truths = [truth.round() for truth in truths]
-    result = Boxes.from_surfaces(surfaces, levels)
-    result = Boxes(result.boxes.round(), result.case_index, result.threshold_index)
-    shares = TruthBoxes.from_boxes(round_truths).union_iobb(result, 3)
-    for n, place, boxes, _ in each(planted):
-        predicted, true = painted(boxes.round()), painted(round_truths[n])
-        expected = (predicted & true).sum() / predicted.sum() if predicted.any() else np.nan
-        np.testing.assert_allclose(shares[n, place], expected, atol=1e-12)
-
-
-def painted(boxes: np.ndarray) -> np.ndarray:
-    out = np.zeros(FRAME, dtype=bool)
-    for x0, y0, x1, y1 in boxes.astype(int):
-        out[y0:y1, x0:x1] = True
-    return out

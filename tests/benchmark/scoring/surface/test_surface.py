@@ -2,23 +2,17 @@
 
 import itertools
 
-import cv2
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.localize import boxes, to_frame
-from locus.benchmark.scoring.surface import all_boxes, bilinear, surface
-from locus.core.frames import Grid, iou
+from locus.benchmark.scoring.localize import boxes
+from locus.benchmark.scoring.surface import all_boxes, surface
+from locus.core.frames import Grid
 
 CONVENTIONAL = "conventional"
 GRIDS = [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))]
 SPOT, CORNER = np.zeros((3, 3)), np.zeros((3, 3))
 SPOT[1, 1] = CORNER[2, 0] = 1
-
-
-def smooth(seed: int, shape: tuple[int, int]) -> np.ndarray:
-    noise = cv2.GaussianBlur(np.random.default_rng(seed).random(shape), (0, 0), max(shape) / 10)
-    return (noise - noise.min()) / (noise.max() - noise.min())
 
 
 @pytest.mark.byhand
@@ -107,47 +101,6 @@ def test_mean_and_the_integral_are_those_of_the_surface():
     assert on.integrals((0, 10), (15, 20)) == pytest.approx(50)
 
 
-@pytest.mark.oracle
-@pytest.mark.parametrize("grid", GRIDS)
-def test_mean_is_the_limit_of_the_mean_over_pixels(grid):
-    values = smooth(3, (12, 10))
-    assert surface(values, (900, 700), grid).mean == pytest.approx(to_frame(values, (900, 700), grid).mean(), abs=1e-5)
-
-
-@pytest.mark.oracle
-@pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("wide", [1.5, pytest.param(1, marks=pytest.mark.slow)])
-def test_difference_from_pixels_shrinks_in_proportion_to_the_pixel(grid, wide):
-    sides = (256, 1024) if wide > 1 else (256, 1024, 4096)
-    means = [np.mean([_disagreement(seed, side, grid, wide) for seed in range(12)]) for side in sides]
-    assert means[1] < 0.004
-    for coarse, fine in itertools.pairwise(means):
-        assert 0.15 * coarse < fine < 0.4 * coarse
-
-
-def _disagreement(seed: int, side: int, grid: object, wide: float = 1) -> float:
-    """Return 1 - IoU of the peak's boxes on pixels and on the surface, mean over thresholds."""
-    values, frame = smooth(seed, (12, 12)), (side, int(side * wide))
-    picture = to_frame(values, frame, grid)
-    levels = np.array([0.3, 0.5, 0.7]) * surface(values, frame, grid).values.max()
-    return float(np.mean([1 - iou(_pixel_box(picture, t), boxes(values, t, frame, grid)[0])[0, 0] for t in levels]))
-
-
-def _pixel_box(picture: np.ndarray, level: float) -> list[float]:
-    _, labels, stats, _ = cv2.connectedComponentsWithStats((picture > level).astype(np.uint8), connectivity=8)
-    x, y, w, h, _ = stats[labels.flat[picture.argmax()]]
-    return [x, y, x + w, y + h]
-
-
-@pytest.mark.oracle
-def test_number_of_components_equals_that_on_fine_pixels():
-    for seed in range(5):
-        values = np.random.default_rng(seed).random((6, 6)).round(2)
-        picture = to_frame(values, (1536, 1536), CONVENTIONAL)
-        on_pixels = cv2.connectedComponents((picture > 0.6).astype(np.uint8), connectivity=4)[0] - 1
-        assert len(boxes(values, 0.6, (1536, 1536), CONVENTIONAL)) == on_pixels
-
-
 def slowly(values: np.ndarray, on, level: float) -> list[list[float]]:
     """Return the boxes of the components by their definition, in plain Python."""
     label = {(i, j): i * values.shape[1] + j for i, j in np.argwhere(values > level).tolist()}
@@ -183,10 +136,3 @@ def test_boxes_equal_the_definition(kind):
         for level in () if on.flat else (0.0, 0.25, 0.45, 0.7):
             np.testing.assert_allclose(sorted(all_boxes(on, level)[0].tolist()), sorted(slowly(values, on, level)), atol=1e-9)
             assert len(all_boxes(on, level)[0]) == len(slowly(values, on, level))
-
-
-@pytest.mark.byhand
-def test_weights_of_a_whole_axis_are_those_of_its_integral():
-    knots = np.array([5.0, 15.0])
-    np.testing.assert_allclose(bilinear.whole_weights(knots, 20), [[10, 10]])
-    np.testing.assert_array_equal(bilinear.whole_weights(knots, 20), bilinear.integral_weights(knots, [0, 20]))

@@ -57,13 +57,6 @@ def test_validation_cases_choose_for_their_training_run_and_finding():
     assert from_validation(on, validation_index, who, shared=True).tolist() == [1, 1, 1, 1]
 
 
-@pytest.mark.planted
-def test_no_patient_is_in_two_folds():
-    people = [f"p{i % 7}" for i in range(50)]
-    fold = patient_folds(people, thresholds.FOLDS, 3)
-    assert all(len({f for p, f in zip(people, fold, strict=True) if p == patient}) == 1 for patient in set(people))
-
-
 @pytest.mark.byhand
 def test_record_lists_all_chosen_thresholds():
     index = CaseIndex.of(["a", "a", "a", "b"], TEN[:4])

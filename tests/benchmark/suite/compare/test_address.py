@@ -73,11 +73,6 @@ def test_two_suites_are_compared_cell_by_cell_and_the_rest_is_counted(two_models
     assert unmatched == (3, 1)
 
 
-def test_baseline_is_compared_only_if_named(two_models, tmp_path):
-    assert paired(tmp_path, "tiny/AVG/cam", "tiny/AVG/prior") == {("AVG/cam", "AVG/prior")}
-    assert ("AVG/prior", "PCAM/prior") not in paired(tmp_path, "tiny/AVG", "tiny/PCAM")
-
-
 def test_no_common_cell_is_an_error_with_advice(two_models, write, tmp_path, hits):
     write("other", "LSE", "gradcam", hits(0.4))
     with pytest.raises(BadValueError, match=r"tiny.*other.*AVG/cam.*LSE/gradcam.*suite/model/method"):

@@ -30,23 +30,6 @@ def test_the_difference_is_that_of_the_shares_with_its_interval_and_p(write, com
     assert "patients: 30" in output
 
 
-def test_a_bar_counts_the_pairs(two_models, compare, terminal):
-    compare("tiny/AVG", "tiny/PCAM")
-    assert "compare:   0%" in terminal()
-
-
-def test_swapping_sides_only_changes_signs(two_models, compare):
-    one, other = (mean(compare(*pair)[1], "mean_iou") for pair in (("tiny/AVG", "tiny/PCAM"), ("tiny/PCAM", "tiny/AVG")))
-    assert float(one["difference"]) == -float(other["difference"])
-    assert one["p"] == other["p"]
-
-
-def test_holm_covers_all_pairs_and_findings_of_a_metric(two_models, compare):
-    _, single = compare("tiny/AVG/cam", "tiny/PCAM/cam")
-    _, several = compare("tiny/AVG", "tiny/PCAM")
-    assert float(mean(several, "hit@iou.3")["p_holm"]) > float(mean(single, "hit@iou.3")["p_holm"])
-
-
 def test_tables_have_the_findings_of_the_main_column_and_the_means_of_all(two_models, compare):
     output, rows = compare("tiny/AVG", "tiny/PCAM")
     assert len(rows) == 2 * 3 * 5

@@ -1,14 +1,11 @@
 """Steps run once, in the order of their needs; a failure cancels only dependent steps."""
 
-import datetime
-import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from locus.benchmark.suite.executors import Event, Step, run
-from locus.benchmark.suite.executors.base import StepCounts
+from locus.benchmark.suite.executors import Step, run
+from locus.benchmark.suite.executors.base import run_with_progress
 from locus.benchmark.suite.executors.local import Local
 from locus.core.errors import WriteError
 
@@ -53,23 +50,7 @@ def test_write_error_ends_the_run(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
-def test_progress_shows_counts_and_time_left(tmp_path):
-    steps = {name: mkdir(name, tmp_path) for name in "abcd"}
-    state = StepCounts(Counter(train=4), jobs=2)
-    state.take(Event("started", steps["a"]))
-    assert (str(state), state.time_left) == ("1 running, 3 waiting", None)
-    state.take(Event("done", steps["a"]))
-    state.seconds["train"] = [20.0]
-    assert state.time_left == datetime.timedelta(seconds=30)
-    state.take(Event("cancelled", steps["b"]))
-    assert str(state) == "0 running, 2 waiting, 1 cancelled, 1 done, about 0:00:20 left"
-
-
-@pytest.mark.parametrize("seconds", [(0.5, 20.0), (20.0, 0.5)])
-def test_finished_steps_do_not_affect_the_time_left(tmp_path, monkeypatch, seconds):
-    state, clock = StepCounts(Counter(train=4), jobs=1), iter([0.0, seconds[0], 100.0, 100.0 + seconds[1]])
-    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
-    for name in "ab":
-        for kind in ("started", "done"):
-            state.take(Event(kind, mkdir(name, tmp_path)))
-    assert state.time_left == datetime.timedelta(seconds=40)  # two more of 20 s
+def test_progress_shows_what_is_running_and_how_many_steps_have_ended(tmp_path):
+    lines = []
+    list(run_with_progress([mkdir("a", tmp_path)], Local(1), lines.append))
+    assert lines == ["  started: a (1 running, 0 waiting)", "  done: a (0 running, 0 waiting, 1 done)"]

@@ -90,24 +90,6 @@ def test_the_jackknife_leaves_out_each_patient_in_turn():
         assert result.without[p] == pytest.approx(np.array([[row["auroc"], row["ap"]] for row in output.values()]), abs=1e-6)
 
 
-@pytest.mark.byhand
-def test_a_finding_of_one_class_is_nan_everywhere_and_has_no_interval():
-    predictions = Predictions(("A",), torch.arange(20.0)[:, None].double(), torch.zeros(20, 1), [str(i) for i in range(20)])
-    result = metrics.resampled(predictions)
-    assert np.isnan(result.value).all()
-    assert np.isnan(result.samples).all()
-    assert np.isnan(interval(result)).all()
-
-
-@pytest.mark.byhand
-def test_the_size_of_a_block_changes_nothing(monkeypatch):
-    whole = metrics.resampled(drawn(1))
-    monkeypatch.setattr(metrics, "BLOCK", 7)
-    cut = metrics.resampled(drawn(1))
-    assert (whole.samples == cut.samples).all()
-    assert (whole.without == cut.without).all()
-
-
 @pytest.mark.planted
 def test_interval_has_its_nominal_coverage():
     """Scores of N(1,1) against N(0,1) have the AUROC Phi(1/sqrt 2) = .7602."""

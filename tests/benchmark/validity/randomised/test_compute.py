@@ -9,8 +9,7 @@ from scipy.stats import spearmanr
 
 from locus import backbones
 from locus.benchmark.maps.runs import untrained
-from locus.benchmark.validity.base import subset_runs
-from locus.benchmark.validity.randomised import Randomised, part_names, parts, reinitialise, spearman
+from locus.benchmark.validity.checks import Randomised, part_names, parts, reinitialise, spearman, subset_runs
 from locus.config import EngineFlags
 
 IMAGES = 8
@@ -21,12 +20,6 @@ def test_correlation_equals_scipy():
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, 9, 64).astype(float), rng.integers(0, 9, 64).astype(float)
     assert spearman(first, second) == pytest.approx(spearmanr(first, second).statistic)
-
-
-def test_independent_maps_have_no_correlation_on_average():
-    rng = np.random.default_rng(0)
-    rho = [spearman(rng.random(64), rng.random(64)) for _ in range(2000)]
-    assert np.mean(rho) == pytest.approx(0, abs=0.01)
 
 
 def test_flat_missing_and_differently_shaped_maps_have_no_correlation():
