@@ -91,5 +91,5 @@ class PointingCell(PointingRule):
         """Return 1 for points in a cell, of 14×14, that overlaps a box."""
         side = np.array(frame[::-1]) / CELLS
         low = np.floor(points / side) * side
-        apart = np.logical_or(low[:, None] >= boxes[:, 2:], low[:, None] + side <= boxes[:, :2])
-        return np.asarray((~apart.any(axis=2)).any(axis=1), dtype=np.float64)
+        overlaps = np.logical_and(low[:, None] < boxes[:, 2:], low[:, None] + side > boxes[:, :2])
+        return np.asarray(np.any(np.all(overlaps, axis=2), axis=1), dtype=np.float64)
