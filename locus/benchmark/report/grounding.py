@@ -18,7 +18,7 @@ import numpy as np
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import charts, literature
 from locus.benchmark.report.charts import Chart
-from locus.benchmark.report.leaderboard import Leaderboard
+from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.literature import MARKS
 from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row
@@ -56,8 +56,6 @@ RULES = {
 NOT_A_SHARE = ("pointing@first_box",)
 EMPTY_IS_1 = "dice@empty_is_1"
 COUNT_NEGATIVES = ("dice@pooled", EMPTY_IS_1)
-MASKS = "masks"
-"""Protocol of the pairs of readers."""
 TITLES = {
     "rsna_pneumonia": "RSNA pneumonia",
     "siim_pneumothorax": "SIIM pneumothorax",
@@ -82,11 +80,7 @@ PAIRS = {
 WORDS: Mapping[Mark, str] = {"above": "are above it", "level": "level with it", "below": "below it"}
 LONGEST = 40
 """Letters of a name in a chart."""
-OPTIONS = {
-    "": "",
-    "lists=mgca": "split of MGCA's code",
-    "by_patient=False": "patients of the test images kept in the training part",
-}
+OPTIONS = {"": "", "lists=mgca": "split of MGCA's code", "by_patient=False": "patients of test images kept in training"}
 """Options of a truth -> what they mean."""
 ABOUT = (
     "{baseline}: knows the truth of the training part and never sees an image. ↑ above, = level, ↓ below (95% "
@@ -107,9 +101,7 @@ def blind(records: Sequence[Record], metric: str) -> Score | None:
     Of several splits it is the default one; for ``empty_mask`` it is the lowest, also of the counts that papers print.
     """
     runs = [r for r in records if r.source != "paper" and r.cell.method == RULES[metric].baseline]
-    runs.sort(
-        key=lambda record: len(str(record.cell.data.get("dataset")))
-    )  # other lists and patients after the default
+    runs.sort(key=lambda record: len(str(record.cell.data.get("dataset"))))  # the default split first
     scores = (r.find(metric, MEAN, origin(metric)) for r in runs)
     found = [score for score in scores if score is not None and score.value is not None]
     if found and RULES[metric].baseline == EMPTY_MASK:
@@ -157,9 +149,8 @@ def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) 
         gaps = {metric: gap(record, metric, records) for metric in metrics if record.find(metric) is not None}
         cells = (_with_mark(record.find(metric), gaps.get(metric)) for metric in metrics)
         if gaps:
-            lines.append(
-                (literature.result_name(record), *cells, _difference(next(iter(gaps.values()))), *_source(record))
-            )
+            first = _difference(next(iter(gaps.values())))
+            lines.append((literature.result_name(record), *cells, first, *_source(record)))
     meaning = "; ".join(f"{RULES[metric].heading}: {RULES[metric].words}" for metric in metrics)
     about = f"{ABOUT.format(baseline=listed([f'`{name}`' for name in baselines]))}\n{meaning}."
     head = ("result", *(RULES[metric].heading for metric in metrics), *SOURCE)
@@ -225,15 +216,11 @@ class GroundingReport(CheckReport):
         """Select the rows of the baselines of a training part, or of pairs of readers."""
         self.leaderboard, self.dataset, self.records = leaderboard, leaderboard.dataset, leaderboard.records
         runs = [record for record in self.records if record.source != "paper"]
-        self.people = next((r for r in runs if r.cell.method == READERS and r.cell.protocol == MASKS), None)
+        self.people = next(filter(is_of_pairs, runs), None)
         methods = (*OF_TRAINING_PART, READERS)
         self.rows = [Row.of([r]) for r in runs if r.cell.dataset == self.dataset and r.cell.method in methods]
+        self.is_of_people = self.people is not None and self.people.cell.dataset == self.dataset
         self.metrics = [metric for metric in RULES if any(r.find(metric) for r in published(self.records))]
-
-    @property
-    def is_of_people(self) -> bool:
-        """Whether the truth has the boxes of several readers, and nothing is compared with them."""
-        return self.people is not None and self.people.cell.dataset == self.dataset
 
     def tables(self) -> list[Table]:
         """Return the published results and the maps without content, then results by rules that count negatives."""
@@ -274,20 +261,17 @@ class GroundingReport(CheckReport):
             return None
         metric, (metric_of_people, finding) = self.metrics[0], PEOPLE[self.dataset]
         found = {literature.result_name(r)[:LONGEST]: r.find(metric) for r in published(self.records)}
-        values = {
-            name: (s.value, s.threshold_origin == "oracle") for name, s in found.items() if s and s.value is not None
-        }
-        ordered = dict(sorted(values.items(), key=lambda item: -item[1][0]))
+        values = [(name, s.value, s.threshold_origin == "oracle") for name, s in found.items() if s and s.value]
+        values.sort(key=lambda value: -value[1])
         agreement = None if self.people is None else self.people.find(metric_of_people, finding)
         about = (
             f"{TITLES[self.dataset]}: {RULES[metric].heading}, {RULES[metric].words}. Line with band: "
             f"{RULES[metric].baseline}, which never sees an image (95% interval). Dots: published; hollow: threshold "
-            "chosen on the scored images. "
-            f"Dashed: one radiologist against another (VinDr-CXR, {finding})."
+            f"chosen on the scored images. Dashed: one radiologist against another (VinDr-CXR, {finding})."
         )
         score = blind(self.records, metric)
         lines = (score, agreement) if score is not None else ()
-        return charts.dots(ordered, [(s.value or 0.0, s.low, s.high) for s in lines if s], RULES[metric].heading, about)
+        return charts.dots(values, [(s.value or 0.0, s.low, s.high) for s in lines if s], RULES[metric].heading, about)
 
 
 def _without_content(dataset: str, records: Sequence[Record]) -> Table:

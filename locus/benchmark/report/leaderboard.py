@@ -111,7 +111,7 @@ def leaderboards(
     boards = []
     run = {*select.datasets(record for record in records if record.source != "paper")}
     for dataset in sorted(select.datasets(records), key=lambda name: (name not in run, name)):
-        of_dataset = [r for r in records if r.cell.dataset == dataset or _is_of_pairs(r)]
+        of_dataset = [r for r in records if r.cell.dataset == dataset or is_of_pairs(r)]
         runs = _without_people(select.main_records(of_dataset, dataset))
         cases = None if folders is None or not runs else read_columns(runs, folders, READ)
         parts = [of_dataset] if cases is None else _by_cases(of_dataset, runs, cases.case_sets)
@@ -124,7 +124,7 @@ def leaderboards(
     return boards
 
 
-def _is_of_pairs(record: Record) -> bool:
+def is_of_pairs(record: Record) -> bool:
     """Return whether a record compares pairs of readers: a ceiling also for other data sets of its suite."""
     return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
 

@@ -55,8 +55,7 @@ class Masks(base.Protocol):
         index, training_index = base.case_index(scored), base.case_index(others)
         columns, table = [pixels.cnr], dict[str, ArrayLike]()
         metrics, of_training = pixels.metrics, training.metrics
-        names = ("dice", "iou") if pixels.has_truth.all() else (*metrics,)
-        for metric in names:
+        for metric in ("dice", "iou") if pixels.has_truth.all() else metrics:
             of_scored = metrics[metric]
             ratios, others_ratios = (Ratios(*(side[:, :-1] for side in of)) for of in (of_scored, of_training[metric]))
             chosen = score_thresholds.choose((ratios, index), STEPS // 2, seed, (others_ratios, training_index))
