@@ -86,7 +86,7 @@ def dots(
     title: str,
     about: str,
 ) -> Chart:
-    """Draw a dot per named value, hollow if its flag is set; and levels as lines: one with a band, the others dashed."""
+    """Draw a dot per named value, hollow if its flag is set; levels as lines, one with a band, others dashed."""
     with rc_context(STYLE):
         figure, panel = _panel(0.8 + 0.2 * len(values))
         for n, (value, low, high) in enumerate(levels):

@@ -12,7 +12,7 @@ from pathlib import Path
 from locus import backbones, datasets
 from locus.benchmark import records
 from locus.benchmark.pictures import gallery
-from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import select, tables
 from locus.benchmark.report.case_columns import CaseFolders
@@ -50,10 +50,7 @@ def finalize(
     records_now = cells.existing_records(folder.path) if ran else before
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
-    of_papers = [
-        r for word in suite.papers for r in papers.read(word) if (r.cell.dataset == "NIH") != bool(suite.truths)
-    ]
-    final = records.ordered([*run_records, *of_papers])
+    final = records.ordered([*run_records, *suite.published])
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):

@@ -18,7 +18,7 @@ import pydantic
 
 from locus import backbones, methods
 from locus.benchmark.maps import code_of_config
-from locus.benchmark.records import Cell, papers
+from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.pixels import SIDE
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
@@ -261,6 +261,12 @@ class Suite(pydantic.BaseModel):
     def protocols_or_check(self) -> list[str]:
         """Names of its protocols, or of its check."""
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
+
+    @property
+    def published(self) -> list[Record]:
+        """The records of its papers: those on NIH or, in a suite of ``truths``, those on other data sets."""
+        of_papers = (record for word in self.papers for record in papers.read(word))
+        return [record for record in of_papers if (record.cell.dataset == "NIH") != bool(self.truths)]
 
     @property
     def recorded_protocols(self) -> list[str]:
