@@ -247,12 +247,16 @@ class CompareConfig:
 
 @dataclass(frozen=True)
 class AuditConfig:
-    """Compare values on NIH's 984 boxes with a box that never sees an image: ``python -m benchmark.audit``."""
+    """Compare your scores with published ones and with baselines that see no image: ``python -m benchmark.audit``."""
 
     file: str = ""
     """CSV file; the flag itself may be omitted. It has a row per finding, with the columns finding and thresholds
-    (iou.1 to iou.7, iobb.1, iobb.25, iobb.5, iobb.75, iobb.9), and n, the number of boxes, if it is not NIH's. For
-    boxes, use benchmark.score --boxes. Required."""
+    (iou.1 to iou.7, iobb.1, iobb.25, iobb.5, iobb.75, iobb.9), and n, the number of boxes, if it is not NIH's. With
+    another --truth, the columns are rules (dice, iou, dice@pooled, dice@empty_is_1, pointing, pointing@pooled,
+    pointing@first_box, pointing@cell), and a row mean may replace the findings. For boxes, use benchmark.score --boxes.
+    Required."""
+    truth: Literal["NIH", "rsna_pneumonia", "siim_pneumothorax", "chestx_det10"] = "NIH"
+    """Truth of the scores: NIH's 984 boxes, or that of the suite grounding with its split."""
     entry: str = ""
     """Name of the row in the table. Default: the name of the file."""
     data_root_dir: str | None = None

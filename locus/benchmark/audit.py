@@ -1,4 +1,4 @@
-"""Entry point: values beside published results on NIH's boxes, ``python -m benchmark.audit FILE``."""
+"""Entry point: scores beside published results on the same truth, ``python -m benchmark.audit FILE``."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the table of published results with a row for FILE; exit code 2 for invalid input."""
     config, _ = cli.parse(AuditConfig, cli.first_as_flag("--file", argv), "python -m benchmark.audit FILE")
-    log.info("reading NIH's boxes")  # the imports below take seconds
+    log.info("reading published results")  # the imports below take seconds
     from locus.benchmark.evaluation.audit import run  # after the flags are checked: heavy imports
 
     return run(config, cli.say)

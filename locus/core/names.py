@@ -52,9 +52,11 @@ WITHOUT_MAP = (FIXED_BOX, *SUPERVISED, *PEOPLE)
 """Rows without a stored map of the network."""
 AGREEMENT = "agreement"
 """Per-case column of these rows: the share of a person's boxes with IoU > .3 with a truth box."""
+FIXED_POINT, FIXED_REGION, EMPTY_MASK = OF_TRAINING_PART = ("fixed_point", "fixed_region", "empty_mask")
+"""Baselines of protocols of masks, for data sets with a published training part; no image is seen."""
 UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *SUPERVISED, *PEOPLE)
 """Rows excluded from ranks and tests: the upper bound, networks that saw boxes, and boxes drawn by people."""
-UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE)
+UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE, *OF_TRAINING_PART)
 """Rows without a rank."""
 
 SHORTEST = 4

@@ -18,6 +18,11 @@ REGISTRY = DATASETS
 FILES_OF = {"implanted": "NIH"}
 """Data set -> the other data set whose files it reads and whose default folder it shares."""
 
+TRUTHS_OF_XRV = ("rsna_pneumonia", "siim_pneumothorax", "vindr_cxr")
+"""Data sets whose tables are in the package torchxrayvision; with ``images=False`` they need no folder."""
+TABLES_OF_USER = ("chestx_det10",)
+"""Data sets whose tables are in no package: they need their folder also without images."""
+
 
 def names() -> list[str]:
     """Return the names of all data sets, sorted.
@@ -50,17 +55,22 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
 
 
 def at_hand(word: str, root: Path | str | None = None) -> bool:
-    """Return True if the folder of a data set exists or is not needed (the phantom, or NIH without images).
+    """Return True if the folder of a data set exists or is not needed (the phantom, or truth without images).
 
     >>> at_hand("phantom:boxed=5"), at_hand("NIH", "no/such/folder"), at_hand("NIH:images=False")
     (True, False, True)
     """
+    if not needs_folder(word) and word.split(":")[0] in TRUTHS_OF_XRV:
+        from locus.datasets.io.tables import xrv_folder  # imports pandas
+
+        return xrv_folder() is not None
     return not needs_folder(word) or root_of(word, root).is_dir()
 
 
 def needs_folder(word: str) -> bool:
     """Return True if the data set ``word`` reads files of a folder."""
-    return word.split(":")[0] != "phantom" and options_of(word).get("images", True) is not False
+    name = word.split(":")[0]
+    return name in TABLES_OF_USER or (name != "phantom" and options_of(word).get("images", True) is not False)
 
 
 def check(name: str, root: Path | str | None = None) -> None:

@@ -15,7 +15,7 @@ import json
 import logging
 import os
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, overload
@@ -178,6 +178,9 @@ class Dataset(Sequence[Sample]):
     """train, val or test."""
     describe: dict[str, Any]
     """JSON-serializable description of these images for records (lists, counts, options); not a method."""
+    training_part: "Callable[[], Sequence[Sample]] | None" = None
+    """Function that reads the truth of the training images, on which ``fixed_point`` and ``fixed_region`` are chosen;
+    None if the data set has no published one. Protocols of masks also score the images without a finding then."""
 
     @abstractmethod
     def sample(self, index: int) -> Sample:

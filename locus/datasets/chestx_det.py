@@ -91,10 +91,11 @@ def marked_samples(
 ) -> tuple[list[Sample], int]:
     """Return the samples of the images in ``marks``, with masks of the outlines, and the number of clipped boxes.
 
-    ``path``: the source of the marks, for errors. ``meta``: image -> its attributes, if any.
+    A box that the source lists twice counts once. ``path``: the source of the marks, for errors. ``meta``: image -> its
+    attributes, if any.
     """
-    boxes = ((i, f, box) for i, image_marks in marks.items() for f, box, _ in image_marks if f in findings)
-    truth, clipped = boxes_by_image(path, boxes, dict.fromkeys(marks, FRAME))
+    listed = ((i, f, (*box.tolist(),)) for i, of_image in marks.items() for f, box, _ in of_image if f in findings)
+    truth, clipped = boxes_by_image(path, dict.fromkeys(listed), dict.fromkeys(marks, FRAME))
     samples = []
     for i, image_marks in marks.items():
         present = {finding for finding, *_ in image_marks}

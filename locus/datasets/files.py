@@ -11,9 +11,10 @@ Files are read by ``locus.datasets.io``, random splits are in ``locus.datasets.s
 import functools
 import logging
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence, Sized
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -44,6 +45,15 @@ def file_sample(
     """Return the sample of an image file, which is decoded on demand; ``masks``: ``read_masks``."""
     read = functools.partial(images.decode, path)
     return Sample(image, patient, frame, labels, boxes, read, str(path), meta, **masks)
+
+
+def without_pixels(samples: Iterable[Sample]) -> list[Sample]:
+    """Return the samples of a data set that was loaded without images; reading one raises ``DataError``."""
+    return [replace(sample, read=_no_pixels, source="") for sample in samples]
+
+
+def _no_pixels() -> NoReturn:
+    raise DataError("the data set was loaded without images (images=False), so it has no pixels: leave that option out")
 
 
 class TableRows(Sequence[Sample]):

@@ -1,16 +1,32 @@
 """RSNA Pneumonia Detection Challenge 2018."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import compress
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from locus.core.types import Sample
+from locus.datasets import splits
 from locus.datasets.base import Request
-from locus.datasets.files import FileDataset, boxes_by_image, by_stem, described, file_sample, in_split, with_file
+from locus.datasets.files import (
+    FileDataset,
+    boxes_by_image,
+    by_stem,
+    described,
+    file_sample,
+    in_split,
+    with_file,
+    without_pixels,
+)
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
-from locus.datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json
+from locus.datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json, xrv_table
 from locus.datasets.nih import patient_of
+from locus.datasets.splits import of_lovt
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -19,6 +35,8 @@ LABELS, CLASSES, MAPPING = (
     "stage_2_detailed_class_info.csv",
     "pneumonia-challenge-dataset-mappings_2018.json",
 )
+HELD_OUT = 10_674
+"""Validation and test images of MGCA's split, together."""
 SIDES = ["x", "y", "width", "height"]
 
 
@@ -40,6 +58,10 @@ class RsnaPneumonia(FileDataset):
     labels: the official partition is a random split by patient. Age, sex and view come from the file headers. Option
     ``whole=True``: all images are test, for a model trained on other data.
 
+    Option ``images=False``: the truth alone, from the table in the package torchxrayvision. The official partition is
+    then that of LoVT (16,010, 5,337 and 5,337 images), which zero-shot papers use, or with ``lists=mgca`` the one that
+    MGCA's code draws; each image counts as a patient.
+
     Licence: RSNA allows academic, educational, commercial and other use with attribution; Kaggle's copy has the
     challenge's rules, and NIH's terms apply to the images. Cite: Shih et al., Augmenting the NIH Chest Radiograph
     Dataset with Expert Annotations of Possible Pneumonia, Radiology: AI 1 (2019) e180041.
@@ -51,17 +73,22 @@ class RsnaPneumonia(FileDataset):
         f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; recommended: {MAPPING} from www.rsna.org"
     )
 
-    def __init__(self, request: Request, whole: bool = False) -> None:
+    def __init__(
+        self, request: Request, whole: bool = False, images: bool = True, lists: Literal["lovt", "mgca"] = "lovt"
+    ) -> None:
         self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
+        if not images:
+            self._load_truth(request, whole, lists)
+            return
         root = request.folder(self.layout)
         target, boxed, edges = _labels(root / LABELS)
         files = by_stem(root, "stage_2_train_images")
-        images = with_file(root, target, files, self.layout)
+        names = with_file(root, target, files, self.layout)
         nih = _nih(root / MAPPING)
-        patients = [patient_of(nih.get(image, image)) for image in images]
+        patients = [patient_of(nih.get(image, image)) for image in names]
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
-        truth, clipped = boxes_by_image(root / LABELS, marks, dict.fromkeys(images, FRAME))
-        chosen = dict(compress(zip(images, patients, strict=True), in_split(patients, request, whole=whole)))
+        truth, clipped = boxes_by_image(root / LABELS, marks, dict.fromkeys(names, FRAME))
+        chosen = dict(compress(zip(names, patients, strict=True), in_split(patients, request, whole=whole)))
         heads, _ = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         classes = _classes(root / CLASSES)
         self.rows = []
@@ -73,10 +100,43 @@ class RsnaPneumonia(FileDataset):
             }
             self.rows.append(file_sample(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
         tables = [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
-        partition, without_file = "whole" if whole else request.partition, len(target) - len(images)
+        partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
         known = "NIH's" if nih else "unknown: each image counts as one"
         about = {"lists": "none published: drawn by patient", "patients": known}
         self.describe = described(partition, self.rows, without_file, clipped, tables, **about)
+
+    def _load_truth(self, request: Request, whole: bool, lists: Literal["lovt", "mgca"]) -> None:
+        """Set the rows of a split without pixels, and the training part."""
+        path = xrv_table(f"kaggle_{LABELS}.zip")
+        target, boxed, edges = _labels(path)
+        names = [*target]
+        listed = partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
+        chosen = [*compress(names, in_split(names, request, listed, whole))]
+        marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
+        truth, clipped = boxes_by_image(path, marks, dict.fromkeys(chosen, FRAME))
+        labels = {image: np.array([target[image]], np.float32) for image in chosen}
+        self.rows = without_pixels(
+            file_sample(image, image, "", FRAME, labels[image], truth.get(image, {})) for image in chosen
+        )
+        self.training_part = partial(_training_part, request, lists)
+        about = {"lists": lists, "patients": "unknown: each image counts as one"}
+        self.describe = described("whole" if whole else request.partition, self.rows, 0, clipped, [path], **about)
+
+
+def _training_part(request: Request, lists: Literal["lovt", "mgca"]) -> Sequence[Sample]:
+    return RsnaPneumonia(replace(request, split="train"), images=False, lists=lists).rows
+
+
+def of_mgca(images: Sequence[str]) -> splits.SplitNames:
+    """Return (N,) the split names of MGCA's code (Wang et al., NeurIPS 2022): 16,010, 5,337 and 5,337 images."""
+    names = np.full(len(images), "train")
+    held = np.random.RandomState(0).permutation(len(images))[:HELD_OUT]
+    drawn = np.random.RandomState(0).permutation(HELD_OUT)
+    names[held] = np.where(np.argsort(drawn) < HELD_OUT // 2, "val", "test")
+    order = np.argsort(np.asarray(images))
+    out = np.empty_like(names)
+    out[order] = names
+    return out
 
 
 def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:

@@ -7,6 +7,7 @@ read in the file of each data set.
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,15 @@ from locus.core.errors import BadValueError, LeakError, examples
 from locus.core.names import spelled_twice
 from locus.core.types import patient_ranks
 from locus.datasets.base import Request
+from locus.datasets.io.tables import raise_if_any, read_csv
 
 log = logging.getLogger(__name__)
 SplitNames = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 LEFT_OUT = "out"
 """Split name of images that are excluded from all splits."""
+LOVT = Path(__file__).parent / "lists" / "lovt_splits.csv.gz"
+"""Splits of RSNA and SIIM by Müller et al., LoVT (ECCV 2022), under the MIT licence: set, split, image."""
 FEW = 100
 """Number of validation images below which a warning is logged.
 
@@ -78,6 +82,18 @@ def assign(patients: Sequence[str], request: Request) -> SplitNames:
     if request.partition == "kfold":
         return kfold(patients, request.folds, request.fold, request.seed, request.leave_out_fold)
     return by_patient(patients, request.seed)
+
+
+def of_lovt(dataset: str, images: Sequence[str], path: Path) -> SplitNames:
+    """Return (N,) LoVT's split names of the ``images`` in the table at ``path``, ``LEFT_OUT`` for images not listed.
+
+    Raises ``DataError`` for listed images that the table lacks.
+    """
+    table = read_csv(LOVT, ("dataset", "split", "image"))
+    mine = table[table["dataset"] == dataset]
+    split_of = dict(zip(mine["image"], mine["split"], strict=True))
+    raise_if_any(path, sorted(split_of.keys() - {*images}), "no row for images in LoVT's lists")
+    return np.array([split_of.get(image, LEFT_OUT) for image in images])
 
 
 def few_validation_images_warning(count: int) -> str:

@@ -29,11 +29,12 @@ from locus.datasets.files import (
     in_split,
     log_unreadable,
     with_file,
+    without_pixels,
 )
 from locus.datasets.io import dicom, pd
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
-from locus.datasets.io.tables import first_of, numbers, read_csv, refuse_unknown
+from locus.datasets.io.tables import first_of, numbers, read_csv, refuse_unknown, xrv_table
 
 FINDINGS = (
     "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",
@@ -53,6 +54,8 @@ ALONE = "consensus"
 """Reader of all rows in a table without a column of readers."""
 ALIKE = 0.4
 """Minimum IoU of two readers' boxes of the same lesion."""
+LARGEST = (16_384, 16_384)
+"""Frame (H, W) of images without their files, whose sizes are not in the table: no box is clipped."""
 Readings = Mapping[str, Mapping[str, FloatArray]]
 """Reader -> finding -> (M,4) boxes in the image's frame; a reader without marks has an empty mapping."""
 
@@ -119,7 +122,8 @@ class VindrCxr(FileDataset):
 
     Official split: PhysioNet's, with the consensus images as test. Kaggle's test images have no public labels, so its
     split is random. Patients are not published: each image counts as one. Option ``whole=True``: all images are test,
-    for a model trained on other data.
+    for a model trained on other data. Option ``images=False``: the boxes of all readers alone, from the table in the
+    package torchxrayvision (Kaggle's 15,000 images); frames are unknown.
 
     Licence: PhysioNet's credentialed licence, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al.,
     VinDr-CXR: An open dataset of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429;
@@ -135,7 +139,10 @@ class VindrCxr(FileDataset):
     )
     has_readings = True
 
-    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False) -> None:
+    def __init__(self, request: Request, votes: Literal[1, 2, 3] = 2, whole: bool = False, images: bool = True) -> None:
+        if not images:
+            self._load_readings(request, votes)
+            return
         root, self.split, self._votes = request.folder(self.layout), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
@@ -146,10 +153,10 @@ class VindrCxr(FileDataset):
         test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
         listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = by_stem(root, "train", "test")
-        images = with_file(root, listed, files, self.layout)
-        training = np.array([image not in test for image in images])
-        official = partial(splits.hold_out_val, images, training, request.seed) if test else None
-        chosen = [*compress(images, in_split(images, request, official, whole))]
+        names = with_file(root, listed, files, self.layout)
+        training = np.array([image not in test for image in names])
+        official = partial(splits.hold_out_val, names, training, request.seed) if test else None
+        chosen = [*compress(names, in_split(names, request, official, whole))]
         headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         frames = {image: head.frame for image, head in headers.items()}
         read = [readings(path, table, frames) for path, table in tables.items()]
@@ -157,12 +164,24 @@ class VindrCxr(FileDataset):
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
         self.describe = described(
-            "whole" if whole else request.partition, self.rows, len(listed) - len(images),
+            "whole" if whole else request.partition, self.rows, len(listed) - len(names),
             sum(clipped for _, clipped in read), paths,
             lists="consensus of five is test" if test else "none published: drawn by image",
             patients="unknown: each image counts as one", votes=votes,
             images_unreadable=log_unreadable(root, bad, len(headers)),
         )  # fmt: skip
+
+    def _load_readings(self, request: Request, votes: Literal[1, 2, 3]) -> None:
+        """Set all images of the table in the package torchxrayvision, without pixels and with one large frame."""
+        path = xrv_table("vinbigdata-train.csv.gz")
+        self.findings, self.split, self._votes = request.task({14: FINDINGS}, self.name, 14), request.split, votes
+        marks = read_marks(path)
+        read, _ = readings(path, marks, dict.fromkeys(marks["image"], LARGEST))
+        self._readings = [*read.values()]
+        head = dicom.Header(LARGEST, "", {})
+        self.rows = without_pixels(self._row(image, Path(), head, of_image) for image, of_image in read.items())
+        about = {"patients": "unknown: each image counts as one", "votes": votes}
+        self.describe = described("whole", self.rows, 0, 0, [path], **about)
 
     def readings(self, index: int) -> Readings:
         """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""

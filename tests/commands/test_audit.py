@@ -119,3 +119,31 @@ def test_a_folder_of_images_is_scored_on_their_boxes(succeed, sentence, run_comm
     done = succeed("benchmark.audit", values, "--data_root_dir", tmp_path / "NIH")
     assert f"Scored on {truth['image'].isin(images).sum()} boxes on {len(images)} images" in done.stdout
     assert "none of NIH's tables" in sentence(run_command("benchmark.audit", values, "--data_root_dir", tmp_path))
+
+
+def write_scores(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_scores_on_another_truth_stand_beside_its_baselines(succeed, tmp_path):
+    file, output = write_scores(tmp_path / "mine.csv", "finding,dice,iou\nPneumothorax,.150,.090\n"), tmp_path / "all.csv"
+    done = succeed("benchmark.audit", file, "--truth", "siim_pneumothorax", "--output", output)
+    assert "mine scores .150 (Dice: mean over the images with the finding), not significantly different from fixed_region" in done.stdout
+    assert max(map(len, done.stdout.split("mine scores")[0].splitlines())) <= 130
+    assert {"mine", "RadZero, 518 px"} <= set(pd.read_csv(output)["result"])
+
+
+@pytest.mark.parametrize(
+    ("truth", "text", "fact"),
+    [
+        ("siim_pneumothorax", "finding,score\nPneumothorax,.1\n", "'score' names no rule"),
+        ("siim_pneumothorax", "finding,jaccard\nPneumothorax,.1\n", "'jaccard' is no rule"),
+        ("siim_pneumothorax", "finding,dice\nPneumothorax,14\n", "a share from 0 to 1"),
+        ("rsna_pneumonia", "finding,dice\nMass,.1\n", "unknown finding 'Mass'"),
+        ("chestx_det10", "finding,pointing\nMass,.1\n", "no row of Atelectasis"),
+    ],
+)
+def test_invalid_scores_on_another_truth_are_one_sentence(run_command, sentence, tmp_path, truth, text, fact):
+    file = write_scores(tmp_path / "mine.csv", text)
+    assert fact in sentence(run_command("benchmark.audit", file, "--truth", truth))

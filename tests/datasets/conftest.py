@@ -8,6 +8,7 @@ import pytest
 from locus import datasets
 from tests.datasets import trees
 from tests.datasets.trees import (  # noqa: F401 - fixtures
+    chestx_det10_tree,
     chestx_det_tree,
     chexpert_tree,
     covid_radiography_tree,
@@ -16,6 +17,7 @@ from tests.datasets.trees import (  # noqa: F401 - fixtures
     nih_tree,
     rsna_pneumonia_tree,
     siim_covid_tree,
+    siim_pneumothorax_tree,
     vindr_cxr_tree,
 )  # fmt: skip
 

@@ -74,7 +74,7 @@ def test_the_first_release_has_ten_findings_and_nihs_names(tree):
         ({"image": "36200.png"}, r"annotations\.json: 1 of 4 .*36200\.png.*00000013_005\.png.*NIH's image names only"),
         ({"image": "00000005_001.png"}, r"annotations\.json.*twice \(1\): 00000005_001\.png"),
         ({"polygons": [[[2000, 20], [2100, 20], [2100, 50]]] * 2}, r"annotations\.json: 00000004_000\.png .*polygon outside.*1024x1024"),
-        ({"boxes": [[2000, 20, 2100, 50]] * 2}, r"boxes.*outside.*\(2\): 00000004_000\.png Mass"),
+        ({"boxes": [[2000, 20, 2100, 50], [2000, 20, 2100, 60]]}, r"boxes.*outside.*\(2\): 00000004_000\.png Mass"),
         ({"polygons": [[[1, 2], [3, 4]]] * 2}, r"00000004_000\.png.*polygon.* 3 points"),
     ],
 )

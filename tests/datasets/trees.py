@@ -306,6 +306,23 @@ def chestx_det(ten: bool = False) -> Files:
     return files
 
 
+def chestx_det10() -> Files:
+    """As ChestX-Det10, with NIH's names: image 36202 is of a patient of the test images."""
+    files = chestx_det(ten=True)
+    names = [entry["file_name"] for side in ("train", "test") for entry in files[f"{side}.json"]]
+    patient = {name: 9 if name == "36202.png" else n for n, name in enumerate(names, 1)}
+    return files | {"annotations.json": [{"file_name": name, "image": f"{patient[name]:08}_{n:03}.png"} for n, name in enumerate(names)]}
+
+
+def siim_pneumothorax() -> Files:
+    """10 images, half of them with masks: two of one image, relative starts, a space before the heading."""
+    files, rows = {}, []
+    for i in range(10):
+        files[f"dicom-images-train/study{i}/series/1.2.{i}.dcm"] = {"pixels": RAMP}
+        rows += [f"1.2.{i}, 2048 4 1020 4", f"1.2.{i}, 500000 10"] if i % 2 else [f"1.2.{i}, -1"]
+    return files | {"train-rle.csv": ["ImageId, EncodedPixels", *rows]}
+
+
 def _tree(files: Callable[..., Files]) -> Callable[..., Any]:
     @pytest.fixture
     def tree(tmp_path: Path) -> Callable[..., Path]:
@@ -318,3 +335,4 @@ def _tree(files: Callable[..., Files]) -> Callable[..., Any]:
 implanted = nih
 nih_tree, implanted_tree, folder_tree, chexpert_tree, covid_radiography_tree = map(_tree, (nih, nih, folder, chexpert, covid_radiography))
 siim_covid_tree, rsna_pneumonia_tree, vindr_cxr_tree, chestx_det_tree = map(_tree, (siim_covid, rsna_pneumonia, vindr_cxr, chestx_det))
+chestx_det10_tree, siim_pneumothorax_tree = map(_tree, (chestx_det10, siim_pneumothorax))

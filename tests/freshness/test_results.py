@@ -11,7 +11,6 @@ from pyarrow import parquet
 
 from locus.benchmark import records
 from locus.benchmark.pictures import gallery
-from locus.benchmark.records import papers
 from locus.benchmark.report import tables
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.finalize import describe
@@ -91,8 +90,7 @@ def test_the_committed_records_are_the_cells_of_the_suite(name):
     without_images = [job for job in planned if job.model.grid is not None]  # the networks of nih need its images
     expected = {cell.key for job in without_images or planned for cell in job.cells}
     assert {record.key for record in existing if record.source == "run"} == expected
-    keys = {record.key for word in suite.papers for record in papers.read(word)}
-    assert {record.key for record in existing if record.source == "paper"} == keys
+    assert {record.key for record in existing if record.source == "paper"} == {record.key for record in suite.published}
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -1,10 +1,10 @@
-"""Somebody's values on NIH's 984 boxes, beside published results and ``fixed_box``: ``benchmark.audit``.
+"""Somebody's scores beside published results and baselines that see no image: ``benchmark.audit``.
 
 ``read_values``  the file, as a record
-``run``          the command
+``run``          the command; ``_run_grounding`` for the truths of the suite ``grounding``
 
-The truth is the list of boxes that the package contains, so no image is needed. ``config.data_root_dir`` restricts it
-to the part of NIH in a folder.
+No image is needed: NIH's boxes are in the package, the other baselines in the published records of the suite.
+``config.data_root_dir`` restricts NIH's boxes to the part in a folder.
 """
 
 import itertools
@@ -16,15 +16,17 @@ import numpy as np
 import pandas as pd
 
 from locus import datasets
+from locus.benchmark import records
 from locus.benchmark.maps.cases import fixed_box_cases
 from locus.benchmark.records import Cell, Record, papers
-from locus.benchmark.report import literature
+from locus.benchmark.report import grounding, literature
 from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.statistics.resample import Gap
 from locus.config import AuditConfig
+from locus.core.cli import CONFIGS
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import duplicates
@@ -39,6 +41,7 @@ from locus.datasets.nih import BOXED, IMAGE_FOLDERS
 THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
 LEVELS = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {LEVELS}"
+GROUNDING = CONFIGS.parent / "results" / "grounding"
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
@@ -55,6 +58,8 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     table, name = read_csv(file, ("finding",), NEED), config.entry or file.stem
     if "image" in table.columns:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
+    if config.truth != "NIH":
+        return _run_grounding(config, file, table, name, echo)
     data = _load(config.data_root_dir)
     samples, findings = [sample for sample in data if sample.boxes], data.findings
     if not samples:
@@ -73,6 +78,25 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     if config.output is not None:
         write_text(config.output, _as_csv(rows, box))
         echo(f"all rows as numbers: {config.output}")
+    return 0
+
+
+def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
+    """Print the table of a truth of the suite ``grounding`` and what a paper may say; return 0."""
+    if config.data_root_dir is not None:
+        raise BadValueError("--data_root_dir is for --truth NIH: leave it out")
+    if not GROUNDING.is_dir():
+        raise DataError(f"{GROUNDING} is missing: run python -m benchmark.run --suite grounding")
+    known = [record for record in records.load(GROUNDING) if record.cell.dataset == config.truth]
+    baselines = (score for record in known if record.source == "run" for score in record.scores)
+    counts = {score.finding: score.n for score in baselines if score.metric in ("dice", "pointing")}
+    mine = read_values(file, table, name, counts, config.truth)
+    metrics = [metric for metric in grounding.RULES if mine.find(metric)]
+    made = grounding.comparison(config.truth, [mine, *known], metrics)
+    echo("\n".join([as_text(made), *(grounding.sentence(mine, metric, [mine, *known]) for metric in metrics)]))
+    if config.output is not None:
+        write_text(config.output, csv_text([made.header, *made.rows]))
+        echo(f"all rows: {config.output}")
     return 0
 
 
@@ -99,7 +123,7 @@ def _basis(counts: dict[str, int], images: int, folder: str | None, has_all: boo
 
 
 def _published() -> list[Record]:
-    return literature.published([record for word in papers.names() for record in papers.read(word)])
+    return literature.published([r for word in papers.names() for r in papers.read(word) if r.cell.dataset == "NIH"])
 
 
 def _published_on_other_boxes(box: Box) -> Iterator[Record]:
@@ -113,13 +137,14 @@ def _published_on_other_boxes(box: Box) -> Iterator[Record]:
         yield paper.model_copy(update={"scores": tuple(scores)})
 
 
-def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int]) -> Record:
-    """Return the shares of hits in a table with a row per finding.
+def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int], truth: str = "NIH") -> Record:
+    """Return the scores in a table with a row per finding; a row ``mean`` is allowed if it is in ``counts``.
 
     Raises ``DataError`` for unknown, missing or repeated findings, columns that are no threshold, and values outside
     [0,1].
     """
-    columns = {word: _column(file, word) for word in table.columns if word not in ("finding", "n")}
+    column_of = _column if truth == "NIH" else _rule
+    columns = {word: column_of(file, word) for word in table.columns if word not in ("finding", "n")}
     if twice := duplicates(columns.values()):
         raise DataError(f"{file} has several columns of {twice[0].removeprefix('hit@')}: keep one")
     if not columns:
@@ -128,22 +153,26 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
     findings = [names.finding(word, str(file)) for word in table["finding"]]
     if repeated := duplicates(findings):
         raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
-    if missing := [finding for finding, n in counts.items() if n and finding not in findings]:
-        needed = ", ".join(finding for finding, n in counts.items() if n)
+    if MEAN not in findings and (missing := [f for f, n in counts.items() if n and f not in (*findings, MEAN)]):
+        needed = ", ".join(finding for finding, n in counts.items() if n and finding != MEAN)
         raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {needed}")
     numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
     n = _counts(file, numbers, findings, counts)
     scores: dict[str, list[Score]] = {}
     for word, column in columns.items():
         values = numbers[word].to_numpy(dtype=np.float64)
-        if (wrong := ~((values >= 0) & (values <= 1))).any():
+        if (wrong := ~((values >= 0) & (values <= (np.inf if column in grounding.NOT_A_SHARE else 1)))).any():
             at = int(wrong.argmax())
             shown, percent = table[word].iloc[at], "; divide percentages by 100" if values[at] > 1 else ""
             raise DataError(f"{file}: {word} of {findings[at]} is {shown!r}: write a share from 0 to 1{percent}")
         scores[column] = [Score(f, column, v, n=k) for f, v, k in zip(findings, values.tolist(), n, strict=True)]
     _refuse_rising(file, scores)
+    if MEAN in counts and MEAN not in findings:
+        for column, of_findings in scores.items():
+            mean = float(np.mean([score.value or 0.0 for score in of_findings]))
+            of_findings.append(Score(MEAN, column, mean, n=sum(n)))
     all_scores = tuple(itertools.chain(*scores.values()))
-    return Record(cell=Cell(dataset="NIH", method=name), source="external", scores=all_scores)
+    return Record(cell=Cell(dataset=truth, method=name), source="external", scores=all_scores)
 
 
 def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
@@ -178,6 +207,14 @@ def _column(file: Path, word: str) -> str:
     if column not in COLUMNS:
         raise DataError(f"{file}: column {word!r} is no threshold of the table: use {LEVELS}")
     return column
+
+
+def _rule(file: Path, word: str) -> str:
+    """Return the metric that a heading names, which states its rule."""
+    if word not in grounding.RULES:
+        is_score = "names no rule" if word in ("score", "confidence", "dice_score") else "is no rule"
+        raise DataError(f"{file}: column {word!r} {is_score}: use {', '.join(grounding.RULES)}")
+    return word
 
 
 def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:

@@ -46,9 +46,14 @@ class ExternalEntry:
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """Scored images without skipped ones: for maps, the images with boxes; for boxes, all images."""
+        """Scored images without skipped ones: for maps, the images with boxes; for boxes, all images.
+
+        Without the finding, protocols of masks score those images that have a map.
+        """
         skipped = self.boxless if self.missing == "skip" else frozenset()
-        return [s for s in self.data if s.image_id not in skipped and (self.boxes is not None or s.boxes)]
+        scored = {image for image, _ in self.values}
+        every = self.boxes is not None
+        return [s for s in self.data if s.image_id not in skipped and (every or s.boxes or s.image_id in scored)]
 
     @cached_property
     def answers(self) -> Answers:

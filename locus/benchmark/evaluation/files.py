@@ -277,7 +277,7 @@ def read_values(
 
     Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
     """
-    scorable = [s for s in data if s.boxes]
+    scorable = [s for s in data if s.boxes or data.training_part is not None]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
     absent = [" ".join(pair) for pair in truth if pair not in given]
     if len(absent) == len(truth):
@@ -300,6 +300,9 @@ def read_values(
             broken.append(given[pair].where)
             continue
         check_shape(values, frames[pair[0]], where, given[pair].where)
+        if data.training_part is not None and np.any(np.greater(values.shape, frames[pair[0]])):
+            size = "x".join(map(str, frames[pair[0]]))
+            raise DataError(f"{given[pair].where} has the shape {values.shape}, larger than its image of {size} pixels")
         total_bytes += values.nbytes
         out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
         if values.min() == values.max():

@@ -25,7 +25,8 @@ from locus.benchmark.evaluation.entry import ExternalEntry
 from locus.benchmark.evaluation.files import MAX_CACHED
 from locus.benchmark.maps import strata
 from locus.benchmark.maps.baselines import Prior
-from locus.benchmark.maps.cases import baseline_cases
+from locus.benchmark.maps.cases import baseline_cases, training_cases
+from locus.benchmark.maps.fixed_region import fixed_cases
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols import base
@@ -33,7 +34,7 @@ from locus.benchmark.scoring.protocols.base import Case, Result
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.training import provenance
 from locus.core.errors import LocusError, NotAvailableError, WriteError
-from locus.core.names import FIXED_BOX, MAIN_PROTOCOL
+from locus.core.names import FIXED_BOX, FIXED_POINT, MAIN_PROTOCOL, OF_TRAINING_PART
 from locus.core.types import Sample
 from locus.datasets.base import Dataset
 
@@ -174,14 +175,16 @@ class EntryCases:
         """Return the cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""
         answers, is_own = self.entry.answers, cell.method == self.entry.name
         if is_own:
-            answers.require(cell.protocol)
+            return answers.cases(cell.protocol)
+        if cell.method in OF_TRAINING_PART:
+            return fixed_cases(cell.method, cell.protocol, self.entry.data, self.entry.data)
         if cell.method not in self._last:
-            self._last = {cell.method: answers.cases(cell.protocol) if is_own else self._baseline(cell.method)}
+            self._last = {cell.method: self._baseline(cell.method)}
         return self._last[cell.method]
 
     def validation(self, cell: Cell) -> list[Case]:
-        """Return no cases: external maps are of test images only."""
-        return []
+        """Return the training part for its baselines, else no cases: external maps are of test images only."""
+        return training_cases(cell, self.entry.data)
 
     def _baseline(self, name: str) -> list[Case]:
         entry, shape = self.entry, self._shape
@@ -206,6 +209,7 @@ def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, 
 
     Protocols that the entry does not support are skipped for the baselines.
     """
+    baselines = [*baselines, *(OF_TRAINING_PART if entry.data.training_part is not None else ())]
     methods, score_cell = (entry.name, *baselines), partial(score_maps, EntryCases(entry))
     planned = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
@@ -218,11 +222,16 @@ def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, 
 
 def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
     """Return the protocols of the entry or of a baseline, which has no confidences."""
+    of_masks = protocols.judging("masks") if entry.data.training_part is not None else []
+    if method in OF_TRAINING_PART:
+        of_points = [word for word in (*of_masks, "pointing") if protocols.get(word).takes_boxes]
+        return of_points if method == FIXED_POINT else [word for word in of_masks if word not in of_points]
     if method == FIXED_BOX or (entry.boxes is not None and method != entry.name):
         return protocols.of_boxes()
     if entry.boxes is not None:
         return [word for word in protocols.names() if protocols.get(word).takes_boxes]
-    return protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
+    of_maps = protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
+    return [*of_maps, *of_masks]
 
 
 def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:

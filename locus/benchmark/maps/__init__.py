@@ -18,7 +18,17 @@ from pathlib import Path
 
 from locus import backbones, methods
 from locus.config import TrainConfig
-from locus.core.names import CLASSIFIER, FIXED_BOX, PRIOR, READERS, SECOND_READERS, SUPERVISED, UNTRAINED, UPPER_BOUND
+from locus.core.names import (
+    CLASSIFIER,
+    FIXED_BOX,
+    OF_TRAINING_PART,
+    PRIOR,
+    READERS,
+    SECOND_READERS,
+    SUPERVISED,
+    UNTRAINED,
+    UPPER_BOUND,
+)
 from locus.core.user_code import code_hash, file_of, local_files
 
 UNTRAINED_METHOD = "gradcam"
@@ -26,6 +36,7 @@ UNTRAINED_METHOD = "gradcam"
 BENCHMARK = Path(__file__).resolve().parents[1]
 NOT_METHODS = {
     FIXED_BOX: BENCHMARK / "maps/fixed_box.py",
+    **dict.fromkeys(OF_TRAINING_PART, BENCHMARK / "maps/fixed_region.py"),
     PRIOR: BENCHMARK / "maps/baselines.py",
     UPPER_BOUND: BENCHMARK / "maps/baselines.py",
     **dict.fromkeys(SUPERVISED, BENCHMARK / "evaluation/supervised.py"),

@@ -14,6 +14,7 @@ from scipy.special import expit, softmax
 from locus.benchmark.maps import strata
 from locus.benchmark.maps.baselines import FloatMap, Prior, Truth
 from locus.benchmark.maps.fixed_box import fixed_boxes
+from locus.benchmark.maps.fixed_region import fixed_cases, training_samples
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import TrainingRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
@@ -21,7 +22,7 @@ from locus.benchmark.records import Cell
 from locus.benchmark.scoring.protocols.base import Case, LazyMap, labelled_pairs, make_case
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.frames import Alignment, Grid, conventional
-from locus.core.names import CENTER, FIXED_BOX, NOISE, PRIOR, UPPER_BOUND
+from locus.core.names import CENTER, FIXED_BOX, NOISE, OF_TRAINING_PART, PRIOR, UPPER_BOUND
 from locus.core.types import FloatArray, Sample
 from locus.datasets.base import Dataset
 from locus.methods.center import Center
@@ -133,12 +134,21 @@ class GridCases:
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a baseline or of the truth."""
+        if cell.method in OF_TRAINING_PART:
+            return fixed_cases(cell.method, cell.protocol, self.data, self.data)
         samples, shape = self.trained[0].scorable_images, (self.side, self.side)
         return baseline_cases(cell.method, samples, self.data, conventional(samples[0].frame, shape), shape)
 
     def validation(self, cell: Cell) -> list[Case]:
-        """Return no cases: nothing is trained."""
+        """Return the cases of the training part for its baselines, else none: nothing is trained."""
+        return training_cases(cell, self.data)
+
+
+def training_cases(cell: Cell, data: Dataset) -> list[Case]:
+    """Return the cases of a baseline of the training part on that part; none for other baselines."""
+    if cell.method not in OF_TRAINING_PART:
         return []
+    return fixed_cases(cell.method, cell.protocol, data, training_samples(data))
 
 
 def baseline_cases(

@@ -80,6 +80,32 @@ def strip(values: Mapping[str, Sequence[float]], title: str, about: str) -> Char
         return Chart(_svg(figure, about), about)
 
 
+def dots(
+    values: Sequence[tuple[str, float, bool]],
+    levels: Sequence[tuple[float, float | None, float | None]],
+    title: str,
+    about: str,
+) -> Chart:
+    """Draw a dot per named value, hollow if its flag is set; levels as lines, one with a band, others dashed."""
+    with rc_context(STYLE):
+        figure, panel = _panel(0.8 + 0.2 * len(values))
+        for n, (value, low, high) in enumerate(levels):
+            panel.axvline(value, color=GREY if n else VERMILION, linewidth=2, linestyle="--" if n else "-")
+            if not n and low is not None and high is not None:
+                panel.axvspan(low, high, color=VERMILION, alpha=0.2, linewidth=0)
+        for y, (_, x, hollow) in enumerate(values):
+            panel.plot([x], [y], "o", color=BLUE, markerfacecolor="white" if hollow else BLUE)
+        panel.set(
+            xlabel=title,
+            yticks=range(len(values)),
+            yticklabels=[name for name, *_ in values],
+            ylim=(len(values) - 0.5, -0.5),
+        )
+        panel.set_xlim(left=0)
+        panel.tick_params(axis="y", length=0)
+        return Chart(_svg(figure, about), about)
+
+
 def _panel(height: float) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")
     return figure, figure.subplots()

@@ -179,8 +179,8 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
             line["row"] = len(rows)
             rows.append(details(row))
     shown, more = (
-        (*tables.literature, *rest, *tables.of_checks[:1]),
-        (*complete, *tables.of_checks[1:], *tables.details, *tables.protocols, *tables.papers),
+        (*tables.literature, *rest, *tables.of_checks[: tables.shown]),
+        (*complete, *tables.of_checks[tables.shown :], *tables.details, *tables.protocols, *tables.papers),
     )
     shown, more = (shown, more) if first is not None or shown else (more, ())
     return {

@@ -114,8 +114,9 @@ def leaderboards(
     whose maps are scored. Raises ``DataError`` for invalid rows.
     """
     boards = []
-    for dataset in select.datasets(records):
-        of_dataset = [record for record in records if record.cell.dataset == dataset]
+    run = {*select.datasets(record for record in records if record.source != "paper")}
+    for dataset in sorted(select.datasets(records), key=lambda name: (name not in run, name)):
+        of_dataset = [r for r in records if r.cell.dataset == dataset or is_of_pairs(r)]
         runs = _without_people(select.main_records(of_dataset, dataset))
         cases = None if folders is None or not runs else read_columns(runs, folders, READ)
         parts = [of_dataset] if cases is None else _by_cases(of_dataset, runs, cases.case_sets)
@@ -126,6 +127,11 @@ def leaderboards(
             board = _leaderboard(title, dataset, part, cases, rank_methods, listed)
             boards.append(replace(board, folders=folders, maps_of=maps_of))
     return boards
+
+
+def is_of_pairs(record: Record) -> bool:
+    """Return whether a record compares pairs of readers: a ceiling also for other data sets of its suite."""
+    return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
 
 
 READ = (*COLUMNS, "iou", "iobb")

@@ -51,6 +51,10 @@ class CheckReport:
     """Question of the check, used as a heading."""
     limit: ClassVar[str] = ""
     """A sentence on what the check does not show."""
+    shown: ClassVar[int] = 1
+    """Number of its tables that the page shows open; the others are in its part for details."""
+    writes_chart: ClassVar[bool] = False
+    """Whether its chart is also a file, named after the data set."""
 
     def __init__(self, leaderboard: Leaderboard) -> None:
         """Select the rows of the check on the data set of a ``leaderboard``."""
@@ -108,6 +112,11 @@ class DatasetTables:
     def printed(self) -> tuple[Table, ...]:
         """The tables of a terminal and of ``leaderboard.md``; without a main one, those of the other protocols."""
         return (*self.main, *self.of_checks[:1]) or self.protocols
+
+    @property
+    def shown(self) -> int:
+        """The number of tables of checks that a page shows open."""
+        return max((report.shown for report in self.reports), default=1)
 
     @cached_property
     def of_checks(self) -> tuple[Table, ...]:
@@ -176,6 +185,8 @@ class Description:
     """Folder of the suite whose maps it scores."""
     checks: Sequence[type[CheckReport]] = ()
     """Reports of the validity checks that its records may have."""
+    answers_first: bool = False
+    """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
 

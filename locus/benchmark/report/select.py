@@ -123,6 +123,8 @@ NOT_RANKED = {
     **dict.fromkeys(names.BASELINES, "baseline"),
     names.FIXED_BOX: "baseline: knows other patients' boxes",
     names.PRIOR: "baseline: knows other patients' boxes",
+    **dict.fromkeys((names.FIXED_POINT, names.FIXED_REGION), "baseline: knows the truth of the training part"),
+    names.EMPTY_MASK: "baseline: selects nothing",
     names.UNTRAINED: "baseline: the same network with random weights",
     names.UPPER_BOUND: "upper bound: sees the truth",
     names.SUPERVISED[0]: "reference: the network after fine-tuning on the boxes of other patients",

@@ -198,9 +198,7 @@ def bold_columns(table: Table) -> list[int]:
 WIDEST = 21
 """Longest name of a method in a terminal, in letters."""
 MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
-NOT_ABOVE = (
-    "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
-)
+NOT_ABOVE = "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
 NOT_ABOVE_WORDS = "≤ floor"
 """Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
 FROM_BASELINES = "− prior / fixed_box"

@@ -155,7 +155,7 @@ def write(
 ) -> list[DatasetTables]:
     """Write all files generated from a folder's records.
 
-    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and ``published.svg`` with published results.
+    These are ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``, and charts of published results as SVG.
     Returns the tables of each data set. Nothing is written on an error.
 
     Args:
@@ -182,6 +182,9 @@ def write(
     write_text(folder / "leaderboard.tex", latex_text)
     for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):
         write_text(folder / literature.FILE, chart.svg)
+    for report in (report for data in datasets for report in data.reports if report.writes_chart):
+        if (drawn := report.chart()) is not None:
+            write_text(folder / f"{report.dataset}.svg", drawn.svg)
     write_text(folder / "leaderboard.md", page(all_records, description, datasets, linked_from))
     html = suite_page(folder, linked_from, description, all_records, datasets)
     write_text(folder / PAGE, link_documents(html, path_to_checkout(linked_from)))

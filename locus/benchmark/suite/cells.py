@@ -63,6 +63,10 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     ('custom-AVG-128px-seed0', 'classifier', 'classification')
     """
     shared = _shared(model)
+    if model.protocols and model.grid is not None:
+        return [
+            _cell(shared, word, protocol) for protocol in model.protocols for word in rows_of_truth(model, protocol)
+        ]
     if model.grid is not None:
         rows = [*names.WITHOUT_TRAINING, *[names.SECOND_READERS] * suite.second_readers]
         words = rows if model.grid == max(suite.grids) else [names.UPPER_BOUND]
@@ -83,6 +87,13 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         rows = [word for word, included in people.items() if included]
         selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.images) for word in rows]
     return selected
+
+
+def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:
+    """Return the rows of a truth that needs no image: its readers or the baselines of its training part."""
+    if has_readings(model.trainings[0].dataset):
+        return (names.READERS,)
+    return (names.FIXED_POINT,) if protocols.get(protocol).takes_boxes else (names.FIXED_REGION, names.EMPTY_MASK)
 
 
 def has_readings(dataset: str) -> bool:

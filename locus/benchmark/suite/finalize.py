@@ -14,7 +14,7 @@ from locus import backbones, datasets
 from locus.benchmark import records
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
-from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import select, tables
 from locus.benchmark.report.case_columns import CaseFolders
@@ -52,8 +52,7 @@ def finalize(
     records_now = cells.existing_records(folder.path) if ran else before
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
-    of_papers = [record for word in suite.papers for record in papers.read(word)]
-    final = records.ordered([*run_records, *of_papers])
+    final = records.ordered([*run_records, *suite.published])
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
@@ -139,7 +138,8 @@ def describe(suite: Suite, folder: Path) -> Description:
         tuple(suite.rank_methods),
         maps_of=_maps_of(suite, folder),
         checks=REPORTS,
-        has_maps=True,
+        answers_first=bool(suite.truths),
+        has_maps=not suite.truths,
     )
 
 

@@ -18,8 +18,9 @@ import pydantic
 
 from locus import backbones, methods
 from locus.benchmark.maps import code_of_config
-from locus.benchmark.records import Cell, papers
+from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.pixels import SIDE
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
 from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
 from locus.core import cli, user_code
@@ -181,12 +182,12 @@ class Suite(pydantic.BaseModel):
     """Description printed above the tables: the data and the limits of the results."""
     how_to_get: str = ""
     """How to get the data, shown if it is missing."""
-    train: dict[str, Any]
+    train: dict[str, Any] = {}
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None
     """Flags of a training run that provides the initial weights (``--init_from``); network flags that it omits are
     taken from each model."""
-    models: Annotated[list[dict[str, Any]], AtLeastOne]
+    models: list[dict[str, Any]] = []
     """Flags per model; a list of values makes one model each. ``methods`` of a model replaces the suite's."""
     seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], AtLeastOne, Distinct] | None = None
     """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
@@ -211,6 +212,9 @@ class Suite(pydantic.BaseModel):
     the folder of NIH's files or next to it."""
     grids: Annotated[list[Count], Distinct] = []
     """Sides of grids for rows that need no image: the baselines, and ``truth`` on each grid."""
+    truths: dict[str, Annotated[list[ProtocolName], AtLeastOne]] = {}
+    """Data sets (with options) whose truth needs no image -> the protocols of the baselines of their training part, or
+    of the boxes of their readers. Such a suite has no networks."""
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
 
@@ -235,6 +239,8 @@ class Suite(pydantic.BaseModel):
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and self.protocols:
             yield "`check` cannot be combined with `protocols`: leave one out"
+        if bool(self.models) == bool(self.truths):
+            yield "it must have either `models` or `truths`"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
         for flag in sorted(flags_with(TrainConfig, MODE)):
@@ -255,6 +261,12 @@ class Suite(pydantic.BaseModel):
     def protocols_or_check(self) -> list[str]:
         """Names of its protocols, or of its check."""
         return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
+
+    @property
+    def published(self) -> list[Record]:
+        """The records of its papers: those on NIH or, in a suite of ``truths``, those on other data sets."""
+        of_papers = (record for word in self.papers for record in papers.read(word))
+        return [record for record in of_papers if (record.cell.dataset == "NIH") != bool(self.truths)]
 
     @property
     def recorded_protocols(self) -> list[str]:
@@ -284,7 +296,13 @@ def models(suite: Suite) -> list[ModelPlan]:
             plans += [dataclasses.replace(plan, methods=tuple(entry.get("methods", ()))) for plan in trained]
     scoring = () if suite.check is not None else tuple(suite.protocols_or_check)
     plans = [dataclasses.replace(plan, images=suite.images, protocols=scoring) for plan in plans]
-    return [*plans, *(_without_network(suite, side) for side in suite.grids)]
+    return [*plans, *(_without_network(suite, side) for side in suite.grids), *map(_truth, suite.truths.items())]
+
+
+def _truth(entry: tuple[str, list[str]]) -> ModelPlan:
+    """Return the plan of a data set's truth alone and the protocols of its rows."""
+    dataset, words = entry
+    return ModelPlan(safe_filename(dataset), (_config({"dataset": dataset}),), None, protocols=tuple(words), grid=SIDE)
 
 
 def _without_network(suite: Suite, side: int) -> ModelPlan:

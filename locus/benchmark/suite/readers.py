@@ -27,6 +27,7 @@ from locus.core.errors import DataError, NotAvailableError
 from locus.core.frames import as_boxes, iobb, iou
 from locus.core.names import ABSENT, AGREEMENT, MAIN, canonical_finding
 from locus.core.scores import Origin, Score
+from locus.core.types import FloatArray
 from locus.datasets import nih
 from locus.datasets.chestx_det import FINDINGS
 
@@ -179,3 +180,56 @@ def _remark(rows: Rows, pooled: Sequence[Score]) -> str:
     shares = [f"{score.value:.2f} [{score.low:.2f}, {score.high:.2f}] of {score.n}" for score in pooled]
     alone = f", {shares[1]} cases that ChestX-Det marked" if len(shares) > 1 else ""
     return f"ChestX-Det's boxes on {images} images, pooled over findings: {shares[0]} cases{alone}; {LIMITS}"
+
+
+def score_reader_pairs(
+    trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
+) -> Result:
+    """Score each reader's boxes against those of each other reader of the image, without an agreed truth.
+
+    ``marked``: whether the other reader marked the finding, too. The other metrics are over pairs that both marked: the
+    shares of the reader's boxes with an IoU above .3, .5 and .7 with one of the other's, ``pointing``, and ``dice`` and
+    ``iou`` of the boxes as masks. Each image counts as a patient; a case is a pair of readers.
+    """
+    rows: Rows = []
+    data: Any = trained[0].data
+    for n, sample in enumerate(data):
+        readings = data.readings(n)
+        for finding in findings:
+            for reader in (word for word, boxes in readings.items() if finding in boxes):
+                for other in (boxes for word, boxes in readings.items() if word != reader):
+                    case = {"image": sample.image_id, "patient": sample.patient_id, "finding": finding}
+                    rows.append(case | _pair(readings[reader][finding], other.get(finding)))
+    index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
+    both = np.array([row["marked"] for row in rows])
+    columns = [Column("marked", "none", both, np.ones(len(rows)))]
+    for word in [*next(row for row in rows if row["marked"])][4:]:
+        columns.append(Column(word, "none", np.array([row.get(word, 0.0) for row in rows]), both))
+    return Result(scores(estimate(columns, index, findings, seed), findings), [])
+
+
+def _pair(boxes: ArrayLike, other: ArrayLike | None) -> dict[str, float]:
+    """Return the overlap of the boxes of two readers; only ``marked`` if the other has none."""
+    if other is None:
+        return {"marked": 0.0}
+    shared, *areas = _areas(as_boxes(boxes), as_boxes(other))
+    best = iou(boxes, other).max(axis=1)
+    hits = {f"hit@iou.{tenth}": float((best > tenth / 10).mean()) for tenth in (3, 5, 7)}
+    overlap = {"dice": 2 * shared / sum(areas), "iou": shared / (sum(areas) - shared)}
+    return {"marked": 1.0, **hits, POINTING: compare_boxes(boxes, other)[POINTING], **overlap}
+
+
+def _areas(first: FloatArray, second: FloatArray) -> tuple[float, float, float]:
+    """Return the shared area of the unions of two sets of boxes (M,4), and the area of each.
+
+    >>> _areas(np.array([[0, 0, 2, 2], [1, 0, 3, 2.0]]), np.array([[2, 0, 4, 2.0]]))
+    (2.0, 6.0, 4.0)
+    """
+    x, y = (np.unique(np.concatenate([first, second])[:, side::2]) for side in (0, 1))
+    cells, inside = np.outer(np.diff(x), np.diff(y)), []
+    for boxes in (first, second):
+        columns = (boxes[:, :1] <= x[:-1]) & (x[1:] <= boxes[:, 2:3])
+        rows = (boxes[:, 1:2] <= y[:-1]) & (y[1:] <= boxes[:, 3:])
+        inside.append((columns[:, :, None] & rows[:, None]).any(0))
+    one, other = inside
+    return float(cells[one & other].sum()), float(cells[one].sum()), float(cells[other].sum())

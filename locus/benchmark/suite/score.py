@@ -27,7 +27,7 @@ from locus.benchmark.training.runs import WEIGHTS_FOLDER
 from locus.benchmark.validity.checks import CHECK_OF_NAME, Check
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import DataError
-from locus.core.names import READERS, SECOND_READERS
+from locus.core.names import MAIN_PROTOCOL, READERS, SECOND_READERS
 from locus.datasets.base import content_stamp
 
 
@@ -129,6 +129,7 @@ class SuiteScorer(NetworkScorer):
             check = self.checks[cell.protocol]
             return score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
         if cell.method in EVALUATE_PEOPLE:
+            evaluate = EVALUATE_PEOPLE[cell.method] if cell.protocol == MAIN_PROTOCOL else readers.score_reader_pairs
             arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images
-            return score_result(lambda: EVALUATE_PEOPLE[cell.method](*arguments), "none")
+            return score_result(lambda: evaluate(*arguments), "none")
         return super().evaluate(cell)

@@ -5,8 +5,9 @@ records alone. A suite with the field ``check: NAME`` is scored only by that che
 method, with the name of the check as its protocol.
 """
 
+from locus.benchmark.report.grounding import GroundingReport
 from locus.benchmark.validity.protocols_report import ProtocolsReport
 from locus.benchmark.validity.randomised_report import RandomisedReport
 
-REPORTS = (ProtocolsReport, RandomisedReport)
-"""Reports of all checks, which suites hand to ``locus.benchmark.report``."""
+REPORTS = (ProtocolsReport, RandomisedReport, GroundingReport)
+"""Reports of all checks and of grounding, which suites hand to ``locus.benchmark.report``."""

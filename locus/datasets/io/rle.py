@@ -87,6 +87,25 @@ def decode(packed: Any, where: str) -> RunLengthMask:
     return _cut_at_columns((height, width), lengths)
 
 
+def relative(text: str, size: tuple[int, int], where: str) -> RunLengthMask:
+    """Parse SIIM's text: pairs of the distance from the last run and the length of a run, along columns.
+
+    ``where``: description for the ``DataError`` that is raised for other content and for runs beyond the image.
+
+    >>> relative("1 2", (2, 3), "a mask").mask().astype(int).tolist()
+    [[0, 1, 0], [1, 0, 0]]
+    """
+    try:
+        lengths = np.array(text.split(), np.int64)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{where} is not a run-length mask: {text[:40]!r} must be whole numbers") from error
+    if not lengths.size or lengths.size % 2 or lengths.min() < 0:
+        raise DataError(f"{where} is not a run-length mask: {text[:40]!r} must be pairs of a distance and a length")
+    if lengths.sum() > size[0] * size[1]:
+        raise DataError(f"the runs of {where} end at pixel {lengths.sum()}, beyond its {size[0]}x{size[1]} pixels")
+    return _cut_at_columns(size, lengths)
+
+
 def _unpacked(text: str) -> Ints:
     """Decode COCO's text of run lengths: five bits a character, lowest first; from the fourth on as differences."""
     symbols = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48

@@ -15,11 +15,13 @@ import contextlib
 import csv
 import functools
 import gzip
+import importlib.util
 import io
 import json
 import math
 import re
 import stat
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -122,14 +124,33 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
+@functools.cache
+def xrv_folder() -> Path | None:
+    """Return the folder of the tables in the installed package torchxrayvision; None without it. Does not import it."""
+    package = importlib.util.find_spec("torchxrayvision")
+    return Path(package.origin).parent / "data" if package is not None and package.origin else None
+
+
+def xrv_table(name: str) -> Path:
+    """Return a table of truth in the package torchxrayvision. Raises ``DataError`` if it is not installed."""
+    folder = xrv_folder()
+    if folder is None or not (folder / name).is_file():
+        raise DataError(f"the table {name} is in the package torchxrayvision: install it with pip install 'locus[xrv]'")
+    return folder / name
+
+
 def read_text(path: Path) -> str:
-    """Return the text of a table, list, JSON or XML file. Tables of the package are unpacked.
+    """Return the text of a table, list, JSON or XML file. Tables of this package and of torchxrayvision are unpacked.
 
     Raises ``DataError`` for a file that is missing, not regular, too large or not UTF-8.
     """
     try:
-        if path.suffix == ".gz" and path.is_relative_to(PACKAGE):  # a user's could unpack to any size
-            return gzip.decompress(path.read_bytes()).decode()
+        if path.is_relative_to(PACKAGE) or path.parent == xrv_folder():  # a user's could unpack to any size
+            if path.suffix == ".zip":
+                with zipfile.ZipFile(path) as archive:
+                    return archive.read(archive.namelist()[0]).decode()
+            if path.suffix == ".gz":
+                return gzip.decompress(path.read_bytes()).decode()
         return limits.require_size(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end]

@@ -1,0 +1,87 @@
+"""SIIM-ACR Pneumothorax Segmentation 2019."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from locus.core.types import Sample
+from locus.datasets.base import Request
+from locus.datasets.files import FileDataset, by_stem, described, file_sample, in_split, with_file, without_pixels
+from locus.datasets.io import rle
+from locus.datasets.io.tables import read_csv, xrv_table
+from locus.datasets.splits import of_lovt
+
+FRAME = (1024, 1024)
+"""(H, W) of every image."""
+FINDING, TABLE = "Pneumothorax", "train-rle.csv"
+LAYOUT = (
+    f"expected {TABLE} (ImageId, EncodedPixels) and dicom-images-train/<study>/<series>/<ImageId>.dcm, from "
+    "https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation"
+)
+
+
+class SiimPneumothorax(FileDataset):
+    """SIIM-ACR Pneumothorax Segmentation: 12,047 of NIH's radiographs, with masks of pneumothoraces on 2,669.
+
+    ::
+
+        root/  dicom-images-train/<study>/<series>/<ImageId>.dcm   train-rle.csv
+
+    Labels: 1 finding, Pneumothorax. Masks: run lengths along columns, each start relative to the end of the last run,
+    in the frame of the DICOM files, **1024x1024**; several masks of an image are joined. Boxes: one around each
+    connected part. Patients are not published: each image counts as one.
+
+    The official partition is random. Option ``images=False``: the truth alone, from the table in the package
+    torchxrayvision; the official partition is then that of LoVT (7,229, 2,409 and 2,409 images).
+
+    Licence: the rules of the challenge, and NIH's terms for the images. Cite: Society for Imaging Informatics in
+    Medicine, SIIM-ACR Pneumothorax Segmentation (2019).
+    """
+
+    name = "siim_pneumothorax"
+    origin = layout = LAYOUT
+
+    def __init__(self, request: Request, images: bool = True) -> None:
+        self.findings, self.split = request.task({1: (FINDING,)}, self.name, 1), request.split
+        path = request.folder(LAYOUT) / TABLE if images else xrv_table("siim-pneumothorax-train-rle.csv.gz")
+        masks = _masks(path)
+        files: Mapping[str, Path | str] = by_stem(path.parent, "dicom-images-train/*/*") if images else {}
+        names = with_file(path.parent, masks, files, LAYOUT) if images else [*masks]
+        official = None if images else partial(of_lovt, self.name, names, path)
+        chosen = compress(names, in_split(names, request, official))
+        rows = [_sample(image, files.get(image, ""), masks[image]) for image in chosen]
+        self.rows = rows
+        if not images:
+            self.rows, self.training_part = without_pixels(rows), partial(_training_part, request)
+        lists = "none published: drawn by image" if images else "LoVT's"
+        about = {"lists": lists, "patients": "unknown: each image counts as one"}
+        self.describe = described(request.partition, self.rows, len(masks) - len(names), 0, [path], **about)
+
+
+def _training_part(request: Request) -> Sequence[Sample]:
+    return SiimPneumothorax(replace(request, split="train"), images=False).rows
+
+
+def _masks(path: Path) -> dict[str, list[rle.RunLengthMask]]:
+    """Return image -> its masks, none for an image without a pneumothorax."""
+    table, masks = read_csv(path, ("ImageId", "EncodedPixels")), dict[str, list[rle.RunLengthMask]]()
+    for image, text in zip(table["ImageId"], table["EncodedPixels"].str.strip(), strict=True):
+        masks.setdefault(image, []).extend([] if text == "-1" else [rle.relative(text, FRAME, f"{path}: {image}")])
+    return masks
+
+
+def _sample(image: str, file: Path | str, masks: list[rle.RunLengthMask]) -> Sample:
+    if not masks:
+        return file_sample(image, image, file, FRAME, np.zeros(1, np.float32), {}, read_masks=dict)
+    boxes = (masks[0] if len(masks) == 1 else rle.union(masks)).boxes()
+    draw = partial(_drawn, masks)
+    return file_sample(image, image, file, FRAME, np.ones(1, np.float32), {FINDING: boxes}, read_masks=draw)
+
+
+def _drawn(masks: list[rle.RunLengthMask]) -> dict[str, NDArray[np.bool_]]:
+    return {FINDING: np.logical_or.reduce([runs.mask() for runs in masks])}
