@@ -238,8 +238,7 @@ class Answers:
     def cases(self, protocol: str) -> list[Case]:
         """Return the cases for a protocol. Raises the error of ``require``."""
         self.require(protocol)
-        every = self.boxes is not None or protocols.get(protocol).judges == "masks"
-        return [self._case(*pair) for pair in self.pairs if every or self.samples[pair[0]].boxes]
+        return [self._case(*pair) for pair in self.pairs]
 
     def _case(self, image: str, finding: str) -> Case:
         sample, pair = self.samples[image], (image, finding)

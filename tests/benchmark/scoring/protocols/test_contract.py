@@ -19,6 +19,9 @@ VALID, NAN, INF = (np.diag([corner] * 7) for corner in (1, np.nan, -np.inf))
 
 pytestmark = pytest.mark.contract
 every = pytest.mark.parametrize("name", protocols.names())
+by_finding = pytest.mark.parametrize("name", [name for name in protocols.names() if not getattr(protocols.get(name), "pools", False)])
+of_maps = pytest.mark.parametrize("name", [name for name in protocols.names() if name != "masks"])
+"""``masks`` takes values as they are: a constant above the threshold selects the whole image."""
 
 
 def planted(n: int = 24) -> list[Case]:
@@ -49,7 +52,7 @@ def evaluate(name: str, cases: list[Case]) -> Result:
     return protocols.get(name)().evaluate(cases, FINDINGS, 0)
 
 
-@every
+@by_finding
 def test_every_metric_has_a_score_per_finding_and_a_mean(name):
     result = result_of(name)
     keys = [(s.metric, s.threshold_origin, s.finding) for s in result.scores]
@@ -58,15 +61,15 @@ def test_every_metric_has_a_score_per_finding_and_a_mean(name):
     assert len(keys) == len({key[:2] for key in keys}) * (len(FINDINGS) + 1)
 
 
-@every
+@by_finding
 def test_undefined_score_is_none_with_its_n(name):
-    alarms = ("afp", "mask_iou_all", "left_out")  # they count what is found where there is nothing
+    alarms = ("afp", "mask_iou_all", "left_out", "dice@")  # they count what is found where there is nothing
     scores = [s for s in result_of(name).scores if s.finding == "effusion" and not s.metric.startswith(alarms)]
     assert scores
     assert all(s.value is None and s.n == 0 and s.reason for s in scores)
 
 
-@every
+@by_finding
 def test_mean_is_the_unweighted_mean_over_findings_with_a_value(name):
     scores = result_of(name).scores
     for mean in (s for s in scores if s.finding == "mean"):
@@ -109,7 +112,7 @@ def test_changed_or_failing_map_changes_no_other_images_row(name, changed):
 def _of_the_case(row: dict) -> dict:
     """Return a row without its cross-fitted threshold and the columns that depend on it."""
     chosen = ("threshold", "x0", "y0", "x1", "y1", "iou", "iobb", "hit@", "any@") if "iou_oracle" in row else ()
-    chosen = ("boxes", "hits") if "confidence" in row else chosen
+    chosen = ("boxes", "hits") if "confidence" in row else ("dice", "iou") if "dice" in row else chosen
     return {key: value for key, value in row.items() if not key.startswith(chosen)}
 
 
@@ -119,13 +122,13 @@ def test_failing_image_counts_as_a_miss(name):
     failing = [dataclasses.replace(c, **broken) if c.image_id == "i4" else c for c in planted()]
     before, after = result_of(name), evaluate(name, failing)
     assert ("i4", "mass", "the method broke") in after.failed
-    drawn = ("mean_iobb", "mask_iou", "optimism@box")  # defined where something is drawn
+    drawn = ("mean_iobb", "mask_iou", "optimism@box", "cnr", "dice@pooled")  # defined where something is drawn
     counts = [{(s.metric, s.threshold_origin, s.finding): s.n for s in r.scores if not s.metric.startswith(drawn)} for r in (before, after)]
     assert counts[0] == counts[1]
     assert next(row["reason"] for row in after.rows if (row["image"], row["finding"]) == ("i4", "mass")) == "the method broke"
 
 
-@every
+@of_maps
 @pytest.mark.parametrize("constant", [0, 0.7])
 def test_flat_map_is_a_miss_without_nan(name, constant):
     """Pitfall: a flat map divided by its range has nan boxes."""
@@ -137,7 +140,7 @@ def test_flat_map_is_a_miss_without_nan(name, constant):
     assert set(hits) == (set() if name in ("energy", "pxap") else {0.0})
 
 
-@every
+@of_maps
 def test_scores_do_not_depend_on_a_maps_scale_or_offset(name):
     if protocols.get(name).judges == "raw":
         pytest.skip("raw values are what it judges")

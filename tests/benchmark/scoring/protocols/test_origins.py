@@ -13,7 +13,8 @@ from locus.benchmark.scoring.surface import min_max
 
 FINDINGS = ("mass", "nodule")
 FRAME = (224, 224)
-every = pytest.mark.parametrize("name", [name for name in protocols.names() if protocols.get(name).chooses_thresholds])
+choosing = [name for name in protocols.names() if protocols.get(name).chooses_thresholds and name != "masks"]  # tested in test_masks.py
+every = pytest.mark.parametrize("name", choosing)
 
 
 def cases(seed: int, n: int = 24, training: int = 0) -> list[Case]:
