@@ -29,10 +29,12 @@ BASELINES = {"fixed_box", *MAPS}
 
 @pytest.fixture
 def suite(tmp_path):
-    """suite(lines…): the suite with them, read from its file."""
+    """suite(lines…): the suite with them instead of lines of the same key, read from its file."""
 
     def load(*lines):
-        (tmp_path / "small.yaml").write_text("\n".join([SUITE, *lines]))
+        keys = tuple(line.partition(":")[0] + ":" for line in lines)
+        kept = [line for line in SUITE.splitlines() if not line.startswith(keys)]
+        (tmp_path / "small.yaml").write_text("\n".join([*kept, *lines]))
         return plan.load("small", tmp_path)
 
     return load
