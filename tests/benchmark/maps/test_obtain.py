@@ -18,7 +18,7 @@ from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.score import finished_runs, score, scored_model
 from locus.benchmark.training import fit
-from locus.config import EngineFlags
+from locus.config import EngineFlags, RunConfig
 from locus.core.errors import LocusError, NotAvailableError
 from locus.core.types import Sample
 from locus.datasets.io import transforms
@@ -250,7 +250,7 @@ def test_cell_of_a_subset_has_the_number_of_images_in_its_record(trained, first,
     tiny = suite(methods=["cam", "ablationcam"], images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
-    score(ModelTask(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
+    score(ModelTask(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", RunConfig())
     result = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
     n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in result}
     assert set(n) == {("cam", 6), ("ablationcam", 6)}
