@@ -1,4 +1,4 @@
-"""Write README's answer from the leaderboard of ``nih-sample``: ``python -m tools.site.readme``."""
+"""Write README's answer from the leaderboards of ``nih-heldout`` and ``nih-sample``: ``python -m tools.site.readme``."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -8,33 +8,39 @@ from locus.core.names import FIXED_BOX, PRIOR
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- answer -->\n"
-ANSWER = re.compile(r"^\*\*(?:Best|Above `prior`|Networks).*$", re.MULTILINE)
+ANSWER = re.compile(r"^\*\*(?:Best|Above `prior`).*$", re.MULTILINE)
+CHOSEN_ON = re.compile(r"^\*\*(?:Best|Above `prior`|What boxes add).*$", re.MULTILINE)
+METHODS = 3
+"""Number of methods of the table."""
 COLUMNS = (
     "method", "IoU > .1", "IoU > .3 [95%]", "without Cardiomegaly", "IoU > .5", "IoBB > .5", "− prior / fixed_box",
 )  # fmt: skip
 
 
-def with_answer(readme: str, leaderboard: str) -> str:
-    """Replace what is between README's two marks by the leaderboard's answer and a part of its first table."""
+def with_answer(readme: str, heldout: str, sample: str) -> str:
+    """Replace what is between README's two marks by the answers of both leaderboards and a part of the first table."""
     before, _, after = readme.split(MARK)
-    answer = ANSWER.findall(leaderboard)
+    answer = ANSWER.findall(heldout)
     network = answer[0].partition(" on ")[2].partition(" (AUROC")[0]
-    table = "\n".join(_table(leaderboard, network))
-    return MARK.join([before, "\n\n".join([*answer, table]) + "\n", after])
+    table = "\n".join(_table(heldout, network))
+    where = "On the 538 images [on which the recipe was chosen](results/nih-sample/leaderboard.md):"
+    return MARK.join([before, "\n\n".join([*answer, table, where, *CHOSEN_ON.findall(sample)]) + "\n", after])
 
 
 def _table(leaderboard: str, network: str) -> Iterator[str]:
-    """Yield the lines of the header, of the network's methods that may be best, of ``fixed_box`` and of ``prior``."""
+    """Yield the lines of the header, of the network's best methods, of ``fixed_box`` and of ``prior``."""
     start = leaderboard.index("| network (AUROC)")
     lines = leaderboard[start:].partition("\n\n")[0].splitlines()
     header, _, *rows = (line[2:-2].split(" | ") for line in lines)
     positions = [[*_headings(header)].index(column) for column in COLUMNS]
     yield f"| {' | '.join(COLUMNS)} |"
     yield f"|{'---|' * len(COLUMNS)}"
-    name = ""
+    name, left = "", METHODS
     for row in rows:
         name, method = row[0] or name, row[1]
-        if method in (FIXED_BOX, PRIOR) or (name.startswith(f"{network} (") and method.startswith("**")):
+        of_network = name.startswith(f"{network} (") and left > 0
+        left -= of_network
+        if of_network or method in (FIXED_BOX, PRIOR):
             yield f"| {' | '.join(row[n] for n in positions)} |"
 
 
@@ -48,4 +54,5 @@ def _headings(header: Sequence[str]) -> Iterator[str]:
 
 if __name__ == "__main__":
     file = ROOT / "README.md"
-    file.write_text(with_answer(file.read_text(), (ROOT / "results/nih-sample/leaderboard.md").read_text()))
+    boards = [(ROOT / "results" / suite / "leaderboard.md").read_text() for suite in ("nih-heldout", "nih-sample")]
+    file.write_text(with_answer(file.read_text(), *boards))

@@ -13,7 +13,7 @@ docs/protocols.md explains the columns. Tables of other protocols and of trainin
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -326,7 +326,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
         scores = {name: row.share(name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
         scores |= {UNSOLVED: row.share(UNSOLVED)} if has_solved else {}
         gaps = {gap.name: gap.difference.value for gap in row.over_baselines}
-        about = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
+        about: dict[str, Any] = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
         about |= {"may_be_best": row.may_be_best, "note": row.note}
         lines.append(
             {"network": row.network, "method": row.name, "runs": len(row.runs), "auroc": row.auroc, **scores, **about}
