@@ -23,7 +23,7 @@ SplitNames = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 LEFT_OUT = "out"
 """Split name of images that are excluded from all splits."""
-LOVT = Path(__file__).parent / "lists" / "lovt_splits.csv.gz"
+LOVT = Path(__file__).parent / "lists" / "lovt" / "splits.csv.gz"
 """Splits of RSNA and SIIM by Müller et al., LoVT (ECCV 2022), under the MIT licence: set, split, image."""
 FEW = 100
 """Number of validation images below which a warning is logged.

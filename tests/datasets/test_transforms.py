@@ -52,9 +52,9 @@ def test_an_unknown_augmentation_raises_an_error():
 @pytest.mark.planted
 def test_a_zero_augmentation_moves_nothing_and_a_flip_mirrors():
     images = IMAGES.unsqueeze(1).float() / 255
-    still = transforms._changed(images, Augment(rotation=1e-9), seeded())
+    still = transforms._augmented(images, Augment(rotation=1e-9), seeded())
     assert torch.allclose(still, images, atol=1e-4)
-    flipped = transforms._changed(images.repeat(8, 1, 1, 1), Augment(flip=True), seeded())
+    flipped = transforms._augmented(images.repeat(8, 1, 1, 1), Augment(flip=True), seeded())
     mirrored = [torch.allclose(f, images[i % 2].flip(-1), atol=1e-4) for i, f in enumerate(flipped)]
     same = [torch.allclose(f, images[i % 2], atol=1e-4) for i, f in enumerate(flipped)]
     assert all(a != b for a, b in zip(mirrored, same, strict=True))
@@ -74,6 +74,6 @@ def test_the_amounts_determine_the_matrix():
 def test_the_area_outside_the_image_has_the_fill_value():
     images = torch.full((4, 1, 8, 8), 1.0)
     for fill in (0.0, 0.5):
-        moved = transforms._changed(images, Augment(translation=0.4, fill=fill), seeded())
+        moved = transforms._augmented(images, Augment(translation=0.4, fill=fill), seeded())
         assert moved.min().item() == pytest.approx(fill)
         assert moved.max().item() == pytest.approx(1.0)
