@@ -1,4 +1,4 @@
-"""Write README's answer from the leaderboards of ``nih-heldout`` and ``nih-sample``: ``python -m tools.site.readme``."""
+"""Write the answer in README from the leaderboards of ``nih-heldout`` and ``nih-sample``."""
 
 import re
 from collections.abc import Iterator, Sequence
