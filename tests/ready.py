@@ -10,9 +10,9 @@ import pydantic
 from locus import config, datasets, methods
 from locus.benchmark.maps import method_code
 from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.adaptive_threshold import AdaptiveThreshold
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.locus import Locus
-from locus.benchmark.scoring.protocols.seed import Seed
+from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.training.metrics import areas, descending
 from locus.core.parser import parser_of
 
@@ -23,7 +23,7 @@ ENTRY_POINTS = (
     "locus.benchmark.report.page",
     "locus.benchmark.report.tables",
     "locus.benchmark.suite.comparison",
-    "locus.benchmark.suite.executors.local",
+    "locus.benchmark.suite.executors._local",
     "locus.benchmark.suite.executors.base",
     "locus.benchmark.suite.run",
     "locus.benchmark.suite.score",
@@ -36,7 +36,7 @@ for name in ENTRY_POINTS:
     importlib.import_module(name)
 MAPS = np.random.default_rng(0).random((8, 6, 6))
 CASES = [Case(str(n), str(n), "mass", values, "conventional", (30, 30), np.array([[5.0, 5, 20, 20]])) for n, values in enumerate(MAPS)]
-for protocol in (Locus(), Seed()):  # their compiled kernels
+for protocol in (SingleBox(), AdaptiveThreshold()):  # their compiled kernels
     protocol.evaluate(CASES, ("mass",))
 order, positive, closes = descending(np.zeros(2), np.array([True, False]))
 areas(np.zeros_like(order), positive, closes, np.ones((1, 1), np.uint8))

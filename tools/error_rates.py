@@ -65,7 +65,7 @@ def worse(rows: Sequence[RowSamples]) -> tuple[int, int]:
     for (better, other), gap in gaps.items():
         p[better, other] = p[other, better] = 1 if gap is None else gap.p
     alone = [(holm(p[n])[:n] <= ALPHA).any() for n in range(len(rows))]
-    return sum(bool(verdict.beaten) for verdict in verdicts(len(rows), gaps)), int(np.sum(alone))
+    return sum(bool(verdict.significantly_worse) for verdict in verdicts(len(rows), gaps)), int(np.sum(alone))
 
 
 def main() -> None:

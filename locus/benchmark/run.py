@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from locus.benchmark import records
 from locus.benchmark.records import Record
-from locus.benchmark.report.select import counted, is_method
+from locus.benchmark.report.grouping import counted, is_method
 from locus.benchmark.suite import cells, executors
 from locus.benchmark.suite.run import Outcome, run
 from locus.config import RunConfig

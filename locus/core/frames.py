@@ -98,8 +98,8 @@ def box_flaws(boxes: FloatArray, limits: FloatArray) -> dict[str, NDArray[np.boo
 
     ``limits``: (M,4) or (4,), width, height, width and height of their images. Boxes that are partly outside are valid.
 
-    >>> [flaw for flaw, wrong in box_flaws(as_boxes([[5, 0, 1, 9]]), as_boxes([[9] * 4])).items() if wrong.any()]
-    ['inverted or empty; x0 < x1 and y0 < y1 are required']
+    >>> [flaw for flaw, wrong in box_flaws(as_boxes([[2, 2, 2.5, 9]]), as_boxes([[9] * 4])).items() if wrong.any()]
+    ['narrower than a pixel; give pixels of the image as published, not fractions of its sides']
     """
     sides, cut = boxes[:, 2:] - boxes[:, :2], np.clip(boxes, 0, limits)
     wrong = {

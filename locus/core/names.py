@@ -17,7 +17,7 @@ T = TypeVar("T", bound=Hashable)
 
 MAIN = "hit@iou.3"
 """Main metric. It ranks methods and selects thresholds."""
-MAIN_PROTOCOL = "locus"
+MAIN_PROTOCOL = "single_box"
 """Protocol of the main table. Methods are compared on its cases."""
 ALL_RULES = "protocols"
 """Validity check whose rows per case have a column per rule."""

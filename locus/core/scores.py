@@ -1,4 +1,4 @@
-"""Value of a metric with its confidence interval, sample count and the origin of its threshold.
+"""Value of a metric with its confidence interval, sample count and the source of its threshold.
 
 ``Score`` is one of them, ``ScoreColumns`` the scores of a file in columns.
 """
@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from locus.core.errors import BadValueError, is_shown
 
-Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
-"""Origin of a score threshold."""
+ThresholdSource = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
+"""ThresholdSource of a score threshold."""
 CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
 """Score thresholds of a record's ``hits_by_threshold``: 0, .05 … .95."""
 
@@ -56,8 +56,8 @@ class _Fields(NamedTuple):
     """Upper end of the 95% confidence interval."""
     n: int = 0
     """Number of cases, truth boxes or images, depending on the protocol."""
-    threshold_origin: Origin = "none"
-    """Origin of the score threshold; ``none`` for a metric without a threshold."""
+    threshold_source: ThresholdSource = "none"
+    """ThresholdSource of the score threshold; ``none`` for a metric without a threshold."""
     reason: str = ""
     """Why the value is missing."""
 
@@ -75,11 +75,11 @@ class Score(_Fields):
         low: float | None = None,
         high: float | None = None,
         n: int = 0,
-        threshold_origin: Origin = "none",
+        threshold_source: ThresholdSource = "none",
         reason: str = "",
     ) -> Self:
         value, low, high = map(_rounded, (value, low, high))
-        return super().__new__(cls, finding, metric, value, low, high, n, threshold_origin, reason)
+        return super().__new__(cls, finding, metric, value, low, high, n, threshold_source, reason)
 
     def with_interval(self, low: float, high: float) -> "Score":
         """Return a copy with another interval."""
@@ -109,7 +109,7 @@ class ScoreColumns(Sequence[Score]):
     def __init__(self, columns: Sequence[NDArray[Any]], names: NDArray[np.object_], rows: slice) -> None:
         """Select ``rows`` of the ``columns``, one per field of ``Score``, with nan for a missing number.
 
-        ``names``: metric, finding and threshold origin of each row.
+        ``names``: metric, finding and threshold source of each row.
         """
         self._columns, self._names, self._rows = columns, names, rows
 
@@ -154,7 +154,7 @@ class ScoreColumns(Sequence[Score]):
 
     @property
     def names(self) -> tuple[tuple[str, str, str], ...]:
-        """Metric, finding and threshold origin of each score."""
+        """Metric, finding and threshold source of each score."""
         return tuple(self._names[self._rows].tolist())
 
 

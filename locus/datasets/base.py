@@ -6,7 +6,7 @@
 ``maximum``            scores per study: the maximum over its images
 ``content_key``        key of the pixels of a data set, computed without decoding them
 
-Data sets that are read from files derive from ``FileDataset`` (``locus.datasets.files``).
+Data sets that are read from files derive from ``FileDataset`` (``locus.datasets._files``).
 """
 
 import functools

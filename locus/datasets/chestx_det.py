@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from locus.core.errors import DataError
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
+from locus.datasets._files import FileDataset, boxes_by_image, described, file_sample, in_split, with_file
 from locus.datasets.base import Request
-from locus.datasets.files import FileDataset, boxes_by_image, described, file_sample, in_split, with_file
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import first_of, raise_if_any, reading_json, refuse_unknown
 

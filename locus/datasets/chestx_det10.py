@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from locus.core.types import Sample
 from locus.datasets import splits
+from locus.datasets._files import FileDataset, described, in_split, with_file, without_pixels
 from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, marked_samples, read_marks
-from locus.datasets.files import FileDataset, described, in_split, with_file, without_pixels
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import reading_json
 from locus.datasets.nih import JOINED, patient_of

@@ -22,8 +22,8 @@ from locus.core.errors import DataError
 from locus.core.files import file_hash
 from locus.core.types import FloatArray
 from locus.datasets import splits
+from locus.datasets._files import FileDataset, TableRows, refuse_turned, with_file
 from locus.datasets.base import Request
-from locus.datasets.files import FileDataset, TableRows, refuse_turned, with_file
 from locus.datasets.io import pd, rle
 from locus.datasets.io.tables import check_links, first_of, raise_if_any, read_csv, reading_json, refuse_duplicates
 

@@ -14,8 +14,8 @@ from locus.core.errors import DataError, examples
 from locus.core.files import json_hash
 from locus.core.types import generator
 from locus.datasets import splits
+from locus.datasets._files import FileDataset, TableRows
 from locus.datasets.base import SPLITS, Request
-from locus.datasets.files import FileDataset, TableRows
 from locus.datasets.io import pd
 from locus.datasets.io.download import Kaggle
 from locus.datasets.io.images import find

@@ -23,8 +23,7 @@ from locus.core.errors import BadValueError, DataError
 from locus.core.files import file_hash, json_hash
 from locus.core.names import identity, require_findings
 from locus.datasets import splits
-from locus.datasets.base import SPLITS, Request
-from locus.datasets.files import (
+from locus.datasets._files import (
     BoxesByImage,
     FileDataset,
     TableRows,
@@ -33,6 +32,7 @@ from locus.datasets.files import (
     refuse_turned,
     with_file,
 )
+from locus.datasets.base import SPLITS, Request
 from locus.datasets.io import images, pd, tables
 from locus.datasets.io.annotations import NORMAL, ROW, Names, read_boxes, refuse_other_frames
 from locus.datasets.io.images import SUFFIXES

@@ -28,9 +28,9 @@ from locus.core.errors import BadValueError, DataError, NoImagesError, examples
 from locus.core.files import file_hash
 from locus.core.types import FloatArray, Sample
 from locus.datasets import chestx_det, splits
+from locus.datasets._files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, in_split, with_file
 from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
-from locus.datasets.files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, in_split, with_file
 from locus.datasets.io import pd
 from locus.datasets.io.images import find
 from locus.datasets.io.tables import (

@@ -11,8 +11,7 @@ import numpy as np
 
 from locus.core.types import Sample
 from locus.datasets import splits
-from locus.datasets.base import Request
-from locus.datasets.files import (
+from locus.datasets._files import (
     FileDataset,
     boxes_by_image,
     by_stem,
@@ -22,6 +21,7 @@ from locus.datasets.files import (
     with_file,
     without_pixels,
 )
+from locus.datasets.base import Request
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
 from locus.datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json, xrv_table

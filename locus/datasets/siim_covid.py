@@ -10,8 +10,7 @@ import numpy as np
 
 from locus.core.errors import DataError
 from locus.core.types import FloatArray, Sample, generator
-from locus.datasets.base import Request
-from locus.datasets.files import (
+from locus.datasets._files import (
     FileDataset,
     boxes_by_image,
     by_stem,
@@ -21,6 +20,7 @@ from locus.datasets.files import (
     log_unreadable,
     with_file,
 )
+from locus.datasets.base import Request
 from locus.datasets.io import pd
 from locus.datasets.io.dicom import Header, read_headers
 from locus.datasets.io.download import Kaggle

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.core.types import Sample
+from locus.datasets._files import FileDataset, by_stem, described, file_sample, in_split, with_file, without_pixels
 from locus.datasets.base import Request
-from locus.datasets.files import FileDataset, by_stem, described, file_sample, in_split, with_file, without_pixels
 from locus.datasets.io import rle
 from locus.datasets.io.tables import read_csv, xrv_table
 from locus.datasets.splits import of_lovt

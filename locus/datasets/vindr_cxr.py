@@ -19,8 +19,7 @@ from locus.core.errors import DataError
 from locus.core.frames import as_boxes, iou
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
-from locus.datasets.base import Request
-from locus.datasets.files import (
+from locus.datasets._files import (
     FileDataset,
     boxes_by_image,
     by_stem,
@@ -31,6 +30,7 @@ from locus.datasets.files import (
     with_file,
     without_pixels,
 )
+from locus.datasets.base import Request
 from locus.datasets.io import dicom, pd
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
+from locus.methods._principal import first_component
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
-from locus.methods.principal import first_component
 
 
 class EigenCAM(Method):
@@ -14,7 +14,7 @@ class EigenCAM(Method):
     2020, without the mean; it is subtracted here as in the grad-cam package.
 
     Independent of the finding: computed once per image. The sign is chosen so that ``sum_xy L sum_c A_c > 0``; if the
-    channels cancel, as after a LayerNorm, the largest value is positive (:mod:`locus.methods.principal`). Caveat: the
+    channels cancel, as after a LayerNorm, the largest value is positive (:mod:`locus.methods._principal`). Caveat: the
     axis is not unique if the two largest singular values are equal.
     """
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from locus.methods._principal import first_component
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
-from locus.methods.principal import first_component
 
 
 class EigenGradCAM(Method):

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from locus.core.frames import Grid
+from locus.methods._pixelwise import PixelMethod
 from locus.methods.evidence import Evidence
 from locus.methods.fusion import moved
-from locus.methods.pixelwise import PixelMethod
 
 
 class FullGrad(PixelMethod):

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from locus.methods._pixelwise import PixelMethod, weighted_slopes
 from locus.methods.base import require_whole_number
 from locus.methods.evidence import Evidence
-from locus.methods.pixelwise import PixelMethod, weighted_slopes
 
 
 class IntegratedGradients(PixelMethod):

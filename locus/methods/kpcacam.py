@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from locus.core.errors import BadValueError
+from locus.methods._principal import first_component
 from locus.methods.base import Method, require_positive
 from locus.methods.evidence import Evidence
-from locus.methods.principal import first_component
 
 KERNELS = ("sigmoid", "rbf", "linear")
 
@@ -19,7 +19,7 @@ class KPCACAM(Method):
     grad-cam package computes it; signed.
 
     Positions are centred per channel first. The sign is Eigen-CAM's: ``sum_xy L sum_c A_c > 0``; if the channels
-    cancel, as after a LayerNorm, the largest value is positive (``locus.methods.principal.fix_signs``). The linear
+    cancel, as after a LayerNorm, the largest value is positive (``locus.methods._principal.fix_signs``). The linear
     kernel gives Eigen-CAM. Independent of the finding. Traps: the sigmoid kernel saturates for large features, so their
     magnitude is lost. It is not positive definite; if its first eigenvalue is not positive, the map is all zeros.
     """

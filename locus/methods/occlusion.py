@@ -5,9 +5,9 @@ from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor
 
 from locus.core.errors import BadValueError
+from locus.methods._pixelwise import PixelMethod
 from locus.methods.base import require_whole_number
 from locus.methods.evidence import Evidence
-from locus.methods.pixelwise import PixelMethod
 
 
 class Occlusion(PixelMethod):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from locus.methods._pixelwise import PixelMethod, slopes
 from locus.methods.evidence import Evidence
-from locus.methods.pixelwise import PixelMethod, slopes
 
 
 class Saliency(PixelMethod):

@@ -8,10 +8,10 @@ from torch.nn.functional import interpolate
 
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid
+from locus.methods._principal import first_component
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
 from locus.methods.fusion import moved
-from locus.methods.principal import first_component
 
 
 class Aug:

@@ -64,7 +64,7 @@ def write_suite():
     """write_suite(path, train=…, **fields): write the file of a suite that is as small as possible but for these."""
 
     def write(path, train=None, **fields):
-        suite = {**SUITE, "protocols": ["locus"], **fields, "train": {**TRAIN, **QUIET, **(train or {})}}
+        suite = {**SUITE, "protocols": ["single_box"], **fields, "train": {**TRAIN, **QUIET, **(train or {})}}
         path.write_text(yaml.safe_dump({name: value for name, value in suite.items() if value is not None}, default_flow_style=None))
 
     return write

@@ -14,7 +14,7 @@ import pytest
 
 from locus.benchmark import records
 from locus.benchmark.records import cases
-from locus.benchmark.report.select import main_score
+from locus.benchmark.report.grouping import main_score
 from tests.benchmark.test_opening import FILE
 from tests.browser import dom, needs_browser
 from tests.gallery import pictures, scores_of
@@ -29,7 +29,7 @@ AVG, PCAM = "custom-AVG-64px-seed0", "custom-PCAM-64px-seed0"
 @pytest.fixture(scope="module")
 def places(write_suite, tmp_path_factory):
     """places(folder): the flags that say where everything lies."""
-    shared, two = tmp_path_factory.mktemp("shared"), {"methods": ["cam", "layercam"], "protocols": ["locus", "pointing"]}
+    shared, two = tmp_path_factory.mktemp("shared"), {"methods": ["cam", "layercam"], "protocols": ["single_box", "pointing"]}
     write_suite(shared / "small.yaml", models=POOLINGS, **two)
     return lambda at: ["--suites", shared, "--results", at / "results", "--runs", at / "runs", "--cache_dir", shared / "cache"]
 
@@ -66,7 +66,7 @@ def gallery(succeed, places, ran, tmp_path_factory):
 def rows_of(ran):
     """(method, image, finding) -> its row per case on the AVG network."""
     folder = ran / "results/small"
-    cells = [r.cell for r in records.load(folder) if (r.cell.model_id, r.cell.protocol, r.status) == (AVG, "locus", "ok")]
+    cells = [r.cell for r in records.load(folder) if (r.cell.model_id, r.cell.protocol, r.status) == (AVG, "single_box", "ok")]
     rows = pd.concat(cases.read(cell, folder) for cell in cells)
     return {(row["method"], row["image"], row["finding"]): row for row in rows.to_dict("records")}
 
@@ -81,7 +81,7 @@ def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_s
     scores = scores_of(text)
     assert {"cam", "layercam", "noise", "truth"} <= {method for method, score in scores.items() if score != "n/a"}
     for method, score in scores.items():
-        main = main_score(record(ran, "AVG", method, "aligned", "locus"))
+        main = main_score(record(ran, "AVG", method, "aligned", "single_box"))
         assert score == ("n/a" if main is None else f"{main.value:.3f}")
     succeed("benchmark.gallery", f"small/{AVG}", *places(ran))
     page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
@@ -204,7 +204,7 @@ def test_two_results_folders_of_a_suite_are_compared_in_one_line(succeed, ran, c
 
     count = sum(bool(one.scores) for one in records.load(ran / "results/small"))  # fixed_box needs more patients
     assert compared() == f"{count} of {count} common cells are equal; the largest difference of hit@iou.3 is 0\n"
-    true = record(copy, "PCAM", "layercam", "locus")
+    true = record(copy, "PCAM", "layercam", "single_box")
     scores = [s._replace(value=s.value + 0.25) if s == main_score(true) else s for s in true.scores]
     records.write(true.model_copy(update={"scores": tuple(scores)}), copy / "results/small")
     told = f"{count - 1} of {count} common cells are equal; the largest difference of hit@iou.3 is 0.25 (layercam, {PCAM})\n"

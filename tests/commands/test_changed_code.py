@@ -8,7 +8,7 @@ from locus.benchmark import records
 pytestmark = pytest.mark.commands
 
 TRAIN = {"dataset": "phantom:train=8,val=8,test=24", "img_size": 64, "epochs": 1, "pretrained": False}
-SUITE = {"title": "S", "about": "A.", "train": TRAIN, "models": [{"backbone": "custom"}], "methods": ["cam"], "protocols": ["locus"]}
+SUITE = {"title": "S", "about": "A.", "train": TRAIN, "models": [{"backbone": "custom"}], "methods": ["cam"], "protocols": ["single_box"]}
 NET = """
 import torch
 from torch import nn
@@ -64,7 +64,7 @@ def typed(run_command, folder):
         what = ["--suite", "small", "--model", "net.py:Net", "--entry", "Net", "--method", *METHODS, "gradcam"]
         done = run_command("benchmark.run", *what, *where, *more, cwd=folder)
         assert done.returncode == 0, done.stderr
-        found = [r for r in records.load(folder / "results/small") if r.cell.protocol == "locus"]
+        found = [r for r in records.load(folder / "results/small") if r.cell.protocol == "single_box"]
         count = int(done.stdout.partition("small: ")[2].partition(" cell")[0])
         return count, {r.cell.method: [s.value for s in r.select("mean_iou", "mean")] for r in found}
 

@@ -64,7 +64,7 @@ def noise(height=200, width=160):
 def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(cases, tmp_path, caplog):
     rows = cases("--method", "gradcampp", "--cases", "3")
     assert len({row["image"] for row in rows}) == 3
-    assert {(row["method"], row["threshold_origin"]) for row in rows} == {("gradcampp", "fixed")}
+    assert {(row["method"], row["threshold_source"]) for row in rows} == {("gradcampp", "fixed")}
     for row in rows:
         assert Image.open(network_folder(tmp_path) / row["picture"]).size[0] > 1000
         assert np.load(network_folder(tmp_path) / row["raw"]).shape == (12, 12)

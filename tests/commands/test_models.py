@@ -28,7 +28,7 @@ pytestmark = pytest.mark.commands
 DATA = "phantom:train=8,val=16,test=16"
 SUITE = {
     "title": "t", "about": "a", "train": {"dataset": DATA, "img_size": 64, "epochs": 1, "pretrained": False},
-    "models": [{"backbone": "custom"}], "methods": ["cam", "gradcam"], "protocols": ["locus"],
+    "models": [{"backbone": "custom"}], "methods": ["cam", "gradcam"], "protocols": ["single_box"],
 }  # fmt: skip
 
 
@@ -47,13 +47,14 @@ def folder(tmp_path_factory):
 
 
 def flags(folder, *more):
-    network = ["--model", f"{folder / 'net.py'}:Net", "--weights", folder / "w.pt", "--threads", "1"]
+    network = ["--model", f"{folder / 'net.py'}:Net", "--weights", folder / "w.pt"]
     return [*map(str, [*network, *more])]
 
 
 def suite(folder, *more, command=run):
     where = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs/suites", "--cache_dir", folder / "cache"]
-    return command.main([*map(str, ["--suite", "small", "--threads", "1", *where, *more])])
+    name = [] if "--suite" in more else ["--suite", "small"]
+    return command.main([*map(str, [*name, "--threads", "1", *where, *more])])
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +66,10 @@ def rows(folder):
 
 
 def test_a_network_has_its_rows_in_a_suite_under_its_name_and_the_predictions_that_python_gives(folder, rows):
-    cell = rows["gradcam", "locus"].cell
+    cell = rows["gradcam", "single_box"].cell
     assert (cell.backbone, cell.global_pool, cell.recipe["trained_on"]) == ("My net", "AVG", "Hospital X")
-    assert {rows[word, "locus"].status for word in ("cam", "gradcam", "center", "prior", "noise", "truth")} == {"ok"}
-    assert rows["untrained", "locus"].status == "n/a"
+    assert {rows[word, "single_box"].status for word in ("cam", "gradcam", "center", "prior", "noise", "truth")} == {"ok"}
+    assert rows["untrained", "single_box"].status == "n/a"
     text = (folder / "results/small/leaderboard.md").read_text()
     assert "My net" in text
     assert ("Hospital X" in text, "custom" in text) == (True, False)
@@ -90,11 +91,11 @@ def test_a_network_is_scored_on_a_folder_without_validation_images(folder, tmp_p
     where = ["--suites", tmp_path, "--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
     model = ["--model", f"{folder / 'net.py'}:Net", "--threads", "1"]
     assert not run.main([*map(str, ["--suite", "own", *where, *model])])
-    found = {record.cell.method: record for record in records.load(tmp_path / "results/own") if record.cell.protocol == "locus"}
+    found = {record.cell.method: record for record in records.load(tmp_path / "results/own") if record.cell.protocol == "single_box"}
     assert {name for name, record in found.items() if record.status != "ok"} == {"untrained"}
-    origins = {score.threshold_origin for score in found["cam"].scores}
-    assert "cross-fitted" in origins
-    assert "validation" not in origins
+    sources = {score.threshold_source for score in found["cam"].scores}
+    assert "cross-fitted" in sources
+    assert "validation" not in sources
     assert "chosen on validation images are n/a: the tables of" in caplog.text
 
 
@@ -148,7 +149,7 @@ def saved(folder, net, word, mean=0.5, std=0.25):
 def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folder, network, method):
     torch.manual_seed(5)
     model, mean, std, words = network(folder)
-    assert suite(folder, *words, "--entry", network.__name__, "--method", method, "--protocol", "locus") == 0
+    assert suite(folder, *words, "--entry", network.__name__, "--method", method, "--protocol", "single_box") == 0
     table = pd.read_csv(folder / "results/small/leaderboard.csv").set_index(["backbone", "method"])
     samples = [sample for sample in datasets.load(DATA, split="test", img_size=64) if sample.boxes]
     grey = torch.from_numpy(np.stack([sample.image for sample in samples]))[:, None] / 255
@@ -156,10 +157,10 @@ def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folde
     arrays = {(s.image_id, f): shown[k].numpy() for s, shown in zip(samples, maps[method], strict=True) for k, f in enumerate(FINDINGS)}
     truth = {(s.image_id, finding): boxes for s in samples for finding, boxes in s.boxes.items()}
     frames, patients = {s.image_id: s.frame for s in samples}, {s.image_id: s.patient_id for s in samples}
-    result = locus.score(arrays, truth, frames=frames, grids=maps.grids[method], patients=patients, protocol="locus")
-    scores = {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == "mean"}
-    origins = {"hit@iou.3": "cross-fitted", "hit@iou.1": "cross-fitted", "pointing": "none"}
-    expected = {metric: scores[metric, origin] for metric, origin in origins.items()}
+    result = locus.score(arrays, truth, frames=frames, grids=maps.grids[method], patients=patients, protocol="single_box")
+    scores = {(s.metric, s.threshold_source): s.value for s in result.scores if s.finding == "mean"}
+    sources = {"hit@iou.3": "cross-fitted", "hit@iou.1": "cross-fitted", "pointing": "none"}
+    expected = {metric: scores[metric, threshold_source] for metric, threshold_source in sources.items()}
     assert table.loc[(network.__name__, method), list(expected)].to_dict() == expected
     assert max(expected.values()) > 0
 
@@ -180,7 +181,7 @@ def exported(folder, rows, tmp_path, monkeypatch):
 
 
 def values(scores):
-    return {(s.finding, s.metric, s.threshold_origin): s.value for s in scores if s.threshold_origin != "validation"}
+    return {(s.finding, s.metric, s.threshold_source): s.value for s in scores if s.threshold_source != "validation"}
 
 
 @pytest.mark.slow

@@ -63,7 +63,7 @@ def test_the_suite_nih_is_planned_run_and_shown(root, run_command, tmp_path):
     found = [record for record in load(tmp_path / "results/rehearsal") if record.source == "run"]
     assert {record.status for record in found} == {"ok", "n/a"}, "pcam has no map under AVG"
     assert {record.cell.method for record in found if record.status == "n/a"} <= {"pcam"}
-    (row,) = {record.rests_on["truth boxes"] for record in found if record.cell.protocol == "locus" and record.status == "ok"}
+    (row,) = {record.rests_on["truth boxes"] for record in found if record.cell.protocol == "single_box" and record.status == "ok"}
     assert row == 2 * HELD_OUT
     made = {path.name for path in (tmp_path / "results/rehearsal").iterdir()}
     assert {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "index.html"} <= made

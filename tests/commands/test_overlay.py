@@ -50,8 +50,8 @@ def image(tmp_path_factory):
 def typed(trained, image, capsys):
     """typed(*flags) -> output of the command in this process, after checking its status; its errors if that is 2."""
 
-    def run(*flags, source=image, status=0):
-        ended = heatmap.main(["-i", str(source), "--runs", str(trained), "--threads", "1", *map(str, flags)])
+    def run(*flags, source=image, runs=trained, status=0):
+        ended = heatmap.main(["-i", str(source), "--runs", str(runs), "--threads", "1", *map(str, flags)])
         out, errors = capsys.readouterr()
         assert ended == status, errors
         return errors if status else out
@@ -102,7 +102,7 @@ def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_o
     shutil.copytree(trained / "ResNet18", tmp_path / "runs" / "ResNet18")
     (tmp_path / "resnet18").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-o", tmp_path / "y.png", "--runs", tmp_path / "runs")
+    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-o", tmp_path / "y.png", runs=tmp_path / "runs")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_of_two_runs_of_a_backbone_the_one_that_knows_the_label_is_taken_however
     content = torch.load(newer / "best.ckpt", weights_only=True)
     content["locus"]["findings"] = ["Mass", "Nodule", "Effusion", "Fibrosis"]
     torch.save(content, newer / "best.ckpt")
-    where = ["-o", tmp_path / "y.png", "--runs", tmp_path / "runs"]
-    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", *where)
-    assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", *where)
-    assert f"{tmp_path}/runs" in typed("-m", "resnet18", "-l", "hernia", *where, status=2)
+    where = {"runs": tmp_path / "runs"}
+    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", "-o", tmp_path / "y.png", **where)
+    assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", "-o", tmp_path / "y.png", **where)
+    assert f"{tmp_path}/runs" in typed("-m", "resnet18", "-l", "hernia", "-o", tmp_path / "y.png", **where, status=2)

@@ -53,14 +53,14 @@ def folder(nih_extra, nih_sample, tmp_path_factory):
 def suite(folder, data, *more):
     train = {"dataset": data, "num_classes": 8, "img_size": 64, "pretrained": False}
     content = {"title": "t", "about": "a", "train": train, "models": [{"backbone": "custom"}], "methods": ["cam"]}
-    (folder / "own.yaml").write_text(yaml.safe_dump({**content, "protocols": ["locus"]}))
+    (folder / "own.yaml").write_text(yaml.safe_dump({**content, "protocols": ["single_box"]}))
     where = ["--suites", folder, "--runs", folder / "runs", "--cache_dir", folder / "cache", "--threads", "1"]
     return run.main([*map(str, ["--suite", "own", *where, *more])])
 
 
 def scored(results):
     """Return the hits of cam by training run, and the numbers of test images."""
-    found = [r for r in records.load(results / "own") if (r.cell.method, r.cell.protocol) == ("cam", "locus")]
+    found = [r for r in records.load(results / "own") if (r.cell.method, r.cell.protocol) == ("cam", "single_box")]
     return hits(found), {r.rests_on["test images"] for r in found}
 
 
@@ -77,7 +77,7 @@ def test_published_weights_are_scored_on_other_images_as_locus_evaluate_scores_t
         "NIH: left out 3 of 11 images, of patients in the training data"
     ]
     data = locus.load_dataset("NIH", root=folder / "mixed", num_classes=8)
-    found = locus.evaluate(FILES, data, ["cam"], ["locus"], cache_dir=folder / "cache")
+    found = locus.evaluate(FILES, data, ["cam"], ["single_box"], cache_dir=folder / "cache")
     assert hits([r for r in found.records if r.cell.method == "cam"]) == values
 
 

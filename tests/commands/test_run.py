@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.commands
 
 AVG = {"backbone": "custom", "global_pool": "AVG"}
-TINY = {"models": [AVG], "methods": ["cam", "ablationcam"], "protocols": ["locus", "seed"]}
+TINY = {"models": [AVG], "methods": ["cam", "ablationcam"], "protocols": ["single_box", "adaptive_threshold"]}
 UNTRAINABLE = {"train": {"dataset": "phantom:train=32,val=16,test=16"}, "protocols": ["pointing"]}
 
 
@@ -33,7 +33,8 @@ def suites(write_suite, tmp_path_factory):
 def flags(suites, tmp_path_factory):
     """flags(folder): a run in ``folder``, all with the same cache of pixels."""
     cache = tmp_path_factory.mktemp("cache")
-    return lambda at: ["--suites", suites, "--results", at / "results", "--runs", at / "runs", "--cache_dir", cache, "--threads", "1"]
+    words = ["--cache_dir", cache, "--threads", "1"]
+    return lambda at, suites=suites: ["--suites", suites, "--results", at / "results", "--runs", at / "runs", *words]
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +156,7 @@ def copy(half, write_suite, flags, tmp_path):
     """A copy of it in the test's folder whose other model alone is planned, and the words that run it."""
     shutil.copytree(half[0], tmp_path, dirs_exist_ok=True)
     write_suite(tmp_path / "untrainable.yaml", **UNTRAINABLE)
-    return ["benchmark.run", "--suite", "untrainable", *flags(tmp_path), "--suites", tmp_path]
+    return ["benchmark.run", "--suite", "untrainable", *flags(tmp_path, tmp_path)]
 
 
 def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_go_on(half, sentence):
@@ -222,19 +223,19 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
 )
 def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence, write_suite, flags, tmp_path, fields, facts):
     write_suite(tmp_path / "wrong.yaml", **{**TINY, **fields})
-    words = [*flags(tmp_path), "--suites", tmp_path]
+    words = flags(tmp_path, tmp_path)
     assert re.search(facts, sentence(run_command("benchmark.run", "--suite", "wrong", *words)))
     assert not (tmp_path / "runs").exists()
 
 
 def test_missing_suites_data_and_broken_records_are_a_sentence(run_command, sentence, flags, tmp_path):
-    def told(*words):
-        return sentence(run_command("benchmark.run", *flags(tmp_path), *words))
+    def told(*words, **of_suites):
+        return sentence(run_command("benchmark.run", *flags(tmp_path, **of_suites), *words))
 
-    assert f"{tmp_path} has no suite" in told("--all", "--suites", tmp_path)
+    assert f"{tmp_path} has no suite" in told("--all", suites=tmp_path)
     assert re.search("suite.*'tine'.*'tiny'", told("--suite", "tine"))
     assert re.search("--all.*--suite NAME", told())
-    assert f"{tmp_path}/nowhere" in told("--suite", "nih", "--suites", ROOT / "configs/suites", "--data_root_dir", tmp_path / "nowhere")
+    assert f"{tmp_path}/nowhere" in told("--suite", "nih", "--data_root_dir", tmp_path / "nowhere", suites=ROOT / "configs/suites")
     assert not (tmp_path / "results").exists()
     (tmp_path / "runs/records/tiny").mkdir(parents=True)
     (tmp_path / "runs/records/tiny/x.json").write_text('{"half": ')

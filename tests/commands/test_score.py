@@ -41,7 +41,7 @@ def test_external_maps_are_scored(scored):
         assert word in told
     folder = results / "my-maps"
     entered = {r.cell.protocol: r for r in records.load(folder) if r.source == "external"}
-    assert {"locus", "wang", "seed", "pointing", "energy", "maxbox", "pxap", "chexlocalize"} == set(entered)
+    assert {"single_box", "wang", "adaptive_threshold", "pointing", "energy", "maxbox", "pxap", "chexlocalize"} == set(entered)
     answer = told[told.index("Yours: ") :].splitlines()
     assert answer[0].startswith("Yours: My maps: ")
     assert answer[1].startswith("Above prior (")
@@ -49,10 +49,10 @@ def test_external_maps_are_scored(scored):
     with (folder / "leaderboard.csv").open(newline="") as file:
         gap = next(float(line["prior_difference"]) for line in csv.DictReader(file) if line["method"] == "My maps")
     assert gap > 0
-    assert any(stratum.variable == "size" for stratum in entered["locus"].strata)
+    assert any(subgroup.variable == "size" for subgroup in entered["single_box"].subgroups)
     assert len((folder / "sources.csv").read_text().splitlines()) == 1 + len(list((scored[0] / "maps").iterdir()))
     row = comparison.find("my-maps/external/prior", results, [*DATA])
-    _, said = comparison.compare_with_row(entered["locus"], folder, row)
+    _, said = comparison.compare_with_row(entered["single_box"], folder, row)
     assert f"{gap:+.3f}" in said
 
 
@@ -63,7 +63,7 @@ def test_the_gallery_of_scored_maps_shows_their_boxes_as_scored(succeed, scored,
     succeed("benchmark.gallery", "my-maps", "--results", scored[0] / "out", "--output", page)
     text = page.read_text()
     assert command in text
-    main = {r.cell.method: r for r in records.load(scored[0] / "out/my-maps") if r.cell.protocol == "locus" and r.status == "ok"}
+    main = {r.cell.method: r for r in records.load(scored[0] / "out/my-maps") if r.cell.protocol == "single_box" and r.status == "ok"}
     rows = {name: cases.read(r.cell, scored[0] / "out/my-maps").set_index(["image", "finding"])["iou"] for name, r in main.items()}
     shown = pictures(text)
     assert {"My maps", "prior", "truth"} <= {picture["method"] for picture in shown}
@@ -94,8 +94,8 @@ def test_boxes_are_scored_by_every_protocol_that_takes_boxes(succeed, run_comman
     flags = typed("benchmark.score(?=.*--boxes)", **{"FILE.csv": tmp_path / "boxes.csv"})
     succeed(COMMAND, *flags, "--results", tmp_path)
     entered = {r.cell.protocol: r for r in records.load(tmp_path / "my-detector") if r.source == "external"}
-    assert {"locus", "pointing", "detection", "froc"} == set(entered)
-    for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("locus", "hit@iou.3")):
+    assert {"single_box", "pointing", "detection", "froc"} == set(entered)
+    for protocol, metric in (("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("single_box", "hit@iou.3")):
         assert entered[protocol].find(metric).value == 1
     assert "My detector has boxes" in sentence(run_command("benchmark.gallery", "my-detector", "--results", tmp_path))
     assert "benchmark.gallery" not in (tmp_path / "my-detector/index.html").read_text()

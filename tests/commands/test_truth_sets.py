@@ -31,7 +31,7 @@ def test_a_suite_scores_the_set_and_heatmap_shows_it(tree, write_suite, succeed,
     """Only where several readers marked each image there is a row ``readers``."""
     (name, root), place = tree, tmp_path_factory.mktemp("out")
     data = {"dataset": name, "data_root_dir": str(root), "num_classes": SETS[name], "multi_label": name != "siim_covid"}
-    write_suite(place / "tiny.yaml", {**data, "img_size": 32}, protocols=["locus", "pointing"])
+    write_suite(place / "tiny.yaml", {**data, "img_size": 32}, protocols=["single_box", "pointing"])
     places = ["--results", place / "results", "--runs", place / "runs", "--cache_dir", place / "cache", "--threads", "1"]
     succeed("benchmark.run", "--suite", "tiny", "--suites", place, *places)
     assert ("readers" in {record.cell.method for record in load(place / "results/tiny")}) == (name == "vindr_cxr")

@@ -82,7 +82,7 @@ def test_second_run_changes_nothing(run, run_command):
     ("fields", "facts"),
     [
         ({"check": "sanity"}, "check.*'sanity'.*randomised"),
-        ({"check": "randomised", "protocols": ["locus"]}, r"wrong\.yaml: .*check.*protocols"),
+        ({"check": "randomised", "protocols": ["single_box"]}, r"wrong\.yaml: .*check.*protocols"),
         ({"training_runs_of": "nowhere"}, "suite.*'nowhere'"),
     ],
 )

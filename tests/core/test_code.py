@@ -98,7 +98,7 @@ def test_local_files_are_the_imported_files_below_the_folder(tmp_path):
 
 def test_local_files_of_a_method_are_those_of_its_package(tmp_path):
     names = {path.name for path in local_files(methods.registry.files["eigencam"])}
-    assert names == {"eigencam.py", "principal.py", "base.py", "evidence.py"}
+    assert names == {"eigencam.py", "_principal.py", "base.py", "evidence.py"}
     mine = HOME.parent / "of_a_test.py"  # a file of the user in the checkout
     mine.write_text("import methods, config\nfrom locus.methods.gradcam import GradCAM")
     try:

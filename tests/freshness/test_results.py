@@ -74,7 +74,7 @@ def test_hits_over_the_score_threshold_are_those_of_the_main_protocol_alone(name
     with_line = [record for record in committed(name)[1] if record.hits_by_threshold]
     assert {record.cell.protocol for record in with_line} <= {MAIN_PROTOCOL}
     for record in with_line:
-        at_fixed = record.find(MAIN, origin="fixed").value  # .5
+        at_fixed = record.find(MAIN, threshold_source="fixed").value  # .5
         assert record.hits_by_threshold[10] == pytest.approx(at_fixed, abs=1.5e-6)
 
 

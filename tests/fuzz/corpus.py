@@ -82,7 +82,7 @@ def _yaml() -> Iterator[tuple[str, bytes]]:
 def _parquet() -> Iterator[tuple[str, bytes]]:
     for name in ("records.parquet", "cells.parquet"):
         yield from _files(name, b"", b"PAR1" * 2, b"PAR1" + struct.pack("<I", 2**31 - 1) + b"PAR1", _table({"a": [1]}))
-    for record in (None, "{", DEEP, "[]", "{}", '{"strata": [5]}'):
+    for record in (None, "{", DEEP, "[]", "{}", '{"subgroups": [5]}'):
         yield "cells.parquet", _table({"key": ["k"], "name": ["n"], "record": [record]})
     yield "records.parquet", _table({f"c{n}": pyarrow.nulls(4_000_000) for n in range(60)})
 

@@ -134,7 +134,7 @@ def _check(times: settings, values: st.SearchStrategy, ask: Callable[..., object
 NUMBERS = st.sampled_from([0, 1, -1, 3, 0.5, 2.5, 1e308, float("nan"), float("inf"), None, "1", 1j, True, np.datetime64("2020-01-01")])
 PAIRS = st.tuples(NUMBERS, NUMBERS)
 GOOD = {"values": [[1, 2], [3, 4]], "boxes": [[10, 20, 60, 80]], "frame": (100, 100), "grid": "conventional", "finding": "Mass"}
-GOOD |= {"probability": 0.5, "protocol": "locus"}
+GOOD |= {"probability": 0.5, "protocol": "single_box"}
 ODD = {
     "values": st.lists(PAIRS, min_size=1, max_size=2) | NUMBERS | st.just(np.ma.masked_array([[1.0, 2.0]], [[True, False]])),
     "boxes": st.lists(st.tuples(*[NUMBERS] * 4), max_size=2) | NUMBERS,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from locus.methods.principal import _leading, first_component
+from locus.methods._principal import _leading, first_component
 
 
 def by_svd(features):

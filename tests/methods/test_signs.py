@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from locus import backbones
+from locus.methods._principal import first_component
 from locus.methods.kpcacam import KPCACAM
-from locus.methods.principal import first_component
 
 COUNT = 334
 

@@ -75,6 +75,10 @@ def _maps(served: ServedNetwork, image: ExplainedImage, word: str) -> Iterator[d
         if not np.isfinite(values).all():
             yield None
             continue
-        threshold, origin = served.thresholds.lookup(word, finding)
+        threshold, threshold_source = served.thresholds.lookup(word, finding)
         scaled = (values / (np.abs(values).max() or 1)).astype(np.float16)  # as in stored maps
-        yield {**packed_map(scaled, image.maps[word].grid), "threshold": threshold, "origin": origin}
+        yield {
+            **packed_map(scaled, image.maps[word].grid),
+            "threshold": threshold,
+            "threshold_source": threshold_source,
+        }

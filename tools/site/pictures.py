@@ -66,7 +66,7 @@ def box_at(case: Case, threshold: float) -> FloatArray:
 
 
 def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
-    """Draw the share of hits over the score threshold, and the thresholds of three origins."""
+    """Draw the share of hits over the score threshold, and the thresholds of three sources."""
     selected = [case for case in cases if case.finding == finding]
     selector = ExactThresholds(0.3, ((trace(case.load_surface[0]), case.boxes) for case in selected))
     indices, levels = np.arange(len(selected)), np.linspace(0, 0.999, 500)
@@ -90,11 +90,11 @@ def draw_entries(axes: Axes) -> str:
     network = "backbone == 'custom' and global_pool == 'PCAM' and attention_map == 'none'"
     table = table.query(f"{network} and kind == 'method'").sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
-    chosen = f"{network} and protocol == 'locus' and metric == 'hit@iou.3'"
-    honest = "finding == 'mean' and threshold_origin == 'cross-fitted' and alignment == 'aligned' and variable == ''"
+    chosen = f"{network} and protocol == 'single_box' and metric == 'hit@iou.3'"
+    honest = "finding == 'mean' and threshold_source == 'cross-fitted' and alignment == 'aligned' and variable == ''"
     scores = long.query(f"{chosen} and {honest}")
     for y, row in enumerate(table.itertuples()):
-        colour = PREDICTED if str(row.may_be_best) == "True" else INK
+        colour = PREDICTED if str(row.in_top_group) == "True" else INK
         axes.plot([row.low, row.high], [y, y], color=colour, lw=2)
         dots = scores[scores.method == row.method].value
         axes.plot(dots, np.full(len(dots), y), "o", color=colour, ms=4, mfc="white")
@@ -102,7 +102,7 @@ def draw_entries(axes: Axes) -> str:
     axes.set_xlabel("hit@iou.3")
     runs = " or ".join(map(str, sorted(set(table.runs))))
     axes.set_title(f"Small CNN, PCAM, {runs} runs each; blue: may be the best", fontsize=9)
-    rows = table[["method", "score", "low", "high", "runs", "may_be_best"]].itertuples(index=False)
+    rows = table[["method", "score", "low", "high", "runs", "in_top_group"]].itertuples(index=False)
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 
@@ -132,7 +132,7 @@ def main(run: str) -> None:
     _save(second, "concept-protocol.png")
     third = Figure(figsize=(5.4, 3))
     draw_origins(third.subplots(), cases, "Pneumonia")
-    _save(third, "concept-origin.png")
+    _save(third, "concept-threshold_source.png")
 
 
 if __name__ == "__main__":

@@ -184,7 +184,7 @@ BOXES = {
 IMAGES, PATIENTS, TRAININGS = 880, 726, 5
 VALIDATION = 352
 """Number of images in the validation splits of five folds, a tenth of the training images each."""
-SURFACE = ("wang", "locus", "seed", "pointing", "energy")
+SURFACE = ("wang", "single_box", "adaptive_threshold", "pointing", "energy")
 WHOLE: Mapping[str, tuple[str, ...]] = {
     "surface": SURFACE,
     "chexlocalize": ("chexlocalize",),

@@ -37,7 +37,7 @@ def score(
     grids: GridLike | Mapping[Any, GridLike],
     patients: Mapping[str, str] | None = None,
     negatives: Collection[Pair | str] = (),
-    protocol: str = "locus",
+    protocol: str = "single_box",
     probabilities: Mapping[Pair, float] | None = None,
 ) -> Result:
     """Score heat maps against truth boxes.
@@ -55,7 +55,7 @@ def score(
         probabilities: (image, finding) -> probability in [0, 1], for protocols that rank boxes by confidence.
 
     Returns:
-        ``scores`` (finding or ``mean``, metric, value, low, high, n, threshold origin) and ``rows`` (one per case).
+        ``scores`` (finding or ``mean``, metric, value, low, high, n, threshold source) and ``rows`` (one per case).
 
     Raises:
         BadValueError: a case without a map, an image without frame, grid or patient, an invalid map, box, probability,

@@ -23,7 +23,7 @@ from locus.benchmark.report import grounding, literature
 from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
 from locus.benchmark.report.table import as_text
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.statistics.resample import Gap
 from locus.config import AuditConfig
 from locus.core.cli import CONFIGS
@@ -218,8 +218,8 @@ def _rule(file: Path, word: str) -> str:
 
 
 def _hits(cases: Sequence[Case], findings: Sequence[str]) -> Hits:
-    """Score cases by the protocol ``locus``; thresholds are compared in single precision, as in stored rows."""
-    rows = Locus().evaluate(cases, findings).rows
+    """Score cases by the protocol ``single_box``; thresholds are compared in single precision, as in stored rows."""
+    rows = SingleBox().evaluate(cases, findings).rows
     overlaps = {name: np.array([row[name] for row in rows], dtype=np.float32) for name in ("iou", "iobb")}
     columns = {}
     for column in COLUMNS:

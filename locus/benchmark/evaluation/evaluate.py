@@ -26,7 +26,7 @@ from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, write
 from locus.benchmark.evaluation.result import Evaluation
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
-from locus.benchmark.maps.runs import TrainingRun
+from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.opening import load
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols as protocol_registry
@@ -63,7 +63,7 @@ def evaluate(
     model: Model | Sequence[Model],
     data: Sequence[Sample],
     methods: str | Sequence[str | type[Method]] = "fast",
-    protocols: str | Sequence[str] = ("locus", "pointing", CLASSIFICATION),
+    protocols: str | Sequence[str] = ("single_box", "pointing", CLASSIFICATION),
     *,
     validation: Sequence[Sample] = (),
     name: str | None = None,
@@ -85,7 +85,7 @@ def evaluate(
             a truth box are explained.
         methods: names, groups (``fast``) and classes of methods.
         protocols: names; ``classification`` is AUROC and average precision over all images of ``data``.
-        validation: images on which additional thresholds are chosen (their ``threshold_origin`` is ``validation``).
+        validation: images on which additional thresholds are chosen (their ``threshold_source`` is ``validation``).
         name: name of the network in tables; None: its backbone, or the name of its run folder or class.
         seed: seed for the patient folds of cross-fitted thresholds.
         memory_gib: memory for gradients and forward passes, in GiB.
@@ -134,7 +134,7 @@ def _protocols(protocols: str | Sequence[str]) -> list[str]:
     names = [*dict.fromkeys([protocols] if isinstance(protocols, str) else _listed("protocols", protocols))]
     for name in names:
         if not isinstance(name, str):
-            raise BadValueError(f"protocols has {name!r}: give names, such as 'locus'")
+            raise BadValueError(f"protocols has {name!r}: give names, such as 'single_box'")
         if name != CLASSIFICATION:
             protocol_registry.registry.check(name)
     return names
@@ -303,7 +303,7 @@ def as_dataset(samples: Sequence[Sample], findings: tuple[str, ...], split: str 
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class InMemoryRun(TrainingRun):
+class InMemoryRun(ModelRun):
     """A network in memory and the images on which it is evaluated."""
 
     network: Classifier

@@ -24,15 +24,15 @@ from locus.benchmark.evaluation.supervised import Supervised
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.maps.cases import CaseStore, GridCases
 from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
-from locus.benchmark.maps.runs import TrainingRun, select_samples
+from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.records import Cell, Score
 from locus.benchmark.records import write as write_record
 from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.record import join
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Result
-from locus.benchmark.scoring.protocols.locus import Locus
-from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsByOrigin
+from locus.benchmark.scoring.protocols.single_box import SingleBox
+from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.training import metrics, provenance
 from locus.config import CHECKS, EngineFlags
@@ -47,7 +47,7 @@ class ScoredModel:
     """Training runs of one network with their test images, and where their maps are stored."""
 
     id: str
-    trained: Sequence[TrainingRun]
+    trained: Sequence[ModelRun]
     """One run per fold."""
     maps: Path
     """Folder of the maps."""
@@ -74,11 +74,11 @@ def stored_cases(model: ScoredModel, method_names: Sequence[str], flags: EngineF
     return CaseStore(model.trained, broken | load_or_generate(requests, flags), load_or_generate(validation, flags))
 
 
-class OwnBoxes(Locus):
-    """Protocol ``locus`` for a network that saw boxes: a fold's thresholds are chosen on its images of other folds."""
+class OwnBoxes(SingleBox):
+    """``single_box`` for a network that saw boxes: a fold's thresholds are chosen on its images of other folds."""
 
-    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsByOrigin:
-        """Return the thresholds of all origins; those chosen on other patients are the cross-fitted ones."""
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
+        """Return the thresholds of all sources; those chosen on other patients are the cross-fitted ones."""
         chosen = super().choose(scored, seed, validation)
         return chosen | {("cross-fitted", suffix): chosen.pop(("validation", suffix)) for suffix in ("", SHARED_SUFFIX)}
 
@@ -147,7 +147,7 @@ def write_records(scorer: NetworkScorer, folder: Path, bar: bool | None = None) 
     log.info("%s: %d records written", scorer.model.id, len(in_order))
 
 
-def sample_counts(trained: Sequence[TrainingRun], cell: Cell) -> dict[str, int]:
+def sample_counts(trained: Sequence[ModelRun], cell: Cell) -> dict[str, int]:
     """Return the numbers of training runs, images, patients, cases and boxes behind a cell.
 
     ``explained images`` is included if these are only a part of the boxed images.

@@ -22,7 +22,7 @@ from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
-from locus.benchmark.report import main_table, select, tables
+from locus.benchmark.report import grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
@@ -86,10 +86,10 @@ class Evaluation:
         Returns:
             ``network``, ``method``, ``runs``, ``auroc`` (with the protocol ``classification``) and the scores.
 
-            With the protocol ``locus``: the shares of cases hit ``hit@iou.1`` to ``hit@iou.7``, ``hit@iobb.1`` to
+            With the protocol ``single_box``: the shares of cases hit ``hit@iou.1`` to ``hit@iou.7``, ``hit@iobb.1`` to
             ``hit@iobb.9`` and ``pointing``, ``low`` and ``high`` (95% interval of ``hit@iou.3``: over patients or,
             with several training runs, over runs and patients), ``prior`` (difference from the baseline),
-            ``above_baselines`` and ``may_be_best`` (docs/protocols.md). See ``scores`` for other protocols.
+            ``above_baselines`` and ``in_top_group`` (docs/protocols.md). See ``scores`` for other protocols.
 
             Without it: all metrics of the protocols with their intervals, as in ``scores`` (``pointing``,
             ``pointing low``, ``pointing high``). The main metric of the first protocol decides the order. A metric of
@@ -124,7 +124,7 @@ class Evaluation:
             metrics have none.
             The mean also has the thresholds of ``table`` that the records lack, without an interval.
             ``n`` is the number of cases, truth boxes or images. Thresholds that a protocol chooses are cross-fitted by
-            patient; ``records`` has the other origins.
+            patient; ``records`` has the other sources.
 
         Raises:
             UnknownNameError: for an unknown finding.
@@ -134,7 +134,7 @@ class Evaluation:
         rows: dict[tuple[str, str, str], tuple[float | None, ...]] = {}
         for row in self._rows:
             for score in self._displayed_scores(row, finding):
-                protocol = POINTING if score.metric == POINTING else row.cell.protocol  # ``locus`` has it, too
+                protocol = POINTING if score.metric == POINTING else row.cell.protocol  # ``single_box`` has it, too
                 rows.setdefault((protocol, row.name, score.metric), (score.value, score.low, score.high, score.n))
         for row in self._ranked_rows if finding == "mean" else ():
             for metric in (name for name in TABLE_COLUMNS if name in row.scores):
@@ -147,13 +147,13 @@ class Evaluation:
         """Say what was evaluated: ``small CNN with PCAM on phantom: gradcam, layercam and 5 baselines``."""
         networks = dict.fromkeys(f"{network_words(record.cell)} on {record.cell.dataset}" for record in self.records)
         maps = [record for record in self.records if record.cell.method != CLASSIFIER]
-        words = dict.fromkeys(record.method for record in maps if select.is_method(record))
+        words = dict.fromkeys(record.method for record in maps if grouping.is_method(record))
         others = {record.method for record in maps} - words.keys()
         rows = f"{', '.join(words)} and {len(others)} baselines" if maps else CLASSIFICATION
         return f"{', '.join(networks)}: {rows}"
 
     def __str__(self) -> str:
-        """Return the answer and the main tables, as in a terminal; without ``locus``, the tables of each protocol."""
+        """Return the answer and the main tables, as in a terminal, or the tables of each protocol."""
         if MAIN_PROTOCOL in self.protocols:
             return tables.headline([DatasetTables(board) for board in self._boards])
         printed = [as_text(table) for protocol in self.protocols for table in self._tables(protocol)]
@@ -167,13 +167,13 @@ class Evaluation:
         """Return the rows of a protocol, one per case (image × finding with a truth box), method and training run.
 
         Args:
-            protocol: its name; None: ``locus`` or, if that was not evaluated, the first protocol.
-            all_columns: also return the columns of other threshold origins.
+            protocol: its name; None: ``single_box`` or, if that was not evaluated, the first protocol.
+            all_columns: also return the columns of other threshold sources.
 
         Returns:
             ``method``, ``image``, ``patient``, ``finding``, ``threshold``, ``box`` (x0, y0, x1, y1 in the frame, None
             without a box), ``IoU``, ``IoBB``, ``hit`` (IoU above .3), ``pointing`` and ``reason``; then, with
-            ``all_columns``, all others. Protocols other than ``locus`` have their own columns after ``finding``.
+            ``all_columns``, all others. Protocols other than ``single_box`` have their own columns after ``finding``.
 
         Raises:
             UnknownNameError: if the protocol was not evaluated.
@@ -223,8 +223,10 @@ class Evaluation:
             raise DataError(f"the map of {word} for {finding} in {image} has NaN or infinite values")
         probability = store.probabilities[0, image, finding]
         raw = RawMap(word, values, stored.index.grid, probability)
-        threshold, origin = self._threshold(model.id, word, image, finding)
-        return panels.draw(prepare_case(samples[image], samples[image].image, finding, raw, threshold, origin))
+        threshold, threshold_source = self._threshold(model.id, word, image, finding)
+        return panels.draw(
+            prepare_case(samples[image], samples[image].image, finding, raw, threshold, threshold_source)
+        )
 
     def save(self, folder: Path | str) -> Path:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.
@@ -260,7 +262,7 @@ class Evaluation:
     @cached_property
     def _rows(self) -> list[Row]:
         """One row per method and protocol, over training runs."""
-        return [Row.of(runs) for runs in select.trainings(record for record in self.records if record.scores)]
+        return [Row.of(runs) for runs in grouping.trainings(record for record in self.records if record.scores)]
 
     @cached_property
     def _over_runs(self) -> dict[str, Interval]:
@@ -284,10 +286,10 @@ class Evaluation:
         return sorted((row for row in self._rows if row.cell.protocol == protocol), key=place)
 
     def _displayed_scores(self, row: Row, finding: str) -> list[Score]:
-        """Return the scores of a finding, one per metric: the cross-fitted one if there are several origins."""
+        """Return the scores of a finding, one per metric: the cross-fitted one if there are several sources."""
         by_metric: dict[str, Score] = {}
         for score in sorted(row.select(finding), key=lambda score: score.metric != MAIN):
-            if score.metric not in by_metric or score.threshold_origin == "cross-fitted":
+            if score.metric not in by_metric or score.threshold_source == "cross-fitted":
                 by_metric[score.metric] = score
         if finding == "mean" and MAIN in by_metric and (main := self._over_runs.get(row.cell.key)) is not None:
             by_metric[MAIN] = by_metric[MAIN]._replace(low=main.low, high=main.high)
@@ -322,7 +324,7 @@ class Evaluation:
         return [with_truth(self._store(model, word).cases(scored[model.id])) for model in self.models]
 
     def _threshold(self, model_id: str, word: str, image: str, finding: str) -> tuple[float, str]:
-        """Return the score threshold of a case and its origin: cross-fitted if ``locus`` scored the case, else .5."""
+        """Return the score threshold of a case and its source: cross-fitted with ``single_box``, else .5."""
         if not any(r.cell.protocol == MAIN_PROTOCOL and r.scores for r in self.records):
             return 0.5, "fixed"
         rows = self.cases(MAIN_PROTOCOL).set_index(["model_id", "method", "image", "finding"])["threshold"]
@@ -334,7 +336,7 @@ def rules(result: Evaluation, first: str | None = None, second: str | None = Non
     """Compare two methods under all rules of the field.
 
     Args:
-        result: an evaluation with the protocol ``locus``.
+        result: an evaluation with the protocol ``single_box``.
         first: name of a method or baseline; None: the best method.
         second: name of another one; None: the best of the others.
 

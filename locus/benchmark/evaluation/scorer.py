@@ -23,7 +23,7 @@ from tqdm import tqdm
 from locus.benchmark.evaluation.arrays import Pair
 from locus.benchmark.evaluation.entry import ExternalEntry
 from locus.benchmark.evaluation.files import MAX_CACHED
-from locus.benchmark.maps import strata
+from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.baselines import Prior
 from locus.benchmark.maps.cases import baseline_cases, training_cases
 from locus.benchmark.maps.fixed_region import fixed_cases
@@ -65,7 +65,7 @@ class CaseSource(Protocol):
 
 @ONE_BLAS_THREAD
 def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = None) -> Scored:
-    """Score the maps of a cell's method by ``protocol``, by default its own; per-case rows include their strata."""
+    """Score the maps of a cell's method by ``protocol``, by default its own; per-case rows include their subgroups."""
     protocol = protocol or protocols.get(cell.protocol)()
 
     def compute() -> Result:
@@ -78,7 +78,7 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
     if "scores" not in fields:
         return fields, rows
     if cell.protocol == MAIN_PROTOCOL:
-        fields["strata"] = strata.scores(rows, source.groups, source.findings, cell.data_seed)
+        fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, cell.data_seed)
     groups = source.groups.items()
     return fields, [
         {**row, **{variable: group.get((row["image"], row["finding"]), "") for variable, group in groups}}
@@ -169,7 +169,7 @@ class EntryCases:
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
         """Variable -> (image, finding) -> group of a case, for the variables that do not need a classifier."""
-        return strata.without_classifier(self.entry.samples, self.findings)
+        return subgroups.without_classifier(self.entry.samples, self.findings)
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""
@@ -229,7 +229,7 @@ def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
     if method == FIXED_BOX or (entry.boxes is not None and method != entry.name):
         return protocols.of_boxes()
     if entry.boxes is not None:
-        return [word for word in protocols.names() if protocols.get(word).takes_boxes]
+        return [word for word in protocols.judging("maps", "confidences") if protocols.get(word).takes_boxes]
     of_maps = protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
     return [*of_maps, *of_masks]
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from locus import backbones
 from locus.backbones import Classifier
-from locus.benchmark.maps.runs import TrainingRun
+from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring.protocols.base import Case, make_case
 from locus.core.errors import NotAvailableError
@@ -50,7 +50,7 @@ class Supervised:
 
     word: str
     """Name of the row, with the option ``boxes``: the number of cases per finding; without it, all."""
-    trained: Sequence[TrainingRun]
+    trained: Sequence[ModelRun]
     """The training runs of the network: one, or one per fold, which is then that of its held-out images."""
     groups: Mapping[str, dict[tuple[str, str], str]]
     """Variable -> (image, finding) -> group of the case."""

@@ -5,6 +5,7 @@ and FullGrad, ``memory`` the batch sizes. The methods are in ``locus.methods``; 
 ``locus.benchmark.maps`` and placed on images by ``locus.benchmark.scoring.localize``.
 """
 
+from locus.benchmark.explain._memory import apply_engine_flags
 from locus.benchmark.explain.batch import (
     Maps,
     MethodMaps,
@@ -16,7 +17,6 @@ from locus.benchmark.explain.batch import (
     run_method,
     run_methods,
 )
-from locus.benchmark.explain.memory import apply_engine_flags
 
 __all__ = [
     "VERSION",

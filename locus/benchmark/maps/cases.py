@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from locus.benchmark.maps import strata
+from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.baselines import FloatMap, Prior, Truth
 from locus.benchmark.maps.fixed_box import fixed_boxes
 from locus.benchmark.maps.fixed_region import fixed_cases, training_samples
 from locus.benchmark.maps.generate import StoredMapsByMethod
-from locus.benchmark.maps.runs import TrainingRun, select_samples
+from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring.protocols.base import Case, LazyMap, labelled_pairs, make_case
@@ -33,7 +33,7 @@ from locus.methods.noise import Noise
 class CaseStore:
     """A model's training runs and maps. All protocols of a method share its cases and their surfaces."""
 
-    trained: Sequence[TrainingRun]
+    trained: Sequence[ModelRun]
     maps: StoredMapsByMethod
     validation_maps: StoredMapsByMethod = field(default_factory=dict)
     """Maps of the validation images of the training runs."""
@@ -75,8 +75,10 @@ class CaseStore:
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
-        """Variable -> (image, finding) -> group of the case; see ``locus.benchmark.maps.strata``."""
-        return strata.group_labels(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
+        """Variable -> (image, finding) -> group of the case; see ``locus.benchmark.maps.subgroups``."""
+        return subgroups.group_labels(
+            select_samples(self.trained, None), self.predictions, self.findings, self.exclusive
+        )
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises the stored error if its method has no maps."""
@@ -94,7 +96,7 @@ class CaseStore:
         return self._load_cases("val", [run.validation for run in self.trained], self.validation_maps, cell, None)
 
     def _load_cases(
-        self, split: str, runs: Sequence[TrainingRun], maps: StoredMapsByMethod, cell: Cell, images: int | None
+        self, split: str, runs: Sequence[ModelRun], maps: StoredMapsByMethod, cell: Cell, images: int | None
     ) -> list[Case]:
         stored = maps[cell.method]
         if isinstance(stored, LocusError):
@@ -113,7 +115,7 @@ class CaseStore:
 class GridCases:
     """Cases of the rows that need neither a network nor an image, on a ``side`` x ``side`` grid of the whole image."""
 
-    trained: Sequence[TrainingRun]
+    trained: Sequence[ModelRun]
     """One run without a network, for the truth of its test images."""
     side: int
 
@@ -130,7 +132,7 @@ class GridCases:
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
         """Variable -> (image, finding) -> group of a case, for the variables that do not need a classifier."""
-        return strata.without_classifier(self.trained[0].scorable_images, self.findings)
+        return subgroups.without_classifier(self.trained[0].scorable_images, self.findings)
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a baseline or of the truth."""
@@ -210,9 +212,7 @@ def _with_confidence(box: FloatArray | None) -> FloatArray:
     return np.zeros((0, 5)) if box is None else np.append(box, 1.0)[None]
 
 
-def make_cases(
-    trained: Sequence[TrainingRun], maps: StoredMaps, alignment: str, images: int | None = None
-) -> list[Case]:
+def make_cases(trained: Sequence[ModelRun], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
     """Make a case of each finding on each image of ``scorable_images``, or on ``images`` of them (slow methods)."""
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}

@@ -24,7 +24,7 @@ from locus.backbones import Classifier
 from locus.benchmark.explain import VERSION, MethodMaps, apply_engine_flags, collect_evidence, run_methods
 from locus.benchmark.maps import UNTRAINED_METHOD, method_code
 from locus.benchmark.maps.baselines import BASELINES, Prior, Truth
-from locus.benchmark.maps.runs import TrainingRun, select_samples, untrained
+from locus.benchmark.maps.runs import ModelRun, select_samples, untrained
 from locus.benchmark.maps.store import Index, StoredMaps, Writer, file_name, open_writer, read, write_unsupported
 from locus.benchmark.scoring.protocols import reads_absent_findings
 from locus.config import MAPS, EngineFlags, TrainConfig, flags_with
@@ -44,7 +44,7 @@ BATCH_SIZE = 32
 class Batch(NamedTuple):
     """A batch of images for one network."""
 
-    run: TrainingRun
+    run: ModelRun
     """The training run whose network explains the images."""
     rows: tuple[int, ...]
     """Positions among its ``scorable_images``: those with a truth box."""
@@ -58,7 +58,7 @@ class MapRequest:
 
     word: str
     """Name of the method with its options (a spec of ``locus.core.registry``), as on the command line."""
-    runs: tuple[TrainingRun, ...]
+    runs: tuple[ModelRun, ...]
     """The training runs of the model, one per fold if it has folds, each with its network and held-out images."""
     method: Method | Prior | Truth
     fast: bool
@@ -99,7 +99,7 @@ def build_method(word: str) -> Method | Prior | Truth:
 
 
 def make_request(
-    trained: Sequence[TrainingRun],
+    trained: Sequence[ModelRun],
     word: str,
     method: Method | Prior | Truth,
     folder: Path,
@@ -123,7 +123,7 @@ def make_request(
     return MapRequest(word, runs, method, fast, batches[0], folder / file_name(word), tuple(keys))
 
 
-def _batches(runs: Sequence[TrainingRun], images: Set[str], in_part: bool) -> Iterator[Batch]:
+def _batches(runs: Sequence[ModelRun], images: Set[str], in_part: bool) -> Iterator[Batch]:
     """Yield batches of all findings, or if explained ``in_part`` single images with the findings that they show."""
     for run in runs:
         rows = [row for row, sample in enumerate(run.scorable_images) if sample.image_id in images]
@@ -141,7 +141,7 @@ def shown_findings(sample: Sample, findings: Sequence[str]) -> tuple[int, ...]:
     return tuple(k for k, finding in enumerate(findings) if finding in sample.boxes)
 
 
-def _key(trained: Sequence[TrainingRun], word: str, part: type, images: Sequence[str]) -> str:
+def _key(trained: Sequence[ModelRun], word: str, part: type, images: Sequence[str]) -> str:
     """Hash weights and code of the networks, the pixels, the method with its options and code, and the version."""
     flags = sorted(flags_with(TrainConfig, MAPS))
     networks = [[run.digest, run.code, *(getattr(run.config, name) for name in flags)] for run in trained]
@@ -170,7 +170,7 @@ def _preprocessing() -> str:
     return hashlib.sha256(values.numpy().tobytes()).hexdigest()[:16]
 
 
-def _truth(run: TrainingRun) -> list[Any]:
+def _truth(run: ModelRun) -> list[Any]:
     """Return the truth that baselines use, as values that can be hashed."""
     boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
     return [run.data.describe, boxes]
@@ -276,9 +276,9 @@ class _Networks:
     """Networks of a model, each loaded once."""
 
     flags: EngineFlags
-    models: dict[TrainingRun, Classifier] = field(default_factory=dict)
+    models: dict[ModelRun, Classifier] = field(default_factory=dict)
 
-    def evidence(self, run: TrainingRun, rows: Sequence[int], findings: Sequence[int] | None = None) -> Evidence:
+    def evidence(self, run: ModelRun, rows: Sequence[int], findings: Sequence[int] | None = None) -> Evidence:
         """Return evidence for a batch of one training run's images, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
@@ -300,7 +300,7 @@ class NotStoredError(DataError):
 
 
 def requests_of(
-    trained: Sequence[TrainingRun],
+    trained: Sequence[ModelRun],
     method_names: Sequence[str],
     folder: Path,
     images: int | None = None,
@@ -331,7 +331,7 @@ def requests_of(
     return requests, broken
 
 
-def validation_requests(trained: Sequence[TrainingRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
+def validation_requests(trained: Sequence[ModelRun], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
     """Return requests for the fast methods' maps of the validation images.
 
     There are none without validation images, or if none of them has a truth box, as in the official NIH lists.

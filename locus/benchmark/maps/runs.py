@@ -1,6 +1,6 @@
 """Training runs and given models, with the held-out images on which their maps are generated and scored.
 
-``TrainingRun``  a training run with its held-out images; ``Untrained`` is the same network with other random weights
+``ModelRun``  a training run with its held-out images; ``Untrained`` is the same network with other random weights
 ``images_of``    the images of a split; of the test, without the patients that a given model was trained on
 ``predict_held_out``  predict these images and write the same files as a training run
 
@@ -107,7 +107,7 @@ OTHER_SEED = 1_000_000
 
 
 @dataclass(frozen=True)
-class TrainingRun:
+class ModelRun:
     """One training run of a model with held-out images, on which it is explained."""
 
     config: TrainConfig
@@ -153,7 +153,7 @@ class TrainingRun:
         return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
 
     @cached_property
-    def validation(self) -> "TrainingRun":
+    def validation(self) -> "ModelRun":
         """The training run with its validation images instead of the test images."""
         return replace(self, split="val")
 
@@ -190,16 +190,16 @@ class TrainingRun:
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()[:16]
 
 
-K = TypeVar("K", bound=TrainingRun)
+K = TypeVar("K", bound=ModelRun)
 
 
-def convert_run(run: TrainingRun, kind: type[K], **more: Any) -> K:
-    """Convert a training run to ``kind``, a subclass of ``TrainingRun``; ``more`` sets its additional fields."""
-    given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(TrainingRun)}
+def convert_run(run: ModelRun, kind: type[K], **more: Any) -> K:
+    """Convert a training run to ``kind``, a subclass of ``ModelRun``; ``more`` sets its additional fields."""
+    given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(ModelRun)}
     return kind(**given, **more)
 
 
-class Untrained(TrainingRun):
+class Untrained(ModelRun):
     """The network of a training run with other random weights than its initial ones, for the same images.
 
     Its maps show nothing that was learned: Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018.
@@ -223,14 +223,14 @@ class Untrained(TrainingRun):
         return model.to(device).eval()
 
 
-def untrained(run: TrainingRun) -> Untrained:
+def untrained(run: ModelRun) -> Untrained:
     """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
     if run.external is not None and run.external.network:
         raise NotAvailableError(f"the initial weights of the network {run.external.network} are unknown")
     return convert_run(run, Untrained)
 
 
-def select_samples(trained: Sequence[TrainingRun], count: int | None) -> list[Sample]:
+def select_samples(trained: Sequence[ModelRun], count: int | None) -> list[Sample]:
     """Return the scorable images in order: ``count`` of them, chosen by the data seed, or all of them for None."""
     samples = [sample for run in trained for sample in run.scorable_images]
     return samples if count is None else subset(samples, count, trained[0].config.data_seed)
@@ -253,7 +253,7 @@ def predict_held_out(model: ExternalModel, config: TrainConfig, folder: Path) ->
     Nothing is written if the predictions of these images exist. Raises ``LocusError`` for data without test images or
     without any of its findings; validation images may be missing.
     """
-    if runs.done(folder) and not TrainingRun(config, folder, external=model).other_data():
+    if runs.done(folder) and not ModelRun(config, folder, external=model).other_data():
         return
     hardware.configure_torch(config.threads)
     splits = decode_held_out(config, lambda name: images_of(config, name, model))

@@ -46,7 +46,7 @@ ADVICE = "lower --memory_gib, use fewer methods at once, or use --precision bf16
 """Advice if memory runs out."""
 FIXED = 0.5
 """Threshold of boxes if no other is known."""
-ORIGINS = ("validation", "cross-fitted")
+THRESHOLD_SOURCES = ("validation", "cross-fitted")
 """Origins of a record's thresholds, the preferred one first."""
 
 
@@ -282,18 +282,20 @@ class Thresholds:
         self.recorded = _recorded(digest, alignment, results) if layer is None else {}
 
     def lookup(self, method: str, finding: str) -> tuple[float, str]:
-        """Return the threshold on the min-max scaled map, and a description of its origin."""
+        """Return the threshold on the min-max scaled map, and a description of its source."""
         if self.typed is not None:
             return self.typed, "typed"
-        for origin in ORIGINS:
-            if values := self.recorded.get(method, {}).get(origin, {}).get(finding):
-                return median(values), origin if len(values) == 1 else f"{origin}, median of {len(values)}"
+        for threshold_source in THRESHOLD_SOURCES:
+            if values := self.recorded.get(method, {}).get(threshold_source, {}).get(finding):
+                return median(values), threshold_source if len(
+                    values
+                ) == 1 else f"{threshold_source}, median of {len(values)}"
         return FIXED, "fixed"
 
 
 @functools.lru_cache(maxsize=4)
 def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[str, Any]:
-    """Return method -> origin -> finding -> thresholds, from published records and ``results``; the last one wins."""
+    """Return method -> source -> finding -> thresholds, from published records, then ``results``; the last one wins."""
     from locus.benchmark import records  # imports pyarrow, which one image does not need
     from locus.benchmark.records import packed
 

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 
 from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, draw_panel, save_figure
 from locus.benchmark.records import Cell, Record, cases
-from locus.benchmark.report import select
+from locus.benchmark.report import grouping
+from locus.benchmark.report.grouping import NOT_RANKED, is_method, main_score
 from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
 from locus.benchmark.report.row import Row
-from locus.benchmark.report.select import NOT_RANKED, is_method, main_score
 from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
@@ -433,7 +433,7 @@ def write_examples(
 
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
-    rows = [Row.of(runs) for runs in select.trainings(select.main_methods(records))]
+    rows = [Row.of(runs) for runs in grouping.trainings(grouping.main_methods(records))]
     means = {row: value for row in rows if (value := row.value(MAIN, "cross-fitted")) is not None}
     return max(means, key=means.__getitem__).runs[0] if means else None
 

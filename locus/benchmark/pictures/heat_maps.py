@@ -98,9 +98,9 @@ def _pictures(
     """Return the picture of finding ``k`` by each method, and the errors of maps that are not finite."""
     pictures, errors, sample = [], [], explained.sample
     for word in explained.maps:
-        raw, (threshold, origin) = explained.raw_map(word, k), thresholds.lookup(word, finding)
+        raw, (threshold, threshold_source) = explained.raw_map(word, k), thresholds.lookup(word, finding)
         try:
-            pictures.append(prepare_case(sample, explained.pixels, finding, raw, threshold, origin))
+            pictures.append(prepare_case(sample, explained.pixels, finding, raw, threshold, threshold_source))
         except BadValueError as error:
             errors.append(f"{sample.image_id}, {finding}, {word}: {error}")
     return pictures, errors

@@ -74,8 +74,8 @@ class CasePicture:
     iou: float | None
     """IoU of the first predicted box with the best truth box; None without truth."""
     threshold: float
-    origin: str
-    """Origin of the threshold."""
+    threshold_source: str
+    """ThresholdSource of the threshold."""
     image_id: str
 
     @property
@@ -93,7 +93,7 @@ class CasePicture:
         """Finding, method, probability, IoU and threshold in one line."""
         absent = "truth unknown" if self.truth is None else "no truth box"
         overlap = absent if self.iou is None else f"IoU {self.iou:.2f}"
-        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
+        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.threshold_source})"
         return f"{self.finding} · {self.raw.method} · p = {self.raw.probability:.2f} · {overlap} · {at}"
 
     @property
@@ -105,7 +105,7 @@ class CasePicture:
             "method": self.raw.method,
             "probability": self.raw.probability,
             "threshold": self.threshold,
-            "threshold_origin": self.origin,
+            "threshold_source": self.threshold_source,
             "frame": list(self.heat.shape),
             "boxes": self.predicted.tolist(),
             "truth": None if self.truth is None else self.truth.tolist(),
@@ -114,19 +114,21 @@ class CasePicture:
 
 
 def prepare_case(
-    sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, origin: str
+    sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, threshold_source: str
 ) -> CasePicture:
     """Prepare a map with its boxes above ``threshold`` and their overlap with the truth.
 
     ``pixels`` are (H', W') grey values of the file; everything is drawn in the frame of the sample. ``threshold``
-    applies to the min-max scaled map; ``origin`` says how it was chosen. Raises ``BadValueError`` for nan or inf.
+    applies to the min-max scaled map; ``threshold_source``: how it was chosen. Raises ``BadValueError`` for nan or inf.
     """
     frame = frame_of(sample, pixels)
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
     heat = heat_in_frame(raw, frame)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
     overlap, image = _overlap(predicted, truth), resize_image(pixels, frame)
-    return CasePicture(image, heat, truth, predicted, finding, raw, overlap, threshold, origin, sample.image_id)
+    return CasePicture(
+        image, heat, truth, predicted, finding, raw, overlap, threshold, threshold_source, sample.image_id
+    )
 
 
 def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:

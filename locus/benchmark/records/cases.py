@@ -2,7 +2,7 @@
 
 Rows of the main protocol and of the check ``protocols`` are packed with the records: seed 0 in
 ``cases.parquet``, other seeds in ``cases-seed1.parquet`` and so on
-(``pandas.read_parquet("results/phantom/cases.parquet")``). Columns of other threshold origins are not packed, and only
+(``pandas.read_parquet("results/phantom/cases.parquet")``). Columns of other threshold sources are not packed, and only
 the lowest seed has the corners of boxes. Rows of other protocols stay with the unpacked records, in
 ``runs/records/<suite>/cases/<protocol>``, one file per record.
 """
@@ -29,7 +29,7 @@ CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
 PACKED = (MAIN_PROTOCOL, ALL_RULES)
 BOX = ("x0", "y0", "x1", "y1")
-OTHER_ORIGINS = ("threshold_", "iou_")
+OTHER_SOURCES = ("threshold_", "iou_")
 RUN_AGAIN = "run the suite again with --overwrite always"
 ADVICE = f"restore it from version control, or delete it and {RUN_AGAIN}"
 
@@ -65,12 +65,12 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
 
 
 def packed_columns(names: Sequence[str], corners: bool) -> list[str]:
-    """Return the columns that are packed: without other threshold origins, whose scores are in the records.
+    """Return the columns that are packed: without other threshold sources, whose scores are in the records.
 
     >>> packed_columns(["image", "x0", "iou", "iou_oracle", "hit@iou.3"], corners=False)
     ['image', 'iou', 'hit@iou.3']
     """
-    return [name for name in names if (corners or name not in BOX) and not name.startswith(OTHER_ORIGINS)]
+    return [name for name in names if (corners or name not in BOX) and not name.startswith(OTHER_SOURCES)]
 
 
 def packed_file(folder: Path | str, seed: int | None) -> Path:

@@ -31,13 +31,13 @@ CELL_FIELDS = (
 """Fields of the cell that every row has."""
 NUMBERS = ("value", "low", "high", "n")
 """Fields of a score that are not words."""
-SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
+SCORE_FIELDS = ("threshold_source", "finding", "metric", "value", "low", "high", "n", "reason")
 SCHEMA = pyarrow.schema(
     [
         ("key", DICT_STRING),
         *((name, pyarrow.int64() if name in ("img_size", "seed") else DICT_STRING) for name in CELL_FIELDS),
         ("images", pyarrow.int64()),
-        *((name, DICT_STRING) for name in ("variable", "group", "threshold_origin", "finding", "metric")),
+        *((name, DICT_STRING) for name in ("variable", "group", "threshold_source", "finding", "metric")),
         *((name, pyarrow.float64()) for name in ("value", "low", "high")),
         ("n", pyarrow.int64()),
         *((name, DICT_STRING) for name in ("status", "reason", "source")),
@@ -60,9 +60,9 @@ def load(folder: Path | str) -> list[Record]:
 
 
 def load_metric(folder: Path | str, metric: str) -> list[Record]:
-    """Load all records with only the scores of one ``metric`` and no strata, which is much faster."""
+    """Load all records with only the scores of one ``metric`` and no subgroups, which is much faster."""
     records = _all(Path(folder), metric)
-    return [r.model_copy(update={"strata": (), "scores": tuple(r.select(metric))}) for r in records]
+    return [r.model_copy(update={"subgroups": (), "scores": tuple(r.select(metric))}) for r in records]
 
 
 def _all(folder: Path, metric: str | None) -> list[Record]:
@@ -117,7 +117,7 @@ def write_packed(records: Sequence[Record], folder: Path) -> None:
 def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
     """Return name -> packed record, sorted by name; empty if none is packed.
 
-    With ``metric``, records have only the scores of that metric and no strata. Raises ``DataError`` for a broken file.
+    With ``metric``, records have only its scores and no subgroups. Raises ``DataError`` for a broken file.
     """
     if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
@@ -144,20 +144,20 @@ def records_containing(folder: Path, text: str) -> list[str]:
 
 
 def _record_json(record: Record) -> str:
-    fields = record.model_dump(mode="json", exclude={"scores", "strata"})
-    strata = [(stratum.variable, stratum.group) for stratum in record.strata]
-    return json.dumps({"key": record.key, **fields, "strata": strata}, ensure_ascii=False, allow_nan=False)
+    fields = record.model_dump(mode="json", exclude={"scores", "subgroups"})
+    subgroups = [(subgroup.variable, subgroup.group) for subgroup in record.subgroups]
+    return json.dumps({"key": record.key, **fields, "subgroups": subgroups}, ensure_ascii=False, allow_nan=False)
 
 
 Groups = dict[tuple[str, str], ScoreColumns]
-"""Variable and group of a stratum -> its scores; ("", ""): the scores of all cases."""
+"""Variable and group of a subgroup -> its scores; ("", ""): the scores of all cases."""
 
 
-def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
+def _merge_scores(about: dict[str, Any], scores: Groups, subgroups: bool) -> dict[str, Any]:
     """Combine the JSON of a record with its scores."""
-    names = about["strata"] if strata else []
+    names = about["subgroups"] if subgroups else []
     groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in names]
-    return {**about, "scores": scores.get(("", ""), ()), "strata": groups}
+    return {**about, "scores": scores.get(("", ""), ()), "subgroups": groups}
 
 
 def _scores(records: Sequence[Record]) -> pyarrow.Table:
@@ -173,8 +173,11 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
 
 
 def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
-    """Yield a row per score, strata last, or one row with the reason if there is no score."""
-    for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
+    """Yield a row per score, subgroups last, or one row with the reason if there is no score."""
+    for variable, group, scores in (
+        ("", "", record.scores),
+        *((s.variable, s.group, s.scores) for s in record.subgroups),
+    ):
         for score in scores:
             yield (variable, group, *(getattr(score, name) for name in SCORE_FIELDS))
     if not record.scores:
@@ -186,7 +189,7 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     coded = {name: _coded(scores[name]) for name in scores.column_names if name not in NUMBERS}
     numbers = {name: storage.numbers(scores[name].combine_chunks(), np.nan if name != "n" else 0) for name in NUMBERS}
     columns = [numbers[name] if name in numbers else _words(*coded[name]) for name in Score._fields]
-    names = _names(*(coded[name] for name in ("metric", "finding", "threshold_origin")))
+    names = _names(*(coded[name] for name in ("metric", "finding", "threshold_source")))
     grouped = [coded[name] for name in ("key", "variable", "group")]
     starts = np.flatnonzero(np.any([np.diff(codes, prepend=-1) != 0 for codes, _ in grouped], axis=0))
     groups = zip(*(_words(codes[starts], words).tolist() for codes, words in grouped), strict=True)

@@ -3,7 +3,7 @@
 ``Cell``        everything that determines the scores; its hash is the key
 ``Record``      the result of one cell, or the reason why it has none
 ``Provenance``  machine, precision and software. They are not part of the key, but change the rounding.
-``Stratum``, ``Reference``  scores within a group of cases, and the source of numbers published elsewhere
+``Subgroup``, ``Reference``  scores within a group of cases, and the source of numbers published elsewhere
 
 Records are stored by ``storage`` (one file each) and ``packed`` (one table per suite), their rows per case by
 ``cases``.
@@ -108,13 +108,13 @@ Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), PlainSerializer
 fields that differ from the defaults."""
 
 
-class Stratum(FrozenModel):
+class Subgroup(FrozenModel):
     """Scores of a record within one group of its cases."""
 
     variable: str
-    """Grouping of the cases: size, view, sex, age, company (other findings in the image) or answer (of the classifier).
+    """Grouping of the cases: size, view, sex, age, co_occurrence or classifier_correct.
 
-    The groups are defined in :mod:`locus.benchmark.maps.strata`.
+    The groups are defined in :mod:`locus.benchmark.maps.subgroups`.
     """
     group: str
     """Name of the group: small, PA, F, 60+, single, right …"""
@@ -279,11 +279,11 @@ class Record(FrozenModel):
     data: dict[str, Any] = Field(default_factory=dict)
     """Description of the images (``Dataset.describe``): hashes of tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
-    """Origin of the score threshold (cross-fitted, validation, oracle, fixed, otsu) -> finding -> chosen thresholds."""
+    """Source of the score threshold (cross-fitted, validation, oracle, fixed, otsu) -> finding -> chosen thresholds."""
     hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
-    """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty for protocols other than ``locus``."""
+    """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty except for ``single_box``."""
     scores: Scores = ()
-    strata: tuple[Stratum, ...] = ()
+    subgroups: tuple[Subgroup, ...] = ()
     """Scores within groups of the cases, if the protocol has groups."""
 
     @field_validator("hits_by_threshold")
@@ -309,13 +309,13 @@ class Record(FrozenModel):
         """Name of the method in tables; also for a method given as ``path/to/file.py:Class``."""
         return self.method_name or self.cell.method
 
-    def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
+    def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
         """Return the score of a metric, or None if there is none.
 
-        ``origin``: how the score threshold was chosen; None: the first score of any origin.
+        ``threshold_source``: how the score threshold was chosen; None: the first score of any threshold source.
         """
         rows = self._rows.get((metric, finding), ())
-        return next((self.scores[n] for n, of_row in rows if origin in (None, of_row)), None)
+        return next((self.scores[n] for n, of_row in rows if threshold_source in (None, of_row)), None)
 
     def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
         """Return the scores of a metric, of a finding or of both, in record order."""
@@ -331,13 +331,13 @@ class Record(FrozenModel):
     def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
         if isinstance(self.scores, ScoreColumns):
             return _rows_by_name(self.scores.names)
-        return _rows_by_name(tuple(map(attrgetter("metric", "finding", "threshold_origin"), self.scores)))
+        return _rows_by_name(tuple(map(attrgetter("metric", "finding", "threshold_source"), self.scores)))
 
 
 @lru_cache(maxsize=128)
 def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, str], list[tuple[int, str]]]:
-    """Return metric and finding -> rows and their origins; cached, since records of a protocol have the same names."""
+    """Return metric and finding -> rows and their sources; cached, since records of a protocol have the same names."""
     rows: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    for n, (metric, finding, origin) in enumerate(names):
-        rows.setdefault((metric, finding), []).append((n, origin))
+    for n, (metric, finding, threshold_source) in enumerate(names):
+        rows.setdefault((metric, finding), []).append((n, threshold_source))
     return rows

@@ -67,8 +67,8 @@ def path(folder: Path | str, cell: Cell) -> Path:
 def stem(cell: Cell) -> str:
     """Return the name of all files of a cell, without suffix: readable words and the key.
 
-    >>> stem(Cell(dataset="phantom", method="cam", protocol="locus")).rpartition("-")[0]
-    'cam-locus'
+    >>> stem(Cell(dataset="phantom", method="cam", protocol="single_box")).rpartition("-")[0]
+    'cam-single_box'
     """
     words = (cell.backbone, cell.global_pool, cell.attention_map, cell.method, cell.alignment, cell.protocol, cell.key)
     return "-".join(_plain(word) for word in words if word)

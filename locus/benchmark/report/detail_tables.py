@@ -1,7 +1,7 @@
 """Tables below the main one: one per protocol, for comparison with published tables, then the breakdowns.
 
 ``NAMES`` are the first columns; ``score`` and ``count`` make others. A ``TableLayout`` is one table of one protocol:
-thresholds, description and columns, and those of each origin of its threshold. ``LAYOUTS`` lists them; a protocol
+thresholds, description and columns, and those of each source of its threshold. ``LAYOUTS`` lists them; a protocol
 without a layout, such as a user's, has ``layout_of_means``. The scores come from
 ``locus.benchmark.scoring.protocols``. The breakdowns show the main metric by threshold, by training run and by group
 of cases. ``by_protocol`` and ``protocol_sentences`` are the first table and the answer of a suite that scores the same
@@ -17,11 +17,11 @@ import numpy as np
 
 from locus.benchmark.records import Record, load_metric
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report import select
+from locus.benchmark.report import grouping
+from locus.benchmark.report.grouping import basis_lines
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.main_table import FEWEST, METHOD, NETWORK, auroc_words
 from locus.benchmark.report.row import Row, by_network
-from locus.benchmark.report.select import basis_lines
 from locus.benchmark.report.table import (
     NOTHING,
     Kind,
@@ -37,7 +37,7 @@ from locus.benchmark.report.table import (
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.statistics.rank_reversals import kendall
 from locus.core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR, UNRANKED_METHODS, UPPER_BOUND, backbone_words
-from locus.core.scores import Origin, Score
+from locus.core.scores import Score, ThresholdSource
 
 NAMES = (
     TableColumn("backbone", lambda row: backbone_words(row.cell.backbone) or NOTHING, "network"),
@@ -54,7 +54,7 @@ NAMES = (
 
 def score(
     metric: str,
-    origin: Origin | None = None,
+    threshold_source: ThresholdSource | None = None,
     heading: str = "",
     formatter: Callable[[Score | None], str] = share,
     kind: Kind = "",
@@ -66,15 +66,17 @@ def score(
     >>> score("pointing").cell(Row.of([Record(cell=Cell(dataset="phantom", method="cam"), scores=values)]))
     '0.500'
     """
-    return TableColumn(heading or metric, lambda row: formatter(row.find(metric, origin=origin)), kind)
+    return TableColumn(
+        heading or metric, lambda row: formatter(row.find(metric, threshold_source=threshold_source)), kind
+    )
 
 
-def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:
+def count(metric: str, threshold_source: ThresholdSource | None = None, heading: str = "n cases") -> TableColumn:
     """Return a column with a metric's n: the number of cases (image x finding), or of what ``heading`` names."""
-    return score(metric, origin, heading, lambda found: str(found.n if found and found.n else NOTHING))
+    return score(metric, threshold_source, heading, lambda found: str(found.n if found and found.n else NOTHING))
 
 
-ORIGINS = (
+THRESHOLD_SOURCES = (
     "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: "
     "the best on the patients of the other folds; oracle: the best on the test cases themselves, an upper bound for "
     "one threshold per finding"
@@ -92,7 +94,7 @@ class TableLayout:
     protocol: str
     title: str
     thresholds: str
-    """Origin of the score thresholds."""
+    """ThresholdSource of the score thresholds."""
     about: str
     """Meaning of the columns."""
     columns: tuple[TableColumn, ...]
@@ -112,15 +114,18 @@ class TableLayout:
 
 def layout_of_means(protocol: str, rows: Sequence[Row]) -> TableLayout:
     """Return the default layout, used for protocols of users: every mean metric of its ``rows``, with n."""
-    means = dict.fromkeys((s.metric, s.threshold_origin) for row in rows for s in row.select("mean"))
+    means = dict.fromkeys((s.metric, s.threshold_source) for row in rows for s in row.select("mean"))
     columns = [
-        score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
+        score(
+            metric, threshold_source, metric if threshold_source == "none" else f"{metric}, {threshold_source}", with_n
+        )
+        for metric, threshold_source in means
     ]
     return TableLayout(protocol, protocol, "see the columns", "Mean over findings.", tuple(columns))
 
 
-def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
-    """Return the columns of ``metric`` at every origin, per finding and shared, then its ``optimism`` and n."""
+def sources(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
+    """Return the columns of ``metric`` for every threshold source, then its ``optimism`` and n."""
     shared = f"{metric}@shared"
     return (
         score(metric, "fixed", "fixed"),
@@ -162,16 +167,20 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
     )
 
 
-def _seed(origin: Origin, rule: str) -> TableLayout:
-    """Return the layout of the table of protocol seed for thresholds of one origin."""
-    means = (score("no_overlap", origin), score("mean_iou", origin), score("mean_iobb", origin, formatter=with_n))
+def _seed(threshold_source: ThresholdSource, rule: str) -> TableLayout:
+    """Return the layout of the table of protocol ``adaptive_threshold`` for thresholds of one threshold source."""
+    means = (
+        score("no_overlap", threshold_source),
+        score("mean_iou", threshold_source),
+        score("mean_iobb", threshold_source, formatter=with_n),
+    )
     return TableLayout(
-        "seed",
-        f"seed, {origin}",
-        f"{origin}: {rule}",
+        "adaptive_threshold",
+        f"adaptive_threshold, {threshold_source}",
+        f"{threshold_source}: {rule}",
         "Mean over findings of the share of cases with an overlap ≥ the level. mean_iobb covers cases with a "
         "predicted box.",
-        (*(score(metric, origin) for metric in OVERLAPS), *means, count(OVERLAPS[0], origin)),
+        (*(score(metric, threshold_source) for metric in OVERLAPS), *means, count(OVERLAPS[0], threshold_source)),
     )
 
 
@@ -208,10 +217,10 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayou
     return TableLayout(
         "maxbox",
         f"maxbox, {name}",
-        ORIGINS,
+        THRESHOLD_SOURCES,
         f"{name}: {what}. At 224×224 pixels, mean over findings. Published scores use an oracle threshold shared by "
         f"all cases, as `oracle, shared` does; networks and images differ. {SHARED}",
-        (*origins(metric, f"optimism@{metric}"), *more),
+        (*sources(metric, f"optimism@{metric}"), *more),
         needs=metric,
     )
 
@@ -222,15 +231,15 @@ def _chexlocalize(word: str, truth: str) -> TableLayout:
     return TableLayout(
         "chexlocalize",
         f"chexlocalize, {truth}",
-        f"chosen from .2, .3 … .8 by mean IoU, except fixed and otsu; {ORIGINS}",
+        f"chosen from .2, .3 … .8 by mean IoU, except fixed and otsu; {THRESHOLD_SOURCES}",
         f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over "
         f"findings; the published scores use `validation`. {SHARED} mask_iou_all: over the cases where at least one "
         "is non-empty; a miss or false alarm counts as 0. hit_rate: the map's first maximum is inside the truth.",
         (
-            *origins(masks, f"optimism{word}"),
+            *sources(masks, f"optimism{word}"),
             *(
-                score(all_masks, origin, f"mask_iou_all, {origin}", kind="optional")
-                for origin in ("fixed", "otsu", "validation", "oracle")
+                score(all_masks, threshold_source, f"mask_iou_all, {threshold_source}", kind="optional")
+                for threshold_source in ("fixed", "otsu", "validation", "oracle")
             ),
             score(all_masks, "cross-fitted", "mask_iou_all, cross-fitted", with_n),
             score(f"hit_rate{word}", heading="hit_rate", formatter=with_interval),
@@ -265,11 +274,11 @@ LAYOUTS = (*WANG, *SEED, POINTING, ENERGY, *MAXBOX, PXAP, *CHEXLOCALIZE)
 ONE_NETWORK = (
     "Each row is one training run. Its interval reflects variation between patients, not between training runs."
 )
-STRATA_ABOUT = (
+SUBGROUPS_ABOUT = (
     "Rows: the best method of each network, then prior and center, each on its first training run. The scores are "
     "slightly too high because the method was selected. Thresholds are not chosen again within a group. size: share of "
-    "the image covered by the largest box. company: number of findings in the image. answer: whether the classifier "
-    "detected the finding. Two groups may differ because their findings differ."
+    "the image covered by the largest box. co_occurrence: number of findings in the image. classifier_correct: whether "
+    "the classifier detected the finding. Two groups may differ because their findings differ."
 )
 
 
@@ -277,13 +286,13 @@ THRESHOLDS = "cross-fitted by patient in 5 folds, per finding"
 
 
 def by_threshold(board: Leaderboard) -> Table:
-    """Return the main column for each origin of the score threshold, and the optimism of the oracle.
+    """Return the main column for each source of the score threshold, and the optimism of the oracle.
 
     The oracle threshold is chosen on the test annotations: an upper bound, never a result.
     """
     rows = (*board.methods, *board.baselines)
-    intro = f"{basis_lines(rows, ORIGINS)}\n{SHARED}"
-    return tabulated(f"{board.title}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
+    intro = f"{basis_lines(rows, THRESHOLD_SOURCES)}\n{SHARED}"
+    return tabulated(f"{board.title}: thresholds ({MAIN})", intro, [*NAMES, *sources(MAIN)], rows)
 
 
 def per_training_run(board: Leaderboard) -> Table:
@@ -299,7 +308,7 @@ def per_training_run(board: Leaderboard) -> Table:
     return tabulated(f"{board.title}: individual training runs", intro, columns, rows)
 
 
-def strata(board: Leaderboard) -> Table:
+def subgroups(board: Leaderboard) -> Table:
     """Return the main column in groups of cases, such as box size, view, sex and age.
 
     Rows are the best method of each network, then ``prior`` and ``center``, each on its first training run. Headings or
@@ -307,10 +316,10 @@ def strata(board: Leaderboard) -> Table:
     """
     best = [group[0] for group in by_network(board.methods).values()]
     blind = [row for row in board.baselines if row.name in (PRIOR, CENTER)]
-    rows = [Row.of(row.runs[:1]) for row in (*best, *blind) if row.runs[0].strata]
-    groups = dict.fromkeys((s.variable, s.group) for row in rows for s in row.runs[0].strata)
+    rows = [Row.of(row.runs[:1]) for row in (*best, *blind) if row.runs[0].subgroups]
+    groups = dict.fromkeys((s.variable, s.group) for row in rows for s in row.runs[0].subgroups)
     columns = [_of_group(*name, rows) for name in groups]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{STRATA_ABOUT}" if rows else ""
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{SUBGROUPS_ABOUT}" if rows else ""
     return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
 
 
@@ -318,10 +327,10 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
     """Return the main column in one group of cases, with n in the heading if all ``rows`` agree, else in the cells."""
 
     def pick(row: Row) -> Score | None:
-        strata = (s for s in row.runs[0].strata if (s.variable, s.group) == (variable, group))
+        subgroups = (s for s in row.runs[0].subgroups if (s.variable, s.group) == (variable, group))
         wanted = (MAIN, "mean", "cross-fitted")
-        scores = (s for stratum in strata for s in stratum.scores)
-        return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == wanted), None)
+        scores = (s for subgroup in subgroups for s in subgroup.scores)
+        return next((s for s in scores if (s.metric, s.finding, s.threshold_source) == wanted), None)
 
     counts = {score.n for row in rows if (score := pick(row)) is not None}
     heading = f"{variable}: {group}"
@@ -330,7 +339,7 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
     return TableColumn(f"{heading} (n {counts.pop()})", lambda row: share(pick(row)))
 
 
-COMPARED = (MAIN_PROTOCOL, "seed", "wang", "pointing", "energy", "maxbox", "pxap", "chexlocalize")
+COMPARED = (MAIN_PROTOCOL, "adaptive_threshold", "wang", "pointing", "energy", "maxbox", "pxap", "chexlocalize")
 """Protocols in the order of the columns.
 
 Rows are ordered by the first one, with which the others are compared. A suite without it uses that of the suite whose
@@ -350,15 +359,15 @@ def protocol_scores(board: Leaderboard) -> MainMetrics:
     if board.methods or len(scored & {*COMPARED}) < 2:
         return {}
     records, auroc = [*_records(board)], auroc_by_model(board.records)
-    of_protocols = (select.of_protocol(records, board.dataset, name) for name in COMPARED)
-    rows = [Row.of(runs) for of in of_protocols for runs in select.trainings(select.one_alignment(of))]
+    of_protocols = (grouping.of_protocol(records, board.dataset, name) for name in COMPARED)
+    rows = [Row.of(runs) for of in of_protocols for runs in grouping.trainings(grouping.one_alignment(of))]
     networks: dict[str, dict[str, dict[str, float]]] = {}
-    named, labels = select.networks_among(rows), dict[str, str]()
+    named, labels = grouping.networks_among(rows), dict[str, str]()
     for row in rows:
         measured = [auroc[run.cell.model_key] for run in row.runs if run.cell.model_key in auroc]
         known = f" ({auroc_words(sum(measured) / len(measured))})" if measured else ""
         protocol = protocols.get(row.cell.protocol)
-        values = (row.value(metric, protocol.main_origin) for metric in (protocol.main, f"{protocol.main}@box"))
+        values = (row.value(metric, protocol.main_source) for metric in (protocol.main, f"{protocol.main}@box"))
         if (value := next((value for value in values if value is not None), None)) is not None:
             label = named(row) + known
             if labels.setdefault(label, row.key_of_network) != row.key_of_network:  # another network of this name
@@ -370,10 +379,10 @@ def protocol_scores(board: Leaderboard) -> MainMetrics:
 
 def _records(board: Leaderboard) -> Iterator[Record]:
     """Yield the records of a leaderboard, with those of the main protocol from the suite whose maps it scores."""
-    keys = {select.row_key(record) for record in board.records}
+    keys = {grouping.row_key(record) for record in board.records}
     yield from (r for r in board.records if board.maps_of is None or r.cell.protocol != MAIN_PROTOCOL)
     if board.maps_of is not None:
-        yield from (r for r in load_metric(board.maps_of, MAIN) if select.row_key(r) in keys)
+        yield from (r for r in load_metric(board.maps_of, MAIN) if grouping.row_key(r) in keys)
 
 
 def by_protocol(board: Leaderboard) -> Table:
@@ -434,5 +443,5 @@ def protocol_sentences(board: Leaderboard) -> Iterator[str]:
         size = max(map(len, taus.values()))
         yield (
             f"**Order of the methods**: agreement with {protocols.get(first).heading} (Kendall's τ, mean over "
-            f"{select.counted(size, 'network')}): {words}."
+            f"{grouping.counted(size, 'network')}): {words}."
         )

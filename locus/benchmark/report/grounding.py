@@ -18,11 +18,11 @@ import numpy as np
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import charts, literature
 from locus.benchmark.report.charts import Chart
+from locus.benchmark.report.grouping import listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.literature import MARKS
 from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row
-from locus.benchmark.report.select import listed
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART, READERS
@@ -102,7 +102,7 @@ def blind(records: Sequence[Record], metric: str) -> Score | None:
     """
     runs = [r for r in records if r.source != "paper" and r.cell.method == RULES[metric].baseline]
     runs.sort(key=lambda record: len(str(record.cell.data.get("dataset"))))  # the default split first
-    scores = (r.find(metric, MEAN, origin(metric)) for r in runs)
+    scores = (r.find(metric, MEAN, threshold_source(metric)) for r in runs)
     found = [score for score in scores if score is not None and score.value is not None]
     if found and RULES[metric].baseline == EMPTY_MASK:
         found += [Score(MEAN, metric, (n - positives) / n, n=n) for positives, n, _ in printed_counts(records)]
@@ -110,8 +110,8 @@ def blind(records: Sequence[Record], metric: str) -> Score | None:
     return found[0] if found else None
 
 
-def origin(metric: str) -> str:
-    """Return the origin of the threshold of a baseline."""
+def threshold_source(metric: str) -> str:
+    """Return the source of the threshold of a baseline."""
     return "none" if metric.startswith("pointing") else "validation"
 
 
@@ -261,7 +261,7 @@ class GroundingReport(CheckReport):
             return None
         metric, (metric_of_people, finding) = self.metrics[0], PEOPLE[self.dataset]
         found = {literature.result_name(r)[:LONGEST]: r.find(metric) for r in published(self.records)}
-        values = [(name, s.value, s.threshold_origin == "oracle") for name, s in found.items() if s and s.value]
+        values = [(name, s.value, s.threshold_source == "oracle") for name, s in found.items() if s and s.value]
         values.sort(key=lambda value: -value[1])
         agreement = None if self.people is None else self.people.find(metric_of_people, finding)
         about = (
@@ -280,7 +280,7 @@ def _without_content(dataset: str, records: Sequence[Record]) -> Table:
     for record in (r for r in records if r.source != "paper" and r.cell.method in OF_TRAINING_PART):
         options = OPTIONS[str(record.cell.data.get("dataset", "")).partition("images=False")[2].lstrip(",")]
         for metric, rule in RULES.items():
-            score = record.find(metric, MEAN, origin(metric))
+            score = record.find(metric, MEAN, threshold_source(metric))
             if score is not None and score.value:
                 parts = [s for s in record.select(metric) if s.finding != MEAN]
                 most = max(parts, key=lambda s: s.value or 0.0) if len({s.finding for s in parts}) > 1 else None

@@ -237,8 +237,8 @@ def details(row: Row) -> tuple[str, dict[str, str]]:
         "hits at IoU > .3 [95%]": of_interval(row.main),
         "cases": str(row.main.n),
         **{f"difference from {gap.name}": _comparison(gap) for gap in row.over_baselines},
-        "behind": NOTHING if row.behind is None else f"{row.behind.name} by {_comparison(row.behind)}",
-        "may be the best": {True: "yes", False: "no", None: NOTHING}[row.may_be_best],
+        "best_other": NOTHING if row.best_other is None else f"{row.best_other.name} by {_comparison(row.best_other)}",
+        "may be the best": {True: "yes", False: "no", None: NOTHING}[row.in_top_group],
     }
     if SPREAD in row.scores and of_network:
         facts["standard deviation over runs"] = of_interval(row.scores[SPREAD])

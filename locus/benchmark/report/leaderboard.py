@@ -15,7 +15,7 @@ import numpy as np
 
 from locus.benchmark.records import Record
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report import comparisons, select
+from locus.benchmark.report import comparisons, grouping
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
 from locus.benchmark.report.row import BOXED, COLUMNS, POINTING, SOLVED, UNSOLVED, Interval, Row, by_network, by_score
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
@@ -68,7 +68,7 @@ class Leaderboard:
 
     def of_protocol(self, protocol: str) -> list[Row]:
         """Return a row per record that a protocol or a check scored, in a fixed order."""
-        return [Row.of([record]) for record in select.of_protocol(self.records, self.dataset, protocol)]
+        return [Row.of([record]) for record in grouping.of_protocol(self.records, self.dataset, protocol)]
 
     @property
     def of_networks(self) -> list[list[Row]]:
@@ -96,7 +96,7 @@ class Leaderboard:
 
     @cached_property
     def _ranked(self) -> list[Record]:
-        return select.ranked(record for row in (*self.methods, *self.baselines) for record in row.runs)
+        return grouping.ranked(record for row in (*self.methods, *self.baselines) for record in row.runs)
 
 
 def leaderboards(
@@ -114,15 +114,15 @@ def leaderboards(
     whose maps are scored. Raises ``DataError`` for invalid rows.
     """
     boards = []
-    run = {*select.datasets(record for record in records if record.source != "paper")}
-    for dataset in sorted(select.datasets(records), key=lambda name: (name not in run, name)):
+    run = {*grouping.datasets(record for record in records if record.source != "paper")}
+    for dataset in sorted(grouping.datasets(records), key=lambda name: (name not in run, name)):
         of_dataset = [r for r in records if r.cell.dataset == dataset or is_of_pairs(r)]
-        runs = _without_people(select.main_records(of_dataset, dataset))
+        runs = _without_people(grouping.main_records(of_dataset, dataset))
         cases = None if folders is None or not runs else read_columns(runs, folders, READ)
         parts = [of_dataset] if cases is None else _by_cases(of_dataset, runs, cases.case_sets)
         for part in parts:
             if len(parts) > 1 and folders is not None:
-                cases = read_columns(_without_people(select.main_records(part, dataset)), folders, READ)
+                cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
             title = dataset if len(parts) == 1 or cases is None else f"{dataset}, {_cases_in_words(part, cases)}"
             board = _leaderboard(title, dataset, part, cases, rank_methods, listed)
             boards.append(replace(board, folders=folders, maps_of=maps_of))
@@ -173,7 +173,7 @@ def _count(cases: bytes) -> int:
 def _cases_in_words(records: Sequence[Record], cases: CaseColumns) -> str:
     """Return ``984 cases of 880 images`` for published rows, ``your 40 cases of 38 images`` for a user's."""
     is_published = all(record.source in (PUBLISHED, "paper") for record in records)
-    counts = f"{len(cases.images)} cases of {select.counted(len({*cases.images.tolist()}), 'image')}"
+    counts = f"{len(cases.images)} cases of {grouping.counted(len({*cases.images.tolist()}), 'image')}"
     return counts if is_published else f"your {counts}"
 
 
@@ -185,10 +185,10 @@ def _leaderboard(
     rank_methods: Sequence[str],
     listed: Set[str] | None,
 ) -> Leaderboard:
-    scored = select.main_records(records, dataset)
-    groups = select.trainings(_without_people(scored))
+    scored = grouping.main_records(records, dataset)
+    groups = grouping.trainings(_without_people(scored))
     runs = [record for group in groups for record in group]
-    column = None if cases is None else column_of(select.ranked(runs), cases, MAIN)
+    column = None if cases is None else column_of(grouping.ranked(runs), cases, MAIN)
     shares = None if cases is None else Shares.of(cases)
     solved = _solved(groups, shares)
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, BOXED)}
@@ -219,7 +219,7 @@ def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
 
 def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
     """Return the AUROC of each model, on all images or those of another ``metric``."""
-    values = ((r.cell.model_key, r.find(metric)) for r in select.scored(records, CLASSIFICATION))
+    values = ((r.cell.model_key, r.find(metric)) for r in grouping.scored(records, CLASSIFICATION))
     return {key: score.value for key, score in values if score is not None and score.value is not None}
 
 
@@ -258,7 +258,7 @@ def _row(
 
 def _with_interval(main: Interval, runs: Sequence[Record], by_patient: RowSamples | None) -> Interval:
     """Return the main column with its interval: over runs and patients, or that of the record of a single run."""
-    score = select.main_score(runs[0])
+    score = grouping.main_score(runs[0])
     n = main.n if score is None else score.n
     if len(runs) == 1:
         return main._replace(n=n) if score is None else Interval(score.value, score.low, score.high, n)
@@ -289,7 +289,7 @@ def _findings(runs: Sequence[Record], shares: "Shares | None") -> dict[str, Inte
 
 
 def _person(record: Record) -> Row:
-    score = select.main_score(record)
+    score = grouping.main_score(record)
     main = Interval(None) if score is None else Interval(score.value, score.low, score.high, score.n)
     return Row("method", record.method, (record,), {MAIN: main}, note=record.reason)
 
@@ -320,7 +320,7 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
         for same in distinct.values():
             grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
             note = same[0].network if name in names.SUPERVISED else grids
-            chosen.append(replace(same[0], note=note, beaten=None, behind=None))
+            chosen.append(replace(same[0], note=note, significantly_worse=None, best_other=None))
     return chosen
 
 

@@ -17,11 +17,11 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Record, Reference
-from locus.benchmark.report import charts, select
+from locus.benchmark.report import charts, grouping
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
+from locus.benchmark.report.grouping import NOT_RANKED
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.row import IOBB, IOU, SOLVED, Row
-from locus.benchmark.report.select import NOT_RANKED
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.report.table import share as value
 from locus.benchmark.scoring.statistics.resample import (
@@ -257,7 +257,7 @@ def _with_and_without(
     """Yield name and cells of a result over all findings, then without those that ``fixed_box`` solves, if known."""
     yield (result_name(record), *(cell(record, column, box.findings, box) for column in columns))
     if box.solved and _findings(record, columns) - {MEAN}:
-        yield (f"– without {select.listed(box.solved)}", *(cell(record, column, box.rest, box) for column in columns))
+        yield (f"– without {grouping.listed(box.solved)}", *(cell(record, column, box.rest, box) for column in columns))
 
 
 def _rules(of: Reference | None) -> tuple[str, ...]:
@@ -415,13 +415,13 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     if box is None or not first_hand:
         return ()
     values = [short(mean_over(box.record, MAIN, names, box)) for names in (box.findings, box.rest)]
-    without = f" ({values[1]} without {select.listed(box.solved)})" if box.solved else ""
+    without = f" ({values[1]} without {grouping.listed(box.solved)})" if box.solved else ""
     lines = [f"**A box that never sees the image** (`{FIXED_BOX}`): {values[0]} at IoU > .3{without}."]
     earliest = next((record for record in first_hand if _findings(record, IOU) - {MEAN}), None)
     if earliest is not None:
         lines.append(f"**{result_name(earliest)}** compared with it: {_marks(earliest, box.findings, box)}.")
         if box.solved:
-            lines[-1] += f" Without {select.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
+            lines[-1] += f" Without {grouping.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
     return (*lines, LIMIT)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.benchmark.records.record import PUBLISHED, describe
-from locus.benchmark.report import literature, select
+from locus.benchmark.report import grouping, literature
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -55,7 +55,7 @@ from locus.benchmark.scoring.statistics.resample import SMALLEST
 from locus.benchmark.scoring.statistics.winners import corrected_best
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
-from locus.core.scores import Origin
+from locus.core.scores import ThresholdSource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,13 +70,13 @@ EFFECTS = 4
 """Number of methods in a short table of effects."""
 BEST = 3
 """Number of methods in the tables by finding, by score threshold, and of people."""
-CUTS: dict[Origin, str] = {
+CUTS: dict[ThresholdSource, str] = {
     "fixed": "fixed at .5",
     "otsu": "by Otsu",
     "cross-fitted": "on other patients",
     "oracle": "on the scored truth",
 }
-"""Origin of a score threshold -> its heading; the last one is an upper bound."""
+"""ThresholdSource of a score threshold -> its heading; the last one is an upper bound."""
 
 
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
@@ -100,7 +100,7 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
 def _mark(row: Row) -> str:
     if not row.is_method:
         return "baseline"
-    return "bold" if row.may_be_best else "grey" if row.above_baselines is False else ""
+    return "bold" if row.in_top_group else "grey" if row.above_baselines is False else ""
 
 
 def shown(board: Leaderboard) -> list[Row]:
@@ -124,7 +124,7 @@ def _columns(board: Leaderboard) -> Iterator[TableColumn]:
         heading = f"{measure}.{name.rpartition('.')[2]}"
         yield replace(MEAN, heading=heading) if name == MAIN else _shares(name, heading)
         if name == MAIN and board.solved:
-            yield _shares(UNSOLVED, f"without {select.listed(board.solved)}")
+            yield _shares(UNSOLVED, f"without {grouping.listed(board.solved)}")
     yield from (_shares(POINTING, POINTING), ABOVE)
 
 
@@ -197,15 +197,15 @@ def corrected(board: Leaderboard) -> float | None:
 
 
 def cuts(board: Leaderboard) -> Table:
-    """Return hits at IoU > .3 of the best methods of the best row's network, by the origin of the score threshold."""
-    columns = [TableColumn(heading, partial(_at_cut, origin)) for origin, heading in CUTS.items()]
+    """Return hits at IoU > .3 of the best methods of the best row's network, by the source of the score threshold."""
+    columns = [TableColumn(heading, partial(_at_cut, threshold_source)) for threshold_source, heading in CUTS.items()]
     rows = [row for row in best_network(board)[:BEST] if row.value(MAIN, "fixed") is not None]
     title = f"{board.title}: hits at IoU > .3 by the choice of the score threshold"
     return tabulated(title, f"The best methods of {rows[0].network}." if rows else "", (NAME, *columns), rows)
 
 
-def _at_cut(origin: Origin, row: Row) -> str:
-    return short(row.value(MAIN, origin))
+def _at_cut(threshold_source: ThresholdSource, row: Row) -> str:
+    return short(row.value(MAIN, threshold_source))
 
 
 def networks(board: Leaderboard) -> Table:
@@ -213,7 +213,7 @@ def networks(board: Leaderboard) -> Table:
     several = [row for row in board.networks if row.by_patient is not None and len(row.by_patient.theta) > 1]
     runs = TableColumn("runs", lambda row: str(len(row.runs)))
     columns = (TableColumn(NETWORK, network_cell), MEAN, runs, ABOVE, VERDICT)
-    about = f"The mean is over {select.listed(board.rank_methods)}." if len(several) > 1 else ""
+    about = f"The mean is over {grouping.listed(board.rank_methods)}." if len(several) > 1 else ""
     return tabulated(f"{board.title}: networks", about, columns, board.networks if len(several) > 1 else ())
 
 
@@ -227,13 +227,13 @@ def effects(board: Leaderboard, most: int | None = None) -> Table:
 
 def verdict(row: Row) -> str:
     """Say whether a row may be the best, or by how much it is behind which other row."""
-    if row.may_be_best is None:
+    if row.in_top_group is None:
         return row.note or NOTHING
-    if row.may_be_best:
+    if row.in_top_group:
         return "may be the best"
-    if row.behind is None or not row.beaten:
+    if row.best_other is None or not row.significantly_worse:
         return NOT_ABOVE_WORDS
-    return f"behind {row.behind.name} by {of_interval(row.behind.difference)}"
+    return f"behind {row.best_other.name} by {of_interval(row.best_other.difference)}"
 
 
 @lru_cache(maxsize=4)
@@ -266,7 +266,7 @@ def notes(board: Leaderboard) -> list[str]:
     if not board.methods:
         return []
     based_on = (board.theirs or board.methods)[0].runs[0].rests_on
-    facts = {select.COUNTED.get(word, word): n for word, n in based_on.items() if word != "trainings"}
+    facts = {grouping.COUNTED.get(word, word): n for word, n in based_on.items() if word != "trainings"}
     counts = ", ".join(f"{n:,} {word}" for word, n in facts.items() if isinstance(n, int))
     basis = [f"Based on {counts}."] if counts else []
     trained = [group for group in board.of_networks if not group[0].is_external]
@@ -275,7 +275,7 @@ def notes(board: Leaderboard) -> list[str]:
         words = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
         basis.append(f"Training runs: {words if several else 'one per network'}.")
     machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
-    more = f", and {select.counted(len(machines) - 3, 'other')}" if len(machines) > 3 else ""
+    more = f", and {grouping.counted(len(machines) - 3, 'other')}" if len(machines) > 3 else ""
     basis += [f"Trained on: {'; '.join(machines[:3])}{more}."] * bool(machines)
     if all(BOXED in row.scores for row in board.methods):
         boxed = sorted(row.scores[BOXED].value or 0.0 for row in board.methods)
@@ -284,13 +284,13 @@ def notes(board: Leaderboard) -> list[str]:
     if lacking := dict.fromkeys(
         row.network for row in board.methods if any(name not in row.scores for name in COLUMNS)
     ):
-        basis.append(f"A dash in the first table: not stored for every training run of {select.listed([*lacking])}.")
+        basis.append(f"A dash in the first table: not stored for every training run of {grouping.listed([*lacking])}.")
     lines = [" ".join(basis)]
     if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
         lines.append(f"Training data as declared: {'; '.join(f'{name}: {data}' for name, data in declared.items())}.")
     if solved := board.solved:
         known = "its place is known without an image"
-        lines.append(f"`prior` hits at least nine of ten cases of {select.listed(solved)}: {known}.")
+        lines.append(f"`prior` hits at least nine of ten cases of {grouping.listed(solved)}: {known}.")
     return lines
 
 
@@ -306,9 +306,9 @@ CELL = (
 """Fields of the cell in ``leaderboard.csv``."""
 FURTHER = (
     *(("anyhit@iou.3", "cross-fitted"), ("boxes_per_case", "cross-fitted"), ("optimism", None)),
-    *((MAIN, origin) for origin in ("oracle", "validation", "fixed", "otsu")),
+    *((MAIN, threshold_source) for threshold_source in ("oracle", "validation", "fixed", "otsu")),
 )
-"""Further means of records in ``leaderboard.csv``: metric and origin of its threshold."""
+"""Further means of records in ``leaderboard.csv``: metric and source of its threshold."""
 Value = float | int | str | None
 
 
@@ -317,7 +317,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
 
     Columns: ``network``, ``method``, ``runs``, ``auroc``, ``COLUMNS``, ``low`` and ``high`` (95% interval of
     ``hit@iou.3``), ``UNSOLVED`` if findings are solved, ``prior`` and ``fixed_box`` (differences from them),
-    ``above_baselines``, ``may_be_best`` and ``note``.
+    ``above_baselines``, ``in_top_group`` and ``note``.
     """
     import pandas as pd  # slow to import, and not needed for tables
 
@@ -327,7 +327,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
         scores |= {UNSOLVED: row.share(UNSOLVED)} if has_solved else {}
         gaps = {gap.name: gap.difference.value for gap in row.over_baselines}
         about: dict[str, Any] = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
-        about |= {"may_be_best": row.may_be_best, "note": row.note}
+        about |= {"in_top_group": row.in_top_group, "note": row.note}
         lines.append(
             {"network": row.network, "method": row.name, "runs": len(row.runs), "auroc": row.auroc, **scores, **about}
         )
@@ -363,14 +363,14 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line |= {"runs": len(row.runs), "auroc": row.auroc}
     line |= {name: row.share(name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
     line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
-    line |= {"may_be_best": row.may_be_best, "above_baselines": row.above_baselines}
+    line |= {"in_top_group": row.in_top_group, "above_baselines": row.above_baselines}
     gaps = {gap.name: gap for gap in row.over_baselines}
-    for name, gap in (*((name, gaps.get(name)) for name in BLIND), ("behind", row.behind)):
+    for name, gap in (*((name, gaps.get(name)) for name in BLIND), ("best_other", row.best_other)):
         line |= _comparison(name, gap)
     line |= {SPREAD: row.share(SPREAD)}
-    for metric, origin in FURTHER:
-        name = metric if metric != MAIN else f"{metric},{origin}"
-        line[name] = None if of_network else row.value(metric, origin)
+    for metric, threshold_source in FURTHER:
+        name = metric if metric != MAIN else f"{metric},{threshold_source}"
+        line[name] = None if of_network else row.value(metric, threshold_source)
     line |= {f"n_{name}": share.n for name, share in row.findings.items()}
     return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
 
@@ -393,8 +393,8 @@ def _of_protocol(row: Row) -> dict[str, Value]:
     line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     line |= {"protocol": row.cell.protocol, "method": row.name}
     for one in row.select("mean"):
-        is_main = one.threshold_origin in ("none", "cross-fitted")
-        name = one.metric if is_main else f"{one.metric},{one.threshold_origin}"
+        is_main = one.threshold_source in ("none", "cross-fitted")
+        name = one.metric if is_main else f"{one.metric},{one.threshold_source}"
         line[name] = one.value
         line |= {} if one.low is None or not is_main else {f"{name}_low": one.low, f"{name}_high": one.high}
     return line

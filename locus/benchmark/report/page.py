@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from locus.benchmark.records.record import Record, why_other
-from locus.benchmark.report import detail_tables, literature, main_table, select
+from locus.benchmark.report import detail_tables, grouping, literature, main_table
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
 from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
+from locus.benchmark.report.grouping import counted, first_names
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.row import IOU, WEAK, Row, by_score, network_words, runs_words
-from locus.benchmark.report.select import counted, first_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, markdown, of_interval, short, with_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
@@ -76,7 +76,7 @@ class CheckReport:
 
 SPECIFIC = frozenset({MAIN_PROTOCOL, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
 """Protocols with a specific table or layout; any other uses the layout of means."""
-DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.strata)
+DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.subgroups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ class DatasetTables:
 
     @cached_property
     def details(self) -> tuple[Table, ...]:
-        """Training runs, origins of thresholds, groups of cases."""
+        """Training runs, sources of thresholds, groups of cases."""
         return _given(make(self.leaderboard) for make in DETAILS) if self.leaderboard.methods else ()
 
     @cached_property
@@ -234,21 +234,24 @@ def _others(first: Row, board: Leaderboard) -> str:
     if board.theirs:
         return _against_others(first, board)
     others = [row for row in best_network(board) if row is not first]
-    equal = [row for row in others if row.may_be_best]
-    if not first.may_be_best:
+    equal = [row for row in others if row.in_top_group]
+    if not first.in_top_group:
         return ""
     if equal:
         return f" Not significantly worse on this network: {_listed(equal)}.{_between(equal, others)}"
-    below = "" if all(row.beaten for row in others) else " or not shown to be above the baselines"
+    below = "" if all(row.significantly_worse for row in others) else " or not shown to be above the baselines"
     return f" Every other method of this network is significantly worse{below}."
 
 
 def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
     """Say why rows that score more than some of the ``equal`` ones are not among them."""
     lowest = min(row.main.value or 0 for row in equal)
-    between = [row for row in others if not row.may_be_best and (row.main.value or 0) > lowest]
+    between = [row for row in others if not row.in_top_group and (row.main.value or 0) > lowest]
     reasons = {"significantly worse in the paired comparison": True, "not shown to be above the baselines": False}
-    named = {words: [row for row in between if row.beaten is beaten] for words, beaten in reasons.items()}
+    named = {
+        words: [row for row in between if row.significantly_worse is significantly_worse]
+        for words, significantly_worse in reasons.items()
+    }
     return "".join(f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows)
 
 
@@ -307,9 +310,9 @@ def _networks(board: Leaderboard) -> Iterator[str]:
     """Yield the comparison of networks by their mean over methods, grid by grid, and those that are not compared."""
     alone: dict[str, list[Row]] = {}
     for row in board.networks:
-        if row.may_be_best is None:
+        if row.in_top_group is None:
             alone.setdefault(row.note, []).append(row)
-    said = [_grid(rows) for rows in by_grid([row for row in board.networks if row.may_be_best is not None])]
+    said = [_grid(rows) for rows in by_grid([row for row in board.networks if row.in_top_group is not None])]
     rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
     if said:
         between = "; with another grid: ".join(said)
@@ -322,8 +325,10 @@ def _networks(board: Leaderboard) -> Iterator[str]:
 
 def _grid(rows: Sequence[Row]) -> str:
     """Say which of the networks with one grid has the highest mean, and which are significantly worse."""
-    (first, *level), worse = ([row for row in rows if row.beaten is beaten] for beaten in (False, True))
-    prior = "" if first.may_be_best else ", not shown to be above the baselines"
+    (first, *level), worse = (
+        [row for row in rows if row.significantly_worse is significantly_worse] for significantly_worse in (False, True)
+    )
+    prior = "" if first.in_top_group else ", not shown to be above the baselines"
     named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
     others = (f"; {words}: {names}" for words, names in named.items() if names)
     return f"highest {first.name}, {of_interval(first.main)}{prior}{''.join(others)}"
@@ -394,7 +399,7 @@ def cells_without_score(records: Sequence[Record]) -> list[str]:
     Reasons that differ in numbers only are one line, with the numbers of the first cell.
     """
     gaps = sorted((r for r in records if r.status != "ok"), key=lambda record: (record.status, record.reason))
-    groups = select.grouped(gaps, lambda record: (record.status, re.sub(r"\d[\d.]*", "", record.reason)))
+    groups = grouping.grouped(gaps, lambda record: (record.status, re.sub(r"\d[\d.]*", "", record.reason)))
     lines = []
     for group in groups.values():
         networks = ", ".join(sorted({network_words(record.cell) for record in group}))
@@ -408,7 +413,7 @@ HEADER = ("network", "seed", "method", f"{MAIN} published [95%]", "yours [95%]",
 def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
     """Return the table for a terminal and one sentence; empty if no cell of ``records`` is published."""
     published_by_key = {record.key: record for record in published}
-    rows = [r for name in select.datasets(records) for r in select.main_records(records, name) if r.source == "run"]
+    rows = [r for name in grouping.datasets(records) for r in grouping.main_records(records, name) if r.source == "run"]
     pairs = [(published_by_key[row.key], row) for row in rows if row.key in published_by_key]
     if not pairs:
         return ""
@@ -417,7 +422,7 @@ def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
 
 
 def _row(published: Record, here: Record) -> tuple[str, ...]:
-    first, second = select.main_score(published), select.main_score(here)
+    first, second = grouping.main_score(published), grouping.main_score(here)
     names = network_words(here.cell), str(here.cell.seed), here.method
     a, b = (None if score is None else score.value for score in (first, second))
     gap = NOTHING if a is None or b is None else f"{round(b - a, 6) + 0.0:+.3f}"

@@ -72,9 +72,9 @@ class Row:
     """Finding -> the main column, mean over training runs."""
     auroc: float | None = None
     """Mean AUROC of the classifier over its training runs."""
-    beaten: bool | None = None
+    significantly_worse: bool | None = None
     """Whether another row is significantly better; None if nothing was compared."""
-    behind: Comparison | None = None
+    best_other: Comparison | None = None
     """The better row: the best of the table or, if that is not significantly better, the best that is."""
     over_baselines: tuple[Comparison, ...] = ()
     """Differences from the baselines that see no image, ``BLIND``; p is the larger one of both, after Holm."""
@@ -87,14 +87,14 @@ class Row:
         """Return the row of a method on the training ``runs`` of one network, by any protocol."""
         return cls("method", runs[0].method, tuple(runs))
 
-    def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
+    def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
         """Return the mean of a metric over training runs; see ``Record.find`` and ``select``."""
-        first = self.runs[0].find(metric, finding, origin)
+        first = self.runs[0].find(metric, finding, threshold_source)
         return None if first is None else self._over_runs(first)
 
-    def value(self, metric: str, origin: str | None = None) -> float | None:
+    def value(self, metric: str, threshold_source: str | None = None) -> float | None:
         """Return the value of a metric, mean over findings and training runs; None if it has none."""
-        scores = (record.find(metric, origin=origin) for record in self.runs)
+        scores = (record.find(metric, threshold_source=threshold_source) for record in self.runs)
         values = [score.value for score in scores if score is not None and score.value is not None]
         return sum(values) / len(values) if len(values) == len(self.runs) else None
 
@@ -107,7 +107,7 @@ class Row:
 
     def _over_runs(self, first: Score) -> Score:
         """Return the mean of a score of the first run over all runs; it has no value if one of them has none."""
-        name = first.metric, first.finding, first.threshold_origin
+        name = first.metric, first.finding, first.threshold_source
         scores = [first, *(record.find(*name) for record in self.runs[1:])]
         if all(score == first for score in scores):
             return first
@@ -115,7 +115,7 @@ class Row:
         lacking = len(scores) - len(values)
         mean = None if lacking else sum(values) / len(values)
         reason = f"{lacking} of {len(scores)} training runs have no score" if lacking else ""
-        return Score(first.finding, first.metric, mean, n=first.n, threshold_origin=name[-1], reason=reason)
+        return Score(first.finding, first.metric, mean, n=first.n, threshold_source=name[-1], reason=reason)
 
     @cached_property
     def cell(self) -> Cell:
@@ -167,9 +167,13 @@ class Row:
         return all((end or 0.0) > 0 for end in ends) and all(gap.p is None or gap.p <= ALPHA for gap in gaps)
 
     @property
-    def may_be_best(self) -> bool | None:
+    def in_top_group(self) -> bool | None:
         """Whether no other row is significantly better and it is above the baselines; None if nothing was compared."""
-        return None if self.beaten is None else not self.beaten and self.above_baselines is not False
+        return (
+            None
+            if self.significantly_worse is None
+            else not self.significantly_worse and self.above_baselines is not False
+        )
 
     @property
     def network(self) -> str:

@@ -1,7 +1,7 @@
-"""The rules of the field: protocols with a metric, an origin of the score threshold and a placement of the maps.
+"""The rules of the field: protocols with a metric, a source of the score threshold and a placement of the maps.
 
 ``rule_values``   the values of cases under all rules that score each case
-``of_locus``      those of them that need only the rows per case of ``locus``
+``of_single_box``      those of them that need only the rows per case of ``single_box``
 ``placed_rules``  rules with maps that are placed in another way
 ``pooled_rules``  the rules that pool the pixels or boxes of all cases
 ``traits``  properties of the maps that favour some rules over others
@@ -23,7 +23,7 @@ from locus.benchmark.scoring.statistics.resample import mean
 from locus.core.types import FloatArray
 
 CUTS = {"fixed": "cut .5", "otsu": "cut by Otsu", "oracle": "cut on the truth", "cross-fitted@shared": "one cut"}
-"""Origin in the columns of ``locus`` -> name; without one, the cut is chosen on other patients, for each finding."""
+"""Source in the columns of ``single_box`` -> name; without one, each finding's cut is chosen on other patients."""
 Columns = Callable[[str], FloatArray]
 """Name of a column of the rows per case -> its values (N,); nan where a row has none."""
 
@@ -41,9 +41,9 @@ def scored(cases: Sequence[Case], findings: Sequence[str], seed: int) -> Callabl
 
 def rule_values(columns_of: Callable[[str], Columns]) -> Values:
     """Return the values of cases with a truth box under all rules but those of other placements and the pooled ones."""
-    box, mask, seeds, wang = (columns_of(word) for word in ("maxbox", "chexlocalize", "seed", "wang"))
+    box, mask, seeds, wang = (columns_of(word) for word in ("maxbox", "chexlocalize", "adaptive_threshold", "wang"))
     return {
-        **of_locus(columns_of("locus")),
+        **of_single_box(columns_of("single_box")),
         "pointing within 15 px": columns_of("pointing")("pointing@15"),
         "energy": columns_of("energy")("energy"),
         "MaxBoxAcc": box("hit@iou.5"),
@@ -52,7 +52,7 @@ def rule_values(columns_of: Callable[[str], Columns]) -> Values:
         "mask IoU": mask("iou"),
         "mask IoU, cut on the truth": mask("iou_oracle"),
         "mask IoU, cut by Otsu": mask("iou_otsu"),
-        "seed's rule, IoU ≥ .3": seeds("hit@iou.3"),
+        "adaptive threshold, IoU ≥ .3": seeds("hit@iou.3"),
         **{f"Wang, IoU > .{tenth}": (wang("iou") > tenth / 10).astype(np.float64) for tenth in (3, 5)},
         "Wang, IoBB > .5": (wang("iobb") > 0.5).astype(np.float64),
     }
@@ -64,8 +64,8 @@ def placed_rules(column: Columns) -> Values:
     return {"IoU > .3, plain interpolation": hits, "pointing, plain interpolation": pointing}
 
 
-def of_locus(column: Columns) -> Values:
-    """Return the rules that need only the rows per case of ``locus``; ``column`` returns a column (N,) of them."""
+def of_single_box(column: Columns) -> Values:
+    """Return the rules that need only the rows per case of ``single_box``; ``column`` returns a column (N,) of them."""
     iou, iobb = (column(name).astype(np.float32) for name in ("iou", "iobb"))
 
     def above(overlap: Any, level: float) -> FloatArray:
@@ -74,7 +74,10 @@ def of_locus(column: Columns) -> Values:
     return {
         **{f"IoU > {level:g}".replace("0.", "."): above(iou, level) for level in IOU},
         **{f"IoBB > {level:g}".replace("0.", "."): above(iobb, level) for level in IOBB},
-        **{f"IoU > .3, {cut}": above(column(f"iou_{origin}").astype(np.float32), 0.3) for origin, cut in CUTS.items()},
+        **{
+            f"IoU > .3, {cut}": above(column(f"iou_{threshold_source}").astype(np.float32), 0.3)
+            for threshold_source, cut in CUTS.items()
+        },
         "IoU": iou.astype(np.float64),
         "centre of the truth in the box": column("center_inside"),
         "any box, IoU > .3": above(column("anyhits"), 0),
@@ -83,7 +86,7 @@ def of_locus(column: Columns) -> Values:
 
 
 def traits(cases: Sequence[Case], column: Columns) -> Values:
-    """Return the ``TRAITS`` of the maps, from the ``column`` s of ``locus``; nan without a map or box."""
+    """Return the ``TRAITS`` of the maps, from the ``column`` s of ``single_box``; nan without a map or box."""
     pixels = np.array([case.frame[0] * case.frame[1] for case in cases], dtype=np.float64)
     boxes = (column("x1") - column("x0")) * (column("y1") - column("y0")) / pixels
     surfaces = [case.load_surface[0] for case in cases]

@@ -1,4 +1,4 @@
-"""Choose the score threshold of each case, on the cases of each threshold origin.
+"""Choose the score threshold of each case, on the cases of each threshold source.
 
 ``oracle``        chosen on the scored cases. It overstates the score and is an upper bound.
 ``cross-fitted``  patients are split into folds, and each fold's threshold is chosen on the other folds. Every case is
@@ -20,12 +20,12 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.surface.batch import Index, Traces, TruthBoxes, hit_intervals
 from locus.benchmark.scoring.surface.trace import Trace
-from locus.core.scores import Origin
+from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray, patient_folds
 
-ThresholdKey = tuple[Origin, str]
-"""An origin, and the suffix of its metrics if all findings share the threshold."""
-ThresholdsByOrigin = dict[ThresholdKey, FloatArray]
+ThresholdKey = tuple[ThresholdSource, str]
+"""A threshold source, and the suffix of its metrics if all findings share the threshold."""
+ThresholdsBySource = dict[ThresholdKey, FloatArray]
 """(N,) threshold of each case, nan if none could be chosen."""
 
 Mask = NDArray[np.bool_]
@@ -79,12 +79,12 @@ Indexed = tuple[ThresholdSelector, CaseIndex]
 """A selector and the index of its cases."""
 
 
-def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsByOrigin:
-    """Return the threshold (N,) of each case for all origins that use truth, per finding and shared.
+def choose(scored: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsBySource:
+    """Return the threshold (N,) of each case for all sources that use truth, per finding and shared.
 
-    ``default`` is that of ``cross_fitted``. Without ``validation`` cases, that origin is missing.
+    ``default`` is that of ``cross_fitted``. Without ``validation`` cases, that threshold source is missing.
     """
-    out: ThresholdsByOrigin = {}
+    out: ThresholdsBySource = {}
     for shared, suffix in ((False, ""), (True, SHARED_SUFFIX)):
         out["cross-fitted", suffix] = cross_fitted(*scored, default, seed, shared)
         out["oracle", suffix] = oracle(*scored, shared)
@@ -133,19 +133,19 @@ def _chosen(selector: ThresholdSelector, pairs: Iterable[tuple[Mask, Mask]], def
 
 
 def distinct_thresholds(
-    chosen: ThresholdsByOrigin, index: CaseIndex, values: Sequence[object] | None = None
-) -> dict[Origin, dict[str, list[object]]]:
-    """Return origin -> finding (or ``@shared``) -> the distinct chosen thresholds, ascending, as stored in a record.
+    chosen: ThresholdsBySource, index: CaseIndex, values: Sequence[object] | None = None
+) -> dict[ThresholdSource, dict[str, list[object]]]:
+    """Return source -> finding (or ``@shared``) -> the distinct chosen thresholds, ascending, as stored in a record.
 
     They are rounded to six digits, or are the ``values`` of a list at the chosen indices; empty if none could be
     chosen. Otsu's thresholds differ from map to map and are left out.
     """
-    out: dict[Origin, dict[str, list[object]]] = {}
-    for (origin, suffix), thresholds in chosen.items():
-        for name, group in index.groups(bool(suffix)).items() if origin != "otsu" else ():
+    out: dict[ThresholdSource, dict[str, list[object]]] = {}
+    for (threshold_source, suffix), thresholds in chosen.items():
+        for name, group in index.groups(bool(suffix)).items() if threshold_source != "otsu" else ():
             distinct = np.unique(thresholds[group & np.isfinite(thresholds)].round(6)).tolist()
             numbers = distinct if values is None else [values[int(number)] for number in distinct]
-            out.setdefault(origin, {})[name] = numbers
+            out.setdefault(threshold_source, {})[name] = numbers
     return out
 
 

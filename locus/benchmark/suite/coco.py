@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from locus.benchmark.maps.runs import TrainingRun, select_samples
+from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.opened import of_model
@@ -116,7 +116,7 @@ def _xywh(box: FloatArray) -> list[float]:
     return [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)]
 
 
-def _chosen(config: ExportConfig) -> tuple[Record, Path, list[TrainingRun]]:
+def _chosen(config: ExportConfig) -> tuple[Record, Path, list[ModelRun]]:
     """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
     suite = cells.read_suite(config.suite, config)
     folder = cells.base(config) / suite.name

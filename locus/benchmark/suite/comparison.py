@@ -21,10 +21,10 @@ from tqdm import tqdm
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, Codes, column_as_floats, read_columns
+from locus.benchmark.report.grouping import counted, grouped, main_value
 from locus.benchmark.report.row import Interval, Row, run_names
-from locus.benchmark.report.select import counted, grouped, main_value
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
-from locus.benchmark.scoring.rules import CUTS, of_locus
+from locus.benchmark.scoring.rules import CUTS, of_single_box
 from locus.benchmark.scoring.statistics.mrmc import over_patients
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
 from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST, CaseGroups, CaseIndex, holm, mean
@@ -50,7 +50,7 @@ class Selection:
     folder: Path
     """The suite's folder of records and cases."""
     of_suite: tuple[Record, ...]
-    """The scored records of ``locus`` in the suite."""
+    """The scored records of ``single_box`` in the suite."""
     model: str | None = None
     """Selected model; None: all."""
     method: str | None = None
@@ -117,7 +117,7 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
 
 
 def _scored(folder: Path) -> tuple[Record, ...]:
-    """Return the records with scores of ``locus``: of runs on the aligned grid, of external entries on any grid."""
+    """Return the scored records of ``single_box``: of runs on the aligned grid, of external entries on any grid."""
     scored = (r for r in records.load_metric(folder, MAIN) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
     return tuple(r for r in scored if "external" in r.cell.recipe or (r.source, r.cell.alignment) == ("run", "aligned"))
 
@@ -213,7 +213,7 @@ def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -
 
 COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
 """Compared columns; the main column also by finding."""
-READ = (*COLUMNS, "iou", "iobb", "center_inside", "anyhits", *(f"iou_{origin}" for origin in CUTS))
+READ = (*COLUMNS, "iou", "iobb", "center_inside", "anyhits", *(f"iou_{threshold_source}" for threshold_source in CUTS))
 """Columns of the rows per case, with those of all rules."""
 
 
@@ -429,7 +429,7 @@ def compare_under_rules(first: Selection, second: Selection) -> tuple[str, list[
     both = common_cases(pairs[0], (first.folder, second.folder))
     if not len(both.index):
         raise BadValueError(_no_common_case(first, second))
-    values = {rule: of for rule, of in of_locus(both.column).items() if np.isfinite(of).all()}
+    values = {rule: of for rule, of in of_single_box(both.column).items() if np.isfinite(of).all()}
     rows = two_rows(values, both.index, [run_names(row.runs) for row in both.pair])
     better = {1: "A", -1: "B", 0: NOTHING}
     lines = tuple((row.rule, *_cells(row), better[row.sign]) for row in rows)
@@ -537,7 +537,7 @@ def compare_folders(first: str, second: str) -> str:
 
 
 def _are_equal(one: Record, other: Record) -> bool:
-    first, second = ({(s.finding, s.metric, s.threshold_origin): s.value for s in r.scores} for r in (one, other))
+    first, second = ({(s.finding, s.metric, s.threshold_source): s.value for s in r.scores} for r in (one, other))
     return all(first[name] == second[name] for name in first.keys() & second.keys())
 
 

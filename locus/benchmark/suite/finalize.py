@@ -16,7 +16,7 @@ from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report import select, tables
+from locus.benchmark.report import grouping, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.html import EXAMPLES
 from locus.benchmark.report.leaderboard import leaderboards
@@ -55,7 +55,7 @@ def finalize(
     final = records.ordered([*run_records, *suite.published])
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
-    if ran or (select.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
+    if ran or (grouping.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
     if ran and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)

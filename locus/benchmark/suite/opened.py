@@ -7,8 +7,8 @@ from pathlib import Path
 from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
+from locus.benchmark.report.grouping import is_method, main_value, ranked
 from locus.benchmark.report.row import network_words
-from locus.benchmark.report.select import is_method, main_value, ranked
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.plan import added_model
 from locus.benchmark.suite.score import recorded, scored_model

@@ -17,16 +17,16 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from locus import datasets
-from locus.benchmark.maps.runs import TrainingRun, select_samples
+from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.scoring.protocols.base import Result
-from locus.benchmark.scoring.protocols.locus import TENTHS
 from locus.benchmark.scoring.protocols.pointing import distance
+from locus.benchmark.scoring.protocols.single_box import TENTHS
 from locus.benchmark.scoring.statistics.resample import LEVEL, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.errors import DataError, NotAvailableError
 from locus.core.frames import as_boxes, iobb, iou
 from locus.core.names import ABSENT, AGREEMENT, MAIN, canonical_finding
-from locus.core.scores import Origin, Score
+from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray
 from locus.datasets import nih
 from locus.datasets.chestx_det import FINDINGS
@@ -35,9 +35,9 @@ MEAN_IOU, POINTING = "mean_iou", "pointing"
 
 
 def score_readers(
-    trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
+    trained: Sequence[ModelRun], findings: Sequence[str], seed: int = 0, images: int | None = None
 ) -> Result:
-    """Score the readers of the held-out images by protocol ``locus``, on the cases that at least two of them marked.
+    """Score the readers of the held-out images by ``single_box``, on the cases that at least two of them marked.
 
     A case's value is the mean over its readers, and over a reader's boxes. There is no threshold: the values fill the
     columns at the cross-fitted threshold. Raises ``NotAvailableError`` if no two readers marked the same finding.
@@ -52,16 +52,16 @@ def score_rows(rows: Sequence[dict[str, Any]], findings: Sequence[str], seed: in
     """Summarise rows with ``image``, ``patient``, ``finding`` and the values of ``compare_boxes``."""
     index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     metrics = [word for word in rows[0] if word == MEAN_IOU or "hit@" in word]
-    origins: dict[str, Origin] = {**dict.fromkeys(metrics, "cross-fitted"), POINTING: "none"}
-    values = {word: np.array([row[word] for row in rows], dtype=np.float64) for word in origins}
-    columns = [Column(word, origin, values[word], np.ones(len(rows))) for word, origin in origins.items()]
+    sources: dict[str, ThresholdSource] = {**dict.fromkeys(metrics, "cross-fitted"), POINTING: "none"}
+    values = {word: np.array([row[word] for row in rows], dtype=np.float64) for word in sources}
+    columns = [
+        Column(word, threshold_source, values[word], np.ones(len(rows))) for word, threshold_source in sources.items()
+    ]
     case_rows = [{name: row[name] for name in ("image", "patient", "finding")} | {AGREEMENT: row[MAIN]} for row in rows]
     return Result(scores(estimate(columns, index, findings, seed), findings), case_rows)
 
 
-def _reader_rows(
-    trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None
-) -> Iterator[dict[str, Any]]:
+def _reader_rows(trained: Sequence[ModelRun], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
     """Yield the mean overlap of a reader with the other readers, case after case."""
     chosen = {sample.image_id for sample in select_samples(trained, images)}
     for run in trained:
@@ -106,9 +106,9 @@ Rows = list[dict[str, Any]]
 
 
 def score_second_readers(
-    trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
+    trained: Sequence[ModelRun], findings: Sequence[str], seed: int = 0, images: int | None = None
 ) -> Result:
-    """Score the second team's boxes by protocol ``locus``, on the cases with a truth box on images that it read.
+    """Score the second team's boxes by protocol ``single_box``, on the cases with a truth box on images that it read.
 
     The row is not an upper bound and does not measure the skill of a reader: the teams used different names and extents
     of findings, and the second team did not know NIH's labels. It does not count false marks. ChestX-Det has neither
@@ -128,7 +128,7 @@ def score_second_readers(
     return Result([*by_finding, *pooled], result.rows, remark=_remark(rows, pooled))
 
 
-def _second_rows(trained: Sequence[TrainingRun], findings: Sequence[str], images: int | None) -> Rows:
+def _second_rows(trained: Sequence[ModelRun], findings: Sequence[str], images: int | None) -> Rows:
     """Return the overlap of the second readers' boxes with the truth, case after case."""
     config = trained[0].config
     try:
@@ -159,7 +159,7 @@ def _pooled(metric: str, rows: Rows) -> Score:
     value = float(np.mean([row[MAIN] for row in rows]))
     low, high = clopper_pearson(value, len({row["patient"] for row in rows}))
     return Score(
-        finding="mean", metric=metric, value=value, low=low, high=high, n=len(rows), threshold_origin="cross-fitted"
+        finding="mean", metric=metric, value=value, low=low, high=high, n=len(rows), threshold_source="cross-fitted"
     )
 
 
@@ -183,7 +183,7 @@ def _remark(rows: Rows, pooled: Sequence[Score]) -> str:
 
 
 def score_reader_pairs(
-    trained: Sequence[TrainingRun], findings: Sequence[str], seed: int = 0, images: int | None = None
+    trained: Sequence[ModelRun], findings: Sequence[str], seed: int = 0, images: int | None = None
 ) -> Result:
     """Score each reader's boxes against those of each other reader of the image, without an agreed truth.
 

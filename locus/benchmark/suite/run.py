@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from locus import methods
 from locus.benchmark import records
 from locus.benchmark.records import Cell, Record
-from locus.benchmark.report.select import counted
+from locus.benchmark.report.grouping import counted
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Executor, Step

@@ -16,9 +16,9 @@ from pathlib import Path
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, stored_cases, write_records
 from locus.benchmark.evaluation.scorer import Scored, score_result
-from locus.benchmark.maps.runs import TrainingRun
+from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
-from locus.benchmark.report.select import counted
+from locus.benchmark.report.grouping import counted
 from locus.benchmark.suite import readers
 from locus.benchmark.suite.cells import ModelTask, published
 from locus.benchmark.suite.plan import ModelPlan
@@ -31,7 +31,7 @@ from locus.core.names import MAIN_PROTOCOL, READERS, SECOND_READERS
 from locus.datasets.base import content_stamp
 
 
-def finished_runs(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
+def finished_runs(model: ModelPlan, runs_dir: Path) -> Sequence[ModelRun]:
     """Return the training runs of ``model`` in ``runs_dir``, all of which must be finished.
 
     The runs of the last model are cached with their images, because its steps follow each other. Raises ``DataError``
@@ -41,7 +41,7 @@ def finished_runs(model: ModelPlan, runs_dir: Path) -> Sequence[TrainingRun]:
     return _finished(model, runs_dir, tuple(stamps))
 
 
-def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[TrainingRun]:
+def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[ModelRun]:
     """Return the training runs of ``model`` with the ``digests`` of their weights, without reading a checkpoint.
 
     A digest of None is that of the checkpoint. Raises ``DataError`` if the number of digests is wrong.
@@ -52,13 +52,13 @@ def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) ->
         planned_count = f"{model.id} has {counted(len(configs), 'training run')} in the suite"
         raise DataError(f"{recorded_count}, but {planned_count}: {cases.RUN_AGAIN}")
     return [
-        TrainingRun(config, folder, recorded_digest=digest, external=model.external)
+        ModelRun(config, folder, recorded_digest=digest, external=model.external)
         for (folder, config), digest in zip(configs.items(), digests, strict=True)
     ]
 
 
 @lru_cache(maxsize=1)
-def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[TrainingRun]:
+def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[ModelRun]:
     """Return the finished training runs of a model; raise if the test data have changed since training."""
     digest = None if model.external is None else model.external.digest
     runs = recorded(model, [digest] * len(model.trainings), runs_dir)
@@ -69,7 +69,7 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
     return tuple(runs)
 
 
-def scored_model(model: ModelPlan, trained: Sequence[TrainingRun], runs_dir: Path) -> ScoredModel:
+def scored_model(model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path) -> ScoredModel:
     """Return the training runs of ``model`` with the folder of their maps in ``runs_dir``."""
     folder, chosen = model.maps_folder(runs_dir), (model.images, model.protocols, model.grid)
     return ScoredModel(model.id, trained, folder, model.code, *chosen)
@@ -100,9 +100,9 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
 
 
 @lru_cache(maxsize=1)
-def _truth_alone(config: TrainConfig) -> TrainingRun:
+def _truth_alone(config: TrainConfig) -> ModelRun:
     """Return a run for the truth of its test images; all grids of a suite share it."""
-    return TrainingRun(config, Path())
+    return ModelRun(config, Path())
 
 
 EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score_second_readers}

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from locus.benchmark.scoring.statistics import resample
 from locus.core.compiled import compiled
-from locus.core.scores import Origin
+from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 from locus.datasets import base
 
@@ -236,8 +236,14 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
     return _threshold(logit, "validation", choice, n)
 
 
-def _threshold(logit: float, origin: Origin, choice: Choice, n: int) -> dict[str, Any]:
-    return {"logit": logit, "probability": float(expit(logit)), "origin": origin, "choice": choice, "n": n}
+def _threshold(logit: float, threshold_source: ThresholdSource, choice: Choice, n: int) -> dict[str, Any]:
+    return {
+        "logit": logit,
+        "probability": float(expit(logit)),
+        "threshold_source": threshold_source,
+        "choice": choice,
+        "n": n,
+    }
 
 
 def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:
@@ -321,21 +327,23 @@ def assess(val: Predictions | None, test: Predictions, choice: Choice = "youden"
     """Return thresholds and the metrics of both splits; undefined values are nan with a reason.
 
     ``val``: None if there are no validation images; their metrics are then left out. On the validation images,
-    a chosen threshold has the origin ``oracle``, because it was chosen on their truth.
+    a chosen threshold has the source ``oracle``, because it was chosen on their truth.
     """
     chosen_on = val or test.of(slice(0))
     chosen = [] if test.exclusive else choose(chosen_on, choice)
     rows = {"thresholds": dict(zip(test.findings, chosen, strict=True))} if chosen else {}
-    origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
+    sources: tuple[ThresholdSource, ThresholdSource] = (
+        ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
+    )
     return {
         **rows,
         "resampling": {"level": resample.LEVEL, "kind": "bca", "unit": "patient", "resamples": resample.RESAMPLES},
-        **({"val": _assess_split(val, chosen, origins[0])} if val else {}),
-        "test": _assess_split(test, chosen, origins[1]),
+        **({"val": _assess_split(val, chosen, sources[0])} if val else {}),
+        "test": _assess_split(test, chosen, sources[1]),
     }
 
 
-def _assess_split(predictions: Predictions, chosen: Sequence[Row], origin: Origin) -> Row:
+def _assess_split(predictions: Predictions, chosen: Sequence[Row], threshold_source: ThresholdSource) -> Row:
     """Return the metrics of a split: means over the findings with a value, then each finding."""
     decided = decide(predictions, [row["logit"] for row in chosen])
     per_finding = _per_finding(predictions, decided)
@@ -343,7 +351,7 @@ def _assess_split(predictions: Predictions, chosen: Sequence[Row], origin: Origi
         f"mean_{name}": metric.over(lambda values: resample.mean(values, -1)) for name, metric in per_finding.items()
     }
     values, intervals = _with_intervals(means | _as_a_whole(predictions, decided))
-    extra: Row = {"threshold_origin": origin}
+    extra: Row = {"threshold_source": threshold_source}
     if predictions.exclusive:
         known, count = predictions.classes >= 0, len(predictions.findings)
         pairs = predictions.classes[known] * count + predictions.ranked.argmax(1).numpy()[known]

@@ -2,7 +2,7 @@
 
 ``Check``       base class: the networks of a check, their maps and images
 ``compare``     scores several variants (networks, placements) on the same cases, by hits and paired differences
-``Protocols``   every case scored under every rule of the field: a protocol with a metric, an origin of the score
+``Protocols``   every case scored under every rule of the field: a protocol with a metric, a source of the score
     threshold and a placement of the maps. It writes one column per rule and one per trait of the maps
 ``Randomised``  the change of maps if weights are replaced by random ones, from the head down. ``parts`` splits a
     network, and ``reinitialise`` returns a training run with random weights in its first parts
@@ -26,33 +26,33 @@ from locus.backbones import Classifier
 from locus.backbones.layers import path
 from locus.benchmark.maps.cases import CaseStore, make_cases
 from locus.benchmark.maps.generate import StoredMapsByMethod, load_or_generate, requests_of
-from locus.benchmark.maps.runs import TrainingRun, convert_run, select_samples, untrained
+from locus.benchmark.maps.runs import ModelRun, convert_run, select_samples, untrained
 from locus.benchmark.maps.store import StoredMaps
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring.protocols.base import Case, Result, case_index, failures, finite_map, rows, with_truth
-from locus.benchmark.scoring.protocols.locus import IOU, Locus
+from locus.benchmark.scoring.protocols.single_box import IOU, SingleBox
 from locus.benchmark.scoring.rules import placed_rules, pooled_rules, rule_values, scored, traits
 from locus.benchmark.scoring.statistics.summary import Column, difference, estimate, scores
 from locus.config import EngineFlags
 from locus.core.errors import LocusError
 from locus.core.names import MAIN
-from locus.core.scores import Origin, Score
+from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, Sample
 
 TRAINED = "trained"
 """Label of unchanged networks in metric names, and folder of their maps."""
-MEASURES: Mapping[tuple[str, Origin], str] = {
+MEASURES: Mapping[tuple[str, ThresholdSource], str] = {
     (MAIN, "cross-fitted"): "hit",
     (MAIN, "fixed"): "fixed",
     ("pointing", "none"): "pointing",
 }
-"""Metric and origin of its threshold -> column of the rows; ``fixed`` is a hit at the threshold .5."""
+"""Metric and source of its threshold -> column of the rows; ``fixed`` is a hit at the threshold .5."""
 REST = "last stage"
 """Name of the part after the last level; its output is pooled."""
 
 
 @dataclass(frozen=True)
-class RunOnSubset(TrainingRun):
+class RunOnSubset(ModelRun):
     """A training run of which only a subset of the test images is explained. Its training is not affected."""
 
     image_ids: frozenset[str] = frozenset()
@@ -74,7 +74,7 @@ class Check(ABC):
     in ``folder``.
     """
 
-    trained: Sequence[TrainingRun]
+    trained: Sequence[ModelRun]
     methods: Sequence[str]
     """Methods that can be evaluated."""
     folder: Path
@@ -98,12 +98,12 @@ class Check(ABC):
         """The training runs, restricted to the images that are used."""
         return subset_runs(self.trained, select_samples(self.trained, self.max_images))
 
-    def cases(self, method: str, runs: Sequence[TrainingRun] | None = None, label: str = TRAINED) -> list[Case]:
+    def cases(self, method: str, runs: Sequence[ModelRun] | None = None, label: str = TRAINED) -> list[Case]:
         """Return the cases of a method with aligned maps; ``label`` names the maps of ``runs``: one per set of runs."""
         runs = self.runs if runs is None else runs
         return make_cases(runs, self.maps(method, runs, label), "aligned")
 
-    def maps(self, method: str, runs: Sequence[TrainingRun], label: str = TRAINED) -> StoredMaps:
+    def maps(self, method: str, runs: Sequence[ModelRun], label: str = TRAINED) -> StoredMaps:
         """Return the stored maps of a method. Raises the stored error if there are none."""
         if label not in self._maps:
             requests, broken = requests_of(runs, self.methods, self.folder / self.name / label)
@@ -114,7 +114,7 @@ class Check(ABC):
         return maps
 
 
-def subset_runs(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> list[RunOnSubset]:
+def subset_runs(trained: Sequence[ModelRun], samples: Sequence[Sample]) -> list[RunOnSubset]:
     """Restrict the explained images of each training run to ``samples``."""
     image_ids = frozenset(sample.image_id for sample in samples)
     return [convert_run(run, RunOnSubset, image_ids=image_ids) for run in trained]
@@ -123,7 +123,7 @@ def subset_runs(trained: Sequence[TrainingRun], samples: Sequence[Sample]) -> li
 def compare(
     variants: Mapping[str, Sequence[Case]], findings: Sequence[str], seed: int, more: Sequence[Column] = ()
 ) -> Result:
-    """Compare variants by ``locus``'s ``hit@iou.3`` (thresholds cross-fitted or .5, per variant) and ``pointing``.
+    """Compare variants by ``single_box``'s ``hit@iou.3`` (thresholds cross-fitted or .5, per variant) and ``pointing``.
 
     Scores are ``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first, paired by
     patient, per finding and mean, with BCa intervals; rows are per variant and case.
@@ -133,17 +133,26 @@ def compare(
     """
     with_boxes = {name: with_truth(cases) for name, cases in variants.items()}
     bar = tqdm(with_boxes.items(), desc="score variants", unit="variant", leave=False, disable=None)
-    results = {name: Locus().evaluate(cases, findings, seed) for name, cases in bar}
+    results = {name: SingleBox().evaluate(cases, findings, seed) for name, cases in bar}
     by_case = {name: [_row(name, row) for row in result.rows] for name, result in results.items()}
     first, *others = by_case
     columns = [
-        Column(f"{metric}@{name}", origin, np.array([row[column] for row in part], np.float64), np.ones(len(part)))
-        for (metric, origin), column in MEASURES.items()
+        Column(
+            f"{metric}@{name}",
+            threshold_source,
+            np.array([row[column] for row in part], np.float64),
+            np.ones(len(part)),
+        )
+        for (metric, threshold_source), column in MEASURES.items()
         for name, part in by_case.items()
     ]
     estimates = estimate([*columns, *more], case_index(with_boxes[first]), findings, seed)
-    by_key = {(e.metric, e.origin): e for e in estimates}
-    pairs = [(f"{metric}@{name}", f"{metric}@{first}", origin) for metric, origin in MEASURES for name in others]
+    by_key = {(e.metric, e.threshold_source): e for e in estimates}
+    pairs = [
+        (f"{metric}@{name}", f"{metric}@{first}", threshold_source)
+        for metric, threshold_source in MEASURES
+        for name in others
+    ]
     changes = [difference(by_key[other, at], by_key[start, at], f"change@{other}") for other, start, at in pairs]
     failed = [one for result in results.values() for one in result.failed]
     together = [row for part in by_case.values() for row in part]
@@ -172,14 +181,14 @@ class Protocols(Check):
         rated = CaseStore(self.runs, {method: maps}).cases(Cell(dataset="", method=method, alignment="aligned"))
         cases, plain = with_truth(rated), with_truth(make_cases(self.runs, maps, "conventional"))
         columns_of, placed = (scored(part, self.findings, seed) for part in (cases, plain))
-        values = {**rule_values(columns_of), **placed_rules(placed("locus"))}
+        values = {**rule_values(columns_of), **placed_rules(placed("single_box"))}
         known = {rule: np.isfinite(column).astype(np.float64) for rule, column in values.items()}
         columns = [Column(rule, "none", np.nan_to_num(column), known[rule]) for rule, column in values.items()]
         by_rule = scores(estimate(columns, case_index(cases), self.findings, seed), self.findings)
         pooled = pooled_rules(rated, self.findings, seed)
         without = {rule: np.array([of[case.patient_id] for case in cases]) for rule, (_, of) in pooled.items()}
         reasons = [case.load_surface[1] for case in cases]
-        table = rows(cases, reasons, {**values, **without, **traits(cases, columns_of("locus"))})
+        table = rows(cases, reasons, {**values, **without, **traits(cases, columns_of("single_box"))})
         totals = [Score("mean", rule, value, n=len(cases)) for rule, (value, _) in pooled.items()]
         return Result([*by_rule, *totals], table, {}, failures(cases, reasons))
 

@@ -7,13 +7,13 @@ from functools import lru_cache
 import numpy as np
 from matplotlib.lines import Line2D
 
-from locus.benchmark.report import case_columns, select
+from locus.benchmark.report import case_columns, grouping
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import BLUE, Chart, lines
+from locus.benchmark.report.grouping import basis_lines, counted, listed
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row, run_names
-from locus.benchmark.report.select import basis_lines, counted, listed
 from locus.benchmark.report.table import Table
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import (
@@ -34,7 +34,7 @@ REFERENCE = "IoU > .3"
 """The rule of the leaderboards."""
 USUAL = (
     "IoU > .1", REFERENCE, "IoU > .5", "IoBB > .5", "IoU > .3, cut .5", "IoU > .3, cut by Otsu", "MaxBoxAccV2",
-    "mask IoU", "Wang, IoU > .3", "seed's rule, IoU ≥ .3", "pointing", "energy", *POOLED,
+    "mask IoU", "Wang, IoU > .3", "adaptive threshold, IoU ≥ .3", "pointing", "energy", *POOLED,
 )  # fmt: skip
 """Rules of the chart and of the table of rules against rules."""
 ALIKE, UNLIKE, CLEAR = 0.9, 0.6, 1.5
@@ -60,13 +60,13 @@ Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 @lru_cache(maxsize=2)
 def comparisons(board: Leaderboard) -> list[Comparisons]:
     """Compare the methods of each network; networks with fewer than two methods with rows per case are left out."""
-    records = [r for r in select.of_protocol(board.records, board.dataset, ALL_RULES) if select.is_method(r)]
-    rows = [Row.of(runs) for runs in select.trainings(records)]
+    records = [r for r in grouping.of_protocol(board.records, board.dataset, ALL_RULES) if grouping.is_method(r)]
+    rows = [Row.of(runs) for runs in grouping.trainings(records)]
     rules = tuple(dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores))
     if not rows or board.folders is None:
         return []
     columns = case_columns.read_columns(records, board.folders, (*rules, *TRAITS))
-    groups = select.grouped(rows, lambda row: row.runs[0].cell.without_seed.model_key).values()
+    groups = grouping.grouped(rows, lambda row: row.runs[0].cell.without_seed.model_key).values()
     return [_compared(group, columns, rules) for group in groups if len(group) > 1]
 
 

@@ -5,12 +5,12 @@ It is made from the records alone; ``randomised`` computes them.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from locus.benchmark.report import select
+from locus.benchmark.report import grouping
 from locus.benchmark.report.charts import Chart, strip
 from locus.benchmark.report.detail_tables import NAMES, count, score
+from locus.benchmark.report.grouping import basis_lines, counted, listed, networks_among
 from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row
-from locus.benchmark.report.select import basis_lines, counted, listed, networks_among
 from locus.benchmark.report.table import Table, TableColumn, number, signed, tabulated, with_interval
 from locus.core.names import MAIN, backbone_words
 from locus.core.scores import Score
@@ -35,7 +35,7 @@ class RandomisedReport(CheckReport):
     def chart(self) -> Chart | None:
         """Draw the correlation of each method's maps with all weights random, a line per network."""
         methods = [row for row in self.rows if row.is_method and _parts(row)]
-        groups = select.grouped(methods, networks_among(self.rows))
+        groups = grouping.grouped(methods, networks_among(self.rows))
         about = (
             "Mean rank correlation of maps with those of the trained network, all weights randomised. A dot is a "
             "method, the tick is their mean; 1 is the same map."
@@ -47,7 +47,7 @@ class RandomisedReport(CheckReport):
 
         Backbones with the same parts share two tables.
         """
-        of_parts = select.grouped(self.rows, _parts)
+        of_parts = grouping.grouped(self.rows, _parts)
         return [table for parts, rows in of_parts.items() if parts for table in _steps(rows, parts, self.dataset)]
 
     def sentences(self) -> Iterator[str]:
@@ -157,7 +157,7 @@ def _hits(entered: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
 
 def _by_method(chosen: Sequence[Row], rows: Sequence[Row], value: Callable[[Row], float]) -> str:
     """List each method with its networks and values."""
-    groups, named = select.grouped(chosen, lambda row: row.name), networks_among(rows)
+    groups, named = grouping.grouped(chosen, lambda row: row.name), networks_among(rows)
     values = {name: [f"{named(r)} {number(value(r))}" for r in group] for name, group in groups.items()}
     return listed([f"`{method}` ({', '.join(parts)})" for method, parts in values.items()])
 

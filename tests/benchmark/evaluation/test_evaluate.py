@@ -48,7 +48,7 @@ def splits():
 @pytest.fixture(scope="module")
 def both(command, checkpoints, splits):
     """Evaluate both training runs from their checkpoints."""
-    scored_by = ["locus", "pointing", "classification"]
+    scored_by = ["single_box", "pointing", "classification"]
     given = {"validation": splits["val"], "cache_dir": command / "cache_dir", "progress": False}
     return locus.evaluate(checkpoints, splits["test"], ["gradcam"], scored_by, **given)
 
@@ -59,7 +59,7 @@ def test_evaluate_gives_the_numbers_of_the_command(command, both):
     assert len(both.records) == 2 * (2 * len(["gradcam", "fixed_box", "center", "noise", "prior", "truth"]) + len(["classifier"]))
     for record in both.records:
         one = stated[record.cell.seed, record.cell.method, record.cell.protocol]
-        assert (list(record.scores), record.strata) == (list(one.scores), one.strata), record.cell.method
+        assert (list(record.scores), record.subgroups) == (list(one.scores), one.subgroups), record.cell.method
         assert record.thresholds == one.thresholds
 
 
@@ -103,7 +103,7 @@ def test_text_of_a_result_is_the_answer_and_then_the_threshold_table(both):
 def demo(tmp_path_factory):
     """Return a network, its data and its evaluation without the main protocol."""
     data, model = locus.load_dataset("phantom:test=40", img_size=128), locus.load("demo-pcam")
-    given = {"protocols": ["energy", "pointing", "seed", "classification"], "cache_dir": tmp_path_factory.mktemp("cache")}
+    given = {"protocols": ["energy", "pointing", "adaptive_threshold", "classification"], "cache_dir": tmp_path_factory.mktemp("cache")}
     return model, data, locus.evaluate(model, data, ["gradcam", "layercam"], progress=False, **given)
 
 
@@ -119,7 +119,7 @@ def test_table_without_the_main_protocol_has_every_score_of_every_protocol(demo)
     maps = scores[scores.index.get_level_values("protocol") != "classification"]
     for (protocol, method, metric), score in maps.iterrows():
         assert table.loc[method, metric] == score.value or np.isnan(score.value), (protocol, metric)
-        if metric == {"seed": "hit@iou.3"}.get(protocol, protocol):
+        if metric == {"adaptive_threshold": "hit@iou.3"}.get(protocol, protocol):
             assert table.loc[method, [f"{metric} low", f"{metric} high"]].tolist() == [score.low, score.high]
     assert result._repr_html_().count("<tr") == len(table) + 1
 
@@ -148,7 +148,7 @@ def test_cases_and_pictures_do_not_need_the_main_protocol(demo):
     result = demo[2]
     cases = result.cases()
     assert "energy" in cases
-    assert {"image", "finding", "iou"} <= {*result.cases("seed")}
+    assert {"image", "finding", "iou"} <= {*result.cases("adaptive_threshold")}
     assert result.table().method[0] in result.show(cases.image[0], cases.finding[0]).get_suptitle()
     with pytest.raises(BadValueError, match="classification"):
         result.cases("classification")

@@ -15,7 +15,7 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.localize import boxes
 from locus.benchmark.scoring.protocols.base import make_case
 from locus.benchmark.scoring.protocols.detection import Detection
-from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.surface import min_max
 from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid
@@ -27,7 +27,7 @@ from tests.oracles import coco
 
 BOXED = [sample for sample in DATA if sample.boxes]
 CHOSEN = ("hit@iou.3", "cross-fitted")
-CELL = Cell(dataset="phantom", method="mine", protocol="locus")
+CELL = Cell(dataset="phantom", method="mine", protocol="single_box")
 pytestmark = pytest.mark.byhand
 
 
@@ -166,15 +166,15 @@ def test_maps_and_boxes_from_files_score_as_in_python(tmp_path):
     given = entry.read(config(maps=str(write(tmp_path / "maps"))))
     cases = EntryCases(given).cases(CELL)
     direct = [make_case(s, f, 1.0, shown(s, f), "conventional") for s, f in PAIRS]
-    result, expected = (Locus().evaluate(some, DATA.findings) for some in (cases, direct))
+    result, expected = (SingleBox().evaluate(some, DATA.findings) for some in (cases, direct))
     assert result.scores == expected.scores
     rows = [row for row in result.rows if row["x0"] is not None]
     found = [(row["image"], row["finding"], xywh(*(row[edge] for edge in ("x0", "y0", "x1", "y1")))) for row in rows]
     most = [{"image_id": image, "category_id": finding, "score": 1, "bbox": box} for image, finding, box in found]
     (tmp_path / "boxes.json").write_text(json.dumps(most))
     boxed = EntryCases(entry.read(config(boxes=str(tmp_path / "boxes.json"))))
-    again = Locus().evaluate(boxed.cases(CELL), DATA.findings)
-    chosen = [[s for s in one.scores if (s.metric, s.threshold_origin) == CHOSEN] for one in (again, result)]
+    again = SingleBox().evaluate(boxed.cases(CELL), DATA.findings)
+    chosen = [[s for s in one.scores if (s.metric, s.threshold_source) == CHOSEN] for one in (again, result)]
     assert [(s.finding, s.value) for s in chosen[0]] == [(s.finding, s.value) for s in chosen[1]]
 
 
@@ -213,7 +213,7 @@ def test_average_precision_of_a_coco_json_equals_pycocotools(tmp_path):
     assert 0 < theirs.mean() < 1
 
 
-FEW = ("chexlocalize", "energy", "locus")
+FEW = ("chexlocalize", "energy", "single_box")
 
 
 @pytest.mark.parametrize("protocol", FEW)
@@ -259,10 +259,10 @@ def an_entry(boxes, kind="maps", missing="error", lacking=(), **describe):
 def test_fixed_box_is_the_usual_box_of_the_other_patients_in_the_protocols_of_boxes(kind):
     given = an_entry([USUAL] * 9 + [OTHER], kind)
     scored = {r.cell.protocol: (r, rows) for r, rows in score(given, ["fixed_box"]) if r.cell.method == "fixed_box"}
-    assert {*scored} == {"locus", "pointing"}
-    record, rows = scored["locus"]
+    assert {*scored} == {"single_box", "pointing"}
+    record, rows = scored["single_box"]
     assert [[row[edge] for edge in ("x0", "y0", "x1", "y1")] for row in rows] == [USUAL] * 10
-    assert (record.source, record.find(*CHOSEN[:1], origin=CHOSEN[1]).value) == ("run", 0.9)
+    assert (record.source, record.find(*CHOSEN[:1], threshold_source=CHOSEN[1]).value) == ("run", 0.9)
     assert scored["pointing"][0].find("pointing").value == 0.9
 
 
@@ -271,7 +271,9 @@ def test_fixed_box_without_enough_known_patients_is_not_available_and_the_other_
     given = an_entry([USUAL] * patients, **describe)
     scored = [r for r, _ in score(given, ["fixed_box", "center"])]
     lacking = [r for r in scored if r.status != "ok"]
-    assert [(r.cell.method, r.cell.protocol, r.status) for r in lacking] == [("fixed_box", word, "n/a") for word in ("locus", "pointing")]
+    assert [(r.cell.method, r.cell.protocol, r.status) for r in lacking] == [
+        ("fixed_box", word, "n/a") for word in ("single_box", "pointing")
+    ]
     assert all(reason in r.reason for r in lacking)
     assert len(scored) == 2 * len(protocols.of_maps()) + 2
 

@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 
 def publish(rows=slice(None), counts=(), **fields):
     """Publish the scores of the baseline ``center`` as those of a method of a network."""
-    (one,) = (r for r in records.load("runs/results/mine") if (r.cell.method, r.cell.protocol) == ("center", "locus"))
+    (one,) = (r for r in records.load("runs/results/mine") if (r.cell.method, r.cell.protocol) == ("center", "single_box"))
     names = {"method": "cam", "backbone": "custom", "global_pool": "AVG", "seed": 0, "model_id": "custom-seed0", "recipe": {}}
     fields |= {"rests_on": {**one.rests_on, "trainings": 1, **dict(counts)}}
     record = one.model_copy(update={"cell": one.cell.model_copy(update=names), **fields})

@@ -128,7 +128,7 @@ def test_grid_of_another_network_is_refused(size, stride, offset, shape):
 def test_offset_and_scale_of_a_map_change_no_score_of_arrays_files_and_stored_maps(seed):
     random = np.random.default_rng(seed)
     values, box = random.random((7, 7)), {("a", "Mass"): [[2, 2, 8, 7]]}
-    given = {"frames": (9, 9), "grids": "conventional", "protocol": "locus"}
+    given = {"frames": (9, 9), "grids": "conventional", "protocol": "single_box"}
 
     def rows(array):
         return [row["iou"] for row in locus.score({("a", "Mass"): array}, box, **given).rows]
@@ -155,7 +155,7 @@ def test_equal_confidences_give_one_score_in_any_order_of_rows_and_are_counted(s
                                 label=float(n < 9), submitted_boxes=rows[n][order[n]])
             for n, name in enumerate(names)
         ]  # fmt: skip
-        return [protocols.get(word)().evaluate(cases, ["Mass"]) for word in ("detection", "froc", "locus", "pointing")]
+        return [protocols.get(word)().evaluate(cases, ["Mass"]) for word in ("detection", "froc", "single_box", "pointing")]
 
     first = scored([f"{n}.png" for n in range(12)], [np.arange(5)] * 12)
     other = scored([f"{99 - n}.png" for n in range(12)], [random.permutation(5) for _ in range(12)])
@@ -179,7 +179,7 @@ def test_true_and_false_box_of_equal_confidence_have_a_precision_of_one_half():
     "change",
     [
         *[{"methods": given} for given in (None, {"cam", "gradcam"}, (word for word in ["cam"]), [], 3)],
-        *[{"protocols": given} for given in (None, {"locus"}, iter(["locus"]), [3])],
+        *[{"protocols": given} for given in (None, {"single_box"}, iter(["single_box"]), [3])],
         *[{"data": given} for given in (None, iter([]), {1}, "NIH")],
         *[{"seed": given} for given in (-1, 1.5, True, "0")],
         *[{"memory_gib": 0}, {"memory_gib": "much"}, {"name": 3}, {"validation": "NIH"}],

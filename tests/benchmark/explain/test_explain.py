@@ -10,7 +10,7 @@ from locus.benchmark.explain import (
     apply_engine_flags,
     collect_evidence,
     explain,
-    memory,
+    _memory,
     run_method,
     run_methods,
 )
@@ -22,7 +22,7 @@ from locus.methods.base import GradientMethod, Method
 from locus.methods.gradcam import GradCAM
 from locus.methods.pcam import PCAM
 
-IMAGE = 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB  # the memory of an image in a forward pass
+IMAGE = 64 * 64 * _memory.FLOATS_PER_PIXEL * 4 / _memory.GIB  # the memory of an image in a forward pass
 FAST = ["cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam"]
 
 

@@ -11,7 +11,7 @@ from locus.benchmark.evaluation.network import stored_cases
 from locus.benchmark.explain import explain
 from locus.benchmark.maps.cases import make_cases
 from locus.benchmark.maps.generate import build_method, load_or_generate, make_request, requests_of, validation_requests
-from locus.benchmark.maps.runs import TrainingRun, Untrained, select_samples, subset
+from locus.benchmark.maps.runs import ModelRun, Untrained, select_samples, subset
 from locus.benchmark.maps.store import NotMadeError
 from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import cells, plan
@@ -66,7 +66,7 @@ def first(trained, tmp_path_factory):
 
 def again(trained):
     """Return the same training runs without cached data."""
-    return [TrainingRun(run.config, run.folder) for run in trained]
+    return [ModelRun(run.config, run.folder) for run in trained]
 
 
 def test_more_images_than_a_batch_have_a_map_for_every_finding(trained, first):
@@ -200,7 +200,7 @@ def test_maps_of_all_images_serve_a_request_for_some_images(trained, tmp_path):
 
 @pytest.mark.parametrize(
     ("scoring", "in_part"),
-    [(["locus", "pointing", "energy"], True), (["locus", "wang"], False), (["locus", "froc"], False), ([], False)],
+    [(["single_box", "pointing", "energy"], True), (["single_box", "wang"], False), (["single_box", "froc"], False), ([], False)],
 )
 def test_slow_methods_explain_all_findings_only_where_a_protocol_reads_them(trained, scoring, in_part):
     slow, fast = (make_request(trained, word, build_method(word), trained[0].folder, None, scoring) for word in ("saliency", "cam"))
@@ -217,8 +217,8 @@ def test_key_changes_only_with_what_the_maps_depend_on(trained):
     assert keys(trained, "ablationcam") != keys(trained, "ablationcam", images=6)
     assert len({*keys(trained, *WORDS)}) == len(WORDS)
     for change in ({"global_pool": "MAX"}, {"img_size": 96}):
-        assert keys([TrainingRun(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
-    elsewhere = TrainingRun(replace(trained[0].config, threads=2, model_save_dir="elsewhere"), trained[0].folder)
+        assert keys([ModelRun(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
+    elsewhere = ModelRun(replace(trained[0].config, threads=2, model_save_dir="elsewhere"), trained[0].folder)
     assert keys([elsewhere], "cam") == keys(trained, "cam")
 
 
@@ -249,7 +249,7 @@ def test_slow_methods_explain_the_same_patients_for_all_models_and_folds():
 def test_cell_of_a_subset_has_the_number_of_images_in_its_record(trained, first, tmp_path):
     tiny = suite(methods=["cam", "ablationcam"], images=6)
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
-    chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
+    chosen = [c for c in cells.cells(tiny, model) if c.protocol == "single_box" and c.method in ("cam", "ablationcam")]
     score(ModelTask(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", RunConfig())
     result = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
     n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in result}
@@ -295,7 +295,9 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     (model,) = plan.models(plan.with_flags(tiny, cache_dir=trained[0].config.cache_dir))
     of = {(c.method, c.protocol): c for c in cells.cells(tiny, model)}
     shown = stored_cases(scored_model(model, trained, tmp_path), ["cam", "ablationcam"], FLAGS)
-    assert shown.cases(of["cam", "locus"]) is shown.cases(of["cam", "wang"])
-    assert {case.image_id for case in shown.validation(of["cam", "locus"])} == {s.image_id for s in trained[0].validation.scorable_images}
-    assert shown.validation(of["ablationcam", "locus"]) == []
-    assert len(shown.cases(of["ablationcam", "locus"])) == 6 * 8
+    assert shown.cases(of["cam", "single_box"]) is shown.cases(of["cam", "wang"])
+    assert {case.image_id for case in shown.validation(of["cam", "single_box"])} == {
+        s.image_id for s in trained[0].validation.scorable_images
+    }
+    assert shown.validation(of["ablationcam", "single_box"]) == []
+    assert len(shown.cases(of["ablationcam", "single_box"])) == 6 * 8

@@ -104,8 +104,8 @@ def test_cases_that_a_method_lacks_are_left_out():
 
 
 def a_record(model="net-seed0", method="cam", value=0.5):
-    cell = Cell(dataset="phantom", model_id=model, method=method, alignment="aligned", protocol="locus")
-    scores = [Score(finding="mean", metric="hit@iou.3", value=value, n=10, threshold_origin="cross-fitted")]
+    cell = Cell(dataset="phantom", model_id=model, method=method, alignment="aligned", protocol="single_box")
+    scores = [Score(finding="mean", metric="hit@iou.3", value=value, n=10, threshold_source="cross-fitted")]
     return Record(cell=cell, scores=tuple(scores))
 
 

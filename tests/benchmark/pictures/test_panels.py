@@ -41,7 +41,7 @@ def test_file_formats_are_reproducible(picture, tmp_path, kind):
     assert path.read_bytes() == first
 
 
-def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_origin(picture, tmp_path):
+def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_source(picture, tmp_path):
     panels.save(picture, tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
     drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {panels.PREDICTED}', text)

@@ -12,7 +12,7 @@ CHOSEN = {"validation": {"Mass": [0.8]}, "cross-fitted": {"Mass": [0.1], "Nodule
 def thresholds(tmp_path):
     folder = tmp_path / "runs" / "results" / "tiny"
     for alignment, thresholds in (("aligned", CHOSEN), ("conventional", {"validation": {"Mass": [0.2]}})):
-        cell = Cell(dataset="phantom", method="cam", protocol="locus", alignment=alignment)
+        cell = Cell(dataset="phantom", method="cam", protocol="single_box", alignment=alignment)
         write(Record(cell=cell, checkpoints=("abc",), thresholds=thresholds), folder)
     pack(folder)
     return lambda digest="abc", suite="", **flags: Thresholds(digest, tmp_path / "runs" / suite, **flags)

@@ -7,28 +7,28 @@ import pandas as pd
 import pytest
 
 from locus.benchmark import records
-from locus.benchmark.records import Cell, Record, Score, Stratum, cases, load, pack, storage, write
+from locus.benchmark.records import Cell, Record, Score, Subgroup, cases, load, pack, storage, write
 from locus.core.errors import DataError
 from tests.flips import flipped
 
 CELL = ["dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "method"]
-LONG = [*CELL, "alignment", "protocol", "threshold_origin", "finding", "metric", "value", "low", "high", "n", "status", "reason", "source"]
+LONG = [*CELL, "alignment", "protocol", "threshold_source", "finding", "metric", "value", "low", "high", "n", "status", "reason", "source"]
 
 
 def cell(method="cam", **fields):
-    return Cell(dataset="phantom", backbone="custom", model_id="a", method=method, protocol="locus", img_size=64, seed=0, **fields)
+    return Cell(dataset="phantom", backbone="custom", model_id="a", method=method, protocol="single_box", img_size=64, seed=0, **fields)
 
 
 def hit(value, **fields):
-    return Score(finding="mean", metric="hit@iou.3", value=value, n=12, threshold_origin="cross-fitted", **fields)
+    return Score(finding="mean", metric="hit@iou.3", value=value, n=12, threshold_source="cross-fitted", **fields)
 
 
 ROWS = [{"image": "i", "patient": "p", "finding": "Mass", "iou": 0.25, "hit@iou.3": False}]
-SMALL = Stratum(variable="size", group="small", scores=(hit(0.1),))
+SMALL = Subgroup(variable="size", group="small", scores=(hit(0.1),))
 RECORDS = [
     Record(cell=cell(), scores=(hit(0.5, low=0.4, high=0.6), hit(None, reason="0 of 0")), thresholds={"fixed": {"Mass": [0.5]}}),
-    Record(cell=cell("gradcam", data={"images": 7}), scores=(hit(1 / 3),), strata=(SMALL,)),
-    Record(cell=cell("pcam"), status="n/a", reason="another pooling", strata=(Stratum(variable="size", group="large"),)),
+    Record(cell=cell("gradcam", data={"images": 7}), scores=(hit(1 / 3),), subgroups=(SMALL,)),
+    Record(cell=cell("pcam"), status="n/a", reason="another pooling", subgroups=(Subgroup(variable="size", group="large"),)),
 ]
 
 

@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from locus.benchmark.records import Cell, Record, Score, Stratum, cases, load, load_metric, pack, path, read, write
+from locus.benchmark.records import Cell, Record, Score, Subgroup, cases, load, load_metric, pack, path, read, write
 from locus.core.errors import DataError
 
 CELL = Cell(
-    dataset="phantom", split="test", backbone="resnet18", global_pool="LSE:gamma=5", method="cam", protocol="locus", img_size=224, seed=0
+    dataset="phantom",
+    split="test",
+    backbone="resnet18",
+    global_pool="LSE:gamma=5",
+    method="cam",
+    protocol="single_box",
+    img_size=224,
+    seed=0,
 )
 RECORD = Record(
-    cell=CELL, scores=(Score(finding="mean", metric="hit@iou.3", value=0.5, low=0.4, high=0.6, n=50, threshold_origin="cross-fitted"),)
+    cell=CELL, scores=(Score(finding="mean", metric="hit@iou.3", value=0.5, low=0.4, high=0.6, n=50, threshold_source="cross-fitted"),)
 )
 
 
@@ -109,7 +116,7 @@ def test_missing_and_broken_rows_are_an_error(tmp_path):
 
 def test_load_metric_returns_the_scores_of_one_metric(tmp_path):
     more = (*RECORD.scores, Score(finding="mean", metric="pointing", value=0.5, n=50))
-    write(RECORD.model_copy(update={"scores": more, "strata": (Stratum(variable="size", group="small"),)}), tmp_path)
+    write(RECORD.model_copy(update={"scores": more, "subgroups": (Subgroup(variable="size", group="small"),)}), tmp_path)
     assert load_metric(tmp_path, "hit@iou.3") == [RECORD]
     pack(tmp_path)
     assert load_metric(tmp_path, "hit@iou.3") == [RECORD]

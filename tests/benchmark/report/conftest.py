@@ -5,7 +5,7 @@ import pytest
 
 from locus.benchmark import records
 from locus.benchmark.records import cases
-from locus.benchmark.report import select
+from locus.benchmark.report import grouping
 
 METHODS, SEEDS = ("cam", "layercam"), (0, 1, 2)
 
@@ -14,7 +14,7 @@ METHODS, SEEDS = ("cam", "layercam"), (0, 1, 2)
 def three_trainings(tmp_path_factory):
     """The committed rows of two methods on both networks of `demo`, as of three trainings: other cases hit in each."""
     folder = tmp_path_factory.mktemp("results") / "demo"
-    for record in select.main_records(records.load("results/demo"), "phantom"):
+    for record in grouping.main_records(records.load("results/demo"), "phantom"):
         if record.cell.method in METHODS:
             rows = cases.read(record.cell, "results/demo").drop(columns=["key", *cases.CELL])
             for seed in SEEDS:

@@ -10,14 +10,14 @@ from locus.benchmark.scoring import protocols
 from tests.benchmark.report.made_up import cell
 
 METHODS = ("cam", "layercam", "gradcam", "xgradcam", "hirescam")
-VALUES = {"locus": (0.9, 0.8, 0.7, 0.6, 0.5), "pointing": (0.9, 0.8, 0.7, 0.6, 0.5), "energy": (0.1, 0.2, 0.3, 0.4, 0.5)}
+VALUES = {"single_box": (0.9, 0.8, 0.7, 0.6, 0.5), "pointing": (0.9, 0.8, 0.7, 0.6, 0.5), "energy": (0.1, 0.2, 0.3, 0.4, 0.5)}
 BASELINES = {"prior": 0.3, "truth": 1.0}
 
 
 def records(protocol):
     scored_by = protocols.get(protocol)
     for name, value in {**dict(zip(METHODS, VALUES[protocol], strict=True)), **BASELINES}.items():
-        score = Score(finding="mean", metric=scored_by.main, value=value, n=8, threshold_origin=scored_by.main_origin)
+        score = Score(finding="mean", metric=scored_by.main, value=value, n=8, threshold_source=scored_by.main_source)
         of = cell(name, 0).model_copy(update={"protocol": protocol})
         yield Record(cell=of, scores=(score,))
 
@@ -25,7 +25,7 @@ def records(protocol):
 @pytest.fixture
 def board(tmp_path):
     """Two protocols of a suite, and the main protocol of the suite whose maps it scores."""
-    for record in records("locus"):
+    for record in records("single_box"):
         write(record, tmp_path)
     pack(tmp_path)
     (board,) = leaderboards([*records("pointing"), *records("energy")], maps_of=tmp_path)

@@ -57,8 +57,8 @@ def page(three_trainings, tmp_path_factory):
     """Four methods of three runs, two that point, and one record of a finding with a name that is a script."""
     folder = tmp_path_factory.mktemp("page") / "demo"
     shutil.copytree(three_trainings, folder)
-    cell = Cell(dataset="NIH", backbone="evil", global_pool="AVG", method="cam", protocol="locus", seed=0, model_id="m")
-    scores = [Score(finding=f, metric=MAIN, value=0.25, low=0.125, high=0.5, n=8, threshold_origin="cross-fitted") for f in (EVIL, "mean")]
+    cell = Cell(dataset="NIH", backbone="evil", global_pool="AVG", method="cam", protocol="single_box", seed=0, model_id="m")
+    scores = [Score(finding=f, metric=MAIN, value=0.25, low=0.125, high=0.5, n=8, threshold_source="cross-fitted") for f in (EVIL, "mean")]
     write(Record(cell=cell, scores=tuple(scores)), folder)
     write(Record(cell=cell.model_copy(update={"method": "pcam"}), status="n/a", reason=f"no {EVIL}"), folder)
     for record in load("results/demo"):

@@ -9,7 +9,7 @@ import pytest
 
 from locus.benchmark.records import Record, Score, cases, load, pack, write
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report import main_table, select
+from locus.benchmark.report import grouping, main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.html import details
@@ -65,10 +65,10 @@ def test_row_of_three_runs_is_their_mean_with_the_interval_over_runs_and_patient
 
 @pytest.mark.byhand
 def test_methods_are_compared_within_their_network_and_with_prior_by_the_formulas(board):
-    best = {name: row(board, name).may_be_best for name in ("cam", "layercam", "gradcam")}
+    best = {name: row(board, name).in_top_group for name in ("cam", "layercam", "gradcam")}
     assert best == {"cam": True, "layercam": True, "gradcam": False}
-    assert row(board, "cam", "AVG").may_be_best is None  # the only method of its network
-    behind, wanted = row(board, "gradcam").behind, mrmc.difference(by_hand("cam"), by_hand("gradcam"))
+    assert row(board, "cam", "AVG").in_top_group is None  # the only method of its network
+    behind, wanted = row(board, "gradcam").best_other, mrmc.difference(by_hand("cam"), by_hand("gradcam"))
     assert behind.name == "cam"
     assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
     gap, wanted = row(board, "cam").over_baselines[0].difference, mrmc.difference(by_hand("cam"), by_hand("prior"))
@@ -89,14 +89,14 @@ def low(tmp_path):
 def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possibly_the_best(low):
     weak = [*low.methods, *low.networks, *low.effects]
     assert {one.above_baselines for one in weak} == {False}
-    assert {one.kind for one in weak if one.beaten is False} == {"method", "network", "effect"}
-    assert {one.may_be_best for one in weak} == {False}
-    assert {main_table.verdict(one) for one in weak if not one.beaten} == {"≤ floor"}
+    assert {one.kind for one in weak if one.significantly_worse is False} == {"method", "network", "effect"}
+    assert {one.in_top_group for one in weak} == {False}
+    assert {main_table.verdict(one) for one in weak if not one.significantly_worse} == {"≤ floor"}
     assert {details(one)[1]["may be the best"] for one in weak if one.kind == "method"} == {"no"}
     lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([low])))
-    assert {line["may_be_best"] for line in lines if line["above_baselines"]} == {"False"}
+    assert {line["in_top_group"] for line in lines if line["above_baselines"]} == {"False"}
     frame = main_table.data_frame(low.methods)
-    assert [*frame["may_be_best"]] == [False] * 4
+    assert [*frame["in_top_group"]] == [False] * 4
     text = " ".join(answer(low))
     assert "Not significantly worse" not in text
     assert "may be the best" not in text
@@ -106,7 +106,7 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
 def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_is_grey_and_never_bold(board):
     above = {name: row(board, name).above_baselines for name in ("cam", "gradcam", "xgradcam", "prior", "center")}
     assert above == {"cam": True, "gradcam": False, "xgradcam": False, "prior": None, "center": False}
-    assert row(board, "xgradcam").may_be_best is False
+    assert row(board, "xgradcam").in_top_group is False
     table = main_table.thresholds(board)
     looks = {(cells[1], mark): cells[-1] for cells, mark in zip(table.rows, table.marks, strict=True)}
     assert looks["cam", "bold"] == "+.550"
@@ -119,7 +119,7 @@ def test_with_too_few_patients_nothing_is_said_about_prior(tmp_path, seeds):
         for seed in range(seeds):
             training(tmp_path, method, seed, count, patients=8)
     board = leaderboard(load(tmp_path), folder=tmp_path)
-    assert [(one.may_be_best, one.above_baselines) for one in board.methods] == [(None, None)] * 2
+    assert [(one.in_top_group, one.above_baselines) for one in board.methods] == [(None, None)] * 2
     assert "**Above the baselines**: not tested" in " ".join(answer(board))
 
 
@@ -171,7 +171,7 @@ def test_columns_of_the_threshold_table_are_made_from_the_overlap_of_the_box(boa
 def test_finding_that_prior_solves_is_named_and_left_out_of_a_second_mean(tmp_path):
     for method, shares in {"cam": (0.4, 0.8), "prior": (0.1, 1.0)}.items():
         one = cell(method, 0)
-        scores = [Score(finding=f, metric=MAIN, value=v, n=20, threshold_origin="cross-fitted") for f, v in zip("ab", shares, strict=True)]
+        scores = [Score(finding=f, metric=MAIN, value=v, n=20, threshold_source="cross-fitted") for f, v in zip("ab", shares, strict=True)]
         mean = scores[0]._replace(finding="mean", value=sum(shares) / 2)
         write(Record(cell=one, scores=(*scores, mean), rests_on={"test images": 20}), tmp_path)
     board = leaderboard(load(tmp_path))
@@ -185,13 +185,13 @@ def test_without_per_case_rows_there_is_only_a_mean(tmp_path):
         record = training(tmp_path, "cam", seed, 16)
         cases.path(tmp_path, record.cell).unlink()
     (one,) = leaderboard(load(tmp_path), folder=tmp_path).methods
-    assert (one.main.value, one.main.low, one.may_be_best, one.over_baselines) == (0.8, None, None, ())
+    assert (one.main.value, one.main.low, one.in_top_group, one.over_baselines) == (0.8, None, None, ())
 
 
 def test_runs_of_another_recipe_are_another_row():
     one, other, further = (Record(cell=cell("cam", seed)) for seed in range(3))
     pinned = further.model_copy(update={"cell": further.cell.model_copy(update={"recipe": {**further.cell.recipe, "threads": 1}})})
-    assert [len(group) for group in select.trainings([other, one, pinned])] == [2, 1]
+    assert [len(group) for group in grouping.trainings([other, one, pinned])] == [2, 1]
 
 
 def test_individual_runs_have_a_table(folder):
@@ -205,7 +205,10 @@ def test_individual_runs_have_a_table(folder):
 
 def test_best_methods_have_a_table_of_their_scores_by_the_origin_of_the_threshold():
     values = {"fixed": 0.019, "otsu": 0.4, "cross-fitted": 0.8, "oracle": 0.85}
-    scores = tuple(Score(finding="mean", metric=MAIN, value=value, n=20, threshold_origin=origin) for origin, value in values.items())
+    scores = tuple(
+        Score(finding="mean", metric=MAIN, value=value, n=20, threshold_source=threshold_source)
+        for threshold_source, value in values.items()
+    )
     table = main_table.cuts(leaderboard([Record(cell=cell("cam", 0), scores=scores)]))
     assert table.rows == (("cam", ".019", ".400", ".800", ".850"),)
 
@@ -223,7 +226,7 @@ def test_row_with_fewer_training_runs_than_the_best_is_not_compared(tmp_path):
             training(tmp_path, method, seed, count)
     pack(tmp_path)
     rows = leaderboard(load(tmp_path), folder=tmp_path).methods
-    assert {one.name: one.may_be_best for one in rows} == {"cam": True, "layercam": True, "occlusion": None}
+    assert {one.name: one.in_top_group for one in rows} == {"cam": True, "layercam": True, "occlusion": None}
 
 
 def published(folder, *own, **counts):
@@ -256,7 +259,7 @@ def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, abov
 def test_answer_says_why_a_row_that_scores_more_than_a_named_one_is_not_named(board):
     best, second, low = (row(board, name) for name in ("cam", "layercam", "gradcam"))
     last = replace(second, name="last", scores={**second.scores, MAIN: second.main._replace(value=0.7)})
-    between = [replace(second, name="steady", beaten=True), replace(second, name="weak", over_baselines=low.over_baselines)]
+    between = [replace(second, name="steady", significantly_worse=True), replace(second, name="weak", over_baselines=low.over_baselines)]
     first = answer(replace(board, methods=[best, *between, last]))[0]
     assert "Not significantly worse on this network: `last`." in first
     assert "worse in the paired comparison: `steady`." in first
@@ -288,7 +291,7 @@ def networks(tmp_path_factory):
 
 
 def test_networks_are_compared_within_a_grid_and_others_have_a_reason(networks):
-    assert {name: row.may_be_best for name, row in networks.items()} == {"AVG": False, "LSE": True, "MAX": None, "PCAM": None, "EXP": None}
+    assert {name: row.in_top_group for name, row in networks.items()} == {"AVG": False, "LSE": True, "MAX": None, "PCAM": None, "EXP": None}
     reasons = {name: row.note for name, row in networks.items()}
     assert (reasons["AVG"], reasons["LSE"], reasons["MAX"], reasons["PCAM"]) == ("", "", "one training run", "layercam not scored")
     assert reasons["EXP"].startswith("no other network has a similar grid")
@@ -302,7 +305,7 @@ def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_neste
         return rows.mean(1), np.array([[np.delete(row, p).mean() for p in range(PATIENTS)] for row in rows])
 
     assert networks["LSE"].main.value == pytest.approx((18 + 14) / 2 / PATIENTS)
-    wanted, behind = mrmc.difference_nested(mean(6), mean(0)), networks["AVG"].behind
+    wanted, behind = mrmc.difference_nested(mean(6), mean(0)), networks["AVG"].best_other
     assert behind.name == "small CNN with LSE"
     assert behind.difference[:3] == pytest.approx((wanted.value, wanted.low, wanted.high))
 
@@ -312,8 +315,8 @@ def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(t
     """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
     board, _ = suite(tmp_path, AVG=(3, 0), LSE=(3, 6), MAX=(1, 2))
     cam, layercam = board.effects
-    assert (cam.name, cam.may_be_best, cam.behind) == ("cam", True, None)
-    assert (layercam.name, layercam.behind.name, layercam.behind.difference.value) == ("layercam", "cam", pytest.approx(0.2))
+    assert (cam.name, cam.in_top_group, cam.best_other) == ("cam", True, None)
+    assert (layercam.name, layercam.best_other.name, layercam.best_other.difference.value) == ("layercam", "cam", pytest.approx(0.2))
 
 
 def test_means_over_networks_are_of_the_methods_that_all_networks_have(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from locus.benchmark.records import Cell, Record, Score, Stratum, write
+from locus.benchmark.records import Cell, Record, Score, Subgroup, write
 from locus.benchmark.report import detail_tables, tables
 from locus.benchmark.report.detail_tables import NAMES, score
 from locus.benchmark.report.page import Description, cells_without_score, page
@@ -19,18 +19,18 @@ FINDINGS = ("Mass", "Nodule", "Effusion")
 POOLINGS = ("AVG", "PCAM")
 
 
-def cell(method="cam", protocol="locus", pooling="AVG", **fields):
+def cell(method="cam", protocol="single_box", pooling="AVG", **fields):
     data = {"dataset": "NIH", "partition": "kfold", "split": "test", "img_size": 128, "alignment": "aligned", "seed": 0}
     model = {"backbone": "custom", "attention_map": "none", "global_pool": pooling, "model_id": f"custom-{pooling}"}
     return Cell(**{**data, **model, "method": method, "protocol": protocol, **fields})
 
 
-def scores(metric, value, origin="none", n=30, low=None, high=None):
-    item = [Score(finding=f, metric=metric, value=value, n=n // 3, threshold_origin=origin) for f in FINDINGS]
-    return [*item, Score(finding="mean", metric=metric, value=value, low=low, high=high, n=n, threshold_origin=origin)]
+def scores(metric, value, threshold_source="none", n=30, low=None, high=None):
+    item = [Score(finding=f, metric=metric, value=value, n=n // 3, threshold_source=threshold_source) for f in FINDINGS]
+    return [*item, Score(finding="mean", metric=metric, value=value, low=low, high=high, n=n, threshold_source=threshold_source)]
 
 
-def record(*given, method="cam", protocol="locus", pooling="AVG", **fields):
+def record(*given, method="cam", protocol="single_box", pooling="AVG", **fields):
     return Record(cell=cell(method, protocol, pooling), scores=tuple(s for one in given for s in one), rests_on={"cases": 30}, **fields)
 
 
@@ -45,7 +45,7 @@ def rows(table):
 @pytest.mark.byhand
 def test_main_column_has_all_origins_and_dashes():
     values = {"fixed": 0.1, "otsu": 0.2, "cross-fitted": 0.4, "oracle": 0.5}
-    given = [scores("hit@iou.3", value, origin) for origin, value in values.items()]
+    given = [scores("hit@iou.3", value, threshold_source) for threshold_source, value in values.items()]
     given += [scores("hit@iou.3@shared", 0.3, "cross-fitted"), scores("optimism", 0.1, "oracle", low=0.05, high=0.2)]
     (row,) = rows(detail_tables.by_threshold(leaderboard([record(*given)], "NIH")))
     assert {name: row[name] for name in values} == {name: f"{value:.3f}" for name, value in values.items()}
@@ -99,18 +99,18 @@ def test_all_protocols_have_a_table_with_the_origin_of_thresholds(protocol):
 
 def grouped(value, method, pooling="AVG"):
     groups = {name: tuple(scores("hit@iou.3", share, "cross-fitted", 15)) for name, share in (("small", 0.125), ("large", value))}
-    return main(value, method, pooling, strata=tuple(Stratum(variable="size", group=g, scores=s) for g, s in groups.items()))
+    return main(value, method, pooling, subgroups=tuple(Subgroup(variable="size", group=g, scores=s) for g, s in groups.items()))
 
 
-def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
+def test_subgroups_show_the_first_method_of_each_network_then_prior_and_center():
     given = (("cam", 0.3), ("gradcam", 0.4), ("prior", 0.2), ("center", 0.1), ("noise", 0.0), ("truth", 1.0))
     all_records = [grouped(value, method, pooling) for method, value in given for pooling in POOLINGS] + [grouped(0.5, "pcam", "PCAM")]
-    table = detail_tables.strata(leaderboard(all_records, "NIH"))
+    table = detail_tables.subgroups(leaderboard(all_records, "NIH"))
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
     assert "slightly too high because the method was selected" in table.intro
-    assert detail_tables.strata(leaderboard([main(0.4)], "NIH")).rows == ()
+    assert detail_tables.subgroups(leaderboard([main(0.4)], "NIH")).rows == ()
 
 
 def test_markdown_has_the_main_columns_and_links(tmp_path):

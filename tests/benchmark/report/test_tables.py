@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score, load, pack, write
-from locus.benchmark.report import select, table, tables
+from locus.benchmark.report import grouping, table, tables
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case
 from locus.core.errors import BadValueError
@@ -50,11 +50,13 @@ def records() -> list[Record]:
     auroc = Score(finding="mean", metric="auroc", value=0.91, n=60)
     aurocs = (auroc, auroc._replace(metric="auroc@boxed", value=0.8))
     return [
-        *(record(method, "locus") for method in METHODS),
-        record("gradcampp", "locus", "conventional"),
-        *(record("cam", name) for name in protocols.of_maps() if name != "locus"),
+        *(record(method, "single_box") for method in METHODS),
+        record("gradcampp", "single_box", "conventional"),
+        *(record("cam", name) for name in protocols.of_maps() if name != "single_box"),
         Record(cell=cell(method="classifier", protocol="classification"), scores=aurocs),
-        Record(cell=cell(dataset="NIH", method="cam", protocol="locus"), status="n/a", reason="no data: put the images | below data/NIH"),
+        Record(
+            cell=cell(dataset="NIH", method="cam", protocol="single_box"), status="n/a", reason="no data: put the images | below data/NIH"
+        ),
     ]
 
 
@@ -96,12 +98,12 @@ def test_leaderboard_csv_has_a_line_per_row_with_the_recorded_values(suite, reco
     by_method = {line["method"]: line for line in lines(suite)}
     assert list(by_method)[-5:] == ["prior", "center", "noise", "untrained", "truth"]
     assert set(by_method) == set(METHODS)
-    for record in select.main_records(records, "phantom"):
-        main, pointing = record.find("hit@iou.3", origin="cross-fitted"), record.find("pointing")
+    for record in grouping.main_records(records, "phantom"):
+        main, pointing = record.find("hit@iou.3", threshold_source="cross-fitted"), record.find("pointing")
         line = by_method[record.cell.method]
         assert [float(line[name]) for name in ("hit@iou.3", "low", "high")] == [main.value, main.low, main.high]
         assert (float(line["pointing"]), int(line["n"])) == (pointing.value, main.n)
-        assert float(line["hit@iou.3,oracle"]) == record.find("hit@iou.3", origin="oracle").value
+        assert float(line["hit@iou.3,oracle"]) == record.find("hit@iou.3", threshold_source="oracle").value
         assert float(line["auroc"]) == 0.91
 
 
@@ -171,7 +173,7 @@ def test_a_wide_table_is_wrapped_to_130_letters_in_a_terminal():
 def test_failed_cell_has_scores_and_reason(records):
     failed = records[0].model_copy(update={"status": "failed", "reason": "2 failed cases"})
     assert leaderboard([failed]).methods[0].note == "failed: 2 failed cases"
-    assert select.scored([failed], "locus") == [failed]
+    assert grouping.scored([failed], "single_box") == [failed]
 
 
 def test_order_of_records_does_not_change_the_files(suite, tmp_path):

@@ -23,7 +23,7 @@ def halves(left, right):
 
 def values(name, cases, **more):
     result = protocols.get(name)().evaluate(cases, ["Mass"], **more)
-    return {(score.metric, score.threshold_origin): score.value for score in result.scores if score.finding == "mean"}
+    return {(score.metric, score.threshold_source): score.value for score in result.scores if score.finding == "mean"}
 
 
 def test_three_rules_for_images_without_the_finding():

@@ -10,7 +10,7 @@ from locus.benchmark import records
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Record
 from locus.benchmark.suite import cells, plan
-from locus.benchmark.suite.executors.local import Local
+from locus.benchmark.suite.executors._local import Local
 from locus.benchmark.suite.run import record_failure
 from locus.benchmark.suite.run import run as run_suite
 from locus.config import RunConfig
@@ -49,8 +49,8 @@ def words(found, **fields):
 
 
 def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
-    assert words(of(suite()), protocol="locus") == {*methods.names(), *BASELINES}
-    assert words(of(suite("methods: fast")), protocol="locus") == {*methods.expand(["fast"]), *BASELINES}
+    assert words(of(suite()), protocol="single_box") == {*methods.names(), *BASELINES}
+    assert words(of(suite("methods: fast")), protocol="single_box") == {*methods.expand(["fast"]), *BASELINES}
     assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *MAPS}
     assert words(of(suite("methods: [Grad-CAM++, prior]")), protocol="wang") == {"gradcampp", *MAPS}
 
@@ -64,8 +64,8 @@ def test_cells_are_unique(suite):
 def test_all_methods_and_seeds_of_a_suite_have_the_same_protocols_and_images(suite):
     small = suite("methods: [cam, scorecam]\nprotocols: [locus, wang]\nseeds: [0, 1]\nimages: 9")
     scored = [[cell for cell in of(small, seed) if cell.method != "classifier"] for seed in (0, 1)]
-    expected = {(method, protocol, 9) for method in {"cam", "scorecam", *MAPS} for protocol in ("locus", "wang")}
-    expected |= {("fixed_box", "locus", 9)}
+    expected = {(method, protocol, 9) for method in {"cam", "scorecam", *MAPS} for protocol in ("single_box", "wang")}
+    expected |= {("fixed_box", "single_box", 9)}
     assert [{(c.method, c.protocol, c.data["images"]) for c in of_seed} for of_seed in scored] == [expected] * 2
     assert [len(of_seed) for of_seed in scored] == [len(expected)] * 2
 
@@ -187,11 +187,11 @@ def run(suite, tmp_path, *method):
 
 def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus, pointing]")
-    assert ("layercam", "locus") in run(small, tmp_path, "layercam")
-    assert ("layercam", "locus") in run(small, tmp_path)
+    assert ("layercam", "single_box") in run(small, tmp_path, "layercam")
+    assert ("layercam", "single_box") in run(small, tmp_path)
     left = run(suite("methods: [cam]", "protocols: [locus]"), tmp_path)
-    assert ("layercam", "locus") in left
-    assert {protocol for _, protocol in left} == {"locus", "classification"}
+    assert ("layercam", "single_box") in left
+    assert {protocol for _, protocol in left} == {"single_box", "classification"}
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_rows_without_an_image_are_the_baselines_once_and_the_truth_on_each_grid
     small = suite("methods: [cam]", "train: {dataset: NIH, data_root_dir: none, pretrained: false}", "grids: [7, 16]")
     without_network = [model for model in plan.models(small) if model.grid is not None]
     planned = {model.id: [(cell.method, cell.protocol) for cell in cells.cells(small, model)] for model in without_network}
-    rows = [(name, "locus") for name in ("fixed_box", "center", "prior", "noise", "truth")]
-    assert planned == {"7x7": [("truth", "locus")], "16x16": rows}
+    rows = [(name, "single_box") for name in ("fixed_box", "center", "prior", "noise", "truth")]
+    assert planned == {"7x7": [("truth", "single_box")], "16x16": rows}
     todo = cells.missing_cells([cells.ModelTask(model, tuple(cells.cells(small, model))) for model in plan.models(small)], RunConfig(), [])
     assert [task.model.id for task in todo] == ["7x7", "16x16"], "the networks cannot run without images"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from locus.benchmark.maps.runs import TrainingRun
+from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.suite import cells, plan, readers
 from locus.benchmark.suite.plan import ModelPlan
 from locus.config import TrainConfig
@@ -22,7 +22,7 @@ def read(vindr_cxr_tree):  # noqa: F811
         images = [f"{i:032x}" for i in range(2)]
         write(root, {"train.csv": [HEADER, *(images[int(line[0])] + line[1:] for line in lines)]})
         word = "vindr_cxr:whole=True" + "".join(f",{name}={value}" for name, value in options.items())
-        return [TrainingRun(TrainConfig(dataset=word, data_root_dir=str(root)), root)]
+        return [ModelRun(TrainConfig(dataset=word, data_root_dir=str(root)), root)]
 
     return written
 
@@ -65,4 +65,4 @@ def test_only_data_with_readings_have_the_cell(word, there):
     for images in (None, 9):
         model = ModelPlan("m", (TrainConfig(dataset=word),), None, images)
         found = [(cell.protocol, cell.images) for cell in cells.cells(suite, model) if cell.method == READERS]
-        assert found == [("locus", images)] * there
+        assert found == [("single_box", images)] * there

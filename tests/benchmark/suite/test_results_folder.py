@@ -35,9 +35,9 @@ def published(tmp_path, monkeypatch):
 
 
 def of(value, **fields):
-    names = {"model_id": "a", "method": "cam", "alignment": "aligned", "protocol": "locus"}
+    names = {"model_id": "a", "method": "cam", "alignment": "aligned", "protocol": "single_box"}
     cell = Cell(dataset="phantom", backbone="custom", global_pool="PCAM", seed=0, **names)
-    score = Score(finding="mean", metric="hit@iou.3", value=value, low=value - 0.1, high=value + 0.1, n=20, threshold_origin="cross-fitted")
+    score = Score(finding="mean", metric="hit@iou.3", value=value, low=value - 0.1, high=value + 0.1, n=20, threshold_source="cross-fitted")
     return Record(cell=cell, scores=(score,), checkpoints=(str(value),), **fields)
 
 
@@ -114,7 +114,7 @@ def test_a_model_that_was_added_stays(demo):
 
 def add_method(folder, name):
     """Add the rows of ``cam`` to a folder once more, as those of a method with a name of its own."""
-    for one in (r for r in load(folder) if (r.cell.method, r.cell.protocol) == ("cam", "locus")):
+    for one in (r for r in load(folder) if (r.cell.method, r.cell.protocol) == ("cam", "single_box")):
         cell = one.cell.model_copy(update={"method": name})
         rows = cases.read(one.cell, folder).drop(columns=["key", *cases.CELL])
         cases.write(rows.to_dict("records"), cell, folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from locus.benchmark.maps.runs import TrainingRun
+from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.report import main_table
 from locus.benchmark.suite import cells, finalize, plan, readers
 from locus.config import TrainConfig
@@ -29,7 +29,7 @@ def mark(image, *marks):
 
 
 def trained(root):
-    return [TrainingRun(TrainConfig(dataset="NIH", num_classes=8, data_root_dir=str(root)), root)]
+    return [ModelRun(TrainConfig(dataset="NIH", num_classes=8, data_root_dir=str(root)), root)]
 
 
 def values(result, finding="mean"):
@@ -79,7 +79,7 @@ def test_without_annotations_or_common_images_there_is_no_row_but_a_reason(read,
 def test_second_readers_have_one_cell_per_model(asked):
     suite = plan.Suite(name="s", title="", about="", train={"dataset": "NIH"}, models=[{"seed": [0, 1]}], second_readers=asked)
     for model in plan.models(suite):
-        assert [c.protocol for c in cells.cells(suite, model) if c.method == SECOND_READERS] == ["locus"] * asked
+        assert [c.protocol for c in cells.cells(suite, model) if c.method == SECOND_READERS] == ["single_box"] * asked
 
 
 def test_people_and_methods_are_compared_on_the_cases_that_people_marked():

@@ -52,7 +52,7 @@ def test_second_evaluation_writes_the_same_bytes_and_shows_its_progress(copy, te
 def test_threshold_choice_only_changes_threshold_metrics(copy):
     before = json.loads((copy / "metrics.json").read_text())
     after = json.loads((asked(copy, threshold_choice="fixed", plots=False) / "metrics.json").read_text())
-    assert {row["origin"] for row in after["thresholds"].values()} == {"fixed"}
+    assert {row["threshold_source"] for row in after["thresholds"].values()} == {"fixed"}
     assert after["test"]["mean_auroc"] == before["test"]["mean_auroc"]
     assert after["test"]["mean_sensitivity"] != before["test"]["mean_sensitivity"]
 

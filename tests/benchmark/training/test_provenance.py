@@ -50,7 +50,7 @@ def test_what_was_recorded_of_one_machine_is_still_read():
 
 
 def test_provenance_is_beside_the_key_not_in_it():
-    cell = Cell(dataset="phantom", method="cam", protocol="locus")
+    cell = Cell(dataset="phantom", method="cam", protocol="single_box")
     assert Record(cell=cell, training=provenance.of_scoring(), fingerprint="ab").key == Record(cell=cell).key
 
 

@@ -8,7 +8,7 @@ import pytest
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.detection import Detection, Froc
 from locus.benchmark.scoring.protocols.pxap import PxAP
-from locus.benchmark.scoring.rules import of_locus, pooled_rules, rule_values, scored, traits
+from locus.benchmark.scoring.rules import of_single_box, pooled_rules, rule_values, scored, traits
 from locus.benchmark.scoring.statistics.rank_reversals import contradicted, entries, reversals, significant
 from locus.benchmark.scoring.statistics.resample import CaseGroups
 
@@ -36,7 +36,7 @@ def test_the_order_of_two_methods_reverses_between_iou_and_pointing():
 
 def test_traits_of_a_map_are_shares_of_the_image_and_its_cut():
     """The box of the wide map has 40 of 50 columns; its four columns of .8 or more are above .5, the last above .99."""
-    columns = traits(cases(WIDE), scored(cases(WIDE), ["Mass"], 0)("locus"))
+    columns = traits(cases(WIDE), scored(cases(WIDE), ["Mass"], 0)("single_box"))
     assert {name: values[0] for name, values in columns.items()} == {
         "box area": pytest.approx(41 / 50, abs=0.001),
         "area above .5": 0.8,
@@ -65,7 +65,7 @@ def test_pairs_of_methods_that_differ_by_noise_seldom_reverse():
         iou, other = random.random((2, 120, 2))
         hits = random.random((120, 2)) < 0.5
         columns = {"iou": iou, "iobb": (iou + other) / 2, "pointing": hits, "center_inside": hits, "anyhits": hits}
-        rules = of_locus(lambda name, known=columns: known.get(name, np.full((120, 2), np.nan)).astype(float))
+        rules = of_single_box(lambda name, known=columns: known.get(name, np.full((120, 2), np.nan)).astype(float))
         signs = np.array(
             [significant(entries(values, groups, [("a",), ("b",)]))[0] for values in rules.values() if np.isfinite(values).all()]
         )

@@ -14,8 +14,8 @@ MAIN = "hit@iou.3"
 
 
 def score(metric, value, low=None, high=None, finding="mean", n=40):
-    origin = "cross-fitted" if MAIN in metric else "none"
-    return Score(finding=finding, metric=metric, value=value, low=low, high=high, n=n, threshold_origin=origin)
+    threshold_source = "cross-fitted" if MAIN in metric else "none"
+    return Score(finding=finding, metric=metric, value=value, low=low, high=high, n=n, threshold_source=threshold_source)
 
 
 def record(check, method, scores, **fields):

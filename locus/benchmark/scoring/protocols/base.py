@@ -2,7 +2,7 @@
 
 A case is one image and one finding with a method's answer and the truth. A file of this folder defines each protocol.
 The second half of this file, from ``AtThreshold`` on, is for the protocols that choose score thresholds: their columns,
-scores and rows at each threshold origin, and the optimism (see ``scores_with_optimism``). The thresholds are chosen in
+scores and rows at each threshold source, and the optimism (see ``scores_with_optimism``). The thresholds are chosen in
 ``locus.benchmark.scoring.score_thresholds``.
 """
 
@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsByOrigin, at_index
+from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsBySource, at_index
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex, Resampled, by_patient, resample_over
 from locus.benchmark.scoring.statistics.summary import NOTHING, Column, estimate, scores
 from locus.benchmark.scoring.surface import Surface, min_max, surface
 from locus.benchmark.scoring.surface.trace import GivenBoxes
 from locus.core.frames import Alignment, Grid
-from locus.core.scores import Origin, Score
+from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, Sample
 
 AT_A_TIME = 16
@@ -147,8 +147,8 @@ class Result:
     """Per finding and ``mean``."""
     rows: list[dict[str, Any]]
     """Per case: image, patient, finding, threshold, box …; the columns depend on the protocol."""
-    thresholds: Mapping[Origin, Any] = field(default_factory=dict)
-    """Origin -> finding -> chosen thresholds; can be written as JSON."""
+    thresholds: Mapping[ThresholdSource, Any] = field(default_factory=dict)
+    """ThresholdSource -> finding -> chosen thresholds; can be written as JSON."""
     failed: list[tuple[str, str, str]] = field(default_factory=list)
     """(image, finding, reason) of each case without a usable map; it counts as a miss and is reported."""
     hits_by_threshold: Sequence[float] = ()
@@ -163,8 +163,8 @@ class Protocol(ABC):
     name: ClassVar[str]
     main: ClassVar[str]
     """Name of the main metric; in scores it ends in ``@box`` if boxes replace masks."""
-    main_origin: ClassVar[Origin] = "none"
-    """Origin of its score threshold in tables."""
+    main_source: ClassVar[ThresholdSource] = "none"
+    """ThresholdSource of its score threshold in tables."""
     heading: ClassVar[str] = ""
     """Its heading in the table of methods by protocol, if that has the protocol."""
     geometry: ClassVar[str] = "surface"
@@ -247,7 +247,7 @@ def result_of(
     row_columns: Mapping[str, ArrayLike],
     findings: Sequence[str],
     seed: int,
-    thresholds: Mapping[Origin, Any] | None = None,
+    thresholds: Mapping[ThresholdSource, Any] | None = None,
 ) -> Result:
     """Return the scores of ``columns`` (N,) over the cases, their rows with ``row_columns`` (N,), and the failures."""
     estimates = estimate(columns, case_index(cases), findings, seed)
@@ -255,7 +255,7 @@ def result_of(
     return Result(scores(estimates, findings), table, thresholds or {}, failures(cases, reasons))
 
 
-VALIDATION: Origin = "validation"
+VALIDATION: ThresholdSource = "validation"
 UNCHOSEN = "no case, or no validation case to choose its threshold on"
 Oracle = tuple[str, NDArray[np.bool_] | FloatArray, FloatArray]
 """Name of a metric's optimism, numerators (N,D,T) and denominators (N,) of its oracle.
@@ -265,18 +265,18 @@ T is the number of thresholds, D the number of parts that the metric averages.
 
 
 class AtThreshold:
-    """N cases at the thresholds chosen for one origin."""
+    """N cases at the thresholds chosen for one threshold source."""
 
     def __init__(self, key: ThresholdKey, has_threshold: NDArray[np.bool_]) -> None:
-        """Store the origin and ``has_threshold`` (N,); a case without a threshold does not count."""
+        """Store the source and ``has_threshold`` (N,); a case without a threshold does not count."""
         self.key, self.has_threshold = key, has_threshold
 
     def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0) -> Column:
-        """Return the column of a metric at this origin: numerators ``part`` (N,), denominators ``whole`` (N,)."""
-        origin, suffix = self.key
+        """Return the column of a metric at this source: numerators ``part`` (N,), denominators ``whole`` (N,)."""
+        threshold_source, suffix = self.key
         against = np.where(self.has_threshold, whole, 0.0)
-        reason = UNCHOSEN if origin == VALIDATION else NOTHING
-        return Column(metric + suffix, origin, np.where(against > 0, part, 0.0), against, reason=reason)
+        reason = UNCHOSEN if threshold_source == VALIDATION else NOTHING
+        return Column(metric + suffix, threshold_source, np.where(against > 0, part, 0.0), against, reason=reason)
 
 
 def scores_with_optimism(
@@ -296,10 +296,10 @@ def scores_with_optimism(
     """
     samples = {metric: _resampled(oracle, index, findings, seed) for metric, oracle in oracles.items() if len(index)}
     estimates = [
-        replace(e, samples=samples.get(e.metric), mean_interval=False) if e.origin == "oracle" else e
+        replace(e, samples=samples.get(e.metric), mean_interval=False) if e.threshold_source == "oracle" else e
         for e in estimate(columns, index, findings, seed)
     ]
-    by_key = {(e.metric, e.origin): e for e in estimates}
+    by_key = {(e.metric, e.threshold_source): e for e in estimates}
     for metric, (name, *_) in oracles.items():
         for suffix in ("", SHARED_SUFFIX):
             best, gap = by_key[metric + suffix, "oracle"], by_key[metric + suffix, "cross-fitted"]
@@ -316,23 +316,23 @@ def _resampled(oracle: Oracle, index: CaseIndex, findings: Sequence[str], seed: 
     return resample_over(sums, lambda values: values.reshape(*values.shape[:-1], *parts).max(-1).mean(-1), seed)
 
 
-def at_origins(chosen: ThresholdsByOrigin, **tables: NDArray[np.generic]) -> dict[ThresholdKey, dict[str, FloatArray]]:
-    """Return, for each origin, the values (N,) of the ``tables`` (N,T) at each case's chosen index."""
+def at_sources(chosen: ThresholdsBySource, **tables: NDArray[np.generic]) -> dict[ThresholdKey, dict[str, FloatArray]]:
+    """Return, for each threshold source, the values (N,) of the ``tables`` (N,T) at each case's chosen index."""
     return {key: {name: at_index(table, at) for name, table in tables.items()} for key, at in chosen.items()}
 
 
-def other_origins(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
-    """Return the row columns of the other origins, such as ``threshold_oracle``, ``iou_oracle``.
+def other_sources(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    """Return the row columns of the other sources, such as ``threshold_oracle``, ``iou_oracle``.
 
     A threshold for all findings has columns only if it is cross-fitted. All rows of a protocol have the same columns:
     those of ``validation`` are empty without validation cases.
     """
     never = {name: np.full(len(column), np.nan) for name, column in next(iter(columns.values())).items()}
     return {
-        f"{name}_{origin}{suffix}": column
-        for origin, suffix in dict.fromkeys([*columns, (VALIDATION, "")])
-        if not suffix or origin == "cross-fitted"
-        for name, column in columns.get((origin, suffix), never).items()
+        f"{name}_{threshold_source}{suffix}": column
+        for threshold_source, suffix in dict.fromkeys([*columns, (VALIDATION, "")])
+        if not suffix or threshold_source == "cross-fitted"
+        for name, column in columns.get((threshold_source, suffix), never).items()
     }
 
 

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.pixels import interior, segment
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin
+from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdKey, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.types import FloatArray
@@ -37,7 +37,7 @@ class CheXlocalize(base.Protocol):
 
     name = "chexlocalize"
     main = "mask_iou"
-    main_origin = "cross-fitted"
+    main_source = "cross-fitted"
     heading = "mask IoU"
     geometry = "pixels"
     chooses_thresholds = True
@@ -46,7 +46,7 @@ class CheXlocalize(base.Protocol):
     def evaluate(
         self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
     ) -> base.Result:
-        """Return the mask IoUs at each origin, ``hit_rate`` and ``optimism``; a row per case with truth."""
+        """Return the mask IoUs at each threshold source, ``hit_rate`` and ``optimism``; a row per case with truth."""
         true, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), base.case_index(scored), base.case_index(true)
@@ -107,7 +107,7 @@ def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> ND
 
 
 def _columns(batch: SegmentedCases, at: base.AtThreshold, indices: FloatArray, word: str) -> list[Column]:
-    """Return the columns of one origin; a threshold shared by all findings only has the main metric."""
+    """Return the columns of one threshold source; a threshold shared by all findings only has the main metric."""
     overlap = np.append(
         score_thresholds.at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices))
     )
@@ -118,10 +118,10 @@ def _columns(batch: SegmentedCases, at: base.AtThreshold, indices: FloatArray, w
 
 
 def _row_columns(
-    batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[base.Case]
+    batch: SegmentedCases, chosen: ThresholdsBySource, true: Sequence[base.Case]
 ) -> Mapping[str, ArrayLike]:
     n = len(true)
     thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
-    columns = base.at_origins(chosen, threshold=thresholds, iou=batch.iou[:n])
+    columns = base.at_sources(chosen, threshold=thresholds, iou=batch.iou[:n])
     kinds = ["box" if case.read_mask is None else "mask" for case in true]
-    return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **base.other_origins(columns)}
+    return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **base.other_sources(columns)}

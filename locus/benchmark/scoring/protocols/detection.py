@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result, case_index, failures, rows
-from locus.benchmark.scoring.protocols.locus import DEFAULT_THRESHOLD, IOU
+from locus.benchmark.scoring.protocols.single_box import DEFAULT_THRESHOLD, IOU
 from locus.benchmark.scoring.score_thresholds import ExactThresholds, cross_fitted
 from locus.benchmark.scoring.statistics.resample import Resampled, Sums, bootstrap_draws, mean, ratio
 from locus.benchmark.scoring.statistics.summary import NOTHING, Column, Estimate, estimate, scores
@@ -24,7 +24,7 @@ from locus.benchmark.scoring.surface import Surface, all_boxes
 from locus.benchmark.scoring.surface.trace import GivenBoxes, trace
 from locus.core.errors import NotAvailableError
 from locus.core.frames import holds, iobb, iou
-from locus.core.scores import Origin
+from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 
 Index = NDArray[np.int64]
@@ -99,12 +99,14 @@ class BoxCases:
         self.positive = self.truths > 0
         self.patients = np.unique(case_index(cases).patients, return_inverse=True)[1].reshape(-1)
         """(N,) index of each case's patient."""
-        self.origin: Origin = "none" if any(case.submitted_boxes is not None for case in cases) else "cross-fitted"
+        self.threshold_source: ThresholdSource = (
+            "none" if any(case.submitted_boxes is not None for case in cases) else "cross-fitted"
+        )
         """Submitted boxes need no score threshold; boxes of maps use a threshold chosen on other patients."""
 
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
-        """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``locus``."""
+        """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``single_box``."""
         traces = ((trace(case.prediction[0] if len(case.boxes) else None), case.boxes) for case in self.cases)
         selector = ExactThresholds(IOU, traces)
         thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT_THRESHOLD, self.seed)
@@ -196,10 +198,10 @@ class Detection(ConfidenceProtocol):
     precision at 101 recalls; a box is matched with the unmatched truth box of the largest overlap if IoU >= t, and an
     image contributes at most 100 boxes. Boxes on negatives are false; equal confidences are counted together.
     ``left_out`` is the share of images that are neither positive nor negative. The boxes of a map are those of all
-    components at the threshold of ``locus``; their confidence is the classifier's probability times the component's
-    highest value. Everingham et al., "The PASCAL visual object classes challenge", IJCV 2010 and its development kit;
-    Lin et al., "Microsoft COCO", ECCV 2014. VinDr-CXR's challenge scores by VOC at .4. Only the main metric has
-    intervals.
+    components at the threshold of ``single_box``; their confidence is the classifier's probability times the highest
+    value of the component. Everingham et al., "The PASCAL visual object classes challenge", IJCV 2010 and its
+    development kit; Lin et al., "Microsoft COCO", ECCV 2014. VinDr-CXR's challenge scores by VOC at .4. Only the main
+    metric has intervals.
     """
 
     name = "detection"
@@ -219,7 +221,7 @@ def _average_precisions(batch: BoxCases, above: float) -> list[Estimate]:
     samples = batch.resampled(voc, average_precision) if above == MAIN else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
     coco = np.array([_ap101(batch, numbers, above) for numbers in batch.numbers], dtype=np.float64)
-    main = Estimate(f"ap@iou{word}", batch.origin, value, n, samples)
+    main = Estimate(f"ap@iou{word}", batch.threshold_source, value, n, samples)
     return [main, replace(main, metric=f"ap101@iou{word}", value=coco, samples=None)]
 
 
@@ -350,7 +352,7 @@ def _froc_estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: st
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
     is_main = metric + suffix == Froc.main
     samples = batch.resampled(sums, mean_sensitivity) if is_main else None
-    whole = Estimate(metric + suffix, batch.origin, curve.mean(1), n, samples, reason=reason)
+    whole = Estimate(metric + suffix, batch.threshold_source, curve.mean(1), n, samples, reason=reason)
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
     by_rate = zip(names, curve.T, strict=True)
     return [whole, *(replace(whole, metric=name, value=value, samples=None) for name, value in by_rate)]

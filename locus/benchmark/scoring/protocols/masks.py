@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.pixels import SIDE, interior
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsByOrigin
+from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import ratio
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.frames import resample, resolve
@@ -36,7 +36,7 @@ class Masks(base.Protocol):
 
     name = "masks"
     main = "dice"
-    main_origin = "cross-fitted"
+    main_source = "cross-fitted"
     heading = "Dice"
     geometry = "pixels"
     chooses_thresholds = True
@@ -45,7 +45,7 @@ class Masks(base.Protocol):
     def evaluate(
         self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
     ) -> base.Result:
-        """Return the four metrics at each origin, and ``cnr``; a row per case."""
+        """Return the four metrics at each threshold source, and ``cnr``; a row per case."""
         scored, others = (
             [c for c in part if c.finding in findings and (len(c.boxes) or c.label == 0)]
             for part in (cases, validation)
@@ -65,7 +65,7 @@ class Masks(base.Protocol):
             if metric in (self.main, "iou"):
                 table |= {metric: score_thresholds.at_index(ratio(*of_scored), chosen[CROSS_FITTED])}
         estimates = [
-            replace(one, samples=None) if one.origin == "oracle" else one
+            replace(one, samples=None) if one.threshold_source == "oracle" else one
             for one in estimate(columns, index, findings, seed)
         ]
         return base.Result(
@@ -172,7 +172,7 @@ def contrast_to_noise(inside: ArrayLike, outside: ArrayLike) -> float:
     return abs(float(first.mean() - second.mean())) / noise if noise else float("nan")
 
 
-def _columns(metric: str, pair: tuple[FloatArray, FloatArray], chosen: ThresholdsByOrigin) -> list[Column]:
+def _columns(metric: str, pair: tuple[FloatArray, FloatArray], chosen: ThresholdsBySource) -> list[Column]:
     parts = {key: [score_thresholds.at_index(side, at) for side in pair] for key, at in chosen.items()}
     return [
         base.AtThreshold(key, np.isfinite(chosen[key])).column(metric, np.nan_to_num(part), np.nan_to_num(whole))

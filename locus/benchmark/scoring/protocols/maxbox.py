@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring import pixels, score_thresholds
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsByOrigin
+from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.errors import BadValueError
 from locus.core.frames import as_boxes, iou, scale_boxes
-from locus.core.scores import Origin
+from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 
 STEP = 0.01
@@ -34,7 +34,7 @@ class MaxBox(base.Protocol):
 
     Maps are scored on 224×224 pixels at 100 score thresholds, with the source's conventions (``Contours``). MaxBoxAcc
     uses the box of the contour with the largest polygon area; V2 uses the best of all contours, inner ones included,
-    and has a threshold per δ. The source uses one threshold for all classes, chosen on the scored cases: origin
+    and has a threshold per δ. The source uses one threshold for all classes, chosen on the scored cases: source
     ``oracle`` of ``…@shared``. It pools the cases; here the score is the mean over findings at that threshold. Locus
     also chooses a threshold per finding, and all thresholds ``cross-fitted`` and on the ``validation`` split; ties go
     to the larger mean IoU, then to the lower threshold. ``otsu`` uses the threshold nearest to the map's Otsu
@@ -47,7 +47,7 @@ class MaxBox(base.Protocol):
 
     name = "maxbox"
     main = "maxboxaccv2"
-    main_origin = "cross-fitted"
+    main_source = "cross-fitted"
     heading = "MaxBoxAccV2"
     geometry = "pixels"
     chooses_thresholds = True
@@ -55,11 +55,11 @@ class MaxBox(base.Protocol):
     def evaluate(
         self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
     ) -> base.Result:
-        """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each origin, their optimism; a row per case."""
+        """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each source, their optimism; a row per case."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index = SweptCases(scored), base.case_index(scored)
         val_batch, val_index = SweptCases(val_cases), base.case_index(val_cases)
-        chosen: dict[str, ThresholdsByOrigin] = {}
+        chosen: dict[str, ThresholdsBySource] = {}
         for variant, selector in batch.selectors.items():
             validation_selector = val_batch.selectors[variant], val_index
             chosen[variant] = score_thresholds.choose((selector, index), DEFAULT_INDEX, seed, validation_selector)
@@ -146,7 +146,7 @@ def _otsu(values: NDArray[np.float32]) -> int:
     return int(np.abs(pixels.levels(image, STEP) - threshold).argmin())
 
 
-def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
+def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]) -> list[Column]:
     """Return the columns of all metrics; shared thresholds only have the main metrics."""
     columns = []
     for metric, variants in METRICS.items():
@@ -159,27 +159,27 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
 
 
 def _thresholds_by_variant(
-    chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
-) -> dict[Origin, dict[str, dict[str, list[object]]]]:
-    """Return origin -> finding -> variant -> chosen score thresholds."""
-    out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
+    chosen: Mapping[str, ThresholdsBySource], index: CaseIndex
+) -> dict[ThresholdSource, dict[str, dict[str, list[object]]]]:
+    """Return threshold_source -> finding -> variant -> chosen score thresholds."""
+    out: dict[ThresholdSource, dict[str, dict[str, list[object]]]] = {}
     rounded = LEVELS.round(6).tolist()
     for variant, indices in chosen.items():
-        for origin, by_finding in score_thresholds.distinct_thresholds(indices, index, rounded).items():
+        for threshold_source, by_finding in score_thresholds.distinct_thresholds(indices, index, rounded).items():
             for finding, levels in by_finding.items():
-                out.setdefault(origin, {}).setdefault(finding, {})[variant] = levels
+                out.setdefault(threshold_source, {}).setdefault(finding, {})[variant] = levels
     return out
 
 
-def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> dict[str, ArrayLike]:
+def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsBySource]) -> dict[str, ArrayLike]:
     """Return MaxBoxAcc's box at its cross-fitted threshold, and whether any box hits at V2's thresholds."""
     main = chosen["maxboxacc"]
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
     edges = {name: score_thresholds.at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
-    columns = base.at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
+    columns = base.at_sources(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
     threshold, overlap = columns.pop(CROSS_FITTED).values()
     hits = {v: score_thresholds.at_index(batch.selectors[v].hits, chosen[v][CROSS_FITTED]) > 0 for v in V2}
     any_box = {variant.replace("maxboxaccv2", "any"): hit for variant, hit in hits.items()}
     numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
-    return {**numbers, **any_box, **base.other_origins(columns)}
+    return {**numbers, **any_box, **base.other_sources(columns)}

@@ -33,12 +33,12 @@ class Wang(Protocol):
 
     name = "wang"
     main = "acc@iou.3"
-    main_origin = "fixed"
+    main_source = "fixed"
     heading = "wang > .3"
     counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return ``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
+        """Return ``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, source ``fixed``; a row per image × finding."""
         scored = [case for case in cases if case.finding in findings]
         truths = Counter({case.image_id: 0 for case in scored})
         for case in scored:

@@ -361,9 +361,9 @@ def over_patients(one: Sums, other: Sums) -> list[MrmcEstimate]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a row is beaten in its table, and how much worse it is than a better one."""
+    """Whether a row is significantly_worse in its table, and how much worse it is than a better one."""
 
-    beaten: bool | None
+    significantly_worse: bool | None
     """Whether another row is significantly better; None if nothing can be compared."""
     worse_by: MrmcEstimate | None = None
     """How much better the row ``compared_with`` is, with an unadjusted interval; None for the top row, or if there are
@@ -391,7 +391,8 @@ def verdicts(rows: int, gaps: Gaps) -> list[Verdict]:
     A row may be the best unless another row is significantly better at the 5% level. Holm's correction is over all
     pairs, so that the level holds for all rows together.
 
-    >>> [(v.beaten, v.compared_with) for v in verdicts(2, {(0, 1): MrmcEstimate(0.2, 0.1, 0.3, np.inf, 0.001)})]
+    >>> gap = MrmcEstimate(0.2, 0.1, 0.3, np.inf, 0.001)
+    >>> [(v.significantly_worse, v.compared_with) for v in verdicts(2, {(0, 1): gap})]
     [(False, None), (True, 0)]
     """
     p, pairs = np.full((rows, rows), np.nan), holm(np.array([np.nan if e is None else e.p for e in gaps.values()]))

@@ -5,7 +5,7 @@ resampling itself is in ``resample``.
 
 A group is a label per case: size, age, co-occurrence, correctness of the classifier, or a field of the data set's
 ``meta``. Labels depend only on the truth, ``meta`` and the classifier. The label "" means unknown: no group.
-``restrict`` limits a column to one group. The strata of a record are defined in ``locus.benchmark.maps.strata``.
+``restrict`` limits a column to one group. The subgroups of a record are defined in ``locus.benchmark.maps.subgroups``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.statistics import resample
-from locus.core.scores import Origin, Score
+from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray
 
 SHARES = (
@@ -35,7 +35,7 @@ class Column:
     """A metric by case: its value is the sum of ``numerator`` divided by the sum of ``denominator``, its n."""
 
     metric: str
-    origin: Origin
+    threshold_source: ThresholdSource
     numerator: FloatArray | NDArray[np.bool_]
     """(N,) hit or miss, IoU, number of hit truth boxes …"""
     denominator: FloatArray
@@ -51,7 +51,7 @@ class Estimate:
     """A metric per finding, with its resamples."""
 
     metric: str
-    origin: Origin
+    threshold_source: ThresholdSource
     value: FloatArray
     """(F,) values, nan where undefined."""
     n: NDArray[np.int64]
@@ -76,20 +76,20 @@ def estimate(columns: Sequence[Column], index: resample.CaseIndex, names: Sequen
     """Return an estimate of each column over the cases of ``index``, per finding of ``names``."""
     if not len(index):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
-        return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
+        return [Estimate(c.metric, c.threshold_source, empty, nothing, None, c.shared, c.reason) for c in columns]
     totals = sums(columns, index, names)
     resampled, n = resample.bootstrap_draws(totals, seed), totals.denominator.sum(0).round().astype(np.int64)
     return [
-        Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
+        Estimate(c.metric, c.threshold_source, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
         for i, c in enumerate(columns)
     ]
 
 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
-    """Return ``first`` − ``second`` on the same cases and resamples, with a new name and the origin of ``first``."""
+    """Return ``first`` − ``second`` on the same cases and resamples, with a new name and the source of ``first``."""
     samples = None if first.samples is None or second.samples is None else first.samples - second.samples
     values = first.value - second.value
-    return Estimate(metric, first.origin, values, first.n, samples, reason=first.reason, is_difference=True)
+    return Estimate(metric, first.threshold_source, values, first.n, samples, reason=first.reason, is_difference=True)
 
 
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
@@ -126,9 +126,9 @@ def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
 
 def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
     if not np.isfinite(value):
-        return Score(finding, e.metric, n=int(n), threshold_origin=e.origin, reason=e.reason)
+        return Score(finding, e.metric, n=int(n), threshold_source=e.threshold_source, reason=e.reason)
     low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
-    return Score(finding, e.metric, float(value), low, high, int(n), e.origin)
+    return Score(finding, e.metric, float(value), low, high, int(n), e.threshold_source)
 
 
 GroupLabels = NDArray[np.str_]

@@ -162,7 +162,7 @@ def components(heat: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArra
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
 
     levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-    from locus.benchmark.scoring.surface.runs import (
+    from locus.benchmark.scoring.surface._runs import (
         boxes_of_runs,  # numba takes a second; pictures without boxes skip it
     )
 

@@ -6,9 +6,9 @@ A step is a training run, an explanation or a scoring: plain data that any proce
 the same way for all executors.
 """
 
+from locus.benchmark.suite.executors._local import Local
+from locus.benchmark.suite.executors._ray import RayCluster
 from locus.benchmark.suite.executors.base import Event, Executor, Step, run
-from locus.benchmark.suite.executors.local import Local
-from locus.benchmark.suite.executors.ray import RayCluster
 from locus.core import registry
 
 __all__ = ["EXECUTORS", "Event", "Executor", "Step", "build", "run"]

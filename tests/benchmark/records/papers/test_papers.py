@@ -96,7 +96,7 @@ def test_rows_say_what_could_not_be_verified_or_contradicts():
 def test_scores_on_other_images_or_oracle_thresholds_are_marked():
     eva, wsrpn, adpd = (papers.read(word) for word in ("evax2024", "wsrpn2024", "adpd2023"))
     assert (len(eva), len(wsrpn), len(adpd)) == (7, 11, 14)
-    assert {s.threshold_origin for r in eva for s in r.scores} == {"oracle"}
+    assert {s.threshold_source for r in eva for s in r.scores} == {"oracle"}
     assert all(r.reference.tuned_on.startswith(SCORED_BOXES) for r in (*eva, papers.read("hermoza2020")[0]))
     assert all("half" in r.reference.split for r in (*wsrpn, *adpd))
 

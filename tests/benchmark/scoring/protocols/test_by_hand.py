@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from locus.benchmark.scoring import protocols
+from locus.benchmark.scoring.protocols.adaptive_threshold import GRID as RULES
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.locus import Locus
 from locus.benchmark.scoring.protocols.pointing import distance
-from locus.benchmark.scoring.protocols.seed import GRID as RULES
+from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.protocols.wang import count
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.frames import Grid
@@ -22,10 +22,10 @@ def case(image: str, boxes: list[list[float]], finding: str = "mass", values: np
     return Case(image, image, finding, values, "conventional", FRAME, np.array(boxes, dtype=np.float64).reshape(-1, 4))
 
 
-def score(name: str, cases: list[Case], metric: str, finding: str = "mass", origin: str | None = None):
+def score(name: str, cases: list[Case], metric: str, finding: str = "mass", threshold_source: str | None = None):
     findings = tuple(dict.fromkeys(c.finding for c in cases))
     scores = protocols.get(name)().evaluate(cases, findings, 0).scores
-    return next(s for s in scores if s.metric == metric and s.finding == finding and origin in (None, s.threshold_origin))
+    return next(s for s in scores if s.metric == metric and s.finding == finding and threshold_source in (None, s.threshold_source))
 
 
 def test_wang_counts_truth_boxes_and_pools_the_boxes_of_both_levels():
@@ -52,7 +52,7 @@ def test_wang_is_strict():
 
 
 def test_seed_uses_the_smaller_of_factor_times_mean_and_high():
-    result = protocols.get("seed")().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
+    result = protocols.get("adaptive_threshold")().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
     mean = 400 / 900 / 4  # the integral of a bilinear hat is a quarter of its square's
     facts = (1.95 * mean, (1 - 1.95 * mean) ** 2, 1)
     assert tuple(result.rows[0][column] for column in ("threshold", "iou", "iobb")) == pytest.approx(facts)
@@ -60,16 +60,16 @@ def test_seed_uses_the_smaller_of_factor_times_mean_and_high():
 
 def test_seed_shares_are_at_or_above_a_level_and_no_overlap_is_counted():
     cases = [case("a", [[5, 5, 25, 25]]), case("b", [[0, 0, 1, 1]])]
-    assert score("seed", cases, "hit@iou.5", origin="fixed").value == 0.5
-    assert score("seed", cases, "no_overlap", origin="fixed").value == 0.5
+    assert score("adaptive_threshold", cases, "hit@iou.5", threshold_source="fixed").value == 0.5
+    assert score("adaptive_threshold", cases, "no_overlap", threshold_source="fixed").value == 0.5
     assert len(RULES) == 49
 
 
 def test_seed_iobb_of_a_case_without_a_box_is_undefined():
     cases = [case("a", [[5, 5, 25, 25]]), case("b", [[5, 5, 25, 25]], values=np.zeros((3, 3), np.float32))]
-    found = score("seed", cases, "mean_iobb", origin="fixed")
+    found = score("adaptive_threshold", cases, "mean_iobb", threshold_source="fixed")
     assert (found.value, found.n) == (1, 1)
-    assert score("seed", cases, "hit@iobb.1", origin="fixed").value == 0.5
+    assert score("adaptive_threshold", cases, "hit@iobb.1", threshold_source="fixed").value == 0.5
 
 
 def test_union_iobb_counts_overlaps_once_and_divides_by_the_prediction():
@@ -96,26 +96,31 @@ def test_locus_uses_the_peak_component_and_anyhit_all_components():
     truth = np.array([[45.0, 5, 65, 25]])  # around the lower peak
     wide = [Case(f"i{n}", f"p{n}", "mass", two, "conventional", (30, 70), truth) for n in range(10)]
     asked = [("hit@iou.3", "oracle"), ("anyhit@iou.3", "fixed"), ("boxes_per_case", "fixed"), ("pointing", "none")]
-    assert [score("locus", wide, metric, origin=origin).value for metric, origin in asked] == [0, 0, 2, 0]
+    assert [score("single_box", wide, metric, threshold_source=threshold_source).value for metric, threshold_source in asked] == [
+        0,
+        0,
+        2,
+        0,
+    ]
 
 
 def test_locus_chooses_the_threshold_on_other_patients_and_optimism_is_the_difference():
     """Pitfall: cut-offs and thresholds tuned on test."""
     small, large = [[13, 13, 17, 17]], [[5, 5, 25, 25]]  # IoU > .3 wants 1 - t < .365, and 1 - t > .548
     cases = [case(f"l{n}", large) for n in range(12)] + [case("s", small)]
-    crossed, oracle = (score("locus", cases, "hit@iou.3", origin=o).value for o in ("cross-fitted", "oracle"))
+    crossed, oracle = (score("single_box", cases, "hit@iou.3", threshold_source=o).value for o in ("cross-fitted", "oracle"))
     assert oracle == crossed == pytest.approx(12 / 13)
-    assert score("locus", cases, "optimism").value == 0
+    assert score("single_box", cases, "optimism").value == 0
     middle = 0.5 * (1 - 0.3**0.5)  # the large ones hit from 0 to where (1 - t)² = .3
     overlaps = (12 * (1 - middle) ** 2 + 16 / 400 / (1 - middle) ** 2) / 13
-    assert score("locus", cases, "mean_iou", origin="oracle").value == pytest.approx(overlaps, abs=1e-6)
-    assert score("locus", cases, "hit@iou.3", origin="fixed").value == 0  # IoU .25 with the large, .16 with the small
-    hits = Locus().evaluate(cases, ["mass"]).hits_by_threshold
+    assert score("single_box", cases, "mean_iou", threshold_source="oracle").value == pytest.approx(overlaps, abs=1e-6)
+    assert score("single_box", cases, "hit@iou.3", threshold_source="fixed").value == 0  # IoU .25 with the large, .16 with the small
+    hits = SingleBox().evaluate(cases, ["mass"]).hits_by_threshold
     assert [hits[CURVE_THRESHOLDS.index(t)] for t in (0.4, 0.5, 0.65, 0.9)] == pytest.approx([12 / 13, 0, 1 / 13, 0], abs=1e-6)
 
 
 def test_threshold_of_a_single_patient_is_the_default():
-    result = Locus().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
+    result = SingleBox().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
     assert result.thresholds["cross-fitted"] == {"mass": [0.5], "@shared": [0.5]}
     assert result.thresholds["oracle"]["mass"] == result.thresholds["oracle"]["@shared"] == [pytest.approx(0.5 * (1 - 0.3**0.5), abs=1e-6)]
 
@@ -124,21 +129,23 @@ def test_map_that_varies_only_outside_the_frame_is_flat():
     grid = Grid((30, 30), (20, 20), (-24.5, -24.5))  # positions at -24, -4 and 16
     values = np.zeros((3, 3), dtype=np.float32)
     values[0, 0] = 1
-    result = Locus().evaluate([Case("a", "a", "mass", values, grid, FRAME, np.array([[0.0, 0, 30, 30]]))], ("mass",), 0)
+    result = SingleBox().evaluate([Case("a", "a", "mass", values, grid, FRAME, np.array([[0.0, 0, 30, 30]]))], ("mass",), 0)
     assert result.rows[0]["reason"] == "flat map"
     assert not result.rows[0]["pointing"]
 
 
 def test_best_truth_box_counts_for_the_case_and_each_for_anyhit():
     cases = [case(f"i{n}", [[5, 5, 25, 25], [0, 0, 2, 2]]) for n in range(10)]
-    assert score("locus", cases, "hit@iou.3", origin="oracle").value == 1
-    half = score("locus", cases, "anyhit@iou.3", origin="oracle")
+    assert score("single_box", cases, "hit@iou.3", threshold_source="oracle").value == 1
+    half = score("single_box", cases, "anyhit@iou.3", threshold_source="oracle")
     assert (half.value, half.n) == (0.5, 20)
 
 
 def test_center_inside_checks_the_centre_of_the_truth():
     cases = [case("a", [[14, 14, 18, 18]]), case("b", [[21, 21, 29, 29]]), case("c", [[0, 0, 2, 2], [14, 14, 15, 15]])]
-    assert score("locus", cases, "center_inside", origin="fixed").value == pytest.approx(2 / 3, abs=1e-6)  # the box is 10 … 20
+    assert score("single_box", cases, "center_inside", threshold_source="fixed").value == pytest.approx(
+        2 / 3, abs=1e-6
+    )  # the box is 10 … 20
 
 
 def test_miou_joins_boxes_and_counts_five_unscaled_thresholds_the_same():
@@ -154,5 +161,5 @@ def test_only_suites_that_name_miou_run_it():
 
 def test_truth_much_smaller_than_a_cell_is_out_of_reach():
     cases = [case("a", [[0, 0, 5, 5]]), case("b", [[0, 0, 10, 4]]), case("c", [[0, 0, 30, 30]])]  # cells of 10 × 10
-    reach = score("locus", cases, "out_of_reach")
+    reach = score("single_box", cases, "out_of_reach")
     assert (reach.value, reach.n) == (pytest.approx(1 / 3, abs=1e-6), 3)  # .25, .4 and 1

@@ -22,9 +22,9 @@ def case(image, box, values=RAMP, finding="mass", **more):
     return Case(image, image, finding, values, "conventional", FRAME, boxes, **more)
 
 
-def score(cases, metric, origin=None, finding="mass"):
+def score(cases, metric, threshold_source=None, finding="mass"):
     result = CheXlocalize().evaluate(cases, ("mass", "nodule"), 0)
-    found = next(s for s in result.scores if (s.metric, s.finding) == (metric, finding) and origin in (None, s.threshold_origin))
+    found = next(s for s in result.scores if (s.metric, s.finding) == (metric, finding) and threshold_source in (None, s.threshold_source))
     return found.value, found.n
 
 
@@ -34,8 +34,8 @@ def test_thresholds_equal_the_sources_arange():
 
 def test_mask_iou_counts_pixels_at_the_best_threshold():
     cases = [case(f"i{n}", [20, 0, 40, 30]) for n in range(10)]  # {map > .5}: columns 20 … 39 on the frame's pixels
-    for origin in ("oracle", "cross-fitted"):
-        assert score(cases, "mask_iou@box", origin) == (1, 10)
+    for threshold_source in ("oracle", "cross-fitted"):
+        assert score(cases, "mask_iou@box", threshold_source) == (1, 10)
     result = CheXlocalize().evaluate(cases, ("mass",), 0)
     assert result.thresholds["fixed"] == {"mass": [0.5]}
     assert result.thresholds["cross-fitted"] == result.thresholds["oracle"] == {"mass": [0.5], "@shared": [0.5]}

@@ -7,7 +7,7 @@ import pytest
 
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.detection import AP_IOU, RATES, Detection, Froc
-from locus.benchmark.scoring.protocols.locus import Locus
+from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.core.errors import NotAvailableError
 from locus.core.frames import iou
 from tests.oracles import coco
@@ -134,11 +134,11 @@ def test_locus_uses_the_most_confident_submitted_box_at_every_threshold():
         given("b", [SQUARE], [[*SQUARE, 0.2], [*AWAY, 0.9]]),
         given("c", [SQUARE]),
     ]
-    result = Locus().evaluate(cases, ("mass",))
-    found = {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == "mass"}
+    result = SingleBox().evaluate(cases, ("mass",))
+    found = {(s.metric, s.threshold_source): s.value for s in result.scores if s.finding == "mass"}
     assert found["pointing", "none"] == pytest.approx(1 / 3, abs=1e-6)
-    for origin in ("cross-fitted", "oracle", "fixed"):
-        scores = [found[metric, origin] for metric in ("hit@iou.3", "anyhit@iou.3", "boxes_per_case")]
+    for threshold_source in ("cross-fitted", "oracle", "fixed"):
+        scores = [found[metric, threshold_source] for metric in ("hit@iou.3", "anyhit@iou.3", "boxes_per_case")]
         assert scores == pytest.approx([1 / 3, 2 / 3, 4 / 3], abs=1e-6)
     assert [row["reason"] for row in result.rows] == ["", "", "no box"]
     assert not result.failed

@@ -55,7 +55,7 @@ def evaluate(name: str, cases: list[Case]) -> Result:
 @by_finding
 def test_every_metric_has_a_score_per_finding_and_a_mean(name):
     result = result_of(name)
-    keys = [(s.metric, s.threshold_origin, s.finding) for s in result.scores]
+    keys = [(s.metric, s.threshold_source, s.finding) for s in result.scores]
     assert len(set(keys)) == len(keys)
     assert {finding for *_, finding in keys} == {*FINDINGS, "mean"}
     assert len(keys) == len({key[:2] for key in keys}) * (len(FINDINGS) + 1)
@@ -73,7 +73,7 @@ def test_undefined_score_is_none_with_its_n(name):
 def test_mean_is_the_unweighted_mean_over_findings_with_a_value(name):
     scores = result_of(name).scores
     for mean in (s for s in scores if s.finding == "mean"):
-        own = [s for s in scores if (s.metric, s.threshold_origin) == (mean.metric, mean.threshold_origin) and s.finding != "mean"]
+        own = [s for s in scores if (s.metric, s.threshold_source) == (mean.metric, mean.threshold_source) and s.finding != "mean"]
         assert mean.value == pytest.approx(np.mean([s.value for s in own if s.value is not None]), abs=2e-6)
 
 
@@ -123,7 +123,7 @@ def test_failing_image_counts_as_a_miss(name):
     before, after = result_of(name), evaluate(name, failing)
     assert ("i4", "mass", "the method broke") in after.failed
     drawn = ("mean_iobb", "mask_iou", "optimism@box", "cnr", "dice@pooled")  # defined where something is drawn
-    counts = [{(s.metric, s.threshold_origin, s.finding): s.n for s in r.scores if not s.metric.startswith(drawn)} for r in (before, after)]
+    counts = [{(s.metric, s.threshold_source, s.finding): s.n for s in r.scores if not s.metric.startswith(drawn)} for r in (before, after)]
     assert counts[0] == counts[1]
     assert next(row["reason"] for row in after.rows if (row["image"], row["finding"]) == ("i4", "mass")) == "the method broke"
 

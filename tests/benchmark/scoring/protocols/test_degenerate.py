@@ -26,8 +26,8 @@ def result(name, *cases):
 def main(name, *cases, metric=None):
     """Return (value, n) of a metric, or of the main metric."""
     word = protocols.get(name).main
-    asked = [metric] if metric else [(word + suffix, origin) for suffix in ("", "@box") for origin in ("none", "fixed")]
-    found = next(s for s in result(name, *cases).scores if (s.metric, s.threshold_origin) in asked and s.finding == "mass")
+    asked = [metric] if metric else [(word + suffix, threshold_source) for suffix in ("", "@box") for threshold_source in ("none", "fixed")]
+    found = next(s for s in result(name, *cases).scores if (s.metric, s.threshold_source) in asked and s.finding == "mass")
     return found.value, found.n
 
 
@@ -52,17 +52,17 @@ FIRST, LAST = (158, 30, 194, 66), (30, 158, 66, 194)
     ("name", "metric", "first", "last"),
     [
         ("pointing", None, 1, 0),
-        ("locus", None, 1, 0),
+        ("single_box", None, 1, 0),
         ("chexlocalize", ("hit_rate@box", "none"), 1, 0),
         ("wang", None, 1, 1),  # any box
-        ("seed", None, 1, 1),
+        ("adaptive_threshold", None, 1, 1),
     ],
 )
 def test_of_equal_maxima_the_first_in_row_major_order_is_the_peak(name, metric, first, last):
     assert [main(name, case(TWICE, truth), metric=metric)[0] for truth in (FIRST, LAST)] == [first, last]
 
 
-@pytest.mark.parametrize(("name", "parted", "joined"), [("locus", 2, 1), ("wang", 3, 2)])
+@pytest.mark.parametrize(("name", "parted", "joined"), [("single_box", 2, 1), ("wang", 3, 2)])
 def test_on_the_surface_a_saddle_joins_two_diagonal_neighbours(name, parted, joined):
     values = np.zeros((7, 7), dtype=np.float32)
     values[2, 2] = values[3, 3] = 1  # saddle .5: not above .5, above 60/255, below 180/255

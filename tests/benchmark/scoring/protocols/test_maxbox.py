@@ -85,7 +85,7 @@ def square(image: str, side: int, truth: list[float], size: int = 224) -> Case:
 def test_hits_are_at_or_above_delta_and_the_truth_is_scaled_by_the_protocol(size):
     half = square("half", 29, [50, 50, 80, 65], size)  # the source's box is 30 × 30: IoU exactly .5
     below = square("below", 29, [50, 50, 80, 64], size)
-    score = {(s.metric, s.threshold_origin): s.value for s in protocols.get("maxbox")().evaluate([half, below], ("mass",)).scores}
+    score = {(s.metric, s.threshold_source): s.value for s in protocols.get("maxbox")().evaluate([half, below], ("mass",)).scores}
     assert score["maxboxacc", "oracle"] == 0.5
     assert score["maxboxaccv2", "oracle"] == pytest.approx((1 + 0.5 + 0) / 3)
 
@@ -95,7 +95,7 @@ def test_each_delta_of_v2_has_a_separate_threshold():
     rng = np.random.default_rng(0)
     cases = [square(f"i{n}", int(rng.integers(5, 60)), [50, 50, *rng.integers(60, 120, 2)]) for n in range(12)]
     result = protocols.get("maxbox")().evaluate(cases, ("mass",))
-    score = {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == "mass"}
+    score = {(s.metric, s.threshold_source): s.value for s in result.scores if s.finding == "mass"}
     parts = [score[f"maxboxaccv2@iou.{d}", "oracle"] for d in (3, 5, 7)]
     assert score["maxboxaccv2", "oracle"] == pytest.approx(np.mean(parts), abs=2e-6)
     assert len(result.thresholds["oracle"]["mass"]) == 4

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.protocols.locus import otsu
+from locus.benchmark.scoring.protocols.single_box import otsu
 from locus.benchmark.scoring.surface import Surface, surface
 
 FRAME = (60, 80)

@@ -64,5 +64,5 @@ def test_scores_do_not_depend_on_the_scale_of_the_frame(name, cases, factor):
     bigger = [dataclasses.replace(c, frame=(int(c.frame[0] * factor), int(c.frame[1] * factor)), boxes=c.boxes * factor) for c in cases]
     small, large = evaluate(name, cases), evaluate(name, bigger)
     assert [s.value for s in large.scores] == pytest.approx([s.value for s in small.scores], abs=2e-6)
-    for edge in ("x0", "y0", "x1", "y1") if name == "locus" else ():
+    for edge in ("x0", "y0", "x1", "y1") if name == "single_box" else ():
         assert [row[edge] for row in large.rows] == pytest.approx([row[edge] * factor for row in small.rows], rel=1e-9, abs=1e-9)

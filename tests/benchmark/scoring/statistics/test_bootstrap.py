@@ -85,4 +85,4 @@ def test_difference_is_paired():
     columns = [Column("x", "oracle", np.tile([1.0, 0, 1], 10), np.ones(30)), Column("y", "fixed", np.tile([1.0, 0, 1], 10), np.ones(30))]
     first, second = estimate(columns, CaseIndex.of(["a"] * 30, [f"p{i}" for i in range(30)]), ("a",), 0)
     gap = scores([difference(first, second, "gap")], ("a",))[0]
-    assert (gap.metric, gap.value, gap.low, gap.high, gap.threshold_origin) == ("gap", 0, 0, 0, "oracle")
+    assert (gap.metric, gap.value, gap.low, gap.high, gap.threshold_source) == ("gap", 0, 0, 0, "oracle")

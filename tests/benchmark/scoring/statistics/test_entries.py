@@ -72,16 +72,16 @@ def test_single_runs_are_compared_over_patients_and_paired():
     assert (shifted.value, shifted.low, shifted.high) == pytest.approx((0.1, 0.1, 0.1), abs=1e-6)
 
 
-def beaten(rows):
+def significantly_worse(rows):
     verdicts = mrmc.verdicts(len(rows), mrmc.gaps_between(rows))
-    return [verdict.beaten for verdict in verdicts]
+    return [verdict.significantly_worse for verdict in verdicts]
 
 
 def test_row_is_beaten_only_if_clearly_worse():
     hits = world(3, 5, sd=0.1)
     near, far = scores(world(4, 5, sd=0.1, shared=3), "b"), scores(world(5, 5, sd=0.1, shift=-2, shared=3), "c")
-    assert beaten([scores(hits), near, far]) == [False, False, True]
-    assert beaten([scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]) == [None, None]  # too few patients
+    assert significantly_worse([scores(hits), near, far]) == [False, False, True]
+    assert significantly_worse([scores(hits[:, :8]), scores(1 - hits[:, :8], "c")]) == [None, None]  # too few patients
 
 
 def gap(value, p):
@@ -94,7 +94,7 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
     gaps = {(0, 1): gap(0.01, 0.8), (0, 2): gap(0.02, 0.6), (0, 3): gap(0.2, 0.02), (1, 2): gap(0.01, 0.9),
             (1, 3): gap(0.19, 0.001), (2, 3): gap(0.18, 0.5)}  # fmt: skip
     result = mrmc.verdicts(4, gaps)
-    assert [verdict.beaten for verdict in result] == [False, False, False, True]
+    assert [verdict.significantly_worse for verdict in result] == [False, False, False, True]
     assert [verdict.compared_with for verdict in result] == [None, 0, 0, 1]  # .02 is .1 after Holm: the top row does not exclude row 3
     assert result[3].worse_by == gaps[1, 3]
     assert result[1].worse_by == gaps[0, 1]
@@ -103,5 +103,5 @@ def test_best_excluding_row_is_named_if_the_top_row_excludes_nothing():
 @pytest.mark.byhand
 def test_holm_is_over_all_pairs_of_the_table():
     gaps = {(0, 1): gap(0.1, 0.02), (0, 2): gap(0.2, 0.3), (1, 2): gap(0.1, 0.4)}
-    assert [verdict.beaten for verdict in mrmc.verdicts(3, gaps)] == [False, False, False]  # .02 is .06 among three
-    assert [verdict.beaten for verdict in mrmc.verdicts(3, gaps | {(0, 1): gap(0.1, 0.01)})] == [False, True, False]
+    assert [verdict.significantly_worse for verdict in mrmc.verdicts(3, gaps)] == [False, False, False]  # .02 is .06 among three
+    assert [verdict.significantly_worse for verdict in mrmc.verdicts(3, gaps | {(0, 1): gap(0.1, 0.01)})] == [False, True, False]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from locus.benchmark.maps.strata import youden_threshold
+from locus.benchmark.maps.subgroups import youden_threshold
 from locus.benchmark.scoring.statistics import summary
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores

@@ -1,4 +1,4 @@
-"""Threshold origins: chosen thresholds, and their effect on scores."""
+"""Threshold sources: chosen thresholds, and their effect on scores."""
 
 import numpy as np
 import pytest

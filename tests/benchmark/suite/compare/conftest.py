@@ -1,4 +1,4 @@
-"""Suites of a few cells: records of ``locus`` and their per-case rows."""
+"""Suites of a few cells: records of ``single_box`` and their per-case rows."""
 
 import csv
 
@@ -24,7 +24,7 @@ def hits():
 
 
 def rows(iou, first):
-    """Per-case rows of patients from ``first`` on, as ``locus`` writes them."""
+    """Per-case rows of patients from ``first`` on, as ``single_box`` writes them."""
     for n, value in enumerate(map(float, iou)):
         patient = first + n // 2
         hit = {f"hit@iou.{tenth}": value > tenth / 10 for tenth in (1, 3, 5)}
@@ -36,9 +36,9 @@ def write(tmp_path):
     """write(suite, model, method, iou): one cell below the temporary folder of results."""
 
     def one(suite, model, method, iou, first=0, order=1, recipe="a", seed=0, **fields):
-        names = {"dataset": "phantom", "method": method, "alignment": "aligned", "protocol": "locus", "img_size": 64}
+        names = {"dataset": "phantom", "method": method, "alignment": "aligned", "protocol": "single_box", "img_size": 64}
         cell = Cell(model_id=model, seed=seed, **names)
-        score = Score(finding="mean", metric="hit@iou.3", value=float(np.mean(iou > 0.3)), n=len(iou), threshold_origin="cross-fitted")
+        score = Score(finding="mean", metric="hit@iou.3", value=float(np.mean(iou > 0.3)), n=len(iou), threshold_source="cross-fitted")
         fields |= {"data": {"drawing": recipe, "counts": len(iou)}, "created": "2026-01-01", "seconds": 1.0}
         record = Record(cell=cell, scores=(score,), **fields)
         records.write(record, tmp_path / suite)

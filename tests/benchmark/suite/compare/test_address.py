@@ -53,7 +53,7 @@ def test_unknown_name_gets_a_suggestion(two_models, tmp_path, address, facts):
 
 def test_suite_without_scores_is_an_error(write, tmp_path, hits):
     write("empty", "AVG", "cam", hits(0.5), source="paper")
-    with pytest.raises(DataError, match=rf"'empty'.*'locus'.*{tmp_path}/empty"):
+    with pytest.raises(DataError, match=rf"'empty'.*'single_box'.*{tmp_path}/empty"):
         resolve("empty", tmp_path)
 
 

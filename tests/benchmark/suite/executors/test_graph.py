@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from locus.benchmark.suite.executors import Step, run
+from locus.benchmark.suite.executors._local import Local
 from locus.benchmark.suite.executors.base import run_with_progress
-from locus.benchmark.suite.executors.local import Local
 from locus.core.errors import WriteError
 
 

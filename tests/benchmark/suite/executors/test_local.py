@@ -12,7 +12,7 @@ import pytest
 
 from locus.benchmark.suite import executors
 from locus.benchmark.suite.executors import Step, run
-from locus.benchmark.suite.executors.local import Local
+from locus.benchmark.suite.executors._local import Local
 
 ROOT = Path(__file__).resolve().parents[4]
 SLEEP = Step("sleep", "train", "time.sleep", (600,))
@@ -83,7 +83,7 @@ def test_processes_end_with_their_parent():
     code = """
 import multiprocessing, time
 from locus.benchmark.suite.executors import Step
-from locus.benchmark.suite.executors.local import Local
+from locus.benchmark.suite.executors._local import Local
 if __name__ == "__main__":
     local = Local(2)
     local.start(Step("sleep", "train", "time.sleep", (600,)))

@@ -1,4 +1,4 @@
-"""metrics.json: all values have interval, n and origin, or a reason."""
+"""metrics.json: all values have interval, n and threshold_source, or a reason."""
 
 import json
 
@@ -24,12 +24,12 @@ def answered(seed, n=120, hernia=False, exclusive=False):
     return Predictions(NAMES, torch.tensor(values), torch.tensor(labels), [f"p{i // 2}" for i in range(n)], exclusive)
 
 
-def test_all_metrics_have_interval_n_and_threshold_origin():
+def test_all_metrics_have_interval_n_and_threshold_source():
     result = assess(answered(0, hernia=True), answered(1, hernia=True))
     assert result["resampling"] == {"level": 0.95, "kind": "bca", "unit": "patient", "resamples": 10_000}
-    assert {row["origin"] for row in result["thresholds"].values()} == {"validation"}
+    assert {row["threshold_source"] for row in result["thresholds"].values()} == {"validation"}
     assert {row["n"] for row in result["thresholds"].values()} == {120}
-    assert (result["val"]["threshold_origin"], result["test"]["threshold_origin"]) == ("oracle", "validation")
+    assert (result["val"]["threshold_source"], result["test"]["threshold_source"]) == ("oracle", "validation")
     for split in ("val", "test"):
         assert (result[split]["n"], result[split]["patients"], result[split]["judged"]) == (120, 60, 120)
         for row in result[split]["findings"].values():
@@ -73,8 +73,8 @@ def test_a_threshold_from_validation_serves_a_test_side_without_positives():
 
 def test_a_choice_of_fixed_thresholds_is_fixed_on_both_sides():
     result = assess(answered(0), answered(1), "fixed")
-    assert (result["val"]["threshold_origin"], result["test"]["threshold_origin"]) == ("fixed", "fixed")
-    assert result["thresholds"]["Hernia"] == {"logit": 0.0, "probability": 0.5, "origin": "fixed", "choice": "fixed", "n": 0}
+    assert (result["val"]["threshold_source"], result["test"]["threshold_source"]) == ("fixed", "fixed")
+    assert result["thresholds"]["Hernia"] == {"logit": 0.0, "probability": 0.5, "threshold_source": "fixed", "choice": "fixed", "n": 0}
 
 
 def test_without_validation_images_the_test_images_are_ranked_and_thresholds_have_a_reason():

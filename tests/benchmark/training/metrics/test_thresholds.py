@@ -16,7 +16,13 @@ def one(values, labels):
 @pytest.mark.byhand
 def test_youden_takes_the_highest_of_equal_thresholds():
     (result,) = choose(one([9.0, 8.0, 7.0, 6.0, 5.0, 4.0], [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]))  # J: 1/3, 0, 1/3
-    assert (result["logit"], result["origin"], result["choice"], result["n"], result.get("reason")) == (9, "validation", "youden", 6, None)
+    assert (result["logit"], result["threshold_source"], result["choice"], result["n"], result.get("reason")) == (
+        9,
+        "validation",
+        "youden",
+        6,
+        None,
+    )
 
 
 @pytest.mark.byhand
@@ -53,7 +59,7 @@ def test_threshold_requires_both_classes(labels, told):
 @pytest.mark.byhand
 def test_fixed_threshold_ignores_the_data():
     (result,) = choose(one([0.1], [1.0]), "fixed")
-    assert (result["logit"], result["probability"], result["origin"], result["n"]) == (0, 0.5, "fixed", 0)
+    assert (result["logit"], result["probability"], result["threshold_source"], result["n"]) == (0, 0.5, "fixed", 0)
 
 
 @pytest.mark.oracle

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols import base
-from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsByOrigin
+from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface import Surface
@@ -24,7 +24,7 @@ IOU = 0.3
 MAIN = "hit@iou.3"
 
 
-class Seed(base.Protocol):
+class AdaptiveThreshold(base.Protocol):
     """Boxes of all components of {map > min(factor · mean, high)}, for a map scaled to [0,1].
 
     A case has the largest IoU of any box with any truth box, and an IoBB: the share of the boxes' union inside the
@@ -35,20 +35,20 @@ class Seed(base.Protocol):
     the surface over the frame. A case without a box has IoU 0 and no IoBB (0/0).
     """
 
-    name = "seed"
+    name = "adaptive_threshold"
     main = MAIN
-    main_origin = "cross-fitted"
+    main_source = "cross-fitted"
     heading = "seed ≥ .3"
     chooses_thresholds = True
 
     def evaluate(
         self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
     ) -> base.Result:
-        """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case."""
+        """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, means at each threshold source; a row per case."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index = RuleCases(scored), base.case_index(scored)
         validation_selector = RuleCases(val_cases).selector, base.case_index(val_cases)
-        chosen_rules: ThresholdsByOrigin = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
+        chosen_rules: ThresholdsBySource = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
         chosen_rules |= score_thresholds.choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
         columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
@@ -95,7 +95,7 @@ def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, ND
 
 
 def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
-    """Return the columns of one origin; a rule shared by all findings only has the main metric."""
+    """Return the columns of one threshold source; a rule shared by all findings only has the main metric."""
     at = base.AtThreshold(key, np.isfinite(indices))
     iou, iobb = (score_thresholds.at_index(table, indices) for table in (batch.iou, batch.iobb))
     if key[1] == SHARED_SUFFIX:
@@ -106,11 +106,11 @@ def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[C
     return [*hits, at.column("no_overlap", iou == 0), *means]
 
 
-def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[str, ArrayLike]:
-    fixed, others = len(GRID), base.at_origins(chosen_rules, threshold=batch.threshold, iou=batch.iou)
+def _row_columns(batch: RuleCases, chosen_rules: ThresholdsBySource) -> Mapping[str, ArrayLike]:
+    fixed, others = len(GRID), base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou)
     del others["fixed", ""]
     factor, high = np.tile(RULE, (len(batch.iou), 1)).T
     threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))
     boxes = batch.count[:, fixed].astype(np.int64)
     numbers = {"factor": factor, "high": high, "threshold": threshold, "boxes": boxes, "iou": iou, "iobb": iobb}
-    return {**numbers, MAIN: iou >= IOU, **base.other_origins(others)}
+    return {**numbers, MAIN: iou >= IOU, **base.other_sources(others)}

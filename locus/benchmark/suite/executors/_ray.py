@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
+from locus.benchmark.suite.executors._local import THREAD_VARIABLES
 from locus.benchmark.suite.executors.base import Executor, Step
-from locus.benchmark.suite.executors.local import THREAD_VARIABLES
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, one_line
 from locus.core.startup import ROOT
 

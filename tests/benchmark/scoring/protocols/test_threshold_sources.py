@@ -1,4 +1,4 @@
-"""Threshold origins of all protocols that choose thresholds."""
+"""Threshold sources of all protocols that choose thresholds."""
 
 import dataclasses
 
@@ -42,7 +42,7 @@ def words(name, scores):
 
 
 def values(result, finding="mean"):
-    return {(s.metric, s.threshold_origin): s.value for s in result.scores if s.finding == finding}
+    return {(s.metric, s.threshold_source): s.value for s in result.scores if s.finding == finding}
 
 
 @every
@@ -50,9 +50,9 @@ def test_all_origins_have_scores_per_finding_and_those_with_truth_also_shared_on
     result = evaluate(name, cases(0), cases(1))
     found, (metric, _) = values(result), words(name, result.scores)
     told = {"validation", "cross-fitted", "oracle"}
-    assert {origin for word, origin in found if word == metric} - {"otsu"} == told | {"fixed"}
-    assert {origin for word, origin in found if word == f"{metric}@shared"} == told
-    assert None not in {found[metric, origin] for origin in told}
+    assert {threshold_source for word, threshold_source in found if word == metric} - {"otsu"} == told | {"fixed"}
+    assert {threshold_source for word, threshold_source in found if word == f"{metric}@shared"} == told
+    assert None not in {found[metric, threshold_source] for threshold_source in told}
 
 
 @every
@@ -60,20 +60,20 @@ def test_optimism_is_oracle_minus_cross_fitted_and_has_no_interval(name):
     scores = evaluate(name, cases(0)).scores
     main, optimism = words(name, scores)
     for finding in (*FINDINGS, "mean"):
-        found = {(s.metric, s.threshold_origin): s for s in scores if s.finding == finding}
+        found = {(s.metric, s.threshold_source): s for s in scores if s.finding == finding}
         for suffix in ("", "@shared"):
             gap = found[optimism + suffix, "oracle"]
-            pair = [found[main + suffix, origin].value for origin in ("oracle", "cross-fitted")]
+            pair = [found[main + suffix, threshold_source].value for threshold_source in ("oracle", "cross-fitted")]
             assert gap.value == pytest.approx(pair[0] - pair[1], abs=2e-6)
             assert gap.low is None
-    assert next(s for s in scores if (s.metric, s.threshold_origin, s.finding) == (main, "oracle", "mean")).low is None
+    assert next(s for s in scores if (s.metric, s.threshold_source, s.finding) == (main, "oracle", "mean")).low is None
 
 
 @every
 def test_validation_scores_need_validation_cases(name):
     for validation in ((), [dataclasses.replace(case, boxes=np.zeros((0, 4))) for case in cases(1)]):
         result = evaluate(name, cases(0), validation)
-        assert "validation" not in {s.threshold_origin for s in result.scores}
+        assert "validation" not in {s.threshold_source for s in result.scores}
         assert "validation" not in result.thresholds
 
 
@@ -81,7 +81,7 @@ def test_validation_scores_need_validation_cases(name):
 def test_finding_without_validation_cases_has_a_reason_instead_of_a_score(name):
     masses = [case for case in cases(1) if case.finding == "mass"]
     result = evaluate(name, cases(0), masses)
-    known = {(s.metric, s.finding): s for s in result.scores if s.threshold_origin == "validation"}
+    known = {(s.metric, s.finding): s for s in result.scores if s.threshold_source == "validation"}
     main, _ = words(name, result.scores)
     missing = known[main, "nodule"]
     assert (missing.value, missing.n) == (None, 0)
@@ -115,13 +115,13 @@ def test_shared_threshold_of_one_finding_is_its_threshold(name):
     masses, held = ([case for case in cases(seed) if case.finding == "mass"] for seed in (0, 1))
     result = evaluate(name, masses, held)
     found, (main, _) = values(result, "mass"), words(name, result.scores)
-    for origin in ("validation", "cross-fitted", "oracle"):
-        assert found[f"{main}@shared", origin] == found[main, origin]
+    for threshold_source in ("validation", "cross-fitted", "oracle"):
+        assert found[f"{main}@shared", threshold_source] == found[main, threshold_source]
 
 
 def test_shared_oracle_of_maxbox_pools_all_classes_as_the_source_does():
     some = cases(0)
-    scores = [s for s in evaluate("maxbox", some).scores if (s.metric, s.threshold_origin) == ("maxboxacc@shared", "oracle")]
+    scores = [s for s in evaluate("maxbox", some).scores if (s.metric, s.threshold_source) == ("maxboxacc@shared", "oracle")]
     pooled = sum(s.value * s.n for s in scores if s.finding != "mean") / len(some)
     pictures = [to_frame(case.map, FRAME, "conventional") for case in some]
     curves = [sweep(min_max(picture), np.trunc(case.boxes)) for picture, case in zip(pictures, some, strict=True)]
@@ -132,7 +132,7 @@ def test_shared_oracle_of_maxbox_pools_all_classes_as_the_source_does():
 def test_rows_of_locus_have_all_columns_for_further_statistics():
     needed = "image patient finding reason threshold x0 y0 x1 y1 iou iobb hit@iou.1 hit@iou.3 hit@iou.5 hit@iobb.1 "
     needed += "hit@iobb.5 pointing boxes truths anyhits threshold_oracle iou_oracle iou_validation"
-    assert {*needed.split()} <= {*evaluate("locus", cases(0), cases(1)).rows[0]}
+    assert {*needed.split()} <= {*evaluate("single_box", cases(0), cases(1)).rows[0]}
 
 
 @every

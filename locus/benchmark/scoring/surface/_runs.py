@@ -13,7 +13,7 @@ from locus.core.compiled import compiled
 
 
 @compiled
-def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,).
 
     ``f`` (h,w) are values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``, all float64 and

@@ -1,16 +1,16 @@
-"""Strata: scores within groups of cases, by the size of the finding, view, sex, age, company and answer.
+"""Subgroups: scores within groups of cases, by size, view, sex, age and two more variables.
 
-=======  ========================  ====================================================================================
-size     small, medium, large      the case's largest truth box as a share of the image: below .025, below .08, above
-view     AP, PA … (as published)   ``Sample.meta["view"]``
-sex      F, M … (as published)     ``Sample.meta["sex"]``
-age      0-17, 18-39, 40-59, 60+   ``Sample.meta["age"]`` in years
-company  single, co-occurring      number of findings of the task in the image, by label or truth box
-answer   wrong, right              right if the classifier's logit of the finding reaches its cut-off
-=======  ========================  ====================================================================================
+==================  ========================  =========================================================================
+size                small, medium, large      the case's largest truth box of the image: below .025, .08, above
+view                AP, PA … (as published)   ``Sample.meta["view"]``
+sex                 F, M … (as published)     ``Sample.meta["sex"]``
+age                 0-17, 18-39, 40-59, 60+   ``Sample.meta["age"]`` in years
+co_occurrence       single, co-occurring      number of findings of the task in the image, by label or truth box
+classifier_correct  wrong, right              right if the classifier's logit of the finding reaches its cut-off
+==================  ========================  =========================================================================
 
 The cut-off maximises Youden's J on the validation images of the training run that explains the test image. Without a
-cut-off the answer is unknown. Cases with an unknown value are in no group.
+cut-off ``classifier_correct`` is unknown. Cases with an unknown value are in no group.
 
 Groups have different findings (nodules are small, enlarged hearts are large), so compare them within a finding.
 """
@@ -25,19 +25,19 @@ from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 from sklearn.metrics import roc_curve
 
-from locus.benchmark.records.record import Stratum
+from locus.benchmark.records.record import Subgroup
 from locus.benchmark.scoring.statistics import summary
 from locus.benchmark.scoring.statistics.resample import CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, Estimate, estimate
 from locus.core.frames import area
 from locus.core.names import MAIN
-from locus.core.scores import Origin
+from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray, Sample
 
 CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> group of a case, without cases of unknown group."""
-METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
-"""Columns of ``locus``'s rows that are scored within groups -> threshold origin; only the main one by finding."""
+METRICS: dict[str, ThresholdSource] = {MAIN: "cross-fitted", "pointing": "none"}
+"""Columns of ``single_box``'s rows that are scored within groups -> threshold source; only the main one by finding."""
 MIN_PER_CLASS = 5
 """Smallest number of positives, and of negatives, for a cut-off."""
 
@@ -63,14 +63,14 @@ def group_labels(
     cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
     keys, metas = [(sample.image_id, finding) for sample, finding in cases], [sample.meta for sample, _ in cases]
     correct = answers(predictions, findings, exclusive)
-    number = {sample.image_id: _company(sample, findings) for sample in samples}
+    number = {sample.image_id: _number_of_findings(sample, findings) for sample in samples}
     values = {
         "size": summary.size([area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]),
         "view": summary.metadata_groups(metas, "view"),
         "sex": summary.metadata_groups(metas, "sex"),
         "age": summary.age(np.array([meta.get("age") for meta in metas], dtype=np.float64)),
-        "company": summary.co_occurrence([number[image] for image, _ in keys]),
-        "answer": np.array([correct.get(key, "") for key in keys], dtype=str),
+        "co_occurrence": summary.co_occurrence([number[image] for image, _ in keys]),
+        "classifier_correct": np.array([correct.get(key, "") for key in keys], dtype=str),
     }
     return {
         name: {key: str(word) for key, word in zip(keys, words, strict=True) if word}
@@ -109,8 +109,8 @@ def cut_offs(
 
 def scores(
     rows: Sequence[Mapping[str, Any]], labels: Mapping[str, CaseLabels], findings: Sequence[str], seed: int = 0
-) -> tuple[Stratum, ...]:
-    """Score ``locus``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
+) -> tuple[Subgroup, ...]:
+    """Score ``single_box``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
 
     All groups use the same patient resamples as the protocol's scores (same ``seed``). A finding without cases in a
     group has no score; scores of fewer than 10 patients have no interval.
@@ -124,7 +124,7 @@ def scores(
     index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     remaining = iter(estimate(inside, index, findings, seed))
     estimates = [list(itertools.islice(remaining, len(columns))) for _ in parts]
-    return tuple(_stratum(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
+    return tuple(_subgroup(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
 
 
 def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[str, summary.Mask]]:
@@ -132,13 +132,13 @@ def _masks(rows: Sequence[Mapping[str, Any]], labels: CaseLabels) -> list[tuple[
     return list(summary.masks(group_of).items())
 
 
-def _stratum(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
+def _subgroup(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Subgroup:
     scores_ = [score for score in summary.scores(estimates, findings) if score.n]
     reported = tuple(score for score in scores_ if score.metric == MAIN or score.finding == "mean")
-    return Stratum(variable=variable, group=group, scores=reported)
+    return Subgroup(variable=variable, group=group, scores=reported)
 
 
-def _company(sample: Sample, findings: Sequence[str]) -> float:
+def _number_of_findings(sample: Sample, findings: Sequence[str]) -> float:
     """Return the number of findings in an image; nan if only one is possible, or if unknown labels may add more."""
     present = {*sample.boxes, *(finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1)}
     unsure = len(findings) < 2 or (len(present) < 2 and bool(np.isnan(sample.labels).any()))

@@ -64,7 +64,7 @@ def one_alignment(records: Sequence[Record]) -> list[Record]:
 
 
 def main_records(records: Iterable[Record], dataset: str) -> list[Record]:
-    """Return the records of the main table (protocol ``locus``), one per model and method, without papers' numbers."""
+    """Return the records of the main table (``single_box``), one per model and method, without papers' numbers."""
     return one_alignment(of_protocol(records, dataset, MAIN_PROTOCOL))
 
 

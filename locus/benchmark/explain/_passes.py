@@ -18,8 +18,8 @@ from locus.backbones import Classifier
 from locus.backbones.grids import AxisGrid, AxisGrids, GridTracer, evaluating
 from locus.backbones.layers import path
 from locus.backbones.tokens import AttentionCapture, Keep, TokenLayout, as_tokens
-from locus.benchmark.explain import memory
-from locus.benchmark.explain.memory import Autocast, no_grad_no_autocast
+from locus.benchmark.explain import _memory
+from locus.benchmark.explain._memory import Autocast, no_grad_no_autocast
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid
 from locus.methods.evidence import Attention
@@ -38,7 +38,7 @@ def attention(
     """
     layout = model.token_layout((images.shape[-2], images.shape[-1]))
     rows = layout.read_weights.to(images.device)
-    step = memory.attention_batch_size(images, layout.n_blocks * layout.heads * len(rows) ** 2, memory_gib)
+    step = _memory.attention_batch_size(images, layout.n_blocks * layout.heads * len(rows) ** 2, memory_gib)
     return [
         Matrices(rows, layout.shape, layout.grid, model, part, findings, layout, autocast)
         for part in torch.split(images, step)

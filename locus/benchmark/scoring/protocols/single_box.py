@@ -21,7 +21,7 @@ from locus.benchmark.scoring.score_thresholds import (
     ExactThresholds,
     Indexed,
     ThresholdKey,
-    ThresholdsByOrigin,
+    ThresholdsBySource,
 )
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
@@ -41,7 +41,7 @@ TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 """Overlap -> tenths at which hits are counted. IoBB is the intersection divided by the area of the predicted box."""
 
 
-class Locus(base.Protocol):
+class SingleBox(base.Protocol):
     """Share of cases whose single predicted box has IoU > .3 with a truth box; mean over findings (``hit@iou.3``).
 
     A map is scaled to [0,1]; the box is that of the surface component with the highest vertex, chosen without the
@@ -57,9 +57,9 @@ class Locus(base.Protocol):
     point for ``pointing``.
     """
 
-    name = "locus"
+    name = "single_box"
     main = MAIN
-    main_origin = "cross-fitted"
+    main_source = "cross-fitted"
     heading = "IoU > .3"
     chooses_thresholds = True
     takes_boxes = True
@@ -67,7 +67,7 @@ class Locus(base.Protocol):
     def evaluate(
         self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
     ) -> base.Result:
-        """Return all metrics for each threshold origin, and one row per case at its cross-fitted threshold."""
+        """Return all metrics for each threshold source, and one row per case at its cross-fitted threshold."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), base.case_index(scored), base.case_index(val_cases)
         on_validation = CaseBatch(val_cases).selector, val_index
@@ -89,8 +89,8 @@ class Locus(base.Protocol):
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
         )
 
-    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsByOrigin:
-        """Return the thresholds of all origins that use the truth."""
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
+        """Return the thresholds of all sources that use the truth."""
         return score_thresholds.choose(scored, DEFAULT_THRESHOLD, seed, validation)
 
 
@@ -168,7 +168,7 @@ BoxCounts = tuple[FloatArray, FloatArray]
 """(N,) truth boxes hit by a box of any component of a case, and (N,) number of boxes."""
 
 
-def _count_boxes(batch: CaseBatch, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, BoxCounts]:
+def _count_boxes(batch: CaseBatch, chosen: ThresholdsBySource) -> dict[ThresholdKey, BoxCounts]:
     thresholds = np.stack(list(chosen.values()), 1)
     hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
     for part in base.batches(len(batch.cases)):
@@ -180,7 +180,7 @@ def _count_boxes(batch: CaseBatch, chosen: ThresholdsByOrigin) -> dict[Threshold
 
 
 def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes) -> list[Column]:
-    """Return the columns of one origin; only the main metric without ``box_counts`` (a shared threshold)."""
+    """Return the columns of one threshold source; only the main metric without ``box_counts`` (a shared threshold)."""
     hits = at.hits()
     if box_counts is None:
         return [at.column(MAIN, hits[MAIN])]
@@ -203,7 +203,7 @@ def _row_columns(
         if one is not crossed
     }
     hits = {**crossed.hits(), "center_inside": crossed.center, "pointing": batch.pointing}
-    return {**numbers, **hits, **counts, **base.other_origins(others)}
+    return {**numbers, **hits, **counts, **base.other_sources(others)}
 
 
 def otsu(heat: Surface) -> float:
