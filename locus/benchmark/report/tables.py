@@ -36,7 +36,7 @@ from locus.core.errors import BadValueError, hint
 from locus.core.files import write_text
 from locus.core.names import MAIN
 
-HEADER = ("suite", "question", "classifier_correct")
+HEADER = ("suite", "question", "answer")
 ABOUT = (
     "A suite is one experiment. Where methods are compared, the answer is the best method with its share of boxes hit "
     "at IoU > .3. In brackets: AUROC of its network, and the scores of `prior` and `fixed_box`, which see no image. "
