@@ -7,10 +7,10 @@ import torch
 from locus import backbones
 from locus.benchmark.explain import (
     ModifiedInputError,
+    _memory,
     apply_engine_flags,
     collect_evidence,
     explain,
-    _memory,
     run_method,
     run_methods,
 )
