@@ -32,7 +32,7 @@ train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 1, thr
 models:
   - {backbone: custom}
 methods: [cam]
-protocols: [locus]
+protocols: [single_box]
 """
 
 

@@ -47,7 +47,8 @@ def folder(tmp_path_factory):
 
 
 def flags(folder, *more):
-    network = ["--model", f"{folder / 'net.py'}:Net", "--weights", folder / "w.pt"]
+    weights = [] if "--weights" in more else ["--weights", folder / "w.pt"]
+    network = ["--model", f"{folder / 'net.py'}:Net", *weights]
     return [*map(str, [*network, *more])]
 
 
@@ -239,7 +240,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
 )
 def test_what_does_not_fit_a_network_is_one_sentence(folder, capsys, more, facts):
     paths = [str(folder / word) if ".p" in word else word for word in more]
-    assert suite(folder, *flags(folder), *paths) == 2
+    assert suite(folder, *flags(folder, *paths)) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.search(facts, error), error
 

@@ -176,7 +176,7 @@ MINE = "import locus\nclass Mine(locus.GradientMethod):\n    name = 'mine'\n    
 def test_a_method_in_a_file_that_breaks_fails_alone_and_mended_is_a_row_of_the_suite_that_lists_it(run_command, copy, tmp_path):
     (tmp_path / "mine.py").write_text(MINE.replace("return G.square()", "raise RuntimeError('out of luck')"))
     file = tmp_path / "untrainable.yaml"
-    file.write_text(file.read_text().replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']").replace("[pointing]", "[locus]"))
+    file.write_text(file.read_text().replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']").replace("[pointing]", "[single_box]"))
 
     def status():
         kept = [record for record in recorded(tmp_path, "untrainable").values() if record["cell"]["backbone"] == "custom"]

@@ -19,7 +19,7 @@ train: {dataset: "phantom:train=16,val=4,test=6", img_size: 32, epochs: 2, threa
 models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
 methods: [gradcam]
-protocols: [locus]
+protocols: [single_box]
 """
 FLAGS = ["--suite", "tiny", "--suites", ".", "--results", "results", "--runs", "runs", "--cache_dir", "cache"]
 ALL, MADE, MAPS = ("results", "runs", "cache"), ("results", "runs/records"), "runs/tiny/maps"

@@ -164,10 +164,10 @@ def compare(line, rows):
         between = pairs_of({name: row for name, row in methods.items() if row.runs == most})
         others = [(-gap[0] if pair[0] == line["method"] else gap[0], gap[4]) for pair, gap in between.items() if line["method"] in pair]
         assert line["in_top_group"] == (verdict(others) and above)
-        if isinstance(line["behind_row"], str):
-            pair = line["behind_row"], line["method"]
+        if isinstance(line["best_other_row"], str):
+            pair = line["best_other_row"], line["method"]
             value, low, high = between[pair][:3] if pair in between else [-between[pair[::-1]][n] for n in (0, 2, 1)]
-            assert [line[f"behind_{name}"] for name in ("difference", "low", "high")] == pytest.approx((value, low, high), abs=1e-6)
+            assert [line[f"best_other_{name}"] for name in ("difference", "low", "high")] == pytest.approx((value, low, high), abs=1e-6)
 
 
 def pairs_of(methods):

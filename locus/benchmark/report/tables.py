@@ -45,10 +45,10 @@ ABOUT = (
 FEWEST = 5
 """Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""
 AGREEMENT_ABOUT = (
-    "Do two suites rank methods alike? τ is Kendall's tau-b of the methods that both suites scored on the same "
-    f"network, by `{MAIN}`: 1 is the same order, −1 the reverse. Its 95% interval covers patients and, if there are "
-    "several, training runs. p: exact and two-sided, for unrelated rankings. Methods with equal maps count once; "
-    "those with fewer training runs than others of the network are left out. "
+    "Do two suites without a common image or network rank methods alike? τ is Kendall's tau-b of the methods that both "
+    f"scored on the same kind of network, by `{MAIN}`: 1 is the same order, −1 the reverse. Its 95% interval covers "
+    "patients and, if there are several, training runs. p: exact and two-sided, for unrelated rankings. Methods with "
+    "equal maps count once; those with fewer training runs than others of the network are left out. "
     f"Fewer than {FEWEST} methods are not compared."
 )
 AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
@@ -72,19 +72,27 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
 
 
 def rank_agreement(suites: Mapping[Path, Sequence[DatasetTables]]) -> Table:
-    """Return Kendall's tau of the methods of each network that two suites share."""
-    networks = {
-        folder.name if len(datasets) == 1 else f"{folder.name} ({data.leaderboard.title})": _methods(data.leaderboard)
+    """Return Kendall's tau of the methods of each kind of network, for suites without common images."""
+    boards = {
+        folder.name if len(datasets) == 1 else f"{folder.name} ({data.leaderboard.title})": data.leaderboard
         for folder, datasets in suites.items()
         for data in datasets
     }
+    networks = {name: _methods(board) for name, board in boards.items()}
+    sources = {name: _sources(board) for name, board in boards.items()}
     rows = [
         (one, other, name, *cells)
-        for (one, first), (other, second) in itertools.combinations(networks.items(), 2)
-        for name in first
-        if name in second and (cells := _agreement(first[name], second[name]))
+        for one, other in itertools.combinations(boards, 2)
+        if sources[one].isdisjoint(sources[other])
+        for name in networks[one]
+        if name in networks[other] and (cells := _agreement(networks[one][name], networks[other][name]))
     ]
     return Table("Rank agreement between suites", AGREEMENT_ABOUT, AGREEMENT_HEADER, tuple(rows))
+
+
+def _sources(board: Leaderboard) -> set[str]:
+    """Return the data sets of a leaderboard and their tables: suites with one in common share images."""
+    return {name for record in board.records for name in (record.cell.dataset, *record.data.get("tables", ()))}
 
 
 def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> tuple[str, ...]:

@@ -22,9 +22,9 @@ from locus.benchmark.scoring.statistics.rank_reversals import (
     Comparisons,
     Signs,
     contradicted,
+    differences,
     entries,
     reversals,
-    significant,
     split,
 )
 from locus.core.names import ALL_RULES
@@ -32,6 +32,9 @@ from locus.core.types import FloatArray
 
 REFERENCE = "IoU > .3"
 """The rule of the leaderboards."""
+PUBLISHED = ("IoU > .1", REFERENCE, "IoU > .5", "IoBB > .1", "IoBB > .5", "pointing", "mask IoU", "MaxBoxAccV2")
+"""Rules that papers use: the first sentence counts reversals among them."""
+TRIED = "The share grows with the number of rules tried. `Holm`: corrected over the pairs of a network and the rules."
 USUAL = (
     "IoU > .1", REFERENCE, "IoU > .5", "IoBB > .5", "IoU > .3, cut .5", "IoU > .3, cut by Otsu", "MaxBoxAccV2",
     "mask IoU", "Wang, IoU > .3", "adaptive threshold, IoU ≥ .3", "pointing", "energy", *POOLED,
@@ -57,11 +60,14 @@ TRAITS_NOTE = (
 Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
-@lru_cache(maxsize=2)
-def comparisons(board: Leaderboard) -> list[Comparisons]:
-    """Compare the methods of each network; networks with fewer than two methods with rows per case are left out."""
+@lru_cache(maxsize=4)
+def comparisons(board: Leaderboard, most: int | None = None) -> list[Comparisons]:
+    """Compare the methods of each network; networks with fewer than two methods with rows per case are left out.
+
+    ``most``: the number of training runs to use, the first ones; None: all.
+    """
     records = [r for r in grouping.of_protocol(board.records, board.dataset, ALL_RULES) if grouping.is_method(r)]
-    rows = [Row.of(runs) for runs in grouping.trainings(records)]
+    rows = [Row.of(runs[:most]) for runs in grouping.trainings(records)]
     rules = tuple(dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores))
     if not rows or board.folders is None:
         return []
@@ -73,11 +79,11 @@ def comparisons(board: Leaderboard) -> list[Comparisons]:
 def _compared(rows: Sequence[Row], columns: CaseColumns, rules: tuple[str, ...]) -> Comparisons:
     """Compare the methods of a network under each of the ``rules``."""
     by_rule = {rule: _entries(rows, columns, rule) for rule in rules}
-    plain, adjusted = zip(*(significant(scored) for scored in by_rule.values()), strict=True)
+    values, p = zip(*(differences(scored) for scored in by_rule.values()), strict=True)
     means = [[entry.theta.mean() for entry in scored] for scored in by_rule.values()]
     keys, ends = [record.key for row in rows for record in row.runs], np.cumsum([len(row.runs) for row in rows])[:-1]
     traits = [[np.nanmean(part) for part in np.split(columns.wide(keys, trait), ends, 1)] for trait in TRAITS]
-    arrays = (np.array(part) for part in (means, traits, plain, adjusted))
+    arrays = (np.array(part) for part in (means, traits, values, p))
     return Comparisons(rows[0].network, tuple(row.name for row in rows), rules, *arrays)
 
 
@@ -122,6 +128,7 @@ class ProtocolsReport(CheckReport):
         intro = f"{NOTE}\n{basis_lines(self.rows, CUTS)}"
         named = (
             ("rules", intro, _rules),
+            ("pairs that rules reverse", TRIED, _by_number),
             ("share of pairs that two rules reverse", "", _against),
             ("pairs that reverse most", TRAITS_NOTE, _pairs),
         )
@@ -130,17 +137,37 @@ class ProtocolsReport(CheckReport):
     def sentences(self) -> Iterator[str]:
         """Yield how many pairs reverse, and which rules rank alike."""
         if networks := comparisons(self.leaderboard):
-            plain, adjusted = (int(contradicted(signs).sum()) for signs in _signs(networks))
-            pairs, rules, tau = sum(len(one.pairs) for one in networks), networks[0].rules, _tau(networks)
-            share = f"{plain} of {counted(pairs, 'pair')} of methods ({plain / pairs:.0%})"
+            rules, tau, pairs = networks[0].rules, _tau(networks), sum(len(one.pairs) for one in networks)
+            runs = len({record.cell.seed for record in self.leaderboard.records if record.cell.protocol == ALL_RULES})
+            one_run = _reversed(comparisons(self.leaderboard, 1), PUBLISHED) if runs > 1 else None
             yield (
-                f"{share} on {counted(len(networks), 'network')} have a significant order under one of {len(rules)} "
-                f"rules that is reversed under another, {adjusted} after Holm's correction."
+                f"{_reversed(networks, PUBLISHED)} of {counted(pairs, 'pair')} of methods on "
+                f"{counted(len(networks), 'network')} ({counted(runs, 'training run')} each"
+                f"{'' if one_run is None else f'; with one, {one_run}'}) have a significant order under one of eight "
+                f"rules that papers use and the reverse order under another, after Holm's correction over pairs and "
+                f"rules: {listed([f'`{rule}`' for rule in PUBLISHED])}."
             )
             order = [r for r in tau.argsort(kind="stable").tolist() if rules[r] != REFERENCE]
             alike, unlike = [r for r in order[::-1] if tau[r] >= ALIKE], [r for r in order if tau[r] < UNLIKE]
             yield f"Rules that rank methods like `{REFERENCE}` (tau ≥ {ALIKE:g}): {_named(rules, alike)}."
             yield f"Rules that do not (tau < {UNLIKE:g}), the least alike first: {_named(rules, unlike)}."
+
+
+def _reversed(networks: Sequence[Comparisons], rules: Sequence[str]) -> int:
+    """Return the number of pairs that two of the ``rules`` reverse, after Holm's correction over pairs and rules."""
+    return sum(int(contradicted(one.corrected(rules)).sum()) for one in networks)
+
+
+def _by_number(networks: Sequence[Comparisons]) -> Cells:
+    """Return a row per set of rules: two, those that papers use, all."""
+    rules, pairs = networks[0].rules, sum(len(one.pairs) for one in networks)
+    rows = []
+    for chosen in ((REFERENCE, "pointing"), PUBLISHED, rules):
+        plain = sum(int(contradicted(one.signs[[rules.index(rule) for rule in chosen]]).sum()) for one in networks)
+        counts = (plain, _reversed(networks, chosen))
+        words = " and ".join(chosen) if len(chosen) == 2 else "that papers use" if chosen == PUBLISHED else "all"
+        rows.append((str(len(chosen)), words, *(f"{count} of {pairs} ({count / pairs:.0%})" for count in counts)))
+    return ("rules", "which", "reversed pairs", "Holm"), tuple(rows)
 
 
 def _named(rules: Sequence[str], chosen: Sequence[int], most: int = NAMED) -> str:

@@ -21,7 +21,7 @@ train: {{dataset: "{DATA}", img_size: 64, epochs: 1, threads: 1, logger: [csv], 
 models: [{{backbone: custom, global_pool: PCAM}}]
 seeds: [0, 1]
 methods: [gradcam, noise]
-protocols: [locus, pointing]
+protocols: [single_box, pointing]
 """
 
 

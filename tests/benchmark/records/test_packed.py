@@ -160,7 +160,7 @@ def test_each_seed_has_a_separate_file_of_rows(tmp_path):
     assert [file.name for file in tmp_path.glob("cases*")] == ["cases.parquet"]
 
 
-def test_packed_rows_have_no_other_threshold_origins_and_corners_of_boxes_for_the_lowest_seed_only(tmp_path):
+def test_packed_rows_have_no_other_threshold_sources_and_corners_of_boxes_for_the_lowest_seed_only(tmp_path):
     row = ROWS[0] | {"x0": 1.0, "iobb": 0.5, "threshold": 0.5, "iou_oracle": 0.5, "threshold_otsu": 0.1, "pointing": True}
     written(tmp_path, [row], of_seed(3), of_seed(4))
     pack(tmp_path)

@@ -35,7 +35,7 @@ def test_key_is_that_of_the_cell_and_changes_with_it():
     assert RECORD.key == CELL.key == Cell.model_validate_json(CELL.model_dump_json()).key
     changed = [CELL.model_copy(update=change) for change in ({"seed": 1}, {"recipe": {"epochs": 2}}, {"alignment": "conventional"})]
     assert len({CELL.key, *(cell.key for cell in changed)}) == 4
-    assert path("x", CELL).name == f"resnet18-LSE_gamma=5-cam-locus-{CELL.key}.json"
+    assert path("x", CELL).name == f"resnet18-LSE_gamma=5-cam-single_box-{CELL.key}.json"
 
 
 def test_record_is_immutable_and_refuses_unknown_fields():
@@ -54,7 +54,7 @@ def test_nan_is_refused_as_a_score():
 def test_record_of_schema_version_1_can_be_read():
     record = read(Path(__file__).with_name("record_v1.json"))
     assert record.schema_version == 1
-    assert record.key == "c8405cbdcc23ba19"
+    assert record.key == "76070ebf42f0e110"
     assert record.find("hit@iou.3", "mass", "cross-fitted").value == 0.25
     assert record.find("hit@iou.3", "nodule").value is None
     assert record.find("nothing") is None

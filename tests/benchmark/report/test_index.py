@@ -14,24 +14,25 @@ DOWN = dict(zip(UP, [*UP.values()][::-1], strict=True))
 FEW = {"cam": 2, "layercam": 18}
 
 
-def suite(folder, seeds=(0, 1, 2), **networks):
+def suite(folder, seeds=(0, 1, 2), dataset="phantom", **networks):
     """The tables of a suite whose networks, by pooling, hit so often by each method."""
     for pooling, methods in networks.items():
         for method, count in methods.items():
             for seed in seeds:
-                training(folder, method, seed, count, pooling)
+                training(folder, method, seed, count, pooling, dataset=dataset)
     pack(folder)
     return {folder: [DatasetTables(board) for board in leaderboards(load(folder), CaseFolders(folder))]}
 
 
 @pytest.mark.planted
-def test_methods_are_compared_on_each_network_that_two_suites_share(tmp_path):
-    one, other = suite(tmp_path / "a", PCAM=UP, AVG=UP, LSE=FEW), suite(tmp_path / "b", [0], PCAM=UP, AVG=DOWN, LSE=FEW)
-    tables.index(tmp_path, {**other, **one})
+def test_methods_are_compared_on_each_network_of_two_suites_without_common_images(tmp_path):
+    one, other = suite(tmp_path / "a", PCAM=UP, AVG=UP, LSE=FEW), suite(tmp_path / "b", [0], "NIH", PCAM=UP, AVG=DOWN, LSE=FEW)
+    tables.index(tmp_path, {**other, **one, **suite(tmp_path / "c", PCAM=DOWN)})
     text = (tmp_path / "README.md").read_text()
     assert "| a | b | small CNN with AVG | 5 | −1.00 [−1.00, −0.80] | 0.017 |" in text  # 2 of the 120 orders
     assert "| a | b | small CNN with PCAM | 5 | 1.00 [0.80, 1.00] | 0.017 |" in text
     assert "small CNN with LSE" not in text.split("## Rank agreement")[1]  # two methods
+    assert "| a | c |" not in text  # both have images of the phantom
     assert "Rank agreement between suites" in (tmp_path / "index.html").read_text()
 
 

@@ -62,7 +62,7 @@ def test_cells_are_unique(suite):
 
 
 def test_all_methods_and_seeds_of_a_suite_have_the_same_protocols_and_images(suite):
-    small = suite("methods: [cam, scorecam]\nprotocols: [locus, wang]\nseeds: [0, 1]\nimages: 9")
+    small = suite("methods: [cam, scorecam]\nprotocols: [single_box, wang]\nseeds: [0, 1]\nimages: 9")
     scored = [[cell for cell in of(small, seed) if cell.method != "classifier"] for seed in (0, 1)]
     expected = {(method, protocol, 9) for method in {"cam", "scorecam", *MAPS} for protocol in ("single_box", "wang")}
     expected |= {("fixed_box", "single_box", 9)}
@@ -130,7 +130,7 @@ def test_cells_of_older_weights_always_run_again(suite, tmp_path):
         for cell in cells:
             records.write(Record(cell=cell, checkpoints=(weights,), created=f"2026-01-0{day}T00:00:00+00:00"), tmp_path / "results/small")
 
-    small = suite("methods: [cam]", "protocols: [locus]")
+    small = suite("methods: [cam]", "protocols: [single_box]")
     (first, *others), untouched = of(small, extra=["layercam"]), of(small, number=1)
     write("old", 1, *others, *untouched, others[0].model_copy(update={"protocol": "wang"}))
     assert asked(small, tmp_path) == [first]
@@ -141,7 +141,7 @@ def test_cells_of_older_weights_always_run_again(suite, tmp_path):
 
 
 def test_only_records_of_other_code_run_again_and_a_failure_replaces_them(suite, tmp_path):
-    small, folder = suite("methods: [cam, gradcam]", "protocols: [locus]"), tmp_path / "results/small"
+    small, folder = suite("methods: [cam, gradcam]", "protocols: [single_box]"), tmp_path / "results/small"
     model, other = plan.models(small)
     network = model.code
     code = {"cam": code_of(network, "other"), "gradcam": code_of("other", method_code("gradcam")), "center": {}}
@@ -168,7 +168,7 @@ def test_a_network_of_other_code_has_another_run_folder_and_the_same_cells(suite
 
 
 def test_protocol_flag_limits_the_cells(suite, tmp_path):
-    small = suite("methods: [cam]", "protocols: [locus, pointing]")
+    small = suite("methods: [cam]", "protocols: [single_box, pointing]")
     assert {c.protocol for c in asked(small, tmp_path, protocol=("pointing",))} == {"pointing"}
     assert asked(small, tmp_path, protocol=("all",)) == asked(small, tmp_path)
     assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
@@ -186,10 +186,10 @@ def run(suite, tmp_path, *method):
 
 
 def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(suite, tmp_path):
-    small = suite("methods: [cam]", "protocols: [locus, pointing]")
+    small = suite("methods: [cam]", "protocols: [single_box, pointing]")
     assert ("layercam", "single_box") in run(small, tmp_path, "layercam")
     assert ("layercam", "single_box") in run(small, tmp_path)
-    left = run(suite("methods: [cam]", "protocols: [locus]"), tmp_path)
+    left = run(suite("methods: [cam]", "protocols: [single_box]"), tmp_path)
     assert ("layercam", "single_box") in left
     assert {protocol for _, protocol in left} == {"single_box", "classification"}
 
@@ -200,18 +200,18 @@ def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(
         ({"method": ("gradcamp",)}, UnknownNameError, "'gradcamp'.*'gradcampp'"),
         ({"method": ("nowhere/mine.py:Mine",)}, DataError, r"'nowhere/mine\.py'"),
         ({"method": (f"{__file__}:Mine",)}, UnknownNameError, r"test_cells\.py.*'Mine'"),
-        ({"protocol": ("wang",)}, BadValueError, "'small'.*'wang'.*locus, classification$"),
+        ({"protocol": ("wang",)}, BadValueError, "'small'.*'wang'.*single_box, classification$"),
     ],
 )
 def test_unknown_method_or_protocol_is_refused_before_anything_runs(suite, tmp_path, flags, kind, facts):
-    suite("protocols: [locus]")
+    suite("protocols: [single_box]")
     with pytest.raises(kind, match=facts):
         cells.requested_suite("small", replace(configured(tmp_path), **flags))
 
 
 def test_wrong_data_folder_loses_no_result(suite, tmp_path):
     typo = f"train: {{dataset: NIH, data_root_dir: {tmp_path}/typo, pretrained: false}}"
-    small = suite("methods: [cam]", "protocols: [locus]", typo)
+    small = suite("methods: [cam]", "protocols: [single_box]", typo)
     first, *_ = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
     folder, config = tmp_path / "results/small", configured(tmp_path, overwrite="always")
     records.write(Record(cell=first), folder)

@@ -9,7 +9,7 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.detection import Detection, Froc
 from locus.benchmark.scoring.protocols.pxap import PxAP
 from locus.benchmark.scoring.rules import of_single_box, pooled_rules, rule_values, scored, traits
-from locus.benchmark.scoring.statistics.rank_reversals import contradicted, entries, reversals, significant
+from locus.benchmark.scoring.statistics.rank_reversals import contradicted, differences, entries, reversals, significant
 from locus.benchmark.scoring.statistics.resample import CaseGroups
 
 LEFT = np.array([[0.0, 0, 30, 40]])
@@ -66,9 +66,8 @@ def test_pairs_of_methods_that_differ_by_noise_seldom_reverse():
         hits = random.random((120, 2)) < 0.5
         columns = {"iou": iou, "iobb": (iou + other) / 2, "pointing": hits, "center_inside": hits, "anyhits": hits}
         rules = of_single_box(lambda name, known=columns: known.get(name, np.full((120, 2), np.nan)).astype(float))
-        signs = np.array(
-            [significant(entries(values, groups, [("a",), ("b",)]))[0] for values in rules.values() if np.isfinite(values).all()]
-        )
+        scored = [entries(values, groups, [("a",), ("b",)]) for values in rules.values() if np.isfinite(values).all()]
+        signs = np.array([significant(*differences(rows)) for rows in scored])
         count += int(contradicted(signs)[0])
     assert len(signs) >= 15
     assert count <= 10

@@ -4,7 +4,7 @@
     (Biometrika 30, 1938) with its interval
 ``two_rows``     two rows under each rule
 ``Comparisons``  all pairs of methods of a network under each rule
-``entries``, ``significant``  the scores of rows under a rule, and their significant differences
+``entries``, ``differences``, ``significant``  the scores of rows under a rule, and their significant differences
 ``contradicted``, ``reversals``  pairs whose order depends on the rule
 """
 
@@ -176,14 +176,18 @@ def split(theta: FloatArray, left_out: FloatArray, runs: Sequence[tuple[str, ...
     return [RowSamples(names, one, other) for names, one, other in parts]
 
 
-def significant(entries: Sequence[RowSamples]) -> tuple[Signs, Signs]:
-    """Return the signs (pairs,) of significant differences, before and after Holm's correction over the pairs."""
+def differences(entries: Sequence[RowSamples]) -> tuple[FloatArray, FloatArray]:
+    """Return the difference and p-value (pairs,) of each pair of rows; 0 and 1 if it cannot be tested."""
     gaps = gaps_between(entries)
     estimates = [gaps[pair] for pair in itertools.combinations(range(len(entries)), 2)]
-    p = np.array([1.0 if estimate is None else estimate.p for estimate in estimates])
-    values = np.array([0.0 if estimate is None else estimate.value for estimate in estimates])
-    plain, adjusted = (np.where(level <= ALPHA, np.sign(values), 0).astype(np.int8) for level in (p, holm(p)))
-    return plain, adjusted
+    values = [(0.0, 1.0) if estimate is None else (estimate.value, estimate.p) for estimate in estimates]
+    value, p = np.array(values).T
+    return value, p
+
+
+def significant(values: FloatArray, p: FloatArray) -> Signs:
+    """Return the signs of the differences ``values`` with ``p`` of at most .05."""
+    return np.where(p <= ALPHA, np.sign(values), 0).astype(np.int8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,9 +201,25 @@ class Comparisons:
     """(rules, methods), mean over findings and training runs."""
     traits: FloatArray
     """(traits, methods), mean over cases and training runs."""
-    signs: Signs
-    adjusted: Signs
-    """The same after Holm's correction over the pairs of a rule."""
+    differences: FloatArray
+    """(rules, pairs), mean over findings and training runs."""
+    p: FloatArray
+    """(rules, pairs), two-sided."""
+
+    @cached_property
+    def signs(self) -> Signs:
+        """Signs of the significant differences."""
+        return significant(self.differences, self.p)
+
+    @cached_property
+    def adjusted(self) -> Signs:
+        """The same after Holm's correction over the pairs of a rule."""
+        return significant(self.differences, np.stack([holm(p) for p in self.p]))
+
+    def corrected(self, rules: Sequence[str]) -> Signs:
+        """Return the signs (rules, pairs) after Holm's correction over the pairs and some of the ``rules``."""
+        chosen = [self.rules.index(rule) for rule in rules]
+        return significant(self.differences[chosen], holm(self.p[chosen]))
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

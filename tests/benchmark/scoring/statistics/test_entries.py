@@ -77,7 +77,7 @@ def significantly_worse(rows):
     return [verdict.significantly_worse for verdict in verdicts]
 
 
-def test_row_is_beaten_only_if_clearly_worse():
+def test_row_is_significantly_worse_only_if_clearly_worse():
     hits = world(3, 5, sd=0.1)
     near, far = scores(world(4, 5, sd=0.1, shared=3), "b"), scores(world(5, 5, sd=0.1, shift=-2, shared=3), "c")
     assert significantly_worse([scores(hits), near, far]) == [False, False, True]

@@ -70,7 +70,7 @@ def test_cases_are_matched_by_image_and_finding_not_by_order(write, compare, hit
 
 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):
-    for file in (tmp_path / "tiny/records/cases/locus").glob("*"):
+    for file in (tmp_path / "tiny/records/cases/single_box").glob("*"):
         file.unlink()
     with pytest.raises(DataError, match=rf"AVG, cam.*{tmp_path}/tiny.*--overwrite always"):
         compare("tiny/AVG", "tiny/PCAM")
