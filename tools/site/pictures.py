@@ -1,7 +1,7 @@
 """Draw the figures of docs/concepts.md: ``python -m tools.site.pictures RUN``.
 
 RUN is a run trained on the phantom; it explains 500 phantoms. Without RUN, only the figure with the entries of the
-suite ``phantom`` is drawn.
+suite ``phantom`` and the one with a fixed box are drawn.
 """
 
 import sys
@@ -106,6 +106,18 @@ def draw_entries(axes: Axes) -> str:
     return "\n".join(" ".join(map(str, row)) for row in rows)
 
 
+def draw_fixed_box(axes: Axes, finding: str) -> None:
+    """Draw the box that ``fixed_box`` gives to NIH's patients with a finding, on a phantom without findings."""
+    cases = pd.read_parquet(ROOT / "results" / "nih" / "cases.parquet")
+    rows = cases[(cases["method"] == "fixed_box") & (cases["finding"] == finding)]
+    image = next(
+        sample.image for sample in datasets.load("phantom:train=8,val=8,test=40", split="test") if not sample.boxes
+    )
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=extent((1024, 1024)))
+    add_box(axes, rows[["x0", "y0", "x1", "y1"]].median().to_numpy(), PREDICTED, "-", 2)
+    axes.set_axis_off()
+
+
 def _save(figure: Figure, name: str, drawn: str = "") -> None:
     """Save a figure; ``drawn``: description to store in the file."""
     path = ROOT / "docs" / "pictures" / name
@@ -132,12 +144,15 @@ def main(run: str) -> None:
     _save(second, "concept-protocol.png")
     third = Figure(figsize=(5.4, 3))
     draw_origins(third.subplots(), cases, "Pneumonia")
-    _save(third, "concept-threshold_source.png")
+    _save(third, "concept-threshold-source.png")
 
 
 if __name__ == "__main__":
     entries = Figure(figsize=(6.4, 3.6))
     drawn = draw_entries(entries.subplots())
     _save(entries, "concept-entry.png", drawn)
+    fixed = Figure(figsize=(3, 3))
+    draw_fixed_box(fixed.subplots(), "Cardiomegaly")
+    _save(fixed, "fixed-box.png")
     if len(sys.argv) > 1:
         main(sys.argv[1])

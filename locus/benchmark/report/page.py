@@ -12,8 +12,8 @@ all suites in ``tables``.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
@@ -189,6 +189,8 @@ class Description:
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    """Pictures of the first screen, by their path two folders above the page -> caption."""
 
 
 @lru_cache(maxsize=4)

@@ -140,6 +140,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         checks=REPORTS,
         answers_first=bool(suite.truths),
         has_maps=not suite.truths,
+        pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
     )
 
 

@@ -180,6 +180,8 @@ class Suite(pydantic.BaseModel):
     """Heading of the tables."""
     about: str
     """Description printed above the tables: the data and the limits of the results."""
+    pictures: dict[str, str] = {}
+    """Pictures of the first screen of its page, in place of a drawn hit and miss: path in the checkout -> caption."""
     how_to_get: str = ""
     """How to get the data, shown if it is missing."""
     train: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from locus.benchmark.report import case_columns, grouping
 from locus.benchmark.report.case_columns import CaseColumns
-from locus.benchmark.report.charts import BLUE, Chart, lines
+from locus.benchmark.report.charts import PALETTE, Chart, lines
 from locus.benchmark.report.grouping import basis_lines, counted, listed
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.page import CheckReport
@@ -107,20 +107,23 @@ class ProtocolsReport(CheckReport):
     limit = "Which rule is right. A significant order under one rule may be chance if many rules are tried."
 
     def chart(self) -> Chart | None:
-        """Draw the rank of each method of the first network under each usual rule: a line per method."""
+        """Draw the ranks of the best six methods of the first network under each usual rule."""
         networks = comparisons(self.leaderboard)
         if not networks:
             return None
         first = networks[0]
         ranks, at = (-first.means).argsort(1).argsort(1) + 1, first.rules.index(REFERENCE)
         order = [r for r in first.tau[at].argsort()[::-1].tolist() if first.rules[r] in USUAL]
-        best, places = int(ranks[at].argmin()), range(len(order))
-        shades = [1.0 if m == best else 0.3 for m in range(len(first.methods))]
-        curves = [Line2D(places, ranks[order, m], color=BLUE, alpha=shade) for m, shade in enumerate(shades)]
-        words = f"{self.dataset}, {first.network}: rank of each method; rules like {REFERENCE} first."
-        rules, ends = [first.rules[r] for r in order], (len(shades) + 0.5, 0.5)
+        best, places = ranks[at].argsort()[: len(PALETTE)].tolist(), range(len(order))
+        curves = [
+            Line2D(places, ranks[order, m], color=colour, label=first.methods[m], marker="o", markersize=3)
+            for m, colour in zip(best, PALETTE, strict=False)
+        ]
+        count = len(first.methods)
+        words = f"{self.dataset}, {first.network}: ranks of the best {len(best)} of {count} methods"
+        rules, ends = [first.rules[r] for r in order], (count + 0.5, 0.5)
         scales = {"xlim": (-0.5, len(rules) - 0.5), "ylim": ends, "xticks": places, "xticklabels": rules}
-        return lines(curves, f"{words} Dark: {first.methods[best]}.", 3.6, ylabel="rank", **scales)
+        return lines(curves, f"{words}; rules like {REFERENCE} first.", 4.2, ylabel="rank", **scales)
 
     def tables(self) -> list[Table]:
         """Return the tables of rules, of rules against rules, and of pairs of methods, over all networks."""
