@@ -24,7 +24,8 @@ def with_answer(readme: str, heldout: str, sample: str) -> str:
     network = answer[0].partition(" on ")[2].partition(" (AUROC")[0]
     table = "\n".join(_table(heldout, network))
     where = "On the 538 images [on which the recipe was chosen](results/nih-sample/leaderboard.md):"
-    return MARK.join([before, "\n\n".join([*answer, table, where, *CHOSEN_ON.findall(sample)]) + "\n", after])
+    chosen_on = " ".join([where, *CHOSEN_ON.findall(sample)])
+    return MARK.join([before, "\n\n".join([" ".join(answer), table, chosen_on]) + "\n", after])
 
 
 def _table(leaderboard: str, network: str) -> Iterator[str]:
