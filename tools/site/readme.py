@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- answer -->\n"
 ANSWER = re.compile(r"^\*\*(?:Best|Above `prior`).*$", re.MULTILINE)
 CHOSEN_ON = re.compile(r"^\*\*(?:Best|Above `prior`|What boxes add).*$", re.MULTILINE)
-METHODS = 3
+METHODS = 2
 """Number of methods of the table."""
 COLUMNS = (
     "method", "IoU > .1", "IoU > .3 [95%]", "without Cardiomegaly", "IoU > .5", "IoBB > .5", "− prior / fixed_box",
