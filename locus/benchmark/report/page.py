@@ -320,7 +320,10 @@ def _networks(board: Leaderboard) -> Iterator[str]:
         between = "; with another grid: ".join(said)
         left_out = f"; not compared: {rest}" if rest else ""
         methods = len(board.rank_methods)
-        yield f"**Networks**, by the mean over the same {methods} methods, not by the best: {between}{left_out}."
+        yield (
+            "**Networks** after the suite's recipe, not trained to the end, by the mean over the same "
+            f"{methods} methods (AUROC): {between}{left_out}."
+        )
     elif rest and len(board.networks) > 1:
         yield f"**Not compared**: {rest}."
 
@@ -333,11 +336,15 @@ def _grid(rows: Sequence[Row]) -> str:
     prior = "" if first.in_top_group else ", not shown to be above the baselines"
     named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
     others = (f"; {words}: {names}" for words, names in named.items() if names)
-    return f"highest {first.name}, {of_interval(first.main)}{prior}{''.join(others)}"
+    return f"highest {_with_auroc(first)}, {of_interval(first.main)}{prior}{''.join(others)}"
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return first_names([*dict.fromkeys(row.name for row in rows)])
+    return first_names([*dict.fromkeys(_with_auroc(row) for row in rows)])
+
+
+def _with_auroc(row: Row) -> str:
+    return row.name if row.auroc is None else f"{row.name} ({auroc_words(row.auroc)})"
 
 
 def _listed(rows: Sequence[Row]) -> str:
