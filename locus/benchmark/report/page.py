@@ -320,10 +320,7 @@ def _networks(board: Leaderboard) -> Iterator[str]:
         between = "; with another grid: ".join(said)
         left_out = f"; not compared: {rest}" if rest else ""
         methods = len(board.rank_methods)
-        yield (
-            "**Networks** after the suite's recipe, not trained to the end, by the mean over the same "
-            f"{methods} methods (AUROC): {between}{left_out}."
-        )
+        yield f"**Networks** (AUROC), by the mean over the same {methods} methods: {between}{left_out}."
     elif rest and len(board.networks) > 1:
         yield f"**Not compared**: {rest}."
 
