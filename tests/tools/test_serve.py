@@ -65,7 +65,7 @@ def serving(model, tmp_path_factory):
 
 def ask(serving, path, body=None, **headers):
     """Return status and text of a response."""
-    own = {} if body is None else {"ThresholdSource": f"http://localhost:{serving.server_port}"}
+    own = {} if body is None else {"Origin": f"http://localhost:{serving.server_port}"}
     reply = request(serving, "GET" if body is None else "POST", path, body, own | headers)
     return reply.status, reply.read().decode()
 
@@ -122,10 +122,10 @@ def test_without_a_finished_run_the_error_says_what_to_do(tmp_path, capsys):
 def test_requests_from_other_or_malformed_hosts_and_pages_are_refused(serving, png):
     assert serving.server_address[0] == "127.0.0.1"
     assert ask(serving, "/", Host="evil.example")[0] == 403
-    assert ask(serving, explanation(), png, ThresholdSource="http://evil.example")[0] == 403
+    assert ask(serving, explanation(), png, Origin="http://evil.example")[0] == 403
     assert ask(serving, explanation(), png)[0] == 200
-    assert request(serving, "POST", explanation(), png).status == 403  # without ThresholdSource
-    for headers in ({"Host": "[::1"}, {"ThresholdSource": "http://[::1"}):
+    assert request(serving, "POST", explanation(), png).status == 403  # without Origin
+    for headers in ({"Host": "[::1"}, {"Origin": "http://[::1"}):
         status, text = ask(serving, "/", **headers)
         assert (status, "malformed" in json.loads(text)["error"]) == (400, True)
 

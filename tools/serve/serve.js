@@ -65,7 +65,7 @@
     picture.drawHeat(stage, on);
     picture.drawBoxes(stage, answer.frame, [["other", boxes.slice(1)], ["predicted", boxes.slice(0, 1)]]);
     stage.dataset.boxes = JSON.stringify(boxes);
-    return figure(stage, method, `${boxes.length ? `box above ${threshold.toFixed(3)}` : on.flat ? "flat map" : "no box"}${isChosen ? ` (${map.origin})` : ""}`);
+    return figure(stage, method, `${boxes.length ? `box above ${threshold.toFixed(3)}` : on.flat ? "flat map" : "no box"}${isChosen ? ` (${map.threshold_source})` : ""}`);
   }
 
   async function draw() {

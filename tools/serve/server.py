@@ -51,7 +51,7 @@ class PageServer(ThreadingHTTPServer):
 
     @property
     def hosts(self) -> set[str]:
-        """Allowed values of the headers Host and ThresholdSource; others are refused, to prevent DNS rebinding."""
+        """Allowed values of the headers Host and Origin; others are refused, to prevent DNS rebinding."""
         return {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -148,15 +148,15 @@ class Handler(BaseHTTPRequestHandler):
     def _own_target(self) -> SplitResult | None:
         """Return the target of a request from this server's page; answer any other with an error and return None.
 
-        Browsers send the header ThresholdSource with every POST, so an upload without it is not from the page.
+        Browsers send the header Origin with every POST, so an upload without it is not from the page.
         """
-        threshold_source, host = self.headers.get("ThresholdSource"), ", ".join(self.headers.get_all("Host", []))
+        origin, host = self.headers.get("Origin"), ", ".join(self.headers.get_all("Host", []))
         try:
-            target, _, source = (urlsplit(word) for word in (self.path, f"//{host}", threshold_source or f"//{host}"))
+            target, _, source = (urlsplit(word) for word in (self.path, f"//{host}", origin or f"//{host}"))
         except ValueError as error:
-            self._say(HTTPStatus.BAD_REQUEST, f"malformed request, Host or ThresholdSource: {error}")
+            self._say(HTTPStatus.BAD_REQUEST, f"malformed request, Host or Origin: {error}")
             return None
-        if {host, source.netloc} <= self.server.hosts and (threshold_source or self.command != "POST"):
+        if {host, source.netloc} <= self.server.hosts and (origin or self.command != "POST"):
             return target
         self._say(HTTPStatus.FORBIDDEN, "this page is only available on this machine")
         return None

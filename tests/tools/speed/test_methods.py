@@ -36,7 +36,7 @@ def test_each_size_requires_a_batch_size():
 
 
 @pytest.mark.byhand
-def test_a_package_is_compared_with_the_same_methods_of_single_box():
+def test_a_package_is_compared_with_the_same_methods_of_locus():
     six, seven = ("grad-cam, six methods", 8), ("Locus, seven methods", 8)
     lines = methods.time_table({NetworkAtSize("custom", 64, 2): {six: Time(100, 1), seven: Time(1.1, 1)}}).splitlines()
     assert lines[2:] == ["| grad-cam, six methods | 8 | 100 (90.9×) |", "| Locus, seven methods | 8 | 1.10 |"]
