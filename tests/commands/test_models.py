@@ -18,6 +18,7 @@ from locus import datasets, heatmap
 from locus.backbones import weight_files
 from locus.benchmark import opening, records, run, score
 from locus.benchmark.check import __main__ as check
+from locus.benchmark.maps import store
 from locus.benchmark.scoring import protocols
 from locus.core import user_code
 from locus.datasets.io import preprocess
@@ -171,13 +172,14 @@ def exported(folder, rows, tmp_path, monkeypatch):
     """The flags that name the maps of ``rows``, written as files in the folder at hand."""
     (file,) = (folder / "runs/suites/small/maps").glob("My net*/gradcam.safetensors")
     monkeypatch.chdir(tmp_path)
-    with safe_open(file, "np") as stored:
-        np.save("cam.npy", stored.get_tensor("maps"))
-        index = json.loads(stored.metadata()["index"])
-    pairs = [f"{image},{finding}" for image in index["images"] for finding in index["findings"]]
-    Path("cam.csv").write_text("\n".join(["image,finding", *pairs]))
+    with safe_open(file, "np") as opened:
+        index = json.loads(opened.metadata()["index"])
+    stored = store.read(file, [index["key"]])
+    Path("maps").mkdir()
+    for image, finding in stored.index.pairs:
+        np.save(f"maps/{image}_{finding}.npy", stored.stored(image, finding))
     Path("grid.json").write_text(json.dumps(index["grid"]))
-    words = ["--maps", "cam.npy", "--index", "cam.csv", "--alignment", "grid.json"]
+    words = ["--maps", "maps", "--alignment", "grid.json"]
     return ["--dataset", DATA, "--img_size", "64", *words, "--entry", "Exported", "--results", "out"]
 
 

@@ -1,7 +1,7 @@
 """Subgroups: scores within groups of cases, by size, view, sex, age and two more variables.
 
 ==================  ========================  =========================================================================
-size                small, medium, large      the case's largest truth box of the image: below .025, .08, above
+size                small, medium, large      largest truth box, share of the image: below .025, .08, above
 view                AP, PA … (as published)   ``Sample.meta["view"]``
 sex                 F, M … (as published)     ``Sample.meta["sex"]``
 age                 0-17, 18-39, 40-59, 60+   ``Sample.meta["age"]`` in years

@@ -43,8 +43,8 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     verdicts = mrmc.verdicts(len(scores), mrmc.gaps_between(scores))
     verdict_of = dict(zip(scored, verdicts, strict=True))
     names = [row.name for row in scored]
-    significantly_worse = {row: _significantly_worse(verdict_of.get(row, Verdict(None)), names) for row in rows}
-    return [replace(_with_spread(row), **significantly_worse[row], over_baselines=gaps.get(row, ())) for row in rows]
+    found = {row: _fields(verdict_of.get(row, Verdict(None)), names) for row in rows}
+    return [replace(_with_spread(row), **found[row], over_baselines=gaps.get(row, ())) for row in rows]
 
 
 def _with_spread(row: Row) -> Row:
@@ -106,7 +106,7 @@ def _interval(estimate: MrmcEstimate) -> Interval:
     return Interval(estimate.value, low, high)
 
 
-def _significantly_worse(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
+def _fields(verdict: Verdict, names: Sequence[str]) -> dict[str, Any]:
     """Return a row's ``significantly_worse`` and ``best_other``; ``names``: the rows that were compared."""
     other, gap = verdict.compared_with, verdict.worse_by
     best = None if other is None or gap is None else Comparison(names[other], _interval(gap), gap.p)
@@ -196,7 +196,7 @@ def _compared(grid: Sequence[Row]) -> list[Row]:
     names = [row.name for row in rows]
     both = zip(rows, verdicts, strict=True)
     return [
-        *(replace(row, **_significantly_worse(verdict, names)) for row, verdict in both),
+        *(replace(row, **_fields(verdict, names)) for row, verdict in both),
         *(row for row in grid if row not in rows),
     ]
 
@@ -241,7 +241,7 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
             name,
             tuple(record for row in rows_of[name] for record in row.runs),
             {MAIN: Interval(means[name])},
-            **_significantly_worse(verdict, order),
+            **_fields(verdict, order),
             over_baselines=above[name],
         )
         for name, verdict in zip(order, mrmc.verdicts(len(order), between), strict=True)

@@ -94,7 +94,7 @@ class TableLayout:
     protocol: str
     title: str
     thresholds: str
-    """ThresholdSource of the score thresholds."""
+    """Source of the score thresholds."""
     about: str
     """Meaning of the columns."""
     columns: tuple[TableColumn, ...]
@@ -168,7 +168,7 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
 
 
 def _seed(threshold_source: ThresholdSource, rule: str) -> TableLayout:
-    """Return the layout of the table of protocol ``adaptive_threshold`` for thresholds of one threshold source."""
+    """Return the layout of the table of ``adaptive_threshold`` for thresholds of one source."""
     means = (
         score("no_overlap", threshold_source),
         score("mean_iou", threshold_source),

@@ -250,10 +250,7 @@ def _between(equal: Sequence[Row], others: Sequence[Row]) -> str:
     lowest = min(row.main.value or 0 for row in equal)
     between = [row for row in others if not row.in_top_group and (row.main.value or 0) > lowest]
     reasons = {"significantly worse in the paired comparison": True, "not shown to be above the baselines": False}
-    named = {
-        words: [row for row in between if row.significantly_worse is significantly_worse]
-        for words, significantly_worse in reasons.items()
-    }
+    named = {words: [row for row in between if row.significantly_worse is worse] for words, worse in reasons.items()}
     return "".join(f" Between them, but {words}: {_listed(rows)}." for words, rows in named.items() if rows)
 
 
@@ -327,9 +324,7 @@ def _networks(board: Leaderboard) -> Iterator[str]:
 
 def _grid(rows: Sequence[Row]) -> str:
     """Say which of the networks with one grid has the highest mean, and which are significantly worse."""
-    (first, *level), worse = (
-        [row for row in rows if row.significantly_worse is significantly_worse] for significantly_worse in (False, True)
-    )
+    (first, *level), worse = ([row for row in rows if row.significantly_worse is found] for found in (False, True))
     prior = "" if first.in_top_group else ", not shown to be above the baselines"
     named = {"not significantly worse": _names(level), "significantly worse": _names(worse)}
     others = (f"; {words}: {names}" for words, names in named.items() if names)

@@ -61,14 +61,16 @@ Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]
 
 
 @lru_cache(maxsize=4)
-def comparisons(board: Leaderboard, most: int | None = None) -> list[Comparisons]:
+def comparisons(board: Leaderboard, first_run: bool = False) -> list[Comparisons]:
     """Compare the methods of each network; networks with fewer than two methods with rows per case are left out.
 
-    ``most``: the number of training runs to use, the first ones; None: all.
+    ``first_run``: only the first training run of each network, under the rules that papers use.
     """
     records = [r for r in grouping.of_protocol(board.records, board.dataset, ALL_RULES) if grouping.is_method(r)]
-    rows = [Row.of(runs[:most]) for runs in grouping.trainings(records)]
-    rules = tuple(dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores))
+    rows = [Row.of(runs[:1] if first_run else runs) for runs in grouping.trainings(records)]
+    rules = (
+        PUBLISHED if first_run else tuple(dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores))
+    )
     if not rows or board.folders is None:
         return []
     columns = case_columns.read_columns(records, board.folders, (*rules, *TRAITS))
@@ -142,7 +144,7 @@ class ProtocolsReport(CheckReport):
         if networks := comparisons(self.leaderboard):
             rules, tau, pairs = networks[0].rules, _tau(networks), sum(len(one.pairs) for one in networks)
             runs = len({record.cell.seed for record in self.leaderboard.records if record.cell.protocol == ALL_RULES})
-            one_run = _reversed(comparisons(self.leaderboard, 1), PUBLISHED) if runs > 1 else None
+            one_run = _reversed(comparisons(self.leaderboard, first_run=True), PUBLISHED) if runs > 1 else None
             yield (
                 f"{_reversed(networks, PUBLISHED)} of {counted(pairs, 'pair')} of methods on "
                 f"{counted(len(networks), 'network')} ({counted(runs, 'training run')} each"
@@ -164,11 +166,11 @@ def _reversed(networks: Sequence[Comparisons], rules: Sequence[str]) -> int:
 def _by_number(networks: Sequence[Comparisons]) -> Cells:
     """Return a row per set of rules: two, those that papers use, all."""
     rules, pairs = networks[0].rules, sum(len(one.pairs) for one in networks)
+    sets = {f"{REFERENCE} and pointing": (REFERENCE, "pointing"), "that papers use": PUBLISHED, "all": rules}
     rows = []
-    for chosen in ((REFERENCE, "pointing"), PUBLISHED, rules):
-        plain = sum(int(contradicted(one.signs[[rules.index(rule) for rule in chosen]]).sum()) for one in networks)
-        counts = (plain, _reversed(networks, chosen))
-        words = " and ".join(chosen) if len(chosen) == 2 else "that papers use" if chosen == PUBLISHED else "all"
+    for words, chosen in sets.items():
+        plain = _signs(networks)[0][[rules.index(rule) for rule in chosen]]
+        counts = (int(contradicted(plain).sum()), _reversed(networks, chosen))
         rows.append((str(len(chosen)), words, *(f"{count} of {pairs} ({count / pairs:.0%})" for count in counts)))
     return ("rules", "which", "reversed pairs", "Holm"), tuple(rows)
 
