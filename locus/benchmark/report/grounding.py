@@ -25,7 +25,7 @@ from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.row import Row
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
-from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART, READERS
+from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
 from locus.core.scores import Score
 
 MEAN = "mean"
@@ -217,8 +217,8 @@ class GroundingReport(CheckReport):
         self.leaderboard, self.dataset, self.records = leaderboard, leaderboard.dataset, leaderboard.records
         runs = [record for record in self.records if record.source != "paper"]
         self.people = next(filter(is_of_pairs, runs), None)
-        methods = (*OF_TRAINING_PART, READERS)
-        self.rows = [Row.of([r]) for r in runs if r.cell.dataset == self.dataset and r.cell.method in methods]
+        here = [r for r in runs if r.cell.dataset == self.dataset]
+        self.rows = [Row.of([r]) for r in here if r.cell.method in OF_TRAINING_PART or is_of_pairs(r)]
         self.is_of_people = self.people is not None and self.people.cell.dataset == self.dataset
         self.metrics = [metric for metric in RULES if any(r.find(metric) for r in published(self.records))]
 

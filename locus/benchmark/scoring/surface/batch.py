@@ -250,7 +250,7 @@ class Traces:
         Thresholds below a case's first critical one give its first box; thresholds above its highest value nan.
         """
         out = np.full((*thresholds.shape, 4), np.nan)
-        follow(self.offsets, self.rows, case_index, np.ascontiguousarray(thresholds), out)
+        follow(self.offsets, self.rows, case_index, np.require(thresholds, requirements=["C", "W"]), out)
         return out
 
 
