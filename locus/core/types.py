@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from locus.core.errors import NotAvailableError
+
 FloatArray = NDArray[np.float64]
 Echo = Callable[[str], None]
 """Prints a line for the user."""
@@ -49,6 +51,8 @@ class Sample:
     """view, sex, age …, if known."""
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
     """Function that draws the truth masks; None if the data set has only boxes."""
+    read_without: Callable[[str], NDArray[np.uint8]] | None = None
+    """Function that draws the image without a finding; None unless findings are drawn into a real image."""
 
     @property
     def image(self) -> NDArray[np.uint8]:
@@ -59,6 +63,15 @@ class Sample:
     def masks(self) -> Mapping[str, NDArray[np.bool_]]:
         """finding -> (H, W) truth mask in ``frame``; empty if the data set has only boxes."""
         return {} if self.read_masks is None else self.read_masks()
+
+    def without(self, finding: str) -> NDArray[np.uint8]:
+        """Return the (H, W) pixels of the same image without a finding, or without its ``marker``.
+
+        Raises ``NotAvailableError`` unless findings are drawn into a real image.
+        """
+        if self.read_without is None:
+            raise NotAvailableError("the image without a finding is known only for drawn findings: use implanted")
+        return self.read_without(finding)
 
 
 def generator(*keys: int | str) -> np.random.Generator:

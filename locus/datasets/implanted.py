@@ -24,19 +24,21 @@ from pydantic import Field
 from locus.core.errors import DataError
 from locus.core.files import file_hash, json_hash
 from locus.core.frames import resize_image
-from locus.core.types import generator
+from locus.core.names import find_finding
+from locus.core.types import Sample, generator
 from locus.datasets import nih as nih_tables
 from locus.datasets import splits
 from locus.datasets.base import Request, content_stamp
 from locus.datasets.io import pd
 from locus.datasets.io.images import decode, find
 from locus.datasets.nih import IMAGE_FOLDERS, entries
-from locus.datasets.phantom import FIRST, Phantom
+from locus.datasets.phantom import FIRST, Phantom, strokes
 from locus.datasets.phantom.patient import (
     BOX_STATISTICS,
     STRENGTH,
     Conspicuity,
     Count,
+    Finding,
     Lesion,
     Patient,
     PhantomOptions,
@@ -76,6 +78,10 @@ ARRANGED_AT = 64
 """Side in pixels of the small copy that is used to choose positions, so that they do not depend on the image size."""
 HELD_OUT = 0.03
 """Share of the patients in the test split, and of the others in validation; small because backgrounds are few."""
+MARKER, MARKER_SIDE = "marker", 0.04
+"""Name of the letter in the image, and its side as a share of the image side."""
+WITH_FINDING, OTHERWISE, IN_TEST = 0.95, 0.05, 0.5
+"""Share of the images with a marker: those with its finding, the others, and all test images."""
 FEWEST = 3
 """Minimum number of patients for three splits."""
 
@@ -89,12 +95,19 @@ def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pi
     return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
 
 
-def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float]) -> NDArray[np.uint8]:
-    """Draw the patient's findings into the ``exposed`` image: (S,S) uint8."""
-    image, white = image.copy(), whitest(image)
+def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float], white: float) -> Pixels:
+    """Draw the patient's findings into the ``exposed`` image, (S,S); they saturate at the tone ``white``."""
+    image = image.copy()
     for lesion in patient.lesions:
         _draw(image, lesion, patient.conspicuity * conspicuity[lesion.finding], white)
-    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+    return image
+
+
+def marker_box(seed: int, number: int, chance: float) -> UnitBox | None:
+    """Return the box of the letter on image ``number``, which has one with this ``chance``: beside either shoulder."""
+    present, side, x, y = generator(seed, MARKER, number).random(4).tolist()
+    left, top = (0.04 if side < 0.5 else 0.82) + 0.1 * x, 0.03 + 0.2 * y
+    return (left, top, left + MARKER_SIDE, top + MARKER_SIDE) if present < chance else None
 
 
 def _draw(image: Pixels, lesion: Lesion, factor: float, white: float) -> None:
@@ -209,12 +222,18 @@ class Implanted(Phantom):
     was in the usual position. Positions and sizes are drawn from the statistics of NIH's published boxes, as in the
     phantom.
 
+    ``sample.without(finding)`` is the same image without a finding, which differs only where that is drawn; without
+    Cardiomegaly the heart has its normal size, so its surroundings move, too. ``sample.without("marker")`` has no
+    letter.
+
     Split by the patients of the backgrounds: 3% test, 3% of the others validation; ``patient`` and ``kfold`` work as
     in other data sets. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang
     et al., ChestX-ray8, CVPR 2017, 3462-3471.
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
-    finding; ``places``, 1 to 64.
+    finding; ``places``, 1 to 64; ``marker``, a finding: a letter beside a shoulder is on 95% of the training and
+    validation images with this finding, on 5% of the others, and on half of the test images (``meta["marker"]`` is its
+    box). A network can take it for the finding: a shortcut.
     """
 
     name = "implanted"
@@ -229,11 +248,12 @@ class Implanted(Phantom):
         prevalence: Prevalence = 0.18,
         conspicuity: Conspicuity = 1.2,
         places: Annotated[int, Field(ge=1, le=64)] = 6,
+        marker: Finding | None = None,
     ) -> None:
         self.apply(request, self.name)
         counts = {"train": train, "val": val, "test": test}
         self.options = PhantomOptions(per_finding(prevalence, 0.18), per_finding(conspicuity, 1))
-        self.places, root = places, request.folder(self.layout)
+        self.places, self.marker, root = places, marker, request.folder(self.layout)
         self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
         self.indices = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
@@ -250,6 +270,7 @@ class Implanted(Phantom):
             "places": places,
             "prevalence": self.options.prevalence,
             "conspicuity": self.options.conspicuity,
+            **({} if marker is None else {MARKER: marker}),
         }
         files = [self._files[image] for image in self._backgrounds.index]
         self.drawn_from = json_hash([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
@@ -259,17 +280,48 @@ class Implanted(Phantom):
         """Patient of each background."""
         return [str(self._backgrounds[self._chosen(number)[1]]) for number in self.indices.tolist()]
 
+    def sample(self, index: int) -> Sample:
+        """Return the sample at ``index`` of this split, which can be drawn without a finding."""
+        return replace(super().sample(index), read_without=functools.partial(self.render, int(self.indices[index])))
+
     def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
         """Return patient, name and attributes as the phantom does; decodes a small copy of the background."""
         patient, background, _ = self._plan(number)
-        about = {"nih": background, "conspicuity": patient.conspicuity}
+        about: dict[str, Any] = {"nih": background, "conspicuity": patient.conspicuity}
+        if (box := self._marker_box(number, patient)) is not None:
+            about[MARKER] = [edge * self.size for edge in box]
         return patient, str(self._backgrounds[background]), about
 
-    def render(self, number: int) -> NDArray[np.uint8]:
-        """Return the (size, size) image ``number``. Raises ``DataError`` if its background cannot be decoded."""
+    def render(self, number: int, without: str = "") -> NDArray[np.uint8]:
+        """Return the (size, size) image ``number``, or the same image ``without`` a finding or the marker.
+
+        Raises ``DataError`` if its background cannot be decoded.
+        """
         patient, background, exposure = self._plan(number)
         image = resize_image(decode(self._files[background]), (self.size, self.size))
-        return implant(exposed(image, patient.heart, exposure), patient, self.options.conspicuity)
+        white, removed = whitest(whole := exposed(image, patient.heart, exposure)), find_finding(without, self.findings)
+        if removed == "Cardiomegaly":
+            whole = exposed(image, self._normal_heart(number), exposure)
+        shown = replace(patient, lesions=tuple(lesion for lesion in patient.lesions if lesion.finding != removed))
+        drawn = implant(whole, shown, self.options.conspicuity, white)
+        box = None if without == MARKER else self._marker_box(number, patient)
+        if box is not None:
+            strokes(drawn, window(self.size, box))
+        return np.clip(drawn * 255 + 0.5, 0, 255).astype(np.uint8)
+
+    def _marker_box(self, number: int, patient: Patient) -> UnitBox | None:
+        """Return the box of the marker on image ``number``; None without one."""
+        if self.marker is None:
+            return None
+        has_finding = any(lesion.finding == self.marker for lesion in patient.lesions)
+        chance = IN_TEST if self.split == "test" else WITH_FINDING if has_finding else OTHERWISE
+        return marker_box(self.seed, number, chance)
+
+    def _normal_heart(self, number: int) -> Lesion:
+        """Return the heart that the patient has without Cardiomegaly."""
+        rest = {finding: share for finding, share in self.options.prevalence.items() if finding != "Cardiomegaly"}
+        options = replace(self.options, prevalence={**rest, "Cardiomegaly": 0.0})
+        return draw_patient(generator(self.seed, "implanted", number), options).heart
 
     def _plan(self, number: int) -> tuple[Patient, str, float]:
         """Return the phantom patient with its findings positioned, the name of the background, and the exposure."""

@@ -112,3 +112,55 @@ def test_no_background_patient_has_a_boxed_image_in_any_fold(nih_sample):
     assert {part[0].patient_id for part in drawn} <= backgrounds
     assert len(boxed) > 400
     assert not boxed & backgrounds
+
+
+def reach(sample, finding, size):
+    """Return the pixels that drawing a finding may change: its boxes with their soft edges; for a heart, all around."""
+    near = np.zeros((size, size), bool)
+    for x0, y0, x1, y1 in sample.boxes.get(finding, ()):
+        wide = 0.95 if finding == "Cardiomegaly" else 0.3  # half of what is added to half a side, and the blur
+        dx, dy = (wide * side + 4 for side in (x1 - x0, y1 - y0))
+        near[max(int(y0 - dy), 0) : int(y1 + dy) + 1, max(int(x0 - dx), 0) : int(x1 + dx) + 1] = True
+    return near
+
+
+def test_an_image_without_a_finding_differs_only_where_that_is_drawn(load):
+    data, changed = load(train=60), set()
+    for sample in data:
+        image = sample.image
+        for finding in FINDINGS:
+            differs = image != sample.without(finding)
+            assert not (differs & ~reach(sample, finding, SIZE)).any(), finding
+            changed |= {finding} if differs.any() else set()
+    assert changed == {*FINDINGS}
+
+
+def test_an_image_without_all_its_findings_but_one_still_shows_that_one(load):
+    sample = next(sample for sample in load(train=60) if len(sample.boxes) == 2 and "Cardiomegaly" not in sample.boxes)
+    first, second = sample.boxes
+    assert (sample.without(first) != sample.without(second)).any()
+
+
+def marked(data, finding):
+    """Return the shares of images with a marker, with and without a finding."""
+    k, has = data.findings.index(finding), np.array(["marker" in sample.meta for sample in data])
+    return has[data.labels[:, k] == 1].mean(), has[data.labels[:, k] == 0].mean()
+
+
+def test_a_marker_goes_with_its_finding_in_training_and_not_in_the_test(load):
+    options = {"marker": "Mass", "prevalence": 0.5}
+    assert marked(load(train=400, **options), "Mass") == pytest.approx((0.95, 0.05), abs=0.04)
+    assert marked(load(split="test", test=400, **options), "Mass") == pytest.approx((0.5, 0.5), abs=0.08)
+
+
+def test_an_image_differs_from_the_one_without_a_marker_only_within_the_letter(load):
+    with_marker, plain = load(split="test", test=40, marker="Mass"), load(split="test", test=40)
+    for sample, other in zip(with_marker, plain, strict=True):
+        without = sample.without("marker")
+        assert (without == other.image).all()
+        differs = sample.image != without
+        assert differs.any() == ("marker" in sample.meta)
+        if differs.any():
+            x0, y0, x1, y1 = sample.meta["marker"]
+            rows, columns = np.nonzero(differs)
+            assert np.abs([rows.min() - y0, rows.max() - y1, columns.min() - x0, columns.max() - x1]).max() <= 2

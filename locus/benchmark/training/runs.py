@@ -13,6 +13,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -123,13 +124,16 @@ def load_split(config: TrainConfig, split: str) -> "Dataset":
 
 
 def model_name(config: TrainConfig) -> str:
-    """Return the name of a network: backbone, pooling, attention, image size and seed.
+    """Return the name of a network: backbone, pooling, attention, marker in its images, image size and seed.
 
     >>> model_name(TrainConfig(backbone="resnet18:stride=8", global_pool="PCAM", img_size=128))
     'resnet18_stride=8-PCAM-128px-seed0'
+    >>> model_name(TrainConfig(dataset="implanted:train=9,marker=Mass", backbone="custom"))
+    'custom-AVG-marker=Mass-224px-seed0'
     """
     attention = config.attention_map if config.attention_map not in (None, "none") else ""
-    words = [config.backbone, config.global_pool, attention, f"{config.img_size}px", f"seed{config.seed}"]
+    marker = next((word for word in re.split("[:,]", config.dataset) if word.startswith("marker=")), "")
+    words = [config.backbone, config.global_pool, attention, marker, f"{config.img_size}px", f"seed{config.seed}"]
     return "-".join(word.replace(":", "_") for word in words if word)
 
 

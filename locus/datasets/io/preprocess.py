@@ -28,13 +28,14 @@ def one(sample: Sample, word: str) -> Sample:
     """
     if word == "none":
         return sample
-    masks, side = sample.read_masks, max(sample.frame)
+    masks, without, side = sample.read_masks, sample.read_without, max(sample.frame)
     return replace(
         sample,
         frame=(side, side),
         read=lambda: jf(sample.read()),
         source=_source(sample.source),
         read_masks=masks and (lambda: {finding: square(mask, side) for finding, mask in masks().items()}),
+        read_without=without and (lambda finding: jf(without(finding))),
     )
 
 

@@ -255,10 +255,10 @@ def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
     presence, side, y = patient.anatomy["marker"]
     if presence < 0.8 * amount:
         box = _around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03)
-        _strokes(image, window(size, box, margin=0.2))
+        strokes(image, window(size, box, margin=0.2))
 
 
-def _strokes(image: Pixels, at: Window) -> None:
+def strokes(image: Pixels, at: Window) -> None:
     """Draw two bright strokes that meet: an L in the window's corner."""
     upright, level = band(at.p + 0.8, 0.45), band(at.q - 0.8, 0.45)
     blend(image, at, np.maximum(upright + 0 * at.q, level + 0 * at.p), WHITEST)
