@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from locus.datasets.base import Dataset
     from locus.methods import GradientMethod, Method
 
-FROM = {
+MODULE_OF_NAME = {
     "build": "locus.backbones",
     "wrap": "locus.backbones",
     "evaluate": "locus.benchmark.evaluation.evaluate",
@@ -72,8 +72,8 @@ def records(folder: Path | str) -> "list[Record]":
 
 
 def __getattr__(name: str) -> Any:
-    if name in FROM:
-        return getattr(importlib.import_module(FROM[name]), name)
+    if name in MODULE_OF_NAME:
+        return getattr(importlib.import_module(MODULE_OF_NAME[name]), name)
     if name in PACKAGES:
         return importlib.import_module(f"locus.{name}")
     raise AttributeError(f"module 'locus' has no attribute {name!r}")

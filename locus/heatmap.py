@@ -17,7 +17,7 @@ from locus.core import cli
 from locus.core.errors import BadValueError, DataError
 
 log = logging.getLogger(__name__)
-DEFAULT = "demo-pcam"
+DEFAULT_NETWORK = "demo-pcam"
 """Network that is used if there is no training run."""
 SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
 
@@ -59,5 +59,5 @@ def _newest(folder: Path) -> str:
     """Return the checkpoint of the newest finished run in ``folder``, else a network that comes with the package."""
     if finished := runs.finished(folder):
         return str(finished[0])
-    cli.say(f"{folder}/ has no finished run: using {DEFAULT}, a small network trained on generated images")
-    return DEFAULT
+    cli.say(f"{folder}/ has no finished run: using {DEFAULT_NETWORK}, a small network trained on generated images")
+    return DEFAULT_NETWORK

@@ -31,7 +31,7 @@ ARCHITECTURE = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILI
 """Definition of a network in timm's files."""
 
 
-NAMES = (
+BACKBONE_NAMES = (
     "custom", "densenet121", "resnet18", "resnet34", "resnet50", "squeezenet1_1", "vgg16",
     *(f"{padding}efficientnet_b{size}" for padding in ("", "tf_") for size in range(8)),
 )  # fmt: skip
@@ -55,13 +55,13 @@ SHIPPED = Path(__file__).parents[1] / "weights"
 """Folder of the networks that come with the package."""
 METADATA = "locus"
 """Key of the metadata in such a file: JSON of the content of the checkpoint without its weights."""
-FROM = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapping"}
+MODULE_OF_NAME = {"Classifier": "classifier", "build": "catalog", "wrap": "wrapping"}
 """Public name -> the module from which it is imported on first use."""
 
 
 def names() -> list[str]:
     """Return the registered backbones, sorted. Other timm models with feature maps are accepted, too."""
-    return sorted(NAMES)
+    return sorted(BACKBONE_NAMES)
 
 
 def shipped() -> list[str]:
@@ -110,8 +110,8 @@ def files_of(options: Mapping[str, Any]) -> Set[Path]:
 
 
 def __getattr__(name: str) -> Any:
-    if name in FROM:
-        return getattr(importlib.import_module(f"locus.backbones.{FROM[name]}"), name)
+    if name in MODULE_OF_NAME:
+        return getattr(importlib.import_module(f"locus.backbones.{MODULE_OF_NAME[name]}"), name)
     raise AttributeError(f"module 'locus.backbones' has no attribute {name!r}")
 
 
@@ -123,13 +123,13 @@ def canonical(name: str) -> str:
 def unknown(name: str, timm_names: Iterable[str]) -> UnknownNameError:
     """Return the error for an unknown backbone, with the listed names and the nearest of timm's names."""
     near = difflib.get_close_matches(name.lower(), timm_names, n=5)
-    return UnknownNameError("backbone", name, sorted(NAMES), near, also="any timm network with feature maps")
+    return UnknownNameError("backbone", name, sorted(BACKBONE_NAMES), near, also="any timm network with feature maps")
 
 
 def require_known(name: str) -> None:
     """Raise ``UnknownNameError`` if neither Locus nor timm has the backbone ``name``."""
     word = canonical(name.partition(":")[0])
-    if word in NAMES or PUBLISHED.fullmatch(word):
+    if word in BACKBONE_NAMES or PUBLISHED.fullmatch(word):
         return
     text, names = _timm()
     architecture = word.partition(".")[0]  # a weight tag may follow

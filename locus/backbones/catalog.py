@@ -96,7 +96,7 @@ def resolve(name: str) -> str:
     A name of timm may have a weight tag (``resnet101.a1_in1k``). Raises ``UnknownNameError`` with the nearest names.
     """
     word = backbones.canonical(name)
-    if word not in backbones.NAMES:
+    if word not in backbones.BACKBONE_NAMES:
         import timm  # slow import, only if the name is not listed
 
         if not timm.is_model(word):

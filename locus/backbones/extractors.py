@@ -1,7 +1,7 @@
 """Networks without their heads, by the canonical name of the backbone, optionally with ImageNet weights.
 
 ``build`` returns the extractor of a name, ``finer`` one with a finer feature map. ``create`` and ``from_torchvision``
-build the networks of timm and torchvision and report missing weights with URL and path. ``SPECIAL`` has the backbones
+build the networks of timm and torchvision and report missing weights with URL and path. ``BUILDERS`` has the backbones
 that are not ``forward_features`` of a timm network. Spellings of the names are in ``locus.backbones``, weights trained
 on radiographs in ``weight_files``.
 """
@@ -27,7 +27,7 @@ from locus.core.errors import BadValueError, NotAvailableError, one_line
 
 FILE = "model.safetensors"
 """Name of the weights file on the hub."""
-PATIENCE = 4
+TIMEOUT_SECONDS = 4
 """Timeout in seconds for a server of weights."""
 
 
@@ -66,18 +66,18 @@ def require(name: str) -> None:
 
 
 def reachable(address: str) -> bool:
-    """Return True if a server answers within ``PATIENCE``, including the DNS lookup, which has no timeout."""
+    """Return True if a server answers within ``TIMEOUT_SECONDS``, including the DNS lookup, which has no timeout."""
     replies: list[bool] = []
     asking = threading.Thread(target=lambda: replies.append(answers(address)), daemon=True)
     asking.start()
-    asking.join(PATIENCE)
+    asking.join(TIMEOUT_SECONDS)
     return replies == [True]
 
 
 def answers(address: str) -> bool:
     """Return True if a server responds at all, through the proxy set in the environment."""
     try:
-        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=TIMEOUT_SECONDS).close()
     except urllib.error.HTTPError:
         return True
     except OSError as error:
@@ -158,12 +158,12 @@ def build(name: str, pretrained: bool) -> Features:
 
     Raises ``NotAvailableError`` for weights that do not exist or cannot be downloaded, and for a network without maps.
     """
-    if name in SPECIAL:
-        return SPECIAL[name](name, pretrained)
+    if name in BUILDERS:
+        return BUILDERS[name](name, pretrained)
     given = grids.options(name)
     net = create(name, pretrained, **given)
     features = _of_timm(net, TokensOf(net) if given and TokensOf.serves(net) else MapsOf(net))
-    if name not in backbones.NAMES:
+    if name not in backbones.BACKBONE_NAMES:
         _require_maps(name, features)
     return features
 
@@ -226,7 +226,7 @@ def _stage(enter: nn.Conv2d) -> nn.Sequential:
     return nn.Sequential(enter, nn.BatchNorm2d(wide), nn.ReLU(), refine, nn.BatchNorm2d(wide), nn.ReLU())
 
 
-SPECIAL = {"custom": _custom, "squeezenet1_1": _squeezenet, "vgg16": _vgg}
+BUILDERS = {"custom": _custom, "squeezenet1_1": _squeezenet, "vgg16": _vgg}
 """Canonical name -> function that builds it, for backbones that are not ``forward_features`` of a timm network."""
 
 STRIDES = (8, 16, 32)
@@ -245,7 +245,7 @@ def finer(name: str, pretrained: bool, stride: int) -> Features:
     Raises ``BadValueError`` for a stride that the network cannot have, ``NotAvailableError`` for weights that do not
     exist or cannot be downloaded.
     """
-    if name in SPECIAL or not _is_of(name, (*DILATED, "densenet")):
+    if name in BUILDERS or not _is_of(name, (*DILATED, "densenet")):
         raise BadValueError(
             f"the backbone {name!r} has no option 'stride': leave it out, or use a ResNet, an EfficientNet or a "
             "DenseNet"

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from locus.backbones import pooling as poolings
-from locus.backbones.grids import MOST_PREFIX, TokensOf, evaluating
+from locus.backbones.grids import MAX_PREFIX_TOKENS, TokensOf, evaluating
 from locus.backbones.layers import ACTIVATIONS, Step, submodule, until
 from locus.backbones.tokens import logits_of, noise
 from locus.core.errors import BadValueError, NotAvailableError, one_line
@@ -29,7 +29,7 @@ POOLINGS = ("AVG", "MAX")
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
 """Modules whose output is never used as features."""
-REACHED = 0.9
+MIN_REACHED_SHARE = 0.9
 """Minimum share of the positions of a map that must affect the logits."""
 
 
@@ -313,7 +313,7 @@ def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
         return None
     for stages, (h, w) in enumerate(trace.shapes, start=1):
         prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
-        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MOST_PREFIX
+        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MAX_PREFIX_TOKENS
         if fits and h * w > 1:
             return ModelSpec(name, None, patch=trace.patch, prefix=prefix, stages=stages)
     return None
@@ -433,7 +433,7 @@ def _deciding(
     gradients = _gradients(logits, [*parts, *(trace.outputs[name] for name in unknown)])
     for (spec, _), gradient in zip(candidates, gradients, strict=False):
         reached = 0.0 if gradient is None else _reached(gradient, spec, trace)
-        if reached >= REACHED or (reached > 0 and _reaches_everywhere(module, trace, spec)):
+        if reached >= MIN_REACHED_SHARE or (reached > 0 and _reaches_everywhere(module, trace, spec)):
             used = [name for name, G in zip(unknown, gradients[len(parts) :], strict=True) if G is not None and G.any()]
             _refuse_tokens(trace, spec.features, used)
             if features is None:

@@ -186,7 +186,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """timm's module -> options that allow other image sizes than the native one."""
 
-MOST_PREFIX = 16
+MAX_PREFIX_TOKENS = 16
 """Maximum number of class and register tokens in front of the patches."""
 
 

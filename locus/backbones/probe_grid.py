@@ -24,7 +24,7 @@ from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
 ADVICE = "use --grid stride=PIXELS,offset=PIXELS, pass grid= to locus.wrap, or choose another network or layer"
-NEAR = 0.01
+STRIDE_TOLERANCE = 0.01
 """Maximum distance of a measured stride from a whole number of pixels."""
 Features = Callable[[Tensor], Tensor]
 
@@ -71,7 +71,7 @@ def grid(module: nn.Module, features: Features, size: tuple[int, int], channels:
         if traced is not None and traced.covers(shape):
             return traced
         candidate = probed(module, features, size, channels)
-        whole = all(abs(stride - round(stride)) < NEAR for stride in candidate.stride)
+        whole = all(abs(stride - round(stride)) < STRIDE_TOLERANCE for stride in candidate.stride)
         if whole and candidate.covers(shape) and _confirmed(candidate, features, images):
             return candidate
     raise NotAvailableError(f"the grid of this network cannot be measured, or fails its checks: {ADVICE}")

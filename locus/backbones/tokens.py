@@ -22,15 +22,15 @@ from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 from torch.utils.module_tracker import ModuleTracker
 
-from locus.backbones.grids import MOST_PREFIX, TokensOf, evaluating
+from locus.backbones.grids import MAX_PREFIX_TOKENS, TokensOf, evaluating
 from locus.backbones.layers import Network
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
 Keep = Callable[[Tensor], Tensor]
-SIDE = 224
+NOISE_SIDE = 224
 """Side in pixels of the image of noise."""
-UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+INPUT_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 """Errors of a network that does not accept such an image."""
 
 
@@ -102,7 +102,7 @@ def logits_of(output: Any) -> Tensor:
     raise BadValueError(f"the network returns {kind}: it must return its logits as one tensor (N, K)")
 
 
-def noise(module: nn.Module, channels: int, side: int = SIDE) -> Tensor:
+def noise(module: nn.Module, channels: int, side: int = NOISE_SIDE) -> Tensor:
     """Return fixed noise (1,channels,side,side) of the network's type and device, without changing torch's seed."""
     weight = next(module.parameters(), torch.empty(0))
     image = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
@@ -143,7 +143,7 @@ def find_token_layout(model: Network, size: tuple[int, int]) -> TokenLayout:
     h, w = shape = (size[0] // model.extractor.patch, size[1] // model.extractor.patch)
     shapes = {tuple(A.shape) for A in matrices}
     prefix = matrices[0].shape[-1] - h * w
-    if len(shapes) > 1 or len(matrices[0]) > 1 or not 0 <= prefix <= MOST_PREFIX:
+    if len(shapes) > 1 or len(matrices[0]) > 1 or not 0 <= prefix <= MAX_PREFIX_TOKENS:
         raise NotAvailableError(
             f"the attention matrices of this network do not all connect its {h * w} patches, because it attends within "
             "windows or at several resolutions (as Swin does): not supported"

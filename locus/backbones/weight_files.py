@@ -31,14 +31,14 @@ from torch import Tensor, nn
 from locus.backbones import SUFFIX, described, path_of, shipped
 from locus.backbones.classifier import Classifier
 from locus.backbones.extractors import folder, reachable
-from locus.backbones.tokens import UNABLE
+from locus.backbones.tokens import INPUT_ERRORS
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 from locus.core.files import json_hash
 
 log = logging.getLogger(__name__)
-DATA = ("torch.", "collections.", "_codecs.")
+DATA_TYPE_PREFIXES = ("torch.", "collections.", "_codecs.")
 """Prefixes of the types in a file of weights."""
-NAMES = {
+BACKBONE_OF_WEIGHTS = {
     **{
         f"densenet121-res224-{word}": "densenet121"
         for word in ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")
@@ -60,7 +60,7 @@ COPY_KEYS = ("module", "student", "teacher", "ema", "ema_state_dict", "state_dic
 """Keys of copies of the weights, used if a file has one of them and none of ``WEIGHT_KEYS``."""
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 """Prefixes of a Lightning module's loss buffers (``pos_weight``)."""
-BROKEN = (
+BROKEN_FILE_ERRORS = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
     *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
 )
@@ -73,7 +73,7 @@ SAFE_GLOBALS: list[Any] = [
 ]
 """Allowed types in files of other tools, in addition to weights: numpy numbers, command line flags; no code."""
 RANDOM = "or use random weights (--pretrained False; as --model: xrv:densenet121)"
-GRAY = ":mean=127.5,std=0.12451171875"
+XRV_GRAY_SCALE = ":mean=127.5,std=0.12451171875"
 """torchxrayvision scales grey values to -1024 to 1024: (p - 127.5) / (127.5 / 1024) for p in [0, 255]."""
 
 
@@ -91,7 +91,7 @@ def read(path: Path | str) -> dict[str, Any]:
         content = _published(file) if file.suffix == SUFFIX else load_file(file, SAFE_GLOBALS)
     except PermissionError as error:
         raise DataError(f"cannot read {file} ({error.strerror}): change its permissions or use another file") from error
-    except BROKEN as error:
+    except BROKEN_FILE_ERRORS as error:
         raise DataError(f"{file} cannot be read as a checkpoint ({_reason(file, error)}") from error
     if not isinstance(content, dict):
         raise DataError(f"{file} contains a {type(content).__name__}, not a checkpoint: use another file")
@@ -268,7 +268,7 @@ def code_in(error: BaseException) -> str | None:
     ``error``: the exception of ``load_file``, which refuses such a file.
     """
     found = re.search(r"\bGLOBAL ([\w.]+)", str(error))
-    return found[1] if found and not found[1].startswith(DATA) else None
+    return found[1] if found and not found[1].startswith(DATA_TYPE_PREFIXES) else None
 
 
 def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
@@ -277,17 +277,19 @@ def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
     The backbone ``densenet121-res224-nih`` is the network of these weights, with the weights unless ``pretrained`` is
     False. Raises ``UnknownNameError`` for an unknown name, ``BadValueError`` if it belongs to another backbone.
     """
-    if name in NAMES:
-        name, pretrained = NAMES[name], name if pretrained is True else pretrained
+    if name in BACKBONE_OF_WEIGHTS:
+        name, pretrained = BACKBONE_OF_WEIGHTS[name], name if pretrained is True else pretrained
         if pretrained is False:
-            return name + GRAY, False
+            return name + XRV_GRAY_SCALE, False
     if isinstance(pretrained, bool):
         return name, pretrained
-    if pretrained not in NAMES:
-        raise UnknownNameError("--pretrained", pretrained, ("True", "False", *NAMES))
-    if name.split(":")[0].lower() != NAMES[pretrained]:
-        raise BadValueError(f"--pretrained {pretrained} requires --backbone {NAMES[pretrained]}, not {name}")
-    return name if ":" in name else name + GRAY, pretrained
+    if pretrained not in BACKBONE_OF_WEIGHTS:
+        raise UnknownNameError("--pretrained", pretrained, ("True", "False", *BACKBONE_OF_WEIGHTS))
+    if name.split(":")[0].lower() != BACKBONE_OF_WEIGHTS[pretrained]:
+        raise BadValueError(
+            f"--pretrained {pretrained} requires --backbone {BACKBONE_OF_WEIGHTS[pretrained]}, not {name}"
+        )
+    return name if ":" in name else name + XRV_GRAY_SCALE, pretrained
 
 
 def load_xray(model: Classifier, word: str) -> None:
@@ -298,7 +300,7 @@ def load_xray(model: Classifier, word: str) -> None:
     weights, _ = extractor_weights(state(word), model)
     missing = [name for name in model.state_dict() if name.startswith("extractor.") and name not in weights]
     if missing:
-        lacking = f"{len(missing)} weights of {NAMES[word]} ({examples(missing)})"
+        lacking = f"{len(missing)} weights of {BACKBONE_OF_WEIGHTS[word]} ({examples(missing)})"
         raise DataError(f"the file of {word} lacks {lacking}: delete it to download it again")
     model.load_state_dict(weights, strict=False)
 
@@ -350,7 +352,7 @@ def state(word: str) -> dict[str, Tensor]:
     path = _file(xrv, word)
     try:
         content = load_file(path, _classes(xrv))
-    except (*UNABLE, OSError, EOFError, pickle.UnpicklingError) as error:
+    except (*INPUT_ERRORS, OSError, EOFError, pickle.UnpicklingError) as error:
         if code := code_in(error):
             raise DataError(f"{path} would run {code}: delete it, {RANDOM}") from error
         raise _broken(path) from error

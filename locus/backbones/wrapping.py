@@ -26,13 +26,13 @@ from locus.backbones.find_head import (
 )
 from locus.backbones.grids import evaluating
 from locus.backbones.layers import Extractor, ForeignHead, Step, submodule
-from locus.backbones.tokens import SIDE, UNABLE, logits_of, noise
+from locus.backbones.tokens import INPUT_ERRORS, NOISE_SIDE, logits_of, noise
 from locus.core.errors import BadValueError, LocusError, NotAvailableError
 from locus.core.frames import Grid
 
 Names = Sequence[str] | Mapping[str, int]
 Locate = Callable[[tuple[int, int]], Grid]
-SKIP = "-"
+UNUSED_OUTPUT = "-"
 """Name of an output that is not used."""
 OUTPUTS, TARGETS = ("sigmoid", "softmax"), ("logit", "difference")
 """Meanings of the outputs, and what is explained: a logit, or a logit less the mean of the others."""
@@ -210,7 +210,7 @@ def select_outputs(
     if not isinstance(named, Mapping):
         require_names(named)
     count = logits.shape[1]
-    advice = f"give one name per output, in order, with {SKIP!r} for outputs to skip, or a name map ({{}})"
+    advice = f"give one name per output, in order, with {UNUSED_OUTPUT!r} for outputs to skip, or a name map ({{}})"
     if not isinstance(named, Mapping) and len(named) not in (0, count):
         example = "--findings Effusion=3 Mass=5" if where != "findings" else "{'Effusion': 3, 'Mass': 5}"
         raise BadValueError(
@@ -218,8 +218,10 @@ def select_outputs(
         )
     chosen = dict(named) if isinstance(named, Mapping) else None
     if chosen is None:
-        names = tuple(name for name in named if name != SKIP)
-        columns = tuple(column for column, name in enumerate(named) if name != SKIP) if named else (*range(count),)
+        names = tuple(name for name in named if name != UNUSED_OUTPUT)
+        columns = (
+            tuple(column for column, name in enumerate(named) if name != UNUSED_OUTPUT) if named else (*range(count),)
+        )
     else:
         names, columns = tuple(chosen), tuple(chosen.values())
     if named and not columns:
@@ -231,7 +233,7 @@ def select_outputs(
     if missing := [column for column in columns if not bool(logits[0, column].isfinite())]:
         raise BadValueError(
             f"the outputs {' '.join(map(str, missing))} of the network are NaN or infinite for an image of noise: skip "
-            f"them with {SKIP!r} in {where}"
+            f"them with {UNUSED_OUTPUT!r} in {where}"
         )
     return names, None if columns == (*range(count),) else columns
 
@@ -347,7 +349,7 @@ def _try(module: nn.Module, run: Step, images: Tensor) -> Tensor | None:
     with evaluating(module), torch.autocast(images.device.type, enabled=False):
         try:
             return run(images)
-        except (LocusError, *UNABLE):
+        except (LocusError, *INPUT_ERRORS):
             return None
 
 
@@ -365,7 +367,7 @@ def _require_same(ours: Tensor | None, theirs: Tensor, advice: str) -> None:
 def native(module: nn.Module) -> int:
     """Return the native input side length of a network from timm or transformers, else 224."""
     size = getattr(module, "pretrained_cfg", {}).get("input_size", (0, 0, 0))[-1]
-    size = size or getattr(getattr(module, "config", None), "image_size", 0) or SIDE
+    size = size or getattr(getattr(module, "config", None), "image_size", 0) or NOISE_SIDE
     return int(size[0] if isinstance(size, list | tuple) else size)
 
 

@@ -45,7 +45,7 @@ from locus.datasets.io.tables import read_list
 from locus.datasets.leaks import TrainingImages
 
 log = logging.getLogger(__name__)
-SIDE = 224
+DEFAULT_IMAGE_SIDE = 224
 """Side of the images in pixels, if nothing else is known."""
 Numbers = tuple[float, ...]
 
@@ -128,7 +128,7 @@ class Checkpoint:
         """
         try:
             model = rebuild(self.stamp["model"], str(self.path), trust)
-        except weight_files.BROKEN as error:
+        except weight_files.BROKEN_FILE_ERRORS as error:
             raise DataError(f"the network of {self.path} cannot be built: {one_line(error)}") from error
         weight_files.load(model, self.weights, self.path)
         model.train_config, model.training_images = self.config, self.training_images
@@ -224,7 +224,7 @@ class OpenedNetwork:
     @property
     def img_size(self) -> int:
         """Side of its images in pixels."""
-        return self.model.img_size or SIDE
+        return self.model.img_size or DEFAULT_IMAGE_SIDE
 
 
 def build(
@@ -243,7 +243,7 @@ def build(
     if flags.weights:
         weights = weight_files.load_external(module, weight_files.weights(flags.weights), flags.weights, word)
     channels = flags.channels or network.channels or channels_of(module)
-    size = flags.img_size or network.img_size or default_img_size or SIDE
+    size = flags.img_size or network.img_size or default_img_size or DEFAULT_IMAGE_SIDE
     mean, std, normalisation = _normalisation(flags, network, channels)
     trace = observe(module, channels, size)
     names, where = _named_outputs(named, network.findings, default_findings, trace.logits.shape[1])
@@ -271,7 +271,7 @@ def open_run(path: Path, trust: bool) -> OpenedNetwork:
 
 def _opened(model: Classifier, preprocess: str, weights: str, normalisation: str) -> OpenedNetwork:
     """Describe an opened network. Raises ``NotAvailableError`` if its grid cannot be found."""
-    size = model.img_size or SIDE
+    size = model.img_size or DEFAULT_IMAGE_SIDE
     grid, wiring = model.grid((size, size)), (model.build_options or {}).get("wiring")
     spec = ModelSpec(**wiring) if wiring else None
     how = "measured" if spec else "computed from its modules"
@@ -395,13 +395,13 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwor
     library = weight_files.library(name)
     size = 512 if "512" in name else 224
     grey: dict[str, Any] = {"img_size": size, "channels": 1, "mean": (0.5,), "std": (1 / 2048,)}
-    if name in weight_files.NAMES and "densenet" in name:
+    if name in weight_files.BACKBONE_OF_WEIGHTS and "densenet" in name:
         findings = tuple(f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"]))
         module = library.models.DenseNet(weights=None, num_classes=len(findings))
         module.load_state_dict(weight_files.state(name), strict=False)  # operating points do not affect logits
         return ExternalNetwork(module, name, findings=findings, **grey)
     if name != "densenet121":
-        raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *weight_files.NAMES))
+        raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *weight_files.BACKBONE_OF_WEIGHTS))
     module = library.models.DenseNet(weights=None, num_classes=_require_outputs(name, outputs))
     return ExternalNetwork(module, "random", **grey)
 

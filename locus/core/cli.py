@@ -30,14 +30,14 @@ from locus.core.parser import CoreLoader, checked, help_command, parser_of, type
 from locus.core.startup import ROOT
 from locus.core.user_code import refuse_code
 
-LONGEST = 4000
+MAX_ERROR_LENGTH = 4000
 """Maximum number of characters of an error; quoted file contents may be of any length."""
 SMALLER = "close other programs, or use smaller images, maps or batches"
 log = logging.getLogger(__name__)
 CONFIGS = next(above.resolve() for above in (ROOT / "locus/configs", ROOT / "configs") if above.is_dir())
 """Folder of the presets; ``configs/<dataset>.yaml`` has the defaults of a data set. In a checkout it is a link."""
 
-LARGEST = 1_000_000
+MAX_YAML_BYTES = 1_000_000
 """Maximum number of bytes and of values in a YAML file."""
 
 C = TypeVar("C")
@@ -114,8 +114,8 @@ def _is_torch_out_of_memory(error: RuntimeError) -> bool:
 
 def _report(sentence: str, status: int) -> int:
     line = one_line(sentence)
-    more = f" … ({len(line):,} characters)" if len(line) > LONGEST else ""
-    sys.stderr.write(f"error: {line[:LONGEST]}{more}\n")
+    more = f" … ({len(line):,} characters)" if len(line) > MAX_ERROR_LENGTH else ""
+    sys.stderr.write(f"error: {line[:MAX_ERROR_LENGTH]}{more}\n")
     return status
 
 
@@ -213,8 +213,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
         raise DataError(f"file {str(path)!r} not found; presets in configs/: {presets}")
-    if path.stat().st_size > LARGEST:
-        raise DataError(f"{path} has {path.stat().st_size:,} bytes; the limit is {LARGEST:,}")
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes; the limit is {MAX_YAML_BYTES:,}")
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
@@ -237,14 +237,14 @@ def _yaml_problem(error: Exception) -> str:
 def _loaded(text: str) -> Any:
     """Parse YAML text; cached, because a suite of many models reads the same preset repeatedly.
 
-    Raises ``ValueError`` if aliases (``*name``) expand it beyond ``LARGEST`` values.
+    Raises ``ValueError`` if aliases (``*name``) expand it beyond ``MAX_YAML_BYTES`` values.
     """
     content = yaml.load(text, CoreLoader)
     todo, count = [content], 0
     while todo:
         item, count = todo.pop(), count + 1
         todo += item if isinstance(item, list) else item.values() if isinstance(item, dict) else ()
-        if count > LARGEST:
+        if count > MAX_YAML_BYTES:
             raise ValueError("its aliases expand to too many values")
     return content
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
-LONGEST_NAME = 200
+MAX_NAME_LENGTH = 200
 """Maximum length of a name for which the nearest name is searched, in quadratic time."""
 
 
@@ -77,7 +77,7 @@ class UnknownNameError(LocusError):
 
 def hint(value: str, known: Iterable[str]) -> str:
     """Return ``did you mean …? `` with the nearest known name, ignoring case, or an empty string."""
-    if len(value) > LONGEST_NAME:
+    if len(value) > MAX_NAME_LENGTH:
         return ""
     by_lower = {name.lower(): name for name in known}
     near = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.6)

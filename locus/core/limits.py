@@ -5,19 +5,19 @@ from pathlib import Path
 
 from locus.core.errors import BadValueError, DataError
 
-GROUPS = Path("/sys/fs/cgroup")
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 """Folder with the limits of control groups (containers, cluster jobs)."""
-OWN_GROUP = Path("/proc/self/cgroup")
+OWN_CONTROL_GROUP = Path("/proc/self/cgroup")
 """File with the control group of this process."""
-LARGEST = 60_000_000
+MAX_IMAGE_PIXELS = 60_000_000
 """Maximum number of pixels of an image (the largest chest radiographs have 20 million)."""
-LARGEST_TEXT = 2**27
+MAX_TEXT_BYTES = 2**27
 """Maximum size of a table or JSON file in bytes; reading it takes ten times as much memory."""
-MOST = 64
+ALWAYS_ALLOWED_THREADS = 64
 """Number of threads or processes that is always allowed."""
 
 
-def cpus(root: Path = GROUPS, membership: Path = OWN_GROUP) -> int:
+def cpus(root: Path = CONTROL_GROUPS, membership: Path = OWN_CONTROL_GROUP) -> int:
     """Return the number of CPUs this process may use, from its affinity mask and its container's quota."""
     counts = [len(os.sched_getaffinity(0))]
     for group in groups(root, membership):
@@ -33,7 +33,7 @@ def check_count(count: int, flag: str) -> int:
     >>> check_count(2, "--threads")
     2
     """
-    most = max(MOST, 4 * (os.cpu_count() or 1))
+    most = max(ALWAYS_ALLOWED_THREADS, 4 * (os.cpu_count() or 1))
     if count > most:
         raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: use {most} or less")
     return count
@@ -42,16 +42,16 @@ def check_count(count: int, flag: str) -> int:
 def require_size(path: Path) -> Path:
     """Return the ``path`` of a text file.
 
-    Raises ``DataError`` if it has more than ``LARGEST_TEXT`` bytes or is not regular (a pipe would wait forever).
+    Raises ``DataError`` if it has more than ``MAX_TEXT_BYTES`` bytes or is not regular (a pipe would wait forever).
     """
     if path.exists() and not path.is_file():
         raise DataError(f"cannot read {path}: it is not a regular file")
-    if path.is_file() and (size := path.stat().st_size) > LARGEST_TEXT:
-        raise DataError(f"{path} has {size:,} bytes; the limit for a table or JSON file is {LARGEST_TEXT:,}")
+    if path.is_file() and (size := path.stat().st_size) > MAX_TEXT_BYTES:
+        raise DataError(f"{path} has {size:,} bytes; the limit for a table or JSON file is {MAX_TEXT_BYTES:,}")
     return path
 
 
-def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
+def groups(root: Path = CONTROL_GROUPS, membership: Path = OWN_CONTROL_GROUP) -> list[Path]:
     """Return the folders of this process's group and its parents; empty if the system has no cgroup v2."""
     lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
     names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]

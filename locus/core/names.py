@@ -59,9 +59,9 @@ UPPER_BOUND_AND_PEOPLE = (UPPER_BOUND, *SUPERVISED, *PEOPLE)
 UNRANKED_METHODS = (*BASELINES, *UPPER_BOUND_AND_PEOPLE, *OF_TRAINING_PART)
 """Rows without a rank."""
 
-SHORTEST = 4
+MIN_PARTIAL_LENGTH = 4
 """Minimum length of a partial name in ``match``."""
-NOT = frozenset({"no", "non", "not", "negative", "without"})
+NEGATIONS = frozenset({"no", "non", "not", "negative", "without"})
 """Words that negate a name."""
 
 SPELLED = {"ChesXpert": "CheXpert"}
@@ -184,7 +184,7 @@ def _is_part(label: str, finding: str) -> bool:
     text = "".join(typed)
     begins = any("".join(words[i:]).startswith(text) for i in range(len(words)))
     contains = f" {' '.join(words)} " in f" {' '.join(typed)} "
-    return len(text) >= SHORTEST and (begins or contains) and not NOT & {*words} ^ NOT & {*typed}
+    return len(text) >= MIN_PARTIAL_LENGTH and (begins or contains) and not NEGATIONS & {*words} ^ NEGATIONS & {*typed}
 
 
 def _words(name: str) -> list[str]:

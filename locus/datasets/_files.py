@@ -186,12 +186,12 @@ def refuse_turned(source: Path, frames: Mapping[str, tuple[int, int]], files: Ma
     turned = []
     for image, (height, width) in frames.items():
         rows, columns = images.frame_or_dot(files[image])
-        if abs(height / width - 1) > ALIKE and abs(height * rows / (width * columns) - 1) < ALIKE:
+        if abs(height / width - 1) > ASPECT_TOLERANCE and abs(height * rows / (width * columns) - 1) < ASPECT_TOLERANCE:
             turned.append(f"{image} is {columns}x{rows}, not {width}x{height}")
     raise_if_any(source, turned, "images whose width and height are exchanged", "; correct them")
 
 
-ALIKE = 0.02
+ASPECT_TOLERANCE = 0.02
 """Difference of two aspect ratios that may be due to rounding."""
 
 

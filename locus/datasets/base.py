@@ -329,20 +329,20 @@ def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
     return {names[finding]: value for finding, value in by_finding.items() if finding in names}
 
 
-MANY = 2000
+ANNOUNCED_FILE_COUNT = 2000
 """Number of files above which reading their headers is announced, because it takes more than a second."""
 
 
-DECODING = 2
+DECODING_VERSION = 2
 """Increment this if files are decoded to other pixels; caches of earlier versions are not used any more."""
 
 
 def content_key(data: Sequence[Sample], size: int) -> str:
     """Return 16 hex digits that identify the images of ``data`` resized to ``size``."""
-    if len(data) > MANY:
+    if len(data) > ANNOUNCED_FILE_COUNT:
         log.info("checking the files of %d images", len(data))
     columns = data.columns if isinstance(data, Dataset) else from_samples(data, len(data[0].labels) if data else 0)
-    digest = hashlib.sha256(b"rows %d, decoding %d" % (size, DECODING))
+    digest = hashlib.sha256(b"rows %d, decoding %d" % (size, DECODING_VERSION))
     names = zip(columns.sources, columns.images, strict=True)
     for i, (source, image) in enumerate(tqdm(names, "list images", len(data), unit="image", leave=False, disable=None)):
         content = _content(source, image) if source else [image, hashlib.sha256(data[i].image.tobytes()).hexdigest()]

@@ -27,13 +27,13 @@ from locus.datasets.base import Request
 from locus.datasets.io import pd, rle
 from locus.datasets.io.tables import check_links, first_of, raise_if_any, read_csv, reading_json, refuse_duplicates
 
-FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
+FIVE_FINDINGS = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
 FINDINGS = (
     NORMAL, "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation",
     "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", DEVICES,
 )  # fmt: skip
-TASKS = {5: FIVE, 14: FINDINGS, 1: (ABNORMAL,)}
+TASKS = {5: FIVE_FINDINGS, 14: FINDINGS, 1: (ABNORMAL,)}
 TABLES = {"train": ("train.csv",), "valid": ("valid.csv", "val_labels.csv"), "test": ("test_labels.csv",)}
 PREFIXES = ("CheXpert-v1.0-small", "CheXpert-v1.0", "CheXpert")
 LAYOUT = (
@@ -243,7 +243,7 @@ class CheXpert(FileDataset):
         val: Literal["train", "valid"] = "train",
     ) -> None:
         self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
-        policy = policy or ("mixed" if self.findings == FIVE else "ignore")
+        policy = policy or ("mixed" if self.findings == FIVE_FINDINGS else "ignore")
         options = {"policy": policy, "empty": empty, "views": views, "val": val}
         paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}

@@ -34,7 +34,7 @@ from locus.datasets._files import (
 )
 from locus.datasets.base import SPLITS, Request
 from locus.datasets.io import images, pd, tables
-from locus.datasets.io.annotations import NORMAL, ROW, Names, read_boxes, refuse_other_frames
+from locus.datasets.io.annotations import NO_FINDING_WORDS, ROW, Names, read_boxes, refuse_other_frames
 from locus.datasets.io.images import SUFFIXES
 
 RESERVED = ("mean",)
@@ -93,7 +93,7 @@ def read_labels(
 def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
     lists = [_listed(path, cell) for cell in raw[listed]]
-    found = dict.fromkeys(word for words in lists for word in words if word.lower() not in NORMAL)
+    found = dict.fromkeys(word for words in lists for word in words if word.lower() not in NO_FINDING_WORDS)
     if reserved := [word for word in found if word in ABOUT]:
         raise DataError(f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column")
     marks = {word: [str(int(word in words)) for words in lists] for word in sorted(found)}

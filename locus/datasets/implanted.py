@@ -32,7 +32,7 @@ from locus.datasets.base import Request, content_stamp
 from locus.datasets.io import pd
 from locus.datasets.io.images import decode, find
 from locus.datasets.nih import IMAGE_FOLDERS, entries
-from locus.datasets.phantom import FIRST, Phantom, strokes
+from locus.datasets.phantom import FIRST_INDEX, Phantom, strokes
 from locus.datasets.phantom.patient import (
     BOX_STATISTICS,
     STRENGTH,
@@ -256,7 +256,7 @@ class Implanted(Phantom):
         self.places, self.marker, root = places, marker, request.folder(self.layout)
         self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
-        self.indices = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
+        self.indices = FIRST_INDEX[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
         self.describe = {
             "source": "drawn into radiographs",
             "drawing": DRAWING,
@@ -266,7 +266,7 @@ class Implanted(Phantom):
             "partition": request.partition,
             "backgrounds": len(self._backgrounds),
             "tables": {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
-            | nih_tables.from_package(root, (nih_tables.ENTRIES, (nih_tables.BOXES,))),
+            | nih_tables.from_package(root, (nih_tables.ENTRIES, (nih_tables.BOX_FILE,))),
             "places": places,
             "prevalence": self.options.prevalence,
             "conspicuity": self.options.conspicuity,

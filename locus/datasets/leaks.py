@@ -20,7 +20,7 @@ from locus.core.errors import BadValueError, LeakError
 from locus.datasets.base import Columns, Dataset, RelabeledDataset
 from locus.datasets.nih import NIH_NAME, patient_of
 
-BYTES = 6
+HASH_BYTES = 6
 """Length of a hash: among 100,000 training and 25,000 test images, one pair in 100,000 trials collides."""
 UNKNOWN = "the training images are unknown, so none is left out"
 COUNT = "images_seen_in_training"
@@ -77,11 +77,11 @@ HASHED = ("images", "patients")
 
 
 def _hash(name: str) -> bytes:
-    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=BYTES).digest()
+    return hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=HASH_BYTES).digest()
 
 
 def _split(hashes: bytes) -> frozenset[bytes]:
-    return frozenset(hashes[start : start + BYTES] for start in range(0, len(hashes), BYTES))
+    return frozenset(hashes[start : start + HASH_BYTES] for start in range(0, len(hashes), HASH_BYTES))
 
 
 def _nih_patient(image: str) -> str:

@@ -53,12 +53,12 @@ FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_
 NORMAL, ABNORMAL = "No Finding", "Abnormal"
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
-BOXES = "BBox_List_2017.csv"
+BOX_FILE = "BBox_List_2017.csv"
 IMAGE_FOLDERS = ("images", "images_*", "images_*/images")
 """Folders of the images. All that exist are used."""
 LAYOUT = (
     "expected images/*.png (or images_*/images/*.png) from https://nihcc.app.box.com/v/ChestXray-NIHCC, and optionally "
-    f"{ENTRIES[0]} (or {ENTRIES[1]}), {BOXES}, train_val_list.txt and test_list.txt"
+    f"{ENTRIES[0]} (or {ENTRIES[1]}), {BOX_FILE}, train_val_list.txt and test_list.txt"
 )
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
 SHIPPED = Path(__file__).parent / "lists"
@@ -153,7 +153,7 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     The columns x, y, w, h have one broken header and are measured from the upper left corner of the image. Raises
     ``DataError`` for a box that is empty or outside the image.
     """
-    path = _table_file(root, (BOXES,))
+    path = _table_file(root, (BOX_FILE,))
     raw = read_csv(path, ("Image Index", "Finding Label"))
     if raw.shape[1] < 6:
         raise DataError(f"{path} has {raw.shape[1]} columns: expected image, finding, x, y, w and h")
@@ -328,7 +328,7 @@ def _image_files(folder: Path) -> dict[str, str]:
 
 def _folder_of_tables(folder: str) -> Path:
     """Return the folder. Raises ``DataError`` if it has none of NIH's tables of labels, boxes and lists."""
-    root, names = Path(folder), dict.fromkeys((*ENTRIES, BOXES, *OFFICIAL, *LABELLED.values()))
+    root, names = Path(folder), dict.fromkeys((*ENTRIES, BOX_FILE, *OFFICIAL, *LABELLED.values()))
     if not root.is_dir():
         raise DataError(f"the folder {folder} is missing: give one with NIH's tables")
     if first_of(root, [*names]) is None:
@@ -412,7 +412,7 @@ class NIH(FileDataset):
         about["boxed_images"] = sum(image in self._boxes for image in table.index)
         self.describe = described(request.partition, table, len(listed) - len(table), clipped, self._tables(), **about)
         lists = [(name,) for name in OFFICIAL if about.get("lists") == "official"]
-        self.describe["tables"] |= from_package(self.root, (ENTRIES, (BOXES,), *lists))
+        self.describe["tables"] |= from_package(self.root, (ENTRIES, (BOX_FILE,), *lists))
 
     def _tables(self) -> list[Path]:
         """Return the tables and lists in the folder."""

@@ -35,7 +35,7 @@ LABELS, CLASSES, MAPPING = (
     "stage_2_detailed_class_info.csv",
     "pneumonia-challenge-dataset-mappings_2018.json",
 )
-HELD_OUT = 10_674
+HELD_OUT_IMAGES = 10_674
 """Validation and test images of MGCA's split, together."""
 SIDES = ["x", "y", "width", "height"]
 
@@ -130,9 +130,9 @@ def _training_part(request: Request, lists: Literal["lovt", "mgca"]) -> Sequence
 def of_mgca(images: Sequence[str]) -> splits.SplitNames:
     """Return (N,) the split names of MGCA's code (Wang et al., NeurIPS 2022): 16,010, 5,337 and 5,337 images."""
     names = np.full(len(images), "train")
-    held = np.random.RandomState(0).permutation(len(images))[:HELD_OUT]
-    drawn = np.random.RandomState(0).permutation(HELD_OUT)
-    names[held] = np.where(np.argsort(drawn) < HELD_OUT // 2, "val", "test")
+    held = np.random.RandomState(0).permutation(len(images))[:HELD_OUT_IMAGES]
+    drawn = np.random.RandomState(0).permutation(HELD_OUT_IMAGES)
+    names[held] = np.where(np.argsort(drawn) < HELD_OUT_IMAGES // 2, "val", "test")
     order = np.argsort(np.asarray(images))
     out = np.empty_like(names)
     out[order] = names

@@ -29,7 +29,7 @@ from locus.datasets.io.tables import raise_if_any, read_csv, refuse_duplicates
 CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
 STUDIES, IMAGES = "train_study_level.csv", "train_image_level.csv"
-LONGEST = 20_000
+MAX_CELL_LENGTH = 20_000
 """Maximum number of characters in a cell of boxes."""
 OPACITY = "opacity"
 """Internal finding of all boxes, before they get the appearance of their study."""
@@ -148,7 +148,7 @@ def _boxes(path: Path, image: str, cell: str) -> list[Edges]:
     if not cell:
         return []
     try:
-        if len(cell) > LONGEST:
+        if len(cell) > MAX_CELL_LENGTH:
             raise ValueError("too long")
         sides = [tuple(float(box[side]) for side in ("x", "y", "width", "height")) for box in ast.literal_eval(cell)]
     except (ValueError, SyntaxError, LookupError, TypeError, MemoryError, RecursionError) as error:

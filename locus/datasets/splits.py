@@ -25,7 +25,7 @@ LEFT_OUT = "out"
 """Split name of images that are excluded from all splits."""
 LOVT = Path(__file__).parent / "lists" / "lovt" / "splits.csv.gz"
 """Splits of RSNA and SIIM by Müller et al., LoVT (ECCV 2022), under the MIT licence: set, split, image."""
-FEW = 100
+MIN_VALIDATION_IMAGES = 100
 """Number of validation images below which a warning is logged.
 
 The AUROC of a random classifier has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n negative
@@ -99,8 +99,8 @@ def of_lovt(dataset: str, images: Sequence[str], path: Path) -> SplitNames:
 def few_validation_images_warning(count: int) -> str:
     """Return a warning if ``count`` validation images are too few to select a checkpoint, else an empty string."""
     few = f"best.ckpt is selected on only {count} validation images"
-    advice = f"with fewer than {FEW}, chance moves the AUROC by .06 and largely decides the epoch: use --keep last"
-    return f"{few}; {advice}" if count < FEW else ""
+    advice = "chance moves the AUROC by .06 and largely decides the epoch: use --keep last"
+    return f"{few}; with fewer than {MIN_VALIDATION_IMAGES}, {advice}" if count < MIN_VALIDATION_IMAGES else ""
 
 
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:

@@ -50,11 +50,11 @@ NORMAL = "No finding"
 TRAIN = ("train.csv", "annotations/annotations_train.csv")
 CONSENSUS = ("annotations/annotations_test.csv",)
 EDGES = ("x_min", "y_min", "x_max", "y_max")
-ALONE = "consensus"
+SINGLE_READER = "consensus"
 """Reader of all rows in a table without a column of readers."""
-ALIKE = 0.4
+MIN_READER_IOU = 0.4
 """Minimum IoU of two readers' boxes of the same lesion."""
-LARGEST = (16_384, 16_384)
+MAX_FRAME = (16_384, 16_384)
 """Frame (H, W) of images without their files, whose sizes are not in the table: no box is clipped."""
 Readings = Mapping[str, Mapping[str, FloatArray]]
 """Reader -> finding -> (M,4) boxes in the image's frame; a reader without marks has an empty mapping."""
@@ -67,7 +67,9 @@ def read_marks(path: Path) -> pd.DataFrame:
     finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
     refuse_unknown(path, finding, tuple(spelling.values()))
     edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
-    return pd.DataFrame({"image": raw["image_id"], "reader": raw.get("rad_id", ALONE), "finding": finding, **edges})
+    return pd.DataFrame(
+        {"image": raw["image_id"], "reader": raw.get("rad_id", SINGLE_READER), "finding": finding, **edges}
+    )
 
 
 def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
@@ -89,7 +91,7 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
     """Return the (M,4) merged boxes of at least ``votes`` readers.
 
-    Boxes linked by an IoU of at least ``ALIKE`` are merged by averaging their edges.
+    Boxes linked by an IoU of at least ``MIN_READER_IOU`` are merged by averaging their edges.
 
     >>> a, b = {"Mass": np.array([[0, 0, 10, 10.0]])}, {"Mass": np.array([[0, 0, 10, 12.0]])}
     >>> agreed({"a": a, "b": b}, "Mass", 2).tolist()
@@ -101,7 +103,7 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
         return boxes
     from scipy.sparse.csgraph import connected_components  # slow import
 
-    number, group_of = connected_components(iou(boxes, boxes) >= ALIKE, directed=False)
+    number, group_of = connected_components(iou(boxes, boxes) >= MIN_READER_IOU, directed=False)
     groups = [np.flatnonzero(group_of == group) for group in range(number)]
     return as_boxes([boxes[group].mean(axis=0) for group in groups if len(set(owners[group])) >= votes])
 
@@ -176,9 +178,9 @@ class VindrCxr(FileDataset):
         path = xrv_table("vinbigdata-train.csv.gz")
         self.findings, self.split, self._votes = request.task({14: FINDINGS}, self.name, 14), request.split, votes
         marks = read_marks(path)
-        read, _ = readings(path, marks, dict.fromkeys(marks["image"], LARGEST))
+        read, _ = readings(path, marks, dict.fromkeys(marks["image"], MAX_FRAME))
         self._readings = [*read.values()]
-        head = dicom.Header(LARGEST, "", {})
+        head = dicom.Header(MAX_FRAME, "", {})
         self.rows = without_pixels(self._row(image, Path(), head, of_image) for image, of_image in read.items())
         about = {"patients": "unknown: each image counts as one", "votes": votes}
         self.describe = described("whole", self.rows, 0, 0, [path], **about)

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 registry = METHODS
 GROUPS = ("all", "fast", "slow")
 """Groups of methods. All ``fast`` methods together cost at most about 1.2 forward passes; the others are ``slow``."""
-FAST = frozenset({"features", "gradients", "class_maps", "all_findings"})
+FAST_NEEDS = frozenset({"features", "gradients", "class_maps", "all_findings"})
 """Needs that the shared forward pass provides."""
 
 

@@ -11,7 +11,7 @@ from locus.core.frames import Grid
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
 
-PIXELS = 8 * 224 * 224
+MAX_BATCH_PIXELS = 8 * 224 * 224
 """Maximum number of input pixels per backward pass on a CPU (eight images of 224 px). More are not faster."""
 
 
@@ -68,6 +68,6 @@ def weighted_slopes(evidence: Evidence, images: Tensor, weights: Tensor) -> Tens
 
 
 def max_batch(evidence: Evidence) -> int:
-    """Return how many images fit one backward pass: limited by memory, on a CPU also by ``PIXELS``."""
+    """Return how many images fit one backward pass: limited by memory, on a CPU also by ``MAX_BATCH_PIXELS``."""
     fits, images = evidence.max_batch("backward"), evidence.images
-    return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
+    return fits if images.is_cuda else max(1, min(fits, MAX_BATCH_PIXELS // (images.shape[-2] * images.shape[-1])))

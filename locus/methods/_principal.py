@@ -5,15 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-FLAT = 1e-12
+FLAT_TOLERANCE = 1e-12
 """Features are constant up to rounding if their deviations are below this fraction of their mean."""
-CANCELLED = 1e-5
+SIGN_TOLERANCE = 1e-5
 """An inner product below this fraction of its upper bound is rounding and does not decide the sign."""
-TIE = 1e-6
+TIE_TOLERANCE = 1e-6
 """Magnitudes that differ by less than this fraction count as equal when the sign is chosen."""
-SMALL = 64
+MAX_FULL_GRAM = 64
 """Gram matrices up to this size are fully decomposed, which takes a tenth of a millisecond."""
-ROUNDS, CLOSE = 8, 1e-10
+MAX_ROUNDS, RESIDUAL_TOLERANCE = 8, 1e-10
 """Maximum number of rounds of the subspace iteration, and the relative residual at which it has converged."""
 
 
@@ -30,7 +30,7 @@ def first_component(features: Tensor, coordinates: Callable[[Tensor], Tensor] | 
     finite = mean.isfinite().all(1)  # (N, 1); float64 holds any sum of float32
     X[~finite[:, 0]] = 0
     scores = fix_signs((coordinates or _scores)(X), X)
-    varies = X.flatten(1).norm(dim=1, keepdim=True) > FLAT * mean.norm(dim=1) * X.shape[2] ** 0.5
+    varies = X.flatten(1).norm(dim=1, keepdim=True) > FLAT_TOLERANCE * mean.norm(dim=1) * X.shape[2] ** 0.5
     scores = torch.where(varies, scores, torch.where(finite, 0, torch.nan))
     return scores.float().view(-1, *features.shape[2:])
 
@@ -52,17 +52,17 @@ def _leading(gram: Tensor) -> Tensor:
     For 256 positions subspace iteration is about fifteen times faster than a full decomposition. It starts from fixed
     random vectors. If it does not converge (largest eigenvalues too close), it falls back to the full decomposition.
     """
-    if gram.shape[-1] > SMALL:
+    if gram.shape[-1] > MAX_FULL_GRAM:
         trace = gram.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
         unit = gram / torch.where(trace > 0, trace, 1)
         start = torch.randn(gram.shape[-1], 8, generator=torch.Generator().manual_seed(0), dtype=gram.dtype)
         basis = start.to(gram.device).expand(len(gram), -1, -1)
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             basis = torch.linalg.qr(unit @ (unit @ (unit @ (unit @ basis)))).Q
             values, mix = torch.linalg.eigh(basis.mT @ unit @ basis)
             vector = basis @ mix[..., -1:]
             residual = (unit @ vector - values[:, None, -1:] * vector).norm(dim=1)
-            if (residual <= CLOSE * values[:, -1:]).all():
+            if (residual <= RESIDUAL_TOLERANCE * values[:, -1:]).all():
                 return vector
     return torch.linalg.eigh(gram).eigenvectors[..., -1:]
 
@@ -77,6 +77,6 @@ def fix_signs(scores: Tensor, X: Tensor) -> Tensor:
     agreement = (scores * X.sum(1)).sum(1)
     bound = scores.norm(dim=1) * X.flatten(1).norm(dim=1) * X.shape[1] ** 0.5
     size = scores.abs()
-    first = (size >= (1 - TIE) * size.amax(1, keepdim=True)).int().argmax(1, keepdim=True)
-    decides = torch.where(agreement.abs() <= CANCELLED * bound, scores.gather(1, first)[:, 0], agreement)
+    first = (size >= (1 - TIE_TOLERANCE) * size.amax(1, keepdim=True)).int().argmax(1, keepdim=True)
+    decides = torch.where(agreement.abs() <= SIGN_TOLERANCE * bound, scores.gather(1, first)[:, 0], agreement)
     return torch.where(decides[:, None] < 0, -scores, scores)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
-from locus.methods import FAST
+from locus.methods import FAST_NEEDS
 from locus.methods.evidence import Attention, weighted
 from locus.methods.evidence import Evidence as Evidence
 
@@ -66,7 +66,7 @@ class Method:
     @classmethod
     def is_fast(cls) -> bool:
         """Return True if the method belongs to the group ``fast`` (costs about one forward pass)."""
-        return cls.needs <= FAST and not cls.costly
+        return cls.needs <= FAST_NEEDS and not cls.costly
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Return the raw maps (N,K,h,w) float32, not resized or scaled.

@@ -16,7 +16,7 @@ from locus.methods.evidence import Evidence
 
 Masks = tuple[Callable[[Tensor], Tensor], Tensor]
 """Function from (m,h,w) channels to (m,H,W) masks, and (N,C) bool that selects the channels to use."""
-ROUNDING = 1e-6
+FLAT_TOLERANCE = 1e-6
 """Channels whose range is below this fraction of their largest value are constant up to float32 rounding."""
 
 
@@ -46,7 +46,7 @@ MASKS = {"grid": on_the_grid, "grad-cam": as_grad_cam}
 def flat(A: Tensor) -> Tensor:
     """Return (N,C) bool, True where a channel of (N,C,h,w) is constant up to rounding. False if it contains nan."""
     low, high = A.amin((-2, -1)), A.amax((-2, -1))
-    return high - low <= ROUNDING * torch.maximum(high.abs(), low.abs())
+    return high - low <= FLAT_TOLERANCE * torch.maximum(high.abs(), low.abs())
 
 
 def _unit(maps: Tensor, epsilon: float = 0) -> Tensor:

@@ -19,7 +19,7 @@ def test_no_large_library_is_imported_for_the_check_of_a_name():
 
 
 def test_every_backbone_that_can_be_built_is_known():
-    named = [*timm.list_models(), *backbones.names(), *weight_files.NAMES]
+    named = [*timm.list_models(), *backbones.names(), *weight_files.BACKBONE_OF_WEIGHTS]
     for word in (*named, "efficientnet-b0", "resnet101.a1_in1k", "custom:mean=0,std=1"):
         backbones.require_known(word)
 

@@ -102,7 +102,7 @@ def test_a_flipped_bit_in_the_cache_changes_no_pixel(tmp_path, pattern):
 def test_several_processes_give_what_one_gives(tmp_path, monkeypatch):
     data = images(tmp_path / "in", 11, 4)
     one = pixels(data, 4, tmp_path / "one", max_bad=0.2, workers=1)
-    monkeypatch.setattr(cache, "FEW", 2)
+    monkeypatch.setattr(cache, "IMAGES_PER_PROCESS", 2)
     many = pixels(data, 4, tmp_path / "many", max_bad=0.2, workers=3)
     assert (one.images == many.images).all()
     assert one.bad == many.bad
@@ -148,7 +148,7 @@ def test_too_many_unreadable_images_raise_an_error(tmp_path, caplog):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_resumes_without_decoding_an_image_twice(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(cache, "FEW", 10)
+    monkeypatch.setattr(cache, "IMAGES_PER_PROCESS", 10)
     process = forked(pixels, counting(tmp_path, 40, 0.05), 4, tmp_path / "out", workers=workers)
     while len(decoded(tmp_path)) < 8:
         time.sleep(0.02)
@@ -219,7 +219,7 @@ def test_two_simultaneous_runs_give_the_same_array(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_image_that_crashes_its_decoder_is_skipped(tmp_path, monkeypatch, workers):
-    monkeypatch.setattr(cache, "FEW", 5)
+    monkeypatch.setattr(cache, "IMAGES_PER_PROCESS", 5)
     found = pixels(samples(50, 7, 8, 40), 8, tmp_path, max_bad=0.1, workers=workers)
     reasons = {name: f"cannot decode {name}: its decoder crashed or was killed" for name in ("007.png", "008.png", "040.png")}
     assert found.bad == [*reasons.items()]
@@ -257,7 +257,7 @@ def test_the_progress_bar_counts_images_of_crashed_processes(tmp_path, monkeypat
 
 
 def test_decoding_processes_end_with_their_parent(tmp_path, monkeypatch):
-    monkeypatch.setattr(cache, "FEW", 10)
+    monkeypatch.setattr(cache, "IMAGES_PER_PROCESS", 10)
     process = forked(pixels, counting(tmp_path, 10_000, 0.02), 8, tmp_path / "out", workers=3)
     while len(pids := {*decoded(tmp_path, 1)}) < 3:
         time.sleep(0.02)

@@ -15,7 +15,7 @@ from locus.benchmark.explain import explain
 from locus.config import HeatmapConfig
 from locus.core import parser
 from locus.core.errors import BadValueError, DataError
-from locus.methods import FAST
+from locus.methods import FAST_NEEDS
 from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +52,7 @@ def test_groups_contain_every_method_once_and_fast_ones_need_one_forward_pass():
     assert methods.expand(["all"]) == methods.names()
     fast, slow = methods.expand(["fast"]), methods.expand(["slow"])
     assert sorted(fast + slow) == methods.names()
-    assert all(methods.get(word).needs <= FAST and not methods.get(word).costly for word in fast)
+    assert all(methods.get(word).needs <= FAST_NEEDS and not methods.get(word).costly for word in fast)
     assert {"cam", "gradcam", "gradcampp", "center", "noise"} <= set(fast)
     assert not methods.is_fast("gradcam:smooth=eigen")
 

@@ -115,7 +115,7 @@ def test_an_image_that_is_not_finite_gets_maps_of_nan_and_others_do_not(model, t
 
 
 LIMITS = {
-    "locus.methods._pixelwise.PIXELS": 2 * 48 * 40,
+    "locus.methods._pixelwise.MAX_BATCH_PIXELS": 2 * 48 * 40,
     "locus.benchmark.explain.evidence.PooledEvidence.max_batch": lambda self, what: {"backward": 2}[what],
 }
 

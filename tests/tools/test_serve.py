@@ -144,7 +144,7 @@ def test_a_large_image_is_refused_by_its_header(serving, tmp_path, suffix):
 @pytest.mark.parametrize(
     ("path", "headers", "status", "said"),
     [
-        (explanation(), {"Content-Length": str(serve.LARGEST + 1)}, 413, "64 MiB"),
+        (explanation(), {"Content-Length": str(serve.MAX_UPLOAD_BYTES + 1)}, 413, "64 MiB"),
         (explanation(), {"Content-Length": "-1"}, 411, "Length"),
         (explanation(), {}, 400, "image.png"),
         (explanation(suffix=".exe"), {}, 400, "one of .png"),

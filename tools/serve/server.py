@@ -21,7 +21,7 @@ from tools.serve.explained import explained, network
 
 log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
-LARGEST = 64 * 2**20
+MAX_UPLOAD_BYTES = 64 * 2**20
 """Maximum number of bytes of an upload."""
 PATIENCE = 30
 """Maximum number of seconds for receiving a request, and for waiting until other images are explained."""
@@ -66,7 +66,7 @@ class PageServer(ThreadingHTTPServer):
         """Return the HTML of the page."""
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
         words = [(word, methods.is_fast(word)) for word in methods.names() if word not in BASELINES]
-        return render("serve.html", Path(__file__).parent, networks=names, methods=words, largest=LARGEST)
+        return render("serve.html", Path(__file__).parent, networks=names, methods=words, largest=MAX_UPLOAD_BYTES)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -115,8 +115,8 @@ class Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.NOT_FOUND, "not found: post images to /explain")
         elif not _is_number(length):
             self._say(HTTPStatus.LENGTH_REQUIRED, "the header Content-Length is missing or invalid")
-        elif int(length) > LARGEST:
-            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image is larger than {LARGEST // 2**20} MiB")
+        elif int(length) > MAX_UPLOAD_BYTES:
+            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image is larger than {MAX_UPLOAD_BYTES // 2**20} MiB")
         elif len(upload := self.rfile.read(int(length))) < int(length):
             self._say(HTTPStatus.REQUEST_TIMEOUT, f"the image was not received completely within {PATIENCE} seconds")
         else:

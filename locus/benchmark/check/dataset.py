@@ -26,7 +26,7 @@ from tqdm import tqdm
 from locus import datasets
 from locus.benchmark.check.question import AnswerRow, conclude
 from locus.benchmark.maps.cases import fixed_box_cases
-from locus.benchmark.maps.fixed_box import IOU
+from locus.benchmark.maps.fixed_box import HIT_IOU
 from locus.benchmark.scoring.protocols.base import with_truth
 from locus.config import DatasetCheckConfig
 from locus.core import limits
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 ASPECT_TOLERANCE = 0.02
 """Largest relative difference between the aspect ratios of an image and of the frame of its boxes."""
 FEW_LEVELS = 32
-NAMED = 4
+MAX_LISTED_DUPLICATES = 4
 """Maximum number of images that are listed for a group of duplicates."""
 
 COUNTS = ("split", "finding", "present", "absent", "unknown", "boxes", "images with boxes")
@@ -126,7 +126,7 @@ def _fixed_box_hits(data: Dataset) -> str:
     hits: dict[str, list[bool]] = {}
     for case in cases:
         given = case.submitted_boxes if case.submitted_boxes is not None else np.zeros((0, 5))
-        hits.setdefault(case.finding, []).append(bool((iou(given[:, :4], case.boxes) > IOU).any()))
+        hits.setdefault(case.finding, []).append(bool((iou(given[:, :4], case.boxes) > HIT_IOU).any()))
     share = np.mean([np.mean(of_finding) for of_finding in hits.values()])
     return f"{share:.3f} of {len(cases)} test cases at IoU > .3, mean over findings: the score to exceed"
 
@@ -263,8 +263,8 @@ def _describe_group(group: Sequence[ImageScan]) -> str:
     """List the first images of a group, starting with one of each split; a group may have thousands of images."""
     firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
     order = [*firsts, *(image for image in group if image not in firsts)]
-    rest = f" and {len(order) - NAMED} more" if len(order) > NAMED else ""
-    return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:NAMED]) + rest
+    rest = f" and {len(order) - MAX_LISTED_DUPLICATES} more" if len(order) > MAX_LISTED_DUPLICATES else ""
+    return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:MAX_LISTED_DUPLICATES]) + rest
 
 
 def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "fail"], none: str = "none") -> AnswerRow:

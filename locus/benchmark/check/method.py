@@ -109,7 +109,7 @@ def _row(word: str) -> tuple[str, ...]:
 
 QUESTIONS = tuple(part for part in vars(method_questions).values() if isinstance(part, Question))
 """All questions of ``method_questions``."""
-RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
+VERDICTS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 
 @question("the method returns no map for any of the small models; it must support AVG or PCAM pooling")
@@ -145,7 +145,7 @@ def answer(question: Question, served: Sequence[MethodOnModel]) -> AnswerRow:
 
 
 def _merged(question: Question, observations: dict[str, Observation]) -> AnswerRow:
-    model, worst = max(observations.items(), key=lambda item: (RANKS.index(item[1].verdict), item[1].size))
+    model, worst = max(observations.items(), key=lambda item: (VERDICTS.index(item[1].verdict), item[1].size))
     where = f"{model}: " if len(observations) > 1 and (worst.verdict == "fail" or worst.size) else ""
     return AnswerRow(question.name, worst.verdict, where + worst.text, question.meaning)
 

@@ -31,16 +31,16 @@ from locus.benchmark.explain.evidence import NetworkEvidence
 from locus.core.errors import BadValueError
 from locus.methods.evidence import NEEDS, Evidence, EvidenceView
 
-LARGE = 200.0
+LARGE_LOGIT = 200.0
 """Logits of this size make exp and sigmoid overflow or vanish in float32."""
-COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
+REFERENCE_METHODS = ("cam", "gradcam", "hirescam", "gradcampp")
 """Other methods that read the same evidence."""
 ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixels"})
 """Needs whose values differ between findings."""
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-SECONDS = 3.0
+MAX_COST_SECONDS = 3.0
 """Maximum duration of measuring the cost; a slow method is measured once."""
-TIMES = 7
+COST_REPEATS = 7
 NEEDED = {
     "head": ("head",), "ablation_drops": ("head",), "network": ("forwards", "pixels"),
     "batched_forward": ("forwards",),
@@ -88,7 +88,7 @@ def finite(subject: MethodOnModel) -> Observation:
     """Check constant images, huge values, feature maps of zeros and logits of 200 and -200."""
     values = {value: torch.full_like(subject.images, value) for value in (0.0, 1.0, 1e4, -1e4)}
     cases = {f"images of {value:g}": (subject.model, images) for value, images in values.items()}
-    cases[f"logits up to {LARGE:g}"] = (_loud(subject, 1), subject.images)
+    cases[f"logits up to {LARGE_LOGIT:g}"] = (_loud(subject, 1), subject.images)
     cases["the negative of these logits"] = (_loud(subject, -1), subject.images)
     cases["feature maps of zeros"] = (_silent(subject), subject.images)
     maps = {
@@ -99,10 +99,10 @@ def finite(subject: MethodOnModel) -> Observation:
 
 
 def _loud(subject: MethodOnModel, sign: int) -> Classifier:
-    """Return the model with a head scaled by ``sign`` until its logits reach ``LARGE``."""
+    """Return the model with a head scaled by ``sign`` until its logits reach ``LARGE_LOGIT``."""
     network = copy.deepcopy(subject.model, {id(subject.model.extractor): subject.model.extractor})
     with torch.no_grad():
-        network.weight.mul_(sign * LARGE / float(subject.model(subject.images).abs().max()))
+        network.weight.mul_(sign * LARGE_LOGIT / float(subject.model(subject.images).abs().max()))
     return network
 
 
@@ -134,7 +134,7 @@ def company(subject: MethodOnModel) -> Observation:
 
     A method that changes the evidence changes the other methods' maps.
     """
-    method, others = subject.make(), [word for word in COMPANY if word != subject.make().name]
+    method, others = subject.make(), [word for word in REFERENCE_METHODS if word != subject.make().name]
     plain = subject.maps_of(others)
     first, last = subject.maps_of([method, *others]), subject.maps_of([*others, method])
     answers = [same(first[word], plain[word], f"{word} after the method and without it") for word in others]
@@ -326,12 +326,13 @@ def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
 def cost(subject: MethodOnModel) -> Observation:
     """Measure the cost in forward passes of the same batch. The largest over the networks is reported, not judged.
 
-    On each network, the shortest run is divided by the shortest plain forward pass. Both alternate up to ``TIMES``
-    times, until ``SECONDS`` have passed.
+    On each network, the shortest run is divided by the shortest plain forward pass. Both alternate up to
+    ``COST_REPEATS``
+    times, until ``MAX_COST_SECONDS`` have passed.
     """
     bare: list[float] = []
     whole: list[float] = []
-    while len(bare) < TIMES and sum(whole) < SECONDS:  # alternate: other load affects both
+    while len(bare) < COST_REPEATS and sum(whole) < MAX_COST_SECONDS:  # alternate: other load affects both
         bare.append(_seconds(lambda: subject.model(subject.images)))
         whole.append(_seconds(subject.maps))
     text = f"{min(whole) / min(bare):.1f} times a forward pass, {len(subject.images)} images"

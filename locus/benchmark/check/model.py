@@ -19,7 +19,7 @@ from locus.backbones.classifier import normalised
 from locus.benchmark import opening
 from locus.benchmark.check.question import AnswerRow, conclude
 from locus.benchmark.explain import build_methods, collect_evidence, run_methods
-from locus.benchmark.opening import SIDE, OpenedNetwork
+from locus.benchmark.opening import DEFAULT_IMAGE_SIDE, OpenedNetwork
 from locus.benchmark.training import hardware
 from locus.benchmark.training.metrics import scores
 from locus.config import ModelCheckConfig, network_flags
@@ -29,7 +29,7 @@ from locus.core.types import IMAGENET_MEAN, IMAGENET_STD, Echo, FloatArray, gene
 from locus.datasets.base import Dataset, RelabeledDataset
 from locus.datasets.io import preprocess, transforms
 
-BATCH = 32
+BATCH_SIZE = 32
 MIN_SWAP_GAIN = 0.1
 """Minimum gain in AUROC for reporting that an output fits another finding."""
 MIN_NORMALISATION_GAIN = 0.03
@@ -122,7 +122,9 @@ def _rescaled_logits(opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Mod
     model, original = opened.model, opened.model.rescale
     try:
         model.rescale = rescale[0] if rescale else original
-        return torch.cat([model.predict(transforms.evaluation()(part)) for part in torch.split(grey, BATCH)]).float()
+        return torch.cat(
+            [model.predict(transforms.evaluation()(part)) for part in torch.split(grey, BATCH_SIZE)]
+        ).float()
     finally:
         model.rescale = original
 
@@ -140,7 +142,7 @@ def run(config: ModelCheckConfig, echo: Echo) -> list[str]:
     Raises ``LocusError`` for a network that cannot be built, loaded or wrapped.
     """
     hardware.configure_torch(config.threads)
-    side = config.img_size or SIDE
+    side = config.img_size or DEFAULT_IMAGE_SIDE
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings

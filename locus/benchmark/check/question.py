@@ -24,7 +24,7 @@ from locus.methods.base import Method
 from locus.methods.evidence import Evidence
 
 Verdict = Literal["pass", "note", "info", "fail"]
-TOLERANCE = 1e-5
+MAP_TOLERANCE = 1e-5
 """Largest difference between equal maps, as a share of their largest value."""
 
 FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
@@ -114,14 +114,14 @@ class MethodOnModel:
 
 
 def same(maps: Tensor, expected: Tensor, what: str) -> Observation:
-    """Check that two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
+    """Check that two sets of maps are equal up to ``MAP_TOLERANCE`` of the largest value of ``expected``."""
     if maps.shape != expected.shape:
         text = f"{what}: maps have the shape {tuple(maps.shape)}, not {tuple(expected.shape)}"
         return Observation("fail", text, float("inf"))
     if torch.equal(maps, expected):
         return Observation("pass", "equal")
     share = float((maps - expected).abs().max() / expected.abs().max())
-    verdict: Verdict = "pass" if share <= TOLERANCE else "fail"  # nan fails
+    verdict: Verdict = "pass" if share <= MAP_TOLERANCE else "fail"  # nan fails
     return Observation(verdict, f"{what}: maps differ by {share:.1g} of their largest value", share)
 
 

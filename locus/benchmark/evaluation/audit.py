@@ -38,10 +38,10 @@ from locus.datasets.io.images import find
 from locus.datasets.io.tables import read_csv
 from locus.datasets.nih import BOXED, IMAGE_FOLDERS
 
-THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
-LEVELS = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
-NEED = f"write a row per finding with columns from {LEVELS}"
-GROUNDING = CONFIGS.parent / "results" / "grounding"
+OVERLAP_THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
+HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
+NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
+GROUNDING_RESULTS = CONFIGS.parent / "results" / "grounding"
 BOXES = "to score boxes, use python -m benchmark.score --dataset NIH --boxes"
 
 
@@ -85,9 +85,9 @@ def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: s
     """Print the table of a truth of the suite ``grounding`` and what a paper may say; return 0."""
     if config.data_root_dir is not None:
         raise BadValueError("--data_root_dir is for --truth NIH: leave it out")
-    if not GROUNDING.is_dir():
-        raise DataError(f"{GROUNDING} is missing: run python -m benchmark.run --suite grounding")
-    known = [record for record in records.load(GROUNDING) if record.cell.dataset == config.truth]
+    if not GROUNDING_RESULTS.is_dir():
+        raise DataError(f"{GROUNDING_RESULTS} is missing: run python -m benchmark.run --suite grounding")
+    known = [record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == config.truth]
     baselines = (score for record in known if record.source == "run" for score in record.scores)
     counts = {score.finding: score.n for score in baselines if score.metric in ("dice", "pointing")}
     mine = read_values(file, table, name, counts, config.truth)
@@ -202,10 +202,10 @@ def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: 
 
 def _column(file: Path, word: str) -> str:
     """Return the column of the table that a heading names: ``iou.3`` is ``hit@iou.3``."""
-    matched = THRESHOLD.fullmatch(word.strip().lower())
+    matched = OVERLAP_THRESHOLD.fullmatch(word.strip().lower())
     column = f"hit@{matched[1]}{matched[2]}" if matched else ""
     if column not in COLUMNS:
-        raise DataError(f"{file}: column {word!r} is no threshold of the table: use {LEVELS}")
+        raise DataError(f"{file}: column {word!r} is no threshold of the table: use {HIT_COLUMNS_TEXT}")
     return column
 
 

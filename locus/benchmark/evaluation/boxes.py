@@ -36,10 +36,10 @@ from locus.datasets.io.tables import read_csv, refuse_duplicates
 
 log = logging.getLogger(__name__)
 NEED = "a table of boxes needs the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
-NUMBERS = ["a", "b", "c", "d", "score"]
+NUMBER_COLUMNS = ["a", "b", "c", "d", "score"]
 """Columns of a table of boxes: the four numbers in the format of the file, and the confidence."""
-PUBLISHED = "pixels of the image as published, not of a resized copy"
-MOST_TIED = 0.01
+PUBLISHED_FRAME = "pixels of the image as published, not of a resized copy"
+MAX_TIED_SHARE = 0.01
 """Largest share of equal scores that is not worth a warning."""
 BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the published image, and confidences."""
@@ -65,7 +65,7 @@ def read(
 def _by_case(
     table: pd.DataFrame, box_format: BoxFormat, names: Names, frames: Mapping[str, tuple[int, int]], file: Path
 ) -> BoxesByCase:
-    """Return the boxes of a ``table`` with the columns image, finding and ``NUMBERS``; see ``read``."""
+    """Return the boxes of a ``table`` with the columns image, finding and ``NUMBER_COLUMNS``; see ``read``."""
     if table.empty:
         raise DataError(f"{file} contains no boxes")
     images = names.resolve_images(table["image"].tolist(), "boxes")
@@ -82,8 +82,8 @@ def _by_case(
         raise DataError(
             f"{file}: boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])}): remove one of them"
         )
-    tied = rows.duplicated(["finding", NUMBERS.index("score")], keep=False)
-    if tied.mean() > MOST_TIED:
+    tied = rows.duplicated(["finding", NUMBER_COLUMNS.index("score")], keep=False)
+    if tied.mean() > MAX_TIED_SHARE:
         log.warning(
             "%s: %d of %d scores are tied within their finding: see docs/protocols.md", file, tied.sum(), len(rows)
         )
@@ -102,19 +102,19 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
         raise DataError(f"{file} has the columns {', '.join(map(str, table))} and --box_format is {box_format}: {NEED}")
     numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
     sizes = image_sizes(table, edges)
-    return table[["image", "finding"]].join(numbers.set_axis(NUMBERS, axis=1)).assign(**sizes)
+    return table[["image", "finding"]].join(numbers.set_axis(NUMBER_COLUMNS, axis=1)).assign(**sizes)
 
 
 def _from_json(file: Path, box_format: BoxFormat | None, index: Path | None) -> pd.DataFrame:
     if box_format == "xyxy":
         raise BadValueError(f"{file} is COCO JSON, whose boxes are xywh: leave out --box_format xyxy")
-    return read_coco(file, index).rename(columns=dict(zip("xywh", NUMBERS, strict=False)))
+    return read_coco(file, index).rename(columns=dict(zip("xywh", NUMBER_COLUMNS, strict=False)))
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file: Path) -> FloatArray:
     """Return the boxes (M,5) as xyxy, clipped to their images of ``size`` (M,2), with confidences."""
-    values, limits = table[NUMBERS].to_numpy(dtype=np.float64), np.tile(size, 2)
+    values, limits = table[NUMBER_COLUMNS].to_numpy(dtype=np.float64), np.tile(size, 2)
     readings = {"xyxy": values[:, :4], "xywh": xywh_to_xyxy(values[:, :4])}
     flaws = {name: box_flaws(boxes, limits) for name, boxes in readings.items()}
     beyond = {name: ((boxes < 0) | (boxes > limits)).any(1) for name, boxes in readings.items()}
@@ -131,7 +131,7 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
             n, (kind, _, fix) = int(wrong.argmax()), what.partition("; ")
             box = f"{table['image'][n]}, {table['finding'][n]}: {', '.join(f'{number:g}' for number in values[n])}"
             count = f"{int(wrong.sum())} of {len(values)} boxes are {kind} when read as {box_format}{advice}"
-            raise DataError(f"{file}: {count}, first box {n + 1} ({box}): {fix}; boxes must be in {PUBLISHED}")
+            raise DataError(f"{file}: {count}, first box {n + 1} ({box}): {fix}; boxes must be in {PUBLISHED_FRAME}")
     if clipped := int(beyond[box_format].sum()):
         log.warning("%s: clipped %d of %d boxes at the edge of their image", file, clipped, len(values))
     return np.column_stack([np.clip(boxes, 0, limits), values[:, 4]])
@@ -174,7 +174,7 @@ def log_other_frame(boxes: BoxesByCase, samples: Sequence[Sample], file: Path) -
     for reading, change in readings.items():
         if fits_better(as_given, other := overlap(change), 2.0):
             means = f"mean IoU {other.mean():.3f} instead of {as_given.mean():.3f}"
-            log.warning("%s: boxes %s fit the truth better (%s): give %s", file, reading, means, PUBLISHED)
+            log.warning("%s: boxes %s fit the truth better (%s): give %s", file, reading, means, PUBLISHED_FRAME)
 
 
 def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:
@@ -231,7 +231,7 @@ class Geometry:
         return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
 
 
-NONE = Geometry("none", "conventional")
+BOX_GEOMETRY = Geometry("none", "conventional")
 """Geometry of entries of boxes."""
 
 

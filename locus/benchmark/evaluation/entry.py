@@ -99,7 +99,7 @@ def read(config: ScoreConfig) -> ExternalEntry:
     _refuse_name(config)
     data = _data(config)
     names = Names([sample.image_id for sample in data], data.findings)
-    where = boxes.of(config.alignment) if config.maps else boxes.NONE
+    where = boxes.of(config.alignment) if config.maps else boxes.BOX_GEOMETRY
     frames = {sample.image_id: sample.frame for sample in data}
     index = None if config.index is None else Path(config.index)
     entry_boxes = boxes.read(Path(config.boxes), config.box_format, names, frames, index) if config.boxes else None

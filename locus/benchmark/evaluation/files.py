@@ -40,15 +40,15 @@ from locus.datasets.io.annotations import Names, refuse_unknown_images
 from locus.datasets.io.images import open_image
 
 log = logging.getLogger(__name__)
-LARGEST = 2**30
+MAX_FILE_BYTES = 2**30
 """Maximum size of the arrays in one file, in bytes: 64 maps of 2048×2048 in float32."""
 MAX_SIDE = 4096
 """Maximum side of a map; the memory for scoring grows with the square of the side."""
 MAX_MAGNITUDE = float(np.finfo(np.float32).max) / 2
 """Maximum absolute value, so that the difference of two values is a float32."""
-GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
+ONE_CHANNEL_MODES = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes with one channel."""
-BROKEN = (
+BROKEN_FILE_ERRORS = (
     ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
     struct.error, tokenize.TokenError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
 )  # fmt: skip
@@ -89,15 +89,15 @@ def reading(file: Path) -> Iterator[None]:
     """Convert exceptions of reading a broken ``file`` to a ``DataError`` that names it."""
     try:
         yield
-    except BROKEN as error:
+    except BROKEN_FILE_ERRORS as error:
         raise DataError(f"cannot read {file}: {one_line(error)}; {SAVED}") from error
 
 
 def _zipped(file: Path) -> dict[str, Array]:
     with zipfile.ZipFile(file) as archive:
         declared = sum(member.file_size for member in archive.infolist())
-    if declared > LARGEST:
-        raise DataError(f"{file} would unpack to {declared:,} bytes: at most {LARGEST:,} per image are allowed")
+    if declared > MAX_FILE_BYTES:
+        raise DataError(f"{file} would unpack to {declared:,} bytes: at most {MAX_FILE_BYTES:,} per image are allowed")
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
@@ -117,7 +117,7 @@ def require_sides(shape: Sequence[int], where: str) -> None:
 def _picture(file: Path) -> Array:
     with open_image(file, formats=("PNG",)) as image:
         require_sides((image.height, image.width), str(file))
-        if image.mode not in GRAY:
+        if image.mode not in ONE_CHANNEL_MODES:
             raise DataError(f"{file} has the colour mode {image.mode}: a heat map or a mask must be grey")
         return np.asarray(image)
 
@@ -151,7 +151,7 @@ def as_2d_map(array: Array, where: str) -> "Map":
 
 Map = NDArray[np.floating[Any]]
 SUFFIXES = (".npy", ".npz", ".png")
-NAMED = (
+MAP_NAME_ADVICE = (
     "<image>_<finding>.npy, .npz or .png; <image>.npy or .npz (K, h, w) with --findings; or <image>.npz with one array "
     "per finding, named after it"
 )
@@ -179,7 +179,7 @@ def find(path: Path, names: Names, findings: Sequence[str]) -> dict[Pair, MapSou
     findings, and ``BadValueError`` for a missing ``--findings``.
     """
     if not path.exists():
-        raise DataError(f"--maps {path} not found: give a .json of run-length masks or a folder of {NAMED}")
+        raise DataError(f"--maps {path} not found: give a .json of run-length masks or a folder of {MAP_NAME_ADVICE}")
     words = [names.finding(word, "--findings") for word in findings]
     pairs = _masks(path, names) if path.is_file() else _files(path, names, words)
     if twice := [" ".join(pair) for pair in duplicates(pair for pair, _ in pairs)]:
@@ -191,7 +191,7 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
     """Return the maps in ``folder``; raise ``DataError`` if it has none or if a name is unknown."""
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not files:
-        raise DataError(f"{folder} has no maps: it must contain {NAMED}")
+        raise DataError(f"{folder} has no maps: it must contain {MAP_NAME_ADVICE}")
     out, unknown = [], []
     for file in files:
         name = file.relative_to(folder).with_suffix("").as_posix()
@@ -219,7 +219,7 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
             raise DataError(f"{file} has {len(stacked)} maps, but --findings has {len(words)} names")
         return [((image, word), _numbered(file, n)) for n, word in enumerate(words)]
     if file.suffix.lower() != ".npz":
-        raise DataError(f"the file name {file} has no finding: it must be {NAMED}")
+        raise DataError(f"the file name {file} has no finding: it must be {MAP_NAME_ADVICE}")
     return [
         ((image, names.finding(name, str(file))), MapSource(file, f"{name} in {file}", partial(_single, file, name)))
         for name in content
@@ -266,14 +266,14 @@ def _mask(packed: object, where: str) -> Array:
     return runs.mask()
 
 
-MAX_CACHED = 2**26
+MAX_CACHED_BYTES = 2**26
 """Bytes of maps that stay in memory (their surfaces take twice that); other maps are read again for scoring."""
 
 
 def read_values(
     given: Mapping[Pair, MapSource], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
 ) -> dict[Pair, Map | LazyMap]:
-    """Return (image, finding) -> map (h,w), the first ``MAX_CACHED`` bytes in memory and the rest as files.
+    """Return (image, finding) -> map (h,w), the first ``MAX_CACHED_BYTES`` bytes in memory and the rest as files.
 
     Raises ``DataError`` for invalid maps, for all maps constant, and for missing maps if ``missing`` is error.
     """
@@ -304,7 +304,7 @@ def read_values(
             size = "x".join(map(str, frames[pair[0]]))
             raise DataError(f"{given[pair].where} has the shape {values.shape}, larger than its image of {size} pixels")
         total_bytes += values.nbytes
-        out[pair] = values if total_bytes <= MAX_CACHED else LazyMap(values.shape, given[pair].read)
+        out[pair] = values if total_bytes <= MAX_CACHED_BYTES else LazyMap(values.shape, given[pair].read)
         if values.min() == values.max():
             flat.append(given[pair].where)
         if pair in truth and isinstance(where.grid, str):

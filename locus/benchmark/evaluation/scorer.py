@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from locus.benchmark.evaluation.arrays import Pair
 from locus.benchmark.evaluation.entry import ExternalEntry
-from locus.benchmark.evaluation.files import MAX_CACHED
+from locus.benchmark.evaluation.files import MAX_CACHED_BYTES
 from locus.benchmark.maps import subgroups
 from locus.benchmark.maps.baselines import Prior
 from locus.benchmark.maps.cases import baseline_cases, training_cases
@@ -150,7 +150,7 @@ def truth_counts(samples: Sequence[Sample]) -> dict[str, int]:
 
 MODEL = "external"
 """Model id of all records of external entries, whose networks are unknown."""
-SIDE = Prior().side
+BASELINE_SIDE = Prior().side
 """Side of the baselines' maps for entries of boxes, which have no grid."""
 
 
@@ -189,7 +189,7 @@ class EntryCases:
     def _baseline(self, name: str) -> list[Case]:
         entry, shape = self.entry, self._shape
         samples = [sample for sample in entry.samples if sample.boxes]
-        cases = baseline_cases(name, samples, entry.data, entry.geometry.on(shape), shape, MAX_CACHED)
+        cases = baseline_cases(name, samples, entry.data, entry.geometry.on(shape), shape, MAX_CACHED_BYTES)
         skipped = entry.missing_maps if entry.missing == "skip" else set()
         return [
             replace(case, probability=entry.probabilities.get(pair))
@@ -201,7 +201,7 @@ class EntryCases:
     def _shape(self) -> tuple[int, int]:
         """Most frequent shape (h, w) of the maps."""
         shapes = Counter((values.shape[0], values.shape[1]) for values in self.entry.values.values())
-        return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
+        return shapes.most_common(1)[0][0] if shapes else (BASELINE_SIDE, BASELINE_SIDE)
 
 
 def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, Rows]]:

@@ -31,12 +31,12 @@ from locus.core.types import Sample, generator, patient_folds
 from locus.datasets.io import transforms
 
 FOLDS = 5
-FROZEN = 3
+FROZEN_STAGES = 3
 """Number of stages of the small CNN whose weights stay; its batch normalisation keeps its statistics, too."""
 EPOCHS, BATCH, RATE, DECAY = 10, 16, 1e-3, 0.01
 """Epochs of AdamW, images per step, learning rate at the peak of one cycle, and weight decay."""
 AUGMENT = "affine_contrast:flip=True"
-SIDE = 32
+MASK_SIDE = 32
 """Positions along each side of a truth map, before it is averaged to the positions of the network."""
 FOLDER = "supervised"
 """Folder of the fine-tuned weights, in that of the training runs and in that of the published weights."""
@@ -138,7 +138,7 @@ class Supervised:
             )
         about = {
             "network": run.digest,
-            "recipe": [FROZEN, EPOCHS, BATCH, RATE, DECAY, AUGMENT, SIDE],
+            "recipe": [FROZEN_STAGES, EPOCHS, BATCH, RATE, DECAY, AUGMENT, MASK_SIDE],
             "taught": [[self.samples[n].image_id, self.findings[k]] for n, k in np.argwhere(taught).tolist()],
             "held out": [self.samples[n].image_id for n in np.flatnonzero(held).tolist()],
         }
@@ -160,21 +160,23 @@ class Supervised:
         return f"{config.backbone}-{config.global_pool}-seed{config.seed}-{word}-fold{fold}{backbones.SUFFIX}"
 
     def _truth(self, sample: Sample) -> NDArray[np.float32]:
-        """Return (K,SIDE,SIDE) the share of each position that the boxes cover."""
-        shares = [box_coverage(sample.boxes.get(name, ()), sample.frame, (SIDE, SIDE)) for name in self.findings]
+        """Return (K,S,S) the share of each position that the boxes cover."""
+        shares = [
+            box_coverage(sample.boxes.get(name, ()), sample.frame, (MASK_SIDE, MASK_SIDE)) for name in self.findings
+        ]
         return np.stack(shares).astype(np.float32)
 
 
 def tuned_parts(model: Classifier) -> dict[str, Tensor]:
     """Return name -> weight, of the weights that are fine-tuned: of the last stage and the head."""
-    fixed = tuple(f"extractor.{number}." for number in range(FROZEN))
+    fixed = tuple(f"extractor.{number}." for number in range(FROZEN_STAGES))
     return {name: weight for name, weight in model.named_parameters() if not name.startswith(fixed)}
 
 
 def fine_tune(model: Classifier, pixels: Tensor, truth: Tensor, taught: Tensor, seed: int) -> None:
     """Fine-tune ``model`` in place, so that the score of each position shows whether a box covers it.
 
-    ``pixels`` (n,S,S) uint8, ``truth`` (n,K,SIDE,SIDE) in [0,1], ``taught`` (n,K) bool: the cases with a box to use.
+    ``pixels`` (n,S,S) uint8, ``truth`` (n,K,S,S) in [0,1], ``taught`` (n,K) bool: the cases with a box to use.
     """
     random = torch.Generator().manual_seed(seed)
     weights = [weight.requires_grad_() for weight in tuned_parts(model).values()]

@@ -18,15 +18,15 @@ from locus.config import EngineFlags
 GIB = 2**30
 FLOATS_PER_PIXEL = 128
 """Activations in memory during a forward pass, per input pixel: an upper bound for common networks."""
-BACKWARD = 5
+BACKWARD_MEMORY_FACTOR = 5
 """Memory of a pass with gradients, relative to a pass without."""
-TEMPORARIES = 6
+GRADIENT_COPIES = 6
 """Assumed number of temporary tensors of the size of G in a method."""
-CACHE = 8 * 2**20
+CACHE_BYTES = 8 * 2**20
 """Bytes of G per part on a CPU, so that they fit into the cache and sums are several times faster."""
-ATTENDED = 3
+ATTENTION_COPIES = 3
 """Assumed number of tensors of the size of all attention matrices in a pass that records them."""
-PIXELS = 8 * 224 * 224
+MAX_FORWARD_PIXELS = 8 * 224 * 224
 """Input pixels per forward pass on a CPU, eight images of 224 px: more are not faster and need memory."""
 
 
@@ -42,12 +42,12 @@ def images_that_fit(images: Tensor, memory_gib: float) -> int:
 
 def backward_batch_size(images: Tensor, memory_gib: float) -> int:
     """Return how many images fit a pass with gradients, which stores the outputs of all layers."""
-    return max(1, images_that_fit(images, memory_gib) // BACKWARD)
+    return max(1, images_that_fit(images, memory_gib) // BACKWARD_MEMORY_FACTOR)
 
 
 def head_batch_size(A: Tensor, memory_gib: float) -> int:
     """Return how many maps of the size of ``A`` (N,C,h,w) fit one call of the head."""
-    return max(1, int(memory_gib * GIB / TEMPORARIES / (A[0].numel() * 4)))
+    return max(1, int(memory_gib * GIB / GRADIENT_COPIES / (A[0].numel() * 4)))
 
 
 def forward_batch_size(images: Tensor, memory_gib: float) -> int:
@@ -56,19 +56,19 @@ def forward_batch_size(images: Tensor, memory_gib: float) -> int:
     On a CPU they are fewer than fit in memory: a batch larger than the processor's cache is slower per image.
     """
     fits = images_that_fit(images, memory_gib)
-    return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
+    return fits if images.is_cuda else max(1, min(fits, MAX_FORWARD_PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
 def gradient_pairs_that_fit(A: Tensor, memory_gib: float) -> int:
     """Return the number of (image, finding) pairs whose gradients G, (C,h,w) each, fit in memory; at least 1."""
     fits = head_batch_size(A, memory_gib)
-    return fits if A.is_cuda else max(1, min(fits, CACHE // (A[0].numel() * 4)))
+    return fits if A.is_cuda else max(1, min(fits, CACHE_BYTES // (A[0].numel() * 4)))
 
 
 def attention_batch_size(images: Tensor, floats: int, memory_gib: float) -> int:
     """Return how many images fit a pass with gradients that stores ``floats`` attention values per image."""
-    fits = min(backward_batch_size(images, memory_gib), int(memory_gib * GIB / (ATTENDED * floats * 4)))
-    return max(1, fits if images.is_cuda else min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))
+    fits = min(backward_batch_size(images, memory_gib), int(memory_gib * GIB / (ATTENTION_COPIES * floats * 4)))
+    return max(1, fits if images.is_cuda else min(fits, MAX_FORWARD_PIXELS // (images.shape[-2] * images.shape[-1])))
 
 
 def channels_last_if_on_cpu(images: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from locus.core.frames import Grid
 from locus.methods.evidence import Attention
 
 Reduce = Callable[[Tensor, Tensor], Tensor]
-CLOSE = 1e-3
+SUM_TOLERANCE = 1e-3
 """Relative tolerance between the sum of the terms and the logit; rounding causes about 1e-6."""
 
 
@@ -211,7 +211,7 @@ def _require_sum(values: Sequence[Tensor], whole: Tensor) -> None:
     """Raise ``NotAvailableError`` if the terms do not sum to ``whole``."""
     sums = torch.stack([value.double().sum() for value in values])
     miss, scale = (sums.sum() - whole.double().sum()).abs(), sums.abs().sum()
-    if miss > CLOSE * scale:
+    if miss > SUM_TOLERANCE * scale:
         raise NotAvailableError(
             "the contributions of pixels and biases do not add up to the contribution of the features "
             f"({miss / scale:.1%} is missing): fullgrad requires a network with only convolutions, batch norm and "

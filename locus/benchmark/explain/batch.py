@@ -34,11 +34,11 @@ from locus.methods.evidence import NEEDS, Evidence
 from locus.methods.fusion import moved
 
 log = logging.getLogger(__name__)
-LARGEST = 20.0
+MAX_PLAUSIBLE_INPUT = 20.0
 """Limit of plausible values: images normalised as for ImageNet are within ±2.7, grey values of 0 to 255 are not."""
 NO_GRADIENT = ("not require grad", "not have been used in the graph", "torch.utils.checkpoint")
 """Words of the errors of autograd for a network that does not pass on gradients."""
-OF_THE_MAP = frozenset({"features", "gradients", "class_maps", "head"})
+FEATURE_MAP_NEEDS = frozenset({"features", "gradients", "class_maps", "head"})
 """Needs of methods whose maps show one feature map."""
 ADVICE = "model.prepare(samples) returns images in the required form"
 
@@ -80,7 +80,7 @@ def run_methods(
     if paths:
         whole = cast(NetworkEvidence, evidence)
         first = run_methods(methods, replace(whole, other_paths=()), guard)
-        of_maps = {name: method for name, method in methods.items() if method.needs & OF_THE_MAP}
+        of_maps = {name: method for name, method in methods.items() if method.needs & FEATURE_MAP_NEEDS}
         others = [run_methods(of_maps, whole.at(path), guard) for path in paths]
         return {name: _summed([answer, *(o[name] for o in others if name in o)]) for name, answer in first.items()}
     at_once = {name: method for name, method in methods.items() if "gradients" not in method.needs}
@@ -107,7 +107,7 @@ def _joined(method: Method, maps: Mapping[int, Sequence[Tensor]], evidence: Evid
     """Join the maps of all findings of some images, then the images."""
     joined = torch.cat([torch.cat(list(chunks), 1) for chunks in maps.values()]).float()
     grid = method.grid(evidence)
-    owner, is_of_the_map = f"the map of the method {method.name!r}", bool(method.needs & OF_THE_MAP)
+    owner, is_of_the_map = f"the map of the method {method.name!r}", bool(method.needs & FEATURE_MAP_NEEDS)
     if is_of_the_map and grid == evidence.grid and joined.shape[-2:] != evidence.A.shape[-2:]:
         h, w = evidence.A.shape[-2:]
         raise BadValueError(f"{owner} has the grid of A, but not its {h}x{w} positions: override grid(evidence)")
@@ -198,12 +198,12 @@ def _check_values(model: Classifier, images: Tensor) -> None:
         count = int((~images.isfinite()).flatten(1).any(1).sum())
         raise BadValueError(f"{count} of {len(images)} images have NaN or infinite values")
     low, high = (float(value) for value in images.aminmax())
-    if model.build_options is not None and max(-low, high) > LARGEST:
+    if model.build_options is not None and max(-low, high) > MAX_PLAUSIBLE_INPUT:
         raise BadValueError(
             f"images have values of {low:.4g} to {high:.4g} and are not normalised (normalised values are within ±3): "
             f"{ADVICE}"
         )
-    if 0 <= low < high and (high <= 1 or high > LARGEST):
+    if 0 <= low < high and (high <= 1 or high > MAX_PLAUSIBLE_INPUT):
         log.warning("images have values of %.4g to %.4g: are they normalised? %s", low, high, ADVICE)
 
 

@@ -12,13 +12,13 @@ from locus.core.errors import NotAvailableError
 from locus.core.frames import as_boxes
 from locus.core.types import FloatArray, Sample, patient_folds
 
-LINES = 33
+LATTICE_LINES = 33
 """Lines of the lattice along each side of the frame; the corners of all candidates are on it."""
-LARGEST, WIDEST = 0.5, 0.75
+MAX_AREA, MAX_SIDE = 0.5, 0.75
 """Candidates have a smaller area and a smaller width, as shares of the frame."""
-IOU = 0.3
+HIT_IOU = 0.3
 """A candidate hits a case if its IoU with a truth box is larger."""
-FEWEST = 5
+MIN_PATIENTS = 5
 """Smallest number of patients with a finding."""
 
 
@@ -47,33 +47,33 @@ def _has_any(samples: Sequence[Sample], finding: str) -> bool:
 def _choose(samples: Sequence[Sample], finding: str, fold: NDArray[np.int64], folds: int) -> FloatArray:
     """Return the (folds,4) boxes of one finding, as shares of the frame."""
     held = [n for n, sample in enumerate(samples) if finding in sample.boxes]
-    if (patients := len({samples[n].patient_id for n in held})) < FEWEST:
-        raise NotAvailableError(f"{finding} has boxes of {patients} patients: fixed_box needs at least {FEWEST}")
-    shape = len(SIDES), len(SIDES)
+    if (patients := len({samples[n].patient_id for n in held})) < MIN_PATIENTS:
+        raise NotAvailableError(f"{finding} has boxes of {patients} patients: fixed_box needs at least {MIN_PATIENTS}")
+    shape = len(CANDIDATE_SIDES), len(CANDIDATE_SIDES)
     hits, total = np.zeros((folds, *shape), np.int32), np.zeros((folds, *shape))
     for n in held:
         truth = as_boxes(samples[n].boxes[finding]) / np.tile(samples[n].frame[::-1], 2)
         overlap = np.max([_iou_of_all(box) for box in truth], axis=0)
-        hits[fold[n]] += overlap > IOU
+        hits[fold[n]] += overlap > HIT_IOU
         total[fold[n]] += overlap
     others = [(hits.sum(0) - one, total.sum(0) - of_one) for one, of_one in zip(hits, total, strict=True)]
-    best = [np.lexsort((-mean[ALLOWED], -count[ALLOWED]))[0] for count, mean in others]
-    x, y = (SIDES[indices[best]] for indices in np.nonzero(ALLOWED))
+    best = [np.lexsort((-mean[ALLOWED_CANDIDATES], -count[ALLOWED_CANDIDATES]))[0] for count, mean in others]
+    x, y = (CANDIDATE_SIDES[indices[best]] for indices in np.nonzero(ALLOWED_CANDIDATES))
     return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1)
 
 
-SIDES = np.stack(np.triu_indices(LINES, k=1), axis=1) / (LINES - 1)
+CANDIDATE_SIDES = np.stack(np.triu_indices(LATTICE_LINES, k=1), axis=1) / (LATTICE_LINES - 1)
 """(S,2) start and end of all sides of a candidate, as shares of the frame's side."""
-LENGTHS = SIDES[:, 1] - SIDES[:, 0]
+LENGTHS = CANDIDATE_SIDES[:, 1] - CANDIDATE_SIDES[:, 0]
 AREAS = np.outer(LENGTHS, LENGTHS)
 """(S,S) areas of all boxes with corners on the lattice, by their side along x and their side along y."""
-ALLOWED = (AREAS < LARGEST) & (LENGTHS[:, None] < WIDEST)
+ALLOWED_CANDIDATES = (AREAS < MAX_AREA) & (LENGTHS[:, None] < MAX_SIDE)
 
 
 def _iou_of_all(truth: FloatArray) -> FloatArray:
     """Return the IoU (S,S) of one box (4,) with all boxes whose corners are on the lattice."""
     x, y = (
-        np.maximum(np.minimum(SIDES[:, 1], high) - np.maximum(SIDES[:, 0], low), 0)
+        np.maximum(np.minimum(CANDIDATE_SIDES[:, 1], high) - np.maximum(CANDIDATE_SIDES[:, 0], low), 0)
         for low, high in (truth[[0, 2]], truth[[1, 3]])
     )
     shared = np.outer(x, y)

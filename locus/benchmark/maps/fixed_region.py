@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.pixels import SIDE
+from locus.benchmark.scoring.pixels import MAP_SIDE
 from locus.benchmark.scoring.protocols.base import Case, labelled_pairs, make_case
 from locus.benchmark.scoring.protocols.masks import sampled_truth
 from locus.benchmark.scoring.protocols.pointing_rules import PointingPooled, PointingRule
@@ -18,7 +18,7 @@ from locus.core.names import FIXED_POINT, FIXED_REGION
 from locus.core.types import FloatArray, Sample
 from locus.datasets.base import Dataset
 
-LATTICE = 128
+LATTICE_POINTS = 128
 """Points along each side of the frame, among which ``fixed_point`` is chosen."""
 
 
@@ -54,7 +54,7 @@ def _best_point(
     """Return x, y of the point of the lattice with most credit; of several, the one nearest to their mean."""
     having = [sample for sample in training_samples(data) if finding in sample.boxes]
     height, width = data[0].frame
-    x, y = np.meshgrid(*((np.arange(LATTICE) + 0.5) * side / LATTICE for side in (width, height)))
+    x, y = np.meshgrid(*((np.arange(LATTICE_POINTS) + 0.5) * side / LATTICE_POINTS for side in (width, height)))
     points = np.stack([x.ravel(), y.ravel()], 1)
     total = sum((credit(points, sample.boxes[finding], sample.frame) for sample in having), np.zeros(len(points)))
     best = points[total == total.max()]
@@ -64,8 +64,8 @@ def _best_point(
 def _region(data: Dataset, finding: str, empty: bool) -> FloatArray:
     """Return the mean truth (224,224) of the training images with the finding; zeros if it is to be ``empty``."""
     if empty:
-        return np.zeros((SIDE, SIDE))
-    total, count = np.zeros((SIDE, SIDE)), 0
+        return np.zeros((MAP_SIDE, MAP_SIDE))
+    total, count = np.zeros((MAP_SIDE, MAP_SIDE)), 0
     for sample in training_samples(data):
         if finding in sample.boxes:
             total += sampled_truth(make_case(sample, finding, 1.0, None, "conventional"))

@@ -177,18 +177,18 @@ def _truth(run: ModelRun) -> list[Any]:
 
 
 log = logging.getLogger(__name__)
-PROGRESS: ContextVar[bool | None] = ContextVar("PROGRESS", default=None)
+SHOW_PROGRESS: ContextVar[bool | None] = ContextVar("SHOW_PROGRESS", default=None)
 """Whether a bar is shown while images are explained; None: on a terminal."""
 
 
 @contextmanager
 def showing(progress: bool | None) -> Iterator[None]:
     """Show a bar, or none, while images are explained within the block; None: on a terminal."""
-    token = PROGRESS.set(progress)
+    token = SHOW_PROGRESS.set(progress)
     try:
         yield
     finally:
-        PROGRESS.reset(token)
+        SHOW_PROGRESS.reset(token)
 
 
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
@@ -219,7 +219,7 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     """
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
     names = requests[0].word if len(requests) == 1 else f"{len(requests)} methods"
-    shown = PROGRESS.get()
+    shown = SHOW_PROGRESS.get()
     bar = tqdm(
         desc=f"explain {names}",
         total=len(requests[0].images),

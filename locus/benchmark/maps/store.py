@@ -29,7 +29,7 @@ from locus.core.scores import FrozenModel
 
 log = logging.getLogger(__name__)
 NOWHERE = Grid((1, 1), (1, 1), (0, 0))
-DIGEST = 32
+DIGEST_BYTES = 32
 """Bytes of the hash at the end of a file, of everything before it."""
 
 
@@ -99,7 +99,7 @@ class Writer:
         self.shape, self.index = shape, self.index.model_copy(update={"grid": grid})
         cases = 0 if self.index.reason else len(self.index.pairs)
         tensors = {"maps": ("F16", 2, [cases, *shape]), **{name: ("F32", 4, [cases]) for name in ("peaks", "offsets")}}
-        tensors["sha256"] = ("U8", 1, [DIGEST])
+        tensors["sha256"] = ("U8", 1, [DIGEST_BYTES])
         header: dict[str, Any] = {"__metadata__": {"index": self.index.model_dump_json()}}
         end = 0
         for name, (dtype, width, sizes) in tensors.items():
@@ -115,7 +115,7 @@ class Writer:
         self.digest.update(part)
 
 
-NARROW = 1 / 16
+NARROW_RANGE_SHARE = 1 / 16
 """Maps whose range is a smaller share of their largest absolute value are stored without their mean."""
 
 
@@ -132,7 +132,7 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
     finite = np.asarray(np.isfinite(maps).all((-2, -1)))
     usable = np.where(finite[..., None, None], maps, 0)
     low, high = usable.min((-2, -1)).astype(np.float64), usable.max((-2, -1)).astype(np.float64)
-    narrow = high - low < NARROW * np.maximum(abs(low), abs(high))
+    narrow = high - low < NARROW_RANGE_SHARE * np.maximum(abs(low), abs(high))
     offset = np.where(narrow & (high > low), (low + high) / 2, 0).astype(np.float32)
     usable = usable - offset[..., None, None]
     peak = np.abs(usable).max((-2, -1)).astype(np.float32)
@@ -238,6 +238,6 @@ def _is_whole(path: Path, *state: int) -> bool:
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
         memoryview(content) as view,
-        view[:-DIGEST] as before,
+        view[:-DIGEST_BYTES] as before,
     ):
-        return hashlib.sha256(before).digest() == content[-DIGEST:]
+        return hashlib.sha256(before).digest() == content[-DIGEST_BYTES:]

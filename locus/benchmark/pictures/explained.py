@@ -44,7 +44,7 @@ from locus.methods.evidence import Evidence
 log = logging.getLogger(__name__)
 ADVICE = "lower --memory_gib, use fewer methods at once, or use --precision bf16"
 """Advice if memory runs out."""
-FIXED = 0.5
+DEFAULT_BOX_THRESHOLD = 0.5
 """Threshold of boxes if no other is known."""
 THRESHOLD_SOURCES = ("validation", "cross-fitted")
 """Origins of a record's thresholds, the preferred one first."""
@@ -267,7 +267,7 @@ class Thresholds:
     """Thresholds for the pictures of one network.
 
     They apply to maps that are min-max scaled to [0,1]. The order of preference: a threshold of the command line, one
-    that a suite chose on validation images, the median of those chosen by fold, and ``FIXED``.
+    that a suite chose on validation images, the median of those chosen by fold, and ``DEFAULT_BOX_THRESHOLD``.
     """
 
     def __init__(
@@ -290,7 +290,7 @@ class Thresholds:
                 return median(values), threshold_source if len(
                     values
                 ) == 1 else f"{threshold_source}, median of {len(values)}"
-        return FIXED, "fixed"
+        return DEFAULT_BOX_THRESHOLD, "fixed"
 
 
 @functools.lru_cache(maxsize=4)

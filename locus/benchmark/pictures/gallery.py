@@ -47,11 +47,11 @@ from locus.core.types import Echo, Sample
 DRAWN = "phantom"
 """Data set with images drawn by code; images of other data sets are not shown on pages that are published."""
 EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8}
-SIDE = 320
+MAX_IMAGE_SIDE = 320
 """Largest side of an image on the page, in pixels."""
 MAP_SIDE = 64
 """Largest side of a map on the page, in positions."""
-RANKS = ("best", "median", "worst")
+SCORE_RANKS = ("best", "median", "worst")
 
 NAME = GALLERY
 """File name of the page."""
@@ -62,7 +62,7 @@ INCHES, DPI = 7.0, 300
 """Width of the grid: two columns of a paper."""
 MARGINS = 0.72, 0.42, 0.55, 0.25
 """Inches for labels: left, right, above and below the panels."""
-SMALL, WIDTH = 6, 0.9
+FONT_SIZE, LINE_WIDTH = 6, 0.9
 LETTERS: Any = {"font.family": "DejaVu Sans", "font.size": 7}
 
 
@@ -113,8 +113,8 @@ def _pooled(grid: Grid | str, step: int) -> Grid | str:
 
 
 def data_url(image: NDArray[np.uint8]) -> str:
-    """Return a (H,W) image as the data URL of a JPEG, with sides of at most ``SIDE`` pixels."""
-    share = min(1.0, SIDE / max(image.shape))
+    """Return a (H,W) image as the data URL of a JPEG, with sides of at most ``MAX_IMAGE_SIDE`` pixels."""
+    share = min(1.0, MAX_IMAGE_SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
     encoded = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
@@ -149,7 +149,7 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
         cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])
         numbers = dict.fromkeys((0, (len(cases) - 1) // 2, len(cases) - 1) if len(cases) else ())
         chosen = cases.iloc[list(numbers)][["image", "iou"]].to_numpy().tolist()
-        named = zip(RANKS, chosen, strict=False)
+        named = zip(SCORE_RANKS, chosen, strict=False)
         choices += [SelectedCase(finding, rank, str(image), float(iou)) for rank, (image, iou) in named]
     return choices
 
@@ -347,13 +347,13 @@ def draw_grid(
     figure.subplots_adjust(left / INCHES, bottom / height, 1 - right / INCHES, 1 - top / height, 0.03, 0.03)
     for row, choice in zip(panels, cases, strict=True):
         image, key = images[choice.image], (choice.image, choice.finding)
-        row[0].set_ylabel(choice.finding, fontsize=SMALL, rotation=0, ha="right", va="center")
+        row[0].set_ylabel(choice.finding, fontsize=FONT_SIZE, rotation=0, ha="right", va="center")
         case = methods[0].cases[key]
-        draw_panel(row[0], case.frame, image, None, case.boxes, width=WIDTH)
+        draw_panel(row[0], case.frame, image, None, case.boxes, width=LINE_WIDTH)
         for axes, method in zip(row[1:], methods, strict=True):
             _map(axes, method.cases[key], image, float(method.rows[key]["threshold"]))
     for axes, word in zip(panels[0], ("image", *(method.record.method for method in methods)), strict=True):
-        axes.set_title(word, fontsize=SMALL, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
+        axes.set_title(word, fontsize=FONT_SIZE, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
     for axes in panels.flat:
         axes.spines[:].set_visible(False)
     _legend(figure, (1 - (right - 0.05) / INCHES, bottom / height, 0.07 / INCHES, side * len(cases) / height))
@@ -366,18 +366,18 @@ def _map(axes: Axes, case: Case, image: NDArray[np.uint8], threshold: float) -> 
     if case.map is not None and np.isfinite(threshold):
         scaled = min_max(case.map)
         heat, scored = to_frame(scaled, case.frame, case.grid), boxes(scaled, threshold, case.frame, case.grid)[:1]
-    draw_panel(axes, case.frame, image, heat, case.boxes, scored, WIDTH)
+    draw_panel(axes, case.frame, image, heat, case.boxes, scored, LINE_WIDTH)
     if not len(scored):
         ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
-        words: dict[str, Any] = {"ha": "center", "color": "white", "fontsize": SMALL - 1, "bbox": ground}
+        words: dict[str, Any] = {"ha": "center", "color": "white", "fontsize": FONT_SIZE - 1, "bbox": ground}
         axes.text(0.5, 0.05, "no box", transform=axes.transAxes, **words)
 
 
 def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     """Draw the legend of all panels: the scale of the maps on the right, the lines of the boxes below."""
     scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
-    scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
-    scale.set_label("map, from minimum to maximum", fontsize=SMALL, labelpad=1)
+    scale.ax.tick_params(labelsize=FONT_SIZE, pad=1, length=2)
+    scale.set_label("map, from minimum to maximum", fontsize=FONT_SIZE, labelpad=1)
     truth = Line2D([], [], color=TRUTH, label="truth")
     scored = Line2D([], [], color=PREDICTED, label="predicted box")
     figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)

@@ -30,7 +30,7 @@ TRUTH, PREDICTED = "#e69f00", "#56b4e9"
 COLOURS = "turbo"
 GROUND = "#eeeeee"
 """Colour of a panel without image."""
-SHARP = 256
+MAX_UNSMOOTHED_SIDE = 256
 """Largest side of an image whose pixels are drawn as they are; larger images are smoothed."""
 PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
 BAR = (0.9414, 0.0442, 0.0141, 0.7717)
@@ -41,7 +41,7 @@ UNDATED: dict[str, dict[str, str | None]] = {
     ".svg": {"Creator": None, "Date": None},
 }
 """File type -> settings that remove its metadata."""
-OPAQUE = 0.7
+PEAK_OPACITY = 0.7
 """Opacity of the heat map at its peak."""
 
 
@@ -152,12 +152,12 @@ def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
 
 
 def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the opacity of a heat map (H, W) in [0,1]: proportional to its square, ``OPAQUE`` at the peak.
+    """Return the opacity of a heat map (H, W) in [0,1]: proportional to its square, ``PEAK_OPACITY`` at the peak.
 
     >>> opacity(np.array([[0.0, 0.5, 1.0]])).round(3).tolist()
     [[0.0, 0.17499999701976776, 0.699999988079071]]
     """
-    return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
+    return np.asarray(PEAK_OPACITY * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
 
 
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -196,7 +196,7 @@ def draw_panel(
     axes.set(xticks=[], yticks=[], xlim=(0, frame[1]), ylim=(frame[0], 0), aspect="equal", facecolor=GROUND)
     if image is not None:
         pixels = image if heat is None else blend(resize_image(image, heat.shape), heat)
-        smoothing = "none" if max(pixels.shape) <= SHARP else None
+        smoothing = "none" if max(pixels.shape) <= MAX_UNSMOOTHED_SIDE else None
         axes.imshow(pixels, cmap="gray", vmin=0, vmax=255, extent=extent(frame), interpolation=smoothing)
     for number, box in enumerate(predicted):
         add_box(axes, box, PREDICTED, "--" if number else "-", 0.6 * width if number else width + 0.7)

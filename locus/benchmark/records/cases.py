@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
-PACKED = (MAIN_PROTOCOL, ALL_RULES)
+STORED_PROTOCOLS = (MAIN_PROTOCOL, ALL_RULES)
 BOX = ("x0", "y0", "x1", "y1")
 OTHER_SOURCES = ("threshold_", "iou_")
 RUN_AGAIN = "run the suite again with --overwrite always"
@@ -108,12 +108,12 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
-    """Add the unpacked rows of ``PACKED`` protocols to the packed ones; ``seeds``: cell key -> training seed.
+    """Add the unpacked rows of ``STORED_PROTOCOLS`` protocols to the packed ones; ``seeds``: cell key -> training seed.
 
     Rows of other cells are dropped; columns are those of ``packed_columns``, with the corners of boxes for the lowest
     seed. Raises ``DataError`` for a broken file, ``WriteError`` if a file cannot be written.
     """
-    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in PACKED]
+    folders = [unpacked_folder(folder) / "cases" / protocol for protocol in STORED_PROTOCOLS]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     keys_by_file: dict[Path, set[str]] = {}
     for key, seed in sorted(seeds.items(), key=lambda pair: pair[1] or 0):  # the file of the lowest seed is the first

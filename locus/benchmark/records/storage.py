@@ -123,7 +123,7 @@ def parse(loaded: Any, file: Path | str, advice: str = ADVICE) -> Record:
     return record
 
 
-LARGEST = 200_000_000
+MAX_VALUES = 200_000_000
 """Maximum number of values in a file: thirty times those of 2,000 records of 1,000 cases each."""
 DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 
@@ -133,8 +133,8 @@ def read_parquet(file: Path, advice: str, columns: Sequence[str] | None = None) 
     try:
         _refuse_damaged(file)
         content = parquet.ParquetFile(file)
-        if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
-            raise ValueError(f"it would unpack to {count:,} values: at most {LARGEST:,} are allowed")
+        if (count := content.metadata.num_rows * content.metadata.num_columns) > MAX_VALUES:
+            raise ValueError(f"it would unpack to {count:,} values: at most {MAX_VALUES:,} are allowed")
         return content.read(columns)
     except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {file}: {one_line(error)}; {advice}") from error
@@ -222,7 +222,7 @@ def numbers(array: pyarrow.Array, nothing: float = 0) -> NDArray[Any]:
     return np.from_dlpack(array.fill_null(nothing))
 
 
-NAME = ".lock"
+LOCK_NAME = ".lock"
 
 
 @contextlib.contextmanager
@@ -234,7 +234,7 @@ def only_writer(folder: Path) -> Iterator[None]:
 
     Raises ``HeldError`` with the process that holds the lock, ``WriteError`` if the lock file cannot be written.
     """
-    path = folder / NAME
+    path = folder / LOCK_NAME
     with writing(path):
         folder.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b", buffering=0)

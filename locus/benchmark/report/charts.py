@@ -21,7 +21,7 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
 )
 GREY = "#8a8f98"
 """For lines that are not named; readable on white and on black."""
-WIDTH = 5.2
+CHART_INCHES = 5.2
 """Inches; a page makes a chart as wide as its column."""
 STYLE: dict[Any, Any] = {
     **{"font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False},
@@ -107,7 +107,7 @@ def dots(
 
 
 def _panel(height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(CHART_INCHES, height), facecolor="white", layout="constrained")
     return figure, figure.subplots()
 
 

@@ -19,11 +19,11 @@ from locus.benchmark.report.case_columns import MainColumn
 from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
-from locus.benchmark.scoring.statistics.resample import SMALLEST, holm
+from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, holm
 from locus.core.errors import BadValueError
 from locus.core.names import BLIND, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 
-ALIKE = 0.02
+MAX_DIFFERENCE = 0.02
 """Networks are compared if the scores of ``truth`` on their grids differ by at most this."""
 SPREAD, BOUND = "seed_sd", "bound"
 """Further scores of a row: standard deviation over training runs, and the score of ``truth`` on a network's grid."""
@@ -88,7 +88,7 @@ def _one_run(rows: Sequence[Row], column: MainColumn) -> Gaps:
     for name, key in ((row.name, key) for row, key in keys.items() if row.name in BLIND and tested):
         sides[name] = mrmc.over_patients(column.sums([keys[row] for row in tested]), column.sums([key]))
     estimates = {row: {name: sides[name][n] for name in BLIND if name in sides} for n, row in enumerate(tested)}
-    return _adjusted(estimates, tested if column.jackknife.shape[1] >= SMALLEST else [])
+    return _adjusted(estimates, tested if column.jackknife.shape[1] >= MIN_PATIENTS else [])
 
 
 def _adjusted(estimates: Mapping[Any, Estimates], corrected: Sequence[Any]) -> dict[Any, tuple[Comparison, ...]]:
@@ -131,13 +131,13 @@ def networks(groups: Sequence[Sequence[Row]], rank_methods: Sequence[str]) -> li
 
 
 def by_grid(rows: Sequence[Row]) -> list[list[Row]]:
-    """Group networks whose grids limit the score alike: the scores of ``truth`` there differ by at most ``ALIKE``.
+    """Group networks whose grids limit the score alike: the scores of ``truth`` differ by at most ``MAX_DIFFERENCE``.
 
     Without a score of ``truth``, networks of one backbone and image size are a group.
     """
     limits: list[float] = []
     for bound in sorted({_bound(row) for row in rows}, reverse=True):
-        limits += [bound] if not limits or limits[-1] - bound > ALIKE else []
+        limits += [bound] if not limits or limits[-1] - bound > MAX_DIFFERENCE else []
     groups: dict[object, list[Row]] = {}
     for row in rows:
         limit = min(limit for limit in limits if limit >= _bound(row))
@@ -260,7 +260,7 @@ def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:
     """
     common = {name: [run for run in one[name].runs if run in other[name].runs] for name in one if name in other}
     pairs = [[side[name].restrict(runs) for side in (one, other)] for name, runs in common.items() if len(runs) > 1]
-    if len(pairs) < 2 or pairs[0][0].jackknife.shape[1] < SMALLEST:
+    if len(pairs) < 2 or pairs[0][0].jackknife.shape[1] < MIN_PATIENTS:
         return None
     return mrmc.method_effect([(a.theta - b.theta, a.jackknife - b.jackknife) for a, b in pairs])
 

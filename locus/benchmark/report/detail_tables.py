@@ -20,7 +20,7 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import basis_lines
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
-from locus.benchmark.report.main_table import FEWEST, METHOD, NETWORK, auroc_words
+from locus.benchmark.report.main_table import METHOD, MIN_ROWS_PER_NETWORK, NETWORK, auroc_words
 from locus.benchmark.report.row import Row, by_network
 from locus.benchmark.report.table import (
     NOTHING,
@@ -346,9 +346,9 @@ Rows are ordered by the first one, with which the others are compared. A suite w
 maps it scores."""
 MainMetrics = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Network -> method -> protocol -> main metric."""
-MOST_LEADERS = 3
+MAX_LEADERS = 3
 """Largest number of methods that the answer names."""
-FEWEST_METHODS = 5
+MIN_METHODS = 5
 """Networks with fewer methods are left out of the agreement."""
 
 
@@ -393,8 +393,8 @@ def by_protocol(board: Leaderboard) -> Table:
     lines, baselines, rest = [], dict[tuple[str, ...], list[str]](), 0
     for network, rows in networks.items():
         methods = sorted(_ranked(rows), key=lambda name: (-rows[name].get(present[0], -1), name))
-        rest += len(methods[FEWEST:])
-        lines += [(network, name, *_main_metrics(rows[name], present)) for name in methods[:FEWEST]]
+        rest += len(methods[MIN_ROWS_PER_NETWORK:])
+        lines += [(network, name, *_main_metrics(rows[name], present)) for name in methods[:MIN_ROWS_PER_NETWORK]]
         for name in (name for name in (PRIOR, UPPER_BOUND) if name in rows):
             baselines.setdefault((name, *_main_metrics(rows[name], present)), []).append(network.split(" with ")[0])
     lines += [(", ".join(dict.fromkeys(baselines[cells])), *cells) for cells in sorted(baselines)]
@@ -429,13 +429,13 @@ def protocol_sentences(board: Leaderboard) -> Iterator[str]:
             leaders.update(name for name, value in values.items() if value == max(values.values()))
             count += bool(values)
             both = np.array([(row[first], row[protocol]) for row in rows.values() if {first, protocol} <= {*row}])
-            if len(both) >= FEWEST_METHODS and np.isfinite(tau := float(kendall(*both.T))):
+            if len(both) >= MIN_METHODS and np.isfinite(tau := float(kendall(*both.T))):
                 taus.setdefault(protocol, []).append(tau)
     if leaders:
         ordered = sorted(leaders, key=lambda name: (-leaders[name], name))
         named = [f"`{ordered[0]}` leads in {leaders[ordered[0]]} of {count} combinations of network and protocol"]
-        named += [f"`{name}` in {leaders[name]}" for name in ordered[1:MOST_LEADERS]]
-        more = f", {len(ordered) - MOST_LEADERS} others in fewer" if len(ordered) > MOST_LEADERS else ""
+        named += [f"`{name}` in {leaders[name]}" for name in ordered[1:MAX_LEADERS]]
+        more = f", {len(ordered) - MAX_LEADERS} others in fewer" if len(ordered) > MAX_LEADERS else ""
         yield f"{', '.join(named)}{more}."
     if taus:
         means = {name: sum(values) / len(values) for name, values in taus.items()}

@@ -78,7 +78,7 @@ PAIRS = {
 }
 """Metric of pairs of readers -> its heading."""
 WORDS: Mapping[Mark, str] = {"above": "are above it", "level": "level with it", "below": "below it"}
-LONGEST = 40
+MAX_CHART_NAME_LENGTH = 40
 """Letters of a name in a chart."""
 OPTIONS = {"": "", "lists=mgca": "split of MGCA's code", "by_patient=False": "patients of test images kept in training"}
 """Options of a truth -> what they mean."""
@@ -260,7 +260,7 @@ class GroundingReport(CheckReport):
         if self.is_of_people:
             return None
         metric, (metric_of_people, finding) = self.metrics[0], PEOPLE[self.dataset]
-        found = {literature.result_name(r)[:LONGEST]: r.find(metric) for r in published(self.records)}
+        found = {literature.result_name(r)[:MAX_CHART_NAME_LENGTH]: r.find(metric) for r in published(self.records)}
         values = [(name, s.value, s.threshold_source == "oracle") for name, s in found.items() if s and s.value]
         values.sort(key=lambda value: -value[1])
         agreement = None if self.people is None else self.people.find(metric_of_people, finding)

@@ -208,7 +208,7 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-MOST_NAMES = 3
+MAX_NAMES = 3
 """Largest number of names in a sentence; the others are counted."""
 
 
@@ -218,8 +218,8 @@ def first_names(words: Sequence[str]) -> str:
     >>> first_names(["a", "b"]), first_names(["a", "b", "c", "d", "e"])
     ('a, b', 'a, b, c, 2 more')
     """
-    rest = len(words) - MOST_NAMES
-    return ", ".join([*words[:MOST_NAMES], *([f"{rest} more"] if rest > 0 else [])])
+    rest = len(words) - MAX_NAMES
+    return ", ".join([*words[:MAX_NAMES], *([f"{rest} more"] if rest > 0 else [])])
 
 
 def counted(number: int, word: str) -> str:

@@ -97,7 +97,7 @@ def _whole(code: str) -> str:
 PAGE = "index.html"
 GALLERY, EXAMPLES = "gallery.html", "examples.svg"
 """Files beside the page: all methods on some cases, and a hit and a miss of the best method."""
-COLOURED = 5
+MAX_COLOURED = 5
 """Number of methods of the chart with a colour of their own."""
 View = dict[str, Any]
 """A table of a page: ``id``, ``title``, paragraphs of the ``intro``, ``headings``, ``lines`` and ``footnote``."""
@@ -206,16 +206,16 @@ def hits_chart(board: Leaderboard) -> Chart | None:
     methods = main_table.best_network(board)
     if not methods:
         return None
-    rest = f" Grey: the other {len(methods) - COLOURED} methods." if len(methods) > COLOURED else ""
+    rest = f" Grey: the other {len(methods) - MAX_COLOURED} methods." if len(methods) > MAX_COLOURED else ""
     about = f"{board.dataset}, {methods[0].network}: share of cases whose box has more than this IoU.{rest}"
     labels = {"xlabel": "a hit has more than this IoU", "ylabel": "share of cases hit"}
     return lines(hit_curves(board, methods), about, 3.4, **labels, xlim=(0.1, 0.7), ylim=(0, 1))
 
 
 def hit_curves(board: Leaderboard, methods: Sequence[Row]) -> list[Line2D]:
-    """Return a line per method, the best ``COLOURED`` in colour and the others grey; ``prior`` and ``truth`` dashed."""
-    curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[COLOURED:]]
-    curves += [_hits(row, label=row.name, color=c) for row, c in zip(methods[:COLOURED], PALETTE, strict=False)]
+    """Return a line per method: the best ``MAX_COLOURED`` in colour, others grey, ``prior`` and ``truth`` dashed."""
+    curves = [_hits(row, color=GREY, alpha=0.4, linewidth=1) for row in methods[MAX_COLOURED:]]
+    curves += [_hits(row, label=row.name, color=c) for row, c in zip(methods[:MAX_COLOURED], PALETTE, strict=False)]
     for name, dashes in ((PRIOR, "--"), (UPPER_BOUND, ":")):
         if (row := board.baseline(name, methods[0])) is not None:
             curves.append(_hits(row, label=name, color="black", linestyle=dashes))

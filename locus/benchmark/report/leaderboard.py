@@ -28,7 +28,7 @@ AUROC = "auroc"
 """Metric of the classifier, on all images."""
 BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND, *names.SUPERVISED)
 """Baselines and the upper bound in the order of a table."""
-SAME = 1e-3
+IOU_TOLERANCE = 1e-3
 """Largest difference in IoU between maps that count as equal."""
 
 
@@ -347,10 +347,10 @@ def _overlaps(rows: Sequence[Row], cases: "CaseColumns | None") -> dict[Row, Flo
 
 
 def _same(one: FloatArray, other: FloatArray) -> bool:
-    """Return whether all boxes of two methods are equal, up to ``SAME`` and on the same side of every threshold."""
-    if one.shape != other.shape or (np.abs(one[:9] - other[:9]) > 2 * SAME).any():  # most differ at once
+    """Return whether all boxes of two methods are equal (``IOU_TOLERANCE``) and on the same side of every threshold."""
+    if one.shape != other.shape or (np.abs(one[:9] - other[:9]) > 2 * IOU_TOLERANCE).any():  # most differ at once
         return False
-    if not np.allclose(one, other, atol=SAME, equal_nan=True):
+    if not np.allclose(one, other, atol=IOU_TOLERANCE, equal_nan=True):
         return False
     levels = np.arange(1, 8, dtype=np.float32) / 10
     return all(bool(((one > level) == (other > level)).all()) for level in levels)

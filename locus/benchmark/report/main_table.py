@@ -30,7 +30,7 @@ from locus.benchmark.report.row import (
     IOU,
     POINTING,
     UNSOLVED,
-    WEAK,
+    WEAK_AUROC,
     Comparison,
     Interval,
     Row,
@@ -51,7 +51,7 @@ from locus.benchmark.report.table import (
     signed_short,
     tabulated,
 )
-from locus.benchmark.scoring.statistics.resample import SMALLEST
+from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.benchmark.scoring.statistics.winners import corrected_best
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
@@ -62,13 +62,13 @@ if TYPE_CHECKING:
 
 NETWORK, METHOD = "network (AUROC)", "method"
 LEGEND = f"`{NOT_ABOVE_WORDS}`: {NOT_ABOVE}. **Bold**: {MAY_BE_BEST}."
-MOST = 10
+MAX_ROWS = 10
 """Largest number of methods in a short table, if there are few networks."""
-FEWEST = 3
-"""Smallest number of methods of a network in a short table; with more than ``MOST`` networks it is one."""
-EFFECTS = 4
+MIN_ROWS_PER_NETWORK = 3
+"""Smallest number of methods of a network in a short table; with more than ``MAX_ROWS`` networks it is one."""
+MAX_EFFECTS = 4
 """Number of methods in a short table of effects."""
-BEST = 3
+MAX_BEST = 3
 """Number of methods in the tables by finding, by score threshold, and of people."""
 CUTS: dict[ThresholdSource, str] = {
     "fixed": "fixed at .5",
@@ -110,8 +110,8 @@ def shown(board: Leaderboard) -> list[Row]:
         models = {row.runs[0].cell.model_key for row in theirs}
         beside = [row for row in board.methods if row not in theirs and row.runs[0].cell.model_key in models]
         best = next((group for group in groups if group[0] not in theirs), [])
-        return [*theirs, *(beside[:MOST] or best[:BEST])]
-    count = 1 if len(groups) > MOST else max(MOST // max(len(groups), 1), FEWEST)
+        return [*theirs, *(beside[:MAX_ROWS] or best[:MAX_BEST])]
+    count = 1 if len(groups) > MAX_ROWS else max(MAX_ROWS // max(len(groups), 1), MIN_ROWS_PER_NETWORK)
     return [row for group in groups for row in group[:count]]
 
 
@@ -140,7 +140,7 @@ def _over_baselines(row: Row) -> str:
 
 def network_cell(row: Row) -> str:
     """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
-    words = [] if row.auroc is None else [auroc_words(row.auroc), *["weak classifier"] * (row.auroc < WEAK)]
+    words = [] if row.auroc is None else [auroc_words(row.auroc), *["weak classifier"] * (row.auroc < WEAK_AUROC)]
     words += ["one run"] if row.is_single else []
     words += [PUBLISHED] if row.is_published else []
     return f"{row.network} ({', '.join(words)})" if words else row.network
@@ -157,7 +157,7 @@ def auroc_words(auroc: float) -> str:
 
 def by_finding(board: Leaderboard) -> Table:
     """Return the main column by finding: the best methods of the best row's network, then two baselines, then n."""
-    methods = best_network(board)[:BEST]
+    methods = best_network(board)[:MAX_BEST]
     title = f"{board.title}: hits at IoU > .3 by finding"
     if not methods:
         return Table(title, "", (), ())
@@ -189,7 +189,7 @@ def corrected(board: Leaderboard) -> float | None:
     """
     rows = [row for row in board.theirs or board.methods if row.by_patient is not None]
     column = board.column(MAIN, rows)
-    if column is None or len(rows) < 2 or column.jackknife.shape[1] < 2 * SMALLEST:
+    if column is None or len(rows) < 2 or column.jackknife.shape[1] < 2 * MIN_PATIENTS:
         return None
     keys = [[record.key for record in row.runs] for row in rows if column.entry(row.runs) is not None]
     hits = np.stack([column.hits[:, [column.columns[key] for key in of_row]].mean(1) for of_row in keys], 1)
@@ -199,7 +199,7 @@ def corrected(board: Leaderboard) -> float | None:
 def cuts(board: Leaderboard) -> Table:
     """Return hits at IoU > .3 of the best methods of the best row's network, by the source of the score threshold."""
     columns = [TableColumn(heading, partial(_at_cut, threshold_source)) for threshold_source, heading in CUTS.items()]
-    rows = [row for row in best_network(board)[:BEST] if row.value(MAIN, "fixed") is not None]
+    rows = [row for row in best_network(board)[:MAX_BEST] if row.value(MAIN, "fixed") is not None]
     title = f"{board.title}: hits at IoU > .3 by the choice of the score threshold"
     return tabulated(title, f"The best methods of {rows[0].network}." if rows else "", (NAME, *columns), rows)
 
@@ -239,7 +239,7 @@ def verdict(row: Row) -> str:
 @lru_cache(maxsize=4)
 def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
-    rows, lines = [*best_network(board)[:BEST], *board.blind()], []
+    rows, lines = [*best_network(board)[:MAX_BEST], *board.blind()], []
     records = [record for row in (*board.people, *rows) for record in row.runs]
     cases = read_columns(records, board.folders, (AGREEMENT, MAIN)) if board.people and board.folders else None
     for person in board.people if cases is not None else ():

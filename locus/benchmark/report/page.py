@@ -26,7 +26,7 @@ from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
 from locus.benchmark.report.grouping import counted, first_names
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
-from locus.benchmark.report.row import IOU, WEAK, Row, by_score, network_words, runs_words
+from locus.benchmark.report.row import IOU, WEAK_AUROC, Row, by_score, network_words, runs_words
 from locus.benchmark.report.table import NOTHING, Table, as_text, markdown, of_interval, short, with_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
@@ -159,7 +159,7 @@ class DatasetTables:
                 main_table.by_finding(board),
                 main_table.cuts(board),
                 main_table.networks(board),
-                main_table.effects(board, None if complete else main_table.EFFECTS),
+                main_table.effects(board, None if complete else main_table.MAX_EFFECTS),
                 main_table.people(board),
             )
         )
@@ -224,7 +224,7 @@ def _supervised(board: Leaderboard) -> Iterator[str]:
 
 
 def _row_words(row: Row) -> str:
-    weak = ", weak classifier" if row.auroc is not None and row.auroc < WEAK else ""
+    weak = ", weak classifier" if row.auroc is not None and row.auroc < WEAK_AUROC else ""
     auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
     runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {runs_words(len(row.runs))}"
     network = f" on {row.network}" if row.cell.backbone else ""

@@ -31,7 +31,7 @@ BOXED = "auroc@boxed"
 """AUROC of the classifier on the images with boxes."""
 SOLVED = 0.9
 """Share of its cases from which ``prior`` solves a finding."""
-WEAK = 0.75
+WEAK_AUROC = 0.75
 """A classifier with a lower AUROC is marked as weak."""
 NO_NETWORK = frozenset(names.UNRANKED_METHODS) - {names.UNTRAINED, *names.SUPERVISED}
 """Rows that do not use the network: baselines, upper bound and people."""

@@ -11,7 +11,7 @@ from locus.core.files import markdown_cell
 from locus.core.scores import Score
 
 NOTHING = "–"
-PAGE = 45
+MAX_PAGE_ROWS = 45
 """Maximum number of rows of a LaTeX table on one page."""
 
 
@@ -195,7 +195,7 @@ def bold_columns(table: Table) -> list[int]:
     return [n for n, kind in enumerate(table.kinds) if kind in ("bold", "interval")]
 
 
-WIDEST = 21
+NAME_WIDTH = 21
 """Longest name of a method in a terminal, in letters."""
 MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
 NOT_ABOVE = "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
@@ -205,13 +205,13 @@ FROM_BASELINES = "− prior / fixed_box"
 """Heading of the differences from both; in a terminal, the smaller one is shown."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
-WIDTH, NARROWEST = 130, 7
+MAX_WIDTH, MIN_COLUMN_WIDTH = 130, 7
 """Width of a table in a terminal, and of its narrowest column, in letters."""
 HEADINGS = {"pointing": "point-\ning", FROM_BASELINES: "−\nfloor"}
 
 
 def as_text(table: Table) -> str:
-    """Format the title and the table for a terminal, at most ``WIDTH`` letters wide: long cells are wrapped.
+    """Format the title and the table for a terminal, at most ``MAX_WIDTH`` letters wide: long cells are wrapped.
 
     >>> print(as_text(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
     phantom
@@ -230,8 +230,8 @@ def _wrapped(table: Table) -> str:
     columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.headings, *rows, strict=True)]
     widths = [max(map(len, cells)) for cells in columns]  # tabulate pads headings by 2
     words = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in columns]
-    for least in ([word + 2 for word in words], [NARROWEST] * len(widths)):
-        while sum(widths) + 2 * (len(widths) - 1) > WIDTH:
+    for least in ([word + 2 for word in words], [MIN_COLUMN_WIDTH] * len(widths)):
+        while sum(widths) + 2 * (len(widths) - 1) > MAX_WIDTH:
             spare = [width - smallest for width, smallest in zip(widths, least, strict=True)]
             if max(spare) <= 0:
                 break
@@ -252,7 +252,7 @@ def _threshold_text(table: Table) -> str:
         name = f"{method}, {network}" if mark == "baseline" and network != BASELINES else method
         bold = starred if mark == "bold" else []
         cells[-1] = min(cells[-1].split(" / "), key=lambda cell: float(cell.replace("−", "-")) if "." in cell else 0.0)
-        rows.append([f" {name}"[:WIDEST], *(c.replace(", ", ",") + "*" * (n in bold) for n, c in enumerate(cells))])
+        rows.append([f" {name}"[:NAME_WIDTH], *(c.replace(", ", ",") + "*" * (n in bold) for n, c in enumerate(cells))])
     heads = ["\nmethod", *(_short_heading(word) for word in table.header[2:])]
     lines = [*zip(*(head.split("\n") for head in heads), strict=True), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -286,7 +286,7 @@ def latex(table: Table, label: str) -> str:
     """
     words = _escaped(table.title)
     rows = _with_marks(table)
-    parts = [rows[start : start + PAGE] for start in range(0, max(len(rows), 1), PAGE)]
+    parts = [rows[start : start + MAX_PAGE_ROWS] for start in range(0, max(len(rows), 1), MAX_PAGE_ROWS)]
     about = "\n".join(f"% {line}" for line in [*table.intro.splitlines(), table.footnote] if line)
     captions = [(words, label), *((f"{words} (continued)", f"{label}-{n}") for n in range(2, len(parts) + 1))]
     return "\n".join([about, *(_float(table.headings, *part) for part in zip(parts, captions, strict=True))])

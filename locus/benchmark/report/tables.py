@@ -42,14 +42,14 @@ ABOUT = (
     "at IoU > .3. In brackets: AUROC of its network, and the scores of `prior` and `fixed_box`, which see no image. "
     "The page of a suite says how sure that is."
 )
-FEWEST = 5
+MIN_RANKED_METHODS = 5
 """Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""
 AGREEMENT_ABOUT = (
     "Do two suites without a common image or network rank methods alike? τ is Kendall's tau-b of the methods that both "
     f"scored on the same kind of network, by `{MAIN}`: 1 is the same order, −1 the reverse. Its 95% interval covers "
     "patients and, if there are several, training runs. p: exact and two-sided, for unrelated rankings. Methods with "
     "equal maps count once; those with fewer training runs than others of the network are left out. "
-    f"Fewer than {FEWEST} methods are not compared."
+    f"Fewer than {MIN_RANKED_METHODS} methods are not compared."
 )
 AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
 
@@ -96,8 +96,8 @@ def _sources(board: Leaderboard) -> set[str]:
 
 
 def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -> tuple[str, ...]:
-    """Return the number of common methods, tau with its interval, and p; empty for fewer than ``FEWEST`` methods."""
-    if len(one.keys() & other.keys()) < FEWEST or (a := agreement(one, other)).rows < FEWEST:
+    """Return the number of common methods, tau with its interval, and p; empty below ``MIN_RANKED_METHODS``."""
+    if len(one.keys() & other.keys()) < MIN_RANKED_METHODS or (a := agreement(one, other)).rows < MIN_RANKED_METHODS:
         return ()
     p = "< 0.001" if a.p < 0.001 else number(a.p)
     return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p

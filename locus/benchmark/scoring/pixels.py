@@ -18,14 +18,14 @@ from locus.core.errors import BadValueError
 from locus.core.frames import Alignment, Grid, as_boxes, iou, resample, resolve
 from locus.core.types import FloatArray
 
-SIDE = 224
+MAP_SIDE = 224
 Mask = NDArray[np.bool_]
 
 
 def resample_map(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
     """Interpolate a map (h,w) to (224,224), then min-max scale it to [0,1]; a constant map gives 0 everywhere."""
     once = min_max(values)  # also scaled before, so that float32 rounds all maps in the same way
-    return min_max_float32(resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (SIDE, SIDE)))
+    return min_max_float32(resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (MAP_SIDE, MAP_SIDE)))
 
 
 def min_max_float32(picture: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -43,14 +43,14 @@ def to_pixel_boxes(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64
     height, width = frame
     corners = np.maximum(as_boxes(boxes) - [0, 0, 1, 1], 0)
     corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2])  # a box below one pixel becomes one pixel
-    return np.asarray(corners * SIDE / [width, height, width, height], dtype=np.int64)
+    return np.asarray(corners * MAP_SIDE / [width, height, width, height], dtype=np.int64)
 
 
 def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: Mask | None = None) -> Mask:
     """Return the truth as a mask (224,224): its ``mask`` (H,W) by nearest neighbour, or its boxes."""
     if mask is not None:
-        return cv2.resize(mask.astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
-    out = np.zeros((SIDE, SIDE), dtype=bool)
+        return cv2.resize(mask.astype(np.uint8), (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_NEAREST) > 0
+    out = np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
     for x0, y0, x1, y1 in to_pixel_boxes(boxes, frame):
         out[y0 : y1 + 1, x0 : x1 + 1] = True
     return out

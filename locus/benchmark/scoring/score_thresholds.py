@@ -29,8 +29,8 @@ ThresholdsBySource = dict[ThresholdKey, FloatArray]
 """(N,) threshold of each case, nan if none could be chosen."""
 
 Mask = NDArray[np.bool_]
-FOLDS = 5
-DIGITS = 12
+FOLD_COUNT = 5
+COMPARED_DECIMALS = 12
 """Decimals to which thresholds and mean qualities are compared; smaller differences are rounding."""
 CROSS_FITTED: ThresholdKey = ("cross-fitted", "")
 """Chosen on other patients, per finding."""
@@ -60,7 +60,9 @@ class SampledThresholds:
         2.0
         """
         count = self.hits[subset].sum(0)
-        return float(np.where(count == count.max(), self.quality[subset].mean(0).round(DIGITS), -np.inf).argmax())
+        return float(
+            np.where(count == count.max(), self.quality[subset].mean(0).round(COMPARED_DECIMALS), -np.inf).argmax()
+        )
 
 
 def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
@@ -102,7 +104,7 @@ def cross_fitted(
     selector: ThresholdSelector, index: CaseIndex, default: float, seed: int = 0, shared: bool = False
 ) -> FloatArray:
     """Return the threshold (N,) of each case, chosen on the other folds; the ``default`` if they have no such case."""
-    folds = patient_folds(index.patients.tolist(), FOLDS, seed)
+    folds = patient_folds(index.patients.tolist(), FOLD_COUNT, seed)
     inside = [(group, folds == number) for group in index.groups(shared).values() for number in np.unique(folds[group])]
     pairs = ((group & fold, group & ~fold) for group, fold in inside)
     return _chosen(selector, pairs, np.full(len(index), float(default)))
@@ -183,7 +185,7 @@ class ExactThresholds:
         selected[subset] = True
         curve = steps(self.intervals[selected[self.case_index]])
         tied = curve.middles[curve.count == curve.count.max()]
-        return float(tied[self.iou(subset, tied).sum(0).round(DIGITS).argmax()])
+        return float(tied[self.iou(subset, tied).sum(0).round(COMPARED_DECIMALS).argmax()])
 
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
         """Return the box (N,4) of each case at its threshold (N,); nan without a box, and for a threshold of nan."""
@@ -246,7 +248,7 @@ def steps(intervals: ArrayLike) -> Steps:
     ([0.0, 0.1, 0.3, 0.5, 0.9, 1.0], [0, 1, 2, 1, 0])
     """
     inside = np.clip(np.asarray(intervals, dtype=np.float64).reshape(-1, 2), 0, 1)
-    thresholds, index = np.unique(np.append(inside.ravel(), [0, 1]).round(DIGITS), return_inverse=True)
+    thresholds, index = np.unique(np.append(inside.ravel(), [0, 1]).round(COMPARED_DECIMALS), return_inverse=True)
     begin, end = index[:-2].reshape(-1, 2).T
     gained, lost = (np.bincount(indices, minlength=len(thresholds)) for indices in (begin, end))
     count = (gained - lost).cumsum()[:-1]

@@ -27,7 +27,15 @@ from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
 from locus.benchmark.scoring.rules import CUTS, of_single_box
 from locus.benchmark.scoring.statistics.mrmc import over_patients
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
-from locus.benchmark.scoring.statistics.resample import FLIPS, RESAMPLES, SMALLEST, CaseGroups, CaseIndex, holm, mean
+from locus.benchmark.scoring.statistics.resample import (
+    FLIPS,
+    MIN_PATIENTS,
+    RESAMPLES,
+    CaseGroups,
+    CaseIndex,
+    holm,
+    mean,
+)
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
@@ -382,8 +390,8 @@ OVER_RUNS = (
     "paired; a row with one run adds the variance over patients only"
 )
 OVER_PATIENTS = (
-    f"one training run: BCa 95% intervals over patients ({RESAMPLES:,} resamples, {SMALLEST} patients or more); p by a "
-    f"sign-flip test ({FLIPS:,} flips)"
+    f"one training run: BCa 95% intervals over patients ({RESAMPLES:,} resamples, {MIN_PATIENTS} patients or more); "
+    f"p by a sign-flip test ({FLIPS:,} flips)"
 )
 ONE_RUN = "a row has one training run: its spread over runs is unknown, and another run may reverse the comparison"
 HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"
@@ -569,6 +577,6 @@ def compare_with_row(record: Record, folder: Path, row: Selection) -> tuple[str,
     _write([one.line for one in rows], folder / FILE)
     main = next(one for one in rows if (one.values.rule, one.finding) == (MAIN, "mean"))
     gap = signed(_gap(main.values))
-    interval = f" without an interval, which requires {SMALLEST} patients" if main.values.low is None else ""
+    interval = f" without an interval, which requires {MIN_PATIENTS} patients" if main.values.low is None else ""
     p = "" if main.values.p is None else f", p = {main.values.p:.4f}"
     return text, f"Compared with {row.selector}, {MAIN} on the same {main.n} cases: {gap}{interval}{p} ({FILE})."

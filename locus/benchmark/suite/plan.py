@@ -20,7 +20,7 @@ from locus import backbones, methods
 from locus.benchmark.maps import code_of_config
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.pixels import SIDE
+from locus.benchmark.scoring.pixels import MAP_SIDE
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
 from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_with
 from locus.core import cli, user_code
@@ -276,7 +276,7 @@ class Suite(pydantic.BaseModel):
         return [*self.protocols_or_check, CLASSIFICATION]
 
 
-SHARED = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
+SHARED_FLAGS = (flags_with(TrainConfig, MAPS | MACHINE) | {"seed"}) - {"multi_label"}
 """Flags of the model that the training run for the initial weights uses too; its task may differ."""
 
 CHECKPOINT = "checkpoint"
@@ -304,7 +304,9 @@ def models(suite: Suite) -> list[ModelPlan]:
 def _truth(entry: tuple[str, list[str]]) -> ModelPlan:
     """Return the plan of a data set's truth alone and the protocols of its rows."""
     dataset, words = entry
-    return ModelPlan(safe_filename(dataset), (_config({"dataset": dataset}),), None, protocols=tuple(words), grid=SIDE)
+    return ModelPlan(
+        safe_filename(dataset), (_config({"dataset": dataset}),), None, protocols=tuple(words), grid=MAP_SIDE
+    )
 
 
 def _without_network(suite: Suite, side: int) -> ModelPlan:
@@ -334,7 +336,7 @@ def with_flags(suite: Suite, **flags: Any) -> Suite:
 
 def _model(suite: Suite, flags: dict[str, Any]) -> ModelPlan:
     """Return the plan of one model of ``suite`` with one seed; it has one training run per fold."""
-    shared = {name: flags[name] for name in SHARED if name in flags}
+    shared = {name: flags[name] for name in SHARED_FLAGS if name in flags}
     start = None if suite.init is None else _config({**shared, **suite.init})
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from locus.benchmark.report.page import DatasetTables
 
 log = logging.getLogger(__name__)
-PORTION = 4
+METHODS_PER_STEP = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
 
 
@@ -102,7 +102,7 @@ def _uses_several_devices(config: TrainConfig) -> bool:
     return config.num_nodes > 1 or re.fullmatch(r"auto|1|\d+,", config.devices) is None
 
 
-LEARNING = {
+WRITERS = {
     "train": "locus.benchmark.training.fit",
     "restore": "locus.benchmark.training.weights.restore",
     "predict": "locus.benchmark.maps.runs.predict_held_out",
@@ -115,7 +115,7 @@ def _learning(run: RunPlan, threads: int | None, needs: tuple[str, ...] = ()) ->
     name, config = f"{run.kind} {run.folder.parent.name}/{run.folder.name}", run.config
     config = replace(config, threads=config.threads or threads)
     arguments = (config, run.folder) if run.source is None else (run.source, config, run.folder)
-    return Step(name, "train", LEARNING[run.kind], arguments, needs, config.threads or 1)
+    return Step(name, "train", WRITERS[run.kind], arguments, needs, config.threads or 1)
 
 
 def weights_folder(runs_dir: Path, flags: RunConfig) -> Path | None:
@@ -135,7 +135,7 @@ def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]
     scored = [*(word for word in words if word not in slow), *slow]
     fast = [word for word in scored if word not in (CLASSIFIER, *WITHOUT_MAP, *slow)]
     together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
-    parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
+    parts = [scored[start : start + METHODS_PER_STEP] for start in range(0, len(scored), METHODS_PER_STEP)]
     return together, [[cell for cell in cells if cell.method in part] for part in parts]
 
 

@@ -24,7 +24,7 @@ from locus.core.errors import NotAvailableError
 from locus.core.files import csv_text, write_text, writing
 
 log = logging.getLogger(__name__)
-PATIENCE = 5
+DEFAULT_PATIENCE_EPOCHS = 5
 """Patience of ``--early_stopping True``, in epochs."""
 
 
@@ -51,9 +51,9 @@ def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
 def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
     """Whether the run stops because the last best epoch is too long ago.
 
-    ``early_stopping``: patience in epochs; True for ``PATIENCE``, False for never.
+    ``early_stopping``: patience in epochs; True for ``DEFAULT_PATIENCE_EPOCHS``, False for never.
     """
-    patience = PATIENCE if early_stopping is True else int(early_stopping)
+    patience = DEFAULT_PATIENCE_EPOCHS if early_stopping is True else int(early_stopping)
     return patience > 0 and bool(history) and len(history) - best_epoch(history) >= patience
 
 

@@ -31,7 +31,7 @@ from locus.datasets.io.cache import PixelCache
 log = logging.getLogger(__name__)
 Batch = tuple[Tensor, Tensor]
 T = TypeVar("T")
-DEPTH = 2
+MAX_BATCHES_AHEAD = 2
 """Maximum number of batches read ahead."""
 
 
@@ -241,7 +241,7 @@ class PrefetchLoader(DataLoader[T]):
         begin = (torch.cuda.set_device, (torch.cuda.current_device(),)) if self.pin_memory else ()
         batches = super().__iter__()
         with ThreadPoolExecutor(1, "batches", *begin) as thread:
-            waiting = deque(thread.submit(next, batches, None) for _ in range(DEPTH))
+            waiting = deque(thread.submit(next, batches, None) for _ in range(MAX_BATCHES_AHEAD))
             while (batch := waiting.popleft().result()) is not None:
                 waiting.append(thread.submit(next, batches, None))
                 yield batch

@@ -80,7 +80,7 @@ class Predictions:
 Bools = NDArray[np.bool_]
 Scores = dict[str, Any]
 RANKING = ("auroc", "ap")
-BLOCK = 512
+RESAMPLES_PER_PASS = 512
 """Resamples per pass; their counts fit into the first-level cache."""
 ALL_ONCE = np.ones((1, 1), np.uint8)
 """One resample with all images once."""
@@ -132,9 +132,11 @@ def _ranked_finding(predictions: Predictions, k: int, drawn: resample.Counts) ->
     known = ~np.isnan(labels)
     order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
     patient = predictions.patient_index[known][order]
-    blocks = (drawn[:, at : at + BLOCK].copy() for at in range(0, drawn.shape[1], BLOCK))
+    blocks = (drawn[:, at : at + RESAMPLES_PER_PASS].copy() for at in range(0, drawn.shape[1], RESAMPLES_PER_PASS))
     samples = [areas(patient, truth, closes, block) for block in blocks]
-    without = [areas(patient, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]
+    without = [
+        areas(patient, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), RESAMPLES_PER_PASS)
+    ]
     return np.concatenate(samples).astype(np.float32), np.concatenate(without)
 
 
@@ -144,7 +146,7 @@ def all_but(start: int, patients: int) -> resample.Counts:
     >>> all_but(1, 3).tolist()
     [[1, 1], [0, 1], [1, 0]]
     """
-    width = min(BLOCK, patients - start)
+    width = min(RESAMPLES_PER_PASS, patients - start)
     counts = np.ones((patients, width), dtype=np.uint8)
     counts[np.arange(start, start + width), np.arange(width)] = 0
     return counts

@@ -31,14 +31,14 @@ from locus.datasets.io import transforms
 from locus.datasets.leaks import TrainingImages
 
 Scheduler = LRScheduler | ReduceLROnPlateau
-FALL = 0.1
+LR_FACTOR = 0.1
 """Factor of the learning rate in the schedulers step and plateau."""
 PLATEAU_PATIENCE = 2
 """Epochs without a lower validation loss before the scheduler plateau lowers the learning rate."""
 log = logging.getLogger(__name__)
 DIVERGED = "lower --lr or set --gradient_clip"
 """Advice for a diverging loss."""
-AVERAGE = "average."
+AVERAGE_PREFIX = "average."
 """Prefix of the weights' moving average in a checkpoint."""
 
 
@@ -54,14 +54,14 @@ def build_scheduler(recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps
     """Build the scheduler of ``recipe`` for ``steps`` steps per epoch; None for ``none``."""
     total = steps * recipe.epochs
     if recipe.scheduler == "step":
-        return StepLR(optimizer, step_size=recipe.step_epochs * steps, gamma=FALL)
+        return StepLR(optimizer, step_size=recipe.step_epochs * steps, gamma=LR_FACTOR)
     if recipe.scheduler == "cosine":
         return CosineAnnealingLR(optimizer, T_max=total)
     if recipe.scheduler == "onecycle":
         cycled = recipe.optimizer in ("Adam", "AdamW", "SGD")
         return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=total, cycle_momentum=cycled)
     if recipe.scheduler == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=FALL, patience=PLATEAU_PATIENCE)
+        return ReduceLROnPlateau(optimizer, factor=LR_FACTOR, patience=PLATEAU_PATIENCE)
     return None
 
 
@@ -211,12 +211,12 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     ``last.ckpt`` has both, because a resumed run needs the weights, too.
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
-    inner = f"{AVERAGE}module."
+    inner = f"{AVERAGE_PREFIX}module."
     mean = {
         weight_files.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
     }
     if mean and "optimizer_states" not in checkpoint:
-        weights = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
+        weights = {name: value for name, value in state.items() if not name.startswith(AVERAGE_PREFIX)}
         checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in weights.items()}
 
 

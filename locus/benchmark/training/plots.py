@@ -16,7 +16,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, PrecisionRecallDisplay, RocC
 from locus.benchmark.training.metrics import Predictions, decide
 from locus.core.files import atomic
 
-COLUMNS, SIDE = 4, 3.2
+COLUMN_COUNT, PLOT_INCHES = 4, 3.2
 """Largest number of panels in a row, and inches of a panel's side."""
 CURVES = (["train_loss", "val_loss"], ["val_auroc", "val_ap"])
 """Columns of the history in each panel of the learning curves."""
@@ -73,9 +73,9 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
 
 def panel_grid(findings: Sequence[str]) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel per finding."""
-    columns = min(COLUMNS, len(findings))
+    columns = min(COLUMN_COUNT, len(findings))
     rows = -(-len(findings) // columns)
-    figure = Figure(figsize=(SIDE * max(columns, 2), SIDE * rows), layout="constrained")
+    figure = Figure(figsize=(PLOT_INCHES * max(columns, 2), PLOT_INCHES * rows), layout="constrained")
     panels = [figure.add_subplot(rows, columns, k + 1) for k in range(len(findings))]
     for axes, finding in zip(panels, findings, strict=True):
         axes.set_title(finding.replace("_", " "))

@@ -44,9 +44,9 @@ from locus.datasets.leaks import TrainingImages
 from locus.datasets.splits import few_validation_images_warning
 
 log = logging.getLogger(__name__)
-LENGTH = {"epochs", "early_stopping"}
+LENGTH_FLAGS = {"epochs", "early_stopping"}
 """Flags for the length of a run; a resumed run may change them."""
-FIXED = ("cosine", "onecycle")
+FIXED_LENGTH_SCHEDULERS = ("cosine", "onecycle")
 """Schedulers that depend on the length of the run, which is therefore fixed."""
 RUN_AGAIN = "run the same command again"
 """How to continue a stopped run of a suite or a search; one of ``main.py`` needs ``--resume``."""
@@ -182,7 +182,7 @@ def _newest_unfinished(config: TrainConfig) -> Path:
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
     """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
     requested, ran = _identity(config), _identity(begun)
-    other = {name: value for name, value in ran.items() if name not in LENGTH and value != requested[name]}
+    other = {name: value for name, value in ran.items() if name not in LENGTH_FLAGS and value != requested[name]}
     if not Path(str(begun.data_root_dir)).exists():
         other.pop("data_root_dir", None)  # the data have been moved
     if other:
@@ -193,7 +193,7 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
 
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
     """Raise ``BadValueError`` if the run cannot have the number of epochs of ``recipe``."""
-    if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
+    if recipe.epochs != begun.epochs and begun.scheduler in FIXED_LENGTH_SCHEDULERS:
         raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}")
     if recipe.epochs < trained:
         raise BadValueError(f"--resume {last}: the run already has {trained} epochs: use --epochs {trained} or more")

@@ -40,9 +40,9 @@ USUAL = (
     "mask IoU", "Wang, IoU > .3", "adaptive threshold, IoU ≥ .3", "pointing", "energy", *POOLED,
 )  # fmt: skip
 """Rules of the chart and of the table of rules against rules."""
-ALIKE, UNLIKE, CLEAR = 0.9, 0.6, 1.5
+MIN_ALIKE_TAU, MAX_UNLIKE_TAU, MIN_TRAIT_FACTOR = 0.9, 0.6, 1.5
 """Kendall's tau of rules that rank alike, and of those that do not; smallest factor between traits that is shown."""
-SHOWN, NAMED = 12, 6
+MAX_DRAWN, MAX_NAMED = 12, 6
 """Most pairs of methods in a table, most rules in a sentence."""
 NOTE = (
     "A pair of methods of one network is significant if p is below .05, over patients and, if there are several, over "
@@ -53,7 +53,8 @@ NOTE = (
 CUTS = "chosen on other patients, for each finding, unless the rule names another"
 TRAITS_NOTE = (
     f"`maps of A`: by what factor their mean {', '.join(TRAITS[:-1])} or {TRAITS[-1]} differs from that of B, if by "
-    f"{CLEAR:g} or more. Areas are shares of the image; values above .99 show saturation; the cut is the threshold."
+    f"{MIN_TRAIT_FACTOR:g} or more. Areas are shares of the image; values above .99 show saturation; the cut is the "
+    "threshold."
 )
 
 
@@ -153,9 +154,12 @@ class ProtocolsReport(CheckReport):
                 f"rules: {listed([f'`{rule}`' for rule in PUBLISHED])}."
             )
             order = [r for r in tau.argsort(kind="stable").tolist() if rules[r] != REFERENCE]
-            alike, unlike = [r for r in order[::-1] if tau[r] >= ALIKE], [r for r in order if tau[r] < UNLIKE]
-            yield f"Rules that rank methods like `{REFERENCE}` (tau ≥ {ALIKE:g}): {_named(rules, alike)}."
-            yield f"Rules that do not (tau < {UNLIKE:g}), the least alike first: {_named(rules, unlike)}."
+            alike, unlike = (
+                [r for r in order[::-1] if tau[r] >= MIN_ALIKE_TAU],
+                [r for r in order if tau[r] < MAX_UNLIKE_TAU],
+            )
+            yield f"Rules that rank methods like `{REFERENCE}` (tau ≥ {MIN_ALIKE_TAU:g}): {_named(rules, alike)}."
+            yield f"Rules that do not (tau < {MAX_UNLIKE_TAU:g}), the least alike first: {_named(rules, unlike)}."
 
 
 def _reversed(networks: Sequence[Comparisons], rules: Sequence[str]) -> int:
@@ -175,7 +179,7 @@ def _by_number(networks: Sequence[Comparisons]) -> Cells:
     return ("rules", "which", "reversed pairs", "Holm"), tuple(rows)
 
 
-def _named(rules: Sequence[str], chosen: Sequence[int], most: int = NAMED) -> str:
+def _named(rules: Sequence[str], chosen: Sequence[int], most: int = MAX_NAMED) -> str:
     names = [f"`{rules[r]}`" for r in chosen]
     return listed([*names[:most], f"{len(names) - most} more"] if len(names) > most else names) or "none"
 
@@ -216,7 +220,7 @@ def _pairs(networks: Sequence[Comparisons]) -> Cells:
     pairs.sort(key=lambda pair: -min(map(len, pair[2])))
     rows = [
         (one.network, *one.pairs[n], *(_named(one.rules, side, 1) for side in sides), _difference(one, n))
-        for one, n, sides in pairs[:SHOWN]
+        for one, n, sides in pairs[:MAX_DRAWN]
         if all(sides)
     ]
     return ("network", "A", "B", "A is better by", "B is better by", "maps of A"), tuple(rows)
@@ -230,4 +234,4 @@ def _sides(one: Comparisons, n: int) -> list[list[int]]:
 def _difference(one: Comparisons, n: int) -> str:
     first, second = (one.traits[:, one.methods.index(name)] for name in one.pairs[n])
     factors = zip(TRAITS, (first / second).tolist(), strict=True)
-    return ", ".join(f"{name} ×{x:.1f}" for name, x in factors if not 1 / CLEAR < x < CLEAR)
+    return ", ".join(f"{name} ×{x:.1f}" for name, x in factors if not 1 / MIN_TRAIT_FACTOR < x < MIN_TRAIT_FACTOR)

@@ -37,7 +37,7 @@ COLUMNS = {
     "class_name": "finding", "Bbox [x": "x", "h]": "h",
 }  # fmt: skip
 """Columns of NIH's, VinBigData's and RSNA's tables -> columns here."""
-NORMAL = ("", "no finding", "no_finding", "normal", "none", "nan")
+NO_FINDING_WORDS = ("", "no finding", "no_finding", "normal", "none", "nan")
 """Words for no finding, in lower case."""
 COCO = (
     "it must have images (id, file_name), categories (id, name) and annotations (image_id, category_id, bbox as xywh), "
@@ -88,7 +88,7 @@ def read_table(path: Path, image: str = "image") -> pd.DataFrame:
     for column in ("image", "finding"):
         if column not in raw:
             raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, raw))}: {ONE_ROW}")
-    return raw[~raw["finding"].str.lower().isin(NORMAL) | (raw["finding"] == "")].reset_index(drop=True)
+    return raw[~raw["finding"].str.lower().isin(NO_FINDING_WORDS) | (raw["finding"] == "")].reset_index(drop=True)
 
 
 ONE_ROW = "write a row per box: image, finding, and x0, y0, x1, y1 (edges) or x, y, w, h (corner and size)"

@@ -35,13 +35,13 @@ from locus.core.types import Sample
 from locus.datasets.base import content_key
 
 log = logging.getLogger(__name__)
-NAMED = 20
+MAX_LISTED_IMAGES = 20
 """Maximum number of unreadable images listed by name."""
-FEW = 200
+IMAGES_PER_PROCESS = 200
 """Number of images per additional process."""
 ROWS_PER_TASK = 16
 """Rows per task: few, so that all processes end together."""
-EVERY = 60.0
+LOG_SECONDS = 60.0
 """Seconds between two progress lines in the log."""
 MISSING, BEGUN, BAD = 0, 1, 2**32 - 1
 """States of a row; every other state is the checksum of a decoded one."""
@@ -108,7 +108,7 @@ class PixelCache:
         rows = tqdm(missing.tolist(), "decode", unit="image", leave=False, disable=None)
         for done, row in enumerate(rows):
             self._require(row)
-            if time.monotonic() - last_report >= EVERY:
+            if time.monotonic() - last_report >= LOG_SECONDS:
                 last_report = time.monotonic()
                 log.info("decoded %d of %d images", done + 1, len(missing))
         self.close()
@@ -173,7 +173,7 @@ class PixelCache:
         self.close()
         rows = self._missing() if self.order is None else self.order[self.states[self.order] <= BEGUN]
         rows = rows if row in rows else self._missing()
-        count = min(self._workers or limits.cpus(), max(len(rows) // FEW, 1))
+        count = min(self._workers or limits.cpus(), max(len(rows) // IMAGES_PER_PROCESS, 1))
         log.info("decoding %d images, processes: %d", len(rows), count)
         self._pool = _pool(count, self)
         for task in np.split(rows, range(ROWS_PER_TASK, len(rows), ROWS_PER_TASK)):
@@ -224,10 +224,10 @@ class PixelCache:
             return
         self._reported = True
         bad = [*self.bad().values()]
-        for reason in bad[:NAMED]:
+        for reason in bad[:MAX_LISTED_IMAGES]:
             log.warning("skipped: %s", reason)
-        if len(bad) > NAMED:
-            log.warning("skipped: %d more, listed in %s", len(bad) - NAMED, self._reasons)
+        if len(bad) > MAX_LISTED_IMAGES:
+            log.warning("skipped: %d more, listed in %s", len(bad) - MAX_LISTED_IMAGES, self._reasons)
 
     def _check_share_of_bad(self) -> None:
         """Raise ``DataError`` if the share of bad images exceeds ``max_bad``."""

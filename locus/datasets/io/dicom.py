@@ -31,7 +31,7 @@ from tqdm import tqdm
 from locus.core import limits
 from locus.core.errors import DataError, one_line
 from locus.core.files import json_hash, write_text
-from locus.datasets.base import MANY, content_stamp
+from locus.datasets.base import ANNOUNCED_FILE_COUNT, content_stamp
 from locus.datasets.io.tables import years
 
 log = logging.getLogger(__name__)
@@ -243,20 +243,20 @@ def _refuse_bomb(path: Path, file: BinaryIO) -> None:
     reader = library().filereader
     reader.read_preamble(file, force=False)
     meta = reader._read_file_meta_info(file)  # leaves the stream where the compressed data starts
-    packed = file.read(2 * limits.LARGEST) if meta.get("TransferSyntaxUID") == DEFLATED else b""
+    packed = file.read(2 * limits.MAX_IMAGE_PIXELS) if meta.get("TransferSyntaxUID") == DEFLATED else b""
     file.seek(0)
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
-    count = len(stream.decompress(packed, 2 * limits.LARGEST))
-    if stream.unconsumed_tail or count >= 2 * limits.LARGEST:
-        raise DataError(f"cannot decode {path}: its content is larger than {2 * limits.LARGEST:,} bytes")
+    count = len(stream.decompress(packed, 2 * limits.MAX_IMAGE_PIXELS))
+    if stream.unconsumed_tail or count >= 2 * limits.MAX_IMAGE_PIXELS:
+        raise DataError(f"cannot decode {path}: its content is larger than {2 * limits.MAX_IMAGE_PIXELS:,} bytes")
 
 
 def _frame(path: Path, file: Any) -> tuple[int, int]:
     """Return (H, W) of a single image of valid size."""
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
-    if not 0 < height * width <= limits.LARGEST:
-        size, allowed = f"{height}x{width} pixels", f"1 to {limits.LARGEST:,} pixels in all are allowed"
+    if not 0 < height * width <= limits.MAX_IMAGE_PIXELS:
+        size, allowed = f"{height}x{width} pixels", f"1 to {limits.MAX_IMAGE_PIXELS:,} pixels in all are allowed"
         raise DataError(f"cannot decode {path}: its size is {size}; {allowed}")
     if count != 1:
         raise DataError(f"cannot decode {path}: it has {count} frames, expected one")
@@ -294,7 +294,7 @@ def read_headers(
     cached = _load_table(table) if table else {}
     good: dict[str, Header] = {}
     bad, read = [], dict[str, Any]()
-    if len(files) - len(cached) > MANY:
+    if len(files) - len(cached) > ANNOUNCED_FILE_COUNT:
         log.info("%s: reading the headers of %d files%s", root, len(files), ", once" if cache else "")
     for image, path in tqdm(files.items(), desc="read headers", unit="file", leave=False, disable=None):
         name, stamp = path.relative_to(root).as_posix(), content_stamp(path)

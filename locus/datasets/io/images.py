@@ -27,7 +27,7 @@ KINDS: tuple[Literal["PNG", "JPEG"], ...] = ("PNG", "JPEG")
 """Allowed formats, detected by content."""
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 """Errors that reading a broken file may raise."""
-ROWS = 256
+ROWS_PER_STEP = 256
 """Number of 16-bit rows converted to 8 bit at a time."""
 
 
@@ -97,8 +97,8 @@ def _opened(path: Path | str, content: bytes | None = None) -> Iterator[Image.Im
         raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
     try:
         with open_image(path if content is None else io.BytesIO(content), KINDS) as image:
-            if image.width * image.height > limits.LARGEST:
-                limit = f"above the limit of {limits.LARGEST:,} pixels"
+            if image.width * image.height > limits.MAX_IMAGE_PIXELS:
+                limit = f"above the limit of {limits.MAX_IMAGE_PIXELS:,} pixels"
                 raise DataError(f"cannot decode {path}: its size, {image.height}x{image.width} pixels, is {limit}")
             yield image
     except FileNotFoundError:
@@ -165,7 +165,7 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
 def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Convert 16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
     grey = np.empty(values.shape, np.uint8)
-    for first in range(0, len(values), ROWS):
-        part = slice(first, first + ROWS)
+    for first in range(0, len(values), ROWS_PER_STEP):
+        part = slice(first, first + ROWS_PER_STEP)
         grey[part] = np.clip(np.rint(values[part].astype(np.float64) / 257), 0, 255)
     return grey

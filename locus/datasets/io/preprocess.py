@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from locus.core.types import Sample
 from locus.datasets.base import Dataset, DatasetWrapper, content_stamp
 
-GRAY = 128
+PADDING_GRAY = 128
 """Value of the padding."""
 
 
@@ -46,7 +46,7 @@ def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ``densenet121:mean=128,std=64`` applies its (x - 128) / 64.
     """
     blurred = cv2.GaussianBlur(cv2.equalizeHist(image), (3, 3), 0)
-    return square(np.asarray(blurred, np.uint8), max(image.shape), GRAY)
+    return square(np.asarray(blurred, np.uint8), max(image.shape), PADDING_GRAY)
 
 
 def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:

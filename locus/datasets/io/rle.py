@@ -11,7 +11,7 @@ from locus.core.errors import DataError
 from locus.core.types import FloatArray
 
 Ints = NDArray[np.int64]
-LARGEST = 16_384
+MAX_SIDE = 16_384
 """Maximum side of an image in pixels, four times that of radiographs."""
 
 
@@ -75,12 +75,12 @@ def decode(packed: Any, where: str) -> RunLengthMask:
         height, width = (int(side) for side in packed["size"])
         counts = packed["counts"]
         lengths = _unpacked(counts) if isinstance(counts, str) else np.asarray(counts, np.int64)
-        fits = min(height, width) > 0 and max(height, width) <= LARGEST
+        fits = min(height, width) > 0 and max(height, width) <= MAX_SIDE
         whole = bool(lengths.ndim == 1 and (lengths >= 0).all() and lengths.sum() == height * width)
     except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise DataError(f"{where} is not a run-length mask ({type(error).__name__}: {error})") from error
     if not fits:
-        raise DataError(f"{where} has the size {height}x{width}: 1 to {LARGEST} pixels per side are allowed")
+        raise DataError(f"{where} has the size {height}x{width}: 1 to {MAX_SIDE} pixels per side are allowed")
     if not whole:
         wrong = f"the run lengths of {where} are negative or do not add up to {height}x{width} pixels"
         raise DataError(f"{wrong}: the file is damaged, so download or write it again")

@@ -35,11 +35,11 @@ from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.io import pd
 
-OLDEST = 120
+MAX_AGE = 120
 """Maximum age in years; larger values are typing errors."""
 IN_A_YEAR = {"": 1.0, "Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}
 """Units of a DICOM age string (value representation AS), and a plain number of years."""
-LONGEST, LONGEST_NAME = 1000, 200
+MAX_CELL_LENGTH, MAX_NAME_BYTES = 1000, 200
 """Maximum characters of a path in a table, and bytes of a name in it."""
 STAY = "the files of a data set must be in its folder, named by relative paths"
 NO_LINK = "correct it, or give the folder with the files themselves with --data_root_dir (benchmark.check: --root)"
@@ -53,7 +53,7 @@ OTHERS = {";": "semicolons", "\t": "tabs"}
 MAX_COLUMNS = 2000
 """Maximum number of columns."""
 PACKAGE = Path(__file__).parents[2]
-SPARE = 8
+MAX_SPARE_CELLS = 8
 """Number of empty cells that a row may have beyond the header."""
 WIDE = "has rows with more cells than its header: quote cells that contain commas"
 
@@ -67,7 +67,7 @@ def years(text: str) -> float:
     """
     match = re.fullmatch(r"(\d{1,4}(?:\.\d*)?)([YMWD]?)", text.strip().upper())
     age = float(match[1]) / IN_A_YEAR[match[2]] if match else math.nan
-    return age if age <= OLDEST else math.nan
+    return age if age <= MAX_AGE else math.nan
 
 
 def inside(root: Path, cell: str, table: Path) -> Path:
@@ -89,8 +89,8 @@ def below(root: Path, cell: str, table: Path) -> Path:
     longest = max((len(name.encode()) for name in Path(cell).parts), default=0)
     if not cell or "\0" in cell:
         raise DataError(f"{table} has the path {cell[:40]!r}, which is empty or contains a NUL character: correct it")
-    if len(cell) > LONGEST or longest > LONGEST_NAME:
-        limit = f"at most {LONGEST} characters, and {LONGEST_NAME} bytes per name, are allowed"
+    if len(cell) > MAX_CELL_LENGTH or longest > MAX_NAME_BYTES:
+        limit = f"at most {MAX_CELL_LENGTH} characters, and {MAX_NAME_BYTES} bytes per name, are allowed"
         raise DataError(f"{table} has the path {cell[:40]!r}…, which is too long: {limit}")
     if Path(cell).is_absolute() or ".." in Path(cell).parts or "\\" in cell:
         raise DataError(f"{table} has the invalid path {cell!r}: {STAY} with / and without ..")
@@ -166,7 +166,7 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     """
     text = read_text(path)
     header = _header(path, text, needed)
-    columns = range(len(header) + SPARE)
+    columns = range(len(header) + MAX_SPARE_CELLS)
     try:
         table = pd.read_csv(io.StringIO(text), header=None, names=columns, **AS_TEXT).iloc[1:].fillna("")
     except ValueError as error:  # errors of pandas are ValueErrors

@@ -39,7 +39,7 @@ from locus.datasets.phantom.patient import (
     window,
 )
 
-FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
+FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 """Index of the first image of each split."""
 AIR, WHITEST = 0.03, 0.95
 """Tone outside the body, and the tone at which findings saturate."""
@@ -137,7 +137,7 @@ class Phantom(Dataset):
 
 
 def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:
-    ranges = {name: FIRST[name] + np.arange(count) for name, count in counts.items()}
+    ranges = {name: FIRST_INDEX[name] + np.arange(count) for name, count in counts.items()}
     if request.partition == "official":
         return ranges[request.split]
     union = np.concatenate(list(ranges.values()))

@@ -127,9 +127,9 @@ def add(image: Pixels, at: Window, alpha: Pixels, amount: float) -> None:
 
 Quantiles = tuple[float, ...]
 PROBABILITIES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
-EDGE = 0.02
+MIN_EDGE_DISTANCE = 0.02
 """Minimum distance of a box from the edge, as a share of the image side."""
-WIDE = 0.4
+BOTH_LUNGS_WIDTH = 0.4
 """Boxes wider than this extend into both lungs."""
 
 
@@ -230,15 +230,15 @@ def _tilted(rank: float, tilt: float, chance: float, free: float) -> float:
 
 
 def _centre_x(statistics: BoxStatistics, width: float, side: float, u: float) -> float:
-    if width > WIDE and statistics.width[3] < WIDE:
+    if width > BOTH_LUNGS_WIDTH and statistics.width[3] < BOTH_LUNGS_WIDTH:
         return _at(u, (0.43, 0.46, 0.485, 0.51, 0.535, 0.56, 0.60))
     middle = statistics.right if side < statistics.share_right else statistics.left
     return middle + statistics.std_x * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
 
 
 def _box_inside(x: float, y: float, width: float, height: float) -> UnitBox:
-    x = min(max(x, EDGE + width / 2), 1 - EDGE - width / 2)
-    y = min(max(y, EDGE + height / 2), 1 - EDGE - height / 2)
+    x = min(max(x, MIN_EDGE_DISTANCE + width / 2), 1 - MIN_EDGE_DISTANCE - width / 2)
+    y = min(max(y, MIN_EDGE_DISTANCE + height / 2), 1 - MIN_EDGE_DISTANCE - height / 2)
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 
@@ -432,7 +432,7 @@ class Lesion:
     def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
         """Return window, sharp outline and sharp opacity for an image of ``size`` x ``size`` pixels."""
         at = window(size, self.box, 0.4, 2 * self.edge * REACH)
-        wide = self.box[2] - self.box[0] > WIDE
+        wide = self.box[2] - self.box[0] > BOTH_LUNGS_WIDTH
         draw = BOTH[self.finding] if wide and self.finding in BOTH else LOOKS[self.finding]
         mirrored = self.finding != "Cardiomegaly" and self.box[0] + self.box[2] > 1
         outline, opacity = draw(-at.p if mirrored else at.p, at.q, self.texture)

@@ -50,7 +50,7 @@ def test_run_length_mask_with_a_side_that_is_too_long_is_refused_before_decoding
     ids=["boxes", "masks", "table", "list", "grid"],
 )
 def test_table_or_json_that_is_too_large_is_refused_before_reading(tmp_path, monkeypatch, read):
-    monkeypatch.setattr(limits, "LARGEST_TEXT", 100)
+    monkeypatch.setattr(limits, "MAX_TEXT_BYTES", 100)
     (tmp_path / "a.json").write_text("[" * 101)
     with pytest.raises(DataError, match=r"101 bytes.* 100$"):
         read(tmp_path / "a.json")

@@ -221,7 +221,7 @@ def test_maps_read_from_files_score_as_those_in_memory(tmp_path, monkeypatch, pr
     given = config(maps=str(write(tmp_path)))
     cell = CELL.model_copy(update={"protocol": protocol})
     kept = EntryCases(entry.read(given)).cases(cell)
-    monkeypatch.setattr(entry.files, "MAX_CACHED", 0)
+    monkeypatch.setattr(entry.files, "MAX_CACHED_BYTES", 0)
     streamed = EntryCases(entry.read(given)).cases(cell)
     assert {type(case.map).__name__ for case in streamed} == {"LazyMap"}
     one, other = (protocols.get(protocol)().evaluate(cases[:24], DATA.findings) for cases in (kept, streamed))

@@ -44,7 +44,7 @@ def test_fine_tuning_learns_where_the_boxes_are(monkeypatch):
     """A bright square anywhere; the network sees 32 of 40 images."""
     monkeypatch.setattr(supervised, "EPOCHS", 40)
     random, pixels = np.random.default_rng(0), np.zeros((40, 64, 64), np.uint8)
-    truth = np.zeros((40, 1, supervised.SIDE, supervised.SIDE), np.float32)
+    truth = np.zeros((40, 1, supervised.MASK_SIDE, supervised.MASK_SIDE), np.float32)
     for n, (y, x) in enumerate(random.integers(0, 40, (40, 2))):
         pixels[n, y : y + 24, x : x + 24] = 200
         truth[n, 0, y // 2 : y // 2 + 12, x // 2 : x // 2 + 12] = 1

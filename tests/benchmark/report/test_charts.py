@@ -36,7 +36,7 @@ def test_curve_of_a_method_is_its_recorded_hits(demo):
     (run,) = (r for r in grouping.main_records(demo.records, "phantom") if r.method == "xgradcam" and r.cell.global_pool == "PCAM")
     recorded = [run.find(f"hit@iou.{tenth}", threshold_source="cross-fitted").value for tenth in (1, 3, 5)]
     assert [values(by_label["xgradcam"])[level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
-    assert {*by_label} > {row.name for row in best[: html.COLOURED]} | {"prior", "truth"}
+    assert {*by_label} > {row.name for row in best[: html.MAX_COLOURED]} | {"prior", "truth"}
 
 
 def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(nih):

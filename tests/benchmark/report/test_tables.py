@@ -169,7 +169,7 @@ def test_the_index_links_every_suite(suite):
 
 def test_a_wide_table_is_wrapped_to_130_letters_in_a_terminal():
     wide = table.Table("t", "", ("network", "verdict"), (("a" * 60, "behind another network by much " * 4),))
-    assert max(map(len, table.as_text(wide).splitlines())) == table.WIDTH == 130
+    assert max(map(len, table.as_text(wide).splitlines())) == table.MAX_WIDTH == 130
     assert "behind another network" in table.as_text(wide)
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from locus.benchmark.training.data import DEPTH, Batches, PrefetchLoader, balanced_probabilities
+from locus.benchmark.training.data import MAX_BATCHES_AHEAD, Batches, PrefetchLoader, balanced_probabilities
 from locus.benchmark.training.losses import build as build_loss
 from locus.core.errors import DataError
 
@@ -122,7 +122,7 @@ def test_an_interrupted_epoch_has_read_no_more_than_the_next_batches_and_leaves_
     batches = iter(ahead(data))
     next(batches)
     batches.close()  # waits for what is under way
-    assert data.asked == list(range(1 + DEPTH))
+    assert data.asked == list(range(1 + MAX_BATCHES_AHEAD))
     assert threading.active_count() == before
 
 

@@ -14,10 +14,10 @@ from locus.benchmark.scoring.surface import Surface
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.types import FloatArray
 
-RULE = (1.95, 0.6)
+PUBLISHED_RULE = (1.95, 0.6)
 FACTORS, HIGHS = np.linspace(1.4, 2.2, 7).round(6), np.linspace(0.5, 0.9, 7).round(6)
 GRID = [(float(f), float(h)) for f in FACTORS for h in HIGHS]
-RULES = [*GRID, RULE]
+RULES = [*GRID, PUBLISHED_RULE]
 DEFAULT_INDEX = len(GRID) // 2
 OVERLAP_THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
 IOU = 0.3
@@ -109,7 +109,7 @@ def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[C
 def _row_columns(batch: RuleCases, chosen_rules: ThresholdsBySource) -> Mapping[str, ArrayLike]:
     fixed, others = len(GRID), base.at_sources(chosen_rules, threshold=batch.threshold, iou=batch.iou)
     del others["fixed", ""]
-    factor, high = np.tile(RULE, (len(batch.iou), 1)).T
+    factor, high = np.tile(PUBLISHED_RULE, (len(batch.iou), 1)).T
     threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))
     boxes = batch.count[:, fixed].astype(np.int64)
     numbers = {"factor": factor, "high": high, "threshold": threshold, "boxes": boxes, "iou": iou, "iobb": iobb}

@@ -17,14 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsBySource, at_index
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex, Resampled, by_patient, resample_over
-from locus.benchmark.scoring.statistics.summary import NOTHING, Column, estimate, scores
+from locus.benchmark.scoring.statistics.summary import NO_DENOMINATOR, Column, estimate, scores
 from locus.benchmark.scoring.surface import Surface, min_max, surface
 from locus.benchmark.scoring.surface.trace import GivenBoxes
 from locus.core.frames import Alignment, Grid
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray, Sample
 
-AT_A_TIME = 16
+MAX_CASES_IN_MEMORY = 16
 """Number of cases whose boxes are in memory at once: a noise map of 1024×1024 has a hundred thousand boxes."""
 FLAT = "flat map"
 """Reason of a miss: the map is constant. It does not count as a failure of the method."""
@@ -225,8 +225,8 @@ def _scaled(case: Case) -> tuple[Surface | None, str]:
 
 
 def batches(n_cases: int) -> Iterator[slice]:
-    """Yield slices of at most ``AT_A_TIME`` cases; one empty slice if there are no cases."""
-    return (slice(start, start + AT_A_TIME) for start in range(0, max(n_cases, 1), AT_A_TIME))
+    """Yield slices of at most ``MAX_CASES_IN_MEMORY`` cases; one empty slice if there are no cases."""
+    return (slice(start, start + MAX_CASES_IN_MEMORY) for start in range(0, max(n_cases, 1), MAX_CASES_IN_MEMORY))
 
 
 def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -275,7 +275,7 @@ class AtThreshold:
         """Return the column of a metric at this source: numerators ``part`` (N,), denominators ``whole`` (N,)."""
         threshold_source, suffix = self.key
         against = np.where(self.has_threshold, whole, 0.0)
-        reason = UNCHOSEN if threshold_source == VALIDATION else NOTHING
+        reason = UNCHOSEN if threshold_source == VALIDATION else NO_DENOMINATOR
         return Column(metric + suffix, threshold_source, np.where(against > 0, part, 0.0), against, reason=reason)
 
 

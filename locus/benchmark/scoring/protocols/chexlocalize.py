@@ -13,11 +13,11 @@ from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.types import FloatArray
 
-LEVELS = np.arange(0.2, 0.8, 0.1)
+THRESHOLDS = np.arange(0.2, 0.8, 0.1)
 """Thresholds of the source; floating-point rounding includes .8."""
 DEFAULT_INDEX = 3
 """The index of .5."""
-OTSU = len(LEVELS)
+OTSU = len(THRESHOLDS)
 """Index of the threshold chosen by Otsu's rule, after the listed ones."""
 
 
@@ -65,7 +65,7 @@ class CheXlocalize(base.Protocol):
         return base.Result(
             base.scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
             base.rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
-            score_thresholds.distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
+            score_thresholds.distinct_thresholds(chosen, index, THRESHOLDS.round(6).tolist()),
             base.failures(scored, batch.reasons),
         )
 
@@ -96,7 +96,7 @@ def _segmented(case: base.Case) -> tuple[FloatArray, float, bool, bool, str]:
     if heat is None or not len(case.boxes):
         return np.full(OTSU + 1, np.nan), np.nan, False, heat is not None, reason
     mask = interior(case.boxes, case.frame) if (mask := case.mask) is None else mask
-    return *segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
+    return *segment(case.map, case.grid, mask, THRESHOLDS), True, reason  # type: ignore[arg-type]  # there is a map
 
 
 def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
@@ -121,7 +121,7 @@ def _row_columns(
     batch: SegmentedCases, chosen: ThresholdsBySource, true: Sequence[base.Case]
 ) -> Mapping[str, ArrayLike]:
     n = len(true)
-    thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
+    thresholds = np.column_stack([np.tile(THRESHOLDS.round(6), (n, 1)), batch.otsu[:n]])
     columns = base.at_sources(chosen, threshold=thresholds, iou=batch.iou[:n])
     kinds = ["box" if case.read_mask is None else "mask" for case in true]
     return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **base.other_sources(columns)}

@@ -19,7 +19,7 @@ from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result
 from locus.benchmark.scoring.protocols.single_box import DEFAULT_THRESHOLD, IOU
 from locus.benchmark.scoring.score_thresholds import ExactThresholds, cross_fitted
 from locus.benchmark.scoring.statistics.resample import Resampled, Sums, bootstrap_draws, mean, ratio
-from locus.benchmark.scoring.statistics.summary import NOTHING, Column, Estimate, estimate, scores
+from locus.benchmark.scoring.statistics.summary import NO_DENOMINATOR, Column, Estimate, estimate, scores
 from locus.benchmark.scoring.surface import Surface, all_boxes
 from locus.benchmark.scoring.surface.trace import GivenBoxes, trace
 from locus.core.errors import NotAvailableError
@@ -74,7 +74,7 @@ def left_out_scores(
     judged, _ = _populations([case for case in cases if case.finding in findings])
     batch = BoxCases(judged, findings, seed)
     hits = [HITS["iou.3"](boxes, case.boxes) for case, (boxes, _) in zip(judged, batch.boxes, strict=True)]
-    precision = [_precision_sums(batch, numbers, MAIN) for numbers in batch.numbers]
+    precision = [_precision_sums(batch, numbers, MAIN_AP_IOU) for numbers in batch.numbers]
     sensitivity = [_froc_sums(batch, numbers, hits, "") for numbers in batch.numbers]
     out, people = [], np.unique([case.patient_id for case in judged]).tolist()
     for sums, statistic in ((precision, average_precision), (sensitivity, mean_sensitivity)):
@@ -183,9 +183,9 @@ def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
 
 
 AP_IOU = (0.1, 0.3, 0.4, 0.5, 0.75)
-MAIN = 0.4
+MAIN_AP_IOU = 0.4
 RECALLS = np.linspace(0, 1, 101)
-MOST = 100
+MAX_BOXES = 100
 """Maximum number of boxes per image and finding in COCO's convention."""
 Match = Callable[[FloatArray, float], Hits]
 
@@ -210,7 +210,7 @@ class Detection(ConfidenceProtocol):
     def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """Return ``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` in a row follows VOC at the main threshold."""
         estimates = [e for above in AP_IOU for e in _average_precisions(batch, above)]
-        hits = np.array([voc_matches(overlap, MAIN).sum() for overlap in batch.overlaps], dtype=np.int64)
+        hits = np.array([voc_matches(overlap, MAIN_AP_IOU).sum() for overlap in batch.overlaps], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": hits}
 
 
@@ -218,7 +218,7 @@ def _average_precisions(batch: BoxCases, above: float) -> list[Estimate]:
     """Return the VOC and COCO estimates at one IoU threshold."""
     n, word = batch.totals(batch.truths), f"{above:g}".removeprefix("0")
     voc = [_precision_sums(batch, numbers, above) for numbers in batch.numbers]
-    samples = batch.resampled(voc, average_precision) if above == MAIN else None
+    samples = batch.resampled(voc, average_precision) if above == MAIN_AP_IOU else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
     coco = np.array([_ap101(batch, numbers, above) for numbers in batch.numbers], dtype=np.float64)
     main = Estimate(f"ap@iou{word}", batch.threshold_source, value, n, samples)
@@ -298,7 +298,7 @@ def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
     truths = int(batch.truths[numbers].sum())
     if not truths:
         return np.nan
-    _, true, rank = ranked(batch, numbers, coco_matches, at_least, MOST)
+    _, true, rank = ranked(batch, numbers, coco_matches, at_least, MAX_BOXES)
     last = np.flatnonzero(np.diff(rank, append=-1))  # boxes with equal confidences are counted together
     hits = true.cumsum().astype(np.float64)[last]
     precision = hits / (last + 1 + np.spacing(1))
@@ -308,9 +308,9 @@ def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
 
 RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
 """False boxes per image."""
-ROUNDING = 1 + 1e-6
+RATE_TOLERANCE = 1 + 1e-6
 """Tolerance for rounding: a rate that is reached exactly is allowed."""
-ALL = "@all"
+ALL_IMAGES_SUFFIX = "@all"
 """Suffix of metrics that count false boxes on all images."""
 HITS: Mapping[str, Callable[[FloatArray, FloatArray], Hits]] = {
     "iou.3": lambda boxes, truth: np.nan_to_num(iou(boxes, truth)) > 0.3,
@@ -339,7 +339,7 @@ class Froc(ConfidenceProtocol):
         """Return ``froc@iou.3`` … and their seven rates; ``hits`` in a row counts truth boxes hit by IoU."""
         pairs = [(boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)]
         hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
-        ends = [(word, suffix) for word in HITS for suffix in ("", ALL)]
+        ends = [(word, suffix) for word in HITS for suffix in ("", ALL_IMAGES_SUFFIX)]
         estimates = [e for word, suffix in ends for e in _froc_estimates(batch, hits[word], word, suffix)]
         by_iou = np.array([hit.any(0).sum() for hit in hits["iou.3"]], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": by_iou}
@@ -347,7 +347,7 @@ class Froc(ConfidenceProtocol):
 
 def _froc_estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str) -> list[Estimate]:
     """Return the mean of the seven rates, then each of them."""
-    metric, reason, n = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE, batch.totals(batch.truths)
+    metric, reason, n = f"froc@{word}", NO_DENOMINATOR if suffix else NO_NEGATIVE, batch.totals(batch.truths)
     sums = [_froc_sums(batch, numbers, hits, suffix) for numbers in batch.numbers]
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
     is_main = metric + suffix == Froc.main
@@ -369,7 +369,9 @@ def sensitivities(columns: Any) -> Any:
     """
     size = (columns.shape[-1] - 2) // 2
     hit, false, truths, images = columns[..., :size], columns[..., size:-2], columns[..., -2:-1], columns[..., -1:]
-    allowed = false[..., None, :] <= np.array(RATES, dtype=columns.dtype)[:, None] * images[..., None, :] * ROUNDING
+    allowed = (
+        false[..., None, :] <= np.array(RATES, dtype=columns.dtype)[:, None] * images[..., None, :] * RATE_TOLERANCE
+    )
     most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
     has_images = np.broadcast_to(images > 0, most.shape)
     return np.where(has_images, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
@@ -393,6 +395,6 @@ def _froc_sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: st
     true_cases, true_keys = batch.flat(numbers, first)
     at = np.unique(true_keys)
     counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(*batch.flat(numbers, false), at)]
-    images = (suffix == ALL) | ~batch.positive[numbers]
+    images = (suffix == ALL_IMAGES_SUFFIX) | ~batch.positive[numbers]
     totals = [batch.per_patient(numbers, counts) for counts in (batch.truths[numbers], images)]
     return batch.sums(numbers, [*counted, *totals])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring import score_thresholds
-from locus.benchmark.scoring.pixels import SIDE, interior
+from locus.benchmark.scoring.pixels import MAP_SIDE, interior
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import ratio
@@ -15,9 +15,9 @@ from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.frames import resample, resolve
 from locus.core.types import FloatArray
 
-STEPS = 100
+THRESHOLD_STEPS = 100
 """Thresholds are chosen among the 99 that divide the range of all maps into equal steps."""
-FIXED = 0.5
+FIXED_THRESHOLD = 0.5
 POOLED, EMPTY_IS_1 = "dice@pooled", "dice@empty_is_1"
 
 
@@ -58,7 +58,9 @@ class Masks(base.Protocol):
         for metric in ("dice", "iou") if pixels.has_truth.all() else metrics:
             of_scored = metrics[metric]
             ratios, others_ratios = (Ratios(*(side[:, :-1] for side in of)) for of in (of_scored, of_training[metric]))
-            chosen = score_thresholds.choose((ratios, index), STEPS // 2, seed, (others_ratios, training_index))
+            chosen = score_thresholds.choose(
+                (ratios, index), THRESHOLD_STEPS // 2, seed, (others_ratios, training_index)
+            )
             chosen = {key: at for key, at in chosen.items() if not key[1]}  # one threshold per finding
             chosen |= {("fixed", ""): np.full(len(scored), float(len(levels) - 1))}
             columns += _columns(metric, of_scored, chosen)
@@ -95,7 +97,7 @@ def _levels(cases: base.Cases) -> FloatArray:
     maps = {id(case.map): values for case in cases if (values := base.finite_map(case)[0]) is not None}
     low = min((float(values.min()) for values in maps.values()), default=0.0)
     high = max((float(values.max()) for values in maps.values()), default=1.0)
-    return np.append(np.linspace(low, high, STEPS + 1)[1:-1], FIXED)
+    return np.append(np.linspace(low, high, THRESHOLD_STEPS + 1)[1:-1], FIXED_THRESHOLD)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +126,13 @@ class PixelCounts:
         for n, case in enumerate(cases):
             values, reason = base.finite_map(case)
             reasons.append(reason)
-            mask = sampled_truth(case) if len(case.boxes) else np.zeros((SIDE, SIDE), dtype=bool)
+            mask = sampled_truth(case) if len(case.boxes) else np.zeros((MAP_SIDE, MAP_SIDE), dtype=bool)
             truth[n] = mask.sum()
             if values is None:
                 continue
             if id(case.map) not in shared:
                 grid = resolve(case.grid, (values.shape[0], values.shape[1]), case.frame)
-                picture = resample(values, grid, (SIDE, SIDE)).astype(np.float64)
+                picture = resample(values, grid, (MAP_SIDE, MAP_SIDE)).astype(np.float64)
                 shared = {id(case.map): (picture, np.searchsorted(levels[order], picture))}
             picture, below = shared[id(case.map)]
             counts = (np.bincount(part, minlength=len(levels) + 1) for part in (below[mask], below.ravel()))
@@ -156,8 +158,8 @@ def sampled_truth(case: base.Case) -> NDArray[np.bool_]:
     """Return the truth (224,224) of a case at the centres of the pixels: its mask or, without one, its boxes."""
     mask, (height, width) = case.mask, case.frame
     if mask is None:
-        return interior(case.boxes * SIDE / [width, height, width, height], (SIDE, SIDE))
-    rows, columns = (((np.arange(SIDE) + 0.5) * side / SIDE).astype(np.int64) for side in case.frame)
+        return interior(case.boxes * MAP_SIDE / [width, height, width, height], (MAP_SIDE, MAP_SIDE))
+    rows, columns = (((np.arange(MAP_SIDE) + 0.5) * side / MAP_SIDE).astype(np.int64) for side in case.frame)
     return mask[np.ix_(rows, columns)]
 
 

@@ -136,7 +136,7 @@ def _curves(case: base.Case) -> tuple[FloatArray, FloatArray, FloatArray, int, s
     contours, truth = pixels.Contours(values, STEP), pixels.to_pixel_boxes(case.boxes, case.frame) + pixels.PIXEL
     boxes = contours.largest()
     largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
-    return scale_boxes(boxes, (pixels.SIDE, pixels.SIDE), case.frame), largest, best, _otsu(values), reason
+    return scale_boxes(boxes, (pixels.MAP_SIDE, pixels.MAP_SIDE), case.frame), largest, best, _otsu(values), reason
 
 
 def _otsu(values: NDArray[np.float32]) -> int:

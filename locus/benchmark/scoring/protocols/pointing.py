@@ -10,10 +10,10 @@ from locus.benchmark.scoring.protocols.base import Case, Cases, Protocol, Result
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.core.frames import as_boxes
 
-TOLERANCE = 15 / 224
+TOLERANCE_SHARE = 15 / 224
 """The paper's 15 pixels at the network's input, as a share of the frame's width (our scaling)."""
 METRICS = ("pointing", "pointing@15")
-ROUNDING = 1e-9
+PIXEL_ROUNDING = 1e-9
 """Tolerance for rounding, in pixels."""
 
 
@@ -54,4 +54,4 @@ def _of_case(case: Case) -> tuple[str, float, float, float, bool, bool]:
     if prediction is None:
         return reason, np.nan, np.nan, np.nan, False, False
     away = distance(prediction.peak, case.boxes)
-    return reason, *prediction.peak, away, away == 0, away <= TOLERANCE * case.frame[1] + ROUNDING
+    return reason, *prediction.peak, away, away == 0, away <= TOLERANCE_SHARE * case.frame[1] + PIXEL_ROUNDING

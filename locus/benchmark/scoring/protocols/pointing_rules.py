@@ -13,9 +13,9 @@ from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.frames import holds
 from locus.core.types import FloatArray
 
-TOLERANCE = 20
+TOLERANCE_PIXELS = 20
 """Pixels of the published image on each side of a box."""
-CELLS = 14
+CELLS_PER_SIDE = 14
 """Cells along each side of the image: 16 of 224 pixels."""
 
 
@@ -76,7 +76,7 @@ class PointingFirstBox(PointingRule):
     @staticmethod
     def credit(points: FloatArray, boxes: FloatArray, frame: tuple[int, int]) -> FloatArray:
         """Return the number of boxes for points in or near the first one."""
-        wide = boxes[:1] + np.array([-TOLERANCE, -TOLERANCE, TOLERANCE, TOLERANCE])
+        wide = boxes[:1] + np.array([-TOLERANCE_PIXELS, -TOLERANCE_PIXELS, TOLERANCE_PIXELS, TOLERANCE_PIXELS])
         return np.asarray(len(boxes) * holds(wide, points)[0].astype(np.float64))
 
 
@@ -89,7 +89,7 @@ class PointingCell(PointingRule):
     @staticmethod
     def credit(points: FloatArray, boxes: FloatArray, frame: tuple[int, int]) -> FloatArray:
         """Return 1 for points in a cell, of 14×14, that overlaps a box."""
-        side = np.array(frame[::-1]) / CELLS
+        side = np.array(frame[::-1]) / CELLS_PER_SIDE
         low = np.floor(points / side) * side
         overlaps = np.logical_and(low[:, None] < boxes[:, 2:], low[:, None] + side > boxes[:, :2])
         return np.asarray(np.any(np.all(overlaps, axis=2), axis=1), dtype=np.float64)

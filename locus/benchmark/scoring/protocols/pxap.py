@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.scoring.pixels import SIDE, score_thresholds, truth_mask
+from locus.benchmark.scoring.pixels import MAP_SIDE, score_thresholds, truth_mask
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.maxbox import STEP, map_224
 from locus.benchmark.scoring.statistics.resample import CaseIndex, Resampled, Sums, by_patient, resample_over
@@ -14,7 +14,7 @@ from locus.benchmark.scoring.surface import as_heat_map
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray
 
-BEYOND = [1.0, 2.0, 3.0]
+LAST_BIN_EDGES = [1.0, 2.0, 3.0]
 """Last bin edges of the source: a separate bin for the score 1, and an empty bin."""
 
 
@@ -51,7 +51,7 @@ class PxAP(base.Protocol):
 def counted(case: base.Case) -> tuple[FloatArray, str]:
     """Return the pixel counts (2,B) of a case, as in ``histogram``, and the reason for a missing map."""
     values, reason = map_224(case)
-    filled = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
+    filled = np.zeros((MAP_SIDE, MAP_SIDE), dtype=np.float32) if values is None else values
     return histogram(filled, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
 
 
@@ -72,7 +72,7 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
 
 def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
     """Count a map's pixels outside and inside the truth in each bin of ``pxap``: (2,B)."""
-    array, edges = as_heat_map(values), np.append(score_thresholds(step), BEYOND)
+    array, edges = as_heat_map(values), np.append(score_thresholds(step), LAST_BIN_EDGES)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
         span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
         wrong = f"a map of shape {array.shape} {span}"

@@ -12,7 +12,7 @@ from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
 from locus.core.types import FloatArray
 
-LEVELS = (60 / 255, 180 / 255)
+BOX_LEVELS = (60 / 255, 180 / 255)
 IOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 IOBB = (0.1, 0.25, 0.5, 0.75, 0.9)
 METRICS = [f"{measure}{t:g}".replace("0.", ".") for measure, above in (("iou", IOU), ("iobb", IOBB)) for t in above]
@@ -53,13 +53,13 @@ class Wang(Protocol):
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
         false = zip(METRICS, counts[1].T, strict=True)
         columns += [Column(f"afp@{m}", "fixed", part, image_truths, shared=True) for m, part in false]
-        return result_of(scored, reasons, columns, numbers, findings, seed, {"fixed": list(LEVELS)})
+        return result_of(scored, reasons, columns, numbers, findings, seed, {"fixed": list(BOX_LEVELS)})
 
 
 def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:
     """Return ``count`` (2,n,12) of the cases, columns (n,) of their rows, and reasons (n,) for missing maps."""
     ready = [case.load_surface for case in cases]
-    boxes = Boxes.from_surfaces([heat for heat, _ in ready], np.tile(LEVELS, (len(cases), 1)))
+    boxes = Boxes.from_surfaces([heat for heat, _ in ready], np.tile(BOX_LEVELS, (len(cases), 1)))
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
     box_counts = np.bincount(boxes.case_index, minlength=len(cases))
     columns = {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)}

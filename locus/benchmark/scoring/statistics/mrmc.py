@@ -24,15 +24,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from locus.benchmark.scoring.statistics import resample
-from locus.benchmark.scoring.statistics.resample import LEVEL, SMALLEST, CaseGroups, Sums, holm, mean
+from locus.benchmark.scoring.statistics.resample import LEVEL, MIN_PATIENTS, CaseGroups, Sums, holm, mean
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray
 
-NO_SPREAD = 1e-9
+MIN_SPREAD = 1e-9
 """Smaller standard errors count as 0: they are rounding."""
 ALPHA = 1 - LEVEL
 """Significance level for the difference between two rows, after Holm's correction."""
-WIDTH = 64
+COLUMNS_PER_BLOCK = 64
 """Number of columns that ``leave_one_out`` computes at a time."""
 
 
@@ -80,7 +80,7 @@ class RowSamples:
     @property
     def interval(self) -> MrmcEstimate | None:
         """Mean with its interval over training runs and patients; None for one run or fewer than 10 patients."""
-        enough = len(self.theta) > 1 and self.jackknife.shape[1] >= SMALLEST
+        enough = len(self.theta) > 1 and self.jackknife.shape[1] >= MIN_PATIENTS
         return interval(self.theta, self.jackknife) if enough else None
 
 
@@ -214,7 +214,7 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
         replace(parts, runs=pooled, run_df=df),
         left_out.shape[-1],
         -1,
-        (np.abs(gaps) <= NO_SPREAD).all(1) & (of_runs <= NO_SPREAD**2),
+        (np.abs(gaps) <= MIN_SPREAD).all(1) & (of_runs <= MIN_SPREAD**2),
     )
 
 
@@ -226,7 +226,7 @@ def difference_nested(a: Row, b: Row) -> MrmcEstimate:
     new patients alone. Raises ``BadValueError`` for arrays of different shapes or without a number.
     """
     rows = _same_patients([a, b])
-    equal = all((np.ptp(np.concatenate(side), 0) <= NO_SPREAD).all() for side in zip(*rows, strict=True))
+    equal = all((np.ptp(np.concatenate(side), 0) <= MIN_SPREAD).all() for side in zip(*rows, strict=True))
     return _estimate(rows, [1.0, -1.0], -1, equal)
 
 
@@ -267,7 +267,7 @@ def _intervals(parts: VarianceParts, patients: int, lowest: float, equal: NDArra
     ``equal``: (N,) True where nothing differs.
     """
     mean, error, df = np.atleast_1d(parts.value, np.sqrt(parts.variance), parts.df)
-    varied = error > NO_SPREAD
+    varied = error > MIN_SPREAD
     reach = special.stdtrit(df, (1 + LEVEL) / 2) * error
     low, high = np.clip([mean - reach, mean + reach], lowest, 1)
     p = 2 * special.stdtr(df, -np.abs(mean) / np.where(varied, error, 1))
@@ -292,7 +292,7 @@ def _without_spread(mean: float, patients: int, lowest: float) -> MrmcEstimate:
 
 def _is_zero(gaps: CheckedRow) -> bool:
     """Whether two rows are equal for every run and patient, from their differences."""
-    return all(bool((np.abs(side) <= NO_SPREAD).all()) for side in gaps)
+    return all(bool((np.abs(side) <= MIN_SPREAD).all()) for side in gaps)
 
 
 def _same_patients(rows: Sequence[Row]) -> list[CheckedRow]:
@@ -323,8 +323,8 @@ def leave_one_out(numerator: FloatArray, denominator: FloatArray, groups: CaseGr
     """
     columns = numerator.shape[1]
     theta, jackknife = np.empty(columns), np.empty((columns, groups.patients))
-    for start in range(0, columns, WIDTH):  # small temporary arrays are faster
-        block = np.s_[:, start : start + WIDTH]
+    for start in range(0, columns, COLUMNS_PER_BLOCK):  # small temporary arrays are faster
+        block = np.s_[:, start : start + COLUMNS_PER_BLOCK]
         sums = groups.sums(numerator[block], denominator[block])
         theta[block[1]], jackknife[block[1]] = mean(sums.value, 0), mean(sums.without, 1).T
     return theta, jackknife
@@ -337,7 +337,7 @@ def compared(one: RowSamples, other: RowSamples) -> MrmcEstimate | None:
     contributes patients only. If the sides have one common run, only that run is compared, over patients alone. None
     for fewer than 10 patients.
     """
-    if one.jackknife.shape[1] < SMALLEST:
+    if one.jackknife.shape[1] < MIN_PATIENTS:
         return None
     common = [name for name in one.runs if name in other.runs]
     first, second = (row.restrict(common or row.runs) for row in (one, other))
@@ -379,7 +379,7 @@ Gaps = Mapping[tuple[int, int], MrmcEstimate | None]
 def gaps_between(rows: Sequence[RowSamples]) -> Gaps:
     """Return ``compared`` of all pairs of rows."""
     numbers = [*itertools.combinations(range(len(rows)), 2)]
-    if len(rows) > 1 and all(row.runs == rows[0].runs and row.jackknife.shape[1] >= SMALLEST for row in rows):
+    if len(rows) > 1 and all(row.runs == rows[0].runs and row.jackknife.shape[1] >= MIN_PATIENTS for row in rows):
         together = np.stack([row.theta for row in rows]), np.stack([row.jackknife for row in rows])
         return dict(zip(numbers, all_differences(together), strict=True))
     return {(a, b): compared(rows[a], rows[b]) for a, b in numbers}

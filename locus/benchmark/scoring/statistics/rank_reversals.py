@@ -22,7 +22,7 @@ from locus.benchmark.scoring.statistics.resample import LEVEL, CaseGroups, CaseI
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray, generator
 
-DRAWS = 2000
+DRAW_COUNT = 2000
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ def _drawn_means(rows: Sequence[RowSamples], seed: int) -> FloatArray:
     theta, jackknife = (np.concatenate([getattr(row, side) for row in rows]) for side in ("theta", "jackknife"))
     left_out = jackknife.mean(1, keepdims=True) - jackknife
     by_patient = theta[:, None] + (patients - 1) * left_out  # shifted pseudo-values of all runs, (S, P)
-    drawn = weights(patients, seed, DRAWS) @ (by_patient.T / patients)
+    drawn = weights(patients, seed, DRAW_COUNT) @ (by_patient.T / patients)
     scores = np.split(drawn, np.cumsum([len(row.runs) for row in rows])[:-1], axis=1)
     sizes = {row.runs: len(row.runs) for row in rows}
-    shares = {runs: random.multinomial(n, np.full(n, 1 / n), DRAWS) / n for runs, n in sizes.items()}
+    shares = {runs: random.multinomial(n, np.full(n, 1 / n), DRAW_COUNT) / n for runs, n in sizes.items()}
     return np.stack([(of_row * shares[row.runs]).sum(1) for row, of_row in zip(rows, scores, strict=True)], 1)
 
 

@@ -141,7 +141,7 @@ def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
 
 
 RESAMPLES = 10_000
-BLOCK = 2**21
+BLOCK_WEIGHTS = 2**21
 """Size of a block of temporary weights: 8 MB for any number of patients."""
 
 BLAS = ThreadpoolController()
@@ -261,12 +261,12 @@ def over_findings(columns: Resampled) -> Resampled:
 
 
 def blocks(rows: int, width: int) -> list[slice]:
-    """Split a table of ``rows`` × ``width`` numbers into slices of rows with at most ``BLOCK`` numbers."""
-    step = max(1, BLOCK // max(1, width))
+    """Split a table of ``rows`` × ``width`` numbers into slices of rows with at most ``BLOCK_WEIGHTS`` numbers."""
+    step = max(1, BLOCK_WEIGHTS // max(1, width))
     return [slice(start, min(rows, start + step)) for start in range(0, rows, step)]
 
 
-SMALLEST = 10
+MIN_PATIENTS = 10
 """Smallest number of patients with an interval."""
 LEVEL = 0.95
 
@@ -305,7 +305,7 @@ def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
     """Return ``interval`` of each, equal bit for bit, computed together in half of the time."""
     if not resampled:
         return []
-    enough = [_flat(of.present).sum(0) >= SMALLEST for of in resampled]
+    enough = [_flat(of.present).sum(0) >= MIN_PATIENTS for of in resampled]
     rows = [_of_enough(of, mask) for of, mask in zip(resampled, enough, strict=True)]
     samples, value, a = (np.concatenate(side) for side in zip(*rows, strict=True))
     samples.sort(axis=-1)  # nan last
@@ -346,7 +346,7 @@ def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
     ends = np.full((len(value), 2), np.nan)
     ends[value == 0] = np.stack([np.zeros_like(bound), 1 - bound], 1)[value == 0]
     ends[value == 1] = np.stack([bound, np.ones_like(bound)], 1)[value == 1]
-    ends[patients < SMALLEST] = np.nan
+    ends[patients < MIN_PATIENTS] = np.nan
     return ends
 
 
@@ -393,7 +393,7 @@ def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> Flo
 
 
 FLIPS = 10_000
-EXACT = 13
+MAX_EXACT_PATIENTS = 13
 """With up to this many differing patients all 2^n flips (8192) are used, so the p-value is exact."""
 
 
@@ -416,7 +416,7 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     size = mean(ratio(np.abs(gaps).sum(0), whole), 0)  # (M,) of what is added: the scale of its rounding
     differ = (gaps != 0).any(1)
     p = (1 + _extreme(changes, size, _coins(len(gaps), FLIPS, seed))) / (1 + FLIPS)
-    for m in np.flatnonzero(differ.sum(0) <= EXACT).tolist():
+    for m in np.flatnonzero(differ.sum(0) <= MAX_EXACT_PATIENTS).tolist():
         alone = changes[differ[:, m], m : m + 1]
         p[m] = _extreme(alone, size[m : m + 1], _all_coins(len(alone)))[0] / 2 ** len(alone)
     return np.where((whole > 0).any(0), p, np.nan)
@@ -460,7 +460,7 @@ def _all_coins(patients: int) -> NDArray[np.int8]:
 
 Mark = Literal["above", "level", "below", ""]
 """Whether an interval of a difference is above 0, contains it, or is below it; empty without an interval."""
-STEPS = 60
+BISECTION_STEPS = 60
 """Bisection steps: more than the bits of a float64."""
 
 
@@ -523,7 +523,7 @@ def least_certain(mean: float, counts: FloatArray) -> FloatArray:
     [0.45, 0.35]
     """
     low, high = -1 / counts.min(), 1 / counts.min()
-    for _ in range(STEPS):
+    for _ in range(BISECTION_STEPS):
         middle = (low + high) / 2
         if np.clip((1 - middle * counts) / 2, 0, 1).mean() > mean:
             low = middle

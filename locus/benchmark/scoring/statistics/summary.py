@@ -19,14 +19,14 @@ from locus.benchmark.scoring.statistics import resample
 from locus.core.scores import Score, ThresholdSource
 from locus.core.types import FloatArray
 
-SHARES = (
+SHARE_PREFIXES = (
     *("hit@", "anyhit@", "peak@", "pointing", "acc@", "maxboxacc", "mean_iou", "energy", "no_energy", "no_overlap"),
     *("unordered", "hit_rate", "center_inside", "out_of_reach", "left_out"),
 )
 """Prefixes of metrics whose cases have values in [0,1]: if all are 0 or all 1, they have the exact binomial bound."""
-BATCH = 16
+ESTIMATES_PER_BATCH = 16
 """Number of estimates whose intervals are computed together: their resamples fit in the processor's cache."""
-NOTHING = "nothing to divide by"
+NO_DENOMINATOR = "nothing to divide by"
 """Usual reason for a missing value."""
 
 
@@ -42,7 +42,7 @@ class Column:
     """(N,) 1 per case, number of truth boxes …; 0 if the case does not count."""
     shared: bool = False
     """True if all findings share one population, so that the mean has the same n."""
-    reason: str = NOTHING
+    reason: str = NO_DENOMINATOR
     """Reason why a finding has no value."""
 
 
@@ -59,7 +59,7 @@ class Estimate:
     samples: resample.Resampled | None
     """Resamples of the (F,) values; None if there is no interval."""
     shared: bool = False
-    reason: str = NOTHING
+    reason: str = NO_DENOMINATOR
     mean_interval: bool = True
     """True if the mean over findings also has an interval."""
     is_difference: bool = False
@@ -94,7 +94,7 @@ def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
 
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
     """Return one score per finding, then ``mean``, the unweighted mean over findings with a value; BCa intervals."""
-    parts = [estimates[start : start + BATCH] for start in range(0, len(estimates), BATCH)]
+    parts = [estimates[start : start + ESTIMATES_PER_BATCH] for start in range(0, len(estimates), ESTIMATES_PER_BATCH)]
     pairs = (pair for part in parts for pair in zip(part, _ends(part), strict=True))
     return [score for e, ends in pairs for score in _scores(e, names, ends)]
 
@@ -115,7 +115,7 @@ def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
 
 def _scores(e: Estimate, names: Sequence[str], ends: FloatArray) -> list[Score]:
     values, counts = [*e.value, resample.mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
-    if e.samples is not None and e.metric.startswith(SHARES):
+    if e.samples is not None and e.metric.startswith(SHARE_PREFIXES):
         present = np.asarray(e.samples.present).reshape(-1, len(names))
         bounds = resample.exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
         ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
@@ -134,10 +134,10 @@ def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) ->
 GroupLabels = NDArray[np.str_]
 Mask = NDArray[np.bool_]
 
-SIZES = (0.025, 0.08)
+BOX_SIZE_LIMITS = (0.025, 0.08)
 """Limits of small, medium and large, as shares of the image: thirds of 604 published NIH boxes."""
 AGES = (18, 40, 60)
-OLDEST = 120
+MAX_AGE = 120
 """Years; a higher age is an error in the table and counts as unknown."""
 SMALL_TO_LARGE, YOUNG_TO_OLD = ("small", "medium", "large"), ("0-17", "18-39", "40-59", "60+")
 CO_OCCURRENCE, CORRECTNESS = ("single", "co-occurring"), ("wrong", "right")
@@ -151,7 +151,7 @@ def size(shares: ArrayLike) -> GroupLabels:
     >>> size([0.01, 0.025, 0.5]).tolist()
     ['small', 'medium', 'large']
     """
-    return _bin(shares, SIZES, SMALL_TO_LARGE)
+    return _bin(shares, BOX_SIZE_LIMITS, SMALL_TO_LARGE)
 
 
 def age(years: ArrayLike) -> GroupLabels:
@@ -161,7 +161,7 @@ def age(years: ArrayLike) -> GroupLabels:
     ['0-17', '60+', '', '']
     """
     ages = np.asarray(years, dtype=np.float64)
-    return _bin(np.where((ages >= 0) & (ages <= OLDEST), ages, np.nan), AGES, YOUNG_TO_OLD)
+    return _bin(np.where((ages >= 0) & (ages <= MAX_AGE), ages, np.nan), AGES, YOUNG_TO_OLD)
 
 
 def co_occurrence(findings: ArrayLike) -> GroupLabels:

@@ -5,7 +5,7 @@ import numpy as np
 from locus.benchmark.scoring.statistics.resample import Sums, mean, ratio
 from locus.core.types import generator
 
-HALVES = 200
+SPLIT_COUNT = 200
 
 
 def corrected_best(sums: Sums, seed: int = 0) -> float:
@@ -19,7 +19,7 @@ def corrected_best(sums: Sums, seed: int = 0) -> float:
     0.0
     """
     random, scores = generator(seed, "halves"), []
-    for _ in range(HALVES):
+    for _ in range(SPLIT_COUNT):
         order = random.permutation(len(sums.numerator))
         halves = order[: len(order) // 2], order[len(order) // 2 :]
         first, second = (mean(ratio(sums.numerator[h].sum(0), sums.denominator[h].sum(0)), 0) for h in halves)

@@ -208,9 +208,9 @@ def offsets_of(counts: Sequence[int]) -> Index:
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
 
 
-NUMBERS = 10
+NUMBERS_PER_PIECE = 10
 """Numbers per piece of a trace: the thresholds at which it begins and ends, and its box at both."""
-KEPT = 2**27
+MAX_TRACE_BYTES = 2**27
 """Bytes of traces in memory; more are in a temporary file."""
 
 
@@ -223,7 +223,7 @@ class Traces:
     def __init__(self, traces: Iterable[Trace]) -> None:
         """Store ``traces``, one after the other. Raises ``WriteError`` if a disk is full."""
         counts = []
-        file = tempfile.SpooledTemporaryFile(KEPT)  # noqa: SIM115  # deleted with the rows
+        file = tempfile.SpooledTemporaryFile(MAX_TRACE_BYTES)  # noqa: SIM115  # deleted with the rows
         try:
             for trace in traces:
                 counts.append(len(trace.start))
@@ -236,8 +236,8 @@ class Traces:
             raise WriteError(f"cannot write traces in {where}; free space, or set TMPDIR to another folder") from error
         self.offsets = offsets_of(counts)
         """(N+1,) offsets of each case's pieces."""
-        rows = np.memmap(file, mode="c") if size > KEPT else np.frombuffer(bytearray(file.read()), np.uint8)
-        self.rows = np.asarray(rows).view(np.float64).reshape(-1, NUMBERS)
+        rows = np.memmap(file, mode="c") if size > MAX_TRACE_BYTES else np.frombuffer(bytearray(file.read()), np.uint8)
+        self.rows = np.asarray(rows).view(np.float64).reshape(-1, NUMBERS_PER_PIECE)
         """(P,NUMBERS) low and high threshold of each piece, edges at the beginning, their limits at the end."""
 
     def __len__(self) -> int:
@@ -257,7 +257,7 @@ class Traces:
 EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
 PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
 """Edges of the truth box that each of ``EDGES`` may pass."""
-CLEAR = 1e-9
+CLEAR_MARGIN = 1e-9
 """A piece whose IoU is further from the limit is not cut: rounding errors are smaller."""
 
 
@@ -283,10 +283,10 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
 def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
     """Return the intervals (K,2) for one truth box (4,); touching ones are not joined."""
     least, most = _bounds(traced, truth)
-    hits = np.flatnonzero(least > above + CLEAR)
+    hits = np.flatnonzero(least > above + CLEAR_MARGIN)
     whole = np.stack([traced.thresholds[hits], traced.thresholds[hits + 1]], 1)
     return np.concatenate(
-        [whole, _unsure_parts(traced, truth, above, (least <= above + CLEAR) & (most >= above - CLEAR))]
+        [whole, _unsure_parts(traced, truth, above, (least <= above + CLEAR_MARGIN) & (most >= above - CLEAR_MARGIN))]
     )
 
 

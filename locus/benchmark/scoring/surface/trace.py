@@ -169,7 +169,7 @@ def _is_open(f, out, i, least):  # type: ignore[no-untyped-def]  # noqa: ANN001,
     return count > 0
 
 
-CLEAR = 1e-9
+CLEAR_MARGIN = 1e-9
 """A line this far behind another one at both ends of a column does not overtake it: rounding errors are smaller."""
 
 
@@ -329,7 +329,7 @@ def _next(f, steep, active, x, upper, following, least):  # type: ignore[no-unty
     n_active = 0
     for i in active:
         behind = (f[best] - upper) * slope - (f[i] - upper) * steep[i]
-        if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR * (1 + steep[i]):
+        if min(behind, (f[best] - least) * slope - (f[i] - least) * steep[i]) <= CLEAR_MARGIN * (1 + steep[i]):
             active[n_active], n_active = i, n_active + 1
     return lower, position, x - (f[best] - lower) * slope, n_active
 

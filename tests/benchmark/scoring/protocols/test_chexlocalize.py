@@ -9,7 +9,7 @@ import pytest
 from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.pixels import interior, segment
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.chexlocalize import LEVELS, CheXlocalize
+from locus.benchmark.scoring.protocols.chexlocalize import THRESHOLDS, CheXlocalize
 from locus.core.frames import Grid
 
 FRAME = (30, 40)
@@ -29,7 +29,7 @@ def score(cases, metric, threshold_source=None, finding="mass"):
 
 
 def test_thresholds_equal_the_sources_arange():
-    np.testing.assert_allclose(LEVELS, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    np.testing.assert_allclose(THRESHOLDS, [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
 
 
 def test_mask_iou_counts_pixels_at_the_best_threshold():
@@ -81,8 +81,8 @@ def test_counts_equal_those_of_whole_masks_and_otsu_equals_opencv():
         picture = to_frame((values - values.min()) / np.ptp(values), (100, 120), grid)
         scaled = (picture - picture.min()) / (picture.max() - picture.min())
         threshold, _ = cv2.threshold(np.uint8(255 * scaled), 0, 255, cv2.THRESH_OTSU)
-        masks = [scaled > level for level in LEVELS] + [np.floor(255 * scaled) > threshold]
-        found, otsu, hit = segment(values * 3 - 1, grid, truth, LEVELS)
+        masks = [scaled > level for level in THRESHOLDS] + [np.floor(255 * scaled) > threshold]
+        found, otsu, hit = segment(values * 3 - 1, grid, truth, THRESHOLDS)
         expected = [(mask & truth).sum() / (mask | truth).sum() for mask in masks]
         np.testing.assert_allclose(found, expected, atol=1e-12, err_msg=str(seed))
         assert otsu == threshold / 255

@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.pixels import interior, score_thresholds
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.pxap import BEYOND, histogram, pxap
+from locus.benchmark.scoring.protocols.pxap import LAST_BIN_EDGES, histogram, pxap
 from locus.core.errors import BadValueError
 
 
@@ -25,7 +25,7 @@ def test_pxap_of_forty_maps_equals_the_original_evaluator_bit_for_bit(wsol, step
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]), st.sampled_from([0.01, 0.03, 0.001]))
 def test_bins_equal_numpy_histogram(seed, kind, step):
-    rng, edges = np.random.default_rng(seed), np.append(score_thresholds(step), BEYOND)
+    rng, edges = np.random.default_rng(seed), np.append(score_thresholds(step), LAST_BIN_EDGES)
     values = np.concatenate([rng.random(50), rng.choice(edges[edges <= 1], 50), [0, 1]]).astype(kind).clip(0, 1).reshape(-1, 6)
     mask = rng.random(values.shape) < 0.5
     assert np.array_equal(histogram(values, mask, step), [np.histogram(values[m], bins=edges)[0] for m in (~mask, mask)])

@@ -23,7 +23,7 @@ def test_each_resample_draws_as_many_patients_as_there_are():
 @pytest.mark.byhand
 def test_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     whole = weights(40, 3)
-    monkeypatch.setattr(resample, "BLOCK", 40 * 7)
+    monkeypatch.setattr(resample, "BLOCK_WEIGHTS", 40 * 7)
     assert (weights.__wrapped__(40, 3) == whole).all()
     sums = by_patient(np.eye(40), np.ones((40, 40)), ["a"] * 40, range(40), ["a"])
     cut = bootstrap_draws(sums, 3).samples

@@ -26,7 +26,7 @@ def scores(hits, name="a"):
 
 @pytest.mark.oracle
 def test_jackknife_is_the_score_without_each_patient(monkeypatch):
-    monkeypatch.setattr(mrmc, "WIDTH", 2)  # several blocks of columns
+    monkeypatch.setattr(mrmc, "COLUMNS_PER_BLOCK", 2)  # several blocks of columns
     random = np.random.default_rng(0)
     patients, findings = np.repeat(np.arange(12), 3).astype(str), np.tile([*FINDINGS[:2], "nodule"], 12)
     findings[4] = "rare"  # of one patient alone: without it, the mean is over the other two

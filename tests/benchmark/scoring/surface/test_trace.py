@@ -60,7 +60,7 @@ def some():
 
 @pytest.fixture
 def in_a_file(monkeypatch, some):
-    monkeypatch.setattr(batch, "KEPT", 600)
+    monkeypatch.setattr(batch, "MAX_TRACE_BYTES", 600)
     return batch.Traces(iter(some))
 
 
@@ -76,13 +76,13 @@ def test_boxes_from_a_file_and_from_memory_equal_those_of_each_trace(in_a_file, 
 
 
 def test_traces_in_a_file_are_not_in_memory(monkeypatch, some):
-    monkeypatch.setattr(batch, "KEPT", 1)
+    monkeypatch.setattr(batch, "MAX_TRACE_BYTES", 1)
     many = 300 * some[1:2]
     tracemalloc.start()
     waiting = batch.Traces(many)
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert held < 0.1 * 8 * batch.NUMBERS * 300 * len(some[1].start)
+    assert held < 0.1 * 8 * batch.NUMBERS_PER_PIECE * 300 * len(some[1].start)
     assert len(waiting) == 300
 
 

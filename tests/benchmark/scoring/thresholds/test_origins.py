@@ -33,7 +33,7 @@ def test_rounding_does_not_choose_between_equal_means():
 
 @pytest.mark.byhand
 def test_fold_uses_the_threshold_chosen_on_other_patients():
-    fold = patient_folds(TEN, thresholds.FOLDS, 0)
+    fold = patient_folds(TEN, thresholds.FOLD_COUNT, 0)
     odd = listed(*("zero" if number == 2 else "one" for number in fold))
     chosen = cross_fitted(odd, CaseIndex.of(["a"] * 10, TEN), default=0)
     assert chosen.tolist() == [1] * 10
