@@ -32,6 +32,7 @@ MODULE_OF_NAME = {
     "GradientMethod": "locus.methods",
 }
 """Public name -> the module from which it is imported on first use."""
+__version__ = "0.1.0"
 PACKAGES = ("backbones", "benchmark", "core", "datasets", "methods")
 __all__ = [
     "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "iobb", "iou", "load", "load_dataset",

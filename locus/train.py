@@ -6,6 +6,7 @@ from typing import Any
 
 from locus.config import TrainConfig
 from locus.core import cli
+from locus.core.errors import require_extra
 
 
 @cli.entry_point
@@ -16,6 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from locus.datasets.io import download
 
         download.fetch(config.dataset, config.data_root_dir)
+    require_extra("train", "lightning", "training")
     from locus.benchmark import training
 
     if isinstance(config.resume, str):

@@ -32,7 +32,7 @@ from locus.backbones import SUFFIX, described, path_of, shipped
 from locus.backbones.classifier import Classifier
 from locus.backbones.extractors import folder, reachable
 from locus.backbones.tokens import INPUT_ERRORS
-from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
+from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples, require_extra
 from locus.core.files import json_hash
 
 log = logging.getLogger(__name__)
@@ -368,16 +368,12 @@ def _broken(path: Path) -> DataError:
 
 def library(word: str) -> ModuleType:
     """Import torchxrayvision without the folders that it adds to ``sys.path``: one has a module named ``config``."""
+    require_extra("xrv", "torchxrayvision", word, ", or use random weights (--pretrained False)")
     path = [*sys.path]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import torchxrayvision
-    except ImportError as error:
-        advice = "pip install '.[xrv]', or use random weights (--pretrained False)"
-        raise NotAvailableError(f"{word} requires torchxrayvision: {advice}") from error
-    finally:
-        sys.path[:] = path
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import torchxrayvision
+    sys.path[:] = path
     package: ModuleType = torchxrayvision
     return package
 

@@ -37,6 +37,7 @@ from locus.core.errors import (
     UnknownNameError,
     examples,
     one_line,
+    require_extra,
 )  # fmt: skip
 from locus.core.files import file_hash, json_hash
 from locus.core.names import duplicates
@@ -406,6 +407,17 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwor
     return ExternalNetwork(module, "random", **grey)
 
 
+def _efficientnet_pytorch(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
+    require_extra("efficientnet", "efficientnet_pytorch", f"efficientnet_pytorch:{name}")
+    from efficientnet_pytorch import VALID_MODELS, EfficientNet
+
+    if name not in VALID_MODELS:
+        raise UnknownNameError("network of efficientnet_pytorch", name, VALID_MODELS)
+    options = {"num_classes": _require_outputs(name, outputs), "in_channels": channels or 3}
+    module = EfficientNet.from_name(name, **options)
+    return ExternalNetwork(module, "random", EfficientNet.get_image_size(name), channels or 3)
+
+
 def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
     """Load an image classifier from Hugging Face's transformers from the hub or a local folder."""
     auto = _transformers(name)
@@ -469,10 +481,9 @@ def _processed_size(processor: Any) -> int | None:
 
 
 def _transformers(name: str) -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise NotAvailableError(f"hf:{name} requires transformers: pip install '.[hf]'") from error
+    require_extra("hf", "transformers", f"hf:{name}")
+    import transformers
+
     transformers.logging.set_verbosity_error()
     return transformers
 
@@ -487,6 +498,7 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], ExternalNetwork]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "xrv": _xrv,
+    "efficientnet_pytorch": _efficientnet_pytorch,
     "hf": _hf,
 }
 """Library before the colon -> function that builds its networks."""

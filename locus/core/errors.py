@@ -1,6 +1,7 @@
 """User errors. Each message is one sentence: the problem, the value, what is allowed, what to do."""
 
 import difflib
+import importlib.util
 import signal
 import unicodedata
 from collections.abc import Iterable
@@ -73,6 +74,18 @@ class UnknownNameError(LocusError):
         allowed = f": {nearest} Known: {listing}" if nearest else f"; known: {listing}"
         what = f"value {str(value)!r} for {kind}" if kind.startswith("--") else f"{kind} {str(value)!r}"
         super().__init__(f"unknown {what}{allowed}")
+
+
+def require_extra(extra: str, package: str, what: str, advice: str = "") -> None:
+    """Raise ``NotAvailableError`` with the command that installs an ``extra``, unless its ``package`` is installed.
+
+    >>> require_extra("hf", "no_such_package", "hf:vit")
+    Traceback (most recent call last):
+        ...
+    locus.core.errors.NotAvailableError: hf:vit requires no_such_package: pip install 'locus-cxr[hf]'
+    """
+    if importlib.util.find_spec(package) is None:
+        raise NotAvailableError(f"{what} requires {package}: pip install 'locus-cxr[{extra}]'{advice}")
 
 
 def hint(value: str, known: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.core.errors import DataError
+from locus.core.errors import DataError, require_extra
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
 from locus.datasets._files import FileDataset, boxes_by_image, described, file_sample, in_split, with_file
@@ -156,6 +156,7 @@ def _masks(outlines: list[tuple[str, FloatArray]]) -> dict[str, NDArray[np.bool_
 
     Polygons are (n,2) points x, y in the frame, pixel i covering [i, i+1).
     """
+    require_extra("formats", "skimage", "drawing the masks of ChestX-Det")
     from skimage.draw import polygon  # slow to import, and only needed for masks
 
     drawings: dict[str, NDArray[np.bool_]] = {}

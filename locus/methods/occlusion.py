@@ -1,13 +1,19 @@
 """Occlusion."""
 
+import itertools
+from collections.abc import Sequence
+from functools import partial
+
 import torch
-from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor
 
 from locus.core.errors import BadValueError
 from locus.methods._pixelwise import PixelMethod
 from locus.methods.base import require_whole_number
 from locus.methods.evidence import Evidence
+
+AT_ONCE = 64
+"""Squares in memory at a time."""
 
 
 class Occlusion(PixelMethod):
@@ -17,7 +23,7 @@ class Occlusion(PixelMethod):
     grey. Source: Zeiler and Fergus, ECCV 2014, section 4.2. In the logit's units: all colours are covered
     together and count once.
 
-    One forward pass per window and image serves all findings: captum covers a plane of ones, which masks the image.
+    One forward pass per window and image serves all findings.
     Caveat: the sign is lost, so squares that hide evidence against the finding have high values, too.
     """
 
@@ -41,10 +47,25 @@ class Occlusion(PixelMethod):
         if not stride <= window <= side:
             limits = f"stride <= window <= {side}, the shorter side of the image"
             raise BadValueError(f"occlusion has window={window},stride={stride}: give {limits}")
-        cover = CaptumOcclusion(lambda planes: evidence.batched_forward(len(planes), lambda part: image * planes[part]))
-        squares = {
-            "sliding_window_shapes": (1, window, window),
-            "strides": (1, stride, stride),
-            "perturbations_per_eval": 8,
-        }
-        return cover.attribute(torch.ones_like(image[:, :1]), baselines=0, **squares)
+        tops, lefts = (range(0, length - window + stride, stride) for length in image.shape[-2:])
+        corners = [*itertools.product(tops, lefts)]
+        score = evidence.batched_forward(1, lambda _: image)
+        total, count = torch.zeros(score.shape[1], *image.shape[-2:]).to(image), torch.zeros_like(image[0, 0])
+        for start in range(0, len(corners), AT_ONCE):
+            squares = _squares(corners[start : start + AT_ONCE], window, image)
+            logits = evidence.batched_forward(len(squares), partial(_hide, image, squares))
+            total += torch.einsum("nk,nchw->khw", score - logits, squares)
+            count += squares.sum((0, 1))
+        return (total / count)[:, None]
+
+
+def _hide(image: Tensor, squares: Tensor, part: slice) -> Tensor:
+    return image * (1 - squares[part])
+
+
+def _squares(corners: Sequence[tuple[int, int]], window: int, image: Tensor) -> Tensor:
+    """Return planes (n,1,H,W) of zeros with a square of ones below and right of each of the ``corners``."""
+    planes = torch.zeros(len(corners), 1, *image.shape[-2:], device=image.device)
+    for plane, (top, left) in zip(planes, corners, strict=True):
+        plane[:, top : top + window, left : left + window] = 1
+    return planes

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from locus.benchmark import records
+
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 PAGE = (ROOT / "docs/add_a_method.md").read_text()
@@ -24,6 +26,8 @@ def site(tmp_path_factory):
     source, site = (tmp_path_factory.mktemp(name) for name in ("source", "site"))
     for name in ("locus", "configs"):
         shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for suite in ("nih", "nih-sample", "nih-heldout"):
+        shutil.copytree(ROOT / "results" / suite, source / "results" / suite, ignore=shutil.ignore_patterns("weights", "*.html"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     subprocess.run([sys.executable, "-c", BUILD, source], cwd=source, capture_output=True, check=True)
@@ -49,6 +53,15 @@ def test_the_wheel_has_all_files_of_the_package(site):
     files = {path.relative_to(ROOT) for path in Path(ROOT / "locus").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     files |= {Path("locus") / path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml")}
     assert files - {path.relative_to(site) for path in site.rglob("*")} == set()
+
+
+def test_the_wheel_has_the_published_rows_of_nih_and_at_most_10_mb(site, installed, tmp_path):
+    (wheel,) = site.with_name("source0").glob("*.whl")
+    assert wheel.stat().st_size < 10e6
+    code = "from locus.benchmark import records; from locus.benchmark.suite import cells\n"
+    code += "print(*((suite.name, len(records.load(suite))) for suite in records.suites(cells.published())))"
+    suites = [ROOT / "results" / name for name in ("nih", "nih-heldout", "nih-sample")]
+    assert installed("-c", code, folder=tmp_path).split("\n")[0] == " ".join(str((s.name, len(records.load(s)))) for s in suites)
 
 
 def test_the_wheel_has_nihs_984_boxes(installed, tmp_path):

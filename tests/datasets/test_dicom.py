@@ -45,7 +45,7 @@ def test_an_image_whose_size_differs_from_its_header_is_rejected_before_decoding
 
 def test_a_missing_decoder_raises_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(dicom, "OTHERS", "absent")
-    with pytest.raises(DataError, match=r"a\.dcm.*JPEG Lossless.*pip install '\.\[dicom\]'"):
+    with pytest.raises(DataError, match=r"a\.dcm.*JPEG Lossless.*pip install 'locus-cxr\[dicom\]'"):
         dicom.decode(write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless"))
 
 

@@ -2,13 +2,14 @@
 
 import importlib.util
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from locus import datasets
 from locus.benchmark.maps.fixed_region import training_samples
-from locus.core.errors import DataError, NoImagesError
+from locus.core.errors import DataError, NoImagesError, NotAvailableError
 from locus.datasets import rsna_pneumonia, splits
 from locus.datasets.io import rle, tables
 
@@ -76,8 +77,9 @@ def test_a_list_that_does_not_match_the_table_is_named(tmp_path):
 
 
 def test_a_missing_package_is_one_sentence_and_missing_data(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchxrayvision", None)
     monkeypatch.setattr(tables, "xrv_folder", lambda: None)
-    with pytest.raises(DataError, match=r"torchxrayvision.*locus\[xrv\]"):
+    with pytest.raises(NotAvailableError, match=r"torchxrayvision.*locus-cxr\[xrv\]"):
         datasets.load("siim_pneumothorax", images=False)
     assert not datasets.at_hand("siim_pneumothorax:images=False")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import locus
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = [*(ROOT / "locus").rglob("*.py"), ROOT / "main.py", ROOT / "heatmap.py"]
 STATED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -46,11 +48,8 @@ def imported(path: Path) -> set[str]:
     return {plain(installed().get(top, [top])[0]) for top in tops}
 
 
-def room(path: Path) -> tuple[str, ...]:
-    """Return the folder of a file, such as locus/backbones or locus/benchmark/training."""
-    return path.relative_to(ROOT).parts[:-1][:3]
-
-
+BROUGHT = {"markupsafe": "jinja2"}
+"""Package whose classes are part of the interface of another one."""
 EXTRAS = {extra: names(requirements) for extra, requirements in STATED["optional-dependencies"].items()}
 
 
@@ -60,7 +59,7 @@ def imports() -> dict[Path, set[str]]:
 
 
 def optional() -> set[tuple[Path, str]]:
-    return {(path, name) for path, needed in imports().items() for name in needed - names(STATED["dependencies"])}
+    return {(path, name) for path, needed in imports().items() for name in needed - names(STATED["dependencies"]) - {*BROUGHT}}
 
 
 def test_every_import_is_a_dependency_or_in_an_extra():
@@ -68,15 +67,25 @@ def test_every_import_is_a_dependency_or_in_an_extra():
     assert sorted(f"{path.relative_to(ROOT)}: {name}" for path, name in optional() if name not in brought) == []
 
 
+def test_the_core_has_at_most_21_packages_which_are_all_imported():
+    used = set().union(*imports().values())
+    assert len(STATED["dependencies"]) <= 21
+    assert names(STATED["dependencies"]) - used == set()
+
+
+def test_the_version_of_the_citation_is_that_of_the_package():
+    assert f"version: {locus.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
 def test_a_missing_extra_raises_an_error_with_its_name():
+    text = "".join(file.read_text() for file in FILES)
     for path, name in optional():
-        text = "".join(file.read_text() for file in FILES if room(file) == room(path))
         extras = [extra for extra, brought in EXTRAS.items() if name in brought]
-        assert any(f"'.[{extra}]'" in text for extra in [*extras, "{absent[0]}"]), f"{path}: {name}"
+        assert any(f'require_extra("{extra}"' in text for extra in extras), f"{path}: {name}"
 
 
 def test_every_extra_but_test_is_used():
     files = [*FILES, *(ROOT / "tools").rglob("*.py")]
     words = {node.value for path in files for node in nodes_of(path) if isinstance(node, ast.Constant)}
     known = set().union(*imports().values()) | {word for word in words if isinstance(word, str)}
-    assert [extra for extra, brought in EXTRAS.items() if extra != "test" and not brought & known] == []
+    assert [extra for extra, brought in EXTRAS.items() if extra not in ("all", "test") and not brought & known] == []

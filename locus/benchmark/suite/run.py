@@ -27,7 +27,7 @@ from locus.benchmark.suite.executors import Executor, Step
 from locus.benchmark.suite.plan import RunPlan, Suite, folder_name
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import CHECKS, RunConfig, TrainConfig
-from locus.core.errors import BadValueError, DataError
+from locus.core.errors import BadValueError, DataError, require_extra
 from locus.core.files import remove_leftovers
 from locus.core.names import CLASSIFIER, UNRANKED_METHODS, WITHOUT_MAP
 from locus.core.types import Echo
@@ -218,6 +218,8 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
         echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir, config)}")
     if config.dry_run:
         return Outcome((), existing, (), folder, ran=False)
+    if any(_missing_runs(task, runs_dir, config)["train"] for task in todo):
+        require_extra("train", "lightning", f"training for the suite {suite.name}")
     _log_training_images(todo)
     remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
     remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))

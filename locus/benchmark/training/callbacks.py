@@ -6,7 +6,6 @@
 ``build``             the loggers TensorBoard and Weights & Biases, in addition to metrics.csv
 """
 
-import importlib.util
 import logging
 import math
 import signal
@@ -20,7 +19,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from locus.benchmark.training.module import ClassifierModule
-from locus.core.errors import NotAvailableError
+from locus.core.errors import require_extra
 from locus.core.files import csv_text, write_text, writing
 
 log = logging.getLogger(__name__)
@@ -132,8 +131,8 @@ class Interrupts(Callback):
 
 def check(names: Collection[str]) -> None:
     """Raise ``NotAvailableError`` for a logger whose package is not installed."""
-    if "wandb" in names and importlib.util.find_spec("wandb") is None:
-        raise NotAvailableError("--logger wandb requires a package that is not installed: pip install '.[wandb]'")
+    if "wandb" in names:
+        require_extra("wandb", "wandb", "--logger wandb")
 
 
 def build(names: Collection[str], log_dir: str, run: str) -> list[Logger]:

@@ -18,6 +18,10 @@ from locus.core import limits
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.files import writing
 
+MEMORY_TEXTS = (
+    "out of memory", "can't allocate memory", "CUDNN_STATUS_NOT_SUPPORTED", "could not create a primitive",
+)  # fmt: skip
+"""Texts in the errors of CUDA, the CPU's allocator, cuDNN and oneDNN if memory runs out."""
 CPUINFO = Path("/proc/cpuinfo")
 """File with the name of the processor."""
 
@@ -186,7 +190,5 @@ def oom_as_error(advice: str) -> Iterator[None]:
 
 def is_oom(error: BaseException) -> bool:
     """Whether ``error`` reports that memory ran out."""
-    from lightning.pytorch.utilities.memory import is_oom_error  # slow import, only after a failure
-
-    is_known_type = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
-    return is_known_type or "could not create a primitive" in str(error)  # of oneDNN
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or any(text in str(error) for text in MEMORY_TEXTS)

@@ -4,6 +4,7 @@ import hashlib
 import platform
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def of_scoring() -> Provenance:
 
 
 def _used(precision: str, device: str) -> Provenance:
-    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES if find_spec(name)}}
     threads = torch.get_num_threads()
     processor = hardware.cpu_model() or platform.processor() or platform.machine()
     return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)

@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from locus.core import limits
-from locus.core.errors import DataError, one_line
+from locus.core.errors import DataError, one_line, require_extra
 from locus.core.files import json_hash, write_text
 from locus.datasets.base import ANNOUNCED_FILE_COUNT, content_stamp
 from locus.datasets.io.tables import years
@@ -44,7 +44,7 @@ READERS = {
 ``OTHERS`` reads lossless JPEG, JPEG-LS and 12-bit JPEG. gdcm is not used even if it is installed, because a damaged
 file may crash it (``docs/data_setup.md``).
 """
-OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
+OTHERS, INSTALL = "pylibjpeg", "pip install 'locus-cxr[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN_PIXELS = (
     ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError,
     ValueError,
@@ -180,6 +180,7 @@ class Header:
 
 def library() -> ModuleType:
     """Return the package pydicom, which takes time to import."""
+    require_extra("dicom", "pydicom", "reading DICOM files")
     import pydicom
 
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its tracebacks are replaced by one error here

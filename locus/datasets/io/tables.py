@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from locus.core import limits
-from locus.core.errors import DataError, UnknownNameError, examples, one_line
+from locus.core.errors import DataError, UnknownNameError, examples, one_line, require_extra
 from locus.core.frames import xywh_to_xyxy
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
@@ -132,11 +132,9 @@ def xrv_folder() -> Path | None:
 
 
 def xrv_table(name: str) -> Path:
-    """Return a table of truth in the package torchxrayvision. Raises ``DataError`` if it is not installed."""
-    folder = xrv_folder()
-    if folder is None or not (folder / name).is_file():
-        raise DataError(f"the table {name} is in the package torchxrayvision: install it with pip install 'locus[xrv]'")
-    return folder / name
+    """Return a table of truth in the package torchxrayvision. Raises ``NotAvailableError`` without it."""
+    require_extra("xrv", "torchxrayvision", f"the table {name}")
+    return (xrv_folder() or Path()) / name
 
 
 def read_text(path: Path) -> str:

@@ -16,7 +16,7 @@ from locus.core.errors import NotAvailableError
 def test_missing_logger_is_an_error_before_data_is_read(tiny, tmp_path):
     if importlib.util.find_spec("wandb"):
         pytest.skip("wandb is installed")
-    with pytest.raises(NotAvailableError, match=r"--logger wandb.*pip install '\.\[wandb\]'"):
+    with pytest.raises(NotAvailableError, match=r"--logger wandb.*pip install 'locus-cxr\[wandb\]'"):
         run.train(tiny(logger=("csv", "wandb")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from locus.benchmark.suite.executors._local import THREAD_VARIABLES
 from locus.benchmark.suite.executors.base import Executor, Step
-from locus.core.errors import BadValueError, LocusError, NotAvailableError, one_line
+from locus.core.errors import BadValueError, LocusError, one_line, require_extra
 from locus.core.startup import ROOT
 
 GIB = 1 << 30
@@ -34,10 +34,9 @@ class RayCluster(Executor):
     ) -> None:
         """Check the options; nothing starts yet. Raises ``NotAvailableError`` without Ray, ``BadValueError``."""
         super().__init__(jobs)
-        try:
-            import ray
-        except ImportError:
-            raise NotAvailableError("--executor ray requires Ray: pip install -e '.[ray]'") from None
+        require_extra("ray", "ray", "--executor ray")
+        import ray
+
         for option, value in (("gpus", gpus), ("memory", memory or 0), ("retries", retries)):
             if not isinstance(value, int | float) or value < 0:
                 raise BadValueError(f"--executor ray:{option}={value} is invalid: use a number of 0 or more")
