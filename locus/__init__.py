@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from locus.benchmark.evaluation.result import rules
     from locus.benchmark.explain import explain
     from locus.benchmark.records import Record
-    from locus.benchmark.scoring.localize import boxes, to_frame
+    from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
     from locus.core.frames import Grid, iobb, iou
     from locus.datasets.base import Dataset
     from locus.methods import GradientMethod, Method
@@ -22,8 +22,8 @@ MODULE_OF_NAME = {
     "evaluate": "locus.benchmark.evaluation.evaluate",
     "rules": "locus.benchmark.evaluation.result",
     "explain": "locus.benchmark.explain",
-    "boxes": "locus.benchmark.scoring.localize",
-    "to_frame": "locus.benchmark.scoring.localize",
+    "boxes": "locus.benchmark.scoring.surface.bilinear",
+    "to_frame": "locus.benchmark.scoring.surface.bilinear",
     "score": "locus.benchmark.evaluation.arrays",
     "Grid": "locus.core.frames",
     "iou": "locus.core.frames",

@@ -2,7 +2,7 @@
 
 A suite passes through these packages in order. ``suite`` plans its models and cells. ``training`` trains the models.
 ``explain`` explains them, with one forward pass for all methods. ``maps`` stores the raw maps and builds cases from
-them. ``scoring`` scores the cases: ``surface`` and ``pixels`` prepare heat maps, ``localize`` turns them into boxes,
+them. ``scoring`` scores the cases: ``surface`` and ``pixels`` prepare heat maps and turn them into boxes,
 ``protocols`` defines the metrics, ``score_thresholds`` chooses thresholds and ``statistics`` summarises. ``records``
 stores the results, and ``report`` writes tables and pages from records.
 

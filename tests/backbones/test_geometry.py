@@ -6,7 +6,7 @@ from torch import nn
 
 from locus import backbones
 from locus.backbones import extractors, grids, probe_grid
-from locus.benchmark.check.method_questions import state
+from locus.benchmark.check.method import state
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid
 

@@ -9,7 +9,6 @@ import torch
 
 from locus import methods
 from locus.benchmark.check import method as conformance
-from locus.benchmark.check import method_questions
 from locus.benchmark.check.method import _asked
 from locus.benchmark.check.question import Question, on_model
 from tests.methods import planted
@@ -44,11 +43,11 @@ def test_checks_show_progress_and_are_logged(terminal, caplog):
 
 def test_a_check_does_not_change_the_model_and_images_of_the_next():
     trial = on_model(lambda: methods.build("cam"), "custom", "AVG", 32)
-    before = method_questions.state(trial.model), trial.images.clone()
+    before = conformance.state(trial.model), trial.images.clone()
     changes = Question("changes", lambda copies: (copies.model.bias.data.add_(1), copies.images.zero_()), "")
     for _ in range(2):
         _asked(changes, trial)
-    assert method_questions.state(trial.model) == before[0]
+    assert conformance.state(trial.model) == before[0]
     assert torch.equal(trial.images, before[1])
 
 

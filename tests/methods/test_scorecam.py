@@ -6,7 +6,7 @@ import torch
 
 from locus import methods
 from locus.benchmark.explain import collect_evidence, run_method
-from locus.benchmark.explain._memory import forward_batch_size
+from locus.benchmark.explain._passes import forward_batch_size
 from locus.methods.scorecam import flat, on_the_grid
 
 E = np.e

@@ -4,7 +4,7 @@
 ``Question``, ``Observation``  a question about a method, and its answer on one model
 ``MethodOnModel``, ``on_models``  a method on the small models, which have random weights
 
-The questions themselves are in ``locus.benchmark.check.method_questions``.
+The questions themselves are in ``locus.benchmark.check.method``.
 """
 
 import functools

@@ -2,10 +2,10 @@
 
 ``batch`` is the entry point, ``evidence`` the results of the forward pass, ``passes`` the separate passes for attention
 and FullGrad, ``memory`` the batch sizes. The methods are in ``locus.methods``; maps are stored by
-``locus.benchmark.maps`` and placed on images by ``locus.benchmark.scoring.localize``.
+``locus.benchmark.maps`` and placed on images by ``locus.benchmark.scoring.surface.bilinear``.
 """
 
-from locus.benchmark.explain._memory import apply_engine_flags
+from locus.benchmark.explain._passes import apply_engine_flags
 from locus.benchmark.explain.batch import (
     Maps,
     MethodMaps,

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from locus import methods as method_registry
 from locus.backbones import Classifier
-from locus.benchmark.explain._memory import current_autocast, no_grad_no_autocast
+from locus.benchmark.explain._passes import current_autocast, no_grad_no_autocast
 from locus.benchmark.explain.evidence import LayerEvidence, NetworkEvidence, PooledEvidence, require_cover
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
 from locus.core.frames import Grid

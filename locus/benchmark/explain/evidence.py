@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from locus.backbones import Classifier, layers
 from locus.backbones.grids import evaluating
-from locus.benchmark.explain import _memory, _passes
-from locus.benchmark.explain._memory import Autocast, no_grad_no_autocast
+from locus.benchmark.explain import _passes
+from locus.benchmark.explain._passes import Autocast, no_grad_no_autocast
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 from locus.methods.evidence import Attention, Dense, Evidence, Factored, Gradients, Pass
@@ -138,18 +138,18 @@ class NetworkEvidence(Evidence):
         Used by methods that modify the image: ``saliency``, ``rise``, ``occlusion``.
         """
         with evaluating(self.model):
-            logits = functional_call(self.model, self._weights, (_memory.channels_last_if_on_cpu(images),))
+            logits = functional_call(self.model, self._weights, (_passes.channels_last_if_on_cpu(images),))
         return logits[:, self._columns]
 
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """Return the logits (count,K) of images rendered batch by batch, with the caller's autocast."""
-        step = _memory.forward_batch_size(self.images, self.memory_gib)
+        step = _passes.forward_batch_size(self.images, self.memory_gib)
         batches = [torch.empty(0, len(self.findings), device=self.images.device)]
         hidden = None if self.progress else True
         bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
         with bar, no_grad_no_autocast(), evaluating(self.model):
             for start in range(0, count, step):
-                images = _memory.channels_last_if_on_cpu(render(slice(start, min(start + step, count))))
+                images = _passes.channels_last_if_on_cpu(render(slice(start, min(start + step, count))))
                 with self.autocast():
                     logits = functional_call(self.model, self._weights, (images,))
                 batches.append(logits[:, self._columns].float())
@@ -160,7 +160,7 @@ class NetworkEvidence(Evidence):
     def _weights(self) -> dict[str, Tensor]:
         """Weights of the convolutions in the memory format of the images; the model is not changed."""
         weights = self.model.named_parameters()
-        return {name: _memory.channels_last_if_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
+        return {name: _passes.channels_last_if_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> "NetworkEvidence":
         """Return evidence of the same images and findings at another layer, from one more forward pass (cached).
@@ -217,7 +217,7 @@ class NetworkEvidence(Evidence):
 
         The same number is used for the part after an earlier layer.
         """
-        count = _memory.backward_batch_size if what == "backward" else _memory.images_that_fit
+        count = _passes.backward_batch_size if what == "backward" else _passes.images_that_fit
         return count(self.images, self.memory_gib)
 
 
@@ -252,10 +252,10 @@ class PooledEvidence(NetworkEvidence):
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Return the pooled map (N,C,h,w) and all logits, in batches that fit in memory."""
-        parts = torch.split(self.images, _memory.images_that_fit(self.images, self.memory_gib))
+        parts = torch.split(self.images, _passes.images_that_fit(self.images, self.memory_gib))
         with evaluating(self.model):
             with self.autocast():
-                features = [self.model.features(_memory.channels_last_if_on_cpu(part)) for part in parts]
+                features = [self.model.features(_passes.channels_last_if_on_cpu(part)) for part in parts]
             A = torch.cat(features).float().contiguous()
             return A, self.model.head(A.to(_precision(self.model))).float()
 
@@ -266,7 +266,7 @@ class PooledEvidence(NetworkEvidence):
 
     def max_batch(self, what: Pass) -> int:
         """Return the number of feature maps for the head; for other passes as at any layer."""
-        return _memory.head_batch_size(self.A, self.memory_gib) if what == "head" else super().max_batch(what)
+        return _passes.head_batch_size(self.A, self.memory_gib) if what == "head" else super().max_batch(what)
 
     @cached_property
     def gradients(self) -> Gradients:
@@ -302,7 +302,7 @@ class PooledEvidence(NetworkEvidence):
 
     def parts(self) -> Iterator[tuple[slice, "PooledEvidence"]]:
         """Yield slices of the images with their part of the evidence; its gradients fit in memory."""
-        max_pairs = _memory.gradient_pairs_that_fit(self.A, self.memory_gib)
+        max_pairs = _passes.gradient_pairs_that_fit(self.A, self.memory_gib)
         images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
@@ -332,7 +332,7 @@ class LayerEvidence(NetworkEvidence):
 
     @property
     def _step(self) -> int:
-        return _memory.backward_batch_size(self.images, self.memory_gib)
+        return _passes.backward_batch_size(self.images, self.memory_gib)
 
     def _chunks(self) -> "Iterator[LayerEvidence]":
         """Yield evidence of ``_step`` images at a time, so that the graph of one chunk is in memory."""
@@ -377,7 +377,7 @@ class LayerEvidence(NetworkEvidence):
                 rows = slice(n * self._step, n * self._step + len(chunk.images))
                 yield from ((rows, part) for _, part in chunk.parts())
             return
-        step = max(1, _memory.gradient_pairs_that_fit(self.A, self.memory_gib) // len(self.A))
+        step = max(1, _passes.gradient_pairs_that_fit(self.A, self.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
             part = replace(self, requested=self.findings[k : k + step], given_outputs=self.outputs)
             yield slice(0, len(self.A)), part

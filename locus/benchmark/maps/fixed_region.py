@@ -12,7 +12,7 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.pixels import MAP_SIDE
 from locus.benchmark.scoring.protocols.base import Case, labelled_pairs, make_case
 from locus.benchmark.scoring.protocols.masks import sampled_truth
-from locus.benchmark.scoring.protocols.pointing_rules import PointingPooled, PointingRule
+from locus.benchmark.scoring.protocols.pointing import PointingPooled, PointingRule
 from locus.core.errors import NotAvailableError
 from locus.core.names import FIXED_POINT, FIXED_REGION
 from locus.core.types import FloatArray, Sample

@@ -35,9 +35,9 @@ from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import NOT_RANKED, is_method, main_score
 from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
 from locus.benchmark.report.row import Row
-from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.config import FolderFlags, PageConfig
 from locus.core.files import write_text
 from locus.core.frames import Grid, resize_image

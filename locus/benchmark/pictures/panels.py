@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.core.files import atomic
 from locus.core.frames import Alignment, Grid, iou, resize_image
 from locus.core.types import FloatArray, Sample

@@ -51,8 +51,8 @@ from locus.benchmark.report.table import (
     signed_short,
     tabulated,
 )
+from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
-from locus.benchmark.scoring.statistics.winners import corrected_best
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
 from locus.core.scores import ThresholdSource

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.surface import as_heat_map, min_max
+from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.core.compiled import compiled
 from locus.core.errors import BadValueError
 from locus.core.frames import Alignment, Grid, as_boxes, iou, resample, resolve

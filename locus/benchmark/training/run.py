@@ -28,12 +28,12 @@ from lightning.pytorch import Callback, Trainer
 from locus import backbones
 from locus.backbones import Classifier, weight_files
 from locus.benchmark import opening
-from locus.benchmark.training import callbacks, data, hardware, losses, provenance, runs
-from locus.benchmark.training.callbacks import stopped_early
+from locus.benchmark.training import data, hardware, losses, provenance, runs
+from locus.benchmark.training import module as classifier_module
 from locus.benchmark.training.data import Batch, Batches, PrefetchLoader, SplitImages, Splits, balanced_probabilities
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.losses import Loss
-from locus.benchmark.training.module import ClassifierModule
+from locus.benchmark.training.module import ClassifierModule, Interrupts, stopped_early
 from locus.config import DATA, MACHINE, WEIGHTS, RecipeFlags, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, one_line
 from locus.core.files import atomic
@@ -62,7 +62,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     Images are decoded on first use.
     """
     hardware.check_flags(config)
-    callbacks.check(config.logger)
+    classifier_module.check_loggers(config.logger)
     processes = len(hardware.device_indices(config))
     hardware.configure_torch(config.threads, processes)
     log.info("%s", hardware.summary(config, config.num_workers))
@@ -212,7 +212,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     if runs.done(folder) and not can_continue(config, folder):
         log.info("%s is already finished", folder)
         return folder
-    interrupts = callbacks.Interrupts(RUN_AGAIN if is_step else f"use --resume {folder}")
+    interrupts = Interrupts(RUN_AGAIN if is_step else f"use --resume {folder}")
     with _removed_on_failure(folder), hardware.log_file(config, folder), hardware.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
         _train(config, module, splits, folder, interrupts)
@@ -229,7 +229,7 @@ def train(config: TrainConfig, folder: Path, *extra: Callback) -> list[dict[str,
     """
     with _removed_on_failure(folder), hardware.oom_as_error(ADVICE):
         module, splits = prepare(config, folder)
-        _train(config, module, splits, folder, callbacks.Interrupts(RUN_AGAIN), *extra)
+        _train(config, module, splits, folder, Interrupts(RUN_AGAIN), *extra)
     return module.history
 
 
@@ -252,7 +252,7 @@ def _train(
     module: ClassifierModule,
     splits: Splits,
     folder: Path,
-    interrupts: callbacks.Interrupts,
+    interrupts: Interrupts,
     *extra: Callback,
 ) -> None:
     """Train to the end, resuming from ``last.ckpt`` if there is one."""
@@ -261,13 +261,13 @@ def _train(
         part.unlink(missing_ok=True)  # left by a run that was killed while writing
     content = opening.checkpoint(last).content if last.exists() else {}
     history = content.get("history", [])
-    if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
+    if len(history) >= config.epochs or stopped_early(history, config.early_stopping):
         module.history = history
         return
     if history:
         (folder / "metrics.json").unlink(missing_ok=True)  # written again when the extended run ends
     provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
-    writer = callbacks.CheckpointWriter(module, folder, config.keep, config.early_stopping)
+    writer = classifier_module.CheckpointWriter(module, folder, config.keep, config.early_stopping)
     trainer = build_trainer(config, folder, writer, interrupts, *extra)
     terms = module.loss.counted(splits["train"].labels)
     train_loader, val_loader = _loaders(config, splits, terms, trainer, len(history))
@@ -296,7 +296,7 @@ def _loaders(
     return train_loader, PrefetchLoader(splits["val"], sampler=val, batch_size=None)
 
 
-def _stop(folder: Path, trainer: Trainer, interrupts: callbacks.Interrupts) -> NoReturn:
+def _stop(folder: Path, trainer: Trainer, interrupts: Interrupts) -> NoReturn:
     """Say how an interrupted run continues, and end this process with the status of its signal."""
     status = 128 + (interrupts.received or signal.SIGINT)
     if trainer.global_rank == 0:
@@ -330,7 +330,7 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
             gradient_clip_val=config.gradient_clip or None,
             accumulate_grad_batches=config.accumulate,
             sync_batchnorm=device_type == "cuda",  # statistics of the whole batch, as on one device
-            logger=callbacks.build(config.logger, config.log_dir, folder.name),
+            logger=classifier_module.build_loggers(config.logger, config.log_dir, folder.name),
             callbacks=[*run_callbacks],
             default_root_dir=str(folder),
             enable_checkpointing=False,
@@ -355,7 +355,7 @@ def _evaluate(
     """Draw the training curves and evaluate the kept epoch on all splits."""
     from locus.benchmark.training import evaluate  # slow imports, not needed before the first step
 
-    best = callbacks.kept_epoch(history, config.keep)
+    best = classifier_module.kept_epoch(history, config.keep)
     trained = splits["train"].readable()
     facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}}

@@ -12,11 +12,11 @@ from locus.benchmark.evaluation.boxes import Geometry
 from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.localize import boxes
 from locus.benchmark.scoring.protocols.base import make_case
 from locus.benchmark.scoring.protocols.detection import Detection
 from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.scoring.surface.bilinear import boxes
 from locus.core.errors import BadValueError, DataError, LocusError
 from locus.core.frames import Grid
 from locus.core.names import WITHOUT_TRAINING

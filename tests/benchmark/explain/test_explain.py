@@ -7,7 +7,7 @@ import torch
 from locus import backbones
 from locus.benchmark.explain import (
     ModifiedInputError,
-    _memory,
+    _passes,
     apply_engine_flags,
     collect_evidence,
     explain,
@@ -22,7 +22,7 @@ from locus.methods.base import GradientMethod, Method
 from locus.methods.gradcam import GradCAM
 from locus.methods.pcam import PCAM
 
-IMAGE = 64 * 64 * _memory.FLOATS_PER_PIXEL * 4 / _memory.GIB  # the memory of an image in a forward pass
+IMAGE = 64 * 64 * _passes.FLOATS_PER_PIXEL * 4 / _passes.GIB  # the memory of an image in a forward pass
 FAST = ["cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam"]
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from locus.benchmark.report.html import FOLDER
-from locus.benchmark.scoring.localize import boxes, to_frame
 from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.core.frames import Grid, iou
 from tests.browser import dom, needs_browser
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from locus.benchmark.scoring.localize import boxes, to_frame
+from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid, area, box_coverage, iobb, iou
 

@@ -15,7 +15,7 @@ import pytest
 from locus.backbones import Classifier
 from locus.benchmark import opening, training
 from locus.benchmark.training import data, evaluate
-from locus.benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
+from locus.benchmark.training.module import best_epoch, kept_epoch, stopped_early
 from locus.benchmark.training.run import prepare
 from locus.benchmark.training.runs import load_split
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError

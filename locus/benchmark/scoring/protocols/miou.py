@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.pixels import interior
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.statistics.summary import Column
+from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.core.frames import Alignment, Grid
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5)

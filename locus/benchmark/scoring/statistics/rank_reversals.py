@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples, compared, gaps_between, leave_one_out
-from locus.benchmark.scoring.statistics.resample import LEVEL, CaseGroups, CaseIndex, holm, ratio, weights
+from locus.benchmark.scoring.statistics.resample import LEVEL, CaseGroups, CaseIndex, Sums, holm, mean, ratio, weights
 from locus.core.errors import BadValueError
 from locus.core.types import FloatArray, generator
 
@@ -240,3 +240,25 @@ def contradicted(signs: Signs) -> NDArray[np.bool_]:
 def reversals(signs: Signs) -> FloatArray:
     """Return (rules, rules) the share of pairs that two rules order significantly in opposite directions."""
     return np.asarray((signs[:, None] * signs[None] < 0).mean(-1))
+
+
+SPLIT_COUNT = 200
+
+
+def corrected_best(sums: Sums, seed: int = 0) -> float:
+    """Return the score of the best of M rows without the advantage of its selection.
+
+    The best row is chosen on half of the patients and scored on the others: mean over 200 random halves. ``sums``
+    (P,F,M): hits and cases by patient and finding. Findings without a case in a half are left out of its means.
+
+    >>> numerator = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])  # two patients, one finding: each row hits one of them
+    >>> corrected_best(Sums(numerator, np.ones((2, 1, 2))))
+    0.0
+    """
+    random, scores = generator(seed, "halves"), []
+    for _ in range(SPLIT_COUNT):
+        order = random.permutation(len(sums.numerator))
+        halves = order[: len(order) // 2], order[len(order) // 2 :]
+        first, second = (mean(ratio(sums.numerator[h].sum(0), sums.denominator[h].sum(0)), 0) for h in halves)
+        scores.append(second[np.nanargmax(first)])
+    return float(np.mean(scores))

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.pixels import interior, segment
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.chexlocalize import THRESHOLDS, CheXlocalize
+from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.core.frames import Grid
 
 FRAME = (30, 40)

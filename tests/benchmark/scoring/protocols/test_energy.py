@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.energy import Energy, inside, inside_mask
 from locus.benchmark.scoring.surface import surface
+from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.core.frames import Grid
 
 FRAME = (30, 30)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from locus.benchmark.scoring import protocols
-from locus.benchmark.scoring.localize import to_frame
 from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.scoring.protocols.maxbox import sweep
 from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.scoring.surface.bilinear import to_frame
 
 FINDINGS = ("mass", "nodule")
 FRAME = (224, 224)

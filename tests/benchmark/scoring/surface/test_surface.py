@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from locus.benchmark.scoring.localize import boxes
 from locus.benchmark.scoring.surface import all_boxes, surface
+from locus.benchmark.scoring.surface.bilinear import boxes
 from locus.core.frames import Grid
 
 CONVENTIONAL = "conventional"
