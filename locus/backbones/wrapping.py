@@ -12,18 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import layers, probe_grid
+from locus.backbones import find_head, layers, probe_grid
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, normalised, require_names, require_side
-from locus.backbones.find_head import (
-    ForwardTrace,
-    ModelSpec,
-    Patches,
-    find_model_spec,
-    observe,
-    require_stable,
-    same_logits,
-)
+from locus.backbones.find_head import ForwardTrace, ModelSpec, Patches, find_model_spec, observe, same_logits
 from locus.backbones.grids import evaluating
 from locus.backbones.layers import Extractor, ForeignHead, Step, submodule
 from locus.backbones.tokens import INPUT_ERRORS, NOISE_SIDE, logits_of, noise
@@ -332,7 +324,7 @@ def _of_callables(
     model = Classifier(extractor, last, channels=channels, locate=_locate(module, spec, extractor, channels))
     ours = _try(module, model, image)
     if ours is not None:
-        require_stable(lambda images: _try(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
+        find_head.require_stable(lambda images: _try(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
     if logits is not None:
         _require_same(
             ours,

@@ -22,16 +22,7 @@ from pydantic import TypeAdapter
 from locus.core.errors import BadValueError, DataError
 from locus.core.files import file_hash, json_hash
 from locus.core.names import identity, require_findings
-from locus.datasets import splits
-from locus.datasets._files import (
-    BoxesByImage,
-    FileDataset,
-    TableRows,
-    boxes_by_image,
-    described,
-    refuse_turned,
-    with_file,
-)
+from locus.datasets import _files, splits
 from locus.datasets.base import SPLITS, Request
 from locus.datasets.io import images, pd, tables
 from locus.datasets.io.annotations import NO_FINDING_WORDS, ROW, Names, read_boxes, refuse_other_frames
@@ -180,7 +171,7 @@ def _side(path: Path, cells: pd.Series) -> pd.Series:
     return values
 
 
-class Folder(FileDataset):
+class Folder(_files.FileDataset):
     """Your own images: a CSV file with one column per finding, and an optional CSV file of boxes.
 
     ::
@@ -234,14 +225,16 @@ class Folder(FileDataset):
         split_names = _split_names(table, request)
         splits.check_patients(table["patient"], split_names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
-        present = with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
+        present = _files.with_file(root, table.index[split_names == self.split], files, LAYOUT, self.split)
         marks = read_boxes(paths[1], str(image), skip_unknown) if len(paths) > 1 else None
         if normalised and marks is not None:
             marks["fractions"] = True
         truth, clipped = ({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
         table = table.loc[present]
         label_values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
-        self.rows = TableRows(table, label_values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
+        self.rows = _files.TableRows(
+            table, label_values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})}
+        )
         without_file = int((split_names == self.split).sum()) - len(present)
         about: dict[str, Any] = {
             "patients_named": bool((table["patient"] != table.index).any()),
@@ -251,7 +244,7 @@ class Folder(FileDataset):
             about["boxes"] = json_hash(
                 [[str(file.relative_to(folder)), file_hash(file)] for file in sorted(folder.rglob("*.*"))]
             )
-        self.describe = described(
+        self.describe = _files.described(
             request.partition, present, without_file, clipped, filter(Path.is_file, paths), **about
         )
 
@@ -282,7 +275,7 @@ def _say_random_split(path: Path) -> None:
 
 def _boxes(
     path: Path, marks: pd.DataFrame, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]
-) -> tuple[BoxesByImage, int]:
+) -> tuple[_files.BoxesByImage, int]:
     """Return the boxes of the ``wanted`` images and count the clipped ones. Unreadable images get no boxes.
 
     Raises ``DataError`` for images and findings that the label ``table`` lacks, a label 0, images of another size than
@@ -301,7 +294,7 @@ def _boxes(
     tables.raise_if_any(path, negative, "boxes of findings whose label is 0", "; correct the label or remove the box")
     boxed = table.loc[[i for i in marks["image"].unique() if i in wanted]]
     stated = {str(image): frame for image, frame in boxed["_frame"].items() if frame}
-    refuse_turned(path, stated, {str(image): file for image, file in boxed["_path"].items()})
+    _files.refuse_turned(path, stated, {str(image): file for image, file in boxed["_path"].items()})
     frames = _frames(boxed)
     marks = marks[marks["image"].isin(list(frames))]
     sizes = [frames[name] for name in marks["image"]]
@@ -309,7 +302,7 @@ def _boxes(
     sides = np.array(sizes, np.float64).reshape(-1, 2)[:, [1, 0, 1, 0]]
     edges = marks[[*ROW[2:6]]].to_numpy(np.float64)
     edges = np.where(marks[["fractions"]].to_numpy(bool), edges * sides, edges)
-    return boxes_by_image(path, zip(marks["image"], marks["finding"], edges, strict=True), frames)
+    return _files.boxes_by_image(path, zip(marks["image"], marks["finding"], edges, strict=True), frames)
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:

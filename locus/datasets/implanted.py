@@ -33,30 +33,11 @@ from locus.datasets.io import pd
 from locus.datasets.io.images import decode, find
 from locus.datasets.nih import IMAGE_FOLDERS, entries
 from locus.datasets.phantom import FIRST_INDEX, Phantom, strokes
-from locus.datasets.phantom.patient import (
-    BOX_STATISTICS,
-    STRENGTH,
-    Conspicuity,
-    Count,
-    Finding,
-    Lesion,
-    Patient,
-    PhantomOptions,
-    Pixels,
-    Prevalence,
-    UnitBox,
-    Window,
-    draw_patient,
-    noise,
-    per_finding,
-    place_box,
-    smooth,
-    window,
-)
+from locus.datasets.phantom import patient as draw
 
 DRAWING = 1
 """Version of the drawing; increase it when the same number gives other pixels."""
-USUAL_HEART: UnitBox = (0.40, 0.455, 0.71, 0.725)
+USUAL_HEART: draw.UnitBox = (0.40, 0.455, 0.71, 0.725)
 """Usual position of the heart: the median of the phantom's hearts that are not enlarged."""
 REACH = 1.9
 """Extent of the deformation around the heart, in half sides of the heart's new box."""
@@ -86,7 +67,7 @@ FEWEST = 3
 """Minimum number of patients for three splits."""
 
 
-def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
+def exposed(background: NDArray[np.uint8], heart: draw.Lesion, exposure: float) -> draw.Pixels:
     """Return the ``background``, (S,S) uint8, as tones in [0,1], with its heart stretched to ``heart``.
 
     ``exposure`` in [0,1) selects the exponent of the tones, within the range ``TONE``.
@@ -95,7 +76,7 @@ def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pi
     return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
 
 
-def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float], white: float) -> Pixels:
+def implant(image: draw.Pixels, patient: draw.Patient, conspicuity: Mapping[str, float], white: float) -> draw.Pixels:
     """Draw the patient's findings into the ``exposed`` image, (S,S); they saturate at the tone ``white``."""
     image = image.copy()
     for lesion in patient.lesions:
@@ -103,38 +84,38 @@ def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float], w
     return image
 
 
-def marker_box(seed: int, number: int, chance: float) -> UnitBox | None:
+def marker_box(seed: int, number: int, chance: float) -> draw.UnitBox | None:
     """Return the box of the letter on image ``number``, which has one with this ``chance``: beside either shoulder."""
     present, side, x, y = generator(seed, MARKER, number).random(4).tolist()
     left, top = (0.04 if side < 0.5 else 0.82) + 0.1 * x, 0.03 + 0.2 * y
     return (left, top, left + MARKER_SIDE, top + MARKER_SIDE) if present < chance else None
 
 
-def _draw(image: Pixels, lesion: Lesion, factor: float, white: float) -> None:
+def _draw(image: draw.Pixels, lesion: draw.Lesion, factor: float, white: float) -> None:
     """Draw a finding: whiten pixels darker than ``white``, or darken and blur the inside of a pneumothorax."""
-    at = window(len(image), lesion.box, margin=0.4)
+    at = draw.window(len(image), lesion.box, margin=0.4)
     opacity = _opacity(lesion, at, len(image))
     part = image[at.rows, at.columns]
     if lesion.finding == "Pneumothorax":
         part += np.clip(opacity, 0, 1) * (_blurred(part, max(len(image) // 32, 1)) - part) * VANISHED
-    strength = HEART_TONE if lesion.finding == "Cardiomegaly" else STRENGTH[lesion.finding] * 1.4
+    strength = HEART_TONE if lesion.finding == "Cardiomegaly" else draw.STRENGTH[lesion.finding] * 1.4
     part += strength * factor * opacity * np.maximum(white - part if strength > 0 else part, 0)
 
 
-def _opacity(lesion: Lesion, at: Window, size: int) -> Pixels:
+def _opacity(lesion: draw.Lesion, at: draw.Window, size: int) -> draw.Pixels:
     """Return the (h, w) visible opacity of the finding, with a soft edge and an uneven density."""
     _, outline, opacity = lesion.look(size)
     if lesion.finding == "Pneumonia":
-        opacity = outline * (0.4 + 0.8 * noise(lesion.texture, at.p, at.q))
+        opacity = outline * (0.4 + 0.8 * draw.noise(lesion.texture, at.p, at.q))
     elif lesion.finding in ("Effusion", "Mass", "Nodule"):
-        opacity = opacity * (0.75 + 0.4 * noise(lesion.texture.T, at.p, at.q))
+        opacity = opacity * (0.75 + 0.4 * draw.noise(lesion.texture.T, at.p, at.q))
     elif lesion.finding == "Pneumothorax" and lesion.texture[4, 4] < CRISP:
         return opacity
     low, high = SOFT
     return _blurred(opacity, max(round((low + (high - low) * float(lesion.texture[5, 5])) * size), 1))
 
 
-def _blurred(values: Pixels, reach: int) -> Pixels:
+def _blurred(values: draw.Pixels, reach: int) -> draw.Pixels:
     """Box blur over 2 * ``reach`` + 1 pixels along both axes, with repeated edges."""
     for axis, n in enumerate(values.shape):
         pads = [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)]
@@ -144,24 +125,24 @@ def _blurred(values: Pixels, reach: int) -> Pixels:
     return values
 
 
-def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
+def _with_heart(image: draw.Pixels, heart: draw.Lesion) -> draw.Pixels:
     """Stretch the content of ``USUAL_HEART`` to the box ``heart``; the surroundings move less."""
     copy = image.copy()
-    at = window(len(image), heart.box, margin=REACH - 1)
-    share = smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach
+    at = draw.window(len(image), heart.box, margin=REACH - 1)
+    share = draw.smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach
     rows, columns = (_moved(unit, share, heart.box, axis, len(image)) for unit, axis in ((at.q, 1), (at.p, 0)))
     copy[at.rows, at.columns] = _sampled(image, rows, columns)
     return copy
 
 
-def _moved(unit: Pixels, share: Pixels, box: UnitBox, axis: int, size: int) -> Pixels:
+def _moved(unit: draw.Pixels, share: draw.Pixels, box: draw.UnitBox, axis: int, size: int) -> draw.Pixels:
     """Return the source positions of the window's pixels along one ``axis`` (0 across, 1 down)."""
     middles = ((b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 for b in (USUAL_HEART, box))
     usual, target = (middle * size - 0.5 for middle in middles)
     return share * usual + (1 - share) * target
 
 
-def _sampled(image: Pixels, rows: Pixels, columns: Pixels) -> Pixels:
+def _sampled(image: draw.Pixels, rows: draw.Pixels, columns: draw.Pixels) -> draw.Pixels:
     """Sample ``image`` bilinearly at positions in pixels, clamped to the image."""
     last = len(image) - 1
     rows, columns = np.clip(rows, 0, last), np.clip(columns, 0, last)
@@ -172,7 +153,7 @@ def _sampled(image: Pixels, rows: Pixels, columns: Pixels) -> Pixels:
     return upper * (1 - down) + lower * down
 
 
-def whitest(image: Pixels) -> float:
+def whitest(image: draw.Pixels) -> float:
     """Return the tone at which findings saturate in this image, in [0,1].
 
     >>> round(whitest(np.full((4, 4), 0.5, np.float32)), 2) > 0.5
@@ -181,22 +162,24 @@ def whitest(image: Pixels) -> float:
     return min(float(np.quantile(image, 0.9)) + WHITER, 1.0)
 
 
-def arranged(patient: Patient, image: Pixels, tries: int, rng: np.random.Generator) -> Patient:
+def arranged(patient: draw.Patient, image: draw.Pixels, tries: int, rng: np.random.Generator) -> draw.Patient:
     """Return the patient with each finding but the heart at the airiest of ``tries`` positions in ``image``, (S,S)."""
     white = whitest(image)
     return replace(patient, lesions=tuple(_airiest(lesion, image, white, tries, rng) for lesion in patient.lesions))
 
 
-def _airiest(lesion: Lesion, image: Pixels, white: float, tries: int, rng: np.random.Generator) -> Lesion:
+def _airiest(
+    lesion: draw.Lesion, image: draw.Pixels, white: float, tries: int, rng: np.random.Generator
+) -> draw.Lesion:
     u: NDArray[np.float64] = rng.random((tries - 1, 7))
     if lesion.finding == "Cardiomegaly":
         return lesion
-    statistics = BOX_STATISTICS[lesion.finding]
-    others = [Lesion(lesion.finding, place_box(statistics, row.tolist()), lesion.texture) for row in u]
+    statistics = draw.BOX_STATISTICS[lesion.finding]
+    others = [draw.Lesion(lesion.finding, draw.place_box(statistics, row.tolist()), lesion.texture) for row in u]
     return max([lesion, *others], key=lambda one: air(one, image, white))
 
 
-def air(lesion: Lesion, image: Pixels, white: float) -> float:
+def air(lesion: draw.Lesion, image: draw.Pixels, white: float) -> float:
     """Return the mean of ``white`` minus the tone within the finding's outline; 0 for pixels outside the body.
 
     This is the contrast, in tones of [0,1], that a white finding can have at this position.
@@ -242,17 +225,17 @@ class Implanted(Phantom):
     def __init__(
         self,
         request: Request,
-        train: Count = 12000,
-        val: Count = 400,
-        test: Count = 400,
-        prevalence: Prevalence = 0.18,
-        conspicuity: Conspicuity = 1.2,
+        train: draw.Count = 12000,
+        val: draw.Count = 400,
+        test: draw.Count = 400,
+        prevalence: draw.Prevalence = 0.18,
+        conspicuity: draw.Conspicuity = 1.2,
         places: Annotated[int, Field(ge=1, le=64)] = 6,
-        marker: Finding | None = None,
+        marker: draw.Finding | None = None,
     ) -> None:
         self.apply(request, self.name)
         counts = {"train": train, "val": val, "test": test}
-        self.options = PhantomOptions(per_finding(prevalence, 0.18), per_finding(conspicuity, 1))
+        self.options = draw.PhantomOptions(draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1))
         self.places, self.marker, root = places, marker, request.folder(self.layout)
         self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
@@ -284,7 +267,7 @@ class Implanted(Phantom):
         """Return the sample at ``index`` of this split, which can be drawn without a finding."""
         return replace(super().sample(index), read_without=functools.partial(self.render, int(self.indices[index])))
 
-    def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
+    def drawn(self, number: int) -> tuple[draw.Patient, str, dict[str, Any]]:
         """Return patient, name and attributes as the phantom does; decodes a small copy of the background."""
         patient, background, _ = self._plan(number)
         about: dict[str, Any] = {"nih": background, "conspicuity": patient.conspicuity}
@@ -306,10 +289,10 @@ class Implanted(Phantom):
         drawn = implant(whole, shown, self.options.conspicuity, white)
         box = None if without == MARKER else self._marker_box(number, patient)
         if box is not None:
-            strokes(drawn, window(self.size, box))
+            strokes(drawn, draw.window(self.size, box))
         return np.clip(drawn * 255 + 0.5, 0, 255).astype(np.uint8)
 
-    def _marker_box(self, number: int, patient: Patient) -> UnitBox | None:
+    def _marker_box(self, number: int, patient: draw.Patient) -> draw.UnitBox | None:
         """Return the box of the marker on image ``number``; None without one."""
         if self.marker is None:
             return None
@@ -317,13 +300,13 @@ class Implanted(Phantom):
         chance = IN_TEST if self.split == "test" else WITH_FINDING if has_finding else OTHERWISE
         return marker_box(self.seed, number, chance)
 
-    def _normal_heart(self, number: int) -> Lesion:
+    def _normal_heart(self, number: int) -> draw.Lesion:
         """Return the heart that the patient has without Cardiomegaly."""
         rest = {finding: share for finding, share in self.options.prevalence.items() if finding != "Cardiomegaly"}
         options = replace(self.options, prevalence={**rest, "Cardiomegaly": 0.0})
-        return draw_patient(generator(self.seed, "implanted", number), options).heart
+        return draw.draw_patient(generator(self.seed, "implanted", number), options).heart
 
-    def _plan(self, number: int) -> tuple[Patient, str, float]:
+    def _plan(self, number: int) -> tuple[draw.Patient, str, float]:
         """Return the phantom patient with its findings positioned, the name of the background, and the exposure."""
         patient, background, exposure, rng = self._chosen(number)
         try:
@@ -332,10 +315,10 @@ class Implanted(Phantom):
             return patient, background, exposure
         return arranged(patient, exposed(small, patient.heart, exposure), self.places, rng), background, exposure
 
-    def _chosen(self, number: int) -> tuple[Patient, str, float, np.random.Generator]:
+    def _chosen(self, number: int) -> tuple[draw.Patient, str, float, np.random.Generator]:
         """Return patient, background and exposure of image ``number``, and the generator for the positions."""
         rng = generator(self.seed, "implanted", number)
-        patient = draw_patient(rng, self.options)
+        patient = draw.draw_patient(rng, self.options)
         background = str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))])
         return patient, background, float(rng.random()), rng
 

@@ -10,17 +10,7 @@ from typing import Literal
 import numpy as np
 
 from locus.core.types import Sample
-from locus.datasets import splits
-from locus.datasets._files import (
-    FileDataset,
-    boxes_by_image,
-    by_stem,
-    described,
-    file_sample,
-    in_split,
-    with_file,
-    without_pixels,
-)
+from locus.datasets import _files, splits
 from locus.datasets.base import Request
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
@@ -40,7 +30,7 @@ HELD_OUT_IMAGES = 10_674
 SIDES = ["x", "y", "width", "height"]
 
 
-class RsnaPneumonia(FileDataset):
+class RsnaPneumonia(_files.FileDataset):
     """RSNA Pneumonia Detection Challenge: 26,684 of NIH's frontal radiographs, with boxes of lung opacities.
 
     ::
@@ -82,13 +72,13 @@ class RsnaPneumonia(FileDataset):
             return
         root = request.folder(self.layout)
         target, boxed, edges = _labels(root / LABELS)
-        files = by_stem(root, "stage_2_train_images")
-        names = with_file(root, target, files, self.layout)
+        files = _files.by_stem(root, "stage_2_train_images")
+        names = _files.with_file(root, target, files, self.layout)
         nih = _nih(root / MAPPING)
         patients = [patient_of(nih.get(image, image)) for image in names]
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
-        truth, clipped = boxes_by_image(root / LABELS, marks, dict.fromkeys(names, FRAME))
-        chosen = dict(compress(zip(names, patients, strict=True), in_split(patients, request, whole=whole)))
+        truth, clipped = _files.boxes_by_image(root / LABELS, marks, dict.fromkeys(names, FRAME))
+        chosen = dict(compress(zip(names, patients, strict=True), _files.in_split(patients, request, whole=whole)))
         heads, _ = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         classes = _classes(root / CLASSES)
         self.rows = []
@@ -98,12 +88,14 @@ class RsnaPneumonia(FileDataset):
             meta = (heads[image].meta if image in heads else {}) | {
                 name: value for name, value in about.items() if value
             }
-            self.rows.append(file_sample(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
+            self.rows.append(
+                _files.file_sample(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta)
+            )
         tables = [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
         partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
         known = "NIH's" if nih else "unknown: each image counts as one"
         about = {"lists": "none published: drawn by patient", "patients": known}
-        self.describe = described(partition, self.rows, without_file, clipped, tables, **about)
+        self.describe = _files.described(partition, self.rows, without_file, clipped, tables, **about)
 
     def _load_truth(self, request: Request, whole: bool, lists: Literal["lovt", "mgca"]) -> None:
         """Set the rows of a split without pixels, and the training part."""
@@ -111,16 +103,18 @@ class RsnaPneumonia(FileDataset):
         target, boxed, edges = _labels(path)
         names = [*target]
         listed = partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
-        chosen = [*compress(names, in_split(names, request, listed, whole))]
+        chosen = [*compress(names, _files.in_split(names, request, listed, whole))]
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
-        truth, clipped = boxes_by_image(path, marks, dict.fromkeys(chosen, FRAME))
+        truth, clipped = _files.boxes_by_image(path, marks, dict.fromkeys(chosen, FRAME))
         labels = {image: np.array([target[image]], np.float32) for image in chosen}
-        self.rows = without_pixels(
-            file_sample(image, image, "", FRAME, labels[image], truth.get(image, {})) for image in chosen
+        self.rows = _files.without_pixels(
+            _files.file_sample(image, image, "", FRAME, labels[image], truth.get(image, {})) for image in chosen
         )
         self.training_part = partial(_training_part, request, lists)
         about = {"lists": lists, "patients": "unknown: each image counts as one"}
-        self.describe = described("whole" if whole else request.partition, self.rows, 0, clipped, [path], **about)
+        self.describe = _files.described(
+            "whole" if whole else request.partition, self.rows, 0, clipped, [path], **about
+        )
 
 
 def _training_part(request: Request, lists: Literal["lovt", "mgca"]) -> Sequence[Sample]:

@@ -10,16 +10,7 @@ import numpy as np
 
 from locus.core.errors import DataError
 from locus.core.types import FloatArray, Sample, generator
-from locus.datasets._files import (
-    FileDataset,
-    boxes_by_image,
-    by_stem,
-    described,
-    file_sample,
-    in_split,
-    log_unreadable,
-    with_file,
-)
+from locus.datasets import _files
 from locus.datasets.base import Request
 from locus.datasets.io import pd
 from locus.datasets.io.dicom import Header, read_headers
@@ -36,7 +27,7 @@ OPACITY = "opacity"
 Edges = tuple[float, float, float, float]
 
 
-class SiimCovid(FileDataset):
+class SiimCovid(_files.FileDataset):
     """SIIM-FISABIO-RSNA COVID-19 Detection: 6,334 radiographs of 6,054 studies, with boxes of opacities.
 
     ::
@@ -74,23 +65,25 @@ class SiimCovid(FileDataset):
         table = _images(root)
         several = table["study"].duplicated(keep=False)
         listed = table[~several] if studies == "single" else table
-        files = by_stem(root, "train/*/*")
-        present = with_file(root, listed.index, files, self.layout)
+        files = _files.by_stem(root, "train/*/*")
+        present = _files.with_file(root, listed.index, files, self.layout)
         headers, bad = read_headers(root, {image: files[image] for image in present}, request.cache)
         table = table.loc[list(headers)]
         patients = [head.patient or study for head, study in zip(headers.values(), table["study"], strict=True)]
-        chosen = table.assign(patient=patients)[in_split(patients, request)]
+        chosen = table.assign(patient=patients)[_files.in_split(patients, request)]
         rows = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
         heads = {str(image): headers[str(image)] for image in rows.index}
         marks = ((i, OPACITY, box) for i in heads for box in _boxes(root / IMAGES, i, rows["boxes"][i]))
-        truth, clipped = boxes_by_image(root / IMAGES, marks, {image: head.frame for image, head in heads.items()})
+        truth, clipped = _files.boxes_by_image(
+            root / IMAGES, marks, {image: head.frame for image, head in heads.items()}
+        )
         self.rows = [self._row(i, rows.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
-        self.describe = described(
+        self.describe = _files.described(
             request.partition, rows, len(listed) - len(present), clipped, (root / STUDIES, root / IMAGES),
             lists="none published: drawn by patient", studies=studies,
             balanced=balanced if len(self.findings) == 1 else "none",
             images_of_studies_with_several=int(several.sum()), left_out_to_balance=len(chosen) - len(rows),
-            images_unreadable=log_unreadable(root, bad, len(headers)),
+            images_unreadable=_files.log_unreadable(root, bad, len(headers)),
         )  # fmt: skip
 
     def _row(self, image: str, row: dict[Any, Any], path: Path, head: Header, boxes: dict[str, FloatArray]) -> Sample:
@@ -101,7 +94,7 @@ class SiimCovid(FileDataset):
         truth = {finding: boxes[OPACITY]} if positive and boxes else {}
         meta = {**head.meta, "study": row["study"], "appearance": appearance}
         labels = np.array(values, np.float32)
-        return file_sample(image, row["patient"], path, head.frame, labels, truth, meta)
+        return _files.file_sample(image, row["patient"], path, head.frame, labels, truth, meta)
 
 
 def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:

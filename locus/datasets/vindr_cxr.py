@@ -18,18 +18,7 @@ import numpy as np
 from locus.core.errors import DataError
 from locus.core.frames import as_boxes, iou
 from locus.core.types import FloatArray, Sample
-from locus.datasets import splits
-from locus.datasets._files import (
-    FileDataset,
-    boxes_by_image,
-    by_stem,
-    described,
-    file_sample,
-    in_split,
-    log_unreadable,
-    with_file,
-    without_pixels,
-)
+from locus.datasets import _files, splits
 from locus.datasets.base import Request
 from locus.datasets.io import dicom, pd
 from locus.datasets.io.dicom import read_headers
@@ -77,7 +66,7 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
     boxed = marks[marks["finding"] != NORMAL]
     words = boxed["finding"] + " of " + boxed["reader"]
     listed = zip(boxed["image"], words, boxed[list(EDGES)].to_numpy(), strict=True)
-    truth, clipped = boxes_by_image(path, listed, frames)
+    truth, clipped = _files.boxes_by_image(path, listed, frames)
     read: dict[str, dict[str, dict[str, FloatArray]]] = {}
     for image, reader in zip(marks["image"], marks["reader"], strict=True):
         read.setdefault(image, {}).setdefault(reader, {})
@@ -108,7 +97,7 @@ def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
     return as_boxes([boxes[group].mean(axis=0) for group in groups if len(set(owners[group])) >= votes])
 
 
-class VindrCxr(FileDataset):
+class VindrCxr(_files.FileDataset):
     """VinDr-CXR: 15,000 radiographs read by three radiologists each, and 3,000 with the consensus of five.
 
     ::
@@ -154,23 +143,23 @@ class VindrCxr(FileDataset):
         self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
         test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
         listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
-        files = by_stem(root, "train", "test")
-        names = with_file(root, listed, files, self.layout)
+        files = _files.by_stem(root, "train", "test")
+        names = _files.with_file(root, listed, files, self.layout)
         training = np.array([image not in test for image in names])
         official = partial(splits.hold_out_val, names, training, request.seed) if test else None
-        chosen = [*compress(names, in_split(names, request, official, whole))]
+        chosen = [*compress(names, _files.in_split(names, request, official, whole))]
         headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         frames = {image: head.frame for image, head in headers.items()}
         read = [readings(path, table, frames) for path, table in tables.items()]
         marks = {image: image_readings for by_image, _ in read for image, image_readings in by_image.items()}
         self._readings = [marks[image] for image in headers]
         self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
-        self.describe = described(
+        self.describe = _files.described(
             "whole" if whole else request.partition, self.rows, len(listed) - len(names),
             sum(clipped for _, clipped in read), paths,
             lists="consensus of five is test" if test else "none published: drawn by image",
             patients="unknown: each image counts as one", votes=votes,
-            images_unreadable=log_unreadable(root, bad, len(headers)),
+            images_unreadable=_files.log_unreadable(root, bad, len(headers)),
         )  # fmt: skip
 
     def _load_readings(self, request: Request, votes: Literal[1, 2, 3]) -> None:
@@ -181,9 +170,9 @@ class VindrCxr(FileDataset):
         read, _ = readings(path, marks, dict.fromkeys(marks["image"], MAX_FRAME))
         self._readings = [*read.values()]
         head = dicom.Header(MAX_FRAME, "", {})
-        self.rows = without_pixels(self._row(image, Path(), head, of_image) for image, of_image in read.items())
+        self.rows = _files.without_pixels(self._row(image, Path(), head, of_image) for image, of_image in read.items())
         about = {"patients": "unknown: each image counts as one", "votes": votes}
-        self.describe = described("whole", self.rows, 0, 0, [path], **about)
+        self.describe = _files.described("whole", self.rows, 0, 0, [path], **about)
 
     def readings(self, index: int) -> Readings:
         """Return each reader's boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""
@@ -195,4 +184,4 @@ class VindrCxr(FileDataset):
         agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
         truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
         labels = (np.array(counts) >= votes).astype(np.float32)
-        return file_sample(image, image, path, head.frame, labels, truth, head.meta)
+        return _files.file_sample(image, image, path, head.frame, labels, truth, head.meta)

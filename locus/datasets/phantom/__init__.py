@@ -16,34 +16,13 @@ from locus.core.files import json_hash
 from locus.core.types import Sample, generator
 from locus.datasets import splits
 from locus.datasets.base import Dataset, Request
-from locus.datasets.phantom import patient
-from locus.datasets.phantom.patient import (
-    DRAWING,
-    EDGES,
-    FINDINGS,
-    STRENGTH,
-    WHOLE,
-    Patient,
-    PhantomOptions,
-    Pixels,
-    UnitBox,
-    Window,
-    add,
-    band,
-    blend,
-    draw_patient,
-    inside,
-    noise,
-    per_finding,
-    smooth,
-    window,
-)
+from locus.datasets.phantom import patient as draw
 
 FIRST_INDEX = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 """Index of the first image of each split."""
 AIR, WHITEST = 0.03, 0.95
 """Tone outside the body, and the tone at which findings saturate."""
-LUNG_BOXES: tuple[UnitBox, UnitBox] = ((0.12, 0.25, 0.46, 0.8), (0.54, 0.25, 0.88, 0.8))
+LUNG_BOXES: tuple[draw.UnitBox, draw.UnitBox] = ((0.12, 0.25, 0.46, 0.8), (0.54, 0.25, 0.88, 0.8))
 """Areas of the vessels, left and right in the image."""
 
 
@@ -71,26 +50,28 @@ class Phantom(Dataset):
     def __init__(
         self,
         request: Request,
-        train: patient.Count = 3000,
-        val: patient.Count = 400,
-        test: patient.Count = 800,
-        prevalence: patient.Prevalence = 0.18,
-        conspicuity: patient.Conspicuity = 1.0,
-        grain: patient.Share = 0.03,
-        clutter: patient.Factor = 1.0,
+        train: draw.Count = 3000,
+        val: draw.Count = 400,
+        test: draw.Count = 800,
+        prevalence: draw.Prevalence = 0.18,
+        conspicuity: draw.Conspicuity = 1.0,
+        grain: draw.Share = 0.03,
+        clutter: draw.Factor = 1.0,
     ) -> None:
         self.apply(request, "the phantom")
         counts = {"train": train, "val": val, "test": test}
-        self.options = PhantomOptions(per_finding(prevalence, 0.18), per_finding(conspicuity, 1), grain, clutter, EDGES)
+        self.options = draw.PhantomOptions(
+            draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1), grain, clutter, draw.EDGES
+        )
         self.indices = _indices(counts, request)
-        about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
-        self.describe = {**about, "counts": counts, **asdict(self.options), "edges": [*EDGES]}
+        about = {"source": "drawn by code", "drawing": draw.DRAWING, "seed": self.seed, "img_size": self.size}
+        self.describe = {**about, "counts": counts, **asdict(self.options), "edges": [*draw.EDGES]}
         self.drawn_from = json_hash(self.describe)
 
     def apply(self, request: Request, title: str) -> None:
         """Set findings, split, seed and size of a ``request``. Raises ``BadValueError``."""
-        self.findings = request.task({len(FINDINGS): FINDINGS}, title, len(FINDINGS))
-        self.split, self.seed, self.size = request.split, request.seed, patient.check_size(request.img_size)
+        self.findings = request.task({len(draw.FINDINGS): draw.FINDINGS}, title, len(draw.FINDINGS))
+        self.split, self.seed, self.size = request.split, request.seed, draw.check_size(request.img_size)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -109,7 +90,7 @@ class Phantom(Dataset):
             image_id=f"{self.name}-{self.seed}-{number:07d}",
             patient_id=name,
             frame=(self.size, self.size),
-            labels=np.array([f in boxes for f in FINDINGS], np.float32),
+            labels=np.array([f in boxes for f in draw.FINDINGS], np.float32),
             boxes=boxes,
             read=functools.partial(self.render, number),
             source=f"{self.name}:{self.drawn_from}:{number}",
@@ -117,7 +98,7 @@ class Phantom(Dataset):
             read_masks=functools.partial(self.masks, number),
         )
 
-    def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
+    def drawn(self, number: int) -> tuple[draw.Patient, str, dict[str, Any]]:
         """Return the phantom patient of image ``number``, the patient's name, and the sample's other attributes."""
         patient, _ = self._patient(number)
         return patient, f"{number:07d}", {"conspicuity": patient.conspicuity}
@@ -131,9 +112,9 @@ class Phantom(Dataset):
         """Return finding -> (size, size) truth mask of image ``number``, without findings smaller than a pixel."""
         return self.drawn(number)[0].masks(self.size)
 
-    def _patient(self, number: int) -> tuple[Patient, np.random.Generator]:
+    def _patient(self, number: int) -> tuple[draw.Patient, np.random.Generator]:
         rng = generator(self.seed, number)
-        return draw_patient(rng, self.options), rng
+        return draw.draw_patient(rng, self.options), rng
 
 
 def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:
@@ -144,10 +125,12 @@ def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:
     return union[splits.assign([f"{i:07d}" for i in union], request) == request.split]
 
 
-def render(patient: Patient, options: PhantomOptions, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def render(
+    patient: draw.Patient, options: draw.PhantomOptions, size: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Return a (size, size) uint8 image. ``rng`` generates the grain, the only part that depends on the pixel size."""
     image = np.full((size, size), AIR, np.float32)
-    at = window(size, WHOLE)
+    at = draw.window(size, draw.WHOLE)
     body = _torso(image, at, patient)
     lungs = _lungs(image, at, patient)
     _bones(image, at, lungs, patient)
@@ -155,21 +138,21 @@ def render(patient: Patient, options: PhantomOptions, size: int, rng: np.random.
     _mediastinum(image, at, patient)
     _findings(image, patient, options)
     _clutter(image, patient, options.clutter)
-    image += (noise(patient.tissue, at.p, at.q) - 0.5) * 0.12 * body
+    image += (draw.noise(patient.tissue, at.p, at.q) - 0.5) * 0.12 * body
     return _exposed(image, patient, rng, options.grain)
 
 
-def _torso(image: Pixels, at: Window, patient: Patient) -> Pixels:
+def _torso(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> draw.Pixels:
     """Draw the body and return its (size, size) alpha: shoulders narrow towards the neck, the abdomen is brighter."""
     width, slope = patient.anatomy["torso"]
     half = np.minimum(0.95 + 0.2 * width, 0.35 + (at.q + 1) * (1.8 + slope))
-    body = smooth((half - np.abs(at.p)) * 12 + 0.5)
-    blend(image, at, body, 0.55)
-    add(image, at, smooth(at.q * 1.4 - 0.1) * body, 0.14)
+    body = draw.smooth((half - np.abs(at.p)) * 12 + 0.5)
+    draw.blend(image, at, body, 0.55)
+    draw.add(image, at, draw.smooth(at.q * 1.4 - 0.1) * body, 0.14)
     return body
 
 
-def _lungs(image: Pixels, at: Window, patient: Patient) -> Pixels:
+def _lungs(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> draw.Pixels:
     """Draw both lung fields, ellipses cut by a domed diaphragm, and return their (size, size) alpha."""
     left, right, apex, width, air = patient.anatomy["lungs"]
     top, half_width = -0.84 + 0.08 * apex, 0.31 + 0.05 * width
@@ -180,91 +163,93 @@ def _lungs(image: Pixels, at: Window, patient: Patient) -> Pixels:
         half_height = (floor - top) * 0.62
         along = (at.q - top - half_height) / half_height
         dome = floor + 0.16 * (across * across * 0.5 - 0.6 * side * across - 0.25)
-        field = np.minimum(inside(across * across + (along * along) ** 2, 0.25), smooth((dome - at.q) * 14 + 0.5))
+        field = np.minimum(
+            draw.inside(across * across + (along * along) ** 2, 0.25), draw.smooth((dome - at.q) * 14 + 0.5)
+        )
         np.maximum(alpha, field, out=alpha)
-    blend(image, at, alpha, 0.24 + 0.08 * air)
+    draw.blend(image, at, alpha, 0.24 + 0.08 * air)
     return alpha
 
 
-def _bones(image: Pixels, at: Window, alpha: Pixels, patient: Patient) -> None:
+def _bones(image: draw.Pixels, at: draw.Window, alpha: draw.Pixels, patient: draw.Patient) -> None:
     """Draw ribs, as one wave over the lungs' ``alpha``, and both clavicles."""
     bow, shift, count, contrast = patient.anatomy["ribs"]
     out = np.abs(at.p) - 0.1
     phase = (at.q - (out - 0.45) ** 2 * (0.9 + 0.4 * bow) - 0.2 * shift) * (4.4 + 1.2 * count)
-    add(image, at, band(phase - np.rint(phase), 0.26) * alpha, 0.05 + 0.05 * contrast)
+    draw.add(image, at, draw.band(phase - np.rint(phase), 0.26) * alpha, 0.05 + 0.05 * contrast)
     rise, height = patient.anatomy["clavicles"]
     line = at.q + 0.72 - 0.06 * height + (out - out * out) * (0.25 + 0.2 * rise)
-    add(image, at, band(line, 0.045) * smooth(out * 12) * smooth((0.85 - out) * 8), 0.12)
+    draw.add(image, at, draw.band(line, 0.045) * draw.smooth(out * 12) * draw.smooth((0.85 - out) * 8), 0.12)
 
 
-def _vessels(image: Pixels, patient: Patient) -> None:
+def _vessels(image: draw.Pixels, patient: draw.Patient) -> None:
     """Draw six branches from each hilum that thin out towards the chest wall."""
     jitters = patient.anatomy["vessels"]
     for side, box in zip((-1, 1), LUNG_BOXES, strict=True):
-        at = window(image.shape[0], box)
+        at = draw.window(image.shape[0], box)
         out = (1 + side * at.p) / 2
-        fade = smooth(1.05 - out) * smooth(out * 9)
+        fade = draw.smooth(1.05 - out) * draw.smooth(out * 9)
         for k, jitter in enumerate(jitters[:6] if side < 0 else jitters[6:]):
             way = at.q + 0.25 - out * (-1.1 + 0.5 * k + 0.4 * jitter) * (0.7 + 0.3 * out)
-            add(image, at, band(way, 0.07) * fade, 0.07)
+            draw.add(image, at, draw.band(way, 0.07) * fade, 0.07)
 
 
-def _mediastinum(image: Pixels, at: Window, patient: Patient) -> None:
+def _mediastinum(image: draw.Pixels, at: draw.Window, patient: draw.Patient) -> None:
     """Draw mediastinum, spine, gastric bubble and the heart, which is always present."""
     width, bubble_x, bubble_width, tone = patient.anatomy["mediastinum"]
-    column = smooth((0.13 + 0.05 * width + 0.03 * at.q - np.abs(at.p - 0.02)) * 12 + 0.5)
-    blend(image, at, column * 0.85, 0.60)
-    add(image, at, band(at.p, 0.08) * smooth(1 - at.q), 0.05)
+    column = draw.smooth((0.13 + 0.05 * width + 0.03 * at.q - np.abs(at.p - 0.02)) * 12 + 0.5)
+    draw.blend(image, at, column * 0.85, 0.60)
+    draw.add(image, at, draw.band(at.p, 0.08) * draw.smooth(1 - at.q), 0.05)
     bubble_box = _around(0.70 + 0.05 * bubble_x, patient.diaphragm[1] + 0.09, 0.05 + 0.03 * bubble_width, 0.03)
-    bubble = window(image.shape[0], bubble_box, margin=0.3)
-    blend(image, bubble, inside(bubble.p * bubble.p + bubble.q * bubble.q, 0.3) * 0.6, 0.35)
+    bubble = draw.window(image.shape[0], bubble_box, margin=0.3)
+    draw.blend(image, bubble, draw.inside(bubble.p * bubble.p + bubble.q * bubble.q, 0.3) * 0.6, 0.35)
     heart, outline = patient.heart.outline(image.shape[0])
-    blend(image, heart, outline * 0.85, 0.62 + 0.06 * tone)
+    draw.blend(image, heart, outline * 0.85, 0.62 + 0.06 * tone)
 
 
-def _around(x: float, y: float, half_width: float, half_height: float) -> UnitBox:
+def _around(x: float, y: float, half_width: float, half_height: float) -> draw.UnitBox:
     """Return the box around a point; shares of the image side."""
     return x - half_width, y - half_height, x + half_width, y + half_height
 
 
-def _findings(image: Pixels, patient: Patient, options: PhantomOptions) -> None:
+def _findings(image: draw.Pixels, patient: draw.Patient, options: draw.PhantomOptions) -> None:
     """Draw the findings except the heart: each whitens darker pixels or darkens brighter ones."""
     for lesion in patient.lesions:
         if lesion.finding == "Cardiomegaly":
             continue
         at, opacity = lesion.opacity(image.shape[0])
-        strength = STRENGTH[lesion.finding] * patient.conspicuity * options.conspicuity[lesion.finding]
+        strength = draw.STRENGTH[lesion.finding] * patient.conspicuity * options.conspicuity[lesion.finding]
         part = image[at.rows, at.columns]
         room = WHITEST - part if strength > 0 else part + 0.1
-        add(image, at, opacity * np.maximum(room, 0) * 1.4, strength)
+        draw.add(image, at, opacity * np.maximum(room, 0) * 1.4, strength)
 
 
-def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
+def _clutter(image: draw.Pixels, patient: draw.Patient, amount: float) -> None:
     """Draw a tube, up to three electrodes and a side marker, unrelated to the findings."""
     size = image.shape[0]
     presence, length, bend, lean = patient.anatomy["tube"]
     if presence < 0.35 * amount:
-        at = window(size, (0.3, 0.0, 0.7, 0.35 + 0.3 * length))
+        at = draw.window(size, (0.3, 0.0, 0.7, 0.35 + 0.3 * length))
         line = at.p - (bend - 0.5) * 0.8 * at.q * at.q - (lean - 0.5) * 0.6
-        add(image, at, band(line, 0.05) * smooth((1 - at.q) * 8), 0.22)
+        draw.add(image, at, draw.band(line, 0.05) * draw.smooth((1 - at.q) * 8), 0.22)
     for name in ("electrode 1", "electrode 2", "electrode 3"):
         presence, x, y = patient.anatomy[name]
         if presence < 0.2 * amount:
-            at = window(size, _around(0.15 + 0.7 * x, 0.15 + 0.65 * y, 0.018, 0.018), margin=0.4)
-            blend(image, at, inside(at.p * at.p + at.q * at.q, 0.3), 0.9)
+            at = draw.window(size, _around(0.15 + 0.7 * x, 0.15 + 0.65 * y, 0.018, 0.018), margin=0.4)
+            draw.blend(image, at, draw.inside(at.p * at.p + at.q * at.q, 0.3), 0.9)
     presence, side, y = patient.anatomy["marker"]
     if presence < 0.8 * amount:
         box = _around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03)
-        strokes(image, window(size, box, margin=0.2))
+        strokes(image, draw.window(size, box, margin=0.2))
 
 
-def strokes(image: Pixels, at: Window) -> None:
+def strokes(image: draw.Pixels, at: draw.Window) -> None:
     """Draw two bright strokes that meet: an L in the window's corner."""
-    upright, level = band(at.p + 0.8, 0.45), band(at.q - 0.8, 0.45)
-    blend(image, at, np.maximum(upright + 0 * at.q, level + 0 * at.p), WHITEST)
+    upright, level = draw.band(at.p + 0.8, 0.45), draw.band(at.q - 0.8, 0.45)
+    draw.blend(image, at, np.maximum(upright + 0 * at.q, level + 0 * at.p), WHITEST)
 
 
-def _exposed(image: Pixels, patient: Patient, rng: np.random.Generator, grain: float) -> NDArray[np.uint8]:
+def _exposed(image: draw.Pixels, patient: draw.Patient, rng: np.random.Generator, grain: float) -> NDArray[np.uint8]:
     contrast, brightness = patient.anatomy["exposure"]
     image = (image - 0.45) * (0.8 + 0.4 * contrast) + (0.39 + 0.12 * brightness)
     image += rng.standard_normal(image.shape, dtype=np.float32) * grain
