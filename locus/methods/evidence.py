@@ -242,9 +242,20 @@ class Evidence(Protocol):
     def batched_forward(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """Return logits (count,K) of ``count`` images rendered batch by batch: ``render(slice)`` returns (m,3,H,W)."""
 
-    def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """Names of the layers before the pooled one, first layer first."""
+
+    def references(self, index: int, count: int, seed: int) -> Tensor:
+        """Return ``count`` images (count,3,H,W) of other patients than that of image ``index``, drawn by ``seed``.
+
+        Raises ``NotAvailableError`` if there are none, such as for a single image.
+        """
+
+    def full_gradients(self, image: Tensor, bias: bool = True) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield, for each finding, the contributions of the pixels of ``image`` (N,3,H,W) and of each layer's bias.
 
+        Without ``bias``, the layers' values are the gradients of their outputs.
         Terms are signed, (N,C,h,w), each with its grid. Raises ``NotAvailableError`` if they do not sum to the logit.
         """
 

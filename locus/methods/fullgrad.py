@@ -1,8 +1,11 @@
 """FullGrad."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from locus.core.errors import BadValueError
 from locus.core.frames import Grid
 from locus.methods._pixelwise import PixelMethod
 from locus.methods.evidence import Evidence
@@ -20,6 +23,10 @@ class FullGrad(PixelMethod):
     hold are not supported (SiLU, GELU, layer norm, gates). The head's bias has no position and is left out, as in the
     authors' code. Caveat: psi gives all layers the same weight: a layer with negligible biases counts as much as the
     pixels.
+
+    ``fullgrad:layers=last,form=signed,bias=False`` sets the ``layers`` that count (``all``, ``last``, ``last3`` or only
+    the ``input``), the ``form`` of psi (``absolute``, ``positive`` or ``signed``: no scaling by magnitude, positive
+    values of the sum), and whether gradients are multiplied by the ``bias``.
     """
 
     name = "fullgrad"
@@ -31,16 +38,29 @@ class FullGrad(PixelMethod):
         ".90 under PCAM. If each layer has one channel, the maps are the same."
     )
 
+    def __init__(self, layers: str = "all", form: str = "absolute", bias: bool = True) -> None:
+        """Set the ``layers`` (from ``LAYERS``), the ``form`` (from ``FORMS``), and whether biases are factors."""
+        for option, value, allowed in (
+            ("layers", layers, LAYERS),
+            ("form", form, FORMS),
+            ("bias", bias, (True, False)),
+        ):
+            if value not in allowed:
+                raise BadValueError(f"fullgrad has {option}={value!r}: give one of {', '.join(map(str, allowed))}")
+        self.layers, self.form, self.bias = LAYERS[layers], FORMS[form], bias
+
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return (K,1,H,W) for an image (1,3,H,W). Raises ``NotAvailableError`` if the network is not supported."""
-        return torch.cat([_summed(terms, evidence.pixel_grid) for terms in evidence.full_gradients(image)])
+        every = evidence.full_gradients(image, self.bias)
+        sums = [_summed(terms[self.layers], evidence.pixel_grid, self.form) for terms in every]
+        return torch.cat(sums).clamp(min=0)
 
 
-def _summed(terms: list[tuple[Grid, Tensor]], pixels: Grid) -> Tensor:
+def _summed(terms: list[tuple[Grid, Tensor]], pixels: Grid, form: Callable[[Tensor], Tensor]) -> Tensor:
     """Resample the terms to the pixels and sum them, (1,1,H,W); terms on the same grid are resampled once."""
     layers: dict[tuple[Grid, torch.Size], list[Tensor]] = {}
     for grid, values in terms:
-        layers.setdefault((grid, values.shape[-2:]), []).append(spanned(values).sum(1, keepdim=True))
+        layers.setdefault((grid, values.shape[-2:]), []).append(form(values).sum(1, keepdim=True))
     sums = [(grid, torch.stack(maps).sum(0)) for (grid, _), maps in layers.items()]
     return torch.stack([moved(map_, grid, pixels, pixels.size) for grid, map_ in sums]).sum(0)
 
@@ -49,3 +69,17 @@ def spanned(values: Tensor) -> Tensor:
     """Scale the magnitudes of (1,C,h,w) to [0,1] over all channels; zeros if all are equal."""
     size = values.abs() - values.abs().amin()
     return size / size.amax().clamp(min=torch.finfo(size.dtype).tiny)
+
+
+def _signed(values: Tensor) -> Tensor:
+    return values / values.abs().amax().clamp(min=torch.finfo(values.dtype).tiny)
+
+
+LAYERS = {"all": slice(None), "last": slice(-1, None), "last3": slice(-3, None), "input": slice(1)}
+"""Layers of the option ``layers``, as a part of the terms, which begin with the pixels."""
+FORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "absolute": spanned,
+    "positive": lambda values: spanned(values.clamp(min=0)),
+    "signed": _signed,
+}
+"""Functions of the option ``form``."""

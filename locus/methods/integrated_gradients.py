@@ -5,8 +5,11 @@ import torch
 from torch import Tensor
 
 from locus.methods._pixelwise import PixelMethod, weighted_slopes
-from locus.methods.base import require_whole_number
+from locus.methods.base import require_positive, require_whole_number
 from locus.methods.evidence import Evidence
+
+MAX_STEPS = 80
+"""Maximum number of steps of a sum that is not within the tolerance."""
 
 
 class IntegratedGradients(PixelMethod):
@@ -19,17 +22,35 @@ class IntegratedGradients(PixelMethod):
     The baseline ``I0`` is 0 in the normalised space: the mean grey, as is common (the paper uses black). Caveat: a
     pixel as grey as the mean always gets 0. With 20 steps the median error of the sum is 1 to 3%, and the map differs
     by 2 to 6% (L1) from its limit on untrained networks; doubling the steps halves the error and doubles the cost.
+
+    ``integrated_gradients:steps=6,tolerance=.02`` checks the sum of each finding and doubles its steps (up to 80)
+    until the sum is within 2% of the difference of the logits.
     """
 
     name = "integrated_gradients"
     source = "Sundararajan et al., ICML 2017, eq. 1"
 
-    def __init__(self, steps: int = 20) -> None:
-        """Set ``steps``, the number of gradients per image and finding."""
+    def __init__(self, steps: int = 20, tolerance: float = 0.0) -> None:
+        """Set ``steps``, the gradients per image and finding, and the relative ``tolerance`` of the sum (0: any)."""
         self.steps = require_whole_number("steps", steps)
+        self.tolerance = require_positive("tolerance", tolerance) if tolerance else 0.0
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """Return signed contributions to each logit (K,3,H,W) for an image (1,3,H,W)."""
-        nodes, weights = (torch.from_numpy(values).to(image) for values in np.polynomial.legendre.leggauss(self.steps))
-        path = (nodes + 1).view(-1, 1, 1, 1) / 2 * image  # from [-1, 1] to [0, 1]
-        return image * weighted_slopes(evidence, path, weights / 2)
+        found, steps = _integral(evidence, image, self.steps), self.steps
+        if self.tolerance:
+            with torch.no_grad():
+                logits = evidence.network(torch.cat([image, torch.zeros_like(image)]))
+            change = logits[0] - logits[1]
+            while bool((far := (found.flatten(1).sum(1) - change).abs() > self.tolerance * change.abs()).any()):
+                if (steps := 2 * steps) > MAX_STEPS:
+                    break
+                found = torch.where(far[:, None, None, None], _integral(evidence, image, steps), found)
+        return found
+
+
+def _integral(evidence: Evidence, image: Tensor, steps: int) -> Tensor:
+    """Return the integral (K,3,H,W) by ``steps`` nodes."""
+    nodes, weights = (torch.from_numpy(values).to(image) for values in np.polynomial.legendre.leggauss(steps))
+    path = (nodes + 1).view(-1, 1, 1, 1) / 2 * image  # from [-1, 1] to [0, 1]
+    return image * weighted_slopes(evidence, path, weights / 2)

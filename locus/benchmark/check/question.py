@@ -105,12 +105,16 @@ class MethodOnModel:
         self, methods: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
     ) -> Maps:
         """Compute the maps of several methods from one forward pass; they may modify their inputs (``inputs``)."""
-        evidence = collect_evidence(self.model, self.images if images is None else images, findings)
+        evidence = collect_evidence(self.model, self.images if images is None else images, findings, draw=self._draw)
         return maps_of(build_methods(methods), evidence, guard=False)
 
     def evidence(self) -> Evidence:
         """Return the evidence of the images."""
-        return collect_evidence(self.model, self.images)
+        return collect_evidence(self.model, self.images, draw=self._draw)
+
+    def _draw(self, index: int, count: int, seed: int) -> Tensor:
+        """Return images of noise in place of those of other patients."""
+        return _noise(f"references {seed}", count, *self.images.shape[1:])
 
 
 def same(maps: Tensor, expected: Tensor, what: str) -> Observation:

@@ -261,10 +261,13 @@ class Added(NamedTuple):
     """Grid of the positions; None if parallel branches have different grids."""
 
 
-def pixel_terms(model: Classifier, image: Tensor, findings: Sequence[int]) -> Iterator[list[tuple[Grid, Tensor]]]:
+def pixel_terms(
+    model: Classifier, image: Tensor, findings: Sequence[int], bias: bool
+) -> Iterator[list[tuple[Grid, Tensor]]]:
     """Yield, for each finding, the terms of the pixels and of the layers: grid and signed values (N,C,h,w).
 
-    ``image`` is (N,3,H,W); the pixels are the input of the extractor. Raises ``NotAvailableError`` if the terms do not
+    ``image`` is (N,3,H,W); the pixels are the input of the extractor. Without ``bias``, values of layers
+    are gradients. Raises ``NotAvailableError`` if the terms do not
     sum to ``A * dS/dA``.
     """
     with no_grad_no_autocast(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
@@ -275,6 +278,7 @@ def pixel_terms(model: Classifier, image: Tensor, findings: Sequence[int]) -> It
         *gradients, G = torch.autograd.grad(logits[:, k].sum(), leaves, retain_graph=True, materialize_grads=True)
         values = [gradient * summand.value for gradient, summand in zip(gradients, added, strict=True)]
         _require_sum(values, G * A.detach())
+        values = values if bias else [values[0], *gradients[1:]]
         yield [(_grid(summand, size), term) for summand, term in zip(added, values, strict=True)]
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 from locus import methods as method_registry
 from locus.backbones import Classifier
 from locus.benchmark.explain._passes import current_autocast, no_grad_no_autocast
-from locus.benchmark.explain.evidence import LayerEvidence, NetworkEvidence, PooledEvidence, require_cover
+from locus.benchmark.explain.evidence import Draw, LayerEvidence, NetworkEvidence, PooledEvidence, require_cover
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
 from locus.core.frames import Grid
 from locus.core.names import find_finding
@@ -250,12 +250,13 @@ def collect_evidence(
     memory_gib: float = 2.0,
     progress: bool = False,
     needs: Set[str] = NEEDS,
+    draw: Draw | None = None,
 ) -> NetworkEvidence:
     """Run a forward pass and return its ``locus.methods.evidence.Evidence``.
 
     Arguments are those of ``explain``, but ``findings`` are indices of outputs, not names. ``needs`` are the
     inputs of the methods that will use the evidence (``locus.methods.evidence.NEEDS``): if only attention, the forward
-    pass is delayed until something else is read.
+    pass is delayed until something else is read. ``draw`` returns images of other patients.
     """
     check_batch(model, images)
     if not isinstance(memory_gib, int | float) or not memory_gib > 0:
@@ -271,9 +272,9 @@ def collect_evidence(
     indices = None if findings is None else tuple(int(finding) for finding in findings)
     rest = memory_gib, progress, current_autocast(images), collect_evidence
     if layer is None:
-        evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest)
+        evidence: NetworkEvidence = PooledEvidence(model, images, indices, None, *rest, draw=draw)
     else:
-        evidence = LayerEvidence(model, images, indices, layer, *rest, other_paths=tuple(others))
+        evidence = LayerEvidence(model, images, indices, layer, *rest, other_paths=tuple(others), draw=draw)
     return evidence if only_attention else evidence.run()
 
 

@@ -26,6 +26,8 @@ from locus.core.frames import Grid
 from locus.methods.evidence import Attention, Dense, Evidence, Factored, Gradients, Pass
 
 T = TypeVar("T")
+Draw = Callable[[int, int, int], Tensor]
+"""Index of an image of the batch, number of images and seed -> images (count,3,H,W) of other patients."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,8 @@ class NetworkEvidence(Evidence):
     """``outputs``, if the network has already run; else None."""
     other_paths: tuple[str, ...] = ()
     """Layers of the other paths of a network that joins several; their maps are added."""
+    draw: Draw | None = None
+    """Function for ``references``; None: there is no data set."""
 
     def __post_init__(self) -> None:
         self._shared("images", self.images)
@@ -201,12 +205,28 @@ class NetworkEvidence(Evidence):
         """
         return _passes.attention(self.model, self.images, self.findings, self.memory_gib, self.autocast)
 
-    def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
+    @property
+    def layer_names(self) -> Sequence[str]:
+        """Names of the layers before the pooled one."""
+        return self.model.layer_names
+
+    def references(self, index: int, count: int, seed: int) -> Tensor:
+        """Return images of other patients (count,3,H,W), of the size of this batch."""
+        if self.draw is None:
+            raise NotAvailableError(
+                "this method compares with images of other patients, which only a data set has: run it in a suite"
+            )
+        images = self.draw(index, count, seed).to(self.images)
+        if images.shape[-2:] == self.images.shape[-2:]:
+            return images
+        return nn.functional.interpolate(images, self.images.shape[-2:], mode="bilinear", antialias=True)
+
+    def full_gradients(self, image: Tensor, bias: bool = True) -> Iterator[list[tuple[Grid, Tensor]]]:
         """Yield, finding by finding, the terms of FullGrad for one image: (grid, (1,C,h,w)) of the pixels and biases.
 
         Needs a separate forward pass; the terms are the same at all layers.
         """
-        return _passes.pixel_terms(self.model, image, self.findings)
+        return _passes.pixel_terms(self.model, image, self.findings, bias)
 
     def grid_at(self, layer: str | None) -> Grid:
         """Return the grid of ``layer``; None is the pooled map (not ``model.layer``)."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from locus.core import registry, user_code
 from locus.core.errors import BadValueError, DataError, LocusError, NoImagesError, NotAvailableError, one_line
 from locus.core.files import json_hash
 from locus.core.names import UNTRAINED
-from locus.core.types import Sample
+from locus.core.types import Sample, generator
 from locus.datasets.io import transforms
 from locus.methods.base import Method
 from locus.methods.evidence import Evidence
@@ -285,7 +286,21 @@ class _Networks:
             self.models[run] = apply_engine_flags(run.model(device), self.flags)
         batch = torch.from_numpy(run.pixels[list(rows)]).to(device)
         images = transforms.evaluation()(batch)
-        return collect_evidence(self.models[run], images, findings, memory_gib=self.flags.memory_gib, progress=True)
+        draw = partial(_references, run, rows)
+        return collect_evidence(
+            self.models[run], images, findings, memory_gib=self.flags.memory_gib, progress=True, draw=draw
+        )
+
+
+def _references(run: ModelRun, rows: Sequence[int], index: int, count: int, seed: int) -> torch.Tensor:
+    """Return ``count`` images of other patients than that of ``rows[index]``; the order of the images is the same."""
+    samples = run.scorable_images
+    patient = samples[rows[index]].patient_id
+    order = generator(seed, "references").permutation(len(samples))
+    others = [row for row in order if samples[row].patient_id != patient][:count]
+    if len(others) < count:
+        raise NotAvailableError(f"{count} images of other patients are required, but there are {len(others)}: lower n")
+    return transforms.evaluation()(torch.from_numpy(run.pixels[others]))
 
 
 StoredMapsByMethod = dict[str, StoredMaps | LocusError]
