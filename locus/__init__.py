@@ -61,14 +61,18 @@ def load(run: Path | str, trust: bool = False) -> "Classifier":
     ``BadValueError``. Raises ``DataError`` for a missing or broken file.
     """
     from locus.benchmark import opening
+    from locus.core.files import require_path
 
+    require_path(run, "run")
     return opening.load(run, trust=trust)
 
 
 def records(folder: Path | str) -> "list[Record]":
     """Load all records in the results folder of a suite. Raises ``DataError`` for a folder without records."""
     from locus.benchmark.records import load as load_records
+    from locus.core.files import require_path
 
+    require_path(folder, "folder")
     return load_records(folder)
 
 

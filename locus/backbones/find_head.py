@@ -48,6 +48,8 @@ class ForwardTrace:
     patch: int = 0
     """Patch size of the first convolution; 0 if it does not cut patches."""
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
+    change: Tensor = field(default_factory=lambda: torch.empty(0))
+    """Logits of a second image less ``logits``; unlike ``logits``, they do not have the bias."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -96,7 +98,8 @@ def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
     trace = ForwardTrace(noise(module, channels, side).requires_grad_())
     hooks = {name: _recorder(trace, name) for name, _ in module.named_modules() if name}
     trace.logits = _logits(module, trace.image, hooks)
-    require_stable(lambda images: _logits(module, images, {}), trace.image.detach(), trace.logits)
+    other = require_stable(lambda images: _logits(module, images, {}), trace.image.detach(), trace.logits)
+    trace.change = (other - trace.logits).detach()
     if trace.logits.dtype != trace.image.dtype:
         reason = f"its weights are {trace.image.dtype}, but its logits are {trace.logits.dtype}"
         raise BadValueError(f"the network changes the precision ({reason}): not supported")
@@ -112,15 +115,16 @@ def _is_exported(module: nn.Module) -> bool:
         return True
 
 
-def require_stable(run: Step, image: Tensor, logits: Tensor) -> None:
-    """Raise ``BadValueError`` if ``run`` gives other ``logits`` (1,K) for ``image`` in a batch of two, or in each call.
+def require_stable(run: Step, image: Tensor, logits: Tensor) -> Tensor:
+    """Return the logits of a second image.
 
-    A single pass asks both; a second one finds the reason.
+    Raises ``BadValueError`` if ``run`` gives other ``logits`` (1,K) for ``image`` in a batch of two, or in each call. A
+    single pass asks both; a second one finds the reason.
     """
     with torch.no_grad():
-        pair = run(torch.cat([image, _ramp(image)]))[:1]
-        if same_logits(pair, logits):
-            return
+        pair = run(torch.cat([image, _ramp(image)]))
+        if same_logits(pair[:1], logits):
+            return pair[1:]
         again = run(image)
     if not same_logits(again, logits):
         raise BadValueError(
@@ -133,11 +137,15 @@ def require_stable(run: Step, image: Tensor, logits: Tensor) -> None:
     )
 
 
-def same_logits(first: Tensor, second: Tensor) -> bool:
-    """Return True if two sets of logits are equal up to the rounding of a whole network; NaN equals NaN."""
-    first, second = first.detach(), second.detach()
-    tolerance = max(1e-4, 10 * torch.finfo(second.dtype).eps) * float(second.nan_to_num().abs().max())
-    return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=tolerance, equal_nan=True)
+def same_logits(first: Tensor, second: Tensor, scale: Tensor | None = None) -> bool:
+    """Return True if two sets of logits are equal up to the rounding of a whole network; NaN equals NaN.
+
+    ``scale``: logits whose largest value sets the tolerance. Default: ``second``.
+    """
+    first, second, scale = (part.detach() for part in (first, second, second if scale is None else scale))
+    eps = 10 * torch.finfo(second.dtype).eps
+    tolerance = max(1e-4, eps) * float(scale.nan_to_num().abs().max())
+    return first.shape == second.shape and torch.allclose(first, second, rtol=eps, atol=tolerance, equal_nan=True)
 
 
 def _logits(module: nn.Module, image: Tensor, hooks: dict[str, Any]) -> Tensor:
@@ -373,7 +381,7 @@ def head_rows(module: nn.Module, trace: ForwardTrace, head: str) -> tuple[int, .
         return _logits(module, image, {head: lambda part, inputs, output: values.clone()})
 
     first, second = (run(image, numbers) for image in (trace.image.detach(), _ramp(trace.image)))
-    if not same_logits(first, second):
+    if not same_logits(first, second, trace.change):
         return None
     if any(same_logits(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
         return ()
@@ -491,7 +499,7 @@ def _require_all_paths(module: nn.Module, trace: ForwardTrace, paths: list[Model
 
     with torch.enable_grad(), torch.inference_mode(False):
         logits = _logits(module, second.image, {name: hold(name) for name, _ in module.named_modules() if name})
-        if same_logits(logits, trace.logits):
+        if same_logits(logits, trace.logits, trace.change):
             return
         others = [name for name in second.outputs if not any(f"{path}.".startswith(f"{name}.") for path in held)]
         gradients = _gradients(logits[logits.isfinite()].sum(), [second.outputs[name] for name in others])

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from locus.core.errors import WriteError
+from locus.core.errors import BadValueError, WriteError
 
 TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
 """Pattern of the temporary file names of ``atomic``."""
@@ -134,6 +134,12 @@ def markdown_cell(text: str) -> str:
     'a\\|b &lt;img src=x> < 5'
     """
     return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text.replace("|", "\\|"))
+
+
+def require_path(value: object, word: str) -> None:
+    """Raise ``BadValueError`` that names the argument ``word`` unless ``value`` is a path."""
+    if not isinstance(value, str | Path):
+        raise BadValueError(f"{word} is {value!r}: give a path")
 
 
 def file_hash(path: Path | str) -> str:

@@ -23,12 +23,15 @@ from locus.core.types import FloatArray
 
 
 def as_boxes(boxes: ArrayLike) -> FloatArray:
-    """Convert boxes to (M,4) float64. An empty list becomes (0,4), a single box (1,4).
+    """Convert boxes to (M,4) float64. An empty list becomes (0,4), a single box (1,4). Raises ``BadValueError``.
 
     >>> as_boxes([]).shape
     (0, 4)
     """
-    return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    try:
+        return np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    except (TypeError, ValueError) as error:
+        raise BadValueError(f"the boxes are {type(boxes).__name__}: give (M, 4) numbers, x0 y0 x1 y1") from error
 
 
 def xywh_to_xyxy(boxes: ArrayLike) -> FloatArray:

@@ -255,6 +255,9 @@ def _checked(sample: Sample, findings: Sequence[str]) -> Sample:
         if not isinstance(getattr(sample, what), str) or not getattr(sample, what):
             raise BadValueError(f"the {what} of a sample is {getattr(sample, what)!r}: give a name")
     where = f"sample {sample.image_id}"
+    for what in ("boxes", "meta"):
+        if not isinstance(getattr(sample, what), Mapping):
+            raise BadValueError(f"the {what} of {where} is {getattr(sample, what)!r}: give a dict")
     order = f"labels must be in the order of the model's findings: {', '.join(findings)}"
     labels = np.asarray(sample.labels, dtype=np.float32)
     if labels.shape != (len(findings),):

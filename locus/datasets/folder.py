@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import itertools
 import logging
 import re
 from collections.abc import Mapping
@@ -85,6 +86,10 @@ def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
     """Return the table with a column of 0 and 1 for each finding in the lists of the column ``listed``."""
     lists = [_listed(path, cell) for cell in raw[listed]]
     found = dict.fromkeys(word for words in lists for word in words if word.lower() not in NO_FINDING_WORDS)
+    for word, mark in itertools.product(found, (r"[^\w\s]+", r"\band\b", r"\s+")):
+        parts = [part.strip() for part in re.split(mark, word)]
+        if len(parts) > 1 and found.keys() >= {*parts}:
+            raise DataError(f"{path} has the finding {word[:80]!r}, which joins others: write {'|'.join(parts)[:80]}")
     if reserved := [word for word in found if word in ABOUT]:
         raise DataError(f"{path} has the finding {reserved[0]!r} in {listed!r}, which is the name of a column")
     marks = {word: [str(int(word in words)) for words in lists] for word in sorted(found)}
@@ -92,19 +97,19 @@ def _without_list(path: Path, raw: pd.DataFrame, listed: str) -> pd.DataFrame:
 
 
 def _listed(path: Path, cell: str) -> list[str]:
-    """Return the findings in a cell, separated by ``|``, ``;`` or commas, or in a Python list.
+    """Return the findings in a cell, separated by ``|``, ``;``, commas, tabs or new lines, or in a Python list.
 
     >>> _listed(Path("labels.csv"), "Mass; Nodule"), _listed(Path("labels.csv"), "['Mass', 'Nodule']")
     (['Mass', 'Nodule'], ['Mass', 'Nodule'])
     """
-    if cell.startswith("["):
+    if cell.startswith("[") and not re.search(r"""['"]\s*['"]""", cell):  # no comma: Python would join both
         try:
             return [identity(word) for word in TypeAdapter(list[str]).validate_python(ast.literal_eval(cell))]
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             pass
-    if re.search(r"[\[\]{}\"]", cell):
+    if re.search(r"[\[\]{}\"]|'(?!\w)|(?<!\w)'", cell):
         raise DataError(f"{path} has the findings {cell[:80]!r}: write Mass|Nodule or ['Mass', 'Nodule']")
-    return [identity(word) for word in re.split(r"[|;,]", cell)]
+    return [identity(word) for word in re.split(r"[|;,\t\n；，、]", cell)]
 
 
 def image_name(cell: str, path: Path) -> str:

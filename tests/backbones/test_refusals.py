@@ -62,6 +62,7 @@ IMAGES = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
 JOINED = {
     "a mean with weights .99 and .01": lambda a, b, x: 0.99 * a(x) + 0.01 * b(x),
     "in the other order": lambda a, b, x: 0.01 * b(x) + 0.99 * a(x),
+    "a mean with a large bias": lambda a, b, x: 100 + 0.99 * a(x) + 0.01 * b(x),
     "a stack": lambda a, b, x: torch.stack([a(x), a.fc(b.features(x).mean((2, 3))) * 0.1]).mean(0),
     "joined before one head": lambda a, b, x: a.fc(a.features(x).mean((2, 3)) + 0.1 * b.features(x).mean((2, 3))),
     "a product": lambda a, b, x: a(x) * (1 + b(x)),
@@ -86,6 +87,22 @@ def test_logits_that_depend_on_another_path_are_refused_unless_this_path_is_name
         locus.wrap(network, img_size=64)
     chosen = str(caught.value).split("--features ")[1].split()[0]
     assert locus.wrap(network, img_size=64, features=chosen).layer == chosen
+
+
+@pytest.mark.parametrize("size", [1, 1e-4, 1e-5])
+def test_two_heads_of_one_map_count_both_also_if_their_logits_are_small(size):
+    network = Bands()
+    network.second = nn.Linear(8, 8, bias=False)
+    network.second.weight.data.copy_(size / 3 * torch.eye(8).flip(0))
+    network.fc.weight.data.mul_(size)
+
+    def forward(images):
+        pooled = network.features(images).mean((2, 3))
+        return (network.fc(pooled) + network.second(pooled)) / 2
+
+    network.forward = forward
+    model = locus.wrap(network, img_size=64)
+    assert bands(explain(model, IMAGES, ["gradcam"])["gradcam"][0]) == BANDS
 
 
 @pytest.mark.parametrize("join", JOINED)
@@ -270,6 +287,12 @@ def test_the_pooled_map_is_found_behind_any_activation(name, shared):
 def test_python_arguments_are_checked_as_flags_are(arguments, fact):
     with pytest.raises(BadValueError, match=fact):
         locus.wrap(Bands(), **{"img_size": 64, **arguments})
+
+
+@pytest.mark.parametrize(("images", "fact"), [(IMAGES[:, :0], r"shape \(2, 0, 64, 64\)"), (IMAGES.to_sparse(), "sparse")])
+def test_images_without_values_are_refused(images, fact):
+    with pytest.raises(BadValueError, match=fact):
+        explain(locus.wrap(Bands(), img_size=64), images, ["gradcam"])
 
 
 def test_one_number_is_the_mean_of_all_channels():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,8 @@ def boxes(data):
         ("Mass|Nodule", ["Mass", "Nodule"]), ("Mass;Nodule", ["Mass", "Nodule"]), ("Mass, Nodule", ["Mass", "Nodule"]),
         ("['Mass', 'Nodule']", ["Mass", "Nodule"]), ('["Mass"]', ["Mass"]), ("[]", []), ("['normal']", []), ("nan", []),
         ("No Finding", []), ("Nodule/Mass", ["Nodule/Mass"]), ("Mass | Nodule ;Edema", ["Edema", "Mass", "Nodule"]),
+        ("Mass\tNodule", ["Mass", "Nodule"]), ("Mass\nNodule", ["Mass", "Nodule"]), ("Mass；Nodule", ["Mass", "Nodule"]),
+        ("Crohn's, Bamberger's", ["Bamberger's", "Crohn's"]), ("Emphysema and Bulla", ["Emphysema and Bulla"]),
     ],
 )  # fmt: skip
 def test_findings_in_a_cell_are_separated_by_any_usual_mark(tmp_path, cell, found):
@@ -47,10 +50,34 @@ def test_findings_in_a_cell_are_separated_by_any_usual_mark(tmp_path, cell, foun
     assert {*data.findings} == {*found, "Edema"}
 
 
-@pytest.mark.parametrize("cell", ["[Mass]", "['Mass'", "{'Mass'}", "[1, 2]", "['Mass', 3]", "[['Mass']]", '"Mass"', "Mass]", "[", "{}"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "[Mass]",
+        "['Mass'",
+        "{'Mass'}",
+        "[1, 2]",
+        "['Mass', 3]",
+        "[['Mass']]",
+        '"Mass"',
+        "Mass]",
+        "[",
+        "{}",
+        "('Mass', 'Nodule')",
+        "['Mass' 'Nodule']",
+        "'Mass'",
+    ],
+)
 def test_a_broken_list_of_findings_is_refused_with_its_text(cell):
     with pytest.raises(DataError, match=r"labels\.csv"):
         _listed(Path("labels.csv"), cell)
+
+
+@pytest.mark.parametrize("mark", ["/", " / ", "+", " & ", " and ", " - ", ":", "\\", " "])
+def test_a_finding_that_joins_two_others_is_refused(tmp_path, mark):
+    table = f"image,split,Labels\na.png,train,Mass\nb.png,train,Nodule\nd.png,test,Mass{mark}Nodule\n"
+    with pytest.raises(DataError, match=re.escape(f"{f'Mass{mark}Nodule'!r}, which joins")):
+        load(tmp_path, {}, "folder:findings=Labels", table)
 
 
 VOC = "<annotation{ns}><size><width>16</width><height>16</height></size><object><name>Mass</name>{box}</object></annotation>"
@@ -96,10 +123,12 @@ def test_rsnas_table_has_boxes_of_pneumonia(tmp_path):
         ("v", {"v/d.xml": GOOD, "v/a.xml": CVAT}, r"1 .*a\.xml \(root <annotations>, as CVAT"),
         ("v", {"v/d.xml": GOOD, "v/a.xml": GOOD.replace("<ymax>12</ymax>", "")}, r"1 .*a\.xml \(Mass: name, bndbox"),
         ("v", {"v/d.xml": GOOD, "v/a.xml": GOOD.replace("<name>Mass</name>", "")}, r"1 .*a\.xml \(no name"),
+        ("v", {"v/d.xml": GOOD, "v/a.xml": GOOD.replace(EDGES, EDGES * 2)}, r"1 .*a\.xml \(Mass: name, bndbox, bndbox"),
+        ("v", {"v/d.xml": GOOD.replace("<object>", f"<item>{EDGES}</item><object>")}, r"1 .*d\.xml \(<item>\)"),
         ("t.json", {"t.json": coco({"id": 8, "iscrowd": 1})}, r"t\.json has 1 .*8 \(iscrowd\)"),
         ("t.json", {"t.json": coco({"id": 8, "bbox": []}, {"id": 9, "bbox": None})}, r"2 .*8 \(no bbox\), 9"),
     ],
-    ids=range(6),
+    ids=range(8),
 )  # fmt: skip
 def test_what_a_reader_does_not_know_is_refused_or_left_out_on_request(tmp_path, caplog, place, files, facts):
     with pytest.raises(DataError, match=facts):
@@ -119,11 +148,14 @@ def test_what_a_reader_does_not_know_is_refused_or_left_out_on_request(tmp_path,
         ("p.csv", {"p.csv": "image_id,PredictionString\nd,0 .9 2 4 10 12\n"}, "PredictionString"),
         ("b.csv", {"b.csv": "image,finding,x0,y0,x1,y1\n"}, "no boxes"),
         ("b.csv", {"b.csv": "image,finding,x0,y0,x1,y1,width,height\nd.png,Mass,1,2,5,6,8,8\n"}, "d.png is 8x8 there and 16x16"),
+        ("b.csv", {"b.csv": "image,finding,x0,y0,x1,y1,Image_Width\nd.png,Mass,1,2,5,6,8\n"}, "8xnan there and 16x16"),
+        ("b.csv", {"b.csv": "image,finding,x0,y0,x1,y1,width\nd.png,Mass,1,2,5,6,8px\n"}, "not numbers .*'8px'"),
+        ("v.xml", {"v.xml": GOOD}, "v.xml is an XML file: give the folder"),
         ("b.csv", {"b.csv": "image,finding,x,y,w,h,x0,y0,x1,y1\nd.png,Mass,2,4,8,8,2,4,8,8\n"}, "row 1, x0, y0, x1, y1 .* x, y, w, h"),
         ("b.csv", {"b.csv": "image,finding,x0,y0,x1,y1,x0\nd.png,Mass,1,2,5,6,3\n"}, r"same name \(1\): x0"),
         ("t.json", {"t.json": coco()[:-1] + ', "images": []}'}, "'images' is given twice"),
     ],
-    ids=range(13),
+    ids=range(16),
 )  # fmt: skip
 def test_contradictions_absences_and_other_formats_are_refused_with_their_names(tmp_path, place, files, facts):
     with pytest.raises(DataError, match=facts):

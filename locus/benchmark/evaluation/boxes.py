@@ -101,7 +101,7 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> pd.DataFrame:
     if edges is None:
         raise DataError(f"{file} has the columns {', '.join(map(str, table))} and --box_format is {box_format}: {NEED}")
     numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce")
-    sizes = image_sizes(table, edges)
+    sizes = image_sizes(file, table, edges)
     return table[["image", "finding"]].join(numbers.set_axis(NUMBER_COLUMNS, axis=1)).assign(**sizes)
 
 

@@ -181,7 +181,9 @@ def check_batch(model: Classifier, images: Any) -> None:
     if not isinstance(images, Tensor):
         advice = "use torch.from_numpy(array) for an array"
         raise BadValueError(f"images must be a torch.Tensor, not {type(images).__name__}: {advice}; {ADVICE}")
-    if images.ndim != 4 or not len(images):
+    if images.is_sparse:
+        raise BadValueError("images are sparse: convert them with images.to_dense()")
+    if images.ndim != 4 or not images.numel():
         raise BadValueError(
             f"images have the shape {tuple(images.shape)}, but must be (N,3,H,W) with at least one image"
         )

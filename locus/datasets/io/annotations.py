@@ -9,6 +9,7 @@ What a reader does not know is an error that says what and how many; with ``skip
 """
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +58,8 @@ def read_boxes(path: Path, image: str = "image", skip_unknown: bool = False) -> 
     unknown: list[str] = []
     if path.is_dir():
         rows = _read_folder(path, unknown)
+    elif path.suffix.lower() == ".xml":
+        raise DataError(f"{path} is an XML file: give the folder with a Pascal VOC file per image")
     elif path.suffix.lower() == ".json":
         raw = read_coco(path, unknown=unknown)
         edges = xywh_to_xyxy(raw[["x", "y", "w", "h"]].to_numpy(np.float64)).T
@@ -100,12 +103,14 @@ def edges_in(table: pd.DataFrame) -> list[tuple[BoxFormat, tuple[str, str, str, 
     return [one for one in found if "width" not in one[1]] or found
 
 
-def image_sizes(table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
+def image_sizes(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> dict[str, Any]:
     """Return width and height of each row's image, nan if unknown; ``columns``: those of the box."""
-    return {
-        side: pd.to_numeric(table[side], errors="coerce") if side in table and side not in columns else np.nan
-        for side in ("width", "height")
-    }
+    sizes: dict[str, Any] = {"width": np.nan, "height": np.nan}
+    for name in table.columns.difference([*columns]):
+        side = re.sub("^(image|img|original)_", "", str(name).lower())
+        if side in sizes and (stated := table[name].str.strip() != "").any():
+            sizes[side] = numbers(path, table.loc[stated, name]).reindex(table.index)
+    return sizes
 
 
 def _with_edges(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +126,7 @@ def _with_edges(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
                 f"{path}: in {wrong.sum()} rows, first row {wrong.argmax() + 1}, {both}: remove one of them"
             )
     rows = dict(zip(ROW[2:6], boxes[0].T, strict=True))
-    return raw[["image", "finding"]].assign(**rows, **image_sizes(raw, found[0][1]))
+    return raw[["image", "finding"]].assign(**rows, **image_sizes(path, raw, found[0][1]))
 
 
 def read_coco(file: Path, index: Path | None = None, unknown: list[str] | None = None) -> pd.DataFrame:
@@ -217,11 +222,14 @@ def _voc_rows(files: Iterable[Path], folder: Path, unknown: list[str]) -> list[t
             if root.tag != "annotation":
                 unknown.append(f"{file.name} (root <{root.tag}>{', as CVAT writes it' * (root.tag == 'annotations')})")
                 continue
+            unknown += [
+                f"{file.name} (<{one.tag}>)" for one in root if one.tag != "object" and one.find("bndbox") is not None
+            ]
             size = [float(root.findtext(f"size/{side}") or "nan") or np.nan for side in ("width", "height")]
             for one in root.iter("object"):
                 word = one.findtext("name", "").strip()
                 edges = [float(one.findtext(f"bndbox/{edge}") or "nan") for edge in ("xmin", "ymin", "xmax", "ymax")]
-                if not word or np.isnan(edges).any():
+                if not word or np.isnan(edges).any() or len(one.findall("bndbox")) > 1:
                     unknown.append(f"{file.name} ({word or 'no name'}: {', '.join(part.tag for part in one)})")
                     continue
                 rows.append((_name(file, folder), word, *edges, *size))

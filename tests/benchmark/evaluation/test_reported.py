@@ -182,13 +182,32 @@ def test_true_and_false_box_of_equal_confidence_have_a_precision_of_one_half():
         *[{"protocols": given} for given in (None, {"single_box"}, iter(["single_box"]), [3])],
         *[{"data": given} for given in (None, iter([]), {1}, "NIH")],
         *[{"seed": given} for given in (-1, 1.5, True, "0")],
-        *[{"memory_gib": 0}, {"memory_gib": "much"}, {"name": 3}, {"validation": "NIH"}],
+        *[{"memory_gib": 0}, {"memory_gib": "much"}, {"name": 3}, {"validation": "NIH"}, {"validation": None}],
     ],
 )
 def test_arguments_of_evaluate_are_checked(change):
     with pytest.raises(LocusError) as raised:
         locus.evaluate(**{"model": object(), "data": DATA, "methods": ["cam"], **change})
     assert next(iter(change)) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "fact"),
+    [
+        (lambda: locus.load(None), "run is None"), (lambda: locus.records(3), "folder is 3"),
+        (lambda: locus.iou(None, []), "boxes are NoneType"), (lambda: locus.iobb([[1, 2, 3]], []), "boxes are list"),
+    ],
+)  # fmt: skip
+def test_paths_and_boxes_of_other_functions_are_checked(call, fact):
+    with pytest.raises(BadValueError, match=fact):
+        call()
+
+
+@pytest.mark.parametrize("change", [{"meta": None}, {"meta": 3}, {"boxes": None}, {"boxes": []}])
+def test_boxes_and_metadata_of_a_sample_are_dictionaries(change):
+    model = locus.build("custom", len(DATA.findings), pretrained=False, findings=DATA.findings, img_size=64)
+    with pytest.raises(BadValueError, match=rf"the {next(iter(change))} of sample .*give a dict"):
+        locus.evaluate(model, [dataclasses.replace(DATA[0], **change)], ["cam"])
 
 
 def test_one_network_is_not_two_training_runs():
