@@ -323,6 +323,8 @@ def _of_callables(
     extractor = Extractor(module, parts[0])
     model = Classifier(extractor, last, channels=channels, locate=_locate(module, spec, extractor, channels))
     ours = _try(module, model, image)
+    if ours is not None and _try(module, model, torch.cat([image, image])) is None:
+        raise BadValueError("the network rejects a batch of two images: its features and head must accept any number")
     if ours is not None:
         find_head.require_stable(lambda images: _try(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
     if logits is not None:

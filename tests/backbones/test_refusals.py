@@ -156,6 +156,12 @@ def test_logits_that_change_with_the_call_or_the_batch_are_refused_with_the_reas
             locus.wrap(network, img_size=64, channels=1, **parts)
 
 
+def test_callables_that_accept_one_image_only_are_refused():
+    network = Chain(before=lambda images: images.reshape(1, 1, 64, 64))
+    with pytest.raises(BadValueError, match="a batch of two images"):
+        locus.wrap(network, img_size=64, channels=1, features=network.features, head=lambda A: network.fc(A.mean((2, 3))))
+
+
 ORDER = torch.cat([torch.arange(4, 8), torch.arange(4)])
 MOVED = {
     "indexing": lambda A: A[:, :, ORDER],
