@@ -105,26 +105,9 @@ def _reach(highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 @compiled
 def _carriers(joined, reach):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Return, for each edge, the vertices that join before the next column or row; others never define the edge."""
-    h, w = joined.shape
     left, top, right, bottom = reach[0][:-1], reach[1][:-1], reach[2][-2::-1], reach[3][-2::-1]
-    least = np.minimum(left, right)
-    # numba infers the type of an empty list from its elements
-    a, b, c, d = [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)], [0 for _ in range(0)]
-    for i in range(h):
-        row_limit = min(top[i], bottom[i])
-        for j in range(w):
-            level = joined[i, j]
-            if level > row_limit or level > least[j]:
-                vertex = i * w + j
-                if level > left[j]:
-                    a.append(vertex)
-                if level > top[i]:
-                    b.append(vertex)
-                if level > right[j]:
-                    c.append(vertex)
-                if level > bottom[i]:
-                    d.append(vertex)
-    return np.array(a), np.array(b), np.array(c), np.array(d)
+    above, below = joined > np.expand_dims(top, 1), joined > np.expand_dims(bottom, 1)
+    return np.flatnonzero(joined > left), np.flatnonzero(above), np.flatnonzero(joined > right), np.flatnonzero(below)
 
 
 @compiled
@@ -133,17 +116,9 @@ def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def] 
 
     ``last``: index of the column or row at the edge, or 0.
     """
-    distance = np.empty(vertices.size, np.int64)
-    offsets = np.zeros(size + 1, np.int64)
-    for n in range(vertices.size):
-        distance[n] = abs(last - (vertices[n] // stride if stride > 1 else vertices[n] % size))
-        offsets[distance[n] + 1] += 1
-    offsets = offsets.cumsum()
-    out, free = np.empty_like(vertices), offsets.copy()
-    for n in range(vertices.size):
-        out[free[distance[n]]] = vertices[n]
-        free[distance[n]] += 1
-    return offsets, out
+    distance = np.abs(last - (vertices // stride if stride > 1 else vertices % size))
+    order = np.argsort(distance, kind="mergesort")
+    return np.searchsorted(distance[order], np.arange(size + 1)), vertices[order]
 
 
 @compiled
