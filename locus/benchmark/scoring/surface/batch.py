@@ -257,8 +257,6 @@ class Traces:
 EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
 PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
 """Edges of the truth box that each of ``EDGES`` may pass."""
-CLEAR_MARGIN = 1e-9
-"""A piece whose IoU is further from the limit is not cut: rounding errors are smaller."""
 
 
 def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
@@ -277,30 +275,12 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
     >>> hit_intervals(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
     [[0.0, 0.75]]
     """
-    return _union(np.concatenate([np.zeros((0, 2)), *(_intervals(traced, box, above) for box in as_boxes(truth))]))
+    return _union(np.concatenate([np.zeros((0, 2)), *(_of_one(traced, box, above) for box in as_boxes(truth))]))
 
 
-def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
+def _of_one(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
     """Return the intervals (K,2) for one truth box (4,); touching ones are not joined."""
-    least, most = _bounds(traced, truth)
-    hits = np.flatnonzero(least > above + CLEAR_MARGIN)
-    whole = np.stack([traced.thresholds[hits], traced.thresholds[hits + 1]], 1)
-    return np.concatenate(
-        [whole, _unsure_parts(traced, truth, above, (least <= above + CLEAR_MARGIN) & (most >= above - CLEAR_MARGIN))]
-    )
-
-
-def _bounds(traced: Trace, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return bounds (P,) of the smallest and largest IoU in each piece; the box shrinks as the threshold rises."""
-    boxes = traced.start, traced.stop
-    large, small = (_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])).prod(1) for b in boxes)
-    largest, smallest = (_sides(b[:, :2], b[:, 2:]).prod(1) + area(truth)[0] for b in boxes)
-    return small / (largest - small), large / np.maximum(smallest - large, large)
-
-
-def _unsure_parts(traced: Trace, truth: FloatArray, above: float, unsure: NDArray[np.bool_]) -> FloatArray:
-    """Return the intervals (K,2) inside the ``unsure`` pieces (P,)."""
-    piece, low, high = _cut(traced, truth, np.flatnonzero(unsure))
+    piece, low, high = _cut(traced, truth)
     move = traced.stop - traced.start
     boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
     overlap = _product(*(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes))
@@ -314,17 +294,14 @@ def _unsure_parts(traced: Trace, truth: FloatArray, above: float, unsure: NDArra
     return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
 
 
-def _cut(
-    traced: Trace, truth: FloatArray, pieces: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+def _cut(traced: Trace, truth: FloatArray) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
     """Cut pieces where an edge of the box passes one of the truth: piece (n,), and start and end within it."""
-    start, stop = traced.start[pieces], traced.stop[pieces]
-    gap, move = truth[None, PASSED] - start[:, EDGES], (stop - start)[:, EDGES]
+    gap, move = truth[None, PASSED] - traced.start[:, EDGES], (traced.stop - traced.start)[:, EDGES]
     cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
     edge = np.zeros((len(cuts), 1))
     cuts = np.sort(np.concatenate([edge, cuts, edge + 1], 1), 1)
     piece, index = np.nonzero(np.diff(cuts, axis=1) > 0)
-    return pieces[piece], cuts[piece, index], cuts[piece, index + 1]
+    return piece, cuts[piece, index], cuts[piece, index + 1]
 
 
 def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
