@@ -492,7 +492,7 @@ class EngineFlags:
 
 
 POOLINGS = ("AVG", "AVG_MAX", "AVG_MAX_LSE", "EXP", "LINEAR", "LSE", "MAX", "PCAM")
-ATTENTIONS = ("CAM", "FPA", "SAM")
+ATTENTIONS = ("ADL", "CAM", "FPA", "SAM")
 
 
 @dataclass(frozen=True)
@@ -508,8 +508,8 @@ class ModelFlags:
     lse_gamma: Annotated[float | None, AtLeast(0), WEIGHTS | MAPS] = None
     """Same as the option gamma of --global_pool LSE and AVG_MAX_LSE; other pooling types ignore it. Default: 10."""
     attention_map: Annotated[str, Named("attention", ("none", *ATTENTIONS)), WEIGHTS | MAPS] = "none"
-    """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA), or
-    attention between positions (SAM)."""
+    """Attention layer between backbone and pooling: channel attention (CAM), a feature pyramid (FPA),
+    attention between positions (SAM), or dropout of the most attended positions in training (ADL)."""
     pretrained: bool | str = True
     """Initial weights of the backbone: True (ImageNet, downloaded once), False (random) or the name of
     torchxrayvision weights (densenet121-res224-nih)."""
@@ -687,8 +687,9 @@ class RecipeFlags:
     """Random augmentation of the training images, up to the amounts given here in either direction: none; flip
     (left-right); light (rotation 5°, scale .05, translation .03, flip); affine_contrast (rotation 10°, scale .15,
     translation .08, contrast .3, brightness .1); siim (rotation 11.355°, scale .2789, shear 1°, translation .07357); jf
-    (rotation 15°, scale .05, translation .05, grey outside the image). Append options to the name
-    (light:rotation=10)."""
+    (rotation 15°, scale .05, translation .05, grey outside the image); has (Hide-and-Seek: patches are hidden with
+    probability .5); cutmix (a box of each image comes from another image of the batch, labels are mixed by area;
+    requires --loss bce). Append options to the name (light:rotation=10, affine_contrast:hide=.5)."""
     preprocess: Annotated[Literal["none", "jf"], WEIGHTS | MAPS | NEWER] = "none"
     """Preprocessing before images are resized. jf equalises the histogram, blurs, and pads to a square with grey, as in
     jfhealthcare/Chexpert."""

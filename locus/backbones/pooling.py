@@ -321,7 +321,31 @@ class SAM(nn.Module):
         return A + self.factor * gathered.reshape(A.shape)
 
 
-ATTENTIONS: dict[str, type[nn.Module]] = {"CAM": CAM, "FPA": FPA, "SAM": SAM}
+class ADL(nn.Module):
+    """In training, A times a mask without its most attended positions, or times sigmoid(mean_c A).
+
+    The mask is drawn with probability ``rate`` per batch; it is 0 where mean_c A is at least ``threshold`` times its
+    maximum. In evaluation A is unchanged. Source: Choe and Shim, CVPR 2019, who insert it at several layers; here it
+    is only behind the last one.
+    """
+
+    def __init__(self, channels: int, rate: float = 0.75, threshold: float = 0.8) -> None:
+        super().__init__()
+        for option, value in (("rate", rate), ("threshold", threshold)):
+            if isinstance(value, str) or not 0 <= value <= 1:
+                raise BadValueError(f"ADL has {option}={value}: give a number from 0 to 1")
+        self.rate, self.threshold = rate, threshold
+
+    def forward(self, A: Tensor) -> Tensor:
+        """Weight the positions: (N,C,h,w) -> (N,C,h,w)."""
+        if not self.training:
+            return A
+        attention = A.mean(1, keepdim=True)
+        drop = attention < self.threshold * attention.amax((-2, -1), keepdim=True)
+        return A * (drop.to(A.dtype) if float(torch.rand(())) < self.rate else attention.sigmoid())
+
+
+ATTENTIONS: dict[str, type[nn.Module]] = {"ADL": ADL, "CAM": CAM, "FPA": FPA, "SAM": SAM}
 
 
 def build_attention(spec: str, channels: int) -> nn.Module:

@@ -11,6 +11,7 @@ from locus.backbones import extractors
 from locus.backbones import pooling as layers
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head
+from locus.core.errors import BadValueError
 
 ATTENTIONS = ["none", *layers.ATTENTIONS]
 USUAL, OTHERS = (128, 512, 1024, 2048), (1280, 1408, 1536, 1792, 2304, 2560)
@@ -107,3 +108,21 @@ def test_weight_groups_add_up_in_class_maps(pooling):
     model, A = classifier(4, pooling), torch.randn(1, 4, 2, 2)
     total = sum(model.weight.split(4, dim=1))
     assert torch.allclose(model.class_maps(A), torch.einsum("kc,nchw->nkhw", total, A), atol=1e-6)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("rate", "expected"), [(1.0, [[1.0, 0.0], [0.0, 2.0]]), (0.0, None)])
+def test_adl_drops_the_most_attended_positions_or_weights_by_attention_in_training_only(rate, expected):
+    """Mean over channels (1, 4, 3.2, 2), maximum 4: with threshold .8, 4 and 3.2 are dropped."""
+    A = torch.tensor([[[[1.0, 5.0], [3.2, 2.0]], [[1.0, 3.0], [3.2, 2.0]]]])
+    layer = poolings.ADL(2, rate=rate)
+    weighted = A * A.mean(1, keepdim=True).sigmoid()
+    found = layer.train()(A)
+    assert torch.equal(found, weighted if expected is None else torch.tensor([[expected, expected]]))
+    assert torch.equal(layer.eval()(A), A)
+
+
+@pytest.mark.parametrize("options", ["rate=2", "threshold=-1", "rate=a"])
+def test_adl_options_are_shares(options):
+    with pytest.raises(BadValueError, match=options.split("=")[0]):
+        poolings.build_attention(f"ADL:{options}", 4)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from locus.core.errors import UnknownNameError
+from locus.core.errors import BadValueError, UnknownNameError
 from locus.datasets.io import transforms
 from locus.datasets.io.transforms import AUGMENTS, Augment, evaluation, training
 
@@ -36,7 +36,7 @@ def test_the_evaluation_transform_keeps_the_geometry():
     assert torch.equal((seen * 255).round().to(torch.uint8), IMAGES)
 
 
-@pytest.mark.parametrize("augment", [name for name in AUGMENTS if name != "none"])
+@pytest.mark.parametrize("augment", [name for name in AUGMENTS if name not in ("none", "cutmix")])
 def test_the_same_generator_gives_the_same_augmentation(augment):
     first, again, other = (training(augment, seeded(s))(IMAGES) for s in (0, 0, 1))
     assert torch.equal(first, again)
@@ -77,3 +77,51 @@ def test_the_area_outside_the_image_has_the_fill_value():
         moved = transforms._augmented(images, Augment(translation=0.4, fill=fill), seeded())
         assert moved.min().item() == pytest.approx(fill)
         assert moved.max().item() == pytest.approx(1.0)
+
+
+@pytest.mark.byhand
+def test_squares_below_the_share_are_hidden_and_the_last_ones_are_cut_off():
+    """Squares of 2 on an image of 3 x 3: chances .4, .6 / .6, .4 hide the first and the last one."""
+    chances = torch.full((3, 3), 0.9)
+    chances[:2, :2] = torch.tensor([[0.4, 0.6], [0.6, 0.4]])
+    hidden = transforms.hide(torch.ones(3, 3, 3), 2 / 3, chances, 0.5)
+    assert hidden[0].tolist() == [[0, 0, 1], [0, 0, 1], [1, 1, 0]]
+    assert torch.equal(transforms.hide(torch.ones(3, 3, 3), 0.0, chances, 0.5), torch.ones(3, 3, 3))
+
+
+def test_hide_and_seek_hides_half_of_the_patches_in_mean_grey():
+    seen = training("has", seeded())(torch.full((300, 32, 32), 255, dtype=torch.uint8))[:, 0]
+    assert (seen == 0).float().mean() == pytest.approx(0.8 * 0.5, abs=0.05)  # one of five sides hides nothing
+    assert training("affine_contrast:hide=.5", seeded())(IMAGES).shape == (2, 3, 32, 32)
+
+
+@pytest.mark.oracle
+def test_cutmix_cuts_the_box_of_wsolevaluation_and_mixes_labels_by_area():
+    """Its rand_bbox: sides int(size * sqrt(share)), a random centre, half a side in each direction, clipped."""
+    images, labels = torch.randn(4, 3, 10, 20), torch.eye(4)
+    share, down, right = torch.rand(4, generator=seeded(5)).tolist()[1:]
+    half = [int(size * share**0.5) // 2 for size in (10, 20)]
+    centre = int(10 * down), int(20 * right)
+    (top, bottom), (left, end) = [(max(c - h, 0), min(c + h, n)) for c, h, n in zip(centre, half, (10, 20), strict=True)]
+    inside = torch.zeros(10, 20, dtype=torch.bool)
+    inside[top:bottom, left:end] = True
+    found, mixed = transforms.mixed(images, labels, "cutmix", seeded(5))
+    generator = seeded(5)
+    torch.rand(4, generator=generator)
+    order = torch.randperm(4, generator=generator)
+    assert torch.equal(found, torch.where(inside, images[order], images))
+    torch.testing.assert_close(mixed, labels + inside.float().mean() * (labels[order] - labels))
+
+
+def test_a_label_that_is_unknown_in_one_image_is_unknown_in_the_mixture():
+    labels = torch.tensor([[torch.nan, 1.0], [0.0, 1.0]])
+    found = torch.stack([transforms.mixed(torch.zeros(2, 3, 8, 8), labels, "cutmix", seeded(s))[1] for s in range(20)])
+    torch.testing.assert_close(found[:, :, 1], torch.ones(20, 2))
+    assert found[:, :, 0].isnan().all(1).any()
+
+
+def test_a_batch_is_mixed_with_the_probability_of_the_option():
+    images, labels = torch.randn(4, 3, 8, 8), torch.eye(4)
+    assert torch.equal(transforms.mixed(images, labels, "light", seeded())[0], images)
+    with pytest.raises(BadValueError, match="cutmix=2"):
+        training("cutmix:cutmix=2")

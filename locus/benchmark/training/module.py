@@ -111,7 +111,10 @@ class ClassifierModule(LightningModule):
         generator = types.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
         augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
         _seed(dropout, self.device)
-        images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
+        chance = torch.Generator().manual_seed(augment)
+        images = transforms.training(self.config.augment, chance)(pixels)
+        if transforms.is_mixed(self.config.augment):
+            images, labels = transforms.mixed(images, labels, self.config.augment, chance)
         loss = self.loss(self.model(self._to_memory_format(images)), labels)
         if (
             self.trainer.world_size * self.trainer.accumulate_grad_batches > 1

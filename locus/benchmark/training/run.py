@@ -66,7 +66,8 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     processes = len(hardware.device_indices(config))
     hardware.configure_torch(config.threads, processes)
     log.info("%s", hardware.summary(config, config.num_workers))
-    transforms.training(config.augment)
+    if transforms.is_mixed(config.augment) and (config.weighted_loss or config.loss != "bce"):
+        raise BadValueError(f"--augment {config.augment} mixes labels, which requires --loss bce, not {config.loss}")
     loaded = {split: runs.load_split(config, split) for split in SPLITS}
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor
@@ -35,6 +35,10 @@ class Augment:
     """Fraction of white."""
     fill: float = 0.0
     """Fraction of white outside the image."""
+    hide: float = 0.0
+    """Probability that a patch is hidden (mean grey); its side is drawn per image from ``PATCHES``."""
+    cutmix: float = 0.0
+    """Probability that a box of each image of a batch is replaced by that of another one, and the labels are mixed."""
 
 
 AUGMENTS = {
@@ -44,7 +48,11 @@ AUGMENTS = {
     "affine_contrast": Augment(rotation=10, scale=0.15, translation=0.08, contrast=0.3, brightness=0.1),
     "siim": Augment(rotation=11.355, scale=0.2789, shear=1, translation=0.07357),
     "jf": Augment(rotation=15, scale=0.05, translation=0.05, fill=128 / 255),
+    "has": Augment(hide=0.5),
+    "cutmix": Augment(cutmix=1.0),
 }
+PATCHES = (0.0, 16 / 224, 32 / 224, 44 / 224, 56 / 224)
+"""Sides of the patches of Hide-and-Seek, as fractions of the image's side; 0: the image stays whole."""
 
 
 def evaluation() -> Transform:
@@ -59,7 +67,62 @@ def evaluation() -> Transform:
 def training(augment: str = "none", generator: torch.Generator | None = None) -> Transform:
     """Return the transform for training: the random augmentation ``augment``, per image, then as ``evaluation``."""
     amounts = _amounts(augment)
-    return lambda images: _normalised(_augmented(_scaled(images), amounts, generator))
+
+    def transform(images: Tensor) -> Tensor:
+        images = _normalised(_augmented(_scaled(images), amounts, generator))
+        return _hidden(images, amounts.hide, generator) if amounts.hide else images
+
+    return transform
+
+
+def _hidden(images: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    """Hide patches of (N,3,H,W). Source: Kumar Singh and Lee, ICCV 2017 (Hide-and-Seek)."""
+    sides = torch.randint(len(PATCHES), (len(images),), generator=generator).tolist()
+    chances = torch.rand(images.shape[0], *images.shape[-2:], generator=generator).to(images.device)
+    fractions = (PATCHES[side] for side in sides)
+    return torch.stack([hide(image, f, c, share) for image, f, c in zip(images, fractions, chances, strict=True)])
+
+
+def hide(image: Tensor, fraction: float, chances: Tensor, share: float) -> Tensor:
+    """Set each square of ``fraction`` of the side of an image (3,H,W) to 0 if its entry of ``chances`` is below share.
+
+    The entry of a square is that at its row and column of squares.
+    """
+    side = round(fraction * image.shape[-1])
+    if not side:
+        return image
+    rows, columns = (torch.arange(size, device=image.device) // side for size in image.shape[-2:])
+    return image * (chances[rows[:, None], columns] >= share)
+
+
+def is_mixed(augment: str) -> bool:
+    """Return whether the augmentation mixes images and their labels."""
+    return _amounts(augment).cutmix > 0
+
+
+def mixed(images: Tensor, labels: Tensor, augment: str, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Mix the images of a batch (N,3,H,W) and their labels (N,K). Source: Yun et al., ICCV 2019 (CutMix).
+
+    A box with a uniform share of the area, clipped to the image, comes from another image of the batch; labels are
+    mixed by area. A label that is unknown in one of the images is unknown.
+    """
+    mix, share, down, right = torch.rand(4, generator=generator).tolist()
+    order = torch.randperm(len(images), generator=generator)
+    if mix >= _amounts(augment).cutmix:
+        return images, labels
+    height, width = images.shape[-2:]
+    top, bottom = _side(height, share, down)
+    left, end = _side(width, share, right)
+    images = images.clone()
+    images[:, :, top:bottom, left:end] = images[order, :, top:bottom, left:end]
+    area = (bottom - top) * (end - left) / (height * width)
+    return images, (1 - area) * labels + area * labels[order]
+
+
+def _side(size: int, share: float, centre: float) -> tuple[int, int]:
+    """Return the first pixel of one side of a box with ``share`` of the area, and the pixel after its last one."""
+    half, middle = int(size * math.sqrt(share)) // 2, int(size * centre)
+    return max(middle - half, 0), min(middle + half, size)
 
 
 def training_with_masks(
@@ -80,6 +143,8 @@ def _amounts(augment: str) -> Augment:
     for option, value in asdict(amounts).items():
         if not isinstance(value, int | float) or value < 0:
             raise BadValueError(f"{augment!r} has {option}={value}: give a number of at least 0 (flip: True or False)")
+    if max(amounts.hide, amounts.cutmix) > 1:
+        raise BadValueError(f"{augment!r} has a probability above 1: give hide and cutmix from 0 to 1")
     return amounts
 
 
@@ -97,7 +162,8 @@ def _normalised(images: Tensor) -> Tensor:
 
 
 def _augmented(images: Tensor, amounts: Augment, generator: torch.Generator | None) -> Tensor:
-    return images if amounts == Augment() else _changed(images, amounts, _chance(images, generator))
+    still = replace(amounts, hide=0, cutmix=0) == Augment()
+    return images if still else _changed(images, amounts, _chance(images, generator))
 
 
 def _chance(images: Tensor, generator: torch.Generator | None) -> Tensor:
