@@ -192,7 +192,7 @@ class FolderFlags:
     results: str | None = None
     """Folder for records and tables, with one subfolder per suite. Default: results. With --checkpoint or --model it is
     runs/results; benchmark.run also uses runs/results if the suite has no published results or comes from another
-    folder (--suites), and with --columns or a --method that the suite does not list."""
+    folder (--suites), and with a --method that the suite does not list."""
     runs: str = "runs/suites"
     """Folder for checkpoints and stored maps, with one subfolder per suite."""
     cache_dir: str | None = None
@@ -225,8 +225,6 @@ class RunFlags:
     (ray:address=auto,gpus=1); see docs/cluster.md."""
     dry_run: bool = False
     """List the steps that would run, then exit."""
-    columns: tuple[str, ...] = ()
-    """Columns of leaderboard.tex, named as in index.html. Default: as many as fit on a page."""
 
 
 @dataclass(frozen=True)
@@ -234,15 +232,12 @@ class CompareConfig:
     """Compare two suites, networks, methods or results folders: ``python -m benchmark.compare A B``."""
 
     pair: tuple[str, ...] = ()
-    """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method], or the path of a checkpoint
-    of a suite's model; or both are folders with results of one suite, such as results/demo. Required."""
+    """A and B to compare; the flag itself may be omitted. Each is suite[/model][/method]; or both are folders
+    with results of one suite, such as results/demo. Required."""
     results: str | None = None
     """Folder of records, with one subfolder per suite. Default: results, then runs/results."""
     output: str | None = None
     """CSV file to write, with the comparisons of all findings."""
-    all_rules: bool = False
-    """Compare two rows (suite/model/method) under all rules that need only the rows per case: thresholds of IoU and
-    IoBB, any box, pointing."""
 
 
 @dataclass(frozen=True)
@@ -259,9 +254,6 @@ class AuditConfig:
     """Truth of the scores: NIH's 984 boxes, or that of the suite grounding with its split."""
     entry: str = ""
     """Name of the row in the table. Default: the name of the file."""
-    data_root_dir: str | None = None
-    """Folder with a part of NIH: score only the boxes of its test images, or those in its tables if it has no images.
-    Papers then have no marks, because they were scored on other boxes. Default: all boxes."""
     output: str | None = None
     """CSV file to write, with the rows of the table and their differences from the box as numbers."""
 
@@ -375,9 +367,6 @@ class ScoreConfig(SplitFlags):
     scored as boxes with confidences."""
     trained_on: str = ""
     """Training data of the model, as you declare it; shown above the table."""
-    compare_to: str | None = None
-    """Row of a suite to compare with on the same cases, as suite/model/method. The suite is looked up in the published
-    results, then in --results."""
     results: str = "runs/results"
     """Folder for records and tables, with one subfolder per entry."""
 

@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if network is None and config.checkpoint is not None and not backbones.path_of(config.checkpoint).exists():
         raise DataError(f"--checkpoint {config.checkpoint} not found: give a best.ckpt, a last.ckpt or a run folder")
     log.info("opening the network")  # imports torch
-    from locus.benchmark.pictures import heat_maps
+    from locus.benchmark.pictures import explained
 
-    write = heat_maps.write_pictures if config.image_path is None else heat_maps.write_overlay
+    write = explained.write_pictures if config.image_path is None else explained.write_overlay
     return write(config, cli.say)
 
 

@@ -15,7 +15,7 @@ from locus.benchmark.scoring.protocols.base import Case
 from locus.benchmark.training.metrics import scores
 
 SHAPES = (8, 6), (130, 130)
-COMMANDS = "locus.benchmark.pictures.heat_maps", "locus.benchmark.suite.run", "locus.benchmark.training.run"
+COMMANDS = "locus.benchmark.pictures.explained", "locus.benchmark.suite.run", "locus.benchmark.training.run"
 """Modules that commands import."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from locus.benchmark.report.row import by_network
+from locus.benchmark.report.grouping import by_network
 from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples, gaps_between, verdicts
 from locus.benchmark.scoring.statistics.resample import holm
 from locus.benchmark.suite.finalize import tables_of

@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locus.benchmark import records
-from locus.benchmark.records import Record
-from locus.benchmark.report.grouping import counted, is_method
 from locus.benchmark.suite import cells, executors
 from locus.benchmark.suite.run import Outcome, run
 from locus.config import RunConfig
 from locus.core import cli, limits
 from locus.core.errors import LocusError
-from locus.core.names import MAIN
 
 if TYPE_CHECKING:
     from locus.benchmark.report.page import DatasetTables
@@ -44,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.tables
             if not config.dry_run and not config.all:
-                _say_leaderboards(outcome)
+                _say_answer(outcome)
     in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
     if not config.dry_run:
         for folder, by_suite in written.items():
@@ -76,25 +73,14 @@ def _index(folder: Path, written: "Mapping[Path, Sequence[DatasetTables]]") -> P
     return tables.index(folder, {**written, **earlier})
 
 
-def _say_leaderboards(outcome: Outcome) -> None:
-    """Print the answer and the main tables of a suite, then how far its methods are from published scores."""
+def _say_answer(outcome: Outcome) -> None:
+    """Print the answer of a suite and, if it has published results elsewhere, how to compare with them."""
     from locus.benchmark.report import tables
-    from locus.benchmark.report.page import side_by_side
 
-    beside = side_by_side(list(filter(is_method, outcome.records)), outcome.folder.published)
-    distance = _distance(outcome.own_records, cells.published() / outcome.folder.path.name, outcome.folder.path)
-    cli.say("\n\n".join(filter(None, (tables.headline(outcome.tables), beside, distance))))
-
-
-def _distance(scored: Sequence[Record], published: Path, folder: Path) -> str:
-    """Say how far ``scored`` are from the ``published`` scores of their suite; empty if ``folder`` is that, or none."""
-    from locus.benchmark.suite.comparison import main_differences
-
-    if folder.resolve() == published.resolve() or published not in records.suites(published.parent):
-        return ""
-    if not (gaps := main_differences(scored, records.load_metric(published, MAIN))):
-        return ""
-    return f"Largest difference from the published {MAIN} over {counted(len(gaps), 'row')}: {gaps[0][0]:.3f}"
+    cli.say(tables.headline(outcome.tables))
+    published, folder = cells.published() / outcome.folder.path.name, outcome.folder.path
+    if folder.resolve() != published.resolve() and published in records.suites(published.parent):
+        cli.say(f"to compare with the published records: python -m benchmark.compare {published} {folder}")
 
 
 if __name__ == "__main__":

@@ -218,17 +218,6 @@ def test_folders_that_share_no_results_are_a_sentence(run_command, sentence, ran
     assert "--output" in sentence(run_command("benchmark.compare", small, small, "--output", tmp_path / "x.csv"))
 
 
-def test_two_checkpoints_are_the_models_that_they_belong_to(succeed, ran, tmp_path):
-    paths = [next(ran.glob(f"runs/small/custom-{pooling}-*")) for pooling in ("AVG", "PCAM")]
-    files = [tmp_path / f"{n}.csv" for n in range(2)]
-    sides = ([paths[0], paths[1] / "best.ckpt"], [f"small/{AVG}", f"small/{PCAM}"])
-    for file, pair in zip(files, sides, strict=True):
-        assert "A − B [95%]" in succeed("benchmark.compare", *pair, "--results", ran / "results", "--output", file).stdout
-    assert files[0].read_bytes() == files[1].read_bytes()
-    rows = list(csv.DictReader(files[0].open()))
-    assert {(row["method_A"], row["method_B"]) for row in rows} == {("cam", "cam"), ("layercam", "layercam")}
-
-
 def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_leaderboard(ran):
     words = [f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
     code = f"import sys; sys.modules['torch'] = None; from locus.benchmark.compare import main; sys.exit(main({words}))"

@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from locus import datasets
 from locus.benchmark.check.question import AnswerRow, conclude
+from locus.benchmark.maps.baselines import HIT_IOU
 from locus.benchmark.maps.cases import fixed_box_cases
-from locus.benchmark.maps.fixed_box import HIT_IOU
 from locus.benchmark.scoring.protocols.base import with_truth
 from locus.config import DatasetCheckConfig
 from locus.core import limits

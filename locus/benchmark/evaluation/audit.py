@@ -4,12 +4,11 @@
 ``run``          the command; ``_run_grounding`` for the truths of the suite ``grounding``
 
 No image is needed: NIH's boxes are in the package, the other baselines in the published records of the suite.
-``config.data_root_dir`` restricts NIH's boxes to the part in a folder.
 """
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +30,8 @@ from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, write_text
 from locus.core.names import duplicates
 from locus.core.scores import Score
-from locus.core.types import Sample
-from locus.datasets.base import Dataset
 from locus.datasets.io.annotations import Names
-from locus.datasets.io.images import find
 from locus.datasets.io.tables import read_csv
-from locus.datasets.nih import BOXED, IMAGE_FOLDERS
 
 OVERLAP_THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
 HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
@@ -60,20 +55,15 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
     if config.truth != "NIH":
         return _run_grounding(config, file, table, name, echo)
-    data = _load(config.data_root_dir)
+    data = datasets.load("NIH", images=False)
     samples, findings = [sample for sample in data if sample.boxes], data.findings
-    if not samples:
-        raise DataError(
-            f"no test image of NIH in {config.data_root_dir} has a box: use another --data_root_dir or none"
-        )
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
     mine = read_values(file, table, name, counts)
     box = Box.of(_hits(fixed_box_cases(samples, data), findings))
-    has_all = config.data_root_dir is None or _truth(samples) == _truth(_load(None))
-    rows = [mine, box.record, *(_published() if has_all else _published_on_other_boxes(box))]
+    rows = [mine, box.record, *_published()]
     if name in [*map(literature.result_name, rows[1:])]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
-    remark = _basis(counts, len(samples), config.data_root_dir, has_all)
+    remark = f"Scored on {sum(counts.values())} boxes on {len(samples)} images, all that NIH published."
     echo("\n".join([remark, *(as_text(one) for one in literature.by_measure("NIH", rows, box))]))
     if config.output is not None:
         write_text(config.output, _as_csv(rows, box))
@@ -83,8 +73,6 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
 
 def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: str, echo: Callable[[str], None]) -> int:
     """Print the table of a truth of the suite ``grounding`` and what a paper may say; return 0."""
-    if config.data_root_dir is not None:
-        raise BadValueError("--data_root_dir is for --truth NIH: leave it out")
     if not GROUNDING_RESULTS.is_dir():
         raise DataError(f"{GROUNDING_RESULTS} is missing: run python -m benchmark.run --suite grounding")
     known = [record for record in records.load(GROUNDING_RESULTS) if record.cell.dataset == config.truth]
@@ -100,41 +88,8 @@ def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: s
     return 0
 
 
-def _load(folder: str | None) -> Dataset:
-    """Return NIH's test images: all of them, those in a folder, or those of its tables if it has no images."""
-    if folder is None:
-        return datasets.load("NIH", images=False)
-    if find(Path(folder), *IMAGE_FOLDERS):
-        return datasets.load("NIH", folder)
-    return datasets.load("NIH", images=False, tables=folder)
-
-
-def _truth(samples: Iterable[Sample]) -> set[tuple[object, ...]]:
-    """Return image, finding and edges of all truth boxes."""
-    return {(sample.image_id, name, *box.ravel().tolist()) for sample in samples for name, box in sample.boxes.items()}
-
-
-def _basis(counts: dict[str, int], images: int, folder: str | None, has_all: bool) -> str:
-    """Return a sentence with the number of boxes and images on which the file and ``fixed_box`` are scored."""
-    numbers = f"Scored on {sum(counts.values())} boxes on {images} images"
-    if has_all:
-        return f"{numbers}, all that NIH published."
-    return f"{numbers}, those in {folder}. Papers were scored on other boxes, so they have no marks."
-
-
 def _published() -> list[Record]:
     return literature.published([r for word in papers.names() for r in papers.read(word) if r.cell.dataset == "NIH"])
-
-
-def _published_on_other_boxes(box: Box) -> Iterator[Record]:
-    """Yield published results without numbers of boxes, so that they get no interval and no mark.
-
-    Published means over findings are left out if ``box`` lacks one of the findings.
-    """
-    keeps_mean = len(box.findings) == len(BOXED)
-    for paper in _published():
-        scores = (score._replace(n=0) for score in paper.scores if keeps_mean or score.finding != MEAN)
-        yield paper.model_copy(update={"scores": tuple(scores)})
 
 
 def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int], truth: str = "NIH") -> Record:
@@ -153,8 +108,8 @@ def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, in
     findings = [names.finding(word, str(file)) for word in table["finding"]]
     if repeated := duplicates(findings):
         raise DataError(f"{file} has several rows of {repeated[0]}: keep one")
-    if MEAN not in findings and (missing := [f for f, n in counts.items() if n and f not in (*findings, MEAN)]):
-        needed = ", ".join(finding for finding, n in counts.items() if n and finding != MEAN)
+    if MEAN not in findings and (missing := [finding for finding in counts if finding not in (*findings, MEAN)]):
+        needed = ", ".join(finding for finding in counts if finding != MEAN)
         raise DataError(f"{file} has no row of {', '.join(missing)}: give a row for each of {needed}")
     numbers = table.drop(columns="finding").apply(pd.to_numeric, errors="coerce")
     n = _counts(file, numbers, findings, counts)
@@ -193,10 +148,9 @@ def _counts(file: Path, numbers: pd.DataFrame, findings: Sequence[str], counts: 
     if "n" not in numbers.columns:
         return [counts[finding] for finding in findings]
     for finding, n in zip(findings, numbers["n"].tolist(), strict=True):
-        least = min(1, counts[finding])  # a part of NIH may have no box of a finding
-        if n not in range(least, counts[finding] + 1):
+        if n not in range(1, counts[finding] + 1):
             shown, most = "no number" if np.isnan(n) else f"{n:g}", f"{counts[finding]}, the number of boxes"
-            raise DataError(f"{file}: n of {finding} is {shown}: write a whole number from {least} to {most}")
+            raise DataError(f"{file}: n of {finding} is {shown}: write a whole number from 1 to {most}")
     return [int(n) for n in numbers["n"]]
 
 

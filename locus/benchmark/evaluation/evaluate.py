@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from locus import backbones, datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
-from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.evaluation.result import Evaluation
+from locus.benchmark.evaluation.scorer import NetworkScorer, ScoredModel, write_records
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
 from locus.benchmark.maps.runs import ModelRun
@@ -35,18 +35,9 @@ from locus.benchmark.training.data import decode
 from locus.benchmark.training.evaluate import predict, predictions_csv
 from locus.benchmark.training.runs import identity, read_predictions, recipe_of_weights, shared_cell
 from locus.config import EngineFlags, TrainConfig
-from locus.core import cli
+from locus.core import cli, names
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
-from locus.core.names import (
-    BASELINES_AND_UPPER_BOUND,
-    CLASSIFICATION,
-    CLASSIFIER,
-    FIXED_BOX,
-    UNRANKED_METHODS,
-    WITHOUT_TRAINING,
-    duplicates,
-)
 from locus.core.types import Sample
 from locus.datasets import leaks
 from locus.datasets.base import Dataset, RelabeledDataset, Samples
@@ -63,7 +54,7 @@ def evaluate(
     model: Model | Sequence[Model],
     data: Sequence[Sample],
     methods: str | Sequence[str | type[Method]] = "fast",
-    protocols: str | Sequence[str] = ("single_box", "pointing", CLASSIFICATION),
+    protocols: str | Sequence[str] = ("single_box", "pointing", names.CLASSIFICATION),
     *,
     validation: Sequence[Sample] = (),
     name: str | None = None,
@@ -134,13 +125,13 @@ def evaluate(
 
 def _protocols(protocols: str | Sequence[str]) -> list[str]:
     """Return the names of the protocols, each once. Raises ``UnknownNameError``, ``BadValueError`` if there is none."""
-    names = [*dict.fromkeys([protocols] if isinstance(protocols, str) else _listed("protocols", protocols))]
-    for name in names:
+    words = [*dict.fromkeys([protocols] if isinstance(protocols, str) else _listed("protocols", protocols))]
+    for name in words:
         if not isinstance(name, str):
             raise BadValueError(f"protocols has {name!r}: give names, such as 'single_box'")
-        if name != CLASSIFICATION:
+        if name != names.CLASSIFICATION:
             protocol_registry.registry.check(name)
-    return names
+    return words
 
 
 L = TypeVar("L", bound=Sequence[Any])
@@ -173,7 +164,7 @@ def _runs(
             log.warning("%s", message)
     for one, network, seed, splits in zip(listed, networks, seeds, all_splits, strict=True):
         config = _config(network, result.name, images[0], data_seed, seed, cache_dir)
-        path, predict_all = _folder(one) or result.work, CLASSIFICATION in result.protocols
+        path, predict_all = _folder(one) or result.work, names.CLASSIFICATION in result.protocols
         yield InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
 
 
@@ -190,12 +181,12 @@ def _cells(
     recipe = recipe_of_weights(run.config, run.digest, [run.config.fold])
     shared = shared_cell(run.config, model.id, recipe, run.config.global_pool)
     if run.predict_all:
-        yield shared.model_copy(update={"method": CLASSIFIER, "protocol": CLASSIFICATION})
+        yield shared.model_copy(update={"method": names.CLASSIFIER, "protocol": names.CLASSIFICATION})
     expanded = method_registry.expand(method_names)
-    baselines = [word for word in BASELINES_AND_UPPER_BOUND if word in (*WITHOUT_TRAINING, *expanded)]
-    for protocol in (name for name in protocol_names if name != CLASSIFICATION):
-        for word in (*(word for word in expanded if word not in UNRANKED_METHODS), *baselines):
-            if word != FIXED_BOX or protocol in protocol_registry.of_boxes():
+    baselines = [word for word in names.BASELINES_AND_UPPER_BOUND if word in (*names.WITHOUT_TRAINING, *expanded)]
+    for protocol in (name for name in protocol_names if name != names.CLASSIFICATION):
+        for word in (*(word for word in expanded if word not in names.UNRANKED_METHODS), *baselines):
+            if word != names.FIXED_BOX or protocol in protocol_registry.of_boxes():
                 yield shared.model_copy(update={"method": word, "protocol": protocol})
 
 
@@ -245,7 +236,7 @@ def _seeds(networks: Sequence[Classifier]) -> list[int]:
     if any(other != same[0] for other in same):
         raise BadValueError("the models have different recipes: evaluate each recipe separately")
     digests = [_digest(network) for network in networks]
-    if twice := duplicates(digests):
+    if twice := names.duplicates(digests):
         raise BadValueError(f"{digests.count(twice[0])} models have the same weights: give each training run once")
     seeds = [recipe.seed for recipe in recipes if recipe is not None]
     return seeds if len({*seeds}) == len(networks) else list(range(len(networks)))

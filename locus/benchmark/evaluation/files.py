@@ -2,8 +2,8 @@
 
 ``find`` lists the maps in a folder or a JSON file, with their image and finding; values are read on demand.
 ``read_arrays`` limits sizes and unpickles nothing. ``read_values`` checks the numbers and shapes, and warns of constant
-maps and swapped axes. Boxes, names of images and findings, and the position of maps in the image are in
-``boxes``; the check of one array is in ``cases``, and the checked entry is built in ``entry``.
+maps and swapped axes. ``Geometry`` is the position of maps in the image, as declared by their authors. Boxes and
+probabilities are read in ``entry``, which builds the checked entry; ``arrays`` checks a single array.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import functools
 import json
 import logging
 import lzma
+import math
 import struct
 import tokenize
 import zipfile
@@ -27,11 +28,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from locus.benchmark.evaluation.arrays import Pair, as_map
-from locus.benchmark.evaluation.boxes import Geometry, fits_better
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.core import limits
 from locus.core.errors import BadValueError, DataError, examples, one_line
-from locus.core.frames import box_coverage, resolve
+from locus.core.frames import Alignment, Grid, box_coverage, conventional, resolve
 from locus.core.names import duplicates
 from locus.core.types import FloatArray
 from locus.datasets.base import Dataset
@@ -264,6 +264,83 @@ def _mask(packed: object, where: str) -> Array:
     runs = rle.decode(packed, where)
     require_sides(runs.size, where)
     return runs.mask()
+
+
+ADVICE = (
+    "use --alignment conventional (for maps that you would enlarge by plain interpolation), pixels (for maps of the "
+    "size of the image or of a resized copy), or FILE.json (size, stride and offset of the grid, each [y, x])"
+)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A declared alignment or grid."""
+
+    declared: Any
+    """Value in the cell's recipe (not ``Record.geometry``): conventional, pixels, none (boxes), or the grid as a dict
+    of size, stride and offset."""
+    grid: Grid | Alignment
+
+    @property
+    def alignment(self) -> Alignment:
+        """Alignment in a record's cell. Pixels and boxes have exact positions, so they count as aligned."""
+        return "conventional" if self.declared == "conventional" else "aligned"
+
+    @property
+    def sentence(self) -> str:
+        """Description in a sentence."""
+        return f"alignment {self.declared}" if isinstance(self.declared, str) else f"grid {json.dumps(self.declared)}"
+
+    def on(self, shape: tuple[int, int]) -> Grid:
+        """Return the grid of maps of ``shape`` (h, w) on frames of any size.
+
+        Without a declared grid, positions divide the frame evenly, each in the middle of its part.
+        """
+        return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
+
+
+BOX_GEOMETRY = Geometry("none", "conventional")
+"""Geometry of entries of boxes."""
+
+
+def geometry_of(word: str | None) -> Geometry:
+    """Return the geometry of ``--alignment``. Raises ``BadValueError`` if it is missing or its file is broken.
+
+    >>> geometry_of("conventional").sentence, geometry_of("pixels").alignment
+    ('alignment conventional', 'aligned')
+    """
+    if word is None:
+        raise BadValueError(f"--maps requires --alignment: {ADVICE}")
+    if word in ("conventional", "pixels"):
+        return Geometry(word, "conventional")  # pixels divide the frame evenly, so both words have the same grid
+    try:
+        content = json.loads(limits.require_size(Path(word)).read_text(encoding="utf-8"))
+        pairs = {name: (float(content[name][0]), float(content[name][1])) for name in ("size", "stride", "offset")}
+        if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
+            raise ValueError("size and stride must be above 0 and all numbers finite")
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
+        raise BadValueError(
+            f"--alignment {word!r} is neither conventional nor pixels and cannot be read as a grid "
+            f"({type(error).__name__}: {error}): {ADVICE}"
+        ) from error
+    size = (int(pairs["size"][0]), int(pairs["size"][1]))
+    return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))
+
+
+MIN_STANDARD_ERRORS, MIN_RATIO = 3.0, 1.2
+"""Another reading fits better if its mean gain is so many standard errors, and its mean larger by this factor."""
+
+
+def fits_better(as_given: FloatArray, other: FloatArray, ratio: float = MIN_RATIO) -> bool:
+    """Return True if another reading of N cases fits the truth much better than the one ``as_given``; nan is ignored.
+
+    >>> fits_better(np.array([0.1, 0.2, 0.0]), np.array([0.8, 0.9, 0.8])), fits_better(np.ones(3), np.ones(3))
+    (True, False)
+    """
+    gain = (other - as_given)[np.isfinite(other - as_given)]
+    if len(gain) < 2 or np.nanmean(other) <= ratio * np.nanmean(as_given):
+        return False
+    return bool(gain.mean() > MIN_STANDARD_ERRORS * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 MAX_CACHED_BYTES = 2**26

@@ -4,7 +4,7 @@
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,19 +17,17 @@ from matplotlib.figure import Figure
 
 from locus import methods as method_registry
 from locus.benchmark import records
-from locus.benchmark.evaluation.network import ScoredModel, stored_cases
+from locus.benchmark.evaluation.scorer import ScoredModel, stored_cases
 from locus.benchmark.maps.cases import CaseStore
 from locus.benchmark.pictures import panels
 from locus.benchmark.pictures.panels import RawMap, prepare_case
 from locus.benchmark.records import Record, Score, cases
 from locus.benchmark.report import grouping, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
+from locus.benchmark.report.grouping import COLUMNS as TABLE_COLUMNS
+from locus.benchmark.report.grouping import POINTING, Interval, Row, by_score, network_words
 from locus.benchmark.report.leaderboard import BASELINES, Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description, cells_without_score
-from locus.benchmark.report.row import COLUMNS as TABLE_COLUMNS
-from locus.benchmark.report.row import POINTING, Interval, Row, by_score, network_words
-from locus.benchmark.report.table import Table, as_text
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
@@ -153,11 +151,11 @@ class Evaluation:
         return f"{', '.join(networks)}: {rows}"
 
     def __str__(self) -> str:
-        """Return the answer and the main tables, as in a terminal, or the tables of each protocol."""
-        if MAIN_PROTOCOL in self.protocols:
-            return tables.headline([DatasetTables(board) for board in self._boards])
-        printed = [as_text(table) for protocol in self.protocols for table in self._tables(protocol)]
-        return "\n".join([*printed, *cells_without_score(self.records)])
+        """Return the answer, the cells without a score, and ``table``."""
+        boards = self._boards if MAIN_PROTOCOL in self.protocols else []
+        answer = tables.headline(list(map(DatasetTables, boards))) or "\n".join(cells_without_score(self.records))
+        numbers = self.table().to_string(index=False, float_format="{:.3f}".format, na_rep="–")
+        return "\n\n".join(filter(None, [answer, numbers]))
 
     def _repr_html_(self) -> str:
         """Show ``table`` in a notebook."""
@@ -294,13 +292,6 @@ class Evaluation:
         if finding == "mean" and MAIN in by_metric and (main := self._over_runs.get(row.cell.key)) is not None:
             by_metric[MAIN] = by_metric[MAIN]._replace(low=main.low, high=main.high)
         return [*by_metric.values()]
-
-    def _tables(self, protocol: str) -> Iterator[Table]:
-        """Yield the tables of a protocol, with a row per method in the order of ``table``."""
-        ranked = self._ranked(protocol)
-        layouts = [layout for layout in LAYOUTS if layout.protocol == protocol] or [layout_of_means(protocol, ranked)]
-        made = (layout.table(ranked, ranked[0].cell.dataset) for layout in layouts if ranked)
-        yield from (table for table in made if table.rows)
 
     def _best(self) -> str:
         """Return the method with the highest main score; the first one if none has a score."""

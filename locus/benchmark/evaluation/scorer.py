@@ -5,10 +5,17 @@
 
 ``EntryCases``   the cases of maps or boxes made elsewhere; ``score`` returns their records and those of the baselines
 
-Networks are scored in ``network``. ``arrays`` scores plain arrays by the same protocols, without a record.
+``ScoredModel``     the training runs of a network with their images, and the folder of their maps
+``stored_cases``    the cases of some methods; missing maps are generated
+``NetworkScorer``   scores cells of the network; ``write_records`` writes their records
+``classification``  AUROC and average precision of predictions
+
+``arrays`` scores plain arrays by the same protocols, without a record.
 """
 
 import datetime
+import logging
+import math
 import platform
 import time
 from collections import Counter
@@ -16,26 +23,42 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import pandas as pd
+import torch
+from scipy.special import expit
 from tqdm import tqdm
 
+from locus import methods
 from locus.benchmark.evaluation.arrays import Pair
 from locus.benchmark.evaluation.entry import ExternalEntry
 from locus.benchmark.evaluation.files import MAX_CACHED_BYTES
-from locus.benchmark.maps import subgroups
+from locus.benchmark.evaluation.supervised import Supervised
+from locus.benchmark.maps import code_of, method_code, subgroups
 from locus.benchmark.maps.baselines import Prior
-from locus.benchmark.maps.cases import baseline_cases, training_cases
+from locus.benchmark.maps.cases import CaseStore, GridCases, baseline_cases, training_cases
 from locus.benchmark.maps.fixed_region import fixed_cases
-from locus.benchmark.records import Cell, Record
+from locus.benchmark.maps.generate import load_or_generate, requests_of, validation_requests
+from locus.benchmark.maps.runs import ModelRun, select_samples
+from locus.benchmark.records import Cell, Record, Score
+from locus.benchmark.records import write as write_record
+from locus.benchmark.records.cases import write as write_cases
+from locus.benchmark.records.record import join
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.base import Case, Result
-from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
-from locus.benchmark.training import provenance
+from locus.benchmark.scoring.protocols.single_box import SingleBox
+from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsBySource
+from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
+from locus.benchmark.training import metrics, provenance
+from locus.config import CHECKS, EngineFlags
+from locus.core import names
 from locus.core.errors import LocusError, NotAvailableError, WriteError
-from locus.core.names import FIXED_BOX, FIXED_POINT, MAIN_PROTOCOL, OF_TRAINING_PART
 from locus.core.types import Sample
+from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
 
 LIBRARIES = ("torch", "timm", "numpy", "numba")
@@ -77,7 +100,7 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
     fields, rows = score_result(compute, protocol.geometry)
     if "scores" not in fields:
         return fields, rows
-    if cell.protocol == MAIN_PROTOCOL:
+    if cell.protocol == names.MAIN_PROTOCOL:
         fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, cell.data_seed)
     groups = source.groups.items()
     return fields, [
@@ -176,7 +199,7 @@ class EntryCases:
         answers, is_own = self.entry.answers, cell.method == self.entry.name
         if is_own:
             return answers.cases(cell.protocol)
-        if cell.method in OF_TRAINING_PART:
+        if cell.method in names.OF_TRAINING_PART:
             return fixed_cases(cell.method, cell.protocol, self.entry.data, self.entry.data)
         if cell.method not in self._last:
             self._last = {cell.method: self._baseline(cell.method)}
@@ -209,7 +232,7 @@ def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, 
 
     Protocols that the entry does not support are skipped for the baselines.
     """
-    baselines = [*baselines, *(OF_TRAINING_PART if entry.data.training_part is not None else ())]
+    baselines = [*baselines, *(names.OF_TRAINING_PART if entry.data.training_part is not None else ())]
     methods, score_cell = (entry.name, *baselines), partial(score_maps, EntryCases(entry))
     planned = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
@@ -223,10 +246,10 @@ def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, 
 def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
     """Return the protocols of the entry or of a baseline, which has no confidences."""
     of_masks = protocols.judging("masks") if entry.data.training_part is not None else []
-    if method in OF_TRAINING_PART:
+    if method in names.OF_TRAINING_PART:
         of_points = [word for word in (*of_masks, "pointing") if protocols.get(word).takes_boxes]
-        return of_points if method == FIXED_POINT else [word for word in of_masks if word not in of_points]
-    if method == FIXED_BOX or (entry.boxes is not None and method != entry.name):
+        return of_points if method == names.FIXED_POINT else [word for word in of_masks if word not in of_points]
+    if method == names.FIXED_BOX or (entry.boxes is not None and method != entry.name):
         return protocols.of_boxes()
     if entry.boxes is not None:
         return [word for word in protocols.judging("maps", "confidences") if protocols.get(word).takes_boxes]
@@ -255,3 +278,180 @@ def _counts(entry: ExternalEntry) -> dict[str, Any]:
     counts = {"test images": len(entry.data), "boxed images": len(boxed), **truth_counts(boxed)}
     more = {"images without a box": len(entry.boxless), "trained on (declared)": entry.trained_on}
     return counts | {"cases without a map": len(entry.missing_maps)} | {k: one for k, one in more.items() if one}
+
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredModel:
+    """Training runs of one network with their test images, and where their maps are stored."""
+
+    id: str
+    trained: Sequence[ModelRun]
+    """One run per fold."""
+    maps: Path
+    """Folder of the maps."""
+    code: str = ""
+    """Hash of the code of the network."""
+    images: int | None = None
+    """Number of boxed images that are scored; None: all."""
+    protocols: tuple[str, ...] = ()
+    """Protocols that score its maps; empty: not restricted."""
+    grid: int | None = None
+    """Side of the grid if there is no network: rows of the truth alone, such as baselines."""
+
+
+def stored_cases(model: ScoredModel, method_names: Sequence[str], flags: EngineFlags | None) -> CaseStore:
+    """Return the cases of ``method_names`` with the maps of ``model``; missing maps are generated.
+
+    Without ``flags``, no map is generated and no network loaded; a cell without maps raises ``NotStoredError``.
+    """
+    if not method_names:
+        return CaseStore(model.trained, {})
+    requests, broken = requests_of(model.trained, method_names, model.maps, model.images, model.protocols)
+    chooses = not model.protocols or any(protocols.get(name).chooses_thresholds for name in model.protocols)
+    validation = validation_requests(model.trained, method_names, model.maps / "val") if chooses else []
+    return CaseStore(model.trained, broken | load_or_generate(requests, flags), load_or_generate(validation, flags))
+
+
+class OwnBoxes(SingleBox):
+    """``single_box`` for a network that saw boxes: a fold's thresholds are chosen on its images of other folds."""
+
+    def choose(self, scored: Indexed, seed: int, validation: Indexed) -> ThresholdsBySource:
+        """Return the thresholds of all sources; those chosen on other patients are the cross-fitted ones."""
+        chosen = super().choose(scored, seed, validation)
+        return chosen | {("cross-fitted", suffix): chosen.pop(("validation", suffix)) for suffix in ("", SHARED_SUFFIX)}
+
+
+@dataclass(eq=False)
+class NetworkScorer:
+    """Scores cells of a network from stored maps and predictions.
+
+    Missing maps are generated on creation, for all ``cells`` at once.
+    """
+
+    model: ScoredModel
+    cells: Sequence[Cell]
+    flags: EngineFlags
+    code: dict[str, dict[str, str]] = field(init=False)
+    """Method -> hashes of the code of the method and the network."""
+    store: CaseStore | GridCases = field(init=False)
+    """Cases with the maps of the methods that are scored by a protocol."""
+
+    def __post_init__(self) -> None:
+        model, of_maps = self.model, [c for c in self.cells if c.protocol not in (names.CLASSIFICATION, *CHECKS)]
+        # before the code is imported: if a file is edited meanwhile, the record has the hash of its earlier version
+        self.code = {word: code_of(model.code, method_code(word)) for word in {cell.method for cell in self.cells}}
+        words = [*dict.fromkeys(cell.method for cell in of_maps if cell.method not in names.WITHOUT_MAP)]
+        if model.grid is not None:
+            self.store = GridCases(model.trained, model.grid)
+        else:
+            self.store = stored_cases(model, words, self.flags)
+
+    def score(self, cell: Cell) -> Scored:
+        """Return the fields of the record of a cell, and its rows per case."""
+        fields, rows = self.evaluate(cell)
+        counts = sample_counts(self.model.trained, cell)
+        # a method from a user's file is recorded by its own name
+        name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
+        return {**fields, "method_name": name, "code": self.code[cell.method], "rests_on": counts}, rows
+
+    def evaluate(self, cell: Cell) -> Scored:
+        """Return the scores of a cell, by its protocol, and its rows per case."""
+        if cell.protocol == names.CLASSIFICATION and isinstance(self.store, CaseStore):
+            return score_classifier(self.store)
+        if cell.method in names.SUPERVISED and isinstance(self.store, CaseStore):
+            return score_maps(Supervised(cell.method, self.model.trained, self.store.groups), cell, OwnBoxes())
+        return score_maps(self.store, cell)
+
+    def shared_fields(self) -> dict[str, Any]:
+        """Return the fields that all records of the model share."""
+        trained = self.model.trained
+        return {
+            **shared_fields([run.data for run in trained]),
+            "checkpoints": tuple(run.digest for run in trained if self.model.grid is None),
+            "training": join([provenance.read(run.folder) for run in trained]),
+        }
+
+
+def write_records(scorer: NetworkScorer, folder: Path, bar: bool | None = None) -> None:
+    """Write a record in ``folder`` for each cell of ``scorer``.
+
+    ``bar``: show progress; None: only on a terminal.
+    """
+    in_order = sorted(scorer.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
+    for record, rows in scored(in_order, scorer.score, scorer.shared_fields(), scorer.model.id, bar):
+        if rows:
+            write_cases(rows, record.cell, folder)
+        write_record(record, folder)
+    log.info("%s: %d records written", scorer.model.id, len(in_order))
+
+
+def sample_counts(trained: Sequence[ModelRun], cell: Cell) -> dict[str, int]:
+    """Return the numbers of training runs, images, patients, cases and boxes behind a cell.
+
+    ``explained images`` is included if these are only a part of the boxed images.
+    """
+    samples = select_samples(trained, cell.images)
+    return {
+        "trainings": len(trained),
+        "test images": sum(len(run.data) for run in trained),
+        "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
+        **({"explained images": len(samples)} if cell.images is not None else {}),
+        **truth_counts(samples),
+    }
+
+
+METRICS = ("auroc", "ap")
+
+
+def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
+    """Return AUROC and average precision per finding and their mean, from held-out predictions.
+
+    ``auroc`` and ``ap`` cover all held-out images; ``auroc@boxed`` and ``ap@boxed`` cover those with a truth box, on
+    which maps are scored. They can differ a lot if boxed images come from another source.
+
+    ``table`` has a row per image: ``label_F`` (0, 1 or nan) and ``logit_F`` per finding F, and ``boxed`` (0 or 1). A
+    finding with only one class has no score and is excluded from the mean. ``exclusive``: one finding per image
+    (softmax).
+
+    >>> table = pd.DataFrame({"label_mass": [0, 1, 1], "logit_mass": [-1.0, 2.0, -2.0], "boxed": [0, 1, 1]})
+    >>> [(score.metric, score.finding, score.value) for score in classification(table, ["mass"]).scores][:2]
+    [('auroc', 'mass', 0.5), ('auroc', 'mean', 0.5)]
+    """
+    populations = {"": table, "@boxed": table[table["boxed"] == 1]}
+    scores = []
+    for suffix, rows in populations.items():
+        columns = (rows[[f"{kind}_{finding}" for finding in findings]] for kind in ("logit", "label"))
+        logits, labels = (torch.from_numpy(column.to_numpy(dtype="float64").copy()) for column in columns)
+        measured = metrics.scores(logits, labels, tuple(findings), exclusive)
+        scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, measured)]
+    return Result(scores=scores, rows=[])
+
+
+def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:
+    per_finding = [_score(word, finding, row[metric], row) for finding, row in measured["findings"].items()]
+    left_out = [score.finding for score in per_finding if score.value is None]
+    reason = f"without {', '.join(left_out)}: one class only" if left_out else ""
+    value = _defined(measured[f"mean_{metric}"])
+    return [*per_finding, Score(finding="mean", metric=word, value=value, n=measured["n"], reason=reason)]
+
+
+def _score(word: str, finding: str, value: float, row: dict[str, Any]) -> Score:
+    reason = f"{row['positives']} of {row['n']} images are positive: one class only" if math.isnan(value) else ""
+    return Score(finding=finding, metric=word, value=_defined(value), n=row["n"], reason=reason)
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def score_classifier(store: CaseStore) -> Scored:
+    """Score the predictions of the classifier on the held-out images: AUROC and average precision."""
+    held_out = store.predictions[store.predictions["split"] == "test"]
+    labels, logits = (held_out[[f"{word}_{finding}" for finding in store.findings]] for word in ("label", "logit"))
+    softmax = store.exclusive or np.allclose(expit(logits).sum(1), 1, atol=1e-4)
+    if len(store.findings) > 1 and not softmax and (labels.sum(axis=1) == 1).all():
+        log.warning("each image has exactly one finding: after training by cross-entropy, use outputs=softmax")
+    return result_fields(classification(held_out, store.findings, store.exclusive), "none"), []

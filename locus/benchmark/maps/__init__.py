@@ -18,30 +18,20 @@ from pathlib import Path
 
 from locus import backbones, methods
 from locus.config import TrainConfig
-from locus.core.names import (
-    CLASSIFIER,
-    FIXED_BOX,
-    OF_TRAINING_PART,
-    PRIOR,
-    READERS,
-    SECOND_READERS,
-    SUPERVISED,
-    UNTRAINED,
-    UPPER_BOUND,
-)
+from locus.core import names
 from locus.core.user_code import code_hash, file_of, local_files
 
 UNTRAINED_METHOD = "gradcam"
 """Method that explains the untrained network; it supports every network and pooling."""
 BENCHMARK = Path(__file__).resolve().parents[1]
 NOT_METHODS = {
-    FIXED_BOX: BENCHMARK / "maps/fixed_box.py",
-    **dict.fromkeys(OF_TRAINING_PART, BENCHMARK / "maps/fixed_region.py"),
-    PRIOR: BENCHMARK / "maps/baselines.py",
-    UPPER_BOUND: BENCHMARK / "maps/baselines.py",
-    **dict.fromkeys(SUPERVISED, BENCHMARK / "evaluation/supervised.py"),
-    READERS: BENCHMARK / "suite/readers.py",
-    SECOND_READERS: BENCHMARK / "suite/readers.py",
+    names.FIXED_BOX: BENCHMARK / "maps/baselines.py",
+    **dict.fromkeys(names.OF_TRAINING_PART, BENCHMARK / "maps/fixed_region.py"),
+    names.PRIOR: BENCHMARK / "maps/baselines.py",
+    names.UPPER_BOUND: BENCHMARK / "maps/baselines.py",
+    **dict.fromkeys(names.SUPERVISED, BENCHMARK / "evaluation/supervised.py"),
+    names.READERS: BENCHMARK / "suite/readers.py",
+    names.SECOND_READERS: BENCHMARK / "suite/readers.py",
 }
 """Row that is computed without a method -> the file that computes it."""
 
@@ -59,13 +49,13 @@ def method_code(word: str) -> str:
     >>> method_code("cam") == method_code("cam:smooth=aug"), method_code("cam") == method_code("gradcam")
     (False, False)
     """
-    if word == CLASSIFIER:
+    if word == names.CLASSIFIER:
         return ""
     if word in NOT_METHODS:
         return code_hash(local_files(NOT_METHODS[word]))
     if (user_file := file_of(word)) is not None:
         return code_hash(local_files(user_file))
-    bare, smooth = methods.split_smooth(UNTRAINED_METHOD if word == UNTRAINED else word)
+    bare, smooth = methods.split_smooth(UNTRAINED_METHOD if word == names.UNTRAINED else word)
     file = methods.registry.files.get(methods.normalize_name(bare).split(":")[0])
     if file is None:
         return ""

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from locus.benchmark.maps import subgroups
-from locus.benchmark.maps.baselines import FloatMap, Prior, Truth
-from locus.benchmark.maps.fixed_box import fixed_boxes
+from locus.benchmark.maps.baselines import FloatMap, Prior, Truth, fixed_boxes
 from locus.benchmark.maps.fixed_region import fixed_cases, training_samples
 from locus.benchmark.maps.generate import StoredMapsByMethod
 from locus.benchmark.maps.runs import ModelRun, select_samples

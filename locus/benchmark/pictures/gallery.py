@@ -32,9 +32,8 @@ from numpy.typing import NDArray
 from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, draw_panel, save_figure
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report import grouping
-from locus.benchmark.report.grouping import NOT_RANKED, is_method, main_score
+from locus.benchmark.report.grouping import NOT_RANKED, Row, is_method, main_score
 from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
-from locus.benchmark.report.row import Row
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import boxes, to_frame

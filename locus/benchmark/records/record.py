@@ -73,17 +73,6 @@ def _machines(provenance: Provenance) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def why_other(published: Any, here: Any) -> str:
-    """Explain why two records of one cell may differ, from their recorded training runs."""
-    rounding = "Other threads, precision, processors or software round differently, which changes the trained network"
-    if published.checkpoints and published.checkpoints == here.checkpoints:
-        return "Both have the same weights."
-    if any(used is None or len(_machines(used)) > 1 for used in (published.training, here.training)):
-        return f"{rounding}. Published: {describe(published.training)}. Here: {describe(here.training)}."
-    differ = here.training.differences(published.training)
-    return f"{rounding}. Here: {', '.join(differ) if differ else 'no difference in any of them'}."
-
-
 SCHEMA_VERSION = 1
 
 Status = Literal["ok", "n/a", "failed"]

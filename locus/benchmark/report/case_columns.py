@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from locus.benchmark.records import Cell, Record, cases, storage
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report.row import run_names
+from locus.benchmark.report.grouping import run_names
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, Sums
 from locus.core.types import FloatArray

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from locus.benchmark.report.case_columns import MainColumn
-from locus.benchmark.report.row import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
+from locus.benchmark.report.grouping import BOXED, NO_NETWORK, Comparison, Interval, Row, by_score, runs_words
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import MrmcEstimate, RowSamples, Verdict, compared
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, holm

@@ -18,11 +18,10 @@ import numpy as np
 from locus.benchmark.records.record import NOT_STATED, Record
 from locus.benchmark.report import charts, literature
 from locus.benchmark.report.charts import Chart
-from locus.benchmark.report.grouping import listed
+from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
 from locus.benchmark.report.literature import MARKS
 from locus.benchmark.report.page import CheckReport
-from locus.benchmark.report.row import Row
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART

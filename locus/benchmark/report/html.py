@@ -8,6 +8,7 @@ the file.
 """
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -20,11 +21,10 @@ from matplotlib.lines import Line2D
 from locus.benchmark.records import Record
 from locus.benchmark.report import literature, main_table
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
-from locus.benchmark.report.comparisons import SPREAD
+from locus.benchmark.report.grouping import IOU, Row
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.page import DatasetTables, Description, answers, cells_without_score, notes
-from locus.benchmark.report.row import IOU, NO_NETWORK, Comparison, Row
-from locus.benchmark.report.table import NOTHING, Table, bold_columns, of_interval, short
+from locus.benchmark.report.table import Table, bold_columns
 from locus.core.cli import CONFIGS
 from locus.core.names import PRIOR, UPPER_BOUND
 
@@ -116,14 +116,11 @@ def suite_page(
     """
     name, homes = folder.name, (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
-    rows: list[tuple[str, dict[str, str]]] = []
-    views = [_dataset(tables, rows) for tables in datasets]
     return render(
         "suite.html",
         name=name,
         page=description,
-        datasets=views,
-        facts=_compact(rows),
+        datasets=list(map(_dataset, datasets)),
         legend=main_table.LEGEND,
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
@@ -133,16 +130,6 @@ def suite_page(
         missing=cells_without_score(records),
         command=description.command,
     )
-
-
-def _compact(rows: Sequence[tuple[str, dict[str, str]]]) -> dict[str, list[Any]]:
-    """Return the facts of all rows with their names once, since a page has hundreds of rows.
-
-    >>> _compact([("cam", {"runs": "3"}), ("gradcam", {"runs": "3", "note": "same boxes"})])
-    {'names': ['runs', 'note'], 'rows': [['cam', '3', ''], ['gradcam', '3', 'same boxes']]}
-    """
-    names = list(dict.fromkeys(name for _, facts in rows for name in facts))
-    return {"names": names, "rows": [[title, *(facts.get(name, "") for name in names)] for title, facts in rows]}
 
 
 def _link(file: Path, folder: Path) -> str:
@@ -162,8 +149,8 @@ def results_flag(folder: Path) -> str:
     return "" if shown == Path("results") else f" --results {shown.as_posix()}"
 
 
-def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
-    """Return what the page shows of a data set; the details of its rows are appended to ``rows``."""
+def _dataset(tables: DatasetTables) -> dict[str, Any]:
+    """Return what the page shows of a data set."""
     board = tables.leaderboard
     has_thresholds = bool(tables.full) and bool(tables.full[0].marks)
     first, rest = (tables.full[0], tables.full[1:]) if has_thresholds else (None, tables.full)
@@ -171,13 +158,10 @@ def _dataset(tables: DatasetTables, rows: list[tuple[str, dict[str, str]]]) -> d
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
     main = None if first is None else view(first, board.title)
-    if main is not None and first is not None:
-        names = [name for name, *_ in first.rows]
-        for n, (line, row) in enumerate(zip(main["lines"], first.source, strict=True)):
-            if n > 0 and names[n] == names[n - 1]:
-                line["cells"][0] = names[n], "again"
-            line["row"] = len(rows)
-            rows.append(details(row))
+    if main is not None:
+        for before, line in itertools.pairwise(main["lines"]):
+            name = line["cells"][0][0]
+            line["cells"][0] = name, "again" * (before["cells"][0][0] == name)
     shown, more = (
         (*tables.literature, *rest, *tables.of_checks[: tables.shown]),
         (*complete, *tables.of_checks[tables.shown :], *tables.details, *tables.protocols, *tables.papers),
@@ -228,38 +212,6 @@ def _hits(row: Row, **look: Any) -> Line2D:
     return Line2D(*zip(*pairs, strict=True), **{"linewidth": 2, **look})
 
 
-def details(row: Row) -> tuple[str, dict[str, str]]:
-    """Return the name of a row and everything that the table does not show of it, as text; empty if unknown."""
-    of_network = row.cell.method not in NO_NETWORK
-    facts = {
-        "training runs": f"{len(row.runs)}{_seeds(row)}" if of_network else "",
-        "AUROC of the classifier": short(row.auroc) if of_network else "",
-        "hits at IoU > .3 [95%]": of_interval(row.main),
-        "cases": str(row.main.n),
-        **{f"difference from {gap.name}": _comparison(gap) for gap in row.over_baselines},
-        "best_other": NOTHING if row.best_other is None else f"{row.best_other.name} by {_comparison(row.best_other)}",
-        "may be the best": {True: "yes", False: "no", None: NOTHING}[row.in_top_group],
-    }
-    if SPREAD in row.scores and of_network:
-        facts["standard deviation over runs"] = of_interval(row.scores[SPREAD])
-    facts |= {f"{finding}, n {share.n}": short(share.value) for finding, share in row.findings.items()}
-    facts |= {"note": row.note}
-    name = f"{row.name} on {row.network}" if row.is_method else row.name
-    return name, {word: "" if text == NOTHING else text for word, text in facts.items()}
-
-
-def _seeds(row: Row) -> str:
-    seeds = [str(record.cell.seed) for record in row.runs if record.cell.seed is not None]
-    return f" ({'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)})" if seeds else ""
-
-
-def _comparison(gap: Comparison | None) -> str:
-    if gap is None:
-        return NOTHING
-    p = "" if gap.p is None else ", p < .001" if gap.p < 0.001 else f", p {short(gap.p)}"
-    return f"{of_interval(gap.difference)}{p}"
-
-
 def view(table: Table, board: str = "") -> View:
     """Return a table for a template; ``board``: the title of its leaderboard."""
     marks, bold = table.marks or ("",) * len(table.rows), bold_columns(table)
@@ -271,7 +223,7 @@ def view(table: Table, board: str = "") -> View:
         "intro": table.intro.split("\n"),
         "headings": table.headings,
         "lines": [
-            {"cells": [*zip(cells, kinds.get(mark, plain), strict=True)], "mark": mark, "row": None}
+            {"cells": [*zip(cells, kinds.get(mark, plain), strict=True)], "mark": mark}
             for cells, mark in zip(table.rows, marks, strict=True)
         ],
         "footnote": table.footnote if not table.marks else "",

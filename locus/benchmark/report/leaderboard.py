@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from locus.benchmark.records import Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import comparisons, grouping
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, MainColumn, column_of, read_columns
-from locus.benchmark.report.row import BOXED, COLUMNS, POINTING, SOLVED, UNSOLVED, Interval, Row, by_network, by_score
+from locus.benchmark.report.grouping import Interval, Row, by_network, by_score, counted
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.resample import ratio
 from locus.core import names
@@ -63,8 +62,6 @@ class Leaderboard:
     """The methods of a user: those beside published ones, else the rows with a cell that the suite does not list."""
     cases: "CaseColumns | None" = None
     """The rows per case of methods and baselines."""
-    maps_of: Path | None = None
-    """Folder of the suite whose maps it scores."""
 
     def of_protocol(self, protocol: str) -> list[Row]:
         """Return a row per record that a protocol or a check scored, in a fixed order."""
@@ -104,14 +101,14 @@ def leaderboards(
     folders: CaseFolders | None = None,
     rank_methods: Sequence[str] = (),
     listed: Set[str] | None = None,
-    maps_of: Path | None = None,
 ) -> list[Leaderboard]:
     """Return the rows of each data set; rows on different cases are in leaderboards of their own, a user's first.
 
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
     mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
-    the other rows are a user's, as are those beside published ones. None: no row is. ``maps_of``: folder of the suite
-    whose maps are scored. Raises ``DataError`` for invalid rows.
+    the other rows are a user's, as are those beside published ones. None: no row is.
+
+    Raises ``DataError`` for invalid rows.
     """
     boards = []
     run = {*grouping.datasets(record for record in records if record.source != "paper")}
@@ -125,7 +122,7 @@ def leaderboards(
                 cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
             title = dataset if len(parts) == 1 or cases is None else f"{dataset}, {_cases_in_words(part, cases)}"
             board = _leaderboard(title, dataset, part, cases, rank_methods, listed)
-            boards.append(replace(board, folders=folders, maps_of=maps_of))
+            boards.append(replace(board, folders=folders))
     return boards
 
 
@@ -134,7 +131,7 @@ def is_of_pairs(record: Record) -> bool:
     return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
 
 
-READ = (*COLUMNS, "iou", "iobb")
+READ = (*grouping.COLUMNS, "iou", "iobb")
 """Columns of the rows per case."""
 
 
@@ -173,7 +170,7 @@ def _count(cases: bytes) -> int:
 def _cases_in_words(records: Sequence[Record], cases: CaseColumns) -> str:
     """Return ``984 cases of 880 images`` for published rows, ``your 40 cases of 38 images`` for a user's."""
     is_published = all(record.source in (PUBLISHED, "paper") for record in records)
-    counts = f"{len(cases.images)} cases of {grouping.counted(len({*cases.images.tolist()}), 'image')}"
+    counts = f"{len(cases.images)} cases of {counted(len({*cases.images.tolist()}), 'image')}"
     return counts if is_published else f"your {counts}"
 
 
@@ -191,7 +188,7 @@ def _leaderboard(
     column = None if cases is None else column_of(grouping.ranked(runs), cases, MAIN)
     shares = None if cases is None else Shares.of(cases)
     solved = _solved(groups, shares)
-    auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, BOXED)}
+    auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
     rows = [_row(group, column, shares, solved, auroc) for group in groups]
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     rank_methods = rank_methods or comparisons.common_methods(compared)
@@ -229,7 +226,7 @@ def _solved(groups: Sequence[Sequence[Record]], shares: "Shares | None") -> tupl
     if prior is None:
         return ()
     hits = _findings([prior], shares)
-    solved = tuple(name for name, share in hits.items() if share.value is not None and share.value >= SOLVED)
+    solved = tuple(name for name, share in hits.items() if share.value is not None and share.value >= grouping.SOLVED)
     return solved if len(solved) < len(hits) else ()
 
 
@@ -243,16 +240,16 @@ def _row(
     """Return the row of ``runs`` before it is compared with others. ``auroc``: metric -> model -> its value."""
     first, by_patient = runs[0], None if column is None else column.entry(runs)
     findings = _findings(runs, shares)
-    scores = {name: share for name in COLUMNS if (share := _mean(runs, name, shares)).value is not None}
+    scores = {name: share for name in grouping.COLUMNS if (share := _mean(runs, name, shares)).value is not None}
     if solved and (rest := [share.value for name, share in findings.items() if name not in solved]):
         values = [value for value in rest if value is not None]
-        scores[UNSOLVED] = Interval(sum(values) / len(values) if values else None)
+        scores[grouping.UNSOLVED] = Interval(sum(values) / len(values) if values else None)
     if MAIN in scores:
         scores[MAIN] = _with_interval(scores[MAIN], runs, by_patient)
     keys = [record.cell.model_key for record in runs]
     measured = {m: np.mean([of[key] for key in keys]) for m, of in auroc.items() if all(key in of for key in keys)}
     means = {metric: float(value) for metric, value in measured.items()}
-    scores |= {BOXED: Interval(means[BOXED])} if BOXED in means else {}
+    scores |= {grouping.BOXED: Interval(means[grouping.BOXED])} if grouping.BOXED in means else {}
     return Row("method", first.method, tuple(runs), scores, findings, auroc=means.get(AUROC), by_patient=by_patient)
 
 
@@ -271,7 +268,7 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares | None") -> Interva
     if shares is not None and all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
     else:
-        value = Row.of(runs).value(name, "none" if name == POINTING else "cross-fitted")
+        value = Row.of(runs).value(name, "none" if name == grouping.POINTING else "cross-fitted")
         values = [math.nan if value is None else value]
     mean = sum(values) / len(values)
     return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
@@ -377,7 +374,9 @@ class Shares:
         width = max(cases.columns.values(), default=-1) + 1
         cell, shape = number[cases.cases] * width + cases.record_index, (len(findings), width)
         counts = np.bincount(cell, minlength=len(findings) * width).reshape(shape).astype(np.float64)
-        sums = {name: np.bincount(cell, cases.hits(name), minlength=counts.size).reshape(shape) for name in COLUMNS}
+        sums = {
+            name: np.bincount(cell, cases.hits(name), minlength=counts.size).reshape(shape) for name in grouping.COLUMNS
+        }
         values, n = {name: ratio(of.astype(np.float64), counts) for name, of in sums.items()}, (counts > 0).sum(0)
         means = {name: of.sum(0, where=counts > 0) / np.maximum(n, 1) for name, of in values.items()}
         return cls(tuple(findings.tolist()), cases.columns, values, counts, means)

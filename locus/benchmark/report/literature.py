@@ -19,19 +19,11 @@ from matplotlib.lines import Line2D
 from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Record, Reference
 from locus.benchmark.report import charts, grouping
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
-from locus.benchmark.report.grouping import NOT_RANKED
+from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import IOBB, IOU, SOLVED, Row
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.report.table import share as value
-from locus.benchmark.scoring.statistics.resample import (
-    Gap,
-    Resampled,
-    bootstrap_draws,
-    by_patient,
-    independent_difference,
-    interval,
-)
+from locus.benchmark.scoring.statistics import resample
 from locus.core.names import FIXED_BOX, MAIN, PRIOR, UPPER_BOUND
 from locus.core.scores import Score
 from locus.core.types import FloatArray
@@ -80,7 +72,7 @@ class Box:
     record: Record
     counts: Mapping[str, int]
     """Finding -> number of cases."""
-    columns: Mapping[str, Resampled]
+    columns: Mapping[str, resample.Resampled]
     """Column -> shares (F,), resampled by patient."""
 
     @classmethod
@@ -88,7 +80,7 @@ class Box:
         """Make it from the hits of its cases."""
         columns, findings, patients = hits
         values, names = np.stack([*columns.values()], 1), tuple(sorted({*findings}))
-        drawn = bootstrap_draws(by_patient(values, np.ones_like(values), findings, patients, names))
+        drawn = resample.bootstrap_draws(resample.by_patient(values, np.ones_like(values), findings, patients, names))
         counts = {name: findings.count(name) for name in names}
         return cls(of_hits(FIXED_BOX, hits), counts, {name: drawn[:, n] for n, name in enumerate(columns)})
 
@@ -97,7 +89,7 @@ class Box:
         """The findings, sorted."""
         return tuple(self.counts)
 
-    def over(self, column: str, names: Sequence[str]) -> Resampled:
+    def over(self, column: str, names: Sequence[str]) -> resample.Resampled:
         """Return the shares of a column for some of the findings."""
         return self.columns[column][[self.findings.index(name) for name in names]]
 
@@ -139,7 +131,7 @@ def mean_over(record: Record, column: str, names: Sequence[str], box: Box) -> fl
     return float(np.mean([value or 0.0 for value in values])) if len(values) == len(names) else None
 
 
-def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Gap | None:
+def gap(record: Record, column: str, names: Sequence[str], box: Box) -> resample.Gap | None:
     """Return the difference of that mean from the one of ``fixed_box``; None without a value.
 
     It has no interval unless it was scored on the cases of ``fixed_box``.
@@ -150,10 +142,10 @@ def gap(record: Record, column: str, names: Sequence[str], box: Box) -> Gap | No
     other, parts = box.over(column, names), [share(record, column, name) for name in names]
     known = [part for part, name in zip(parts, names, strict=True) if part is not None and part.n == box.counts[name]]
     if len(known) == len(names):
-        return independent_difference([part.value or 0.0 for part in known], [part.n for part in known], other)
+        return resample.independent_difference([part.value or 0.0 for part in known], [part.n for part in known], other)
     mean = share(record, column)
     scored_all = mean is not None and mean.n == sum(box.counts[name] for name in names)
-    return independent_difference(value, [box.counts[name] * scored_all for name in names], other)
+    return resample.independent_difference(value, [box.counts[name] * scored_all for name in names], other)
 
 
 def _has(record: Record, columns: Sequence[str]) -> bool:
@@ -327,7 +319,7 @@ def more_tables(board: Leaderboard) -> tuple[Table, ...]:
 
 def _by_finding(box: Box, dataset: str) -> Table:
     """Return the shares of ``fixed_box`` by finding over the IoU, with intervals over patients."""
-    ends = {column: interval(box.columns[column]) for column in IOU}
+    ends = {column: resample.interval(box.columns[column]) for column in IOU}
     lines = [
         (name, *(of_interval((box.columns[c].value[k], *ends[c][k])) for c in IOU), str(box.counts[name]))
         for k, name in enumerate(box.findings)
@@ -342,7 +334,7 @@ def _baselines_by_finding(board: Leaderboard) -> Table:
     boxes = [(row, Box.of(({MAIN: hits[0][MAIN]}, *hits[1:]))) for row, hits in known]
     lines = []
     for row, box in boxes:
-        intervals = zip(box.columns[MAIN].value, *interval(box.columns[MAIN]).T, strict=True)
+        intervals = zip(box.columns[MAIN].value, *resample.interval(box.columns[MAIN]).T, strict=True)
         lines.append((f"{row.name} {row.note}".rstrip(), *map(of_interval, intervals)))
     head = ("baseline", *boxes[0][1].findings)
     about = "Share of truth boxes hit at IoU > .3, with a 95% interval over patients."

@@ -22,21 +22,8 @@ from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import grouping, literature
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
+from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.row import (
-    BOXED,
-    COLUMNS,
-    IOBB,
-    IOU,
-    POINTING,
-    UNSOLVED,
-    WEAK_AUROC,
-    Comparison,
-    Interval,
-    Row,
-    by_network,
-    by_score,
-)
 from locus.benchmark.report.table import (
     BASELINES,
     FROM_BASELINES,
@@ -55,7 +42,6 @@ from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.core.files import csv_text
 from locus.core.names import AGREEMENT, BLIND, CLASSIFICATION, MAIN, UPPER_BOUND, UPPER_BOUND_AND_PEOPLE
-from locus.core.scores import ThresholdSource
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,14 +55,7 @@ MIN_ROWS_PER_NETWORK = 3
 MAX_EFFECTS = 4
 """Number of methods in a short table of effects."""
 MAX_BEST = 3
-"""Number of methods in the tables by finding, by score threshold, and of people."""
-CUTS: dict[ThresholdSource, str] = {
-    "fixed": "fixed at .5",
-    "otsu": "by Otsu",
-    "cross-fitted": "on other patients",
-    "oracle": "on the scored truth",
-}
-"""ThresholdSource of a score threshold -> its heading; the last one is an upper bound."""
+"""Number of methods in the tables by finding and of people."""
 
 
 def thresholds(board: Leaderboard, complete: bool = True) -> Table:
@@ -119,13 +98,13 @@ def _columns(board: Leaderboard) -> Iterator[TableColumn]:
     """Yield the columns of the threshold table."""
     yield TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)
     yield NAME
-    for name in (*IOU, *IOBB):
-        measure = {IOU[0]: "IoU > ", IOBB[0]: "IoBB > "}.get(name, "")
+    for name in (*grouping.IOU, *grouping.IOBB):
+        measure = {grouping.IOU[0]: "IoU > ", grouping.IOBB[0]: "IoBB > "}.get(name, "")
         heading = f"{measure}.{name.rpartition('.')[2]}"
         yield replace(MEAN, heading=heading) if name == MAIN else _shares(name, heading)
         if name == MAIN and board.solved:
-            yield _shares(UNSOLVED, f"without {grouping.listed(board.solved)}")
-    yield from (_shares(POINTING, POINTING), ABOVE)
+            yield _shares(grouping.UNSOLVED, f"without {grouping.listed(board.solved)}")
+    yield from (_shares(grouping.POINTING, grouping.POINTING), ABOVE)
 
 
 def _shares(name: str, heading: str) -> TableColumn:
@@ -140,7 +119,9 @@ def _over_baselines(row: Row) -> str:
 
 def network_cell(row: Row) -> str:
     """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
-    words = [] if row.auroc is None else [auroc_words(row.auroc), *["weak classifier"] * (row.auroc < WEAK_AUROC)]
+    words = (
+        [] if row.auroc is None else [auroc_words(row.auroc), *["weak classifier"] * (row.auroc < grouping.WEAK_AUROC)]
+    )
     words += ["one run"] if row.is_single else []
     words += [PUBLISHED] if row.is_published else []
     return f"{row.network} ({', '.join(words)})" if words else row.network
@@ -194,18 +175,6 @@ def corrected(board: Leaderboard) -> float | None:
     keys = [[record.key for record in row.runs] for row in rows if column.entry(row.runs) is not None]
     hits = np.stack([column.hits[:, [column.columns[key] for key in of_row]].mean(1) for of_row in keys], 1)
     return corrected_best(column.groups.sums(hits, np.ones_like(hits)))
-
-
-def cuts(board: Leaderboard) -> Table:
-    """Return hits at IoU > .3 of the best methods of the best row's network, by the source of the score threshold."""
-    columns = [TableColumn(heading, partial(_at_cut, threshold_source)) for threshold_source, heading in CUTS.items()]
-    rows = [row for row in best_network(board)[:MAX_BEST] if row.value(MAIN, "fixed") is not None]
-    title = f"{board.title}: hits at IoU > .3 by the choice of the score threshold"
-    return tabulated(title, f"The best methods of {rows[0].network}." if rows else "", (NAME, *columns), rows)
-
-
-def _at_cut(threshold_source: ThresholdSource, row: Row) -> str:
-    return short(row.value(MAIN, threshold_source))
 
 
 def networks(board: Leaderboard) -> Table:
@@ -275,14 +244,14 @@ def notes(board: Leaderboard) -> list[str]:
         words = ", ".join(f"{group[0].network} {len(group[0].runs)}" for group in trained)
         basis.append(f"Training runs: {words if several else 'one per network'}.")
     machines = list(dict.fromkeys(describe(r.training) for group in trained for row in group for r in row.runs))
-    more = f", and {grouping.counted(len(machines) - 3, 'other')}" if len(machines) > 3 else ""
+    more = f", and {counted(len(machines) - 3, 'other')}" if len(machines) > 3 else ""
     basis += [f"Trained on: {'; '.join(machines[:3])}{more}."] * bool(machines)
-    if all(BOXED in row.scores for row in board.methods):
-        boxed = sorted(row.scores[BOXED].value or 0.0 for row in board.methods)
+    if all(grouping.BOXED in row.scores for row in board.methods):
+        boxed = sorted(row.scores[grouping.BOXED].value or 0.0 for row in board.methods)
         words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
         basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
     if lacking := dict.fromkeys(
-        row.network for row in board.methods if any(name not in row.scores for name in COLUMNS)
+        row.network for row in board.methods if any(name not in row.scores for name in grouping.COLUMNS)
     ):
         basis.append(f"A dash in the first table: not stored for every training run of {grouping.listed([*lacking])}.")
     lines = [" ".join(basis)]
@@ -321,10 +290,10 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     """
     import pandas as pd  # slow to import, and not needed for tables
 
-    lines, has_solved = [], any(UNSOLVED in row.scores for row in rows)
+    lines, has_solved = [], any(grouping.UNSOLVED in row.scores for row in rows)
     for row in rows:
-        scores = {name: row.share(name) for name in COLUMNS} | {"low": row.main.low, "high": row.main.high}
-        scores |= {UNSOLVED: row.share(UNSOLVED)} if has_solved else {}
+        scores = {name: row.share(name) for name in grouping.COLUMNS} | {"low": row.main.low, "high": row.main.high}
+        scores |= {grouping.UNSOLVED: row.share(grouping.UNSOLVED)} if has_solved else {}
         gaps = {gap.name: gap.difference.value for gap in row.over_baselines}
         about: dict[str, Any] = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
         about |= {"in_top_group": row.in_top_group, "note": row.note}
@@ -361,7 +330,7 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
     line |= {"runs": len(row.runs), "auroc": row.auroc}
-    line |= {name: row.share(name) for name in (BOXED, *COLUMNS, *[UNSOLVED] * solved)}
+    line |= {name: row.share(name) for name in (grouping.BOXED, *grouping.COLUMNS, *[grouping.UNSOLVED] * solved)}
     line |= {"low": row.main.low, "high": row.main.high, "n": row.main.n or None}
     line |= {"in_top_group": row.in_top_group, "above_baselines": row.above_baselines}
     gaps = {gap.name: gap for gap in row.over_baselines}

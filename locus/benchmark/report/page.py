@@ -4,7 +4,6 @@
 ``CheckReport``    base class of the reports of validity checks, which are handed over by ``Description``
 ``answer``         the answer in at most three lines: about the best row or, if there are some, about a user's rows
 ``page``           the text of ``leaderboard.md``
-``side_by_side``   a run beside the published results of its suite, for the terminal: both scores of each row
 
 The tables are made in ``main_table`` and ``detail_tables``. The HTML page of a suite is in ``html``, the overview of
 all suites in ``tables``.
@@ -18,16 +17,14 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-from locus.benchmark.records.record import Record, why_other
+from locus.benchmark.records.record import Record
 from locus.benchmark.report import detail_tables, grouping, literature, main_table
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.comparisons import above_baselines_at, by_grid, compared_with
-from locus.benchmark.report.detail_tables import LAYOUTS, layout_of_means
-from locus.benchmark.report.grouping import counted, first_names
+from locus.benchmark.report.grouping import Row, by_score, counted, network_words
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
-from locus.benchmark.report.row import IOU, WEAK_AUROC, Row, by_score, network_words, runs_words
-from locus.benchmark.report.table import NOTHING, Table, as_text, markdown, of_interval, short, with_interval
+from locus.benchmark.report.table import Table, markdown, of_interval, short
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
 from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, SUPERVISED
@@ -74,8 +71,6 @@ class CheckReport:
         return None
 
 
-SPECIFIC = frozenset({MAIN_PROTOCOL, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)})
-"""Protocols with a specific table or layout; any other uses the layout of means."""
 DETAILS = (detail_tables.per_training_run, detail_tables.by_threshold, detail_tables.subgroups)
 
 
@@ -99,7 +94,7 @@ class DatasetTables:
 
     @cached_property
     def short(self) -> tuple[Table, ...]:
-        """The main tables with the best methods only, for a terminal and ``leaderboard.md``."""
+        """The main tables with the best methods only, for ``leaderboard.md``."""
         return self._main(complete=False)
 
     @property
@@ -110,7 +105,7 @@ class DatasetTables:
 
     @property
     def printed(self) -> tuple[Table, ...]:
-        """The tables of a terminal and of ``leaderboard.md``; without a main one, those of the other protocols."""
+        """The tables of ``leaderboard.md``; without a main one, those of the other protocols."""
         return (*self.main, *self.of_checks[:1]) or self.protocols
 
     @property
@@ -120,9 +115,8 @@ class DatasetTables:
 
     @cached_property
     def of_checks(self) -> tuple[Table, ...]:
-        """The tables of validity checks, or that of several protocols."""
-        of_reports = (table for report in self.reports for table in report.tables())
-        return _given([detail_tables.by_protocol(self.leaderboard), *of_reports])
+        """The tables of validity checks."""
+        return _given(table for report in self.reports for table in report.tables())
 
     @cached_property
     def details(self) -> tuple[Table, ...]:
@@ -131,12 +125,10 @@ class DatasetTables:
 
     @cached_property
     def protocols(self) -> tuple[Table, ...]:
-        """Tables of the other protocols; a protocol may have several. Those of users have the layout of means."""
-        board = self.leaderboard
-        scored = {record.cell.protocol for record in board.records if record.source != "paper"}
-        words = sorted(scored - SPECIFIC - {check.check for check in self.checks})
-        layouts = [*LAYOUTS, *(layout_of_means(word, board.of_protocol(word)) for word in words)]
-        return _given(layout.fill(board) for layout in layouts)
+        """A table of each other protocol."""
+        scored = {record.cell.protocol for record in self.leaderboard.records if record.source != "paper"}
+        words = sorted(scored - {MAIN_PROTOCOL, CLASSIFICATION, *(check.check for check in self.checks)})
+        return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
 
     @cached_property
     def literature(self) -> tuple[Table, ...]:
@@ -157,7 +149,6 @@ class DatasetTables:
             (
                 *thresholds,
                 main_table.by_finding(board),
-                main_table.cuts(board),
                 main_table.networks(board),
                 main_table.effects(board, None if complete else main_table.MAX_EFFECTS),
                 main_table.people(board),
@@ -224,9 +215,9 @@ def _supervised(board: Leaderboard) -> Iterator[str]:
 
 
 def _row_words(row: Row) -> str:
-    weak = ", weak classifier" if row.auroc is not None and row.auroc < WEAK_AUROC else ""
+    weak = ", weak classifier" if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else ""
     auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
-    runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {runs_words(len(row.runs))}"
+    runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {grouping.runs_words(len(row.runs))}"
     network = f" on {row.network}" if row.cell.backbone else ""
     return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
 
@@ -272,7 +263,7 @@ def _against_others(first: Row, board: Leaderboard) -> str:
 def _counted(rows: Iterable[Row]) -> str:
     """Return the number of rows and the names of the best of them."""
     names = [f"`{row.name}` on {row.network}" for row in by_score(rows)]
-    return f"{len(names)} ({first_names(names)})" if names else "none"
+    return f"{len(names)} ({grouping.first_names(names)})" if names else "none"
 
 
 def _above(first: Row, board: Leaderboard) -> str:
@@ -289,7 +280,7 @@ def _above(first: Row, board: Leaderboard) -> str:
 def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard) -> str:
     """Say for the higher thresholds how many methods are above the baselines."""
     counts = {}
-    for column in IOU[IOU.index(MAIN) + 1 :]:
+    for column in grouping.IOU[grouping.IOU.index(MAIN) + 1 :]:
         values = board.column(column, [*rows, *blind])
         if values is None or any(values.entry(row.runs) is None for row in blind):
             return ""
@@ -300,7 +291,7 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], 
         return "; none at .4 or more" if above else " or more"
     if len(rows) == 1 and above:
         return f", {', '.join(f'.{column[-1]}' for column in levels)}"
-    if first_without is None or IOU.index(first_without) < IOU.index(levels[-1]):
+    if first_without is None or grouping.IOU.index(first_without) < grouping.IOU.index(levels[-1]):
         return f"; {', '.join(f'{counts[c]} at .{c[-1]}' for c in levels)}"
     return f"; some up to .{levels[-1][-1]}, none at .{first_without[-1]} or more"
 
@@ -332,7 +323,7 @@ def _grid(rows: Sequence[Row]) -> str:
 
 
 def _names(rows: Sequence[Row]) -> str:
-    return first_names([*dict.fromkeys(_with_auroc(row) for row in rows)])
+    return grouping.first_names([*dict.fromkeys(_with_auroc(row) for row in rows)])
 
 
 def _with_auroc(row: Row) -> str:
@@ -340,7 +331,7 @@ def _with_auroc(row: Row) -> str:
 
 
 def _listed(rows: Sequence[Row]) -> str:
-    return first_names([f"`{row.name}`" for row in rows])
+    return grouping.first_names([f"`{row.name}`" for row in rows])
 
 
 def page(
@@ -365,9 +356,9 @@ def page(
 
 
 def answers(tables: DatasetTables) -> list[str]:
-    """Return the lines of the answer of a data set, of its protocols and of its checks."""
+    """Return the lines of the answer of a data set and of its checks."""
     board = tables.leaderboard
-    lines = [*answer(board), *literature.answer(board), *detail_tables.protocol_sentences(board)]
+    lines = [*answer(board), *literature.answer(board)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []
@@ -406,25 +397,3 @@ def cells_without_score(records: Sequence[Record]) -> list[str]:
         networks = ", ".join(sorted({network_words(record.cell) for record in group}))
         lines.append(f"{len(group)} {group[0].status} ({networks}): {group[0].reason}")
     return lines
-
-
-HEADER = ("network", "seed", "method", f"{MAIN} published [95%]", "yours [95%]", "difference")
-
-
-def side_by_side(records: Sequence[Record], published: Sequence[Record]) -> str:
-    """Return the table for a terminal and one sentence; empty if no cell of ``records`` is published."""
-    published_by_key = {record.key: record for record in published}
-    rows = [r for name in grouping.datasets(records) for r in grouping.main_records(records, name) if r.source == "run"]
-    pairs = [(published_by_key[row.key], row) for row in rows if row.key in published_by_key]
-    if not pairs:
-        return ""
-    table = Table("Published scores and yours", "", HEADER, tuple(_row(*pair) for pair in pairs))
-    return "\n".join([as_text(table), *dict.fromkeys(why_other(*pair) for pair in pairs)])
-
-
-def _row(published: Record, here: Record) -> tuple[str, ...]:
-    first, second = grouping.main_score(published), grouping.main_score(here)
-    names = network_words(here.cell), str(here.cell.seed), here.method
-    a, b = (None if score is None else score.value for score in (first, second))
-    gap = NOTHING if a is None or b is None else f"{round(b - a, 6) + 0.0:+.3f}"
-    return (*names, with_interval(first), with_interval(second), gap)

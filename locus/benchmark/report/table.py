@@ -1,12 +1,13 @@
 """Tables of formatted cells, and their output as Markdown, text and LaTeX."""
 
+import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from tabulate import tabulate
 
-from locus.benchmark.report.row import NO_NETWORK, Row
+from locus.benchmark.report.grouping import NO_NETWORK, Row
 from locus.core.files import markdown_cell
 from locus.core.scores import Score
 
@@ -195,23 +196,20 @@ def bold_columns(table: Table) -> list[int]:
     return [n for n, kind in enumerate(table.kinds) if kind in ("bold", "interval")]
 
 
-NAME_WIDTH = 21
-"""Longest name of a method in a terminal, in letters."""
+MAX_COLUMN_WIDTH = 20
+"""Largest width of a column in a terminal, in letters."""
 MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
 NOT_ABOVE = "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
 NOT_ABOVE_WORDS = "≤ floor"
 """Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
 FROM_BASELINES = "− prior / fixed_box"
-"""Heading of the differences from both; in a terminal, the smaller one is shown."""
+"""Heading of the differences from both."""
 BASELINES = "baselines"
 """The first cell of a baseline in a threshold table, where methods have their network."""
-MAX_WIDTH, MIN_COLUMN_WIDTH = 130, 7
-"""Width of a table in a terminal, and of its narrowest column, in letters."""
-HEADINGS = {"pointing": "point-\ning", FROM_BASELINES: "−\nfloor"}
 
 
 def as_text(table: Table) -> str:
-    """Format the title and the table for a terminal, at most ``MAX_WIDTH`` letters wide: long cells are wrapped.
+    """Format title, table and footnote for a terminal; long cells are wrapped.
 
     >>> print(as_text(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
     phantom
@@ -220,63 +218,10 @@ def as_text(table: Table) -> str:
     cam       0.910
     <BLANKLINE>
     """
-    text = _threshold_text(table) if table.marks else _wrapped(table)
-    return "\n".join([table.title, text, *([table.footnote] if table.footnote else []), ""])
-
-
-def _wrapped(table: Table) -> str:
-    """Return a table whose widest columns are narrowed until it fits, if possible without breaking words."""
     rows = [[cell.replace("**", "") for cell in row] for row in table.rows]
-    columns = [(f"{heading}  ", *cells) for heading, *cells in zip(table.headings, *rows, strict=True)]
-    widths = [max(map(len, cells)) for cells in columns]  # tabulate pads headings by 2
-    words = [max(len(word) for cell in cells for word in cell.split(" ")) for cells in columns]
-    for least in ([word + 2 for word in words], [MIN_COLUMN_WIDTH] * len(widths)):
-        while sum(widths) + 2 * (len(widths) - 1) > MAX_WIDTH:
-            spare = [width - smallest for width, smallest in zip(widths, least, strict=True)]
-            if max(spare) <= 0:
-                break
-            wide = max((n for n, room in enumerate(spare) if room > 0), key=lambda n: widths[n])
-            widths[wide] -= 1
-    fitted: dict[str, Any] = (
-        {"maxcolwidths": widths, "maxheadercolwidths": [width - 2 for width in widths]} if table.rows else {}
-    )
-    return str(tabulate(rows, headers=table.headings, disable_numparse=True, **fitted))
-
-
-def _threshold_text(table: Table) -> str:
-    """Return a threshold table with a line per network, short headings, and ``*`` for bold."""
-    starred = [n - 2 for n in bold_columns(table) if n > 1]
-    rows, titles = [], []
-    for (network, method, *cells), mark in zip(table.rows, table.marks, strict=True):
-        titles.append(BASELINES if mark == "baseline" else network)
-        name = f"{method}, {network}" if mark == "baseline" and network != BASELINES else method
-        bold = starred if mark == "bold" else []
-        cells[-1] = min(cells[-1].split(" / "), key=lambda cell: float(cell.replace("−", "-")) if "." in cell else 0.0)
-        rows.append([f" {name}"[:NAME_WIDTH], *(c.replace(", ", ",") + "*" * (n in bold) for n, c in enumerate(cells))])
-    heads = ["\nmethod", *(_short_heading(word) for word in table.header[2:])]
-    lines = [*zip(*(head.split("\n") for head in heads), strict=True), *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    first, second, *body = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
-    text = [first, second, "  ".join("-" * width for width in widths)]
-    for n, title in enumerate(titles):
-        text += ([title] if n == 0 or title != titles[n - 1] else []) + [body[n]]
-    text += [f"* {MAY_BE_BEST}"] * ("bold" in table.marks)
-    text += [f"{NOT_ABOVE_WORDS}: {NOT_ABOVE}"] * any(NOT_ABOVE_WORDS in row for row in table.rows)
-    return "\n".join(text).replace("`", "")
-
-
-def _short_heading(word: str) -> str:
-    r"""Return a heading in two short lines.
-
-    >>> _short_heading("IoU > .1"), _short_heading("without Cardiomegaly")
-    ('IoU\n>.1', 'w/o\nCard')
-    """
-    if word in HEADINGS:
-        return HEADINGS[word]
-    if word.startswith("without "):
-        return f"w/o\n{word.removeprefix('without ')[:4]}"
-    short_word = word.replace(" > ", "\n>")
-    return short_word if "\n" in short_word else f"\n{short_word}"
+    heads = [textwrap.fill(word, MAX_COLUMN_WIDTH) for word in table.headings]
+    text = tabulate(rows, headers=heads, disable_numparse=True, maxcolwidths=MAX_COLUMN_WIDTH)
+    return "\n".join([table.title, text, *([table.footnote] if table.footnote else []), ""])
 
 
 def latex(table: Table, label: str) -> str:
@@ -308,18 +253,6 @@ def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[
         "",
     ]
     return "\n".join(lines)
-
-
-def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """Select ``columns`` by their header; the first eight columns if the table has none of them.
-
-    >>> chosen(Table("", "", ("method", "auroc"), (("cam", "0.910"),)), ["auroc"]).rows
-    (('0.910',),)
-    """
-    indices = [i for i, name in enumerate(table.header) if name in columns] or list(range(min(8, len(table.header))))
-    header, *rows = (tuple(line[i] for i in indices) for line in (table.header, *table.rows))
-    kinds = tuple(table.kinds[i] for i in indices if table.kinds)
-    return replace(table, header=header, rows=tuple(rows), kinds=kinds, marks=())
 
 
 def _line(cells: Sequence[str]) -> str:

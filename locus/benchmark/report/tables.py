@@ -2,7 +2,7 @@
 
 ``write``     the files of one suite: ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``
 ``index``     the overview of all suites, ``results/index.html`` and ``README.md``, with the agreement of their rankings
-``headline``  the answer and the main tables for a terminal
+``headline``  the answer for a terminal
 
 The contents come from ``page``, ``html``, ``main_table`` and ``all_tables``.
 """
@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from locus.benchmark.records import Record, load, ordered
-from locus.benchmark.report import detail_tables, literature, main_table
+from locus.benchmark.report import literature, main_table
 from locus.benchmark.report.case_columns import CaseFolders
+from locus.benchmark.report.grouping import Row, by_network
 from locus.benchmark.report.html import PAGE, anchor, link_documents, render, suite_page, view
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import (
@@ -27,12 +28,10 @@ from locus.benchmark.report.page import (
     page,
     path_to_checkout,
 )
-from locus.benchmark.report.row import Row, by_network
-from locus.benchmark.report.table import NOTHING, Table, as_text, chosen, latex, markdown, number, of_interval, short
+from locus.benchmark.report.table import NOTHING, Table, latex, markdown, number, of_interval, short
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
-from locus.core.errors import BadValueError, hint
 from locus.core.files import write_text
 from locus.core.names import MAIN
 
@@ -127,10 +126,9 @@ def _suite(folder: Path, datasets: Sequence[DatasetTables]) -> tuple[str, ...]:
 
 
 def _first_sentence(data: DatasetTables) -> str:
-    """Return the first sentence of the answer of a check, of several protocols or of papers, without brackets."""
+    """Return the first sentence of the answer of a check or of papers, without brackets."""
     of_checks, board = (sentence for report in data.reports for sentence in report.sentences()), data.leaderboard
-    answers_in_order = itertools.chain(of_checks, detail_tables.protocol_sentences(board), literature.answer(board))
-    text = next(answers_in_order, "").replace("**", "")
+    text = next(itertools.chain(of_checks, literature.answer(board)), "").replace("**", "")
     plain = re.sub(r" \([^)]*\)", "", text)
     return plain.partition(". ")[0].removesuffix(".")
 
@@ -157,7 +155,6 @@ def write(
     folder: Path | str,
     description: Description | None = None,
     records: Sequence[Record] | None = None,
-    columns: Sequence[str] = (),
     folders: CaseFolders | None = None,
     linked_from: Path | None = None,
 ) -> list[DatasetTables]:
@@ -170,24 +167,23 @@ def write(
         folder: folder of the suite.
         description: texts on the pages; by default only a title, the name of the folder.
         records: records of the folder, if already loaded.
-        columns: columns of ``leaderboard.tex``.
         folders: folders with the rows per case; by default only ``folder``.
         linked_from: final folder of ``leaderboard.md``, for its links to the documentation; default ``folder``.
 
     Raises:
         DataError: for an invalid record.
-        BadValueError: for a column that no table has.
     """
     folder = Path(folder)
     description = description or Description(folder.name)
     linked_from = linked_from or folder
     folders = folders or CaseFolders(folder)
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
-    boards = leaderboards(all_records, folders, description.rank_methods, description.listed, description.maps_of)
+    boards = leaderboards(all_records, folders, description.rank_methods, description.listed)
     datasets = [DatasetTables(board, description.checks) for board in boards]
-    latex_text = _latex(folder.name, datasets, columns)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
-    write_text(folder / "leaderboard.tex", latex_text)
+    shown = [table for data in datasets for table in (*data.main, *data.of_checks)]
+    in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)
+    write_text(folder / "leaderboard.tex", "\n".join(in_latex))
     for chart in filter(None, (literature.chart(data.leaderboard) for data in datasets)):
         write_text(folder / literature.FILE, chart.svg)
     for report in (report for data in datasets for report in data.reports if report.writes_chart):
@@ -200,24 +196,6 @@ def write(
 
 
 def headline(datasets: Sequence[DatasetTables]) -> str:
-    """Return the answer and the main tables of a suite for a terminal, with the reasons for missing cells."""
-    parts = []
-    for data in datasets:
-        parts += [line.replace("**", "").replace("`", "") for line in answers(data)]
-        parts += ["", *(as_text(table) for table in data.printed)]
-    missing = cells_without_score([record for data in datasets for record in data.leaderboard.records])
-    return "\n".join([*parts, *missing])
-
-
-def _latex(suite: str, datasets: Sequence[DatasetTables], columns: Sequence[str]) -> str:
-    """Return the selected tables as LaTeX; raise if no table has a column of ``columns``."""
-    tables = [table for data in datasets for table in (*data.main, *data.of_checks)]
-    headings = {heading for table in tables for heading in table.header}
-    if unknown := [name for name in columns if name not in headings and tables]:
-        raise BadValueError(
-            f"--columns: unknown column {unknown[0]!r}: {hint(unknown[0], headings)}the columns of {suite} are "
-            f"{', '.join(sorted(headings))}"
-        )
-    selected = [chosen(table, columns) if columns else table for table in tables]
-    labels = (f"tab:{suite}-{anchor(table.title)}" for table in selected)
-    return "\n".join(latex(table, label) for table, label in zip(selected, labels, strict=True))
+    """Return the answer of a suite for a terminal, with the reasons for missing cells."""
+    lines = [line.replace("**", "").replace("`", "") for data in datasets for line in answers(data)]
+    return "\n".join([*lines, *cells_without_score([r for data in datasets for r in data.leaderboard.records])])

@@ -304,8 +304,6 @@ def existing_records(folder: Path) -> list[Record]:
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
-OTHER_COLUMNS = "the published table has different columns"
-"""Reason for which no cell runs, because the published records are used."""
 
 
 @dataclass(frozen=True)
@@ -393,4 +391,4 @@ def _difference(suite: Suite, config: RunConfig) -> str:
     planned_words = {*methods.expand(suite.all_words), *suite.all_words, *BASELINES_AND_UPPER_BOUND, *methods.GROUPS}
     if extra := [word for word in config.method if word not in planned_words]:
         return f"{', '.join(extra)} is not part of the published plan"
-    return OTHER_COLUMNS if config.columns else ""
+    return ""

@@ -1,16 +1,16 @@
-"""Compare suites, networks or methods on the same cases: ``python -m benchmark.compare A B``, and ``--compare_to``.
+"""Compare suites, networks or methods on the same cases: ``python -m benchmark.compare A B``.
 
-``resolve``          the rows that a selector names: ``suite[/model][/method]``, or the path of a checkpoint
+``resolve``          the rows that a selector names: ``suite[/model][/method]``
 ``pairs_of``         the pairs of rows of two selections
 ``common_cases``     the cases that two rows have, whatever their suites, in the same order
 ``differences``      each compared column by finding, and its mean; ``corrected`` adds Holm's correction
-``compare``          all pairs of two selections, as text and rows; ``compare_under_rules``: two rows under all rules
+``compare``          all pairs of two selections, as text and rows
 ``compare_folders``  two results folders, cell by cell
 
 Only records and rows per case are read: no model, map or data set.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,29 +19,20 @@ import numpy as np
 from tqdm import tqdm
 
 from locus.benchmark import records
-from locus.benchmark.records import Cell, Record, cases
+from locus.benchmark.records import Record, cases
 from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, Codes, column_as_floats, read_columns
-from locus.benchmark.report.grouping import counted, grouped, main_value
-from locus.benchmark.report.row import Interval, Row, run_names
+from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
-from locus.benchmark.scoring.rules import CUTS, of_single_box
+from locus.benchmark.scoring.statistics import resample
 from locus.benchmark.scoring.statistics.mrmc import over_patients
 from locus.benchmark.scoring.statistics.rank_reversals import UnderRule, Values, two_rows
-from locus.benchmark.scoring.statistics.resample import (
-    FLIPS,
-    MIN_PATIENTS,
-    RESAMPLES,
-    CaseGroups,
-    CaseIndex,
-    holm,
-    mean,
-)
+from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex, holm, mean
 from locus.benchmark.suite import cells
 from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError, examples
 from locus.core.files import csv_text, write_text
 from locus.core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
-from locus.core.types import Echo, FloatArray, Sample
+from locus.core.types import Echo, FloatArray
 
 Name = tuple[str, str]
 """Model and method."""
@@ -63,10 +54,6 @@ class Selection:
     """Selected model; None: all."""
     method: str | None = None
     """Selected method; None: all methods, without baselines and ``truth``."""
-
-    def __str__(self) -> str:
-        """Return the selector; for a checkpoint also its model."""
-        return f"{self.selector} ({self.folder.name}/{self.model})" if is_checkpoint(self.selector) else self.selector
 
     @property
     def records(self) -> list[Record]:
@@ -92,18 +79,14 @@ def resolve(selector: str, results: Path) -> Selection:
 
     ``phantom`` selects all methods of a suite, ``phantom/custom-PCAM-128px-seed0`` one of its training runs,
     ``phantom/custom-PCAM-128px`` all its seeds, ``phantom/layercam`` one method on every model,
-    ``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint selects the model of the suite whose records
-    contain the digest of its weights.
+    ``phantom/custom-PCAM-128px-seed0/layercam`` one cell.
 
-    Raises ``UnknownNameError`` with the nearest suite, model or method, ``BadValueError`` for a checkpoint of several
-    suites, and ``DataError`` if a suite has no scored cell or no record has the checkpoint.
+    Raises ``UnknownNameError`` with the nearest suite, model or method, ``DataError`` for a suite without scored cells.
     """
-    if is_checkpoint(selector):
-        return _of_checkpoint(selector, results)
     suite, _, rest = selector.strip("/").partition("/")
     suites = [folder.name for folder in records.suites(results)]
     if suite not in suites:
-        raise UnknownNameError("suite", suite, suites, also="the path of a checkpoint or run folder")
+        raise UnknownNameError("suite", suite, suites)
     if not (of_suite := _scored(results / suite)):
         reason = f"the suite {suite!r} has no scores of the protocol {MAIN_PROTOCOL!r} in {results / suite}"
         raise DataError(f"{reason}: run it first")
@@ -144,34 +127,6 @@ def _parts(suite: str, rest: str, of_suite: Sequence[Record]) -> tuple[str | Non
     if (model, method) not in pairs:
         raise UnknownNameError(f"method of {suite}/{model}:", method, sorted(m for of, m in pairs if of == model))
     return model, method
-
-
-def is_checkpoint(selector: str) -> bool:
-    """Return whether a selector is the path of a checkpoint or of a run folder with one.
-
-    >>> is_checkpoint("phantom//cam")
-    False
-    """
-    path = Path(selector)
-    return path.is_file() or (path / "best.ckpt").is_file()
-
-
-def _of_checkpoint(selector: str, results: Path) -> Selection:
-    """Select by checkpoint; if several suites share a training run, the one named in the path is used."""
-    from locus.benchmark import opening  # imports torch
-
-    digest = opening.checkpoint(selector).digest
-    scored = {folder: _scored(folder) for folder in records.suites(results)}
-    models = {(folder, r.cell.model_id) for folder in scored for r in scored[folder] if digest in r.checkpoints}
-    named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models
-    words = sorted(f"{folder.name}/{model}" for folder, model in named)
-    if not words:
-        reason = f"no record in {results} was made with the checkpoint {selector} (digest {digest})"
-        raise DataError(f"{reason}: use a checkpoint of a suite that has run")
-    if len(words) > 1:
-        raise BadValueError(f"{selector} belongs to several suites or models: use one of {', '.join(words)}")
-    folder, model = named.pop()
-    return Selection(selector, folder, scored[folder], model)
 
 
 def pairs_of(first: Selection, second: Selection) -> tuple[list[Pair], tuple[int, int]]:
@@ -221,8 +176,8 @@ def _nothing_to_compare(first: Selection, second: Selection, themselves: bool) -
 
 COLUMNS = (MAIN, "hit@iou.1", "hit@iou.5", "hit@iobb.5", "mean_iou", "pointing")
 """Compared columns; the main column also by finding."""
-READ = (*COLUMNS, "iou", "iobb", "center_inside", "anyhits", *(f"iou_{threshold_source}" for threshold_source in CUTS))
-"""Columns of the rows per case, with those of all rules."""
+READ = (*COLUMNS, "iou", "iobb")
+"""Columns of the rows per case."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -390,8 +345,8 @@ OVER_RUNS = (
     "paired; a row with one run adds the variance over patients only"
 )
 OVER_PATIENTS = (
-    f"one training run: BCa 95% intervals over patients ({RESAMPLES:,} resamples, {MIN_PATIENTS} patients or more); "
-    f"p by a sign-flip test ({FLIPS:,} flips)"
+    f"one training run: BCa 95% intervals over patients ({resample.RESAMPLES:,} resamples, {MIN_PATIENTS} patients or "
+    f"more); p by a sign-flip test ({resample.FLIPS:,} flips)"
 )
 ONE_RUN = "a row has one training run: its spread over runs is unknown, and another run may reverse the comparison"
 HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"
@@ -426,30 +381,11 @@ def _no_common_case(first: Selection, second: Selection) -> str:
     return f"{both} have no common case: they were scored on different images or findings"
 
 
-def compare_under_rules(first: Selection, second: Selection) -> tuple[str, list[UnderRule]]:
-    """Compare two rows under all rules that need only the rows per case: text, and rows.
-
-    Raises ``BadValueError`` if the selectors are not two rows with common cases.
-    """
-    pairs, _ = pairs_of(first, second)
-    if len(pairs) != 1:
-        raise BadValueError(f"--all_rules compares two rows, not {len(pairs)} pairs: use suite/model/method twice")
-    both = common_cases(pairs[0], (first.folder, second.folder))
-    if not len(both.index):
-        raise BadValueError(_no_common_case(first, second))
-    values = {rule: of for rule, of in of_single_box(both.column).items() if np.isfinite(of).all()}
-    rows = two_rows(values, both.index, [run_names(row.runs) for row in both.pair])
-    better = {1: "A", -1: "B", 0: NOTHING}
-    lines = tuple((row.rule, *_cells(row), better[row.sign]) for row in rows)
-    title = f"A = {first}, B = {second}: {len(both.index)} cases"
-    return as_text(Table(title, "", ("rule", *HEADER, "better"), lines)), rows
-
-
 def _about(
     first: Selection, second: Selection, pairs: Sequence[Pair], unmatched: tuple[int, int], patients: Set[int]
 ) -> list[str]:
     """Describe both sides, rows without a partner, different data, patients, seeds, intervals and tests."""
-    lines = [f"{letter} = {side}" for letter, side in zip("AB", (first, second), strict=True)]
+    lines = [f"{letter} = {side.selector}" for letter, side in zip("AB", (first, second), strict=True)]
     alone = zip("AB", unmatched, strict=True)
     lines += [f"rows of {side} without a partner in the other: {count}" for side, count in alone if count]
     if other := _other_data(pairs):
@@ -478,47 +414,26 @@ def run(config: CompareConfig, echo: Echo) -> int:
     Raises ``LocusError`` if a selector has no cells or the sides have no common case.
     """
     if len(config.pair) != 2:
-        advice = "each is suite[/model][/method], the path of a checkpoint or a results folder"
+        advice = "each is suite[/model][/method] or a results folder"
         raise BadValueError(f"compare requires two arguments, A and B, but got {len(config.pair)}: {advice}")
     if any(map(_has_records, config.pair)):
-        if config.output is not None or config.all_rules:
-            flag = "--all_rules" if config.all_rules else "--output"
-            raise BadValueError(f"{flag} requires suites, models or methods: leave it out for two results folders")
+        if config.output is not None:
+            raise BadValueError("--output requires suites, models or methods: leave it out for two results folders")
         echo(compare_folders(*config.pair))
         return 0
     homes = [Path(config.results)] if config.results else [cells.published(), cells.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.pair)
-    if config.all_rules:
-        text, by_rule = compare_under_rules(first, second)
-        lines = [row._asdict() for row in by_rule]
-    else:
-        text, rows = compare(first, second)
-        lines = [row.line for row in rows]
+    text, rows = compare(first, second)
     echo(text)
     if config.output is not None:
-        _write(lines, Path(config.output))
-        echo(f"all {len(lines)} comparisons: {config.output}")
+        write_text(config.output, csv_text([rows[0].line, *(row.line.values() for row in rows)]))
+        echo(f"all {len(rows)} comparisons: {config.output}")
     return 0
-
-
-def _write(lines: Sequence[Mapping[str, object]], path: Path) -> None:
-    """Write comparisons with all digits to a CSV file. Raises ``WriteError`` if it cannot be written."""
-    write_text(path, csv_text([lines[0], *(line.values() for line in lines)]))
 
 
 def _has_records(word: str) -> bool:
     """Whether ``word`` is the path of a suite's results, such as ``results/demo``; a name alone is a suite."""
     return "/" in word and Path(word) in records.suites(Path(word).parent)
-
-
-def main_differences(one: Sequence[Record], other: Sequence[Record]) -> list[tuple[float, Cell]]:
-    """Return the difference of the main score and the cell, largest first, of the cells that have one on both sides."""
-    first, second = (
-        {r.key: (main_value(r), r.cell) for r in side if r.cell.protocol == MAIN_PROTOCOL} for side in (one, other)
-    )
-    both = ((value, second[key][0], cell) for key, (value, cell) in first.items() if key in second)
-    gaps = [(abs(a - b), cell) for a, b, cell in both if a is not None and b is not None]
-    return sorted(gaps, key=lambda pair: -pair[0])
 
 
 def compare_folders(first: str, second: str) -> str:
@@ -538,8 +453,9 @@ def compare_folders(first: str, second: str) -> str:
     text = f"{equal} of {counted(len(both), 'common cell')} are equal"
     if alone := len(one) + len(other) - 2 * len(both):
         text += f" (only one folder has {counted(alone, 'other cell')})"
-    if gaps := main_differences([*one.values()], [*other.values()]):
-        gap, cell = gaps[0]
+    values = [(main_value(a), main_value(b), a.cell) for a, b in both if a.cell.protocol == MAIN_PROTOCOL]
+    if gaps := [(abs(a - b), cell) for a, b, cell in values if a is not None and b is not None]:
+        gap, cell = max(gaps, key=lambda pair: pair[0])
         text += f"; the largest difference of {MAIN} is {gap:.3g}" + f" ({cell.method}, {cell.model_id})" * bool(gap)
     return text
 
@@ -547,36 +463,3 @@ def compare_folders(first: str, second: str) -> str:
 def _are_equal(one: Record, other: Record) -> bool:
     first, second = ({(s.finding, s.metric, s.threshold_source): s.value for s in r.scores} for r in (one, other))
     return all(first[name] == second[name] for name in first.keys() & second.keys())
-
-
-FILE = "comparison.csv"
-
-
-def find(selector: str, results: Path, samples: Sequence[Sample]) -> Selection:
-    """Return the row that ``selector`` names in the published results or in ``results``.
-
-    Raises ``LocusError`` if there is no such row, or if it was scored on none of the images of ``samples``.
-    """
-    row = resolve_first(selector, [cells.published(), results])
-    if row.model is None or row.method is None:
-        raise BadValueError(f"--compare_to {selector} is not a single row: use suite/model/method")
-    scored = cases.read_columns([record.cell for record in row.records], row.folder, ["image"])
-    if not {sample.image_id for sample in samples} & set(scored["image"].to_pylist()):
-        raise BadValueError(f"--compare_to {selector} was scored on other images: choose a row of the same data set")
-    return row
-
-
-def compare_with_row(record: Record, folder: Path, row: Selection) -> tuple[str, str]:
-    """Compare an entry's ``record`` in ``folder`` with ``row``: all tables as text, and one sentence.
-
-    All differences are also written to ``comparison.csv`` in the folder.
-    """
-    cell = record.cell
-    entry = Selection(cell.method, folder, (record,), cell.model_id, cell.method)
-    text, rows = compare(entry, row)
-    _write([one.line for one in rows], folder / FILE)
-    main = next(one for one in rows if (one.values.rule, one.finding) == (MAIN, "mean"))
-    gap = signed(_gap(main.values))
-    interval = f" without an interval, which requires {MIN_PATIENTS} patients" if main.values.low is None else ""
-    p = "" if main.values.p is None else f", p = {main.values.p:.4f}"
-    return text, f"Compared with {row.selector}, {MAIN} on the same {main.n} cases: {gap}{interval}{p} ({FILE})."

@@ -24,7 +24,7 @@ from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import ranked
 from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
-from locus.benchmark.suite import cells, comparison
+from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import as_published
 from locus.config import PageConfig, ScoreConfig
 from locus.core import cli
@@ -53,7 +53,6 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
 
 def _run(config: ScoreConfig, entry: ExternalEntry, folder: Path, echo: Echo) -> int:
     """Score the ``entry`` and write it into ``folder``; see ``run``."""
-    row = comparison.find(config.compare_to, Path(config.results), entry.samples) if config.compare_to else None
     fate = "left out" if entry.missing == "skip" else "counted as misses"
     if entry.missing_maps:
         echo(f"{len(entry.missing_maps)} cases have no map: {fate}")
@@ -64,17 +63,13 @@ def _run(config: ScoreConfig, entry: ExternalEntry, folder: Path, echo: Echo) ->
     flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
     write_json(unpacked_folder(folder) / FLAGS, flags)
     gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
-    printed, for_page = "", ""  # the comparison of ``--compare_to``
     main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
-    if row is not None:
-        printed, for_page = comparison.compare_with_row(main, folder, row)
     suite, published = _published(main, all_records, folder)
     beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
-    about = " ".join(filter(None, (entry.about, beside, for_page)))
     listed = frozenset(record.key for record in published)
-    description = Description(entry.name, about, listed=listed, has_maps=entry.boxes is None)
+    description = Description(entry.name, f"{entry.about} {beside}", listed=listed, has_maps=entry.boxes is None)
     datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
-    echo("\n\n".join(filter(None, (tables.headline(datasets), printed))))
+    echo(tables.headline(datasets))
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 

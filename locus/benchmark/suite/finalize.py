@@ -63,7 +63,7 @@ def finalize(
     added = config.method or config.checkpoint or config.model
     listed = cells.keys(cells.read_suite(suite.name, config)) if added else {c.key for t in planned for c in t.cells}
     description = replace(describe(suite, folder.path), listed=listed)
-    datasets = tables.write(folder.path, description, table_records, config.columns, folders)
+    datasets = tables.write(folder.path, description, table_records, folders)
     return table_records, datasets
 
 
@@ -119,7 +119,7 @@ def tables_of(folder: Path) -> list[DatasetTables]:
     """Return the tables of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
     suite = plan.load(name) if name in plan.suites() else None
-    known = () if suite is None else (suite.rank_methods, cells.keys(suite), _maps_of(suite, folder))
+    known = () if suite is None else (suite.rank_methods, cells.keys(suite))
     return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
 
 

@@ -1,21 +1,39 @@
-"""A model of a suite that was run before, opened with its records and stored maps to be drawn."""
+"""Suites that were run before, opened from their records.
 
+``open_model``   a model with its records and stored maps, to be drawn
+``export_coco``  export the truth and one method's boxes in COCO's format
+
+``truth.json`` lists all test images, also those without a box, and the truth boxes. Ids start at 1, because pycocotools
+treats annotation 0 as no match. ``boxes.json`` is a list of results. Boxes are xywh in pixels of the image as
+published. A hit is IoU >= t in COCO and IoU > t in Locus.
+"""
+
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from locus.benchmark.evaluation.network import stored_cases
+import numpy as np
+
+from locus.benchmark.evaluation.scorer import stored_cases
+from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.pictures.gallery import OpenedModel
-from locus.benchmark.records import Record
-from locus.benchmark.report.grouping import is_method, main_value, ranked
-from locus.benchmark.report.row import network_words
+from locus.benchmark.records import Cell, Record, cases
+from locus.benchmark.report.grouping import is_method, main_value, network_words, ranked
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.plan import added_model
 from locus.benchmark.suite.score import recorded, scored_model
-from locus.config import PageConfig
-from locus.core.errors import DataError, UnknownNameError
-from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE
+from locus.config import ExportConfig, PageConfig
+from locus.core.errors import BadValueError, DataError, UnknownNameError, examples
+from locus.core.files import atomic, write_text
+from locus.core.names import CLASSIFIER, MAIN_PROTOCOL, PEOPLE, duplicates
+from locus.core.types import Echo, FloatArray, Sample
 from locus.core.user_code import refuse_code
+from locus.datasets.io.images import SUFFIXES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def open_model(config: PageConfig) -> OpenedModel:
@@ -74,3 +92,142 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     if model_id and model_id not in model_ids:
         raise UnknownNameError(f"model of the suite {suite!r}:", model_id, model_ids)
     return [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
+
+
+TRUTH, BOXES, IMAGES = "truth.json", "boxes.json", "data"
+EDGES = ["x0", "y0", "x1", "y1"]
+DETECTION = "detection"
+"""Protocol whose rows per case have a confidence."""
+
+
+def export_coco(config: ExportConfig, echo: Echo) -> None:
+    """Write the export of ``config`` and ``echo`` the files. Raises ``LocusError`` if there are no boxes or images."""
+    record, folder, trained = _chosen(config)
+    table = _with_confidence(record, folder)
+    findings, part = trained[0].data.findings, record.cell.images
+    samples = [sample for run in trained for sample in run.data] if part is None else select_samples(trained, part)
+    output = Path(config.output or f"runs/export/{config.suite}")
+    title = f"{config.suite}: {record.cell.model_id}, {record.method}"
+    truth = truth_json(samples, findings, title)
+    results = boxes_json(table, truth)
+    write_text(output / TRUTH, json.dumps(truth))
+    write_text(output / BOXES, json.dumps(results))
+    if config.images:
+        _write_images(samples, output / IMAGES)
+    counts = f"{len(truth['images'])} images, {len(truth['annotations'])} truth boxes, {len(results)} boxes"
+    echo(f"{title}: {counts} in {output}")
+    if part is not None:
+        echo(f"{config.suite} scores a part of the boxed images only: {TRUTH} lists these images alone")
+    if not results:
+        echo(f"{BOXES} is empty: COCO.loadRes will raise IndexError")
+    if (table["confidence"] == 1).all():
+        echo("all scores are 1.0, because these rows have no confidence: do not compute an average precision")
+
+
+def truth_json(samples: Sequence[Sample], findings: Sequence[str], title: str) -> dict[str, Any]:
+    """Return COCO's dictionary of ``samples``: all images and the truth boxes of ``findings``; all ids start at 1.
+
+    Raises ``DataError`` if an image occurs twice.
+    """
+    names = [file_name(sample.image_id) for sample in samples]
+    if twice := duplicates(names):
+        raise DataError(f"{len(twice)} images occur twice in this suite ({examples(twice)}), which COCO does not allow")
+    images = [
+        {"id": n, "file_name": name, "height": sample.frame[0], "width": sample.frame[1]}
+        for n, (name, sample) in enumerate(zip(names, samples, strict=True), 1)
+    ]
+    boxes = [
+        (image, category, _xywh(box))
+        for image, sample in enumerate(samples, 1)
+        for category, finding in enumerate(findings, 1)
+        for box in sample.boxes.get(finding, ())
+    ]
+    annotations = [
+        {"id": n, "image_id": i, "category_id": c, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for n, (i, c, box) in enumerate(boxes, 1)
+    ]
+    categories = [{"id": n, "name": finding} for n, finding in enumerate(findings, 1)]
+    return {"info": {"description": title}, "images": images, "categories": categories, "annotations": annotations}
+
+
+def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return COCO's results of rows per case; a case without a box has no result.
+
+    Raises ``DataError`` for an image or a finding that ``truth`` does not list.
+    """
+    images = {image["file_name"]: image["id"] for image in truth["images"]}
+    categories = {category["name"]: category["id"] for category in truth["categories"]}
+    boxed = table[np.isfinite(table[EDGES].to_numpy(np.float64)).all(1)]
+    unknown = [name for name in dict.fromkeys(boxed["image"]) if file_name(name) not in images]
+    unknown += [name for name in dict.fromkeys(boxed["finding"]) if name not in categories]
+    if unknown:
+        raise DataError(f"{len(unknown)} images or findings of the boxes are not in the data set: {examples(unknown)}")
+    return [
+        {
+            "image_id": images[file_name(row["image"])],
+            "category_id": categories[row["finding"]],
+            "bbox": _xywh(np.array([row[edge] for edge in EDGES], dtype=np.float64)),
+            "score": float(row["confidence"]),
+        }
+        for row in boxed.to_dict("records")
+    ]
+
+
+def file_name(image: str) -> str:
+    """Return the name of an image's file in an export: its own name, with .png added if it has no image suffix."""
+    return image if image.lower().endswith(SUFFIXES) else f"{image}.png"
+
+
+def _xywh(box: FloatArray) -> list[float]:
+    x0, y0, x1, y1 = (round(float(edge), 3) for edge in box)
+    return [x0, y0, round(x1 - x0, 3), round(y1 - y0, 3)]
+
+
+def _chosen(config: ExportConfig) -> tuple[Record, Path, list[ModelRun]]:
+    """Return the record whose boxes are exported, the folder of its rows, and the runs with the scored images."""
+    suite = cells.read_suite(config.suite, config)
+    folder = cells.base(config) / suite.name
+    planned, all_records = cells.planned_cells(suite), cells.existing_records(folder)
+    models = {cell.key: job.model for job in planned for cell in job.cells}
+    record = _record([r for r in all_records if r.key in models], suite.name, config)
+    model = models[record.key]
+    if (reason := cells.missing_data_message(suite, model)) != "":
+        raise DataError(reason)
+    runs_dir = Path(config.runs) / (suite.training_runs_of or suite.name)
+    return record, folder, recorded(model, record.checkpoints, runs_dir)
+
+
+def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Record:
+    """Return the record of the method to export, by default the best one.
+
+    Raises ``UnknownNameError`` for a method without a record.
+    """
+    rows = of_model(records, suite, config.model_id)
+    named = [record for record in rows if record.cell.method == config.method] if config.method else rows
+    if not named:
+        methods = list(dict.fromkeys(record.cell.method for record in rows))
+        raise UnknownNameError(f"method of {rows[0].cell.model_id}:", config.method, methods)
+    return named[0]
+
+
+def _with_confidence(record: Record, folder: Path) -> "pd.DataFrame":
+    """Return the rows per case of a record, with the confidence from ``detection``, or 1 without it."""
+    table = cases.read(record.cell, folder)
+    if not {*EDGES} <= {*table.columns} or table[EDGES].isna().all(axis=None):
+        stored = "which are stored only for models with the lowest seed of a suite"
+        advice = f"use --model_id of such a model, or, if this is one, {cases.RUN_AGAIN}"
+        raise BadValueError(f"{record.cell.model_id}, {record.method} in {folder} has no boxes, {stored}: {advice}")
+    other: Cell = record.cell.model_copy(update={"protocol": DETECTION})
+    if not cases.exist(other, folder):
+        return table.assign(confidence=1.0)
+    confidence = cases.read(other, folder)[["image", "finding", "confidence"]]
+    return table.merge(confidence, on=["image", "finding"], how="left").fillna({"confidence": 0.0})
+
+
+def _write_images(samples: Sequence[Sample], folder: Path) -> None:
+    """Write each image as an 8-bit PNG under its name in ``truth.json``, in the size of its file."""
+    from PIL import Image
+
+    for sample in samples:
+        with atomic(folder / file_name(sample.image_id)) as temporary:
+            Image.fromarray(sample.image).save(temporary, "PNG")

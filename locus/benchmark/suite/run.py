@@ -200,7 +200,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
     """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
-    existing, runs_dir = _existing(folder), _runs_dir(suite, config)
+    existing, runs_dir = cells.existing_records(folder.path), _runs_dir(suite, config)
     planned = cells.planned_cells(suite, config.method)
     todo = _to_do(planned, runs_dir, config, existing)
     if absent := cells.without_data(planned, existing):
@@ -263,14 +263,6 @@ def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
     missing = _missing_runs(task, runs_dir, config)
     trained = f", after {counted(missing['train'], 'training run')}" if missing["train"] else ""
     return trained + (", from published weights" if missing["restore"] else "")
-
-
-def _existing(folder: ResultsFolder) -> list[Record]:
-    """Return the records of the folder. If only tables are requested, add the published records."""
-    own_records = cells.existing_records(folder.path)
-    if folder.reason != cells.OTHER_COLUMNS:
-        return own_records
-    return records.ordered(cells.with_published(own_records, folder.published))
 
 
 def _run_steps(

@@ -13,9 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from locus.benchmark.evaluation import supervised
-from locus.benchmark.evaluation.network import NetworkScorer, ScoredModel, stored_cases, write_records
-from locus.benchmark.evaluation.scorer import Scored, score_result
+from locus.benchmark.evaluation import scorer, supervised
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
 from locus.benchmark.report.grouping import counted
@@ -69,10 +67,10 @@ def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], .
     return tuple(runs)
 
 
-def scored_model(model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path) -> ScoredModel:
+def scored_model(model: ModelPlan, trained: Sequence[ModelRun], runs_dir: Path) -> scorer.ScoredModel:
     """Return the training runs of ``model`` with the folder of their maps in ``runs_dir``."""
     folder, chosen = model.maps_folder(runs_dir), (model.images, model.protocols, model.grid)
-    return ScoredModel(model.id, trained, folder, model.code, *chosen)
+    return scorer.ScoredModel(model.id, trained, folder, model.code, *chosen)
 
 
 def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
@@ -81,7 +79,7 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
     If a method fails, it has no maps; scoring tries it again and records the reason.
     """
     hardware.configure_torch(model.trainings[0].threads or flags.threads)
-    stored_cases(scored_model(model, finished_runs(model, runs_dir), runs_dir), method_names, flags)
+    scorer.stored_cases(scored_model(model, finished_runs(model, runs_dir), runs_dir), method_names, flags)
 
 
 def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
@@ -96,7 +94,7 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     if flags.published_weights != "never" and tuned.is_dir() and not ours.is_dir():
         shutil.copytree(tuned, ours)
     trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
-    write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags), folder)
+    scorer.write_records(SuiteScorer(scored_model(task.model, trained, runs_dir), task.cells, flags), folder)
 
 
 @lru_cache(maxsize=1)
@@ -109,7 +107,7 @@ EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score
 
 
 @dataclass(eq=False)
-class SuiteScorer(NetworkScorer):
+class SuiteScorer(scorer.NetworkScorer):
     """Scores the cells of a suite: those of a network, those of a validity check, and people's boxes."""
 
     checks: dict[str, Check] = field(init=False)
@@ -123,13 +121,13 @@ class SuiteScorer(NetworkScorer):
             words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
             self.checks[name] = CHECK_OF_NAME[name](self.model.trained, words, self.model.maps, self.flags, images)
 
-    def evaluate(self, cell: Cell) -> Scored:
+    def evaluate(self, cell: Cell) -> scorer.Scored:
         """Return the scores of a cell and its rows per case."""
         if cell.protocol in self.checks:
             check = self.checks[cell.protocol]
-            return score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
+            return scorer.score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
         if cell.method in EVALUATE_PEOPLE:
             evaluate = EVALUATE_PEOPLE[cell.method] if cell.protocol == MAIN_PROTOCOL else readers.score_reader_pairs
             arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images
-            return score_result(lambda: evaluate(*arguments), "none")
+            return scorer.score_result(lambda: evaluate(*arguments), "none")
         return super().evaluate(cell)

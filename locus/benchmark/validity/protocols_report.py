@@ -10,10 +10,9 @@ from matplotlib.lines import Line2D
 from locus.benchmark.report import case_columns, grouping
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import PALETTE, Chart, lines
-from locus.benchmark.report.grouping import basis_lines, counted, listed
+from locus.benchmark.report.grouping import Row, basis_lines, counted, listed, run_names
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.page import CheckReport
-from locus.benchmark.report.row import Row, run_names
 from locus.benchmark.report.table import Table
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import (

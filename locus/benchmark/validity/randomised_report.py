@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from locus.benchmark.report import grouping
 from locus.benchmark.report.charts import Chart, strip
 from locus.benchmark.report.detail_tables import NAMES, count, score
-from locus.benchmark.report.grouping import basis_lines, counted, listed, networks_among
+from locus.benchmark.report.grouping import Row, basis_lines, counted, listed, networks_among
 from locus.benchmark.report.page import CheckReport
-from locus.benchmark.report.row import Row
 from locus.benchmark.report.table import Table, TableColumn, number, signed, tabulated, with_interval
 from locus.core.names import MAIN, backbone_words
 from locus.core.scores import Score

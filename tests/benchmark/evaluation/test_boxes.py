@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from locus.benchmark.evaluation import entry
-from locus.benchmark.evaluation.boxes import read, read_probabilities
+from locus.benchmark.evaluation.entry import read_boxes, read_probabilities
 from locus.core.errors import BadValueError, DataError
 from locus.datasets.io.annotations import Names
 from tests.benchmark.evaluation.given import DATA, WORD, config
@@ -25,14 +25,14 @@ def csv(folder, *rows, edges="x0,y0,x1,y1"):
 
 
 def test_xyxy_and_xywh_give_the_same_boxes(tmp_path):
-    corners = read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), "xyxy", NAMES, FRAMES)
-    sides = read(csv(tmp_path, "a,mass,10,20,20,40,.5", edges="x,y,w,h"), "xywh", NAMES, FRAMES)
+    corners = read_boxes(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), "xyxy", NAMES, FRAMES)
+    sides = read_boxes(csv(tmp_path, "a,mass,10,20,20,40,.5", edges="x,y,w,h"), "xywh", NAMES, FRAMES)
     for result in (corners, sides):
         assert result[("a.png", "Mass")].tolist() == [[10, 20, 30, 60, 0.5]]
 
 
 def test_aliases_of_findings_are_accepted_and_boxes_clipped_at_the_edge(tmp_path):
-    result = read(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
+    result = read_boxes(csv(tmp_path, "b_1.png,Infiltrate,150,20,200.9,60,1"), "xyxy", NAMES, FRAMES)
     assert result["b_1.png", "Infiltration"].tolist() == [[150, 20, 200, 60, 1]]
 
 
@@ -57,7 +57,7 @@ def test_coco_json_is_xywh_with_ids_as_numbers_or_text_or_with_names(tmp_path, n
     (tmp_path / name).write_text(json.dumps(content))
     (tmp_path / "truth.json").write_text(json.dumps(coco(8, 3)))
     index = tmp_path / "truth.json" if name == "results.json" else None
-    result = read(tmp_path / name, None, NAMES, FRAMES, index)
+    result = read_boxes(tmp_path / name, None, NAMES, FRAMES, index)
     assert list(result) == [("a.png", "Mass")]
     np.testing.assert_array_equal(result[("a.png", "Mass")], [[10, 20, 30, 60, 0.5]])
 
@@ -76,7 +76,7 @@ def test_coco_json_is_xywh_with_ids_as_numbers_or_text_or_with_names(tmp_path, n
 def test_coco_json_of_unknown_ids_or_other_sizes_is_refused(tmp_path, content, frames, facts):
     (tmp_path / "boxes.json").write_text(json.dumps(content))
     with pytest.raises(DataError, match=facts):
-        read(tmp_path / "boxes.json", None, NAMES, frames)
+        read_boxes(tmp_path / "boxes.json", None, NAMES, frames)
 
 
 SAME = Names(["p1/s1/view.png", "p2/s1/view.png", "p3/view.png", "0.png", "0.jpg", "1.2.840", "1.2.841"], ["Mass"])
@@ -127,7 +127,7 @@ def test_a_name_that_fits_several_images_is_refused(name):
 def test_invalid_box_is_named(tmp_path, row, box_format, message):
     edges = "x0,y0,x1,y1" if box_format == "xyxy" else "x,y,w,h"
     with pytest.raises(DataError, match=message):
-        read(csv(tmp_path, row, edges=edges), box_format, NAMES, FRAMES)
+        read_boxes(csv(tmp_path, row, edges=edges), box_format, NAMES, FRAMES)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_invalid_box_is_named(tmp_path, row, box_format, message):
 def test_file_that_does_not_fit_its_format_is_refused(tmp_path, name, content, box_format, error, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(error, match=message):
-        read(tmp_path / name, box_format, NAMES, FRAMES)
+        read_boxes(tmp_path / name, box_format, NAMES, FRAMES)
 
 
 @pytest.mark.parametrize("column", ["Masss", "Nodulectomy"])

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from locus.benchmark.evaluation import entry
-from locus.benchmark.evaluation.boxes import Geometry
+from locus.benchmark.evaluation.files import Geometry
 from locus.benchmark.evaluation.scorer import EntryCases, score
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols

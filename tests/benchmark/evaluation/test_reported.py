@@ -7,7 +7,7 @@ import pytest
 
 import locus
 from locus.benchmark import records
-from locus.benchmark.evaluation import boxes, entry, files
+from locus.benchmark.evaluation import entry, files
 from locus.benchmark.maps.store import compress
 from locus.benchmark.records import Record
 from locus.benchmark.scoring import protocols
@@ -34,7 +34,7 @@ def truth_of(random):
 def read(folder, rows):
     lines = [f"{n}.png,Mass,{','.join(map(str, row))},.9" for n, row in enumerate(rows.tolist())]
     (folder / "b.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1,score", *lines]))
-    return boxes.read(folder / "b.csv", "xyxy", NAMES, FRAMES)
+    return entry.read_boxes(folder / "b.csv", "xyxy", NAMES, FRAMES)
 
 
 @TEN
@@ -59,11 +59,11 @@ def test_boxes_of_another_frame_are_named_and_boxes_near_the_truth_are_not(tmp_p
     for change, word in ((lambda b: b[:, [1, 0, 3, 2]], "x and y swapped"), (lambda b: b * factor, f"by {1 / factor:.3g}")):
         caplog.clear()
         given = {(f"{n}.png", "Mass"): [[*box, 0.9]] for n, box in enumerate(change(truth))}
-        boxes.log_other_frame({pair: np.array(rows) for pair, rows in given.items()}, samples, tmp_path)
+        entry.log_other_frame({pair: np.array(rows) for pair, rows in given.items()}, samples, tmp_path)
         assert word in caplog.text
     caplog.clear()
     near = truth + random.uniform(-6, 6, truth.shape)
-    boxes.log_other_frame({(f"{n}.png", "Mass"): np.array([[*box, 0.9]]) for n, box in enumerate(near)}, samples, tmp_path)
+    entry.log_other_frame({(f"{n}.png", "Mass"): np.array([[*box, 0.9]]) for n, box in enumerate(near)}, samples, tmp_path)
     assert not caplog.text
 
 
@@ -72,8 +72,8 @@ def test_mask_with_the_sides_of_its_image_swapped_is_refused(seed):
     frame = tuple(np.random.default_rng(seed).choice(np.arange(8, 99), 2, replace=False).tolist())
     mask = np.eye(*frame[::-1], dtype=np.float32)
     with pytest.raises(DataError, match="swapped"):
-        files.check_shape(mask, frame, boxes.of("pixels"), "mask")
-    files.check_shape(mask.T, frame, boxes.of("pixels"), "mask")
+        files.check_shape(mask, frame, files.geometry_of("pixels"), "mask")
+    files.check_shape(mask.T, frame, files.geometry_of("pixels"), "mask")
 
 
 @pytest.mark.parametrize("missing", ["error", "miss", "skip"])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 import locus
+from locus.benchmark.maps.baselines import fixed_boxes
 from locus.benchmark.maps.cases import fixed_box_cases
-from locus.benchmark.maps.fixed_box import fixed_boxes
 from locus.core.errors import NotAvailableError
 from locus.core.frames import iou
 from locus.core.types import Sample, patient_folds

@@ -1,6 +1,5 @@
 """The page of a suite: its values equal the records, nothing is loaded, and it works in a browser."""
 
-import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -11,7 +10,6 @@ from locus.benchmark.records import Cell, Record, Score, load, write
 from locus.benchmark.report import tables
 from locus.benchmark.report.html import anchor
 from locus.benchmark.report.page import Description
-from locus.benchmark.report.table import short
 from tests.benchmark.report.given import leaderboard, tables_on_page
 from tests.browser import answers
 
@@ -96,18 +94,6 @@ def test_page_has_the_answer_one_chart_per_data_set_and_what_the_tables_rest_on(
     assert page.read_text().count("<svg") == 2
 
 
-def test_details_of_a_row_equal_its_numbers(page):
-    board = leaderboard(load(page.parent), folder=page.parent)
-    details = json.loads(re.search(r'id="data-rows">(.*?)</script>', page.read_text(), re.DOTALL)[1])
-    row = board.methods[0]
-    texts = {name: texts for name, *texts in details["rows"]}[f"{row.name} on {row.network}"]
-    facts = dict(zip(details["names"], texts, strict=True))
-    assert facts["training runs"] == "3 (seeds 0, 1, 2)"
-    assert facts["hits at IoU > .3 [95%]"].startswith(short(row.main.value))
-    assert facts["may be the best"] in ("yes", "no")
-    assert facts[f"Mass, n {row.findings['Mass'].n}"] == short(row.findings["Mass"].value)
-
-
 TABLE = f"#{BOARD} table"
 QUESTIONS = {
     "rows": f"return document.querySelectorAll('{TABLE} tbody tr').length",
@@ -117,21 +103,16 @@ QUESTIONS = {
     "columns": f"""const box = document.querySelector('#{BOARD} fieldset input:checked'), label = box.parentElement.textContent;
         const column = [...document.querySelectorAll('{TABLE} th')].findIndex(th => th.textContent.trim() === label);
         box.click(); await wait(); return document.querySelector('{TABLE} tbody tr').cells[column].classList.contains('off')""",
-    "details": f"""document.querySelector('{TABLE} tbody tr').click(); await wait();
-        const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
 }
 
 
-def test_browser_sorts_hides_columns_and_opens_a_row(page, tmp_path):
+def test_browser_sorts_and_hides_columns(page, tmp_path):
     output = answers(page, QUESTIONS, tmp_path)
     assert output["problems"] == []
     assert output["rows"] == 4
     down, up = output["sorted"]
     assert (down, up) == (sorted(down, reverse=True), sorted(down))
     assert output["columns"] is True
-    is_open, text = output["details"]
-    assert is_open
-    assert "3 (seeds 0, 1, 2)" in text
 
 
 def test_script_in_a_name_is_escaped(page):

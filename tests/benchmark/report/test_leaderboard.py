@@ -12,10 +12,9 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import grouping, main_table
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
-from locus.benchmark.report.html import details
+from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Comparison, Interval
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import answer, notes
-from locus.benchmark.report.row import COLUMNS, UNSOLVED, Comparison, Interval
 from locus.benchmark.scoring.statistics import mrmc
 from locus.core.names import MAIN
 from tests.benchmark.report.given import leaderboard, texts
@@ -92,7 +91,6 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
     assert {one.kind for one in weak if one.significantly_worse is False} == {"method", "network", "effect"}
     assert {one.in_top_group for one in weak} == {False}
     assert {main_table.verdict(one) for one in weak if not one.significantly_worse} == {"≤ floor"}
-    assert {details(one)[1]["may be the best"] for one in weak if one.kind == "method"} == {"no"}
     lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([low])))
     assert {line["in_top_group"] for line in lines if line["above_baselines"]} == {"False"}
     frame = main_table.data_frame(low.methods)
@@ -201,16 +199,6 @@ def test_individual_runs_have_a_table(folder):
         ("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850"),
     ]  # fmt: skip
     assert len(shown) == 12
-
-
-def test_best_methods_have_a_table_of_their_scores_by_the_origin_of_the_threshold():
-    values = {"fixed": 0.019, "otsu": 0.4, "cross-fitted": 0.8, "oracle": 0.85}
-    scores = tuple(
-        Score(finding="mean", metric=MAIN, value=value, n=20, threshold_source=threshold_source)
-        for threshold_source, value in values.items()
-    )
-    table = main_table.cuts(leaderboard([Record(cell=cell("cam", 0), scores=scores)]))
-    assert table.rows == (("cam", ".019", ".400", ".800", ".850"),)
 
 
 @pytest.mark.parametrize(("over_fixed_box", "above"), [(0.1, True), (-0.1, False)])

@@ -8,8 +8,8 @@ import pytest
 from locus.benchmark.records import Cell, Record, Score, Subgroup, write
 from locus.benchmark.report import detail_tables, tables
 from locus.benchmark.report.detail_tables import NAMES, score
+from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.page import Description, cells_without_score, page
-from locus.benchmark.report.row import Row
 from locus.benchmark.report.table import tabulated
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
@@ -87,14 +87,12 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("protocol", LAYOUTS)
-def test_all_protocols_have_a_table_with_the_origin_of_thresholds(protocol):
-    result = tables_on_page(leaderboard([record(*LAYOUTS[protocol], protocol=protocol)], "NIH"))
-    assert len(result) == (2 if protocol == "maxbox" else 1)
-    for table in result:
-        assert protocol in table.title
-        assert "Based on: 30 cases" in table.intro
-        assert "Thresholds: " in table.intro
-        assert any(cell.startswith("0.250") for cell in table.rows[0])
+def test_all_protocols_have_a_table_with_all_their_means(protocol):
+    (table,) = tables_on_page(leaderboard([record(*LAYOUTS[protocol], protocol=protocol)], "NIH"))
+    assert table.title == f"NIH: {protocol}"
+    assert "Based on: 30 cases" in table.intro
+    means = [f"{given[-1].value:.3f} (n {given[-1].n})" for given in LAYOUTS[protocol]]
+    assert list(table.rows[0][-len(means) :]) == means
 
 
 def grouped(value, method, pooling="AVG"):

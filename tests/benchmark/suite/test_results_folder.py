@@ -9,8 +9,6 @@ import pytest
 
 from locus.benchmark import run
 from locus.benchmark.records import Cell, Record, Score, cases, load, pack, write
-from locus.benchmark.records.record import Provenance
-from locus.benchmark.report.page import side_by_side
 from locus.benchmark.suite import cells, finalize, plan
 from locus.config import RunConfig
 
@@ -41,10 +39,6 @@ def of(value, **fields):
     return Record(cell=cell, scores=(score,), checkpoints=(str(value),), **fields)
 
 
-def used(threads):
-    return Provenance(precision="32", threads=threads, device="cpu", processor="a chip", versions={"torch": "2.11.0"})
-
-
 @pytest.mark.parametrize(
     ("suite", "flags", "folder"),
     [
@@ -53,7 +47,6 @@ def used(threads):
         ("demo", {"overwrite": "always"}, "results"),
         ("demo", {"method": ("occlusion",)}, "runs/results"),
         ("demo", {"method": ("mine.py:Mine",)}, "runs/results"),
-        ("demo", {"columns": ("method",)}, "runs/results"),
         ("demo", {"data_root_dir": "elsewhere"}, "runs/results"),
         ("demo", {"method": ("occlusion",), "results": "mine"}, "mine"),
         ("phantom", {}, "runs/results"),
@@ -78,30 +71,11 @@ def test_published_rows_of_a_network_on_other_images_or_with_other_weights_are_l
     assert len(cells.with_published([mine.model_copy(update={"checkpoints": published.checkpoints})], [published])) == 2
 
 
-def test_a_run_elsewhere_says_how_far_it_is_from_the_published_scores(demo, capsys):
+def test_a_run_elsewhere_says_how_to_compare_with_the_published_records(demo, capsys):
     shutil.copytree("results/demo", "mine/demo")
     for folder, count in (("mine", 1), ("results", 0)):
         assert run.main(["--suite", "demo", "--results", folder, "--overwrite", "never"]) == 0
-        assert capsys.readouterr().out.count("Largest difference from the published hit@iou.3 over 27 rows: 0.000") == count
-
-
-def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(published):
-    text = side_by_side([of(0.625, training=used(2))], [published])
-    row = next(line for line in text.splitlines() if "cam" in line)
-    assert all(word in row for word in ("0.500 [0.400, 0.600]", "0.625 [0.525, 0.725]", "+0.125"))
-    assert "round differently" in text
-    assert "Published: not recorded" in text
-    assert "threads 2 for 1" in side_by_side([of(0.625, training=used(2))], [of(0.5, training=used(1))])
-    assert "the same weights" in side_by_side([of(0.5)], [published])
-    assert side_by_side([of(0.625)], []) == ""
-
-
-def test_other_columns_are_written_from_the_published_records_and_nothing_is_run(demo, capsys):
-    assert run.main(["--suite", "demo", "--columns", "pointing", "method"]) == 0
-    assert "0 cells to run" in capsys.readouterr().out
-    assert r"\begin{tabular}{ll}" in Path("runs/results/demo/leaderboard.tex").read_text()
-    assert not Path("runs/suites").exists()
-    assert not Path("runs/results/demo/records.parquet").exists()
+        assert capsys.readouterr().out.count("benchmark.compare results/demo mine/demo") == count
 
 
 def test_a_model_that_was_added_stays(demo):

@@ -3,8 +3,8 @@
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score
+from locus.benchmark.report.grouping import Row
 from locus.benchmark.report.page import DatasetTables, Description, page
-from locus.benchmark.report.row import Row
 from locus.benchmark.validity import REPORTS
 from locus.benchmark.validity.randomised_report import RandomisedReport
 from locus.benchmark.validity.randomised_report import marks as marks_of_row

@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, visible columns and the details of a row; without JavaScript the page shows everything but the details.
+// Sorting and visible columns; without JavaScript the page shows everything.
 (() => {
   const value = (row, column) => {
     const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("−", "-").replace("≤ floor", "-1"));
@@ -36,20 +36,5 @@
       box.append(label);
       show();
     });
-  }
-
-  const facts = JSON.parse(document.getElementById("data-rows").textContent), dialog = document.getElementById("details");
-  function open(row) {
-    const [title, ...texts] = facts.rows[row.dataset.row];
-    dialog.querySelector("h2").textContent = title;
-    dialog.querySelector("dl").replaceChildren(...facts.names.flatMap((name, n) => texts[n] === "" ? [] : [
-      Object.assign(document.createElement("dt"), {textContent: name}), Object.assign(document.createElement("dd"), {textContent: texts[n]}),
-    ]));
-    dialog.showModal();
-  }
-  for (const row of document.querySelectorAll("tr[data-row]")) {
-    row.tabIndex = 0;
-    row.addEventListener("click", () => open(row));
-    row.addEventListener("keydown", (event) => { if (event.key === "Enter") open(row); });
   }
 })();

@@ -37,8 +37,6 @@ class AdaptiveThreshold(base.Protocol):
 
     name = "adaptive_threshold"
     main = MAIN
-    main_source = "cross-fitted"
-    heading = "seed ≥ .3"
     chooses_thresholds = True
 
     def evaluate(

@@ -163,10 +163,6 @@ class Protocol(ABC):
     name: ClassVar[str]
     main: ClassVar[str]
     """Name of the main metric; in scores it ends in ``@box`` if boxes replace masks."""
-    main_source: ClassVar[ThresholdSource] = "none"
-    """ThresholdSource of its score threshold in tables."""
-    heading: ClassVar[str] = ""
-    """Its heading in the table of methods by protocol, if that has the protocol."""
     geometry: ClassVar[str] = "surface"
     """Geometry of the boxes: see ``Record.geometry``."""
     chooses_thresholds: ClassVar[bool] = False

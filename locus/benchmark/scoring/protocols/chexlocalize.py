@@ -37,8 +37,6 @@ class CheXlocalize(base.Protocol):
 
     name = "chexlocalize"
     main = "mask_iou"
-    main_source = "cross-fitted"
-    heading = "mask IoU"
     geometry = "pixels"
     chooses_thresholds = True
     counts_false_alarms = True

@@ -36,8 +36,6 @@ class Masks(base.Protocol):
 
     name = "masks"
     main = "dice"
-    main_source = "cross-fitted"
-    heading = "Dice"
     geometry = "pixels"
     chooses_thresholds = True
     judges = "masks"

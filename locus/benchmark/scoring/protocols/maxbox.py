@@ -47,8 +47,6 @@ class MaxBox(base.Protocol):
 
     name = "maxbox"
     main = "maxboxaccv2"
-    main_source = "cross-fitted"
-    heading = "MaxBoxAccV2"
     geometry = "pixels"
     chooses_thresholds = True
 

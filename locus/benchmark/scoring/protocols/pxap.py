@@ -28,7 +28,6 @@ class PxAP(base.Protocol):
 
     name = "pxap"
     main = "pxap"
-    heading = "PxAP"
     geometry = "pixels"
 
     def evaluate(

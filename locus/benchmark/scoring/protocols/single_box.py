@@ -59,8 +59,6 @@ class SingleBox(base.Protocol):
 
     name = "single_box"
     main = MAIN
-    main_source = "cross-fitted"
-    heading = "IoU > .3"
     chooses_thresholds = True
     takes_boxes = True
 

@@ -33,8 +33,6 @@ class Wang(Protocol):
 
     name = "wang"
     main = "acc@iou.3"
-    main_source = "fixed"
-    heading = "wang > .3"
     counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:

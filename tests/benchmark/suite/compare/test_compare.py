@@ -1,14 +1,8 @@
 """Differences on common cases, and their tables."""
 
-import re
-
-import pandas as pd
 import pytest
 
-from locus.benchmark.suite.comparison import main_differences, run
-from locus.config import CompareConfig
 from locus.core.errors import BadValueError, DataError
-from tests.benchmark.report.made_up import training
 
 
 def mean(rows, metric):
@@ -74,32 +68,3 @@ def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):
         file.unlink()
     with pytest.raises(DataError, match=rf"AVG, cam.*{tmp_path}/tiny.*--overwrite always"):
         compare("tiny/AVG", "tiny/PCAM")
-
-
-@pytest.mark.byhand
-def test_differences_of_two_results_are_those_of_common_cells_with_a_score_largest_first(tmp_path):
-    one = [training(tmp_path, method, 0, count) for method, count in {"cam": 10, "gradcam": 12, "prior": 5}.items()]
-    other = [training(tmp_path, method, 0, count) for method, count in {"cam": 10, "gradcam": 9, "layercam": 7}.items()]
-    found = [(round(gap, 9), cell.method) for gap, cell in main_differences(one, other)]
-    assert found == [(0.15, "gradcam"), (0.0, "cam")]  # of 20 cases, 3 differ
-    assert main_differences(one, []) == []
-
-
-def test_two_rows_are_compared_under_every_rule_of_their_cases(two_models, tmp_path):
-    def under_rules(*pair):
-        run(CompareConfig(pair=pair, results=str(tmp_path), all_rules=True), text.append)
-        return {rule: values for line in text[-1].strip().splitlines()[3:] for rule, *values in [re.split(" {2,}", line.strip())]}
-
-    text = []
-    table = under_rules("tiny/PCAM/layercam", "tiny/AVG/cam")
-    assert {"IoU > .1", "IoU > .3", "IoU > .7", "IoU", "pointing"} <= table.keys()
-    assert "any box, IoU > .3" not in table  # these rows do not have the numbers of boxes
-    assert table["IoU > .3"][-1] == "A"
-    assert table["IoU > .7"][:2] == ["0.000", "0.000"]  # no box overlaps so much
-    with pytest.raises(BadValueError, match=r"--all_rules.*2 pairs.*suite/model/method"):
-        under_rules("tiny/PCAM", "tiny/AVG")
-    with pytest.raises(BadValueError, match=r"--all_rules requires suites"):
-        under_rules(f"{tmp_path}/tiny", f"{tmp_path}/tiny")
-    pair, file = ("tiny/PCAM/layercam", "tiny/AVG/cam"), tmp_path / "rules.csv"
-    run(CompareConfig(pair=pair, results=str(tmp_path), all_rules=True, output=str(file)), text.append)
-    assert pd.read_csv(file)["rule"].tolist() == [*table]
