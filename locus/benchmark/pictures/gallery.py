@@ -6,7 +6,7 @@
 ``write_examples``  ``examples.svg``: a hit and a miss of the best method, drawn from the rows per case without maps
 ``save_grid``      a grid of images and methods: a typical case of each finding, with all maps on the same scale
 
-The page is rendered by ``locus.benchmark.report.html``.
+The page is rendered by ``locus.benchmark.report.tables``.
 """
 
 import base64
@@ -33,7 +33,7 @@ from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, 
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import NOT_RANKED, Row, is_method, main_score
-from locus.benchmark.report.html import EXAMPLES, GALLERY, PAGE, render
+from locus.benchmark.report.tables import EXAMPLES, GALLERY, PAGE, render
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import boxes, to_frame

@@ -3,10 +3,10 @@
 ``DatasetTables``  all tables of a data set, with those of validity checks and of papers
 ``CheckReport``    base class of the reports of validity checks, which are handed over by ``Description``
 ``answer``         the answer in at most three lines: about the best row or, if there are some, about a user's rows
-``page``           the text of ``leaderboard.md``
+``leaderboard_md``  the text of ``leaderboard.md``
 
-The tables are made in ``main_table`` and ``detail_tables``. The HTML page of a suite is in ``html``, the overview of
-all suites in ``tables``.
+The tables are made in ``main_table`` and ``detail_tables``. The HTML page of a suite and the overview of all suites
+are in ``tables``.
 """
 
 import os
@@ -334,7 +334,7 @@ def _listed(rows: Sequence[Row]) -> str:
     return grouping.first_names([f"`{row.name}`" for row in rows])
 
 
-def page(
+def leaderboard_md(
     records: Sequence[Record], description: Description, datasets: Sequence[DatasetTables], folder: Path | None = None
 ) -> str:
     """Return the text of ``leaderboard.md``: the answer, the main tables, the notes, and cells without a score.

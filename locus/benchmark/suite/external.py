@@ -22,8 +22,8 @@ from locus.benchmark.records.storage import unpacked_folder
 from locus.benchmark.report import tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import ranked
-from locus.benchmark.report.html import PAGE
 from locus.benchmark.report.page import Description
+from locus.benchmark.report.tables import PAGE
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import as_published
 from locus.config import PageConfig, ScoreConfig

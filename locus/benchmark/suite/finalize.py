@@ -18,9 +18,9 @@ from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import grouping, tables
 from locus.benchmark.report.case_columns import CaseFolders
-from locus.benchmark.report.html import EXAMPLES
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
+from locus.benchmark.report.tables import EXAMPLES
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.lines import Line2D
 
 from locus.benchmark import records
-from locus.benchmark.report import charts, grouping, html, literature, main_table
+from locus.benchmark.report import charts, grouping, literature, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.names import MAIN
@@ -32,11 +32,11 @@ def values(curve):
 
 def test_curve_of_a_method_is_its_recorded_hits(demo):
     best = main_table.best_network(demo)
-    by_label = {curve.get_label(): curve for curve in html.hit_curves(demo, best)}
+    by_label = {curve.get_label(): curve for curve in tables.hit_curves(demo, best)}
     (run,) = (r for r in grouping.main_records(demo.records, "phantom") if r.method == "xgradcam" and r.cell.global_pool == "PCAM")
     recorded = [run.find(f"hit@iou.{tenth}", threshold_source="cross-fitted").value for tenth in (1, 3, 5)]
     assert [values(by_label["xgradcam"])[level] for level in (0.1, 0.3, 0.5)] == pytest.approx(recorded, abs=1e-6)
-    assert {*by_label} > {row.name for row in best[: html.MAX_COLOURED]} | {"prior", "truth"}
+    assert {*by_label} > {row.name for row in best[: tables.MAX_COLOURED]} | {"prior", "truth"}
 
 
 def test_curve_of_fixed_box_is_its_row_and_papers_with_one_threshold_are_points(nih):

@@ -9,7 +9,7 @@ from locus.benchmark.records import Cell, Record, Score, Subgroup, write
 from locus.benchmark.report import detail_tables, tables
 from locus.benchmark.report.detail_tables import NAMES, score
 from locus.benchmark.report.grouping import Row
-from locus.benchmark.report.page import Description, cells_without_score, page
+from locus.benchmark.report.page import Description, cells_without_score, leaderboard_md
 from locus.benchmark.report.table import tabulated
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
@@ -127,7 +127,7 @@ def test_markdown_has_the_main_columns_and_links(tmp_path):
 
 @pytest.mark.parametrize("folder", ["results/demo", "runs/results/demo"])
 def test_link_to_the_meaning_of_columns_works_from_any_folder(folder):
-    (link,) = re.findall(r"Columns: \[docs/protocols.md\]\((.*?)\)", page([], Description("t"), [], folder=ROOT / folder))
+    (link,) = re.findall(r"Columns: \[docs/protocols.md\]\((.*?)\)", leaderboard_md([], Description("t"), [], folder=ROOT / folder))
     assert (ROOT / folder / link).resolve() == ROOT / "docs/protocols.md"
 
 

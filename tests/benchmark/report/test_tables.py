@@ -108,10 +108,7 @@ def test_leaderboard_csv_has_a_line_per_row_with_the_recorded_values(suite, reco
 
 def test_page_states_the_basis_of_each_table_and_missing_cells(suite):
     sections = texts(suite)
-    assert all(
-        "Based on: 60 test images, 24 patients, 24 cases" in sections[f"phantom: {name}"]
-        for name in ("adaptive_threshold", "pxap")
-    )
+    assert all("Based on: 60 test images, 24 patients, 24 cases" in sections[f"phantom: {name}"] for name in ("adaptive_threshold", "pxap"))
     assert "torch 2.11.0" in sections["phantom: pointing"]
     for file in ("index.html", "leaderboard.md"):
         text = (suite / file).read_text()
