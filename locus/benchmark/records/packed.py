@@ -56,20 +56,11 @@ def load(folder: Path | str) -> list[Record]:
     >>> len(load("results/randomised"))
     26
     """
-    return _all(Path(folder), None)
-
-
-def load_metric(folder: Path | str, metric: str) -> list[Record]:
-    """Load all records with only the scores of one ``metric`` and no subgroups, which is much faster."""
-    records = _all(Path(folder), metric)
-    return [r.model_copy(update={"subgroups": (), "scores": tuple(r.select(metric))}) for r in records]
-
-
-def _all(folder: Path, metric: str | None) -> list[Record]:
+    folder = Path(folder)
     unpacked_files = unpacked(folder)
     if not folder.is_dir() and not unpacked_files:
         raise DataError(f"{folder} has no records: run `python -m benchmark.run` first or give another folder")
-    records = read_packed(folder, metric) | {file.stem: storage.read(file) for file in unpacked_files}
+    records = read_packed(folder) | {file.stem: storage.read(file) for file in unpacked_files}
     return [record for _, record in sorted(records.items())]
 
 
@@ -114,21 +105,16 @@ def write_packed(records: Sequence[Record], folder: Path) -> None:
     storage.save(_scores([record for _, record in named]), folder / RECORDS_FILE)
 
 
-def read_packed(folder: Path, metric: str | None = None) -> dict[str, Record]:
-    """Return name -> packed record, sorted by name; empty if none is packed.
-
-    With ``metric``, records have only its scores and no subgroups. Raises ``DataError`` for a broken file.
-    """
+def read_packed(folder: Path) -> dict[str, Record]:
+    """Return name -> packed record, sorted by name; empty if none is packed. Raises ``DataError`` for a broken file."""
     if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
     cells = storage.read_parquet(folder / CELLS_FILE, ADVICE)
     scores = storage.read_parquet(folder / RECORDS_FILE, ADVICE, ["key", "variable", "group", *SCORE_FIELDS])
     try:
-        if metric is not None:
-            scores = storage.rows_with(storage.rows_with(scores, "metric", {metric}), "variable", {""})
         scores_by_key = _by_key(storage.dictionaries(scores))
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
-        contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
+        contents = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {})) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {one_line(error)}"
         raise DataError(f"the Parquet files in {folder} are not records of Locus ({reason}); {ADVICE}") from error
@@ -153,10 +139,9 @@ Groups = dict[tuple[str, str], ScoreColumns]
 """Variable and group of a subgroup -> its scores; ("", ""): the scores of all cases."""
 
 
-def _merge_scores(about: dict[str, Any], scores: Groups, subgroups: bool) -> dict[str, Any]:
+def _merge_scores(about: dict[str, Any], scores: Groups) -> dict[str, Any]:
     """Combine the JSON of a record with its scores."""
-    names = about["subgroups"] if subgroups else []
-    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in names]
+    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in about["subgroups"]]
     return {**about, "scores": scores.get(("", ""), ()), "subgroups": groups}
 
 

@@ -4,7 +4,6 @@
 ``Shares``        shares of hits by record, finding and column, from the rows per case
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -27,8 +26,6 @@ AUROC = "auroc"
 """Metric of the classifier, on all images."""
 BASELINES = (names.FIXED_BOX, PRIOR, names.CENTER, names.NOISE, names.UNTRAINED, names.UPPER_BOUND, *names.SUPERVISED)
 """Baselines and the upper bound in the order of a table."""
-IOU_TOLERANCE = 1e-3
-"""Largest difference in IoU between maps that count as equal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +190,7 @@ def _leaderboard(
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     rank_methods = rank_methods or comparisons.common_methods(compared)
     of_networks = comparisons.networks(compared, rank_methods)
-    methods = _noted([row for group in compared for row in by_score(group) if row.is_method], cases)
+    methods = [_noted(row) for group in compared for row in by_score(group) if row.is_method]
     by_best = by_network(by_score(methods))  # the order of networks that are not in ``of_networks``
     order = [*dict.fromkeys([*(row.key_of_network for row in of_networks), *by_best])]
     methods.sort(key=lambda row: order.index(row.key_of_network))
@@ -321,36 +318,9 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
     return chosen
 
 
-def _noted(methods: Sequence[Row], cases: "CaseColumns | None") -> list[Row]:
-    """Add a note to methods with the same boxes as another method of their network, and to failed cells."""
-    notes: dict[Row, list[str]] = {
-        row: [f"failed: {record.reason}" for record in row.runs if record.status == "failed"][:1] for row in methods
-    }
-    for group in by_network(methods).values():
-        overlaps = _overlaps(sorted(group, key=lambda row: row.name), cases)
-        for n, (row, iou) in enumerate(overlaps.items()):
-            same = next((other.name for other, of in [*overlaps.items()][:n] if _same(iou, of)), None)
-            notes[row] += [] if same is None else [f"same boxes as {same}"]
-    return [replace(row, note="; ".join(notes[row])) for row in methods]
-
-
-def _overlaps(rows: Sequence[Row], cases: "CaseColumns | None") -> dict[Row, FloatArray]:
-    """Return row -> IoU of its boxes (K, runs), for the rows whose runs all have rows per case."""
-    if cases is None:
-        return {}
-    keys = {row: [r.key for r in row.runs] for row in rows if all(r.key in cases.columns for r in row.runs)}
-    iou, ends = cases.wide([*itertools.chain(*keys.values())], "iou"), np.cumsum([*map(len, keys.values())])
-    return {row: iou[:, end - len(row.runs) : end] for row, end in zip(keys, ends.tolist(), strict=True)}
-
-
-def _same(one: FloatArray, other: FloatArray) -> bool:
-    """Return whether all boxes of two methods are equal (``IOU_TOLERANCE``) and on the same side of every threshold."""
-    if one.shape != other.shape or (np.abs(one[:9] - other[:9]) > 2 * IOU_TOLERANCE).any():  # most differ at once
-        return False
-    if not np.allclose(one, other, atol=IOU_TOLERANCE, equal_nan=True):
-        return False
-    levels = np.arange(1, 8, dtype=np.float32) / 10
-    return all(bool(((one > level) == (other > level)).all()) for level in levels)
+def _noted(row: Row) -> Row:
+    """Add a note to a method with failed cells."""
+    return replace(row, note=next((f"failed: {run.reason}" for run in row.runs if run.status == "failed"), ""))
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
 
 def _scored(folder: Path) -> tuple[Record, ...]:
     """Return the scored records of ``single_box``: of runs on the aligned grid, of external entries on any grid."""
-    scored = (r for r in records.load_metric(folder, MAIN) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
+    scored = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
     return tuple(r for r in scored if "external" in r.cell.recipe or (r.source, r.cell.alignment) == ("run", "aligned"))
 
 

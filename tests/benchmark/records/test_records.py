@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from locus.benchmark.records import Cell, Record, Score, Subgroup, cases, load, load_metric, pack, path, read, write
+from locus.benchmark.records import Cell, Record, Score, cases, load, path, read, write
 from locus.core.errors import DataError
 
 CELL = Cell(
@@ -112,16 +112,3 @@ def test_missing_and_broken_rows_are_an_error(tmp_path):
     cases.write(ROWS, CELL, tmp_path).write_bytes(b"no parquet")
     with pytest.raises(DataError, match=rf"{tmp_path}/records/cases/.*\.parquet"):
         cases.read(CELL, tmp_path)
-
-
-def test_load_metric_returns_the_scores_of_one_metric(tmp_path):
-    more = (*RECORD.scores, Score(finding="mean", metric="pointing", value=0.5, n=50))
-    write(RECORD.model_copy(update={"scores": more, "subgroups": (Subgroup(variable="size", group="small"),)}), tmp_path)
-    assert load_metric(tmp_path, "hit@iou.3") == [RECORD]
-    pack(tmp_path)
-    assert load_metric(tmp_path, "hit@iou.3") == [RECORD]
-    assert [record.scores for record in load_metric(tmp_path, "energy")] == [()]
-    (tmp_path / "records").mkdir(exist_ok=True)
-    (tmp_path / "records" / "broken.json").write_text("[1]")
-    with pytest.raises(DataError, match=r"broken\.json.*JSON"):
-        load_metric(tmp_path, "hit@iou.3")
