@@ -41,13 +41,6 @@ class Provenance(BaseModel):
     others: tuple["Provenance", ...] = ()
     """Further machines, of earlier parts of a resumed training run or of runs of other folds."""
 
-    def differences(self, other: "Provenance") -> list[str]:
-        """Return the differences from ``other`` in words: ``threads 2 for 1``."""
-        names, software = ("precision", "threads", "device", "processor"), sorted({*self.versions} & {*other.versions})
-        pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
-        pairs += [(name, self.versions[name], other.versions[name]) for name in software]
-        return [f"{name} {value} for {other_value}" for name, value, other_value in pairs if value != other_value]
-
 
 def join(used: Sequence[Provenance | None]) -> Provenance | None:
     """Return the first of ``used`` with all different ones as its ``others``; None if any was not recorded."""

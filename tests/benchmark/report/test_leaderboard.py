@@ -135,13 +135,6 @@ def test_baselines_are_last_and_stand_once_or_once_per_grid_on_which_they_differ
     assert grids.baseline("prior", row(grids, "cam")).main.value in (0.45, 0.3)
 
 
-def boxes(folder, method, seed, ious):
-    """Give a method of the folder other IoUs."""
-    one = cell(method, seed)
-    rows = cases.read(one, folder).drop(columns=["key", *cases.CELL])
-    cases.write(rows.assign(iou=np.float32(ious), **{MAIN: np.array(ious) > 0.3}).to_dict("records"), one, folder)
-
-
 def test_row_of_one_run_has_the_interval_of_its_record(board):
     one = row(board, "cam", "AVG")
     assert (one.is_single, one.main.low, one.main.high, SPREAD in one.scores) == (True, 0.01, 0.99, False)
