@@ -28,17 +28,8 @@ from locus.backbones.classifier import normalised
 from locus.backbones.find_head import ModelSpec, observe
 from locus.backbones.wrapping import channels_of, connect, read_spec, wire
 from locus.config import DATA, MACHINE, MAPS, NetworkFlags, TrainConfig, flags_with
-from locus.core import cli, user_code
-from locus.core.errors import (
-    BadValueError,
-    DataError,
-    LocusError,
-    NotAvailableError,
-    UnknownNameError,
-    examples,
-    one_line,
-    require_extra,
-)  # fmt: skip
+from locus.core import cli, errors, user_code
+from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, one_line
 from locus.core.files import file_hash, json_hash
 from locus.core.names import duplicates
 from locus.core.types import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD
@@ -136,7 +127,7 @@ class Checkpoint:
         return model.set_outputs(self.findings, self.config.img_size).eval()
 
     def __str__(self) -> str:
-        names, data = examples(self.findings, 20), self.trained_on or "unknown data"
+        names, data = errors.examples(self.findings, 20), self.trained_on or "unknown data"
         size = self.config.img_size
         return f"{self.path}: {self.config.backbone}, trained on {data}, {size}x{size} px; findings: {names}"
 
@@ -408,7 +399,7 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> ExternalNetwor
 
 
 def _efficientnet_pytorch(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork:
-    require_extra("efficientnet", "efficientnet_pytorch", f"efficientnet_pytorch:{name}")
+    errors.require_extra("efficientnet", "efficientnet_pytorch", f"efficientnet_pytorch:{name}")
     from efficientnet_pytorch import VALID_MODELS, EfficientNet
 
     if name not in VALID_MODELS:
@@ -481,7 +472,7 @@ def _processed_size(processor: Any) -> int | None:
 
 
 def _transformers(name: str) -> Any:
-    require_extra("hf", "transformers", f"hf:{name}")
+    errors.require_extra("hf", "transformers", f"hf:{name}")
     import transformers
 
     transformers.logging.set_verbosity_error()

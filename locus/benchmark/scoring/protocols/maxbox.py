@@ -1,7 +1,6 @@
 """MaxBoxAcc and MaxBoxAccV2: share of cases whose box overlaps the truth, at the best score threshold."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -12,8 +11,7 @@ from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
-from locus.core.errors import BadValueError
-from locus.core.frames import as_boxes, iou, scale_boxes
+from locus.core.frames import iou, scale_boxes
 from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 
@@ -70,33 +68,6 @@ class MaxBox(base.Protocol):
             _thresholds_by_variant(chosen, index),
             base.failures(scored, batch.reasons),
         )
-
-
-def sweep(
-    map: ArrayLike,  # noqa: A002
-    truth: ArrayLike,
-    step: float = STEP,
-    contours: Literal["largest", "all"] = "largest",
-) -> FloatArray:
-    """Return the best IoU (T,) of a map (H,W) in [0,1] with truth boxes (M,4), at the score thresholds i·step below 1.
-
-    Follows the source's conventions, for the contour with the largest polygon area or for ``all`` contours. Truth boxes
-    are half-open in pixels of the map, as everywhere in Locus; fractional corners are truncated as in the source.
-    Raises ``BadValueError`` for a map outside [0,1], an invalid ``step`` or ``contours``, and without a truth box.
-
-    >>> spot = np.zeros((8, 8))
-    >>> spot[2:5, 2:5] = 1
-    >>> sweep(spot, [[2, 2, 6, 6]], step=.5).tolist()  # the source's boxes reach one pixel too far
-    [1.0, 1.0]
-    """
-    if contours not in ("largest", "all"):
-        raise BadValueError(f"unknown contours {contours!r}: use 'largest' or 'all'")
-    boxes = as_boxes(truth)
-    if not len(boxes):
-        raise BadValueError("no truth boxes: pass an array (M,4) in pixels of the map, with at least one box")
-    corners = np.trunc(boxes - pixels.PIXEL) + pixels.PIXEL
-    traced = pixels.Contours(map, step)
-    return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
 def map_224(case: base.Case) -> tuple[NDArray[np.float32] | None, str]:

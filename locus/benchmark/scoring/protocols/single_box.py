@@ -16,13 +16,7 @@ from tqdm import tqdm
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.pointing import distance
-from locus.benchmark.scoring.score_thresholds import (
-    CROSS_FITTED,
-    ExactThresholds,
-    Indexed,
-    ThresholdKey,
-    ThresholdsBySource,
-)
+from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, Indexed, ThresholdKey, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.batch import Boxes, TruthBoxes
@@ -121,7 +115,7 @@ class CaseBatch:
                 otsus.append(otsu(prediction) if isinstance(prediction, Surface) else DEFAULT_THRESHOLD)
                 yield trace(prediction), case.boxes
 
-        self.selector = ExactThresholds(IOU, traces())
+        self.selector = score_thresholds.ExactThresholds(IOU, traces())
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
         self.pointing = np.array(points, dtype=bool)

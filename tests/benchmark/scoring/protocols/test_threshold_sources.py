@@ -7,9 +7,9 @@ import pytest
 
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case
-from locus.benchmark.scoring.protocols.maxbox import sweep
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import to_frame
+from tests.benchmark.scoring.protocols.test_maxbox import sweep
 
 FINDINGS = ("mass", "nodule")
 FRAME = (224, 224)
