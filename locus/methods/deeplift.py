@@ -137,7 +137,7 @@ def _max_pool(pool: Any, tracer: Tracer, func: Any, x: Tensor, *args: Any, **kwa
 
 
 Multipliers.rules = {
-    **dict.fromkeys((*ELEMENTWISE, "sigmoid", "hardsigmoid", "logsigmoid"), _rescale),
+    **dict.fromkeys((*ELEMENTWISE, "sigmoid", "hardsigmoid", "log_sigmoid"), _rescale),
     **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "square", "reciprocal", "abs", "clamp", "clamp_min"), _rescale),
     **dict.fromkeys(("mul", "matmul", "bmm", "einsum"), _product),
     **dict.fromkeys(("div", "truediv", "true_divide"), _ratio),

@@ -149,6 +149,6 @@ Relevances.rules = {
     "linear": _linear,
     "logsumexp": _log_sum_exp,
     **dict.fromkeys(ELEMENTWISE, _SAME),
-    **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax", "logsigmoid"), _constant),
+    **dict.fromkeys(("sigmoid", "hardsigmoid", "softmax", "log_sigmoid"), _constant),
     **dict.fromkeys(("exp", "log", "sqrt", "rsqrt", "pow", "square", "conv_transpose2d", "conv3d"), _refused),
 }
