@@ -229,18 +229,9 @@ _KEEPS = {
 }
 """Operations whose result has the positions of their input if it has its rows and columns; without underscores."""
 _GLOBAL = {
-    "mean",
-    "std",
-    "var",
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "softmax",
-    "std_mean",
-    "var_mean",
+    "mean", "std", "var", "amax", "amin", "max", "min", "softmax", "std_mean", "var_mean",
     "scaled_dot_product_attention",
-}
+}  # fmt: skip
 """Operations over the image, whose results count as constants."""
 _PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum", "mm"}
 """Products that mix positions if both factors depend on the image."""

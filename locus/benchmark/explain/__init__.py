@@ -1,7 +1,7 @@
 """Explain a batch: all methods compute their maps from the evidence of one forward pass.
 
-``batch`` is the entry point, ``evidence`` the results of the forward pass, ``passes`` the separate passes for attention
-and FullGrad, ``memory`` the batch sizes. The methods are in ``locus.methods``; maps are stored by
+``batch`` is the entry point, ``evidence`` the results of the forward pass, ``_passes`` the batch sizes and the separate
+passes for attention and FullGrad. The methods are in ``locus.methods``; maps are stored by
 ``locus.benchmark.maps`` and placed on images by ``locus.benchmark.scoring.surface.bilinear``.
 """
 

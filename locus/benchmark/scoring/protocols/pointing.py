@@ -1,4 +1,4 @@
-"""The pointing game: whether the maximum of the map is inside a truth box."""
+"""The pointing game, whether the maximum of the map is inside a truth box, and three rules of published scripts."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -6,6 +6,7 @@
 ``Comparisons``  all pairs of methods of a network under each rule
 ``entries``, ``differences``, ``significant``  the scores of rows under a rule, and their significant differences
 ``contradicted``, ``reversals``  pairs whose order depends on the rule
+``corrected_best``  the score of the best row without the advantage of its selection
 """
 
 import itertools

@@ -14,16 +14,7 @@ from locus.core.compiled import compiled
 
 @compiled
 def boxes_of_runs(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,).
-
-    ``f`` (h,w) are values at rows ``y`` (h,) and columns ``x`` (w,) of a frame ``height`` × ``width``, all float64 and
-    in the frame. All arguments are arrays or numbers, so that numba compiles once.
-
-    A run is a sequence of neighbours in a row above the threshold. Runs of neighbouring rows are joined if they share a
-    column, or across a patch whose saddle is above the threshold. Along a grid line the surface falls to the threshold
-    before the next vertex, so a component's edges are next to its outermost rows and columns. One pass over the map per
-    threshold is enough, and nothing is sorted.
-    """
+    """Return the boxes (M,4) of all components, level by level, their level indices (M,) and peaks (M,)."""
     h, w = f.shape
     size = h * ((w + 1) // 2)
     begin, end, parent, peak = np.empty((4, size), np.int32)

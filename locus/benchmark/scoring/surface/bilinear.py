@@ -6,8 +6,8 @@ connected along their edge. If only two opposite corners of a patch are above t,
 exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so a component's extremes are on
 grid lines, where linear interpolation finds them. Values and integrals along one axis are weighted sums of vertices.
 
-``Surface`` and ``surface`` come first, then the boxes of all components at given thresholds (compiled, in ``runs``).
-The highest component at all thresholds is in ``trace``.
+``Surface`` and ``surface`` come first, then the boxes of all components at given thresholds (compiled, in ``_runs``),
+and ``to_frame`` and ``boxes``, the same for an array. The highest component at all thresholds is in ``trace``.
 """
 
 import functools
