@@ -64,11 +64,7 @@ def with_outputs(
 
 
 def connect(
-    module: nn.Module,
-    spec: ModelSpec,
-    channels: int,
-    rescale: nn.Module | None = None,
-    locate: Locate | None = None,
+    module: nn.Module, spec: ModelSpec, channels: int, rescale: nn.Module | None = None, locate: Locate | None = None
 ) -> Classifier:
     """Build a classifier from ``module`` and its specification; ``channels``: those of its input images.
 

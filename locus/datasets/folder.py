@@ -43,11 +43,7 @@ log = logging.getLogger(__name__)
 
 
 def read_labels(
-    path: Path,
-    root: Path,
-    ignored: tuple[str, ...],
-    columns: Mapping[str, str],
-    listed: str,
+    path: Path, root: Path, ignored: tuple[str, ...], columns: Mapping[str, str], listed: str
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the table of images and the findings.
 

@@ -183,11 +183,7 @@ def read_boxes(
 
 
 def _by_case(
-    table: pd.DataFrame,
-    box_format: BoxFormat,
-    names: Names,
-    frames: Mapping[str, tuple[int, int]],
-    file: Path,
+    table: pd.DataFrame, box_format: BoxFormat, names: Names, frames: Mapping[str, tuple[int, int]], file: Path
 ) -> BoxesByCase:
     """Return the boxes of a ``table`` with the columns image, finding and ``NUMBER_COLUMNS``; see ``read_boxes``."""
     if table.empty:

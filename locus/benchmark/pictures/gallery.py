@@ -333,9 +333,7 @@ def save_grid(model: OpenedModel, methods: Sequence[MethodCases], path: Path, co
 
 
 def draw_grid(
-    images: Mapping[str, NDArray[np.uint8]],
-    methods: Sequence[MethodCases],
-    cases: Sequence[SelectedCase],
+    images: Mapping[str, NDArray[np.uint8]], methods: Sequence[MethodCases], cases: Sequence[SelectedCase]
 ) -> Figure:
     """Draw a row per case, with the image and a column per method; ``images``: image -> (H, W) grey pixels."""
     left, right, top, bottom = MARGINS

@@ -55,11 +55,7 @@ RULES = {
 NOT_A_SHARE = ("pointing@first_box",)
 EMPTY_IS_1 = "dice@empty_is_1"
 COUNT_NEGATIVES = ("dice@pooled", EMPTY_IS_1)
-TITLES = {
-    "rsna_pneumonia": "RSNA pneumonia",
-    "siim_pneumothorax": "SIIM pneumothorax",
-    "chestx_det10": "ChestX-Det10",
-}
+TITLES = {"rsna_pneumonia": "RSNA pneumonia", "siim_pneumothorax": "SIIM pneumothorax", "chestx_det10": "ChestX-Det10"}
 """Data set -> its name in sentences."""
 PEOPLE = {
     "rsna_pneumonia": ("dice", "Consolidation"),

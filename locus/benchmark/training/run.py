@@ -347,12 +347,7 @@ def build_trainer(config: TrainConfig, folder: Path, *run_callbacks: Callback) -
         raise BadValueError(f"{refused}: use --strategy auto") from error
 
 
-def _evaluate(
-    config: TrainConfig,
-    history: list[dict[str, float]],
-    splits: Splits,
-    folder: Path,
-) -> None:
+def _evaluate(config: TrainConfig, history: list[dict[str, float]], splits: Splits, folder: Path) -> None:
     """Draw the training curves and evaluate the kept epoch on all splits."""
     from locus.benchmark.training import evaluate  # slow imports, not needed before the first step
 

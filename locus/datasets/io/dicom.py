@@ -219,10 +219,7 @@ def _opened(path: Path, content: bytes | None = None, **options: Any) -> Iterato
     if content is None and path.exists() and not path.is_file():
         raise DataError(f"cannot decode {path}: it is not a regular file")  # a pipe would wait forever
     try:
-        with (
-            warnings.catch_warnings(),
-            path.open("rb") if content is None else io.BytesIO(content) as stream,
-        ):
+        with warnings.catch_warnings(), path.open("rb") if content is None else io.BytesIO(content) as stream:
             warnings.simplefilter("ignore", UserWarning)  # harmless violations of the standard
             _refuse_bomb(path, stream)
             yield library().dcmread(stream, **options)

@@ -321,11 +321,7 @@ def intervals(resampled: Sequence[Resampled]) -> list[FloatArray]:
 def _of_enough(of: Resampled, mask: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
     """Return samples (C',R), values (C',) and accelerations (C',) of the C' values in the mask."""
     samples = np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1)
-    return (
-        samples if mask.all() else samples[mask],
-        of.value.ravel()[mask],
-        acceleration(_flat(of.without))[mask],
-    )
+    return (samples if mask.all() else samples[mask], of.value.ravel()[mask], acceleration(_flat(of.without))[mask])
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
