@@ -24,20 +24,7 @@ from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import Comparison, Interval, Row, by_network, by_score, counted
 from locus.benchmark.report.leaderboard import Leaderboard
-from locus.benchmark.report.table import (
-    BASELINES,
-    FROM_BASELINES,
-    MAY_BE_BEST,
-    NOT_ABOVE,
-    NOT_ABOVE_WORDS,
-    NOTHING,
-    Table,
-    TableColumn,
-    of_interval,
-    short,
-    signed_short,
-    tabulated,
-)
+from locus.benchmark.report.table import NOTHING, Table, TableColumn, of_interval, short, signed_short, tabulated
 from locus.benchmark.scoring.statistics.rank_reversals import corrected_best
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS
 from locus.core.files import csv_text
@@ -47,6 +34,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NETWORK, METHOD = "network (AUROC)", "method"
+MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
+NOT_ABOVE = "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
+NOT_ABOVE_WORDS = "≤ floor"
+"""Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
+FROM_BASELINES = "− prior / fixed_box"
+"""Heading of the differences from both."""
+BASELINES = "baselines"
+"""The first cell of a baseline in a threshold table, where methods have their network."""
 LEGEND = f"`{NOT_ABOVE_WORDS}`: {NOT_ABOVE}. **Bold**: {MAY_BE_BEST}."
 MAX_ROWS = 10
 """Largest number of methods in a short table, if there are few networks."""

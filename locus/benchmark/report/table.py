@@ -198,14 +198,6 @@ def bold_columns(table: Table) -> list[int]:
 
 MAX_COLUMN_WIDTH = 20
 """Largest width of a column in a terminal, in letters."""
-MAY_BE_BEST = "above the floor, and no method of this network with the same cases and runs is significantly better"
-NOT_ABOVE = "not shown to be above the floor, both `prior` and `fixed_box`, which see no image, after Holm's correction"
-NOT_ABOVE_WORDS = "≤ floor"
-"""Meaning of bold and of ``NOT_ABOVE_WORDS`` in a threshold table."""
-FROM_BASELINES = "− prior / fixed_box"
-"""Heading of the differences from both."""
-BASELINES = "baselines"
-"""The first cell of a baseline in a threshold table, where methods have their network."""
 
 
 def as_text(table: Table) -> str:
