@@ -16,8 +16,7 @@ from PIL import Image
 from locus import backbones
 from locus.backbones import weight_files
 from locus.benchmark.explain import explain
-from locus.benchmark.scoring import localize
-from locus.benchmark.scoring.surface import min_max
+from locus.benchmark.scoring.surface import bilinear, min_max
 from locus.benchmark.training import runs
 from locus.config import TrainConfig
 from locus.core.frames import Grid
@@ -180,6 +179,6 @@ def test_a_browser_shows_the_answer_and_its_slider_moves_the_boxes(serving, png,
     for threshold in (0.5, 0.8):
         for packed, boxes in zip(maps, shown[f"at {threshold}"], strict=True):
             grid = Grid(**{name: tuple(pair) for name, pair in packed["grid"].items()})
-            expected = localize.boxes(min_max(unpacked(packed)), threshold, (64, 64), grid)
+            expected = bilinear.boxes(min_max(unpacked(packed)), threshold, (64, 64), grid)
             np.testing.assert_allclose(boxes, expected, atol=1e-6)
     assert shown["at 0.5"] != shown["at 0.8"]
