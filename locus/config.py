@@ -519,7 +519,7 @@ class ModelFlags:
         return f"{name}:gamma={self.lse_gamma}"
 
 
-SOURCES = ("timm", "torchvision", "xrv", "hf")
+SOURCES = ("timm", "torchvision", "xrv", "efficientnet_pytorch", "hf")
 """Libraries whose networks can be given by name: ``timm:NAME``."""
 
 
