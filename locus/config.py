@@ -70,7 +70,7 @@ class MethodName(Named):
 
 METHOD = MethodName("method", ("all", "fast", "slow"), METHODS, files=True)
 """Name of a method, a group of methods, or path/to/file.py:Class."""
-CHECKS = ("protocols", "randomised")
+CHECKS = ("protocols", "controls")
 """Validity checks; the class of ``protocols`` is ``Protocols``."""
 
 

@@ -238,7 +238,7 @@ def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_leaderboard(
         (["compare"], " 0: "),
         (["compare", "small", "small"], " small .* small "),
         (["compare", f"small/{AVG}", f"small/{PCAM}", "--suite", "small"], "--suite"),
-        (["run", "--suite", "randomised", "--protocol", "wang"], "'randomised'.*'wang'.*randomised, classification"),
+        (["run", "--suite", "controls", "--protocol", "wang"], "'controls'.*'wang'.*controls, classification"),
         (["run", "--compare", "a", "b"], "--compare"),
     ],
 )

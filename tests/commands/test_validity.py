@@ -12,8 +12,8 @@ pytestmark = pytest.mark.commands
 
 DATA = {"dataset": "phantom:train=32,val=16,test=24,prevalence=0.4"}
 SUITES = {
-    "randomised": {"images": 6, "methods": ["cam", "pcam", "center", "noise"]},
-    "protocols": {"training_runs_of": "randomised", "methods": ["cam", "layercam"]},
+    "controls": {"images": 6, "methods": ["cam", "pcam", "center", "noise"]},
+    "protocols": {"training_runs_of": "controls", "methods": ["cam", "layercam"]},
 }
 COMMON = {"models": [{"backbone": "custom", "global_pool": "AVG"}], "protocols": None}
 
@@ -41,7 +41,7 @@ def test_answer_and_tables_of_the_check_come_first_in_all_formats(run, suite):
     page = (folder / "leaderboard.md").read_text()
     question, table, *_ = [line for line in page.splitlines() if line.startswith(("**", "## "))]
     assert question.endswith("?**")
-    assert {"protocols": "rules"}.get(suite, suite) in table
+    assert {"protocols": "rules", "controls": "small CNN with AVG"}[suite] in table
     assert r"\toprule" in (folder / "leaderboard.tex").read_text()
     lines = list(csv.DictReader((folder / "leaderboard.csv").open()))
     scored = {r["cell"]["method"] for r in records(run[0], suite) if r["cell"]["protocol"] == suite and r["scores"]}
@@ -54,19 +54,21 @@ def test_each_method_and_the_classifier_have_a_record_and_an_unsupported_method_
     assert set(result) == {("classifier", "classification"), *((method, suite) for method in SUITES[suite]["methods"])}
     assert {r["status"] for (method, _), r in result.items() if method != "pcam"} == {"ok"}
     reasons = [(r["status"], "PCAM" in r["reason"]) for (method, _), r in result.items() if method == "pcam"]
-    assert reasons == [("n/a", True)] * (suite == "randomised")
+    assert reasons == [("n/a", True)] * (suite == "controls")
 
 
-def test_method_that_ignores_the_weights_is_marked(run):
-    page = (run[0] / "results/randomised/leaderboard.md").read_text()
-    marked = {line.split("|")[3].strip() for line in page.splitlines() if "does not change; hits stay |" in line}
-    assert {"center", "noise"} <= marked
+def test_maps_that_ignore_weights_and_class_stay_and_questions_without_an_answer_have_a_reason(run):
+    result = {r.cell.method: r for r in load(run[0] / "results/controls") if r.cell.protocol == "controls"}
+    assert result["center"].find("weights").value == result["noise"].find("weights").value == 1
+    assert result["center"].find("class").value == 0
+    assert "implanted" in result["cam"].find("use").reason
+    assert "trained" in result["cam"].find("marker").reason
 
 
 def test_training_runs_of_another_suite_are_reused(run):
     runs = run[0] / "runs"
-    assert {path.name for path in runs.iterdir()} == {"randomised", "records"}
-    assert len(list(runs.glob("randomised/custom-*"))) == 1
+    assert {path.name for path in runs.iterdir()} == {"controls", "records"}
+    assert len(list(runs.glob("controls/custom-*"))) == 1
 
 
 def test_second_run_changes_nothing(run, run_command):
@@ -81,8 +83,8 @@ def test_second_run_changes_nothing(run, run_command):
 @pytest.mark.parametrize(
     ("fields", "facts"),
     [
-        ({"check": "sanity"}, "check.*'sanity'.*randomised"),
-        ({"check": "randomised", "protocols": ["single_box"]}, r"wrong\.yaml: .*check.*protocols"),
+        ({"check": "sanity"}, "check.*'sanity'.*controls"),
+        ({"check": "controls", "protocols": ["single_box"]}, r"wrong\.yaml: .*check.*protocols"),
         ({"training_runs_of": "nowhere"}, "suite.*'nowhere'"),
     ],
 )

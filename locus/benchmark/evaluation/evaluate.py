@@ -23,10 +23,10 @@ from locus import backbones, datasets
 from locus import methods as method_registry
 from locus.backbones import Classifier, weight_files
 from locus.benchmark.evaluation.result import Evaluation
-from locus.benchmark.evaluation.scorer import NetworkScorer, ScoredModel, write_records
+from locus.benchmark.evaluation.scorer import CHECK_OF_NAME, NetworkScorer, ScoredModel, write_records
 from locus.benchmark.explain.batch import check_model
 from locus.benchmark.maps.generate import showing
-from locus.benchmark.maps.runs import ModelRun
+from locus.benchmark.maps.runs import ModelRun, with_random_weights
 from locus.benchmark.opening import load
 from locus.benchmark.records import Cell
 from locus.benchmark.scoring import protocols as protocol_registry
@@ -38,6 +38,7 @@ from locus.config import EngineFlags, TrainConfig
 from locus.core import cli, names
 from locus.core.errors import BadValueError
 from locus.core.files import safe_filename
+from locus.core.registry import named
 from locus.core.types import Sample
 from locus.datasets import leaks
 from locus.datasets.base import Dataset, RelabeledDataset, Samples
@@ -56,6 +57,7 @@ def evaluate(
     methods: str | Sequence[str | type[Method]] = "fast",
     protocols: str | Sequence[str] = ("single_box", "pointing", names.CLASSIFICATION),
     *,
+    checks: Sequence[str] = (),
     validation: Sequence[Sample] = (),
     name: str | None = None,
     seed: int = 0,
@@ -76,6 +78,7 @@ def evaluate(
             a truth box are explained.
         methods: names, groups (``fast``) and classes of methods.
         protocols: names; ``classification`` is AUROC and average precision over all images of ``data``.
+        checks: names of validity checks, such as ``controls`` (docs/validity.md), whose rows ``scores`` has, too.
         validation: images on which additional thresholds are chosen (their ``threshold_source`` is ``validation``).
         name: name of the network in tables; None: its backbone, or the name of its run folder or class.
         seed: seed for the patient folds of cross-fitted thresholds.
@@ -91,12 +94,12 @@ def evaluate(
     Raises:
         BadValueError: a network that is not a ``Classifier`` (wrap it first) or has no findings or image size; models
             of different recipes; a class that is not a method.
-        UnknownNameError: an unknown method or protocol.
+        UnknownNameError: an unknown method, protocol or check.
         DataError: no image has a truth box, or an image is broken.
         LeakError: all patients were in the training data. If only some were, they are left out.
     """
     method_names, classes = _methods(methods)
-    protocol_names = _protocols(protocols)
+    protocol_names, check_names = _protocols(protocols), [named(CHECK_OF_NAME, "check", word).name for word in checks]
     listed = [model] if isinstance(model, Path | str) or not isinstance(model, Sequence) else _listed("model", model)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise BadValueError(f"seed is {seed!r}: give a whole number from 0")
@@ -117,7 +120,7 @@ def evaluate(
         with showing(progress):
             for run in _runs(result, zip(listed, networks, strict=True), images, seed, cache_dir):
                 result.models.append(_scored_model(run, result))
-                cells = [*_cells(result.models[-1], run, method_names, protocol_names)]
+                cells = [*_cells(result.models[-1], run, method_names, [*protocol_names, *check_names])]
                 scorer = NetworkScorer(result.models[-1], cells, flags)
                 write_records(scorer, result.folder, progress)
     return result
@@ -177,7 +180,7 @@ def _scored_model(run: "InMemoryRun", result: Evaluation) -> ScoredModel:
 def _cells(
     model: ScoredModel, run: "InMemoryRun", method_names: Sequence[str], protocol_names: Sequence[str]
 ) -> Iterator[Cell]:
-    """Yield the cells of the methods and baselines for each protocol, that of the classifier first."""
+    """Yield the cells of the methods and baselines for each protocol or check, that of the classifier first."""
     recipe = recipe_of_weights(run.config, run.digest, [run.config.fold])
     shared = shared_cell(run.config, model.id, recipe, run.config.global_pool)
     if run.predict_all:
@@ -314,11 +317,12 @@ class InMemoryRun(ModelRun):
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name."""
-        return _digest(self.network)
+        return f"{_digest(self.network)}{', random weights' * self.random_weights}"
 
     def model(self, device: str) -> Classifier:
         """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
-        return copy.deepcopy(self.network).to(device).eval()
+        model = copy.deepcopy(self.network)
+        return (with_random_weights(model, self.config.seed) if self.random_weights else model).to(device).eval()
 
     @cached_property
     def data(self) -> Dataset:

@@ -32,6 +32,7 @@ from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.protocols.base import Case, case_index, with_truth
 from locus.benchmark.scoring.rules import rule_values, scored
 from locus.benchmark.scoring.statistics.rank_reversals import two_rows
+from locus.benchmark.validity import REPORTS
 from locus.core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from locus.core.files import safe_filename, writing
 from locus.core.names import CLASSIFICATION, CLASSIFIER, MAIN, MAIN_PROTOCOL, match
@@ -245,7 +246,7 @@ class Evaluation:
                 records.pack(packed)
                 for file in packed.glob("*.parquet"):
                     shutil.copyfile(file, target / file.name)
-        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}."))
+        tables.write(target, Description(self.name, f"Evaluated from Python: {self.name}.", checks=REPORTS))
         return target
 
     @cached_property

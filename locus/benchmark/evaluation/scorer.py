@@ -54,6 +54,8 @@ from locus.benchmark.scoring.protocols.single_box import SingleBox
 from locus.benchmark.scoring.score_thresholds import Indexed, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD, SHARED_SUFFIX
 from locus.benchmark.training import metrics, provenance
+from locus.benchmark.validity.checks import Check, Protocols
+from locus.benchmark.validity.controls import Controls
 from locus.config import CHECKS, EngineFlags
 from locus.core import names
 from locus.core.errors import LocusError, NotAvailableError, WriteError
@@ -281,6 +283,8 @@ def _counts(entry: ExternalEntry) -> dict[str, Any]:
 
 
 log = logging.getLogger(__name__)
+CHECK_OF_NAME: dict[str, type[Check]] = {check.name: check for check in (Protocols, Controls)}
+"""Name -> validity check."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,6 +342,8 @@ class NetworkScorer:
     """Method -> hashes of the code of the method and the network."""
     store: CaseStore | GridCases = field(init=False)
     """Cases with the maps of the methods that are scored by a protocol."""
+    checks: dict[str, Check] = field(init=False)
+    """Name -> validity check among the protocols of the cells."""
 
     def __post_init__(self) -> None:
         model, of_maps = self.model, [c for c in self.cells if c.protocol not in (names.CLASSIFICATION, *CHECKS)]
@@ -348,6 +354,11 @@ class NetworkScorer:
             self.store = GridCases(model.trained, model.grid)
         else:
             self.store = stored_cases(model, words, self.flags)
+        self.checks = {}
+        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
+            of_check = [cell for cell in self.cells if cell.protocol == name]
+            words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
+            self.checks[name] = CHECK_OF_NAME[name](model.trained, words, model.maps, self.flags, images)
 
     def score(self, cell: Cell) -> Scored:
         """Return the fields of the record of a cell, and its rows per case."""
@@ -358,7 +369,9 @@ class NetworkScorer:
         return {**fields, "method_name": name, "code": self.code[cell.method], "rests_on": counts}, rows
 
     def evaluate(self, cell: Cell) -> Scored:
-        """Return the scores of a cell, by its protocol, and its rows per case."""
+        """Return the scores of a cell, by its protocol or check, and its rows per case."""
+        if (check := self.checks.get(cell.protocol)) is not None:
+            return score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
         if cell.protocol == names.CLASSIFICATION and isinstance(self.store, CaseStore):
             return score_classifier(self.store)
         if cell.method in names.SUPERVISED and isinstance(self.store, CaseStore):

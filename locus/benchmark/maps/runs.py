@@ -14,10 +14,10 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -118,6 +118,10 @@ class ModelRun:
     """Digest of the weights in a record; None: compute it from the checkpoint."""
     external: ExternalModel | None = None
     """The given model, if the suite did not train the network."""
+    image_ids: frozenset[str] | None = None
+    """Names of the images that are explained; None: all with a truth box."""
+    random_weights: bool = False
+    """Whether the weights are replaced by random ones."""
 
     @property
     def checkpoint(self) -> Path:
@@ -132,12 +136,14 @@ class ModelRun:
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name, independent of the file format."""
-        return checkpoint(self.checkpoint).digest if self.recorded_digest is None else self.recorded_digest
+        digest = checkpoint(self.checkpoint).digest if self.recorded_digest is None else self.recorded_digest
+        return f"{digest}, random weights" if self.random_weights else digest
 
     def model(self, device: str) -> Classifier:
         """Load the network that is explained, in evaluation mode on ``device``."""
         trust = self.external is not None  # the plan has already refused untrusted code
-        return load(self.checkpoint, device, trust)
+        model = load(self.checkpoint, device, trust)
+        return with_random_weights(model, self.config.seed) if self.random_weights else model
 
     @cached_property
     def data(self) -> Dataset:
@@ -159,8 +165,9 @@ class ModelRun:
 
     @cached_property
     def scorable_images(self) -> list[Sample]:
-        """Images of the split on which a map can be scored: with a truth box."""
-        return [sample for sample in self.data if sample.boxes]
+        """Images of the split on which a map can be scored: with a truth box, and in ``image_ids``."""
+        chosen = self.image_ids
+        return [sample for sample in self.data if sample.boxes and (chosen is None or sample.image_id in chosen)]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
@@ -190,13 +197,20 @@ class ModelRun:
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()[:16]
 
 
-K = TypeVar("K", bound=ModelRun)
+def with_random_weights(model: Classifier, seed: int) -> Classifier:
+    """Replace the weights of ``model`` by random ones, which are not the initial ones of the training ``seed``.
 
-
-def convert_run(run: ModelRun, kind: type[K], **more: Any) -> K:
-    """Convert a training run to ``kind``, a subclass of ``ModelRun``; ``more`` sets its additional fields."""
-    given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(ModelRun)}
-    return kind(**given, **more)
+    Layers are initialised again; parameters without an initialisation of their own are shuffled.
+    """
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed + OTHER_SEED)
+        for module in model.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()
+            else:
+                for values in module.parameters(recurse=False):
+                    values.copy_(values.flatten()[torch.randperm(values.numel())].view_as(values))
+    return model
 
 
 class Untrained(ModelRun):
@@ -227,7 +241,8 @@ def untrained(run: ModelRun) -> Untrained:
     """Return the untrained network of ``run``. Raises ``NotAvailableError`` if its initialisation is unknown."""
     if run.external is not None and run.external.network:
         raise NotAvailableError(f"the initial weights of the network {run.external.network} are unknown")
-    return convert_run(run, Untrained)
+    fields = run.config, run.folder, run.split, run.recorded_digest, run.external, run.image_ids
+    return Untrained(*fields)
 
 
 def select_samples(trained: Sequence[ModelRun], count: int | None) -> list[Sample]:

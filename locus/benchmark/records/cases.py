@@ -1,6 +1,6 @@
 """Rows per case, from which the scores of the records were computed.
 
-Rows of the main protocol and of the check ``protocols`` are packed with the records: seed 0 in
+Rows of the main protocol and of the checks are packed with the records: seed 0 in
 ``cases.parquet``, other seeds in ``cases-seed1.parquet`` and so on
 (``pandas.read_parquet("results/phantom/cases.parquet")``). Columns of other threshold sources are not packed, and only
 the lowest seed has the corners of boxes. Rows of other protocols stay with the unpacked records, in
@@ -20,14 +20,14 @@ from locus.benchmark.records.record import Cell
 from locus.benchmark.records.storage import rows_with, stem, unpacked_folder
 from locus.core.errors import DataError
 from locus.core.files import writing
-from locus.core.names import ALL_RULES, MAIN_PROTOCOL
+from locus.core.names import ALL_RULES, CONTROLS, MAIN_PROTOCOL
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
-STORED_PROTOCOLS = (MAIN_PROTOCOL, ALL_RULES)
+STORED_PROTOCOLS = (MAIN_PROTOCOL, ALL_RULES, CONTROLS)
 BOX = ("x0", "y0", "x1", "y1")
 OTHER_SOURCES = ("threshold_", "iou_")
 RUN_AGAIN = "run the suite again with --overwrite always"

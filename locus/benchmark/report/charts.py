@@ -1,6 +1,6 @@
 """Charts of a page as SVG: curves in one panel, and dots per network.
 
-``lines``, ``strip``  draw a ``Chart``; the same values give the same bytes
+``lines``, ``strip``, ``dots``, ``intervals``  draw a ``Chart``; the same values give the same bytes
 ``PALETTE``           colour-blind safe colours of Okabe and Ito, without yellow, which is hard to see on white
 """
 
@@ -15,6 +15,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+
+from locus.benchmark.report.row import Interval
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
@@ -103,6 +105,29 @@ def dots(
         )
         panel.set_xlim(left=0)
         panel.tick_params(axis="y", length=0)
+        return Chart(_svg(figure, about), about)
+
+
+def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str) -> Chart:
+    """Draw panels, title -> group -> a value per name: a row per name, a colour per group, bars for the intervals."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.8 + 0.32 * len(names)), facecolor="white", layout="constrained")
+        grid = figure.subplots(2, 2, sharey=True).ravel()
+        for panel, (title, groups) in zip(grid, panels.items(), strict=False):
+            for n, (values, colour) in enumerate(zip(groups.values(), PALETTE, strict=False)):
+                for y, of in enumerate(values):
+                    at = y + 0.22 * (n - (len(groups) - 1) / 2)
+                    if of is not None and of.value is not None:
+                        panel.plot([of.value], [at], "o", color=colour, markersize=3)
+                    if of is not None and of.low is not None and of.high is not None:
+                        panel.plot([of.low, of.high], [at, at], color=colour, linewidth=1.2)
+            panel.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+            panel.set_title(title, fontsize=9)
+            panel.tick_params(axis="y", length=0, labelsize=7)
+            panel.axvline(0, color=GREY, linewidth=0.8)
+        of_groups = zip(next(iter(panels.values())), PALETTE, strict=False)
+        handles = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in of_groups]
+        figure.legend(handles=handles, loc="outside lower left", ncols=2)
         return Chart(_svg(figure, about), about)
 
 

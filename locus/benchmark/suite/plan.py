@@ -362,8 +362,6 @@ def _finished(suite: Suite, entry: dict[str, Any]) -> list[ModelPlan]:
     if unknown := [key for key in entry if key not in KEYS]:
         both = f"a model of the suite {suite.name!r} has `checkpoint` and `{unknown[0]}`"
         raise BadValueError(f"{both}: only {', '.join(KEYS[1:])} are allowed with `checkpoint`")
-    if suite.check is not None:
-        raise BadValueError(f"the suite {suite.name!r} has `check` and accepts no checkpoint: use another suite")
     from locus.benchmark import opening  # imports torch, only to read weights
 
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]

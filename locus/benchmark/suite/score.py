@@ -2,14 +2,14 @@
 
 ``explain``        generate the missing maps of some methods; ``score`` writes the records of some cells
 ``finished_runs``  the training runs of a model, which must be finished, with the images that they explain
-``SuiteScorer``    also scores what only suites have: validity checks and boxes drawn by people
+``SuiteScorer``    also scores boxes drawn by people
 
 Training is in ``locus.benchmark.training``, the order of the steps in ``run``.
 """
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,8 +22,7 @@ from locus.benchmark.suite.cells import ModelTask, published
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
 from locus.benchmark.training.runs import WEIGHTS_FOLDER
-from locus.benchmark.validity.checks import CHECK_OF_NAME, Check
-from locus.config import CHECKS, RunConfig, TrainConfig
+from locus.config import RunConfig, TrainConfig
 from locus.core.errors import DataError
 from locus.core.names import MAIN_PROTOCOL, READERS, SECOND_READERS
 from locus.datasets.base import content_stamp
@@ -108,24 +107,10 @@ EVALUATE_PEOPLE = {READERS: readers.score_readers, SECOND_READERS: readers.score
 
 @dataclass(eq=False)
 class SuiteScorer(scorer.NetworkScorer):
-    """Scores the cells of a suite: those of a network, those of a validity check, and people's boxes."""
-
-    checks: dict[str, Check] = field(init=False)
-    """Name -> validity check among the protocols of the cells."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.checks = {}
-        for name in dict.fromkeys(cell.protocol for cell in self.cells if cell.protocol in CHECKS):
-            of_check = [cell for cell in self.cells if cell.protocol == name]
-            words, images = [*dict.fromkeys(cell.method for cell in of_check)], next((c.images for c in of_check), None)
-            self.checks[name] = CHECK_OF_NAME[name](self.model.trained, words, self.model.maps, self.flags, images)
+    """Scores the cells of a suite: those of a network, and people's boxes."""
 
     def evaluate(self, cell: Cell) -> scorer.Scored:
         """Return the scores of a cell and its rows per case."""
-        if cell.protocol in self.checks:
-            check = self.checks[cell.protocol]
-            return scorer.score_result(lambda: check.evaluate(cell.method, cell.data_seed), "surface")
         if cell.method in EVALUATE_PEOPLE:
             evaluate = EVALUATE_PEOPLE[cell.method] if cell.protocol == MAIN_PROTOCOL else readers.score_reader_pairs
             arguments = self.model.trained, self.store.findings, cell.data_seed, cell.images

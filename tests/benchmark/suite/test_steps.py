@@ -52,7 +52,7 @@ def test_published_weights_of_the_same_settings_replace_training(monkeypatch, tm
     assert {step.id.split()[0] for step in steps(task, published_weights="never") if step.kind == "train"} == {"train"}
 
 
-@pytest.mark.parametrize("fields", [{}, {"folds": None, "init": None}, {"check": "randomised", "protocols": None}])
+@pytest.mark.parametrize("fields", [{}, {"folds": None, "init": None}, {"check": "controls", "protocols": None}])
 def test_steps_are_ordered_and_score_each_cell_once(fields):
     for task in tasks(**fields):
         names: set[str] = set()
@@ -72,7 +72,7 @@ def test_each_slow_method_is_explained_by_a_step_that_only_its_scoring_waits_for
 
 
 def test_a_check_makes_its_maps_itself_in_one_step():
-    kinds = [step.kind for step in steps(tasks(check="randomised", folds=None, init=None)[0])]
+    kinds = [step.kind for step in steps(tasks(check="controls", folds=None, init=None)[0])]
     assert kinds == ["train", "score"]
 
 

@@ -40,5 +40,5 @@ def test_suite_of_a_check_has_only_its_protocol_and_named_baselines(name):
 
 
 def test_suites_that_reuse_training_runs_have_the_same_recipes():
-    for name in ("randomised", "protocols", "phantom-120"):
+    for name in ("protocols", "phantom-120"):
         assert folders(name) <= folders("phantom"), name
