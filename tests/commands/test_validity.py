@@ -92,3 +92,37 @@ def test_wrong_field_is_an_error(run_command, sentence, write_suite, tmp_path, f
     write_suite(tmp_path / "wrong.yaml", DATA, **{**COMMON, **fields})
     places = ["--suites", tmp_path, "--results", tmp_path / "results", "--runs", tmp_path / "runs"]
     assert re.search(facts, sentence(run_command("benchmark.run", "--suite", "wrong", *places)))
+
+
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x):
+        return self.fc(self.features(x).mean((2, 3)))
+
+def build():
+    return Net()
+"""
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "model"])
+def test_a_network_of_ones_own_has_rows_of_the_check(run, run_command, tmp_path, kind):
+    folder = run[0]
+    (tmp_path / "net.py").write_text(NET)
+    own = {"checkpoint": next(folder.glob("runs/controls/custom-*/best.ckpt")), "model": f"{tmp_path / 'net.py'}:build"}[kind]
+    places = ["--suites", folder / "suites", "--results", tmp_path / "results", "--runs", folder / "runs", "--cache_dir", folder / "cache"]
+    network = [f"--{kind}", own, "--entry", "Mine", "--method", "cam", "--threads", "1"]
+    done = run_command("benchmark.run", "--suite", "controls", *places, *network)
+    assert done.returncode == 0, done.stderr
+    (record,) = [
+        r for r in load(tmp_path / "results/controls") if (r.method, r.cell.protocol, r.cell.backbone) == ("cam", "controls", "Mine")
+    ]
+    assert record.status == "ok"
+    assert all(record.find(name).value is not None for name in ("own", "swap", "weights"))
+    assert "trained" in record.find("marker").reason
