@@ -111,7 +111,7 @@ def dots(
 def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str) -> Chart:
     """Draw panels, title -> group -> a value per name: a row per name, a colour per group, bars for the intervals."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.8 + 0.32 * len(names)), facecolor="white", layout="constrained")
+        figure = Figure(figsize=(CHART_INCHES, 0.8 + 0.32 * len(names)), facecolor="white", layout="constrained")
         grid = figure.subplots(2, 2, sharey=True).ravel()
         for panel, (title, groups) in zip(grid, panels.items(), strict=False):
             for n, (values, colour) in enumerate(zip(groups.values(), PALETTE, strict=False)):

@@ -19,7 +19,7 @@ from locus.benchmark.report.table import NOTHING, Table, of_interval, short
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.rank_reversals import agreement
-from locus.benchmark.scoring.statistics.resample import SMALLEST, CaseGroups, CaseIndex
+from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.names import CONTROLS, MAIN, NOISE, PRIOR, UNRANKED_METHODS, UPPER_BOUND
 from locus.core.types import FloatArray
@@ -168,11 +168,11 @@ def _answer(
     values, n = np.where(over != 0, part[known], 0), int((over != 0).sum(0).max())
     theta, left_out = leave_one_out(values, over, CaseGroups.of(findings, patients))
     ends: tuple[float | None, float | None] = (None, None)
-    if left_out.shape[1] >= SMALLEST and len(row.runs) == 1:
+    if left_out.shape[1] >= MIN_PATIENTS and len(row.runs) == 1:
         names, index = [*np.unique(findings)], CaseIndex.of(findings.tolist(), patients.tolist())
         mean = scores(estimate([Column("pointing", "none", values[:, 0], over[:, 0])], index, names, 0), names)[-1]
         ends = mean.low, mean.high
-    elif left_out.shape[1] >= SMALLEST:
+    elif left_out.shape[1] >= MIN_PATIENTS:
         is_share = name not in ("class", "use", "sufficiency", "weights")  # others may be negative
         zero = np.zeros_like(theta), np.zeros_like(left_out)
         of = mrmc.interval(theta, left_out) if is_share else mrmc.difference((theta, left_out), zero)
