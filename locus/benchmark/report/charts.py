@@ -1,6 +1,6 @@
 """Charts of a page as SVG: curves in one panel, and dots per network.
 
-``lines``, ``strip``, ``dots``, ``intervals``  draw a ``Chart``; the same values give the same bytes
+``lines``, ``dots``, ``intervals``  draw a ``Chart``; the same values give the same bytes
 ``PALETTE``           colour-blind safe colours of Okabe and Ito, without yellow, which is hard to see on white
 """
 
@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from locus.benchmark.report.row import Interval
+from locus.benchmark.report.grouping import Interval
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
@@ -64,21 +64,6 @@ def lines(curves: Sequence[Line2D], about: str, height: float, **axes: Any) -> C
                 label.set(rotation=40, ha="right", rotation_mode="anchor")
         if named := [curve for curve in curves if not str(curve.get_label()).startswith("_")]:
             figure.legend(handles=named, loc="outside lower left", ncols=2)
-        return Chart(_svg(figure, about), about)
-
-
-def strip(values: Mapping[str, Sequence[float]], title: str, about: str) -> Chart | None:
-    """Draw a line per network with a dot for each of its values and a tick at their mean; None without values."""
-    if not values:
-        return None
-    with rc_context(STYLE):
-        figure, panel = _panel(0.6 + 0.24 * len(values))
-        for y, of_network in enumerate(values.values()):
-            panel.plot(of_network, [y] * len(of_network), "o", color=BLUE, alpha=0.6, markeredgewidth=0)
-            panel.plot([np.mean(of_network)], [y], "|", color="black", markersize=12, markeredgewidth=2)
-        panel.set(xlabel=title, yticks=range(len(values)), yticklabels=[*values], ylim=(len(values) - 0.5, -0.5))
-        panel.grid(False, axis="y")
-        panel.tick_params(axis="y", length=0)
         return Chart(_svg(figure, about), about)
 
 

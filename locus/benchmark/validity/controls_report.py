@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike
 from locus.benchmark.report import charts, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.charts import Chart
-from locus.benchmark.report.grouping import basis_lines, counted
+from locus.benchmark.report.grouping import Interval, Row, basis_lines, counted, run_names
 from locus.benchmark.report.leaderboard import Leaderboard, auroc_by_model
 from locus.benchmark.report.main_table import auroc_words
 from locus.benchmark.report.page import CheckReport
-from locus.benchmark.report.row import Interval, Row, run_names
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out

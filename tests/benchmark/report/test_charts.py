@@ -56,9 +56,9 @@ def test_text_of_a_chart_is_text_and_groups_have_no_id():
     assert 'id="figure_1"' not in made.svg
 
 
-def test_strip_has_a_dot_per_value_and_a_line_per_network():
-    made = charts.strip({"one": [0.1, 0.2, 0.3], "two": [0.5]}, "rank correlation", "About.")
-    assert made.svg.index(">one<") < made.svg.index(">two<")
-    dots = [line for line in made.svg.splitlines() if "<use " in line and "fill-opacity: 0.6" in line]
-    assert len(dots) == 4
-    assert charts.strip({}, "", "") is None
+def test_intervals_have_a_panel_per_question_and_a_dot_and_bar_per_value():
+    values = {"one": [Interval(0.1, 0.0, 0.2), None], "two": [Interval(0.5), Interval(0.4, 0.3, 0.5)]}
+    made = charts.intervals({"class": values, "use": values}, ["cam", "gradcam"], "About.")
+    assert made.svg.index(">class<") < made.svg.index(">use<")
+    assert made.svg.count(">gradcam<") == 2  # a column of panels has the names
+    assert made.about == "About."

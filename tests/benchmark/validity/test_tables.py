@@ -3,7 +3,7 @@
 import pytest
 
 from locus.benchmark.records import Cell, Record, Score, cases, write
-from locus.benchmark.report.page import DatasetTables, Description, page
+from locus.benchmark.report.page import DatasetTables, Description, leaderboard_md
 from locus.benchmark.validity import REPORTS
 from locus.benchmark.validity.controls_report import ControlsReport, networks
 from tests.benchmark.report.given import leaderboard
@@ -67,7 +67,7 @@ def test_sentences_answer_each_question_and_name_methods_that_ignore_the_class(b
 
 
 def test_the_answer_comes_first_in_the_markdown_and_names_what_it_does_not_show(board):
-    text = page(board.records, Description("t"), datasets=[DatasetTables(board, REPORTS)])
+    text = leaderboard_md(board.records, Description("t"), datasets=[DatasetTables(board, REPORTS)])
     lines = [f"**{ControlsReport.question}**", *ControlsReport(board).sentences(), "This does not show", "\n## "]
     places = [text.index(part) for part in lines]
     assert places == sorted(places)
