@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from locus.benchmark import records
 from locus.benchmark.report import charts, grouping, literature, main_table, tables
 from locus.benchmark.report.case_columns import CaseFolders
+from locus.benchmark.report.grouping import Interval
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.core.names import MAIN
 
