@@ -26,17 +26,19 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(or $(PYTHON),$(BIN)/python) -c '$(WAIT)' $(LOCK) $(MAKE) --no-print-directory LOCKED=1 $@
 else
 $(STAMP): pyproject.toml constraints.txt
-	test ! -s $(LOCK) || rm -rf .venv
-	echo unfinished > $(LOCK)
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt uv || $(FAILED)
-	$(INSTALL) '.[test]' || $(FAILED)
-	-$(BIN)/python -m tools.compile
-	touch $(STAMP)
-	: > $(LOCK)
+	@test ! -s $(LOCK) || rm -rf .venv
+	@echo unfinished > $(LOCK)
+	@echo "creating .venv and installing packages into it (one to three minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --constraint constraints.txt uv || $(FAILED)
+	@$(INSTALL) '.[test]' || $(FAILED)
+	-@$(BIN)/python -m tools.compile
+	@touch $(STAMP)
+	@: > $(LOCK)
 endif
 
 setup: $(STAMP) ## create .venv and install the project with its test requirements
+	@echo "Locus is installed. Next: source .venv/bin/activate, then python main.py (or make demo)"
 
 demo: $(STAMP)  ## train on generated images, explain, score and draw (about four minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --results runs/results --published_weights never --jobs 2 --threads 1

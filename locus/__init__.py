@@ -33,7 +33,7 @@ MODULE_OF_NAME = {
 }
 """Public name -> the module from which it is imported on first use."""
 __version__ = "0.1.0"
-PACKAGES = ("backbones", "benchmark", "core", "datasets", "methods")
+PACKAGES = ("backbones", "benchmark", "core", "datasets", "methods", "metrics")
 __all__ = [
     "GradientMethod", "Grid", "Method", "boxes", "build", "evaluate", "explain", "iobb", "iou", "load", "load_dataset",
     "records", "rules", "score", "to_frame", "wrap",

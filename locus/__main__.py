@@ -5,33 +5,34 @@ import sys
 from collections.abc import Callable, Sequence
 
 from locus.core import startup
+from locus.core.errors import UnknownNameError
 
 ENTRY_POINTS = {
-    "train": "locus.train",
-    "heatmap": "locus.heatmap",
-    "run": "locus.benchmark.run",
-    "score": "locus.benchmark.score",
-    "check": "locus.benchmark.check.__main__",
-    "compare": "locus.benchmark.compare",
-    "audit": "locus.benchmark.audit",
-    "gallery": "locus.benchmark.gallery",
-    "export": "locus.benchmark.export",
+    "train": ("locus.train", "train a classifier from image labels"),
+    "heatmap": ("locus.heatmap", "draw heat maps and boxes of a network"),
+    "run": ("locus.benchmark.run", "run suites and write their tables"),
+    "score": ("locus.benchmark.score", "score your own heat maps or boxes"),
+    "audit": ("locus.benchmark.audit", "compare published numbers with boxes that see no image"),
+    "check": ("locus.benchmark.check.__main__", "test a method, a data set or a network"),
+    "compare": ("locus.benchmark.compare", "compare two results folders or two rows"),
+    "gallery": ("locus.benchmark.gallery", "write a page with the maps of all methods"),
+    "export": ("locus.benchmark.export", "export tables and weights"),
 }
-"""Subcommand -> the module whose ``main`` it calls."""
+"""Subcommand -> the module whose ``main`` it calls, and what it does."""
 
 
 def main() -> int:
     """Run a subcommand, ``locus COMMAND --flags``, and return its exit status."""
     startup.exit_quietly()
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    usage = f"locus {'|'.join(ENTRY_POINTS)} [--flag value ...]; `locus COMMAND --help` lists the flags"
     if word in ("-h", "--help"):
-        print(f"usage: {usage}")
+        print("usage: locus COMMAND [--flag value ...]; `locus COMMAND --help` lists the flags\n")
+        print("\n".join(f"  {name:<8}  {what}" for name, (_, what) in ENTRY_POINTS.items()))
         return 0
     if word not in ENTRY_POINTS:
-        print(f"error: unknown command {word!r}; usage: {usage}", file=sys.stderr)
+        print(f"error: {UnknownNameError('command', word, ENTRY_POINTS)}", file=sys.stderr)
         return 2
-    entry_point: Callable[[Sequence[str]], int] = importlib.import_module(ENTRY_POINTS[word]).main
+    entry_point: Callable[[Sequence[str]], int] = importlib.import_module(ENTRY_POINTS[word][0]).main
     return entry_point(sys.argv[2:])
 
 

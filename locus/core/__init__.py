@@ -11,3 +11,4 @@ if startup.is_command():
     gc.set_threshold(10_000)  # imports create many objects that stay
     startup.exit_quietly()
     startup.leave_checkout()
+    startup.require_packages()

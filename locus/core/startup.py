@@ -7,6 +7,7 @@
 This module imports only the standard library, because it runs first.
 """
 
+import importlib.util
 import os
 import signal
 import sys
@@ -46,6 +47,14 @@ def checkout_importable() -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(ROOT))
+
+
+def require_packages() -> None:
+    """Exit with one sentence, if this Python lacks the packages of Locus."""
+    if importlib.util.find_spec("jsonargparse") is None:
+        advice = "run `make setup` once, then `source .venv/bin/activate` in each new terminal"
+        sys.stderr.write(f"error: {sys.executable} does not have the packages of Locus: {advice}\n")
+        raise SystemExit(2)
 
 
 def exit_quietly() -> None:

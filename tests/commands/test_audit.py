@@ -24,7 +24,8 @@ def test_perfect_values_stand_beside_the_papers(succeed, truth, tmp_path):
     output = tmp_path / "table.csv"
     done = succeed("benchmark.audit", tmp_path / "perfect.csv", "--output", output, "--entry", "My values")
     assert "My values" in done.stdout
-    assert done.stdout.startswith("Scored on 984 boxes on 880 images, all that NIH published.")
+    assert done.stdout.startswith("My values hits at IoU > .3: 1.00, above fixed_box (.2")
+    assert "\nScored on 984 boxes on 880 images, all that NIH published.\nfixed_box is one box per finding" in done.stdout
     assert "Wang 2017" in done.stdout
     rows = pd.read_csv(output).set_index(["result", "findings", "threshold"])
     mine = rows.loc["My values"]

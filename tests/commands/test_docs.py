@@ -167,6 +167,16 @@ def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
     assert typed(checkout, "python blocks.py").endswith("4) True\n")
 
 
+def test_maps_of_pytorch_grad_cam_are_scored_as_the_page_says(checkout):
+    page = (ROOT / "docs" / "your_own.md").read_text().split("## Maps of pytorch-grad-cam\n")[1].split("\n## ")[0]
+    ((_, code),) = BLOCK.findall(page)
+    (line,) = COMMAND.findall(page)
+    small = "phantom:test=24"
+    (checkout / "blocks.py").write_text(code.replace("phantom:test=40", small))
+    typed(checkout, "python blocks.py")
+    assert "grad-cam" in typed(checkout, line.strip().replace("phantom:test=40", small))
+
+
 def test_the_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
     monkeypatch.chdir(ROOT)
     (block,) = [text for kind, text in BLOCK.findall((ROOT / "docs" / "reproduce.md").read_text()) if kind == "python"]

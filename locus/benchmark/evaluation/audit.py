@@ -7,7 +7,9 @@ No image is needed: NIH's boxes are in the package, the other baselines in the p
 """
 
 import itertools
+import logging
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +18,6 @@ import pandas as pd
 
 from locus import datasets
 from locus.benchmark import records
-from locus.benchmark.maps.cases import fixed_box_cases
 from locus.benchmark.records import Cell, Record, papers
 from locus.benchmark.report import grounding, literature
 from locus.benchmark.report.literature import COLUMNS, MEAN, Box, Hits
@@ -32,7 +33,9 @@ from locus.core.names import duplicates
 from locus.core.scores import Score
 from locus.datasets.io.annotations import Names
 from locus.datasets.io.tables import read_csv
+from locus.datasets.nih import BOXED
 
+log = logging.getLogger(__name__)
 OVERLAP_THRESHOLD = re.compile(r"(iou|iobb)(\.\d+)")
 HIT_COLUMNS_TEXT = ", ".join(column.removeprefix("hit@") for column in COLUMNS)
 NEED = f"write a row per finding with columns from {HIT_COLUMNS_TEXT}"
@@ -55,16 +58,23 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
         raise DataError(f"{file} has a row per box, but audit reads a row per finding: {BOXES} {file}")
     if config.truth != "NIH":
         return _run_grounding(config, file, table, name, echo)
+    read_values(file, table, name, dict.fromkeys(BOXED, sys.maxsize))  # invalid files are reported at once
+    from locus.benchmark.maps.cases import fixed_box_cases  # imports torch
+
+    log.info("reading NIH's boxes")
     data = datasets.load("NIH", images=False)
     samples, findings = [sample for sample in data if sample.boxes], data.findings
     counts = {finding: sum(finding in sample.boxes for sample in samples) for finding in findings}
     mine = read_values(file, table, name, counts)
+    log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), findings))
     rows = [mine, box.record, *_published()]
     if name in [*map(literature.result_name, rows[1:])]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
     remark = f"Scored on {sum(counts.values())} boxes on {len(samples)} images, all that NIH published."
-    echo("\n".join([remark, *(as_text(one) for one in literature.by_measure("NIH", rows, box))]))
+    legend = f"fixed_box {literature.FLOOR}\n{literature.LEGEND}\n"
+    texts = (as_text(one) for one in literature.by_measure("NIH", rows, box))
+    echo("\n".join([literature.sentence(mine, box), remark, legend, *texts]))
     if config.output is not None:
         write_text(config.output, _as_csv(rows, box))
         echo(f"all rows as numbers: {config.output}")
@@ -81,7 +91,7 @@ def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: s
     mine = read_values(file, table, name, counts, config.truth)
     metrics = [metric for metric in grounding.RULES if mine.find(metric)]
     made = grounding.comparison(config.truth, [mine, *known], metrics)
-    echo("\n".join([as_text(made), *(grounding.sentence(mine, metric, [mine, *known]) for metric in metrics)]))
+    echo("\n".join([*(grounding.sentence(mine, metric, [mine, *known]) for metric in metrics), "", as_text(made)]))
     if config.output is not None:
         write_text(config.output, csv_text([made.header, *made.rows]))
         echo(f"all rows: {config.output}")

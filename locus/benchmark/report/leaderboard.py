@@ -191,8 +191,8 @@ def _leaderboard(
     rank_methods = rank_methods or comparisons.common_methods(compared)
     of_networks = comparisons.networks(compared, rank_methods)
     methods = [_noted(row) for group in compared for row in by_score(group) if row.is_method]
-    by_best = by_network(by_score(methods))  # the order of networks that are not in ``of_networks``
-    order = [*dict.fromkeys([*(row.key_of_network for row in of_networks), *by_best])]
+    by_best = by_network(by_score(methods))  # the network of the best row is first
+    order = [*dict.fromkeys([*[*by_best][:1], *(row.key_of_network for row in of_networks), *by_best])]
     methods.sort(key=lambda row: order.index(row.key_of_network))
     people = {r.cell.method: _person(r) for r in reversed(scored) if r.cell.method in names.PEOPLE}  # of all networks
     all_rows = [row for group in compared for row in group]

@@ -33,12 +33,13 @@ MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}
 """Mark of a gap -> its sign behind a value."""
 MEAN = "mean"
 QUOTED = "**Second-hand**"
+FLOOR = "is one box per finding, chosen on other patients, and never sees the image."
+LEGEND = "↑ above it, = level, ↓ below (95% interval); no mark: not known to be scored on all boxes."
 ABOUT = (
     "Share of truth boxes hit, mean over findings; below it, without the findings that `fixed_box` solves. "
-    "`fixed_box` is one box per finding, chosen on other patients, and never sees the image. ↑ above it, = level, "
-    "↓ below (95% interval); no mark: not known to be scored on all boxes. Bold: chosen on the truth that "
-    "is scored. –: not stated. Papers differ in training, hit rule and boxes: docs/nih_audit.md. Other baselines: "
-    "leaderboard.csv."
+    f"`fixed_box` {FLOOR} {LEGEND} "
+    "Bold: chosen on the truth that is scored. –: not stated. Papers differ in training, hit rule and boxes: "
+    "docs/nih_audit.md. Other baselines: leaderboard.csv."
 )
 ABOUT_IOBB = (
     "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB, which divides by the area of the predicted box."
@@ -58,6 +59,7 @@ LIMIT = (
     "supervision, boxes and rules (docs/nih_audit.md)."
 )
 TITLE = "published results and fixed_box"
+NAMES_OF_MEASURES = {"iou": "IoU", "iobb": "IoBB"}
 MEASURES = {"IoU": IOU, "IoBB": IOBB}
 
 
@@ -266,15 +268,31 @@ def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
     return short(mean_over(record, column, names, box)) + (MARKS[difference.mark] if difference else "")
 
 
+def sentence(record: Record, box: Box) -> str:
+    """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
+    column = MAIN if _has(record, [MAIN]) else next(column for column in COLUMNS if _has(record, [column]))
+    place = {"above": "above", "level": "not significantly different from", "below": "below", "": "beside"}
+    words = []
+    for names, without in ((box.findings, ""), (box.rest, f" without {grouping.listed(box.solved)}")):
+        difference = gap(record, column, names, box)
+        if difference is not None and (not without or box.solved):
+            both = short(mean_over(record, column, names, box)), short(mean_over(box.record, column, names, box))
+            words.append(f"{both[0]}{without}, {place[difference.mark]} fixed_box ({both[1]})")
+    measure, _, at = column.removeprefix("hit@").partition(".")
+    hits = f"{record.method} hits at {NAMES_OF_MEASURES[measure]} > .{at}"
+    return f"{hits}: {'; '.join(words)}."
+
+
 def headings(columns: Sequence[str]) -> tuple[str, ...]:
     """Return the headings of columns.
 
     >>> headings(IOU[:2]), headings(IOBB[:2])
     (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
     """
-    words = {"iou": "IoU", "iobb": "IoBB"}
     parts = [column.removeprefix("hit@").partition(".") for column in columns]
-    return tuple(f"{words[measure]} > .{at}" if n == 0 else f".{at}" for n, (measure, _, at) in enumerate(parts))
+    return tuple(
+        f"{NAMES_OF_MEASURES[measure]} > .{at}" if n == 0 else f".{at}" for n, (measure, _, at) in enumerate(parts)
+    )
 
 
 def differences(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:

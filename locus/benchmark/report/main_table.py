@@ -61,7 +61,9 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     rows = shown(board) if not complete else board.methods
     rest = len(board.methods) - len(rows)
     is_ordered = not board.theirs and networks(board).rows
-    ordered = "Networks are in the order of their mean over methods. " if is_ordered else ""
+    by_mean = bool(is_ordered) and board.networks[0].key_of_network == board.methods[0].key_of_network
+    other = "The network of the best row is first, the others by their mean over methods. "
+    ordered = "Networks are in the order of their mean over methods. " if by_mean else other if is_ordered else ""
     first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
     baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
     table = tabulated(

@@ -27,7 +27,7 @@ from locus.benchmark.report.main_table import auroc_words, best, best_network
 from locus.benchmark.report.table import Table, markdown, of_interval, short
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
-from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, SUPERVISED
+from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
 
 DRAWN = {
     "drawn by code": "The images are drawn by code: the order of methods may differ on radiographs.",
@@ -195,7 +195,18 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
     selected = "" if fair is None else f" ({short(fair)} if chosen on half of the patients and scored on the others)"
     lines = [f"**{'Yours' if board.theirs else 'Best'}**: {_row_words(first)}{rank}{selected}.{_others(first, board)}"]
     lines += [_above(first, board)] if board.blind(first) else []
-    return (*lines, *_supervised(board), *_networks(board))
+    return (*_too_coarse(first, board), *lines, *_supervised(board), *_networks(board))
+
+
+def _too_coarse(first: Row, board: Leaderboard) -> Iterator[str]:
+    """Say that the maps have too few positions, if even their best possible boxes hit less than ``prior``."""
+    limit, prior = board.baseline(UPPER_BOUND, first), board.baseline(PRIOR, first)
+    if limit and prior and (limit.main.value or 0) < (prior.main.value or 0):
+        values = f"`{limit.name}` {short(limit.main.value)}, `{prior.name}` {short(prior.main.value)}"
+        yield (
+            "**These maps have too few positions**: even the best possible map on their grid hits less than a box that "
+            f"sees no image ({values}). Use a layer with a finer grid."
+        )
 
 
 def _supervised(board: Leaderboard) -> Iterator[str]:

@@ -1,0 +1,71 @@
+"""``locus.metrics.LocalizationAccuracy`` equals ``locus.score``, in one process and in two."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed
+
+import locus
+from locus.core.errors import BadValueError
+from locus.metrics import LocalizationAccuracy
+
+FINDINGS = ["Mass", "Nodule"]
+COUNT, FRAME = 40, (100, 120)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """Maps (40,6,7), boxes, findings and patients."""
+    random = np.random.default_rng(0)
+    maps = torch.from_numpy(random.random((COUNT, 6, 7)))
+    corners = random.integers(0, 60, (COUNT, 2))
+    boxes = [torch.tensor([[x, y, x + 40, y + 35]]) for x, y in corners]
+    return maps, boxes, [FINDINGS[n % 2] for n in range(COUNT)], [n // 2 for n in range(COUNT)]
+
+
+def updated(cases, start=0, step=1):
+    """A metric of every ``step``-th case, in batches of 7."""
+    metric, chosen = LocalizationAccuracy(FINDINGS), [*range(start, COUNT, step)]
+    for batch in (chosen[n : n + 7] for n in range(0, len(chosen), 7)):
+        maps, boxes, findings, patients = (part[batch] if torch.is_tensor(part) else [part[n] for n in batch] for part in cases)
+        metric.update(maps, boxes, findings, FRAME, patients)
+    return metric
+
+
+@pytest.mark.oracle
+def test_the_metric_equals_locus_score(cases):
+    maps, boxes, findings, patients = cases
+    names = [(str(n), finding) for n, finding in enumerate(findings)]
+    of_images = {str(n): str(patient) for n, patient in enumerate(patients)}
+    arrays, truth = dict(zip(names, maps.numpy(), strict=True)), {name: box.numpy() for name, box in zip(names, boxes, strict=True)}
+    result = locus.score(arrays, truth, frames=FRAME, grids="conventional", patients=of_images)
+    computed = updated(cases).compute()
+    assert {"hit@iou.1", "hit@iou.3", "hit@iobb.5", "pointing"} <= {*computed}
+    for metric, value in computed.items():
+        (of,) = [s for s in result.scores if (s.finding, s.metric) == ("mean", metric) and s.threshold_source in ("none", "cross-fitted")]
+        assert value.item() == of.value
+
+
+def gathered(rank, store, cases, queue):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    queue.put({name: value.item() for name, value in updated(cases, rank, 2).compute().items()})
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_compute_what_one_does(cases, tmp_path):
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    processes = [context.Process(target=gathered, args=(rank, tmp_path / "store", cases, queue)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    results = [queue.get(timeout=300) for _ in processes]
+    for process in processes:
+        process.join()
+    assert results[0] == results[1] == {name: value.item() for name, value in updated(cases).compute().items()}
+
+
+def test_an_unknown_finding_is_an_error(cases):
+    with pytest.raises(BadValueError, match="'Edema'"):
+        LocalizationAccuracy(FINDINGS).update(cases[0][:1], cases[1][:1], ["Edema"], FRAME)
