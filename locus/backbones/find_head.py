@@ -143,9 +143,14 @@ def same_logits(first: Tensor, second: Tensor, scale: Tensor | None = None) -> b
     ``scale``: logits whose largest value sets the tolerance. Default: ``second``.
     """
     first, second, scale = (part.detach() for part in (first, second, second if scale is None else scale))
-    eps = 10 * torch.finfo(second.dtype).eps
-    tolerance = max(1e-4, eps) * float(scale.nan_to_num().abs().max())
-    return first.shape == second.shape and torch.allclose(first, second, rtol=eps, atol=tolerance, equal_nan=True)
+    eps = 10 * max(torch.finfo(part.dtype).eps for part in (first, second))  # one is bfloat16 after autocast in forward
+    tolerance, kind = (
+        max(1e-4, eps) * float(scale.nan_to_num().abs().max()),
+        torch.promote_types(first.dtype, second.dtype),
+    )
+    return first.shape == second.shape and torch.allclose(
+        first.to(kind), second.to(kind), rtol=eps, atol=tolerance, equal_nan=True
+    )
 
 
 def _logits(module: nn.Module, image: Tensor, hooks: dict[str, Any]) -> Tensor:

@@ -105,6 +105,19 @@ def test_two_heads_of_one_map_count_both_also_if_their_logits_are_small(size):
     assert bands(explain(model, IMAGES, ["gradcam"])["gradcam"][0]) == BANDS
 
 
+def test_a_network_that_computes_in_bfloat16_itself_is_accepted():
+    network = Bands()
+
+    def autocast(images):
+        with torch.autocast("cpu", torch.bfloat16):
+            return network.fc(network.features(images).mean((2, 3))).float()
+
+    network.forward = autocast
+    model = locus.wrap(network, img_size=64)
+    assert model.pooling
+    assert bands(explain(model, IMAGES, ["gradcam"])["gradcam"][0]) == BANDS
+
+
 @pytest.mark.parametrize("join", JOINED)
 def test_maps_of_several_paths_are_their_sum_on_the_finest_grid(join):
     network = Paths(JOINED[join])
