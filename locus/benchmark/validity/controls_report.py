@@ -184,6 +184,7 @@ class ControlsReport(CheckReport):
 
     check = CONTROLS
     question = "Does a heat map show the class, what the network used, and a shortcut?"
+    shown = 4
     limit = "Real findings and other architectures: the findings are drawn, and the networks are small CNNs."
 
     def tables(self) -> list[Table]:
