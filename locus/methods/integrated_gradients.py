@@ -24,7 +24,8 @@ class IntegratedGradients(PixelMethod):
     by 2 to 6% (L1) from its limit on untrained networks; doubling the steps halves the error and doubles the cost.
 
     ``integrated_gradients:steps=6,tolerance=.02`` checks the sum of each finding and doubles its steps (up to 80)
-    until the sum is within 2% of the difference of the logits.
+    until the sum is within 2% of the difference of the logits. Fewer steps are cheaper but score differently: on
+    ``nih-sample`` (PCAM, run 0) 6 steps cost .30 as much as 20 and hit .255 instead of .238 at IoU > .3, 8 steps .243.
     """
 
     name = "integrated_gradients"
