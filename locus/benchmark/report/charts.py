@@ -97,6 +97,8 @@ def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], nam
     with rc_context(STYLE):
         figure = Figure(figsize=(CHART_INCHES, 0.8 + 0.32 * len(names)), facecolor="white", layout="constrained")
         grid = figure.subplots(2, 2, sharey=True).ravel()
+        for panel in grid[len(panels) :]:
+            panel.remove()
         for panel, (title, groups) in zip(grid, panels.items(), strict=False):
             for n, (values, colour) in enumerate(zip(groups.values(), PALETTE, strict=False)):
                 for y, of in enumerate(values):

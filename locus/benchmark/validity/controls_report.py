@@ -166,13 +166,14 @@ def _answer(
     findings, patients, over = columns.findings[known], columns.patients[known], over[known]
     values, n = np.where(over != 0, part[known], 0), int((over != 0).sum(0).max())
     theta, left_out = leave_one_out(values, over, CaseGroups.of(findings, patients))
+    is_share = name not in ("class", "use", "sufficiency", "weights")  # others may be negative
     ends: tuple[float | None, float | None] = (None, None)
     if left_out.shape[1] >= MIN_PATIENTS and len(row.runs) == 1:
         names, index = [*np.unique(findings)], CaseIndex.of(findings.tolist(), patients.tolist())
-        mean = scores(estimate([Column("pointing", "none", values[:, 0], over[:, 0])], index, names, 0), names)[-1]
+        column = Column("pointing" if is_share else name, "none", values[:, 0], over[:, 0])
+        mean = scores(estimate([column], index, names, 0), names)[-1]
         ends = mean.low, mean.high
     elif left_out.shape[1] >= MIN_PATIENTS:
-        is_share = name not in ("class", "use", "sufficiency", "weights")  # others may be negative
         zero = np.zeros_like(theta), np.zeros_like(left_out)
         of = mrmc.interval(theta, left_out) if is_share else mrmc.difference((theta, left_out), zero)
         ends = of.low, of.high
@@ -218,8 +219,8 @@ class ControlsReport(CheckReport):
         first = next((one for one in found if one.used is not None), found[0])
         if (top := first.best("class")) is not None:
             having = [one for one in first.methods if one.is_method and "class" in one.values]
-            low = {one.row.name: one.values["class"].low for one in having}
-            equal = [f"`{name}`" for name, end in low.items() if end is not None and end <= 0]
+            low = {one.row.name: one.values["class"].low or 0 for one in having}  # none if it never differs
+            equal = [f"`{name}`" for name, end in low.items() if end <= 0]
             same = f" Not shown to depend on the class: {grouping.listed(equal)}." if equal else ""
             yield (
                 f"**Class** ({first.name}): on images with two findings, `{top.row.name}` hits a box in "
@@ -250,6 +251,7 @@ class ControlsReport(CheckReport):
         values = {
             title: {name: [of.get(word, {}).get(answer) for word in names] for name, of in rows.items()}
             for answer, title in PANELS.items()
+            if any(answer in of for methods in rows.values() for of in methods.values())
         }
         about = f"{self.dataset}: one panel per question, a dot per method with its 95% interval, a colour per network."
         return charts.intervals(values, names, about)

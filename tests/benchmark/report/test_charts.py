@@ -61,5 +61,5 @@ def test_intervals_have_a_panel_per_question_and_a_dot_and_bar_per_value():
     values = {"one": [Interval(0.1, 0.0, 0.2), None], "two": [Interval(0.5), Interval(0.4, 0.3, 0.5)]}
     made = charts.intervals({"class": values, "use": values}, ["cam", "gradcam"], "About.")
     assert made.svg.index(">class<") < made.svg.index(">use<")
-    assert made.svg.count(">gradcam<") == 2  # a column of panels has the names
+    assert made.svg.count(">gradcam<") == 1  # the panels of a row share the names
     assert made.about == "About."
