@@ -4,8 +4,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY locus locus
 COPY configs configs
 COPY results results
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu '.[train,dicom,xrv]'
-RUN useradd --create-home user
-USER user
-WORKDIR /home/user
+RUN pip install --no-cache-dir '.[train,dicom,xrv]'
+WORKDIR /data
+USER 1000
 ENTRYPOINT ["locus"]

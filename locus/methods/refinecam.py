@@ -26,8 +26,7 @@ class RefineCAM(Method):
     """
 
     name = "refinecam"
-    needs = frozenset({"features", "gradients"})
-    costly = True
+    needs = frozenset({"features", "forwards", "gradients"})
     source = "Domeniconi et al., ICPR 2026 (arXiv:2605.14641)"
     networks = "networks with layers before the pooled one"
     extra_cost = "10 forward passes for 8 findings (small CNN)"

@@ -225,7 +225,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
     shown = capsys.readouterr().out
     for fact in (
         "none missing, none unexpected", "equal to the original network's", "stride (4.0, 4.0)", "hirescam",
-        "fullgrad;", "method pcam", "method rollout", "passes all checks",
+        "fullgrad", "method pcam", "method rollout", "passes all checks",
     ):  # fmt: skip
         assert fact in shown
 

@@ -31,7 +31,7 @@ def typed(command, **given):
 def scored(succeed, tmp_path_factory):
     """A folder with maps in ``maps`` and the results of their entry in ``out``, and the output of the command."""
     folder = tmp_path_factory.mktemp("scored")
-    flags = typed("benchmark.score(?=.*--maps)", FOLDER=write(folder / "maps"))
+    flags = typed("benchmark.score(?=.*--maps FOLDER)", FOLDER=write(folder / "maps"))
     return folder, succeed(COMMAND, *flags, "--results", folder / "out").stdout
 
 

@@ -196,7 +196,7 @@ def bold_columns(table: Table) -> list[int]:
     return [n for n, kind in enumerate(table.kinds) if kind in ("bold", "interval")]
 
 
-MAX_COLUMN_WIDTH = 20
+MAX_COLUMN_WIDTH = 24
 """Largest width of a column in a terminal, in letters."""
 
 

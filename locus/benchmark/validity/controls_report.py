@@ -70,7 +70,7 @@ HEAD = (
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class MethodAnswers:
     """The answers of a method on one network."""
 
     row: Row
@@ -94,15 +94,15 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class NetworkAnswers:
     """The methods of one network, and how often it uses the marker after training with it."""
 
     name: str
-    methods: tuple[Answers, ...]
+    methods: tuple[MethodAnswers, ...]
     used: tuple[int, int, int] | None
     """Images on which the logit depends on the marker, and all with a marker, over the runs; number of runs."""
 
-    def best(self, name: str) -> Answers | None:
+    def best(self, name: str) -> MethodAnswers | None:
         """Return the method with the highest value of an answer."""
         having = [(value, one) for one in self.methods if one.is_method and (value := one.value(name)) is not None]
         return max(having, key=lambda pair: pair[0])[1] if having else None
@@ -113,7 +113,7 @@ class Network:
 
 
 @lru_cache(maxsize=4)
-def networks(board: Leaderboard) -> tuple[Network, ...]:
+def networks(board: Leaderboard) -> tuple[NetworkAnswers, ...]:
     """Return the networks that were trained without a marker, with what those trained with one show."""
     records = grouping.of_protocol(board.records, board.dataset, ControlsReport.check)
     if not records or board.folders is None:
@@ -126,7 +126,7 @@ def networks(board: Leaderboard) -> tuple[Network, ...]:
     return tuple(_network(group, marked, columns) for group in groups.values())
 
 
-def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns: CaseColumns) -> Network:
+def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns: CaseColumns) -> NetworkAnswers:
     methods, used = [], None
     for row in rows:
         wide = {name: _wide(row, columns, name) for name in COLUMNS}
@@ -143,9 +143,9 @@ def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns
             used = max(used or (0, 0, 0), (int(uses.sum()), int(np.isfinite(change).sum()), len(other.runs)))
         found = {name: answer for name, part in parts.items() if (answer := _answer(name, *part, columns)) is not None}
         values = {name: value for name, (value, _) in found.items()}
-        methods.append(Answers(row, values, {name: samples for name, (_, samples) in found.items()}))
+        methods.append(MethodAnswers(row, values, {name: samples for name, (_, samples) in found.items()}))
     order = sorted(methods, key=lambda one: (not one.is_method, -(one.value("use") or one.value("own") or 0)))
-    return Network(rows[0].network, tuple(order), used)
+    return NetworkAnswers(rows[0].network, tuple(order), used)
 
 
 def _wide(row: Row, columns: CaseColumns, name: str) -> FloatArray:
@@ -181,7 +181,7 @@ def _answer(
 
 
 class ControlsReport(CheckReport):
-    """Answers per method, the networks, and whether methods that localize well also show what is used."""
+    """MethodAnswers per method, the networks, and whether methods that localize well also show what is used."""
 
     check = CONTROLS
     question = "Does a heat map show the class, what the network used, and a shortcut?"
@@ -194,7 +194,7 @@ class ControlsReport(CheckReport):
         made = [self._methods(network, NOTE if network is found[0] else "") for network in found]
         return [*made, Table(f"{self.dataset}: networks", ABOUT, HEAD, tuple(map(self._network, found)))]
 
-    def _methods(self, network: Network, note: str) -> Table:
+    def _methods(self, network: NetworkAnswers, note: str) -> Table:
         basis = basis_lines([one.row for one in network.methods], "chosen on other patients, for each finding")
         names = [name for name in HEADINGS if any(name in one.values for one in network.methods)]
         lines = [
@@ -204,7 +204,7 @@ class ControlsReport(CheckReport):
         head = ("method", *(HEADINGS[name] for name in names), "cases")
         return Table(f"{self.dataset}: {network.name}", f"{note}\n{basis}".strip(), head, tuple(lines))
 
-    def _network(self, network: Network) -> tuple[str, ...]:
+    def _network(self, network: NetworkAnswers) -> tuple[str, ...]:
         runs, auroc = network.methods[0].row.runs, auroc_by_model(self.leaderboard.records)
         known = [auroc[run.cell.model_key] for run in runs if run.cell.model_key in auroc]
         mean = auroc_words(sum(known) / len(known)) if known else NOTHING
@@ -257,7 +257,7 @@ class ControlsReport(CheckReport):
         return charts.intervals(values, names, about)
 
 
-def _agreement(network: Network, answer: str) -> str:
+def _agreement(network: NetworkAnswers, answer: str) -> str:
     """Return Kendall's tau of the methods by hits and by an ``answer``, with its interval; a dash for few methods."""
     having = [one for one in network.methods if one.is_method and answer in one.samples]
     if len(having) < FEWEST:
