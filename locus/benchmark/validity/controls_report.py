@@ -45,6 +45,8 @@ PANELS = {
 """Answer -> title of its panel in the chart."""
 LEVEL, FEWEST = 95, 5
 """Percentile of the marker's effect without the shortcut; smallest number of methods for a rank correlation."""
+MIN_USED = 0.1
+"""Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
 NOTE = (
     "Means over findings and training runs with 95% intervals over patients and, with several runs, over runs. `own "
     "map`, `the other's map`: on images with two findings, how often the box of one is hit by each map. `use`: share "
@@ -138,7 +140,8 @@ def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns
             limits = np.nanpercentile(effect, LEVEL, axis=0)
             change = np.abs(_wide(other, columns, "marker_change"))
             uses = change > limits.mean()
-            parts["seen"] = other, _wide(other, columns, "marker"), uses
+            if uses.sum() >= MIN_USED * np.isfinite(change).sum():
+                parts["seen"] = other, _wide(other, columns, "marker"), uses
             parts["spared"] = row, 1 - wide["marker"], effect <= limits
             used = max(used or (0, 0, 0), (int(uses.sum()), int(np.isfinite(change).sum()), len(other.runs)))
         found = {name: answer for name, part in parts.items() if (answer := _answer(name, *part, columns)) is not None}
@@ -232,13 +235,20 @@ class ControlsReport(CheckReport):
                 f"**Use**: taking away what `{top.row.name}` marks costs the network {top.words('use')} of what taking "
                 f"away the finding costs ({others}). Kendall's τ of hits and use: {_agreement(first, 'use')}."
             )
-        if first.used is not None and (top := first.best("seen")) is not None:
-            uses, images, runs = first.used
+        if first.used is None:
+            return
+        uses, images, runs = first.used
+        trained = f"**Shortcut**: after training with the marker ({counted(runs, 'run')}), the network"
+        if (top := first.best("seen")) is None:
             yield (
-                f"**Shortcut**: after training with the marker ({counted(runs, 'run')}), the network uses it on "
-                f"{uses} of {images} images. There, `{top.row.name}` is highest at the marker in {top.words('seen')} "
-                f"(`{NOISE}` {first.of(NOISE, 'seen')}). Without the shortcut it is highest elsewhere in "
-                f"{top.words('spared')}."
+                f"{trained} does not use it: on {uses} of {images} images, and by chance on 5%. So there is no "
+                "shortcut for a map to show."
+            )
+        else:
+            yield (
+                f"{trained} uses it on {uses} of {images} images. There, `{top.row.name}` is highest at the marker in "
+                f"{top.words('seen')} (`{NOISE}` {first.of(NOISE, 'seen')}). Without the shortcut it is highest "
+                f"elsewhere in {top.words('spared')}."
             )
 
     def chart(self) -> Chart | None:
