@@ -79,6 +79,8 @@ class LocalizationAccuracy(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Return metric -> mean over the findings. Raises the errors of ``locus.score``."""
         values, sizes, boxes, cases = (_joined(getattr(self, name)) for name in STATES)
+        if len({*(cases[:, 4] == -1).tolist()}) > 1:
+            raise BadValueError("patients are known of some cases only: give patients in every update, or in none")
         maps = values.split(sizes.prod(1).tolist())
         truth = boxes.split(cases[:, 2].tolist())
         pairs = [(str(n), self.findings[finding]) for n, finding in enumerate(cases[:, 3].tolist())]

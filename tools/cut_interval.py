@@ -3,8 +3,8 @@
     python -m benchmark.run --suite nih-sample --runs runs/cut --results runs/cut-results --method fullgrad prior
     python -m tools.cut_interval nih-sample runs/cut/nih-sample fullgrad prior
 
-Patients are drawn again 2,000 times. Then random halves of the patients show how much the score really varies: the
-standard deviation over halves, divided by the square root of .5, beside that of the two bootstraps of a half.
+Patients are drawn again 2,000 times. Then random halves of the patients show how much the score really varies: its
+standard deviation over halves, divided by the square root of .5. The bootstraps of a half should have the same.
 docs/limits.md has the results.
 """
 

@@ -63,7 +63,7 @@ MARKER, MARKER_SIDE = "marker", 0.04
 """Name of the letter in the image, and its side as a share of the image side."""
 WITH_FINDING, OTHERWISE, IN_TEST = 0.95, 0.05, 0.5
 """Share of the images with a marker: those with its finding, the others, and all test images."""
-FEWEST = 3
+MIN_PATIENTS = 3
 """Minimum number of patients for three splits."""
 
 
@@ -337,9 +337,9 @@ def backgrounds(root: Path, files: Collection[str], request: Request) -> pd.Seri
     is_clear = table[list(nih_tables.FINDINGS)].max(axis=1) == 0
     is_boxed_patient = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
     patients = table["patient"][table.index.isin(list(files)) & ~is_boxed_patient & is_clear]
-    if patients.nunique() < FEWEST:
+    if patients.nunique() < MIN_PATIENTS:
         count = f"{patients.nunique()} patients with a normal image and without a truth box"
-        raise DataError(f"{root} has {count}, but {FEWEST} are required: {nih_tables.LAYOUT}")
+        raise DataError(f"{root} has {count}, but {MIN_PATIENTS} are required: {nih_tables.LAYOUT}")
     chosen: pd.Series[str] = patients[_names(patients.tolist(), request) == request.split]
     return chosen
 

@@ -400,21 +400,6 @@ def _summarized(values: Sequence[Any]) -> str:
     return examples(distinct, 6)
 
 
-def networks_among(rows: Iterable[Row]) -> Callable[[Row], str]:
-    """Return the function that names the network of one of ``rows``, with image size and seed if several differ."""
-    sizes: dict[str, set[int | None]] = {}
-    seeds: dict[str, set[int | None]] = {}
-    for row in rows:
-        sizes.setdefault(row.network, set()).add(row.cell.img_size)
-        seeds.setdefault(row.network, set()).add(row.cell.seed)
-
-    def named(row: Row) -> str:
-        size = [f"{row.cell.img_size} px"] * (len(sizes[row.network]) > 1)
-        return " ".join([row.network, *size, *[f"seed {row.cell.seed}"] * (len(seeds[row.network]) > 1)])
-
-    return named
-
-
 def listed(words: Sequence[str]) -> str:
     """Join words with commas and "and".
 

@@ -30,7 +30,7 @@ from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
 from locus.benchmark.report.table import NOTHING, Table, bold_columns, latex, markdown, number, of_interval, short
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
-from locus.benchmark.scoring.statistics.rank_reversals import agreement
+from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
 from locus.core.cli import CONFIGS
 from locus.core.files import write_text
@@ -258,8 +258,6 @@ ABOUT = (
     "at IoU > .3. In brackets: AUROC of its network, and the scores of `prior` and `fixed_box`, which see no image. "
     "The page of a suite says how sure that is."
 )
-MIN_RANKED_METHODS = 5
-"""Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""
 AGREEMENT_ABOUT = (
     "Do two suites without a common image or network rank methods alike? τ is Kendall's tau-b of the methods that both "
     f"scored on the same kind of network, by `{MAIN}`: 1 is the same order, −1 the reverse. Its 95% interval covers "

@@ -17,7 +17,7 @@ from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short
 from locus.benchmark.scoring.statistics import mrmc
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
-from locus.benchmark.scoring.statistics.rank_reversals import agreement
+from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.benchmark.scoring.statistics.resample import MIN_PATIENTS, CaseGroups, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
 from locus.core.names import CONTROLS, MAIN, NOISE, PRIOR, UNRANKED_METHODS, UPPER_BOUND
@@ -43,8 +43,8 @@ PANELS = {
     "weights": "correlation, random weights",
 }
 """Answer -> title of its panel in the chart."""
-LEVEL, FEWEST = 95, 5
-"""Percentile of the marker's effect without the shortcut; smallest number of methods for a rank correlation."""
+CHANCE_PERCENTILE = 95
+"""Percentile of the marker's effect in networks without the shortcut, above which a network uses the marker."""
 MIN_USED = 0.1
 """Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
 NOTE = (
@@ -137,7 +137,7 @@ def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns
         parts |= {name: (row, wide[name], np.nan_to_num(wide["fall"])) for name in ("use", "sufficiency")}
         effect = np.abs(wide["marker_change"])
         if (other := marked.get((row.network, row.name))) is not None and np.isfinite(effect).any():
-            limits = np.nanpercentile(effect, LEVEL, axis=0)
+            limits = np.nanpercentile(effect, CHANCE_PERCENTILE, axis=0)
             change = np.abs(_wide(other, columns, "marker_change"))
             uses = change > limits.mean()
             if uses.sum() >= MIN_USED * np.isfinite(change).sum():
@@ -184,7 +184,7 @@ def _answer(
 
 
 class ControlsReport(CheckReport):
-    """MethodAnswers per method, the networks, and whether methods that localize well also show what is used."""
+    """Answers per method, the networks, and whether methods that localize well also show what is used."""
 
     check = CONTROLS
     question = "Does a heat map show the class, what the network used, and a shortcut?"
@@ -270,7 +270,7 @@ class ControlsReport(CheckReport):
 def _agreement(network: NetworkAnswers, answer: str) -> str:
     """Return Kendall's tau of the methods by hits and by an ``answer``, with its interval; a dash for few methods."""
     having = [one for one in network.methods if one.is_method and answer in one.samples]
-    if len(having) < FEWEST:
+    if len(having) < MIN_RANKED_METHODS:
         return NOTHING
     of = agreement(*({one.row.name: one.samples[name] for one in having} for name in (MAIN, answer)))
     return f"{short(of.tau)} [{short(of.low)}, {short(of.high)}]"

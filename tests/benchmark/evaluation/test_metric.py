@@ -69,3 +69,10 @@ def test_two_processes_compute_what_one_does(cases, tmp_path):
 def test_an_unknown_finding_is_an_error(cases):
     with pytest.raises(BadValueError, match="'Edema'"):
         LocalizationAccuracy(FINDINGS).update(cases[0][:1], cases[1][:1], ["Edema"], FRAME)
+
+
+def test_patients_of_some_cases_only_are_refused(cases):
+    metric, (maps, boxes, findings, _) = updated(cases), cases
+    metric.update(maps[:1], boxes[:1], findings[:1], FRAME)
+    with pytest.raises(BadValueError, match="patients"):
+        metric.compute()

@@ -24,6 +24,8 @@ from locus.core.errors import BadValueError
 from locus.core.types import FloatArray, generator
 
 DRAW_COUNT = 2000
+MIN_RANKED_METHODS = 5
+"""Smallest number of methods for a rank correlation: with fewer, even the same order has p above .05."""
 
 
 @dataclass(frozen=True)
