@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from locus import methods
-from locus.benchmark.report.tables import render
+from locus.benchmark.report.table import render
 from locus.benchmark.training import runs
 from locus.core.errors import LocusError
 from locus.core.names import BASELINES

@@ -33,7 +33,8 @@ from locus.benchmark.pictures.panels import COLOURS, PREDICTED, TRUTH, UNDATED, 
 from locus.benchmark.records import Cell, Record, cases
 from locus.benchmark.report import grouping
 from locus.benchmark.report.grouping import NOT_RANKED, Row, is_method, main_score
-from locus.benchmark.report.tables import EXAMPLES, GALLERY, PAGE, render
+from locus.benchmark.report.table import render
+from locus.benchmark.report.tables import EXAMPLES, GALLERY, PAGE
 from locus.benchmark.scoring.protocols.base import FLAT, Case
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import boxes, to_frame

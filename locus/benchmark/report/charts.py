@@ -17,9 +17,7 @@ from matplotlib.lines import Line2D
 
 from locus.benchmark.report.grouping import Interval
 
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
-    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
-)
+BLUE, VERMILION, *_ = PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 GREY = "#8a8f98"
 """For lines that are not named; readable on white and on black."""
 CHART_INCHES = 5.2
@@ -27,14 +25,8 @@ CHART_INCHES = 5.2
 STYLE: dict[Any, Any] = {
     **{"font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False},
     **{"axes.edgecolor": "#444444", "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6},
-    **{
-        "axes.axisbelow": True,
-        "legend.frameon": False,
-        "legend.handlelength": 2,
-        "legend.fontsize": 8.5,
-        "legend.columnspacing": 1,
-    },
-    "svg.fonttype": "none",
+    **{"axes.axisbelow": True, "legend.frameon": False, "legend.handlelength": 2, "legend.fontsize": 8.5},
+    **{"legend.columnspacing": 1, "svg.fonttype": "none"},
 }
 UNDATED = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 
@@ -54,7 +46,7 @@ def lines(curves: Sequence[Line2D], about: str, height: float, **axes: Any) -> C
     ``height``: inches, with the legend. ``axes``: settings of the panel, such as ``xlabel`` and ``ylim``.
     """
     with rc_context(STYLE):
-        figure, panel = _panel(height)
+        figure, panel = _panels(height)
         for curve in curves:
             panel.add_line(curve)
         panel.set(**axes)
@@ -74,29 +66,23 @@ def dots(
 ) -> Chart:
     """Draw a dot per named value, hollow if its flag is set; levels as lines, one with a band, others dashed."""
     with rc_context(STYLE):
-        figure, panel = _panel(0.8 + 0.2 * len(values))
+        figure, panel = _panels(0.8 + 0.2 * len(values))
         for n, (value, low, high) in enumerate(levels):
             panel.axvline(value, color=GREY if n else VERMILION, linewidth=2, linestyle="--" if n else "-")
             if not n and low is not None and high is not None:
                 panel.axvspan(low, high, color=VERMILION, alpha=0.2, linewidth=0)
         for y, (_, x, hollow) in enumerate(values):
             panel.plot([x], [y], "o", color=BLUE, markerfacecolor="white" if hollow else BLUE)
-        panel.set(
-            xlabel=title,
-            yticks=range(len(values)),
-            yticklabels=[name for name, *_ in values],
-            ylim=(len(values) - 0.5, -0.5),
-        )
-        panel.set_xlim(left=0)
-        panel.tick_params(axis="y", length=0)
+        _name_rows(panel, [name for name, *_ in values])
+        panel.set(xlabel=title, xlim=(0, None))
         return Chart(_svg(figure, about), about)
 
 
 def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], names: Sequence[str], about: str) -> Chart:
     """Draw panels, title -> group -> a value per name: a row per name, a colour per group, bars for the intervals."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(CHART_INCHES, 0.8 + 0.32 * len(names)), facecolor="white", layout="constrained")
-        grid = figure.subplots(2, 2, sharey=True).ravel()
+        figure, panes = _panels(0.8 + 0.32 * len(names), nrows=2, ncols=2, sharey=True)
+        grid = panes.ravel()
         for panel in grid[len(panels) :]:
             panel.remove()
         for panel, (title, groups) in zip(grid, panels.items(), strict=False):
@@ -107,9 +93,8 @@ def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], nam
                         panel.plot([of.value], [at], "o", color=colour, markersize=3)
                     if of is not None and of.low is not None and of.high is not None:
                         panel.plot([of.low, of.high], [at, at], color=colour, linewidth=1.2)
-            panel.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+            _name_rows(panel, names, labelsize=7)
             panel.set_title(title, fontsize=9)
-            panel.tick_params(axis="y", length=0, labelsize=7)
             panel.axvline(0, color=GREY, linewidth=0.8)
         of_groups = zip(next(iter(panels.values())), PALETTE, strict=False)
         handles = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in of_groups]
@@ -117,9 +102,15 @@ def intervals(panels: Mapping[str, Mapping[str, Sequence[Interval | None]]], nam
         return Chart(_svg(figure, about), about)
 
 
-def _panel(height: float) -> tuple[Figure, Axes]:
+def _panels(height: float, **layout: Any) -> tuple[Figure, Any]:
     figure = Figure(figsize=(CHART_INCHES, height), facecolor="white", layout="constrained")
-    return figure, figure.subplots()
+    return figure, figure.subplots(**layout)
+
+
+def _name_rows(panel: Axes, names: Sequence[str], **look: Any) -> None:
+    """Label the rows of a panel, the first one at the top."""
+    panel.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    panel.tick_params(axis="y", length=0, **look)
 
 
 def _svg(figure: Figure, about: str) -> str:

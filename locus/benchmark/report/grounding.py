@@ -20,14 +20,12 @@ from locus.benchmark.report import charts, literature
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
-from locus.benchmark.report.literature import MARKS
+from locus.benchmark.report.literature import MARKS, MEAN, PLACES
 from locus.benchmark.report.page import CheckReport
 from locus.benchmark.report.table import NOTHING, Table, of_interval, short, signed_short
 from locus.benchmark.scoring.statistics.resample import LEVEL, Gap, Mark, least_certain
 from locus.core.names import EMPTY_MASK, FIXED_POINT, FIXED_REGION, OF_TRAINING_PART
 from locus.core.scores import Score
-
-MEAN = "mean"
 
 
 class Rule(NamedTuple):
@@ -58,18 +56,13 @@ COUNT_NEGATIVES = ("dice@pooled", EMPTY_IS_1)
 TITLES = {"rsna_pneumonia": "RSNA pneumonia", "siim_pneumothorax": "SIIM pneumothorax", "chestx_det10": "ChestX-Det10"}
 """Data set -> its name in sentences."""
 PEOPLE = {
-    "rsna_pneumonia": ("dice", "Consolidation"),
-    "siim_pneumothorax": ("dice", "Pneumothorax"),
+    **{"rsna_pneumonia": ("dice", "Consolidation"), "siim_pneumothorax": ("dice", "Pneumothorax")},
     "chestx_det10": ("pointing", MEAN),
 }
 """Data set -> the closest agreement of VinDr-CXR's readers: metric and finding."""
 PAIRS = {
-    "marked": "marked by the other",
-    "hit@iou.3": "IoU > .3",
-    "hit@iou.5": "> .5",
-    "hit@iou.7": "> .7",
-    "dice": "Dice",
-    "pointing": "pointing",
+    **{"marked": "marked by the other", "hit@iou.3": "IoU > .3", "hit@iou.5": "> .5", "hit@iou.7": "> .7"},
+    **{"dice": "Dice", "pointing": "pointing"},
 }
 """Metric of pairs of readers -> its heading."""
 WORDS: Mapping[Mark, str] = {"above": "are above it", "level": "level with it", "below": "below it"}
@@ -183,9 +176,7 @@ def _source(record: Record) -> tuple[str, str, str, str]:
 
 def published(records: Sequence[Record]) -> list[Record]:
     """Return a user's results, then those of papers, first-hand ones first; none that was not reviewed."""
-    own = [record for record in records if record.source == "external"]
-    papers = [r for r in records if r.reference is not None and r.reference.hand != "grey"]
-    return [*own, *sorted(papers, key=lambda r: (r.reference.hand, r.reference.year, r.method) if r.reference else ())]
+    return [*(record for record in records if record.source == "external"), *literature.reviewed(records)]
 
 
 def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
@@ -193,10 +184,9 @@ def sentence(record: Record, metric: str, records: Sequence[Record]) -> str:
     score, other, of, rule = record.find(metric), blind(records, metric), gap(record, metric, records), RULES[metric]
     if score is None or other is None or of is None:
         return f"{record.method}: {rule.heading} has no baseline on this truth."
-    place = {"above": "above", "level": "not significantly different from", "below": "below", "": "beside"}[of.mark]
     return (
-        f"{record.method} scores {short(score.value)} ({rule.heading}: {rule.words}), {place} {rule.baseline}, which "
-        f"never sees an image: {_with_interval(other)}; difference {_difference(of)}."
+        f"{record.method} scores {short(score.value)} ({rule.heading}: {rule.words}), {PLACES[of.mark]} "
+        f"{rule.baseline}, which never sees an image: {_with_interval(other)}; difference {_difference(of)}."
     )
 
 
@@ -222,11 +212,9 @@ class GroundingReport(CheckReport):
         if self.is_of_people and self.people is not None:
             return [_pairs(self.dataset, self.people)]
         main = [metric for metric in self.metrics if metric not in COUNT_NEGATIVES]
-        made = [comparison(self.dataset, self.records, main), _without_content(self.dataset, self.records)]
-        for metric in (metric for metric in self.metrics if metric in COUNT_NEGATIVES):
-            table = comparison(self.dataset, self.records, [metric])
-            made.append(replace(table, title=f"{table.title}, {RULES[metric].heading}"))
-        return made
+        tables = {metric: comparison(self.dataset, self.records, [metric]) for metric in COUNT_NEGATIVES}
+        others = [replace(t, title=f"{t.title}, {RULES[m].heading}") for m, t in tables.items() if m in self.metrics]
+        return [comparison(self.dataset, self.records, main), _without_content(self.dataset, self.records), *others]
 
     def sentences(self) -> Iterator[str]:
         """Yield which results are above, level with and below the baseline, and what flatters; or where people are."""

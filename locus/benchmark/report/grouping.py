@@ -173,11 +173,8 @@ class Row:
     @property
     def in_top_group(self) -> bool | None:
         """Whether no other row is significantly better and it is above the baselines; None if nothing was compared."""
-        return (
-            None
-            if self.significantly_worse is None
-            else not self.significantly_worse and self.above_baselines is not False
-        )
+        worse = self.significantly_worse
+        return None if worse is None else not worse and self.above_baselines is not False
 
     @property
     def network(self) -> str:
@@ -226,10 +223,7 @@ def by_score(rows: Iterable[Row]) -> list[Row]:
 
 def by_network(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Return network -> its rows, in their order."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.key_of_network, []).append(row)
-    return groups
+    return grouped(rows, lambda row: row.key_of_network)
 
 
 Item = TypeVar("Item")
@@ -360,12 +354,8 @@ def basis_lines(rows: Sequence[Row], thresholds: str) -> str:
     """Return the counts, settings, thresholds and software of ``rows``; different values as a range or a list."""
     records = [record for row in rows for record in row.runs]
     facts = _by_name([record.rests_on for record in records])
-    counts = [
-        f"{_summarized(n)} {COUNTED.get(name, name)}"
-        for name, n in facts.items()
-        if name != "trainings" and isinstance(n[0], int)
-    ]
     folds = facts.pop("trainings", [])
+    counts = [f"{_summarized(n)} {COUNTED.get(name, name)}" for name, n in facts.items() if isinstance(n[0], int)]
     settings = {"folds, with one training run each": folds if max(folds, default=1) > 1 else []}
     settings |= {name: values for name, values in facts.items() if not isinstance(values[0], int)}
     settings["maximum epochs"] = [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]

@@ -31,6 +31,8 @@ from locus.core.types import FloatArray
 COLUMNS = (*IOU, *IOBB)
 MARKS = {"above": " ↑", "level": " =", "below": " ↓", "": ""}
 """Mark of a gap -> its sign behind a value."""
+PLACES = {"above": "above", "level": "not significantly different from", "below": "below", "": "beside"}
+"""Mark of a gap -> its words in a sentence."""
 MEAN = "mean"
 QUOTED = "**Second-hand**"
 FLOOR = "is one box per finding, chosen on other patients, and never sees the image."
@@ -150,13 +152,8 @@ def gap(record: Record, column: str, names: Sequence[str], box: Box) -> resample
     return resample.independent_difference(value, [box.counts[name] * scored_all for name in names], other)
 
 
-def _has(record: Record, columns: Sequence[str]) -> bool:
-    """Return whether a record has a value of one of the columns."""
-    return bool(_findings(record, columns))
-
-
 def _findings(record: Record, columns: Sequence[str]) -> set[str]:
-    """Return the findings, also ``mean``, that have a share of one of the columns."""
+    """Return the findings, also ``mean``, that have a share of one of the columns; empty without such a value."""
     scores = (s for s in record.scores if s.value is not None)
     return {score.finding for score in scores if score.metric.replace("acc@", "hit@") in columns}
 
@@ -196,9 +193,13 @@ def results(board: Leaderboard, box: Box) -> list[Record]:
 
 
 def published(records: Sequence[Record]) -> list[Record]:
-    """Return the first-hand, then the second-hand papers that have a column, each by year; none that is grey."""
-    papers = [r for r in records if r.source == "paper" and r.reference is not None and r.reference.hand != "grey"]
-    return sorted((record for record in papers if _has(record, COLUMNS)), key=_order)
+    """Return the ``reviewed`` papers that have a column."""
+    return [record for record in reviewed(records) if _findings(record, COLUMNS)]
+
+
+def reviewed(records: Sequence[Record]) -> list[Record]:
+    """Return the first-hand, then the second-hand papers, each by year; none that is grey."""
+    return sorted((r for r in records if r.reference is not None and r.reference.hand != "grey"), key=_order)
 
 
 def _order(record: Record) -> tuple[object, ...]:
@@ -228,8 +229,8 @@ RULES = ("hit if", "boxes", "cut chosen on")
 
 def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
     """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
-    first = [record for record in records if not _is_second_hand(record) and _has(record, columns)]
-    second = [record for record in records if _is_second_hand(record) and _has(record, columns)]
+    first = [record for record in records if not _is_second_hand(record) and _findings(record, columns)]
+    second = [record for record in records if _is_second_hand(record) and _findings(record, columns)]
     head = (RESULT, *headings(columns), TRAINED_ON, *RULES)
     blank = ("",) * (len(head) - 1)
     lines = [line for record in first for line in _lines(record, box, columns)]
@@ -270,14 +271,13 @@ def _cell(record: Record, column: str, names: Sequence[str], box: Box) -> str:
 
 def sentence(record: Record, box: Box) -> str:
     """Return what a paper may say of its result at IoU > .3, or at its first threshold."""
-    column = MAIN if _has(record, [MAIN]) else next(column for column in COLUMNS if _has(record, [column]))
-    place = {"above": "above", "level": "not significantly different from", "below": "below", "": "beside"}
+    column = MAIN if _findings(record, [MAIN]) else next(column for column in COLUMNS if _findings(record, [column]))
     words = []
     for names, without in ((box.findings, ""), (box.rest, f" without {grouping.listed(box.solved)}")):
         difference = gap(record, column, names, box)
         if difference is not None and (not without or box.solved):
             both = short(mean_over(record, column, names, box)), short(mean_over(box.record, column, names, box))
-            words.append(f"{both[0]}{without}, {place[difference.mark]} fixed_box ({both[1]})")
+            words.append(f"{both[0]}{without}, {PLACES[difference.mark]} fixed_box ({both[1]})")
     measure, _, at = column.removeprefix("hit@").partition(".")
     hits = f"{record.method} hits at {NAMES_OF_MEASURES[measure]} > .{at}"
     return f"{hits}: {'; '.join(words)}."
@@ -297,7 +297,7 @@ def headings(columns: Sequence[str]) -> tuple[str, ...]:
 
 def differences(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
     """Return the differences from ``fixed_box`` with their intervals."""
-    others = (record for record in records if record is not box.record and _has(record, columns))
+    others = (record for record in records if record is not box.record and _findings(record, columns))
     lines = [line for record in others for line in _with_and_without(record, box, columns, _difference)]
     return Table(title, ABOUT_GAPS, (RESULT, *headings(columns)), tuple(lines))
 
@@ -326,11 +326,9 @@ def more_tables(board: Leaderboard) -> tuple[Table, ...]:
     """Return differences with intervals, average precision, sources, and all published values by finding."""
     papers, box, made = of_papers(board), box_of(board), list[Table]()
     if box is not None:
-        rows = results(board, box)
+        rows, title = results(board, box), f"{board.title}: {TITLE}, {{}}: difference from fixed_box"
         made += [_by_finding(box, board.title), _baselines_by_finding(board)]
-        for name, columns in MEASURES.items():
-            title = f"{board.title}: {TITLE}, {name}: difference from fixed_box"
-            made.append(differences(title, rows, box, columns))
+        made += [differences(title.format(name), rows, box, columns) for name, columns in MEASURES.items()]
     made += [make(papers, board.title) for make in (_precision, _sources, _values)]
     return tuple(one for one in made if one.rows)
 
@@ -367,9 +365,8 @@ def of_papers(board: Leaderboard) -> list[Record]:
 def _precision(papers: Sequence[Record], dataset: str) -> Table:
     """Return average precision, and loc-acc as its authors define it."""
     having = [record for record in papers if any(name.startswith("ap@") for name, _ in record.names(finding=MEAN))]
-    metrics = sorted(
-        {name for r in having for name, _ in r.names(finding=MEAN) if name.startswith(("ap@", "loc-acc@"))}
-    )
+    names = {name for record in having for name, _ in record.names(finding=MEAN)}
+    metrics = sorted(name for name in names if name.startswith(("ap@", "loc-acc@")))
     lines = [(r.method, trained_on(r), *(value(r.find(name)) for name in metrics)) for r in having]
     head = (*NAMES, *metrics)
     return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines))
@@ -438,9 +435,7 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
 def _marks(record: Record, names: Sequence[str], box: Box) -> str:
     """Return the thresholds at which a result is above, level with and below ``fixed_box``."""
     gaps = {column: of.mark for column in IOU if (of := gap(record, column, names, box)) is not None}
-    words = {
-        mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark] for mark in ("above", "level", "below")
-    }
+    words = {mark: [f".{column[-1]}" for column, of in gaps.items() if of == mark] for mark in PLACES if mark}
     return "; ".join(f"{mark} at IoU > {', '.join(levels)}" for mark, levels in words.items() if levels)
 
 
@@ -472,7 +467,7 @@ def curves(board: Leaderboard, box: Box) -> list[Line2D]:
     """Return ``fixed_box`` dashed, a line per published result, dotted upper bounds, and results with one point."""
     bounds = [row for row in board.without_network if row.name == UPPER_BOUND and row.note in GRIDS]
     nothing, truths = _curve(box.record, box), [_curve(_baseline(row, board), box) for row in bounds]
-    papers = [_curve(record, box) for record in published(board.records) if _has(record, IOU)]
+    papers = [_curve(record, box) for record in published(board.records) if _findings(record, IOU)]
     known = [curve for curve in papers if np.size(curve.get_xdata()) > 1]
     points = [curve for curve in papers if curve not in known]
     nothing.set(color="black", linestyle=(0, (2, 1)), linewidth=3)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from locus.benchmark.records.record import Record
 from locus.benchmark.report import detail_tables, grouping, literature, main_table
@@ -24,7 +24,7 @@ from locus.benchmark.report.comparisons import above_baselines_at, by_grid, comp
 from locus.benchmark.report.grouping import Row, by_score, counted, network_words
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
-from locus.benchmark.report.table import Table, markdown, of_interval, short
+from locus.benchmark.report.table import Table, of_interval, render, short
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
 from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
@@ -34,7 +34,6 @@ DRAWN = {
     "drawn into radiographs": "The findings are drawn: the order of methods may differ for real findings.",
 }
 """Source of the images -> what it means."""
-GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 MEANINGS = "docs/protocols.md"
 """Page that explains the columns, relative to the checkout."""
 
@@ -352,18 +351,9 @@ def leaderboard_md(
 
     ``folder``: folder of the page; pages in the checkout link to the documentation.
     """
-    parts = [f"# {description.title}", GENERATED]
-    for data in datasets:
-        parts += ["\n\n".join(answers(data))]
-        parts += [markdown(table) for table in data.printed]
-    boards = [data.leaderboard for data in datasets]
-    lines = [f"{board.title}: {line}" if len(boards) > 1 else line for board in boards for line in notes(board)]
-    files = "all rows: [leaderboard.csv](leaderboard.csv); page: [index.html](index.html)"
-    links = f"Columns: {_meanings(folder)}; {files}."
-    notes_text = "\n".join(["## Notes", "", *(f"- {line}" for line in [*lines, description.about, links] if line)])
-    missing = cells_without_score(records)
-    gaps = "\n".join(["## Cells without a score", "", *(f"- {line}" for line in missing)]) if missing else ""
-    return "\n\n".join(part.strip() for part in [*parts, notes_text, gaps] if part) + "\n"
+    of_data = [(data.leaderboard, answers(data), notes(data.leaderboard), data.printed) for data in datasets]
+    texts: dict[str, Any] = {"meanings": _meanings(folder), "missing": cells_without_score(records)}
+    return render("leaderboard.md", page=description, datasets=of_data, **texts)
 
 
 def answers(tables: DatasetTables) -> list[str]:

@@ -1,16 +1,28 @@
-"""Tables of formatted cells, and their output as Markdown, text and LaTeX."""
+"""Tables of formatted cells, and their output as Markdown, text, LaTeX and HTML.
 
+``render``  a template of a page, with inlined styles, scripts and data
+"""
+
+import functools
+import json
+import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from markupsafe import Markup, escape
 from tabulate import tabulate
 
 from locus.benchmark.report.grouping import NO_NETWORK, Row
 from locus.core.files import markdown_cell
 from locus.core.scores import Score
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent / "templates"
 NOTHING = "–"
 MAX_PAGE_ROWS = 45
 """Maximum number of rows of a LaTeX table on one page."""
@@ -54,6 +66,17 @@ class Table:
         """The header as it is shown: with ``[95%]`` where cells have an interval."""
         marked = zip(self.header, self.kinds or [""] * len(self.header), strict=True)
         return tuple(f"{name} [95%]" if kind == "interval" else name for name, kind in marked)
+
+    @property
+    def lines(self) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+        """Mark and cells of each row: text and look, which is ``bold``, ``again`` (the network above) or empty."""
+        before = ""
+        for cells, mark in zip(self.rows, self.marks or [""] * len(self.rows), strict=True):
+            kinds = self.kinds or [""] * len(cells)
+            looks = ["bold" if mark == "bold" and kind in ("bold", "interval") else "" for kind in kinds]
+            looks[0] = "again" if self.marks and cells[0] == before else looks[0]
+            before = cells[0]
+            yield mark, [*zip(cells, looks, strict=True)]
 
 
 def tabulated(title: str, intro: str, columns: Sequence[TableColumn], rows: Sequence[Row]) -> Table:
@@ -181,19 +204,7 @@ def markdown(table: Table) -> str:
 
 def _with_marks(table: Table) -> list[list[str]]:
     """Return the rows of a threshold table with bold cells, and with each network named once."""
-    rows, before, bold = [], "", bold_columns(table)
-    for cells, mark in zip(table.rows, table.marks or [None] * len(table.rows), strict=True):
-        network, *rest = cells
-        if mark is not None:
-            rest = [f"**{cell}**" if mark == "bold" and n in bold else cell for n, cell in enumerate(rest, 1)]
-        rows.append([network if mark is None or network != before else "", *rest])
-        before = network
-    return rows
-
-
-def bold_columns(table: Table) -> list[int]:
-    """Return the columns that are bold in a marked row."""
-    return [n for n, kind in enumerate(table.kinds) if kind in ("bold", "interval")]
+    return [[{"again": "", "bold": f"**{text}**"}.get(look, text) for text, look in cells] for _, cells in table.lines]
 
 
 MAX_COLUMN_WIDTH = 24
@@ -221,37 +232,14 @@ def latex(table: Table, label: str) -> str:
 
     Requires the packages ``booktabs`` and ``graphicx``, which scales wide tables to the line width.
     """
-    words = _escaped(table.title)
-    rows = _with_marks(table)
-    parts = [rows[start : start + MAX_PAGE_ROWS] for start in range(0, max(len(rows), 1), MAX_PAGE_ROWS)]
-    about = "\n".join(f"% {line}" for line in [*table.intro.splitlines(), table.footnote] if line)
-    captions = [(words, label), *((f"{words} (continued)", f"{label}-{n}") for n in range(2, len(parts) + 1))]
-    return "\n".join([about, *(_float(table.headings, *part) for part in zip(parts, captions, strict=True))])
-
-
-def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[str, str]) -> str:
-    """Return a LaTeX table environment, scaled down if it is wider than the line."""
-    body = [" & ".join(map(_cell, row)) + r" \\" for row in (header, *rows)]
-    lines = [
-        r"\begin{table}",
-        r"\centering\footnotesize",
-        rf"\caption{{{caption[0]}}}",
-        rf"\label{{{caption[1]}}}",
-        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{'l' * len(header)}}}",
-        *(r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule"),
-        r"\end{tabular}}",
-        r"\end{table}",
-        "",
-    ]
-    return "\n".join(lines)
+    return render("table.tex", table=table, rows=_with_marks(table), label=label, count=MAX_PAGE_ROWS)
 
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(markdown_cell(cell) for cell in cells) + " |"
 
 
-def _cell(text: str) -> str:
+def in_latex(text: str) -> str:
     """Return a cell in LaTeX; ``**bold**`` becomes bold."""
     bold = text.startswith("**") and text.endswith("**")
     return rf"\textbf{{{_escaped(text.strip('*'))}}}" if bold else _escaped(text)
@@ -272,3 +260,71 @@ def _escaped(text: str) -> str:
         "^": r"\^{}",
     }
     return "".join(f"\\{letter}" if letter in "&%$#_{}" else special.get(letter, letter) for letter in text)
+
+
+def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
+    """Render a template of ``folder`` with ``values``, escaped in HTML. It may include templates of this package."""
+    return _environment(folder).get_template(template).render(**values).strip() + "\n"
+
+
+@functools.cache
+def _environment(folder: Path) -> "Environment":
+    """Return the template environment for pages in ``folder``."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
+
+    loader = FileSystemLoader([folder, FOLDER])
+    options: dict[str, Any] = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    environment = Environment(autoescape=lambda name: str(name).endswith(".html"), loader=loader, **options)
+    environment.filters |= {"marked": marked, "data": data, "tex": in_latex, "markdown": markdown, "anchor": anchor}
+    environment.globals["file"] = lambda name: Markup(loader.get_source(environment, name)[0])  # a style or script
+    return environment
+
+
+def data(value: Any) -> Markup:
+    r"""Return JSON for use inside a ``<script>`` element; its characters cannot end the element.
+
+    >>> print(data(["<b>"]))
+    ["\u003cb\u003e"]
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def marked(text: str) -> Markup:
+    """Escape plain text and mark up its `code` and **bold** words; a --flag in code is never broken.
+
+    >>> str(marked("`a < b` & **c**"))
+    '<code>a &lt; b</code> &amp; <b>c</b>'
+    """
+    if "`" not in text and "**" not in text:
+        return escape(text)
+    code = re.sub(r"`([^`]+)`", lambda m: f"<code>{_whole(m[1])}</code>", escape(text))
+    return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", code))
+
+
+def link_documents(text: str, checkout: Path | None) -> str:
+    """Link the names of documents in the text of an HTML page. ``checkout``: relative path of the checkout, or None.
+
+    >>> link_documents("<p>see <code>docs/your_own.md</code></p>", Path("../.."))
+    '<p>see <code><a href="../../docs/your_own.md">docs/your_own.md</a></code></p>'
+    """
+    if checkout is None:
+        return text
+    parts = re.split(r"(<script.*?</script>|<a .*?</a>|<[^>]*>)", text, flags=re.DOTALL)
+    link = rf'<a href="{checkout.as_posix()}/\g<0>">\g<0></a>'
+    name = re.compile(r"(?<![\w/])(?:docs|results)/\w+\.md\b")
+    parts[::2] = [name.sub(link, part) if ".md" in part else part for part in parts[::2]]
+    return "".join(parts)
+
+
+def _whole(code: str) -> str:
+    return re.sub(r"--\w+", r'<span class="flag">\g<0></span>', code)
+
+
+def anchor(title: str) -> str:
+    """Return the anchor of a section.
+
+    >>> anchor("NIH: wang, T(IoU)")
+    'nih-wang-t-iou'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")

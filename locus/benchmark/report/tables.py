@@ -1,6 +1,5 @@
 """Generate the files of ``results/`` from records; the same records give the same bytes.
 
-``render``    a template as HTML with inlined styles, scripts and data; other pages use it, too
 ``suite_page``  ``index.html`` of a suite: one file with the answer, a chart, pictures and all tables
 ``write``     the files of one suite: ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``
 ``index``     the overview of all suites, ``results/index.html`` and ``README.md``, with the agreement of their rankings
@@ -9,16 +8,13 @@
 The contents come from ``page``, ``main_table``, ``literature`` and ``charts``.
 """
 
-import functools
 import itertools
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from markupsafe import Markup, escape
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
@@ -28,7 +24,17 @@ from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
-from locus.benchmark.report.table import NOTHING, Table, bold_columns, latex, markdown, number, of_interval, short
+from locus.benchmark.report.table import (
+    NOTHING,
+    Table,
+    anchor,
+    latex,
+    link_documents,
+    number,
+    of_interval,
+    render,
+    short,
+)
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
@@ -36,80 +42,11 @@ from locus.core.cli import CONFIGS
 from locus.core.files import write_text
 from locus.core.names import MAIN, PRIOR, UPPER_BOUND
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-
-FOLDER = Path(__file__).parent / "templates"
-
-
-def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
-    """Render a template of ``folder`` with ``values``, which are escaped. It may include templates of this package."""
-    return _environment(folder).get_template(template).render(**values).strip() + "\n"
-
-
-@functools.cache
-def _environment(folder: Path) -> "Environment":
-    """Return the template environment for pages in ``folder``."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # slow to import, and only needed for pages
-
-    loader = FileSystemLoader([folder, FOLDER])
-    environment = Environment(
-        autoescape=True, loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"marked": marked, "data": data}
-    environment.globals["file"] = lambda name: Markup(loader.get_source(environment, name)[0])  # a style or script
-    return environment
-
-
-def data(value: Any) -> Markup:
-    r"""Return JSON for use inside a ``<script>`` element; its characters cannot end the element.
-
-    >>> print(data(["<b>"]))
-    ["\u003cb\u003e"]
-    """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def marked(text: str) -> Markup:
-    """Escape plain text and mark up its `code` and **bold** words; a --flag in code is never broken.
-
-    >>> str(marked("`a < b` & **c**"))
-    '<code>a &lt; b</code> &amp; <b>c</b>'
-    """
-    if "`" not in text and "**" not in text:
-        return escape(text)
-    code = re.sub(r"`([^`]+)`", lambda m: f"<code>{_whole(m[1])}</code>", escape(text))
-    return Markup(re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", code))
-
-
-def link_documents(text: str, checkout: Path | None) -> str:
-    """Link the names of documents in the text of an HTML page. ``checkout``: relative path of the checkout, or None.
-
-    >>> link_documents("<p>see <code>docs/your_own.md</code></p>", Path("../.."))
-    '<p>see <code><a href="../../docs/your_own.md">docs/your_own.md</a></code></p>'
-    """
-    if checkout is None:
-        return text
-    parts = re.split(r"(<script.*?</script>|<a .*?</a>|<[^>]*>)", text, flags=re.DOTALL)
-    link = rf'<a href="{checkout.as_posix()}/\g<0>">\g<0></a>'
-    name = re.compile(r"(?<![\w/])(?:docs|results)/\w+\.md\b")
-    parts[::2] = [name.sub(link, part) if ".md" in part else part for part in parts[::2]]
-    return "".join(parts)
-
-
-def _whole(code: str) -> str:
-    return re.sub(r"--\w+", r'<span class="flag">\g<0></span>', code)
-
-
 PAGE = "index.html"
 GALLERY, EXAMPLES = "gallery.html", "examples.svg"
 """Files beside the page: all methods on some cases, and a hit and a miss of the best method."""
 MAX_COLOURED = 5
 """Number of methods of the chart with a colour of their own."""
-View = dict[str, Any]
-"""A table of a page: ``id``, ``title``, paragraphs of the ``intro``, ``headings``, ``lines`` and ``footnote``."""
 
 
 def suite_page(
@@ -166,25 +103,11 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     complete: tuple[Table, ...] = ()
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
-    main = None if first is None else view(first, board.title)
-    if main is not None:
-        for before, line in itertools.pairwise(main["lines"]):
-            name = line["cells"][0][0]
-            line["cells"][0] = name, "again" * (before["cells"][0][0] == name)
-    shown, more = (
-        (*tables.literature, *rest, *tables.of_checks[: tables.shown]),
-        (*complete, *tables.of_checks[tables.shown :], *tables.details, *tables.protocols, *tables.papers),
-    )
+    shown = (*tables.literature, *rest, *tables.of_checks[: tables.shown])
+    more = (*complete, *tables.of_checks[tables.shown :], *tables.details, *tables.protocols, *tables.papers)
     shown, more = (shown, more) if first is not None or shown else (more, ())
-    return {
-        "name": board.title,
-        "answer": page.answers(tables),
-        "charts": _charts(tables),
-        "first": main,
-        "rest": [view(table, board.title) for table in shown],
-        "notes": page.notes(board),
-        "more": [view(table, board.title) for table in more],
-    }
+    texts = {"name": board.title, "answer": page.answers(tables), "notes": page.notes(board)}
+    return {**texts, "charts": _charts(tables), "first": first, "rest": shown, "more": more}
 
 
 def _charts(tables: DatasetTables) -> list[Chart]:
@@ -221,37 +144,6 @@ def _hits(row: Row, **look: Any) -> Line2D:
     return Line2D(*zip(*pairs, strict=True), **{"linewidth": 2, **look})
 
 
-def view(table: Table, board: str = "") -> View:
-    """Return a table for a template; ``board``: the title of its leaderboard."""
-    marks, bold = table.marks or ("",) * len(table.rows), bold_columns(table)
-    kinds = {"bold": ["bold" if n in bold else "" for n in range(len(table.header))]}
-    plain = [""] * len(table.header)
-    return {
-        "id": anchor(table.title),
-        "title": _capital(table.title.removeprefix(f"{board}: ")),
-        "intro": table.intro.split("\n"),
-        "headings": table.headings,
-        "lines": [
-            {"cells": [*zip(cells, kinds.get(mark, plain), strict=True)], "mark": mark}
-            for cells, mark in zip(table.rows, marks, strict=True)
-        ],
-        "footnote": table.footnote if not table.marks else "",
-    }
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def anchor(title: str) -> str:
-    """Return the anchor of a section.
-
-    >>> anchor("NIH: wang, T(IoU)")
-    'nih-wang-t-iou'
-    """
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-
-
 HEADER = ("suite", "question", "answer")
 ABOUT = (
     "A suite is one experiment. Where methods are compared, the answer is the best method with its share of boxes hit "
@@ -278,10 +170,8 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     rows = tuple(_suite(*suite) for suite in suites.items())
     table, agreements = Table("Suites", ABOUT, HEADER, rows), rank_agreement(suites)
     linked = replace(table, rows=tuple((f"[{name}]({name}/leaderboard.md)", *rest) for name, *rest in rows))
-    texts = [markdown(part).strip() for part in (linked, agreements) if part.rows]
-    write_text(folder / "README.md", "\n\n".join(["# Results", page.GENERATED, *texts]) + "\n")
-    below = view(agreements) if agreements.rows else None
-    write_text(folder / PAGE, render("index.html", suites=table, agreements=below))
+    write_text(folder / "README.md", render("index.md", tables=[linked, agreements]))
+    write_text(folder / PAGE, render("index.html", suites=table, agreements=agreements))
     return folder / PAGE
 
 

@@ -61,13 +61,8 @@ ABOUT = (
     "without it. τ: Kendall's rank correlation of the methods by hits and by the answer."
 )
 HEAD = (
-    "network",
-    "AUROC",
-    "runs",
-    "runs with marker",
-    "uses the marker",
-    "τ of hits and use",
-    "τ of hits and sensitivity",
+    *("network", "AUROC", "runs", "runs with marker", "uses the marker"),
+    *("τ of hits and use", "τ of hits and sensitivity"),
 )
 
 

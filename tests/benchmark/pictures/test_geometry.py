@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from locus.benchmark.report.tables import FOLDER
+from locus.benchmark.report.table import FOLDER
 from locus.benchmark.scoring.surface import min_max
 from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
 from locus.core.frames import Grid, iou

@@ -9,7 +9,7 @@ import pytest
 from locus.benchmark.records import Cell, Record, Score, load, write
 from locus.benchmark.report import tables
 from locus.benchmark.report.page import Description
-from locus.benchmark.report.tables import anchor
+from locus.benchmark.report.table import anchor
 from tests.benchmark.report.given import leaderboard, tables_on_page
 from tests.browser import answers
 
