@@ -24,7 +24,7 @@ from locus.core.files import file_hash
 from locus.core.frames import box_flaws
 from locus.core.types import FloatArray, Sample
 from locus.datasets import splits
-from locus.datasets.base import Columns, Dataset, Request
+from locus.datasets.base import Columns, Dataset, Request, Split
 from locus.datasets.io import images, pd
 from locus.datasets.io.tables import raise_if_any
 
@@ -49,10 +49,18 @@ def file_sample(
 
 def without_pixels(samples: Iterable[Sample]) -> list[Sample]:
     """Return the samples of a data set that was loaded without images; reading one raises ``DataError``."""
-    return [replace(sample, read=_no_pixels, source="") for sample in samples]
+    return [replace(sample, read=no_pixels, source="") for sample in samples]
 
 
-def _no_pixels() -> NoReturn:
+def training_rows(
+    part: Callable[..., Dataset], request: Request, names: Sequence[Split] = ("train",), **options: Any
+) -> list[Sample]:
+    """Return the samples of the splits ``names`` of a data set, for ``Dataset.training_part``."""
+    return [sample for name in names for sample in part(replace(request, split=name), **options)]
+
+
+def no_pixels() -> NoReturn:
+    """Raise ``DataError``: it reads the images of a data set that was loaded without them."""
     raise DataError("the data set was loaded without images (images=False), so it has no pixels: leave that option out")
 
 
@@ -210,9 +218,7 @@ def boxes_by_image(
         raise DataError(f"{path} has a box that is not four numbers: {error}") from error
     chosen = np.array([image in frames for image, *_ in listed], bool)
     limits = np.array([frames.get(image, (2**31, 2**31))[::-1] * 2 for image, *_ in listed]).reshape(-1, 4)
-    keys = pd.DataFrame(
-        [(image, finding, *box) for (image, finding, _), box in zip(listed, edges.tolist(), strict=True)]
-    )
+    keys = pd.DataFrame([(*names, *box) for (*names, _), box in zip(listed, edges.tolist(), strict=True)])
     inside = np.clip(edges, 0, limits)
     flaws = {**box_flaws(edges, limits), "repeated; keep one of each": keys.duplicated().to_numpy()}
     for what, wrong in flaws.items():
@@ -226,7 +232,4 @@ def boxes_by_image(
     for i in np.flatnonzero(chosen):
         image, finding, _ = listed[i]
         by_image.setdefault(image, {}).setdefault(finding, []).append(inside[i])
-    return {
-        image: {finding: np.stack(arrays) for finding, arrays in image_boxes.items()}
-        for image, image_boxes in by_image.items()
-    }, cut
+    return {image: {word: np.stack(one) for word, one in of_image.items()} for image, of_image in by_image.items()}, cut

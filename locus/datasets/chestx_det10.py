@@ -1,7 +1,6 @@
 """ChestX-Det10 with its official split, on which zero-shot grounding is compared."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -9,9 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from locus.core.types import Sample
 from locus.datasets import splits
-from locus.datasets._files import FileDataset, described, in_split, with_file, without_pixels
+from locus.datasets._files import FileDataset, described, in_split, training_rows, with_file, without_pixels
 from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, marked_samples, read_marks
 from locus.datasets.io.images import find
@@ -65,7 +63,8 @@ class ChestXDet10(FileDataset):
         read_from = files or dict.fromkeys(chosen, "")
         rows, clipped = marked_samples(root, chosen, read_from, self.findings, patients.__getitem__)
         self.rows = rows if images else without_pixels(rows)
-        self.training_part = partial(_training_part, request, images, by_patient)
+        options = {"images": images, "by_patient": by_patient}
+        self.training_part = partial(training_rows, type(self), request, ("train", "val"), **options)
         known = "NIH's" if nih else "unknown: each image counts as one"
         self.describe = described(
             request.partition, self.rows, len(entries) - len(names), clipped, paths, patients=known
@@ -77,12 +76,6 @@ def _official(patients: Sequence[str], training: NDArray[np.bool_], seed: int) -
     names = splits.hold_out_val(patients, training, seed)
     names[training & np.isin(patients, np.unique(np.asarray(patients)[~training]))] = splits.LEFT_OUT
     return names
-
-
-def _training_part(request: Request, images: bool, by_patient: bool) -> Sequence[Sample]:
-    """Return the training and validation images, together those of train.json that are not left out."""
-    parts = (ChestXDet10(replace(request, split=split), images, by_patient) for split in ("train", "val"))
-    return [sample for part in parts for sample in part]
 
 
 def _nih_names(path: Path) -> dict[str, str]:

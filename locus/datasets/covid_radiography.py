@@ -75,17 +75,12 @@ class CovidRadiography(FileDataset):
         chosen = table[names == self.split]
         labels = chosen["finding"].to_numpy()[:, None] == np.array(self.findings)
         self.rows = TableRows(chosen, labels, chosen["path"], lambda _: {"frame": FRAME, "boxes": {}})
-        self.describe = {
-            "partition": request.partition,
-            "split_by": "folders" if _has_split_folders(table) else "seed",
-            "val": val,
-            "test": test,
-            "images": len(chosen),
-            "counts": {name: int((names == name).sum()) for name in SPLITS},
-            "classes": {finding: int((chosen["finding"] == finding).sum()) for finding in CLASSES},
-            "files": json_hash(table.index.tolist()),
-            "patients": "unknown",
-        }
+        split_by = "folders" if _has_split_folders(table) else "seed"
+        about = {"partition": request.partition, "split_by": split_by, "val": val, "test": test, "images": len(chosen)}
+        counts = {name: int((names == name).sum()) for name in SPLITS}
+        classes = {finding: int((chosen["finding"] == finding).sum()) for finding in CLASSES}
+        files = json_hash(table.index.tolist())
+        self.describe = {**about, "counts": counts, "classes": classes, "files": files, "patients": "unknown"}
 
 
 def _images(root: Path) -> pd.DataFrame:

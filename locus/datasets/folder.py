@@ -232,22 +232,15 @@ class Folder(_files.FileDataset):
             marks["fractions"] = True
         truth, clipped = ({}, 0) if marks is None else _boxes(paths[1], marks, table, self.findings, set(present))
         table = table.loc[present]
-        label_values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
-        self.rows = _files.TableRows(
-            table, label_values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})}
-        )
-        without_file = int((split_names == self.split).sum()) - len(present)
-        about: dict[str, Any] = {
-            "patients_named": bool((table["patient"] != table.index).any()),
-            "boxed_images": len(truth),
-        }
+        values, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
+        self.rows = _files.TableRows(table, values, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
+        named = bool((table["patient"] != table.index).any())
+        about: dict[str, Any] = {"patients_named": named, "boxed_images": len(truth)}
         for folder in filter(Path.is_dir, paths):
-            about["boxes"] = json_hash(
-                [[str(file.relative_to(folder)), file_hash(file)] for file in sorted(folder.rglob("*.*"))]
-            )
-        self.describe = _files.described(
-            request.partition, present, without_file, clipped, filter(Path.is_file, paths), **about
-        )
+            hashes = [[str(file.relative_to(folder)), file_hash(file)] for file in sorted(folder.rglob("*.*"))]
+            about["boxes"] = json_hash(hashes)
+        without_file, csv_files = int((split_names == self.split).sum()) - len(present), filter(Path.is_file, paths)
+        self.describe = _files.described(request.partition, present, without_file, clipped, csv_files, **about)
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:

@@ -240,21 +240,12 @@ class Implanted(Phantom):
         self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
         self.indices = FIRST_INDEX[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
-        self.describe = {
-            "source": "drawn into radiographs",
-            "drawing": DRAWING,
-            "seed": self.seed,
-            "img_size": self.size,
-            "counts": counts,
-            "partition": request.partition,
-            "backgrounds": len(self._backgrounds),
-            "tables": {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
-            | nih_tables.from_package(root, (nih_tables.ENTRIES, (nih_tables.BOX_FILE,))),
-            "places": places,
-            "prevalence": self.options.prevalence,
-            "conspicuity": self.options.conspicuity,
-            **({} if marker is None else {MARKER: marker}),
-        }
+        hashes = {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
+        hashes |= nih_tables.from_package(root, (nih_tables.ENTRIES, (nih_tables.BOX_FILE,)))
+        about = {"source": "drawn into radiographs", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
+        about |= {"counts": counts, "partition": request.partition, "backgrounds": len(self._backgrounds)}
+        drawn = {"places": places, "prevalence": self.options.prevalence, "conspicuity": self.options.conspicuity}
+        self.describe = {**about, "tables": hashes, **drawn, **({} if marker is None else {MARKER: marker})}
         files = [self._files[image] for image in self._backgrounds.index]
         self.drawn_from = json_hash([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
 

@@ -20,30 +20,20 @@ from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
 from locus.core.files import file_hash
 from locus.core.types import FloatArray, Sample
-from locus.datasets import chestx_det, splits
-from locus.datasets._files import BoxesByImage, FileDataset, TableRows, boxes_by_image, described, in_split, with_file
+from locus.datasets import _files, chestx_det, splits
+from locus.datasets._files import BoxesByImage, TableRows, boxes_by_image, described, in_split, no_pixels, with_file
 from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, Marks, marked_samples, read_marks
-from locus.datasets.io import pd
+from locus.datasets.io import pd, tables
 from locus.datasets.io.images import find
-from locus.datasets.io.tables import (
-    first_of,
-    numbers,
-    raise_if_any,
-    read_csv,
-    read_list,
-    read_xywh,
-    refuse_duplicates,
-    refuse_unknown,
-    years,
-)
+from locus.datasets.io.tables import first_of, raise_if_any, read_csv, read_list, refuse_duplicates, refuse_unknown
 from locus.datasets.splits import hold_out_val
 
 FRAME = (1024, 1024)
@@ -112,7 +102,7 @@ def _log_from_package(root: Path, names: Sequence[str]) -> None:
 
 
 def read_entries(root: Path) -> pd.DataFrame:
-    """Return image name -> patient, age (years), sex, view and the 14 labels."""
+    """Return image name -> patient, age (tables.years), sex, view and the 14 labels."""
     path = _table_file(root, ENTRIES)
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
@@ -128,7 +118,7 @@ def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
     """Return age, sex and view, if known. Ages such as 058Y and 011M are parsed; those above 120 are nan."""
     nothing = pd.Series("", index=raw.index)
     age, sex, view = (raw.get(name, nothing) for name in ("Patient Age", "Patient Gender", "View Position"))
-    return {"age": age.map(years).astype(float), "sex": sex, "view": view}
+    return {"age": age.map(tables.years).astype(float), "sex": sex, "view": view}
 
 
 def read_labelled(path: Path, findings: Sequence[str], widths: Sequence[int]) -> pd.DataFrame:
@@ -142,7 +132,7 @@ def read_labelled(path: Path, findings: Sequence[str], widths: Sequence[int]) ->
 
 
 def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
-    values = numbers(path, cells)
+    values = tables.numbers(path, cells)
     raise_if_any(path, sorted(set(values) - {0.0, 1.0}), "labels other than 0 and 1")
     return values.astype(np.float32)
 
@@ -160,7 +150,7 @@ def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
-    marks = zip(raw["Image Index"], finding, read_xywh(path, raw.iloc[:, 2:6]), strict=True)
+    marks = zip(raw["Image Index"], finding, tables.read_xywh(path, raw.iloc[:, 2:6]), strict=True)
     return boxes_by_image(path, marks, dict.fromkeys(raw["Image Index"], FRAME))
 
 
@@ -336,11 +326,7 @@ def _folder_of_tables(folder: str) -> Path:
     return root
 
 
-def _no_pixels() -> NoReturn:
-    raise DataError("NIH was loaded without images (images=False), so it has no pixels: leave that option out")
-
-
-class NIH(FileDataset):
+class NIH(_files.FileDataset):
     """NIH ChestX-ray14: 112,120 frontal radiographs of 30,805 patients, 984 boxes on 880 of them.
 
     ::
@@ -421,7 +407,7 @@ class NIH(FileDataset):
     def sample(self, index: int) -> Sample:
         """Return the sample at ``index``. Without images, reading its pixels raises ``DataError``."""
         row = super().sample(index)
-        return row if self._has_images else replace(row, read=_no_pixels, source="")
+        return row if self._has_images else replace(row, read=no_pixels, source="")
 
     def _load_second_team(self, request: Request) -> None:
         self.root, self.split = request.folder(LAYOUT), request.split

@@ -1,7 +1,6 @@
 """RSNA Pneumonia Detection Challenge 2018."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 
-from locus.core.types import Sample
 from locus.datasets import _files, splits
 from locus.datasets.base import Request
 from locus.datasets.io.dicom import read_headers
@@ -20,11 +18,8 @@ from locus.datasets.splits import of_lovt
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
-LABELS, CLASSES, MAPPING = (
-    "stage_2_train_labels.csv",
-    "stage_2_detailed_class_info.csv",
-    "pneumonia-challenge-dataset-mappings_2018.json",
-)
+LABELS, CLASSES = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv"
+MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"
 HELD_OUT_IMAGES = 10_674
 """Validation and test images of MGCA's split, together."""
 SIDES = ["x", "y", "width", "height"]
@@ -67,58 +62,33 @@ class RsnaPneumonia(_files.FileDataset):
         self, request: Request, whole: bool = False, images: bool = True, lists: Literal["lovt", "mgca"] = "lovt"
     ) -> None:
         self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
-        if not images:
-            self._load_truth(request, whole, lists)
-            return
-        root = request.folder(self.layout)
-        target, boxed, edges = _labels(root / LABELS)
-        files = _files.by_stem(root, "stage_2_train_images")
-        names = _files.with_file(root, target, files, self.layout)
-        nih = _nih(root / MAPPING)
-        patients = [patient_of(nih.get(image, image)) for image in names]
-        marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
-        truth, clipped = _files.boxes_by_image(root / LABELS, marks, dict.fromkeys(names, FRAME))
-        chosen = dict(compress(zip(names, patients, strict=True), _files.in_split(patients, request, whole=whole)))
-        heads, _ = read_headers(root, {image: files[image] for image in chosen}, request.cache)
-        classes = _classes(root / CLASSES)
-        self.rows = []
-        for image, patient in chosen.items():
-            labels = np.array([target[image]], np.float32)
-            about = {"class": classes.get(image), "nih": nih.get(image)}
-            meta = (heads[image].meta if image in heads else {}) | {
-                name: value for name, value in about.items() if value
-            }
-            self.rows.append(
-                _files.file_sample(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta)
-            )
-        tables = [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
-        partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
-        known = "NIH's" if nih else "unknown: each image counts as one"
-        about = {"lists": "none published: drawn by patient", "patients": known}
-        self.describe = _files.described(partition, self.rows, without_file, clipped, tables, **about)
-
-    def _load_truth(self, request: Request, whole: bool, lists: Literal["lovt", "mgca"]) -> None:
-        """Set the rows of a split without pixels, and the training part."""
-        path = xrv_table(f"kaggle_{LABELS}.zip")
+        root = request.folder(self.layout) if images else None
+        path = xrv_table(f"kaggle_{LABELS}.zip") if root is None else root / LABELS
         target, boxed, edges = _labels(path)
-        names = [*target]
-        listed = partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
-        chosen = [*compress(names, _files.in_split(names, request, listed, whole))]
+        files = {} if root is None else _files.by_stem(root, "stage_2_train_images")
+        names = [*target] if root is None else _files.with_file(root, target, files, self.layout)
+        nih, classes = ({}, {}) if root is None else (_nih(root / MAPPING), _classes(root / CLASSES))
+        patients = [patient_of(nih.get(image, image)) for image in names]
+        published = partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
+        split = _files.in_split(patients, request, None if images else published, whole)
+        chosen = dict(compress(zip(names, patients, strict=True), split))
         marks = ((image, "Pneumonia", box) for image, box in zip(boxed, edges, strict=True))
-        truth, clipped = _files.boxes_by_image(path, marks, dict.fromkeys(chosen, FRAME))
-        labels = {image: np.array([target[image]], np.float32) for image in chosen}
-        self.rows = _files.without_pixels(
-            _files.file_sample(image, image, "", FRAME, labels[image], truth.get(image, {})) for image in chosen
-        )
-        self.training_part = partial(_training_part, request, lists)
-        about = {"lists": lists, "patients": "unknown: each image counts as one"}
-        self.describe = _files.described(
-            "whole" if whole else request.partition, self.rows, 0, clipped, [path], **about
-        )
-
-
-def _training_part(request: Request, lists: Literal["lovt", "mgca"]) -> Sequence[Sample]:
-    return RsnaPneumonia(replace(request, split="train"), images=False, lists=lists).rows
+        truth, clipped = _files.boxes_by_image(path, marks, dict.fromkeys(names if images else chosen, FRAME))
+        heads = {} if root is None else read_headers(root, {i: files[i] for i in chosen}, request.cache)[0]
+        rows = []
+        for image, patient in chosen.items():
+            about = {"class": classes.get(image), "nih": nih.get(image)}
+            meta = (heads[image].meta if image in heads else {}) | {name: word for name, word in about.items() if word}
+            file, labels = files.get(image, ""), np.array([target[image]], np.float32)
+            rows.append(_files.file_sample(image, patient, file, FRAME, labels, truth.get(image, {}), meta))
+        self.rows = rows if images else _files.without_pixels(rows)
+        if not images:
+            self.training_part = partial(_files.training_rows, type(self), request, images=False, lists=lists)
+        tables = [path] if root is None else [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
+        known = {"lists": "none published: drawn by patient" if images else lists}
+        known |= {"patients": "NIH's" if nih else "unknown: each image counts as one"}
+        partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
+        self.describe = _files.described(partition, rows, without_file, clipped, tables, **known)
 
 
 def of_mgca(images: Sequence[str]) -> splits.SplitNames:

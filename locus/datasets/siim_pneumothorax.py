@@ -1,7 +1,6 @@
 """SIIM-ACR Pneumothorax Segmentation 2019."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from locus.core.types import Sample
-from locus.datasets._files import FileDataset, by_stem, described, file_sample, in_split, with_file, without_pixels
+from locus.datasets import _files
+from locus.datasets._files import described, file_sample, in_split, training_rows, with_file, without_pixels
 from locus.datasets.base import Request
 from locus.datasets.io import rle
 from locus.datasets.io.tables import read_csv, xrv_table
@@ -25,7 +25,7 @@ LAYOUT = (
 )
 
 
-class SiimPneumothorax(FileDataset):
+class SiimPneumothorax(_files.FileDataset):
     """SIIM-ACR Pneumothorax Segmentation: 12,047 of NIH's radiographs, with masks of pneumothoraces on 2,669.
 
     ::
@@ -50,21 +50,20 @@ class SiimPneumothorax(FileDataset):
         self.findings, self.split = request.task({1: (FINDING,)}, self.name, 1), request.split
         path = request.folder(LAYOUT) / TABLE if images else xrv_table("siim-pneumothorax-train-rle.csv.gz")
         masks = _masks(path)
-        files: Mapping[str, Path | str] = by_stem(path.parent, "dicom-images-train/*/*") if images else {}
+        files: Mapping[str, Path | str] = _files.by_stem(path.parent, "dicom-images-train/*/*") if images else {}
         names = with_file(path.parent, masks, files, LAYOUT) if images else [*masks]
         official = None if images else partial(of_lovt, self.name, names, path)
         chosen = compress(names, in_split(names, request, official))
         rows = [_sample(image, files.get(image, ""), masks[image]) for image in chosen]
         self.rows = rows
         if not images:
-            self.rows, self.training_part = without_pixels(rows), partial(_training_part, request)
+            self.rows, self.training_part = (
+                without_pixels(rows),
+                partial(training_rows, type(self), request, images=False),
+            )
         lists = "none published: drawn by image" if images else "LoVT's"
         about = {"lists": lists, "patients": "unknown: each image counts as one"}
         self.describe = described(request.partition, self.rows, len(masks) - len(names), 0, [path], **about)
-
-
-def _training_part(request: Request) -> Sequence[Sample]:
-    return SiimPneumothorax(replace(request, split="train"), images=False).rows
 
 
 def _masks(path: Path) -> dict[str, list[rle.RunLengthMask]]:
