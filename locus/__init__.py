@@ -9,29 +9,24 @@ if TYPE_CHECKING:
     from locus.benchmark.evaluation.arrays import score
     from locus.benchmark.evaluation.evaluate import evaluate
     from locus.benchmark.evaluation.result import rules
-    from locus.benchmark.explain import explain
+    from locus.benchmark.explain.batch import explain
     from locus.benchmark.records import Record
     from locus.benchmark.scoring.surface.bilinear import boxes, to_frame
     from locus.core.frames import Grid, iobb, iou
     from locus.datasets.base import Dataset
     from locus.methods import GradientMethod, Method
 
-MODULE_OF_NAME = {
-    "build": "locus.backbones",
-    "wrap": "locus.backbones",
-    "evaluate": "locus.benchmark.evaluation.evaluate",
-    "rules": "locus.benchmark.evaluation.result",
-    "explain": "locus.benchmark.explain",
-    "boxes": "locus.benchmark.scoring.surface.bilinear",
-    "to_frame": "locus.benchmark.scoring.surface.bilinear",
-    "score": "locus.benchmark.evaluation.arrays",
-    "Grid": "locus.core.frames",
-    "iou": "locus.core.frames",
-    "iobb": "locus.core.frames",
-    "Method": "locus.methods",
-    "GradientMethod": "locus.methods",
+PUBLIC = {
+    **{"locus.backbones": ("build", "wrap"), "locus.core.frames": ("Grid", "iou", "iobb")},
+    **{"locus.benchmark.evaluation.evaluate": ("evaluate",), "locus.benchmark.evaluation.result": ("rules",)},
+    **{"locus.benchmark.evaluation.arrays": ("score",), "locus.benchmark.explain.batch": ("explain",)},
+    **{
+        "locus.benchmark.scoring.surface.bilinear": ("boxes", "to_frame"),
+        "locus.methods": ("Method", "GradientMethod"),
+    },
 }
-"""Public name -> the module from which it is imported on first use."""
+"""Module -> the public names that are imported from it on first use."""
+MODULE_OF_NAME = {name: module for module, names in PUBLIC.items() for name in names}
 __version__ = "0.1.0"
 PACKAGES = ("backbones", "benchmark", "core", "datasets", "methods", "metrics")
 __all__ = [

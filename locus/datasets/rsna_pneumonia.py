@@ -85,7 +85,7 @@ class RsnaPneumonia(_files.FileDataset):
         if not images:
             self.training_part = partial(_files.training_rows, type(self), request, images=False, lists=lists)
         tables = [path] if root is None else [root / name for name in (LABELS, MAPPING) if (root / name).is_file()]
-        known = {"lists": "none published: drawn by patient" if images else lists}
+        known: dict[str, str] = {"lists": "none published: drawn by patient" if images else lists}
         known |= {"patients": "NIH's" if nih else "unknown: each image counts as one"}
         partition, without_file = "whole" if whole else request.partition, len(target) - len(names)
         self.describe = _files.described(partition, rows, without_file, clipped, tables, **known)

@@ -7,7 +7,7 @@ from torch import nn
 from locus import backbones
 from locus.backbones.find_head import ModelSpec, find_model_spec, observe
 from locus.benchmark.check.method import state
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 

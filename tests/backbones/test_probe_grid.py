@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 from locus import backbones
 from locus.backbones import probe_grid
 from locus.benchmark import opening
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.config import NetworkFlags
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 import locus
 from locus.backbones import weight_files
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, DataError, NotAvailableError
 from locus.core.frames import Grid
 

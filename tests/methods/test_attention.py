@@ -8,7 +8,7 @@ import torch
 import torchvision
 
 from locus import backbones
-from locus.benchmark.explain import collect_evidence, explain
+from locus.benchmark.explain.batch import collect_evidence, explain
 from locus.core.errors import NotAvailableError
 from locus.methods.chefer import Chefer
 from locus.methods.evidence import Attention

@@ -7,7 +7,7 @@ import torch
 
 from locus import methods
 from locus.benchmark.check import method as conformance
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, UnknownNameError
 
 HUNDREDS = {"forwards", "pixels"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.errors import NotAvailableError
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from locus import methods
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.config import HeatmapConfig
 from locus.core import parser
 from locus.core.errors import BadValueError, DataError

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from locus.benchmark.explain import collect_evidence, explain, run_method
+from locus.benchmark.explain.batch import collect_evidence, explain, run_method
 from locus.core.frames import Grid, interpolation
 from locus.methods.fusion import divide_by_maximum, finest
 from locus.methods.layercam import LayerCAM

@@ -5,7 +5,7 @@ import torch
 from captum import attr
 
 from locus import methods
-from locus.benchmark.explain import collect_evidence, run_method
+from locus.benchmark.explain.batch import collect_evidence, run_method
 
 EVERY = ["saliency", "integrated_gradients:steps=4", "smoothgrad:samples=3", "occlusion"]
 

@@ -8,7 +8,7 @@ from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 from torch import nn
 
 from locus import backbones, methods
-from locus.benchmark.explain import collect_evidence, explain
+from locus.benchmark.explain.batch import collect_evidence, explain
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from locus import backbones, methods
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.frames import Grid
 from locus.methods.rise import Masks
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.frames import Grid
 
 

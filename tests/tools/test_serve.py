@@ -15,7 +15,7 @@ from PIL import Image
 
 from locus import backbones
 from locus.backbones import weight_files
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.benchmark.scoring.surface import bilinear, min_max
 from locus.benchmark.training import runs
 from locus.config import TrainConfig

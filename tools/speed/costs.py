@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 
 from locus import backbones, methods
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.errors import NotAvailableError
 from locus.core.parser import AtLeast
 from tools.speed import timing

@@ -39,7 +39,7 @@ from locus import methods
 from locus.backbones import Classifier
 from locus.benchmark.check import question as small_models
 from locus.benchmark.check.question import AnswerRow, MethodOnModel, Observation, Question, Verdict, question, same
-from locus.benchmark.explain import ModifiedInputError, run_method
+from locus.benchmark.explain.batch import ModifiedInputError, run_method
 from locus.benchmark.explain.evidence import NetworkEvidence
 from locus.benchmark.report.table import render
 from locus.core.errors import BadValueError, NotAvailableError

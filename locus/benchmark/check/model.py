@@ -18,7 +18,7 @@ from locus import datasets, methods
 from locus.backbones.classifier import normalised
 from locus.benchmark import opening
 from locus.benchmark.check.question import AnswerRow, conclude
-from locus.benchmark.explain import build_methods, collect_evidence, run_methods
+from locus.benchmark.explain.batch import build_methods, collect_evidence, run_methods
 from locus.benchmark.opening import DEFAULT_IMAGE_SIDE, OpenedNetwork
 from locus.benchmark.training import hardware
 from locus.benchmark.training.metrics import scores

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from locus import backbones
 from locus.backbones import Classifier
-from locus.benchmark.explain import Maps, build_methods, collect_evidence, maps_of
+from locus.benchmark.explain.batch import Maps, build_methods, collect_evidence, maps_of
 from locus.core.errors import examples
 from locus.core.types import generator
 from locus.methods.base import Method

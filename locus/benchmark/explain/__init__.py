@@ -5,32 +5,5 @@ passes for attention and FullGrad. The methods are in ``locus.methods``; maps ar
 ``locus.benchmark.maps`` and placed on images by ``locus.benchmark.scoring.surface.bilinear``.
 """
 
-from locus.benchmark.explain._passes import apply_engine_flags
-from locus.benchmark.explain.batch import (
-    Maps,
-    MethodMaps,
-    ModifiedInputError,
-    build_methods,
-    collect_evidence,
-    explain,
-    maps_of,
-    run_method,
-    run_methods,
-)
-
-__all__ = [
-    "VERSION",
-    "Maps",
-    "MethodMaps",
-    "ModifiedInputError",
-    "apply_engine_flags",
-    "build_methods",
-    "collect_evidence",
-    "explain",
-    "maps_of",
-    "run_method",
-    "run_methods",
-]  # fmt: skip
-
 VERSION = 1
 """Increment this if the maps of a model, image and method change; stored maps of earlier versions become invalid."""

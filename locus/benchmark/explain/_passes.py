@@ -23,7 +23,6 @@ from locus.backbones import Classifier
 from locus.backbones.grids import AxisGrid, AxisGrids, GridTracer, evaluating
 from locus.backbones.layers import path
 from locus.backbones.tokens import AttentionCapture, Keep, TokenLayout, as_tokens
-from locus.config import EngineFlags
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid
 from locus.methods.evidence import Attention
@@ -90,15 +89,6 @@ def channels_last_if_on_cpu(images: Tensor) -> Tensor:
     Returns the tensor itself on a GPU, or if it already has this format.
     """
     return images if images.is_cuda else images.contiguous(memory_format=torch.channels_last)
-
-
-def apply_engine_flags(model: Classifier, flags: EngineFlags) -> Classifier:
-    """Return ``model``, with features compiled and weights in channels-last format according to ``flags``."""
-    if flags.channels_last:
-        model.to(memory_format=torch.channels_last)
-    if flags.compile:
-        model.extractor.compile()
-    return model
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from locus import methods as method_registry
 from locus.backbones import Classifier
 from locus.benchmark.explain._passes import current_autocast, no_grad_no_autocast
 from locus.benchmark.explain.evidence import Draw, LayerEvidence, NetworkEvidence, PooledEvidence, require_cover
+from locus.config import EngineFlags
 from locus.core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
 from locus.core.frames import Grid
 from locus.core.names import find_finding
@@ -142,6 +143,15 @@ def _call(method: Method, evidence: Evidence) -> Tensor:
             f"({line.filename}, line {line.lineno}); "
             f"to test it step by step, run `python -m benchmark.check method {method.name}`"
         ) from error
+
+
+def apply_engine_flags(model: Classifier, flags: EngineFlags) -> Classifier:
+    """Return ``model``, with features compiled and weights in channels-last format according to ``flags``."""
+    if flags.channels_last:
+        model.to(memory_format=torch.channels_last)
+    if flags.compile:
+        model.extractor.compile()
+    return model
 
 
 def check_model(model: Any) -> None:

@@ -22,7 +22,8 @@ from tqdm import tqdm
 
 from locus import methods
 from locus.backbones import Classifier
-from locus.benchmark.explain import VERSION, MethodMaps, apply_engine_flags, collect_evidence, run_methods
+from locus.benchmark.explain import VERSION
+from locus.benchmark.explain.batch import MethodMaps, apply_engine_flags, collect_evidence, run_methods
 from locus.benchmark.maps import UNTRAINED_METHOD, method_code
 from locus.benchmark.maps.baselines import BASELINES, Prior, Truth
 from locus.benchmark.maps.runs import ModelRun, select_samples, untrained

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from locus import backbones, datasets
-from locus.benchmark.explain import explain
+from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, UnknownNameError
 from locus.core.names import canonical_finding
 from locus.datasets.io import transforms

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from locus import backbones
-from locus.benchmark.explain import (
+from locus.benchmark.explain import _passes
+from locus.benchmark.explain.batch import (
     ModifiedInputError,
-    _passes,
     apply_engine_flags,
     collect_evidence,
     explain,
