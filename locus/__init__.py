@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from locus.methods import GradientMethod, Method
 
 PUBLIC = {
-    **{"locus.backbones": ("build", "wrap"), "locus.core.frames": ("Grid", "iou", "iobb")},
-    **{"locus.benchmark.evaluation.evaluate": ("evaluate",), "locus.benchmark.evaluation.result": ("rules",)},
-    **{"locus.benchmark.evaluation.arrays": ("score",), "locus.benchmark.explain.batch": ("explain",)},
-    **{
-        "locus.benchmark.scoring.surface.bilinear": ("boxes", "to_frame"),
-        "locus.methods": ("Method", "GradientMethod"),
-    },
+    "locus.backbones": ("build", "wrap"),
+    "locus.benchmark.evaluation.arrays": ("score",),
+    "locus.benchmark.evaluation.evaluate": ("evaluate",),
+    "locus.benchmark.evaluation.result": ("rules",),
+    "locus.benchmark.explain.batch": ("explain",),
+    "locus.benchmark.scoring.surface.bilinear": ("boxes", "to_frame"),
+    "locus.core.frames": ("Grid", "iou", "iobb"),
+    "locus.methods": ("GradientMethod", "Method"),
 }
 """Module -> the public names that are imported from it on first use."""
 MODULE_OF_NAME = {name: module for module, names in PUBLIC.items() for name in names}

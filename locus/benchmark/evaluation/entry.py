@@ -152,13 +152,8 @@ def _refuse_name(config: ScoreConfig) -> None:
 
 
 def _data(config: ScoreConfig) -> Dataset:
-    flags = {
-        "root": config.data_root_dir,
-        "img_size": config.img_size,
-        **config.split_arguments(),
-        "leave_out_fold": None,
-    }
-    data = datasets.load(config.dataset, split="test", **flags)
+    flags = {"img_size": config.img_size, **config.split_arguments(), "leave_out_fold": None}
+    data = datasets.load(config.dataset, config.data_root_dir, "test", **flags)
     if not any(sample.boxes for sample in data):
         advice = "check the file of its truth boxes and --partition"
         raise DataError(f"no test image of {config.dataset} has a truth box, so nothing can be scored: {advice}")
@@ -199,14 +194,12 @@ def _by_case(
     if (repeated := rows.duplicated()).any():
         n = int(repeated.argmax())
         first = int((rows == rows.iloc[n]).all(axis=1).argmax())
-        raise DataError(
-            f"{file}: boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])}): remove one of them"
-        )
+        both = f"boxes {first + 1} and {n + 1} are identical ({', '.join(cases.iloc[n])})"
+        raise DataError(f"{file}: {both}: remove one of them")
     tied = rows.duplicated(["finding", NUMBER_COLUMNS.index("score")], keep=False)
     if tied.mean() > MAX_TIED_SHARE:
-        log.warning(
-            "%s: %d of %d scores are tied within their finding: see docs/protocols.md", file, tied.sum(), len(rows)
-        )
+        text = "%s: %d of %d scores are tied within their finding: see docs/protocols.md"
+        log.warning(text, file, tied.sum(), len(rows))
     groups = boxes.groupby([*cases.to_numpy().T])
     return {(str(image), str(finding)): group.to_numpy() for (image, finding), group in groups}
 

@@ -106,10 +106,8 @@ def evaluate(
     if not isinstance(name, str | None):
         raise BadValueError(f"name is {name!r}: give a text")
     flags = cli.build(EngineFlags, {"memory_gib": memory_gib})
-    images = (
-        _listed("data", data),
-        [] if validation is not None and not len(validation) else _listed("validation", validation),
-    )
+    is_empty = validation is not None and not len(validation)
+    images = _listed("data", data), [] if is_empty else _listed("validation", validation)
     with method_registry.registry.adding(classes):
         for part in classes:
             method_registry.get(part.name)  # raises for a class that is not a method

@@ -74,9 +74,8 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
     with reading(file):
         if file.suffix.lower() == ".png":
             return {"": _picture(file)}
-        arrays = (
-            _zipped(file) if file.suffix.lower() == ".npz" else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
-        )
+        is_zip = file.suffix.lower() == ".npz"
+        arrays = _zipped(file) if is_zip else {"": np.load(file, mmap_mode="r", allow_pickle=False)}
         for name, array in arrays.items():
             if not isinstance(array, np.ndarray):
                 raise ValueError(f"{name} is not an array")
@@ -220,10 +219,8 @@ def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list
         return [((image, word), _numbered(file, n)) for n, word in enumerate(words)]
     if file.suffix.lower() != ".npz":
         raise DataError(f"the file name {file} has no finding: it must be {MAP_NAME_ADVICE}")
-    return [
-        ((image, names.finding(name, str(file))), MapSource(file, f"{name} in {file}", partial(_single, file, name)))
-        for name in content
-    ]
+    sources = {name: MapSource(file, f"{name} in {file}", partial(_single, file, name)) for name in content}
+    return [((image, names.finding(name, str(file))), source) for name, source in sources.items()]
 
 
 def _numbered(file: Path, n: int) -> MapSource:
@@ -392,9 +389,8 @@ def read_values(
         log.warning("%d of %d maps are constant and count as misses: %s", len(flat), len(out), examples(flat))
     if broken:
         fate = {"miss": "count as misses", "skip": "are left out"}[missing]
-        log.warning(
-            "%d of %d maps have NaN or infinite values and %s: %s", len(broken), len(available), fate, examples(broken)
-        )
+        text = "%d of %d maps have NaN or infinite values and %s: %s"
+        log.warning(text, len(broken), len(available), fate, examples(broken))
     shares = np.array(inside, dtype=np.float64).reshape(-1, 2)
     if fits_better(*shares.T):
         log.warning(

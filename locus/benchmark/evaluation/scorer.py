@@ -104,11 +104,9 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
         return fields, rows
     if cell.protocol == names.MAIN_PROTOCOL:
         fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, cell.data_seed)
-    groups = source.groups.items()
-    return fields, [
-        {**row, **{variable: group.get((row["image"], row["finding"]), "") for variable, group in groups}}
-        for row in rows
-    ]
+    for variable, group in source.groups.items():
+        rows = [{**row, variable: group.get((row["image"], row["finding"]), "")} for row in rows]
+    return fields, rows
 
 
 def score_result(compute: Callable[[], Result], geometry: str) -> Scored:
@@ -216,11 +214,9 @@ class EntryCases:
         samples = [sample for sample in entry.samples if sample.boxes]
         cases = baseline_cases(name, samples, entry.data, entry.geometry.on(shape), shape, MAX_CACHED_BYTES)
         skipped = entry.missing_maps if entry.missing == "skip" else set()
-        return [
-            replace(case, probability=entry.probabilities.get(pair))
-            for case in cases
-            if (pair := (case.image_id, case.finding)) not in skipped
-        ]
+        of_pair = {(case.image_id, case.finding): case for case in cases}
+        chosen = {pair: case for pair, case in of_pair.items() if pair not in skipped}
+        return [replace(case, probability=entry.probabilities.get(pair)) for pair, case in chosen.items()]
 
     @cached_property
     def _shape(self) -> tuple[int, int]:

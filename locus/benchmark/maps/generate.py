@@ -221,14 +221,8 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     """
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
     names = requests[0].word if len(requests) == 1 else f"{len(requests)} methods"
-    shown = SHOW_PROGRESS.get()
-    bar = tqdm(
-        desc=f"explain {names}",
-        total=len(requests[0].images),
-        unit="image",
-        leave=False,
-        disable=None if shown is None else not shown,
-    )
+    hidden = None if (shown := SHOW_PROGRESS.get()) is None else not shown
+    bar = tqdm(None, f"explain {names}", len(requests[0].images), leave=False, unit="image", disable=hidden)
     running = {request.word: request for request in requests}
     broken: dict[str, LocusError] = {}
     with bar, ExitStack() as all_files:
@@ -285,12 +279,9 @@ class _Networks:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
             self.models[run] = apply_engine_flags(run.model(device), self.flags)
-        batch = torch.from_numpy(run.pixels[list(rows)]).to(device)
-        images = transforms.evaluation()(batch)
-        draw = partial(_references, run, rows)
-        return collect_evidence(
-            self.models[run], images, findings, memory_gib=self.flags.memory_gib, progress=True, draw=draw
-        )
+        images = transforms.evaluation()(torch.from_numpy(run.pixels[list(rows)]).to(device))
+        options: dict[str, Any] = {"memory_gib": self.flags.memory_gib, "draw": partial(_references, run, rows)}
+        return collect_evidence(self.models[run], images, findings, progress=True, **options)
 
 
 def _references(run: ModelRun, rows: Sequence[int], index: int, count: int, seed: int) -> torch.Tensor:
@@ -364,17 +355,13 @@ def validation_requests(trained: Sequence[ModelRun], method_names: Sequence[str]
 
 def load_or_generate(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
     """Return the maps of ``generate``; missing maps are generated with ``flags``, or give a ``NotStoredError``."""
-    stored = {request.word: _read(request) for request in requests}
+    stored = {request.word: read(request.path, request.keys) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
     broken: StoredMapsByMethod = {}
     if missing and flags is not None:
         broken |= generate(missing, flags)
-        stored |= {r.word: _read(r) for r in missing if r.word not in broken}
+        stored |= {r.word: read(r.path, r.keys) for r in missing if r.word not in broken}
     return {r.word: broken.get(r.word) or stored[r.word] or _absent(r, flags) for r in requests}
-
-
-def _read(request: MapRequest) -> StoredMaps | NotAvailableError | None:
-    return read(request.path, request.keys)
 
 
 def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:

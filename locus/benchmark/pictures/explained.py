@@ -127,10 +127,9 @@ class Explainer:
         side, config = model.train_config.img_size, self.config
         for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):
             batch = transforms.evaluation()(torch.from_numpy(resize_image(pixels, (side, side)).copy())[None])
+            options: dict[str, Any] = {"layer": config.layer, "memory_gib": config.memory_gib, "progress": True}
             with torch.autocast(batch.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-                evidence = collect_evidence(
-                    model, batch, layer=config.layer, memory_gib=config.memory_gib, progress=True
-                )
+                evidence = collect_evidence(model, batch, **options)
             logits = evidence.logits[0]
             exclusive = model.train_config.exclusive(len(logits))
             with torch.no_grad():
@@ -148,9 +147,8 @@ class Explainer:
         made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
         self._methods = {word: method for word, method in self._methods.items() if word in made}
         if not made:
-            raise NotAvailableError(
-                f"no method has a map: {'; '.join([*self.unsupported_sentences, *self.failed.values()])}"
-            )
+            reasons = "; ".join([*self.unsupported_sentences, *self.failed.values()])
+            raise NotAvailableError(f"no method has a map: {reasons}")
         return made
 
 
@@ -293,9 +291,7 @@ class Thresholds:
             return self.typed, "typed"
         for threshold_source in THRESHOLD_SOURCES:
             if values := self.recorded.get(method, {}).get(threshold_source, {}).get(finding):
-                return median(values), threshold_source if len(
-                    values
-                ) == 1 else f"{threshold_source}, median of {len(values)}"
+                return median(values), threshold_source + f", median of {len(values)}" * (len(values) > 1)
         return DEFAULT_BOX_THRESHOLD, "fixed"
 
 
@@ -316,11 +312,8 @@ def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[st
     return thresholds
 
 
-log = logging.getLogger(__name__)
-FORMAT_BY_SUFFIX = {
-    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
-}  # fmt: skip
-"""Suffix of an overlay -> picture format."""
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+"""Suffixes of an overlay."""
 
 
 @hardware.oom_as_error(ADVICE)
@@ -425,9 +418,7 @@ def _file_names(image_ids: Sequence[str]) -> dict[str, str]:
     """
     stems = {image: safe_filename(image.removesuffix(Path(image).suffix) or image) for image in image_ids}
     count = Counter(stem.lower() for stem in stems.values())
-    return {
-        image: stem if count[stem.lower()] == 1 else f"{stem}-{json_hash(image)[:8]}" for image, stem in stems.items()
-    }
+    return {image: f"{s}-{json_hash(image)[:8]}" if count[s.lower()] > 1 else s for image, s in stems.items()}
 
 
 def _write(picture: CasePicture, stem: Path, config: HeatmapConfig) -> dict[str, Any]:
@@ -473,14 +464,13 @@ def write_overlay(config: HeatmapConfig, echo: Echo) -> int:
     heat = heat_in_frame(raw_map, frame_of(explained.sample, explained.pixels))
     finding = checkpoint.findings[k]
     if not heat.any():
-        log.warning(
-            "flat map: %s has the same value at all positions for %s; the picture shows only the image", method, finding
-        )
+        text = "flat map: %s has the same value at all positions for %s; the picture shows only the image"
+        log.warning(text, method, finding)
     path = target / f"{safe_filename(source.stem, finding)}.png" if target.is_dir() else target
     height, width = original.shape
     picture = blend(original, heat[:height, :width])  # preprocessing may pad right and bottom
     with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
+        Image.fromarray(picture).save(temporary, Image.registered_extensions()[path.suffix.lower()], quality=95)
     echo(f"overlay: {path} ({finding}, score {raw_map.probability:.3f}, {method}, by {checkpoint.path})")
     return 0
 
@@ -489,8 +479,8 @@ def _check_target(path: Path, source: Path) -> None:
     """Raise ``BadValueError`` if ``path`` has no picture format, or is the image itself."""
     if path.is_dir():
         return
-    if path.suffix.lower() not in FORMAT_BY_SUFFIX:
-        endings = ", ".join(FORMAT_BY_SUFFIX)
+    if path.suffix.lower() not in SUFFIXES:
+        endings = ", ".join(SUFFIXES)
         raise BadValueError(f"--output_path {path} is not a picture: write a {endings} file or an existing folder")
     if path.resolve() == source.resolve():
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")

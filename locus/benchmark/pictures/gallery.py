@@ -258,19 +258,11 @@ def _page(
     records = model.records
     images = dict.fromkeys(choice.image for choice in chosen)
     numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
-    return {
-        "suite": model.folder.name,
-        "suite_page": suite_page,
-        "title": model.title,
-        "network": model.network,
-        "address": model.address,
-        "basis": _basis(records),
-        "command": command,
-        "methods": [_summary(record) for record in records],
-        "cases": [_case(choice, methods, numbers[choice.image], maps) for choice in chosen],
-        "images": [data_url(model.samples[image].image) for image in numbers],
-        "maps": maps,
-    }
+    texts = {name: getattr(model, name) for name in ("title", "network", "address")}
+    texts |= {"suite": model.folder.name, "suite_page": suite_page, "command": command, "basis": _basis(records)}
+    cases = [_case(choice, methods, numbers[choice.image], maps) for choice in chosen]
+    pictures = [data_url(model.samples[image].image) for image in numbers]
+    return {**texts, "methods": [*map(_summary, records)], "cases": cases, "images": pictures, "maps": maps}
 
 
 def _case(
@@ -279,17 +271,9 @@ def _case(
     """Return one case with a panel per method; each map is appended to ``maps``. ``image``: index of its picture."""
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in methods if key in method.cases)
-    return {
-        "finding": choice.finding,
-        "rank": choice.rank,
-        "image_id": choice.image,
-        "mean_iou": choice.iou,
-        "probability": case.probability,
-        "image": image,
-        "frame": case.frame,
-        "truth": case.boxes.tolist(),
-        "panels": [_panel(method, key, maps) for method in methods],
-    }
+    chosen = {"finding": choice.finding, "rank": choice.rank, "image_id": choice.image, "mean_iou": choice.iou}
+    truth = {"probability": case.probability, "frame": case.frame, "truth": case.boxes.tolist()}
+    return {**chosen, **truth, "image": image, "panels": [_panel(method, key, maps) for method in methods]}
 
 
 def _panel(method: MethodCases, key: tuple[str, str], maps: list[dict[str, Any]]) -> dict[str, Any]:

@@ -99,18 +99,11 @@ class CasePicture:
     @property
     def row(self) -> dict[str, Any]:
         """Entry in ``boxes.json``."""
-        return {
-            "image": self.image_id,
-            "finding": self.finding,
-            "method": self.raw.method,
-            "probability": self.raw.probability,
-            "threshold": self.threshold,
-            "threshold_source": self.threshold_source,
-            "frame": list(self.heat.shape),
-            "boxes": self.predicted.tolist(),
-            "truth": None if self.truth is None else self.truth.tolist(),
-            "iou": self.iou,
-        }
+        case = {"image": self.image_id, "finding": self.finding, "method": self.raw.method}
+        numbers = {"threshold": self.threshold, "threshold_source": self.threshold_source}
+        truth = None if self.truth is None else self.truth.tolist()
+        boxes = {"frame": list(self.heat.shape), "boxes": self.predicted.tolist(), "truth": truth, "iou": self.iou}
+        return {**case, "probability": self.raw.probability, **numbers, **boxes}
 
 
 def prepare_case(
@@ -125,10 +118,8 @@ def prepare_case(
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
     heat = heat_in_frame(raw, frame)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
-    overlap, image = _overlap(predicted, truth), resize_image(pixels, frame)
-    return CasePicture(
-        image, heat, truth, predicted, finding, raw, overlap, threshold, threshold_source, sample.image_id
-    )
+    at = _overlap(predicted, truth), threshold, threshold_source
+    return CasePicture(resize_image(pixels, frame), heat, truth, predicted, finding, raw, *at, sample.image_id)
 
 
 def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:

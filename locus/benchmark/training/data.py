@@ -155,14 +155,11 @@ class Batches(Sampler[NDArray[np.int64]]):
 
     def __post_init__(self) -> None:
         """Raise ``DataError`` if there are fewer images than one step needs."""
-        if self.world_size <= self.n < self.world_size * self.accumulate:
-            raise DataError(
-                f"{self.n} images are too few for --accumulate {self.accumulate} on each process: lower --accumulate"
-            )
+        few = f"{self.n} images are too few for"
         if self.n < self.world_size:
-            raise DataError(
-                f"{self.n} images are too few for {self.world_size} processes: lower --devices or --num_nodes"
-            )
+            raise DataError(f"{few} {self.world_size} processes: lower --devices or --num_nodes")
+        if self.n < self.world_size * self.accumulate:
+            raise DataError(f"{few} --accumulate {self.accumulate} on each process: lower --accumulate")
         self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
@@ -198,11 +195,9 @@ class Batches(Sampler[NDArray[np.int64]]):
         if self.seed is None:
             return np.arange(self.n)
         generator = types.generator(self.seed, "order", self.epoch)
-        return (
-            generator.permutation(self.n)
-            if self.probabilities is None
-            else generator.choice(self.n, self.n, p=self.probabilities)
-        )
+        if self.probabilities is None:
+            return generator.permutation(self.n)
+        return generator.choice(self.n, self.n, p=self.probabilities)
 
     def _batches(self) -> list[NDArray[np.int64]]:
         """Return the batches of the epoch for all processes together."""

@@ -134,9 +134,8 @@ def _ranked_finding(predictions: Predictions, k: int, drawn: resample.Counts) ->
     patient = predictions.patient_index[known][order]
     blocks = (drawn[:, at : at + RESAMPLES_PER_PASS].copy() for at in range(0, drawn.shape[1], RESAMPLES_PER_PASS))
     samples = [areas(patient, truth, closes, block) for block in blocks]
-    without = [
-        areas(patient, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), RESAMPLES_PER_PASS)
-    ]
+    others = (all_but(at, len(drawn)) for at in range(0, len(drawn), RESAMPLES_PER_PASS))
+    without = [areas(patient, truth, closes, block) for block in others]
     return np.concatenate(samples).astype(np.float32), np.concatenate(without)
 
 
@@ -209,8 +208,7 @@ REASONS = {
     "accuracy": "no label is known",
 }
 """Metric -> reason why its denominator is 0."""
-BoolArray = NDArray[np.bool_]
-Decisions = tuple[BoolArray, BoolArray, BoolArray]
+Decisions = tuple[Bools, Bools, Bools]
 Columns = tuple[NDArray[Any], NDArray[Any]]
 Choice = Literal["youden", "f1", "fixed"]
 
@@ -239,13 +237,8 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> dict[str, Any]:
 
 
 def _threshold(logit: float, threshold_source: ThresholdSource, choice: Choice, n: int) -> dict[str, Any]:
-    return {
-        "logit": logit,
-        "probability": float(expit(logit)),
-        "threshold_source": threshold_source,
-        "choice": choice,
-        "n": n,
-    }
+    values = {"logit": logit, "probability": float(expit(logit))}
+    return {**values, "threshold_source": threshold_source, "choice": choice, "n": n}
 
 
 def youden(tp: FloatArray, fp: FloatArray, positives: int, negatives: int) -> FloatArray:
@@ -266,7 +259,7 @@ Gain = Callable[[FloatArray, FloatArray, int, int], FloatArray]
 GAINS: dict[str, Gain] = {"youden": youden, "f1": f1}
 
 
-def best_threshold(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
+def best_threshold(values: FloatArray, truth: Bools, gain: Gain) -> float:
     """Return the score with the largest ``gain``, the highest on ties, from (n,) scores and truth with both classes.
 
     >>> best_threshold(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
@@ -293,7 +286,7 @@ def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
     return predictions.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
 
 
-def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
+def per_finding(called: Bools, true: Bools, known: Bools) -> Columns:
     """Return the (n,K,6) terms of the numerators and denominators of ``DECISIONS`` from (n,K) decisions."""
     tp, tn = called & true, ~called & ~true
     part = (tp, tn, tp, tn, 2 * tp, called == true)
@@ -301,7 +294,7 @@ def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns
     return np.stack(part, -1) * known[..., None], np.stack(whole, -1) * known[..., None]
 
 
-def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
+def per_image(called: Bools, true: Bools, known: Bools) -> Columns:
     """Return the (n,1,2) terms of Hamming loss (wrong labels) and exact match (images with all labels right).
 
     A finding without any decision is ignored; an image is a match only if all its other labels are known.
@@ -333,25 +326,19 @@ def assess(val: Predictions | None, test: Predictions, choice: Choice = "youden"
     """
     chosen_on = val or test.of(slice(0))
     chosen = [] if test.exclusive else choose(chosen_on, choice)
-    rows = {"thresholds": dict(zip(test.findings, chosen, strict=True))} if chosen else {}
-    sources: tuple[ThresholdSource, ThresholdSource] = (
-        ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
-    )
-    return {
-        **rows,
-        "resampling": {"level": resample.LEVEL, "kind": "bca", "unit": "patient", "resamples": resample.RESAMPLES},
-        **({"val": _assess_split(val, chosen, sources[0])} if val else {}),
-        "test": _assess_split(test, chosen, sources[1]),
-    }
+    rows: Row = {"thresholds": dict(zip(test.findings, chosen, strict=True))} if chosen else {}
+    rows["resampling"] = {"level": resample.LEVEL, "kind": "bca", "unit": "patient", "resamples": resample.RESAMPLES}
+    if val:
+        rows["val"] = _assess_split(val, chosen, "fixed" if choice == "fixed" else "oracle")
+    return {**rows, "test": _assess_split(test, chosen, "fixed" if choice == "fixed" else "validation")}
 
 
 def _assess_split(predictions: Predictions, chosen: Sequence[Row], threshold_source: ThresholdSource) -> Row:
     """Return the metrics of a split: means over the findings with a value, then each finding."""
     decided = decide(predictions, [row["logit"] for row in chosen])
     per_finding = _per_finding(predictions, decided)
-    means = {
-        f"mean_{name}": metric.over(lambda values: resample.mean(values, -1)) for name, metric in per_finding.items()
-    }
+    mean = partial(resample.mean, axis=-1)
+    means = {f"mean_{name}": metric.over(mean) for name, metric in per_finding.items()}
     values, intervals = _with_intervals(means | _as_a_whole(predictions, decided))
     extra: Row = {"threshold_source": threshold_source}
     if predictions.exclusive:

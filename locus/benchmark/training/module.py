@@ -116,9 +116,8 @@ class ClassifierModule(LightningModule):
         if transforms.is_mixed(self.config.augment):
             images, labels = transforms.mixed(images, labels, self.config.augment, chance)
         loss = self.loss(self.model(self._to_memory_format(images)), labels)
-        if (
-            self.trainer.world_size * self.trainer.accumulate_grad_batches > 1
-        ):  # each label of a step has the same weight
+        parts = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        if parts > 1:  # each label of a step has the same weight
             loss = loss * self.trainer.train_dataloader.sampler.loss_weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
@@ -225,10 +224,8 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     ``last.ckpt`` has both, because a resumed run needs the weights, too.
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
-    inner = f"{AVERAGE_PREFIX}module."
-    mean = {
-        weight_files.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
-    }
+    inner, start = f"{AVERAGE_PREFIX}module.", weight_files.PREFIX
+    mean = {start + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
     if mean and "optimizer_states" not in checkpoint:
         weights = {name: value for name, value in state.items() if not name.startswith(AVERAGE_PREFIX)}
         checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in weights.items()}

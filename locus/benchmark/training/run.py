@@ -78,10 +78,8 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     loss.prepare(labels)
     if hardware.precision_here(config) == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
-    batches = Batches(
-        len(labels), config.batch_size, world_size=hardware.world_size(config), accumulate=config.accumulate
-    )
-    steps = len(batches) // config.accumulate
+    world_size, accumulate = hardware.world_size(config), config.accumulate
+    steps = len(Batches(len(labels), config.batch_size, world_size=world_size, accumulate=accumulate)) // accumulate
     module = ClassifierModule(model, config, loss, findings, steps)
     start = folder / "last.ckpt" if (folder / "last.ckpt").exists() else config.init_from
     module.training_images = _training_images(loaded["train"].name, splits, start)

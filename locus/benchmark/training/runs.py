@@ -84,12 +84,8 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 def recipe_of_weights(config: TrainConfig, digest: str, folds: Sequence[int]) -> dict[str, Any]:
     """Return the settings behind a network that is scored but not trained: the flags of its data, and its weights."""
-    names = flags_with(TrainConfig, DATA | MACHINE)
-    return {
-        **{name: value for name, value in identity(config).items() if name in names},
-        "fold": [*folds],
-        "weights": digest,
-    }
+    of_data = {n: value for n, value in identity(config).items() if n in flags_with(TrainConfig, DATA | MACHINE)}
+    return {**of_data, "fold": [*folds], "weights": digest}
 
 
 def shared_cell(config: TrainConfig, model_id: str, recipe: dict[str, Any], pooling: str) -> "Cell":

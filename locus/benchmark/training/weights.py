@@ -137,16 +137,8 @@ def _row(name: str, about: dict[str, Any]) -> Iterable[str]:
     data = ", then ".join(filter(None, (about["pretrained_on"], flags["dataset"])))
     fold = str(flags["fold"]) if flags["partition"] == "kfold" else "–"
     auroc = "–" if about["auroc"] is None else f"{about['auroc']:.3f}"
-    numbers = (str(facts["train"]["n"]), str(facts["epochs"]), auroc)
-    return (
-        f"`{name}`",
-        backbone_words(flags["backbone"]),
-        flags["global_pool"],
-        data,
-        str(flags["seed"]),
-        fold,
-        *numbers,
-    )
+    network = f"`{name}`", backbone_words(flags["backbone"]), flags["global_pool"]
+    return (*network, data, str(flags["seed"]), fold, str(facts["train"]["n"]), str(facts["epochs"]), auroc)
 
 
 def _recipe(flags: dict[str, Any]) -> str:
