@@ -10,7 +10,6 @@ Errors in the format of the files are raised by ``locus.datasets``.
 import hashlib
 import logging
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from locus import datasets
 from locus.benchmark.check.question import AnswerRow, conclude
 from locus.benchmark.maps.baselines import HIT_IOU
 from locus.benchmark.maps.cases import fixed_box_cases
+from locus.benchmark.report.grouping import grouped
 from locus.benchmark.scoring.protocols.base import with_truth
 from locus.config import DatasetCheckConfig
 from locus.core import limits
@@ -123,11 +123,11 @@ def _fixed_box_hits(data: Dataset) -> str:
         cases = with_truth(fixed_box_cases(samples, data))
     except NotAvailableError as error:
         return str(error)
-    hits: dict[str, list[bool]] = {}
-    for case in cases:
-        given = case.submitted_boxes if case.submitted_boxes is not None else np.zeros((0, 5))
-        hits.setdefault(case.finding, []).append(bool((iou(given[:, :4], case.boxes) > HIT_IOU).any()))
-    share = np.mean([np.mean(of_finding) for of_finding in hits.values()])
+    hits = [
+        (case.finding, bool((iou(np.asarray(case.submitted_boxes)[:, :4], case.boxes) > HIT_IOU).any()))
+        for case in cases
+    ]
+    share = np.mean([np.mean([hit for _, hit in group]) for group in grouped(hits, lambda pair: pair[0]).values()])
     return f"{share:.3f} of {len(cases)} test cases at IoU > .3, mean over findings: the score to exceed"
 
 
@@ -166,11 +166,9 @@ def answers(scan: DatasetScan) -> list[AnswerRow]:
 
 
 def _patients(scan: DatasetScan) -> AnswerRow:
-    splits_of_patient: dict[str, set[str]] = defaultdict(set)
-    for image in scan.images:
-        splits_of_patient[image.sample.patient_id].add(image.split)
-    several = {patient: sorted(names) for patient, names in splits_of_patient.items() if len(names) > 1}
-    shared = [f"{patient} ({', '.join(names)})" for patient, names in several.items()]
+    by_patient = grouped(scan.images, lambda image: image.sample.patient_id)
+    names = {patient: sorted({image.split for image in images}) for patient, images in by_patient.items()}
+    shared = [f"{patient} ({', '.join(of)})" for patient, of in names.items() if len(of) > 1]
     return _answer("patients in several splits", shared, "fail")
 
 
@@ -252,10 +250,7 @@ def _labels(scan: DatasetScan) -> AnswerRow:
 
 def _duplicate_groups(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
     """Return groups of two or more images with equal pixels."""
-    groups: dict[str, list[ImageScan]] = defaultdict(list)
-    for image in images:
-        if image.pixel_hash:
-            groups[image.pixel_hash].append(image)
+    groups = grouped((image for image in images if image.pixel_hash), lambda image: image.pixel_hash)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -296,7 +291,7 @@ def page(scanned: DatasetScan, rows: list[AnswerRow]) -> str:
 
 def _sizes(scanned: DatasetScan) -> Iterator[tuple[str, int, int, int]]:
     for split in scanned.labels:
-        images = _of(scanned, split)
+        images = [image for image in scanned.images if image.split == split]
         patients = {image.sample.patient_id for image in images}
         yield split, len(images), len(patients), sum(bool(image.shape or image.reason) for image in images)
 
@@ -304,12 +299,8 @@ def _sizes(scanned: DatasetScan) -> Iterator[tuple[str, int, int, int]]:
 def counts(scanned: DatasetScan) -> Iterator[tuple[str, str, int, int, int, int, int]]:
     """Return a row per split and finding, in the order of ``COUNTS``."""
     for split, labels in scanned.labels.items():
-        for k, finding in enumerate(scanned.findings):
-            boxes = [len(image.sample.boxes[finding]) for image in _of(scanned, split) if finding in image.sample.boxes]
-            column = labels[:, k]
+        boxed = [image.sample.boxes for image in scanned.images if image.split == split]
+        for finding, column in zip(scanned.findings, labels.T, strict=True):
+            boxes = [len(of_image[finding]) for of_image in boxed if finding in of_image]
             present, absent, unknown = (int(is_so.sum()) for is_so in (column == 1, column == 0, np.isnan(column)))
             yield split, finding, present, absent, unknown, sum(boxes), len(boxes)
-
-
-def _of(scanned: DatasetScan, split: str) -> list[ImageScan]:
-    return [image for image in scanned.images if image.split == split]

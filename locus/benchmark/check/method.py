@@ -37,8 +37,19 @@ from tqdm import tqdm
 
 from locus import methods
 from locus.backbones import Classifier
-from locus.benchmark.check import question as small_models
-from locus.benchmark.check.question import AnswerRow, MethodOnModel, Observation, Question, Verdict, question, same
+from locus.benchmark.check.question import (
+    AnswerRow,
+    MethodOnModel,
+    Observation,
+    Question,
+    Verdict,
+    conclude,
+    first_failure,
+    judged,
+    on_models,
+    question,
+    same,
+)
 from locus.benchmark.explain.batch import ModifiedInputError, run_method
 from locus.benchmark.explain.evidence import NetworkEvidence
 from locus.benchmark.report.table import render
@@ -73,7 +84,7 @@ def dtype(subject: MethodOnModel) -> Observation:
     """Check the return value of the method itself, before any conversion."""
     with torch.no_grad():
         maps = subject.make().maps(subject.evidence())
-    return small_models.judged(maps.dtype == torch.float32, str(maps.dtype).removeprefix("torch."))
+    return judged(maps.dtype == torch.float32, str(maps.dtype).removeprefix("torch."))
 
 
 @question("the method would fail on a GPU: create new tensors with device=evidence.A.device")
@@ -87,7 +98,7 @@ def device(subject: MethodOnModel) -> Observation:
         moved = "moves tensors to the images' device; only a GPU shows whether it moves all of them"
         return Observation("info", moved)
     good = maps.device == evidence.A.device
-    return small_models.judged(good, f"maps are {'' if good else 'not '}on the images' device")
+    return judged(good, f"maps are {'' if good else 'not '}on the images' device")
 
 
 class Elsewhere(TorchFunctionMode):
@@ -109,13 +120,9 @@ def finite(subject: MethodOnModel) -> Observation:
     cases[f"logits up to {LARGE_LOGIT:g}"] = (_loud(subject, 1), subject.images)
     cases["the negative of these logits"] = (_loud(subject, -1), subject.images)
     cases["feature maps of zeros"] = (_silent(subject), subject.images)
-    maps = {
-        name: replace(subject, model=network, images=images[:2]).maps() for name, (network, images) in cases.items()
-    }
+    maps = {name: replace(subject, model=net, images=images[:2]).maps() for name, (net, images) in cases.items()}
     bad = [name for name, values in maps.items() if not values.isfinite().all()]
-    return small_models.judged(
-        not bad, f"NaN or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}"
-    )
+    return judged(not bad, f"NaN or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
 
 
 def _loud(subject: MethodOnModel, sign: int) -> Classifier:
@@ -143,9 +150,7 @@ def batch(subject: MethodOnModel) -> Observation:
     whole = subject.maps()
     alone = torch.cat([subject.maps(image[None]) for image in subject.images])
     reverse = subject.maps(subject.images.flip(0)).flip(0)
-    return small_models.first_failure(
-        [same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")]
-    )
+    return first_failure([same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")])
 
 
 @question(
@@ -161,7 +166,7 @@ def company(subject: MethodOnModel) -> Observation:
     first, last = subject.maps_of([method, *others]), subject.maps_of([*others, method])
     answers = [same(first[word], plain[word], f"{word} after the method and without it") for word in others]
     words = "after other methods and before them"
-    return small_models.first_failure([*answers, same(last[method.name], first[method.name], words)])
+    return first_failure([*answers, same(last[method.name], first[method.name], words)])
 
 
 @question("the method writes into its inputs, which other methods and the caller read: use a copy, such as A.clone()")
@@ -177,10 +182,9 @@ def inputs(subject: MethodOnModel) -> Observation:
 @question("a map depends on the other requested findings: look for a normalisation or a softmax over the findings")
 def findings(subject: MethodOnModel) -> Observation:
     """Compare the maps of all findings with those of two findings in another order, and of one finding."""
-    whole = subject.maps()
-    subsets = {"two findings": [2, 0], "one finding": [1]}
-    maps = {what: (subject.maps(findings=some), whole[:, some]) for what, some in subsets.items()}
-    return small_models.first_failure([same(*pair, f"of {what} and of all") for what, pair in maps.items()])
+    whole, subsets = subject.maps(), {"two findings": [2, 0], "one finding": [1]}
+    pairs = {what: (subject.maps(findings=some), whole[:, some]) for what, some in subsets.items()}
+    return first_failure([same(*pair, f"of {what} and of all") for what, pair in pairs.items()])
 
 
 @question("the method gives the same map for all findings: look for an index or a sum over the findings")
@@ -205,9 +209,7 @@ def repeat(subject: MethodOnModel) -> Observation:
         other = subject.maps()
         subject.maps(subject.images.flip(-1), method=method)
         again = subject.maps(method=method)
-    return small_models.first_failure(
-        [same(other, first, "two instances"), same(again, first, "before and after other images")]
-    )
+    return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
 
 
 @question("maps depend on the caller's gradient mode: enable gradients in the method, create no tensor in __init__")
@@ -218,10 +220,9 @@ def modes(subject: MethodOnModel) -> Observation:
     answers = []
     for context in contexts:
         with context:
-            answers.append(
-                same(subject.maps(subject.images.clone()), plain, f"under {type(context).__name__} and outside")
-            )
-    return small_models.first_failure(answers)
+            maps = subject.maps(subject.images.clone())
+            answers.append(same(maps, plain, f"under {type(context).__name__} and outside"))
+    return first_failure(answers)
 
 
 @question("the method changes the model, so later maps are wrong: restore weights, modes and hooks")
@@ -253,9 +254,7 @@ def process(subject: MethodOnModel) -> Observation:
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
     changed = [what for what, value in before.items() if after[what] != value]
-    return small_models.judged(
-        not changed, f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}"
-    )
+    return judged(not changed, f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}")
 
 
 def state(network: nn.Module) -> dict[str, Any]:
@@ -293,7 +292,7 @@ def stated(subject: MethodOnModel) -> Observation:
     """Check that the class has a docstring and a ``source``, which appear in docs/methods.md."""
     part = type(subject.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
-    return small_models.judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
+    return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
 
 
 @question("the engine computes what `needs` declares: list everything that the method reads")
@@ -432,7 +431,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
     The first question is ``serves``; a method that supports no model gets no other answer. Raises ``LocusError`` for an
     unknown method.
     """
-    subjects = small_models.on_models(lambda: methods.build(word))
+    subjects = on_models(lambda: methods.build(word))
     observations = {subject.name: _asked(serves, subject, 0.0) for subject in subjects}
     served = [subject for subject in subjects if observations[subject.name].verdict == "pass"]
     if not served:
@@ -473,7 +472,7 @@ def run(words: Sequence[str], threads: int, echo: Echo) -> list[str]:
     for word in methods.expand(words):
         answers = examine(word)
         echo(table(answers))
-        failing += [word] if small_models.conclude(word, answers, echo) else []
+        failing += [word] if conclude(word, answers, echo) else []
     return failing
 
 

@@ -87,13 +87,10 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     >>> order(np.array([[0.5, 0.9], [0.9, 0.5]]), ["Mass", "Nodule"], np.array([0.05, 0.05])).verdict
     'fail'
     """
-    rows, columns = linear_sum_assignment(table, maximize=True)
-    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + MIN_STANDARD_ERRORS * errors[f])
-    moved = [
-        (k, f)
-        for k, f in fits
-        if table[k, f] > max(table[k, k], table[f, f]) + max(MIN_SWAP_GAIN, MIN_STANDARD_ERRORS * errors[f])
-    ]
+    chance = MIN_STANDARD_ERRORS * errors
+    fits = [(k, f) for k, f in zip(*linear_sum_assignment(table, maximize=True), strict=True)]
+    least = {(k, f): max(table[k, k], table[f, f]) + max(MIN_SWAP_GAIN, chance[f]) for k, f in fits}
+    moved = [(k, f) for k, f in fits if table[k, f] > max(0.5 + chance[f], least[k, f])]
     if not moved:
         return AnswerRow("order", "pass", f"no output fits another of the {len(names)} findings clearly better")
     outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
@@ -122,9 +119,8 @@ def _rescaled_logits(opened: OpenedNetwork, grey: Tensor, *rescale: torch.nn.Mod
     model, original = opened.model, opened.model.rescale
     try:
         model.rescale = rescale[0] if rescale else original
-        return torch.cat(
-            [model.predict(transforms.evaluation()(part)) for part in torch.split(grey, BATCH_SIZE)]
-        ).float()
+        batches = map(transforms.evaluation(), torch.split(grey, BATCH_SIZE))
+        return torch.cat([*map(model.predict, batches)]).float()
     finally:
         model.rescale = original
 
@@ -173,8 +169,7 @@ def _methods(opened: OpenedNetwork) -> list[AnswerRow]:
     failed = [str(answer) for word, answer in answers.items() if isinstance(answer, LocusError) and word not in missing]
     if failed:
         return [AnswerRow("methods", "fail", failed[0])]
-    serve, rest = (
-        ", ".join(word for word in words if word not in missing) for words in (tried, sorted({*slow} - {*tried}))
-    )
+    others = sorted({*slow} - {*tried})
+    serve, rest = (", ".join(word for word in words if word not in missing) for words in (tried, others))
     none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in missing.items()]
     return [AnswerRow("methods", "pass", f"{serve}; not tried, since they support all networks: {rest}"), *none]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from locus.benchmark.records.record import PUBLISHED
+from locus.benchmark.report import NOTES
 from locus.benchmark.report.grouping import Row, basis_lines, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NOTHING, Kind, Table, TableColumn, share, tabulated, with_interval, with_n
@@ -52,17 +53,6 @@ def count(metric: str, threshold_source: ThresholdSource | None = None, heading:
     return score(metric, threshold_source, heading, lambda found: str(found.n if found and found.n else NOTHING))
 
 
-THRESHOLD_SOURCES = (
-    "fixed: .5 for all; otsu: by Otsu's rule, for each map; validation: the best on validation images; cross-fitted: "
-    "the best on the patients of the other folds; oracle: the best on the test cases themselves, an upper bound for "
-    "one threshold per finding"
-)
-SHARED = (
-    "Thresholds are chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, the "
-    "gain from choosing on the test annotations. A dash: not scored, or no boxed image to choose a threshold on."
-)
-
-
 def of_protocol(board: Leaderboard, protocol: str) -> Table:
     """Return all means of a protocol with their interval and n."""
     rows = board.of_protocol(protocol)
@@ -77,17 +67,6 @@ def of_protocol(board: Leaderboard, protocol: str) -> Table:
 
 def _with_interval_and_n(score: Score | None) -> str:
     return NOTHING if score is None or score.value is None else f"{with_interval(score)} (n {score.n})"
-
-
-ONE_NETWORK = (
-    "Each row is one training run. Its interval reflects variation between patients, not between training runs."
-)
-SUBGROUPS_ABOUT = (
-    "Rows: the best method of each network, then prior and center, each on its first training run. The scores are "
-    "slightly too high because the method was selected. Thresholds are not chosen again within a group. size: share of "
-    "the image covered by the largest box. co_occurrence: number of findings in the image. classifier_correct: whether "
-    "the classifier detected the finding. Two groups may differ because their findings differ."
-)
 
 
 THRESHOLDS = "cross-fitted by patient in 5 folds, per finding"
@@ -112,7 +91,7 @@ def by_threshold(board: Leaderboard) -> Table:
         score("optimism@shared", heading="optimism, shared", formatter=with_interval),
         count(MAIN, "cross-fitted"),
     )
-    intro = f"{basis_lines(rows, THRESHOLD_SOURCES)}\n{SHARED}"
+    intro = f"{basis_lines(rows, NOTES['threshold_sources'])}\n{NOTES['shared_thresholds']}"
     return tabulated(f"{board.title}: thresholds ({MAIN})", intro, [*NAMES, *columns], rows)
 
 
@@ -125,7 +104,7 @@ def per_training_run(board: Leaderboard) -> Table:
         score("pointing", formatter=with_interval),
         count(MAIN, "cross-fitted"),
     ]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{ONE_NETWORK}"
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{NOTES['one_run']}"
     return tabulated(f"{board.title}: individual training runs", intro, columns, rows)
 
 
@@ -140,7 +119,7 @@ def subgroups(board: Leaderboard) -> Table:
     rows = [Row.of(row.runs[:1]) for row in (*best, *blind) if row.runs[0].subgroups]
     groups = dict.fromkeys((s.variable, s.group) for row in rows for s in row.runs[0].subgroups)
     columns = [_of_group(*name, rows) for name in groups]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{SUBGROUPS_ABOUT}" if rows else ""
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{NOTES['subgroups']}" if rows else ""
     return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
 
 

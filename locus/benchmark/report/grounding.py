@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from locus.benchmark.records.record import NOT_STATED, Record
-from locus.benchmark.report import charts, literature
+from locus.benchmark.report import NOTES, charts, literature
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.grouping import Row, listed
 from locus.benchmark.report.leaderboard import Leaderboard, is_of_pairs
@@ -70,17 +70,6 @@ MAX_CHART_NAME_LENGTH = 40
 """Letters of a name in a chart."""
 OPTIONS = {"": "", "lists=mgca": "split of MGCA's code", "by_patient=False": "patients of test images kept in training"}
 """Options of a truth -> what they mean."""
-ABOUT = (
-    "{baseline}: knows the truth of the training part and never sees an image. ↑ above, = level, ↓ below (95% "
-    "interval) by the same rule. A published Dice or IoU is taken to vary from image to image as that of the region; a "
-    "share is binomial. Bold: threshold chosen on the scored images. –: not stated."
-)
-ABOUT_CONTENT = (
-    "What a map without content scores: a point or region chosen on the training part for this rule; an empty mask."
-)
-ABOUT_PAIRS = (
-    "One reader's boxes against those of another reader of the same image. All columns but the first: both marked it."
-)
 
 
 def blind(records: Sequence[Record], metric: str) -> Score | None:
@@ -140,7 +129,7 @@ def comparison(dataset: str, records: Sequence[Record], metrics: Sequence[str]) 
             first = _difference(next(iter(gaps.values())))
             lines.append((literature.result_name(record), *cells, first, *_source(record)))
     meaning = "; ".join(f"{RULES[metric].heading}: {RULES[metric].words}" for metric in metrics)
-    about = f"{ABOUT.format(baseline=listed([f'`{name}`' for name in baselines]))}\n{meaning}."
+    about = f"{NOTES['grounding'].format(baseline=listed([f'`{name}`' for name in baselines]))}\n{meaning}."
     head = ("result", *(RULES[metric].heading for metric in metrics), *SOURCE)
     return Table(f"{dataset}: published results", about, head, tuple(lines))
 
@@ -276,7 +265,7 @@ def _without_content(dataset: str, records: Sequence[Record]) -> Table:
         share = short((images - positives) / images)
         lines.append((f"{rule.heading}: {rule.words}", f"`{EMPTY_MASK}`", printed, share, ""))
     head = ("rule", "map without content", "images", "score [95%]", "highest finding")
-    return Table(f"{dataset}: maps without content", ABOUT_CONTENT, head, tuple(sorted({*lines})))
+    return Table(f"{dataset}: maps without content", NOTES["without_content"], head, tuple(sorted({*lines})))
 
 
 def printed_counts(records: Sequence[Record]) -> list[tuple[int, int, str]]:
@@ -292,7 +281,7 @@ def _pairs(dataset: str, record: Record) -> Table:
     findings = dict.fromkeys(finding for finding, _ in scores)
     lines = [(finding, *(short(scores[finding, metric]) for metric in PAIRS)) for finding in findings]
     head = ("finding", *PAIRS.values())
-    return Table(f"{dataset}: one radiologist against another", ABOUT_PAIRS, head, tuple(lines))
+    return Table(f"{dataset}: one radiologist against another", NOTES["pairs_of_readers"], head, tuple(lines))
 
 
 def _people(record: Record) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records.record import NOT_STATED, SCORED_BOXES, Cell, Record, Reference
-from locus.benchmark.report import charts, grouping
+from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.charts import GREY, PALETTE, Chart
 from locus.benchmark.report.grouping import IOBB, IOU, NOT_RANKED, SOLVED, Row
 from locus.benchmark.report.leaderboard import Leaderboard
@@ -37,29 +37,8 @@ MEAN = "mean"
 QUOTED = "**Second-hand**"
 FLOOR = "is one box per finding, chosen on other patients, and never sees the image."
 LEGEND = "↑ above it, = level, ↓ below (95% interval); no mark: not known to be scored on all boxes."
-ABOUT = (
-    "Share of truth boxes hit, mean over findings; below it, without the findings that `fixed_box` solves. "
-    f"`fixed_box` {FLOOR} {LEGEND} "
-    "Bold: chosen on the truth that is scored. –: not stated. Papers differ in training, hit rule and boxes: "
-    "docs/nih_audit.md. Other baselines: leaderboard.csv."
-)
-ABOUT_IOBB = (
-    "As above. `fixed_box` was chosen at IoU > .3, not at an IoBB, which divides by the area of the predicted box."
-)
-ABOUT_GAPS = (
-    "Result minus `fixed_box`, mean over findings, with a 95% interval: the published share of each finding is "
-    "binomial, that of the box is resampled by patient, and the two are taken as independent. If only the mean is "
-    "published, the interval is the widest that any values by finding allow. No interval: not known to be on all boxes."
-)
-ABOUT_PRECISION = (
-    "Average precision of boxes with confidences, on half of the boxed images. loc-acc counts findings without truth "
-    "and without prediction as correct: it is not the share of boxes hit."
-)
+ABOUT = NOTES["published"].format(floor=FLOOR, legend=LEGEND)
 ABOUT_SOURCES = "Not run here. Not reviewed: student projects and repositories without a paper."
-LIMIT = (
-    "This does not show that networks find nothing: the box knows where each finding usually is, and papers differ in "
-    "supervision, boxes and rules (docs/nih_audit.md)."
-)
 TITLE = "published results and fixed_box"
 NAMES_OF_MEASURES = {"iou": "IoU", "iobb": "IoBB"}
 MEASURES = {"IoU": IOU, "IoBB": IOBB}
@@ -236,7 +215,7 @@ def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str
     lines = [line for record in first for line in _lines(record, box, columns)]
     lines += [(QUOTED, *blank)] if second else []
     lines += [line for record in second for line in _lines(record, box, columns)]
-    return Table(title, ABOUT if columns == IOU else ABOUT_IOBB, head, tuple(lines))
+    return Table(title, ABOUT if columns == IOU else NOTES["published_iobb"], head, tuple(lines))
 
 
 def _lines(record: Record, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
@@ -299,7 +278,7 @@ def differences(title: str, records: Sequence[Record], box: Box, columns: Sequen
     """Return the differences from ``fixed_box`` with their intervals."""
     others = (record for record in records if record is not box.record and _findings(record, columns))
     lines = [line for record in others for line in _with_and_without(record, box, columns, _difference)]
-    return Table(title, ABOUT_GAPS, (RESULT, *headings(columns)), tuple(lines))
+    return Table(title, NOTES["published_gaps"], (RESULT, *headings(columns)), tuple(lines))
 
 
 def _difference(record: Record, column: str, names: Sequence[str], box: Box) -> str:
@@ -369,7 +348,7 @@ def _precision(papers: Sequence[Record], dataset: str) -> Table:
     metrics = sorted(name for name in names if name.startswith(("ap@", "loc-acc@")))
     lines = [(r.method, trained_on(r), *(value(r.find(name)) for name in metrics)) for r in having]
     head = (*NAMES, *metrics)
-    return Table(f"{dataset}: average precision, from papers", ABOUT_PRECISION, head, tuple(lines))
+    return Table(f"{dataset}: average precision, from papers", NOTES["precision"], head, tuple(lines))
 
 
 SOURCE_HEADER = (
@@ -429,7 +408,7 @@ def answer(board: Leaderboard) -> tuple[str, ...]:
         lines.append(f"**{result_name(earliest)}** compared with it: {_marks(earliest, box.findings, box)}.")
         if box.solved:
             lines[-1] += f" Without {grouping.listed(box.solved)}: {_marks(earliest, box.rest, box)}."
-    return (*lines, LIMIT)
+    return (*lines, NOTES["published_limit"])
 
 
 def _marks(record: Record, names: Sequence[str], box: Box) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
-from locus.benchmark.report import literature, main_table, page
+from locus.benchmark.report import NOTES, literature, main_table, page
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
@@ -145,18 +145,7 @@ def _hits(row: Row, **look: Any) -> Line2D:
 
 
 HEADER = ("suite", "question", "answer")
-ABOUT = (
-    "A suite is one experiment. Where methods are compared, the answer is the best method with its share of boxes hit "
-    "at IoU > .3. In brackets: AUROC of its network, and the scores of `prior` and `fixed_box`, which see no image. "
-    "The page of a suite says how sure that is."
-)
-AGREEMENT_ABOUT = (
-    "Do two suites without a common image or network rank methods alike? τ is Kendall's tau-b of the methods that both "
-    f"scored on the same kind of network, by `{MAIN}`: 1 is the same order, −1 the reverse. Its 95% interval covers "
-    "patients and, if there are several, training runs. p: exact and two-sided, for unrelated rankings. Methods with "
-    "equal maps count once; those with fewer training runs than others of the network are left out. "
-    f"Fewer than {MIN_RANKED_METHODS} methods are not compared."
-)
+AGREEMENT_ABOUT = NOTES["rank_agreement"].format(main=MAIN, min_ranked_methods=MIN_RANKED_METHODS)
 AGREEMENT_HEADER = ("suite", "other suite", "network", "methods", "τ [95%]", "p")
 
 
@@ -168,7 +157,7 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     """
     folder, suites = Path(folder), dict(sorted(suites.items()))
     rows = tuple(_suite(*suite) for suite in suites.items())
-    table, agreements = Table("Suites", ABOUT, HEADER, rows), rank_agreement(suites)
+    table, agreements = Table("Suites", NOTES["suites"], HEADER, rows), rank_agreement(suites)
     linked = replace(table, rows=tuple((f"[{name}]({name}/leaderboard.md)", *rest) for name, *rest in rows))
     write_text(folder / "README.md", render("index.md", tables=[linked, agreements]))
     write_text(folder / PAGE, render("index.html", suites=table, agreements=agreements))

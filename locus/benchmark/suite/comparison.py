@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from locus.benchmark import records
 from locus.benchmark.records import Record, cases
-from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, Codes, column_as_floats, read_columns
+from locus.benchmark.report.case_columns import CaseColumns, CaseFolders, column_as_floats, read_columns
 from locus.benchmark.report.grouping import Interval, Row, counted, grouped, main_value, run_names
 from locus.benchmark.report.table import NOTHING, Table, as_text, number, signed
 from locus.benchmark.scoring.statistics import resample
@@ -184,28 +184,12 @@ READ = (*COLUMNS, "iou", "iobb")
 class CommonCases:
     """The N cases that all training runs of two rows have, in the same order."""
 
-    pair: Pair
-    rows: Sequence[CaseColumns]
-    """The rows per case of each side."""
-    of_common: Sequence[Codes]
-    """(N,) of each side: the indices of the common cases."""
-
-    @property
-    def left_out(self) -> list[int]:
-        """Number of cases of each side that the other lacks."""
-        return [len(rows.findings) - len(self.index) for rows in self.rows]
-
-    @cached_property
-    def index(self) -> CaseIndex:
-        """Finding and patient of each case."""
-        rows, common = self.rows[0], self.of_common[0]
-        return CaseIndex(rows.findings[common], rows.patients[common], np.zeros(len(common), np.int64))
-
-    def column(self, name: str) -> FloatArray:
-        """Return a column as (N, runs of A + runs of B); nan where it is unknown."""
-        keys = [[record.key for record in row.runs] for row in self.pair]
-        sides = zip(self.rows, keys, self.of_common, strict=True)
-        return np.concatenate([rows.spread(of, _values(rows, name))[common] for rows, of, common in sides], 1)
+    index: CaseIndex
+    """Finding and patient of each case."""
+    columns: dict[str, FloatArray]
+    """Column -> (N, runs of A + runs of B), of ``COLUMNS`` that all cases have."""
+    left_out: list[int]
+    """Number of cases of each side that the other lacks."""
 
 
 def _values(rows: CaseColumns, name: str) -> FloatArray:
@@ -218,10 +202,19 @@ def _values(rows: CaseColumns, name: str) -> FloatArray:
 
 def common_cases(pair: Pair, folders: Sequence[Path]) -> CommonCases:
     """Read the rows per case of two rows; they may have no case in common. Raises ``DataError`` if rows are missing."""
-    both = [_read(row, folder) for row, folder in zip(pair, folders, strict=True)]
-    one, other = (np.char.add(np.char.add(rows.images, "\t"), rows.findings)[rows.in_all] for rows in both)
+    sides = [_read(row, folder) for row, folder in zip(pair, folders, strict=True)]
+    one, other = (np.char.add(np.char.add(rows.images, "\t"), rows.findings)[rows.in_all] for rows in sides)
     _, *found = np.intersect1d(one, other, assume_unique=True, return_indices=True)
-    return CommonCases(pair, both, [rows.in_all[common] for rows, common in zip(both, found, strict=True)])
+    at = [rows.in_all[common] for rows, common in zip(sides, found, strict=True)]
+    index = CaseIndex(sides[0].findings[at[0]], sides[0].patients[at[0]], np.zeros(len(at[0]), np.int64))
+    keys, columns = [[record.key for record in row.runs] for row in pair], dict[str, FloatArray]()
+    for name in COLUMNS:
+        of_sides = zip(sides, keys, at, strict=True)
+        columns[name] = np.concatenate(
+            [rows.spread(of, _values(rows, name))[common] for rows, of, common in of_sides], 1
+        )
+    known = {name: values for name, values in columns.items() if np.isfinite(values).all()}
+    return CommonCases(index, known, [len(rows.findings) - len(index) for rows in sides])
 
 
 def _read(row: Row, folder: Path) -> CaseColumns:
@@ -261,26 +254,23 @@ class Difference:
         return {**of_rows[0], **of_rows[1], **column, **values}
 
 
-def differences(both: CommonCases) -> list[Difference]:
-    """Compare two rows on their common cases: each of ``COLUMNS`` that all runs have, by finding and its mean.
+def differences(pair: Pair, both: CommonCases) -> list[Difference]:
+    """Compare two rows on their common cases: each column by finding and its mean.
 
     Several training runs are compared over runs and patients, one run on each side over patients.
     """
     index, columns = both.index, dict[tuple[str, str], FloatArray]()
     if not len(index):
         return []
-    for metric in COLUMNS:
-        if np.isfinite(values := both.column(metric)).all():
-            by_finding = index.groups(shared=False).items()
-            columns |= {(metric, name): np.where(mask[:, None], values, np.nan) for name, mask in by_finding}
-            columns[metric, "mean"] = values
-    compare = two_rows if has_runs(both.pair) else _two_runs
-    compared = compare(
-        {" ".join(key): of for key, of in columns.items()}, index, [run_names(row.runs) for row in both.pair]
-    )
+    for metric, values in both.columns.items():
+        by_finding = index.groups(shared=False).items()
+        columns |= {(metric, name): np.where(mask[:, None], values, np.nan) for name, mask in by_finding}
+        columns[metric, "mean"] = values
+    named, runs = {" ".join(key): of for key, of in columns.items()}, [run_names(row.runs) for row in pair]
+    compared = (two_rows if has_runs(pair) else _two_runs)(named, index, runs)
     patients = len({*index.patients.tolist()})
     return [
-        Difference(both.pair, finding, int(np.isfinite(of[:, 0]).sum()), patients, row._replace(rule=metric))
+        Difference(pair, finding, int(np.isfinite(of[:, 0]).sum()), patients, row._replace(rule=metric))
         for ((metric, finding), of), row in zip(columns.items(), compared, strict=True)
     ]
 
@@ -330,14 +320,10 @@ def _table(title: str, heading: str, rows: Sequence[tuple[Difference, str]]) -> 
     return Table(title, "", (*heads, heading, *HEADER, "n"), tuple(cells))
 
 
-def _gap(row: UnderRule) -> Interval:
-    return Interval(row.difference, row.low, row.high)
-
-
 def _cells(row: UnderRule) -> list[str]:
     """Format p with four decimals, the resolution of 10,000 sign flips; smaller values as a bound."""
     p = [NOTHING if p is None else f"{p:.4f}" if p >= 0.0001 else "< 0.0001" for p in (row.p, row.p_holm)]
-    return [number(row.first), number(row.second), signed(_gap(row)), *p]
+    return [number(row.first), number(row.second), signed(Interval(row.difference, row.low, row.high)), *p]
 
 
 OVER_RUNS = (
@@ -352,33 +338,22 @@ ONE_RUN = "a row has one training run: its spread over runs is unknown, and anot
 HOLM = "p (Holm) is corrected over all comparisons of a column here, so it differs from p in the suite's tables"
 
 
-def caveats(pairs: Sequence[Pair]) -> list[str]:
-    """Return the lines on intervals, tests and single training runs that apply to the pairs."""
-    several = {*map(has_runs, pairs)}
-    single = any(len(row.runs) == 1 for pair in pairs for row in pair)
-    return [OVER_RUNS] * (True in several) + [OVER_PATIENTS] * (False in several) + [HOLM] + [ONE_RUN] * single
-
-
 def compare(first: Selection, second: Selection) -> tuple[str, list[Difference]]:
     """Return the differences of two sides as text, and as rows. Raises ``BadValueError`` without a common case."""
     pairs, unmatched = pairs_of(first, second)
     rows, lines = list[Difference](), list[str]()
     for pair in tqdm(pairs, desc="compare", unit="pair", leave=False, disable=None):
         both = common_cases(pair, (first.folder, second.folder))
-        rows += (of_pair := differences(both))
+        rows += (of_pair := differences(pair, both))
         if of_pair and any(both.left_out):
             counts = f"{both.left_out[0]} cases of A only, {both.left_out[1]} cases of B only"
             lines.append(f"{' / '.join(of_pair[0].words[:2])}: {len(both.index)} common cases; left out: {counts}")
     if not rows:
-        raise BadValueError(_no_common_case(first, second))
+        names = f"{first.selector} and {second.selector}"
+        raise BadValueError(f"{names} have no common case: they were scored on different images or findings")
     lines += [*_about(first, second, pairs, unmatched, {row.patients for row in rows}), ""]
     rows = corrected(rows)
     return "\n".join([*lines, *map(as_text, tables(rows))]).rstrip(), rows
-
-
-def _no_common_case(first: Selection, second: Selection) -> str:
-    both = f"{first.selector} and {second.selector}"
-    return f"{both} have no common case: they were scored on different images or findings"
 
 
 def _about(
@@ -394,7 +369,9 @@ def _about(
     of_seeds = seeds[0] if seeds[0] == seeds[1] else f"{seeds[0]} (A), {seeds[1]} (B)"
     span = " to ".join(map(str, sorted({min(patients), max(patients)})))
     lines.append(f"patients: {span}; training seeds: {of_seeds}; `mean` is over findings")
-    return lines + caveats(pairs)
+    several, single = {*map(has_runs, pairs)}, any(len(row.runs) == 1 for pair in pairs for row in pair)
+    lines += [OVER_RUNS] * (True in several) + [OVER_PATIENTS] * (False in several)
+    return [*lines, HOLM, *[ONE_RUN] * single]
 
 
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from locus.benchmark.report import charts, grouping
+from locus.benchmark.report import NOTES, charts, grouping
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
 from locus.benchmark.report.charts import Chart
 from locus.benchmark.report.grouping import Interval, Row, basis_lines, counted, run_names
@@ -47,19 +47,6 @@ CHANCE_PERCENTILE = 95
 """Percentile of the marker's effect in networks without the shortcut, above which a network uses the marker."""
 MIN_USED = 0.1
 """Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
-NOTE = (
-    "Means over findings and training runs with 95% intervals over patients and, with several runs, over runs. `own "
-    "map`, `the other's map`: on images with two findings, how often the box of one is hit by each map. `use`: share "
-    "of the fall of the logit that is reached when the first 1, 2, 5, 10 and 20% of the pixels, in the order of the "
-    "map, are taken from the same radiograph without the finding; mean of the five. `sufficiency`: the reverse. "
-    "`sensitivity`: how often the map is highest at the marker where a network uses it; `specificity`: how often not, "
-    "in networks trained without one. `random weights`: rank correlation with the map of the same network with random "
-    "weights. See docs/validity.md."
-)
-ABOUT = (
-    "`uses the marker`: taking the marker away changes the logit more than in 95% of the images of networks trained "
-    "without it. τ: Kendall's rank correlation of the methods by hits and by the answer."
-)
 HEAD = (
     *("network", "AUROC", "runs", "runs with marker", "uses the marker"),
     *("τ of hits and use", "τ of hits and sensitivity"),
@@ -189,8 +176,11 @@ class ControlsReport(CheckReport):
     def tables(self) -> list[Table]:
         """Return a table of methods per network, then the networks."""
         found = networks(self.leaderboard)
-        made = [self._methods(network, NOTE if network is found[0] else "") for network in found]
-        return [*made, Table(f"{self.dataset}: networks", ABOUT, HEAD, tuple(map(self._network, found)))]
+        made = [self._methods(network, NOTES["controls"] if network is found[0] else "") for network in found]
+        return [
+            *made,
+            Table(f"{self.dataset}: networks", NOTES["controls_networks"], HEAD, tuple(map(self._network, found))),
+        ]
 
     def _methods(self, network: NetworkAnswers, note: str) -> Table:
         basis = basis_lines([one.row for one in network.methods], "chosen on other patients, for each finding")

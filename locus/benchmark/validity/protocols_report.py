@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 from matplotlib.lines import Line2D
 
-from locus.benchmark.report import case_columns, grouping
+from locus.benchmark.report import NOTES, case_columns, grouping
 from locus.benchmark.report.case_columns import CaseColumns
 from locus.benchmark.report.charts import PALETTE, Chart, lines
 from locus.benchmark.report.grouping import Row, basis_lines, counted, listed, run_names
@@ -43,18 +43,9 @@ MIN_ALIKE_TAU, MAX_UNLIKE_TAU, MIN_TRAIT_FACTOR = 0.9, 0.6, 1.5
 """Kendall's tau of rules that rank alike, and of those that do not; smallest factor between traits that is shown."""
 MAX_DRAWN, MAX_NAMED = 12, 6
 """Most pairs of methods in a table, most rules in a sentence."""
-NOTE = (
-    "A pair of methods of one network is significant if p is below .05, over patients and, if there are several, over "
-    "training runs. It reverses if one rule shows a significant order and another rule the opposite one. "
-    "`Holm`: the same after Holm's correction over the pairs of a rule. `tau`: Kendall's tau to the order by "
-    f"`{REFERENCE}`, mean over networks; 1 is the same order. `best methods`: on how many networks."
-)
+NOTE = NOTES["rules"].format(reference=REFERENCE)
 CUTS = "chosen on other patients, for each finding, unless the rule names another"
-TRAITS_NOTE = (
-    f"`maps of A`: by what factor their mean {', '.join(TRAITS[:-1])} or {TRAITS[-1]} differs from that of B, if by "
-    f"{MIN_TRAIT_FACTOR:g} or more. Areas are shares of the image; values above .99 show saturation; the cut is the "
-    "threshold."
-)
+TRAITS_NOTE = NOTES["traits"].format(first=", ".join(TRAITS[:-1]), last=TRAITS[-1], factor=MIN_TRAIT_FACTOR)
 
 
 Cells = tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.score_thresholds import ThresholdKey, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
 from locus.benchmark.scoring.statistics.summary import Column
@@ -39,9 +40,7 @@ class AdaptiveThreshold(base.Protocol):
     main = MAIN
     chooses_thresholds = True
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, means at each threshold source; a row per case."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index = RuleCases(scored), base.case_index(scored)
@@ -50,7 +49,7 @@ class AdaptiveThreshold(base.Protocol):
         chosen_rules |= score_thresholds.choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
         columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
-        return base.Result(
+        return Result(
             base.scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
             base.rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
             score_thresholds.distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),

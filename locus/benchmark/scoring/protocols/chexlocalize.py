@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.pixels import interior, segment
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdKey, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
@@ -41,9 +42,7 @@ class CheXlocalize(base.Protocol):
     chooses_thresholds = True
     counts_false_alarms = True
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return the mask IoUs at each threshold source, ``hit_rate`` and ``optimism``; a row per case with truth."""
         true, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
@@ -60,7 +59,7 @@ class CheXlocalize(base.Protocol):
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         both = batch.truth * batch.drawn
         oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
-        return base.Result(
+        return Result(
             base.scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
             base.rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
             score_thresholds.distinct_thresholds(chosen, index, THRESHOLDS.round(6).tolist()),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface import Surface, surface
 from locus.benchmark.scoring.surface.batch import covered
@@ -25,9 +26,7 @@ class Energy(base.Protocol):
     name = "energy"
     main = heading = "energy"
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``energy`` and ``no_energy``; a row per case with a truth box."""
         scored = base.of_findings(cases, findings)
         shares = [_share(case) for case in scored]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.pixels import MAP_SIDE, interior
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import ratio
 from locus.benchmark.scoring.statistics.summary import Column, estimate, scores
@@ -40,9 +41,7 @@ class Masks(base.Protocol):
     chooses_thresholds = True
     judges = "masks"
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return the four metrics at each threshold source, and ``cnr``; a row per case."""
         scored, others = (
             [c for c in part if c.finding in findings and (len(c.boxes) or c.label == 0)]
@@ -68,7 +67,7 @@ class Masks(base.Protocol):
             replace(one, samples=None) if one.threshold_source == "oracle" else one
             for one in estimate(columns, index, findings, seed)
         ]
-        return base.Result(
+        return Result(
             scores(estimates, findings),
             base.rows(scored, pixels.reasons, table),
             {},
@@ -90,7 +89,7 @@ class Ratios:
         return float(np.nan_to_num(ratio(self.part[subset].sum(0), self.whole[subset].sum(0))).argmax())
 
 
-def _levels(cases: base.Cases) -> FloatArray:
+def _levels(cases: Cases) -> FloatArray:
     """Return the thresholds (T+1,): equal steps between the smallest and the largest value of all maps, then .5."""
     maps = {id(case.map): values for case in cases if (values := base.finite_map(case)[0]) is not None}
     low = min((float(values.min()) for values in maps.values()), default=0.0)
@@ -115,7 +114,7 @@ class PixelCounts:
     """(N,) why a map is missing, else empty."""
 
     @classmethod
-    def of(cls, cases: base.Cases, levels: FloatArray) -> "PixelCounts":
+    def of(cls, cases: Cases, levels: FloatArray) -> "PixelCounts":
         """Count the pixels of the cases. A map that many cases share is interpolated once."""
         inside, above = np.zeros((2, len(cases), len(levels)))
         truth, cnr, reasons = np.zeros(len(cases)), np.full(len(cases), np.nan), []

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring import pixels, score_thresholds
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX, CaseIndex
 from locus.benchmark.scoring.statistics.summary import Column
@@ -48,9 +49,7 @@ class MaxBox(base.Protocol):
     geometry = "pixels"
     chooses_thresholds = True
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``maxboxacc``, ``maxboxaccv2`` and its variants at each source, their optimism; a row per case."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index = SweptCases(scored), base.case_index(scored)
@@ -62,7 +61,7 @@ class MaxBox(base.Protocol):
             chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
         hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
         oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
-        return base.Result(
+        return Result(
             base.scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
             base.rows(scored, batch.reasons, _row_columns(batch, chosen)),
             _thresholds_by_variant(chosen, index),

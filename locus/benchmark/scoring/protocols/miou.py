@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from locus.benchmark.scoring.pixels import interior
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.statistics.summary import Column
 from locus.benchmark.scoring.surface.bilinear import to_frame
 from locus.core.frames import Alignment, Grid
@@ -28,9 +29,7 @@ class MeanIou(base.Protocol):
     geometry = "pixels"
     judges = "raw"
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``miou@raw`` per finding and their mean; a row per case with truth."""
         scored = base.of_findings(cases, findings)
         values, reasons = zip(*map(_of_case, scored), strict=True) if scored else ((), ())

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from locus.benchmark.scoring.pixels import MAP_SIDE, score_thresholds, truth_mask
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.protocols.maxbox import STEP, map_224
 from locus.benchmark.scoring.statistics.resample import CaseIndex, Resampled, Sums, by_patient, resample_over
 from locus.benchmark.scoring.statistics.summary import Estimate, scores
@@ -30,9 +31,7 @@ class PxAP(base.Protocol):
     main = "pxap"
     geometry = "pixels"
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``pxap`` per finding; rows with the ``pxap`` of each case and its share of truth pixels."""
         scored = base.of_findings(cases, findings)
         histograms = [counted(case) for case in scored]
@@ -42,7 +41,7 @@ class PxAP(base.Protocol):
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
         columns = {"pxap": [average_precision(c) for c in counts], "truth": [c[1].sum() / c.sum() for c in counts]}
         estimate = Estimate("pxap", "none", value, n, resampled)
-        return base.Result(
+        return Result(
             scores([estimate], findings), base.rows(scored, reasons, columns), {}, base.failures(scored, reasons)
         )
 

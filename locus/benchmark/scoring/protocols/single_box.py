@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from locus.benchmark.scoring import score_thresholds
 from locus.benchmark.scoring.protocols import base
+from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.protocols.pointing import distance
 from locus.benchmark.scoring.score_thresholds import CROSS_FITTED, Indexed, ThresholdKey, ThresholdsBySource
 from locus.benchmark.scoring.statistics.resample import SHARED_SUFFIX
@@ -56,9 +57,7 @@ class SingleBox(base.Protocol):
     chooses_thresholds = True
     takes_boxes = True
 
-    def evaluate(
-        self, cases: base.Cases, findings: Sequence[str], seed: int = 0, validation: base.Cases = ()
-    ) -> base.Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return all metrics for each threshold source, and one row per case at its cross-fitted threshold."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), base.case_index(scored), base.case_index(val_cases)
@@ -73,7 +72,7 @@ class SingleBox(base.Protocol):
         reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
         columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
         hits = batch.selector.oracle_hits(index.findings)[:, None]
-        return base.Result(
+        return Result(
             base.scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
             base.rows(scored, batch.reasons, _row_columns(batch, boxes_at, box_counts[CROSS_FITTED])),
             score_thresholds.distinct_thresholds(chosen, index),
