@@ -324,6 +324,18 @@ class DatasetCheckConfig(SplitFlags):
 
 
 @dataclass(frozen=True)
+class ResultsCheckConfig:
+    """Check results on NIH before they are merged into published ones: ``python -m benchmark.check results FOLDER``."""
+
+    folder: str = ""
+    """Folder that benchmark.score or benchmark.run wrote. Required."""
+    suite: str = "nih"
+    """Suite with the published results."""
+    results: str = "results"
+    """Folder of the published results, with one subfolder per suite."""
+
+
+@dataclass(frozen=True)
 class ScoreConfig(SplitFlags):
     """Score external maps or boxes and compare them with the baselines: ``python -m benchmark.score``."""
 
@@ -750,3 +762,9 @@ class SuiteConfig(NetworkFlags, FolderFlags, SelectionFlags):
 @dataclass(frozen=True)
 class RunConfig(ThreadFlags, EngineFlags, RunFlags, SuiteConfig):
     """Run benchmark suites (train, explain, score) and write their tables: ``python -m benchmark.run``."""
+
+    merge: str | None = None
+    """Folder that someone else wrote with benchmark.score or benchmark.run. It is checked, and its rows are added to
+    the results of --suite, by default nih; nothing is run (docs/contribute_results.md). Requires --by."""
+    by: str = ""
+    """Name of the person who made the results of --merge, shown in the tables."""

@@ -29,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
     limits.check_count(config.threads or 1, "--threads")
     limits.check_count(config.jobs, "--jobs")
+    if config.merge is not None:
+        from locus.benchmark.suite.finalize import merge  # slow imports
+
+        folder, tables = merge(config)
+        cli.say(f"results: {_index(folder.parent, {folder: tables})}")
+        return 0
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, Sequence[DatasetTables]]] = {}

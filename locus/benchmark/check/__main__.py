@@ -1,21 +1,21 @@
-"""Command line: check a method, a network or a data set.
+"""Command line: check a method, a network, a data set or results.
 
 ``python -m benchmark.check method mycam``, ``... model net.py:build``, ``... dataset NAME --root PATH``;
-``... methods`` lists all methods.
+``... results FOLDER``; ``... methods`` lists all methods.
 """
 
 import logging
 import sys
 from collections.abc import Sequence
 
-from locus.config import CheckConfig, DatasetCheckConfig, ModelCheckConfig
+from locus.config import CheckConfig, DatasetCheckConfig, ModelCheckConfig, ResultsCheckConfig
 from locus.core import cli
 from locus.core.errors import BadValueError
 
 log = logging.getLogger(__name__)
 USAGE = (
-    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH` or `model FILE.py:build`; "
-    "`methods` lists all methods"
+    "write `method NAME`, `method FILE.py:Class`, `dataset NAME --root PATH`, `model FILE.py:build` "
+    "or `results FOLDER`; `methods` lists all methods"
 )
 
 
@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dataset(args[1:])
     if args[:1] == ["model"]:
         return _model(args[1:])
+    if args[:1] == ["results"] and args[1:]:
+        return _results(args[1:])
     if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
         raise BadValueError(f"{f'unknown command {args[0]!r}' if args else 'no command given'}: {USAGE}")
     flags = cli.first_as_flag("--method", args[1:]) if args[0] == "method" else args
@@ -73,6 +75,15 @@ def _model(args: Sequence[str]) -> int:
     from locus.benchmark.check.model import run
 
     return 1 if run(config, cli.say) else 0
+
+
+def _results(args: Sequence[str]) -> int:
+    """Check the results in the folder that the first argument names."""
+    words = cli.first_as_flag("--folder", args)
+    config, _ = cli.parse(ResultsCheckConfig, words, "python -m benchmark.check results FOLDER")
+    from locus.benchmark.check.results import run
+
+    return run(config, cli.say)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,8 @@ Status = Literal["ok", "n/a", "failed"]
 Source = Literal["run", "external", "paper", "published"]
 PUBLISHED = "published"
 """Source of published records that are shown next to a user's records; not stored in files."""
+CONTRIBUTED = "contributed by"
+"""Name and date in ``rests_on`` of a record that someone else made and that was merged here."""
 
 
 def _validated(scores: Any, validate: Callable[[Any], Sequence[Score]]) -> Sequence[Score]:

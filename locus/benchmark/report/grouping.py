@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
-from locus.benchmark.records.record import NOT_RECORDED, PUBLISHED, Cell, Record, describe
+from locus.benchmark.records.record import CONTRIBUTED, NOT_RECORDED, PUBLISHED, Cell, Record, describe
 from locus.benchmark.scoring.statistics.mrmc import ALPHA, RowSamples
 from locus.core import names
 from locus.core.errors import examples
@@ -157,6 +157,11 @@ class Row:
         return self.runs[0].source == PUBLISHED
 
     @property
+    def contributed_by(self) -> str:
+        """Name and date if someone else made its records, which were merged here; else empty."""
+        return str(self.runs[0].rests_on.get(CONTRIBUTED, ""))
+
+    @property
     def is_external(self) -> bool:
         """Whether it has maps or boxes made elsewhere, by an unknown network."""
         return "external" in self.cell.recipe
@@ -179,7 +184,7 @@ class Row:
     @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
-        return network_words(self.cell)
+        return network_words(self.cell).replace("own ", "" if self.contributed_by else "own ")
 
     @property
     def key_of_network(self) -> str:

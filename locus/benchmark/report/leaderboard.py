@@ -208,7 +208,8 @@ def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
     """Return a user's rows: those beside published ones or, without published ones, those that are not ``listed``."""
     if any(row.is_published for row in methods):
         return [row for row in methods if not row.is_published]
-    return [] if listed is None else [row for row in methods if any(r.key not in listed for r in row.runs)]
+    own = [row for row in methods if not row.contributed_by]
+    return [] if listed is None else [row for row in own if any(r.key not in listed for r in row.runs)]
 
 
 def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple[object, ...], float]:
@@ -305,7 +306,7 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
         of_grid: dict[tuple[object, ...], Row] = {}
         for row in sorted(
             (row for row in rows if row.cell.method == name),
-            key=lambda row: (row.is_published, -len(row.runs), row.cell.recipe.get("grid", ())),
+            key=lambda row: (row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())]),
         ):
             of_grid.setdefault(_grid(row), row)
         distinct: dict[object, list[Row]] = {}

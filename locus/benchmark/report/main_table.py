@@ -121,6 +121,7 @@ def network_cell(row: Row) -> str:
     )
     words += ["one run"] if row.is_single else []
     words += [PUBLISHED] if row.is_published else []
+    words += [f"external, by {row.contributed_by}"] if row.contributed_by else []
     return f"{row.network} ({', '.join(words)})" if words else row.network
 
 

@@ -229,6 +229,7 @@ def _row_words(row: Row) -> str:
     auroc = "" if row.auroc is None else f" (AUROC {auroc_words(row.auroc)}{weak})"
     runs = "" if row.cell.seed is None and len(row.runs) < 2 else f", {grouping.runs_words(len(row.runs))}"
     network = f" on {row.network}" if row.cell.backbone else ""
+    network += f" (external, by {row.contributed_by})" if row.contributed_by else ""
     return f"`{row.name}`{network}{auroc}: {of_interval(row.main)} at IoU > .3{runs}"
 
 

@@ -332,8 +332,8 @@ def published() -> Path:
 
 
 def as_published(folder: Path) -> list[Record]:
-    """Load the records of a suite's published ``folder`` that were run, with the source ``published``."""
-    runs = (record for record in records.load(folder) if record.source == "run")
+    """Load the records of a suite's published ``folder`` that are not from papers, with the source ``published``."""
+    runs = (record for record in records.load(folder) if record.source != "paper")
     return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark import records
+from locus.benchmark.check.results import may_have_cases_of
 from locus.benchmark.evaluation.entry import ExternalEntry, read
 from locus.benchmark.evaluation.scorer import MODEL, EntryCases, Rows, score
 from locus.benchmark.pictures import gallery
@@ -133,7 +134,7 @@ def _published(main: Record, of_entry: Sequence[Record], folder: Path) -> tuple[
     chosen: tuple[Path | None, list[Record]] = (None, [])
     own_cases, most = _cases_of([main], folder), 0
     for suite in records.suites(cells.published()) if own_cases else ():
-        similar = [record for record in as_published(suite) if record.scores and _may_have_cases_of(record, main)]
+        similar = [record for record in as_published(suite) if record.scores and may_have_cases_of(record, main)]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
         if fixed and (theirs := _overlaps_of_fixed_box(rows, suite)) and theirs != fixed:
             continue
@@ -143,14 +144,6 @@ def _published(main: Record, of_entry: Sequence[Record], folder: Path) -> tuple[
         if (count := sum(record.cell.model_key in models for record in rows)) > most:
             chosen, most = (suite, [record for record in similar if record.cell.model_key in models]), count
     return chosen
-
-
-def _may_have_cases_of(record: Record, entry: Record) -> bool:
-    """Return whether two records agree on the data set, its counts and, if comparable, its images and boxes."""
-    counts = all(record.rests_on.get(name) == entry.rests_on[name] for name in ("patients", "cases", "truth boxes"))
-    # images of several folds are in another order; older records have no fingerprint
-    prints = {record.fingerprint, entry.fingerprint} if record.rests_on.get("trainings") == 1 else {""}
-    return record.cell.dataset == entry.cell.dataset and counts and (len(prints) == 1 or "" in prints)
 
 
 def _overlaps_of_fixed_box(of: Sequence[Record], folder: Path) -> dict[tuple[str, str], float]:

@@ -1,4 +1,4 @@
-"""The end of a run of a suite: pack its records and write its tables.
+"""The end of a run of a suite: pack its records and write its tables; also with results that someone else made.
 
 The imports are slow, so a dry run does without this module.
 """
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from locus import backbones, datasets
 from locus.benchmark import records
+from locus.benchmark.check.results import accepted
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record
-from locus.benchmark.records.record import PUBLISHED
+from locus.benchmark.records.record import CONTRIBUTED, PUBLISHED
 from locus.benchmark.report import grouping, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
@@ -29,6 +30,7 @@ from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
 from locus.config import RunConfig
+from locus.core.errors import BadValueError
 from locus.core.types import Sample
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ def finalize(
     records_now = cells.existing_records(folder.path) if ran else before
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
-    final = records.ordered([*run_records, *suite.published])
+    final = records.ordered([*(record for record in current if record.source != "paper"), *suite.published])
     if changed or (before and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (grouping.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
@@ -65,6 +67,30 @@ def finalize(
     description = replace(describe(suite, folder.path), listed=listed)
     datasets = tables.write(folder.path, description, table_records, folders)
     return table_records, datasets
+
+
+def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
+    """Check the results in ``config.merge``, add their rows to the suite's, and return the suite's folder and tables.
+
+    The same folder again changes nothing. Raises ``BadValueError`` for rows that the suite has from someone else, and
+    ``DataError`` for results that are not accepted.
+    """
+    name, *more = config.suite or ("nih",)
+    if more or not config.by.strip() or not config.by.isprintable():
+        raise BadValueError("--merge requires --by NAME, the name in the tables, and at most one --suite")
+    suite, folder = cells.read_suite(name, config), cells.base(config) / name
+    with records.only_writer(records.unpacked_folder(folder)):
+        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in cells.existing_records(folder)}
+        checked = accepted(Path(config.merge or ""), folder)
+        mark = f"{config.by.strip()}, {checked[0][0].created[:10]}"
+        if others := {owners.get(record.key, mark) for record, _ in checked} - {mark}:
+            raise BadValueError(f"{folder} already has rows of {config.merge}, by {min(others)}")
+        for record, rows in checked:
+            made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
+            records.cases.write(rows.to_dict("records"), record.cell, folder)  # type: ignore[arg-type]
+            records.write(record.model_copy(update=made), folder)
+        merged, planned = cells.existing_records(folder), cells.planned_cells(suite)
+        return folder, finalize(suite, planned, config, ResultsFolder(folder), merged, ran=False)[1]
 
 
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:

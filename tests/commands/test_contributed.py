@@ -1,0 +1,170 @@
+"""Results that someone else made on NIH: what is checked, what is refused, and the row that is merged."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from locus import backbones, load_dataset
+from locus.benchmark import records, run
+from locus.benchmark.check.__main__ import main as check
+from locus.benchmark.check.results import accepted
+from locus.benchmark.maps import method_code
+from locus.benchmark.records import Score, cases
+from locus.core.names import MAIN, MAIN_PROTOCOL
+
+pytestmark = pytest.mark.commands
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+EXTERNAL = {"external": {"entry": "mine", "kind": "maps", "files": "0", "geometry": "pixels", "missing": "error"}}
+
+
+def published(suite, method, model):
+    """A record of the committed results and its rows per case."""
+    chosen = (r for r in records.load(RESULTS / suite) if (r.cell.method, r.cell.model_id) == (method, model))
+    record = next(r for r in chosen if r.cell.protocol == MAIN_PROTOCOL)
+    return record, cases.read(record.cell, RESULTS / suite).drop(columns=["key", *cases.CELL]).to_dict("records")
+
+
+@pytest.fixture(scope="module")
+def best_possible():
+    return published("nih", "truth", "7x7")
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(record, rows): the folder that benchmark.score or benchmark.run would write for them."""
+
+    def folder(record, rows):
+        made = tmp_path / "mine"
+        cases.write(rows, record.cell, made)
+        records.write(record, made)
+        records.pack(made)
+        shutil.rmtree(made / "records")
+        return made
+
+    return folder
+
+
+@pytest.fixture
+def mine(best_possible):
+    """Maps made elsewhere, as a record and rows: they are the best possible maps on a grid of 7×7."""
+    record, rows = best_possible
+    cell = record.cell.model_copy(update={"method": "mine", "model_id": "external", "recipe": EXTERNAL})
+    fields = {"cell": cell, "source": "external", "code": {}, "created": "2026-05-04T03:02:01+00:00", "scores": tuple(record.scores)}
+    return record.model_copy(update=fields), [dict(row) for row in rows]
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A copy of the published results."""
+    shutil.copytree(RESULTS / "nih", tmp_path / "results/nih")
+    return tmp_path / "results"
+
+
+def higher_score(record, rows):
+    scores = [Score(*s[:2], s.value + 0.1, *s[3:]) if (s.metric, s.finding) == (MAIN, "mean") else s for s in record.scores]
+    return record.model_copy(update={"scores": tuple(scores)}), rows
+
+
+def score_of_larger_overlaps(record, rows):
+    """Consistent, but the boxes give less."""
+    rows = [{**row, "iou": 0.9, "hit@iou.1": True, "hit@iou.3": True, "hit@iou.5": True} for row in rows]
+    return record.model_copy(update={"scores": tuple(s._replace(value=1.0) for s in record.scores)}), rows
+
+
+def fewer_cases(record, rows):
+    return record, rows[:-3]
+
+
+def another_image(record, rows):
+    return record, [{**rows[0], "image": "00000001_000.png"}, *rows[1:]]
+
+
+def other_labels(record, rows):
+    return record.model_copy(update={"fingerprint": "0" * 16}), rows
+
+
+def fewer_patients(record, rows):
+    return record.model_copy(update={"rests_on": {**record.rests_on, "patients": 700}}), rows
+
+
+def other_code(record, rows):
+    cell = record.cell.model_copy(update={"method": "cam", "recipe": {"grid": [7, 7]}})
+    return record.model_copy(update={"cell": cell, "code": {"method": "0" * 16}}), rows
+
+
+def other_data(record, rows):
+    return record.model_copy(update={"cell": record.cell.model_copy(update={"dataset": "phantom"})}), rows
+
+
+REFUSED = {
+    higher_score: "hit@iou.3 of mean",
+    score_of_larger_overlaps: "but its boxes give",
+    fewer_cases: "lacks 3 of 984 cases",
+    another_image: "and has 1 others (00000001_000.png",
+    other_labels: "other images, labels or boxes",
+    fewer_patients: "other images, labels or boxes",
+    other_code: "other code",
+    other_data: "no method with a score on NIH",
+}
+
+
+@pytest.mark.parametrize("change", REFUSED, ids=lambda change: change.__name__)
+def test_changed_results_are_refused_in_one_sentence(change, write, mine, capsys):
+    assert check(["results", str(write(*change(*mine))), "--results", str(RESULTS)]) == 2
+    (error,) = capsys.readouterr().err.splitlines()[-1:]
+    assert error.startswith("error: ")
+    assert REFUSED[change] in error
+
+
+def test_unknown_and_damaged_files_are_refused(write, mine, capsys):
+    folder = write(*mine)
+    (folder / "install.sh").write_text("")
+    assert check(["results", str(folder), "--results", str(RESULTS)]) == 2
+    assert "install.sh" in capsys.readouterr().err
+    (folder / "install.sh").unlink()
+    content = bytearray((folder / "cases.parquet").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "cases.parquet").write_bytes(content)
+    assert check(["results", str(folder), "--results", str(RESULTS)]) == 2
+    assert "checksum" in capsys.readouterr().err
+
+
+def test_merged_row_is_marked_stays_and_does_not_change_when_merged_again(write, mine, results, capsys, monkeypatch):
+    monkeypatch.chdir(results.parent)
+    words = ["--merge", str(write(*mine)), "--results", str(results), "--by"]
+    files = lambda: {path: path.read_bytes() for path in (results / "nih").iterdir()}  # noqa: E731
+    assert run.main([*words, "A. Radiologist"]) == 0
+    before = files()
+    (row,) = [r for r in records.load(results / "nih") if r.cell.method == "mine"]
+    assert row.select(MAIN, "mean")[0] == mine[0].select(MAIN, "mean")[0]
+    assert "| maps (external, by A. Radiologist, 2026-05-04) | mine | .976 |" in (results / "nih/leaderboard.md").read_text()
+    assert run.main([*words, "A. Radiologist"]) == 0
+    assert run.main(["--suite", "nih", "--results", str(results)]) == 0, "tables only: the images are not in the current folder"
+    assert files() == before
+    assert run.main([*words, "Someone Else"]) == 2
+    assert "by A. Radiologist, 2026-05-04" in capsys.readouterr().err
+    assert files() == before
+
+
+def test_run_of_the_same_code_is_accepted_with_the_scores_of_its_cases(write):
+    record, rows = published("nih-sample", "gradcam", "custom-PCAM-128px-seed0")
+    cell = record.cell.model_copy(update={"recipe": {**record.cell.recipe, "epochs": 17}})  # the suite has its own row of this cell
+    code = {"network": backbones.network_code({"name": "custom"}), "method": method_code("gradcam")}
+    folder = write(record.model_copy(update={"cell": cell, "code": code, "scores": tuple(record.scores)}), rows)
+    ((again, _),) = accepted(folder, RESULTS / "nih-sample")
+    assert {score.threshold_source for score in again.scores} == {"cross-fitted"}
+    assert again.select(MAIN) == [score for score in record.select(MAIN) if score.threshold_source == "cross-fitted"]
+
+
+@pytest.mark.slow
+def test_folder_of_benchmark_score_is_accepted(succeed, tmp_path):
+    random, maps = np.random.default_rng(0), tmp_path / "maps"
+    maps.mkdir()
+    for sample in load_dataset("NIH", images=False):
+        for finding in sample.boxes:
+            np.save(maps / f"{sample.image_id}_{finding}.npy", random.random((4, 4)))
+    words = ["--dataset", "NIH:images=False", "--maps", maps, "--alignment", "conventional", "--entry", "random", "--results", tmp_path]
+    succeed("benchmark.score", *map(str, words))
+    assert "can be merged" in succeed("benchmark.check", "results", str(tmp_path / "random")).stdout
