@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import locus.core  # noqa: F401  # first: it says that an interpreter lacks the packages
 from locus import backbones
 from locus.benchmark.training import runs
 from locus.config import HeatmapConfig, network_flags

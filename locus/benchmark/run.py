@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import locus.core  # noqa: F401  # first: it says that an interpreter lacks the packages
 from locus.benchmark import records
 from locus.benchmark.suite import cells, executors
 from locus.benchmark.suite.run import Outcome, run

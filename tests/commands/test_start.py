@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from locus.__main__ import ENTRY_POINTS
 from locus.core import startup
 
 pytestmark = pytest.mark.commands
@@ -36,6 +37,16 @@ def test_a_mistake_is_told_before_anything_slow_is_imported(words):
     code += f"except SystemExit as end: print(end.code, *(name for name in {SLOW!r} if name in sys.modules))"
     done = python("-c", code)
     assert done.stdout.splitlines()[-1].split() == ["2"], done.stderr
+
+
+COMMANDS = ("main.py", "heatmap.py", *(f"-m benchmark.{word}" for word in ENTRY_POINTS if word not in ("train", "heatmap")), "-m locus run")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_of_an_interpreter_without_the_packages_says_what_to_activate(command):
+    done = python("-S", *command.split())
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "source .venv/bin/activate" in done.stderr
 
 
 NEEDLESS = ("timm", "numba", "pandas")
