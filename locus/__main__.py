@@ -24,6 +24,7 @@ ENTRY_POINTS = {
 def main() -> int:
     """Run a subcommand, ``locus COMMAND --flags``, and return its exit status."""
     startup.exit_quietly()
+    startup.require_packages()
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if word in ("-h", "--help"):
         print("usage: locus COMMAND [--flag value ...]; `locus COMMAND --help` lists the flags\n")

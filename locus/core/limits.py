@@ -19,7 +19,7 @@ ALWAYS_ALLOWED_THREADS = 64
 
 def cpus(root: Path = CONTROL_GROUPS, membership: Path = OWN_CONTROL_GROUP) -> int:
     """Return the number of CPUs this process may use, from its affinity mask and its container's quota."""
-    counts = [len(os.sched_getaffinity(0))]
+    counts = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     for group in groups(root, membership):
         quota, _, period = (read_limit(group / "cpu.max") or "").partition(" ")
         if period:

@@ -50,11 +50,13 @@ def checkout_importable() -> Iterator[None]:
 
 
 def require_packages() -> None:
-    """Exit with one sentence, if this Python lacks the packages of Locus."""
-    if importlib.util.find_spec("jsonargparse") is None:
-        advice = "run `make setup` once, then `source .venv/bin/activate` in each new terminal"
-        sys.stderr.write(f"error: {sys.executable} does not have the packages of Locus: {advice}\n")
-        raise SystemExit(2)
+    """Exit with one sentence, if this Python runs on Windows or lacks the packages of Locus."""
+    advice = "run `make setup` once, then `source .venv/bin/activate` in each new terminal"
+    lacking = {"jsonargparse": f"{sys.executable} does not have the packages of Locus: {advice}"}
+    for module, problem in {"fcntl": "Locus needs Linux or macOS: on Windows, use WSL", **lacking}.items():
+        if importlib.util.find_spec(module) is None:
+            sys.stderr.write(f"error: {problem}\n")
+            raise SystemExit(2)
 
 
 def exit_quietly() -> None:

@@ -1,6 +1,7 @@
 """``locus`` and ``import locus`` from a folder that is not the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,28 @@ print(model.grid((32, 32)).stride, locus.explain(model, torch.zeros(1, 3, 32, 32
 """
     done = python(tmp_path, code)
     assert done.stdout == "(8, 8) torch.Size([1, 2, 4, 4])\n", done.stderr
+
+
+def test_commands_run_where_links_are_text_files(tmp_path):
+    """As git writes a checkout on a file system without links: such a file has the address of the link's target."""
+    skipped = shutil.ignore_patterns("__pycache__")
+    for name in ("locus", "configs", "results/demo"):
+        shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=skipped)
+    links = [path for folder in (ROOT, ROOT / "locus") for path in folder.iterdir() if path.is_symlink()]
+    for link in (path.relative_to(ROOT) for path in links if path.name != ".venv"):
+        (tmp_path / link).unlink(missing_ok=True)
+        (tmp_path / link).write_text(str((ROOT / link).readlink()))
+    (tmp_path / "boxes.csv").write_text("image,finding,x0,y0,x1,y1,score\nphantom-no,Mass,0,0,9,9,1\n")
+    small = "--dataset phantom:train=8,val=8,test=8 --img_size 64"
+    run, train, score = (
+        subprocess.run([sys.executable, "-m", "locus", *words.split()], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for words in (
+            "run --suite demo --dry_run",
+            f"train {small} --epochs 1 --threads 1 --accelerator cpu --logger csv --plots False",
+            f"score {small} --boxes boxes.csv --box_format xyxy --entry mine",
+        )
+    )
+    assert "demo: " in run.stdout, run.stderr
+    assert "test: mean AUROC" in train.stdout, train.stderr
+    assert "phantom-no" in score.stderr, "the command read the data set and refuses the unknown image"
+    assert [done.returncode for done in (run, train, score)] == [0, 0, 2]
