@@ -9,7 +9,7 @@ from locus.benchmark.records import Cell, Record, Score, Subgroup, write
 from locus.benchmark.report import detail_tables, tables
 from locus.benchmark.report.detail_tables import NAMES, score
 from locus.benchmark.report.grouping import Row
-from locus.benchmark.report.page import Description, cells_without_score, leaderboard_md
+from locus.benchmark.report.page import Description, answer, cells_without_score, leaderboard_md
 from locus.benchmark.report.table import tabulated
 from tests.benchmark.report.given import leaderboard, tables_on_page
 
@@ -136,3 +136,10 @@ def test_reasons_that_differ_in_numbers_only_are_one_line():
     other = record(status="failed", reason="0.4% is missing")
     wanted = ["1 failed (small CNN with AVG): 0.4% is missing", "2 n/a (small CNN with AVG, small CNN with PCAM): 0.4% is missing"]
     assert cells_without_score([*missing, other]) == wanted
+
+
+@pytest.mark.parametrize(("truth", "says_so"), [(0.2, True), (0.4, False)])
+def test_page_says_that_a_grid_is_too_coarse_only_if_its_best_map_hits_less_than_prior(truth, says_so):
+    board = leaderboard([main(0.1), main(truth, "truth"), main(0.3, "prior")], "NIH")
+    assert answer(board)[0].startswith("**These maps have too few positions**") == says_so
+    assert ("`truth` .200, `prior` .300" in answer(board)[0]) == says_so
