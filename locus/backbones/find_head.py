@@ -143,14 +143,12 @@ def same_logits(first: Tensor, second: Tensor, scale: Tensor | None = None) -> b
     ``scale``: logits whose largest value sets the tolerance. Default: ``second``.
     """
     first, second, scale = (part.detach() for part in (first, second, second if scale is None else scale))
+    if first.shape != second.shape:
+        return False
     eps = 10 * max(torch.finfo(part.dtype).eps for part in (first, second))  # one is bfloat16 after autocast in forward
-    tolerance, kind = (
-        max(1e-4, eps) * float(scale.nan_to_num().abs().max()),
-        torch.promote_types(first.dtype, second.dtype),
-    )
-    return first.shape == second.shape and torch.allclose(
-        first.to(kind), second.to(kind), rtol=eps, atol=tolerance, equal_nan=True
-    )
+    tolerance = max(1e-4, eps) * float(scale.nan_to_num().abs().max())
+    kind = torch.promote_types(first.dtype, second.dtype)
+    return torch.allclose(first.to(kind), second.to(kind), rtol=eps, atol=tolerance, equal_nan=True)
 
 
 def _logits(module: nn.Module, image: Tensor, hooks: dict[str, Any]) -> Tensor:
@@ -417,11 +415,8 @@ def _increasing(runs: list[tuple[Tensor, Tensor]]) -> tuple[int, ...] | None:
             for result, leaf in runs
         ]
         columns = {int(j) for slope in slopes for j in slope.nonzero()} if outputs[0, k].isfinite() else set[int]()
-        if (
-            len(columns) > 1
-            or any((slope < 0).any() for slope in slopes)
-            or not (columns or outputs.shape == numbers.shape)
-        ):
+        falls = any((slope < 0).any() for slope in slopes)
+        if falls or len(columns) > 1 or not (columns or outputs.shape == numbers.shape):
             return None
         rows.append(columns.pop() if columns else k)
     return tuple(rows)

@@ -38,13 +38,9 @@ from locus.core.files import json_hash
 log = logging.getLogger(__name__)
 DATA_TYPE_PREFIXES = ("torch.", "collections.", "_codecs.")
 """Prefixes of the types in a file of weights."""
-BACKBONE_OF_WEIGHTS = {
-    **{
-        f"densenet121-res224-{word}": "densenet121"
-        for word in ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")
-    },
-    "resnet50-res512-all": "resnet50",
-}
+XRV_DATA = ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")
+BACKBONE_OF_WEIGHTS = {f"densenet121-res224-{word}": "densenet121" for word in XRV_DATA}
+BACKBONE_OF_WEIGHTS |= {"resnet50-res512-all": "resnet50"}
 """Name of torchxrayvision's weights -> their backbone."""
 HEAD = re.compile(r"(classifier|fc|head|pre_logits|last_linear)\.")
 """Start of the names of a head in torchvision and timm."""
@@ -139,9 +135,8 @@ def extract_weights(content: dict[str, Any]) -> dict[str, Tensor]:
     """
     keys, copies = ([key for key in names if _has_tensors(content.get(key))] for names in (WEIGHT_KEYS, COPY_KEYS))
     if len(keys or copies) > 1:
-        raise DataError(
-            f"the file has several sets of weights ({', '.join(keys or copies)}): save one of them as state_dict"
-        )
+        sets = ", ".join(keys or copies)
+        raise DataError(f"the file has several sets of weights ({sets}): save one of them as state_dict")
     state = content[(keys or copies)[0]] if keys or copies else content
     state = {name: value for name, value in state.items() if isinstance(name, str)}
     if any(name.startswith(PREFIX + OURS) for name in state):
@@ -285,10 +280,8 @@ def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
         return name, pretrained
     if pretrained not in BACKBONE_OF_WEIGHTS:
         raise UnknownNameError("--pretrained", pretrained, ("True", "False", *BACKBONE_OF_WEIGHTS))
-    if name.split(":")[0].lower() != BACKBONE_OF_WEIGHTS[pretrained]:
-        raise BadValueError(
-            f"--pretrained {pretrained} requires --backbone {BACKBONE_OF_WEIGHTS[pretrained]}, not {name}"
-        )
+    if name.split(":")[0].lower() != (needed := BACKBONE_OF_WEIGHTS[pretrained]):
+        raise BadValueError(f"--pretrained {pretrained} requires --backbone {needed}, not {name}")
     return name if ":" in name else name + XRV_GRAY_SCALE, pretrained
 
 

@@ -286,9 +286,8 @@ def name_map(findings: Sequence[str]) -> dict[str, int]:
     parts = [word.rpartition("=") for word in findings]
     if not any(equals for _, equals, _ in parts):
         return {}
-    if wrong := [
-        word for word, (name, _, column) in zip(findings, parts, strict=True) if not (name and column.isdecimal())
-    ]:
+    pairs = zip(findings, parts, strict=True)
+    if wrong := [word for word, (name, _, column) in pairs if not (name and column.isdecimal())]:
         raise BadValueError(f"--findings has {wrong[0]!r} in a name map: write NAME=NUMBER, such as Effusion=3")
     if twice := duplicates([name for name, _, _ in parts]):
         raise BadValueError(f"--findings has {twice[0]} more than once: give each finding one output")

@@ -257,9 +257,8 @@ def defaults_of(config_class: type[Any], chosen: Mapping[str, Any]) -> dict[str,
     path = CONFIGS / f"{_data_set(config_class, chosen)}.yaml"
     preset = read_yaml(path) if path.is_file() else {}
     field_names = [field.name for field in dataclasses.fields(config_class)]
-    return {
-        name: value for name, value in preset.items() if name in field_names or getattr(config_class, "trains", True)
-    }
+    trains = getattr(config_class, "trains", True)
+    return {name: value for name, value in preset.items() if trains or name in field_names}
 
 
 def _data_set(config_class: type[Any], chosen: Mapping[str, Any]) -> str:

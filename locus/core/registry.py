@@ -246,9 +246,8 @@ def options(spec: str) -> dict[str, Any]:
     pairs = [pair.partition("=") for pair in spec.partition(":")[2].split(",") if pair]
     for name, equals, value in pairs:
         if not equals or not name or not value:
-            raise BadValueError(
-                f"bad option {name + equals + value!r} in {spec!r}: write NAME:option=value,option=value"
-            )
+            wrong = f"bad option {name + equals + value!r} in {spec!r}"
+            raise BadValueError(f"{wrong}: write NAME:option=value,option=value")
     if twice := duplicates(name for name, *_ in pairs):
         raise BadValueError(f"{spec!r} gives the option {twice[0]!r} twice: give it once")
     return {name: _literal(value) for name, _, value in pairs}

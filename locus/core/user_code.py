@@ -165,9 +165,8 @@ def _imported(path: Path, folder: Path) -> frozenset[Path]:
         for first, own in ((0, bool(level)), *((n, True) for n in inside)):
             for last in range(first if own else first + 1, len(words) + 1):
                 module = root.joinpath(*words[first:last])
-                modules |= {module / "__init__.py"} | (
-                    {module.with_name(f"{module.name}.py")} if last > first else set()
-                )
+                modules |= {module / "__init__.py"}
+                modules |= {module.with_name(f"{module.name}.py")} if last > first else set()
     ours = folder.is_relative_to(HOME)
     local = (file.resolve() for file in modules if file.is_relative_to(folder) and file.is_file())
     return frozenset(file for file in local if file.is_relative_to(HOME) <= (ours and file != folder / "__init__.py"))

@@ -140,9 +140,8 @@ def in_split(
     names = official() if official and request.partition == "official" else splits.assign(patients, request)
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
-        raise NoImagesError(
-            f"none of the {len(patients)} available images is in {request.split}: check for missing files"
-        )
+        empty = f"none of the {len(patients)} available images is in {request.split}"
+        raise NoImagesError(f"{empty}: check for missing files")
     return np.asarray(names == request.split)
 
 

@@ -100,9 +100,8 @@ def marked_samples(
     for i, image_marks in marks.items():
         present = {finding for finding, *_ in image_marks}
         labels = np.array([finding in present for finding in findings], np.float32)
-        outlines = [
-            (finding, points) for finding, _, points in image_marks if points is not None and finding in findings
-        ]
+        drawn = ((finding, points) for finding, _, points in image_marks if finding in findings)
+        outlines = [(finding, points) for finding, points in drawn if points is not None]
         masks = functools.partial(_masks, outlines) if outlines else None
         about = (FRAME, labels, truth.get(i, {}), meta.get(i, {}))
         samples.append(file_sample(i, patient_of(i), files[i], *about, read_masks=masks))

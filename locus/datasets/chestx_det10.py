@@ -65,10 +65,8 @@ class ChestXDet10(FileDataset):
         self.rows = rows if images else without_pixels(rows)
         options = {"images": images, "by_patient": by_patient}
         self.training_part = partial(training_rows, type(self), request, ("train", "val"), **options)
-        known = "NIH's" if nih else "unknown: each image counts as one"
-        self.describe = described(
-            request.partition, self.rows, len(entries) - len(names), clipped, paths, patients=known
-        )
+        known, without_file = "NIH's" if nih else "unknown: each image counts as one", len(entries) - len(names)
+        self.describe = described(request.partition, self.rows, without_file, clipped, paths, patients=known)
 
 
 def _official(patients: Sequence[str], training: NDArray[np.bool_], seed: int) -> splits.SplitNames:

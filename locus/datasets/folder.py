@@ -129,9 +129,8 @@ def _labels(path: Path, cells: pd.Series) -> pd.Series:
     text = cells.str.lower()
     wrong = cells[~text.isin(list(LABELS))].str[:40].unique()
     advice = f"; correct them or, if the column is not a finding, use --dataset folder:ignore={cells.name}"
-    tables.raise_if_any(
-        path, map(repr, wrong), f"labels other than 0, 1 and empty in the column {cells.name!r}", advice
-    )
+    what = f"labels other than 0, 1 and empty in the column {cells.name!r}"
+    tables.raise_if_any(path, map(repr, wrong), what, advice)
     return text.map(LABELS).astype(np.float32)
 
 

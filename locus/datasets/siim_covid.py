@@ -74,9 +74,8 @@ class SiimCovid(_files.FileDataset):
         rows = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
         heads = {str(image): headers[str(image)] for image in rows.index}
         marks = ((i, OPACITY, box) for i in heads for box in _boxes(root / IMAGES, i, rows["boxes"][i]))
-        truth, clipped = _files.boxes_by_image(
-            root / IMAGES, marks, {image: head.frame for image, head in heads.items()}
-        )
+        frames = {image: head.frame for image, head in heads.items()}
+        truth, clipped = _files.boxes_by_image(root / IMAGES, marks, frames)
         self.rows = [self._row(i, rows.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
         self.describe = _files.described(
             request.partition, rows, len(listed) - len(present), clipped, (root / STUDIES, root / IMAGES),

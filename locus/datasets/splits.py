@@ -106,10 +106,8 @@ def few_validation_images_warning(count: int) -> str:
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     """Raise ``LeakError`` if a patient is in more than one split, also if written as another number (001, 1, 1.0)."""
     split_of: dict[str, str] = {}
-    pairs = [*zip(patients, names, strict=True)]
-    leaks = {
-        patient: (split_of[patient], name) for patient, name in pairs if split_of.setdefault(patient, name) != name
-    }
+    pairs = zip(patients, names, strict=True)
+    leaks = {one: (split_of[one], name) for one, name in pairs if split_of.setdefault(one, name) != name}
     if leaks:
         listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in leaks.items())
         advice = f"{listing}; use lists without shared patients, or --partition patient"

@@ -56,9 +56,8 @@ def read_marks(path: Path) -> pd.DataFrame:
     finding = raw["class_name"].map(lambda word: spelling.get(word.lower(), word))
     refuse_unknown(path, finding, tuple(spelling.values()))
     edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
-    return pd.DataFrame(
-        {"image": raw["image_id"], "reader": raw.get("rad_id", SINGLE_READER), "finding": finding, **edges}
-    )
+    readers = raw.get("rad_id", SINGLE_READER)
+    return pd.DataFrame({"image": raw["image_id"], "reader": readers, "finding": finding, **edges})
 
 
 def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:

@@ -112,9 +112,8 @@ def _sample(
     boxes = {finding: array for finding, array in arrays.items() if len(array)}
     absent = {finding for finding in findings if image in negatives or (image, finding) in negatives}
     if wrong := [finding for finding in boxes if finding in absent]:
-        raise BadValueError(
-            f"({image!r}, {wrong[0]!r}) is listed in negatives but has a truth box: remove one or the other"
-        )
+        both = f"({image!r}, {wrong[0]!r}) is listed in negatives but has a truth box"
+        raise BadValueError(f"{both}: remove one or the other")
     labels = [1.0 if finding in boxes else 0.0 if finding in absent else np.nan for finding in findings]
     return Sample(*named, frame, np.array(labels, np.float32), boxes, _no_pixels)
 

@@ -147,9 +147,8 @@ def _refuse_rising(file: Path, scores: dict[str, list[Score]]) -> None:
             for fewer, more in zip(scores[high], scores[low], strict=True):
                 if (fewer.value or 0) > (more.value or 0):
                     names = high.removeprefix("hit@"), low.removeprefix("hit@")
-                    sentence = (
-                        f"{names[0]} of {more.finding} is {fewer.value:g}, more than {names[1]} with {more.value:g}"
-                    )
+                    high_value = f"{names[0]} of {more.finding} is {fewer.value:g}"
+                    sentence = f"{high_value}, more than {names[1]} with {more.value:g}"
                     raise DataError(f"{file}: {sentence}: a larger threshold cannot hit more boxes")
 
 

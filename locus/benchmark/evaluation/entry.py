@@ -252,9 +252,8 @@ def _checked(table: pd.DataFrame, box_format: BoxFormat, size: FloatArray, file:
 
 def log_other_frame(boxes: BoxesByCase, samples: Sequence[Sample], file: Path) -> None:
     """Log a warning if boxes with swapped axes, or multiplied by one factor, fit the truth at least twice as well."""
-    pairs = [
-        (s.boxes[word], boxes[s.image_id, word]) for s in samples for word in s.boxes if (s.image_id, word) in boxes
-    ]
+    boxed = [(truth, (s.image_id, finding)) for s in samples for finding, truth in s.boxes.items()]
+    pairs = [(truth, boxes[key]) for truth, key in boxed if key in boxes]
     given = [(truth, found[found[:, 4].argmax(), :4][None]) for truth, found in pairs]
     if not given:
         return

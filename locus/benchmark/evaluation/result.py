@@ -223,9 +223,8 @@ class Evaluation:
         probability = store.probabilities[0, image, finding]
         raw = RawMap(word, values, stored.index.grid, probability)
         threshold, threshold_source = self._threshold(model.id, word, image, finding)
-        return panels.draw(
-            prepare_case(samples[image], samples[image].image, finding, raw, threshold, threshold_source)
-        )
+        sample = samples[image]
+        return panels.draw(prepare_case(sample, sample.image, finding, raw, threshold, threshold_source))
 
     def save(self, folder: Path | str) -> Path:
         """Write the same folder as ``benchmark.run``: records, rows per case, tables and ``index.html``.

@@ -194,9 +194,8 @@ def check_batch(model: Classifier, images: Any) -> None:
     if images.is_sparse:
         raise BadValueError("images are sparse: convert them with images.to_dense()")
     if images.ndim != 4 or not images.numel():
-        raise BadValueError(
-            f"images have the shape {tuple(images.shape)}, but must be (N,3,H,W) with at least one image"
-        )
+        shape = tuple(images.shape)
+        raise BadValueError(f"images have the shape {shape}, but must be (N,3,H,W) with at least one image")
     types = {weight.dtype for weight in model.parameters()} or {images.dtype}
     if images.dtype not in types:
         wanted = types.pop()

@@ -102,9 +102,8 @@ class NetworkEvidence(Evidence):
         chosen = tuple(range(count)) if self.requested is None else self.requested
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
-            raise BadValueError(
-                f"findings {wrong or '(none)'} are invalid: the outputs of the model are 0 to {count - 1}"
-            )
+            outputs = f"the outputs of the model are 0 to {count - 1}"
+            raise BadValueError(f"findings {wrong or '(none)'} are invalid: {outputs}")
         return chosen
 
     @cached_property
@@ -381,9 +380,8 @@ class LayerEvidence(NetworkEvidence):
     @cached_property
     def class_maps(self) -> Tensor:
         """Raise ``NotAvailableError``: only the pooled map has class maps."""
-        raise NotAvailableError(
-            f"class maps require the pooled map; they are not available at the layer {self.layer!r}"
-        )
+        reason = f"they are not available at the layer {self.layer!r}"
+        raise NotAvailableError(f"class maps require the pooled map; {reason}")
 
     @cached_property
     def bias(self) -> Tensor:

@@ -75,9 +75,8 @@ class CaseStore:
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
         """Variable -> (image, finding) -> group of the case; see ``locus.benchmark.maps.subgroups``."""
-        return subgroups.group_labels(
-            select_samples(self.trained, None), self.predictions, self.findings, self.exclusive
-        )
+        samples = select_samples(self.trained, None)
+        return subgroups.group_labels(samples, self.predictions, self.findings, self.exclusive)
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises the stored error if its method has no maps."""

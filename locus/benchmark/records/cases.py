@@ -41,10 +41,8 @@ def path(folder: Path | str, cell: Cell) -> Path:
 
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
     """Write the ``table`` of a cell's rows as an unpacked file. The same rows give the same bytes."""
-    where = path(folder, cell)
-    storage.save(
-        pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None), where
-    )
+    where, content = path(folder, cell), pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False)
+    storage.save(content.replace_schema_metadata(None), where)
     return where
 
 

@@ -7,6 +7,7 @@ by training run and by group of cases.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report import NOTES
@@ -43,9 +44,8 @@ def score(
     >>> score("pointing").cell(Row.of([Record(cell=Cell(dataset="phantom", method="cam"), scores=values)]))
     '0.500'
     """
-    return TableColumn(
-        heading or metric, lambda row: formatter(row.find(metric, threshold_source=threshold_source)), kind
-    )
+    find = partial(Row.find, metric=metric, threshold_source=threshold_source)
+    return TableColumn(heading or metric, lambda row: formatter(find(row)), kind)
 
 
 def count(metric: str, threshold_source: ThresholdSource | None = None, heading: str = "n cases") -> TableColumn:

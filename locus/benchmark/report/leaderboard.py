@@ -304,14 +304,11 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
     chosen: list[Row] = []
     for name in BASELINES:
         of_grid: dict[tuple[object, ...], Row] = {}
-        for row in sorted(
-            (row for row in rows if row.cell.method == name),
-            key=lambda row: (row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())]),
-        ):
+        named = [row for row in rows if row.cell.method == name]
+        named.sort(key=lambda row: (row.is_published, -len(row.runs), [*row.cell.recipe.get("grid", ())]))
+        for row in named:
             of_grid.setdefault(_grid(row), row)
-        distinct: dict[object, list[Row]] = {}
-        for row in of_grid.values():
-            distinct.setdefault(round(row.main.value or 0.0, 4), []).append(row)
+        distinct = grouping.grouped(of_grid.values(), lambda row: round(row.main.value or 0.0, 4))
         for same in distinct.values():
             grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
             note = same[0].network if name in names.SUPERVISED else grids
@@ -345,9 +342,8 @@ class Shares:
         width = max(cases.columns.values(), default=-1) + 1
         cell, shape = number[cases.cases] * width + cases.record_index, (len(findings), width)
         counts = np.bincount(cell, minlength=len(findings) * width).reshape(shape).astype(np.float64)
-        sums = {
-            name: np.bincount(cell, cases.hits(name), minlength=counts.size).reshape(shape) for name in grouping.COLUMNS
-        }
+        hits = {name: cases.hits(name) for name in grouping.COLUMNS}
+        sums = {name: np.bincount(cell, of, minlength=counts.size).reshape(shape) for name, of in hits.items()}
         values, n = {name: ratio(of.astype(np.float64), counts) for name, of in sums.items()}, (counts > 0).sum(0)
         means = {name: of.sum(0, where=counts > 0) / np.maximum(n, 1) for name, of in values.items()}
         return cls(tuple(findings.tolist()), cases.columns, values, counts, means)

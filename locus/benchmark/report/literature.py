@@ -268,10 +268,8 @@ def headings(columns: Sequence[str]) -> tuple[str, ...]:
     >>> headings(IOU[:2]), headings(IOBB[:2])
     (('IoU > .1', '.2'), ('IoBB > .1', '.25'))
     """
-    parts = [column.removeprefix("hit@").partition(".") for column in columns]
-    return tuple(
-        f"{NAMES_OF_MEASURES[measure]} > .{at}" if n == 0 else f".{at}" for n, (measure, _, at) in enumerate(parts)
-    )
+    (measure, _, level), *rest = (column.removeprefix("hit@").partition(".") for column in columns)
+    return (f"{NAMES_OF_MEASURES[measure]} > .{level}", *(f".{at}" for _, _, at in rest))
 
 
 def differences(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:

@@ -66,9 +66,8 @@ def thresholds(board: Leaderboard, complete: bool = True) -> Table:
     ordered = "Networks are in the order of their mean over methods. " if by_mean else other if is_ordered else ""
     first = [row for n, row in enumerate(board.baselines) if row.name not in [one.name for one in board.baselines[:n]]]
     baselines = [row for row in board.baselines if complete or row in first or row.name == UPPER_BOUND]
-    table = tabulated(
-        f"{board.title}: hits over IoU and IoBB thresholds", LEGEND, [*_columns(board)], (*rows, *baselines)
-    )
+    title = f"{board.title}: hits over IoU and IoBB thresholds"
+    table = tabulated(title, LEGEND, [*_columns(board)], (*rows, *baselines))
     left_out = f"{ordered}{rest} more rows are in leaderboard.csv and on the page." if rest else ""
     return replace(table, footnote=left_out, marks=tuple(map(_mark, table.source)) if rows else ())
 
@@ -116,9 +115,8 @@ def _over_baselines(row: Row) -> str:
 
 def network_cell(row: Row) -> str:
     """Return the network of a row with the AUROC of its classifier, whether that is weak, and what else names it."""
-    words = (
-        [] if row.auroc is None else [auroc_words(row.auroc), *["weak classifier"] * (row.auroc < grouping.WEAK_AUROC)]
-    )
+    words = [] if row.auroc is None else [auroc_words(row.auroc)]
+    words += ["weak classifier"] if row.auroc is not None and row.auroc < grouping.WEAK_AUROC else []
     words += ["one run"] if row.is_single else []
     words += [PUBLISHED] if row.is_published else []
     words += [f"external, by {row.contributed_by}"] if row.contributed_by else []
@@ -248,9 +246,8 @@ def notes(board: Leaderboard) -> list[str]:
         boxed = sorted(row.scores[grouping.BOXED].value or 0.0 for row in board.methods)
         words = " to ".join(dict.fromkeys(map(auroc_words, (boxed[0], boxed[-1]))))
         basis.append(f"AUROC of the classifiers on the images with boxes: {words}.")
-    if lacking := dict.fromkeys(
-        row.network for row in board.methods if any(name not in row.scores for name in grouping.COLUMNS)
-    ):
+    partial_rows = (row for row in board.methods if any(name not in row.scores for name in grouping.COLUMNS))
+    if lacking := dict.fromkeys(row.network for row in partial_rows):
         basis.append(f"A dash in the first table: not stored for every training run of {grouping.listed([*lacking])}.")
     lines = [" ".join(basis)]
     if declared := {row.network: data for row in board.methods if (data := row.cell.recipe.get("trained_on"))}:
@@ -295,9 +292,8 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
         gaps = {gap.name: gap.difference.value for gap in row.over_baselines}
         about: dict[str, Any] = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
         about |= {"in_top_group": row.in_top_group, "note": row.note}
-        lines.append(
-            {"network": row.network, "method": row.name, "runs": len(row.runs), "auroc": row.auroc, **scores, **about}
-        )
+        first = {"network": row.network, "method": row.name, "runs": len(row.runs), "auroc": row.auroc}
+        lines.append({**first, **scores, **about})
     return pd.DataFrame(lines)
 
 

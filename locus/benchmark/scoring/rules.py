@@ -74,10 +74,7 @@ def of_single_box(column: Columns) -> Values:
     return {
         **{f"IoU > {level:g}".replace("0.", "."): above(iou, level) for level in IOU},
         **{f"IoBB > {level:g}".replace("0.", "."): above(iobb, level) for level in IOBB},
-        **{
-            f"IoU > .3, {cut}": above(column(f"iou_{threshold_source}").astype(np.float32), 0.3)
-            for threshold_source, cut in CUTS.items()
-        },
+        **{f"IoU > .3, {cut}": above(column(f"iou_{word}").astype(np.float32), 0.3) for word, cut in CUTS.items()},
         "IoU": iou.astype(np.float64),
         "centre of the truth in the box": column("center_inside"),
         "any box, IoU > .3": above(column("anyhits"), 0),

@@ -64,9 +64,8 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     shared = _shared(model)
     if model.protocols and model.grid is not None:
-        return [
-            _cell(shared, word, protocol) for protocol in model.protocols for word in rows_of_truth(model, protocol)
-        ]
+        pairs = [(word, protocol) for protocol in model.protocols for word in rows_of_truth(model, protocol)]
+        return [_cell(shared, *pair) for pair in pairs]
     if model.grid is not None:
         rows = [*names.WITHOUT_TRAINING, *[names.SECOND_READERS] * suite.second_readers]
         words = rows if model.grid == max(suite.grids) else [names.UPPER_BOUND]
@@ -172,12 +171,10 @@ def requested_suite(name: str, config: SuiteConfig) -> Suite:
     for word in filter(runs_code, config.method):
         methods.get(word)  # runs the user's file, so that its errors are raised before any work
     methods.check(config.method)
-    if not config.all and (
-        unknown := [word for word in config.protocol if word not in (*suite.recorded_protocols, "all")]
-    ):
-        raise BadValueError(
-            f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {', '.join(suite.recorded_protocols)}"
-        )
+    unknown = [word for word in config.protocol if word not in (*suite.recorded_protocols, "all")]
+    if unknown and not config.all:
+        existing = ", ".join(suite.recorded_protocols)
+        raise BadValueError(f"the suite {name!r} has no protocol {unknown[0]!r}; it has: {existing}")
     return _with_finished_models(suite, config)
 
 

@@ -79,9 +79,7 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
 
     Raises ``DataError`` for a suite without such records, ``UnknownNameError`` for an unknown model.
     """
-    main = [
-        r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method not in PEOPLE
-    ]
+    main = (r for r in records if (r.cell.protocol, r.source) == (MAIN_PROTOCOL, "run") and r.cell.method not in PEOPLE)
     aligned = ranked(r for r in main if r.cell.alignment == "aligned")
     counts = Counter(r.cell.model_id for r in aligned)  # some models have fewer methods
     methods = [r for r in aligned if is_method(r) and main_value(r) is not None]
@@ -162,14 +160,11 @@ def boxes_json(table: "pd.DataFrame", truth: dict[str, Any]) -> list[dict[str, A
     unknown += [name for name in dict.fromkeys(boxed["finding"]) if name not in categories]
     if unknown:
         raise DataError(f"{len(unknown)} images or findings of the boxes are not in the data set: {examples(unknown)}")
+    numbers = boxed[EDGES].to_numpy(np.float64)
+    rows = zip(boxed["image"], boxed["finding"], map(_xywh, numbers), boxed["confidence"].astype(float), strict=True)
     return [
-        {
-            "image_id": images[file_name(row["image"])],
-            "category_id": categories[row["finding"]],
-            "bbox": _xywh(np.array([row[edge] for edge in EDGES], dtype=np.float64)),
-            "score": float(row["confidence"]),
-        }
-        for row in boxed.to_dict("records")
+        {"image_id": images[file_name(image)], "category_id": categories[finding], "bbox": box, "score": score}
+        for image, finding, box, score in rows
     ]
 
 

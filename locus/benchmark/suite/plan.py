@@ -304,9 +304,8 @@ def models(suite: Suite) -> list[ModelPlan]:
 def _truth(entry: tuple[str, list[str]]) -> ModelPlan:
     """Return the plan of a data set's truth alone and the protocols of its rows."""
     dataset, words = entry
-    return ModelPlan(
-        safe_filename(dataset), (_config({"dataset": dataset}),), None, protocols=tuple(words), grid=MAP_SIDE
-    )
+    config = _config({"dataset": dataset})
+    return ModelPlan(safe_filename(dataset), (config,), None, protocols=tuple(words), grid=MAP_SIDE)
 
 
 def _without_network(suite: Suite, side: int) -> ModelPlan:
@@ -395,9 +394,8 @@ def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
         if json_hash(plan.recipe) == json_hash(cell.recipe):
             trainings = tuple(dataclasses.replace(config, seed=cell.seed or 0) for config in plan.trainings)
             return dataclasses.replace(plan, id=cell.model_id, trainings=trainings)
-    raise DataError(
-        f"{runs_dir} has no copy of {cell.model_id} for these records: run it again with --overwrite always"
-    )
+    reason = f"{runs_dir} has no copy of {cell.model_id} for these records"
+    raise DataError(f"{reason}: run it again with --overwrite always")
 
 
 SUITES = cli.CONFIGS / "suites"

@@ -173,9 +173,8 @@ def _newest_unfinished(config: TrainConfig) -> Path:
         begun = opening.checkpoint(path).config
         if not runs.done(path.parent) and _identity(begun) == _identity(config):
             return path.parent
-    raise DataError(
-        f"--resume True: {config.model_save_dir} has no unfinished run with these flags: leave --resume out"
-    )
+    reason = f"{config.model_save_dir} has no unfinished run with these flags"
+    raise DataError(f"--resume True: {reason}: leave --resume out")
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:

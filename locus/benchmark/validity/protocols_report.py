@@ -59,9 +59,8 @@ def comparisons(board: Leaderboard, first_run: bool = False) -> list[Comparisons
     """
     records = [r for r in grouping.of_protocol(board.records, board.dataset, ALL_RULES) if grouping.is_method(r)]
     rows = [Row.of(runs[:1] if first_run else runs) for runs in grouping.trainings(records)]
-    rules = (
-        PUBLISHED if first_run else tuple(dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores))
-    )
+    all_rules = dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores)
+    rules = PUBLISHED if first_run else tuple(all_rules)
     if not rows or board.folders is None:
         return []
     columns = case_columns.read_columns(records, board.folders, (*rules, *TRAITS))
@@ -144,10 +143,8 @@ class ProtocolsReport(CheckReport):
                 f"rules: {listed([f'`{rule}`' for rule in PUBLISHED])}."
             )
             order = [r for r in tau.argsort(kind="stable").tolist() if rules[r] != REFERENCE]
-            alike, unlike = (
-                [r for r in order[::-1] if tau[r] >= MIN_ALIKE_TAU],
-                [r for r in order if tau[r] < MAX_UNLIKE_TAU],
-            )
+            alike = [r for r in order[::-1] if tau[r] >= MIN_ALIKE_TAU]
+            unlike = [r for r in order if tau[r] < MAX_UNLIKE_TAU]
             yield f"Rules that rank methods like `{REFERENCE}` (tau ≥ {MIN_ALIKE_TAU:g}): {_named(rules, alike)}."
             yield f"Rules that do not (tau < {MAX_UNLIKE_TAU:g}), the least alike first: {_named(rules, unlike)}."
 

@@ -121,10 +121,8 @@ def _with_edges(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
     boxes = [xywh_to_xyxy(box) if kind == "xywh" else box for box, (kind, _) in zip(boxes, found, strict=True)]
     for box, (_, names) in zip(boxes, found, strict=True):
         if (wrong := ~np.isclose(box, boxes[0], rtol=0.01).all(axis=1)).any():
-            both = f"{', '.join(found[0][1])} contradict {', '.join(names)}"
-            raise DataError(
-                f"{path}: in {wrong.sum()} rows, first row {wrong.argmax() + 1}, {both}: remove one of them"
-            )
+            both = f"{', '.join(found[0][1])} contradict {', '.join(names)}: remove one of them"
+            raise DataError(f"{path}: in {wrong.sum()} rows, first row {wrong.argmax() + 1}, {both}")
     rows = dict(zip(ROW[2:6], boxes[0].T, strict=True))
     return raw[["image", "finding"]].assign(**rows, **image_sizes(path, raw, found[0][1]))
 
@@ -222,9 +220,8 @@ def _voc_rows(files: Iterable[Path], folder: Path, unknown: list[str]) -> list[t
             if root.tag != "annotation":
                 unknown.append(f"{file.name} (root <{root.tag}>{', as CVAT writes it' * (root.tag == 'annotations')})")
                 continue
-            unknown += [
-                f"{file.name} (<{one.tag}>)" for one in root if one.tag != "object" and one.find("bndbox") is not None
-            ]
+            boxed = (one.tag for one in root if one.find("bndbox") is not None)
+            unknown += [f"{file.name} (<{tag}>)" for tag in boxed if tag != "object"]
             size = [float(root.findtext(f"size/{side}") or "nan") or np.nan for side in ("width", "height")]
             for one in root.iter("object"):
                 word = one.findtext("name", "").strip()

@@ -157,9 +157,7 @@ class BoxStatistics:
 
 
 STATISTICS = Path(__file__).parents[1] / "lists" / "box_statistics.json"
-BOX_STATISTICS = {
-    name: BoxStatistics(**row) for name, row in json.loads(STATISTICS.read_text(encoding="utf-8")).items()
-}
+BOX_STATISTICS = {name: BoxStatistics(**row) for name, row in json.loads(STATISTICS.read_bytes()).items()}
 """Statistics of NIH's 984 published boxes (BBox_List_2017.csv).
 
 The 10th, 50th and 90th percentiles are those of all boxes; the quartiles and the two extremes (of the smallest and

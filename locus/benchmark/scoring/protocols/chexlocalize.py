@@ -52,10 +52,9 @@ class CheXlocalize(base.Protocol):
         fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
         chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
-        thresholds = [
-            (base.AtThreshold(k, _chosen_mask(k, indices, all_index)), indices) for k, indices in chosen.items()
-        ]
-        columns = [column for at, indices in thresholds for column in _columns(batch, at, indices, word)]
+        columns = []
+        for key, indices in chosen.items():
+            columns += _columns(batch, base.AtThreshold(key, _chosen_mask(key, indices, all_index)), indices, word)
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         both = batch.truth * batch.drawn
         oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
@@ -105,9 +104,8 @@ def _chosen_mask(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> ND
 
 def _columns(batch: SegmentedCases, at: base.AtThreshold, indices: FloatArray, word: str) -> list[Column]:
     """Return the columns of one threshold source; a threshold shared by all findings only has the main metric."""
-    overlap = np.append(
-        score_thresholds.at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices))
-    )
+    of_true = score_thresholds.at_index(batch.iou[: len(indices)], indices)
+    overlap = np.append(of_true, np.zeros(len(batch.iou) - len(indices)))
     main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
     if at.key[1] == SHARED_SUFFIX:
         return [main]

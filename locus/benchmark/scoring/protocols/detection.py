@@ -67,9 +67,7 @@ def _populations(of_interest: Sequence[Case]) -> tuple[list[Case], Column]:
     return chosen, Column("left_out", "none", ~is_judged, np.ones(len(of_interest)))
 
 
-def left_out_scores(
-    cases: Sequence[Case], findings: Sequence[str], seed: int = 0
-) -> list[tuple[float, dict[str, float]]]:
+def left_out_scores(cases: Cases, findings: Sequence[str], seed: int = 0) -> list[tuple[float, dict[str, float]]]:
     """Return the main scores of ``detection`` and ``froc``, means over findings, and without each patient."""
     judged, _ = _populations([case for case in cases if case.finding in findings])
     batch = BoxCases(judged, findings, seed)
@@ -124,9 +122,8 @@ class BoxCases:
         lists = [self.flat(numbers, lambda n: self.boxes[n][1])[1] for numbers in self.numbers]
         repeats = [np.unique(values, return_counts=True)[1] for values in lists]
         tied, total = sum(int(n[n > 1].sum()) for n in repeats), sum(map(len, lists))
-        return (
-            f"{tied} of {total} boxes have equal confidences: they are counted together" if tied > total / 100 else ""
-        )
+        text = f"{tied} of {total} boxes have equal confidences: they are counted together"
+        return text if tied > total / 100 else ""
 
     def totals(self, values: NDArray[Any]) -> Index:
         """Sum values (N,) of the cases by finding: (F,)."""
@@ -369,9 +366,8 @@ def sensitivities(columns: Any) -> Any:
     """
     size = (columns.shape[-1] - 2) // 2
     hit, false, truths, images = columns[..., :size], columns[..., size:-2], columns[..., -2:-1], columns[..., -1:]
-    allowed = (
-        false[..., None, :] <= np.array(RATES, dtype=columns.dtype)[:, None] * images[..., None, :] * RATE_TOLERANCE
-    )
+    rates = np.array(RATES, dtype=columns.dtype)[:, None]
+    allowed = false[..., None, :] <= rates * images[..., None, :] * RATE_TOLERANCE
     most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
     has_images = np.broadcast_to(images > 0, most.shape)
     return np.where(has_images, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)

@@ -55,9 +55,8 @@ class Masks(base.Protocol):
         for metric in ("dice", "iou") if pixels.has_truth.all() else metrics:
             of_scored = metrics[metric]
             ratios, others_ratios = (Ratios(*(side[:, :-1] for side in of)) for of in (of_scored, of_training[metric]))
-            chosen = score_thresholds.choose(
-                (ratios, index), THRESHOLD_STEPS // 2, seed, (others_ratios, training_index)
-            )
+            of_training_part = others_ratios, training_index
+            chosen = score_thresholds.choose((ratios, index), THRESHOLD_STEPS // 2, seed, of_training_part)
             chosen = {key: at for key, at in chosen.items() if not key[1]}  # one threshold per finding
             chosen |= {("fixed", ""): np.full(len(scored), float(len(levels) - 1))}
             columns += _columns(metric, of_scored, chosen)
@@ -67,12 +66,8 @@ class Masks(base.Protocol):
             replace(one, samples=None) if one.threshold_source == "oracle" else one
             for one in estimate(columns, index, findings, seed)
         ]
-        return Result(
-            scores(estimates, findings),
-            base.rows(scored, pixels.reasons, table),
-            {},
-            base.failures(scored, pixels.reasons),
-        )
+        rows, failed = base.rows(scored, pixels.reasons, table), base.failures(scored, pixels.reasons)
+        return Result(scores(estimates, findings), rows, {}, failed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -210,12 +210,8 @@ def all_differences(rows: Row) -> list[MrmcEstimate]:
     squares, run_spread = ((gaps - gaps.mean(1, keepdims=True)) ** 2).sum(1), of_runs - runs * of_mean
     parts = VarianceParts.of_sums(gaps.mean(1), squares[:, None], run_spread[:, None], of_mean, [runs], [1.0])
     pooled, df = np.maximum(parts.runs, parts.runs.mean(0)), parts.run_df * max(1, (count - 1) / 4)
-    return _intervals(
-        replace(parts, runs=pooled, run_df=df),
-        left_out.shape[-1],
-        -1,
-        (np.abs(gaps) <= MIN_SPREAD).all(1) & (of_runs <= MIN_SPREAD**2),
-    )
+    equal = (np.abs(gaps) <= MIN_SPREAD).all(1) & (of_runs <= MIN_SPREAD**2)
+    return _intervals(replace(parts, runs=pooled, run_df=df), left_out.shape[-1], -1, equal)
 
 
 def difference_nested(a: Row, b: Row) -> MrmcEstimate:
