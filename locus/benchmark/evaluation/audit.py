@@ -68,7 +68,8 @@ def run(config: AuditConfig, echo: Callable[[str], None]) -> int:
     mine = read_values(file, table, name, counts)
     log.info("scoring fixed_box on them")
     box = Box.of(_hits(fixed_box_cases(samples, data), findings))
-    rows = [mine, box.record, *_published()]
+    of_papers = [record for word in papers.names() for record in papers.read(word) if record.cell.dataset == "NIH"]
+    rows = [mine, box.record, *literature.published(of_papers)]
     if name in [*map(literature.result_name, rows[1:])]:
         raise BadValueError(f"--entry {name} is the name of another row: choose another name")
     remark = f"Scored on {sum(counts.values())} boxes on {len(samples)} images, all that NIH published."
@@ -96,10 +97,6 @@ def _run_grounding(config: AuditConfig, file: Path, table: pd.DataFrame, name: s
         write_text(config.output, csv_text([made.header, *made.rows]))
         echo(f"all rows: {config.output}")
     return 0
-
-
-def _published() -> list[Record]:
-    return literature.published([r for word in papers.names() for r in papers.read(word) if r.cell.dataset == "NIH"])
 
 
 def read_values(file: Path, table: pd.DataFrame, name: str, counts: dict[str, int], truth: str = "NIH") -> Record:

@@ -121,7 +121,10 @@ def make_request(
         chosen = tuple(sample.image_id for sample in select_samples(trained, count))
         batches.append(tuple(_batches(runs, frozenset(chosen), in_part)))
         of_all_findings = _key(runs, word, type(method), chosen)
-        keys += [_key_of_part(of_all_findings, batches[-1]), of_all_findings] if in_part else [of_all_findings]
+        if in_part:
+            explained = [[run.scorable_images[row].image_id, shown] for run, (row,), shown in batches[-1]]
+            keys.append(json_hash([of_all_findings, explained]))
+        keys.append(of_all_findings)
     return MapRequest(word, runs, method, fast, batches[0], folder / file_name(word), tuple(keys))
 
 
@@ -151,11 +154,6 @@ def _key(trained: Sequence[ModelRun], word: str, part: type, images: Sequence[st
     truth = [_truth(run) for run in trained] if word in BASELINES else []
     method = (part.__name__, _options(word, part), method_code(word))
     return json_hash([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
-
-
-def _key_of_part(key: str, batches: Sequence[Batch]) -> str:
-    """Hash the ``key`` of all findings with the findings that are explained on each image."""
-    return json_hash([key, [[run.scorable_images[row].image_id, findings] for run, (row,), findings in batches]])
 
 
 def _options(word: str, part: type) -> dict[str, str]:

@@ -161,7 +161,7 @@ def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
     """
     suite_page = opened.folder / PAGE
     path = page_path(config, opened.records[0].cell.dataset, opened.folder, opened.runs_dir)
-    methods = method_cases(opened)
+    methods = [method_cases(record, opened) for record in opened.records]
     if path.suffix in UNDATED:
         save_grid(opened, methods, path, config.cases)
         echo(f"grid: {path} ({opened.network})")
@@ -231,12 +231,8 @@ class MethodCases:
     cases: dict[tuple[str, str], Case]
 
 
-def method_cases(model: OpenedModel) -> list[MethodCases]:
-    """Return the methods of a model, best first, with their rows and cases."""
-    return [_method_cases(record, model) for record in model.records]
-
-
-def _method_cases(record: Record, model: OpenedModel) -> MethodCases:
+def method_cases(record: Record, model: OpenedModel) -> MethodCases:
+    """Return a method of a model with its rows and cases."""
     if record.status != "ok":
         return MethodCases(record, {}, {})
     table = cases.read(record.cell, model.folder)

@@ -213,7 +213,8 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
 
     ``groups``: rows of each network.
     """
-    networks = [several for group in groups if (several := _of_several_runs(group))]
+    several = ([row for row in _scored(of) if row.by_patient and len(row.by_patient.theta) > 1] for of in groups)
+    networks = [{row.name: row for row in rows} for rows in several if rows]
     rows_of = {name: [rows[name] for rows in networks if name in rows] for rows in networks for name in rows}
     shared = {
         name: {row.network: row.by_patient for row in rows if row.by_patient is not None}
@@ -246,11 +247,6 @@ def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
         )
         for name, verdict in zip(order, mrmc.verdicts(len(order), between), strict=True)
     ]
-
-
-def _of_several_runs(group: Sequence[Row]) -> dict[str, Row]:
-    """Return method -> its row, of the methods with several training runs."""
-    return {row.name: row for row in _scored(group) if row.by_patient is not None and len(row.by_patient.theta) > 1}
 
 
 def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:

@@ -57,15 +57,13 @@ def of_protocol(board: Leaderboard, protocol: str) -> Table:
     """Return all means of a protocol with their interval and n."""
     rows = board.of_protocol(protocol)
     means = dict.fromkeys((score.metric, score.threshold_source) for row in rows for score in row.select("mean"))
-    columns = [
-        score(metric, source, metric if source == "none" else f"{metric}, {source}", _with_interval_and_n)
-        for metric, source in means
-    ]
+    names = [metric if source == "none" else f"{metric}, {source}" for metric, source in means]
+    columns = [score(*key, name, _with_n) for key, name in zip(means, names, strict=True)]
     about = f"{basis_lines(rows, 'see the columns')}\nMean over findings; docs/protocols.md explains the columns."
     return tabulated(f"{board.title}: {protocol}", about, [*NAMES, *columns], rows)
 
 
-def _with_interval_and_n(score: Score | None) -> str:
+def _with_n(score: Score | None) -> str:
     return NOTHING if score is None or score.value is None else f"{with_interval(score)} (n {score.n})"
 
 
@@ -79,9 +77,7 @@ def by_threshold(board: Leaderboard) -> Table:
     """
     rows, shared = (*board.methods, *board.baselines), f"{MAIN}@shared"
     columns = (
-        score(MAIN, "fixed", "fixed"),
-        score(MAIN, "otsu", "otsu"),
-        score(MAIN, "validation", "validation"),
+        *(score(MAIN, word, word) for word in ("fixed", "otsu", "validation")),
         score(shared, "validation", "validation, shared", kind="optional"),
         score(MAIN, "cross-fitted", "cross-fitted", with_interval),
         score(shared, "cross-fitted", "cross-fitted, shared", with_interval),

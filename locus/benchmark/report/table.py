@@ -197,7 +197,8 @@ def markdown(table: Table) -> str:
     | cam | 0.910 |
     <BLANKLINE>
     """
-    lines = [_line(table.headings), "|" + "---|" * len(table.header), *map(_line, _with_marks(table))]
+    head, *lines = (f"| {' | '.join(map(markdown_cell, cells))} |" for cells in (table.headings, *_with_marks(table)))
+    lines = [head, "|" + "---|" * len(table.header), *lines]
     parts = [f"## {table.title}", table.intro, "\n".join(lines), table.footnote]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -235,10 +236,6 @@ def latex(table: Table, label: str) -> str:
     return render("table.tex", table=table, rows=_with_marks(table), label=label, count=MAX_PAGE_ROWS)
 
 
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(markdown_cell(cell) for cell in cells) + " |"
-
-
 def in_latex(text: str) -> str:
     """Return a cell in LaTeX; ``**bold**`` becomes bold."""
     bold = text.startswith("**") and text.endswith("**")
@@ -248,17 +245,9 @@ def in_latex(text: str) -> str:
 def _escaped(text: str) -> str:
     """Return the text with the special characters of LaTeX escaped."""
     special = {
-        "\\": r"\textbackslash{}",
-        "–": "--",
-        "≤": r"$\leq$",
-        "≥": r"$\geq$",
-        "<": "$<$",
-        ">": "$>$",
-        "−": "$-$",
-        "×": r"$\times$",
-        "~": r"\textasciitilde{}",
-        "^": r"\^{}",
-    }
+        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}", "–": "--", "−": "$-$", "<": "$<$",
+        ">": "$>$", "≤": r"$\leq$", "≥": r"$\geq$", "×": r"$\times$",
+    }  # fmt: skip
     return "".join(f"\\{letter}" if letter in "&%$#_{}" else special.get(letter, letter) for letter in text)
 
 

@@ -9,7 +9,7 @@ from locus.benchmark.scoring.pixels import MAP_SIDE, score_thresholds, truth_mas
 from locus.benchmark.scoring.protocols import base
 from locus.benchmark.scoring.protocols.base import Cases, Result
 from locus.benchmark.scoring.protocols.maxbox import STEP, map_224
-from locus.benchmark.scoring.statistics.resample import CaseIndex, Resampled, Sums, by_patient, resample_over
+from locus.benchmark.scoring.statistics.resample import CaseIndex, Sums, by_patient, resample_over
 from locus.benchmark.scoring.statistics.summary import Estimate, scores
 from locus.benchmark.scoring.surface import as_heat_map
 from locus.core.errors import BadValueError
@@ -37,7 +37,8 @@ class PxAP(base.Protocol):
         histograms = [counted(case) for case in scored]
         counts, reasons = [count for count, _ in histograms], [reason for _, reason in histograms]
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
-        resampled = _resampled(counts, base.case_index(scored), findings, seed) if scored else None
+        sums = patient_counts(counts, base.case_index(scored), findings) if scored else None
+        resampled = None if sums is None else resample_over(sums, pooled_precision, seed)
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
         columns = {"pxap": [average_precision(c) for c in counts], "truth": [c[1].sum() / c.sum() for c in counts]}
         estimate = Estimate("pxap", "none", value, n, resampled)
@@ -87,11 +88,6 @@ def average_precision(counts: NDArray[np.floating]) -> FloatArray:
     precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
     recall = np.divide(true, all_true, out=np.full_like(true, np.nan), where=all_true > 0)
     return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))
-
-
-def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
-    """Return average precisions (F,) from the counts (2,B) of N cases, pooled over the cases of each resample."""
-    return resample_over(patient_counts(counts, index, findings), pooled_precision, seed)
 
 
 def patient_counts(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str]) -> Sums:
