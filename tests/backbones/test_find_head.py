@@ -165,8 +165,7 @@ def test_given_features_and_head_must_give_the_outputs_of_the_network():
 
 @pytest.mark.parametrize("features", [None, "body"])
 @pytest.mark.parametrize(
-    "pool",
-    [lambda S: S.amax((2, 3)), lambda S: S.flatten(2).topk(2, -1).values.mean(-1), lambda S: S.flatten(2).sort(-1).values[..., -1]],
+    "pool", [lambda S: S.amax((2, 3)), lambda S: S.flatten(2).topk(2, -1).values.mean(-1), lambda S: S.flatten(2).sort(-1).values[..., -1]]
 )
 def test_networks_that_take_the_highest_of_class_maps_are_explained_before_these_maps(pool, features):
     class Classes(nn.Module):

@@ -182,8 +182,7 @@ class Odd(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("layer", "facts"),
-    [("act", "'act'.*several times"), ("unused", "layer 'unused'"), ("flat", r"'flat'.*\(2, 4, 8836\).*\(N, C, h, w\)")],
+    ("layer", "facts"), [("act", "'act'.*several times"), ("unused", "layer 'unused'"), ("flat", r"'flat'.*\(2, 4, 8836\).*\(N, C, h, w\)")]
 )
 def test_a_submodule_without_a_map_raises_a_clear_error(layer, facts):
     net = Odd()

@@ -145,8 +145,7 @@ def content(folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("results", [[], ["--results", "runs/results"]], ids=["default", "results"])
 @pytest.mark.parametrize(
-    ("model", "methods"),
-    [(AVG, {"mycam", "mine", "truth"}), (AGAIN, {"pcam", "untrained"}), (NET, {"gradcam", "truth"})],
+    ("model", "methods"), [(AVG, {"mycam", "mine", "truth"}), (AGAIN, {"pcam", "untrained"}), (NET, {"gradcam", "truth"})]
 )
 def test_a_gallery_shows_the_maps_of_a_users_own_methods_and_networks(succeed, places, own, tmp_path, model, methods, results):
     words = [f"small/{model}", "--output", tmp_path / "page.html", "--trust", *without_results(places(own)), *results]

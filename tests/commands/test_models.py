@@ -141,13 +141,7 @@ def saved(folder, net, word, mean=0.5, std=0.25):
     return locus.wrap(net.eval(), img_size=64), (mean,), (std,), ["--model", word, "--weights", folder / "net.pt", *numbers]
 
 
-@pytest.mark.parametrize(
-    ("network", "method"),
-    [
-        (of_a_file, "gradcam"),
-        pytest.param(of_timm, "gradcam", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("network", "method"), [(of_a_file, "gradcam"), pytest.param(of_timm, "gradcam", marks=pytest.mark.slow)])
 def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folder, network, method):
     torch.manual_seed(5)
     model, mean, std, words = network(folder)

@@ -216,10 +216,7 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(run_command, flags, un
 
 @pytest.mark.parametrize(
     ("fields", "facts"),
-    [
-        ({"protocols": ["wnag"]}, "protocol.*'wnag'.*'wang'"),
-        ({"protocol": ["wang"]}, "field of the suite .*protocol.*title, about"),
-    ],
+    [({"protocols": ["wnag"]}, "protocol.*'wnag'.*'wang'"), ({"protocol": ["wang"]}, "field of the suite .*protocol.*title, about")],
 )
 def test_a_mistake_in_a_suite_is_told_before_anything_runs(run_command, sentence, write_suite, flags, tmp_path, fields, facts):
     write_suite(tmp_path / "wrong.yaml", **{**TINY, **fields})

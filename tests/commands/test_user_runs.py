@@ -1,12 +1,9 @@
 """Every number that a user's run prints, computed again with pandas from the user's own rows per case."""
 
-import html.parser
-import itertools
 import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,6 +13,7 @@ from locus.benchmark.records import cases
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.grouping import network_words
 from locus.benchmark.report.leaderboard import leaderboards
+from tests.oracles.boards import COLUMNS, IOBB, IOU, MAIN, check_line, markdown_tables, rows_per_case
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT.parent / "shared/nih-sample"
@@ -23,9 +21,8 @@ FINDINGS = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "
 pytestmark = pytest.mark.commands
 needs_sample = pytest.mark.skipif(not SAMPLE.is_dir(), reason="requires ../shared/nih-sample")
 
-IOU, IOBB = [f"hit@iou.{n}" for n in range(1, 8)], [f"hit@iobb.{n}" for n in (1, 25, 5, 75, 9)]
 TINY = ["--suites", "suites", "--suite", "tiny", "--runs", "first", "--threads", "1"]
-MAIN, PROTOCOLS = "hit@iou.3", ["--protocol", "single_box", "pointing", "classification"]
+PROTOCOLS = ["--protocol", "single_box", "pointing", "classification"]
 NETWORK = """
 import torch
 from torch import nn
@@ -52,28 +49,19 @@ class Mine(GradientMethod):
 """
 
 
-def rows_per_case(folder):
-    """The packed rows of the main protocol, with a column per threshold, computed from the overlaps."""
-    rows = pd.concat([pd.read_parquet(file) for file in sorted(folder.glob("cases*.parquet"))], ignore_index=True)
-    for name in (*IOU, *IOBB):
-        measure, _, level = name.removeprefix("hit@").partition(".")
-        rows[name] = rows[measure].astype(np.float32) > np.float32(f".{level}")
-    rows = rows.astype({"model_id": str, "method": str, "finding": str, "image": str})
-    return rows.replace({"method": {"mine.py:Mine": "mine"}})  # a file's class has its name in tables
-
-
 class Expected:
     """The scores of the rows per case in ``folder``: means over findings, by network and method."""
 
     def __init__(self, folder):
-        rows = rows_per_case(folder)
-        self.of_findings = rows.groupby(["model_id", "method", "finding"])[[*IOU, *IOBB, "pointing"]].mean()
+        rows = rows_per_case(folder).replace({"method": {"mine.py:Mine": "mine"}})  # a file's class has its name in tables
+        self.of_findings = rows.groupby(["model_id", "method", "finding"])[COLUMNS].mean()
         self.means = self.of_findings.groupby(["model_id", "method"]).mean()
         first = self.means.index[0]
         self.n = rows[(rows["model_id"] == first[0]) & (rows["method"] == first[1])]["finding"].value_counts().to_dict()
         prior = self.of_findings.xs("prior", level="method")[MAIN].groupby("finding").first()
         self.solved = [finding for finding, share in prior.items() if share >= 0.9]
         self.rest = self.of_findings.drop(self.solved, level="finding").groupby(["model_id", "method"]).mean()[MAIN]
+        self.rows = dict([*rows.groupby(["model_id", "method"])])
         self.models = dict.fromkeys(rows["model_id"])
 
     def row(self, model, method):
@@ -92,54 +80,6 @@ class Expected:
 def network_names(folder):
     """Name of a network in a table -> its model."""
     return {network_words(record.cell): record.cell.model_id for record in records.load(folder) if record.cell.backbone}
-
-
-def markdown_tables(text):
-    """Title -> (header, lines) of the tables of a page; an empty network is that of the line above."""
-    tables = {}
-    for title, body in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL):
-        lines = [[c.strip("* ") for c in line.strip("|").split(" | ")] for line in body.splitlines() if line.startswith("|")]
-        if lines:
-            tables[title] = [cell.strip("| ") for cell in lines[0]], filled([[c.strip("| ") for c in line] for line in lines[2:]])
-    return tables
-
-
-def filled(lines):
-    for before, line in itertools.pairwise(lines):
-        line[0] = line[0] or before[0]
-    return lines
-
-
-class PageTables(html.parser.HTMLParser):
-    """Title and section -> lines of the tables of an HTML page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tables, self.title, self.board, self.cell, self.heading = {}, "", "", None, None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        if tag in ("h2", "h3"):
-            self.heading = ""
-        elif tag == "tr":
-            self.tables.setdefault(f"{self.board}: {self.title}".strip(": "), []).append([])
-        elif tag in ("td", "th"):
-            self.cell = ""
-
-    def handle_endtag(self, tag):
-        if tag in ("h2", "h3") and self.heading is not None:
-            is_board = self.heading.endswith("images") or self.heading.endswith("image")
-            self.board, self.title = (self.heading, "") if is_board else (self.board, self.heading)
-            self.heading = None
-        elif tag in ("td", "th") and self.cell is not None:
-            self.tables[f"{self.board}: {self.title}".strip(": ")][-1].append(self.cell.strip())
-            self.cell = None
-
-    def handle_data(self, data):
-        if self.cell is not None:
-            self.cell += data
-        if self.heading is not None:
-            self.heading += data
 
 
 def number(cell):
@@ -182,28 +122,21 @@ def check_csv(path, expected):
     table = pd.read_csv(path)
     table = table[table["kind"].isin(["method", "baseline", "upper bound"]) & table["model_id"].isin(list(expected.models))]
     for line in table.to_dict("records"):
-        of = expected.means.loc[(line["model_id"], line["method"])]
-        for name in (*IOU, *IOBB, "pointing"):
-            assert line[name] == pytest.approx(of[name], abs=1e-5), (line["method"], name)
-        assert {name: line[f"n_{name}"] for name in expected.n} == expected.n
-        assert line["n"] == sum(expected.n.values())
+        check_line(line, expected.rows[line["model_id"], line["method"]])
     return len(table)
 
 
 def check_run(folder, printed, board=""):
-    """Check the answer of a user's own rows in the terminal, and their tables in ``leaderboard.md``, the CSV and the page.
+    """Check the answer of a user's own rows in the terminal, and their tables in ``leaderboard.md`` and the CSV.
 
     ``board``: how the titles of the user's tables begin.
     """
     expected, names = Expected(folder), network_names(folder)
     tables = markdown_tables((folder / "leaderboard.md").read_text())
-    page = PageTables((folder / "index.html").read_text()).tables
     (title,) = [name for name in tables if name.startswith(board) and name.endswith("hits over IoU and IoBB thresholds")]
     _, lines = tables[title]
     shown = check_thresholds(lines, expected, names)
     assert {"prior", "truth"} <= {*shown}
-    for name in (name for name in page if name.startswith(board) and name.lower().endswith("hits over iou and iobb thresholds")):
-        check_thresholds(filled([line for line in page[name][1:] if line]), expected, names)
     (of_findings,) = [name for name in tables if name.startswith(board) and name.endswith("by finding")]
     (network,) = {*re.findall(r"^The best methods of (.+)\.$", (folder / "leaderboard.md").read_text(), re.MULTILINE)}
     check_findings(*tables[of_findings], expected, names[network])

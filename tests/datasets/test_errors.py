@@ -162,11 +162,7 @@ def test_a_missing_or_empty_folder_raises_an_error_with_layout_and_source(tmp_pa
 
 @pytest.mark.parametrize(
     ("name", "image"),
-    [
-        ("NIH", "images/00000005_000.png"),
-        ("CheXpert", "valid/patient64541/study1/view2_frontal.jpg"),
-        ("folder", "e.jpg"),
-    ],
+    [("NIH", "images/00000005_000.png"), ("CheXpert", "valid/patient64541/study1/view2_frontal.jpg"), ("folder", "e.jpg")],
 )
 def test_images_without_a_file_are_skipped_counted_and_logged(request, caplog, name, image):
     root = request.getfixturevalue(f"{name.lower()}_tree")()

@@ -13,10 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAPERS, NIH = ROOT / "locus/benchmark/records/papers", ROOT / "results/nih"
 LEVELS = {"IoU": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7), "IoBB": (0.1, 0.25, 0.5, 0.75, 0.9)}
 HEART = "Cardiomegaly"
-pytestmark = [
-    pytest.mark.freshness,
-    pytest.mark.skipif(not (NIH / "cases.parquet").is_file(), reason="results/nih has no rows per case"),
-]
+pytestmark = [pytest.mark.freshness, pytest.mark.skipif(not (NIH / "cases.parquet").is_file(), reason="results/nih has no rows per case")]
 
 
 @pytest.fixture(scope="module")

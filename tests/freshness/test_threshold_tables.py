@@ -1,5 +1,6 @@
 """Tables of `results/` computed again from the rows per case, by pandas and SciPy alone."""
 
+import functools
 import re
 from itertools import combinations
 from pathlib import Path
@@ -7,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pyarrow import parquet
 from scipy import stats
+
+from tests.oracles.boards import MAIN, check_line, markdown_tables, rows_per_case
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 SUITES = ("phantom", "nih-sample", "demo")
 RANK_METHODS = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
-IOU, IOBB = [f"hit@iou.{n}" for n in range(1, 8)], [f"hit@iobb.{n}" for n in ("1", "25", "5", "75", "9")]
-MAIN, COLUMNS = "hit@iou.3", [*IOU, *IOBB, "pointing"]
 BLIND = ("prior", "fixed_box")
 UNTESTED = (*BLIND, "truth", "readers", "second readers", "supervised", "supervised:boxes=5")
 NO_NETWORK = (*UNTESTED, "center", "noise")
@@ -34,25 +34,8 @@ class Row:
 
 @pytest.fixture(scope="module")
 def read():
-    """Function that returns the rows per case of a suite: columns of the threshold table as numbers, nan if unknown."""
-    frames = {}
-
-    def of(suite):
-        if suite not in frames:
-            names = {"model_id", "method", "image", "patient", "finding", "iou", "iobb", *COLUMNS}
-            files = sorted((RESULTS / suite).glob("cases*.parquet"))
-            parts = [pd.read_parquet(file, columns=sorted(names & {*parquet.read_schema(file).names})) for file in files]
-            cases = pd.concat(parts, ignore_index=True).astype({"model_id": str, "method": str})
-            for column in COLUMNS:
-                measure, _, level = column.removeprefix("hit@").partition(".")
-                if column not in cases:
-                    overlap = cases[measure].astype("float32")
-                    cases[column] = (overlap > np.float32(f".{level}")).where(overlap.notna())
-            frames[suite] = cases.astype(dict.fromkeys(COLUMNS, float))
-            frames[suite]["network"] = cases["model_id"].str.replace(r"-seed\d+$", "", regex=True)
-        return frames[suite]
-
-    return of
+    """Function that returns the rows per case of a suite."""
+    return functools.cache(lambda suite: rows_per_case(RESULTS / suite))
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +112,7 @@ def test_ten_rows_of_the_threshold_table(suite, read):
     for line in lines:
         of_network = cases[cases["network"] == line["network"]]
         mine = of_network[of_network["method"] == line["method"]]
-        by_finding = mine.groupby(["model_id", "finding"], observed=True)[COLUMNS]
-        means = by_finding.mean().where(by_finding.count().eq(by_finding.size(), axis=0)).groupby("model_id").mean()
-        wanted = means.mean().where(means.notna().all())  # in all runs
-        assert [line[name] for name in COLUMNS] == pytest.approx(wanted.tolist(), abs=1e-6, nan_ok=True), line
-        assert (line["runs"], line["n"]) == (mine["model_id"].nunique(), len(mine) / line["runs"])
-        for finding, value in by_finding.mean()[MAIN].groupby("finding", observed=True).mean().items():
-            assert line[finding] == pytest.approx(value, abs=1e-6)
+        check_line(line, mine)
         if line["runs"] > 1:
             compare(line, {name: row_of(of) for name, of in of_network.groupby("method")})
 
@@ -186,10 +163,8 @@ def clipped(values):
 
 def table(title):
     """The rows of a table of phantom's ``leaderboard.md``."""
-    text = (RESULTS / "phantom" / "leaderboard.md").read_text().split(f"## phantom: {title}\n")[1].split("\n## ")[0]
-    header, _, *lines = (line for line in text.splitlines() if line.startswith("|"))
-    names = [name.strip() for name in header.strip("| ").split(" | ")]
-    return [dict(zip(names, (cell.strip() for cell in line[1:-1].split(" | ")), strict=True)) for line in lines]
+    header, lines = markdown_tables((RESULTS / "phantom/leaderboard.md").read_text())[f"phantom: {title}"]
+    return [dict(zip(header, line, strict=True)) for line in lines]
 
 
 def numbers(cell):

@@ -199,8 +199,7 @@ def test_a_small_memory_budget_does_not_change_the_maps():
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
-    [("test_resnet", "no attention between patches"), ("swin_tiny_patch4_window7_224", "within windows.*Swin")],
+    ("name", "reason"), [("test_resnet", "no attention between patches"), ("swin_tiny_patch4_window7_224", "within windows.*Swin")]
 )
 def test_an_unsupported_network_raises_an_error_with_the_reason(name, reason):
     small = {"img_size": SIDE, "window_size": 2, "embed_dim": 8, "depths": [1], "num_heads": [1]} if "swin" in name else {}

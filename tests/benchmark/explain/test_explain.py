@@ -6,14 +6,7 @@ import torch
 
 from locus import backbones
 from locus.benchmark.explain import _passes
-from locus.benchmark.explain.batch import (
-    ModifiedInputError,
-    apply_engine_flags,
-    collect_evidence,
-    explain,
-    run_method,
-    run_methods,
-)
+from locus.benchmark.explain.batch import ModifiedInputError, apply_engine_flags, collect_evidence, explain, run_method, run_methods
 from locus.benchmark.explain.evidence import PooledEvidence
 from locus.config import EngineFlags
 from locus.core.errors import BadValueError, LocusError, NotAvailableError

@@ -38,11 +38,7 @@ def test_truth_and_labels_have_the_names_and_order_of_the_model(vindr_cxr_tree: 
     assert result[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
     assert result.labels[0].tolist()[1] == 1
     read = {reader: list(marked) for reader, marked in result.readings(0).items()}
-    assert read == {
-        "R8": ["Cardiomegaly"],
-        "R9": ["Cardiomegaly"],
-        "R10": [],
-    }
+    assert read == {"R8": ["Cardiomegaly"], "R9": ["Cardiomegaly"], "R10": []}
     assert canonical_finding("Nodule/Mass") not in (canonical_finding("Nodule"), canonical_finding("Mass"))
     with pytest.raises(DataError, match=r"vindr_cxr.*\(Hernia\).*Cardiomegaly"):
         RelabeledDataset(data, ("Hernia",), [0])

@@ -32,10 +32,7 @@ def holder(tmp_path):
 
 
 def test_second_process_gets_the_holder(holder, tmp_path):
-    with (
-        pytest.raises(HeldError, match=rf"{re.escape(str(tmp_path))} \(process {holder.pid} on .+\): wait"),
-        only_writer(tmp_path),
-    ):
+    with pytest.raises(HeldError, match=rf"{re.escape(str(tmp_path))} \(process {holder.pid} on .+\): wait"), only_writer(tmp_path):
         pass
 
 

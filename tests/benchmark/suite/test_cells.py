@@ -88,10 +88,7 @@ def test_methods_of_a_model_must_be_a_list(suite, words_of_model):
 
 @pytest.mark.parametrize(
     ("line", "kind", "facts"),
-    [
-        ("images: 0", DataError, r"small\.yaml.*images: .* 1"),
-        ("methods: quick", UnknownNameError, "method.*'quick'.*gradcampp"),
-    ],
+    [("images: 0", DataError, r"small\.yaml.*images: .* 1"), ("methods: quick", UnknownNameError, "method.*'quick'.*gradcampp")],
 )
 def test_invalid_methods_are_refused_when_the_suite_is_read(suite, line, kind, facts):
     with pytest.raises(kind, match=facts):

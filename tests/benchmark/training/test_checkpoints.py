@@ -84,10 +84,7 @@ def test_missing_truncated_or_foreign_checkpoint_is_an_error(tiny, tmp_path):
     torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
     for name, facts in (
         ("x.ckpt", r"/x\.ckpt cannot be read as a checkpoint \(it is truncated or not a checkpoint\)"),
-        (
-            "absent.ckpt",
-            r"^checkpoint '.*/absent\.ckpt' not found: .* a run folder, or demo-avg or demo-pcam$",
-        ),
+        ("absent.ckpt", r"^checkpoint '.*/absent\.ckpt' not found: .* a run folder, or demo-avg or demo-pcam$"),
         ("foreign.ckpt", r"foreign\.ckpt.*main\.py"),
         ("old.h5", r"old\.h5.*Keras"),
     ):
