@@ -159,6 +159,7 @@ def test_run_of_the_same_code_is_accepted_with_the_scores_of_its_cases(write):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_folder_of_benchmark_score_is_accepted(succeed, tmp_path):
     random, maps = np.random.default_rng(0), tmp_path / "maps"
     maps.mkdir()
