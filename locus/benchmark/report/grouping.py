@@ -28,7 +28,7 @@ IOU = tuple(f"hit@iou.{tenth}" for tenth in range(1, 8))
 IOBB = tuple(f"hit@iobb.{level}" for level in ("1", "25", "5", "75", "9"))
 POINTING = "pointing"
 COLUMNS = (*IOU, *IOBB, POINTING)
-"""Columns of the threshold table, as in the rows per case."""
+"""Columns of hits, 0 or 1 in each row per case; `leaderboard` fills other columns, and `main_table` shows both."""
 UNSOLVED = f"{MAIN}, without solved findings"
 """Mean of the main column over the findings that ``prior`` does not solve; only if there are some that it solves."""
 BOXED = "auroc@boxed"
@@ -70,8 +70,8 @@ class Row:
     runs: tuple[Record, ...]
     """Records from which it was computed, by seed."""
     scores: Mapping[str, Interval] = field(default_factory=dict)
-    """Column -> mean over findings, then over training runs: ``COLUMNS``, ``UNSOLVED``, and others by their metric; of
-    the main protocol only."""
+    """Column -> mean over findings, then over training runs, of the main protocol: ``COLUMNS``, ``UNSOLVED``, ``BOXED``
+    and the others that ``leaderboard`` fills."""
     findings: Mapping[str, Interval] = field(default_factory=dict)
     """Finding -> the main column, mean over training runs."""
     auroc: float | None = None

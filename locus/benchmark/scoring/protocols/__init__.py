@@ -22,7 +22,7 @@ def of_maps() -> list[str]:
 
 
 def judging(*kinds: str) -> list[str]:
-    """Return the protocols whose ``judges`` is one of the ``kinds``: maps, confidences, raw."""
+    """Return the protocols whose ``judges`` is one of the ``kinds``."""
     return [name for name in names() if get(name).judges in kinds]
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -167,10 +167,10 @@ class Protocol(ABC):
     """Geometry of the boxes: see ``Record.geometry``."""
     chooses_thresholds: ClassVar[bool] = False
     """True if it chooses score thresholds with the truth, and therefore uses validation cases."""
-    judges: ClassVar[str] = "maps"
-    """Input: ``maps``, ``confidences`` (boxes with confidences) or ``raw`` (unscaled values).
+    judges: ClassVar[Literal["maps", "confidences", "raw", "masks"]] = "maps"
+    """Input: heat maps, boxes with confidences, unscaled values, or heat maps that are compared with masks and points.
 
-    A suite runs protocols of the last two kinds only if it names them.
+    Without ``protocols:``, a suite runs those of ``maps`` only.
     """
     counts_false_alarms: ClassVar[bool] = False
     """True if it uses the maps of findings that an image does not show."""
@@ -182,7 +182,7 @@ class Protocol(ABC):
         """Score one method.
 
         Args:
-            cases: all ``findings`` on every image with a truth box.
+            cases: all ``findings`` on every image with a truth box; see ``of_findings`` and ``with_truth``.
             findings: the scored findings, in the order of the scores.
             seed: seed of folds and resamples.
             validation: the method's cases on the validation split; empty if it has no truth box.
