@@ -61,7 +61,7 @@ BROKEN_FILE_ERRORS = (
     *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
 )
 """Exceptions that libraries raise for broken files."""
-_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
+_SCALAR = np.float64().__reduce__()[0]
 SAFE_GLOBALS: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
