@@ -205,14 +205,20 @@ Rows = Mapping[str, RowSamples]
 """Network -> the scores of a method there."""
 
 
-def effects(groups: Sequence[Sequence[Row]]) -> list[Row]:
-    """Return a row per method that all networks with several training runs have, best mean first.
+def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Row]:
+    """Return a row per method that all networks with several training runs and similar grids have, best mean first.
+
+    The grids are those of most networks (``by_grid``).
 
     The networks are fixed: intervals are for new training runs of these networks and new patients. Holm's correction is
     over all pairs of methods and, for the differences from the baselines, over the methods.
 
-    ``groups``: rows of each network.
+    ``groups``: rows of each network. ``of_networks``: the rows of ``networks``.
     """
+    known = {row.key_of_network for group in groups for row in group}
+    most = max(by_grid([row for row in of_networks if row.key_of_network in known]), key=len, default=())
+    alike = {row.key_of_network for row in most} or known
+    groups = [group for group in groups if group[0].key_of_network in alike]
     several = ([row for row in _scored(of) if row.by_patient and len(row.by_patient.theta) > 1] for of in groups)
     networks = [{row.name: row for row in rows} for rows in several if rows]
     rows_of = {name: [rows[name] for rows in networks if name in rows] for rows in networks for name in rows}

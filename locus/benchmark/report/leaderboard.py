@@ -199,7 +199,7 @@ def _leaderboard(
     baselines = _baselines(all_rows)
     without_network = _baselines([row for row in all_rows if "grid" in row.cell.recipe])
     by_source = [[r for r in group if not r.is_published] for group in compared]
-    effects = comparisons.effects([group for group in by_source if group] or compared)
+    effects = comparisons.effects([group for group in by_source if group] or compared, of_networks)
     computed = of_networks, rank_methods, methods, baselines, without_network, [*people.values()], effects, solved
     return Leaderboard(title, dataset, records, None, *computed, _theirs(methods, listed), cases)
 

@@ -281,8 +281,8 @@ def test_a_network_is_the_mean_over_its_rank_methods_and_the_difference_is_neste
 
 @pytest.mark.byhand
 def test_the_effect_of_a_method_is_the_mean_of_the_differences_in_each_network(tmp_path):
-    """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14."""
-    board, _ = suite(tmp_path, AVG=(3, 0), LSE=(3, 6), MAX=(1, 2))
+    """cam is better by 4 of 20 hits in each network: 12 − 8 and 18 − 14. EXP has another grid, on which truth scores less."""
+    board, _ = suite(tmp_path, AVG=(3, 0), LSE=(3, 6), MAX=(1, 2), EXP=(3, 1, ("layercam",), 15))
     cam, layercam = board.effects
     assert (cam.name, cam.in_top_group, cam.best_other) == ("cam", True, None)
     assert (layercam.name, layercam.best_other.name, layercam.best_other.difference.value) == ("layercam", "cam", pytest.approx(0.2))
