@@ -23,10 +23,20 @@ GREY = "#8a8f98"
 CHART_INCHES = 5.2
 """Inches; a page makes a chart as wide as its column."""
 STYLE: dict[Any, Any] = {
-    **{"font.family": "DejaVu Sans", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False},
-    **{"axes.edgecolor": "#444444", "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6},
-    **{"axes.axisbelow": True, "legend.frameon": False, "legend.handlelength": 2, "legend.fontsize": 8.5},
-    **{"legend.columnspacing": 1, "svg.fonttype": "none"},
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.handlelength": 2,
+    "legend.fontsize": 8.5,
+    "legend.columnspacing": 1,
+    "svg.fonttype": "none",
 }
 UNDATED = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 

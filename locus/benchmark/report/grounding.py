@@ -56,13 +56,18 @@ COUNT_NEGATIVES = ("dice@pooled", EMPTY_IS_1)
 TITLES = {"rsna_pneumonia": "RSNA pneumonia", "siim_pneumothorax": "SIIM pneumothorax", "chestx_det10": "ChestX-Det10"}
 """Data set -> its name in sentences."""
 PEOPLE = {
-    **{"rsna_pneumonia": ("dice", "Consolidation"), "siim_pneumothorax": ("dice", "Pneumothorax")},
+    "rsna_pneumonia": ("dice", "Consolidation"),
+    "siim_pneumothorax": ("dice", "Pneumothorax"),
     "chestx_det10": ("pointing", MEAN),
 }
 """Data set -> the closest agreement of VinDr-CXR's readers: metric and finding."""
 PAIRS = {
-    **{"marked": "marked by the other", "hit@iou.3": "IoU > .3", "hit@iou.5": "> .5", "hit@iou.7": "> .7"},
-    **{"dice": "Dice", "pointing": "pointing"},
+    "marked": "marked by the other",
+    "hit@iou.3": "IoU > .3",
+    "hit@iou.5": "> .5",
+    "hit@iou.7": "> .7",
+    "dice": "Dice",
+    "pointing": "pointing",
 }
 """Metric of pairs of readers -> its heading."""
 WORDS: Mapping[Mark, str] = {"above": "are above it", "level": "level with it", "below": "below it"}
