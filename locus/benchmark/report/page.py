@@ -285,7 +285,7 @@ def _above(first: Row, board: Leaderboard) -> str:
     above = [row for row in rows if row.above_baselines]
     words = f"{_listed(above)} at IoU > .3" if above else "no method at IoU > .3"
     names = " and ".join(f"`{row.name}` ({short(row.main.value)})" for row in blind)
-    return f"**Above {names}**, which see no image: {words}{_at_others(rows, above, blind, board)}."
+    return f"**Significantly above {names}**, which see no image: {words}{_at_others(rows, above, blind, board)}."
 
 
 def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard) -> str:

@@ -219,7 +219,7 @@ def test_answer_is_about_a_users_row_beside_published_ones(tmp_path, count, abov
     first, second = answer(board)[:2]
     assert first.startswith(f"**Yours**: `mine` on small CNN with AVG: {count / 20:.3f}".replace("0.", "."))
     assert f"Of 2 published rows, {better} significantly better, {worse} significantly worse." in first
-    assert second.startswith(f"**Above `prior` (.200)**, which see no image: {above} at IoU > .3")
+    assert second.startswith(f"**Significantly above `prior` (.200)**, which see no image: {above} at IoU > .3")
     table = main_table.thresholds(board, complete=False)
     assert table.rows[0][1] == "mine"
     assert main_table.by_finding(board).rows[0][0] == "mine"
@@ -303,6 +303,6 @@ def test_answer_names_the_best_row_those_above_baselines_and_networks_that_are_n
     assert first.startswith("**Best**: `cam` on small CNN with PCAM: .800 [")
     assert ", three training runs (.772 if chosen on half of the patients and scored on the others). Not" in first
     assert first.endswith(" Not significantly worse on this network: `layercam`.")
-    assert second.startswith("**Above `prior` (.250)**, which see no image: `cam`, `layercam` at IoU > .3")
+    assert second.startswith("**Significantly above `prior` (.250)**, which see no image: `cam`, `layercam` at IoU > .3")
     assert third.startswith("**Not compared**: ")
     assert "small CNN with AVG (one training run)" in third
