@@ -44,7 +44,7 @@ def test_external_maps_are_scored(scored):
     assert {"single_box", "wang", "adaptive_threshold", "pointing", "energy", "maxbox", "pxap", "chexlocalize"} == set(entered)
     answer = told[told.index("Yours: ") :].splitlines()
     assert answer[0].startswith("Yours: My maps: ")
-    assert answer[1].startswith("Above prior (")
+    assert answer[1].startswith("Significantly above prior (")
     assert "My maps at IoU > .3" in answer[1]
     with (folder / "leaderboard.csv").open(newline="") as file:
         gap = next(float(line["prior_difference"]) for line in csv.DictReader(file) if line["method"] == "My maps")

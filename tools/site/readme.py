@@ -8,8 +8,8 @@ from locus.core.names import FIXED_BOX, PRIOR
 
 ROOT = Path(__file__).resolve().parents[2]
 MARK = "<!-- answer -->\n"
-ANSWER = re.compile(r"^\*\*(?:Best|Above `prior`).*$", re.MULTILINE)
-CHOSEN_ON = re.compile(r"^\*\*(?:Best|Above `prior`|What boxes add).*$", re.MULTILINE)
+ANSWER = re.compile(r"^\*\*(?:Best|Significantly above `prior`).*$", re.MULTILINE)
+CHOSEN_ON = re.compile(r"^\*\*(?:Best|Significantly above `prior`|What boxes add).*$", re.MULTILINE)
 METHODS = 2
 """Number of methods of the table."""
 COLUMNS = (

@@ -65,7 +65,7 @@ def test_answer_says_where_an_entry_stands_to_the_published_rows_of_the_same_cas
     told, page = scored(here / "maps")
     assert told.startswith("Yours: mine: ")
     assert " 1 published row" in told.splitlines()[0]
-    assert told.splitlines()[1].startswith("Above prior (")
+    assert told.splitlines()[1].startswith("Significantly above prior (")
     assert "cam on small CNN with AVG" in told
     assert "The published rows are from results/tiny." in page
     assert all("external" in record.cell.recipe for record in records.load("runs/results/mine"))
