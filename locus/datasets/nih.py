@@ -102,7 +102,7 @@ def _log_from_package(root: Path, names: Sequence[str]) -> None:
 
 
 def read_entries(root: Path) -> pd.DataFrame:
-    """Return image name -> patient, age (tables.years), sex, view and the 14 labels."""
+    """Return image name -> patient, age (years), sex, view and the 14 labels."""
     path = _table_file(root, ENTRIES)
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])

@@ -57,10 +57,8 @@ class SiimPneumothorax(_files.FileDataset):
         rows = [_sample(image, files.get(image, ""), masks[image]) for image in chosen]
         self.rows = rows
         if not images:
-            self.rows, self.training_part = (
-                without_pixels(rows),
-                partial(training_rows, type(self), request, images=False),
-            )
+            self.rows = without_pixels(rows)
+            self.training_part = partial(training_rows, type(self), request, images=False)
         lists = "none published: drawn by image" if images else "LoVT's"
         about = {"lists": lists, "patients": "unknown: each image counts as one"}
         self.describe = described(request.partition, self.rows, len(masks) - len(names), 0, [path], **about)

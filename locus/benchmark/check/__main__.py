@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dataset(args[1:])
     if args[:1] == ["model"]:
         return _model(args[1:])
-    if args[:1] == ["results"] and args[1:]:
+    if args[:1] == ["results"]:
         return _results(args[1:])
     if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
         raise BadValueError(f"{f'unknown command {args[0]!r}' if args else 'no command given'}: {USAGE}")
@@ -81,6 +81,8 @@ def _results(args: Sequence[str]) -> int:
     """Check the results in the folder that the first argument names."""
     words = cli.first_as_flag("--folder", args)
     config, _ = cli.parse(ResultsCheckConfig, words, "python -m benchmark.check results FOLDER")
+    if not config.folder:
+        raise BadValueError(f"no folder given: {USAGE}")
     from locus.benchmark.check.results import run
 
     return run(config, cli.say)

@@ -81,19 +81,11 @@ def _pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
     return [*zip(rows["image"], rows["finding"], strict=True)]
 
 
-def may_have_cases_of(record: Record, other: Record) -> bool:
-    """Return whether two records agree on the data set, its counts and, if comparable, its images and boxes."""
-    counts = all(record.rests_on.get(name) == other.rests_on.get(name) for name in ("patients", "cases", "truth boxes"))
-    # images of several folds are in another order; older records have no fingerprint
-    prints = {record.fingerprint, other.fingerprint} if record.rests_on.get("trainings") == 1 else {""}
-    return record.cell.dataset == other.cell.dataset and counts and (len(prints) == 1 or "" in prints)
-
-
 def _differences(
     record: Record, ours: Record, pairs: list[tuple[str, str]], own_pairs: list[tuple[str, str]]
 ) -> Iterator[str]:
     """Yield how the images, code and cases of a record differ from ``ours``."""
-    if not may_have_cases_of(ours, record):
+    if not ours.may_have_cases_of(record):
         yield f"was scored on other images, labels or boxes than the {ours.rests_on['cases']} cases of the lists"
     network = record.code.get("network", "")  # if it is not part of Locus
     if not {"grid", "weights"} & record.cell.recipe.keys():
@@ -111,10 +103,8 @@ def _again(record: Record, rows: pd.DataFrame, listed: Dataset) -> tuple[Record,
 
     The other scores need the maps: those of other thresholds, and of pointing.
     """
-    samples, boxes = (
-        {sample.image_id: sample for sample in listed},
-        rows.reindex(columns=[*cases.BOX, "one"], fill_value=1),
-    )
+    samples = {sample.image_id: sample for sample in listed}
+    boxes = rows.reindex(columns=[*cases.BOX, "one"], fill_value=1)
     given = [box[None] if np.isfinite(box).all() else np.zeros((0, 5)) for box in boxes.to_numpy(np.float64)]
     scored = [
         make_case(samples[image], finding, 1.0, None, "conventional", submitted_boxes=of_case)

@@ -214,9 +214,8 @@ class EntryCases:
         samples = [sample for sample in entry.samples if sample.boxes]
         cases = baseline_cases(name, samples, entry.data, entry.geometry.on(shape), shape, MAX_CACHED_BYTES)
         skipped = entry.missing_maps if entry.missing == "skip" else set()
-        of_pair = {(case.image_id, case.finding): case for case in cases}
-        chosen = {pair: case for pair, case in of_pair.items() if pair not in skipped}
-        return [replace(case, probability=entry.probabilities.get(pair)) for pair, case in chosen.items()]
+        pairs = ((case, (case.image_id, case.finding)) for case in cases)
+        return [replace(case, probability=entry.probabilities.get(pair)) for case, pair in pairs if pair not in skipped]
 
     @cached_property
     def _shape(self) -> tuple[int, int]:

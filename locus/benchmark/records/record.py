@@ -293,6 +293,14 @@ class Record(FrozenModel):
         """Name of the method in tables; also for a method given as ``path/to/file.py:Class``."""
         return self.method_name or self.cell.method
 
+    def may_have_cases_of(self, other: Self) -> bool:
+        """Return whether both agree on the data set, its counts and, if comparable, its images and boxes."""
+        counts = ("patients", "cases", "truth boxes")
+        alike = all(self.rests_on.get(name) == other.rests_on.get(name) for name in counts)
+        # images of several folds are in another order; older records have no fingerprint
+        prints = {self.fingerprint, other.fingerprint} if self.rests_on.get("trainings") == 1 else {""}
+        return self.cell.dataset == other.cell.dataset and alike and (len(prints) == 1 or "" in prints)
+
     def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
         """Return the score of a metric, or None if there is none.
 

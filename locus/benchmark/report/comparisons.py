@@ -215,10 +215,7 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
 
     ``groups``: rows of each network. ``of_networks``: the rows of ``networks``.
     """
-    known = {row.key_of_network for group in groups for row in group}
-    most = max(by_grid([row for row in of_networks if row.key_of_network in known]), key=len, default=())
-    alike = {row.key_of_network for row in most} or known
-    groups = [group for group in groups if group[0].key_of_network in alike]
+    groups = _on_similar_grids(groups, of_networks)
     several = ([row for row in _scored(of) if row.by_patient and len(row.by_patient.theta) > 1] for of in groups)
     networks = [{row.name: row for row in rows} for rows in several if rows]
     rows_of = {name: [rows[name] for rows in networks if name in rows] for rows in networks for name in rows}
@@ -253,6 +250,14 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
         )
         for name, verdict in zip(order, mrmc.verdicts(len(order), between), strict=True)
     ]
+
+
+def _on_similar_grids(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Sequence[Row]]:
+    """Return the groups of the networks on the grids of most networks; all groups if there is no row of a network."""
+    known = {row.key_of_network for group in groups for row in group}
+    most = max(by_grid([row for row in of_networks if row.key_of_network in known]), key=len, default=())
+    alike = {row.key_of_network for row in most} or known
+    return [group for group in groups if group[0].key_of_network in alike]
 
 
 def over_networks(one: Rows, other: Rows) -> MrmcEstimate | None:

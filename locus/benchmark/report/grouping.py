@@ -184,7 +184,8 @@ class Row:
     @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
-        return network_words(self.cell).replace("own ", "" if self.contributed_by else "own ")
+        words = network_words(self.cell)
+        return words.removeprefix("own ") if self.contributed_by else words
 
     @property
     def key_of_network(self) -> str:

@@ -185,10 +185,8 @@ def networks(board: Leaderboard) -> Table:
 def effects(board: Leaderboard, most: int | None = None) -> Table:
     """Return a row per method with its mean over the networks, best first; ``most``: number of rows."""
     rest = len(board.effects[most:]) if most is not None else 0
-    title, intro = (
-        f"{board.title}: methods over networks",
-        "The methods that all networks with several runs and similar grids have.",
-    )
+    title = f"{board.title}: methods over networks"
+    intro = "The methods that all networks with several runs and similar grids have."
     table = tabulated(title, intro, (NAME, _shares(MAIN, "mean, IoU > .3"), ABOVE, VERDICT), board.effects[:most])
     return replace(table, footnote=f"{rest} more methods are on the page." if rest else "")
 

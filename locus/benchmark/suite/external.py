@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from locus.benchmark import records
-from locus.benchmark.check.results import may_have_cases_of
 from locus.benchmark.evaluation.entry import ExternalEntry, read
 from locus.benchmark.evaluation.scorer import MODEL, EntryCases, Rows, score
 from locus.benchmark.pictures import gallery
@@ -134,7 +133,7 @@ def _published(main: Record, of_entry: Sequence[Record], folder: Path) -> tuple[
     chosen: tuple[Path | None, list[Record]] = (None, [])
     own_cases, most = _cases_of([main], folder), 0
     for suite in records.suites(cells.published()) if own_cases else ():
-        similar = [record for record in as_published(suite) if record.scores and may_have_cases_of(record, main)]
+        similar = [record for record in as_published(suite) if record.scores and record.may_have_cases_of(main)]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
         if fixed and (theirs := _overlaps_of_fixed_box(rows, suite)) and theirs != fixed:
             continue

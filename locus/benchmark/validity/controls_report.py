@@ -48,8 +48,13 @@ CHANCE_PERCENTILE = 95
 MIN_USED = 0.1
 """Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
 HEAD = (
-    *("network", "AUROC", "runs", "runs with marker", "uses the marker"),
-    *("τ of hits and use", "τ of hits and sensitivity"),
+    "network",
+    "AUROC",
+    "runs",
+    "runs with marker",
+    "uses the marker",
+    "τ of hits and use",
+    "τ of hits and sensitivity",
 )
 
 
@@ -177,10 +182,8 @@ class ControlsReport(CheckReport):
         """Return a table of methods per network, then the networks."""
         found = networks(self.leaderboard)
         made = [self._methods(network, NOTES["controls"] if network is found[0] else "") for network in found]
-        return [
-            *made,
-            Table(f"{self.dataset}: networks", NOTES["controls_networks"], HEAD, tuple(map(self._network, found))),
-        ]
+        about = NOTES["controls_networks"]
+        return [*made, Table(f"{self.dataset}: networks", about, HEAD, tuple(map(self._network, found)))]
 
     def _methods(self, network: NetworkAnswers, note: str) -> Table:
         basis = basis_lines([one.row for one in network.methods], "chosen on other patients, for each finding")
