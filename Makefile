@@ -1,11 +1,13 @@
 SUITED = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p $(SUITED) && echo $$p && break; done)
 NONE = Python 3.11, 3.12 or 3.13 not found: install one (www.python.org), or write make PYTHON=path/to/python
+# The newest versions, or the oldest that work: make CONSTRAINTS=constraints-lowest.txt
+CONSTRAINTS ?= constraints.txt
 BIN = .venv/bin
 STAMP = .venv/.installed
 # uv takes half a minute, pip three. If uv cannot reach its index, pip may: its settings can name another one.
 INSTALL = install() { $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python "$$@" \
-	|| $(BIN)/pip install --quiet --no-compile "$$@"; }; install --constraint constraints.txt --editable
+	|| $(BIN)/pip install --quiet --no-compile "$$@"; }; install --constraint $(CONSTRAINTS) --editable
 
 .PHONY: help setup demo verify serve test test-all lint docs check
 
@@ -21,16 +23,16 @@ FAILED = { status=$$?; test $$status -gt 128 || : > $(LOCK); exit $$status; }
 DRY_RUN = $(findstring n,$(firstword -$(MAKEFLAGS)))
 
 ifeq ($(LOCKED)$(DRY_RUN),)
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "$(NONE)"; exit 1; }
 	@$(or $(PYTHON),$(BIN)/python) -c '$(WAIT)' $(LOCK) $(MAKE) --no-print-directory LOCKED=1 $@
 else
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@test ! -s $(LOCK) || rm -rf .venv
 	@echo unfinished > $(LOCK)
 	@echo "creating .venv and installing packages into it (one to three minutes)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --constraint constraints.txt uv || $(FAILED)
+	@$(BIN)/pip install --quiet --constraint $(CONSTRAINTS) uv || $(FAILED)
 	@$(INSTALL) '.[test]' || $(FAILED)
 	-@$(BIN)/python -m tools.compile
 	@touch $(STAMP)

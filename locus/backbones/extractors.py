@@ -44,7 +44,7 @@ def create(name: str, pretrained: bool, **options: Any) -> Any:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # hides its retries
     require(name)
     path = weights_file(name)
-    overlay = {"file": str(path)} if path.is_file() else None
+    overlay = {"file": str(path), "custom_load": False} if path.is_file() else None
     try:
         return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **options)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:

@@ -87,7 +87,7 @@ def test_more_candidate_positions_give_more_air(finding):
         patient, image = draw_patient(np.random.default_rng(seed), only(finding)), chest().astype(np.float32) / 255
         for places, found in ((1, one), (8, many)):
             found.append(air(arranged(patient, image, places, np.random.default_rng(seed)).lesions[0], image, 1.0))
-    assert all(b >= a for a, b in zip(one, many, strict=True))
+    assert all(b >= a - 1e-6 for a, b in zip(one, many, strict=True))
     assert np.mean(many) > np.mean(one)
 
 

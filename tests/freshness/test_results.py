@@ -1,7 +1,7 @@
 """What is committed in results/ is what the records and the suites give today."""
 
-import filecmp
 import functools
+import re
 import shutil
 from pathlib import Path
 
@@ -59,6 +59,11 @@ def written(tmp_path_factory):
     return write
 
 
+def plain(path):
+    """The bytes of a file, without the identifiers of a drawing's clip paths: they depend on how NumPy prints a number."""
+    return re.sub(rb"\bp[0-9a-f]{10}\b", b"p", path.read_bytes())
+
+
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_tables_are_what_the_records_give(name, written):
     given, published_files = (
@@ -66,7 +71,7 @@ def test_the_committed_tables_are_what_the_records_give(name, written):
     )
     assert [path.name for path in given] == [path.name for path in published_files]
     for one, other in zip(given, published_files, strict=True):
-        assert filecmp.cmp(one, other, shallow=False), f"{other} is stale: run python -m benchmark.run --all"
+        assert plain(one) == plain(other), f"{other} is stale: run python -m benchmark.run --all"
 
 
 @pytest.mark.parametrize("name", SUITES)

@@ -196,7 +196,7 @@ class StoredMaps:
         """Return the map (h, w) float32 in its own scale, with half precision; None as in ``stored``."""
         stored = self.stored(image, finding)
         position = self._position(image, finding)
-        return None if stored is None else (stored * self.peaks[position]).astype(np.float32)
+        return None if stored is None else stored.astype(np.float32) * self.peaks[position]
 
     def _position(self, image: str, finding: str) -> int:
         if (image, finding) not in self:
