@@ -50,7 +50,7 @@ def test_cards_are_those_of_the_files(tmp_path):
 def test_networks_of_the_package_are_those_of_the_suite_demo():
     for name, pooling in (("demo-avg", "AVG"), ("demo-pcam", "PCAM")):
         packaged = backbones.path_of(name).read_bytes()
-        assert packaged == (ROOT / f"results/demo/weights/custom-{pooling}-128px-seed0.safetensors").read_bytes()
+        assert packaged == (ROOT / f"results/demo/weights/custom-{pooling}-96px-seed0.safetensors").read_bytes()
         assert locus.load(name).pooling == pooling
 
 

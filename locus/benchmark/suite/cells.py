@@ -60,7 +60,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     >>> suite = plan.load("demo")
     >>> first, *_ = cells(suite, plan.models(suite)[0])
     >>> first.model_id, first.method, first.protocol
-    ('custom-AVG-128px-seed0', 'classifier', 'classification')
+    ('custom-AVG-96px-seed0', 'classifier', 'classification')
     """
     shared = _shared(model)
     if model.protocols and model.grid is not None:

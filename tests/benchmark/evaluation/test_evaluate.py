@@ -102,7 +102,7 @@ def test_text_of_a_result_is_the_answer_and_then_its_table(both):
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """Return a network, its data and its evaluation without the main protocol."""
-    data, model = locus.load_dataset("phantom:test=40", img_size=128), locus.load("demo-pcam")
+    data, model = locus.load_dataset("phantom:test=40", img_size=96), locus.load("demo-pcam")
     given = {"protocols": ["energy", "pointing", "adaptive_threshold", "classification"], "cache_dir": tmp_path_factory.mktemp("cache")}
     return model, data, locus.evaluate(model, data, ["gradcam", "layercam"], progress=False, **given)
 
