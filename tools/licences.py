@@ -78,7 +78,7 @@ def licence_text(package: Distribution) -> str:
 
 def family(name: str, package: Distribution) -> str:
     """Return the licence of a package as a name in ``FAMILIES``, or the text in its metadata."""
-    text = "nvidia" if name.startswith(("nvidia-", "cuda-")) else licence_text(package)
+    text = "nvidia" if name.startswith(("nvidia-", "cuda-toolkit")) else licence_text(package)
     return next((word for word, pattern in FAMILIES.items() if re.search(pattern, text, re.IGNORECASE)), text)
 
 
