@@ -42,7 +42,7 @@ endif
 setup: $(STAMP) ## create .venv and install the project with its test requirements
 	@echo "Locus is installed. Next: source .venv/bin/activate, then python main.py (or make demo)"
 
-demo: $(STAMP)  ## train on generated images, explain, score and draw (about four minutes on two cores)
+demo: $(STAMP)  ## train on generated images, explain, score and draw (about three minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --results runs/results --published_weights never --jobs 2 --threads 1
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 
