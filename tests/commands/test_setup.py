@@ -16,8 +16,10 @@ pytestmark = pytest.mark.commands
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path, monkeypatch):
     """checkout(programs): a new checkout with shell programs, by their paths."""
+    monkeypatch.delenv("MAKEFLAGS", raising=False)  # variables of the `make test` that runs the tests
+    monkeypatch.delenv("CONSTRAINTS", raising=False)
 
     def make(programs):
         for name in ("Makefile", "pyproject.toml", "constraints.txt"):
