@@ -252,13 +252,16 @@ def select_samples(trained: Sequence[ModelRun], count: int | None) -> list[Sampl
 
 
 def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
-    """Return ``count`` samples in their original order, selected by patient after a shuffle with ``seed``.
+    """Return ``count`` samples in their original order: one image of each patient, then a second one, and so on.
 
-    All models of the same data get the same images, independent of folds. A smaller subset is part of a larger one.
+    The patients are shuffled with ``seed``. All models of the same data get the same images, independent of folds. A
+    smaller subset is part of a larger one.
     """
     ranks, _ = patient_ranks([sample.patient_id for sample in samples], seed, "slow images")
-    order = sorted(zip(ranks.tolist(), (sample.image_id for sample in samples), strict=True))
-    selected = {image for _, image in order[:count]}
+    images = pd.DataFrame({"patient": ranks, "image": [sample.image_id for sample in samples]})
+    images = images.drop_duplicates().sort_values("image")
+    images["turn"] = images.groupby("patient").cumcount()
+    selected = {*images.sort_values(["turn", "patient"]).image[:count]}
     return [sample for sample in samples if sample.image_id in selected]
 
 

@@ -208,7 +208,7 @@ class Suite(pydantic.BaseModel):
     check: CheckName | None = None
     """A validity check that replaces ``protocols``; the baselines are then those in ``methods``."""
     images: Count | None = None
-    """Number of boxed images, drawn by patient, on which everything is scored; none: all."""
+    """Number of boxed images, from as many patients as possible, on which everything is scored; none: all."""
     second_readers: bool = False
     """Whether ChestX-Det's boxes are scored as a row ``second readers``, in suites on NIH. The annotations may be in
     the folder of NIH's files or next to it."""

@@ -40,7 +40,7 @@ AREAS = (0.01, 0.02, 0.05, 0.1, 0.2)
 scaled so that the last one is that share."""
 AROUND = 0.05
 """Distance from the marker at which a maximum counts as on it, as a share of the image side."""
-SHORTCUT = "Mass"
+SHORTCUT = "Pneumothorax"
 """Finding whose marker the networks without a shortcut are tested with: small, and not like a letter."""
 BATCH = 64
 """Images in a forward pass."""

@@ -176,7 +176,7 @@ class ControlsReport(CheckReport):
     check = CONTROLS
     question = "Does a heat map show the class, what the network used, and a shortcut?"
     shown = 4
-    limit = "Real findings and other architectures: the findings are drawn, and the networks are small CNNs."
+    limit = "Other networks, findings and markers."
 
     def tables(self) -> list[Table]:
         """Return a table of methods per network, then the networks."""

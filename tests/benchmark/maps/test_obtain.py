@@ -230,7 +230,7 @@ def test_slow_methods_explain_some_images_and_fast_ones_all(trained, first):
     assert [case.image_id for case in make_cases(trained, first[1]["cam"], "aligned", 6)][::8] == list(few)
 
 
-def test_slow_methods_explain_the_same_patients_for_all_models_and_folds():
+def test_slow_methods_explain_images_of_as_many_patients_as_possible_the_same_for_all_models_and_folds():
     def sample(name):
         return Sample(name, name[0], (64, 64), np.zeros(0, np.float32), {}, lambda: np.zeros((64, 64), np.uint8))
 
@@ -241,7 +241,7 @@ def test_slow_methods_explain_the_same_patients_for_all_models_and_folds():
     result = {count: names(every, count) for count in range(1, 8)}
     assert [len(each) for each in result.values()] == [1, 2, 3, 4, 5, 6, 6]
     assert all(set(result[count]) < set(result[count + 1]) for count in range(1, 6))
-    assert [len({name[0] for name in result[count]}) for count in (2, 4, 6)] == [1, 2, 3]
+    assert [len({name[0] for name in result[count]}) for count in (1, 2, 3, 6)] == [1, 2, 3, 3]
     assert sorted(names(every[3:] + every[:3], 2)) == sorted(result[2])
     assert len({tuple(names(every, 2, seed)) for seed in range(9)}) == 3
 
