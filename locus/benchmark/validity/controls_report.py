@@ -215,7 +215,8 @@ class ControlsReport(CheckReport):
             same = f" Not shown to depend on the class: {grouping.listed(equal)}." if equal else ""
             yield (
                 f"**Class** ({first.name}): on images with two findings, `{top.row.name}` hits a box in "
-                f"{top.words('own')} of cases, and in {top.words('swap')} with the map of the other finding.{same}"
+                f"{top.words('own')} of {top.values['own'].n} cases, and in {top.words('swap')} with the map of the "
+                f"other finding.{same}"
             )
         if (top := first.best("use")) is not None:
             others = ", ".join(f"`{name}` {first.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE))
