@@ -46,4 +46,6 @@ def test_committed_pages_open_in_a_browser_and_fit_its_window(tmp_path):
     for name, (width, wide, charts, problems) in text.items():
         suite, wanted = name.split()
         assert (width, wide <= width, problems) == (int(wanted), True, []), name
-        assert charts == (3 if suite == "grounding" else suite in (*WITH_METHODS, *CHECKS, "nih", "nih-sample-controls", "nih-sample-protocols")), name
+        assert charts == (
+            3 if suite == "grounding" else suite in (*WITH_METHODS, *CHECKS, "nih", "nih-sample-controls", "nih-sample-protocols")
+        ), name
