@@ -212,7 +212,7 @@ class ControlsReport(CheckReport):
             having = [one for one in first.methods if one.is_method and "class" in one.values]
             low = {one.row.name: one.values["class"].low or 0 for one in having}  # none if it never differs
             equal = [f"`{name}`" for name, end in low.items() if end <= 0]
-            same = f" Not shown to depend on the class: {grouping.listed(equal)}." if equal else ""
+            same = f" No difference is shown for {grouping.listed(equal)}." if equal else ""
             yield (
                 f"**Class** ({first.name}): on images with two findings, `{top.row.name}` hits a box in "
                 f"{top.words('own')} of {top.values['own'].n} cases, and in {top.words('swap')} with the map of the "
@@ -221,21 +221,23 @@ class ControlsReport(CheckReport):
         if (top := first.best("use")) is not None:
             others = ", ".join(f"`{name}` {first.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE))
             yield (
-                f"**Use**: taking away what `{top.row.name}` marks costs the network {top.words('use')} of what taking "
-                f"away the finding costs ({others}). Kendall's τ of hits and use: {_agreement(first, 'use')}."
+                f"**Use**: taking away what `{top.row.name}` marks, 1 to 20% of the pixels, costs the network on average "
+                f"{top.words('use')} of what taking away the finding costs ({others}). Kendall's τ of the methods by hits "
+                f"and by use: {_agreement(first, 'use')}."
             )
         if first.used is None:
             return
         uses, images, runs = first.used
-        trained = f"**Shortcut**: after training with the marker ({counted(runs, 'run')}), the network"
+        trained = "**Shortcut**: after training with the marker, the network"
+        based = f"{uses} of {images} images ({counted(runs, 'run')})"
         if (top := first.best("seen")) is None:
             yield (
-                f"{trained} does not use it: on {uses} of {images} images, and by chance on 5%. So there is no "
-                "shortcut for a map to show."
+                f"{trained} does not use it: on {based}, and by chance on 5%. So there is no shortcut for a map to "
+                "show."
             )
         else:
             yield (
-                f"{trained} uses it on {uses} of {images} images. There, `{top.row.name}` is highest at the marker in "
+                f"{trained} uses it on {based}. There, `{top.row.name}`, the best method, is highest at the marker in "
                 f"{top.words('seen')} (`{NOISE}` {first.of(NOISE, 'seen')}). Without the shortcut it is highest "
                 f"elsewhere in {top.words('spared')}."
             )

@@ -60,10 +60,10 @@ def test_use_is_the_share_of_the_fall_of_the_logit(board):
 def test_sentences_answer_each_question_and_name_methods_that_ignore_the_class(board):
     class_line, use_line, shortcut_line = ControlsReport(board).sentences()
     assert "`seeing` hits a box in 1.00" in class_line
-    assert class_line.endswith("Not shown to depend on the class: `blind`.")
-    assert "costs the network .500" in use_line
+    assert class_line.endswith("No difference is shown for `blind`.")
+    assert "costs the network on average .500" in use_line
     assert "uses it on 36 of 40 images" in shortcut_line
-    assert "`seeing` is highest at the marker in 1.00" in shortcut_line
+    assert "`seeing`, the best method, is highest at the marker in 1.00" in shortcut_line
 
 
 def test_the_answer_comes_first_in_the_markdown_and_names_what_it_does_not_show(board):
