@@ -221,9 +221,9 @@ class ControlsReport(CheckReport):
         if (top := first.best("use")) is not None:
             others = ", ".join(f"`{name}` {first.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE))
             yield (
-                f"**Use**: taking away what `{top.row.name}` marks, 1 to 20% of the pixels, costs the network on average "
-                f"{top.words('use')} of what taking away the finding costs ({others}). Kendall's τ of the methods by hits "
-                f"and by use: {_agreement(first, 'use')}."
+                f"**Use**: taking away what `{top.row.name}` marks, 1 to 20% of the pixels, costs the network on "
+                f"average {top.words('use')} of what taking away the finding costs ({others}). Kendall's τ of the "
+                f"methods by hits and by use: {_agreement(first, 'use')}."
             )
         if first.used is None:
             return
