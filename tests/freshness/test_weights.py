@@ -34,8 +34,8 @@ def test_every_published_network_has_a_small_file_with_the_weights_that_were_sco
     assert len([*folder.glob("*.safetensors")]) == sum(len(model.trainings) for model in rounded) + len(given)
 
 
-def test_all_weights_together_take_less_than_60_mb():
-    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/*")) < 60e6
+def test_all_weights_together_take_less_than_65_mb():
+    assert sum(file.stat().st_size for file in ROOT.glob("results/*/weights/*")) < 65e6
 
 
 def test_cards_are_those_of_the_files(tmp_path):
