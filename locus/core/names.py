@@ -197,6 +197,16 @@ def _letters(name: str) -> str:
     return re.sub(r"\d+", "", "".join(_words(name)))
 
 
+def augment_words(augment: str) -> tuple[str, ...]:
+    """Return the augmentations of ``augment`` that are meant to improve localization.
+
+    >>> augment_words("affine_contrast:flip=True,hide=.5"), augment_words("cutmix"), augment_words("light")
+    (('HaS',), ('CutMix',), ())
+    """
+    words = {"HaS": r"has\b|.*\bhide=", "CutMix": r"cutmix\b|.*\bcutmix="}
+    return tuple(name for name, pattern in words.items() if re.match(pattern, augment))
+
+
 def backbone_words(backbone: str) -> str:
     """Return the name of a backbone as a person reads it.
 

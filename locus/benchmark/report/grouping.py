@@ -199,7 +199,7 @@ def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
 
 
 def network_words(cell: Cell) -> str:
-    """Return backbone, pooling and, if it has one, attention; for maps or boxes made elsewhere, what they are.
+    """Return backbone, pooling, attention and, for some, augmentation; for maps or boxes made elsewhere, what they are.
 
     >>> network_words(Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none"))
     'small CNN with PCAM'
@@ -209,6 +209,7 @@ def network_words(cell: Cell) -> str:
     if "external" in cell.recipe:
         return f"own {cell.recipe['external']['kind']}"
     words = [word for word in (cell.global_pool, cell.attention_map) if word not in ("", "none")]
+    words += names.augment_words(cell.recipe.get("augment", ""))
     return " with ".join(filter(None, (backbone_words(cell.backbone), " and ".join(words)))) or "network unknown"
 
 

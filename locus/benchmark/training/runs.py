@@ -25,6 +25,7 @@ import yaml
 from locus import backbones, datasets
 from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, TrainConfig, flags_with
 from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
+from locus.core.names import augment_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +121,7 @@ def load_split(config: TrainConfig, split: str) -> "Dataset":
 
 
 def model_name(config: TrainConfig) -> str:
-    """Return the name of a network: backbone, pooling, attention, marker in its images, image size and seed.
+    """Return the name of a network: backbone, pooling, attention, augmentation for localization, marker, size and seed.
 
     >>> model_name(TrainConfig(backbone="resnet18:stride=8", global_pool="PCAM", img_size=128))
     'resnet18_stride=8-PCAM-128px-seed0'
@@ -129,7 +130,8 @@ def model_name(config: TrainConfig) -> str:
     """
     attention = config.attention_map if config.attention_map not in (None, "none") else ""
     marker = next((word for word in re.split("[:,]", config.dataset) if word.startswith("marker=")), "")
-    words = [config.backbone, config.global_pool, attention, marker, f"{config.img_size}px", f"seed{config.seed}"]
+    words = [config.backbone, config.global_pool, attention, *augment_words(config.augment), marker]
+    words += [f"{config.img_size}px", f"seed{config.seed}"]
     return "-".join(word.replace(":", "_") for word in words if word)
 
 
