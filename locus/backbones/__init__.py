@@ -103,9 +103,9 @@ def files_of(options: Mapping[str, Any]) -> Set[Path]:
     """
     if user_file := file_of(options.get("network", "")):
         return local_files(user_file) if user_file.is_file() else set()
-    modules = ["extractors", "grids", "probe_grid", "pooling"]
+    modules = ["extractors", "layers", "grids", "pooling"]
     if "network" in options:
-        modules = ["wrapping", "probe_grid"]
+        modules = ["wrapping", "grids"]
     return {Path(__file__).with_name(f"{name}.py") for name in modules}
 
 

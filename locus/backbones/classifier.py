@@ -16,9 +16,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import layers
+from locus.backbones import grids, layers
+from locus.backbones.layers import Extractor, TokensOf, hooked
 from locus.backbones.pooling import Pooling, precise
-from locus.backbones.probe_grid import locator
 from locus.backbones.tokens import TokenLayout, find_token_layout
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid, square_pixels
@@ -290,7 +290,16 @@ class Classifier(layers.Network):
 
         Empty for a wrapped network. Other submodules can be selected by their dotted names in the original network.
         """
-        return layers.earlier_layers(self, self._declared_layers)
+        declared, outputs = self._declared_layers, dict[str, Any]()
+        if self.attention is not None or not declared:
+            return declared
+        hooks = {
+            layers.path(self, name): lambda part, inputs, output, name=name: outputs.update({name: output})
+            for name in declared
+        }
+        with hooked(self, hooks):
+            A = grids.features(self.extractor, getattr(self.extractor, "native", (224, 224)), self.channels)
+        return tuple(name for name in declared if outputs.get(name) is not A)
 
     def set_outputs(self, findings: Sequence[str] = (), img_size: int | None = None) -> Self:
         """Set the names of the outputs and the side of the images, if given, and return the model.
@@ -367,9 +376,19 @@ class Classifier(layers.Network):
         """
         size = (int(size[0]), int(size[1]))
         if (size, layer) not in self._grids:
-            locate = self._locate or locator(self.extractor, self.channels)
-            self._grids[size, layer] = locate(size) if layer is None else layers.grid(self, layer, size)
+            locate = self._locate or grids.locator(self.extractor, self.channels)
+            self._grids[size, layer] = locate(size) if layer is None else self._layer_grid(layer, size)
         return self._grids[size, layer]
+
+    def _layer_grid(self, layer: str, size: tuple[int, int]) -> Grid:
+        """Return the grid of a layer: that of its tokens, of a wrapped network measured, else by arithmetic."""
+        part = Extractor(self, layers.path(self, layer))
+        if isinstance(self.extractor, TokensOf):
+            A = layers.map_of(self, layer, grids.features(part, size, self.channels), size)
+            return self.extractor.grid(size, (A.shape[-2], A.shape[-1]))
+        if isinstance(self.extractor, Extractor):
+            return grids.measured(self, part, size, self.channels)
+        return grids.locator(part, self.channels)(size)
 
     def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         """Return which tokens of images of ``size`` (H, W) are patches and which the head reads; cached per size.

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from locus import backbones
-from locus.backbones import grids
-from locus.backbones.grids import TokensOf
+from locus.backbones import grids, layers
+from locus.backbones.layers import TokensOf
 from locus.core.errors import BadValueError, NotAvailableError, one_line
 
 FILE = "model.safetensors"
@@ -160,7 +160,7 @@ def build(name: str, pretrained: bool) -> Features:
     """
     if name in BUILDERS:
         return BUILDERS[name](name, pretrained)
-    given = grids.options(name)
+    given = layers.options(name)
     net = create(name, pretrained, **given)
     features = _of_timm(net, TokensOf(net) if given and TokensOf.serves(net) else MapsOf(net))
     if name not in backbones.BACKBONE_NAMES:

@@ -7,9 +7,9 @@ of the layer (``_confirmed``). Otherwise the features are the last map on which 
 the head is opaque. Then the logits must not change with the image while this map is held (``_require_all_paths``).
 """
 
+import functools
 import itertools
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,14 +17,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from locus.backbones import pooling as poolings
-from locus.backbones.grids import MAX_PREFIX_TOKENS, TokensOf, evaluating
-from locus.backbones.layers import ACTIVATIONS, Step, submodule, until
-from locus.backbones.tokens import logits_of, noise
+from locus.backbones import layers
+from locus.backbones.classifier import require_names
+from locus.backbones.layers import ACTIVATIONS, ModelSpec, Step, evaluating, hooked, logits_of, noise, submodule
+from locus.backbones.pooling import AVG, MAX
 from locus.core.errors import BadValueError, NotAvailableError, one_line
 from locus.core.user_code import ANYTHING
 
-POOLINGS = ("AVG", "MAX")
+Names = Sequence[str] | Mapping[str, int]
+UNUSED_OUTPUT = "-"
+"""Name of an output that is not used."""
+OUTPUTS, TARGETS = ("sigmoid", "softmax"), ("logit", "difference")
+"""Meanings of the outputs, and what is explained: a logit, or a logit less the mean of the others."""
+POOLINGS = {"AVG": AVG(), "MAX": MAX()}
 """Supported poolings between features and a linear head."""
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
@@ -37,6 +42,7 @@ MIN_REACHED_SHARE = 0.9
 class ForwardTrace:
     """Outputs of the submodules of a network for one image."""
 
+    module: nn.Module
     image: Tensor
     """(1,channels,H,W)."""
     outputs: dict[str, Tensor] = field(default_factory=dict)
@@ -60,7 +66,7 @@ class ForwardTrace:
     def shapes(self) -> list[tuple[int, int]]:
         """(h, w) of the patches at each stage; each stage halves the previous one, rounded up.
 
-        >>> ForwardTrace(torch.zeros(1, 3, 224, 224), patch=16).shapes
+        >>> ForwardTrace(nn.Identity(), torch.zeros(1, 3, 224, 224), patch=16).shapes
         [(14, 14), (7, 7), (4, 4), (2, 2), (1, 1)]
         """
         shapes = [(self.size[0] // self.patch, self.size[1] // self.patch)]
@@ -75,10 +81,40 @@ class ForwardTrace:
         patches = self.shapes if self.patch else []
         return tuple(output.shape[1:3]) in patches and tuple(output.shape[2:]) not in patches
 
+    def run(self, image: Tensor, hooks: Mapping[str, Any]) -> Tensor:
+        """Return the logits of an image in evaluation mode, with forward ``hooks`` on submodules."""
+        plain = torch.autocast(image.device.type, enabled=False)
+        with evaluating(self.module), hooked(self.module, hooks), plain:
+            try:
+                return logits_of(self.module(image))
+            except BadValueError:
+                raise
+            except ANYTHING as error:
+                raise BadValueError(
+                    f"the network fails for an image of {'x'.join(map(str, image.shape[1:]))} "
+                    f"({type(error).__name__}: {one_line(error)}): set its channels and img_size"
+                ) from error
+
+    def record(self, name: str, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
+        """Record the ``output`` of the submodule ``name``, in a forward hook."""
+        if isinstance(part, nn.Conv2d) and not self.outputs and part.kernel_size == part.stride:
+            self.patch = part.kernel_size[0]
+        if not isinstance(output, Tensor):
+            return None
+        if isinstance(part, nn.Linear) and output.ndim == 2:
+            self.linear[name] = inputs[0].clone(), output.clone()
+        if self.outputs.pop(name, None) is not None:
+            self.repeated.add(name)
+        with torch.inference_mode(False), torch.enable_grad():  # layers may run under no_grad
+            if not output.requires_grad and output.is_floating_point():
+                output = output.clone().requires_grad_()
+            self.outputs[name] = output
+            return output.clone()  # protects the recorded tensor from in-place operations
+
 
 @torch.enable_grad()
 @torch.inference_mode(False)
-def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
+def observe(module: nn.Module, channels: int, side: int | None) -> ForwardTrace:
     """Run one image of noise through ``module`` in evaluation mode, with gradients enabled.
 
     Raises ``BadValueError`` for a network that does not accept the image or answers differently in another call or
@@ -95,10 +131,10 @@ def observe(module: nn.Module, channels: int, side: int) -> ForwardTrace:
         )
     if any(isinstance(weight, UninitializedParameter) for weight in module.parameters()):
         raise BadValueError("the network has lazy layers without weights: run it on one image before you return it")
-    trace = ForwardTrace(noise(module, channels, side).requires_grad_())
-    hooks = {name: _recorder(trace, name) for name, _ in module.named_modules() if name}
-    trace.logits = _logits(module, trace.image, hooks)
-    other = require_stable(lambda images: _logits(module, images, {}), trace.image.detach(), trace.logits)
+    trace = ForwardTrace(module, noise(module, channels, side).requires_grad_())
+    hooks = {name: functools.partial(trace.record, name) for name, _ in module.named_modules() if name}
+    trace.logits = trace.run(trace.image, hooks)
+    other = require_stable(lambda images: trace.run(images, {}), trace.image.detach(), trace.logits)
     trace.change = (other - trace.logits).detach()
     if trace.logits.dtype != trace.image.dtype:
         reason = f"its weights are {trace.image.dtype}, but its logits are {trace.logits.dtype}"
@@ -151,115 +187,36 @@ def same_logits(first: Tensor, second: Tensor, scale: Tensor | None = None) -> b
     return torch.allclose(first.to(kind), second.to(kind), rtol=eps, atol=tolerance, equal_nan=True)
 
 
-def _logits(module: nn.Module, image: Tensor, hooks: dict[str, Any]) -> Tensor:
-    """Return the logits of an image in evaluation mode, with forward hooks on submodules."""
-    with evaluating(module), ExitStack() as stack, torch.autocast(image.device.type, enabled=False):
-        for name, hook in hooks.items():
-            stack.callback(module.get_submodule(name).register_forward_hook(hook).remove)
-        try:
-            return logits_of(module(image))
-        except BadValueError:
-            raise
-        except ANYTHING as error:
-            raise BadValueError(
-                f"the network fails for an image of {'x'.join(map(str, image.shape[1:]))} "
-                f"({type(error).__name__}: {one_line(error)}): set its channels and img_size"
-            ) from error
+def read_spec(
+    trace: ForwardTrace, parts: tuple[str | None, str | None], findings: Names, where: str, meaning: tuple[str, str]
+) -> tuple[ModelSpec, tuple[str, ...]]:
+    """Return the specification of a network from one traced image, and the names of the outputs that are used.
+
+    ``parts``: names of features and head, if given; ``meaning``: from ``OUTPUTS`` and ``TARGETS``. Raises the errors of
+    ``select_outputs`` and ``find_model_spec``.
+    """
+    names, columns = select_outputs(findings, trace.logits, where)
+    spec = find_model_spec(trace, *parts)
+    if columns is not None and spec.outputs is not None:
+        columns = tuple(spec.outputs[column] for column in columns)
+    return with_outputs(spec, columns, meaning, trace.logits.shape[1]), names
 
 
-def _recorder(trace: ForwardTrace, name: str) -> Any:
-    def record(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
-        if isinstance(part, nn.Conv2d) and not trace.outputs and part.kernel_size == part.stride:
-            trace.patch = part.kernel_size[0]
-        if not isinstance(output, Tensor):
-            return None
-        if isinstance(part, nn.Linear) and output.ndim == 2:
-            trace.linear[name] = inputs[0].clone(), output.clone()
-        if trace.outputs.pop(name, None) is not None:
-            trace.repeated.add(name)
-        with torch.inference_mode(False), torch.enable_grad():  # layers may run under no_grad
-            if not output.requires_grad and output.is_floating_point():
-                output = output.clone().requires_grad_()
-            trace.outputs[name] = output
-            return output.clone()  # protects the recorded tensor from in-place operations
-
-    return record
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """Names of the submodules of a network that return A and the logits. JSON-able by ``dataclasses.asdict``."""
-
-    features: str
-    """Dotted name of the submodule with output A."""
-    head: str | None
-    """Dotted name of the linear layer after the pooling; None: the rest of the network is an opaque head."""
-    pooling: str = "AVG"
-    """Pooling between features and a named head."""
-    activation: str = ""
-    """Function from ``ACTIVATIONS`` that the network applies to the submodule's output before pooling (DenseNet)."""
-    patch: int = 0
-    """Patch size in pixels if the output is tokens; 0 if it is a map."""
-    prefix: int = 0
-    """Number of tokens before the patches (class, registers)."""
-    outputs: tuple[int, ...] | None = None
-    """Outputs that are used, in their order: rows of the head, or columns of the output of a network with an opaque
-    head. None: all of them."""
-    stages: int = 1
-    """1 + number of patch-merging steps before the map; each step halves the sides."""
-    grid: tuple[float, float] | None = None
-    """Stride and offset of the map in pixels, if given; None: measured, or that of the patches."""
-    softmax: bool = False
-    """True if the outputs exclude each other, so that probabilities are their softmax and not sigmoids."""
-    difference: bool = False
-    """True if each logit is explained less the mean of the other logits."""
-
-    def explained(self, logits: Tensor) -> Tensor:
-        """Return the logits (N,K) that methods explain, from those of the network, (N,J)."""
-        if self.difference:
-            count = logits.shape[1]
-            logits = (count * logits - logits.sum(1, keepdim=True)) / (count - 1)
-        return logits if self.outputs is None else logits[:, list(self.outputs)]
-
-    def predicted(self, logits: Tensor) -> Tensor:
-        """Return logits (N,K) whose sigmoids are the probabilities, from the logits of the network, (N,J).
-
-        >>> ModelSpec("", None, softmax=True).predicted(torch.tensor([[1.0, 3.0]])).tolist()
-        [[-2.0, 2.0]]
-        """
-        if self.softmax:
-            itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
-            others = logits.unsqueeze(1).masked_fill(itself, -torch.inf)  # (N, J, J)
-            logits = logits - others.logsumexp(2)
-        return logits if self.outputs is None else logits[:, list(self.outputs)]
-
-    def __str__(self) -> str:
-        tokens = f", tokens of {self.patch}x{self.patch} pixels" if self.patch else ""
-        activation = f", {self.activation}" if self.activation else ""
-        used = "" if self.outputs is None else f", outputs {' '.join(map(str, self.outputs))}"
-        used += ", softmax" * self.softmax + ", explained by their differences" * self.difference
-        if self.head is None:
-            return f"features {self.features!r}{tokens}; head: the rest of the network (opaque){used}"
-        return f"features {self.features!r}{tokens}{activation}; pooling {self.pooling}; head {self.head!r}{used}"
-
-
-class Patches(TokensOf):
-    """Third-party transformer up to its submodule ``features``, with patch tokens as a map."""
-
-    def __init__(self, net: nn.Module, features: str, patch: int, prefix: int, stages: int) -> None:
-        nn.Module.__init__(self)
-        self.net: Any = net
-        self.features, self.patch, self.prefix, self.stages = features, patch, prefix, stages
-
-    def tokens(self, images: Tensor) -> Any:
-        """Return the output of ``features`` for images (N,channels,H,W)."""
-        return until(self.net, self.features)(images)
-
-
-def find_model_spec(
-    module: nn.Module, trace: ForwardTrace, features: str | None = None, head: str | None = None
+def with_outputs(
+    spec: ModelSpec, columns: tuple[int, ...] | None, meaning: tuple[str, str], count: int | None
 ) -> ModelSpec:
-    """Find the specification of ``module`` from a recorded forward pass; ``features`` and ``head`` may be named.
+    """Return ``spec`` with some columns of the ``count`` outputs and their meaning. Raises ``BadValueError``."""
+    for word, value, allowed in zip(("outputs", "target"), meaning, (OUTPUTS, TARGETS), strict=True):
+        if value not in allowed:
+            raise BadValueError(f"{word} is {value!r}: use {' or '.join(allowed)}")
+    if count == 1 and meaning != ("sigmoid", "logit"):
+        raise BadValueError("the network has one output: outputs=softmax and target=difference require two or more")
+    softmax, difference = meaning[0] == "softmax", meaning[1] == "difference"
+    return replace(spec, outputs=columns or spec.outputs, softmax=softmax, difference=difference)
+
+
+def find_model_spec(trace: ForwardTrace, features: str | None = None, head: str | None = None) -> ModelSpec:
+    """Find the specification of a network from a recorded forward pass; ``features`` and ``head`` may be named.
 
     ``features`` joined by ``+`` are the maps of several paths, which together must determine the logits. Raises
     ``BadValueError`` if the named layers do not fit, ``NotAvailableError`` if no map is found, and ``UnknownNameError``
@@ -267,12 +224,12 @@ def find_model_spec(
     """
     names = features.split("+") if features else []
     for name in filter(None, (*names, head)):
-        submodule(module, name)
-    candidates = list(_maps(module, trace, names))
+        submodule(trace.module, name)
+    candidates = list(_maps(trace, names))
     if len(names) > 1:
-        return _joined(module, trace, [spec for spec, _ in candidates], head)
+        return _joined(trace, [spec for spec, _ in candidates], head)
     pooled = list(_pooled(trace, candidates, head))
-    if spec := next(filter(None, (_confirmed(module, trace, spec) for spec in pooled)), None):
+    if spec := next(filter(None, (_confirmed(trace, spec) for spec in pooled)), None):
         return spec
     if head is not None and pooled:
         raise BadValueError(
@@ -284,10 +241,49 @@ def find_model_spec(
             f"the input of {head!r} is not the mean of {f'the map of {features!r}' if features else 'a map'}"
             f"{_hint(trace)}: leave head out, so that all layers after the features are the head"
         )
-    return _deciding(module, trace, candidates, features)
+    return _deciding(trace, candidates, features)
 
 
-def _maps(module: nn.Module, trace: ForwardTrace, features: list[str]) -> Iterator[tuple[ModelSpec, Tensor]]:
+def select_outputs(
+    named: Names, logits: Tensor, where: str = "findings"
+) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
+    """Return the names of the outputs that are used, and their columns in ``logits`` (1,K); None for all columns.
+
+    ``named``: one name per output, ``-`` for an output that is not used, or name -> column; ``where``: its source.
+
+    Raises ``BadValueError`` for another number of names, a column that does not exist, and outputs that are NaN.
+
+    >>> select_outputs(["-", "Mass", "Nodule"], torch.zeros(1, 3))
+    (('Mass', 'Nodule'), (1, 2))
+    """
+    count = logits.shape[1]
+    if isinstance(named, Mapping):
+        names, columns = (*named,), (*named.values(),)
+    else:
+        require_names(named)
+        if len(named) not in (0, count):
+            example = "--findings Effusion=3 Mass=5" if where != "findings" else "{'Effusion': 3, 'Mass': 5}"
+            raise BadValueError(
+                f"the network has {count} outputs, but {where} has {len(named)} names: give one name per output, in "
+                f"order, with {UNUSED_OUTPUT!r} for outputs to skip, or a name map ({example})"
+            )
+        names = tuple(name for name in named if name != UNUSED_OUTPUT)
+        columns = tuple(k for k, name in enumerate(named) if name != UNUSED_OUTPUT) if named else (*range(count),)
+    if named and not columns:
+        raise BadValueError(f"{where} skips all {count} outputs of the network: name at least one")
+    if wrong := [column for column in columns if column not in range(count)]:
+        raise BadValueError(f"{where} names the output {wrong[0]}: the outputs of the network are 0 to {count - 1}")
+    if len({*columns}) < len(columns):
+        raise BadValueError(f"{where} names an output twice: give each finding its own output")
+    if missing := [column for column in columns if not bool(logits[0, column].isfinite())]:
+        raise BadValueError(
+            f"the outputs {' '.join(map(str, missing))} of the network are NaN or infinite for an image of noise: skip "
+            f"them with {UNUSED_OUTPUT!r} in {where}"
+        )
+    return names, None if columns == (*range(count),) else columns
+
+
+def _maps(trace: ForwardTrace, features: list[str]) -> Iterator[tuple[ModelSpec, Tensor]]:
     """Yield the maps (1,C,h,w) with more than one position, of submodules that run once, last first."""
     once = (name for name in reversed(trace.outputs) if name not in trace.repeated)
     for name in features or once:
@@ -300,19 +296,19 @@ def _maps(module: nn.Module, trace: ForwardTrace, features: list[str]) -> Iterat
             if not features:
                 continue
             raise NotAvailableError(f"{name!r} returns {len(output)} maps per image: choose one that returns one map")
-        if not features and isinstance(module.get_submodule(name), NO_MAPS):
+        if not features and isinstance(trace.module.get_submodule(name), NO_MAPS):
             continue
         if output.ndim == 4 and not trace.is_tokens(output):
             if output.shape[-1] * output.shape[-2] > 1:
-                yield _plain(module, name, output, trace), output
-        elif (spec := _tokens(name, output, trace)) and (A := _as_map(output, spec, trace)) is not None:
+                yield _plain(name, output, trace), output
+        elif (spec := _tokens(name, output, trace)) and (A := spec.as_map(output, trace.size)) is not None:
             yield spec, A
 
 
-def _plain(module: nn.Module, name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec:
+def _plain(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec:
     """Return the specification of a map (1,C,h,w) of convolutions, or of tokens already arranged as a map."""
     shape = (output.shape[-2], output.shape[-1])
-    mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
+    mixed = any(isinstance(part, nn.LayerNorm) for part in trace.module.modules())
     if not trace.patch or not mixed or shape not in trace.shapes:
         return ModelSpec(name, None)
     return ModelSpec(name, None, patch=trace.patch, stages=trace.shapes.index(shape) + 1)
@@ -324,7 +320,7 @@ def _tokens(name: str, output: Tensor, trace: ForwardTrace) -> ModelSpec | None:
         return None
     for stages, (h, w) in enumerate(trace.shapes, start=1):
         prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
-        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MAX_PREFIX_TOKENS
+        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= layers.MAX_PREFIX_TOKENS
         if fits and h * w > 1:
             return ModelSpec(name, None, patch=trace.patch, prefix=prefix, stages=stages)
     return None
@@ -344,53 +340,44 @@ def _pooled(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], hea
         yield from itertools.islice(maps, 1)
 
 
-def _confirmed(module: nn.Module, trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
+@torch.enable_grad()
+@torch.inference_mode(False)
+def _confirmed(trace: ForwardTrace, spec: ModelSpec) -> ModelSpec | None:
     """Return ``spec`` with the rows of its head that give the outputs of the network; None if there are no such rows.
 
-    The head must also pool the same map of a second image.
+    The network runs on two images with the output of the head replaced by the same random numbers. Each output of the
+    network must increase with exactly one number, whatever the image: after a sigmoid, in another order, or fewer. The
+    head must also pool the same map of the second image.
     """
+    head, other = str(spec.head), _ramp(trace.image)
+    generator = torch.Generator().manual_seed(0)
+    numbers = torch.randn(trace.linear[head][1].shape, generator=generator).to(trace.logits)
     seen: dict[str, Tensor] = {}
+
+    def run(image: Tensor, values: Tensor) -> Tensor:
+        return trace.run(image, {spec.features: keep, head: lambda part, inputs, output: put(inputs[0], values)})
 
     def keep(part: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
         seen["A"] = output
         return output.clone()
 
-    def keep_input(part: nn.Module, inputs: tuple[Any, ...]) -> None:
-        seen["pooled"] = inputs[0].clone()
+    def put(pooled: Tensor, values: Tensor) -> Tensor:
+        seen["pooled"] = pooled.clone()
+        return values.clone()
 
-    with ExitStack() as hooks:
-        hooks.callback(submodule(module, spec.features).register_forward_hook(keep).remove)
-        hooks.callback(submodule(module, str(spec.head)).register_forward_pre_hook(keep_input).remove)
-        rows = head_rows(module, trace, str(spec.head))
-    A = _as_map(seen["A"], spec, trace)
-    if rows is None or A is None or _pooling(ACTIVATIONS[spec.activation](A), seen["pooled"]) != spec.pooling:
+    first, second = (run(image, numbers) for image in (trace.image.detach(), other))
+    A = spec.as_map(seen["A"], trace.size)
+    if not same_logits(first, second, trace.change) or A is None:
         return None
-    return spec if rows == () else replace(spec, outputs=rows)
-
-
-@torch.enable_grad()
-@torch.inference_mode(False)
-def head_rows(module: nn.Module, trace: ForwardTrace, head: str) -> tuple[int, ...] | None:
-    """Return the row of the linear layer ``head`` for each output of the network; empty if the order is the same.
-
-    The network runs on two images with the output of the head replaced by the same random numbers. Each output of the
-    network must increase with exactly one number, whatever the image: after a sigmoid, in another order, or fewer.
-    Returns None if this is not so.
-    """
-    generator = torch.Generator().manual_seed(0)
-    numbers = torch.randn(trace.linear[head][1].shape, generator=generator).to(trace.logits)
-
-    def run(image: Tensor, values: Tensor) -> Tensor:
-        return _logits(module, image, {head: lambda part, inputs, output: values.clone()})
-
-    first, second = (run(image, numbers) for image in (trace.image.detach(), _ramp(trace.image)))
-    if not same_logits(first, second, trace.change):
+    if _pooling(ACTIVATIONS[spec.activation](A), seen["pooled"]) != spec.pooling:
         return None
     if any(same_logits(first, values) for values in (numbers, numbers.softmax(1), numbers.log_softmax(1))):
-        return ()
+        return spec
     leaves = [(sign * numbers).requires_grad_() for sign in (1, -1)]
-    rows = _increasing([(run(_ramp(trace.image), leaf), leaf) for leaf in leaves])
-    return () if rows == (*range(numbers.shape[1]),) else rows
+    rows = _increasing([(run(other, leaf), leaf) for leaf in leaves])
+    if rows is None:
+        return None
+    return spec if rows == (*range(numbers.shape[1]),) else replace(spec, outputs=rows)
 
 
 def _ramp(image: Tensor) -> Tensor:
@@ -426,29 +413,27 @@ def _pooling(A: Tensor, taken: Tensor) -> str | None:
     """Return the pooling of A that gives the input of the linear layer, up to rounding."""
     A, taken = A.detach(), taken.detach()
     scale = 1e-5 * float(taken.abs().max())
-    return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
+    return next((word for word, pool in POOLINGS.items() if float((pool(A) - taken).abs().max()) <= scale), None)
 
 
-def _deciding(
-    module: nn.Module, trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None
-) -> ModelSpec:
+def _deciding(trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]], features: str | None) -> ModelSpec:
     """Return the last map that affects the logits at every position, or the named one if it does."""
     _refuse_probabilities(trace)
-    candidates = candidates if features else _before_class_maps(module, trace, candidates)
+    candidates = candidates if features else _before_class_maps(trace, candidates)
     parts = [trace.outputs[spec.features] for spec, _ in candidates]
     logits = trace.logits[trace.logits.isfinite()].sum()
     unknown = [name for name, output in trace.outputs.items() if not features and _is_unknown(name, output, trace)]
     gradients = _gradients(logits, [*parts, *(trace.outputs[name] for name in unknown)])
     for (spec, _), gradient in zip(candidates, gradients, strict=False):
         reached = 0.0 if gradient is None else _reached(gradient, spec, trace)
-        if reached >= MIN_REACHED_SHARE or (reached > 0 and _reaches_everywhere(module, trace, spec)):
+        if reached >= MIN_REACHED_SHARE or (reached > 0 and _reaches_everywhere(trace, spec)):
             used = [name for name, G in zip(unknown, gradients[len(parts) :], strict=True) if G is not None and G.any()]
             _refuse_tokens(trace, spec.features, used)
             if features is None:
-                _require_all_paths(module, trace, [spec])
+                _require_all_paths(trace, [spec])
             return spec
     if candidates and not any(gradient is not None and gradient.any() for gradient in gradients):
-        detached = _reaches_everywhere(module, trace, candidates[0][0])
+        detached = _reaches_everywhere(trace, candidates[0][0])
         reason = "some layers detach their output" if detached else "its last layer may be all zero: load its weights"
         raise NotAvailableError(
             "the outputs of this network pass on no gradient to its layers for an image of noise "
@@ -465,16 +450,16 @@ def _deciding(
     )
 
 
-def _joined(module: nn.Module, trace: ForwardTrace, paths: list[ModelSpec], head: str | None) -> ModelSpec:
+def _joined(trace: ForwardTrace, paths: list[ModelSpec], head: str | None) -> ModelSpec:
     """Return the specification of a network with several paths, one map each; its head is opaque."""
     names = "+".join(spec.features for spec in paths)
     if head is not None or len({(spec.patch, spec.prefix) for spec in paths}) > 1 or len(paths) < names.count("+") + 1:
         raise BadValueError(f"{names!r} joins several maps: name at least two maps of one kind, and leave head out")
-    _require_all_paths(module, trace, paths)
+    _require_all_paths(trace, paths)
     return replace(paths[0], features=names, stages=max(spec.stages for spec in paths))
 
 
-def _require_all_paths(module: nn.Module, trace: ForwardTrace, paths: list[ModelSpec]) -> None:
+def _require_all_paths(trace: ForwardTrace, paths: list[ModelSpec]) -> None:
     """Raise ``NotAvailableError`` if the logits change with the image while the maps of ``paths`` are held.
 
     Class tokens before the patches are held, too: they gather what the patches of earlier blocks said.
@@ -483,22 +468,19 @@ def _require_all_paths(module: nn.Module, trace: ForwardTrace, paths: list[Model
     prefix, width = paths[0].prefix, trace.outputs[paths[0].features].shape[-1]
     once = {name: output for name, output in trace.outputs.items() if name not in trace.repeated}
     tokens = {name for name, output in once.items() if output.ndim == 3 and output.shape[-1] == width}
-    second = ForwardTrace(_ramp(trace.image).requires_grad_(), patch=trace.patch)
+    second = ForwardTrace(trace.module, _ramp(trace.image).requires_grad_(), patch=trace.patch)
 
-    def hold(name: str) -> Any:
-        record = _recorder(second, name)
-
-        def keep(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-            if name in held:
-                return trace.outputs[name].detach().clone()
-            if prefix and name in tokens:
-                output = torch.cat([trace.outputs[name][:, :prefix].detach(), output[:, prefix:]], 1)
-            return record(part, inputs, output)
-
-        return keep
+    def hold(name: str, part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+        if name in held:
+            return trace.outputs[name].detach().clone()
+        if prefix and name in tokens:
+            output = torch.cat([trace.outputs[name][:, :prefix].detach(), output[:, prefix:]], 1)
+        return second.record(name, part, inputs, output)
 
     with torch.enable_grad(), torch.inference_mode(False):
-        logits = _logits(module, second.image, {name: hold(name) for name, _ in module.named_modules() if name})
+        logits = second.run(
+            second.image, {name: functools.partial(hold, name) for name, _ in trace.module.named_modules() if name}
+        )
         if same_logits(logits, trace.logits, trace.change):
             return
         others = [name for name in second.outputs if not any(f"{path}.".startswith(f"{name}.") for path in held)]
@@ -515,7 +497,7 @@ def _require_all_paths(module: nn.Module, trace: ForwardTrace, paths: list[Model
 
 def _reached(gradient: Tensor, spec: ModelSpec, trace: ForwardTrace) -> float:
     """Return the share of positions with a nonzero gradient of the logits."""
-    gradient_map = _as_map(gradient, spec, trace)
+    gradient_map = spec.as_map(gradient, trace.size)
     return 0.0 if gradient_map is None else float((gradient_map.abs().sum(1) > 0).float().mean())
 
 
@@ -555,47 +537,39 @@ def _refuse_tokens(trace: ForwardTrace, features: str, used: list[str]) -> None:
 
 
 def _before_class_maps(
-    module: nn.Module, trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]]
+    trace: ForwardTrace, candidates: list[tuple[ModelSpec, Tensor]]
 ) -> list[tuple[ModelSpec, Tensor]]:
     """Return the candidates without class maps: one map per output, made by the last convolution."""
     count = trace.logits.shape[1]
     if any(output.shape[1] == count for _, output in trace.linear.values()):
         return candidates
     for n, (spec, A) in enumerate(candidates):
-        if isinstance(module.get_submodule(spec.features), nn.Conv2d) and A.shape[1] == count:
+        if isinstance(trace.module.get_submodule(spec.features), nn.Conv2d) and A.shape[1] == count:
             earlier = [(other, B) for other, B in candidates[:n] if B.shape[1] != count] + candidates[n + 1 :]
             return earlier or candidates
     return candidates
 
 
-def _reaches_everywhere(module: nn.Module, trace: ForwardTrace, spec: ModelSpec) -> bool:
+def _reaches_everywhere(trace: ForwardTrace, spec: ModelSpec) -> bool:
     """Return True if NaN at any one of five positions of the map makes outputs NaN.
 
     Unlike a gradient, this does not depend on the positions that a maximum selects in one image.
     """
     finite = trace.logits.isfinite()
-    A = _as_map(trace.outputs[spec.features], spec, trace)
+    A = spec.as_map(trace.outputs[spec.features], trace.size)
     h, w = (0, 0) if A is None else A.shape[-2:]
     for y, x in {(0, 0), (0, w - 1), (h - 1, 0), (h - 1, w - 1), (h // 2, w // 2)}:
 
         def put(part: nn.Module, inputs: tuple[Any, ...], output: Tensor, y: int = y, x: int = x) -> Tensor:
-            A: Any = _as_map(output.clone(), spec, trace)
+            A: Any = spec.as_map(output.clone(), trace.size)
             A[:, :, y, x] = torch.nan
-            return _patches(spec).as_tokens(A, output) if spec.patch else A
+            return spec.as_tokens(A, output)
 
         with torch.no_grad():
-            logits = _logits(module, trace.image.detach(), {spec.features: put})
+            logits = trace.run(trace.image.detach(), {spec.features: put})
         if not logits[finite].isnan().any():
             return False
     return True
-
-
-def _as_map(output: Tensor, spec: ModelSpec, trace: ForwardTrace) -> Tensor | None:
-    return _patches(spec).as_map(output, trace.size) if spec.patch else output
-
-
-def _patches(spec: ModelSpec) -> Patches:
-    return Patches(nn.Identity(), "", spec.patch, spec.prefix, spec.stages)
 
 
 def _hint(trace: ForwardTrace) -> str:

@@ -1,9 +1,14 @@
-"""Grids of feature maps: computed from the layers, or those of a transformer's patches.
+"""Grids of feature maps in the image: computed from the layers, else measured.
 
-``TokensOf``    tokens of a transformer as a map (timm's ViT, DeiT, EVA, Swin), with the grid of the patches
+``locator``     the grid of an extractor of Locus: patches, arithmetic, else measured
 ``arithmetic``  computed from the strides, kernels and paddings of the layers (``GridTracer``)
+``measured``    the grid of a part of any network, from arithmetic with its values, else from gradients
+``parse``       a grid that the user gives (``--grid stride=32,offset=0``)
 
-Other grids are measured by ``locus.backbones.probe_grid``. The class ``Grid`` itself is in ``locus.core.frames``.
+Gradients are taken with the global path held: attention and means over the image pass no gradient, gates are open, and
+every convolution uses its central taps. A grid must cover the image (``Grid.covers``). A measured grid must have a
+stride of whole pixels, and patches of two images that are replaced must change the map at their positions
+(``_confirmed``). The class ``Grid`` itself is in ``locus.core.frames``.
 """
 
 import contextlib
@@ -17,8 +22,13 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from locus.core.errors import BadValueError
+from locus.backbones.layers import Step, TokensOf, evaluating
+from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
+
+ADVICE = "use --grid stride=PIXELS,offset=PIXELS, pass grid= to locus.wrap, or choose another network or layer"
+STRIDE_TOLERANCE = 0.01
+"""Maximum distance of a measured stride from a whole number of pixels."""
 
 
 class AxisGrid(NamedTuple):
@@ -164,138 +174,6 @@ def tensors_in(values: Any) -> list[Tensor]:
     return tensors
 
 
-@contextlib.contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put ``module`` in evaluation mode within the block, and restore the mode of each submodule afterwards."""
-    trained = [part for part in module.modules() if part.training]
-    if not trained:
-        yield
-        return
-    try:
-        module.eval()
-        yield
-    finally:
-        for part in trained:
-            part.training = True
-
-
-OPTIONS: dict[str, dict[str, Any]] = {
-    "vision_transformer": {"dynamic_img_size": True}, "deit": {"dynamic_img_size": True},
-    "eva": {"dynamic_img_size": True},
-    "swin_transformer": {"strict_img_size": False}, "swin_transformer_v2": {"strict_img_size": False},
-}  # fmt: skip
-"""timm's module -> options that allow other image sizes than the native one."""
-
-MAX_PREFIX_TOKENS = 16
-"""Maximum number of class and register tokens in front of the patches."""
-
-
-def options(name: str) -> dict[str, Any]:
-    """Return timm's options for a supported transformer ``name``; empty for all other networks."""
-    import timm  # slow import, only needed for its networks
-
-    return next((given for module, given in OPTIONS.items() if timm.models.is_model_in_modules(name, [module])), {})
-
-
-class TokensOf(nn.Module):
-    """timm transformer without its head: images -> tokens after the final norm, as a map.
-
-    A token may depend on the whole image, so gradients cannot locate it. By convention, its position is that of its
-    patch.
-
-    Class, distillation and register tokens are left out. The position embedding of a ViT is resized to the image
-    (timm's ``dynamic_img_size``); Swin's windows keep their size, with padding at the lower right edge.
-    """
-
-    def __init__(self, net: Any) -> None:
-        super().__init__()
-        self.net = net
-        self.native: tuple[int, int] = net.pretrained_cfg["input_size"][-2:]
-        """Native input size (H, W)."""
-        self.patch: int = net.patch_embed.patch_size[0]
-        self.prefix: int = getattr(net, "num_prefix_tokens", 0)
-        self.stages = len(getattr(net, "layers", [None]))
-
-    @staticmethod
-    def serves(net: Any) -> bool:
-        """Return True if the tokens of ``net`` are patches of the image, without a convolutional stem."""
-        kind = type(getattr(net, "patch_embed", None))
-        return (kind.__module__, kind.__name__) == ("timm.layers.patch_embed", "PatchEmbed")
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the token map (N,C,h,w) of images (N,3,H,W). Raises ``BadValueError`` if patches do not fill them."""
-        size = (images.shape[-2], images.shape[-1])
-        self.strides(size)
-        A = self.as_map(self.tokens(images), size)
-        if A is None:
-            raise BadValueError(
-                f"the tokens of {size[0]}x{size[1]} images do not form a grid: use the network's native size"
-            )
-        return A
-
-    def tokens(self, images: Tensor) -> Any:
-        """Return the tokens (N,T,C) or (N,h,w,C) of images (N,3,H,W)."""
-        tokens = self.net.forward_features(images)
-        # the final norm, which timm applies after mean pooling
-        return self.net.fc_norm(tokens) if hasattr(self.net, "fc_norm") else tokens
-
-    def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:
-        """Return the grid of A, or of a level's map of ``shape`` (h, w): token i is at the centre of its patch.
-
-        >>> import timm
-        >>> net = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1)
-        >>> TokensOf(net).grid((224, 224))
-        Grid(size=(224, 224), stride=(16, 16), offset=(7.5, 7.5))
-        """
-        strides = self.strides(size)
-        stride = max(strides.values()) if shape is None else strides[shape]
-        return Grid(size, (stride, stride), ((stride - 1) / 2, (stride - 1) / 2))
-
-    def strides(self, size: tuple[int, int]) -> dict[tuple[int, int], int]:
-        """Return (h, w) of the tokens of each stage -> stride in pixels, for images of ``size`` (H, W).
-
-        Each merging step halves the sides, rounding up. Raises ``BadValueError`` for a size that is not a multiple of
-        the patch size.
-        """
-        if min(size) < self.patch or any(side % self.patch for side in size):
-            near = [max(side // self.patch, 1) * self.patch for side in size]
-            raise BadValueError(
-                f"images of {size[0]}x{size[1]} pixels do not fit patches of {self.patch}x{self.patch}: "
-                f"give a multiple of {self.patch}, such as {near[0]}x{near[1]}"
-            )
-        h, w, strides = size[0] // self.patch, size[1] // self.patch, {}
-        for stage in range(self.stages):
-            strides[h, w] = self.patch * 2**stage
-            h, w = (h + 1) // 2, (w + 1) // 2
-        return strides
-
-    def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
-        """Return (N, prefix + h*w, C) or (N,h,w,C) as (N,C,h,w); None if not tokens of images of ``size`` (H, W).
-
-        An output that is already a map (N,C,h,w) is unchanged.
-        """
-        if not isinstance(tokens, Tensor):
-            return None
-        strides = self.strides(size)
-        if tokens.ndim == 4 and tuple(tokens.shape[2:]) in strides:
-            return tokens
-        for h, w in strides:
-            if tokens.ndim == 3 and tokens.shape[1] == self.prefix + h * w:
-                tokens = tokens[:, self.prefix :].reshape(len(tokens), h, w, -1)
-            if tokens.ndim == 4 and tokens.shape[1:3] == (h, w):
-                return tokens.permute(0, 3, 1, 2).contiguous()
-        return None
-
-    def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
-        """Return maps (M,C,h,w) in the form of ``tokens``, with their class, distillation and register tokens."""
-        if tokens.shape[1:] == A.shape[1:]:
-            return A
-        patches = A.permute(0, 2, 3, 1)  # (M, h, w, C)
-        if tokens.ndim == 4:
-            return patches.contiguous()
-        return torch.cat([tokens[:, : self.prefix].to(A.dtype).expand(len(A), -1, -1), patches.flatten(1, 2)], 1)
-
-
 def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> Grid | None:
     """Return the grid for an input of ``size`` (H, W), or None if branches disagree or an operation is unknown.
 
@@ -328,3 +206,271 @@ def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, fol
     compiles = "torch._dynamo" in sys.modules  # importing it here would be slow
     with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # only shapes are needed
         return functional_call(extractor, state, (images,))
+
+
+def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int]], Grid]:
+    """Return a function from the input's (H, W) to the grid of ``extractor``."""
+    if isinstance(extractor, TokensOf):
+        return extractor.grid
+    return lambda size: arithmetic(extractor, size, channels) or measured(extractor, extractor, size, channels)
+
+
+def parse(text: str) -> tuple[float, float]:
+    """Return stride and offset in pixels.
+
+    >>> parse("stride=32,offset=0")
+    (32.0, 0.0)
+    """
+    try:
+        values = {word: float(value) for word, value in (part.split("=") for part in text.split(","))}
+        stride, offset = values.pop("stride"), values.pop("offset")
+        if not values and 0 < stride < float("inf") and abs(offset) < float("inf"):
+            return stride, offset
+    except (ValueError, KeyError):
+        pass
+    raise BadValueError(f"the grid {text!r} is invalid: write stride=32,offset=0, in pixels, with a stride above 0")
+
+
+def measured(module: nn.Module, features: Step, size: tuple[int, int], channels: int = 3) -> Grid:
+    """Return the grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W). The network is not changed.
+
+    Raises ``NotAvailableError``, with advice, if no grid passes the checks.
+    """
+    weight = next(module.parameters(), torch.empty(0))
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(2, 1, channels, *size, generator=generator).to(weight.device, weight.dtype)
+    with (
+        evaluating(module),
+        torch.autocast(weight.device.type, enabled=False),
+        torch.compiler.set_stance("force_eager"),
+    ):
+        A = _run(features, images[0])
+        shape = (A.shape[-2], A.shape[-1])
+        traced = _traced(features, images[0].clone())
+        if traced is not None and traced.covers(shape):
+            return traced
+        candidate = probed(module, features, size, channels)
+        whole = all(abs(stride - round(stride)) < STRIDE_TOLERANCE for stride in candidate.stride)
+        if whole and candidate.covers(shape) and _confirmed(candidate, features, images):
+            return candidate
+    raise NotAvailableError(f"the grid of this network cannot be measured, or fails its checks: {ADVICE}")
+
+
+@torch.no_grad()
+def _run(features: Step, images: Tensor) -> Tensor:
+    return features(images)
+
+
+def _confirmed(grid: Grid, features: Step, images: Tensor) -> bool:
+    """Return False if the map changes most at other positions than those of replaced patches, in both images.
+
+    Patches in the four quarters of each image are replaced. Images whose map does not change are not counted.
+    """
+    misses: list[float] = []
+    for image, other in ((images[0], images[1]), (images[1] / 2, images[0])):
+        A = _run(features, image)
+        h, w = A.shape[-2:]
+        if min(h, w) < 3:
+            return True  # too few positions to tell them apart
+        for y in {h // 4, h - 1 - h // 4}:
+            for x in {w // 4, w - 1 - w // 4}:
+                rows, columns = (
+                    slice(max(round(offset + i * stride - half), 0), max(round(offset + i * stride + half) + 1, 1))
+                    for i, stride, offset, half in zip(
+                        (y, x),
+                        grid.stride,
+                        grid.offset,
+                        (max(s, side / 32) for s, side in zip(grid.stride, grid.size, strict=True)),
+                        strict=True,
+                    )
+                )
+                changed = image.clone()
+                changed[..., rows, columns] = other[..., rows, columns] * 2
+                change = (_run(features, changed) - A).abs().sum((0, 1)).nan_to_num()
+                if change.any():
+                    i, j = divmod(int(change.argmax()), w)
+                    misses.append(max(abs(i - y) / max(h / 8, 1), abs(j - x) / max(w / 8, 1)))
+    return not misses or sorted(misses)[len(misses) // 2] <= 1
+
+
+@torch.no_grad()
+def _traced(features: Step, images: Tensor) -> Grid | None:
+    """Return the grid by arithmetic, from a run with values; None if branches disagree or an operation is unknown."""
+    with _ValueTracer() as follow:
+        follow.start(images)
+        return follow.grid_of(features(images), (images.shape[-2], images.shape[-1]))
+
+
+class _ValueTracer(GridTracer):
+    shapes_only = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Intercept one call; after an operation that may move positions the grid is unknown."""
+        traced = [tensor for tensor in tensors_in(args) if tensor in self.grids]
+        out = super().__torch_function__(func, types, args, kwargs)
+        if getattr(func, "__name__", "").strip("_") not in _KEEPS:
+            for tensor in tensors_in([out]):
+                if tensor in self.grids and not any(_is_view(tensor, source) for source in traced):
+                    self.grids[tensor] = None
+        return out
+
+
+def _is_view(tensor: Tensor, source: Tensor) -> bool:
+    """Return True if ``tensor`` has the rows and columns of ``source`` in the same memory, such as some channels."""
+    same_memory = tensor.untyped_storage().data_ptr() == source.untyped_storage().data_ptr()
+    return same_memory and (tensor.shape[-2:], tensor.stride()[-2:]) == (source.shape[-2:], source.stride()[-2:])
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def probed(module: nn.Module, features: Step, size: tuple[int, int], channels: int = 3) -> Grid:
+    """Measure the grid with gradients, with the global path held.
+
+    The gradient of one position covers few pixels and its centroid is exact (parallel branches have equal weight).
+    Raises ``NotAvailableError`` if there is no gradient, or the grid is not regular.
+    """
+    weight = next(module.parameters(), torch.empty(0))
+    plain = torch.ones(1, channels, *size)
+    noise = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    for values in (plain, noise):  # a constant image gives exact centroids, but has no range to normalise
+        images = values.to(weight.device, weight.dtype).requires_grad_()
+        with evaluating(module), torch.autocast(weight.device.type, enabled=False), _CentralTaps(images):
+            A = features(images)
+        if axes := list(_axes(A, images)):
+            (y, dy), (x, dx) = axes
+            return Grid(size, (dy, dx), (y, x))
+    raise NotAvailableError(f"the feature map of this network has no regular grid: {ADVICE}")
+
+
+def _axes(A: Tensor, images: Tensor) -> Iterator[tuple[float, float]]:
+    """Yield (offset, stride) of rows and columns, from two neighbours in the middle; nothing without gradients."""
+    h, w = A.shape[-2:]
+    centroids: list[dict[int, float]] = [{}, {}]
+    for i, j in {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}:
+        try:
+            (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
+        except RuntimeError:  # no graph (no_grad), or one that runs again without the mode (checkpoints)
+            return
+        total = 0.0 if gradient is None else float(gradient.sum())
+        if gradient is None or total == 0 or not abs(total) < float("inf"):
+            return
+        mass = gradient.double().sum((0, 1)) / total
+        for d, (position, seen) in enumerate(zip((i, j), centroids, strict=True)):
+            seen[position] = float((mass.sum(1 - d) * torch.arange(mass.shape[d], device=mass.device)).sum())
+    lines = [_line(seen, side) for seen, side in zip(centroids, images.shape[-2:], strict=True)]
+    if all(stride > 0 for _, stride in lines):
+        yield from lines
+
+
+def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
+    """Return (offset, stride) of the line through the points; a single position has the side as its stride."""
+    last = max(seen)
+    stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
+    return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 turns -0.0 into 0.0
+
+
+class _CentralTaps(TorchFunctionMode):
+    """Torch function mode that reduces a network to shifts and averages of pixels, with a constant global path."""
+
+    def __init__(self, images: Tensor) -> None:
+        super().__init__()
+        self._of_image = WeakTensorKeyDictionary()
+        self._of_image[images] = True
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        inputs = [x for x in tensors_in([*args, *kwargs.values()]) if x in self._of_image]
+        if name in _PASS and args:
+            return args[0]
+        out = _ANSWERS.get(name, func)(*args, **kwargs)
+        is_global = name in _GLOBAL or (name in _PRODUCTS and len(inputs) > 1)
+        is_global = is_global or (name.startswith("adaptive_") and isinstance(out, Tensor) and out.shape[-2:] == (1, 1))
+        if inputs and is_global:
+            out = out.detach() if isinstance(out, Tensor) else func(*[_held(x) for x in args], **kwargs)
+        for tensor in tensors_in([out]) if inputs else []:
+            self._of_image[tensor] = True
+        return out
+
+
+def _held(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+_KEEPS = {
+    *("conv2d", "max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "pad", "interpolate", "batch_norm", "group_norm"),
+    *("instance_norm", "layer_norm", "dropout", "feature_dropout", "relu", "relu6", "leaky_relu", "prelu", "elu"),
+    *("selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh", "hardsigmoid", "softplus", "sigmoid", "tanh"),
+    *("threshold", "add", "radd", "iadd", "sub", "rsub", "isub", "mul", "rmul", "imul", "div", "truediv", "rtruediv"),
+    *("itruediv", "neg", "pow", "square", "sqrt", "rsqrt", "exp", "log", "abs", "clamp", "clip", "nan_to_num"),
+    *("maximum", "minimum", "where", "lerp", "addcmul", "cat", "concat", "stack", "sum", "mean", "amax", "contiguous"),
+    *("clone", "to", "float", "detach", "type", "expand_as", "softmax"),
+}
+"""Operations whose result has the positions of their input if it has its rows and columns; without underscores."""
+_GLOBAL = {
+    "mean", "std", "var", "amax", "amin", "max", "min", "softmax", "std_mean", "var_mean",
+    "scaled_dot_product_attention",
+}  # fmt: skip
+"""Operations over the image, whose results count as constants."""
+_PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm", "einsum", "mm"}
+"""Products that mix positions if both factors depend on the image."""
+_PASS = {
+    *("batch_norm", "instance_norm", "group_norm", "layer_norm", "dropout", "feature_dropout"),
+    *("relu", "relu_", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh"),
+    *("prelu", "softplus"),
+}  # fmt: skip
+
+
+def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Replace a gate by ones."""
+    return torch.ones_like(x)
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tensor:
+    """Convolve with the central taps only."""
+    return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
+
+
+def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
+    """Replace a linear layer by the mean of its inputs."""
+    return nn.functional.linear(x, torch.full_like(weight.detach(), 1 / weight.shape[1]))
+
+
+def _pool(
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    **_: Any,
+) -> Tensor:
+    height, width = kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
+    shape = nn.functional.max_pool2d(x.detach(), kernel_size, stride, padding, dilation, ceil_mode).shape
+    x = x.nan_to_num(neginf=0)  # SAME pooling pads with minus infinity
+    x = nn.functional.pad(x, (0, width, 0, height)) if ceil_mode else x
+    taps = _central(x.new_empty(x.shape[1], 1, height, width))
+    pooled = nn.functional.conv2d(x, taps, None, stride or kernel_size, padding, dilation, x.shape[1])
+    return pooled[..., : shape[-2], : shape[-1]]
+
+
+def _average(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any
+) -> Tensor:
+    return _pool(x, kernel_size, stride, padding, 1, ceil_mode)
+
+
+_ANSWERS: dict[str, Callable[..., Tensor]] = {
+    "conv2d": _convolve, "linear": _mix, "max_pool2d": _pool, "avg_pool2d": _average,
+    "sigmoid": _open, "hardsigmoid": _open,
+}  # fmt: skip
+
+
+def _central(weight: Tensor) -> Tensor:
+    """Return weights of the same shape: equal at the central taps, 0 elsewhere, with sum 1 per output."""
+    taps = torch.zeros_like(weight)
+    h, w = weight.shape[-2:]
+    taps[..., (h - 1) // 2 : h // 2 + 1, (w - 1) // 2 : w // 2 + 1] = 1
+    return taps / taps.sum((1, 2, 3), keepdim=True)

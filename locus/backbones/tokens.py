@@ -9,7 +9,7 @@ not changed: its function calls are intercepted while the mode is active. Suppor
 tokens. The gradient with respect to the last matrix shows which tokens the head reads. The blocks are the modules that
 compute the matrices.
 
-Maps made of tokens are in ``locus.backbones.grids``.
+Maps made of tokens are in ``locus.backbones.layers``.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,21 +17,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 from torch.utils.module_tracker import ModuleTracker
 
-from locus.backbones.grids import MAX_PREFIX_TOKENS, TokensOf, evaluating
-from locus.backbones.layers import Network
-from locus.core.errors import BadValueError, NotAvailableError
+from locus.backbones.layers import MAX_PREFIX_TOKENS, Network, TokensOf, evaluating, noise
+from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid
 
 Keep = Callable[[Tensor], Tensor]
-NOISE_SIDE = 224
-"""Side in pixels of the image of noise."""
-INPUT_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
-"""Errors of a network that does not accept such an image."""
 
 
 class AttentionCapture(TorchFunctionMode):
@@ -88,25 +83,6 @@ def _is_unusual(args: Any, options: dict[str, Any]) -> bool:
     more = options.get("use_separate_proj_weight") or any(options.get(name) is not None for name in apart)
     is_self = args[0] is args[1] is args[2] and args[0].ndim == 3
     return bool(more) or not is_self or args[7] is not None or bool(args[9])
-
-
-def logits_of(output: Any) -> Tensor:
-    """Return the logits (N,K) in a network's output: a tensor, or an object with ``logits`` (transformers).
-
-    Raises ``BadValueError`` for a tuple, a dict or a tensor of another shape.
-    """
-    logits = getattr(output, "logits", output)
-    if isinstance(logits, Tensor) and logits.ndim == 2:
-        return logits
-    kind = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
-    raise BadValueError(f"the network returns {kind}: it must return its logits as one tensor (N, K)")
-
-
-def noise(module: nn.Module, channels: int, side: int = NOISE_SIDE) -> Tensor:
-    """Return fixed noise (1,channels,side,side) of the network's type and device, without changing torch's seed."""
-    weight = next(module.parameters(), torch.empty(0))
-    image = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
-    return image.to(weight.device, weight.dtype)
 
 
 @dataclass(frozen=True, eq=False)

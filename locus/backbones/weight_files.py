@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from locus.backbones import SUFFIX, described, path_of, shipped
 from locus.backbones.classifier import Classifier
 from locus.backbones.extractors import folder, reachable
-from locus.backbones.tokens import INPUT_ERRORS
+from locus.backbones.layers import INPUT_ERRORS
 from locus.core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples, require_extra
 from locus.core.files import json_hash
 

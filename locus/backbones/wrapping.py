@@ -5,92 +5,65 @@
 ``locus.benchmark.opening``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import find_head, layers, probe_grid
+from locus.backbones import grids, layers
 from locus.backbones import pooling as poolings
-from locus.backbones.classifier import Classifier, Head, normalised, require_names, require_side
-from locus.backbones.find_head import ForwardTrace, ModelSpec, Patches, find_model_spec, observe, same_logits
-from locus.backbones.grids import evaluating
-from locus.backbones.layers import Extractor, ForeignHead, Step, submodule
-from locus.backbones.tokens import INPUT_ERRORS, NOISE_SIDE, logits_of, noise
+from locus.backbones.classifier import Classifier, Head, normalised, require_side
+from locus.backbones.find_head import (
+    ForwardTrace,
+    Names,
+    observe,
+    read_spec,
+    require_stable,
+    same_logits,
+    select_outputs,
+    with_outputs,
+)
+from locus.backbones.layers import Extractor, ModelSpec, Step
 from locus.core.errors import BadValueError, LocusError, NotAvailableError
 from locus.core.frames import Grid
 
-Names = Sequence[str] | Mapping[str, int]
 Locate = Callable[[tuple[int, int]], Grid]
-UNUSED_OUTPUT = "-"
-"""Name of an output that is not used."""
-OUTPUTS, TARGETS = ("sigmoid", "softmax"), ("logit", "difference")
-"""Meanings of the outputs, and what is explained: a logit, or a logit less the mean of the others."""
-
-
-def read_spec(
-    module: nn.Module,
-    trace: ForwardTrace,
-    parts: tuple[str | None, str | None],
-    findings: Names,
-    where: str,
-    meaning: tuple[str, str],
-) -> tuple[ModelSpec, tuple[str, ...]]:
-    """Return the specification of ``module`` from one traced image, and the names of the outputs that are used.
-
-    ``parts``: names of features and head, if given; ``meaning``: from ``OUTPUTS`` and ``TARGETS``. Raises the errors of
-    ``select_outputs`` and ``find_model_spec``.
-    """
-    names, columns = select_outputs(findings, trace.logits, where)
-    spec = find_model_spec(module, trace, *parts)
-    if columns is not None and spec.outputs is not None:
-        columns = tuple(spec.outputs[column] for column in columns)
-    return with_outputs(spec, columns, meaning, trace.logits.shape[1]), names
-
-
-def with_outputs(
-    spec: ModelSpec, columns: tuple[int, ...] | None, meaning: tuple[str, str], count: int | None
-) -> ModelSpec:
-    """Return ``spec`` with some columns of the ``count`` outputs and their meaning. Raises ``BadValueError``."""
-    for word, value, allowed in zip(("outputs", "target"), meaning, (OUTPUTS, TARGETS), strict=True):
-        if value not in allowed:
-            raise BadValueError(f"{word} is {value!r}: use {' or '.join(allowed)}")
-    if count == 1 and meaning != ("sigmoid", "logit"):
-        raise BadValueError("the network has one output: outputs=softmax and target=difference require two or more")
-    softmax, difference = meaning[0] == "softmax", meaning[1] == "difference"
-    return replace(spec, outputs=columns or spec.outputs, softmax=softmax, difference=difference)
 
 
 def connect(
-    module: nn.Module, spec: ModelSpec, channels: int, rescale: nn.Module | None = None, locate: Locate | None = None
+    module: nn.Module,
+    spec: ModelSpec,
+    channels: int,
+    locate: Locate | None = None,
+    parts: tuple[str | Step, str | Step | None] | None = None,
 ) -> Classifier:
     """Build a classifier from ``module`` and its specification; ``channels``: those of its input images.
 
     ``locate``: function from the input's (H, W) to the grid. Default: that of ``spec``, of the patches, or measured.
+    ``parts``: features and head, as names or callables, instead of those of ``spec``.
     """
     if "+" in spec.features and (locate or spec.grid):
         raise BadValueError(f"one grid is given for the maps of several paths ({spec.features}): leave it out")
-    extractor: Any = Extractor(module, spec.features, spec.activation)
-    if spec.patch:
-        extractor = Patches(module, spec.features, spec.patch, spec.prefix, spec.stages)
+    features, head = parts or (spec.features, spec.head)
+    step = layers.submodule(module, head) if isinstance(head, str) else head
+    extractor: Any = layers.Patches(module, spec) if spec.patch else Extractor(module, features, spec.activation)
     locate = locate or _locate(module, spec, extractor, channels)
-    if spec.head is None:
-        return OpaqueHeadClassifier(extractor, spec, channels, rescale, locate)
-    head: Any = _linear_head(submodule(module, spec.head), spec)
-    return Classifier(extractor, head, channels=channels, locate=locate, rescale=rescale)
+    if step is None:
+        return OpaqueHeadClassifier(extractor, spec, channels, locate)
+    last: Any = ForeignHead(step, None, spec)
+    if isinstance(step, nn.Linear):
+        picks = spec.outputs is not None or spec.softmax or spec.difference
+        last = PickedHead(step, spec) if picks else Head(poolings.build(spec.pooling), step)
+    return Classifier(extractor, last, channels=channels, locate=locate)
 
 
-def wire(
-    module: nn.Module, trace: ForwardTrace, spec: ModelSpec, rescale: nn.Module | None, locate: Locate | None = None
-) -> Classifier:
+def wire(trace: ForwardTrace, spec: ModelSpec, locate: Locate | None = None) -> Classifier:
     """Connect the parts that were found in ``trace``. Raises ``BadValueError`` if they do not give its logits."""
-    model = connect(module, spec, trace.image.shape[1], None, locate)
+    model = connect(trace.module, spec, trace.image.shape[1], locate)
     theirs = trace.logits if spec.head is None else trace.linear[spec.head][1]
-    ours = _try(module, model, trace.image)
+    ours = _try(trace.module, model, trace.image)
     _require_same(ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network")
-    model.rescale = rescale
     return model
 
 
@@ -98,12 +71,7 @@ def _locate(module: nn.Module, spec: ModelSpec, extractor: Any, channels: int) -
     if spec.grid is not None:
         stride, offset = spec.grid
         return lambda size: Grid(size, (stride, stride), (offset, offset))
-    return extractor.grid if spec.patch else lambda size: probe_grid.grid(module, extractor, size, channels)
-
-
-def _linear_head(linear: Any, spec: ModelSpec) -> Head:
-    picks = spec.outputs is not None or spec.softmax or spec.difference
-    return PickedHead(linear, spec) if picks else Head(poolings.build(spec.pooling), linear)
+    return extractor.grid if spec.patch else lambda size: grids.measured(module, extractor, size, channels)
 
 
 class Rows(nn.Module):
@@ -143,12 +111,10 @@ class OpaqueHeadClassifier(Classifier):
     ``class_maps`` and ``head`` raise ``NotAvailableError``.
     """
 
-    def __init__(
-        self, extractor: Any, spec: ModelSpec, channels: int, rescale: nn.Module | None, locate: Locate
-    ) -> None:
-        count = None if spec.outputs is None else len(spec.outputs)
-        super().__init__(extractor, ForeignHead(_refuse, count), channels=channels, rescale=rescale)  # type: ignore[arg-type]
-        self.layer, self.spec, self._locate_layer = spec.features, spec, locate
+    def __init__(self, extractor: Any, spec: ModelSpec, channels: int, locate: Locate) -> None:
+        head: Any = ForeignHead(_refuse, None, spec)
+        super().__init__(extractor, head, channels=channels, locate=locate)
+        self.layer, self.spec = spec.features, spec
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (N,K) of the network for images (N,3,H,W)."""
@@ -160,7 +126,7 @@ class OpaqueHeadClassifier(Classifier):
 
     def _logits(self, images: Tensor) -> Tensor:
         network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
-        return logits_of(network(self._as_input(images)))
+        return layers.logits_of(network(self._as_input(images)))
 
     def features(self, images: Tensor) -> Tensor:
         """Return the map of the layer (N,C,h,w) for images (N,3,H,W), without gradients."""
@@ -172,58 +138,60 @@ class OpaqueHeadClassifier(Classifier):
             return super().grid(size, layer)
         if "+" in str(self.layer):
             return min((self.grid(size, path) for path in str(self.layer).split("+")), key=lambda grid: grid.stride)
-        if (size, self.layer) not in self._grids:
-            self._grids[size, self.layer] = self._locate_layer(size)
-        return self._grids[size, self.layer]
+        return super().grid(size)
+
+
+class ForeignHead(nn.Module):
+    """Opaque head, with logits but without class maps."""
+
+    pooling_name = ""
+
+    def __init__(self, head: Step, num_classes: int | None, spec: ModelSpec | None = None) -> None:
+        super().__init__()
+        self.head, self.spec = head, spec or ModelSpec("", None)
+        self.num_classes = num_classes if self.spec.outputs is None else len(self.spec.outputs)
+
+    def forward(self, A: Tensor) -> Tensor:
+        """Return logits (N,K) of maps (N,C,h,w). Raises ``BadValueError`` if the head does not return that shape."""
+        return self.spec.explained(self._logits(A))
+
+    def predicted(self, A: Tensor) -> Tensor:
+        """Return the logits (N,K) of the probabilities."""
+        return self.spec.predicted(self._logits(A))
+
+    def _logits(self, A: Tensor) -> Tensor:
+        try:
+            logits = self.head(A.clone())  # the head may modify its input in place
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise _misfit(A, str(error)) from error
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(A):
+            raise _misfit(A, f"it returned {getattr(logits, 'shape', type(logits).__name__)}")
+        return logits
+
+    def factors(self, A: Tensor) -> None:
+        """Return None: an opaque head has no closed-form gradients."""
+
+    def ablated_drops(self, A: Tensor) -> None:
+        """Return None: an opaque head has no closed form."""
+
+    def class_maps(self, A: Tensor | None = None) -> Tensor:
+        """Raise ``NotAvailableError``: the weights are unknown."""
+        advice = "pass the name of its nn.Linear as head, or use a gradient method"
+        raise NotAvailableError(f"the weights of this wrapped head are unknown, because it is a callable: {advice}")
+
+    weight = bias = property(class_maps)
+
+
+def _misfit(A: Tensor, reason: str) -> BadValueError:
+    shape = tuple(A.shape)
+    advice = "give a callable such as lambda A: fc(A.mean((2, 3)))"
+    return BadValueError(f"the wrapped head does not convert {shape} to (N, K) ({reason}): {advice}")
 
 
 def _refuse(A: Tensor) -> Tensor:
     raise NotAvailableError(
         "this network has an opaque head, so model.head is not available: use locus.benchmark.explain"
     )
-
-
-def select_outputs(
-    named: Names, logits: Tensor, where: str = "findings"
-) -> tuple[tuple[str, ...], tuple[int, ...] | None]:
-    """Return the names of the outputs that are used, and their columns in ``logits`` (1,K); None for all columns.
-
-    ``named``: one name per output, ``-`` for an output that is not used, or name -> column; ``where``: its source.
-
-    Raises ``BadValueError`` for another number of names, a column that does not exist, and outputs that are NaN.
-
-    >>> select_outputs(["-", "Mass", "Nodule"], torch.zeros(1, 3))
-    (('Mass', 'Nodule'), (1, 2))
-    """
-    if not isinstance(named, Mapping):
-        require_names(named)
-    count = logits.shape[1]
-    advice = f"give one name per output, in order, with {UNUSED_OUTPUT!r} for outputs to skip, or a name map ({{}})"
-    if not isinstance(named, Mapping) and len(named) not in (0, count):
-        example = "--findings Effusion=3 Mass=5" if where != "findings" else "{'Effusion': 3, 'Mass': 5}"
-        raise BadValueError(
-            f"the network has {count} outputs, but {where} has {len(named)} names: " + advice.format(example)
-        )
-    chosen = dict(named) if isinstance(named, Mapping) else None
-    if chosen is None:
-        names = tuple(name for name in named if name != UNUSED_OUTPUT)
-        columns = (
-            tuple(column for column, name in enumerate(named) if name != UNUSED_OUTPUT) if named else (*range(count),)
-        )
-    else:
-        names, columns = tuple(chosen), tuple(chosen.values())
-    if named and not columns:
-        raise BadValueError(f"{where} skips all {count} outputs of the network: name at least one")
-    if wrong := [column for column in columns if column not in range(count)]:
-        raise BadValueError(f"{where} names the output {wrong[0]}: the outputs of the network are 0 to {count - 1}")
-    if len({*columns}) < len(columns):
-        raise BadValueError(f"{where} names an output twice: give each finding its own output")
-    if missing := [column for column in columns if not bool(logits[0, column].isfinite())]:
-        raise BadValueError(
-            f"the outputs {' '.join(map(str, missing))} of the network are NaN or infinite for an image of noise: skip "
-            f"them with {UNUSED_OUTPUT!r} in {where}"
-        )
-    return names, None if columns == (*range(count),) else columns
 
 
 def wrap(
@@ -283,46 +251,42 @@ def wrap(
         raise BadValueError("mean and std require each other: give both, or leave both out")
     rescale = None if mean is None or std is None else normalised(mean, std, channels)
     if isinstance(features, str | None) and isinstance(head, str | None):
-        trace = observe(module, channels, img_size or native(module))
-        spec, names = read_spec(module, trace, (features, head), findings, "findings", (outputs, target))
-        model = wire(module, trace, spec, rescale, grid)
+        trace = observe(module, channels, img_size)
+        spec, names = read_spec(trace, (features, head), findings, "findings", (outputs, target))
+        model = wire(trace, spec, grid)
     elif features is None or head is None:
         raise BadValueError("features and head must both be given if one of them is a callable")
     else:
-        model, names = _of_callables(module, channels, img_size, (features, head), findings, (outputs, target))
-        model.rescale, model._locate = rescale, grid or model._locate
+        image = layers.noise(module, channels, img_size)
+        model, names = _of_callables(module, image, (features, head), grid, findings, (outputs, target))
         if isinstance(model.head, ForeignHead):
             model.head.num_classes = model.head.num_classes or num_classes
-    model.name = type(module).__name__
+    model.rescale, model.name = rescale, type(module).__name__
     return model.set_outputs(names, img_size)
 
 
 def _of_callables(
     module: nn.Module,
-    channels: int,
-    side: int | None,
-    parts: tuple[Any, Any],
+    image: Tensor,
+    parts: tuple[str | Step, str | Step],
+    locate: Locate | None,
     findings: Names,
     meaning: tuple[str, str],
 ) -> tuple[Classifier, tuple[str, ...]]:
     """Build a classifier of given features and a given head, of which at least one is a callable.
 
     Raises ``BadValueError`` if it does not give the outputs of the network, before a sigmoid or softmax. A network that
-    rejects the image of noise, or does not return logits, is not compared.
+    rejects the ``image`` of noise, or does not return logits, is not compared.
     """
-    image = noise(module, channels, side or native(module))
-    logits = _try(module, lambda images: logits_of(module(images)), image)
+    logits = _try(module, lambda images: layers.logits_of(module(images)), image)
     names, columns = (tuple(findings), None) if logits is None or not findings else select_outputs(findings, logits)
     spec = with_outputs(ModelSpec("", None), columns, meaning, None if logits is None else logits.shape[1])
-    step = submodule(module, parts[1]) if isinstance(parts[1], str) else parts[1]
-    last: Any = _linear_head(step, spec) if isinstance(step, nn.Linear) else ForeignHead(step, None, spec)
-    extractor = Extractor(module, parts[0])
-    model = Classifier(extractor, last, channels=channels, locate=_locate(module, spec, extractor, channels))
+    model = connect(module, spec, image.shape[1], locate, parts)
     ours = _try(module, model, image)
     if ours is not None and _try(module, model, torch.cat([image, image])) is None:
         raise BadValueError("the network rejects a batch of two images: its features and head must accept any number")
     if ours is not None:
-        find_head.require_stable(lambda images: _try(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
+        require_stable(lambda images: _try(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
     if logits is not None:
         _require_same(
             ours,
@@ -336,10 +300,10 @@ def _of_callables(
 @torch.no_grad()
 def _try(module: nn.Module, run: Step, images: Tensor) -> Tensor | None:
     """Return the logits of ``run`` in evaluation mode; None if it does not return logits or rejects the images."""
-    with evaluating(module), torch.autocast(images.device.type, enabled=False):
+    with layers.evaluating(module), torch.autocast(images.device.type, enabled=False):
         try:
             return run(images)
-        except (LocusError, *INPUT_ERRORS):
+        except (LocusError, *layers.INPUT_ERRORS):
             return None
 
 
@@ -352,13 +316,6 @@ def _require_same(ours: Tensor | None, theirs: Tensor, advice: str) -> None:
             "the head of the features does not give the logits of the network (logits up to "
             f"{float(theirs.abs().max()):.2g} differ by {float((ours - theirs).abs().max()):.2g}): {advice}"
         )
-
-
-def native(module: nn.Module) -> int:
-    """Return the native input side length of a network from timm or transformers, else 224."""
-    size = getattr(module, "pretrained_cfg", {}).get("input_size", (0, 0, 0))[-1]
-    size = size or getattr(getattr(module, "config", None), "image_size", 0) or NOISE_SIDE
-    return int(size[0] if isinstance(size, list | tuple) else size)
 
 
 def channels_of(module: nn.Module) -> int:

@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from locus import backbones, datasets
-from locus.backbones import Classifier, grids, probe_grid, weight_files
+from locus.backbones import Classifier, grids, layers, weight_files
 from locus.backbones.classifier import normalised
-from locus.backbones.find_head import ModelSpec, observe
-from locus.backbones.wrapping import channels_of, connect, read_spec, wire
+from locus.backbones.find_head import observe, read_spec
+from locus.backbones.layers import ModelSpec
+from locus.backbones.wrapping import channels_of, connect, wire
 from locus.config import DATA, MACHINE, MAPS, NetworkFlags, TrainConfig, flags_with
 from locus.core import cli, errors, user_code
 from locus.core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, one_line
@@ -172,8 +173,8 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
         changed = "or a module that it imports has changed or was removed since this run was created"
         raise DataError(f"{user_code.file_of(word)} {changed}: restore it or create the run again")
     module = _rebuilt_module(word, config["outputs"], config["channels"], config["architecture"])
-    rescale = normalised(config["mean"], config["std"], config["channels"])
-    model = connect(module, ModelSpec(**config["wiring"]), config["channels"], rescale)
+    model = connect(module, ModelSpec(**config["wiring"]), config["channels"])
+    model.rescale = normalised(config["mean"], config["std"], config["channels"])
     model.build_options = dict(config)
     return model
 
@@ -240,9 +241,11 @@ def build(
     trace = observe(module, channels, size)
     names, where = _named_outputs(named, network.findings, default_findings, trace.logits.shape[1])
     meaning = (flags.outputs, flags.target)
-    spec, findings = read_spec(module, trace, (flags.features, flags.head), names, where, meaning)
-    spec = replace(spec, grid=probe_grid.parse(flags.grid) if flags.grid else None)
-    model = wire(module, trace, spec, normalised(mean, std, channels)).eval()
+    spec, findings = read_spec(trace, (flags.features, flags.head), names, where, meaning)
+    spec = replace(spec, grid=grids.parse(flags.grid) if flags.grid else None)
+    rescale = normalised(mean, std, channels)
+    model = wire(trace, spec).eval()
+    model.rescale = rescale
     model.build_options = {
         "network": word, "outputs": trace.logits.shape[1], "channels": channels, "mean": list(mean), "std": list(std),
         "wiring": asdict(spec), "architecture": network.architecture, "code": _code(word),
@@ -364,7 +367,7 @@ def _timm(name: str, outputs: int | None, channels: int | None) -> ExternalNetwo
 
     if not timm.is_model(name):
         raise UnknownNameError("timm network", name, difflib.get_close_matches(name, timm.list_models(), n=5))
-    options = {"in_chans": channels or 3, **grids.options(name)}
+    options = {"in_chans": channels or 3, **layers.options(name)}
     module: Any = timm.create_model(name, num_classes=_require_outputs(name, outputs), **options)
     config = module.pretrained_cfg
     mean, std = (tuple(config[word]) if channels != 1 else None for word in ("mean", "std"))

@@ -5,7 +5,7 @@ import torch
 
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Head
-from locus.backbones.layers import ForeignHead
+from locus.backbones.wrapping import ForeignHead
 
 WORDS = poolings.POOLINGS
 CLOSED = ["AVG", "EXP", "LINEAR", "LSE", "MAX", "PCAM"]

@@ -5,7 +5,8 @@ import torchvision
 from torch import nn
 
 from locus import backbones
-from locus.backbones.find_head import ModelSpec, find_model_spec, observe
+from locus.backbones.find_head import find_model_spec, observe
+from locus.backbones.layers import ModelSpec
 from locus.benchmark.check.method import state
 from locus.benchmark.explain.batch import explain
 from locus.core.errors import BadValueError, NotAvailableError
@@ -104,7 +105,7 @@ def test_a_network_has_these_features_head_grid_and_logits(build, spec, grid):
     """Class maps exist only if each output increases with one row of a linear layer over a pooled map."""
     torch.manual_seed(0)
     network = build().eval()
-    found = find_model_spec(network, observe(network, 3, 64))
+    found = find_model_spec(observe(network, 3, 64))
     model, expected = backbones.wrap(network, img_size=64), network(image())
     stride, offset = grid
     assert found == spec
@@ -180,14 +181,14 @@ def test_networks_that_take_the_highest_of_class_maps_are_explained_before_these
     for seed in range(3):
         torch.manual_seed(seed)
         network = Classes().eval()
-        assert find_model_spec(network, observe(network, 3, 64), features) == ModelSpec("body", None)
+        assert find_model_spec(observe(network, 3, 64), features) == ModelSpec("body", None)
 
 
 def test_a_submodule_that_runs_twice_is_not_chosen_as_features():
     torch.manual_seed(0)
     network = Twice().eval()
     with pytest.raises(NotAvailableError, match="'again' runs several times"):
-        find_model_spec(network, observe(network, 3, 64), "again")
+        find_model_spec(observe(network, 3, 64), "again")
 
 
 def test_another_head_is_opaque_and_says_why():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from locus import backbones
-from locus.backbones import extractors, grids, probe_grid
+from locus.backbones import extractors, grids
 from locus.benchmark.check.method import state
 from locus.core.errors import BadValueError
 from locus.core.frames import Grid
@@ -27,7 +27,7 @@ OFFSETS = {"densenet121": 14, "vgg16": 15.5, "squeezenet1_1": 15, "custom": 3.5}
 def test_arithmetic_equals_gradient_probing(name, sizes):
     extractor = extractors.build(name, False).extractor
     for size in sizes:
-        assert grids.arithmetic(extractor, size) == probe_grid.probed(extractor, extractor, size)
+        assert grids.arithmetic(extractor, size) == grids.probed(extractor, extractor, size)
 
 
 @pytest.mark.contract
@@ -55,7 +55,7 @@ def test_option_stride_sets_the_grid_and_keeps_the_weights(name, stride):
     size, side = (128, 128), 128 // stride
     assert model.features(torch.randn(2, 3, *size)).shape[2:] == (side, side)
     grid = model.grid(size)
-    assert grid == probe_grid.probed(model.extractor, model.extractor, size)
+    assert grid == grids.probed(model.extractor, model.extractor, size)
     assert grid.stride == (stride, stride)
     assert model.build_options["name"] == f"{name}:stride={stride}"
     if not name.startswith("tf_"):
@@ -141,7 +141,7 @@ class Branches(nn.Module):
 def test_disagreeing_branches_are_probed():
     net = Branches()
     assert grids.arithmetic(net, (96, 96)) is None
-    assert probe_grid.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.25, 0.25))
+    assert grids.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.25, 0.25))
 
 
 class Curious(nn.Conv2d):
@@ -154,14 +154,14 @@ class Curious(nn.Conv2d):
 def test_a_network_with_data_dependent_control_flow_is_probed():
     net = Curious(3, 4, 2, stride=2)
     assert grids.arithmetic(net, (96, 96)) is None
-    assert probe_grid.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.5, 0.5))
+    assert grids.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.5, 0.5))
 
 
 def test_a_single_position_has_the_image_side_as_stride():
     net = nn.AvgPool2d(96)
-    assert probe_grid.probed(net, net, (96, 96)) == Grid((96, 96), (96, 96), (47.5, 47.5))
+    assert grids.probed(net, net, (96, 96)) == Grid((96, 96), (96, 96), (47.5, 47.5))
 
 
 def test_named_paddings_are_traced():
     net = nn.Sequential(nn.Conv2d(3, 4, 4, padding="same"), nn.Conv2d(4, 4, 3, padding="valid"), nn.ZeroPad2d((3, 0, 1, 0)))
-    assert grids.arithmetic(net, (96, 96)) == probe_grid.probed(net, net, (96, 96)) == Grid((96, 96), (1, 1), (0.5, -1.5))
+    assert grids.arithmetic(net, (96, 96)) == grids.probed(net, net, (96, 96)) == Grid((96, 96), (1, 1), (0.5, -1.5))

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from locus import backbones
-from locus.backbones import probe_grid
+from locus.backbones import grids
 from locus.benchmark import opening
 from locus.benchmark.explain.batch import explain
 from locus.config import NetworkFlags
@@ -76,7 +76,7 @@ def test_the_flag_grid_is_kept_in_the_run_of_a_network(tmp_path):
     assert opening.rebuild(model.build_options, "its run", trust=True).grid((64, 64)) == model.grid((64, 64)) == GRID
     for text in ("stride=4", "stride=0,offset=1", "4,1", "stride=4,offset=nan"):
         with pytest.raises(BadValueError, match="stride=32,offset=0"):
-            probe_grid.parse(text)
+            grids.parse(text)
 
 
 def frozen(run):

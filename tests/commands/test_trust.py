@@ -8,7 +8,7 @@ import yaml
 
 import locus
 from locus import heatmap
-from locus.backbones.find_head import ModelSpec
+from locus.backbones.layers import ModelSpec
 from locus.benchmark import run
 from locus.core import cli
 from locus.core.errors import BadValueError, LocusError

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from locus.backbones import Classifier
-from locus.backbones.grids import AxisGrid, AxisGrids, GridTracer, evaluating
-from locus.backbones.layers import path
+from locus.backbones.grids import AxisGrid, AxisGrids, GridTracer
+from locus.backbones.layers import evaluating, path
 from locus.backbones.tokens import AttentionCapture, Keep, TokenLayout, as_tokens
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid

@@ -18,7 +18,7 @@ from torch.func import functional_call
 from tqdm import tqdm
 
 from locus.backbones import Classifier, layers
-from locus.backbones.grids import evaluating
+from locus.backbones.layers import evaluating
 from locus.benchmark.explain import _passes
 from locus.benchmark.explain._passes import Autocast, no_grad_no_autocast
 from locus.core.errors import BadValueError, NotAvailableError
