@@ -19,9 +19,9 @@ from torch.nn.parameter import UninitializedParameter
 
 from locus.backbones import layers
 from locus.backbones.classifier import require_names
-from locus.backbones.layers import ACTIVATIONS, ModelSpec, Step, evaluating, hooked, logits_of, noise, submodule
+from locus.backbones.layers import ACTIVATIONS, ModelSpec, Step, logits_of, noise, submodule, unchanged
 from locus.backbones.pooling import AVG, MAX
-from locus.core.errors import BadValueError, NotAvailableError, one_line
+from locus.core.errors import BadValueError, LocusError, NotAvailableError, one_line
 from locus.core.user_code import ANYTHING
 
 Names = Sequence[str] | Mapping[str, int]
@@ -83,8 +83,7 @@ class ForwardTrace:
 
     def run(self, image: Tensor, hooks: Mapping[str, Any]) -> Tensor:
         """Return the logits of an image in evaluation mode, with forward ``hooks`` on submodules."""
-        plain = torch.autocast(image.device.type, enabled=False)
-        with evaluating(self.module), hooked(self.module, hooks), plain:
+        with unchanged(self.module, image.device), layers.hooked(self.module, hooks):
             try:
                 return logits_of(self.module(image))
             except BadValueError:
@@ -145,23 +144,23 @@ def observe(module: nn.Module, channels: int, side: int | None) -> ForwardTrace:
 def _is_exported(module: nn.Module) -> bool:
     """Return True for a program of torch.export, which has no evaluation mode."""
     try:
-        with evaluating(module):
+        with layers.evaluating(module):
             return False
     except NotImplementedError:
         return True
 
 
-def require_stable(run: Step, image: Tensor, logits: Tensor) -> Tensor:
+def require_stable(network: Step, image: Tensor, logits: Tensor) -> Tensor:
     """Return the logits of a second image.
 
-    Raises ``BadValueError`` if ``run`` gives other ``logits`` (1,K) for ``image`` in a batch of two, or in each call. A
-    single pass asks both; a second one finds the reason.
+    Raises ``BadValueError`` if ``network`` gives other ``logits`` (1,K) for ``image`` in a batch of two, or in each
+    call. A single pass asks both; a second one finds the reason.
     """
     with torch.no_grad():
-        pair = run(torch.cat([image, _ramp(image)]))
+        pair = network(torch.cat([image, _ramp(image)]))
         if same_logits(pair[:1], logits):
             return pair[1:]
-        again = run(image)
+        again = network(image)
     if not same_logits(again, logits):
         raise BadValueError(
             "the network gives other logits each time for the same image, also in evaluation mode: switch off what is "
@@ -185,6 +184,30 @@ def same_logits(first: Tensor, second: Tensor, scale: Tensor | None = None) -> b
     tolerance = max(1e-4, eps) * float(scale.nan_to_num().abs().max())
     kind = torch.promote_types(first.dtype, second.dtype)
     return torch.allclose(first.to(kind), second.to(kind), rtol=eps, atol=tolerance, equal_nan=True)
+
+
+@torch.no_grad()
+def attempt(module: nn.Module, network: Step, images: Tensor) -> Tensor | None:
+    """Return the logits of ``network``, made of ``module``, in evaluation mode.
+
+    Returns None if it does not return logits or rejects the images.
+    """
+    with unchanged(module, images.device):
+        try:
+            return network(images)
+        except (LocusError, *layers.INPUT_ERRORS):
+            return None
+
+
+def require_same(ours: Tensor | None, theirs: Tensor, advice: str) -> None:
+    """Raise ``BadValueError`` if features and head do not give the logits ``theirs``; other shapes are not compared."""
+    if ours is None or ours.shape != theirs.shape:
+        return
+    if not any(same_logits(values, theirs) for values in (ours, ours.sigmoid(), ours.softmax(1))):
+        raise BadValueError(
+            "the head of the features does not give the logits of the network (logits up to "
+            f"{float(theirs.abs().max()):.2g} differ by {float((ours - theirs).abs().max()):.2g}): {advice}"
+        )
 
 
 def read_spec(

@@ -13,7 +13,7 @@ stride of whole pixels, and patches of two images that are replaced must change 
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, MutableMapping, Set
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +22,7 @@ from torch.func import functional_call
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from locus.backbones.layers import Step, TokensOf, evaluating
+from locus.backbones.layers import Step, TokensOf, unchanged
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
@@ -64,9 +64,10 @@ class GridTracer(TorchFunctionMode):
         inputs, shapes = {self.grids[tensor] for tensor in traced}, {tensor.shape[-2:] for tensor in traced}
         name = getattr(func, "__name__", "")
         step, out = _STEPS.get(name), self.answer(func, args, kwargs)
+        agreed = next(iter(inputs)) if len(inputs) == 1 else None
         for tensor in tensors_in([out]) if inputs else []:
             if step or tensor.shape[-2:] in shapes:
-                self.grids[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
+                self.grids[tensor] = _through(step(*args, **kwargs), agreed) if step and agreed else agreed
         return out
 
     def start(self, images: Tensor) -> None:
@@ -87,15 +88,7 @@ class GridTracer(TorchFunctionMode):
         return args[0].new_empty(shape(*args, **kwargs)) if shape else func(*args, **kwargs)
 
 
-def _agreed(inputs: Set[AxisGrids | None]) -> AxisGrids | None:
-    """Return the grid of all inputs of an operation, or None if they differ."""
-    return next(iter(inputs)) if len(inputs) == 1 else None
-
-
-def _through(window: "SlidingWindow", inputs: Set[AxisGrids | None]) -> AxisGrids | None:
-    grids = _agreed(inputs)
-    if grids is None:
-        return None
+def _through(window: "SlidingWindow", grids: AxisGrids) -> AxisGrids:
     y, x = (axis.window(*steps) for axis, *steps in zip(grids, *map(_pair, window), strict=True))
     return y, x
 
@@ -239,11 +232,7 @@ def measured(module: nn.Module, features: Step, size: tuple[int, int], channels:
     weight = next(module.parameters(), torch.empty(0))
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(2, 1, channels, *size, generator=generator).to(weight.device, weight.dtype)
-    with (
-        evaluating(module),
-        torch.autocast(weight.device.type, enabled=False),
-        torch.compiler.set_stance("force_eager"),
-    ):
+    with unchanged(module, weight.device), torch.compiler.set_stance("force_eager"):
         A = _run(features, images[0])
         shape = (A.shape[-2], A.shape[-1])
         traced = _traced(features, images[0].clone())
@@ -334,7 +323,7 @@ def probed(module: nn.Module, features: Step, size: tuple[int, int], channels: i
     noise = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
     for values in (plain, noise):  # a constant image gives exact centroids, but has no range to normalise
         images = values.to(weight.device, weight.dtype).requires_grad_()
-        with evaluating(module), torch.autocast(weight.device.type, enabled=False), _CentralTaps(images):
+        with unchanged(module, weight.device), _CentralTaps(images):
             A = features(images)
         if axes := list(_axes(A, images)):
             (y, dy), (x, dx) = axes
@@ -387,14 +376,11 @@ class _CentralTaps(TorchFunctionMode):
         is_global = name in _GLOBAL or (name in _PRODUCTS and len(inputs) > 1)
         is_global = is_global or (name.startswith("adaptive_") and isinstance(out, Tensor) and out.shape[-2:] == (1, 1))
         if inputs and is_global:
-            out = out.detach() if isinstance(out, Tensor) else func(*[_held(x) for x in args], **kwargs)
+            held = [value.detach() if isinstance(value, Tensor) else value for value in (out, *args)]
+            out = held[0] if isinstance(out, Tensor) else func(*held[1:], **kwargs)
         for tensor in tensors_in([out]) if inputs else []:
             self._of_image[tensor] = True
         return out
-
-
-def _held(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
 
 
 _KEEPS = {

@@ -52,6 +52,13 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def unchanged(module: nn.Module, device: torch.device) -> Iterator[None]:
+    """Evaluate ``module`` within the block, in the precision of its weights: without autocast on ``device``."""
+    with evaluating(module), torch.autocast(device.type, enabled=False):
+        yield
+
+
+@contextlib.contextmanager
 def hooked(module: nn.Module, hooks: Mapping[str, Any]) -> Iterator[None]:
     """Run forward ``hooks`` on submodules, by their dotted names, within the block."""
     with contextlib.ExitStack() as stack:
@@ -378,9 +385,6 @@ def _paths(model: Network) -> dict[str, str]:
     return {f"features.{name}": f"extractor.{name}" for name in parts}
 
 
-Tail = Callable[[Tensor], Tensor]
-
-
 @torch.inference_mode(False)
 def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     """Return the map of a layer (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K).
@@ -405,7 +409,7 @@ def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     return leaves[0], logits
 
 
-def tail(model: Network, images: Tensor, layer: str) -> Tail:
+def tail(model: Network, images: Tensor, layer: str) -> Step:
     """Return a differentiable function for the rest of the network: maps (M,C,h,w) of the layer -> logits (M,K).
 
     The network runs with the output of the layer replaced. If all paths pass through the layer, the layers before it

@@ -22,7 +22,7 @@ from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 from torch.utils.module_tracker import ModuleTracker
 
-from locus.backbones.layers import MAX_PREFIX_TOKENS, Network, TokensOf, evaluating, noise
+from locus.backbones.layers import MAX_PREFIX_TOKENS, Network, TokensOf, noise, unchanged
 from locus.core.errors import NotAvailableError
 from locus.core.frames import Grid
 
@@ -146,8 +146,7 @@ def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list
         return matrices[-1]
 
     image = noise(model, model.channels, max(size))[..., : size[0], : size[1]]
-    plain = torch.autocast(image.device.type, enabled=False)
-    with evaluating(model), torch.compiler.set_stance("force_eager"), plain, running, AttentionCapture(keep):
+    with unchanged(model, image.device), torch.compiler.set_stance("force_eager"), running, AttentionCapture(keep):
         logits = model(image)
     return matrices, paths, logits
 

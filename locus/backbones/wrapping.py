@@ -11,21 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from locus.backbones import grids, layers
+from locus.backbones import find_head, grids, layers
 from locus.backbones import pooling as poolings
 from locus.backbones.classifier import Classifier, Head, normalised, require_side
-from locus.backbones.find_head import (
-    ForwardTrace,
-    Names,
-    observe,
-    read_spec,
-    require_stable,
-    same_logits,
-    select_outputs,
-    with_outputs,
-)
 from locus.backbones.layers import Extractor, ModelSpec, Step
-from locus.core.errors import BadValueError, LocusError, NotAvailableError
+from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.frames import Grid
 
 Locate = Callable[[tuple[int, int]], Grid]
@@ -53,17 +43,17 @@ def connect(
         return OpaqueHeadClassifier(extractor, spec, channels, locate)
     last: Any = ForeignHead(step, None, spec)
     if isinstance(step, nn.Linear):
-        picks = spec.outputs is not None or spec.softmax or spec.difference
-        last = PickedHead(step, spec) if picks else Head(poolings.build(spec.pooling), step)
+        picks, pooling = spec.outputs is not None or spec.softmax or spec.difference, poolings.build(spec.pooling)
+        last = PickedHead(pooling, step, spec) if picks else Head(pooling, step)
     return Classifier(extractor, last, channels=channels, locate=locate)
 
 
-def wire(trace: ForwardTrace, spec: ModelSpec, locate: Locate | None = None) -> Classifier:
+def wire(trace: find_head.ForwardTrace, spec: ModelSpec, locate: Locate | None = None) -> Classifier:
     """Connect the parts that were found in ``trace``. Raises ``BadValueError`` if they do not give its logits."""
     model = connect(trace.module, spec, trace.image.shape[1], locate)
     theirs = trace.logits if spec.head is None else trace.linear[spec.head][1]
-    ours = _try(trace.module, model, trace.image)
-    _require_same(ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network")
+    ours = find_head.attempt(trace.module, model, trace.image)
+    find_head.require_same(ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network")
     return model
 
 
@@ -95,8 +85,8 @@ class Rows(nn.Module):
 class PickedHead(Head):
     """Pooling and a linear layer of which some outputs are explained."""
 
-    def __init__(self, linear: nn.Linear, spec: ModelSpec) -> None:
-        super().__init__(poolings.build(spec.pooling), Rows(linear, spec))  # type: ignore[arg-type]
+    def __init__(self, pooling: poolings.Pooling, linear: nn.Linear, spec: ModelSpec) -> None:
+        super().__init__(pooling, Rows(linear, spec))  # type: ignore[arg-type]
 
     def predicted(self, A: Tensor) -> Tensor:
         """Return the logits (N,K) of the probabilities."""
@@ -202,7 +192,7 @@ def wrap(
     channels: int | None = None,
     grid: Locate | None = None,
     img_size: int | None = None,
-    findings: Names = (),
+    findings: find_head.Names = (),
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     outputs: str = "sigmoid",
@@ -251,8 +241,8 @@ def wrap(
         raise BadValueError("mean and std require each other: give both, or leave both out")
     rescale = None if mean is None or std is None else normalised(mean, std, channels)
     if isinstance(features, str | None) and isinstance(head, str | None):
-        trace = observe(module, channels, img_size)
-        spec, names = read_spec(trace, (features, head), findings, "findings", (outputs, target))
+        trace = find_head.observe(module, channels, img_size)
+        spec, names = find_head.read_spec(trace, (features, head), findings, "findings", (outputs, target))
         model = wire(trace, spec, grid)
     elif features is None or head is None:
         raise BadValueError("features and head must both be given if one of them is a callable")
@@ -270,7 +260,7 @@ def _of_callables(
     image: Tensor,
     parts: tuple[str | Step, str | Step],
     locate: Locate | None,
-    findings: Names,
+    findings: find_head.Names,
     meaning: tuple[str, str],
 ) -> tuple[Classifier, tuple[str, ...]]:
     """Build a classifier of given features and a given head, of which at least one is a callable.
@@ -278,44 +268,25 @@ def _of_callables(
     Raises ``BadValueError`` if it does not give the outputs of the network, before a sigmoid or softmax. A network that
     rejects the ``image`` of noise, or does not return logits, is not compared.
     """
-    logits = _try(module, lambda images: layers.logits_of(module(images)), image)
-    names, columns = (tuple(findings), None) if logits is None or not findings else select_outputs(findings, logits)
-    spec = with_outputs(ModelSpec("", None), columns, meaning, None if logits is None else logits.shape[1])
+    logits = find_head.attempt(module, lambda images: layers.logits_of(module(images)), image)
+    names, columns = (
+        (tuple(findings), None) if logits is None or not findings else find_head.select_outputs(findings, logits)
+    )
+    spec = find_head.with_outputs(ModelSpec("", None), columns, meaning, None if logits is None else logits.shape[1])
     model = connect(module, spec, image.shape[1], locate, parts)
-    ours = _try(module, model, image)
-    if ours is not None and _try(module, model, torch.cat([image, image])) is None:
+    ours = find_head.attempt(module, model, image)
+    if ours is not None and find_head.attempt(module, model, torch.cat([image, image])) is None:
         raise BadValueError("the network rejects a batch of two images: its features and head must accept any number")
     if ours is not None:
-        require_stable(lambda images: _try(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
+        find_head.require_stable(lambda images: find_head.attempt(module, model, images), image, ours)  # type: ignore[arg-type,return-value]
     if logits is not None:
-        _require_same(
+        find_head.require_same(
             ours,
             spec.explained(logits),
             "pass as features a callable with all layers before the mean, such as lambda x: net.features(x).relu(), or "
             "leave features and head out, so that they are detected",
         )
     return model, names
-
-
-@torch.no_grad()
-def _try(module: nn.Module, run: Step, images: Tensor) -> Tensor | None:
-    """Return the logits of ``run`` in evaluation mode; None if it does not return logits or rejects the images."""
-    with layers.evaluating(module), torch.autocast(images.device.type, enabled=False):
-        try:
-            return run(images)
-        except (LocusError, *layers.INPUT_ERRORS):
-            return None
-
-
-def _require_same(ours: Tensor | None, theirs: Tensor, advice: str) -> None:
-    """Raise ``BadValueError`` if features and head do not give the logits ``theirs``; other shapes are not compared."""
-    if ours is None or ours.shape != theirs.shape:
-        return
-    if not any(same_logits(values, theirs) for values in (ours, ours.sigmoid(), ours.softmax(1))):
-        raise BadValueError(
-            "the head of the features does not give the logits of the network (logits up to "
-            f"{float(theirs.abs().max()):.2g} differ by {float((ours - theirs).abs().max()):.2g}): {advice}"
-        )
 
 
 def channels_of(module: nn.Module) -> int:

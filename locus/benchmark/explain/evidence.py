@@ -363,7 +363,7 @@ class LayerEvidence(NetworkEvidence):
             return self._tail(features)[:, self._columns]
 
     @cached_property
-    def _tail(self) -> layers.Tail:
+    def _tail(self) -> layers.Step:
         return layers.tail(self.model, self.images, self.layer)
 
     @cached_property
