@@ -91,6 +91,8 @@ class ClassifierModule(LightningModule):
         self.training_images = TrainingImages()
         self.average = moving_average(model, config.ema)
         self.history: list[dict[str, float]] = earlier.get("history", [])
+        self.steps = 0
+        """Optimizer steps per epoch; each may take several batches (``--accumulate``). Set before the training."""
         self.seen = 0
         """Images of this epoch so far, on this device."""
         self.began = self.validating = 0.0
@@ -182,8 +184,7 @@ class ClassifierModule(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimizer; its scheduler is kept in ``self.scheduler``."""
         optimizer = build(self.config, self.model.parameters())
-        steps = self.trainer.estimated_stepping_batches // self.config.epochs
-        self.scheduler = build_scheduler(self.config, optimizer, steps)
+        self.scheduler = build_scheduler(self.config, optimizer, self.steps)
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
         return optimizer

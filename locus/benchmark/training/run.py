@@ -57,10 +57,11 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
     loaded = {split: runs.load_split(config, split) for split in SPLITS}
     findings, last = loaded["train"].findings, folder / "last.ckpt"
     loss = losses.of_recipe(config, len(findings))
-    start, load = (last, weight_files.load) if last.exists() else (config.init_from, weight_files.load_initial)
+    start: Path | str | None = last if last.exists() else config.init_from
     model = _model(config, len(findings), use_pretrained=not start)
     before = opening.checkpoint(start) if start else None
     if before:
+        load = weight_files.load if last.exists() else weight_files.load_initial
         load(model, before.weights, str(start))
     if config.precision == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
@@ -149,9 +150,10 @@ def _train(
     writer = classifier_module.CheckpointWriter(module, folder, config.keep, config.early_stopping)
     trainer = build_trainer(config, folder, writer, interrupts, *extra)
     terms = module.loss.counted(splits["train"].labels)
-    batches = data.loaders(config, splits, terms, trainer.global_rank, trainer.world_size, epoch)
+    train_loader, val_loader = data.loaders(config, splits, terms, trainer.global_rank, trainer.world_size, epoch)
+    module.steps = len(train_loader) // config.accumulate
     try:
-        trainer.fit(module, *batches, ckpt_path=last if epoch else None, weights_only=True)
+        trainer.fit(module, train_loader, val_loader, ckpt_path=last if epoch else None, weights_only=True)
     except SystemExit:  # of Lightning, after Ctrl-C
         _stop(folder, trainer, interrupts)
     finally:
