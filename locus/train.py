@@ -19,11 +19,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         download.fetch(config.dataset, config.data_root_dir)
     require_extra("train", "lightning", "training")
     from locus.benchmark import training
+    from locus.benchmark.training import runs
 
     if isinstance(config.resume, str):
-        from locus.benchmark.training.run import resumed  # imports torch
-
-        config = resumed(config, explicit_flags)
+        config = runs.resumed(config, explicit_flags)
     if config.evaluate:
         from locus.benchmark.training.evaluate import reevaluate  # imports torch
 

@@ -73,6 +73,7 @@ def _warn_nameless(word: str, path: Path) -> None:
     log.warning('the class %s in %s has no readable name: write name = "%s" in its body', word, path, example)
 
 
+_of_user = functools.cache(module_of)
 _is_same = functools.cache(Path.samefile)
 """Called with absolute paths of folders that exist: a process does not exchange them."""
 
@@ -268,11 +269,6 @@ def normalize_name(spec: str, known: Collection[str]) -> str:
 @functools.lru_cache(maxsize=1024)
 def _bare(name: str) -> str:
     return re.sub("[-_ ]", "", name.lower().replace("+", "p"))
-
-
-@functools.cache
-def _of_user(path: Path) -> ModuleType:
-    return module_of(path)
 
 
 def _with_name(module: ModuleType, name: str) -> type[Any]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import compress
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from locus.datasets._files import FileDataset, described, in_split, training_row
 from locus.datasets.base import Request
 from locus.datasets.chestx_det import TEN, marked_samples, read_marks
 from locus.datasets.io.images import find
-from locus.datasets.io.tables import reading_json
+from locus.datasets.io.tables import read_pairs
 from locus.datasets.nih import JOINED, patient_of
 
 TABLES = ("train.json", "test.json")
@@ -52,7 +51,7 @@ class ChestXDet10(FileDataset):
         entries = train | read_marks(paths[1], train)
         files: Mapping[str, str] = find(root, "train_data", "test_data", "images") if images else {}
         names = with_file(root, entries, files, LAYOUT) if images else [*entries]
-        nih = _nih_names(root / JOINED) if by_patient else {}
+        nih = read_pairs(root / JOINED, "file_name", "image") if by_patient else {}
         patients = {image: patient_of(nih.get(image, image)) for image in names}
         training = np.array([image in train for image in names])
         people = [*patients.values()]
@@ -74,11 +73,3 @@ def _official(patients: Sequence[str], training: NDArray[np.bool_], seed: int) -
     names = splits.hold_out_val(patients, training, seed)
     names[training & np.isin(patients, np.unique(np.asarray(patients)[~training]))] = splits.LEFT_OUT
     return names
-
-
-def _nih_names(path: Path) -> dict[str, str]:
-    """Return image -> NIH's name; empty without the file."""
-    if not path.is_file():
-        return {}
-    with reading_json(path, "a list of entries with file_name and image is expected") as entries:
-        return {str(entry["file_name"]): str(entry["image"]) for entry in entries}

@@ -268,28 +268,6 @@ def read_second_team(root: Path) -> dict[str, Marks]:
     return marks
 
 
-def load(request: Request, root: Path, findings: Sequence[str]) -> tuple[list[Sample], dict[str, Any]]:
-    """Return the rows of a split with the second team's labels and outlines, and a description for records.
-
-    The official split is that of NIH, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
-    """
-    paths, marks = annotation_files(root), read_second_team(root)
-    files = find(root, *IMAGE_FOLDERS)
-    images = with_file(root, sorted(marks), files, LAYOUT)
-    mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
-    chosen = {image: marks[image] for image in compress(images, mask)}
-    rows, clipped = marked_samples(paths[0], chosen, files, findings, patient_of, _about_images(root))
-    describe = described(request.partition, rows, len(marks) - len(images), clipped, paths, truth="chestx_det")
-    needed = (ENTRIES, OFFICIAL[1:]) if request.partition == "official" else (ENTRIES,)
-    describe["tables"] |= from_package(root, needed)
-    return rows, describe
-
-
-def second_team_tasks(root: Path) -> dict[int, tuple[str, ...]]:
-    """Return number of findings -> findings, for the tasks that the annotation files support."""
-    return {13: chestx_det.FINDINGS, 10: TEN} if annotation_files(root)[0].name == JOINED else {10: TEN}
-
-
 def _official(root: Path, images: list[str], request: Request) -> splits.SplitNames:
     """Return (N,) split names by NIH's lists; ``splits.LEFT_OUT`` for an image in neither list."""
     test_images, path = set(read_list(_table_file(root, OFFICIAL[1:]))[0]), first_of(root, OFFICIAL[:1])
@@ -410,10 +388,24 @@ class NIH(_files.FileDataset):
         return row if self._has_images else replace(row, read=no_pixels, source="")
 
     def _load_second_team(self, request: Request) -> None:
-        self.root, self.split = request.folder(LAYOUT), request.split
-        tasks = second_team_tasks(self.root)
+        """Set the rows of a split with the second team's labels and outlines.
+
+        The official split is that of NIH, restricted to the annotated images. Raises ``DataError`` and ``LeakError``.
+        """
+        root = self.root = request.folder(LAYOUT)
+        self.split = request.split
+        paths = annotation_files(root)
+        tasks = {13: chestx_det.FINDINGS, 10: TEN} if paths[0].name == JOINED else {10: TEN}
         self.findings = request.task(tasks, "NIH:truth=chestx_det", max(tasks))
-        self.rows, self.describe = load(request, self.root, self.findings)
+        marks, files = read_second_team(root), find(root, *IMAGE_FOLDERS)
+        images = with_file(root, sorted(marks), files, LAYOUT)
+        mask = in_split([*map(patient_of, images)], request, partial(_official, root, images, request))
+        chosen = {image: marks[image] for image in compress(images, mask)}
+        self.rows, clipped = marked_samples(paths[0], chosen, files, self.findings, patient_of, _about_images(root))
+        without_file = len(marks) - len(images)
+        self.describe = described(request.partition, self.rows, without_file, clipped, paths, truth="chestx_det")
+        needed = (ENTRIES, OFFICIAL[1:]) if request.partition == "official" else (ENTRIES,)
+        self.describe["tables"] |= from_package(root, needed)
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, dict[str, Any]]:
         """Return table, splits and kind of the published lists. Raises ``LeakError`` for boxed images in training."""

@@ -12,7 +12,7 @@ from locus.datasets import _files, splits
 from locus.datasets.base import Request
 from locus.datasets.io.dicom import read_headers
 from locus.datasets.io.download import Kaggle
-from locus.datasets.io.tables import raise_if_any, read_csv, read_xywh, reading_json, xrv_table
+from locus.datasets.io.tables import raise_if_any, read_csv, read_pairs, read_xywh, xrv_table
 from locus.datasets.nih import patient_of
 from locus.datasets.splits import of_lovt
 
@@ -67,7 +67,8 @@ class RsnaPneumonia(_files.FileDataset):
         target, boxed, edges = _labels(path)
         files = {} if root is None else _files.by_stem(root, "stage_2_train_images")
         names = [*target] if root is None else _files.with_file(root, target, files, self.layout)
-        nih, classes = ({}, {}) if root is None else (_nih(root / MAPPING), _classes(root / CLASSES))
+        nih = {} if root is None else read_pairs(root / MAPPING, "subset_img_id", "img_id")
+        classes = {} if root is None else _classes(root / CLASSES)
         patients = [patient_of(nih.get(image, image)) for image in names]
         published = partial(of_lovt, self.name, names, path) if lists == "lovt" else partial(of_mgca, names)
         split = _files.in_split(patients, request, None if images else published, whole)
@@ -114,14 +115,6 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     edges = read_xywh(path, raw.loc[positive, SIDES])
     targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
     return targets, raw.loc[positive, "patientId"].tolist(), edges
-
-
-def _nih(path: Path) -> dict[str, str]:
-    """Return image -> NIH's file name; empty without the mapping."""
-    if not path.is_file():
-        return {}
-    with reading_json(path, "a list of entries with subset_img_id and img_id is expected") as entries:
-        return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
 
 
 def _classes(path: Path) -> dict[str, str]:

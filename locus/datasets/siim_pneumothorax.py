@@ -6,7 +6,6 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from locus.core.types import Sample
 from locus.datasets import _files
@@ -75,10 +74,6 @@ def _masks(path: Path) -> dict[str, list[rle.RunLengthMask]]:
 def _sample(image: str, file: Path | str, masks: list[rle.RunLengthMask]) -> Sample:
     if not masks:
         return file_sample(image, image, file, FRAME, np.zeros(1, np.float32), {}, read_masks=dict)
-    boxes = (masks[0] if len(masks) == 1 else rle.union(masks)).boxes()
-    draw = partial(_drawn, masks)
-    return file_sample(image, image, file, FRAME, np.ones(1, np.float32), {FINDING: boxes}, read_masks=draw)
-
-
-def _drawn(masks: list[rle.RunLengthMask]) -> dict[str, NDArray[np.bool_]]:
-    return {FINDING: np.logical_or.reduce([runs.mask() for runs in masks])}
+    whole = masks[0] if len(masks) == 1 else rle.union(masks)
+    labels, truth = np.ones(1, np.float32), {FINDING: whole.boxes()}
+    return file_sample(image, image, file, FRAME, labels, truth, read_masks=lambda: {FINDING: whole.mask()})

@@ -2,7 +2,7 @@
 
 ``SplitImages``     the images of a split in a memory map, decoded on first use (``decode``)
 ``Batches``         positions of images in seeded order, the same for a resumed run
-``PrefetchLoader``  reads the next batches while the network computes
+``PrefetchLoader``  reads the next batches while the network computes; ``loaders`` makes those of a training run
 
 Samples are listed by ``runs.load_split``, decoded by ``locus.datasets.io``.
 """
@@ -21,7 +21,7 @@ from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from locus.benchmark.training import hardware
-from locus.config import DataFlags
+from locus.config import DataFlags, RecipeFlags
 from locus.core import types
 from locus.core.errors import DataError
 from locus.datasets.base import Columns
@@ -240,6 +240,23 @@ class PrefetchLoader(DataLoader[T]):
             while (batch := waiting.popleft().result()) is not None:
                 waiting.append(thread.submit(next, batches, None))
                 yield batch
+
+
+def loaders(
+    recipe: RecipeFlags, splits: Splits, loss_terms: Tensor, rank: int, world_size: int, epoch: int
+) -> tuple[PrefetchLoader[Batch], PrefetchLoader[Batch]]:
+    """Return the loaders of training and validation images for process ``rank``, training from ``epoch`` on.
+
+    ``loss_terms``: (n,) number of loss terms of each training image. Images are decoded in the order of the epoch.
+    """
+    images, val = splits["train"], splits["val"]
+    probabilities = balanced_probabilities(images.labels.numpy()) if recipe.sampler == "weighted" else None
+    drawn = recipe.accumulate, probabilities, loss_terms.numpy(), epoch
+    train = Batches(len(images), recipe.batch_size, recipe.seed, rank, world_size, *drawn)
+    images.decode_in_order(np.concatenate([*train]))
+    in_order = Batches(len(val), recipe.batch_size, rank=rank, world_size=world_size)
+    train_loader = PrefetchLoader(images, sampler=train, batch_size=None)
+    return train_loader, PrefetchLoader(val, sampler=in_order, batch_size=None)
 
 
 def all_gather_lists(parts: list[T]) -> list[T]:

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from locus.backbones import Classifier
+from locus.backbones import Classifier, weight_files
 from locus.benchmark import opening
-from locus.benchmark.training import data, hardware, runs
+from locus.benchmark.training import data, hardware, provenance, runs
 from locus.benchmark.training.data import Batches, PrefetchLoader, SplitImages, Splits
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.metrics import Predictions, assess
 from locus.benchmark.training.runs import load_split
 from locus.config import MACHINE, MODE, OUTPUT, WEIGHTS, TrainConfig, flags_with
 from locus.core.errors import BadValueError, DataError, NoImagesError, examples
-from locus.core.files import csv_text, file_hash, write_json, write_text
+from locus.core.files import atomic, csv_text, file_hash, write_json, write_text
 from locus.datasets.base import Dataset
 from locus.datasets.io import transforms
 
@@ -102,6 +102,31 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
     held_out = {name: splits[name].complete() for name in HELD_OUT if name in splits}
     logits = {name: predict(model, split, config.batch_size) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)
+
+
+def evaluate_trained(folder: Path, config: TrainConfig, splits: Splits, history: list[dict[str, float]]) -> None:
+    """Draw the training curves, round the weights with ``--weights_dtype float16``, and evaluate the kept epoch."""
+    best, trained = runs.kept_epoch(history, config.keep), splits["train"].readable()
+    facts: dict[str, Any] = {"best_epoch": best, "epochs": len(history)}
+    facts |= {"train": {"n": len(trained), "data": trained.describe}}
+    if (used := provenance.read(folder)) is not None:
+        facts["provenance"] = used.model_dump()  # a copy
+    if config.plots:
+        from locus.benchmark.training import plots  # slow imports, only for plots
+
+        plots.draw_curves(history, best, folder / "curves.png")
+    if config.weights_dtype == "float16":
+        _round_weights(folder / "best.ckpt")
+    evaluate(folder, config, splits, facts)
+
+
+def _round_weights(path: Path) -> None:
+    """Round the weights of a checkpoint of a run to float16; they stay in its file as float32."""
+    content = weight_files.read(path)
+    half = weight_files.cast(content["state_dict"], torch.float16)
+    content["state_dict"] = weight_files.cast(half, torch.float32)
+    with atomic(path) as temporary:
+        torch.save(content, temporary)
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -18,6 +19,7 @@ from locus.core import limits
 from locus.core.errors import BadValueError, NotAvailableError
 from locus.core.files import writing
 
+log = logging.getLogger(__name__)
 MEMORY_TEXTS = (
     "out of memory", "can't allocate memory", "CUDNN_STATUS_NOT_SUPPORTED", "could not create a primitive",
 )  # fmt: skip
@@ -66,9 +68,25 @@ def device_indices(flags: MachineFlags) -> list[int]:
     return which
 
 
-def world_size(flags: MachineFlags) -> int:
-    """Return the number of processes that share the training images."""
-    return flags.num_nodes * len(device_indices(flags))
+def set_up(flags: MachineFlags, num_workers: int | None) -> int:
+    """Check the flags, prepare torch, log what the run computes on; return the number of processes on this machine."""
+    check_flags(flags)
+    processes = len(device_indices(flags))
+    configure_torch(flags.threads, processes)
+    log.info("%s", summary(flags, num_workers))
+    return processes
+
+
+def trainer_options(flags: MachineFlags) -> dict[str, Any]:
+    """Return the arguments of Lightning's trainer that depend on the machine. Raises the errors of ``device_indices``.
+
+    Statistics of batch norm are those of the whole batch, as on one device.
+    """
+    indices, precision = device_indices(flags), precision_here(flags)
+    options = {"num_nodes": flags.num_nodes, "strategy": flags.strategy, "precision": precision}
+    if device_type(flags) == "cpu":
+        return {**options, "accelerator": "cpu", "devices": len(indices)}
+    return {**options, "accelerator": "gpu", "devices": indices, "sync_batchnorm": True}
 
 
 def workers(requested: int | None) -> int:
@@ -80,17 +98,12 @@ def workers(requested: int | None) -> int:
     return limits.cpus() if requested is None else max(limits.check_count(requested, "--num_workers"), 1)
 
 
-def first_device(flags: MachineFlags) -> torch.device:
-    """Return the device of the first process. Raises the errors of ``device_indices``."""
-    which = device_indices(flags)
-    return torch.device("cpu") if device_type(flags) == "cpu" else torch.device("cuda", which[0])
-
-
-def device_name(chosen: torch.device) -> str:
-    """Return the name of a device, with its model."""
-    if chosen.type == "cuda":
-        return f"GPU {chosen.index} {torch.cuda.get_device_name(chosen)}"
-    return f"CPU {cpu_model()}".strip()
+def device_name(flags: MachineFlags) -> str:
+    """Return the name of the device of the first process, with its model. Raises the errors of ``device_indices``."""
+    first = device_indices(flags)[0]
+    if device_type(flags) == "cpu":
+        return f"CPU {cpu_model()}".strip()
+    return f"GPU {first} {torch.cuda.get_device_name(first)}"
 
 
 def cpu_model() -> str:
@@ -142,9 +155,9 @@ def has_fast_bfloat16(device: str) -> bool:
 
 def summary(flags: MachineFlags, num_workers: int | None) -> str:
     """Describe device, precision, threads, decoding processes and processes of a run in one line."""
-    device = f"device: {device_name(first_device(flags))}; precision: {precision_here(flags)}"
+    device = f"device: {device_name(flags)}; precision: {precision_here(flags)}"
     counts = f"threads: {torch.get_num_threads()}; decoding processes: {workers(num_workers)}"
-    return f"{device}; {counts}; processes: {world_size(flags)}"
+    return f"{device}; {counts}; processes: {flags.num_nodes * len(device_indices(flags))}"
 
 
 def memory_format(channels_last: bool) -> torch.memory_format:

@@ -1,6 +1,7 @@
 """Losses, one class each. Unknown labels (nan) are ignored, and the mean is taken over the known ones.
 
-``LOSSES`` lists them by the name of ``--loss``, and ``build`` creates one from a spec. Most weight the binary
+``LOSSES`` lists them by the name of ``--loss``, ``build`` creates one from a spec, and ``of_recipe``
+that of the flags. Most weight the binary
 cross-entropies of positives and negatives: ``frequency`` and ``pos_weight`` by counts of the training labels,
 ``batch_pos_weight`` and ``weighted_bce`` by counts of the batch, ``focal`` by confidence. ``ce`` is for exclusive
 classes.
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from locus.config import RecipeFlags
 from locus.core import registry
 from locus.core.errors import BadValueError
+from locus.datasets.io.transforms import is_mixed
 
 
 class Loss(nn.Module):
@@ -196,4 +199,23 @@ LOSSES: dict[str, type[Loss]] = {part.name: part for part in sorted(Loss.__subcl
 def build(spec: str) -> Loss:
     """Create the loss of a spec: ``focal:gamma=2``. Raises ``UnknownNameError`` and ``BadValueError``."""
     loss: Loss = registry.build(LOSSES, "loss", spec)
+    return loss
+
+
+def of_recipe(recipe: RecipeFlags, findings: int) -> Loss:
+    """Create the loss of the flags; exclusive classes use ce, and ``--weighted_loss True`` means weighted_bce.
+
+    Raises ``BadValueError`` for flags that do not work together.
+    """
+    if is_mixed(recipe.augment) and (recipe.weighted_loss or recipe.loss != "bce"):
+        raise BadValueError(f"--augment {recipe.augment} mixes labels, which requires --loss bce, not {recipe.loss}")
+    if recipe.weighted_loss and recipe.loss not in ("bce", "weighted_bce"):
+        raise BadValueError(f"--weighted_loss True cannot be combined with --loss {recipe.loss}: leave one of them out")
+    exclusive = recipe.exclusive(findings)
+    word = "weighted_bce" if recipe.weighted_loss else "ce" if exclusive and recipe.loss == "bce" else recipe.loss
+    loss = build(word)
+    if loss.exclusive != exclusive:
+        task = "one class per image (--multi_label False)" if exclusive else "independent findings"
+        suited = [name for name, part in LOSSES.items() if part.exclusive == exclusive]
+        raise BadValueError(f"--loss {word} does not fit {task}: use one of {', '.join(suited)}")
     return loss

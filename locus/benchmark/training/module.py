@@ -3,7 +3,6 @@
 ``ClassifierModule``  training and validation steps, optimizer, scheduler and moving average
 ``CheckpointWriter``  best.ckpt, metrics.csv, and last.ckpt, which has everything needed to resume an interrupted run
 ``Interrupts``        Ctrl-C and SIGTERM stop a run between two batches
-``stopped_early``, ``kept_epoch``  early stopping, and the epoch in best.ckpt
 
 Random numbers are repeated by a resumed run: they depend on the seed, the epoch, the position of the batch, and the
 process of a distributed run. All schedulers except plateau update after each step, so a resumed run has the right
@@ -83,26 +82,30 @@ class ClassifierModule(LightningModule):
     With a moving average of the weights (``--ema``), the average is validated and written to ``best.ckpt``.
     """
 
-    def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], steps: int) -> None:
-        """``steps`` is the number of optimizer steps per epoch; each may take several batches (``--accumulate``)."""
+    def __init__(
+        self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], earlier: dict[str, Any]
+    ) -> None:
+        """``earlier``: the checkpoint of the epochs before, for a resumed run; else empty."""
         super().__init__()
-        self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, tuple(findings), steps
+        self.model, self.config, self.loss, self.findings = model, config, loss, tuple(findings)
         self.training_images = TrainingImages()
         self.average = moving_average(model, config.ema)
-        self.history: list[dict[str, float]] = []
-        self.seen = self.batches = 0
-        """Images and batches of this epoch so far, on this device."""
+        self.history: list[dict[str, float]] = earlier.get("history", [])
+        self.steps = 0
+        """Optimizer steps per epoch; each may take several batches (``--accumulate``). Set before the training."""
+        self.seen = 0
+        """Images of this epoch so far, on this device."""
         self.began = self.validating = 0.0
         """Start times of the epoch and of its validation."""
         self.scheduler: Scheduler | None = None
-        self._scheduler_state: dict[str, Any] | None = None
+        self._scheduler_state: dict[str, Any] | None = earlier.get("course")
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor]] = []
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Reset the counts."""
-        self.seen = self.batches = 0
+        """Reset the count."""
+        self.seen = 0
         self.began = time.perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -121,7 +124,6 @@ class ClassifierModule(LightningModule):
             loss = loss * self.trainer.train_dataloader.sampler.loss_weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
-        self.batches += 1
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -183,6 +185,8 @@ class ClassifierModule(LightningModule):
         """Build the optimizer; its scheduler is kept in ``self.scheduler``."""
         optimizer = build(self.config, self.model.parameters())
         self.scheduler = build_scheduler(self.config, optimizer, self.steps)
+        if self.scheduler is not None and self._scheduler_state is not None:
+            self.scheduler.load_state_dict(self._scheduler_state)
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -191,16 +195,6 @@ class ClassifierModule(LightningModule):
         checkpoint["locus"] = runs.stamp(self.config, self.model, self.findings, self.training_images)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the history and the scheduler's state."""
-        self.history = checkpoint["history"]
-        self._scheduler_state = checkpoint["course"]
-
-    def on_train_start(self) -> None:
-        """Restore the state of the scheduler, now that it exists."""
-        if self.scheduler is not None and self._scheduler_state is not None:
-            self.scheduler.load_state_dict(self._scheduler_state)
 
     def _to_memory_format(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=memory_format(self.config.channels_last))
@@ -247,43 +241,6 @@ def duration(seconds: float) -> str:
     return str(datetime.timedelta(seconds=round(seconds)))
 
 
-DEFAULT_PATIENCE_EPOCHS = 5
-"""Patience of ``--early_stopping True``, in epochs."""
-
-
-def best_epoch(history: list[dict[str, float]]) -> int:
-    """Return the number (from 1) of the epoch with the highest mean validation AUROC, the first if tied.
-
-    If no finding has both classes, it is the epoch with the lowest validation loss.
-
-    >>> best_epoch([{"epoch": 1, "val_auroc": .7, "val_loss": .2}, {"epoch": 2, "val_auroc": .8, "val_loss": .3}])
-    2
-    """
-    return int(max(history, key=_merit)["epoch"])
-
-
-def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
-    """Return the number (from 1) of the epoch in ``best.ckpt``: the last or the best one, according to ``keep``.
-
-    >>> kept_epoch([{"epoch": 1.0}, {"epoch": 2.0}], "last")
-    2
-    """
-    return len(history) if keep == "last" else best_epoch(history)
-
-
-def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
-    """Whether the run stops because the last best epoch is too long ago.
-
-    ``early_stopping``: patience in epochs; True for ``DEFAULT_PATIENCE_EPOCHS``, False for never.
-    """
-    patience = DEFAULT_PATIENCE_EPOCHS if early_stopping is True else int(early_stopping)
-    return patience > 0 and bool(history) and len(history) - best_epoch(history) >= patience
-
-
-def _merit(row: dict[str, float]) -> float:
-    return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]
-
-
 def save_checkpoint(trainer: Trainer, path: Path, weights_only: bool) -> None:
     """Write the state of the run (``weights_only``: without the optimizer) to ``path`` atomically.
 
@@ -309,19 +266,19 @@ class CheckpointWriter(Callback):
     """
 
     def __init__(self, module: ClassifierModule, folder: Path, keep: str, early_stopping: bool | int) -> None:
-        """Write the checkpoints of ``module`` to ``folder``; see ``kept_epoch`` and ``stopped_early``."""
+        """Write the checkpoints of ``module`` to ``folder``; see ``runs.kept_epoch`` and ``runs.stopped_early``."""
         self.module, self.folder, self.keep, self.early_stopping = module, folder, keep, early_stopping
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; stop the run if it has not improved for long enough."""
         history = self.module.history
-        if kept_epoch(history, self.keep) == len(history):
+        if runs.kept_epoch(history, self.keep) == len(history):
             save_checkpoint(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
             rows = ([row[name] for name in history[0]] for row in history)
             write_text(self.folder / "metrics.csv", csv_text([history[0], *rows]))
         save_checkpoint(trainer, self.folder / "last.ckpt", weights_only=False)
-        trainer.should_stop = stopped_early(history, self.early_stopping)
+        trainer.should_stop = runs.stopped_early(history, self.early_stopping)
 
 
 class Interrupts(Callback):

@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 
 from locus.benchmark.records.record import Provenance, describe, join
 from locus.benchmark.training import hardware, runs
-from locus.benchmark.training.data import SplitImages
+from locus.benchmark.training.data import SplitImages, Splits
 from locus.config import MachineFlags, TrainConfig
 from locus.core.errors import DataError
 from locus.core.files import write_json
@@ -24,7 +24,7 @@ FILE = "provenance.json"
 
 def of_training(flags: MachineFlags) -> Provenance:
     """Return the provenance of a training run that starts now."""
-    return _used(hardware.precision_here(flags), hardware.device_name(hardware.first_device(flags)))
+    return _used(hardware.precision_here(flags), hardware.device_name(flags))
 
 
 def of_scoring() -> Provenance:
@@ -39,13 +39,12 @@ def _used(precision: str, device: str) -> Provenance:
     return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)
 
 
-def write(
-    config: TrainConfig, folder: Path, splits: Mapping[str, SplitImages], earlier: Provenance | None = None
-) -> None:
+def write(config: TrainConfig, folder: Path, splits: Splits) -> None:
     """Write ``config.yaml`` (for ``--config``) and ``provenance.json``; comments contain the values used for ``auto``.
 
-    ``earlier``: provenance of the earlier part of a resumed run, which is recorded, too, if it differs.
+    The provenance of the earlier part of a resumed run is recorded, too, if it differs.
     """
+    earlier = read(folder) if (folder / "last.ckpt").exists() else None
     data = {name: _content_hash(split) for name, split in splits.items()}
     here = of_training(config).model_copy(update={"data": data})
     used = join([here, *([earlier] if earlier else [])]) or here

@@ -1,8 +1,11 @@
 """Run folders: names, flags, whether a run is finished, damaged files, and the finished runs in a folder.
 
+``folder_for``, ``resumed``  find the run of ``--resume`` and check that its flags are the same
+``stopped_early``, ``kept_epoch``  early stopping, and the epoch in best.ckpt
+
 A run folder has best.ckpt, last.ckpt, config.yaml, metrics.csv, predictions.csv and metrics.json, which is written
-last. Nothing here imports torch, except to write a network that was not trained here (``write_network``). Checkpoints
-are read by ``locus.benchmark.opening``.
+last. torch is imported only to write a network that was not trained here (``write_network``) and to read a checkpoint
+(``locus.benchmark.opening``).
 """
 
 import contextlib
@@ -12,18 +15,20 @@ import io
 import itertools
 import json
 import logging
+import math
 import os
 import re
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from locus import backbones, datasets
-from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, TrainConfig, flags_with
+from locus.config import DATA, MACHINE, NEWER, WEIGHTS, NetworkFlags, RecipeFlags, TrainConfig, flags_with
+from locus.core.errors import BadValueError, DataError
 from locus.core.files import atomic, csv_value, file_hash, json_hash, safe_filename, write_json, write_text, writing
 from locus.core.names import augment_words
 
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from locus.backbones import Classifier
+    from locus.benchmark.opening import Checkpoint
     from locus.benchmark.records import Cell
     from locus.datasets.base import Dataset
     from locus.datasets.leaks import TrainingImages
@@ -44,6 +50,12 @@ WEIGHTS_FOLDER = "weights"
 """Subfolder of a suite's results for published weights."""
 EXTERNAL = "models"
 """Folder in ``runs`` for the runs of external networks."""
+LENGTH_FLAGS = {"epochs", "early_stopping"}
+"""Flags for the length of a run; a resumed run may change them."""
+FIXED_LENGTH_SCHEDULERS = ("cosine", "onecycle")
+"""Schedulers that depend on the length of the run, which is therefore fixed."""
+DEFAULT_PATIENCE_EPOCHS = 5
+"""Patience of ``--early_stopping True``, in epochs."""
 
 
 def done(folder: Path) -> bool:
@@ -256,3 +268,115 @@ def finished(runs: Path) -> list[Path]:
     ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
     done = (path for path, end in ends.items() if end.exists())
     return sorted(done, key=lambda path: (runs / TRAINED in path.parents, ends[path].stat().st_mtime), reverse=True)
+
+
+def folder_for(config: TrainConfig) -> Path:
+    """Return the folder of the run of ``--resume``.
+
+    Raises ``DataError`` if there is nothing to resume, ``BadValueError`` if the run has different flags.
+    """
+    if not isinstance(config.resume, str):
+        return _newest_unfinished(config)
+    last = _last_checkpoint(Path(config.resume))
+    checkpoint = _checkpoint(last)
+    _require_same(config, checkpoint.config, last)
+    _require_length(config, checkpoint.config, last, len(checkpoint.content["history"]))
+    return last.parent
+
+
+def resumed(config: TrainConfig, explicit_flags: Set[str]) -> TrainConfig:
+    """Return the flags of the run of ``--resume PATH``, overridden by its ``explicit_flags``."""
+    last = _last_checkpoint(Path(str(config.resume)))
+    begun = _checkpoint(last).config
+    return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*explicit_flags, "resume"}})
+
+
+def can_continue(config: TrainConfig, folder: Path) -> bool:
+    """Whether ``config`` requests more epochs than a finished run has."""
+    history = _checkpoint(folder / "last.ckpt").content["history"] if config.resume else []
+    return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
+
+
+def _checkpoint(path: Path) -> "Checkpoint":
+    from locus.benchmark import opening  # imports torch
+
+    return opening.checkpoint(path)
+
+
+def _last_checkpoint(path: Path) -> Path:
+    last = path / "last.ckpt" if path.is_dir() else path
+    if last.is_file() and last.name != "last.ckpt":
+        instead = f"use --resume {path.parent}, or --init_from to start from these weights"
+        raise DataError(f"--resume {path}: only a last.ckpt can be resumed: {instead}")
+    if not last.is_file():
+        raise DataError(f"--resume: {path} does not exist; pass a run folder, its last.ckpt, True or False")
+    return last
+
+
+def _newest_unfinished(config: TrainConfig) -> Path:
+    paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in paths:
+        begun = _checkpoint(path).config
+        if not done(path.parent) and _identity(begun) == _identity(config):
+            return path.parent
+    reason = f"{config.model_save_dir} has no unfinished run with these flags"
+    raise DataError(f"--resume True: {reason}: leave --resume out")
+
+
+def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
+    """Raise ``BadValueError`` if network, recipe or data set of ``config`` differ from those of the run, ``begun``."""
+    requested, ran = _identity(config), _identity(begun)
+    other = {name: value for name, value in ran.items() if name not in LENGTH_FLAGS and value != requested[name]}
+    if not Path(str(begun.data_root_dir)).exists():
+        other.pop("data_root_dir", None)  # the data have been moved
+    if other:
+        others = ", ".join(f"--{name} {value}, not {requested[name]}" for name, value in other.items())
+        advice = "leave these flags out, or leave --resume out to start a new run"
+        raise BadValueError(f"--resume {last}: the run has {others}: {advice}")
+
+
+def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
+    """Raise ``BadValueError`` if the run cannot have the number of epochs of ``recipe``."""
+    if recipe.epochs != begun.epochs and begun.scheduler in FIXED_LENGTH_SCHEDULERS:
+        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} requires --epochs {begun.epochs}")
+    if recipe.epochs < trained:
+        raise BadValueError(f"--resume {last}: the run already has {trained} epochs: use --epochs {trained} or more")
+
+
+def _identity(config: TrainConfig) -> dict[str, Any]:
+    """Return the flags that identify the training of ``config``."""
+    fixed = flags_with(TrainConfig, WEIGHTS | DATA) - flags_with(TrainConfig, MACHINE)
+    return {name: value for name, value in flags_dict(config).items() if name in fixed}
+
+
+def best_epoch(history: list[dict[str, float]]) -> int:
+    """Return the number (from 1) of the epoch with the highest mean validation AUROC, the first if tied.
+
+    If no finding has both classes, it is the epoch with the lowest validation loss.
+
+    >>> best_epoch([{"epoch": 1, "val_auroc": .7, "val_loss": .2}, {"epoch": 2, "val_auroc": .8, "val_loss": .3}])
+    2
+    """
+    return int(max(history, key=_merit)["epoch"])
+
+
+def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
+    """Return the number (from 1) of the epoch in ``best.ckpt``: the last or the best one, according to ``keep``.
+
+    >>> kept_epoch([{"epoch": 1.0}, {"epoch": 2.0}], "last")
+    2
+    """
+    return len(history) if keep == "last" else best_epoch(history)
+
+
+def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
+    """Whether the run stops because the last best epoch is too long ago.
+
+    ``early_stopping``: patience in epochs; True for ``DEFAULT_PATIENCE_EPOCHS``, False for never.
+    """
+    patience = DEFAULT_PATIENCE_EPOCHS if early_stopping is True else int(early_stopping)
+    return patience > 0 and bool(history) and len(history) - best_epoch(history) >= patience
+
+
+def _merit(row: dict[str, float]) -> float:
+    return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]

@@ -246,6 +246,14 @@ def reading_json(path: Path, expected: str) -> Iterator[Any]:
         raise DataError(f"cannot read {path}: {expected} ({str(error)[:200]})") from error
 
 
+def read_pairs(path: Path, name: str, value: str) -> dict[str, str]:
+    """Return the field ``name`` -> the field ``value`` of the entries in a JSON file; empty without the file."""
+    if not path.is_file():
+        return {}
+    with reading_json(path, f"a list of entries with {name} and {value} is expected") as entries:
+        return {str(entry[name]): str(entry[value]) for entry in entries}
+
+
 def raise_if_any(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
     """Raise ``DataError`` with description (``what``), count, examples and ``advice`` if there are ``wrong`` items."""
     items = list(wrong)
