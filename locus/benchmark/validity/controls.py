@@ -110,8 +110,7 @@ class Controls(Check):
         answers = scores([*estimates, difference(own, swap, "class")], self.findings)
         reasons = [case.load_surface[1] for case in cases]
         table, more = rows(cases, reasons, values), self._marker(method, seed)
-        reason = NOT_DRAWN if "use" not in values else ""
-        absent = [Score("mean", name, reason=reason) for name in ("use", "sufficiency") if reason]
+        absent = [Score("mean", name, reason=NOT_DRAWN) for name in ("use", "sufficiency") if name not in values]
         answers += [*absent, *more.scores]
         return Result(answers, _joined(table, more.rows), {}, failures(cases, reasons))
 
@@ -206,9 +205,8 @@ class Controls(Check):
                 return []
             if MARKER not in run.data.describe:
                 dataset = f"{dataset}{',' if ':' in dataset else ':'}{MARKER}={SHORTCUT}"
-            runs.append(
-                MarkedRun(replace(run.config, dataset=dataset), run.folder, recorded_digest=run.recorded_digest)
-            )
+            config = replace(run.config, dataset=dataset)
+            runs.append(MarkedRun(config, run.folder, recorded_digest=run.recorded_digest))
         restricted = self.restricted(runs)
         return [run for run in restricted if isinstance(run, MarkedRun)]
 

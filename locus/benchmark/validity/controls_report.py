@@ -47,15 +47,7 @@ CHANCE_PERCENTILE = 95
 """Percentile of the marker's effect in networks without the shortcut, above which a network uses the marker."""
 MIN_USED = 0.1
 """Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
-HEAD = (
-    "network",
-    "AUROC",
-    "runs",
-    "runs with marker",
-    "uses the marker",
-    "τ of hits and use",
-    "τ of hits and sensitivity",
-)
+HEAD = ("network", "AUROC", "runs", "runs with marker", "uses marker", "τ of hits and use", "τ of hits and sensitivity")
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,37 +202,26 @@ class ControlsReport(CheckReport):
         first = next((one for one in found if one.used is not None), found[0])
         if (top := first.best("class")) is not None:
             having = [one for one in first.methods if one.is_method and "class" in one.values]
-            low = {one.row.name: one.values["class"].low or 0 for one in having}  # none if it never differs
-            equal = [f"`{name}`" for name, end in low.items() if end <= 0]
+            equal = [
+                f"`{one.row.name}`" for one in having if (one.values["class"].low or 0) <= 0
+            ]  # None: never differs
             same = f" No difference is shown for {grouping.listed(equal)}." if equal else ""
-            yield (
-                f"**Class** ({first.name}): on images with two findings, `{top.row.name}` hits a box in "
-                f"{top.words('own')} of {top.values['own'].n} cases, and in {top.words('swap')} with the map of the "
-                f"other finding.{same}"
-            )
+            own, swap, n = top.words("own"), top.words("swap"), top.values["own"].n
+            yield NOTES["controls_class"].format(network=first.name, top=top.row.name, own=own, n=n, swap=swap) + same
         if (top := first.best("use")) is not None:
             others = ", ".join(f"`{name}` {first.of(name, 'use')}" for name in (UPPER_BOUND, PRIOR, NOISE))
-            yield (
-                f"**Use**: taking away what `{top.row.name}` marks, 1 to 20% of the pixels, costs the network on "
-                f"average {top.words('use')} of what taking away the finding costs ({others}). Kendall's τ of the "
-                f"methods by hits and by use: {_agreement(first, 'use')}."
-            )
+            use, tau = top.words("use"), _agreement(first, "use")
+            yield NOTES["controls_use"].format(top=top.row.name, use=use, others=others, tau=tau)
         if first.used is None:
             return
         uses, images, runs = first.used
-        trained = "**Shortcut**: after training with the marker, the network"
         based = f"{uses} of {images} images ({counted(runs, 'run')})"
         if (top := first.best("seen")) is None:
-            yield (
-                f"{trained} does not use it: on {based}, and by chance on 5%. So there is no shortcut for a map to "
-                "show."
-            )
+            yield NOTES["controls_not_used"].format(based=based)
         else:
-            yield (
-                f"{trained} uses it on {based}. There, `{top.row.name}`, the best method, is highest at the marker in "
-                f"{top.words('seen')} (`{NOISE}` {first.of(NOISE, 'seen')}). Without the shortcut it is highest "
-                f"elsewhere in {top.words('spared')}."
-            )
+            noise, seen, spared = first.of(NOISE, "seen"), top.words("seen"), top.words("spared")
+            of_top = {"top": top.row.name, "seen": seen, "noise": noise, "spared": spared}
+            yield NOTES["controls_shortcut"].format(based=based, **of_top)
 
     def chart(self) -> Chart | None:
         """Draw one panel per question with a dot and an interval per method and network."""
