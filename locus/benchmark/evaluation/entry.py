@@ -19,7 +19,7 @@ import pandas as pd
 
 from locus import datasets
 from locus.benchmark.evaluation import files
-from locus.benchmark.evaluation.arrays import Answers, Pair
+from locus.benchmark.evaluation.arrays import Answers, Frame, Pair
 from locus.benchmark.evaluation.files import Geometry, fits_better
 from locus.benchmark.scoring.protocols.base import LazyMap
 from locus.config import ScoreConfig
@@ -161,11 +161,7 @@ def _data(config: ScoreConfig) -> Dataset:
 
 
 def read_boxes(
-    file: Path,
-    box_format: BoxFormat | None,
-    names: Names,
-    frames: Mapping[str, tuple[int, int]],
-    index: Path | None = None,
+    file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, Frame], index: Path | None = None
 ) -> BoxesByCase:
     """Read the boxes of a file by image and finding; ``frames``: image -> (H, W), for all images of the split.
 
@@ -178,7 +174,7 @@ def read_boxes(
 
 
 def _by_case(
-    table: pd.DataFrame, box_format: BoxFormat, names: Names, frames: Mapping[str, tuple[int, int]], file: Path
+    table: pd.DataFrame, box_format: BoxFormat, names: Names, frames: Mapping[str, Frame], file: Path
 ) -> BoxesByCase:
     """Return the boxes of a ``table`` with the columns image, finding and ``NUMBER_COLUMNS``; see ``read_boxes``."""
     if table.empty:

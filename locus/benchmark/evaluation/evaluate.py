@@ -117,7 +117,9 @@ def evaluate(
         result = Evaluation(title, folder, classes, protocol_names)
         with showing(progress):
             for run in _runs(result, zip(listed, networks, strict=True), images, seed, cache_dir):
-                result.models.append(_scored_model(run, result))
+                id_ = f"{safe_filename(result.name)}-{run.config.img_size}px-seed{run.config.seed}"
+                maps = result.work / "maps" / f"{id_}-{run.digest[:8]}"
+                result.models.append(ScoredModel(id_, [run], maps, run.code))
                 cells = [*_cells(result.models[-1], run, method_names, [*protocol_names, *check_names])]
                 scorer = NetworkScorer(result.models[-1], cells, flags)
                 write_records(scorer, result.folder, progress)
@@ -167,12 +169,6 @@ def _runs(
         config = _config(network, result.name, images[0], data_seed, seed, cache_dir)
         path, predict_all = _folder(one) or result.work, names.CLASSIFICATION in result.protocols
         yield InMemoryRun(config, path, network=network, splits=splits, predict_all=predict_all)
-
-
-def _scored_model(run: "InMemoryRun", result: Evaluation) -> ScoredModel:
-    """Return the network of ``run``, whose maps are in the folder of ``result``."""
-    name = f"{safe_filename(result.name)}-{run.config.img_size}px-seed{run.config.seed}"
-    return ScoredModel(name, [run], result.work / "maps" / f"{name}-{run.digest[:8]}", run.code)
 
 
 def _cells(

@@ -6,7 +6,6 @@ maps and swapped axes. ``Geometry`` is the position of maps in the image, as dec
 probabilities are read in ``entry``, which builds the checked entry; ``arrays`` checks a single array.
 """
 
-import contextlib
 import functools
 import json
 import logging
@@ -16,7 +15,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,7 +70,7 @@ def read_arrays(file: Path) -> dict[str, Array]:
 
 @functools.lru_cache(maxsize=1)
 def _read(file: Path, *state: int) -> dict[str, Array]:
-    with reading(file):
+    try:
         if file.suffix.lower() == ".png":
             return {"": _picture(file)}
         is_zip = file.suffix.lower() == ".npz"
@@ -81,13 +80,6 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
                 raise ValueError(f"{name} is not an array")
             require_sides(array.shape[-2:], str(file))
         return arrays
-
-
-@contextlib.contextmanager
-def reading(file: Path) -> Iterator[None]:
-    """Convert exceptions of reading a broken ``file`` to a ``DataError`` that names it."""
-    try:
-        yield
     except BROKEN_FILE_ERRORS as error:
         raise DataError(f"cannot read {file}: {one_line(error)}; {SAVED}") from error
 

@@ -64,9 +64,11 @@ from locus.core.user_code import runs_code
 from locus.datasets.base import Dataset
 
 LIBRARIES = ("torch", "timm", "numpy", "numba")
+Fields = dict[str, Any]
+"""Fields of a record."""
 Rows = list[dict[str, Any]]
 """Rows per case."""
-Scored = tuple[dict[str, Any], Rows]
+Scored = tuple[Fields, Rows]
 """Fields of a record (scores, or status ``n/a`` or ``failed`` with a reason), and its per-case rows."""
 
 
@@ -137,11 +139,7 @@ def result_fields(result: Result, geometry: str) -> dict[str, Any]:
 
 
 def scored(
-    cells: Sequence[Cell],
-    score_cell: Callable[[Cell], Scored],
-    shared: dict[str, Any],
-    title: str,
-    bar: bool | None = None,
+    cells: Sequence[Cell], score_cell: Callable[[Cell], Scored], shared: Fields, title: str, bar: bool | None = None
 ) -> Iterator[tuple[Record, Rows]]:
     """Yield the record of each of ``cells``, with the ``shared`` fields, and its rows per case.
 
@@ -196,9 +194,8 @@ class EntryCases:
 
     def cases(self, cell: Cell) -> list[Case]:
         """Return the cases of a cell. Raises ``NotAvailableError`` if the entry lacks the input of its protocol."""
-        answers, is_own = self.entry.answers, cell.method == self.entry.name
-        if is_own:
-            return answers.cases(cell.protocol)
+        if cell.method == self.entry.name:
+            return self.entry.answers.cases(cell.protocol)
         if cell.method in names.OF_TRAINING_PART:
             return fixed_cases(cell.method, cell.protocol, self.entry.data, self.entry.data)
         if cell.method not in self._last:
@@ -231,7 +228,17 @@ def score(entry: ExternalEntry, baselines: Sequence[str]) -> list[tuple[Record, 
     """
     baselines = [*baselines, *(names.OF_TRAINING_PART if entry.data.training_part is not None else ())]
     methods, score_cell = (entry.name, *baselines), partial(score_maps, EntryCases(entry))
-    planned = [_cell(entry, method, word) for method in methods for word in _protocol_names(entry, method)]
+    of_all = Cell(
+        dataset=entry.data.name,
+        partition=str(entry.data.describe.get("partition", "")),
+        split="test",
+        model_id=MODEL,
+        alignment=entry.geometry.alignment,
+        data={"findings": len(entry.data.findings)},
+        recipe=entry.recipe,
+    )
+    pairs = [(method, word) for method in methods for word in _protocol_names(entry, method)]
+    planned = [of_all.model_copy(update={"method": method, "protocol": word}) for method, word in pairs]
     shared = {**shared_fields([entry.data]), "rests_on": _counts(entry)}
     of_entry = [cell for cell in planned if cell.method == entry.name]
     given = [*scored(of_entry, score_cell, {**shared, "source": "external"}, entry.name)]
@@ -252,21 +259,6 @@ def _protocol_names(entry: ExternalEntry, method: str) -> list[str]:
         return [word for word in protocols.judging("maps", "confidences") if protocols.get(word).takes_boxes]
     of_maps = protocols.judging("maps", "confidences") if entry.probabilities else protocols.of_maps()
     return [*of_maps, *of_masks]
-
-
-def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
-    data = entry.data
-    return Cell(
-        dataset=data.name,
-        partition=str(data.describe.get("partition", "")),
-        split="test",
-        model_id=MODEL,
-        method=method,
-        alignment=entry.geometry.alignment,
-        protocol=protocol,
-        data={"findings": len(data.findings)},
-        recipe=entry.recipe,
-    )
 
 
 def _counts(entry: ExternalEntry) -> dict[str, Any]:
@@ -439,20 +431,14 @@ def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool
 
 
 def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:
-    per_finding = [_score(word, finding, row[metric], row) for finding, row in measured["findings"].items()]
-    left_out = [score.finding for score in per_finding if score.value is None]
-    reason = f"without {', '.join(left_out)}: one class only" if left_out else ""
-    value = _defined(measured[f"mean_{metric}"])
-    return [*per_finding, Score(finding="mean", metric=word, value=value, n=measured["n"], reason=reason)]
-
-
-def _score(word: str, finding: str, value: float, row: dict[str, Any]) -> Score:
-    reason = f"{row['positives']} of {row['n']} images are positive: one class only" if math.isnan(value) else ""
-    return Score(finding=finding, metric=word, value=_defined(value), n=row["n"], reason=reason)
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    scores, left_out = [], []
+    for finding, row in measured["findings"].items():
+        is_defined = not math.isnan(row[metric])
+        reason = "" if is_defined else f"{row['positives']} of {row['n']} images are positive: one class only"
+        scores.append(Score(finding, word, row[metric] if is_defined else None, n=row["n"], reason=reason))
+        left_out += [] if is_defined else [finding]
+    mean, reason = measured[f"mean_{metric}"], f"without {', '.join(left_out)}: one class only" if left_out else ""
+    return [*scores, Score("mean", word, None if math.isnan(mean) else mean, n=measured["n"], reason=reason)]
 
 
 def score_classifier(store: CaseStore) -> Scored:

@@ -53,9 +53,6 @@ MAP_SIDE = 64
 """Largest side of a map on the page, in positions."""
 SCORE_RANKS = ("best", "median", "worst")
 
-NAME = GALLERY
-"""File name of the page."""
-
 METHODS, CASES = 6, 8
 """Largest number of methods, and number of cases, in the grid, so that all are readable."""
 INCHES, DPI = 7.0, 300
@@ -195,8 +192,8 @@ def page_path(config: PageConfig, dataset: str, folder: Path, runs_dir: Path) ->
     """
     if config.output is not None:
         return Path(config.output)
-    next_to_tables = config.results is not None or ((folder / NAME).is_file() and "/" not in config.suite)
-    return (folder if dataset == DRAWN and next_to_tables else runs_dir) / NAME
+    next_to_tables = config.results is not None or ((folder / GALLERY).is_file() and "/" not in config.suite)
+    return (folder if dataset == DRAWN and next_to_tables else runs_dir) / GALLERY
 
 
 @dataclass(frozen=True)

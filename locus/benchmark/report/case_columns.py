@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from locus.benchmark.records import Cell, Record, cases, storage
+from locus.benchmark.records import Record, cases, storage
 from locus.benchmark.records.record import PUBLISHED
-from locus.benchmark.report.grouping import run_names
+from locus.benchmark.report.grouping import grouped, run_names
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, Sums
 from locus.core.types import FloatArray
@@ -115,10 +115,8 @@ def read_columns(records: Sequence[Record], folders: CaseFolders, names: Sequenc
 
     Raises ``DataError`` for invalid rows.
     """
-    cells: dict[Path, list[Cell]] = {}
-    for record in records:
-        cells.setdefault(folders.of(record), []).append(record.cell)
-    tables = [cases.read_columns(of, folder, [*CASE, *names]) for folder, of in cells.items()]
+    by_folder = grouped(records, folders.of) or {folders.own: []}
+    tables = [cases.read_columns([r.cell for r in of], folder, [*CASE, *names]) for folder, of in by_folder.items()]
     tables = [table for table in tables if len(table)] or tables[:1]  # empty tables have no column types
     rows = pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     (number, keys), (image, images), (patient, patients), (finding, findings) = (codes(rows, n) for n in ("key", *CASE))
@@ -127,15 +125,9 @@ def read_columns(records: Sequence[Record], folders: CaseFolders, names: Sequenc
     patient_of = np.zeros(len(images), dtype=np.int64)
     patient_of[image] = patient
     image_of, finding_of = np.divmod(np.flatnonzero(present), max(len(findings), 1))
-    return CaseColumns(
-        rows,
-        {str(keys[n]): n for n in np.unique(number).tolist()},
-        number,
-        (np.cumsum(present) - 1)[case],
-        images[image_of],
-        findings[finding_of],
-        patients[patient_of[image_of]],
-    )
+    columns, at = {str(keys[n]): n for n in np.unique(number).tolist()}, (np.cumsum(present) - 1)[case]
+    about = images[image_of], findings[finding_of], patients[patient_of[image_of]]
+    return CaseColumns(rows, columns, number, at, *about)
 
 
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:

@@ -9,7 +9,7 @@ docs/protocols.md.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,12 +37,10 @@ def within_network(rows: Sequence[Row], column: MainColumn | None) -> list[Row]:
     if column is None:
         return [_with_spread(row) for row in rows]
     gaps = _one_run(rows, column) if all(row.is_single or not row.is_method for row in rows) else _runs(rows)
-    pairs = [(row, row.by_patient) for row in by_score(rows) if row.is_method and row.by_patient is not None]
-    scored = [row for row, scores in pairs if scores.runs == pairs[0][1].runs]
-    scores = [scores for _, scores in pairs if scores.runs == pairs[0][1].runs]
-    verdicts = mrmc.verdicts(len(scores), mrmc.gaps_between(scores))
-    verdict_of = dict(zip(scored, verdicts, strict=True))
-    names = [row.name for row in scored]
+    ranked = _by_patient(row for row in by_score(rows) if row.is_method)
+    scored = {row: scores for row, scores in ranked.items() if scores.runs == next(iter(ranked.values())).runs}
+    verdicts = mrmc.verdicts(len(scored), mrmc.gaps_between([*scored.values()]))
+    verdict_of, names = dict(zip(scored, verdicts, strict=True)), [row.name for row in scored]
     found = {row: _fields(verdict_of.get(row, Verdict(None)), names) for row in rows}
     return [replace(_with_spread(row), **found[row], over_baselines=gaps.get(row, ())) for row in rows]
 
@@ -61,9 +59,14 @@ Gaps = dict[Row, tuple[Comparison, ...]]
 
 def _runs(rows: Sequence[Row]) -> Gaps:
     """Compare the rows of a network over training runs and patients; Holm over the rows that use the network."""
-    by_row = {row: row.by_patient for row in rows if row.by_patient is not None}
+    by_row = _by_patient(rows)
     estimates = {row: _from_baselines(scores, by_row) for row, scores in by_row.items() if _is_tested(row)}
     return _adjusted(estimates, [row for row in estimates if row.cell.method not in NO_NETWORK])
+
+
+def _by_patient(rows: Iterable[Row]) -> dict[Row, RowSamples]:
+    """Return the rows with a main column by patient."""
+    return {row: row.by_patient for row in rows if row.by_patient is not None}
 
 
 def _is_tested(row: Row) -> bool:
@@ -151,7 +154,7 @@ def _bound(row: Row) -> float:
 
 
 def _scored(group: Sequence[Row]) -> list[Row]:
-    return [row for row in group if row.is_method and row.by_patient is not None]
+    return [*_by_patient(row for row in group if row.is_method)]
 
 
 def common_methods(groups: Sequence[Sequence[Row]]) -> list[str]:
@@ -162,10 +165,11 @@ def common_methods(groups: Sequence[Sequence[Row]]) -> list[str]:
 
 def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     """Return the row of a network before it is compared with others."""
-    by_name = {row.cell.method: row for row in rows if row.by_patient is not None}
+    by_row = _by_patient(rows)
+    by_name = {row.cell.method: row for row in by_row}
     ranked = [by_name[name] for name in rank_methods if name in by_name]
     lacking = [name for name in rank_methods if name not in by_name]
-    scores = [row.by_patient for row in ranked if row.by_patient is not None]
+    scores = [by_row[row] for row in ranked]
     runs = {row.runs for row in scores}
     note = f"{', '.join(lacking)} not scored" if lacking else ""
     if not note and len(runs) > 1:
@@ -180,25 +184,19 @@ def _network(rows: Sequence[Row], rank_methods: Sequence[str]) -> Row:
     first = ranked[0] if ranked else _scored(rows)[0]
     row = Row("network", first.network, first.runs, values, auroc=first.auroc, note=note)
     row = _with_spread(replace(row, by_patient=mean))
-    by_row = {of: of.by_patient for of in by_name.values() if of.by_patient is not None}
     gaps = {} if mean is None else _adjusted({row: _from_baselines(mean, by_row)}, [row])
     return replace(row, over_baselines=gaps.get(row, ()))
 
 
 def _compared(grid: Sequence[Row]) -> list[Row]:
     """Return the rows of one grid with their comparisons."""
-    rows = by_score(row for row in grid if not row.note and row.by_patient is not None)
+    rows = _by_patient(by_score(row for row in grid if not row.note))
     if len(rows) < 2:
         alone = "no other network has a similar grid and several training runs"
         return [replace(row, note=row.note or alone) for row in grid]
-    scores = [row.by_patient for row in rows if row.by_patient is not None]
-    verdicts = mrmc.verdicts(len(rows), mrmc.gaps_between(scores))
-    names = [row.name for row in rows]
-    both = zip(rows, verdicts, strict=True)
-    return [
-        *(replace(row, **_fields(verdict, names)) for row, verdict in both),
-        *(row for row in grid if row not in rows),
-    ]
+    both = zip(rows, mrmc.verdicts(len(rows), mrmc.gaps_between([*rows.values()])), strict=True)
+    compared_rows = [replace(row, **_fields(verdict, [row.name for row in rows])) for row, verdict in both]
+    return [*compared_rows, *(row for row in grid if row not in rows)]
 
 
 Rows = Mapping[str, RowSamples]
@@ -219,18 +217,11 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     several = ([row for row in _scored(of) if row.by_patient and len(row.by_patient.theta) > 1] for of in groups)
     networks = [{row.name: row for row in rows} for rows in several if rows]
     rows_of = {name: [rows[name] for rows in networks if name in rows] for rows in networks for name in rows}
-    shared = {
-        name: {row.network: row.by_patient for row in rows if row.by_patient is not None}
-        for name, rows in rows_of.items()
-        if len(rows) == len(networks) > 1
-    }
+    shared = {name: _by_network(rows) for name, rows in rows_of.items() if len(rows) == len(networks) > 1}
     if len(shared) < 2:
         return []
     means = {name: float(np.mean([row.theta.mean() for row in rows.values()])) for name, rows in shared.items()}
-    blind = {
-        word: {row.network: row.by_patient for of in groups for row in of if row.name == word and row.by_patient}
-        for word in BLIND
-    }
+    blind = {word: _by_network(row for of in groups for row in of if row.name == word) for word in BLIND}
     gaps = {
         name: {word: gap for word, of in blind.items() if (gap := over_networks(rows, of)) is not None}
         for name, rows in shared.items()
@@ -239,17 +230,14 @@ def effects(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list
     order = sorted(shared, key=lambda name: (-means[name], name))
     pairs = itertools.combinations(range(len(order)), 2)
     between = {(a, b): over_networks(shared[order[a]], shared[order[b]]) for a, b in pairs}
-    return [
-        Row(
-            "effect",
-            name,
-            tuple(record for row in rows_of[name] for record in row.runs),
-            {MAIN: Interval(means[name])},
-            **_fields(verdict, order),
-            over_baselines=above[name],
-        )
-        for name, verdict in zip(order, mrmc.verdicts(len(order), between), strict=True)
-    ]
+    runs = {name: tuple(record for row in rows_of[name] for record in row.runs) for name in order}
+    rows = (Row("effect", name, runs[name], {MAIN: Interval(means[name])}) for name in order)
+    compared_rows = zip(rows, mrmc.verdicts(len(order), between), strict=True)
+    return [replace(r, **_fields(verdict, order), over_baselines=above[r.name]) for r, verdict in compared_rows]
+
+
+def _by_network(rows: Iterable[Row]) -> Rows:
+    return {row.network: scores for row, scores in _by_patient(rows).items()}
 
 
 def _on_similar_grids(groups: Sequence[Sequence[Row]], of_networks: Sequence[Row]) -> list[Sequence[Row]]:
@@ -287,8 +275,7 @@ def above_baselines_at(rows: Sequence[Row], baselines: Sequence[Row], column: Ma
 
 def compared_with(row: Row, others: Sequence[Row]) -> Iterator[tuple[Row, Comparison]]:
     """Yield each other row on the same cases with how much better it is than ``row``, after Holm's correction."""
-    scored = {other: other.by_patient for other in others if other.by_patient is not None}
-    gaps = {o: compared(of, row.by_patient) for o, of in scored.items() if row.by_patient is not None}
+    gaps = {o: compared(of, row.by_patient) for o, of in _by_patient(others).items() if row.by_patient is not None}
     estimates = {other: gap for other, gap in gaps.items() if gap is not None}
     adjusted = holm(np.array([gap.p for gap in estimates.values()])).tolist()
     for (other, gap), p in zip(estimates.items(), adjusted, strict=True):

@@ -261,10 +261,8 @@ def datasets(records: Iterable[Record]) -> list[str]:
 
 def scored(records: Iterable[Record], protocol: str) -> list[Record]:
     """Return the records of a protocol that were run and have scores, in a fixed order."""
-    return sorted(
-        (r for r in records if r.scores and r.source != "paper" and r.cell.protocol == protocol),
-        key=lambda record: record.cell.sort_key,
-    )
+    of_run = (r for r in records if r.scores and r.source != "paper" and r.cell.protocol == protocol)
+    return sorted(of_run, key=lambda record: record.cell.sort_key)
 
 
 def of_protocol(records: Iterable[Record], dataset: str, protocol: str) -> list[Record]:

@@ -37,8 +37,8 @@ class Leaderboard:
     dataset: str
     records: Sequence[Record]
     """The records of these rows, of failed cells and of papers."""
-    folders: CaseFolders | None
-    """Folders with the rows per case; None without them."""
+    folders: CaseFolders
+    """Folders with the rows per case."""
     networks: Sequence[Row]
     """A row per network, best mean first."""
     rank_methods: Sequence[str]
@@ -57,7 +57,7 @@ class Leaderboard:
     """Findings that ``prior`` solves."""
     theirs: Sequence[Row]
     """The methods of a user: those beside published ones, else the rows with a cell that the suite does not list."""
-    cases: "CaseColumns | None" = None
+    cases: CaseColumns
     """The rows per case of methods and baselines."""
 
     def of_protocol(self, protocol: str) -> list[Row]:
@@ -82,8 +82,6 @@ class Leaderboard:
 
     def column(self, name: str, rows: Sequence[Row]) -> MainColumn | None:
         """Return a column of the ``rows`` with the same cases as the best row; None without cases."""
-        if self.cases is None:
-            return None
         keys = {record.key for row in rows for record in row.runs}
         ranked = [record for record in self._ranked if record.key in self.cases.columns]
         return column_of([*ranked[:1], *(r for r in ranked[1:] if r.key in keys)], self.cases, name)
@@ -94,10 +92,7 @@ class Leaderboard:
 
 
 def leaderboards(
-    records: Sequence[Record],
-    folders: CaseFolders | None = None,
-    rank_methods: Sequence[str] = (),
-    listed: Set[str] | None = None,
+    records: Sequence[Record], folders: CaseFolders, rank_methods: Sequence[str] = (), listed: Set[str] | None = None
 ) -> list[Leaderboard]:
     """Return the rows of each data set; rows on different cases are in leaderboards of their own, a user's first.
 
@@ -112,14 +107,13 @@ def leaderboards(
     for dataset in sorted(grouping.datasets(records), key=lambda name: (name not in run, name)):
         of_dataset = [r for r in records if r.cell.dataset == dataset or is_of_pairs(r)]
         runs = _without_people(grouping.main_records(of_dataset, dataset))
-        cases = None if folders is None or not runs else read_columns(runs, folders, READ)
-        parts = [of_dataset] if cases is None else _by_cases(of_dataset, runs, cases.case_sets)
+        cases, title = read_columns(runs, folders, READ), dataset
+        parts = _by_cases(of_dataset, runs, cases.case_sets)
         for part in parts:
-            if len(parts) > 1 and folders is not None:
+            if len(parts) > 1:
                 cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
-            title = dataset if len(parts) == 1 or cases is None else f"{dataset}, {_cases_in_words(part, cases)}"
-            board = _leaderboard(title, dataset, part, cases, rank_methods, listed)
-            boards.append(replace(board, folders=folders))
+                title = f"{dataset}, {_cases_in_words(part, cases)}"
+            boards.append(_leaderboard(title, dataset, part, folders, cases, rank_methods, listed))
     return boards
 
 
@@ -175,15 +169,15 @@ def _leaderboard(
     title: str,
     dataset: str,
     records: Sequence[Record],
-    cases: CaseColumns | None,
+    folders: CaseFolders,
+    cases: CaseColumns,
     rank_methods: Sequence[str],
     listed: Set[str] | None,
 ) -> Leaderboard:
     scored = grouping.main_records(records, dataset)
     groups = grouping.trainings(_without_people(scored))
     runs = [record for group in groups for record in group]
-    column = None if cases is None else column_of(grouping.ranked(runs), cases, MAIN)
-    shares = None if cases is None else Shares.of(cases)
+    column, shares = column_of(grouping.ranked(runs), cases, MAIN), Shares.of(cases)
     solved = _solved(groups, shares)
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
     rows = [_row(group, column, shares, solved, auroc) for group in groups]
@@ -201,7 +195,7 @@ def _leaderboard(
     by_source = [[r for r in group if not r.is_published] for group in compared]
     effects = comparisons.effects([group for group in by_source if group] or compared, of_networks)
     computed = of_networks, rank_methods, methods, baselines, without_network, [*people.values()], effects, solved
-    return Leaderboard(title, dataset, records, None, *computed, _theirs(methods, listed), cases)
+    return Leaderboard(title, dataset, records, folders, *computed, _theirs(methods, listed), cases)
 
 
 def _theirs(methods: Sequence[Row], listed: Set[str] | None) -> list[Row]:
@@ -218,7 +212,7 @@ def auroc_by_model(records: Sequence[Record], metric: str = AUROC) -> dict[tuple
     return {key: score.value for key, score in values if score is not None and score.value is not None}
 
 
-def _solved(groups: Sequence[Sequence[Record]], shares: "Shares | None") -> tuple[str, ...]:
+def _solved(groups: Sequence[Sequence[Record]], shares: "Shares") -> tuple[str, ...]:
     """Return the findings of which ``prior`` hits at least ``SOLVED`` of the cases, unless it solves all."""
     prior = next((group[0] for group in groups if group[0].cell.method == PRIOR), None)
     if prior is None:
@@ -231,7 +225,7 @@ def _solved(groups: Sequence[Sequence[Record]], shares: "Shares | None") -> tupl
 def _row(
     runs: Sequence[Record],
     column: MainColumn | None,
-    shares: "Shares | None",
+    shares: "Shares",
     solved: Sequence[str],
     auroc: Mapping[str, Mapping[tuple[object, ...], float]],
 ) -> Row:
@@ -261,9 +255,9 @@ def _with_interval(main: Interval, runs: Sequence[Record], by_patient: RowSample
     return main._replace(n=n) if estimate is None else Interval(main.value, estimate.low, estimate.high, n)
 
 
-def _mean(runs: Sequence[Record], name: str, shares: "Shares | None") -> Interval:
+def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
     """Return the mean of a column over findings, then runs: from the rows per case, else from the records."""
-    if shares is not None and all(record.key in shares.index for record in runs):
+    if all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
     else:
         value = Row.of(runs).value(name, "none" if name == grouping.POINTING else "cross-fitted")
@@ -272,9 +266,9 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares | None") -> Interva
     return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
 
 
-def _findings(runs: Sequence[Record], shares: "Shares | None") -> dict[str, Interval]:
+def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Interval]:
     """Return finding -> the main column, mean over runs, with its number of cases."""
-    if shares is not None and all(record.key in shares.index for record in runs):
+    if all(record.key in shares.index for record in runs):
         by_run = {name: [shares.of_finding(r.key, name) for r in runs] for name in shares.findings}
         pairs = {name: (sum(v for v, _ in values) / len(runs), values[0][1]) for name, values in by_run.items()}
         return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}

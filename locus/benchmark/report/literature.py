@@ -194,7 +194,7 @@ def _baseline(row: Row, board: Leaderboard) -> Record:
 def _hits(row: Row, board: Leaderboard) -> Hits | None:
     """Return the hits of a baseline's cases; None without rows per case."""
     key, cases = row.runs[0].key, board.cases
-    if cases is None or key not in cases.columns:
+    if key not in cases.columns:
         return None
     hits = {name: cases.spread([key], cases.hits(name))[:, 0] for name in COLUMNS}
     scored = np.isfinite(hits[MAIN])
@@ -208,14 +208,12 @@ RULES = ("hit if", "boxes", "cut chosen on")
 
 def table(title: str, records: Sequence[Record], box: Box, columns: Sequence[str] = IOU) -> Table:
     """Return the table of some columns: a line per result, and one without the findings that ``fixed_box`` solves."""
-    first = [record for record in records if not _is_second_hand(record) and _findings(record, columns)]
-    second = [record for record in records if _is_second_hand(record) and _findings(record, columns)]
     head = (RESULT, *headings(columns), TRAINED_ON, *RULES)
-    blank = ("",) * (len(head) - 1)
-    lines = [line for record in first for line in _lines(record, box, columns)]
-    lines += [(QUOTED, *blank)] if second else []
-    lines += [line for record in second for line in _lines(record, box, columns)]
-    return Table(title, ABOUT if columns == IOU else NOTES["published_iobb"], head, tuple(lines))
+    lines: dict[bool, list[tuple[str, ...]]] = {False: [], True: []}
+    for record in (record for record in records if _findings(record, columns)):
+        lines[_is_second_hand(record)] += _lines(record, box, columns)
+    quoted = [(QUOTED, *[""] * (len(head) - 1)), *lines[True]] if lines[True] else []
+    return Table(title, ABOUT if columns == IOU else NOTES["published_iobb"], head, (*lines[False], *quoted))
 
 
 def _lines(record: Record, box: Box, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -13,11 +13,12 @@ docs/protocols.md explains the columns. Tables of other protocols and of trainin
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from locus.benchmark.records.packed import CELL_FIELDS
 from locus.benchmark.records.record import PUBLISHED, describe
 from locus.benchmark.report import grouping, literature
 from locus.benchmark.report.case_columns import CaseColumns, read_columns
@@ -207,10 +208,8 @@ def people(board: Leaderboard) -> Table:
     """Return boxes drawn by people and the best methods on the same cases; empty if nobody drew boxes."""
     rows, lines = [*best_network(board)[:MAX_BEST], *board.blind()], []
     records = [record for row in (*board.people, *rows) for record in row.runs]
-    cases = read_columns(records, board.folders, (AGREEMENT, MAIN)) if board.people and board.folders else None
-    for person in board.people if cases is not None else ():
-        if cases is None or person.runs[0].key not in cases.columns:
-            continue
+    cases = read_columns(records if board.people else [], board.folders, (AGREEMENT, MAIN))
+    for person in (person for person in board.people if person.runs[0].key in cases.columns):
         marked = np.isfinite(cases.wide([person.runs[0].key], AGREEMENT)[:, 0])
         lines.append((person.name, of_interval(person.main), str(person.main.n)))
         lines += [(row.name, short(_on(row, marked, cases)), str(marked.sum())) for row in rows]
@@ -264,10 +263,7 @@ MEAN = TableColumn("mean over methods, IoU > .3", lambda row: of_interval(row.ma
 ABOVE, VERDICT = TableColumn(FROM_BASELINES, _over_baselines), TableColumn("verdict", verdict)
 """Columns that several tables have."""
 
-CELL = (
-    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
-    *("img_size", "seed", "model_id", "alignment"),
-)
+CELL = tuple(name for name in CELL_FIELDS if name not in ("method", "protocol"))
 """Fields of the cell in ``leaderboard.csv``."""
 FURTHER = (
     *(("anyhit@iou.3", "cross-fitted"), ("boxes_per_case", "cross-fitted"), ("optimism", None)),
@@ -286,16 +282,11 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     """
     import pandas as pd  # slow to import, and not needed for tables
 
-    lines, has_solved = [], any(grouping.UNSOLVED in row.scores for row in rows)
-    for row in rows:
-        scores = {name: row.share(name) for name in grouping.COLUMNS} | {"low": row.main.low, "high": row.main.high}
-        scores |= {grouping.UNSOLVED: row.share(grouping.UNSOLVED)} if has_solved else {}
-        gaps = {gap.name: gap.difference.value for gap in row.over_baselines}
-        about: dict[str, Any] = {name: gaps.get(name) for name in BLIND} | {"above_baselines": row.above_baselines}
-        about |= {"in_top_group": row.in_top_group, "note": row.note}
-        first = {"network": row.network, "method": row.name, "runs": len(row.runs), "auroc": row.auroc}
-        lines.append({**first, **scores, **about})
-    return pd.DataFrame(lines)
+    has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
+    lines = pd.DataFrame([{**_numbers(row, has_solved), "network": row.network} for row in rows])
+    table = lines.rename(columns={f"{name}_difference": name for name in BLIND})
+    names = ("network", "method", "runs", "auroc", *grouping.COLUMNS, "low", "high", grouping.UNSOLVED, *BLIND)
+    return table[[name for name in (*names, "above_baselines", "in_top_group", "note") if name in table]]
 
 
 def leaderboard_csv(boards: Sequence[Leaderboard]) -> str:

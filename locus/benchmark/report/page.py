@@ -144,15 +144,9 @@ class DatasetTables:
     def _main(self, complete: bool) -> tuple[Table, ...]:
         board = self.leaderboard
         thresholds = [] if self.literature and not board.methods else [main_table.thresholds(board, complete)]
-        return _given(
-            (
-                *thresholds,
-                main_table.by_finding(board),
-                main_table.networks(board),
-                main_table.effects(board, None if complete else main_table.MAX_EFFECTS),
-                main_table.people(board),
-            )
-        )
+        effects = main_table.effects(board, None if complete else main_table.MAX_EFFECTS)
+        others = main_table.by_finding(board), main_table.networks(board), effects, main_table.people(board)
+        return _given((*thresholds, *others))
 
 
 def _given(tables: Iterable[Table]) -> tuple[Table, ...]:
@@ -309,10 +303,7 @@ def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], 
 
 def _networks(board: Leaderboard) -> Iterator[str]:
     """Yield the comparison of networks by their mean over methods, grid by grid, and those that are not compared."""
-    alone: dict[str, list[Row]] = {}
-    for row in board.networks:
-        if row.in_top_group is None:
-            alone.setdefault(row.note, []).append(row)
+    alone = grouping.grouped((row for row in board.networks if row.in_top_group is None), lambda row: row.note)
     said = [_grid(rows) for rows in by_grid([row for row in board.networks if row.in_top_group is not None])]
     rest = "; ".join(f"{_names(rows)} ({note})" for note, rows in alone.items())
     if said:

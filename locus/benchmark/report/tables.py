@@ -24,17 +24,7 @@ from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
-from locus.benchmark.report.table import (
-    NOTHING,
-    Table,
-    anchor,
-    latex,
-    link_documents,
-    number,
-    of_interval,
-    render,
-    short,
-)
+from locus.benchmark.report.table import NOTHING, Table, anchor, latex, link_documents, of_interval, render, short
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
@@ -192,7 +182,7 @@ def _agreement(one: Mapping[str, RowSamples], other: Mapping[str, RowSamples]) -
     """Return the number of common methods, tau with its interval, and p; empty below ``MIN_RANKED_METHODS``."""
     if len(one.keys() & other.keys()) < MIN_RANKED_METHODS or (a := agreement(one, other)).rows < MIN_RANKED_METHODS:
         return ()
-    p = "< 0.001" if a.p < 0.001 else number(a.p)
+    p = "< 0.001" if a.p < 0.001 else f"{a.p:.3f}"
     return str(a.rows), f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]".replace("-", "−"), p
 
 

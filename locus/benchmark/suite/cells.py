@@ -20,6 +20,7 @@ from locus.benchmark import records
 from locus.benchmark.maps import code_of, method_code
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import PUBLISHED
+from locus.benchmark.report.grouping import grouped
 from locus.benchmark.scoring import protocols
 from locus.benchmark.suite import plan
 from locus.benchmark.suite.plan import SUITES, ModelPlan, Suite
@@ -227,12 +228,11 @@ def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Seq
     outdated = cells_of_other_weights(existing)
     words, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo, code_of_method = [], cache(method_code)
+    named = {*words, *BASELINES_AND_UPPER_BOUND} if words else set()
     only_given = bool(config.checkpoint or config.model)
     with_data = (task for task in planned if missing_data(task.model) is None)
     for task in (task for task in with_data if task.model.external is not None or not only_given):
-        named = {*words, *BASELINES_AND_UPPER_BOUND} if words else set()
-        chosen = (c for c in task.cells if (not named or c.method in named) and (not by or c.protocol in by))
-        missing = list(chosen)
+        missing = [c for c in task.cells if (not named or c.method in named) and (not by or c.protocol in by)]
         if record_by_key:  # else no key is computed, which is slow
             records_of_model = [record_by_key[c.key] for c in missing if c.key in record_by_key]
             changed = changed_keys(task.model, records_of_model, code_of_method)
@@ -271,10 +271,8 @@ def _keep(record: Record | None, overwrite: str) -> bool:
 
 def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     """Return model -> cells whose records have different checkpoints from its newest record."""
-    groups: dict[str, list[Record]] = {}
-    for record in existing:
-        if record.source == "run" and record.checkpoints:
-            groups.setdefault(record.cell.model_id, []).append(record)
+    run = (record for record in existing if record.source == "run" and record.checkpoints)
+    groups = grouped(run, lambda record: record.cell.model_id)
     newest = {model: max(group, key=lambda r: r.created).checkpoints for model, group in groups.items()}
     older = {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in groups.items()}
     return {model: cells for model, cells in older.items() if cells}

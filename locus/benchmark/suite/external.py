@@ -16,11 +16,10 @@ from locus.benchmark.evaluation.scorer import MODEL, EntryCases, Rows, score
 from locus.benchmark.pictures import gallery
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Record
-from locus.benchmark.records.cases import read_columns
 from locus.benchmark.records.cases import write as write_cases
 from locus.benchmark.records.storage import unpacked_folder
 from locus.benchmark.report import tables
-from locus.benchmark.report.case_columns import CaseFolders
+from locus.benchmark.report.case_columns import CaseFolders, read_columns
 from locus.benchmark.report.grouping import ranked
 from locus.benchmark.report.page import Description
 from locus.benchmark.report.tables import PAGE
@@ -45,30 +44,23 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
 
     Returns 1 if cases failed. Everything is scored before anything is written. Raises ``LocusError``.
     """
-    folder = _folder(config, entry)
+    folder, fate = _folder(config, entry), "left out" if entry.missing == "skip" else "counted as misses"
     with records.only_writer(unpacked_folder(folder)):
         remove_leftovers(folder.rglob(".*"))
-        return _run(config, entry, folder, echo)
-
-
-def _run(config: ScoreConfig, entry: ExternalEntry, folder: Path, echo: Echo) -> int:
-    """Score the ``entry`` and write it into ``folder``; see ``run``."""
-    fate = "left out" if entry.missing == "skip" else "counted as misses"
-    if entry.missing_maps:
-        echo(f"{len(entry.missing_maps)} cases have no map: {fate}")
-    if entry.boxless:
-        n_boxed = sum(bool(sample.boxes) for sample in entry.data)
-        echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
-    all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING))
-    flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
-    write_json(unpacked_folder(folder) / FLAGS, flags)
-    gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
-    main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
-    suite, published = _published(main, all_records, folder)
-    beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
-    listed = frozenset(record.key for record in published)
-    description = Description(entry.name, f"{entry.about} {beside}", listed=listed, has_maps=entry.boxes is None)
-    datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
+        if entry.missing_maps:
+            echo(f"{len(entry.missing_maps)} cases have no map: {fate}")
+        if entry.boxless:
+            n_boxed = sum(bool(sample.boxes) for sample in entry.data)
+            echo(f"{len(entry.boxless)} of {n_boxed} images with a truth box have no box: {fate}")
+        all_records = _recorded(folder, entry, score(entry, WITHOUT_TRAINING))
+        flags = {name: value for name, value in dataclasses.asdict(config).items() if value not in (None, ())}
+        write_json(unpacked_folder(folder) / FLAGS, flags)
+        gallery.write_examples(all_records, folder, lambda _: {sample.image_id: sample for sample in entry.samples})
+        suite, published = _published(entry.name, all_records, folder)
+        beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
+        listed = frozenset(record.key for record in published)
+        description = Description(entry.name, f"{entry.about} {beside}", listed=listed, has_maps=entry.boxes is None)
+        datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
     echo(tables.headline(datasets))
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
@@ -123,44 +115,31 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     return folder
 
 
-def _published(main: Record, of_entry: Sequence[Record], folder: Path) -> tuple[Path | None, list[Record]]:
-    """Return the published rows with the same cases as the ``main`` record of an entry in ``folder``, and their folder.
+def _published(name: str, of_entry: Sequence[Record], folder: Path) -> tuple[Path | None, list[Record]]:
+    """Return the published rows with the same cases as the entry ``name`` in ``folder``, and their folder.
 
     They are of the suite with most of them; without such a suite, None and no record. ``fixed_box`` depends on the
     truth alone, so other overlaps of its boxes show other truth boxes.
     """
-    fixed = _overlaps_of_fixed_box(of_entry, folder)
+    of_main = {record.cell.method: record for record in of_entry if record.cell.protocol == MAIN_PROTOCOL}
+    main, box = of_main[name], of_main.get(FIXED_BOX)
     chosen: tuple[Path | None, list[Record]] = (None, [])
-    own_cases, most = _cases_of([main], folder), 0
-    for suite in records.suites(cells.published()) if own_cases else ():
+    most = 0
+    for suite in records.suites(cells.published()):
         similar = [record for record in as_published(suite) if record.scores and record.may_have_cases_of(main)]
         rows = [record for record in similar if record.cell.protocol == MAIN_PROTOCOL]
-        if fixed and (theirs := _overlaps_of_fixed_box(rows, suite)) and theirs != fixed:
-            continue
+        theirs = next((record for record in rows if record.cell.method == FIXED_BOX), None)
+        boxes = [] if box is None or theirs is None else [box, theirs]
         one_per_model = {record.cell.model_key: record for record in rows}
-        cases = _cases_of([*one_per_model.values()], suite)
-        models = {key for key, record in one_per_model.items() if cases.get(record.key) == own_cases[main.key]}
-        if (count := sum(record.cell.model_key in models for record in rows)) > most:
+        compared = dict.fromkeys((main, *boxes, *one_per_model.values()))
+        cases = read_columns([*compared], CaseFolders(folder, suite), ("iou",))
+        own = cases.case_sets.get(main.key)
+        models = {key for key, record in one_per_model.items() if own and cases.case_sets.get(record.key) == own}
+        count = sum(record.cell.model_key in models for record in rows)
+        ious = np.round(cases.wide([record.key for record in boxes if record.key in cases.columns], "iou"), 4)
+        if count > most and np.array_equal(ious[:, :1], ious[:, -1:], equal_nan=True):
             chosen, most = (suite, [record for record in similar if record.cell.model_key in models]), count
     return chosen
-
-
-def _overlaps_of_fixed_box(of: Sequence[Record], folder: Path) -> dict[tuple[str, str], float]:
-    """Return (image, finding) -> IoU of the box of the first ``fixed_box`` row; empty without one."""
-    found = [r.cell for r in of if (r.cell.method, r.cell.protocol) == (FIXED_BOX, MAIN_PROTOCOL) and r.scores]
-    rows = read_columns(found[:1], folder, ("image", "finding", "iou")).to_pydict() if found else {}
-    ious = np.round(rows["iou"], 4).tolist() if rows else []
-    return dict(zip(zip(rows.get("image", ()), rows.get("finding", ()), strict=True), ious, strict=True))
-
-
-def _cases_of(of: Sequence[Record], folder: Path) -> dict[str, set[tuple[str, str]]]:
-    """Return key -> (image, finding) of the rows per case, for the records that have some."""
-    names = ("key", "image", "finding")
-    rows = read_columns([record.cell for record in of], folder, names[1:])
-    pairs: dict[str, set[tuple[str, str]]] = {}
-    for key, image, finding in zip(*(rows[name].to_pylist() for name in names), strict=True):
-        pairs.setdefault(key, set()).add((image, finding))
-    return pairs
 
 
 def _recorded(folder: Path, entry: ExternalEntry, results: list[tuple[Record, Rows]]) -> list[Record]:

@@ -5,7 +5,7 @@ The imports are slow, so a dry run does without this module.
 
 import logging
 import shutil
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from locus.benchmark.check.results import accepted
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
 from locus.benchmark.records import Cell, Record
-from locus.benchmark.records.record import CONTRIBUTED, PUBLISHED
+from locus.benchmark.records.record import CONTRIBUTED
 from locus.benchmark.report import grouping, tables
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
@@ -37,25 +37,18 @@ log = logging.getLogger(__name__)
 
 
 def finalize(
-    suite: Suite,
-    planned: Sequence[ModelTask],
-    config: RunConfig,
-    folder: ResultsFolder,
-    before: list[Record],
-    ran: bool,
+    suite: Suite, planned: Sequence[ModelTask], config: RunConfig, folder: ResultsFolder, ran: bool
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``before``: the records in ``folder`` before the cells ran; ``ran``: whether any cell ran. Raises ``DataError`` for
-    invalid per-case rows, ``WriteError`` if a file cannot be written.
+    ``ran``: whether any cell ran. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be
+    written.
     """
-    changed = ran or bool(records.unpacked(folder.path))
-    before = [record for record in before if record.source != PUBLISHED]
-    records_now = cells.existing_records(folder.path) if ran else before
+    changed, records_now = ran or bool(records.unpacked(folder.path)), cells.existing_records(folder.path)
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
     final = records.ordered([*(record for record in current if record.source != "paper"), *suite.published])
-    if changed or (before and final != list(records_now)):
+    if changed or (records_now and final != records_now):
         records.pack(folder.path, final)
     if ran or (grouping.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
@@ -89,8 +82,7 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
             made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
             records.cases.write(rows.to_dict("records"), record.cell, folder)  # type: ignore[arg-type]
             records.write(record.model_copy(update=made), folder)
-        merged, planned = cells.existing_records(folder), cells.planned_cells(suite)
-        return folder, finalize(suite, planned, config, ResultsFolder(folder), merged, ran=False)[1]
+        return folder, finalize(suite, cells.planned_cells(suite), config, ResultsFolder(folder), ran=False)[1]
 
 
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
@@ -149,20 +141,15 @@ def tables_of(folder: Path) -> list[DatasetTables]:
     return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
 
 
-def _maps_of(suite: Suite, folder: Path) -> Path | None:
-    """Return the folder of the suite whose maps a suite in ``folder`` scores, if it has records."""
-    other = None if suite.training_runs_of is None else folder.parent / suite.training_runs_of
-    return other if other in records.suites(folder.parent) else None
-
-
 def describe(suite: Suite, folder: Path) -> Description:
     """Return the texts on the pages of a suite in ``folder``."""
+    other = folder.parent / (suite.training_runs_of or "")
     return Description(
         suite.title,
         suite.about,
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
-        maps_of=_maps_of(suite, folder),
+        maps_of=other if other in records.suites(folder.parent) else None,
         checks=REPORTS,
         answers_first=bool(suite.truths),
         has_maps=not suite.truths,
@@ -176,21 +163,15 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
     Records of methods added by ``--method`` and of models added by ``--checkpoint`` or ``--model`` stay.
     """
     wanted = {cell.key for cell in planned}
-    if all(_is_wanted(record, wanted) for record in records_now):
-        return list(records_now)
-    planned_keys = {cell.without_method.key for cell in planned}
+    unwanted = [record for record in records_now if record.source == "run" and record.key not in wanted]
+    planned_keys = {cell.without_method.key for cell in planned} if unwanted else set()
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
-    remaining = []
-    for record in records_now:
+    removed = set()
+    for record in unwanted:
         cell = record.cell
         is_added = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
         of_added_method = cell.method not in listed and cell.without_method.key in planned_keys
-        if _is_wanted(record, wanted) or is_added or of_added_method:
-            remaining.append(record)
-        else:
+        if not is_added and not of_added_method:
             log.warning("%s: record %s is removed: its cell is no longer in the suite", suite.name, record.key)
-    return remaining
-
-
-def _is_wanted(record: Record, wanted: Set[str]) -> bool:
-    return record.source != "run" or record.key in wanted
+            removed.add(record.key)
+    return [record for record in records_now if record.key not in removed]

@@ -122,12 +122,10 @@ class ModelPlan:
         plans = []
         for (folder, config), name in zip(configs.items(), self.weights_files(Path()), strict=False):
             file = None if published is None else published / name
-            same = file is not None and file.is_file() and self._has_settings(config, file)
+            settings = backbones.described(file).get("settings") if file is not None and file.is_file() else None
+            same = settings == settings_hash(config, self.init)
             plans.append(RunPlan(folder, config, "restore" if same else "train", file if same else None))
         return plans
-
-    def _has_settings(self, config: TrainConfig, file: Path) -> bool:
-        return backbones.described(file).get("settings") == settings_hash(config, self.init)
 
 
 def settings_hash(config: TrainConfig, start: TrainConfig | None) -> str:

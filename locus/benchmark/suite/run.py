@@ -67,9 +67,8 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     trained = tuple(step.id for step in learning)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
-        return Step(
-            f"{kind} {name} ({part})", kind, f"locus.benchmark.suite.score.{kind}", arguments, needs, threads or 1
-        )
+        function = f"locus.benchmark.suite.score.{kind}"
+        return Step(f"{kind} {name} ({part})", kind, function, arguments, needs, threads or 1)
 
     together, portions = _parts(task.cells)
     explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
@@ -210,10 +209,8 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
         echo(f"{suite.name}: {counted(len(absent), 'model')} cannot run: {reason}")
     check_parallel(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(task.cells) for task in todo)
-    echo(
-        f"{suite.name}: {counted(total, 'cell')} to run"
-        + (f" for {counted(len(todo), 'model')}" if total else ", tables only")
-    )
+    work = f" for {counted(len(todo), 'model')}" if total else ", tables only"
+    echo(f"{suite.name}: {counted(total, 'cell')} to run{work}")
     for task in todo:
         echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir, config)}")
     if config.dry_run:
@@ -227,7 +224,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
 
     from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-    table_records, datasets = finalize(suite, planned, config, folder, existing, bool(todo))
+    table_records, datasets = finalize(suite, planned, config, folder, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
 

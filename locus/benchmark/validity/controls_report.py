@@ -97,7 +97,7 @@ class NetworkAnswers:
 def networks(board: Leaderboard) -> tuple[NetworkAnswers, ...]:
     """Return the networks that were trained without a marker, with what those trained with one show."""
     records = grouping.of_protocol(board.records, board.dataset, ControlsReport.check)
-    if not records or board.folders is None:
+    if not records:
         return ()
     columns = read_columns(records, board.folders, COLUMNS)
     rows = [Row.of(runs) for runs in grouping.trainings(one for one in records if one.key in columns.columns)]

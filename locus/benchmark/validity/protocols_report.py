@@ -61,7 +61,7 @@ def comparisons(board: Leaderboard, first_run: bool = False) -> list[Comparisons
     rows = [Row.of(runs[:1] if first_run else runs) for runs in grouping.trainings(records)]
     all_rules = dict.fromkeys(score.metric for row in rows for score in row.runs[0].scores)
     rules = PUBLISHED if first_run else tuple(all_rules)
-    if not rows or board.folders is None:
+    if not rows:
         return []
     columns = case_columns.read_columns(records, board.folders, (*rules, *TRAITS))
     groups = grouping.grouped(rows, lambda row: row.runs[0].cell.without_seed.model_key).values()

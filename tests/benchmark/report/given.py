@@ -1,5 +1,7 @@
 """Helpers: the leaderboard and tables of a suite folder."""
 
+from pathlib import Path
+
 from locus.benchmark.records import load
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
@@ -9,7 +11,7 @@ from locus.benchmark.report.table import markdown
 
 def leaderboard(records, dataset="phantom", folder=None):
     """The rows of a data set; with a folder of rows per case their comparisons, too."""
-    boards = leaderboards(records, None if folder is None else CaseFolders(folder))
+    boards = leaderboards(records, CaseFolders(folder or Path("absent")))
     return next(board for board in boards if board.dataset == dataset)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from locus.benchmark.records import load
+from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.leaderboard import leaderboards
 from locus.benchmark.report.main_table import leaderboard_csv
 from locus.benchmark.report.table import Table, markdown
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.byhand
 def test_formulas_in_names_are_escaped_in_leaderboard_csv(tmp_path):
     for n, word in enumerate(SHOWN):
         training(tmp_path, word, seed=0, count=5 + n)
-    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(leaderboards(load(tmp_path))), newline="")))
+    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(leaderboards(load(tmp_path), CaseFolders(tmp_path / "absent"))), newline="")))
     assert {row["method"] for row in rows} == {f"'{word}" for word in SHOWN}
     assert {float(row["hit@iou.3"]) for row in rows} == {(5 + n) / 20 for n in range(len(EVIL) + 1)}
 
