@@ -66,7 +66,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
     if config.precision == "64":
         model.double()  # Lightning would convert after loading a checkpoint in 32 bits
     module = ClassifierModule(model, config, loss, findings, before.content if before and last.exists() else {})
-    splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
+    splits: Splits = {name: data.decode(config, split, processes) for name, split in loaded.items()}
     train, val = splits["train"], splits["val"]
     if config.keep == "best" and (warning := few_validation_images_warning(len(val))):
         log.warning("%s", warning)
