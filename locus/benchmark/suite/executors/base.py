@@ -106,15 +106,25 @@ class Executor(ABC):
         return LocusError(f"{about}: run it again, with a larger --step_minutes if it needs more time")
 
 
+class Terminated(BaseException):
+    """SIGTERM: no error of a method, whose code may raise ``SystemExit``."""
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
 @contextlib.contextmanager
 def exit_on_sigterm() -> Iterator[None]:
     """Make SIGTERM end the block as Ctrl-C would, so that steps on other machines are stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
+    except Terminated:
+        sys.exit(128 + signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
 

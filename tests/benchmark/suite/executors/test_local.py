@@ -1,5 +1,6 @@
 """Steps in several processes of this machine."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from locus.benchmark.suite import executors
 from locus.benchmark.suite.executors import Step, run
 from locus.benchmark.suite.executors._local import Local
+from locus.core import user_code
 
 ROOT = Path(__file__).resolve().parents[4]
 SLEEP = Step("sleep", "train", "time.sleep", (600,))
@@ -67,6 +69,13 @@ def test_leaving_early_ends_the_processes(error):
     assert multiprocessing.active_children() == []
 
 
+def test_sigterm_is_no_error_of_a_method_whose_code_may_exit():
+    """``user_code.ANYTHING`` catches what a method raises, also SystemExit: here, its code is running."""
+    with pytest.raises(SystemExit) as stop, Local(1), contextlib.suppress(*user_code.ANYTHING):
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.value.code == 128 + signal.SIGTERM
+
+
 def test_processes_end_for_a_background_command():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -84,6 +93,7 @@ def test_processes_end_with_their_parent():
 import multiprocessing, time
 from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.executors._local import Local
+from locus.core import user_code
 if __name__ == "__main__":
     local = Local(2)
     local.start(Step("sleep", "train", "time.sleep", (600,)))
