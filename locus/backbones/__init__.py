@@ -105,7 +105,7 @@ def files_of(options: Mapping[str, Any]) -> Set[Path]:
         return local_files(user_file) if user_file.is_file() else set()
     modules = ["extractors", "layers", "grids", "pooling"]
     if "network" in options:
-        modules = ["wrapping", "grids"]
+        modules = ["wrapping", "layers", "grids"]
     return {Path(__file__).with_name(f"{name}.py") for name in modules}
 
 

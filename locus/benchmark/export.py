@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         publish_all(Path(config.suite), Path(config.output or "runs/export/weights"), cli.say)
         return
     log.info("reading records and maps")  # the imports below take seconds
-    from locus.benchmark.suite.score import export_coco  # after the flags are checked: heavy imports
+    from locus.benchmark.suite.opened import export_coco  # after the flags are checked: heavy imports
 
     export_coco(config, cli.say)
 

@@ -244,8 +244,9 @@ def build(
     spec, findings = read_spec(trace, (flags.features, flags.head), names, where, meaning)
     spec = replace(spec, grid=grids.parse(flags.grid) if flags.grid else None)
     rescale = normalised(mean, std, channels)
-    model = wire(trace, spec).eval()
+    model = wire(trace, spec)
     model.rescale = rescale
+    model.eval()
     model.build_options = {
         "network": word, "outputs": trace.logits.shape[1], "channels": channels, "mean": list(mean), "std": list(std),
         "wiring": asdict(spec), "architecture": network.architecture, "code": _code(word),

@@ -16,6 +16,10 @@ MAX_NAME_LENGTH = 200
 """Maximum length of a name for which the nearest name is searched, in quadratic time."""
 
 
+class Terminated(BaseException):
+    """Raised by SIGTERM. It is not ``SystemExit``, which counts as an error of a method's code."""
+
+
 class LocusError(Exception):
     """Base of all errors that an entry point prints on one line before it exits with status 2."""
 

@@ -200,11 +200,12 @@ def _letters(name: str) -> str:
 def augment_words(augment: str) -> tuple[str, ...]:
     """Return the augmentations of ``augment`` that are meant to improve localization.
 
-    >>> augment_words("affine_contrast:flip=True,hide=.5"), augment_words("cutmix"), augment_words("light")
+    >>> augment_words("affine_contrast:flip=True,hide=.5"), augment_words("cutmix"), augment_words("has:hide=0.0")
     (('HaS',), ('CutMix',), ())
     """
-    words = {"HaS": r"has\b|.*\bhide=", "CutMix": r"cutmix\b|.*\bcutmix="}
-    return tuple(name for name, pattern in words.items() if re.match(pattern, augment))
+    used = {"HaS": r"has\b|.*\bhide=", "CutMix": r"cutmix\b|.*\bcutmix="}
+    unused = {"HaS": r"\bhide=[0.]+(,|$)", "CutMix": r"\bcutmix=[0.]+(,|$)"}
+    return tuple(n for n, option in used.items() if re.match(option, augment) and not re.search(unused[n], augment))
 
 
 def backbone_words(backbone: str) -> str:

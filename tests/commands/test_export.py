@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from locus.benchmark import export
-from locus.benchmark.suite.score import boxes_json, truth_json
+from locus.benchmark.suite.opened import boxes_json, truth_json
 from locus.core.errors import DataError
 from locus.core.types import Sample
 

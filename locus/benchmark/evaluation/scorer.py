@@ -430,7 +430,7 @@ def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool
     return Result(scores=scores, rows=[])
 
 
-def _scores(metric: str, word: str, measured: metrics.Row) -> list[Score]:
+def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:
     scores, left_out = [], []
     for finding, row in measured["findings"].items():
         is_defined = not math.isnan(row[metric])

@@ -1,10 +1,9 @@
 """Losses, one class each. Unknown labels (nan) are ignored, and the mean is taken over the known ones.
 
-``LOSSES`` lists them by the name of ``--loss``, ``build`` creates one from a spec, and ``of_recipe``
-that of the flags. Most weight the binary
-cross-entropies of positives and negatives: ``frequency`` and ``pos_weight`` by counts of the training labels,
-``batch_pos_weight`` and ``weighted_bce`` by counts of the batch, ``focal`` by confidence. ``ce`` is for exclusive
-classes.
+``LOSSES`` lists them by the name of ``--loss``, ``build`` creates one from a spec, and ``of_recipe`` that of the
+flags. Most weight the binary cross-entropies of positives and negatives: ``frequency`` and ``pos_weight`` by counts of
+the training labels, ``batch_pos_weight`` and ``weighted_bce`` by counts of the batch, ``focal`` by confidence. ``ce``
+is for exclusive classes.
 """
 
 from typing import ClassVar
@@ -202,15 +201,19 @@ def build(spec: str) -> Loss:
     return loss
 
 
-def of_recipe(recipe: RecipeFlags, findings: int) -> Loss:
-    """Create the loss of the flags; exclusive classes use ce, and ``--weighted_loss True`` means weighted_bce.
-
-    Raises ``BadValueError`` for flags that do not work together.
-    """
+def check_flags(recipe: RecipeFlags) -> None:
+    """Raise ``BadValueError`` for flags that do not work together on any data."""
     if is_mixed(recipe.augment) and (recipe.weighted_loss or recipe.loss != "bce"):
         raise BadValueError(f"--augment {recipe.augment} mixes labels, which requires --loss bce, not {recipe.loss}")
     if recipe.weighted_loss and recipe.loss not in ("bce", "weighted_bce"):
         raise BadValueError(f"--weighted_loss True cannot be combined with --loss {recipe.loss}: leave one of them out")
+
+
+def of_recipe(recipe: RecipeFlags, findings: int) -> Loss:
+    """Create the loss of the flags; exclusive classes use ce, and ``--weighted_loss True`` means weighted_bce.
+
+    Raises ``BadValueError`` for a loss that does not fit the number of ``findings``.
+    """
     exclusive = recipe.exclusive(findings)
     word = "weighted_bce" if recipe.weighted_loss else "ce" if exclusive and recipe.loss == "bce" else recipe.loss
     loss = build(word)

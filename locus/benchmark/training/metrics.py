@@ -78,7 +78,7 @@ class Predictions:
 
 
 Bools = NDArray[np.bool_]
-Row = dict[str, Any]
+Scores = dict[str, Any]
 RANKING = ("auroc", "ap")
 RESAMPLES_PER_PASS = 512
 """Resamples per pass; their counts fit into the first-level cache."""
@@ -86,7 +86,7 @@ ALL_ONCE = np.ones((1, 1), np.uint8)
 """One resample with all images once."""
 
 
-def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Row:
+def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Scores:
     """Return AUROC and average precision of (N,K) logits and labels (nan for unknown), per finding and as means.
 
     The keys are ``mean_auroc``, ``mean_ap``, ``n`` and ``findings``. A finding without both classes has nan and is left
@@ -314,6 +314,7 @@ def sum_by_patient(columns: Columns, predictions: Predictions) -> resample.Sums:
     return resample.Sums(*sums)
 
 
+Row = dict[str, Any]
 ResampledByName = dict[str, resample.Resampled]
 
 

@@ -85,7 +85,7 @@ class ClassifierModule(LightningModule):
     def __init__(
         self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], earlier: dict[str, Any]
     ) -> None:
-        """``earlier``: the checkpoint of the epochs before, for a resumed run; else empty."""
+        """``earlier``: the content of ``last.ckpt`` of a resumed run; else empty."""
         super().__init__()
         self.model, self.config, self.loss, self.findings = model, config, loss, tuple(findings)
         self.training_images = TrainingImages()
@@ -104,7 +104,7 @@ class ClassifierModule(LightningModule):
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Reset the count."""
+        """Reset the count of images and the clock."""
         self.seen = 0
         self.began = time.perf_counter()
 

@@ -31,7 +31,7 @@ from locus.benchmark.training.data import Splits
 from locus.benchmark.training.hardware import memory_format
 from locus.benchmark.training.module import ClassifierModule, Interrupts
 from locus.config import TrainConfig
-from locus.core.errors import BadValueError, LocusError, NotAvailableError, one_line
+from locus.core.errors import BadValueError, LocusError, NotAvailableError, Terminated, one_line
 from locus.core.startup import INTERRUPTED
 from locus.datasets.base import SPLITS
 from locus.datasets.leaks import TrainingImages
@@ -52,8 +52,9 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, Splits
     Weights and history are those of ``last.ckpt`` if there is one, else the weights are those of the flags. Images are
     decoded on first use.
     """
-    classifier_module.check_loggers(config.logger)
     processes = hardware.set_up(config, config.num_workers)
+    classifier_module.check_loggers(config.logger)
+    losses.check_flags(config)
     loaded = {split: runs.load_split(config, split) for split in SPLITS}
     findings, last = loaded["train"].findings, folder / "last.ckpt"
     loss = losses.of_recipe(config, len(findings))
@@ -126,7 +127,7 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
     fresh = not any(folder.glob("*"))
     try:
         yield
-    except (LocusError, KeyboardInterrupt, SystemExit):
+    except (LocusError, KeyboardInterrupt, SystemExit, Terminated):
         if fresh and not (folder / "last.ckpt").exists():
             shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):

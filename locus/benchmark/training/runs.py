@@ -135,8 +135,8 @@ def load_split(config: TrainConfig, split: str) -> "Dataset":
 def model_name(config: TrainConfig) -> str:
     """Return the name of a network: backbone, pooling, attention, augmentation for localization, marker, size and seed.
 
-    >>> model_name(TrainConfig(backbone="resnet18:stride=8", global_pool="PCAM", img_size=128))
-    'resnet18_stride=8-PCAM-128px-seed0'
+    >>> model_name(TrainConfig(backbone="resnet18:stride=8", global_pool="PCAM", img_size=128, augment="has"))
+    'resnet18_stride=8-PCAM-HaS-128px-seed0'
     >>> model_name(TrainConfig(dataset="implanted:train=9,marker=Mass", backbone="custom"))
     'custom-AVG-marker=Mass-224px-seed0'
     """

@@ -47,7 +47,7 @@ CHANCE_PERCENTILE = 95
 """Percentile of the marker's effect in networks without the shortcut, above which a network uses the marker."""
 MIN_USED = 0.1
 """Smallest share of the images on which a network uses the marker for a sensitivity: twice that of chance."""
-HEAD = ("network", "AUROC", "runs", "runs with marker", "uses marker", "τ of hits and use", "τ of hits and sensitivity")
+HEAD = ("network", "AUROC", "runs", "runs with marker", "uses the marker", "τ: hits, use", "τ: hits, sensitivity")
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import pytest
 
 from locus.benchmark.pictures.gallery import choose, data_url, packed_map, page_path, render_page
 from locus.benchmark.records import Cell, Record, Score
-from locus.benchmark.suite.score import of_model
+from locus.benchmark.suite.opened import of_model
 from locus.config import PageConfig
 from locus.core.errors import DataError, UnknownNameError
 from tests.browser import dom, needs_browser

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 from locus.benchmark.suite.executors.base import SAVE_MEMORY, Executor, Step, exit_on_sigterm
 from locus.core.errors import LocusError, killed
@@ -48,7 +48,7 @@ class Local(Executor):
     def _here(self) -> bool:
         return self.jobs == 1 and self.minutes is None
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the processes. A second Ctrl-C kills them at once."""
         try:
             for process in self._processes:
@@ -58,7 +58,7 @@ class Local(Executor):
         finally:
             for process in self._processes:
                 process.kill()
-            self._signals.__exit__(*error)
+            self._signals.__exit__(*sys.exc_info())
 
     def start(self, step: Step) -> None:
         """Call the step, or send it to an idle process with the same number of threads."""

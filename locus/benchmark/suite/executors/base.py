@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal, Self
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from locus.core.errors import LocusError, WriteError
+from locus.core.errors import LocusError, Terminated, WriteError
 
 SAVE_MEMORY = "use a smaller --jobs or --memory_gib, and run the command again"
 
@@ -106,17 +106,13 @@ class Executor(ABC):
         return LocusError(f"{about}: run it again, with a larger --step_minutes if it needs more time")
 
 
-class Terminated(BaseException):
-    """SIGTERM: no error of a method, whose code may raise ``SystemExit``."""
-
-
 def _terminate(*_: object) -> None:
     raise Terminated
 
 
 @contextlib.contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Make SIGTERM end the block as Ctrl-C would, so that steps on other machines are stopped."""
+    """Make SIGTERM end the block as Ctrl-C would, so that running steps are stopped."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

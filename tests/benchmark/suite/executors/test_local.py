@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from locus.benchmark.suite import executors
 from locus.benchmark.suite.executors import Step, run
 from locus.benchmark.suite.executors._local import Local
+from locus.benchmark.training import run as training
 from locus.core import user_code
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -76,6 +78,21 @@ def test_sigterm_is_no_error_of_a_method_whose_code_may_exit():
     assert stop.value.code == 128 + signal.SIGTERM
 
 
+def test_sigterm_while_leaving_ends_with_its_status():
+    process = SimpleNamespace(stop=lambda: signal.raise_signal(signal.SIGTERM), kill=lambda: None)
+    with pytest.raises(SystemExit) as stop, Local(2) as local:
+        local._processes.append(process)
+    assert stop.value.code == 128 + signal.SIGTERM
+
+
+def test_sigterm_removes_a_training_run_without_a_checkpoint(tmp_path):
+    folder = tmp_path / "runs/run"
+    folder.mkdir(parents=True)
+    with pytest.raises(SystemExit), Local(1), training._removed_on_failure(folder):
+        signal.raise_signal(signal.SIGTERM)
+    assert not folder.exists()
+
+
 def test_processes_end_for_a_background_command():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -93,7 +110,6 @@ def test_processes_end_with_their_parent():
 import multiprocessing, time
 from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.executors._local import Local
-from locus.core import user_code
 if __name__ == "__main__":
     local = Local(2)
     local.start(Step("sleep", "train", "time.sleep", (600,)))

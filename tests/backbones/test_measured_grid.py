@@ -67,7 +67,7 @@ def test_preprocessing_and_global_paths_do_not_change_the_grid(change):
 
 def test_the_flag_grid_is_kept_in_the_run_of_a_network(tmp_path):
     (tmp_path / "net.py").write_text(
-        "from tests.backbones.test_probe_grid import net\ndef build():\n    return net(after=lambda net, A: A.flip(-1))"
+        "from tests.backbones.test_measured_grid import net\ndef build():\n    return net(after=lambda net, A: A.flip(-1))"
     )
     flags = {"model": f"{tmp_path}/net.py:build", "findings": ("Mass", "Nodule"), "img_size": 64}
     with pytest.raises(NotAvailableError, match="--grid"):
@@ -113,7 +113,7 @@ def test_methods_that_need_gradients_of_the_image_are_not_available_without_them
 
 
 def test_a_network_in_half_precision_is_computed_in_float32(tmp_path):
-    (tmp_path / "net.py").write_text("from tests.backbones.test_probe_grid import net\ndef build():\n    return net().half()")
+    (tmp_path / "net.py").write_text("from tests.backbones.test_measured_grid import net\ndef build():\n    return net().half()")
     loaded = opening.network_of(f"{tmp_path}/net.py:build", None)
     assert {weight.dtype for weight in loaded.module.parameters()} == {torch.float32}
     assert "float16" in loaded.weights
