@@ -95,7 +95,7 @@ class NetworkAnswers:
 
 @lru_cache(maxsize=4)
 def networks(board: Leaderboard) -> tuple[NetworkAnswers, ...]:
-    """Return the networks that were trained without a marker, with what those trained with one show."""
+    """Return the networks trained without a marker, with what those trained with one show; these come first."""
     records = grouping.of_protocol(board.records, board.dataset, ControlsReport.check)
     if not records:
         return ()
@@ -104,7 +104,8 @@ def networks(board: Leaderboard) -> tuple[NetworkAnswers, ...]:
     is_marked = {row: "marker=" in str(row.cell.data.get("dataset", "")) for row in rows}
     marked = {(row.network, row.name): row for row in rows if is_marked[row]}
     groups = grouping.grouped([row for row in rows if not is_marked[row]], lambda row: row.key_of_network)
-    return tuple(_network(group, marked, columns) for group in groups.values())
+    of_groups = [_network(group, marked, columns) for group in groups.values()]
+    return tuple(sorted(of_groups, key=lambda network: network.used is None))
 
 
 def _network(rows: Sequence[Row], marked: Mapping[tuple[str, str], Row], columns: CaseColumns) -> NetworkAnswers:
@@ -199,7 +200,7 @@ class ControlsReport(CheckReport):
         found = networks(self.leaderboard)
         if not found:
             return
-        first = next((one for one in found if one.used is not None), found[0])
+        first = found[0]
         if (top := first.best("class")) is not None:
             having = [one for one in first.methods if one.is_method and "class" in one.values]
             equal = [
