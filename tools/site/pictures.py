@@ -87,7 +87,7 @@ def draw_entries(axes: Axes) -> str:
     """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv").rename(columns={"hit@iou.3": "score"})
-    network = "backbone == 'custom' and global_pool == 'PCAM' and attention_map == 'none'"
+    network = "model_id.str.startswith('custom-PCAM-128px')"
     table = table.query(f"{network} and kind == 'method'").sort_values("score")
     long = pd.read_parquet(folder / "records.parquet")
     chosen = f"{network} and protocol == 'single_box' and metric == 'hit@iou.3'"
