@@ -37,18 +37,23 @@ log = logging.getLogger(__name__)
 
 
 def finalize(
-    suite: Suite, planned: Sequence[ModelTask], config: RunConfig, folder: ResultsFolder, ran: bool
+    suite: Suite,
+    planned: Sequence[ModelTask],
+    config: RunConfig,
+    folder: ResultsFolder,
+    records_now: Sequence[Record],
+    ran: bool,
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``ran``: whether any cell ran. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be
-    written.
+    ``records_now``: those in ``folder``; ``ran``: whether any cell ran. Raises ``DataError`` for invalid per-case rows,
+    ``WriteError`` if a file cannot be written.
     """
-    changed, records_now = ran or bool(records.unpacked(folder.path)), cells.existing_records(folder.path)
+    changed = ran or bool(records.unpacked(folder.path))
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
     final = records.ordered([*(record for record in current if record.source != "paper"), *suite.published])
-    if changed or (records_now and final != records_now):
+    if changed or (records_now and final != list(records_now)):
         records.pack(folder.path, final)
     if ran or (grouping.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
@@ -82,7 +87,8 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
             made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
             records.cases.write(rows.to_dict("records"), record.cell, folder)  # type: ignore[arg-type]
             records.write(record.model_copy(update=made), folder)
-        return folder, finalize(suite, cells.planned_cells(suite), config, ResultsFolder(folder), ran=False)[1]
+        merged, planned = cells.existing_records(folder), cells.planned_cells(suite)
+        return folder, finalize(suite, planned, config, ResultsFolder(folder), merged, ran=False)[1]
 
 
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:

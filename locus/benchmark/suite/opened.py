@@ -1,4 +1,4 @@
-"""Models that were run before are opened from their records and stored maps, and exported.
+"""Suites that were run before, opened from their records.
 
 ``open_model``   a model with its records and stored maps, to be drawn
 ``export_coco``  export the truth and one method's boxes in COCO's format
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from locus.benchmark.evaluation import scorer
+from locus.benchmark.evaluation.scorer import stored_cases
 from locus.benchmark.maps.runs import ModelRun, select_samples
 from locus.benchmark.pictures.gallery import OpenedModel
 from locus.benchmark.records import Cell, Record, cases
@@ -58,7 +58,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     model = models.get(chosen[0].key) or added_model(suite, chosen[0].cell, runs_dir)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
-    store = scorer.stored_cases(scored_model(model, trained, runs_dir), words, None)
+    store = stored_cases(scored_model(model, trained, runs_dir), words, None)
     samples = {sample.image_id: sample for run in store.trained for sample in run.scorable_images}
     address, shown_as = f"{name}/{chosen[0].cell.model_id}", network_words(chosen[0].cell)
     shown = address, suite.title, shown_as, chosen, folder, runs_dir

@@ -224,7 +224,8 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: E
 
     from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-    table_records, datasets = finalize(suite, planned, config, folder, bool(todo))
+    records_now = cells.existing_records(folder.path) if todo else existing
+    table_records, datasets = finalize(suite, planned, config, folder, records_now, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
 

@@ -1,4 +1,4 @@
-"""Steps of a suite: its cells are explained and scored.
+"""The steps that explain and score the cells of a suite's model, with ``locus.benchmark.evaluation``.
 
 ``explain``        generate the missing maps of some methods; ``score`` writes the records of some cells
 ``finished_runs``  the training runs of a model, which must be finished, with the images that they explain
@@ -17,8 +17,8 @@ from locus.benchmark.evaluation import scorer, supervised
 from locus.benchmark.maps.runs import ModelRun
 from locus.benchmark.records import Cell, cases
 from locus.benchmark.report.grouping import counted
-from locus.benchmark.suite import cells, readers
-from locus.benchmark.suite.cells import ModelTask
+from locus.benchmark.suite import readers
+from locus.benchmark.suite.cells import ModelTask, published
 from locus.benchmark.suite.plan import ModelPlan
 from locus.benchmark.training import hardware
 from locus.benchmark.training.runs import WEIGHTS_FOLDER
@@ -89,7 +89,7 @@ def score(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig) -> No
     """
     config = task.model.trainings[0]
     hardware.configure_torch(config.threads or flags.threads)
-    tuned, ours = cells.published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
+    tuned, ours = published() / runs_dir.name / WEIGHTS_FOLDER / supervised.FOLDER, runs_dir / supervised.FOLDER
     if flags.published_weights != "never" and tuned.is_dir() and not ours.is_dir():
         shutil.copytree(tuned, ours)
     trained = finished_runs(task.model, runs_dir) if task.model.grid is None else [_truth_alone(config)]
