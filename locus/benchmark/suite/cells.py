@@ -201,7 +201,7 @@ def _with_finished_models(suite: Suite, config: SuiteConfig) -> Suite:
     flags = {"checkpoint": paths, **{name: value for name, value in declared.items() if value}}
     if network is None and not config.trust:
         refuse_code(plan.networks(suite.model_copy(update={"models": [flags]})), ", ".join(paths))
-    return suite.model_copy(update={"models": [*suite.models, flags]})
+    return suite.model_copy(update={"added": [flags]})
 
 
 def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
@@ -211,8 +211,8 @@ def planned_cells(suite: Suite, method: Sequence[str] = ()) -> list[ModelTask]:
 
 
 def keys(suite: Suite) -> frozenset[str]:
-    """Return the keys of all cells that a suite lists."""
-    return frozenset(cell.key for task in planned_cells(suite) for cell in task.cells)
+    """Return the keys of all cells that a suite lists, without those that flags add."""
+    return frozenset(cell.key for task in planned_cells(suite.model_copy(update={"added": []})) for cell in task.cells)
 
 
 def missing_cells(planned: Sequence[ModelTask], config: RunConfig, existing: Sequence[Record]) -> list[ModelTask]:

@@ -39,16 +39,16 @@ log = logging.getLogger(__name__)
 def finalize(
     suite: Suite,
     planned: Sequence[ModelTask],
-    config: RunConfig,
     folder: ResultsFolder,
     records_now: Sequence[Record],
-    ran: bool,
+    runs_dir: Path | None,
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``records_now``: those in ``folder``; ``ran``: whether any cell ran. Raises ``DataError`` for invalid per-case rows,
-    ``WriteError`` if a file cannot be written.
+    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran. Raises
+    ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be written.
     """
+    ran = runs_dir is not None
     changed = ran or bool(records.unpacked(folder.path))
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
     run_records = [record for record in current if record.source == "run"]
@@ -57,12 +57,10 @@ def finalize(
         records.pack(folder.path, final)
     if ran or (grouping.main_methods(run_records) and not (folder.path / EXAMPLES).is_file()):
         gallery.write_examples(final, folder.path, partial(_samples, planned))
-    if ran and suite.training_runs_of is None:
-        _publish_weights([task.model for task in planned], Path(config.runs) / suite.name, folder.path)
+    if runs_dir is not None and suite.training_runs_of is None:
+        _publish_weights([task.model for task in planned], runs_dir, folder.path)
     table_records, folders = _shown(final, folder)
-    added = config.method or config.checkpoint or config.model
-    listed = cells.keys(cells.read_suite(suite.name, config)) if added else {c.key for t in planned for c in t.cells}
-    description = replace(describe(suite, folder.path), listed=listed)
+    description = replace(describe(suite, folder.path), listed=cells.keys(suite))
     datasets = tables.write(folder.path, description, table_records, folders)
     return table_records, datasets
 
@@ -88,7 +86,7 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
             records.cases.write(rows.to_dict("records"), record.cell, folder)  # type: ignore[arg-type]
             records.write(record.model_copy(update=made), folder)
         merged, planned = cells.existing_records(folder), cells.planned_cells(suite)
-        return folder, finalize(suite, planned, config, ResultsFolder(folder), merged, ran=False)[1]
+        return folder, finalize(suite, planned, ResultsFolder(folder), merged, None)[1]
 
 
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:

@@ -54,7 +54,7 @@ def open_model(config: PageConfig) -> OpenedModel:
     words = [record.cell.method for record in scored]
     if not config.trust:
         refuse_code(words, folder)
-    runs_dir = Path(config.runs) / (suite.training_runs_of or name)
+    runs_dir = suite.runs_dir(config.runs)
     model = models.get(chosen[0].key) or added_model(suite, chosen[0].cell, runs_dir)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
@@ -188,8 +188,7 @@ def _chosen(config: ExportConfig) -> tuple[Record, Path, list[ModelRun]]:
     model = models[record.key]
     if (reason := cells.missing_data_message(suite, model)) != "":
         raise DataError(reason)
-    runs_dir = Path(config.runs) / (suite.training_runs_of or suite.name)
-    return record, folder, recorded(model, record.checkpoints, runs_dir)
+    return record, folder, recorded(model, record.checkpoints, suite.runs_dir(config.runs))
 
 
 def _record(records: Sequence[Record], suite: str, config: ExportConfig) -> Record:

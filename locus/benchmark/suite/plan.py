@@ -216,7 +216,10 @@ class Suite(pydantic.BaseModel):
     """Data sets (with options) whose truth needs no image -> the protocols of the baselines of their training part, or
     of the boxes of their readers. Such a suite has no networks."""
     training_runs_of: str | None = None
-    """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other."""
+    """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other. Its
+    fields ``OF_TRAINING_RUNS`` are used, too, unless this suite has its own."""
+    added: Annotated[list[dict[str, Any]], pydantic.Field(max_length=0)] = []
+    """Models that flags add to those of the file: their rows are a user's."""
 
     @pydantic.field_validator("models")
     @classmethod
@@ -268,6 +271,10 @@ class Suite(pydantic.BaseModel):
         of_papers = (record for word in self.papers for record in papers.read(word))
         return [record for record in of_papers if (record.cell.dataset == "NIH") != bool(self.truths)]
 
+    def runs_dir(self, runs: str) -> Path:
+        """Return the folder of its training runs and maps, which may be that of another suite, in ``--runs``."""
+        return Path(runs) / (self.training_runs_of or self.name)
+
     @property
     def recorded_protocols(self) -> list[str]:
         """Protocols of its records, including that of the classifier."""
@@ -286,7 +293,7 @@ def models(suite: Suite) -> list[ModelPlan]:
     """Return the models of a suite."""
     seeds = {} if suite.seeds is None else {"seed": suite.seeds}
     plans = []
-    for entry in suite.models:
+    for entry in (*suite.models, *suite.added):
         if CHECKPOINT in entry:
             plans += _finished(suite, entry)
         else:
@@ -397,6 +404,8 @@ def added_model(suite: Suite, cell: Cell, runs_dir: Path) -> ModelPlan:
 
 
 SUITES = cli.CONFIGS / "suites"
+OF_TRAINING_RUNS = ("train", "init", "folds", "how_to_get")
+"""Fields of a suite that those with the same training runs share."""
 
 
 def suites(folder: Path = SUITES) -> list[str]:
@@ -418,15 +427,19 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
     path = folder / f"{name}.yaml"
     if not path.is_file():
         raise UnknownNameError("suite", name, suites(folder), also="--suites FOLDER for a YAML file of your own")
+    values = cli.read_yaml(path)
+    if (other := values.get("training_runs_of")) is not None:
+        if other not in suites(folder):
+            raise UnknownNameError("suite", other, suites(folder))
+        of_other = cli.read_yaml(folder / f"{other}.yaml")
+        values = {**{field: of_other[field] for field in OF_TRAINING_RUNS if field in of_other}, **values}
     try:
-        suite = Suite(**{**cli.read_yaml(path), "name": name})
+        suite = Suite(**{**values, "name": name})
     except pydantic.ValidationError as error:
         field, message = first_problem(error)
         if field and field.split(".")[0] not in Suite.model_fields:
             raise UnknownNameError(f"field of the suite {path}:", field, list(Suite.model_fields)) from error
         raise DataError(f"the suite {path}{f', field {field}' if field else ''}: {message}") from error
-    if suite.training_runs_of is not None and suite.training_runs_of not in suites(folder):
-        raise UnknownNameError("suite", suite.training_runs_of, suites(folder))
     for problem in _problems(suite, models(suite)):
         raise BadValueError(f"the suite {name!r} {problem}")
     if not trust:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from locus.benchmark.report.page import DatasetTables
 
 log = logging.getLogger(__name__)
+Tasks = Sequence[ModelTask]
 METHODS_PER_STEP = 4
 """Methods per scoring step: enough to outweigh reading the images again, few enough to keep all jobs busy."""
 
@@ -81,9 +82,7 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
     return [*first, *learning, *explaining, *scoring]
 
 
-def check_parallel(
-    tasks: Sequence[ModelTask], at_a_time: int, threads: int | None, minutes: float | None = None
-) -> None:
+def check_parallel(tasks: Tasks, at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
     """Raise ``BadValueError`` if ``tasks`` cannot run at the same time or be stopped after ``minutes``."""
     if at_a_time == 1 and minutes is None:
         return
@@ -162,8 +161,6 @@ class Outcome:
     """The tables of each data set; empty in a dry run."""
     folder: ResultsFolder
     """The folder of the records."""
-    ran: bool
-    """True if at least one cell was run."""
 
     @property
     def own_records(self) -> list[Record]:
@@ -184,53 +181,51 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
         echo(f"{name}: {folder.reason}, so records and tables are written to {folder.path}{rows}")
     if config.results and folder.path not in records.suites(folder.path.parent) and (published / name).is_dir():
         echo(f"{name}: {folder.path} has no records, so all cells run ({published / name} is not used)")
+    planned, runs_dir, ran = cells.planned_cells(suite, config.method), suite.runs_dir(config.runs), False
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
-        outcome = _run_missing(suite, folder, config, echo, executor)
-        if not outcome.ran:
-            return outcome
-        # The first pass adds cells if it trains new weights.
-        rest_config = replace(config, overwrite="never")
-        planned = cells.planned_cells(suite, config.method)
-        if not _to_do(planned, _runs_dir(suite, config), rest_config, outcome.own_records):
-            return outcome
-        rest = _run_missing(suite, folder, rest_config, echo, executor)
-        return replace(rest, stopped=(*outcome.stopped, *rest.stopped))
+        existing, stopped = cells.existing_records(folder.path), dict[str, str]()
+        for flags in (config, replace(config, overwrite="never")):  # twice: weights that are trained again add cells
+            todo = _to_do(planned, runs_dir, flags, existing)
+            if ran and not todo:
+                break
+            _say_plan(suite, planned, todo, existing, flags, echo)
+            check_parallel(todo, executor.jobs, config.threads, executor.minutes)
+            if config.dry_run:
+                return Outcome((), existing, (), folder)
+            if not todo:
+                break
+            stopped |= _run_steps(todo, runs_dir, folder.path, flags, executor, echo)
+            existing, ran = cells.existing_records(folder.path), True
+
+        from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
+
+        table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None)
+    reasons = tuple(f"{name}: {model}: {why}" for model, why in stopped.items())
+    return Outcome(reasons, table_records, datasets, folder)
 
 
-def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, echo: Echo, executor: Executor) -> Outcome:
-    """Run the cells without a record. The caller makes sure that no other run writes to the folder."""
-    existing, runs_dir = cells.existing_records(folder.path), _runs_dir(suite, config)
-    planned = cells.planned_cells(suite, config.method)
-    todo = _to_do(planned, runs_dir, config, existing)
+def _say_plan(
+    suite: Suite, planned: Tasks, todo: Tasks, existing: Sequence[Record], config: RunConfig, echo: Echo
+) -> None:
+    """Say which models cannot run, and which cells will run after how many training runs.
+
+    Raises ``DataError`` if no cell can run and none has a record.
+    """
     if absent := cells.without_data(planned, existing):
         reason = cells.missing_data_message(suite, absent[0].model)
         if not todo and not existing:
             raise DataError(f"{suite.name}: {reason}")
         echo(f"{suite.name}: {counted(len(absent), 'model')} cannot run: {reason}")
-    check_parallel(todo, executor.jobs, config.threads, executor.minutes)
-    total = sum(len(task.cells) for task in todo)
-    work = f" for {counted(len(todo), 'model')}" if total else ", tables only"
-    echo(f"{suite.name}: {counted(total, 'cell')} to run{work}")
+    work = f" for {counted(len(todo), 'model')}" if todo else ", tables only"
+    echo(f"{suite.name}: {counted(sum(len(task.cells) for task in todo), 'cell')} to run{work}")
     for task in todo:
-        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{_to_train(task, runs_dir, config)}")
-    if config.dry_run:
-        return Outcome((), existing, (), folder, ran=False)
-    if any(_missing_runs(task, runs_dir, config)["train"] for task in todo):
-        require_extra("train", "lightning", f"training for the suite {suite.name}")
-    _log_training_images(todo)
-    remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
-    remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
-    stopped = _run_steps(todo, runs_dir, folder.path, config, executor, echo) if todo else {}
-
-    from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
-
-    records_now = cells.existing_records(folder.path) if todo else existing
-    table_records, datasets = finalize(suite, planned, config, folder, records_now, bool(todo))
-    reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
-    return Outcome(reasons, table_records, datasets, folder, ran=bool(todo))
+        missing = _missing_runs(task, suite.runs_dir(config.runs), config)
+        trained = f", after {counted(missing['train'], 'training run')}" if missing["train"] else ""
+        restored = ", from published weights" if missing["restore"] else ""
+        echo(f"  {task.model.id}: {counted(len(task.cells), 'cell')}{trained}{restored}")
 
 
-def _log_training_images(todo: Sequence[ModelTask]) -> None:
+def _log_training_images(todo: Tasks) -> None:
     """Log which test images the given models have seen. Raises ``LeakError`` if none is left for one of them."""
     if given := [(task.model.external, task.model.trainings) for task in todo if task.model.external is not None]:
         from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
@@ -238,11 +233,7 @@ def _log_training_images(todo: Sequence[ModelTask]) -> None:
         log_training_images(given)
 
 
-def _runs_dir(suite: Suite, config: RunConfig) -> Path:
-    return Path(config.runs) / (suite.training_runs_of or suite.name)
-
-
-def _to_do(planned: Sequence[ModelTask], runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:
+def _to_do(planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:
     """Return the missing cells of each model, without models that need training if only published weights are used."""
     todo = cells.missing_cells(planned, config, existing)
     if config.published_weights != "only":
@@ -256,19 +247,16 @@ def _missing_runs(task: ModelTask, runs_dir: Path, config: RunConfig) -> Counter
     return Counter(run.kind for run in runs if not done(run.folder))
 
 
-def _to_train(task: ModelTask, runs_dir: Path, config: RunConfig) -> str:
-    """Say how many training runs of a model are missing from ``runs_dir``; an empty string if none are missing."""
-    missing = _missing_runs(task, runs_dir, config)
-    trained = f", after {counted(missing['train'], 'training run')}" if missing["train"] else ""
-    return trained + (", from published weights" if missing["restore"] else "")
-
-
 def _run_steps(
-    tasks: Sequence[ModelTask], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, echo: Echo
+    tasks: Tasks, runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, echo: Echo
 ) -> dict[str, str]:
     """Run all steps of ``tasks``; return model -> reason for each model that failed, at least in part."""
     from locus.benchmark.suite.executors.base import run_with_progress  # slow import, not for a dry run
 
+    if any(_missing_runs(task, runs_dir, config)["train"] for task in tasks):
+        require_extra("train", "lightning", f"training for the suite {folder.name}")
+    _log_training_images(tasks)
+    remove_leftovers([*folder.parent.glob(".*"), *folder.rglob(".*"), *records.unpacked_folder(folder).rglob(".*")])
     steps = [step for task in tasks for step in model_steps(task, runs_dir, folder, config)]
     portions = {step.id: step.arguments[0] for step in steps if step.kind == "score"}
     stopped: dict[str, str] = {}
