@@ -27,7 +27,7 @@ from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
-from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split, weights_file
 from locus.benchmark.validity import REPORTS
 from locus.config import RunConfig
 from locus.core.errors import BadValueError
@@ -117,7 +117,8 @@ def _samples(planned: Sequence[ModelTask], record: Record) -> dict[str, Sample]:
 def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) -> None:
     """Write the weights of all training runs in ``runs_dir`` that were rounded to float16, and a card about them.
 
-    Files of runs that are elsewhere stay; files of models that are no longer planned are removed.
+    Initial weights of these runs are written as float32. Files of runs that are elsewhere stay; files of models that
+    are no longer planned are removed.
     """
     folder, names = folder / WEIGHTS_FOLDER, set()
     trained = [model for model in models if model.external is None and model.grid is None]
@@ -128,6 +129,11 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
             names.add(file.name)
             if done(path):
                 weights.publish(path, file, settings_hash(config, model.init), pretrained_on)
+        if (start := model.start(runs_dir, None)) is not None:
+            file = folder / f"{plan.INITIAL}{weights_file(start.config)}"
+            names.add(file.name)
+            if done(start.folder):
+                weights.publish(start.folder, file, settings_hash(start.config, None))
     for file in [file for file in folder.glob(f"*{backbones.SUFFIX}") if trained and file.name not in names]:
         file.unlink()
     if (tuned := runs_dir / supervised.FOLDER).is_dir():

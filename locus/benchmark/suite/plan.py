@@ -72,8 +72,9 @@ class ModelPlan:
 
     def folders(self, runs_dir: Path) -> list[Path]:
         """Return the folders of its training runs, of their initial weights, and of its maps in ``runs_dir``."""
-        start = [] if self.init is None else [runs_dir / folder_name(self.init, None)]
-        return [] if self.grid is not None else [*self.run_configs(runs_dir), *start, self.maps_folder(runs_dir)]
+        start = self.start(runs_dir, None)
+        starts = [] if start is None else [start.folder]
+        return [] if self.grid is not None else [*self.run_configs(runs_dir), *starts, self.maps_folder(runs_dir)]
 
     @property
     def code(self) -> str:
@@ -102,9 +103,9 @@ class ModelPlan:
             name, of_network = safe_filename(self.external.name), f"{self.external.digest[:8]}-{self.external.code[:8]}"
             return {runs_dir / f"{name}-fold{config.fold}-{of_network}": config for config in self.trainings}
         configs = self.trainings
-        if self.init is not None:
-            start = str(runs_dir / folder_name(self.init, None) / "best.ckpt")
-            configs = tuple(dataclasses.replace(config, init_from=start) for config in configs)
+        if (start := self.start(runs_dir, None)) is not None:
+            before = str(start.folder / "best.ckpt")
+            configs = tuple(dataclasses.replace(config, init_from=before) for config in configs)
         return {runs_dir / folder_name(config, self.init): config for config in configs}
 
     def weights_files(self, folder: Path) -> list[Path]:
@@ -119,13 +120,28 @@ class ModelPlan:
         configs = {} if self.grid is not None else self.run_configs(runs_dir)
         if self.external is not None:
             return [RunPlan(folder, config, "predict", self.external) for folder, config in configs.items()]
-        plans = []
-        for (folder, config), name in zip(configs.items(), self.weights_files(Path()), strict=False):
-            file = None if published is None else published / name
-            settings = backbones.described(file).get("settings") if file is not None and file.is_file() else None
-            same = settings == settings_hash(config, self.init)
-            plans.append(RunPlan(folder, config, "restore" if same else "train", file if same else None))
-        return plans
+        return [_own_run(folder, config, self.init, published) for folder, config in configs.items()]
+
+    def start(self, runs_dir: Path, published: Path | None) -> RunPlan | None:
+        """Return the run for its initial weights in ``runs_dir``, None without one; ``published``: as in ``runs``."""
+        if self.init is None:
+            return None
+        return _own_run(runs_dir / folder_name(self.init, None), self.init, None, published, INITIAL)
+
+
+INITIAL = "init-"
+"""Begin of the names of files with initial weights."""
+
+
+def _own_run(
+    folder: Path, config: TrainConfig, start: TrainConfig | None, published: Path | None, prefix: str = ""
+) -> RunPlan:
+    """Return the run of a network of the suite: restored if ``published`` has its weights, else trained."""
+    file = None if published is None else published / f"{prefix}{weights_file(config)}"
+    settings = backbones.described(file).get("settings") if file is not None and file.is_file() else None
+    if settings != settings_hash(config, start):
+        return RunPlan(folder, config, "train", None)
+    return RunPlan(folder, config, "restore", file)
 
 
 def settings_hash(config: TrainConfig, start: TrainConfig | None) -> str:

@@ -24,7 +24,7 @@ from locus.benchmark.report.grouping import counted
 from locus.benchmark.suite import cells
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder
 from locus.benchmark.suite.executors import Executor, Step
-from locus.benchmark.suite.plan import RunPlan, Suite, folder_name
+from locus.benchmark.suite.plan import RunPlan, Suite
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done
 from locus.config import CHECKS, RunConfig, TrainConfig
 from locus.core.errors import BadValueError, DataError, require_extra
@@ -59,10 +59,8 @@ def model_steps(task: ModelTask, runs_dir: Path, folder: Path, flags: RunConfig)
         return [Step(f"score {name}", "score", "locus.benchmark.suite.score.score", (task, runs_dir, folder, flags))]
     threads = model.trainings[0].threads or flags.threads
     runs = model.runs(runs_dir, weights_folder(runs_dir, flags))
-    first = []
-    if model.init is not None and any(run.kind == "train" for run in runs):
-        start = RunPlan(runs_dir / folder_name(model.init, None), model.init, "train", None)
-        first = [_learning(start, threads)]
+    start = model.start(runs_dir, weights_folder(runs_dir, flags)) if any(run.kind == "train" for run in runs) else None
+    first = [] if start is None else [_learning(start, threads)]
     starts = tuple(step.id for step in first)
     learning = [_learning(run, threads, starts if run.kind == "train" else ()) for run in runs]
     trained = tuple(step.id for step in learning)

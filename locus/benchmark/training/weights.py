@@ -33,14 +33,11 @@ COLUMNS = ("file", "network", "pooling", "data", "seed", "fold", "training image
 
 
 def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> None:
-    """Write the weights of a finished ``run`` to ``file``, unless it has them.
+    """Write the weights of a finished ``run`` to ``file``, unless it has them; as float16 if they were rounded.
 
     ``settings``: hash of the flags that determine the weights; ``pretrained_on``: data of the run for initial weights.
-    Raises ``DataError`` for a run whose weights are not rounded to float16.
     """
     checkpoint = opening.checkpoint(run)
-    if checkpoint.config.weights_dtype != "float16":
-        raise DataError(f"{run} has float32 weights: train with --weights_dtype float16")
     is_published = file.is_file() and backbones.described(file).get("settings") == settings
     if is_published and opening.checkpoint(file).digest == checkpoint.digest:
         return
@@ -56,7 +53,8 @@ def publish(run: Path, file: Path, settings: str, pretrained_on: str = "") -> No
         "auroc": None if checkpoint.config.partition == "all" else metrics["test"]["mean_auroc"],  # seen in training
     }
     about["digest"] = json_hash([about, checkpoint.digest])
-    state = {name: value.contiguous() for name, value in weight_files.cast(checkpoint.weights, torch.float16).items()}
+    kind = getattr(torch, checkpoint.config.weights_dtype)
+    state = {name: value.contiguous() for name, value in weight_files.cast(checkpoint.weights, kind).items()}
     with atomic(file) as temporary:
         safetensors.torch.save_file(state, temporary, {backbones.METADATA: json.dumps(about)})
 
@@ -116,7 +114,9 @@ def write_card(folder: Path) -> None:
 
     about = {file.name: described(file) for file in sorted(folder.glob(f"*{SUFFIX}"))}
     rows = [_row(name, of_file) for name, of_file in about.items()]
-    recipes = sorted({_recipe(of_file["locus"]["config"]) for of_file in about.values()})
+    configs = [of_file["locus"]["config"] for of_file in about.values()]
+    recipes = sorted({_recipe(config) for config in configs if config["weights_dtype"] == "float16"})
+    exact = [name for name, config in zip(about, configs, strict=True) if config["weights_dtype"] != "float16"]
     twice = any(of_file["pretrained_on"] for of_file in about.values())
     lines = [
         "# Weights",
@@ -125,6 +125,7 @@ def write_card(folder: Path) -> None:
         "`--checkpoint FILE` accept each file.",
         *[f"Recipe{' of the last training' if twice else ''}: {recipe}." for recipe in recipes],
         *(["`configs` has the recipe of the first training."] if twice else []),
+        *([f"Initial weights, not rounded: {', '.join(f'`{name}`' for name in exact)}."] if exact else []),
         tabulate(rows, headers=COLUMNS, tablefmt="github", disable_numparse=True),
         "AUROC: mean over findings, on the test images (of the fold, if there are folds), after rounding. "
         "–: trained on all images, so score it on others.",

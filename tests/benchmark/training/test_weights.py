@@ -62,11 +62,12 @@ def test_weights_of_other_training_images_are_refused(file, tiny_in, tmp_path):
     assert not (tmp_path / "restored").exists()
 
 
-def test_run_with_float32_weights_is_not_published(tiny, tmp_path):
-    run = fit(tiny(), tmp_path / "run")
-    with pytest.raises(DataError, match="--weights_dtype float16"):
-        publish(run, tmp_path / "net.safetensors", "")
-    assert not (tmp_path / "net.safetensors").exists()
+def test_weights_that_were_not_rounded_are_stored_exactly(tiny, tmp_path):
+    run, file = fit(tiny(), tmp_path / "run"), tmp_path / "init-net.safetensors"
+    publish(run, file, "")
+    assert opening.checkpoint(file).digest == opening.checkpoint(run).digest
+    weights.write_card(tmp_path)
+    assert "not rounded: `init-net.safetensors`" in (tmp_path / "README.md").read_text()
 
 
 def test_damaged_file_is_refused(file):
