@@ -27,7 +27,7 @@ from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask, ResultsFolder, missing_data, with_published
 from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
-from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split, weights_file
+from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
 from locus.config import RunConfig
 from locus.core.errors import BadValueError
@@ -130,7 +130,7 @@ def _publish_weights(models: Sequence[ModelPlan], runs_dir: Path, folder: Path) 
             if done(path):
                 weights.publish(path, file, settings_hash(config, model.init), pretrained_on)
         if (start := model.start(runs_dir, None)) is not None:
-            file = folder / f"{plan.INITIAL}{weights_file(start.config)}"
+            file = folder / plan.initial_weights_file(start.config)
             names.add(file.name)
             if done(start.folder):
                 weights.publish(start.folder, file, settings_hash(start.config, None))

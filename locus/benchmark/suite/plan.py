@@ -120,24 +120,28 @@ class ModelPlan:
         configs = {} if self.grid is not None else self.run_configs(runs_dir)
         if self.external is not None:
             return [RunPlan(folder, config, "predict", self.external) for folder, config in configs.items()]
-        return [_own_run(folder, config, self.init, published) for folder, config in configs.items()]
+        pairs = zip(configs.items(), self.weights_files(published or Path()), strict=False)
+        return [_own_run(folder, config, self.init, published and file) for (folder, config), file in pairs]
 
     def start(self, runs_dir: Path, published: Path | None) -> RunPlan | None:
         """Return the run for its initial weights in ``runs_dir``, None without one; ``published``: as in ``runs``."""
         if self.init is None:
             return None
-        return _own_run(runs_dir / folder_name(self.init, None), self.init, None, published, INITIAL)
+        file = published and published / initial_weights_file(self.init)
+        return _own_run(runs_dir / folder_name(self.init, None), self.init, None, file)
 
 
 INITIAL = "init-"
 """Begin of the names of files with initial weights."""
 
 
-def _own_run(
-    folder: Path, config: TrainConfig, start: TrainConfig | None, published: Path | None, prefix: str = ""
-) -> RunPlan:
-    """Return the run of a network of the suite: restored if ``published`` has its weights, else trained."""
-    file = None if published is None else published / f"{prefix}{weights_file(config)}"
+def initial_weights_file(config: TrainConfig) -> str:
+    """Return the name of the published file of initial weights."""
+    return f"{INITIAL}{weights_file(config)}"
+
+
+def _own_run(folder: Path, config: TrainConfig, start: TrainConfig | None, file: Path | None) -> RunPlan:
+    """Return the run of a network of the suite: restored if the published ``file`` has its weights, else trained."""
     settings = backbones.described(file).get("settings") if file is not None and file.is_file() else None
     if settings != settings_hash(config, start):
         return RunPlan(folder, config, "train", None)

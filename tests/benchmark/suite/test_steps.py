@@ -12,7 +12,6 @@ from locus.benchmark.suite import cells, plan
 from locus.benchmark.suite.cells import ModelTask
 from locus.benchmark.suite.executors import Step
 from locus.benchmark.suite.run import check_parallel, model_steps
-from locus.benchmark.training.runs import weights_file
 from locus.config import RunConfig
 from locus.core.errors import BadValueError
 
@@ -51,7 +50,7 @@ def test_published_weights_of_the_same_settings_replace_training(monkeypatch, tm
     words = [step.id.split()[0] for step in steps(task) if step.kind == "train"]
     assert sorted(words) == ["restore", "train", "train"]  # the other fold, and its initial weights
     about = {backbones.METADATA: json.dumps({"settings": plan.settings_hash(task.model.init, None)})}
-    initial = f"{plan.INITIAL}{weights_file(task.model.init)}"
+    initial = plan.initial_weights_file(task.model.init)
     safetensors.numpy.save_file({"w": np.zeros(1)}, tmp_path / "small/weights" / initial, about)
     words = [step.id.split()[0] for step in steps(task) if step.kind == "train"]
     assert sorted(words) == ["restore", "restore", "train"]
