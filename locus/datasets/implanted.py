@@ -12,10 +12,10 @@ The patients and shapes come from ``locus.datasets.phantom``, the radiographs fr
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,12 @@ MARKER, MARKER_SIDE = "marker", 0.04
 """Name of the letter in the image, and its side as a share of the image side."""
 WITH_FINDING, OTHERWISE, IN_TEST = 0.95, 0.05, 0.5
 """Share of the images with a marker: those with its finding, the others, and all test images."""
+UNIFORM_SIDE = (0.05, 0.6)
+"""Range of a box's width and height under the placement ``uniform``, as shares of the image side."""
+UNIFORM_ASPECT = (0.5, 2.0)
+"""Range of a box's height divided by its width, before it is limited to ``UNIFORM_SIDE``."""
+Placement = Literal["nih", "uniform"]
+"""Where findings are drawn: by the statistics of NIH's boxes, or uniformly with sizes from one range."""
 MIN_PATIENTS = 3
 """Minimum number of patients for three splits."""
 
@@ -162,21 +168,48 @@ def whitest(image: draw.Pixels) -> float:
     return min(float(np.quantile(image, 0.9)) + WHITER, 1.0)
 
 
-def arranged(patient: draw.Patient, image: draw.Pixels, tries: int, rng: np.random.Generator) -> draw.Patient:
+def arranged(
+    patient: draw.Patient, image: draw.Pixels, tries: int, rng: np.random.Generator, placement: Placement = "nih"
+) -> draw.Patient:
     """Return the patient with each finding but the heart at the airiest of ``tries`` positions in ``image``, (S,S)."""
     white = whitest(image)
-    return replace(patient, lesions=tuple(_airiest(lesion, image, white, tries, rng) for lesion in patient.lesions))
+    lesions = []
+    for lesion in patient.lesions:
+        candidates = _candidates(lesion, tries, rng, placement)
+        airiest = max(candidates, key=lambda candidate: air(candidate, image, white))
+        lesions.append(airiest)
+    return replace(patient, lesions=tuple(lesions))
 
 
-def _airiest(
-    lesion: draw.Lesion, image: draw.Pixels, white: float, tries: int, rng: np.random.Generator
-) -> draw.Lesion:
-    u: NDArray[np.float64] = rng.random((tries - 1, 7))
-    if lesion.finding == "Cardiomegaly":
-        return lesion
-    statistics = draw.BOX_STATISTICS[lesion.finding]
-    others = [draw.Lesion(lesion.finding, draw.place_box(statistics, row.tolist()), lesion.texture) for row in u]
-    return max([lesion, *others], key=lambda one: air(one, image, white))
+def _candidates(lesion: draw.Lesion, tries: int, rng: np.random.Generator, placement: Placement) -> list[draw.Lesion]:
+    """Return the finding at ``tries`` random positions; a heart stays where it is."""
+    if placement == "uniform":
+        boxes = [uniform_box(u) for u in rng.random((tries, 4)).tolist()]
+        candidates = [replace(lesion, box=box) for box in boxes]
+    else:
+        rows = rng.random((tries - 1, 7)).tolist()
+        statistics = draw.BOX_STATISTICS[lesion.finding]
+        others = [replace(lesion, box=draw.place_box(statistics, u)) for u in rows]
+        candidates = [lesion, *others]
+    return [lesion] if lesion.finding == "Cardiomegaly" else candidates
+
+
+def uniform_box(u: Sequence[float]) -> draw.UnitBox:
+    """Return a box that no statistic of NIH's boxes influences, from four random numbers ``u`` in [0, 1).
+
+    They select the width (log-uniform), the height by the aspect ratio (log-uniform), and the position: every one at
+    which the box is inside the image is equally likely.
+    """
+    smallest, largest = UNIFORM_SIDE
+    width = _log_uniform(u[0], UNIFORM_SIDE)
+    height = min(max(width * _log_uniform(u[1], UNIFORM_ASPECT), smallest), largest)
+    left, top = u[2] * (1 - width), u[3] * (1 - height)
+    return left, top, left + width, top + height
+
+
+def _log_uniform(u: float, limits: tuple[float, float]) -> float:
+    low, high = limits
+    return low * (high / low) ** u
 
 
 def air(lesion: draw.Lesion, image: draw.Pixels, white: float) -> float:
@@ -214,7 +247,8 @@ class Implanted(Phantom):
     et al., ChestX-ray8, CVPR 2017, 3462-3471.
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
-    finding; ``places``, 1 to 64; ``marker``, a finding: a letter beside a shoulder is on 95% of the training and
+    finding; ``places``, 1 to 64; ``placement``: ``nih`` (positions and sizes as above) or ``uniform`` (positions uniform
+    over the image, sizes of all findings from one range; an enlarged heart stays in its place); ``marker``, a finding: a letter beside a shoulder is on 95% of the training and
     validation images with this finding, on 5% of the others, and on half of the test images (``meta["marker"]`` is its
     box). A network can take it for the finding: a shortcut.
     """
@@ -232,11 +266,13 @@ class Implanted(Phantom):
         conspicuity: draw.Conspicuity = 1.2,
         places: Annotated[int, Field(ge=1, le=64)] = 6,
         marker: draw.Finding | None = None,
+        placement: Placement = "nih",
     ) -> None:
         self.apply(request, self.name)
         counts = {"train": train, "val": val, "test": test}
         self.options = draw.PhantomOptions(draw.per_finding(prevalence, 0.18), draw.per_finding(conspicuity, 1))
-        self.places, self.marker, root = places, marker, request.folder(self.layout)
+        self.places, self.marker, self.placement = places, marker, placement
+        root = request.folder(self.layout)
         self._files = find(root, *IMAGE_FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
         self.indices = FIRST_INDEX[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
@@ -245,7 +281,11 @@ class Implanted(Phantom):
         about = {"source": "drawn into radiographs", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
         about |= {"counts": counts, "partition": request.partition, "backgrounds": len(self._backgrounds)}
         drawn = {"places": places, "prevalence": self.options.prevalence, "conspicuity": self.options.conspicuity}
-        self.describe = {**about, "tables": hashes, **drawn, **({} if marker is None else {MARKER: marker})}
+        self.describe = {**about, "tables": hashes, **drawn}
+        if marker is not None:
+            self.describe[MARKER] = marker
+        if placement != "nih":
+            self.describe["placement"] = placement
         files = [self._files[image] for image in self._backgrounds.index]
         self.drawn_from = json_hash([self.describe, [[Path(path).name, *content_stamp(path)] for path in files]])
 
@@ -304,7 +344,8 @@ class Implanted(Phantom):
             small = _small(self._files[background])
         except DataError:  # reading the image reports the error
             return patient, background, exposure
-        return arranged(patient, exposed(small, patient.heart, exposure), self.places, rng), background, exposure
+        image = exposed(small, patient.heart, exposure)
+        return arranged(patient, image, self.places, rng, self.placement), background, exposure
 
     def _chosen(self, number: int) -> tuple[draw.Patient, str, float, np.random.Generator]:
         """Return patient, background and exposure of image ``number``, and the generator for the positions."""

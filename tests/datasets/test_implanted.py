@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from locus import datasets
-from locus.core.errors import DataError
+from locus.core.errors import BadValueError, DataError
 from locus.datasets import implanted
 from locus.datasets.implanted import USUAL_HEART, air, arranged, exposed
 from locus.datasets.io import cache
@@ -164,3 +164,46 @@ def test_an_image_differs_from_the_one_without_a_marker_only_within_the_letter(l
             x0, y0, x1, y1 = sample.meta["marker"]
             rows, columns = np.nonzero(differs)
             assert np.abs([rows.min() - y0, rows.max() - y1, columns.min() - x0, columns.max() - x1]).max() <= 2
+
+
+def test_uniform_placement_has_one_range_of_sizes_and_no_preferred_position():
+    rng = np.random.default_rng(0)
+    boxes = np.array([implanted.uniform_box(u) for u in rng.random((20_000, 4)).tolist()])
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    assert boxes.min() >= 0
+    assert boxes.max() <= 1
+    assert min(width.min(), height.min()) >= 0.05 - 1e-12
+    assert max(width.max(), height.max()) <= 0.6 + 1e-12
+    quartiles = np.log(0.05) + np.log(0.6 / 0.05) * np.array([0.25, 0.5, 0.75])
+    assert np.quantile(np.log(width), [0.25, 0.5, 0.75]) == pytest.approx(quartiles, abs=0.05)
+    for low, side in ((boxes[:, 0], width), (boxes[:, 1], height)):
+        assert np.quantile(low / (1 - side), [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.02)
+
+
+def test_uniform_placement_does_not_depend_on_the_statistics_of_a_finding(monkeypatch):
+    image = chest().astype(np.float32) / 255
+    patient = draw_patient(np.random.default_rng(0), only("Nodule"))
+    drawn = arranged(patient, image, 6, np.random.default_rng(0), "uniform")
+    monkeypatch.setattr(implanted.draw, "BOX_STATISTICS", {})
+    again = arranged(patient, image, 6, np.random.default_rng(0), "uniform")
+    assert [lesion.box for lesion in drawn.lesions] == [lesion.box for lesion in again.lesions]
+
+
+def test_an_enlarged_heart_stays_in_its_place_under_uniform_placement():
+    image = chest().astype(np.float32) / 255
+    patient = draw_patient(np.random.default_rng(0), only("Cardiomegaly"))
+    assert arranged(patient, image, 6, np.random.default_rng(0), "uniform").lesions == patient.lesions
+
+
+def test_uniform_placement_changes_boxes_and_the_record_but_no_label(load):
+    usual, uniform = load(train=40), load(train=40, placement="uniform")
+    assert uniform.describe["placement"] == "uniform"
+    assert "placement" not in usual.describe
+    assert uniform[0].source != usual[0].source
+    pairs = zip(usual, uniform, strict=True)
+    assert any(not np.array_equal(a.boxes[f], b.boxes[f]) for a, b in pairs for f in set(a.boxes) & set(b.boxes))
+
+
+def test_an_unknown_placement_is_an_error(load):
+    with pytest.raises(BadValueError, match="everywhere.*placement"):
+        load(placement="everywhere")
