@@ -11,6 +11,6 @@ all its folds. An entry, the row of a table, is a method averaged over the model
 tables, where folds are pooled, the models of an entry are called its training runs.
 
 Other packages have one task each. ``validity`` tests whether heat maps depend on the network. ``check`` examines a
-method, a data set or a network. ``external`` scores maps and boxes of other projects.
-``evaluation`` runs the benchmark in one call from Python. ``pictures`` draws heat maps and cases.
+method, a data set or a network. ``evaluation`` runs the benchmark in one call from Python, and scores maps and boxes
+of other projects. ``pictures`` draws heat maps and cases.
 """

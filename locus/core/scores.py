@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from locus.core.errors import BadValueError, is_shown
 
 ThresholdSource = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
-"""ThresholdSource of a score threshold."""
+"""Where a score threshold was chosen."""
 CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
 """Score thresholds of a record's ``hits_by_threshold``: 0, .05 … .95."""
 
@@ -57,7 +57,7 @@ class _Fields(NamedTuple):
     n: int = 0
     """Number of cases, truth boxes or images, depending on the protocol."""
     threshold_source: ThresholdSource = "none"
-    """ThresholdSource of the score threshold; ``none`` for a metric without a threshold."""
+    """Where the score threshold was chosen; ``none`` for a metric without a threshold."""
     reason: str = ""
     """Why the value is missing."""
 

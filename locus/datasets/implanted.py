@@ -247,10 +247,11 @@ class Implanted(Phantom):
     et al., ChestX-ray8, CVPR 2017, 3462-3471.
 
     Options: ``train``, ``val``, ``test``, numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
-    finding; ``places``, 1 to 64; ``placement``: ``nih`` (positions and sizes as above) or ``uniform`` (positions uniform
-    over the image, sizes of all findings from one range; an enlarged heart stays in its place); ``marker``, a finding: a letter beside a shoulder is on 95% of the training and
-    validation images with this finding, on 5% of the others, and on half of the test images (``meta["marker"]`` is its
-    box). A network can take it for the finding: a shortcut.
+    finding; ``places``, 1 to 64; ``placement``: ``nih`` (positions and sizes as above) or ``uniform`` (positions
+    uniform over the image, sizes of all findings from one range; an enlarged heart stays in its place); ``marker``, a
+    finding: a letter beside a shoulder is on 95% of the training and validation images with this finding, on 5% of the
+    others, and on half of the test images (``meta["marker"]`` is its box). A network can take it for the finding: a
+    shortcut.
     """
 
     name = "implanted"

@@ -205,5 +205,5 @@ def test_uniform_placement_changes_boxes_and_the_record_but_no_label(load):
 
 
 def test_an_unknown_placement_is_an_error(load):
-    with pytest.raises(BadValueError, match="everywhere.*placement"):
+    with pytest.raises(BadValueError, match=r"everywhere.*placement"):
         load(placement="everywhere")

@@ -104,6 +104,14 @@ def test_a_flag_names_the_parts_that_there_are(flag, parts):
     assert [mark.known() for mark in marks if isinstance(mark, Named)] == [[*parts]]
 
 
+@pytest.mark.parametrize("name", PROTOCOLS.names())
+def test_a_protocol_sets_only_attributes_that_a_base_class_declares(name):
+    protocol = PROTOCOLS.get(name)
+    declared = {attribute for base in protocol.__mro__[1:] for attribute in [*vars(base), *vars(base).get("__annotations__", {})]}
+    values = {attribute for attribute, value in vars(protocol).items() if isinstance(value, str | bool)}
+    assert {value for value in values if not value.startswith("_")} <= declared
+
+
 def test_no_code_catches_all_exceptions_without_raising_them_again():
     handlers = [(path, node) for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.ExceptHandler)]
     swallowing = [(path, node) for path, node in handlers if not isinstance(node.body[-1], ast.Raise)]

@@ -53,7 +53,7 @@ ADVICE = "lower --memory_gib, use fewer methods at once, or use --precision bf16
 DEFAULT_BOX_THRESHOLD = 0.5
 """Threshold of boxes if no other is known."""
 THRESHOLD_SOURCES = ("validation", "cross-fitted")
-"""Origins of a record's thresholds, the preferred one first."""
+"""Where a record's thresholds were chosen, the preferred source first."""
 
 
 @dataclass(frozen=True, eq=False)

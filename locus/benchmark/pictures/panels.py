@@ -75,7 +75,7 @@ class CasePicture:
     """IoU of the first predicted box with the best truth box; None without truth."""
     threshold: float
     threshold_source: str
-    """ThresholdSource of the threshold."""
+    """Where the threshold was chosen."""
     image_id: str
 
     @property

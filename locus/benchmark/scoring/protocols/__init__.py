@@ -1,7 +1,6 @@
 """Protocols score pairs of heat map and truth. A new file adds a protocol without other edits.
 
-Each file defines one protocol; ``detection`` has the three that score boxes with confidences. ``base`` has what they
-share.
+Each file defines one protocol. ``base`` has what they share.
 """
 
 from typing import Any

@@ -148,7 +148,7 @@ class Result:
     rows: list[dict[str, Any]]
     """Per case: image, patient, finding, threshold, box …; the columns depend on the protocol."""
     thresholds: Mapping[ThresholdSource, Any] = field(default_factory=dict)
-    """ThresholdSource -> finding -> chosen thresholds; can be written as JSON."""
+    """Where thresholds were chosen -> finding -> the thresholds; can be written as JSON."""
     failed: list[tuple[str, str, str]] = field(default_factory=list)
     """(image, finding, reason) of each case without a usable map; it counts as a miss and is reported."""
     hits_by_threshold: Sequence[float] = ()

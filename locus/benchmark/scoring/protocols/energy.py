@@ -24,7 +24,7 @@ class Energy(base.Protocol):
     """
 
     name = "energy"
-    main = heading = "energy"
+    main = "energy"
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Return ``energy`` and ``no_energy``; a row per case with a truth box."""

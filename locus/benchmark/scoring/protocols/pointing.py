@@ -30,7 +30,7 @@ class Pointing(Protocol):
     """
 
     name = "pointing"
-    main = heading = "pointing"
+    main = "pointing"
     takes_boxes = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
