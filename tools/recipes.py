@@ -58,13 +58,15 @@ def _rows_of_network(leaderboard: Path) -> pd.DataFrame:
 
 def _cells(rows: pd.DataFrame) -> Iterator[str]:
     """Yield the cells of a row of the table, from the number of runs on."""
-    fullgrad = rows.loc["fullgrad"]
-    yield f"{fullgrad['runs']:.0f}"
+    columns = ("auroc", SCORE, "low", "high", "prior_difference", "prior_low", "prior_high")
+    fullgrad = {column: float(rows[column]["fullgrad"]) for column in columns}
+    five = [float(rows[SCORE][method]) for method in FIVE_METHODS]
+    yield f"{rows['runs']['fullgrad']:.0f}"
     yield _number(fullgrad["auroc"])
     yield f"{_number(fullgrad[SCORE])} [{_number(fullgrad['low'])}, {_number(fullgrad['high'])}]"
-    yield _number(rows.loc[list(FIVE_METHODS), SCORE].mean())
-    difference, low, high = (fullgrad[f"prior_{part}"] for part in ("difference", "low", "high"))
-    yield f"{_signed(difference)} [{_signed(low)}, {_signed(high)}]"
+    yield _number(sum(five) / len(five))
+    low, high = _signed(fullgrad["prior_low"]), _signed(fullgrad["prior_high"])
+    yield f"{_signed(fullgrad['prior_difference'])} [{low}, {high}]"
 
 
 def _number(value: float) -> str:
