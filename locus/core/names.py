@@ -208,6 +208,15 @@ def augment_words(augment: str) -> tuple[str, ...]:
     return tuple(n for n, option in used.items() if re.match(option, augment) and not re.search(unused[n], augment))
 
 
+def marker_words(dataset: str) -> str:
+    """Return the option of a data set that draws a marker, or an empty text.
+
+    >>> marker_words("implanted:train=9,marker=Mass"), marker_words("implanted:train=9")
+    ('marker=Mass', '')
+    """
+    return next((word for word in re.split("[:,]", dataset) if word.startswith("marker=")), "")
+
+
 def backbone_words(backbone: str) -> str:
     """Return the name of a backbone as a person reads it.
 

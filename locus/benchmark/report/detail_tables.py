@@ -14,13 +14,12 @@ from locus.benchmark.report import NOTES
 from locus.benchmark.report.grouping import Row, basis_lines, by_network
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.table import NOTHING, Kind, Table, TableColumn, share, tabulated, with_interval, with_n
-from locus.core.names import CENTER, MAIN, PRIOR, backbone_words
+from locus.core.names import CENTER, MAIN, PRIOR
 from locus.core.scores import Score, ThresholdSource
 
 NAMES = (
-    TableColumn("backbone", lambda row: backbone_words(row.cell.backbone) or NOTHING, "network"),
-    TableColumn("pooling", lambda row: row.cell.global_pool or NOTHING, "network"),
-    TableColumn("attention", lambda row: row.cell.attention_map or NOTHING, "varying"),
+    TableColumn("network", lambda row: row.network if row.has_network else NOTHING, "network"),
+    TableColumn("data set", lambda row: str(row.cell.data.get("dataset", NOTHING)), "varying"),
     TableColumn("size", lambda row: str(row.cell.img_size or NOTHING), "varying"),
     TableColumn("seed", lambda row: NOTHING if row.cell.seed is None else str(row.cell.seed), "varying"),
     TableColumn("trained on", lambda row: str(row.cell.recipe.get("trained_on", NOTHING)), "declared"),
@@ -93,7 +92,7 @@ def by_threshold(board: Leaderboard) -> Table:
 
 def per_training_run(board: Leaderboard) -> Table:
     """Return a row per training run of the rows that have several: the spread between seeds."""
-    rows = [Row.of([run]) for row in board.methods if len(row.runs) > 1 for run in row.runs]
+    rows = [row.of_run(run) for row in board.methods if len(row.runs) > 1 for run in row.runs]
     columns = [
         *(replace(column, kind="network") if column.heading == "seed" else column for column in NAMES),
         score(MAIN, "cross-fitted", f"{MAIN} [95%, this run only]", with_interval),
@@ -112,7 +111,7 @@ def subgroups(board: Leaderboard) -> Table:
     """
     best = [group[0] for group in by_network(board.methods).values()]
     blind = [row for row in board.baselines if row.name in (PRIOR, CENTER)]
-    rows = [Row.of(row.runs[:1]) for row in (*best, *blind) if row.runs[0].subgroups]
+    rows = [row.of_run(row.runs[0]) for row in (*best, *blind) if row.runs[0].subgroups]
     groups = dict.fromkeys((s.variable, s.group) for row in rows for s in row.runs[0].subgroups)
     columns = [_of_group(*name, rows) for name in groups]
     intro = f"{basis_lines(rows, THRESHOLDS)}\n{NOTES['subgroups']}" if rows else ""

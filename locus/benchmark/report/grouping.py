@@ -13,7 +13,7 @@ is for one fold. Boxed images have a truth box. Sentences are about the data, tr
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -83,6 +83,8 @@ class Row:
     over_baselines: tuple[Comparison, ...] = ()
     """Differences from the baselines that see no image, ``BLIND``; p is the larger one of both, after Holm."""
     note: str = ""
+    settings: str = ""
+    """Settings that tell its network apart from others with the same name: see ``told_apart``."""
     by_patient: RowSamples | None = None
     """Its main column by patient; None without rows per case or with other cases than the best row."""
 
@@ -90,6 +92,10 @@ class Row:
     def of(cls, runs: Sequence[Record]) -> Self:
         """Return the row of a method on the training ``runs`` of one network, by any protocol."""
         return cls("method", runs[0].method, tuple(runs))
+
+    def of_run(self, run: Record) -> Self:
+        """Return the row of one of its training runs, with the same network."""
+        return replace(self.of([run]), settings=self.settings)
 
     def find(self, metric: str, finding: str = "mean", threshold_source: str | None = None) -> Score | None:
         """Return the mean of a metric over training runs; see ``Record.find`` and ``select``."""
@@ -182,10 +188,16 @@ class Row:
         return None if worse is None else not worse and self.above_baselines is not False
 
     @property
+    def has_network(self) -> bool:
+        """Whether its records name a network, or maps or boxes made elsewhere."""
+        return bool(self.cell.backbone) or self.is_external
+
+    @property
     def network(self) -> str:
         """Its network as a person reads it, such as ``small CNN with PCAM``."""
         words = network_words(self.cell)
-        return words.removeprefix("own ") if self.contributed_by else words
+        words = words.removeprefix("own ") if self.contributed_by else words
+        return f"{words}, {self.settings}" if self.settings else words
 
     @property
     def key_of_network(self) -> str:
@@ -199,7 +211,9 @@ def run_names(runs: Sequence[Record]) -> tuple[str, ...]:
 
 
 def network_words(cell: Cell) -> str:
-    """Return backbone, pooling, attention and, for some, augmentation; for maps or boxes made elsewhere, what they are.
+    """Return the name of a network: backbone, pooling, attention, augmentation and marker.
+
+    The name of maps or boxes made elsewhere says what they are.
 
     >>> network_words(Cell(dataset="phantom", backbone="custom", global_pool="PCAM", attention_map="none"))
     'small CNN with PCAM'
@@ -208,9 +222,53 @@ def network_words(cell: Cell) -> str:
     """
     if "external" in cell.recipe:
         return f"own {cell.recipe['external']['kind']}"
+    was_trained_here = "epochs" in cell.recipe
+    marker = names.marker_words(cell.recipe["dataset"]) if was_trained_here and "dataset" in cell.recipe else ""
+    words = " and ".join(filter(None, (*_parts(cell), marker)))
+    return " with ".join(filter(None, (backbone_words(cell.backbone), words))) or "network unknown"
+
+
+def _parts(cell: Cell) -> list[str]:
+    """Return the names of pooling, attention and augmentation for localization."""
     words = [word for word in (cell.global_pool, cell.attention_map) if word not in ("", "none")]
-    words += names.augment_words(cell.recipe.get("augment", ""))
-    return " with ".join(filter(None, (backbone_words(cell.backbone), " and ".join(words)))) or "network unknown"
+    return [*words, *names.augment_words(cell.recipe.get("augment", ""))]
+
+
+def without_marker(cell: Cell) -> tuple[str, ...]:
+    """Return what a network trained with a marker shares with the network trained without it."""
+    return (cell.backbone, *_parts(cell))
+
+
+def told_apart(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows; networks with one name get the settings in which they differ, or the name of their model.
+
+    >>> cells = [Cell(dataset="phantom", backbone="custom", recipe={"epochs": n, "lr": 0.1}) for n in (5, 9)]
+    >>> [row.network for row in told_apart([Row.of([Record(cell=cell)]) for cell in cells])]
+    ['small CNN, epochs=5', 'small CNN, epochs=9']
+    """
+    cells = {row.key_of_network: row.cell for row in rows if row.cell.backbone}
+    settings: dict[str, str] = {}
+    for keys in grouped(cells, lambda key: network_words(cells[key])).values():
+        if len(keys) > 1:
+            settings |= _different_settings({key: cells[key] for key in keys})
+    return [replace(row, settings=settings.get(row.key_of_network, "")) for row in rows]
+
+
+def _different_settings(cells: Mapping[str, Cell]) -> dict[str, str]:
+    """Return key -> the training flags in which a cell differs from the others, or the name of its model."""
+    recipes = {key: _flat(cell.without_seed.recipe) for key, cell in cells.items()}
+    flags = dict.fromkeys(flag for recipe in recipes.values() for flag in recipe)
+    different = [flag for flag in flags if len({str(recipe.get(flag)) for recipe in recipes.values()}) > 1]
+    if not different:
+        return {key: cell.model_of_any_seed for key, cell in cells.items()}
+    return {key: ", ".join(f"{flag}={recipe.get(flag)}" for flag in different) for key, recipe in recipes.items()}
+
+
+def _flat(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose initial training run has a flag of its own for each setting, such as ``init.epochs``."""
+    initial = recipe.get("init") or {}
+    rest = {flag: value for flag, value in recipe.items() if flag != "init"}
+    return rest | {f"init.{flag}": value for flag, value in initial.items()}
 
 
 def runs_words(count: int) -> str:
@@ -349,7 +407,7 @@ NOT_RANKED = {
     names.SECOND_READERS: "another team of radiologists, no threshold",
 }
 """Method -> why it is not ranked."""
-LABELS = {"seed": "seed", "img_size": "image size", "attention_map": "attention", "alignment": "alignment"}
+LABELS = {"seed": "seed", "img_size": "image size", "alignment": "alignment"}
 """Field of a cell -> its label above a table; left out if no cell has a value."""
 COUNTED = {"boxed images": "images with boxes"}
 """Name of a stored count -> its label, if it differs."""

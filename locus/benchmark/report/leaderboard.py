@@ -62,7 +62,8 @@ class Leaderboard:
 
     def of_protocol(self, protocol: str) -> list[Row]:
         """Return a row per record that a protocol or a check scored, in a fixed order."""
-        return [Row.of([record]) for record in grouping.of_protocol(self.records, self.dataset, protocol)]
+        records = grouping.of_protocol(self.records, self.dataset, protocol)
+        return grouping.told_apart([Row.of([record]) for record in records])
 
     @property
     def of_networks(self) -> list[list[Row]]:
@@ -180,7 +181,7 @@ def _leaderboard(
     column, shares = column_of(grouping.ranked(runs), cases, MAIN), Shares.of(cases)
     solved = _solved(groups, shares)
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
-    rows = [_row(group, column, shares, solved, auroc) for group in groups]
+    rows = grouping.told_apart([_row(group, column, shares, solved, auroc) for group in groups])
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
     rank_methods = rank_methods or comparisons.common_methods(compared)
     of_networks = comparisons.networks(compared, rank_methods)
@@ -293,6 +294,11 @@ def _grid_words(row: Row) -> str:
     return backbone_words(row.cell.backbone) or row.network if sides is None else f"{sides[0]}×{sides[1]} grid"
 
 
+def _network_words(row: Row) -> str:
+    """Return the network of a row and whether it is a published one beside a user's."""
+    return f"{row.network} ({PUBLISHED})" if row.is_published else row.network
+
+
 def _baselines(rows: Sequence[Row]) -> list[Row]:
     """Return each baseline once, or once per grid on which it differs; of several networks, that with most runs."""
     chosen: list[Row] = []
@@ -305,7 +311,7 @@ def _baselines(rows: Sequence[Row]) -> list[Row]:
         distinct = grouping.grouped(of_grid.values(), lambda row: round(row.main.value or 0.0, 4))
         for same in distinct.values():
             grids = "" if len(distinct) == 1 else ", ".join(dict.fromkeys(map(_grid_words, same)))
-            note = same[0].network if name in names.SUPERVISED else grids
+            note = _network_words(same[0]) if name in (names.UNTRAINED, *names.SUPERVISED) else grids
             chosen.append(replace(same[0], note=note, significantly_worse=None, best_other=None))
     return chosen
 

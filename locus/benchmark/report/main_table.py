@@ -283,7 +283,7 @@ def data_frame(rows: Sequence[Row]) -> "pd.DataFrame":
     import pandas as pd  # slow to import, and not needed for tables
 
     has_solved = any(grouping.UNSOLVED in row.scores for row in rows)
-    lines = pd.DataFrame([{**_numbers(row, has_solved), "network": row.network} for row in rows])
+    lines = pd.DataFrame([_numbers(row, has_solved) for row in rows])
     table = lines.rename(columns={f"{name}_difference": name for name in BLIND})
     names = ("network", "method", "runs", "auroc", *grouping.COLUMNS, "low", "high", grouping.UNSOLVED, *BLIND)
     return table[[name for name in (*names, "above_baselines", "in_top_group", "note") if name in table]]
@@ -313,7 +313,7 @@ def _lines(board: Leaderboard) -> Iterator[dict[str, Value]]:
 def _numbers(row: Row, solved: bool) -> dict[str, Value]:
     """Return a line of ``leaderboard.csv``."""
     of_network = row.kind == "network"
-    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
+    line = _named(row)
     line |= {"images": row.cell.images, "kind": _kind(row), "method": "" if of_network else row.name}
     line |= {"runs": len(row.runs), "auroc": row.auroc}
     line |= {name: row.share(name) for name in (grouping.BOXED, *grouping.COLUMNS, *[grouping.UNSOLVED] * solved)}
@@ -328,6 +328,12 @@ def _numbers(row: Row, solved: bool) -> dict[str, Value]:
         line[name] = None if of_network else row.value(metric, threshold_source)
     line |= {f"n_{name}": share.n for name, share in row.findings.items()}
     return line | {name: share.value for name, share in row.findings.items()} | {"note": row.note}
+
+
+def _named(row: Row) -> dict[str, Value]:
+    """Return the name of the network and the fields of the cell."""
+    network = row.network if row.has_network else ""
+    return {"network": network, **{name: getattr(row.cell, name) for name in CELL}}
 
 
 def _kind(row: Row) -> str:
@@ -345,7 +351,7 @@ def _comparison(name: str, gap: Comparison | None) -> dict[str, Value]:
 
 def _of_protocol(row: Row) -> dict[str, Value]:
     """Return the line of a row of another protocol or a check: all its means, the main ones with their interval."""
-    line: dict[str, Value] = {name: getattr(row.cell, name) for name in CELL}
+    line = _named(row)
     line |= {"protocol": row.cell.protocol, "method": row.name}
     for one in row.select("mean"):
         is_main = one.threshold_source in ("none", "cross-fitted")

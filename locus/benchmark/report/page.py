@@ -129,6 +129,12 @@ class DatasetTables:
         words = sorted(scored - {MAIN_PROTOCOL, CLASSIFICATION, *(check.check for check in self.checks)})
         return _given(detail_tables.of_protocol(self.leaderboard, word) for word in words)
 
+    @property
+    def all_tables(self) -> tuple[Table, ...]:
+        """All tables, short and complete."""
+        of_papers = (*self.literature, *self.papers)
+        return (*self.full, *self.short, *self.of_checks, *self.details, *self.protocols, *of_papers)
+
     @cached_property
     def literature(self) -> tuple[Table, ...]:
         """Published results beside ``fixed_box``."""

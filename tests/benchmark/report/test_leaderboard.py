@@ -14,7 +14,7 @@ from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.comparisons import SPREAD
 from locus.benchmark.report.grouping import COLUMNS, UNSOLVED, Comparison, Interval
 from locus.benchmark.report.leaderboard import leaderboards
-from locus.benchmark.report.page import answer, notes
+from locus.benchmark.report.page import DatasetTables, answer, notes
 from locus.benchmark.scoring.statistics import mrmc
 from locus.core.names import MAIN
 from tests.benchmark.report.given import leaderboard, texts
@@ -101,6 +101,36 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
     assert "not shown to be above the baselines" in text
 
 
+def test_networks_with_one_name_are_named_with_the_settings_in_which_they_differ(tmp_path):
+    for method in ("cam", "prior"):
+        for epochs in (2, 5):
+            training(tmp_path, method, 0, 9, pinned={"epochs": epochs})
+        training(tmp_path, method, 0, 9, pinned={"augment": "has:hide=.5"})
+    pack(tmp_path)
+    board = leaderboard(load(tmp_path), folder=tmp_path)
+    wanted = ["small CNN with PCAM and HaS", "small CNN with PCAM, epochs=2", "small CNN with PCAM, epochs=5"]
+    assert sorted(one.network for one in board.methods) == wanted
+    lines = csv.DictReader(io.StringIO(main_table.leaderboard_csv([board])))
+    assert sorted(line["network"] for line in lines if line["method"] == "cam") == wanted
+    tables = DatasetTables(board).all_tables
+    networks = [table.rows[n][0] for table in tables if "network" in table.header for n in range(3)]
+    assert {*networks} == {*wanted}
+
+
+def test_untrained_beside_a_users_rows_is_named_as_the_published_network(tmp_path):
+    for method in ("cam", "prior", "untrained"):
+        training(tmp_path, method, 0, 9)
+    training(tmp_path, "mine", 0, 9, backbone="net.py", pinned={"weights": "ab"})
+    pack(tmp_path)
+    held = load(tmp_path)
+    published = [record if record.cell.method == "mine" else record.model_copy(update={"source": PUBLISHED}) for record in held]
+    cells = {}
+    for name, records in {"published": held, "of a user": published}.items():
+        table = main_table.thresholds(leaderboard(records, folder=tmp_path))
+        cells[name] = {row[1]: row[0] for row in table.rows}["untrained"]
+    assert cells == {"published": "small CNN with PCAM", "of a user": "small CNN with PCAM (published)"}
+
+
 def test_row_below_prior_is_never_the_best_and_one_that_is_not_above_baselines_is_grey_and_never_bold(board):
     above = {name: row(board, name).above_baselines for name in ("cam", "gradcam", "xgradcam", "prior", "center")}
     assert above == {"cam": True, "gradcam": False, "xgradcam": False, "prior": None, "center": False}
@@ -175,7 +205,7 @@ def test_runs_of_another_recipe_are_another_row():
 
 def test_individual_runs_have_a_table(folder):
     lines = texts(folder)["phantom: individual training runs"].splitlines()
-    shown = [[word.strip() for word in line.strip("|").split("|")][2:5] for line in lines if line.startswith("| small")]
+    shown = [[word.strip() for word in line.strip("|").split("|")][1:4] for line in lines if line.startswith("| small")]
     assert [(seed, method, score[:5]) for seed, method, score in shown[:3]] == [
         ("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850"),
     ]  # fmt: skip
