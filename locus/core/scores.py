@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from locus.core.errors import BadValueError, is_shown
 
-ThresholdSource = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
+ThresholdSource = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "fitted", "oracle"]
 """Where a score threshold was chosen."""
 CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
 """Score thresholds of a record's ``hits_by_threshold``: 0, .05 … .95."""

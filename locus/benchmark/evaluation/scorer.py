@@ -105,7 +105,8 @@ def score_maps(source: CaseSource, cell: Cell, protocol: base.Protocol | None = 
     if "scores" not in fields:
         return fields, rows
     if cell.protocol == names.MAIN_PROTOCOL:
-        fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, cell.data_seed)
+        seed, chosen = cell.data_seed, cell.threshold_source
+        fields["subgroups"] = subgroups.scores(rows, source.groups, source.findings, seed, chosen)
     for variable, group in source.groups.items():
         rows = [{**row, variable: group.get((row["image"], row["finding"]), "")} for row in rows]
     return fields, rows

@@ -36,8 +36,8 @@ from locus.core.types import FloatArray, Sample
 
 CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> group of a case, without cases of unknown group."""
-METRICS: dict[str, ThresholdSource] = {MAIN: "cross-fitted", "pointing": "none"}
-"""Columns of ``single_box``'s rows that are scored within groups -> threshold source; only the main one by finding."""
+METRICS = (MAIN, "pointing")
+"""Columns of ``single_box``'s rows that are scored within groups; only the main one by finding."""
 MIN_PER_CLASS = 5
 """Smallest number of positives, and of negatives, for a cut-off."""
 
@@ -108,15 +108,20 @@ def cut_offs(
 
 
 def scores(
-    rows: Sequence[Mapping[str, Any]], labels: Mapping[str, CaseLabels], findings: Sequence[str], seed: int = 0
+    rows: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, CaseLabels],
+    findings: Sequence[str],
+    seed: int = 0,
+    source: ThresholdSource = "cross-fitted",
 ) -> tuple[Subgroup, ...]:
     """Score ``single_box``'s rows per group of ``labels``: ``hit@iou.3`` (findings and mean) and ``pointing`` (mean).
 
-    All groups use the same patient resamples as the protocol's scores (same ``seed``). A finding without cases in a
-    group has no score; scores of fewer than 10 patients have no interval.
+    ``source``: threshold source of the rows. All groups use the same patient resamples as the protocol's scores (same
+    ``seed``). A finding without cases in a group has no score; scores of fewer than 10 patients have no interval.
     """
     values = {metric: np.array([row[metric] for row in rows], dtype=np.float64) for metric in METRICS}
-    columns = [Column(metric, METRICS[metric], column, np.ones(len(rows))) for metric, column in values.items()]
+    sources: dict[str, ThresholdSource] = {MAIN: source, "pointing": "none"}
+    columns = [Column(metric, sources[metric], column, np.ones(len(rows))) for metric, column in values.items()]
     parts = [(variable, group, mask) for variable, cases in labels.items() for group, mask in _masks(rows, cases)]
     if not parts:
         return ()

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WrapValidator, field_validator
 
 from locus.core import files
-from locus.core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score, ScoreColumns
+from locus.core.scores import CURVE_THRESHOLDS, FrozenModel, Name, Score, ScoreColumns, ThresholdSource
 
 NOT_RECORDED = "not recorded"
 
@@ -153,8 +153,9 @@ class Cell(FrozenModel):
     alignment: Name = ""
     protocol: Name = ""
     data: dict[str, Any] = Field(default_factory=dict)
-    """The data set with its options, the number of findings and, if they apply, the size of the random subset of images
-    and the other data set of training. ``Record.data`` is different: it describes the images."""
+    """The data set with its options, the number of findings and, if they apply, the size of the random subset of
+    images, the other data set of training, and the suite of ``fitted_on``. ``Record.data`` is different: it describes
+    the images."""
     recipe: dict[str, Any] = Field(default_factory=dict)
     """Everything that the weights depend on: training flags with the seed, folds and the initial training run. For
     external maps and boxes, what their authors declare."""
@@ -163,6 +164,16 @@ class Cell(FrozenModel):
     def images(self) -> int | None:
         """Number of scored images if they are a random subset of the boxed images; None: all."""
         return self.data.get("images")
+
+    @property
+    def fitted_on(self) -> str | None:
+        """Suite on whose cases thresholds and baselines were chosen; None: on other patients of the scored cases."""
+        return self.data.get("fitted_on")
+
+    @property
+    def threshold_source(self) -> ThresholdSource:
+        """Source of the score threshold of its rows per case and of the main column."""
+        return "cross-fitted" if self.fitted_on is None else "fitted"
 
     @property
     def data_seed(self) -> int:
@@ -263,7 +274,7 @@ class Record(FrozenModel):
     data: dict[str, Any] = Field(default_factory=dict)
     """Description of the images (``Dataset.describe``): hashes of tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
-    """Source of the score threshold (cross-fitted, validation, oracle, fixed, otsu) -> finding -> chosen thresholds."""
+    """Source of the score threshold (see ``ThresholdSource``) -> finding -> chosen thresholds."""
     hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     """``hit@iou.3``, mean over findings, at each of ``CURVE_THRESHOLDS``; empty except for ``single_box``."""
     scores: Scores = ()

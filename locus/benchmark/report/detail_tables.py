@@ -66,7 +66,11 @@ def _with_n(score: Score | None) -> str:
     return NOTHING if score is None or score.value is None else f"{with_interval(score)} (n {score.n})"
 
 
-THRESHOLDS = "cross-fitted by patient in 5 folds, per finding"
+THRESHOLDS: dict[ThresholdSource, str] = {
+    "cross-fitted": "cross-fitted by patient in 5 folds, per finding",
+    "fitted": "chosen on all cases of another suite, per finding and training run",
+}
+"""Threshold source of the rows -> what it means."""
 
 
 def by_threshold(board: Leaderboard) -> Table:
@@ -78,13 +82,14 @@ def by_threshold(board: Leaderboard) -> Table:
     columns = (
         *(score(MAIN, word, word) for word in ("fixed", "otsu", "validation")),
         score(shared, "validation", "validation, shared", kind="optional"),
+        score(MAIN, "fitted", "fitted on another suite", with_interval, kind="optional"),
         score(MAIN, "cross-fitted", "cross-fitted", with_interval),
         score(shared, "cross-fitted", "cross-fitted, shared", with_interval),
         score(MAIN, "oracle", "oracle", with_interval),
         score(shared, "oracle", "oracle, shared", with_interval),
         score("optimism", formatter=with_interval),
         score("optimism@shared", heading="optimism, shared", formatter=with_interval),
-        count(MAIN, "cross-fitted"),
+        count(MAIN, board.threshold_source),
     )
     intro = f"{basis_lines(rows, NOTES['threshold_sources'])}\n{NOTES['shared_thresholds']}"
     return tabulated(f"{board.title}: thresholds ({MAIN})", intro, [*NAMES, *columns], rows)
@@ -95,11 +100,11 @@ def per_training_run(board: Leaderboard) -> Table:
     rows = [row.of_run(run) for row in board.methods if len(row.runs) > 1 for run in row.runs]
     columns = [
         *(replace(column, kind="network") if column.heading == "seed" else column for column in NAMES),
-        score(MAIN, "cross-fitted", f"{MAIN} [95%, this run only]", with_interval),
+        score(MAIN, board.threshold_source, f"{MAIN} [95%, this run only]", with_interval),
         score("pointing", formatter=with_interval),
-        count(MAIN, "cross-fitted"),
+        count(MAIN, board.threshold_source),
     ]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{NOTES['one_run']}"
+    intro = f"{basis_lines(rows, THRESHOLDS[board.threshold_source])}\n{NOTES['one_run']}"
     return tabulated(f"{board.title}: individual training runs", intro, columns, rows)
 
 
@@ -114,7 +119,8 @@ def subgroups(board: Leaderboard) -> Table:
     rows = [row.of_run(row.runs[0]) for row in (*best, *blind) if row.runs[0].subgroups]
     groups = dict.fromkeys((s.variable, s.group) for row in rows for s in row.runs[0].subgroups)
     columns = [_of_group(*name, rows) for name in groups]
-    intro = f"{basis_lines(rows, THRESHOLDS)}\n{NOTES['subgroups']}" if rows else ""
+    thresholds = THRESHOLDS[board.threshold_source]
+    intro = f"{basis_lines(rows, thresholds)}\n{NOTES['subgroups']}" if rows else ""
     return tabulated(f"{board.title}: {MAIN} by group of cases", intro, [*NAMES, *columns], rows)
 
 
@@ -123,7 +129,7 @@ def _of_group(variable: str, group: str, rows: Sequence[Row]) -> TableColumn:
 
     def pick(row: Row) -> Score | None:
         subgroups = (s for s in row.runs[0].subgroups if (s.variable, s.group) == (variable, group))
-        wanted = (MAIN, "mean", "cross-fitted")
+        wanted = (MAIN, "mean", row.cell.threshold_source)
         scores = (s for subgroup in subgroups for s in subgroup.scores)
         return next((s for s in scores if (s.metric, s.finding, s.threshold_source) == wanted), None)
 

@@ -358,11 +358,11 @@ def main_methods(records: Iterable[Record]) -> list[Record]:
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:
-    """Return hits at IoU .3 at the cross-fitted threshold, of one finding or the unweighted mean; None if not scored.
+    """Return hits at IoU .3 at the threshold of its rows, of one finding or the unweighted mean; None if not scored.
 
     A hit is a case (image x finding) whose scored box has IoU above .3 with a truth box.
     """
-    return record.find(MAIN, finding, "cross-fitted")
+    return record.find(MAIN, finding, record.cell.threshold_source)
 
 
 def main_value(record: Record, finding: str = "mean") -> float | None:

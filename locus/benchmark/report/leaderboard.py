@@ -20,6 +20,7 @@ from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.resample import ratio
 from locus.core import names
 from locus.core.names import CLASSIFICATION, MAIN, PRIOR, backbone_words
+from locus.core.scores import ThresholdSource
 from locus.core.types import FloatArray
 
 AUROC = "auroc"
@@ -60,6 +61,11 @@ class Leaderboard:
     cases: CaseColumns
     """The rows per case of methods and baselines."""
 
+    @property
+    def threshold_source(self) -> ThresholdSource:
+        """Source of the score thresholds of its rows."""
+        return self.methods[0].cell.threshold_source if self.methods else "cross-fitted"
+
     def of_protocol(self, protocol: str) -> list[Row]:
         """Return a row per record that a protocol or a check scored, in a fixed order."""
         records = grouping.of_protocol(self.records, self.dataset, protocol)
@@ -97,6 +103,8 @@ def leaderboards(
 ) -> list[Leaderboard]:
     """Return the rows of each data set; rows on different cases are in leaderboards of their own, a user's first.
 
+    Rows that were fitted on another suite come before the cross-fitted ones, in a leaderboard of their own.
+
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
     mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
     the other rows are a user's, as are those beside published ones. None: no row is.
@@ -107,15 +115,32 @@ def leaderboards(
     run = {*grouping.datasets(record for record in records if record.source != "paper")}
     for dataset in sorted(grouping.datasets(records), key=lambda name: (name not in run, name)):
         of_dataset = [r for r in records if r.cell.dataset == dataset or is_of_pairs(r)]
-        runs = _without_people(grouping.main_records(of_dataset, dataset))
-        cases, title = read_columns(runs, folders, READ), dataset
-        parts = _by_cases(of_dataset, runs, cases.case_sets)
-        for part in parts:
-            if len(parts) > 1:
-                cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
-                title = f"{dataset}, {_cases_in_words(part, cases)}"
-            boards.append(_leaderboard(title, dataset, part, folders, cases, rank_methods, listed))
+        for source, of_source in _by_fit(of_dataset).items():
+            runs = _without_people(grouping.main_records(of_source, dataset))
+            cases, title = read_columns(runs, folders, READ), f"{dataset}{source}"
+            parts = _by_cases(of_source, runs, cases.case_sets)
+            for part in parts:
+                if len(parts) > 1:
+                    cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
+                    title = f"{dataset}{source}, {_cases_in_words(part, cases)}"
+                boards.append(_leaderboard(title, dataset, part, folders, cases, rank_methods, listed))
     return boards
+
+
+def _by_fit(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return words for a title -> the records fitted on each other suite, with those of the classifiers, then the rest.
+
+    Without a fitted record, all have the words "".
+    """
+    suites = sorted({record.cell.fitted_on for record in records if record.cell.fitted_on is not None})
+    if not suites:
+        return {"": list(records)}
+    classifiers = [record for record in records if record.cell.protocol == CLASSIFICATION]
+    of_suites = {
+        f", fitted on {suite}": [*(record for record in records if record.cell.fitted_on == suite), *classifiers]
+        for suite in suites
+    }
+    return {**of_suites, ", cross-fitted": [record for record in records if record.cell.fitted_on is None]}
 
 
 def is_of_pairs(record: Record) -> bool:
@@ -261,7 +286,7 @@ def _mean(runs: Sequence[Record], name: str, shares: "Shares") -> Interval:
     if all(record.key in shares.index for record in runs):
         values = [shares.mean(record.key, name) for record in runs]
     else:
-        value = Row.of(runs).value(name, "none" if name == grouping.POINTING else "cross-fitted")
+        value = Row.of(runs).value(name, "none" if name == grouping.POINTING else runs[0].cell.threshold_source)
         values = [math.nan if value is None else value]
     mean = sum(values) / len(values)
     return Interval(round(mean, 6) + 0.0 if math.isfinite(mean) else None)
@@ -274,7 +299,7 @@ def _findings(runs: Sequence[Record], shares: "Shares") -> dict[str, Interval]:
         pairs = {name: (sum(v for v, _ in values) / len(runs), values[0][1]) for name, values in by_run.items()}
         return {name: Interval(round(value, 6), n=n) for name, (value, n) in pairs.items() if n}
     names = dict.fromkeys(score.finding for score in runs[0].select(MAIN) if score.finding != "mean")
-    found = {name: Row.of(runs).find(MAIN, name, "cross-fitted") for name in names}
+    found = {name: Row.of(runs).find(MAIN, name, runs[0].cell.threshold_source) for name in names}
     return {name: Interval(score.value, n=score.n) for name, score in found.items() if score is not None}
 
 

@@ -86,7 +86,19 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         people = {names.READERS: has_readings(model.trainings[0].dataset), names.SECOND_READERS: suite.second_readers}
         rows = [word for word, included in people.items() if included]
         selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.images) for word in rows]
+    if suite.fitted_on is not None:
+        selected += [_fitted(cell, suite.fitted_on) for cell in selected if can_be_fitted(cell)]
     return selected
+
+
+def can_be_fitted(cell: Cell) -> bool:
+    """Whether a cell has a threshold that another suite can choose: not a person's boxes, no network that saw boxes."""
+    return cell.protocol == names.MAIN_PROTOCOL and cell.method not in (*names.PEOPLE, *names.SUPERVISED)
+
+
+def _fitted(cell: Cell, suite: str) -> Cell:
+    """Return the cell with the thresholds and baselines of another suite."""
+    return cell.model_copy(update={"data": {**cell.data, "fitted_on": suite}})
 
 
 def rows_of_truth(model: ModelPlan, protocol: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from locus.config import CHECKS, DATA, MACHINE, MAPS, MODE, TrainConfig, flags_w
 from locus.core import cli, user_code
 from locus.core.errors import BadValueError, DataError, UnknownNameError, first_problem
 from locus.core.files import json_hash, safe_filename
-from locus.core.names import CLASSIFICATION, duplicates
+from locus.core.names import CLASSIFICATION, MAIN_PROTOCOL, duplicates
 from locus.core.registry import named
 from locus.core.user_code import runs_code
 
@@ -238,6 +238,9 @@ class Suite(pydantic.BaseModel):
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other. Its
     fields ``OF_TRAINING_RUNS`` are used, too, unless this suite has its own."""
+    fitted_on: str | None = None
+    """Another suite, with other patients, from whose cases thresholds, ``prior`` and ``fixed_box`` are taken; none: no
+    other. With it, each row of ``single_box`` has two records: fitted on that suite, and cross-fitted."""
     added: Annotated[list[dict[str, Any]], pydantic.Field(max_length=0)] = []
     """Models that flags add to those of the file: their rows are a user's."""
 
@@ -264,6 +267,8 @@ class Suite(pydantic.BaseModel):
             yield "`check` cannot be combined with `protocols`: leave one out"
         if bool(self.models) == bool(self.truths):
             yield "it must have either `models` or `truths`"
+        if self.fitted_on is not None and (self.check is not None or MAIN_PROTOCOL not in self.protocols_or_check):
+            yield f"`fitted_on` requires the protocol {MAIN_PROTOCOL}: add it to `protocols`, or leave `fitted_on` out"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
         for flag in sorted(flags_with(TrainConfig, MODE)):
@@ -448,9 +453,10 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
     if not path.is_file():
         raise UnknownNameError("suite", name, suites(folder), also="--suites FOLDER for a YAML file of your own")
     values = cli.read_yaml(path)
+    for field in ("training_runs_of", "fitted_on"):
+        if values.get(field) not in (None, *suites(folder)):
+            raise UnknownNameError(f"suite in `{field}`:", str(values[field]), suites(folder))
     if (other := values.get("training_runs_of")) is not None:
-        if other not in suites(folder):
-            raise UnknownNameError("suite", other, suites(folder))
         of_other = cli.read_yaml(folder / f"{other}.yaml")
         values = {**{field: of_other[field] for field in OF_TRAINING_RUNS if field in of_other}, **values}
     try:

@@ -192,6 +192,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
                 return Outcome((), existing, (), folder)
             if not todo:
                 break
+            _check_fit(todo, folder.path, flags)
             stopped |= _run_steps(todo, runs_dir, folder.path, flags, executor, echo)
             existing, ran = cells.existing_records(folder.path), True
 
@@ -229,6 +230,16 @@ def _log_training_images(todo: Tasks) -> None:
         from locus.benchmark.maps.runs import log_training_images  # imports PyTorch
 
         log_training_images(given)
+
+
+def _check_fit(todo: Tasks, folder: Path, flags: RunConfig) -> None:
+    """Check the suite that ``todo`` is fitted on, if there is one, before anything runs. Raises ``DataError``."""
+    if any(cell.fitted_on is not None for task in todo for cell in task.cells):
+        from locus.benchmark.suite import fitted  # imports PyTorch
+
+        fit = fitted.of_tasks(todo, folder, flags)
+        if fit is not None:
+            fitted.check(fit, todo)
 
 
 def _to_do(planned: Tasks, runs_dir: Path, config: RunConfig, existing: list[Record]) -> list[ModelTask]:

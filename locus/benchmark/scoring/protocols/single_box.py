@@ -8,6 +8,7 @@ alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,23 +43,25 @@ class SingleBox(base.Protocol):
     A map is scaled to [0,1]; the box is that of the surface component with the highest vertex, chosen without the
     truth. The threshold maximizes ``hit@iou.3`` exactly, over all thresholds in [0,1). If a range of thresholds is
     best, its middle is used; ties go to the larger mean IoU, then to the lower threshold. It is chosen on other
-    patients (``cross-fitted``), on the validation split (``validation``), on the scored cases (``oracle``), from the
-    map alone (``otsu``), or is always .5 (``fixed``). There is one threshold per finding; ``hit@iou.3@shared`` uses one
-    for all findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the share of truth boxes hit by the box
-    of any component; read it with ``boxes_per_case``, since many boxes hit by chance. ``center_inside``: the box
-    contains the centre of a truth box. ``out_of_reach``: share of cases whose truth is so small that no box of at least
-    one grid cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted boxes, the one with the highest
-    confidence is used at every threshold (of equal ones a random one, whatever their order), and its centre is the
-    point for ``pointing``.
+    patients (``cross-fitted``), on another suite (``fitted``), on the validation split (``validation``), on the scored
+    cases (``oracle``), from the map alone (``otsu``), or is always .5 (``fixed``). There is one threshold per finding;
+    ``hit@iou.3@shared`` uses one for all findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the share
+    of truth boxes hit by the box of any component; read it with ``boxes_per_case``, since many boxes hit by chance.
+    ``center_inside``: the box contains the centre of a truth box. ``out_of_reach``: share of cases whose truth is so
+    small that no box of at least one grid cell has IoU > .3. A case without a box is a miss with IoU 0. Of submitted
+    boxes, the one with the highest confidence is used at every threshold (of equal ones a random one, whatever their
+    order), and its centre is the point for ``pointing``.
     """
 
     name = "single_box"
     main = MAIN
     chooses_thresholds = True
     takes_boxes = True
+    row_source: ClassVar[ThresholdKey] = CROSS_FITTED
+    """Threshold source of the rows per case."""
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
-        """Return all metrics for each threshold source, and one row per case at its cross-fitted threshold."""
+        """Return all metrics for each threshold source, and one row per case at its threshold of ``row_source``."""
         scored, val_cases = base.of_findings(cases, findings), base.of_findings(validation, findings)
         batch, index, val_index = CaseBatch(scored), base.case_index(scored), base.case_index(val_cases)
         on_validation = CaseBatch(val_cases).selector, val_index
@@ -74,7 +77,7 @@ class SingleBox(base.Protocol):
         hits = batch.selector.oracle_hits(index.findings)[:, None]
         return Result(
             base.scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
-            base.rows(scored, batch.reasons, _row_columns(batch, boxes_at, box_counts[CROSS_FITTED])),
+            base.rows(scored, batch.reasons, _row_columns(batch, boxes_at, box_counts, self.row_source)),
             score_thresholds.distinct_thresholds(chosen, index),
             base.failures(scored, batch.reasons),
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
@@ -181,19 +184,22 @@ def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBox
 
 
 def _row_columns(
-    batch: CaseBatch, at: Mapping[ThresholdKey, BoxesAtThreshold], box_counts: BoxCounts
+    batch: CaseBatch,
+    at: Mapping[ThresholdKey, BoxesAtThreshold],
+    box_counts: Mapping[ThresholdKey, BoxCounts],
+    source: ThresholdKey,
 ) -> dict[str, ArrayLike]:
-    crossed = at[CROSS_FITTED]
-    edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
-    numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
-    anyhits, boxes = (count.astype(np.int64) for count in box_counts)
+    chosen = at[source]
+    edges = dict(zip(("x0", "y0", "x1", "y1"), chosen.boxes.T, strict=True))
+    numbers = {"threshold": chosen.thresholds, **edges, "iou": chosen.iou, "iobb": chosen.iobb}
+    anyhits, boxes = (count.astype(np.int64) for count in box_counts[source])
     counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": anyhits}
     others = {
         key: {"threshold": one.thresholds, "iou": np.where(one.has_threshold, one.iou, np.nan)}
         for key, one in at.items()
-        if one is not crossed
+        if one is not chosen
     }
-    hits = {**crossed.hits(), "center_inside": crossed.center, "pointing": batch.pointing}
+    hits = {**chosen.hits(), "center_inside": chosen.center, "pointing": batch.pointing}
     return {**numbers, **hits, **counts, **base.other_sources(others)}
 
 
