@@ -137,15 +137,6 @@ def csv_value(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
-def markdown_cell(text: str) -> str:
-    r"""Escape a cell of a Markdown table: neither ends the cell nor is raw HTML.
-
-    >>> markdown_cell("a|b <img src=x> < 5")
-    'a\\|b &lt;img src=x> < 5'
-    """
-    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text.replace("|", "\\|"))
-
-
 def require_path(value: object, word: str) -> None:
     """Raise ``BadValueError`` that names the argument ``word`` unless ``value`` is a path."""
     if not isinstance(value, str | Path):

@@ -7,6 +7,7 @@ Only the boxes come from a contribution. Other protocols, pointing on maps and t
 are left out, and the baselines beside the methods are those of the published suite.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -44,8 +45,7 @@ POINTING = "pointing"
 """Column and metric that follow from submitted boxes: the centre of the box. For maps, the maps are needed."""
 CASE = ("image", "finding")
 GROUPS = ("size", "view", "sex", "age", "co_occurrence", "classifier_correct", "agreement")
-NOT_CHECKED = ("reason", "threshold", "boxes", "truths", "anyhits", *GROUPS)
-"""Columns of a contribution that are ignored: no table shows them."""
+"""Columns that rows may have and that are left out."""
 DECLARED = "trained on (declared)"
 """Name of the declared training data in ``Record.rests_on``."""
 TOLERANCE = 1e-4
@@ -81,21 +81,28 @@ def accepted(folder: Path, published: Path) -> list[Checked]:
     given = [record for record in given if grouping.is_method(record)]
     if PRIOR not in blind or not given:
         raise DataError(f"{folder} has no method with a score on {DATASET} by single_box that {published} lacks")
-    listed = datasets.load(DATASET, split="test", images=False)
     reserved = {_plain(name) for name in (*UNRANKED_METHODS, *methods.names(), *(r.method for r in own.values()))}
     own_rows = {name: cases.read(record.cell, published) for name, record in blind.items()}
+    rows_of = {record.key: cases.read(record.cell, folder) for record in given}
+    for record in given:
+        problems = itertools.chain(
+            _declarations(record, blind[PRIOR], reserved), _differences(rows_of[record.key], own_rows[PRIOR])
+        )
+        _refuse_first(problems, record, folder)
+    listed = datasets.load(DATASET, split="test", images=False)
     checked = []
     for record in given:
-        problem = next(_declarations(record, blind[PRIOR], reserved), "")
-        rows = cases.read(record.cell, folder)
-        problem = problem or next(_differences(record, rows, own_rows[PRIOR]), "")
-        if not problem:
-            again, rows_again = _again(record, blind[PRIOR], rows, listed)
-            problem = next(_wrong_numbers(record, again, rows, rows_again), "")
-        if problem:
-            raise DataError(f"{folder}: {record.method} {problem}")
+        rows = rows_of[record.key]
+        again, rows_again = _again(record, blind[PRIOR], rows, listed)
+        _refuse_first(_wrong_numbers(record, again, rows, rows_again), record, folder)
         checked.append((again, rows_again))
     return [*checked, *_beside(checked, blind, own_rows)]
+
+
+def _refuse_first(problems: Iterator[str], record: Record, folder: Path) -> None:
+    """Raise ``DataError`` with the first of the ``problems`` of a record."""
+    if problem := next(problems, ""):
+        raise DataError(f"{folder}: {record.method} {problem}")
 
 
 def _refuse_files(folder: Path) -> None:
@@ -137,15 +144,14 @@ def _declarations(record: Record, ours: Record, reserved: Iterable[str]) -> Iter
         yield f"was created at {record.created!r}, which is not a date"
 
 
-def _differences(record: Record, rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
-    """Yield how the cases of a record differ from those of the suite's own rows, and unknown columns."""
+def _differences(rows: pd.DataFrame, own_rows: pd.DataFrame) -> Iterator[str]:
+    """Yield how the cases and columns of rows differ from those of the suite's own rows."""
     pairs, own_pairs = _pairs(rows), _pairs(own_rows)
     lacking, unknown = {*own_pairs} - {*pairs}, {*pairs} - {*own_pairs}
     if unknown or lacking or len(pairs) > len(own_pairs):
         first = examples(map(", ".join, sorted(unknown or lacking)))
         yield f"lacks {len(lacking)} of {len(own_pairs)} cases and has {len(unknown)} others ({first})"
-    known = {"key", *cases.CELL, *CASE, *cases.BOX, *NOT_CHECKED, POINTING}
-    if columns := [name for name in rows if name not in known and OF_BOXES.fullmatch(str(name)) is None]:
+    if columns := [name for name in rows if name not in (*own_rows, *GROUPS)]:
         yield f"has columns that its protocol does not write ({examples(columns)})"
 
 
