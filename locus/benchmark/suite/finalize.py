@@ -86,7 +86,8 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
     with records.only_writer(records.unpacked_folder(folder)):
         if records.unpacked(folder):
             raise BadValueError(f"a run of {name} is not finished: finish it with --suite {name}, then merge")
-        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in cells.existing_records(folder)}
+        existing = cells.existing_records(folder)
+        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in existing}
         checked = accepted(Path(config.merge or ""), folder)
         mark = f"{config.by.strip()}, {checked[0][0].created[:10]}"
         if others := {owners.get(record.key, mark) for record, _ in checked} - {mark}:
@@ -98,10 +99,20 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
                 made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
                 records.cases.write(rows.to_dict("records"), record.cell, scratch)  # type: ignore[arg-type]
                 records.write(record.model_copy(update=made), scratch)
+            old = _corrected(existing, [record for record, _ in checked], config.by.strip())
+            current = [record for record in records.load(scratch) if record.key not in old]
             planned = cells.planned_cells(suite)
-            finalize(suite, planned, ResultsFolder(scratch), records.load(scratch), None, linked_from=folder)
+            finalize(suite, planned, ResultsFolder(scratch), current, None, linked_from=folder)
             _replace_files(scratch, folder)
     return folder, tables_of(folder)
+
+
+def _corrected(existing: Sequence[Record], merged: Sequence[Record], by: str) -> set[str]:
+    """Return the keys of earlier rows of the ``merged`` entries, and of their baselines, by the same person."""
+    keys, names = {record.key for record in merged}, {record.method for record in merged}
+    theirs = [r for r in existing if str(r.rests_on.get(CONTRIBUTED, "")).rpartition(", ")[0] == by]
+    external = (r for r in theirs if "external" in r.cell.recipe)
+    return {r.key for r in external if r.cell.recipe["external"].get("entry") in names} - keys
 
 
 def _replace_files(scratch: Path, folder: Path) -> None:
