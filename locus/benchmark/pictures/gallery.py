@@ -46,7 +46,7 @@ from locus.core.types import Echo, Sample
 
 DRAWN = "phantom"
 """Data set with images drawn by code; images of other data sets are not shown on pages that are published."""
-EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8}
+EXAMPLE_STYLE: Any = {"font.family": "DejaVu Sans", "font.size": 8, "text.parse_math": False}
 MAX_IMAGE_SIDE = 320
 """Largest side of an image on the page, in pixels."""
 MAP_SIDE = 64

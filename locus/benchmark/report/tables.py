@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
@@ -148,7 +149,7 @@ def index(folder: Path | str, suites: Mapping[Path, Sequence[DatasetTables]]) ->
     folder, suites = Path(folder), dict(sorted(suites.items()))
     rows = tuple(_suite(*suite) for suite in suites.items())
     table, agreements = Table("Suites", NOTES["suites"], HEADER, rows), rank_agreement(suites)
-    linked = replace(table, rows=tuple((f"[{name}]({name}/leaderboard.md)", *rest) for name, *rest in rows))
+    linked = replace(table, rows=tuple((Markup(f"[{name}]({name}/leaderboard.md)"), *rest) for name, *rest in rows))
     write_text(folder / "README.md", render("index.md", tables=[linked, agreements]))
     write_text(folder / PAGE, render("index.html", suites=table, agreements=agreements))
     return folder / PAGE

@@ -3,8 +3,10 @@
 The imports are slow, so a dry run does without this module.
 """
 
+import contextlib
 import logging
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,7 +32,8 @@ from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
 from locus.config import RunConfig
-from locus.core.errors import BadValueError
+from locus.core.errors import BadValueError, require_shown
+from locus.core.files import atomic
 from locus.core.types import Sample
 
 log = logging.getLogger(__name__)
@@ -42,12 +45,15 @@ def finalize(
     folder: ResultsFolder,
     records_now: Sequence[Record],
     runs_dir: Path | None,
+    linked_from: Path | None = None,
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran. Raises
-    ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be written.
+    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran;
+    ``linked_from``: final folder of the tables, by default ``folder``. Raises ``DataError`` for invalid per-case rows,
+    ``WriteError`` if a file cannot be written.
     """
+    linked_from = linked_from or folder.path
     ran = runs_dir is not None
     changed = ran or bool(records.unpacked(folder.path))
     current = _drop_obsolete(suite, [cell for task in planned for cell in task.cells], records_now)
@@ -60,33 +66,62 @@ def finalize(
     if runs_dir is not None and suite.training_runs_of is None:
         _publish_weights([task.model for task in planned], runs_dir, folder.path)
     table_records, folders = _shown(final, folder)
-    description = replace(describe(suite, folder.path), listed=cells.keys(suite))
-    datasets = tables.write(folder.path, description, table_records, folders)
+    description = replace(describe(suite, linked_from), listed=cells.keys(suite))
+    datasets = tables.write(folder.path, description, table_records, folders, linked_from)
     return table_records, datasets
 
 
 def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
     """Check the results in ``config.merge``, add their rows to the suite's, and return the suite's folder and tables.
 
-    The same folder again changes nothing. Raises ``BadValueError`` for rows that the suite has from someone else, and
+    All files are made in a temporary folder first, so that an error changes nothing. The same folder again changes
+    nothing. Raises ``BadValueError`` for rows that the suite has from someone else and for an unfinished run, and
     ``DataError`` for results that are not accepted.
     """
     name, *more = config.suite or ("nih",)
-    if more or not config.by.strip() or not config.by.isprintable():
+    if more or not config.by.strip():
         raise BadValueError("--merge requires --by NAME, the name in the tables, and at most one --suite")
+    require_shown(config.by)
     suite, folder = cells.read_suite(name, config), cells.base(config) / name
     with records.only_writer(records.unpacked_folder(folder)):
-        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in cells.existing_records(folder)}
+        if records.unpacked(folder):
+            raise BadValueError(f"a run of {name} is not finished: finish it with --suite {name}, then merge")
+        existing = cells.existing_records(folder)
+        owners = {r.key: r.rests_on.get(CONTRIBUTED, "") for r in existing}
         checked = accepted(Path(config.merge or ""), folder)
         mark = f"{config.by.strip()}, {checked[0][0].created[:10]}"
         if others := {owners.get(record.key, mark) for record, _ in checked} - {mark}:
-            raise BadValueError(f"{folder} already has rows of {config.merge}, by {min(others)}")
-        for record, rows in checked:
-            made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
-            records.cases.write(rows.to_dict("records"), record.cell, folder)  # type: ignore[arg-type]
-            records.write(record.model_copy(update=made), folder)
-        merged, planned = cells.existing_records(folder), cells.planned_cells(suite)
-        return folder, finalize(suite, planned, ResultsFolder(folder), merged, None)[1]
+            raise BadValueError(f"{folder} already has rows of {config.merge}, by {min(map(str, others))}")
+        with tempfile.TemporaryDirectory() as temporary:
+            scratch = Path(temporary, name)
+            shutil.copytree(folder, scratch, ignore=shutil.ignore_patterns(WEIGHTS_FOLDER))
+            for record, rows in checked:
+                made = {"source": "external", "rests_on": {**record.rests_on, CONTRIBUTED: mark}}
+                records.cases.write(rows.to_dict("records"), record.cell, scratch)  # type: ignore[arg-type]
+                records.write(record.model_copy(update=made), scratch)
+            old = _corrected(existing, [record for record, _ in checked], config.by.strip())
+            current = [record for record in records.load(scratch) if record.key not in old]
+            planned = cells.planned_cells(suite)
+            finalize(suite, planned, ResultsFolder(scratch), current, None, linked_from=folder)
+            _replace_files(scratch, folder)
+    return folder, tables_of(folder)
+
+
+def _corrected(existing: Sequence[Record], merged: Sequence[Record], by: str) -> set[str]:
+    """Return the keys of earlier rows of the ``merged`` entries, and of their baselines, by the same person."""
+    keys, names = {record.key for record in merged}, {record.method for record in merged}
+    theirs = [r for r in existing if str(r.rests_on.get(CONTRIBUTED, "")).rpartition(", ")[0] == by]
+    external = (r for r in theirs if "external" in r.cell.recipe)
+    return {r.key for r in external if r.cell.recipe["external"].get("entry") in names} - keys
+
+
+def _replace_files(scratch: Path, folder: Path) -> None:
+    """Replace the files of ``folder`` by those of ``scratch``; if one of them cannot be written, none is replaced."""
+    with contextlib.ExitStack() as all_or_none:
+        for file in sorted(path for path in scratch.iterdir() if path.is_file()):
+            target = folder / file.name
+            if not target.is_file() or target.read_bytes() != file.read_bytes():
+                shutil.copyfile(file, all_or_none.enter_context(atomic(target)))
 
 
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
