@@ -22,7 +22,7 @@ from locus.core.frames import xywh_to_xyxy
 from locus.core.names import find_finding, identity
 from locus.datasets.io import pd
 from locus.datasets.io.images import SUFFIXES
-from locus.datasets.io.tables import check_links, numbers, read_csv, read_json, read_text
+from locus.datasets.io.tables import check_links, numbers, raise_if_any, read_csv, read_json, read_text
 
 log = logging.getLogger(__name__)
 BoxFormat = Literal["xyxy", "xywh"]
