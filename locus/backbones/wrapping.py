@@ -49,8 +49,13 @@ def connect(
 
 
 def wire(trace: find_head.ForwardTrace, spec: ModelSpec, locate: Locate | None = None) -> Classifier:
-    """Connect the parts that were found in ``trace``. Raises ``BadValueError`` if they do not give its logits."""
+    """Connect the parts that were found in ``trace``.
+
+    Raises ``BadValueError`` if they do not give its logits, ``NotAvailableError`` for tokens in another order.
+    """
     model = connect(trace.module, spec, trace.image.shape[1], locate)
+    if spec.patch and "+" not in spec.features:
+        grids.require_patch_order(trace.module, model.extractor, trace.image)
     theirs = trace.logits if spec.head is None else trace.linear[spec.head][1]
     ours = find_head.attempt(trace.module, model, trace.image)
     find_head.require_same(ours, spec.explained(theirs), "pass callables to locus.wrap, or choose another network")

@@ -64,7 +64,12 @@ def open_unlinked(path: Path, mode: str) -> IO[Any]:
 
 @contextlib.contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Convert an ``OSError`` in the block to a ``WriteError`` with the ``path`` and the reason."""
+    """Convert an ``OSError`` in the block to a ``WriteError`` with the ``path`` and the reason.
+
+    Raises ``BadValueError`` for a path that begins with ``~``, which some libraries expand and others do not.
+    """
+    if str(path).startswith("~"):
+        raise BadValueError(f"the path {path} begins with ~, which is not expanded: write the full path")
     try:
         yield
     except OSError as error:

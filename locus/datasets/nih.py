@@ -372,7 +372,7 @@ class NIH(_files.FileDataset):
             listed = listed[listed.isin(list(files))]  # the other images are not missing
         table = table.loc[with_file(folder or self.root, listed, files, LAYOUT, self.split)]
         labels = table[list(self.findings)].to_numpy(np.float32)
-        self.rows = TableRows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
+        self.rows = TableRows(table, labels, files, self._truth)
         about["boxed_images"] = sum(image in self._boxes for image in table.index)
         self.describe = described(request.partition, table, len(listed) - len(table), clipped, self._tables(), **about)
         lists = [(name,) for name in OFFICIAL if about.get("lists") == "official"]
@@ -422,7 +422,11 @@ class NIH(_files.FileDataset):
             table = table[table.index.isin(list(files))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index), {}
 
-    def _truth(self, image: str) -> dict[str, FloatArray]:
+    def _truth(self, image: str) -> dict[str, Any]:
+        """Return the frame of an image and its boxes."""
+        return {"frame": FRAME, "boxes": self._boxes_of(image)}
+
+    def _boxes_of(self, image: str) -> dict[str, FloatArray]:
         boxes = self._boxes.get(image, {})
         if boxes and self.findings == (ABNORMAL,):
             return {ABNORMAL: np.concatenate(list(boxes.values()))}

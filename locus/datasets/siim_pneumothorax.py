@@ -6,6 +6,7 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from locus.core.types import Sample
 from locus.datasets import _files
@@ -76,4 +77,8 @@ def _sample(image: str, file: Path | str, masks: list[rle.RunLengthMask]) -> Sam
         return file_sample(image, image, file, FRAME, np.zeros(1, np.float32), {}, read_masks=dict)
     whole = masks[0] if len(masks) == 1 else rle.union(masks)
     labels, truth = np.ones(1, np.float32), {FINDING: whole.boxes()}
-    return file_sample(image, image, file, FRAME, labels, truth, read_masks=lambda: {FINDING: whole.mask()})
+    return file_sample(image, image, file, FRAME, labels, truth, read_masks=partial(_mask, whole))
+
+
+def _mask(whole: rle.RunLengthMask) -> dict[str, NDArray[np.bool_]]:
+    return {FINDING: whole.mask()}

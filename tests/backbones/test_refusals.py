@@ -342,9 +342,18 @@ def test_weights_of_another_kind_are_refused(kind):
     assert "none missing" in weight_files.load_external(Bands(), halves, "w.pt", "net")
 
 
-@pytest.mark.parametrize("keys", [("model", "net"), ("state_dict", "model"), ("ema", "teacher")])
+@pytest.mark.parametrize(
+    "keys", [("model", "net"), ("state_dict", "model"), ("ema", "teacher"), ("state_dict", "state_dict_ema"), ("model", "model_ema")]
+)
 def test_a_file_with_two_sets_of_weights_is_refused(keys):
     content = {key: Bands().state_dict() for key in keys}
     with pytest.raises(DataError, match=rf"\(({keys[0]}, {keys[1]}|{keys[1]}, {keys[0]})\)"):
         weight_files.extract_weights(content)
     assert weight_files.extract_weights({keys[0]: content[keys[0]], keys[1]: {"lr": 0.1}})
+
+
+def test_weights_of_an_averaged_or_compiled_network_load():
+    average = torch.optim.swa_utils.AveragedModel(Bands())
+    compiled = {name.replace("conv.", "conv._orig_mod."): value for name, value in Bands().state_dict().items()}
+    for state in (average.state_dict(), compiled):
+        assert "none missing" in weight_files.load_external(Bands(), weight_files.extract_weights(state), "w.pt", "net")

@@ -318,7 +318,8 @@ class InMemoryRun(ModelRun):
 
     def model(self, device: str) -> Classifier:
         """Return a copy of the network in evaluation mode on ``device``; the caller's network is unchanged."""
-        model = copy.deepcopy(self.network)
+        with torch.inference_mode(False):  # copies of weights made in this mode have no gradients
+            model = copy.deepcopy(self.network)
         return (with_random_weights(model, self.config.seed) if self.random_weights else model).to(device).eval()
 
     @cached_property
