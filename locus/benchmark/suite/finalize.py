@@ -4,6 +4,7 @@ The imports are slow, so a dry run does without this module.
 """
 
 import logging
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from locus.benchmark import records
 from locus.benchmark.check.results import accepted
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
+from locus.benchmark.pictures.gallery import typed_folder_flags
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import CONTRIBUTED
 from locus.benchmark.report import grouping, tables
@@ -29,9 +31,10 @@ from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
-from locus.config import RunConfig
+from locus.config import FolderFlags, RunConfig
 from locus.core.errors import BadValueError
 from locus.core.types import Sample
+from locus.core.user_code import runs_code
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +45,13 @@ def finalize(
     folder: ResultsFolder,
     records_now: Sequence[Record],
     runs_dir: Path | None,
+    flags: FolderFlags,
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran. Raises
-    ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be written.
+    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran; ``flags``: the
+    folders, for the commands on the page. Raises ``DataError`` for invalid per-case rows, ``WriteError`` if a file
+    cannot be written.
     """
     ran = runs_dir is not None
     changed = ran or bool(records.unpacked(folder.path))
@@ -61,6 +66,8 @@ def finalize(
         _publish_weights([task.model for task in planned], runs_dir, folder.path)
     table_records, folders = _shown(final, folder)
     description = replace(describe(suite, folder.path), listed=cells.keys(suite))
+    if folder.path.parent.resolve() != cells.published().resolve():  # published pages depend on their records alone
+        description = _with_flags(description, flags, table_records)
     datasets = tables.write(folder.path, description, table_records, folders)
     return table_records, datasets
 
@@ -86,7 +93,7 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
             records.cases.write(rows.to_dict("records"), record.cell, folder)  # type: ignore[arg-type]
             records.write(record.model_copy(update=made), folder)
         merged, planned = cells.existing_records(folder), cells.planned_cells(suite)
-        return folder, finalize(suite, planned, ResultsFolder(folder), merged, None)[1]
+        return folder, finalize(suite, planned, ResultsFolder(folder), merged, None, config)[1]
 
 
 def _shown(run_records: Sequence[Record], folder: ResultsFolder) -> tuple[list[Record], CaseFolders]:
@@ -164,6 +171,26 @@ def describe(suite: Suite, folder: Path) -> Description:
         answers_first=bool(suite.truths),
         has_maps=not suite.truths,
         pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
+    )
+
+
+def _with_flags(description: Description, flags: FolderFlags, shown: Sequence[Record]) -> Description:
+    """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
+    names_code = any(runs_code(record.cell.method) for record in shown)
+    of_gallery = typed_folder_flags(
+        FolderFlags(
+            suites=flags.suites,
+            data_root_dir=flags.data_root_dir,
+            runs=flags.runs,
+            cache_dir=flags.cache_dir,
+            trust=flags.trust or names_code,
+        )
+    )
+    typed = typed_folder_flags(flags)
+    return replace(
+        description,
+        command=" ".join([description.command, *map(shlex.quote, typed)]),
+        gallery_flags="".join(f" {shlex.quote(word)}" for word in of_gallery),
     )
 
 
