@@ -1,6 +1,8 @@
 """Every number that a user's run prints, computed again with pandas from the user's own rows per case."""
 
+import html
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -207,6 +209,37 @@ def test_an_added_method_stands_beside_the_published_rows_of_the_same_weights(pu
         check_thresholds([line], own if line[1] in ("mine", *BASELINES) else given, names)
         assert ("published" in line[0]) is (line[1] in ("cam", "layercam"))
     assert "Yours: mine on small CNN" in done.stdout
+
+
+PLACEHOLDERS = {"path/to/file.py:MyCAM": "mine.py:Mine", "file.py:build": "net.py:Net --channels 1"}
+"""What a page prints for a file of the reader -> what the test types."""
+
+
+def commands_on_page(path):
+    """The commands of a page as a user would type them; those for data that are not at hand are left out."""
+    plain = re.sub(r"</?span[^>]*>", "", path.read_text())
+    printed = [html.unescape(text) for text in re.findall(r"<code>(python -m [^<]+)</code>", plain)]
+    typed = []
+    for command in dict.fromkeys(text for text in printed if " PATH" not in text):
+        for placeholder, given in PLACEHOLDERS.items():
+            command = command.replace(placeholder, given) if f" {placeholder}" in command else command
+        typed.append(shlex.split(command)[2:])
+    return typed
+
+
+def test_every_command_on_the_page_of_a_users_run_can_be_typed(published, succeed, tmp_path):
+    shutil.copytree(published, tmp_path / "user")
+    folder = tmp_path / "user"
+    (folder / "mine.py").write_text(METHOD)
+    (folder / "net.py").write_text(NETWORK)
+    succeed("benchmark.run", *TINY, "--method", "mine.py:Mine", cwd=folder)
+    commands = commands_on_page(folder / "runs/results/tiny/index.html")
+    assert {words[0] for words in commands} == {"benchmark.gallery", "benchmark.run"}
+    (gallery,) = [words for words in commands if words[0] == "benchmark.gallery"]
+    wanted = ["tiny", "--results", "runs/results", "--suites", "suites", "--runs", "first", "--trust", "True"]
+    assert gallery[1:] == wanted
+    for words in commands:
+        succeed(*words, cwd=folder)
 
 
 @pytest.fixture(scope="module")

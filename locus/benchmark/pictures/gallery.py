@@ -173,9 +173,17 @@ def write_gallery(config: PageConfig, opened: "OpenedModel", echo: Echo) -> int:
 
 def _command(config: PageConfig, address: str) -> str:
     """Return the command that draws the gallery of SUITE/MODEL or of an entry from the same folders."""
+    return shlex.join(["python", "-m", "benchmark.gallery", address, *typed_folder_flags(config)])
+
+
+def typed_folder_flags(config: FolderFlags) -> list[str]:
+    """Return the folder flags of a command that differ from their defaults, as words of a command line.
+
+    >>> typed_folder_flags(FolderFlags(runs="first", trust=True))
+    ['--runs', 'first', '--trust', 'True']
+    """
     given = [(field.name, getattr(config, field.name), field.default) for field in fields(FolderFlags)]
-    flags = [word for name, value, default in given if value != default for word in (f"--{name}", str(value))]
-    return shlex.join(["python", "-m", "benchmark.gallery", address, *flags])
+    return [word for name, value, default in given if value != default for word in (f"--{name}", str(value))]
 
 
 def spread(choices: Sequence[SelectedCase], count: int | None) -> list[SelectedCase]:

@@ -91,6 +91,29 @@ def shown(board: Leaderboard) -> list[Row]:
     return [row for group in groups for row in group[:count]]
 
 
+MAX_TERMINAL_ROWS = 8
+"""Largest number of rows of the table in a terminal, with the two baselines that see no image."""
+
+
+def terminal(board: Leaderboard) -> Table:
+    """Return the table that a run prints: the best methods, a user's first, and the baselines that see no image."""
+    others = [row for row in board.methods if row not in board.theirs]
+    ranked_rows = [*by_score(board.theirs), *by_score(others)]
+    blind = board.blind(ranked_rows[0]) if ranked_rows else []
+    methods = ranked_rows[: MAX_TERMINAL_ROWS - len(blind)]
+    columns = (
+        TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else BASELINES),
+        NAME,
+        replace(MEAN, heading="IoU > .3"),
+        _shares("hit@iou.5", "IoU > .5"),
+        _shares(grouping.POINTING, grouping.POINTING),
+        ABOVE,
+    )
+    rest = len(board.methods) - len(methods)
+    table = tabulated(f"{board.title}: best methods", "", columns, (*methods, *blind))
+    return replace(table, footnote=f"{counted(rest, 'more row')} on the page." if rest else "")
+
+
 def _columns(board: Leaderboard) -> Iterator[TableColumn]:
     """Yield the columns of the threshold table."""
     yield TableColumn(NETWORK, lambda row: network_cell(row) if row.is_method else row.note or BASELINES)

@@ -179,6 +179,8 @@ class Description:
     """Whether the answers and charts of all data sets come before their tables: a suite without networks."""
     has_maps: bool = False
     """Whether ``benchmark.gallery`` can draw its maps."""
+    gallery_flags: str = ""
+    """Flags of ``benchmark.gallery`` with which it finds the maps, other than ``--results``; a space comes first."""
     pictures: Mapping[str, str] = field(default_factory=dict)
     """Pictures of the first screen, by their path two folders above the page -> caption."""
 

@@ -3,7 +3,7 @@
 ``suite_page``  ``index.html`` of a suite: one file with the answer, a chart, pictures and all tables
 ``write``     the files of one suite: ``index.html``, ``leaderboard.md``, ``.csv`` and ``.tex``
 ``index``     the overview of all suites, ``results/index.html`` and ``README.md``, with the agreement of their rankings
-``headline``  the answer for a terminal
+``headline``, ``terminal``  the answer and a table of at most eight rows for a terminal
 
 The contents come from ``page``, ``main_table``, ``literature`` and ``charts``.
 """
@@ -25,7 +25,17 @@ from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
 from locus.benchmark.report.leaderboard import Leaderboard, leaderboards
 from locus.benchmark.report.page import DatasetTables, Description
-from locus.benchmark.report.table import NOTHING, Table, anchor, latex, link_documents, of_interval, render, short
+from locus.benchmark.report.table import (
+    NOTHING,
+    Table,
+    anchor,
+    as_text,
+    latex,
+    link_documents,
+    of_interval,
+    render,
+    short,
+)
 from locus.benchmark.scoring.statistics.mrmc import RowSamples
 from locus.benchmark.scoring.statistics.rank_reversals import MIN_RANKED_METHODS, agreement
 from locus.benchmark.scoring.statistics.resample import ONE_BLAS_THREAD
@@ -53,6 +63,7 @@ def suite_page(
     """
     name, homes = folder.name, (folder, description.maps_of or folder)
     drawn_in = next((home for home in homes if (home / EXAMPLES).is_file()), folder)
+    gallery = f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
     return render(
         "suite.html",
         name=name,
@@ -62,8 +73,7 @@ def suite_page(
         drawn_in=drawn_in.name,
         gallery=_link(drawn_in / GALLERY, folder),
         examples=_link(drawn_in / EXAMPLES, folder),
-        gallery_command=f"python -m benchmark.gallery {drawn_in.name}{results_flag(linked_from)}"
-        * description.has_maps,
+        gallery_command=f"{gallery}{description.gallery_flags}" if description.has_maps else "",
         missing=page.cells_without_score(records),
         command=description.command,
     )
@@ -284,3 +294,9 @@ def headline(datasets: Sequence[DatasetTables]) -> str:
     """Return the answer of a suite for a terminal, with the reasons for missing cells."""
     lines = [line.replace("**", "").replace("`", "") for data in datasets for line in page.answers(data)]
     return "\n".join([*lines, *page.cells_without_score([r for data in datasets for r in data.leaderboard.records])])
+
+
+def terminal(datasets: Sequence[DatasetTables]) -> str:
+    """Return the short tables of the data sets with methods, for a terminal below ``headline``; empty without one."""
+    boards = (data.leaderboard for data in datasets if data.leaderboard.methods)
+    return "\n".join(as_text(main_table.terminal(board)) for board in boards)

@@ -31,7 +31,7 @@ from locus.core.errors import BadValueError, DataError
 from locus.core.files import csv_text, remove_leftovers, write_json, write_text
 from locus.core.names import FIXED_BOX, MAIN_PROTOCOL, WITHOUT_TRAINING
 from locus.core.types import Echo
-from locus.core.user_code import refuse_code
+from locus.core.user_code import refuse_code, runs_code
 
 SOURCES = "sources.csv"
 """Table of the files with the first 16 hex digits of their SHA-256."""
@@ -59,9 +59,17 @@ def run(config: ScoreConfig, entry: ExternalEntry, echo: Echo) -> int:
         suite, published = _published(entry.name, all_records, folder)
         beside = "No published suite has the same cases." if suite is None else f"The published rows are from {suite}."
         listed = frozenset(record.key for record in published)
-        description = Description(entry.name, f"{entry.about} {beside}", listed=listed, has_maps=entry.boxes is None)
+        names_code = any(map(runs_code, flags.values()))
+        description = Description(
+            entry.name,
+            f"{entry.about} {beside}",
+            listed=listed,
+            has_maps=entry.boxes is None,
+            gallery_flags=" --trust True" if names_code else "",
+        )
         datasets = tables.write(folder, description, [*all_records, *published], folders=CaseFolders(folder, suite))
     echo(tables.headline(datasets))
+    echo(f"\n{tables.terminal(datasets)}")
     echo(f"results: {folder / PAGE}, with leaderboard.md")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 

@@ -5,6 +5,7 @@ The imports are slow, so a dry run does without this module.
 
 import contextlib
 import logging
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from locus.benchmark import records
 from locus.benchmark.check.results import accepted
 from locus.benchmark.evaluation import supervised
 from locus.benchmark.pictures import gallery
+from locus.benchmark.pictures.gallery import typed_folder_flags
 from locus.benchmark.records import Cell, Record
 from locus.benchmark.records.record import CONTRIBUTED
 from locus.benchmark.report import grouping, tables
@@ -31,10 +33,11 @@ from locus.benchmark.suite.plan import ModelPlan, Suite, settings_hash
 from locus.benchmark.training import weights
 from locus.benchmark.training.runs import WEIGHTS_FOLDER, done, load_split
 from locus.benchmark.validity import REPORTS
-from locus.config import RunConfig
+from locus.config import FolderFlags, RunConfig
 from locus.core.errors import BadValueError, require_shown
 from locus.core.files import atomic
 from locus.core.types import Sample
+from locus.core.user_code import runs_code
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +48,14 @@ def finalize(
     folder: ResultsFolder,
     records_now: Sequence[Record],
     runs_dir: Path | None,
+    flags: FolderFlags,
     linked_from: Path | None = None,
 ) -> tuple[list[Record], list[DatasetTables]]:
     """Pack the suite's records and write its tables; return the records in the tables, and the tables.
 
-    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran;
-    ``linked_from``: final folder of the tables, by default ``folder``. Raises ``DataError`` for invalid per-case rows,
-    ``WriteError`` if a file cannot be written.
+    ``records_now``: those in ``folder``; ``runs_dir``: folder of the training runs, None if no cell ran; ``flags``: the
+    folders, for the commands on the page; ``linked_from``: final folder of the tables, by default ``folder``. Raises
+    ``DataError`` for invalid per-case rows, ``WriteError`` if a file cannot be written.
     """
     linked_from = linked_from or folder.path
     ran = runs_dir is not None
@@ -67,6 +71,8 @@ def finalize(
         _publish_weights([task.model for task in planned], runs_dir, folder.path)
     table_records, folders = _shown(final, folder)
     description = replace(describe(suite, linked_from), listed=cells.keys(suite))
+    if linked_from.parent.resolve() != cells.published().resolve():  # published pages depend on their records alone
+        description = _with_flags(description, flags, table_records)
     datasets = tables.write(folder.path, description, table_records, folders, linked_from)
     return table_records, datasets
 
@@ -102,7 +108,7 @@ def merge(config: RunConfig) -> tuple[Path, list[DatasetTables]]:
             old = _corrected(existing, [record for record, _ in checked], config.by.strip())
             current = [record for record in records.load(scratch) if record.key not in old]
             planned = cells.planned_cells(suite)
-            finalize(suite, planned, ResultsFolder(scratch), current, None, linked_from=folder)
+            finalize(suite, planned, ResultsFolder(scratch), current, None, config, linked_from=folder)
             _replace_files(scratch, folder)
     return folder, tables_of(folder)
 
@@ -199,6 +205,26 @@ def describe(suite: Suite, folder: Path) -> Description:
         answers_first=bool(suite.truths),
         has_maps=not suite.truths,
         pictures={path: words for path, words in suite.pictures.items() if (folder.parents[1] / path).is_file()},
+    )
+
+
+def _with_flags(description: Description, flags: FolderFlags, shown: Sequence[Record]) -> Description:
+    """Add the folders of the run to the commands on its page, and ``--trust`` if a method of the gallery is a file."""
+    names_code = any(runs_code(record.cell.method) for record in shown)
+    of_gallery = typed_folder_flags(
+        FolderFlags(
+            suites=flags.suites,
+            data_root_dir=flags.data_root_dir,
+            runs=flags.runs,
+            cache_dir=flags.cache_dir,
+            trust=flags.trust or names_code,
+        )
+    )
+    typed = typed_folder_flags(flags)
+    return replace(
+        description,
+        command=" ".join([description.command, *map(shlex.quote, typed)]),
+        gallery_flags="".join(f" {shlex.quote(word)}" for word in of_gallery),
     )
 
 

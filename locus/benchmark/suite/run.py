@@ -198,7 +198,7 @@ def run(suite: Suite, config: RunConfig, echo: Echo, executor: Executor) -> Outc
 
         from locus.benchmark.suite.finalize import finalize  # slow imports, not for a dry run
 
-        table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None)
+        table_records, datasets = finalize(suite, planned, folder, existing, runs_dir if ran else None, config)
     reasons = tuple(f"{name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, table_records, datasets, folder)
 

@@ -101,6 +101,19 @@ def test_row_that_is_not_shown_to_be_above_baselines_is_nowhere_said_to_be_possi
     assert "not shown to be above the baselines" in text
 
 
+def test_terminal_table_has_at_most_eight_rows_with_the_users_own_first_and_ends_with_the_baselines(tmp_path):
+    for method, count in {**{f"m{n}": 4 + n for n in range(9)}, "prior": 3, "fixed_box": 2, "mine": 1}.items():
+        training(tmp_path, method, 0, count)
+    pack(tmp_path)
+    held = load(tmp_path)
+    published = [record if record.cell.method == "mine" else record.model_copy(update={"source": PUBLISHED}) for record in held]
+    table = main_table.terminal(leaderboard(published, folder=tmp_path))
+    shown = [(row[1], row[2][:4]) for row in table.rows]
+    best = [(f"m{n}", f".{(4 + n) * 5}0") for n in (8, 7, 6, 5, 4)]
+    assert shown == [("mine", ".050"), *best, ("prior", ".150"), ("fixed_box", ".100")]
+    assert table.footnote.startswith("4 more rows")
+
+
 def test_networks_with_one_name_are_named_with_the_settings_in_which_they_differ(tmp_path):
     for method in ("cam", "prior"):
         for epochs in (2, 5):
