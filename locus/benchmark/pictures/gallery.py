@@ -416,7 +416,8 @@ def write_examples(
 
 def _best(records: Sequence[Record]) -> Record | None:
     """Return the first training run of the best method, or None if nothing was scored."""
-    rows = [Row.of(runs) for runs in grouping.trainings(grouping.main_methods(records))]
+    crossed = [record for record in grouping.main_methods(records) if record.cell.fitted_on is None]
+    rows = [Row.of(runs) for runs in grouping.trainings(crossed)]
     means = {row: value for row in rows if (value := row.value(MAIN, "cross-fitted")) is not None}
     return max(means, key=means.__getitem__).runs[0] if means else None
 

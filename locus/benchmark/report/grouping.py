@@ -59,6 +59,8 @@ class Comparison:
     difference: Interval
     p: float | None = None
     """Two-sided p-value, after Holm's correction."""
+    single_p: float | None = None
+    """Two-sided p-value of this difference alone, without a correction; None if it is unknown."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -99,7 +99,11 @@ class Leaderboard:
 
 
 def leaderboards(
-    records: Sequence[Record], folders: CaseFolders, rank_methods: Sequence[str] = (), listed: Set[str] | None = None
+    records: Sequence[Record],
+    folders: CaseFolders,
+    rank_methods: Sequence[str] = (),
+    listed: Set[str] | None = None,
+    is_primary: Callable[[Row], bool] | None = None,
 ) -> list[Leaderboard]:
     """Return the rows of each data set; rows on different cases are in leaderboards of their own, a user's first.
 
@@ -107,7 +111,8 @@ def leaderboards(
 
     ``folders`` contain the rows per case; methods without them have no comparison. ``rank_methods``: the methods whose
     mean represents a network, by default all common methods. ``listed``: the keys of the cells that the suite lists;
-    the other rows are a user's, as are those beside published ones. None: no row is.
+    the other rows are a user's, as are those beside published ones. None: no row is. ``is_primary``: whether a row is
+    tested before the others.
 
     Raises ``DataError`` for invalid rows.
     """
@@ -123,7 +128,8 @@ def leaderboards(
                 if len(parts) > 1:
                     cases = read_columns(_without_people(grouping.main_records(part, dataset)), folders, READ)
                     title = f"{dataset}{source}, {_cases_in_words(part, cases)}"
-                boards.append(_leaderboard(title, dataset, part, folders, cases, rank_methods, listed))
+                of_part = title, dataset, part, folders, cases
+                boards.append(_leaderboard(*of_part, rank_methods, listed, is_primary))
     return boards
 
 
@@ -199,6 +205,7 @@ def _leaderboard(
     cases: CaseColumns,
     rank_methods: Sequence[str],
     listed: Set[str] | None,
+    is_primary: Callable[[Row], bool] | None,
 ) -> Leaderboard:
     scored = grouping.main_records(records, dataset)
     groups = grouping.trainings(_without_people(scored))
@@ -208,6 +215,8 @@ def _leaderboard(
     auroc = {metric: auroc_by_model(records, metric) for metric in (AUROC, grouping.BOXED)}
     rows = grouping.told_apart([_row(group, column, shares, solved, auroc) for group in groups])
     compared = [comparisons.within_network(group, column) for group in by_network(rows).values()]
+    if is_primary is not None:
+        compared = comparisons.primary_first(compared, is_primary)
     rank_methods = rank_methods or comparisons.common_methods(compared)
     of_networks = comparisons.networks(compared, rank_methods)
     methods = [_noted(row) for group in compared for row in by_score(group) if row.is_method]

@@ -24,6 +24,7 @@ from locus.benchmark.report.comparisons import above_baselines_at, by_grid, comp
 from locus.benchmark.report.grouping import Row, by_score, counted, network_words
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
+from locus.benchmark.report.primary import Primary
 from locus.benchmark.report.table import Table, of_interval, render, short
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
@@ -80,6 +81,10 @@ class DatasetTables:
     leaderboard: Leaderboard
     checks: Sequence[type[CheckReport]] = ()
     """Reports of the validity checks that its records may have."""
+    primary: Table | None = None
+    """The primary comparison of the suite, on its first data set."""
+    primary_lines: tuple[str, ...] = ()
+    """The same in sentences."""
 
     @cached_property
     def reports(self) -> tuple[CheckReport, ...]:
@@ -100,7 +105,12 @@ class DatasetTables:
     def main(self) -> tuple[Table, ...]:
         """The ``short`` tables, with published results after the threshold table or, without one, first."""
         count = 1 if self.leaderboard.methods else 0
-        return (*self.short[:count], *self.literature, *self.short[count:])
+        return (*self.of_primary, *self.short[:count], *self.literature, *self.short[count:])
+
+    @property
+    def of_primary(self) -> tuple[Table, ...]:
+        """The table of the primary comparison, if there is one."""
+        return () if self.primary is None else _given([self.primary])
 
     @property
     def printed(self) -> tuple[Table, ...]:
@@ -171,6 +181,8 @@ class Description:
     """See ``locus.benchmark.report.comparisons``."""
     listed: Set[str] | None = None
     """Keys of the cells that the suite lists; other rows are a user's. None: no row is."""
+    primary: Primary | None = None
+    """The comparison that is made before all others."""
     maps_of: Path | None = None
     """Folder of the suite whose maps it scores."""
     checks: Sequence[type[CheckReport]] = ()
@@ -359,7 +371,7 @@ def leaderboard_md(
 def answers(tables: DatasetTables) -> list[str]:
     """Return the lines of the answer of a data set and of its checks."""
     board = tables.leaderboard
-    lines = [*answer(board), *literature.answer(board)]
+    lines = [*tables.primary_lines, *answer(board), *literature.answer(board)]
     for report in tables.reports:
         lines += [*([f"**{report.question}**"] if report.question else []), *report.sentences()]
         lines += [f"This does not show: {report.limit[0].lower()}{report.limit[1:]}"] if report.limit else []

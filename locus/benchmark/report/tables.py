@@ -19,7 +19,7 @@ from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from locus.benchmark.records import Record, load, ordered
-from locus.benchmark.report import NOTES, literature, main_table, page
+from locus.benchmark.report import NOTES, literature, main_table, page, primary
 from locus.benchmark.report.case_columns import CaseFolders
 from locus.benchmark.report.charts import GREY, PALETTE, Chart, lines
 from locus.benchmark.report.grouping import IOU, Row, by_network
@@ -104,7 +104,7 @@ def _dataset(tables: DatasetTables) -> dict[str, Any]:
     complete: tuple[Table, ...] = ()
     if board.theirs and first is not None:  # a user's rows and what they are compared with come first
         first, complete = tables.short[0], (first,)
-    shown = (*tables.literature, *rest, *tables.of_checks[: tables.shown])
+    shown = (*tables.of_primary, *tables.literature, *rest, *tables.of_checks[: tables.shown])
     more = (*complete, *tables.of_checks[tables.shown :], *tables.details, *tables.protocols, *tables.papers)
     shown, more = (shown, more) if first is not None or shown else (more, ())
     texts = {"name": board.title, "answer": page.answers(tables), "notes": page.notes(board)}
@@ -273,8 +273,13 @@ def write(
     linked_from = linked_from or folder
     folders = folders or CaseFolders(folder)
     all_records = load(folder) if records is None else ordered(records)  # the output does not depend on the caller
-    boards = leaderboards(all_records, folders, description.rank_methods, description.listed)
+    is_primary = None if description.primary is None else description.primary.has
+    boards = leaderboards(all_records, folders, description.rank_methods, description.listed, is_primary)
     datasets = [DatasetTables(board, description.checks) for board in boards]
+    if datasets:
+        lines = tuple(primary.sentences(description.primary, boards))
+        of_suite = primary.table(description.primary, boards)
+        datasets[0] = replace(datasets[0], primary=of_suite, primary_lines=lines)
     write_text(folder / "leaderboard.csv", main_table.leaderboard_csv(boards))
     shown = [table for data in datasets for table in (*data.main, *data.of_checks)]
     in_latex = (latex(table, f"tab:{folder.name}-{anchor(table.title)}") for table in shown)

@@ -188,7 +188,8 @@ def tables_of(folder: Path) -> list[DatasetTables]:
     """Return the tables of a suite that was run before, from the records in its ``folder``."""
     results, name = ResultsFolder(folder), folder.name
     suite = plan.load(name) if name in plan.suites() else None
-    known = () if suite is None else (suite.rank_methods, cells.keys(suite))
+    is_primary = None if suite is None or suite.primary is None else suite.primary.has
+    known = () if suite is None else (suite.rank_methods, cells.keys(suite), is_primary)
     return [DatasetTables(board, REPORTS) for board in leaderboards(*_shown(records.load(folder), results), *known)]
 
 
@@ -200,6 +201,7 @@ def describe(suite: Suite, folder: Path) -> Description:
         suite.about,
         f"python -m benchmark.run --suite {suite.name}",
         tuple(suite.rank_methods),
+        primary=suite.primary,
         maps_of=other if other in records.suites(folder.parent) else None,
         checks=REPORTS,
         answers_first=bool(suite.truths),

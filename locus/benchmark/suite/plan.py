@@ -19,6 +19,7 @@ import pydantic
 from locus import backbones, methods
 from locus.benchmark.maps import code_of_config
 from locus.benchmark.records import Cell, Record, papers
+from locus.benchmark.report.primary import Primary
 from locus.benchmark.scoring import protocols
 from locus.benchmark.scoring.pixels import MAP_SIDE
 from locus.benchmark.training.runs import identity, model_name, recipe_of_weights, weights_file
@@ -241,6 +242,8 @@ class Suite(pydantic.BaseModel):
     fitted_on: str | None = None
     """Another suite, with other patients, from whose cases thresholds, ``prior`` and ``fixed_box`` are taken; none: no
     other. With it, each row of ``single_box`` has two records: fitted on that suite, and cross-fitted."""
+    primary: Primary | None = None
+    """The comparison that is made before all others; none: all rows are corrected together."""
     added: Annotated[list[dict[str, Any]], pydantic.Field(max_length=0)] = []
     """Models that flags add to those of the file: their rows are a user's."""
 
@@ -468,9 +471,27 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         raise DataError(f"the suite {path}{f', field {field}' if field else ''}: {message}") from error
     for problem in _problems(suite, models(suite)):
         raise BadValueError(f"the suite {name!r} {problem}")
+    if suite.primary is not None:
+        _check_primary(suite, suite.primary)
     if not trust:
         user_code.refuse_code([*suite.all_words, *networks(suite)], path)
     return suite
+
+
+def _check_primary(suite: Suite, primary: Primary) -> None:
+    """Raise ``UnknownNameError`` for a network, method or other suite of ``primary`` that the suite does not have."""
+    plans = models(suite)
+    names = sorted({plan.id.removesuffix(f"-seed{plan.trainings[0].seed}") for plan in plans})
+    words = methods.expand(suite.all_words)
+    sources = [] if suite.fitted_on is None else [suite.fitted_on]
+    for contrast in primary.contrasts:
+        if contrast.network not in names:
+            raise UnknownNameError("network in `primary`:", contrast.network, names)
+        if contrast.method not in words:
+            raise UnknownNameError("method in `primary`:", contrast.method, words)
+    for analysis in primary.analyses:
+        if analysis.fitted_on is not None and analysis.fitted_on not in sources:
+            raise UnknownNameError("suite of `fitted_on` in `primary`:", analysis.fitted_on, sources)
 
 
 def networks(suite: Suite) -> list[str]:
