@@ -87,7 +87,7 @@ class ForwardTrace:
         """Return the logits of an image in evaluation mode, with forward ``hooks`` on submodules."""
         with unchanged(self.module, image.device), layers.hooked(self.module, hooks):
             try:
-                return logits_of(self.module(image))
+                return logits_of(self.module(image.clone()))  # the network may change its input in place
             except BadValueError:
                 raise
             except ANYTHING as error:

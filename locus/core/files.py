@@ -166,6 +166,16 @@ def json_hash(value: Any) -> str:
     return hashlib.sha256(_canonical(value).encode()).hexdigest()[:16]
 
 
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Return True for a file that other programs leave below ``folder``: its name or a folder begins with a dot.
+
+    >>> is_hidden(Path("d/._a.xml"), Path("d")), is_hidden(Path("d/__MACOSX/a.xml"), Path("d"))
+    (True, True)
+    """
+    parts = path.relative_to(folder).parts
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
 def safe_filename(*parts: str) -> str:
     """Join ``parts`` into a file name and replace unsafe characters.
 

@@ -287,11 +287,17 @@ def _about_images(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _image_files(folder: Path) -> dict[str, str]:
-    """Return image -> its file. Raises ``NoImagesError`` if there is none."""
+    """Return image -> its file, which may have another suffix than NIH's ``.png``.
+
+    Raises ``NoImagesError`` if there is none, and ``DataError`` for two files of an image.
+    """
     files = find(folder, *IMAGE_FOLDERS)
     if not files:
         raise NoImagesError(f"{folder} has no image file of NIH: {LAYOUT}")
-    return files
+    named = {Path(name).with_suffix(".png").name: path for name, path in files.items()}
+    if len(named) < len(files):
+        raise DataError(f"{folder} has images with two files, such as .png and .jpg: keep one file per image")
+    return named
 
 
 def _folder_of_tables(folder: str) -> Path:

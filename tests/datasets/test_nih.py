@@ -39,6 +39,15 @@ def test_images_are_found_in_a_mixture_of_both_layouts(nih_tree):
     assert {Path(s.source).parts[-3] for s in data} >= {"images_001"}
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".PNG"])
+def test_copies_with_another_suffix_are_the_same_images(nih_tree, suffix):
+    root = nih_tree()
+    names = [sample.image_id for sample in datasets.load("NIH", root)]
+    for path in [*root.rglob("*.png")]:
+        path.rename(path.with_suffix(suffix))
+    assert [sample.image_id for sample in datasets.load("NIH", root)] == names
+
+
 def test_lists_that_share_a_patient_raise_a_leak_error(nih_tree):
     """Pitfall: a random split has patients on both sides."""
     root = nih_tree()

@@ -251,3 +251,21 @@ def test_sizes_with_width_and_height_exchanged_are_refused(tmp_path, size, turne
         return
     with pytest.raises(DataError, match=rf"exchanged \(1\): e\.png is 16x32, not {size[0]}x{size[1]}"):
         load(tmp_path, files, labels=labels)
+
+
+@pytest.mark.parametrize("place", ["v/._a.xml", "v/.ipynb_checkpoints/d-checkpoint.xml", "v/__MACOSX/d.xml"])
+def test_hidden_files_of_other_programs_are_not_data(tmp_path, place):
+    assert boxes(load(tmp_path, {"v/d.xml": GOOD, place: b"\0\5\x16\7\xb0"}, "folder:boxes=v")) == {"Mass": [[2, 4, 10, 12]]}
+
+
+def test_patients_that_lost_their_digits_are_refused(tmp_path):
+    table = "image,patient,split,Mass\na.png,8.39860E+35,test,1\nd.png,8.39860E+35,test,0\n"
+    with pytest.raises(DataError, match=r"8\.39860E\+35"):
+        load(tmp_path, {}, labels=table)
+
+
+def test_a_link_to_a_file_without_suffix_says_how_to_copy_the_folder(tmp_path):
+    (tmp_path / "blob").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,4,10,12\n")
+    (tmp_path / "boxes.csv").symlink_to("blob")
+    with pytest.raises(DataError, match=r"boxes\.csv.*cp -rL"):
+        load(tmp_path, {})

@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from locus.core.errors import DataError, UnknownNameError, examples
+from locus.core.files import is_hidden
 from locus.core.frames import xywh_to_xyxy
 from locus.core.names import find_finding, identity
 from locus.datasets.io import pd
@@ -244,7 +245,8 @@ def _by_id(entries: list[dict[str, Any]], file: Path) -> dict[str, dict[str, Any
 
 def _read_folder(folder: Path, unknown: list[str]) -> pd.DataFrame:
     """Return the boxes of a folder with files of one kind. An image is called as its file, without suffix."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json"))
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".xml", ".txt", ".json"))
+    files = [path for path in found if not is_hidden(path, folder)]
     check_links(files, folder)
     classes = [path for path in files if path.name in ("classes.txt", "obj.names")]
     classes += [path for path in [folder / "obj.names"] if path.is_file()]
