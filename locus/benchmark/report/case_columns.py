@@ -22,6 +22,7 @@ from locus.benchmark.records.record import PUBLISHED
 from locus.benchmark.report.grouping import grouped, run_names
 from locus.benchmark.scoring.statistics.mrmc import RowSamples, leave_one_out
 from locus.benchmark.scoring.statistics.resample import CaseGroups, Sums
+from locus.core.names import DRAW_ERROR, MEAN_PREFIX
 from locus.core.types import FloatArray
 
 CASE = ("image", "patient", "finding")
@@ -92,8 +93,17 @@ class CaseColumns:
         """Return a column of the threshold table (N,) as 0 and 1; nan where it is unknown.
 
         It is the stored column or, without one, made from the overlap of the box. Overlaps are stored in single
-        precision, in which the threshold is compared.
+        precision, in which the threshold is compared. Where a baseline has a mean over draws of the folds, it is that
+        mean, between 0 and 1.
         """
+        of_one = self._hits_of_one_draw(name)
+        if f"{MEAN_PREFIX}{name}" not in self.rows.column_names:
+            return of_one
+        means = column_as_floats(self.rows, f"{MEAN_PREFIX}{name}")
+        return np.where(np.isfinite(means), means, of_one)
+
+    def _hits_of_one_draw(self, name: str) -> FloatArray:
+        """Return a column of the threshold table (N,) of the boxes in the rows."""
         measure, _, level = name.removeprefix("hit@").partition(".")
         stored = column_as_floats(self.rows, name) if name in self.rows.column_names else None
         if measure not in self._overlaps or (stored is not None and np.isfinite(stored).all()):
@@ -152,7 +162,7 @@ class MainColumn:
     columns: Mapping[str, int]
     """Key of a record -> its column."""
     hits: FloatArray
-    """(N,M) 0 or 1."""
+    """(N,M) 0 or 1, or a mean over draws of the folds."""
     groups: CaseGroups
     """The cases by patient and finding."""
     theta: FloatArray
@@ -168,7 +178,13 @@ class MainColumn:
         if any(record.key not in self.columns for record in group):
             return None
         index = [self.columns[record.key] for record in group]
-        return RowSamples(run_names(group), self.theta[index], self.jackknife[index])
+        errors = [error for record in group if (error := record.find(DRAW_ERROR)) is not None]
+        return RowSamples(
+            runs=run_names(group),
+            theta=self.theta[index],
+            jackknife=self.jackknife[index],
+            draw_error=max((error.value or 0.0 for error in errors), default=0.0),
+        )
 
     def sums(self, keys: Sequence[str]) -> Sums:
         """Return hits and cases of the records ``keys`` by patient and finding."""

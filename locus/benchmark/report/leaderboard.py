@@ -122,7 +122,7 @@ def is_of_pairs(record: Record) -> bool:
     return record.cell.method == names.READERS and record.cell.protocol != names.MAIN_PROTOCOL
 
 
-READ = (*grouping.COLUMNS, "iou", "iobb")
+READ = (*grouping.COLUMNS, *(f"{names.MEAN_PREFIX}{name}" for name in grouping.COLUMNS), "iou", "iobb")
 """Columns of the rows per case."""
 
 

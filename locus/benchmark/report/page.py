@@ -24,7 +24,7 @@ from locus.benchmark.report.comparisons import above_baselines_at, by_grid, comp
 from locus.benchmark.report.grouping import Row, by_score, counted, network_words
 from locus.benchmark.report.leaderboard import Leaderboard
 from locus.benchmark.report.main_table import auroc_words, best, best_network
-from locus.benchmark.report.table import Table, of_interval, render, short
+from locus.benchmark.report.table import Table, of_interval, render, short, signed_interval
 from locus.benchmark.scoring.statistics.mrmc import ALPHA
 from locus.core.cli import CONFIGS
 from locus.core.names import CLASSIFICATION, MAIN, MAIN_PROTOCOL, PRIOR, SUPERVISED, UPPER_BOUND
@@ -274,12 +274,24 @@ def _counted(rows: Iterable[Row]) -> str:
 def _above(first: Row, board: Leaderboard) -> str:
     """Say which methods of the first row's network are above the baselines, and up to which threshold."""
     rows, blind = board.theirs or best_network(board), board.blind(first)
-    if all(row.above_baselines is None for row in rows):
-        return "**Above the baselines**: not tested, there are too few patients."
-    above = [row for row in rows if row.above_baselines]
-    words = f"{_listed(above)} at IoU > .3" if above else "no method at IoU > .3"
     names = " and ".join(f"`{row.name}` ({short(row.main.value)})" for row in blind)
-    return f"**Significantly above {names}**, which see no image: {words}{_at_others(rows, above, blind, board)}."
+    if all(row.above_baselines is None for row in rows):
+        return f"**Beside {names}**, which see no image: not compared, there are too few patients."
+    above = [row for row in rows if row.above_baselines]
+    others = _at_others(rows, above, blind, board)
+    if not above:
+        none = f"No method is shown to be above both at IoU > .3{others}."
+        return f"**Beside {names}**, which see no image: {_from_floor(first)}. {none}"
+    return f"**Significantly above {names}**, which see no image: {_listed(above)} at IoU > .3{others}."
+
+
+def _from_floor(row: Row) -> str:
+    """Return the difference of a row from the higher baseline, with its p."""
+    gap = row.over_floor
+    if gap is None:
+        return f"`{row.name}` is not compared"
+    p = "" if gap.p is None else f" (p = {short(gap.p)} after Holm's correction)"
+    return f"`{row.name}` − `{gap.name}` is {signed_interval(gap.difference)}{p}"
 
 
 def _at_others(rows: Sequence[Row], above: Sequence[Row], blind: Sequence[Row], board: Leaderboard) -> str:

@@ -238,6 +238,8 @@ class Suite(pydantic.BaseModel):
     training_runs_of: str | None = None
     """Another suite whose training runs and maps this suite uses, in its folder in ``--runs``; none: no other. Its
     fields ``OF_TRAINING_RUNS`` are used, too, unless this suite has its own."""
+    joins: Annotated[list[str], Distinct] = []
+    """Other suites whose cases this suite joins: it has a row for each method and network that all of them have."""
     added: Annotated[list[dict[str, Any]], pydantic.Field(max_length=0)] = []
     """Models that flags add to those of the file: their rows are a user's."""
 
@@ -262,8 +264,10 @@ class Suite(pydantic.BaseModel):
         """Yield an error message for every combination of fields that is not allowed."""
         if self.check is not None and self.protocols:
             yield "`check` cannot be combined with `protocols`: leave one out"
-        if bool(self.models) == bool(self.truths):
-            yield "it must have either `models` or `truths`"
+        if sum(map(bool, (self.models, self.truths, self.joins))) != 1:
+            yield "it must have either `models`, `truths` or `joins`"
+        if len(self.joins) == 1:
+            yield f"`joins` has one suite, {self.joins[0]}: name two or more"
         if self.seeds is not None and "seed" in self.train:
             yield "`seeds` cannot be combined with `seed` in `train`: leave one out"
         for flag in sorted(flags_with(TrainConfig, MODE)):
@@ -453,6 +457,9 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
             raise UnknownNameError("suite", other, suites(folder))
         of_other = cli.read_yaml(folder / f"{other}.yaml")
         values = {**{field: of_other[field] for field in OF_TRAINING_RUNS if field in of_other}, **values}
+    for part in values.get("joins") or ():
+        if part not in suites(folder):
+            raise UnknownNameError("suite", part, suites(folder))
     try:
         suite = Suite(**{**values, "name": name})
     except pydantic.ValidationError as error:
