@@ -7,19 +7,25 @@ of patients (within each part) chooses the threshold of each finding and fold ag
 for new patients and training runs: Student's t on the variance between runs plus that between patients.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 PARTS = ("nih-sample", "nih-heldout")
 LEVELS = (".1", ".3", ".5")
 FOLDS, DRAWS, SEEDS = 5, 1000, (0, 1, 2)
+Array = NDArray[Any]
+Found = tuple[pd.DataFrame, Array, Array, Array, Array, Mapping[str, Array]]
+"""Cases, weights, folds, scores with held thresholds and with thresholds chosen again, and hits of the baselines."""
 
 
-def rows_of(part):
+def rows_of(part: str) -> pd.DataFrame:
     """Return the rows per case of a part, all training runs."""
     files = [RESULTS / part / name for name in ("cases.parquet", "cases-seed1.parquet", "cases-seed2.parquet")]
     columns = ["model_id", "method", "image", "patient", "finding", "threshold", "iou"]
@@ -32,14 +38,14 @@ def rows_of(part):
     return rows
 
 
-def hits(rows, level):
+def hits(rows: pd.DataFrame, level: str) -> pd.Series:
     """Return hits at an IoU level: the mean over draws of the folds where there is one."""
     single = (rows["iou"].astype(np.float32) > np.float32(level)).astype(float)
     name = f"mean_hit@iou{level}"
     return rows[name].astype(float).fillna(single) if name in rows else single
 
 
-def wide(rows, method, pooling, level):
+def wide(rows: pd.DataFrame, method: str, pooling: str, level: str) -> pd.DataFrame:
     """Return hits (cases, seeds) of a method, with an index of part, patient, finding and image."""
     names = [f"custom-{pooling}-128px-seed{seed}" for seed in SEEDS]
     chosen = rows[(rows["method"] == method) & rows["model_id"].isin(names)]
@@ -48,7 +54,7 @@ def wide(rows, method, pooling, level):
     return table[[name for name in names if name in table]]
 
 
-def weighted_means(values, findings, weights):
+def weighted_means(values: Array, findings: Array, weights: Array) -> Array:
     """Return means over findings (B,) of ``values`` (N,) or (B,N) with ``weights`` (B,N)."""
     shares = []
     for name in np.unique(findings):
@@ -60,7 +66,7 @@ def weighted_means(values, findings, weights):
     return np.mean(shares, axis=0)
 
 
-def resample_weights(index, rng):
+def resample_weights(index: pd.DataFrame, rng: np.random.Generator) -> Array:
     """Return how often each case is drawn (B,N): patients with replacement within each part; first row is the data."""
     weights = np.ones((DRAWS + 1, len(index)))
     for part in PARTS:
@@ -72,14 +78,14 @@ def resample_weights(index, rng):
     return weights
 
 
-def folds_of(index):
+def folds_of(index: pd.DataFrame) -> Array:
     """Return a fold (N,) per patient: part and rank of a fixed hash, so that it is the same for all runs."""
     rng = np.random.default_rng(0)
     people, number = np.unique(index["part"] + "/" + index["patient"], return_inverse=True)
     return (rng.permutation(len(people)) % FOLDS)[number]
 
 
-def middles(counts):
+def middles(counts: Array) -> Array:
     """Return the middle of the first range of thresholds with most hits (B,), from counts (B,T)."""
     most = counts >= counts.max(1, keepdims=True)
     first = most.argmax(1)
@@ -88,7 +94,7 @@ def middles(counts):
     return (first + end - 1) // 2
 
 
-def chosen_again(curve, index, weights, folds, few=None):
+def chosen_again(curve: Array, index: pd.DataFrame, weights: Array, folds: Array) -> Array:
     """Return hits (B,N) of a curve of hits (N,T), thresholds chosen in each resample on the other folds of the part."""
     out = np.zeros(weights.shape, dtype=np.float32)
     findings, parts = index["finding"].to_numpy(), index["part"].to_numpy()
@@ -97,15 +103,13 @@ def chosen_again(curve, index, weights, folds, few=None):
             group = (parts == part) & (findings == finding)
             for fold in range(FOLDS):
                 scored, others = group & (folds == fold), group & (folds != fold)
-                if few is not None:
-                    others &= few
                 if scored.any() and others.any():
                     counts = weights[:, others].astype(np.float32) @ curve[others].astype(np.float32)
                     out[:, scored] = curve[scored][:, middles(counts)].T
     return out
 
 
-def curves_of(part, pooling):
+def curves_of(part: str, pooling: str) -> dict[int, pd.DataFrame]:
     """Return the hits at 200 thresholds, seed -> table indexed by part, patient, finding and image."""
     rows = pd.read_parquet(RESULTS / part / "curves.parquet")
     out = {}
@@ -118,7 +122,7 @@ def curves_of(part, pooling):
     return out
 
 
-def interval(theta, draws):
+def interval(theta: Array, draws: Array) -> tuple[float, float, float, float]:
     """Return value and ends, from scores (S,) of runs and resamples (S,B): variance of runs and of patients."""
     runs = len(theta)
     between = theta.var(ddof=1) if runs > 1 else 0.0
@@ -132,13 +136,13 @@ def interval(theta, draws):
     return theta.mean(), theta.mean() - reach, theta.mean() + reach, p
 
 
-def report(words, theta, draws):
+def report(words: str, theta: Array, draws: Array) -> None:
     """Print an estimate."""
     value, low, high, p = interval(theta, draws)
     print(f"{words}: {value:+.3f} [{low:+.3f}, {high:+.3f}] p {p:.4f}", flush=True)
 
 
-def compare(rows, parts, pooling):
+def compare(rows: pd.DataFrame, parts: Sequence[str], pooling: str) -> Found:
     """Print FullGrad and its differences from both baselines on the cases of the parts."""
     of_parts = rows[rows["part"].isin(parts)]
     label = f"{'+'.join(parts)} {pooling}"
@@ -175,8 +179,8 @@ def compare(rows, parts, pooling):
     return index, weights, folds, fixed, again, floors
 
 
-def equal_cost(rows, found):
-    """Print FullGrad with thresholds from five boxes per finding against fine-tuning on them, and the share of the way."""
+def equal_cost(rows: pd.DataFrame, found: Found) -> None:
+    """Print FullGrad at the cost of five boxes per finding against fine-tuning on them, and the share of the way."""
     index, weights, _, fixed, again, floors = found
     findings = index["finding"].to_numpy()
     order = pd.MultiIndex.from_frame(index[["part", "patient", "finding", "image"]])
@@ -202,7 +206,7 @@ def equal_cost(rows, found):
         print(f"share of the way, thresholds {kind}: {value:.0%} [{low:.0%}, {high:.0%}]")
 
 
-def five_boxes(index, weights, findings, draws=20):
+def five_boxes(index: pd.DataFrame, weights: Array, findings: Array, draws: int = 20) -> Array:
     """Return scores (S,B) with thresholds from five boxes per finding of other folds: a mean over draws of the boxes."""
     out = []
     for seed in SEEDS:
@@ -223,7 +227,7 @@ def five_boxes(index, weights, findings, draws=20):
     return np.stack(out)
 
 
-def main():
+def main() -> None:
     """Print all estimates."""
     rows = pd.concat([rows_of(part) for part in PARTS])
     for pooling in ("PCAM", "LSE"):

@@ -8,7 +8,6 @@ baselines of that part.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,6 @@ def _check_recipe(suite: str, model: str, names: Sequence[str], results: Path) -
             raise BadValueError(f"the suite {suite!r} joins networks of different recipes: {model} has {values}")
 
 
-@cache
 def recipe_of(model: str, folder: Path) -> dict[str, Any]:
     """Return the flags with which the published weights of a model in a suite's ``folder`` were trained."""
     files = sorted((folder / WEIGHTS_FOLDER).glob(f"{model}*{backbones.SUFFIX}"))

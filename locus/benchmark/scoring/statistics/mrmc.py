@@ -72,18 +72,25 @@ class RowSamples:
     draw_error: float = 0.0
     """Standard error from the draw of the patient folds, for baselines that are means over several draws."""
 
+    resampled: FloatArray | None = None
+    """(S,B) the same scores in resamples of patients that choose their thresholds again, in the form of a jackknife
+    (``rechosen.as_jackknife``); None if they were not computed."""
+
     def restrict(self, runs: Sequence[str]) -> "RowSamples":
         """Return the scores of the given training runs, in the given order."""
         if tuple(runs) == self.runs:
             return self
         index = [self.runs.index(name) for name in runs]
-        return replace(self, runs=tuple(runs), theta=self.theta[index], jackknife=self.jackknife[index])
+        resampled = None if self.resampled is None else self.resampled[index]
+        scores = {"theta": self.theta[index], "jackknife": self.jackknife[index], "resampled": resampled}
+        return replace(self, runs=tuple(runs), **scores)
 
     @property
     def interval(self) -> MrmcEstimate | None:
         """Mean with its interval over training runs and patients; None for one run or fewer than 10 patients."""
         enough = len(self.theta) > 1 and self.jackknife.shape[1] >= MIN_PATIENTS
-        return interval(self.theta, self.jackknife) if enough else None
+        left_out = self.jackknife if self.resampled is None else self.resampled
+        return interval(self.theta, left_out) if enough else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,8 +348,8 @@ def compared(one: RowSamples, other: RowSamples) -> MrmcEstimate | None:
     """Return ``one`` − ``other``: paired on common training runs, nested if there are fewer than two of them.
 
     A single run counts as fixed: a side with several runs keeps its variance over runs, and a side with one run
-    contributes patients only. If the sides have one common run, only that run is compared, over patients alone. None
-    for fewer than 10 patients.
+    contributes patients only. If the sides have one common run, only that run is compared, over patients alone.
+    Thresholds are chosen again if both sides have such resamples. None for fewer than 10 patients.
     """
     if one.jackknife.shape[1] < MIN_PATIENTS:
         return None
@@ -350,6 +357,8 @@ def compared(one: RowSamples, other: RowSamples) -> MrmcEstimate | None:
     first, second = (row.restrict(common or row.runs) for row in (one, other))
     compare = difference if len(common) > 1 else difference_nested
     draws = one.draw_error**2 + other.draw_error**2
+    if first.resampled is not None and second.resampled is not None:
+        return compare((first.theta, first.resampled), (second.theta, second.resampled), draws)
     return compare((first.theta, first.jackknife), (second.theta, second.jackknife), draws)
 
 
